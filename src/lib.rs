@@ -1,0 +1,1 @@
+//! Leadmesh: a self-hosted server through which companies exchange sales leads.

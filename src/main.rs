@@ -1,0 +1,2 @@
+//! The `leadmesh` binary.
+fn main() {}
