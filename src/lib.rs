@@ -1,1 +1,12 @@
 //! Leadmesh: a self-hosted server through which companies exchange sales leads.
+
+pub mod app;
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod database;
+pub mod error;
+pub mod identity;
+pub mod live;
+pub mod queue;

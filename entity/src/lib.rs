@@ -1,1 +1,35 @@
-//! Tables.
+//! Leadmesh's tables, a file each: the row, and finders that are scoped by construction.
+
+pub mod account;
+pub mod account_key;
+pub mod api_key;
+pub mod assignment;
+pub mod audit_event;
+pub mod cap_usage;
+pub mod delivery;
+pub mod delivery_attempt;
+pub mod delivery_config;
+pub mod delivery_settings;
+pub mod destination;
+pub mod duplicate_memory;
+pub mod event;
+pub mod field;
+pub mod flow;
+pub mod flow_revision;
+pub mod idempotency;
+pub mod ids;
+pub mod instance;
+pub mod lead;
+pub mod lead_event;
+pub mod mail;
+pub mod one_time_token;
+pub mod partner;
+pub mod portal_user;
+pub mod profile;
+pub mod session;
+pub mod smtp_settings;
+pub mod source;
+pub mod step;
+pub mod topic;
+pub mod user;
+pub mod worker;

@@ -1,1 +1,30 @@
-//! Migrations.
+//! Leadmesh's schema changes, a file each. Tables are named by text: a migration must not change when an entity does.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod ddl;
+mod m0001_identity;
+mod m0002_flows;
+mod m0003_partners;
+mod m0004_leads;
+mod m0005_deliveries;
+mod m0006_events;
+
+/// Brings a database to the newest schema.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_identity::Migration),
+            Box::new(m0002_flows::Migration),
+            Box::new(m0003_partners::Migration),
+            Box::new(m0004_leads::Migration),
+            Box::new(m0005_deliveries::Migration),
+            Box::new(m0006_events::Migration),
+        ]
+    }
+}

@@ -1,0 +1,64 @@
+//! An account: a company on this server.
+
+use crate::ids::AccountId;
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What an account may do.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Plan {
+    /// One flow (the inbox), no rules, filters or caps, one destination.
+    Free,
+    /// Everything.
+    Paid,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "account")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: AccountId,
+    /// What partners see.
+    pub name: String,
+    /// What the account may do.
+    pub plan: Plan,
+    /// Shown to partners.
+    pub website: Option<String>,
+    /// IANA name; the default of caps and reports.
+    pub timezone: String,
+    /// For exact look-up by partners; lower case.
+    pub contact_email: Option<String>,
+    /// Whether partners may find it by the start of its name.
+    pub listed: bool,
+    /// Raised in the transaction of every change that a compiled flow or a credential depends on.
+    pub config_version: i64,
+    /// Sign-up.
+    pub created_at: DateTime<Utc>,
+    /// Last change of what is shown here.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// One account.
+    pub fn by_id(id: AccountId) -> Select<Self> {
+        Self::find_by_id(id)
+    }
+
+    /// Several accounts.
+    pub fn by_ids(ids: impl IntoIterator<Item = AccountId>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
+}

@@ -1,0 +1,80 @@
+//! A key for programs.
+
+use crate::ids::{AccountId, ApiKeyId};
+use chrono::{DateTime, Utc};
+use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What an API key may do.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ApiKeyScope {
+    /// Submit leads and read the receipts.
+    LeadsSubmit,
+    /// Read leads, deliveries and reports, and follow their streams.
+    LeadsRead,
+    /// Read flows, partners, profiles, connections and submission docs.
+    NetworkRead,
+    /// Everything that a MEMBER may do.
+    Manage,
+}
+
+/// The scopes of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Scopes(pub Vec<ApiKeyScope>);
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "api_key")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ApiKeyId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// As shown.
+    pub name: String,
+    /// The last four characters.
+    pub hint: String,
+    /// SHA-256 of the secret (which has 256 random bits, so needs no slow hash).
+    pub secret_hash: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Written at most once a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was ended by hand.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Whether the key may be used at that time.
+    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+impl Entity {
+    /// Keys of one account, ended ones included.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// The key with that secret, for authentication.
+    pub fn by_secret_hash(hash: &str) -> Select<Self> {
+        Self::find().filter(Column::SecretHash.eq(hash))
+    }
+}

@@ -1,0 +1,71 @@
+//! How much of a cap is used in one of its windows.
+
+use crate::ids::CapId;
+use chrono::{DateTime, Utc};
+use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The calendar window in which a cap counts.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CapPeriod {
+    /// A clock hour.
+    Hour,
+    /// Midnight to midnight.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A calendar month.
+    Month,
+    /// From the beginning, for ever.
+    Lifetime,
+}
+
+/// A cap as it is stored with what it limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cap {
+    /// Identifier; kept when only the limit changes, so that what was used stays counted.
+    pub id: CapId,
+    /// The calendar window.
+    pub period: CapPeriod,
+    /// Accepted leads per window.
+    pub limit: i32,
+    /// IANA name of the zone whose calendar counts.
+    pub timezone: String,
+}
+
+/// The caps of one flow, source, partner or assignment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Caps(pub Vec<Cap>);
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "cap_usage")]
+pub struct Model {
+    /// Which cap.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub cap_id: CapId,
+    /// The start of the window; the epoch for LIFETIME.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub window_start: DateTime<Utc>,
+    /// Accepted leads so far.
+    pub used: i32,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The counters of some caps.
+    pub fn of_caps(caps: impl IntoIterator<Item = CapId>) -> Select<Self> {
+        Self::find().filter(Column::CapId.is_in(caps))
+    }
+}

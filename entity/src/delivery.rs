@@ -1,0 +1,198 @@
+//! A delivery: one lead going to one recipient. The row is the job.
+
+use crate::delivery_config::Channel;
+use crate::ids::{
+    AccountId, AssignmentId, CapId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId, SettingsId, StepId,
+};
+use chrono::{DateTime, Utc};
+use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Where a delivery stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeliveryStatus {
+    /// Waiting for its first attempt.
+    Queued,
+    /// A worker has it.
+    Sending,
+    /// Waiting for its next attempt.
+    Retrying,
+    /// The recipient has it.
+    Delivered,
+    /// Given up; can be retried by hand.
+    Failed,
+    /// The recipient refused it.
+    Refused,
+    /// Stopped by hand or by the end of a relationship.
+    Cancelled,
+}
+
+/// What went wrong with an attempt or a delivery.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeliveryErrorCode {
+    /// The account has no mail server: set one and retry.
+    SmtpNotConfigured,
+    /// The mail server refused for good (5xx).
+    SmtpRejected,
+    /// The mail server refused for now (4xx).
+    SmtpTemporary,
+    /// The answer was not 2xx.
+    HttpStatus,
+    /// No whole answer within the deadline.
+    Timeout,
+    /// Could not connect, or the connection broke.
+    Network,
+    /// The secure connection could not be made.
+    Tls,
+    /// The address is private, loopback or otherwise forbidden.
+    DestinationBlocked,
+    /// The payload could not be rendered.
+    Template,
+    /// The answer said that the partner does not want it.
+    RefusedByPartner,
+    /// The buyer's flow rejected it.
+    BuyerRejected,
+    /// The buyer cannot take leads yet.
+    BuyerNotReady,
+    /// The relationship ended.
+    Disconnected,
+    /// Every attempt of the retry policy failed.
+    RetriesExhausted,
+    /// Too old to be tried again.
+    Expired,
+    /// Cancelled by hand.
+    Cancelled,
+    /// The destination is paused after repeated failure.
+    Paused,
+}
+
+/// Where a partner's review of a lead stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "PortalLeadStatus")]
+pub enum ReviewStatus {
+    /// Not looked at yet.
+    PendingReview,
+    /// The partner takes it.
+    Accepted,
+    /// The partner does not take it.
+    Rejected,
+    /// The partner asked to give it back.
+    ReturnRequested,
+    /// Given back.
+    Returned,
+}
+
+/// What was counted on caps for a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Reservations(pub Vec<Reservation>);
+
+/// One place taken on one cap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Which cap.
+    pub cap: CapId,
+    /// The start of the window in which it counted.
+    pub window: DateTime<Utc>,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "delivery")]
+pub struct Model {
+    /// Identifier, and the `webhook-id` of every attempt.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: DeliveryId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Which lead.
+    pub lead_id: LeadId,
+    /// The lead's flow.
+    pub flow_id: FlowId,
+    /// The step that routed it.
+    pub step_id: Option<StepId>,
+    /// The profile that picked it.
+    pub profile_id: Option<ProfileId>,
+    /// The place that matched.
+    pub assignment_id: Option<AssignmentId>,
+    /// The recipient.
+    pub partner_id: PartnerId,
+    /// How, through all its retries.
+    pub settings_id: SettingsId,
+    /// By what.
+    pub channel: Channel,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Marked as a test to the recipient.
+    pub test: bool,
+    /// Attempts begun.
+    pub attempt_count: i32,
+    /// When to attempt next; none when settled.
+    pub due_at: Option<DateTime<Utc>>,
+    /// The worker that has it, while SENDING.
+    pub lease_owner: Option<Uuid>,
+    /// Why it is FAILED, REFUSED or CANCELLED.
+    pub failure_code: Option<DeliveryErrorCode>,
+    /// The same in words.
+    pub failure_message: Option<String>,
+    /// The recipient's own name for the lead.
+    pub external_id: Option<String>,
+    /// Frozen when it was made; in 1/10,000 of the currency unit.
+    pub price_e4: Option<i64>,
+    /// ISO 4217.
+    pub price_currency: Option<String>,
+    /// Where the partner's review stands; portal only.
+    pub review: Option<ReviewStatus>,
+    /// Who reviewed.
+    pub review_by: Option<String>,
+    /// When.
+    pub review_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub review_reason: Option<String>,
+    /// Caps to release if it finally fails.
+    pub reservations: Reservations,
+    /// When it was routed.
+    pub created_at: DateTime<Utc>,
+    /// When it was delivered, failed, refused or cancelled.
+    pub settled_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl DeliveryStatus {
+    /// Whether nothing more will happen by itself.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Delivered | Self::Failed | Self::Refused | Self::Cancelled)
+    }
+}
+
+impl Entity {
+    /// Deliveries of one account.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// What a partner's portal shows: delivered there, and nothing else.
+    pub fn in_portal(account: AccountId, partner: PartnerId) -> Select<Self> {
+        Self::in_account(account)
+            .filter(Column::PartnerId.eq(partner))
+            .filter(Column::Channel.eq(Channel::Portal))
+            .filter(Column::Status.eq(DeliveryStatus::Delivered))
+    }
+}

@@ -1,0 +1,47 @@
+//! One attempt of a delivery.
+
+use crate::delivery::DeliveryErrorCode;
+use crate::ids::DeliveryId;
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "delivery_attempt")]
+pub struct Model {
+    /// Which delivery.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub delivery_id: DeliveryId,
+    /// From 1.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub number: i32,
+    /// When.
+    pub started_at: DateTime<Utc>,
+    /// Until the answer was whole or given up, in microseconds.
+    pub duration_us: i64,
+    /// Whether the recipient took it.
+    pub ok: bool,
+    /// The answer's status.
+    pub http_status: Option<i32>,
+    /// The mail server's reply code.
+    pub smtp_code: Option<i32>,
+    /// What went wrong.
+    pub error_code: Option<DeliveryErrorCode>,
+    /// The same in words.
+    pub message: Option<String>,
+    /// The first 4 KiB of the answer, redacted.
+    pub excerpt: Option<String>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Attempts of deliveries that the caller has already loaded in their scope.
+    pub fn of_deliveries(deliveries: impl IntoIterator<Item = DeliveryId>) -> Select<Self> {
+        Self::find().filter(Column::DeliveryId.is_in(deliveries))
+    }
+}

@@ -1,0 +1,27 @@
+//! When a flow last accepted a lead with certain values of its duplicate keys.
+
+use crate::ids::{FlowId, LeadId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "duplicate_memory")]
+pub struct Model {
+    /// Which flow.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub flow_id: FlowId,
+    /// Keyed hash of the values.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key_hash: String,
+    /// The lead.
+    pub lead_id: LeadId,
+    /// When it was accepted.
+    pub at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,61 @@
+//! An entry of an event log, from which subscriptions are replayed.
+
+use chrono::{DateTime, Utc};
+use sea_orm::QueryOrder;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What an event tells.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventKind {
+    /// A lead arrived in a flow.
+    Lead,
+    /// A delivery changed its state.
+    Delivery,
+    /// A lead came into a partner's portal.
+    PortalDelivered,
+    /// The review of a lead in a partner's portal changed.
+    PortalReviewed,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "event")]
+pub struct Model {
+    /// Whose log.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub topic_id: Uuid,
+    /// Its place; the cursor of a subscription.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub seq: i64,
+    /// What.
+    pub kind: EventKind,
+    /// The lead or delivery.
+    pub subject_id: Uuid,
+    /// The flow of a lead, the partner of a delivery: what subscriptions filter by.
+    pub scope_id: Option<Uuid>,
+    /// The status of a delivery at that moment.
+    pub detail: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Events of one log after a place, oldest first.
+    pub fn after(topic: Uuid, seq: i64) -> Select<Self> {
+        Self::find()
+            .filter(Column::TopicId.eq(topic))
+            .filter(Column::Seq.gt(seq))
+            .order_by_asc(Column::Seq)
+    }
+}

@@ -1,0 +1,46 @@
+//! A revision of a flow: the whole of it after one change.
+
+use crate::audit_event::ActorKind;
+use crate::ids::{AccountId, FlowId, RevisionId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "flow_revision")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: RevisionId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// The flow's version after the change.
+    pub version: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who, by kind.
+    pub actor_kind: ActorKind,
+    /// Who, by public identifier.
+    pub actor_id: Option<String>,
+    /// Who, as shown then.
+    pub actor_name: String,
+    /// What changed, in words.
+    pub summary: String,
+    /// The flow with its sources and steps.
+    pub snapshot: Json,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Rows of one account.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find().filter(Column::AccountId.eq(account))
+    }
+}

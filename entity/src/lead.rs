@@ -1,0 +1,93 @@
+//! A lead as one account holds it, and its sender's receipt.
+
+use crate::ids::{AccountId, FlowId, LeadId, SourceId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What became of a lead.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LeadOutcome {
+    /// Taken; steps delivered it where it fits.
+    Accepted,
+    /// Refused by a rule, a check or a cap; the reasons say which. A good answer, not an error.
+    Rejected,
+    /// Could not be handled; the reasons say why.
+    Failed,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "lead")]
+pub struct Model {
+    /// Identifier, of the receipt too.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: LeadId,
+    /// Whose flow took it.
+    pub account_id: AccountId,
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// Which source.
+    pub source_id: SourceId,
+    /// Who submitted it: the account itself through its own sources.
+    pub sender_account_id: AccountId,
+    /// Runs the whole path and counts nowhere.
+    pub test: bool,
+    /// What became of it.
+    pub outcome: LeadOutcome,
+    /// Normalised values by name; encrypted ones as `{"$sealed": "…"}`.
+    pub fields: Json,
+    /// Values as sent, where they differ from the normalised ones.
+    pub raw: Json,
+    /// Why it was not accepted: code, field, message.
+    pub reasons: Json,
+    /// What the sender should know.
+    pub warnings: Json,
+    /// The decision, step by step.
+    pub trace: Json,
+    /// Price to the source, in 1/10,000 of the currency unit.
+    pub price_e4: Option<i64>,
+    /// ISO 4217.
+    pub price_currency: Option<String>,
+    /// The sender's.
+    pub idempotency_key: Option<String>,
+    /// Normalised email for search; a keyed hash if encrypted.
+    pub email_key: Option<String>,
+    /// Normalised phone for search; a keyed hash if encrypted.
+    pub phone_key: Option<String>,
+    /// Normalised full name for search; a keyed hash if encrypted.
+    pub name_key: Option<String>,
+    /// When it came.
+    pub submitted_at: DateTime<Utc>,
+    /// From submission to decision, in microseconds.
+    pub processing_us: i64,
+    /// When its values were removed.
+    pub erased_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Leads of one account.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// What one account submitted, to its own flows and to others'.
+    pub fn sent_by(sender: AccountId) -> Select<Self> {
+        Self::find().filter(Column::SenderAccountId.eq(sender))
+    }
+
+    /// Leads by id for the delivery worker, which acts for every account.
+    pub fn for_worker(ids: impl IntoIterator<Item = LeadId>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
+}

@@ -1,0 +1,83 @@
+//! What happened to a lead after its submission; the submission itself is told by the lead and its deliveries.
+
+use crate::ids::{AccountId, LeadId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What happened to a lead.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LeadEventKind {
+    /// It came in.
+    Submitted,
+    /// It was accepted.
+    Accepted,
+    /// It was rejected.
+    Rejected,
+    /// A filter step stopped it.
+    Filtered,
+    /// A transform step set fields.
+    Transformed,
+    /// A step was skipped.
+    Skipped,
+    /// A partner was chosen.
+    Routed,
+    /// A delivery was tried.
+    DeliveryAttempted,
+    /// A recipient has it.
+    Delivered,
+    /// A delivery was given up.
+    DeliveryFailed,
+    /// A recipient refused it.
+    Refused,
+    /// A delivery was cancelled.
+    Cancelled,
+    /// A partner accepted or rejected it in the portal.
+    Reviewed,
+    /// A partner asked for a return.
+    ReturnRequested,
+    /// It was returned.
+    Returned,
+    /// Somebody looked at encrypted values.
+    Revealed,
+    /// Its values were removed.
+    Erased,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "lead_event")]
+pub struct Model {
+    /// Time-ordered.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Which lead.
+    pub lead_id: LeadId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub kind: LeadEventKind,
+    /// In words, without values of the lead.
+    pub message: String,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Events of one lead of one account.
+    pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::LeadId.eq(lead))
+    }
+}

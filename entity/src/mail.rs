@@ -1,0 +1,72 @@
+//! A mail that the instance itself sends: resets and invitations.
+
+use crate::ids::MailId;
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
+use serde::{Deserialize, Serialize};
+
+/// What became of a mail.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MailStatus {
+    /// Waiting for its first or next try.
+    Queued,
+    /// Taken by the mail server.
+    Sent,
+    /// Given up; the error says why.
+    Failed,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "mail")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: MailId,
+    /// The one recipient.
+    pub to_address: String,
+    /// Subject line.
+    pub subject: String,
+    /// Text and HTML, sealed with the instance's key because of the one-time links in them; gone once sent.
+    pub sealed_body: Option<String>,
+    /// What became of it.
+    pub status: MailStatus,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When to try next; none when settled.
+    pub due_at: Option<DateTime<Utc>>,
+    /// A worker has it until then.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// What the last try said.
+    pub error: Option<String>,
+    /// When the server took it.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// One mail.
+    pub fn by_id(id: MailId) -> Select<Self> {
+        Self::find_by_id(id)
+    }
+
+    /// Mails to try now.
+    pub fn due(now: DateTime<Utc>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Status.eq(MailStatus::Queued))
+            .filter(Column::DueAt.lte(now))
+            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+    }
+}

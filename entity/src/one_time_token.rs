@@ -1,0 +1,53 @@
+//! A link that works once: password reset, invitation of a person, activation of a portal user.
+
+use crate::ids::{PortalUserId, UserId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a one-time link opens.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TokenPurpose {
+    /// Setting a new password, or the first one of an invited person.
+    PasswordReset,
+    /// Activating a portal user, or setting a new portal password.
+    PortalPassword,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "one_time_token")]
+pub struct Model {
+    /// SHA-256 of the token.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub token_hash: String,
+    /// What it opens.
+    pub purpose: TokenPurpose,
+    /// For whom, in the account scope.
+    pub user_id: Option<UserId>,
+    /// For whom, in the portal scope.
+    pub portal_user_id: Option<PortalUserId>,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+    /// Set by its one use.
+    pub used_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The token with that hash.
+    pub fn by_hash(hash: &str) -> Select<Self> {
+        Self::find_by_id(hash)
+    }
+}

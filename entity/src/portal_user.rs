@@ -1,0 +1,95 @@
+//! A person of a partner, in the portal.
+
+use crate::ids::{AccountId, PartnerId, PortalUserId};
+use chrono::{DateTime, Utc};
+use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a portal user may do.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PortalPermission {
+    /// See the feed.
+    ViewLeads,
+    /// Download CSV.
+    Export,
+    /// Accept and reject.
+    Review,
+    /// Ask for a return.
+    Return,
+    /// Change contact data.
+    EditContact,
+    /// Change how leads are delivered.
+    EditDelivery,
+}
+
+/// What a portal user may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Permissions(pub Vec<PortalPermission>);
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "portal_user")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: PortalUserId,
+    /// The account whose partner it is.
+    pub account_id: AccountId,
+    /// The partner whose leads they see.
+    pub partner_id: PartnerId,
+    /// Lower case; unique among the portal users not removed.
+    pub email: String,
+    /// As shown.
+    pub name: Option<String>,
+    /// Contact data that they keep themselves.
+    pub phone: Option<String>,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// Argon2id; none until activated.
+    pub password_hash: Option<String>,
+    /// When the link was made.
+    pub invited_at: Option<DateTime<Utc>>,
+    /// When they set their password.
+    pub activated_at: Option<DateTime<Utc>>,
+    /// Last log-in or refresh.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// Set when removed.
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Portal users of one partner of one account, not removed.
+    pub fn of_partner(account: AccountId, partner: PartnerId) -> Select<Self> {
+        Self::in_account(account).filter(Column::PartnerId.eq(partner))
+    }
+
+    /// Portal users of one account, not removed.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// The one person with that address, for logging in.
+    pub fn by_email(email: &str) -> Select<Self> {
+        Self::find()
+            .filter(Column::Email.eq(email))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// A person by a token's subject; not removed.
+    pub fn by_id(id: PortalUserId) -> Select<Self> {
+        Self::find_by_id(id).filter(Column::RemovedAt.is_null())
+    }
+}

@@ -1,0 +1,65 @@
+//! The mail server through which an account delivers by email.
+
+use crate::ids::AccountId;
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// How the connection to a mail server is protected.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SmtpSecurity {
+    /// Plain connection that is upgraded before anything is sent; port 587 by custom.
+    Starttls,
+    /// TLS from the first byte; port 465 by custom.
+    Tls,
+    /// No protection: only for a mail server on the same machine or network.
+    None,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "smtp_settings")]
+pub struct Model {
+    /// Whose.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub account_id: AccountId,
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: i32,
+    /// How the connection is protected.
+    pub security: SmtpSecurity,
+    /// For AUTH.
+    pub username: Option<String>,
+    /// Sealed with the account's key.
+    pub sealed_password: Option<String>,
+    /// Shown in From.
+    pub from_name: Option<String>,
+    /// Envelope and From.
+    pub from_address: String,
+    /// Reply-To.
+    pub reply_to: Option<String>,
+    /// Last successful test mail with these settings.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// What the last failed test said.
+    pub last_error: Option<String>,
+    /// Last change: connections kept from before are not used again.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The settings of one account.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find_by_id(account)
+    }
+}

@@ -1,0 +1,97 @@
+//! A source: who may submit to a flow.
+
+use crate::cap_usage::Caps;
+use crate::delivery_config::FieldMapping;
+use crate::ids::{AccountId, ConnectionId, FlowId, InvitationId, SourceId};
+use chrono::{DateTime, Utc};
+use sea_orm::FromJsonQueryResult;
+use sea_orm::QueryOrder;
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Who submits.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SourceKind {
+    /// One of the account's own forms or systems.
+    Own,
+    /// A connected account.
+    Account,
+}
+
+/// Renamings of fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Mappings(pub Vec<FieldMapping>);
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "source")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: SourceId,
+    /// The flow's account.
+    pub account_id: AccountId,
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// Own form or connected account.
+    pub kind: SourceKind,
+    /// As shown.
+    pub name: String,
+    /// Whether it may submit.
+    pub enabled: bool,
+    /// Canonical rule tree, after the flow's.
+    pub acceptance_rule: Option<Json>,
+    /// The sender's field names to the flow's.
+    pub mapping: Mappings,
+    /// Limits of accepted leads, after the flow's.
+    pub caps: Caps,
+    /// Overrides the flow's price; in 1/10,000 of the currency unit.
+    pub price_e4: Option<i64>,
+    /// ISO 4217.
+    pub price_currency: Option<String>,
+    /// The connected account, for ACCOUNT sources.
+    pub sender_account_id: Option<AccountId>,
+    /// Its connection.
+    pub connection_id: Option<ConnectionId>,
+    /// The invitation that it waits for.
+    pub invitation_id: Option<InvitationId>,
+    /// Order of making.
+    pub position: i32,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// Set when removed; leads keep pointing here.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Sources of one account, removed ones left out.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::DeletedAt.is_null())
+    }
+
+    /// Sources of one flow, removed ones left out, in order.
+    pub fn of_flow(flow: FlowId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::DeletedAt.is_null())
+            .order_by_asc(Column::Position)
+            .order_by_asc(Column::Id)
+    }
+
+    /// Every source that a flow ever had, for reverting.
+    pub fn ever_of_flow(flow: FlowId) -> Select<Self> {
+        Self::find().filter(Column::FlowId.eq(flow))
+    }
+}

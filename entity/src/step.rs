@@ -1,0 +1,94 @@
+//! A step of a flow.
+
+use crate::ids::{AccountId, FlowId, ProfileId, StepId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::{FromJsonQueryResult, QueryOrder};
+use serde::{Deserialize, Serialize};
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
+pub enum StepConfig {
+    /// Stops the lead when the rule holds.
+    Filter {
+        /// Canonical rule tree.
+        rule: Json,
+        /// What the sender is told.
+        reason: String,
+    },
+    /// Sets fields from templates, in order.
+    Transform {
+        /// Field and template.
+        assignments: Vec<TemplateAssignment>,
+    },
+    /// Routes to partners through a profile.
+    Distribute {
+        /// Which profile.
+        profile_id: ProfileId,
+    },
+}
+
+/// One field that a TRANSFORM step sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateAssignment {
+    /// The field of the flow.
+    pub field: String,
+    /// What it becomes.
+    pub template: String,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "step")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: StepId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Which flow.
+    pub flow_id: FlowId,
+    /// Order, from 0.
+    pub position: i32,
+    /// As shown.
+    pub name: String,
+    /// Whether leads pass through it.
+    pub enabled: bool,
+    /// Canonical rule tree; a lead that does not fit skips the step.
+    pub criteria: Option<Json>,
+    /// What it does.
+    pub config: StepConfig,
+    /// The profile of a DISTRIBUTE step.
+    pub profile_id: Option<ProfileId>,
+    /// Set when removed.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Steps of one account, removed ones left out.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::DeletedAt.is_null())
+    }
+
+    /// Steps of one flow, removed ones left out, in order.
+    pub fn of_flow(flow: FlowId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::DeletedAt.is_null())
+            .order_by_asc(Column::Position)
+    }
+
+    /// Every step that a flow ever had, for reverting.
+    pub fn ever_of_flow(flow: FlowId) -> Select<Self> {
+        Self::find().filter(Column::FlowId.eq(flow))
+    }
+}

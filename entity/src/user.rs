@@ -1,0 +1,75 @@
+//! A person of an account.
+
+use crate::ids::{AccountId, UserId};
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What a person may do.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// Everything, people, keys and mail server included; there is always one.
+    Owner,
+    /// As owner, but cannot make or unmake owners.
+    Admin,
+    /// Flows, partners, profiles, deliveries.
+    Member,
+    /// Reads, and never sees encrypted values.
+    Viewer,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "user")]
+pub struct Model {
+    /// Identifier.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// As shown.
+    pub name: String,
+    /// Lower case; unique on the server among people not removed.
+    pub email: String,
+    /// Argon2id; none until an invited person has set one.
+    pub password_hash: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Last log-in or refresh.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// When invited or signed up.
+    pub created_at: DateTime<Utc>,
+    /// Set when removed; the row stays for the audit trail.
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// People of one account who were not removed.
+    pub fn in_account(account: AccountId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// The one person with that address, for logging in.
+    pub fn by_email(email: &str) -> Select<Self> {
+        Self::find()
+            .filter(Column::Email.eq(email))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// A person by a token's subject; not removed.
+    pub fn by_id(id: UserId) -> Select<Self> {
+        Self::find_by_id(id).filter(Column::RemovedAt.is_null())
+    }
+}

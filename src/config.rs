@@ -1,0 +1,267 @@
+//! Settings: from flags, the environment and an optional `.env`, parsed once and checked with messages that say what to set.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use entity::account::Plan;
+use ipnet::IpNet;
+
+/// The settings as given.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Address of HTTP and WebSocket.
+    #[arg(long, env = "LEADMESH_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// What links in mails and docs start with [default: http:// and the listen address].
+    #[arg(long, env = "LEADMESH_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// `postgres://…` or `sqlite://…` [default: a SQLite file in the data directory].
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// `redis://…` [default: none; queue and events stay in this process].
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// Embedded database and generated keys.
+    #[arg(long, env = "LEADMESH_DATA_DIR", default_value = "./leadmesh-data")]
+    pub data_dir: PathBuf,
+    /// 32 bytes in base64 under which every account's keys are sealed [default: generated, with SQLite only].
+    #[arg(long, env = "LEADMESH_MASTER_KEY", hide_env_values = true)]
+    pub master_key: Option<String>,
+    /// The master key before, while `leadmesh keys rewrap` moves to a new one.
+    #[arg(long, env = "LEADMESH_PREVIOUS_MASTER_KEY", hide_env_values = true)]
+    pub previous_master_key: Option<String>,
+    /// 32 bytes in base64 that sign access tokens [default: generated, with SQLite only].
+    #[arg(long, env = "LEADMESH_TOKEN_SECRET", hide_env_values = true)]
+    pub token_secret: Option<String>,
+    /// The instance's mail server for invitations and resets: `smtp://user:password@host:587` (STARTTLS),
+    /// `smtps://…:465` (TLS) or `smtp+plain://host:25` [default: none; such mails fail].
+    #[arg(long, env = "LEADMESH_SMTP_URL", hide_env_values = true)]
+    pub smtp_url: Option<String>,
+    /// From address of the instance's mails; needed with a mail server.
+    #[arg(long, env = "LEADMESH_MAIL_FROM")]
+    pub mail_from: Option<String>,
+    /// Networks that webhooks and mail servers may be in although private, as CIDRs.
+    #[arg(long, env = "LEADMESH_ALLOW_DESTINATIONS", value_delimiter = ',')]
+    pub allow_destinations: Vec<IpNet>,
+    /// Plan after plain sign-up: FREE or PAID.
+    #[arg(long, env = "LEADMESH_DEFAULT_PLAN", default_value = "PAID", value_parser = parse_plan)]
+    pub default_plan: Plan,
+    /// Plan after sign-up through an invitation: FREE or PAID.
+    #[arg(long, env = "LEADMESH_INVITED_PLAN", default_value = "FREE", value_parser = parse_plan)]
+    pub invited_plan: Plan,
+    /// Who may sign up: open, invited or closed.
+    #[arg(long, env = "LEADMESH_SIGN_UP", default_value = "open", value_enum)]
+    pub sign_up: SignUp,
+    /// Origins that browsers may call the API from, besides the public URL.
+    #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
+    pub allow_origins: Vec<String>,
+    /// Addresses of proxies whose X-Forwarded-For is believed, as CIDRs.
+    #[arg(long, env = "LEADMESH_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Deliveries under way at once in this process, 1 to 10,000.
+    #[arg(long, env = "LEADMESH_CONCURRENCY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub concurrency: u32,
+    /// Deliveries under way at once to one destination in this process.
+    #[arg(long, env = "LEADMESH_DESTINATION_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub destination_concurrency: u32,
+    /// Database connections of this process.
+    #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    pub database_connections: u32,
+    /// Days for which idempotency keys are kept, at least 7.
+    #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
+    pub idempotency_days: u32,
+}
+
+/// Who may sign up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SignUp {
+    /// Everybody.
+    Open,
+    /// Holders of an invitation.
+    Invited,
+    /// Nobody.
+    Closed,
+}
+
+/// Settings that cannot be used, with what to set instead.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value is missing or not of its form.
+    #[error("{0}")]
+    Set(String),
+    /// The data directory cannot be used.
+    #[error(
+        "cannot use the data directory {path}: {source}; set LEADMESH_DATA_DIR to a directory that this user can write"
+    )]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A 32-byte secret; not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The settings, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// As given.
+    pub settings: Settings,
+    /// Without a slash at the end.
+    pub public_url: String,
+    /// `postgres://…` or `sqlite://…`.
+    pub database_url: String,
+    /// Seals every account's keys.
+    pub master_key: Secret,
+    /// The one before.
+    pub previous_master_key: Option<Secret>,
+    /// Signs access tokens.
+    pub token_secret: Secret,
+}
+
+impl Config {
+    /// Checks the settings; in embedded mode makes the data directory and the keys that are missing.
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let embedded = settings
+            .database_url
+            .as_deref()
+            .is_none_or(|url| url.starts_with("sqlite:"));
+        if let Some(url) = settings.database_url.as_deref().filter(|url| !is_database(url)) {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(ConfigError::Set(format!(
+                "DATABASE_URL starts with {scheme}: but must be postgres://… or sqlite://…"
+            )));
+        }
+        if let Some(url) = settings
+            .redis_url
+            .as_deref()
+            .filter(|url| !url.starts_with("redis://") && !url.starts_with("rediss://"))
+        {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(ConfigError::Set(format!(
+                "REDIS_URL starts with {scheme}: but must be redis://… or rediss://…"
+            )));
+        }
+        if settings.smtp_url.is_some() != settings.mail_from.is_some() {
+            return Err(ConfigError::Set(
+                "LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM go together: set both or neither".into(),
+            ));
+        }
+        let key = |value: &Option<String>, variable, file| match value {
+            Some(text) => parse_secret(variable, text),
+            None if embedded => kept_secret(&settings.data_dir, file),
+            None => Err(ConfigError::Set(format!(
+                "{variable} is needed with PostgreSQL: set it to 32 random bytes in base64, for example from `openssl rand -base64 32`, and keep it safe"
+            ))),
+        };
+        let public_url = match &settings.public_url {
+            Some(url) => checked_public_url(url)?,
+            None => format!("http://{}", settings.listen),
+        };
+        Ok(Self {
+            public_url,
+            database_url: settings
+                .database_url
+                .clone()
+                .unwrap_or_else(|| sqlite_url(&settings.data_dir)),
+            master_key: key(&settings.master_key, "LEADMESH_MASTER_KEY", "master.key")?,
+            previous_master_key: settings
+                .previous_master_key
+                .as_deref()
+                .map(|text| parse_secret("LEADMESH_PREVIOUS_MASTER_KEY", text))
+                .transpose()?,
+            token_secret: key(&settings.token_secret, "LEADMESH_TOKEN_SECRET", "token.secret")?,
+            settings,
+        })
+    }
+
+    /// Whether it runs on `SQLite`.
+    pub fn is_embedded(&self) -> bool {
+        self.database_url.starts_with("sqlite:")
+    }
+}
+
+fn is_database(url: &str) -> bool {
+    ["postgres://", "postgresql://", "sqlite:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+}
+
+fn sqlite_url(data_dir: &Path) -> String {
+    format!("sqlite://{}", data_dir.join("leadmesh.db").display())
+}
+
+fn checked_public_url(text: &str) -> Result<String, ConfigError> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(ConfigError::Set(format!(
+            "LEADMESH_PUBLIC_URL is {text:?} but must be an http:// or https:// address without a query"
+        ))),
+    }
+}
+
+fn parse_plan(text: &str) -> Result<Plan, String> {
+    match text.to_uppercase().as_str() {
+        "FREE" => Ok(Plan::Free),
+        "PAID" => Ok(Plan::Paid),
+        _ => Err("must be FREE or PAID".into()),
+    }
+}
+
+fn parse_secret(variable: &str, text: &str) -> Result<Secret, ConfigError> {
+    let bytes = STANDARD
+        .decode(text.trim())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Secret).ok_or_else(|| {
+        ConfigError::Set(format!(
+            "{variable} must be 32 bytes in base64, for example from `openssl rand -base64 32`"
+        ))
+    })
+}
+
+/// A secret that the data directory keeps; made at the first start.
+fn kept_secret(data_dir: &Path, file: &str) -> Result<Secret, ConfigError> {
+    let failed = |source| ConfigError::DataDir {
+        path: data_dir.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    let path = data_dir.join(file);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse_secret(&path.display().to_string(), &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret: [u8; 32] = rand::random();
+            write_private(&path, &STANDARD.encode(secret)).map_err(failed)?;
+            Ok(Secret(secret))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// `create_new` so that of two processes at their first start one fails rather than replaces the other's key.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,278 @@
+//! Encryption at rest: a data key per account, wrapped by the operator's master key; values sealed by XChaCha20-Poly1305
+//! (draft-irtf-cfrg-xchacha-03) with their account and place as associated data, so that a sealed value opens nowhere else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use entity::account_key::{self, KeyPurpose};
+use entity::ids::AccountId;
+use ring::hmac;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::Secret;
+
+const NONCE: usize = 24;
+const KEY_ID: usize = 16;
+/// How long another process may go on sealing with a key after it was rotated; it can be opened for ever.
+const FRESH: Duration = Duration::from_secs(30);
+const CHECK: &str = "leadmesh master key";
+
+/// Opens and seals for every account.
+#[derive(Clone)]
+pub struct Vault {
+    master: XChaCha20Poly1305,
+    cache: moka::future::Cache<Option<AccountId>, Arc<Keys>>,
+}
+
+/// The keys of one account, or of the instance.
+pub struct Keys {
+    owner: Option<AccountId>,
+    active: Uuid,
+    seal: HashMap<Uuid, XChaCha20Poly1305>,
+    index: hmac::Key,
+}
+
+impl Vault {
+    /// A vault under that master key.
+    pub fn new(master: &Secret) -> Self {
+        let cache = moka::future::Cache::builder()
+            .max_capacity(10_000)
+            .time_to_live(FRESH)
+            .build();
+        Self {
+            master: XChaCha20Poly1305::new((&master.0).into()),
+            cache,
+        }
+    }
+
+    /// A sealed constant, kept in the database to tell a wrong master key at the start.
+    pub fn check_value(&self) -> anyhow::Result<String> {
+        Ok(STANDARD_NO_PAD.encode(encrypt(&self.master, CHECK.as_bytes(), CHECK.as_bytes())?))
+    }
+
+    /// Whether the constant was sealed under this master key.
+    pub fn is_check_value(&self, value: &str) -> bool {
+        STANDARD_NO_PAD
+            .decode(value)
+            .is_ok_and(|sealed| decrypt(&self.master, &sealed, CHECK.as_bytes()).is_ok())
+    }
+
+    /// The keys of an account (or, with none, of the instance), made when there are none yet.
+    pub async fn keys(
+        &self,
+        db: &impl ConnectionTrait,
+        clock: &Clock,
+        owner: Option<AccountId>,
+    ) -> anyhow::Result<Arc<Keys>> {
+        if let Some(keys) = self.cache.get(&owner).await {
+            return Ok(keys);
+        }
+        self.reload(db, clock, owner).await
+    }
+
+    /// The keys as they are in the database now: for a value sealed with a key that the cached ones lack.
+    pub async fn reload(
+        &self,
+        db: &impl ConnectionTrait,
+        clock: &Clock,
+        owner: Option<AccountId>,
+    ) -> anyhow::Result<Arc<Keys>> {
+        let mut rows = account_key::Entity::owned_by(owner).all(db).await?;
+        if rows.is_empty() {
+            self.make(db, clock, owner, KeyPurpose::Index).await?;
+            self.make(db, clock, owner, KeyPurpose::Seal).await?;
+            rows = account_key::Entity::owned_by(owner).all(db).await?;
+        }
+        let keys = Arc::new(self.unwrap(owner, &rows)?);
+        self.cache.insert(owner, keys.clone()).await;
+        Ok(keys)
+    }
+
+    /// Makes the first key of a purpose. Two processes may try at once: the loser's is not kept.
+    async fn make(
+        &self,
+        db: &impl ConnectionTrait,
+        clock: &Clock,
+        owner: Option<AccountId>,
+        purpose: KeyPurpose,
+    ) -> anyhow::Result<()> {
+        let row = self.new_key(clock, owner, purpose)?;
+        account_key::Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(db)
+            .await?;
+        Ok(())
+    }
+
+    /// A new wrapped key, not yet stored.
+    pub fn new_key(
+        &self,
+        clock: &Clock,
+        owner: Option<AccountId>,
+        purpose: KeyPurpose,
+    ) -> anyhow::Result<account_key::ActiveModel> {
+        let id: Uuid = clock.id();
+        let key: [u8; 32] = rand::random();
+        let wrapped = encrypt(&self.master, &key, &wrap_context(id, owner))?;
+        Ok(account_key::ActiveModel {
+            id: Set(id),
+            account_id: Set(owner),
+            purpose: Set(purpose),
+            wrapped: Set(wrapped),
+            active: Set(true),
+            created_at: Set(clock.now()),
+        })
+    }
+
+    /// Moves a key from another master key to this one.
+    pub async fn rewrap(
+        &self,
+        db: &impl ConnectionTrait,
+        previous: &Self,
+        row: account_key::Model,
+    ) -> anyhow::Result<()> {
+        let context = wrap_context(row.id, row.account_id);
+        if decrypt(&self.master, &row.wrapped, &context).is_ok() {
+            return Ok(());
+        }
+        let key = decrypt(&previous.master, &row.wrapped, &context)?;
+        let mut row: account_key::ActiveModel = row.into();
+        row.wrapped = Set(encrypt(&self.master, &key, &context)?);
+        row.update(db).await?;
+        Ok(())
+    }
+
+    fn unwrap(&self, owner: Option<AccountId>, rows: &[account_key::Model]) -> anyhow::Result<Keys> {
+        let mut seal = HashMap::new();
+        let (mut active, mut index) = (None, None);
+        for row in rows {
+            let key = decrypt(&self.master, &row.wrapped, &wrap_context(row.id, owner))
+                .context("a data key is not sealed under this master key")?;
+            match row.purpose {
+                KeyPurpose::Index => index = Some(hmac::Key::new(hmac::HMAC_SHA256, &key)),
+                KeyPurpose::Seal => {
+                    seal.insert(
+                        row.id,
+                        XChaCha20Poly1305::new_from_slice(&key)
+                            .map_err(|_| anyhow!("a data key has a wrong length"))?,
+                    );
+                    active = row.active.then_some(row.id).or(active);
+                }
+            }
+        }
+        let missing = || anyhow!("the data keys of {owner:?} are incomplete");
+        Ok(Keys {
+            owner,
+            active: active.ok_or_else(missing)?,
+            seal,
+            index: index.ok_or_else(missing)?,
+        })
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+/// A sealed value that these keys do not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its key is not among these: they may be older than it.
+    #[error("the value is sealed with a key that is not loaded")]
+    UnknownKey,
+    /// It was changed, or moved from elsewhere.
+    #[error("the value does not open in this place")]
+    Damaged,
+}
+
+impl Keys {
+    /// Seals a value for one place, such as `lead_…/email`.
+    pub fn seal(&self, place: &str, plain: &[u8]) -> anyhow::Result<String> {
+        let cipher = self
+            .seal
+            .get(&self.active)
+            .ok_or_else(|| anyhow!("the active data key is not loaded"))?;
+        let mut out = self.active.as_bytes().to_vec();
+        out.extend(encrypt(cipher, plain, &self.context(place))?);
+        Ok(STANDARD_NO_PAD.encode(out))
+    }
+
+    /// Opens a value that was sealed for that place.
+    pub fn open(&self, place: &str, sealed: &str) -> Result<Vec<u8>, OpenError> {
+        let bytes = STANDARD_NO_PAD
+            .decode(sealed)
+            .map_err(|_not_base64| OpenError::Damaged)?;
+        let (id, rest) = bytes.split_at_checked(KEY_ID).ok_or(OpenError::Damaged)?;
+        let id = Uuid::from_slice(id).map_err(|_short| OpenError::Damaged)?;
+        let cipher = self.seal.get(&id).ok_or(OpenError::UnknownKey)?;
+        decrypt(cipher, rest, &self.context(place)).map_err(|_opaque| OpenError::Damaged)
+    }
+
+    /// A keyed hash for comparing values of one kind (such as `email`) without storing them.
+    pub fn index(&self, kind: &str, value: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.index);
+        context.update(kind.as_bytes());
+        context.update(&[0]);
+        context.update(value.as_bytes());
+        STANDARD_NO_PAD.encode(context.sign().as_ref())
+    }
+
+    fn context(&self, place: &str) -> Vec<u8> {
+        format!(
+            "{}|{place}",
+            self.owner.map(|owner| owner.to_string()).unwrap_or_default()
+        )
+        .into_bytes()
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({:?}, {} keys)", self.owner, self.seal.len())
+    }
+}
+
+fn wrap_context(id: Uuid, owner: Option<AccountId>) -> Vec<u8> {
+    format!("key|{id}|{}", owner.map(|owner| owner.to_string()).unwrap_or_default()).into_bytes()
+}
+
+/// Nonce and ciphertext. Nonces are random: 192 bits never meet.
+fn encrypt(cipher: &XChaCha20Poly1305, plain: &[u8], context: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let nonce: [u8; NONCE] = rand::random();
+    let sealed = cipher
+        .encrypt(
+            &XNonce::from(nonce),
+            Payload {
+                msg: plain,
+                aad: context,
+            },
+        )
+        .map_err(|_opaque| anyhow!("sealing failed"))?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+fn decrypt(cipher: &XChaCha20Poly1305, sealed: &[u8], context: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let Some((nonce, rest)) = sealed.split_first_chunk::<NONCE>() else {
+        bail!("a sealed value is too short")
+    };
+    cipher
+        .decrypt(
+            &XNonce::from(*nonce),
+            Payload {
+                msg: rest,
+                aad: context,
+            },
+        )
+        .map_err(|_opaque| anyhow!("a sealed value does not open"))
+}

@@ -1,0 +1,122 @@
+//! Connections: one pool for `PostgreSQL`; for `SQLite` one writer and several readers.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::sea_query::{Value, ValueType};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+/// How long a caller waits for a free connection before it is told that the database is not reachable.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    readers: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Db {
+    /// Connects to `postgres://…` or `sqlite://…`; the `SQLite` file is made if absent.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
+        if url.starts_with("sqlite:") {
+            Self::connect_sqlite(url, connections).await
+        } else {
+            Self::connect_postgres(url, connections).await
+        }
+    }
+
+    async fn connect_postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
+        let pool = Database::connect(options(url, connections)).await?;
+        Ok(Self {
+            readers: pool.clone(),
+            writer: pool,
+        })
+    }
+
+    /// With one writer connection writers queue fairly in this process instead of polling the file's lock.
+    async fn connect_sqlite(url: &str, connections: u32) -> Result<Self, DbErr> {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let writer = Database::connect(sqlite_options(&format!("{url}{separator}mode=rwc"), 1)).await?;
+        writer.execute_unprepared("PRAGMA journal_mode=WAL").await?;
+        let readers = Database::connect(sqlite_options(url, connections)).await?;
+        Ok(Self { readers, writer })
+    }
+
+    /// For statements that only read.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.readers
+    }
+
+    /// For single statements that write.
+    pub fn write(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later
+    /// would fail with "database is locked" whenever another writer came between.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place where writing transactions begin"
+    )]
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin_with_options(immediate).await
+    }
+
+    /// Which of the two it is.
+    pub fn is_postgres(&self) -> bool {
+        self.writer.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> Result<(), DbErr> {
+        Migrator::up(&self.writer, None).await
+    }
+
+    /// Changes that the schema still lacks.
+    pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
+        Ok(Migrator::get_pending_migrations(&self.writer).await?.len())
+    }
+}
+
+fn options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .connect_timeout(ACQUIRE)
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    options
+}
+
+fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = options(url, connections);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .busy_timeout(ACQUIRE)
+            .foreign_keys(true)
+            .pragma("synchronous", "NORMAL")
+            .pragma("temp_store", "MEMORY")
+    });
+    options
+}
+
+/// An array parameter with nulls in it, for `UNNEST`.
+pub fn nullable_array<T>(values: Vec<Option<T>>) -> Value
+where
+    T: ValueType,
+    Value: From<Option<T>>,
+{
+    Value::Array(
+        T::array_type(),
+        Some(Box::new(values.into_iter().map(Value::from).collect())),
+    )
+}

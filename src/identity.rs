@@ -1,0 +1,6 @@
+//! Accounts, people, credentials, and what each may do.
+
+pub mod caller;
+pub mod policy;
+pub mod throttle;
+pub mod tokens;

@@ -1,0 +1,123 @@
+//! Every permission rule of the account scope, as one pure function. The portal's permissions are a list of their own and
+//! are asked for by [`Caller::require_portal`](super::caller::Caller::require_portal).
+
+use entity::api_key::ApiKeyScope;
+use entity::user::Role;
+
+use super::caller::Principal;
+
+/// What somebody may want to do in an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Read the account's own data and its people.
+    ReadAccount,
+    /// Change the account's own data.
+    ManageAccount,
+    /// Invite, change and remove people; make and revoke keys.
+    ManagePeople,
+    /// Set the mail server.
+    ManageMailServer,
+    /// Read the audit trail.
+    ReadAudit,
+    /// Change one's own password.
+    ChangeOwnPassword,
+    /// Read flows, partners, profiles, connections and submission docs.
+    ReadSetup,
+    /// Change flows, sources and steps.
+    ManageFlows,
+    /// Change partners, their portal users, profiles and assignments.
+    ManagePartners,
+    /// Invite, answer, change and end connections.
+    ManageNetwork,
+    /// Submit leads and read the receipts.
+    SubmitLeads,
+    /// Read leads, deliveries and reports, and follow their streams.
+    ReadLeads,
+    /// Look at encrypted values; audited.
+    RevealFields,
+    /// Retry, cancel and settle deliveries; answer returns.
+    ManageDeliveries,
+    /// Remove a person's values everywhere.
+    EraseLeads,
+}
+
+impl Action {
+    /// Every action, for tables and tests.
+    pub const ALL: [Self; 15] = [
+        Self::ReadAccount,
+        Self::ManageAccount,
+        Self::ManagePeople,
+        Self::ManageMailServer,
+        Self::ReadAudit,
+        Self::ChangeOwnPassword,
+        Self::ReadSetup,
+        Self::ManageFlows,
+        Self::ManagePartners,
+        Self::ManageNetwork,
+        Self::SubmitLeads,
+        Self::ReadLeads,
+        Self::RevealFields,
+        Self::ManageDeliveries,
+        Self::EraseLeads,
+    ];
+
+    /// What the caller is told when it may not.
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::ReadAccount | Self::ReadSetup => "your key lacks the scope for this: it takes NETWORK_READ or MANAGE",
+            Self::ManageAccount
+            | Self::ManagePeople
+            | Self::ManageMailServer
+            | Self::ManageNetwork
+            | Self::ReadAudit => "your role does not allow this: it takes an OWNER or ADMIN",
+            Self::ChangeOwnPassword => "only a signed-in person has a password",
+            Self::ManageFlows | Self::ManagePartners | Self::ManageDeliveries => {
+                "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with MANAGE"
+            }
+            Self::SubmitLeads => {
+                "your role or key does not allow this: it takes a MEMBER or above, or a key with LEADS_SUBMIT"
+            }
+            Self::ReadLeads => "your key lacks the scope for this: it takes LEADS_READ or MANAGE",
+            Self::RevealFields => {
+                "your role or key does not allow seeing encrypted values: it takes a MEMBER or above, or a key with MANAGE"
+            }
+            Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
+        }
+    }
+}
+
+/// Whether somebody may do that in their own account.
+pub fn allows(principal: &Principal, action: Action) -> bool {
+    match principal {
+        Principal::Anonymous | Principal::PortalUser { .. } => false,
+        Principal::User { role, .. } => role_allows(*role, action),
+        Principal::ApiKey { scopes, .. } => scopes.iter().any(|scope| scope_allows(*scope, action)),
+    }
+}
+
+fn role_allows(role: Role, action: Action) -> bool {
+    match action {
+        Action::ReadAccount | Action::ReadSetup | Action::ReadLeads | Action::ChangeOwnPassword => true,
+        Action::ManageFlows
+        | Action::ManagePartners
+        | Action::ManageDeliveries
+        | Action::SubmitLeads
+        | Action::RevealFields => role != Role::Viewer,
+        Action::ManageAccount
+        | Action::ManagePeople
+        | Action::ManageMailServer
+        | Action::ManageNetwork
+        | Action::ReadAudit
+        | Action::EraseLeads => matches!(role, Role::Owner | Role::Admin),
+    }
+}
+
+fn scope_allows(scope: ApiKeyScope, action: Action) -> bool {
+    match scope {
+        ApiKeyScope::LeadsSubmit => action == Action::SubmitLeads,
+        ApiKeyScope::LeadsRead => action == Action::ReadLeads,
+        ApiKeyScope::NetworkRead => matches!(action, Action::ReadAccount | Action::ReadSetup),
+        // A key is never more than a MEMBER, who has no password of a key's own to change.
+        ApiKeyScope::Manage => action != Action::ChangeOwnPassword && role_allows(Role::Member, action),
+    }
+}

@@ -1,0 +1,5 @@
+//! Event logs and the streams that follow them: written in the transaction of the change, told after its commit, replayed
+//! from the database.
+
+pub mod events;
+pub mod hub;

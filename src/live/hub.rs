@@ -1,0 +1,153 @@
+//! Who listens to which event log on this node. Telling carries only a log's new head; what happened is read from the
+//! database, once for all listeners of a log.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use entity::event;
+use redis::aio::ConnectionManager;
+use sea_orm::{DatabaseConnection, DbErr, QuerySelect};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::events::Heads;
+
+/// The channel on which nodes tell each other new heads.
+pub const CHANNEL: &str = "leadmesh:heads";
+/// Events read at once, and kept for the other listeners of the log.
+pub const PAGE: usize = 256;
+/// Longest wait for Redis to take a notice; the others then find the event by their own reading.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The listeners of this node.
+#[derive(Clone, Default)]
+pub struct Hub {
+    topics: Arc<Mutex<HashMap<Uuid, Weak<Topic>>>>,
+    redis: Option<ConnectionManager>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hub(…)")
+    }
+}
+
+/// One log with listeners.
+pub struct Topic {
+    id: Uuid,
+    head: watch::Sender<i64>,
+    recent: tokio::sync::Mutex<VecDeque<Arc<event::Model>>>,
+}
+
+impl Hub {
+    /// A hub that also tells other nodes, when there is a Redis.
+    pub fn new(redis: Option<ConnectionManager>) -> Self {
+        Self {
+            redis,
+            ..Self::default()
+        }
+    }
+
+    /// The log, for as long as the answer is held.
+    pub fn topic(&self, id: Uuid) -> Arc<Topic> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+            return topic;
+        }
+        topics.retain(|_, topic| topic.strong_count() > 0);
+        let topic = Arc::new(Topic {
+            id,
+            head: watch::Sender::new(0),
+            recent: tokio::sync::Mutex::default(),
+        });
+        topics.insert(id, Arc::downgrade(&topic));
+        topic
+    }
+
+    /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
+    pub fn tell(&self, heads: Heads) {
+        for (id, head) in &heads {
+            self.tell_here(*id, *head);
+        }
+        if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
+            tokio::spawn(tell_others(redis, heads));
+        }
+    }
+
+    /// Tells the listeners of this node.
+    pub fn tell_here(&self, id: Uuid, head: i64) {
+        let topic = self
+            .topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .and_then(Weak::upgrade);
+        if let Some(topic) = topic {
+            topic
+                .head
+                .send_if_modified(|known| std::mem::replace(known, head.max(*known)) < head);
+        }
+    }
+
+    /// Makes every listener read again: after notices may have been lost.
+    pub fn tell_all(&self) {
+        let topics: Vec<Arc<Topic>> = self
+            .topics
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
+        for topic in topics {
+            topic.head.send_modify(|_| ());
+        }
+    }
+}
+
+async fn tell_others(mut redis: ConnectionManager, heads: Heads) {
+    let mut pipeline = redis::pipe();
+    for (id, head) in heads {
+        pipeline.publish(CHANNEL, format!("{id}:{head}")).ignore();
+    }
+    match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "cannot tell other nodes of new events; they will read them later"),
+        Err(_elapsed) => tracing::debug!("cannot tell other nodes of new events in time; they will read them later"),
+    }
+}
+
+impl Topic {
+    /// Wakes when the log may have grown.
+    pub fn listen(&self) -> watch::Receiver<i64> {
+        self.head.subscribe()
+    }
+
+    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are up to date share one reading.
+    pub async fn after(&self, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>, DbErr> {
+        let mut recent = self.recent.lock().await;
+        let newest = recent.back().map_or(0, |event| event.seq);
+        let covered = recent.front().is_some_and(|event| event.seq <= seq + 1);
+        if covered && newest > seq {
+            return Ok(recent.iter().filter(|event| event.seq > seq).cloned().collect());
+        }
+        let page = u64::try_from(PAGE).unwrap_or(u64::MAX);
+        let rows: Vec<_> = event::Entity::after(self.id, seq)
+            .limit(page)
+            .all(db)
+            .await?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
+        // Kept events are without gaps: what does not join on to them replaces them.
+        if seq > newest {
+            recent.clear();
+        }
+        if seq >= newest {
+            recent.extend(rows.iter().cloned());
+            let surplus = recent.len().saturating_sub(PAGE);
+            recent.drain(..surplus);
+        }
+        Ok(rows)
+    }
+}

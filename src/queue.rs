@@ -1,0 +1,135 @@
+//! How deliveries reach a worker quickly. The database decides what is to be done; this only wakes workers, and hands over
+//! what was claimed in the very transaction that stored it.
+
+pub mod slots;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use entity::delivery;
+use entity::field::FieldDef;
+use entity::ids::{DeliveryId, LeadId, PartnerId};
+use redis::aio::ConnectionManager;
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, mpsc};
+use uuid::Uuid;
+
+use crate::config::Settings;
+use slots::{Slot, Slots};
+
+/// The Redis stream that wakes workers; its entries carry delivery ids and nothing else.
+pub const STREAM: &str = "leadmesh:wake";
+/// Entries kept in the stream: a worker that is further behind finds its work in the database.
+const STREAM_LENGTH: usize = 100_000;
+/// Ids in one entry.
+const IDS_PER_ENTRY: usize = 100;
+/// Longest wait for Redis to take an entry.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A delivery that this process may attempt now: it owns the row's lease and holds a slot.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The row, SENDING, its attempt counted.
+    pub delivery: delivery::Model,
+    /// What to deliver.
+    pub lead: Arc<LeadContent>,
+    /// Given back when the attempt is over.
+    pub slot: Slot,
+}
+
+/// A lead as recipients get it, encrypted values opened; never stored or logged.
+#[derive(Debug)]
+pub struct LeadContent {
+    /// Which lead.
+    pub id: LeadId,
+    /// Whether it is a test.
+    pub test: bool,
+    /// Values by field name.
+    pub fields: Map<String, Value>,
+    /// The flow's fields, for labels and order.
+    pub definitions: Arc<Vec<FieldDef>>,
+}
+
+/// The way to this process' worker, if it runs one, and to those of others.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Deliveries that may be under way at once.
+    pub slots: Slots,
+    /// Told when there may be something to claim.
+    pub doorbell: Arc<Notify>,
+    owner: Arc<Mutex<Option<Uuid>>>,
+    ready: mpsc::UnboundedSender<Claimed>,
+    taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
+    redis: Option<ConnectionManager>,
+}
+
+impl Queue {
+    /// A queue without a worker yet.
+    pub fn new(settings: &Settings, redis: Option<ConnectionManager>) -> Self {
+        // Unbounded only by its type: every entry holds one of the slots.
+        let (ready, receiver) = mpsc::unbounded_channel();
+        Self {
+            slots: Slots::new(settings.concurrency, settings.destination_concurrency),
+            doorbell: Arc::default(),
+            owner: Arc::default(),
+            ready,
+            taken: Arc::new(Mutex::new(Some(receiver))),
+            redis,
+        }
+    }
+
+    /// What is handed over; taken once, by the worker of this process.
+    pub fn take_receiver(&self) -> Option<mpsc::UnboundedReceiver<Claimed>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Says which lease this process' worker holds now; none while it has none.
+    pub fn set_owner(&self, owner: Option<Uuid>) {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = owner;
+    }
+
+    /// The lease of this process' worker.
+    pub fn owner(&self) -> Option<Uuid> {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
+    /// there is no worker here or it is busy, and then the row waits for whoever is free.
+    pub fn claim_at_birth(&self, partner: PartnerId) -> Option<(Uuid, Slot)> {
+        Some((self.owner()?, self.slots.try_take(partner, false)?))
+    }
+
+    /// Starts an attempt of a delivery whose claim has been committed.
+    pub fn hand_over(&self, claimed: Claimed) {
+        if self.ready.send(claimed).is_err() {
+            tracing::warn!("the worker has stopped: its deliveries go to the next one");
+        }
+    }
+
+    /// Wakes workers for deliveries that wait; after the commit. Losing this loses only time.
+    pub fn wake(&self, ids: Vec<DeliveryId>) {
+        if ids.is_empty() {
+            return;
+        }
+        self.doorbell.notify_one();
+        if let Some(redis) = self.redis.clone() {
+            tokio::spawn(push(redis, ids));
+        }
+    }
+}
+
+async fn push(mut redis: ConnectionManager, ids: Vec<DeliveryId>) {
+    let mut pipeline = redis::pipe();
+    for ids in ids.chunks(IDS_PER_ENTRY) {
+        let text: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let length = redis::streams::StreamMaxlen::Approx(STREAM_LENGTH);
+        pipeline
+            .xadd_maxlen(STREAM, length, "*", &[("ids", text.join(" "))])
+            .ignore();
+    }
+    match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "cannot wake workers; the sweep will"),
+        Err(_elapsed) => tracing::debug!("cannot wake workers in time; the sweep will"),
+    }
+}
