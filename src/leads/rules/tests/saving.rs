@@ -155,6 +155,7 @@ fn values_that_cannot_be_compared_with_are_refused() {
         ("date", Before, json!("26-01-05"), "YYYY-MM-DD"),
         ("date", Before, json!("2026-02-30"), "YYYY-MM-DD"),
         ("datetime", After, json!("noon"), "RFC 3339"),
+        ("datetime", After, json!("9999-12-31T23:59:59-14:00"), "RFC 3339"),
         ("choice", Equals, json!("Wind"), "they are: Solar Roof, Heat pump"),
         ("ip_address", Equals, json!("10.0.0.0/8"), "not a valid IP address"),
         ("text", Matches, json!("(a"), "not a valid pattern: unclosed group"),
