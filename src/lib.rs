@@ -8,5 +8,6 @@ pub mod crypto;
 pub mod database;
 pub mod error;
 pub mod identity;
+pub mod leads;
 pub mod live;
 pub mod queue;

@@ -1,0 +1,3 @@
+//! Leads: what is submitted, and what is decided about it.
+
+pub mod rules;

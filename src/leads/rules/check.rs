@@ -1,0 +1,213 @@
+//! Checking rules when they are saved.
+
+use entity::field::FieldDef;
+
+use super::evaluate::{CompiledRule, Leaf, Node};
+use super::operand::{self, Operand};
+use super::operator::Operator;
+use super::scalar::Family;
+use super::text::{brief, discreet_phrase, listed, phrase, type_name};
+use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, Rule};
+
+/// Something that keeps a rule from being saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where the offender is within the rule, such as `all`, `1`, `condition`, `field`; empty for the rule itself.
+    pub path: Vec<String>,
+    /// Which kind of problem it is.
+    pub kind: ProblemKind,
+    /// What is wrong and what would be right, for the user.
+    pub message: String,
+}
+
+/// The kinds of [`Problem`]; they differ in the error code that a client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The flow has no such field.
+    UnknownField,
+    /// An operator that does not fit, a value that cannot be compared with, a bad pattern, or a broken limit.
+    Invalid,
+}
+
+/// Checks the rule against the fields of the flow and answers it in canonical form, or everything that is wrong with it.
+///
+/// In canonical form every value is of its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
+/// case, choices as the field spells them), and lists name nothing twice. Checking that form again changes nothing.
+pub fn check(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
+    examine(rule, fields).map(|(canonical, _)| canonical)
+}
+
+/// Makes the rule ready to run; it is checked again, since the fields may have changed after it was saved.
+pub fn compile(rule: &Rule, fields: &[FieldDef]) -> Result<CompiledRule, Vec<Problem>> {
+    examine(rule, fields).map(|(_, root)| CompiledRule { root })
+}
+
+fn examine(rule: &Rule, fields: &[FieldDef]) -> Result<(Rule, Node), Vec<Problem>> {
+    let mut checker = Checker {
+        fields,
+        path: Vec::new(),
+        depth: 0,
+        conditions: 0,
+        problems: Vec::new(),
+    };
+    checker
+        .rule(rule)
+        .filter(|_| checker.problems.is_empty())
+        .ok_or(checker.problems)
+}
+
+/// A walk through a rule. A part that has a problem answers none, and the walk goes on to find the others.
+struct Checker<'f> {
+    fields: &'f [FieldDef],
+    path: Vec<String>,
+    depth: usize,
+    conditions: usize,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn rule(&mut self, rule: &Rule) -> Option<(Rule, Node)> {
+        match rule {
+            Rule::All(items) => self
+                .group("all", items)
+                .map(|(rules, nodes)| (Rule::All(rules), Node::All(nodes))),
+            Rule::Any(items) if items.is_empty() => self.at("any", |this| {
+                this.count()?;
+                this.invalid("an empty \"any\" never holds; give it at least one rule".to_owned())
+            }),
+            Rule::Any(items) => self
+                .group("any", items)
+                .map(|(rules, nodes)| (Rule::Any(rules), Node::Any(nodes))),
+            Rule::Not(inner) => {
+                let (rule, node) = self.at("not", |this| this.deeper(|this| this.rule(inner)))?;
+                Some((Rule::Not(Box::new(rule)), Node::Not(Box::new(node))))
+            }
+            Rule::Condition(condition) => {
+                let (condition, leaf) = self.at("condition", |this| this.condition(condition))?;
+                Some((Rule::Condition(condition), Node::Leaf(Box::new(leaf))))
+            }
+        }
+    }
+
+    fn group(&mut self, name: &str, items: &[Rule]) -> Option<(Vec<Rule>, Vec<Node>)> {
+        self.at(name, |this| {
+            if items.is_empty() {
+                this.count()?;
+            }
+            this.deeper(|this| {
+                let each = |(index, item): (usize, &Rule)| this.at(index.to_string(), |this| this.rule(item));
+                let checked: Vec<Option<(Rule, Node)>> = items.iter().enumerate().map(each).collect();
+                checked.into_iter().collect()
+            })
+        })
+    }
+
+    fn condition(&mut self, condition: &Condition) -> Option<(Condition, Leaf)> {
+        self.count()?;
+        let Some(field) = self.fields.iter().find(|field| field.name == condition.field) else {
+            return self.at("field", |this| this.unknown(&condition.field));
+        };
+        if !condition.operator.fits(field.field_type) {
+            return self.at("operator", |this| this.invalid(misfit(condition.operator, field)));
+        }
+        match operand::read(field, condition.operator, condition.value.as_ref()) {
+            Ok(operand) => Some(ready(field, condition.operator, operand)),
+            Err(misfit) => self.at("value", |this| match misfit.index {
+                Some(index) => this.at(index.to_string(), |this| this.invalid(misfit.message)),
+                None => this.invalid(misfit.message),
+            }),
+        }
+    }
+
+    fn at<T>(&mut self, step: impl Into<String>, walk: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.path.push(step.into());
+        let walked = walk(self);
+        self.path.pop();
+        walked
+    }
+
+    fn deeper<T>(&mut self, walk: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth == MAX_DEPTH {
+            self.count()?;
+            return self.invalid(format!("rules may be inside one another {MAX_DEPTH} deep at most"));
+        }
+        self.depth += 1;
+        let walked = walk(self);
+        self.depth -= 1;
+        walked
+    }
+
+    /// Counts a condition, or what stands in place of one; so it bounds the number of problems as well.
+    fn count(&mut self) -> Option<()> {
+        self.conditions += 1;
+        if self.conditions == MAX_CONDITIONS + 1 {
+            return self.invalid(format!(
+                "a rule has {MAX_CONDITIONS} conditions at most; this is one more"
+            ));
+        }
+        (self.conditions <= MAX_CONDITIONS).then_some(())
+    }
+
+    fn unknown<T>(&mut self, name: &str) -> Option<T> {
+        let fields = match self.fields {
+            [] => "the flow has no fields".to_owned(),
+            fields => format!(
+                "the flow has: {}",
+                listed(fields.iter().map(|field| field.name.as_str()))
+            ),
+        };
+        self.problem(
+            ProblemKind::UnknownField,
+            format!("unknown field \"{}\"; {fields}", brief(name)),
+        )
+    }
+
+    fn invalid<T>(&mut self, message: String) -> Option<T> {
+        self.problem(ProblemKind::Invalid, message)
+    }
+
+    fn problem<T>(&mut self, kind: ProblemKind, message: String) -> Option<T> {
+        self.problems.push(Problem {
+            path: self.path.clone(),
+            kind,
+            message,
+        });
+        None
+    }
+}
+
+fn misfit(operator: Operator, field: &FieldDef) -> String {
+    let fitting: Vec<String> = Operator::fitting(field.field_type)
+        .map(|fitting| fitting.to_string())
+        .collect();
+    let field_type = type_name(field.field_type);
+    format!(
+        "{operator} does not fit {field_type}; use one of {}",
+        fitting.join(", ")
+    )
+}
+
+fn ready(field: &FieldDef, operator: Operator, operand: Operand) -> (Condition, Leaf) {
+    let condition = Condition {
+        field: field.name.clone(),
+        operator,
+        value: operand.value,
+    };
+    let told = |holds| {
+        if field.encrypted {
+            discreet_phrase(field, holds)
+        } else {
+            phrase(&condition, Some(field), holds)
+        }
+    };
+    let (met, unmet) = (told(true), told(false));
+    let leaf = Leaf {
+        field: field.name.clone(),
+        family: Family::of(field.field_type),
+        test: operand.test,
+        negated: operator.is_negated(),
+        met,
+        unmet,
+    };
+    (condition, leaf)
+}

@@ -1,0 +1,178 @@
+//! What a condition compares with: from the value as given to its canonical form and the test that it makes.
+
+use std::collections::HashSet;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use entity::field::FieldDef;
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use super::evaluate::{Comparison, Test};
+use super::fold::fold;
+use super::operator::Operator;
+use super::scalar::{Scalar, named_part, named_text};
+use super::{MAX_LIST, MAX_PATTERN_CHARS};
+
+/// Bytes that a compiled pattern may take: enough for `\w{2,20}`, which is large because it knows all alphabets.
+const PATTERN_BYTES: usize = 2 << 20;
+/// Bytes that the search cache of a pattern may take.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// A condition's value, read.
+pub(super) struct Operand {
+    pub(super) value: Option<Value>,
+    pub(super) test: Test,
+}
+
+/// What is wrong with a value, and with which element of it if it is a list.
+pub(super) struct Misfit {
+    pub(super) index: Option<usize>,
+    pub(super) message: String,
+}
+
+impl From<String> for Misfit {
+    fn from(message: String) -> Self {
+        Self { index: None, message }
+    }
+}
+
+/// Reads the value of a condition whose operator fits the field.
+pub(super) fn read(field: &FieldDef, operator: Operator, value: Option<&Value>) -> Result<Operand, Misfit> {
+    let value = value.filter(|value| !value.is_null());
+    match (operator.takes_value(), value) {
+        (true, Some(value)) => with_value(field, operator, value),
+        (true, None) => Err(format!("{operator} needs a value to compare with").into()),
+        (false, Some(_)) => Err(format!("{operator} takes no value; leave it out").into()),
+        (false, None) => Ok(Operand {
+            value: None,
+            test: bare(operator),
+        }),
+    }
+}
+
+fn bare(operator: Operator) -> Test {
+    match operator {
+        Operator::IsValid => Test::Valid,
+        Operator::IsInvalid => Test::Invalid,
+        Operator::IsTrue => Test::Compare(Comparison::Equals(Scalar::Boolean(true))),
+        Operator::IsFalse => Test::Compare(Comparison::Equals(Scalar::Boolean(false))),
+        _ => Test::Empty,
+    }
+}
+
+fn with_value(field: &FieldDef, operator: Operator, value: &Value) -> Result<Operand, Misfit> {
+    let (value, comparison) = match operator {
+        Operator::In | Operator::NotIn => one_of(field, operator, value)?,
+        Operator::Between => between(field, value)?,
+        Operator::Matches => matching(value)?,
+        Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
+            part(field, operator, value)?
+        }
+        _ => compared(field, operator, value)?,
+    };
+    Ok(Operand {
+        value: Some(value),
+        test: Test::Compare(comparison),
+    })
+}
+
+fn compared(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+    if value.is_array() {
+        return Err(format!("{operator} takes one value, not a list").into());
+    }
+    let scalar = Scalar::named(field, value)?;
+    let canonical = scalar.canonical();
+    let comparison = match operator {
+        Operator::GreaterThan | Operator::After => Comparison::Range(Excluded(scalar), Unbounded),
+        Operator::GreaterOrEqual => Comparison::Range(Included(scalar), Unbounded),
+        Operator::LessThan | Operator::Before => Comparison::Range(Unbounded, Excluded(scalar)),
+        Operator::LessOrEqual => Comparison::Range(Unbounded, Included(scalar)),
+        _ => Comparison::Equals(scalar),
+    };
+    Ok((canonical, comparison))
+}
+
+/// A single value counts as a list of one. Values that compare as equal are kept once.
+fn one_of(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+    let given = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    if given.is_empty() || given.len() > MAX_LIST {
+        return Err(format!(
+            "{operator} takes a list of 1 to {MAX_LIST} values; this one has {}",
+            given.len()
+        )
+        .into());
+    }
+    let mut seen = HashSet::new();
+    let mut canonical = Vec::new();
+    for scalar in scalars(field, given)? {
+        let value = scalar.canonical();
+        if seen.insert(scalar) {
+            canonical.push(value);
+        }
+    }
+    Ok((Value::Array(canonical), Comparison::OneOf(seen)))
+}
+
+fn between(field: &FieldDef, value: &Value) -> Result<(Value, Comparison), Misfit> {
+    let wrong = || format!("{} takes a list of two values, the lower one first", Operator::Between);
+    let given = value.as_array().filter(|given| given.len() == 2).ok_or_else(wrong)?;
+    let scalars = scalars(field, given)?;
+    let canonical = Value::Array(scalars.iter().map(Scalar::canonical).collect());
+    let Ok([low, high]) = <[Scalar<'static>; 2]>::try_from(scalars) else {
+        return Err(wrong().into());
+    };
+    if low > high {
+        return Err(wrong().into());
+    }
+    Ok((canonical, Comparison::Range(Included(low), Included(high))))
+}
+
+fn scalars(field: &FieldDef, given: &[Value]) -> Result<Vec<Scalar<'static>>, Misfit> {
+    let read = |(index, value)| {
+        Scalar::named(field, value).map_err(|message| Misfit {
+            index: Some(index),
+            message,
+        })
+    };
+    given.iter().enumerate().map(read).collect()
+}
+
+fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+    let part = named_part(field, value)?;
+    let folded = fold(&part).into_owned();
+    let comparison = match operator {
+        Operator::StartsWith => Comparison::StartsWith(folded),
+        Operator::EndsWith => Comparison::EndsWith(folded),
+        _ => Comparison::Contains(folded),
+    };
+    Ok((Value::from(part), comparison))
+}
+
+fn matching(value: &Value) -> Result<(Value, Comparison), Misfit> {
+    let pattern = named_text(value)?;
+    if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
+        return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());
+    }
+    let regex = compiled(&pattern)?;
+    Ok((Value::from(pattern.into_owned()), Comparison::Matches(regex)))
+}
+
+/// The engine has no back-references and no look-around, so a search takes time linear in the text.
+fn compiled(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .size_limit(PATTERN_BYTES)
+        .dfa_size_limit(CACHE_BYTES)
+        .build()
+        .map_err(|error| format!("not a valid pattern: {}", reason(&error)))
+}
+
+/// The engine draws the pattern with a marker over several lines; only the last says what is wrong.
+fn reason(error: &regex::Error) -> String {
+    if let regex::Error::CompiledTooBig(_) = error {
+        return "it is too large; use smaller repetitions".to_owned();
+    }
+    let full = error.to_string();
+    let last = full.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
