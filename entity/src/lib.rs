@@ -1,1 +1,4 @@
 //! Tables.
+
+pub mod delivery_config;
+pub mod field;
