@@ -1,0 +1,4 @@
+//! How leads reach their recipients.
+
+pub mod payload;
+pub mod templates;
