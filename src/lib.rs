@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod database;
+pub mod delivery;
 pub mod error;
 pub mod identity;
 pub mod leads;
