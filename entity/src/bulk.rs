@@ -3,7 +3,7 @@
 
 use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, OnConflict, SimpleExpr, Value};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, DatabaseBackend, DbErr, EntityName,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, DatabaseBackend, DbErr,
     EntityTrait, IdenStatic, Iterable, Statement,
 };
 use uuid::Uuid;

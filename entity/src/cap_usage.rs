@@ -65,9 +65,16 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The counters of some caps, locked in one order, so that two transactions cannot wait for each other.
-    pub fn locked(caps: impl IntoIterator<Item = CapId>) -> Select<Self> {
-        Self::of_caps(caps).order_by_asc(Column::CapId).order_by_asc(Column::WindowStart).lock_exclusive()
+    /// The counters of some caps in some windows, locked in one order, so that two transactions cannot wait for each other.
+    pub fn locked(
+        caps: impl IntoIterator<Item = CapId>,
+        windows: impl IntoIterator<Item = DateTime<Utc>>,
+    ) -> Select<Self> {
+        Self::of_caps(caps)
+            .filter(Column::WindowStart.is_in(windows))
+            .order_by_asc(Column::CapId)
+            .order_by_asc(Column::WindowStart)
+            .lock_exclusive()
     }
 
     /// The counters of some caps.

@@ -37,4 +37,9 @@ impl Entity {
             .order_by_asc(Column::KeyHash)
             .lock_exclusive()
     }
+
+    /// Forgets what certain leads have taken.
+    pub fn forget(leads: impl IntoIterator<Item = LeadId>) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many().filter(Column::LeadId.is_in(leads))
+    }
 }
