@@ -13,3 +13,4 @@ pub mod identity;
 pub mod leads;
 pub mod live;
 pub mod queue;
+pub mod tls;
