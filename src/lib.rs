@@ -9,6 +9,8 @@ pub mod database;
 pub mod delivery;
 pub mod error;
 pub mod flows;
+pub mod graphql;
+pub mod http;
 pub mod identity;
 pub mod leads;
 pub mod live;

@@ -4,3 +4,4 @@
 
 mod outbound;
 mod support;
+mod transport;
