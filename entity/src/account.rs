@@ -3,6 +3,7 @@
 use crate::ids::AccountId;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
 
 /// What an account may do.
@@ -60,5 +61,17 @@ impl Entity {
     /// Several accounts.
     pub fn by_ids(ids: impl IntoIterator<Item = AccountId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// Every account, for the operator.
+    pub fn for_operator() -> Select<Self> {
+        Self::find()
+    }
+
+    /// Raises the version of what compiled flows and credentials depend on.
+    pub fn raise_config_version(id: AccountId) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::ConfigVersion, Expr::col(Column::ConfigVersion).add(1))
+            .filter(Column::Id.eq(id))
     }
 }

@@ -69,4 +69,12 @@ impl Entity {
             .filter(Column::DueAt.lte(now))
             .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
     }
+
+    /// Gives some mails to a worker, and counts the try.
+    pub fn lease(ids: impl IntoIterator<Item = MailId>, until: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(until))
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .filter(Column::Id.is_in(ids))
+    }
 }

@@ -92,4 +92,11 @@ impl Entity {
     pub fn by_id(id: PortalUserId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::RemovedAt.is_null())
     }
+
+    /// Notes that somebody was there.
+    pub fn seen(id: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(now))
+            .filter(Column::Id.eq(id))
+    }
 }
