@@ -3,6 +3,7 @@
 use crate::ids::{AccountId, ApiKeyId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,7 @@
 
 use crate::ids::MailId;
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};

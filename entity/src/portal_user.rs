@@ -3,6 +3,7 @@
 use crate::ids::{AccountId, PartnerId, PortalUserId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use crate::portal_user;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QuerySelect, QueryTrait};
+use sea_orm::{QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]

@@ -2,6 +2,7 @@
 
 use crate::ids::{AccountId, UserId};
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -123,7 +123,7 @@ pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<
     Ok(account)
 }
 
-fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> Result<(), Broken> {
+fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::Result<(), Broken> {
     if let Some(name) = input.name {
         row.name = Set(texts::name(&name, "input.name")?);
     }

@@ -1,6 +1,6 @@
 //! Keys for programs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entity::api_key::{self, ApiKeyScope, Scopes};
 use entity::ids::ApiKeyId;
 use sea_orm::{
@@ -44,7 +44,8 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
     let now = app.clock.now();
     let name = texts::name(&input.name, "input.name")?;
     let scopes = distinct(input.scopes)?;
-    check_end(input.expires_at, now)?;
+    let end = input.expires_at.map(|end| end.trunc_subsecs(6));
+    check_end(end, now)?;
     let tx = app.db.begin().await?;
     accounts::lock(&tx, account).await?;
     if api_key::Entity::live_in_account(account, now).count(&tx).await? >= MOST {
@@ -61,7 +62,7 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
         scopes: Set(Scopes(scopes)),
         created_at: Set(now),
         last_used_at: Set(None),
-        expires_at: Set(input.expires_at),
+        expires_at: Set(end),
         revoked_at: Set(None),
     };
     let key = row.insert(&tx).await?;

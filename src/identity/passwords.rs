@@ -37,7 +37,7 @@ const COMMON: [&str; 14] = [
 ];
 
 /// Whether a password may be chosen.
-pub fn check(password: &str, email: &str, path: &str) -> Result<(), Broken> {
+pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(), Broken> {
     let length = password.chars().count();
     if length > *LENGTH.end() {
         let message = format!("take at most {} characters", LENGTH.end());

@@ -1,5 +1,6 @@
 //! The people of an account. Changes take turns by the account's row, so that there is always an OWNER who can sign in.
 
+use entity::account;
 use entity::ids::{AccountId, UserId};
 use entity::user::{self, Role};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, Set};
@@ -40,7 +41,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
     let name = texts::name(&input.name, "input.name")?;
     check_owner_rights(caller, input.role, input.role)?;
     let tx = app.db.begin().await?;
-    let company = accounts::lock(&tx, account).await?;
+    let company = take_turn(&tx, caller, account).await?;
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(account),
@@ -65,7 +66,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
 pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> Result<user::Model> {
     let account = caller.require(Action::ManagePeople)?;
     let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
+    take_turn(&tx, caller, account).await?;
     let user = find(&tx, account, id, "input.id").await?;
     check_owner_rights(caller, user.role, role)?;
     if role != Role::Owner {
@@ -87,7 +88,7 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let account = caller.require(Action::ManagePeople)?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
+    take_turn(&tx, caller, account).await?;
     let user = find(&tx, account, id, "id").await?;
     check_owner_rights(caller, user.role, user.role)?;
     check_not_last_owner(&tx, &user, "id").await?;
@@ -100,6 +101,18 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     record(&tx, app, caller, &user, ("user.removed", None)).await?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Waits for other changes of the account's people, by which the caller may have lost the right to make this one.
+async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId) -> Result<account::Model> {
+    let company = accounts::lock(tx, account).await?;
+    if let Principal::User { id, role, .. } = &caller.principal {
+        let still = user::Entity::by_id(*id).one(tx).await?;
+        if still.is_none_or(|user| user.role != *role) {
+            return Err(Error::Unauthenticated("your rights were changed at this moment: try again"));
+        }
+    }
+    Ok(company)
 }
 
 async fn find(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {

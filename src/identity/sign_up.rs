@@ -86,7 +86,7 @@ fn plan(config: &Config, through: Through) -> Result<Plan> {
     }
 }
 
-fn checked(input: &SignUp, contact_email: String, plan: Plan) -> Result<NewAccount, Broken> {
+fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Result<NewAccount, Broken> {
     let website = input.website.as_deref();
     let timezone = input.timezone.as_deref().unwrap_or("UTC");
     Ok(NewAccount {
