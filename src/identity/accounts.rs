@@ -50,7 +50,10 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
     let account = row.insert(tx).await?;
     // Not by asking the vault for them: it would remember keys that a rollback takes back.
     for purpose in [KeyPurpose::Index, KeyPurpose::Seal] {
-        app.vault.new_key(&app.clock, Some(account.id), purpose)?.insert(tx).await?;
+        app.vault
+            .new_key(&app.clock, Some(account.id), purpose)?
+            .insert(tx)
+            .await?;
     }
     inbox::make(tx, app, account.id).await?;
     Ok(account)

@@ -141,7 +141,10 @@ mod tests {
     #[test]
     fn a_key_has_scopes_each_once_and_shows_four_characters() {
         use ApiKeyScope::{LeadsRead, LeadsSubmit};
-        assert_eq!(distinct(vec![LeadsRead, LeadsSubmit, LeadsRead]).unwrap(), [LeadsRead, LeadsSubmit]);
+        assert_eq!(
+            distinct(vec![LeadsRead, LeadsSubmit, LeadsRead]).unwrap(),
+            [LeadsRead, LeadsSubmit]
+        );
         assert!(distinct(Vec::new()).is_err());
         assert_eq!(hint("lmk_abcdef"), "cdef");
     }

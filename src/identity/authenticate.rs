@@ -30,7 +30,9 @@ pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller
         by_access_token(app, token).await?
     };
     let recent = &app.tokens.recent;
-    recent.remember(tokens::hash(token), principal.clone(), expires_at).await;
+    recent
+        .remember(tokens::hash(token), principal.clone(), expires_at)
+        .await;
     note(app, &principal);
     Ok(Caller {
         principal,
@@ -73,12 +75,16 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
 type Known = (Principal, Option<DateTime<Utc>>);
 
 async fn by_key(app: &App, token: &str) -> Result<Known> {
-    let key = api_key::Entity::by_secret_hash(&tokens::hash(token)).one(app.db.read()).await?;
+    let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
+        .one(app.db.read())
+        .await?;
     of_key(key, app.clock.now())
 }
 
 fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
-    let key = key.filter(|key| key.is_live(now)).ok_or(Error::Unauthenticated(BAD_KEY))?;
+    let key = key
+        .filter(|key| key.is_live(now))
+        .ok_or(Error::Unauthenticated(BAD_KEY))?;
     let principal = Principal::ApiKey {
         id: key.id,
         account: key.account_id,
@@ -109,9 +115,9 @@ fn subject(claims: &Claims) -> Option<PersonId> {
 fn account_of(principal: &Principal) -> Option<AccountId> {
     match principal {
         Principal::Anonymous => None,
-        Principal::User { account, .. }
-        | Principal::ApiKey { account, .. }
-        | Principal::PortalUser { account, .. } => Some(*account),
+        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
+            Some(*account)
+        }
     }
 }
 

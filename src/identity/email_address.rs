@@ -13,12 +13,16 @@ const ATOM: &[u8] = b"!#$%&'*+-/=?^_`{|}~.";
 /// In lower case, an international domain in its ASCII form; none if it is not an address.
 pub fn normalise(text: &str) -> Option<String> {
     let (local, domain) = text.trim().rsplit_once('@')?;
-    let is_atom = local.bytes().all(|byte| byte.is_ascii_alphanumeric() || ATOM.contains(&byte));
+    let is_atom = local
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || ATOM.contains(&byte));
     let has_dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
     if local.is_empty() || local.len() > LONGEST_LOCAL || !is_atom || has_dots {
         return None;
     }
-    let Ok(Host::Domain(domain)) = Host::parse(domain) else { return None };
+    let Ok(Host::Domain(domain)) = Host::parse(domain) else {
+        return None;
+    };
     let is_full = domain.contains('.') && domain.split('.').all(is_label);
     let address = format!("{}@{domain}", local.to_ascii_lowercase());
     (is_full && address.len() <= LONGEST).then_some(address)
@@ -58,10 +62,28 @@ mod tests {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}com", "abcdefghi.".repeat(26));
         for text in [
-            "", "@", "ann", "ann@", "@example.com", "ann@localhost", "ann@example.com.", "ann@-example.com",
-            "ann@10.0.0.1", "ann@[::1]", "a b@example.com", "a@b@example.com", ".ann@example.com", "ann..l@example.com",
-            "ann@exa mple.com", "ann@example..com", "ann\r\nbcc:x@example.com", "<ann@example.com>", "ann@example.com\0",
-            "änn@example.com", &long, &longer,
+            "",
+            "@",
+            "ann",
+            "ann@",
+            "@example.com",
+            "ann@localhost",
+            "ann@example.com.",
+            "ann@-example.com",
+            "ann@10.0.0.1",
+            "ann@[::1]",
+            "a b@example.com",
+            "a@b@example.com",
+            ".ann@example.com",
+            "ann..l@example.com",
+            "ann@exa mple.com",
+            "ann@example..com",
+            "ann\r\nbcc:x@example.com",
+            "<ann@example.com>",
+            "ann@example.com\0",
+            "änn@example.com",
+            &long,
+            &longer,
         ] {
             assert_eq!(normalise(text), None, "{text:?}");
         }

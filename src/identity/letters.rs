@@ -25,7 +25,8 @@ pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Letter {
 /// To somebody who has been let in to a partner's portal.
 pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -> Letter {
     let subject = format!("{account} gives you access to your leads");
-    let said = format!("{account} shares the leads of {partner} with you. Set your password within seven days to see them:");
+    let said =
+        format!("{account} shares the leads of {partner} with you. Set your password within seven days to see them:");
     letter(to, subject, &said, link)
 }
 
@@ -75,10 +76,24 @@ mod tests {
 
     #[test]
     fn names_are_text_and_never_markup() {
-        let mail = invited_user("a@example.com", "Ann <b>", "A&\"B\"", "https://x.example/set-password?token=lmt_1");
+        let mail = invited_user(
+            "a@example.com",
+            "Ann <b>",
+            "A&\"B\"",
+            "https://x.example/set-password?token=lmt_1",
+        );
         assert_eq!(mail.subject, "Ann <b> invites you to A&\"B\" on Leadmesh");
-        assert!(mail.text.contains("Ann <b> has made you a user of A&\"B\"."), "{}", mail.text);
+        assert!(
+            mail.text.contains("Ann <b> has made you a user of A&\"B\"."),
+            "{}",
+            mail.text
+        );
         assert!(mail.text.contains("\n\nhttps://x.example/set-password?token=lmt_1\n"));
-        assert!(mail.html.contains("Ann &lt;b&gt; has made you a user of A&amp;&quot;B&quot;."), "{}", mail.html);
+        assert!(
+            mail.html
+                .contains("Ann &lt;b&gt; has made you a user of A&amp;&quot;B&quot;."),
+            "{}",
+            mail.html
+        );
     }
 }

@@ -38,7 +38,9 @@ pub async fn make(tx: &DatabaseTransaction, app: &App, person: PersonId, lifetim
 /// Whose link this is, if it may still be used; without using it.
 pub async fn look(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<Person> {
     let found = one_time_token::Entity::by_hash(&tokens::hash(token)).one(db).await?;
-    let row = found.filter(|row| row.purpose == of_scope(scope).0).ok_or_else(unknown)?;
+    let row = found
+        .filter(|row| row.purpose == of_scope(scope).0)
+        .ok_or_else(unknown)?;
     if row.used_at.is_some() || row.expires_at <= app.clock.now() {
         let message = "this link was used already, or its time has passed: ask for a new one";
         return Err(Error::broken(UserErrorCode::Expired, "input.token", message));

@@ -54,7 +54,9 @@ pub async fn of_account(app: &App, account: AccountId) -> Result<Option<smtp_set
 
 /// The password in plain text, for the moment of signing in at the mail server.
 pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Option<String>> {
-    let Some(sealed) = &settings.sealed_password else { return Ok(None) };
+    let Some(sealed) = &settings.sealed_password else {
+        return Ok(None);
+    };
     let (db, owner) = (app.db.read(), Some(settings.account_id));
     let mut opened = app.vault.keys(db, &app.clock, owner).await?.open(PLACE, sealed);
     if matches!(opened, Err(OpenError::UnknownKey)) {
@@ -127,7 +129,10 @@ pub async fn verified(
 
 /// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
 /// otherwise have it sent to themselves.
-fn kept_password(before: Option<&smtp_settings::Model>, input: &SmtpSettings) -> std::result::Result<Option<String>, Broken> {
+fn kept_password(
+    before: Option<&smtp_settings::Model>,
+    input: &SmtpSettings,
+) -> std::result::Result<Option<String>, Broken> {
     if input.username.is_none() {
         return Ok(None);
     }
@@ -157,7 +162,10 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         let message = "write the user name that the password belongs to";
         return Err(Broken::new(UserErrorCode::Required, "input.username", message));
     }
-    if password.as_ref().is_some_and(|password| password.chars().count() > CREDENTIAL) {
+    if password
+        .as_ref()
+        .is_some_and(|password| password.chars().count() > CREDENTIAL)
+    {
         let message = format!("take at most {CREDENTIAL} characters");
         return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
     }
@@ -167,7 +175,10 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         password,
         from_name: optional(input.from_name, texts::NAME, "input.fromName")?,
         from_address: email_address::parse(&input.from_address, "input.fromAddress")?,
-        reply_to: input.reply_to.map(|text| email_address::parse(&text, "input.replyTo")).transpose()?,
+        reply_to: input
+            .reply_to
+            .map(|text| email_address::parse(&text, "input.replyTo"))
+            .transpose()?,
         ..input
     })
 }
@@ -175,7 +186,11 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
 /// A name, or an address without brackets, in its one spelling.
 fn host(text: &str) -> std::result::Result<String, Broken> {
     let text = texts::line(text, HOST, "input.host")?;
-    let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{text}]") } else { text };
+    let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        format!("[{text}]")
+    } else {
+        text
+    };
     match Host::parse(&bracketed) {
         Ok(Host::Domain(name)) => Ok(name),
         Ok(Host::Ipv4(address)) => Ok(address.to_string()),
@@ -267,7 +282,10 @@ mod tests {
     #[test]
     fn settings_are_brought_to_one_spelling() {
         let kept = checked(input()).unwrap();
-        assert_eq!((kept.host.as_str(), kept.from_address.as_str()), ("smtp.example.com", "leads@example.com"));
+        assert_eq!(
+            (kept.host.as_str(), kept.from_address.as_str()),
+            ("smtp.example.com", "leads@example.com")
+        );
         assert_eq!(kept.from_name, None);
         assert_eq!(host("2001:DB8::1").unwrap(), "2001:db8::1");
     }
@@ -276,25 +294,62 @@ mod tests {
     fn what_cannot_be_a_server_is_refused() {
         let path = |input| checked(input).err().map(|broken| broken.path.join("."));
         for host in ["", "a b", "https://smtp.example.com", "smtp.example.com:25", "a\r\nb"] {
-            assert_eq!(path(SmtpSettings { host: host.into(), ..input() }).as_deref(), Some("input.host"), "{host:?}");
+            assert_eq!(
+                path(SmtpSettings {
+                    host: host.into(),
+                    ..input()
+                })
+                .as_deref(),
+                Some("input.host"),
+                "{host:?}"
+            );
         }
         assert_eq!(path(SmtpSettings { port: 0, ..input() }).as_deref(), Some("input.port"));
-        assert_eq!(path(SmtpSettings { port: 65_536, ..input() }).as_deref(), Some("input.port"));
-        let nameless = SmtpSettings { username: None, password: Some("x".into()), ..input() };
+        assert_eq!(
+            path(SmtpSettings {
+                port: 65_536,
+                ..input()
+            })
+            .as_deref(),
+            Some("input.port")
+        );
+        let nameless = SmtpSettings {
+            username: None,
+            password: Some("x".into()),
+            ..input()
+        };
         assert_eq!(path(nameless).as_deref(), Some("input.username"));
-        let header = SmtpSettings { from_name: Some("A\r\nBcc: x@y.test".into()), ..input() };
+        let header = SmtpSettings {
+            from_name: Some("A\r\nBcc: x@y.test".into()),
+            ..input()
+        };
         assert_eq!(path(header).as_deref(), Some("input.fromName"));
     }
 
     #[test]
     fn a_kept_password_never_goes_to_another_server() {
         let same = checked(input()).unwrap();
-        assert_eq!(kept_password(Some(&before()), &same).unwrap().as_deref(), Some("sealed"));
+        assert_eq!(
+            kept_password(Some(&before()), &same).unwrap().as_deref(),
+            Some("sealed")
+        );
         for other in [
-            SmtpSettings { host: "evil.example.com".into(), ..same.clone() },
-            SmtpSettings { port: 25, ..same.clone() },
-            SmtpSettings { security: SmtpSecurity::None, ..same.clone() },
-            SmtpSettings { username: Some("bob".into()), ..same.clone() },
+            SmtpSettings {
+                host: "evil.example.com".into(),
+                ..same.clone()
+            },
+            SmtpSettings {
+                port: 25,
+                ..same.clone()
+            },
+            SmtpSettings {
+                security: SmtpSecurity::None,
+                ..same.clone()
+            },
+            SmtpSettings {
+                username: Some("bob".into()),
+                ..same.clone()
+            },
         ] {
             assert!(kept_password(Some(&before()), &other).is_err());
         }

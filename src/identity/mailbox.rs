@@ -39,13 +39,21 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
         text: letter.text,
         html: letter.html,
     };
-    let sealed_body = if can_send { Some(seal(tx, app, id, &body).await?) } else { None };
+    let sealed_body = if can_send {
+        Some(seal(tx, app, id, &body).await?)
+    } else {
+        None
+    };
     let row = mail::ActiveModel {
         id: Set(id),
         to_address: Set(letter.to),
         subject: Set(letter.subject),
         sealed_body: Set(sealed_body),
-        status: Set(if can_send { MailStatus::Queued } else { MailStatus::Failed }),
+        status: Set(if can_send {
+            MailStatus::Queued
+        } else {
+            MailStatus::Failed
+        }),
         attempts: Set(0),
         due_at: Set(can_send.then_some(now)),
         lease_until: Set(None),
@@ -92,7 +100,9 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(&tx)
         .await?;
-    mail::Entity::lease(due.iter().map(|mail| mail.id), until).exec(&tx).await?;
+    mail::Entity::lease(due.iter().map(|mail| mail.id), until)
+        .exec(&tx)
+        .await?;
     tx.commit().await?;
     for mail in &mut due {
         mail.lease_until = Some(until);
@@ -104,7 +114,10 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
 async fn open(app: &App, mail: &mail::Model) -> anyhow::Result<MailBody> {
     let sealed = mail.sealed_body.as_deref().unwrap_or_default();
     let mut keys = app.vault.keys(app.db.read(), &app.clock, None).await?;
-    if matches!(keys.open(&place(mail.id), sealed), Err(crate::crypto::OpenError::UnknownKey)) {
+    if matches!(
+        keys.open(&place(mail.id), sealed),
+        Err(crate::crypto::OpenError::UnknownKey)
+    ) {
         keys = app.vault.reload(app.db.read(), &app.clock, None).await?;
     }
     Ok(serde_json::from_slice(&keys.open(&place(mail.id), sealed)?)?)
@@ -172,7 +185,10 @@ fn waiting(mail: mail::Model, due: DateTime<Utc>, said: String) -> mail::ActiveM
 
 /// Mail servers are strangers: what they say is cut, and freed of what a database may refuse.
 pub(super) fn shortened(said: &str) -> String {
-    said.chars().filter(|character| !character.is_control()).take(ERROR).collect()
+    said.chars()
+        .filter(|character| !character.is_control())
+        .take(ERROR)
+        .collect()
 }
 
 #[cfg(test)]
@@ -182,7 +198,9 @@ mod tests {
     #[test]
     fn a_mail_is_tried_four_times() {
         let now = DateTime::UNIX_EPOCH;
-        let pauses: Vec<_> = (0..6).map(|attempts| next_try(attempts, now).map(|due| (due - now).num_minutes())).collect();
+        let pauses: Vec<_> = (0..6)
+            .map(|attempts| next_try(attempts, now).map(|due| (due - now).num_minutes()))
+            .collect();
         assert_eq!(pauses, [None, Some(1), Some(5), Some(30), None, None]);
     }
 

@@ -20,7 +20,9 @@ use crate::error::{Error, Result, UserErrorCode};
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let email = email_address::parse(email, "email")?;
-    app.throttle.check(Kind::ResetEmail, &format!("{scope:?} {email}")).await?;
+    app.throttle
+        .check(Kind::ResetEmail, &format!("{scope:?} {email}"))
+        .await?;
     let tx = app.db.begin().await?;
     if let Some(person) = Person::by_email(&tx, scope, &email).await? {
         let link = links::make(&tx, app, person.id(), links::RESET).await?;
@@ -84,7 +86,13 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     let known = PersonId::User(*id).load(app.db.read()).await?.ok_or_else(gone)?;
     sessions::check_guesses(app, Scope::Account, known.email()).await?;
     let old = known.password_hash().map(str::to_owned);
-    let wrong = || Error::broken(UserErrorCode::Invalid, "input.currentPassword", "this is not your password");
+    let wrong = || {
+        Error::broken(
+            UserErrorCode::Invalid,
+            "input.currentPassword",
+            "this is not your password",
+        )
+    };
     if !passwords::verify(input.current_password, old.clone()).await? {
         return Err(wrong());
     }

@@ -93,7 +93,9 @@ async fn at_leisure<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> 
     let permit: SemaphorePermit<'static> = match tokio::time::timeout(PATIENCE, AT_ONCE.acquire()).await {
         Ok(Ok(permit)) => permit,
         Ok(Err(_)) | Err(_) => {
-            return Err(Error::Unavailable("too many people are signing in at this moment: try again"));
+            return Err(Error::Unavailable(
+                "too many people are signing in at this moment: try again",
+            ));
         }
     };
     let done = tokio::task::spawn_blocking(move || {
@@ -108,7 +110,9 @@ mod tests {
     use super::*;
 
     fn refusal(password: &str) -> Option<UserErrorCode> {
-        check(password, "ann.long@example.com", "input.password").err().map(|broken| broken.code)
+        check(password, "ann.long@example.com", "input.password")
+            .err()
+            .map(|broken| broken.code)
     }
 
     #[test]

@@ -53,11 +53,21 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
         created_at: Set(app.clock.now()),
         removed_at: Set(None),
     };
-    let user = row.insert(&tx).await.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let user = row
+        .insert(&tx)
+        .await
+        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
     let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED).await?;
     let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
     mailbox::queue_mail(&tx, app, mail).await?;
-    record(&tx, app, caller, &user, ("user.invited", Some(json!({"role": user.role})))).await?;
+    record(
+        &tx,
+        app,
+        caller,
+        &user,
+        ("user.invited", Some(json!({"role": user.role}))),
+    )
+    .await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -109,14 +119,19 @@ async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId
     if let Principal::User { id, role, .. } = &caller.principal {
         let still = user::Entity::by_id(*id).one(tx).await?;
         if still.is_none_or(|user| user.role != *role) {
-            return Err(Error::Unauthenticated("your rights were changed at this moment: try again"));
+            return Err(Error::Unauthenticated(
+                "your rights were changed at this moment: try again",
+            ));
         }
     }
     Ok(company)
 }
 
 async fn find(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {
-    let found = user::Entity::in_account(account).filter(user::Column::Id.eq(id)).one(db).await?;
+    let found = user::Entity::in_account(account)
+        .filter(user::Column::Id.eq(id))
+        .one(db)
+        .await?;
     found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, path, "no such user"))
 }
 

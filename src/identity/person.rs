@@ -58,7 +58,11 @@ impl PersonId {
     /// The person, if not removed, and not to be changed by others until the end of the transaction.
     pub async fn lock(self, tx: &DatabaseTransaction) -> Result<Option<Person>> {
         Ok(match self {
-            Self::User(id) => user::Entity::by_id(id).lock_exclusive().one(tx).await?.map(Person::User),
+            Self::User(id) => user::Entity::by_id(id)
+                .lock_exclusive()
+                .one(tx)
+                .await?
+                .map(Person::User),
             Self::Portal(id) => {
                 let found = portal_user::Entity::by_id(id).lock_exclusive().one(tx).await?;
                 found.map(Person::Portal)

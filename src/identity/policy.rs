@@ -166,7 +166,11 @@ mod tests {
             let actual = format!("{} {}", marks(roles, "OAMV"), marks(scopes, "SRNM"));
             assert_eq!(actual, expected, "{action:?}");
         }
-        assert!(Action::ALL.iter().all(|action| TABLE.iter().any(|(listed, _)| listed == action)));
+        assert!(
+            Action::ALL
+                .iter()
+                .all(|action| TABLE.iter().any(|(listed, _)| listed == action))
+        );
     }
 
     #[test]
@@ -180,7 +184,10 @@ mod tests {
             session: uuid::Uuid::nil().into(),
         };
         for action in Action::ALL {
-            assert!(!allows(&Principal::Anonymous, action) && !allows(&portal, action), "{action:?}");
+            assert!(
+                !allows(&Principal::Anonymous, action) && !allows(&portal, action),
+                "{action:?}"
+            );
         }
     }
 }

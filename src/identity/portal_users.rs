@@ -60,7 +60,9 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     row.updated_at = Set(now);
     let partner = row.update(&tx).await?;
     if !input.enabled {
-        session::Entity::end_of_partner(account, partner.id, now).exec(&tx).await?;
+        session::Entity::end_of_partner(account, partner.id, now)
+            .exec(&tx)
+            .await?;
     }
     accounts::touch_config(&tx, account).await?;
     let entry = Entry {
@@ -113,12 +115,22 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         last_seen_at: Set(None),
         removed_at: Set(None),
     };
-    let user = row.insert(&tx).await.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let user = row
+        .insert(&tx)
+        .await
+        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
     let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED).await?;
     let company = company(&tx, account).await?;
     let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
     mailbox::queue_mail(&tx, app, mail).await?;
-    record(&tx, app, caller, &user, ("portal_user.invited", Some(json!({"permissions": user.permissions})))).await?;
+    record(
+        &tx,
+        app,
+        caller,
+        &user,
+        ("portal_user.invited", Some(json!({"permissions": user.permissions}))),
+    )
+    .await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -157,7 +169,10 @@ pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) ->
         return Err(Error::Forbidden("only a portal user has contact data here"));
     };
     let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
-    let phone = input.phone.map(|phone| texts::line(&phone, PHONE, "input.phone")).transpose()?;
+    let phone = input
+        .phone
+        .map(|phone| texts::line(&phone, PHONE, "input.phone"))
+        .transpose()?;
     let tx = app.db.begin().await?;
     let found = portal_user::Entity::by_id(id).lock_exclusive().one(&tx).await?;
     let user = found.ok_or(Error::Unauthenticated("you have been removed from the portal"))?;
@@ -178,7 +193,10 @@ async fn lock_partner(tx: &DatabaseTransaction, account: AccountId, id: PartnerI
 }
 
 async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
-    account::Entity::by_id(id).one(db).await?.ok_or(Error::NotFound("account"))
+    account::Entity::by_id(id)
+        .one(db)
+        .await?
+        .ok_or(Error::NotFound("account"))
 }
 
 /// What was asked for, each once; else what was there; else the usual.

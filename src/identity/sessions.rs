@@ -73,7 +73,11 @@ pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -
 
     let tx = app.db.begin().await?;
     // The password may have been changed while it was checked.
-    let person = person.id().lock(&tx).await?.filter(|now| now.password_hash() == hash.as_deref());
+    let person = person
+        .id()
+        .lock(&tx)
+        .await?
+        .filter(|now| now.password_hash() == hash.as_deref());
     let person = person.ok_or_else(wrong)?;
     let signed_in = open(&tx, app, &person, ip).await?;
     tx.commit().await?;
@@ -83,16 +87,13 @@ pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -
 
 /// Counts a guess of somebody's password.
 pub(super) async fn check_guesses(app: &App, scope: Scope, email: &str) -> Result<()> {
-    app.throttle.check(Kind::LogInEmail, &format!("{scope:?} {email}")).await
+    app.throttle
+        .check(Kind::LogInEmail, &format!("{scope:?} {email}"))
+        .await
 }
 
 /// Begins a session of somebody who has shown who they are.
-pub(super) async fn open(
-    tx: &DatabaseTransaction,
-    app: &App,
-    person: &Person,
-    ip: Option<IpAddr>,
-) -> Result<SignedIn> {
+pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, ip: Option<IpAddr>) -> Result<SignedIn> {
     let now = app.clock.now();
     let id: SessionId = app.clock.id();
     let refresh_token = tokens::refresh_token(id);
@@ -118,7 +119,10 @@ async fn signed_in(
     (session, refresh_token): (SessionId, String),
     ip: Option<IpAddr>,
 ) -> Result<SignedIn> {
-    let principal = person.principal(tx, session).await?.ok_or(Error::Forbidden(PORTAL_OFF))?;
+    let principal = person
+        .principal(tx, session)
+        .await?
+        .ok_or(Error::Forbidden(PORTAL_OFF))?;
     let subject = Subject {
         person: person.id().to_string(),
         account: person.account(),
@@ -146,7 +150,11 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
     let ended = || Error::Unauthenticated(ENDED);
     let id = tokens::session_of(token).ok_or_else(ended)?;
     let tx = app.db.begin().await?;
-    let session = session::Entity::by_id(id).lock_exclusive().one(&tx).await?.ok_or_else(ended)?;
+    let session = session::Entity::by_id(id)
+        .lock_exclusive()
+        .one(&tx)
+        .await?
+        .ok_or_else(ended)?;
     let person = match PersonId::of(session.user_id, session.portal_user_id) {
         Some(person) => person.load(&tx).await?.ok_or_else(ended)?,
         None => return Err(ended()),
@@ -192,7 +200,11 @@ fn judge(session: &session::Model, hash: &str, now: DateTime<Utc>) -> Verdict {
     }
     let replaced_at = session.expires_at - LIFETIME;
     let is_previous = session.previous_hash.as_deref().is_some_and(is);
-    if is_previous && now < replaced_at + GRACE { Verdict::Replaced } else { Verdict::Reused }
+    if is_previous && now < replaced_at + GRACE {
+        Verdict::Replaced
+    } else {
+        Verdict::Reused
+    }
 }
 
 async fn rotate(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Result<String> {
@@ -216,7 +228,9 @@ async fn end(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Re
 /// Ends the session of a refresh token. A token that is not known is as good as ended.
 pub async fn log_out(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
-    let Some(id) = tokens::session_of(token) else { return Ok(()) };
+    let Some(id) = tokens::session_of(token) else {
+        return Ok(());
+    };
     let tx = app.db.begin().await?;
     if let Some(session) = session::Entity::open(id).lock_exclusive().one(&tx).await? {
         end(&tx, app, session).await?;

@@ -80,9 +80,9 @@ fn plan(config: &Config, through: Through) -> Result<Plan> {
         (Mode::Invited, Through::Public) => Err(Error::Forbidden(
             "this server takes new accounts by invitation only: open the link of your invitation",
         )),
-        (Mode::Closed, Through::Public | Through::Invitation) => Err(Error::Forbidden(
-            "this server takes no new accounts: ask its operator",
-        )),
+        (Mode::Closed, Through::Public | Through::Invitation) => {
+            Err(Error::Forbidden("this server takes no new accounts: ask its operator"))
+        }
     }
 }
 
@@ -115,5 +115,7 @@ async fn owner(
         created_at: Set(app.clock.now()),
         removed_at: Set(None),
     };
-    row.insert(tx).await.or_broken(UserErrorCode::Taken, "input.email", TAKEN)
+    row.insert(tx)
+        .await
+        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)
 }

@@ -71,7 +71,13 @@ mod tests {
     #[test]
     fn a_website_is_an_address_that_browsers_open() {
         assert!(website("https://example.com/a?b=c", "").is_ok());
-        for text in ["example.com", "javascript:alert(1)", "ftp://example.com", "https://", "https://a b"] {
+        for text in [
+            "example.com",
+            "javascript:alert(1)",
+            "ftp://example.com",
+            "https://",
+            "https://a b",
+        ] {
             assert!(website(text, "").is_err(), "{text}");
         }
     }

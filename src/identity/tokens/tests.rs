@@ -35,7 +35,9 @@ fn a_token_of_another_key_or_algorithm_or_with_changed_claims_is_refused() {
     let (other, _) = super::tests::keys(2).issue(subject(), now()).unwrap();
     assert_eq!(keys.read(&other, now()), None);
 
-    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        panic!()
+    };
     let promoted = URL_SAFE_NO_PAD.decode(claims).unwrap();
     let promoted = String::from_utf8(promoted).unwrap().replace("portal", "account");
     let promoted = URL_SAFE_NO_PAD.encode(promoted);
@@ -71,11 +73,17 @@ fn a_refresh_token_names_its_session_and_never_repeats() {
 fn random_texts_hold_256_bits_in_safe_characters() {
     let key = random(API_KEY);
     assert_eq!(key.len(), API_KEY.len() + 43);
-    assert!(key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)));
+    assert!(
+        key.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    );
 }
 
 /// FIPS 180-2, appendix B.1.
 #[test]
 fn hashes_are_sha_256_in_hexadecimal_digits() {
-    assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(
+        hash("abc"),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
 }

@@ -25,11 +25,23 @@ async fn key(app: &App, by: &Caller) -> (api_key::Model, String) {
 async fn an_access_token_names_its_person_and_their_role_of_now() {
     everywhere(|app| async move {
         let owner = signed_up(&app, "ann@example.com").await;
-        let caller = authenticate::bearer(&app, &owner.session.access_token, IP).await.unwrap();
+        let caller = authenticate::bearer(&app, &owner.session.access_token, IP)
+            .await
+            .unwrap();
         assert_eq!(caller.principal, owner.caller.principal);
         assert_eq!((caller.ip, caller.expires_at), (IP, Some(owner.session.expires_at)));
-        for token in ["", "Bearer", "lmk_", "lmk_unknown", owner.session.refresh_token.as_str()] {
-            assert_eq!(code(authenticate::bearer(&app, token, IP).await), "UNAUTHENTICATED", "{token}");
+        for token in [
+            "",
+            "Bearer",
+            "lmk_",
+            "lmk_unknown",
+            owner.session.refresh_token.as_str(),
+        ] {
+            assert_eq!(
+                code(authenticate::bearer(&app, token, IP).await),
+                "UNAUTHENTICATED",
+                "{token}"
+            );
         }
     })
     .await;
@@ -62,19 +74,43 @@ async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
         let (model, secret) = key(&app, &owner.caller).await;
         assert!(authenticate::cached(&app, &secret, IP).await.is_none());
         let by_key = authenticate::bearer(&app, &secret, IP).await.unwrap();
-        let by_token = authenticate::bearer(&app, &owner.session.access_token, IP).await.unwrap();
+        let by_token = authenticate::bearer(&app, &owner.session.access_token, IP)
+            .await
+            .unwrap();
         let bob = joined(&app, &owner.caller, "bob@example.com", Role::Member).await;
-        assert_eq!(authenticate::cached(&app, &secret, IP).await.unwrap().principal, by_key.principal);
-        assert!(includes(&app, &[&by_key, &by_token, &bob.caller]).await.iter().all(|holds| *holds));
+        assert_eq!(
+            authenticate::cached(&app, &secret, IP).await.unwrap().principal,
+            by_key.principal
+        );
+        assert!(
+            includes(&app, &[&by_key, &by_token, &bob.caller])
+                .await
+                .iter()
+                .all(|holds| *holds)
+        );
 
         api_keys::revoke(&app, &owner.caller, model.id).await.unwrap();
-        people::update_role(&app, &owner.caller, user(&bob.caller), Role::Viewer).await.unwrap();
+        people::update_role(&app, &owner.caller, user(&bob.caller), Role::Viewer)
+            .await
+            .unwrap();
         assert!(authenticate::cached(&app, &secret, IP).await.is_some());
-        assert_eq!(includes(&app, &[&by_key, &by_token, &bob.caller]).await, [false, true, false]);
-        sessions::log_out(&app, None, &owner.session.refresh_token).await.unwrap();
-        assert_eq!(includes(&app, &[&by_key, &by_token, &Caller::anonymous(None)]).await, [false; 3]);
+        assert_eq!(
+            includes(&app, &[&by_key, &by_token, &bob.caller]).await,
+            [false, true, false]
+        );
+        sessions::log_out(&app, None, &owner.session.refresh_token)
+            .await
+            .unwrap();
+        assert_eq!(
+            includes(&app, &[&by_key, &by_token, &Caller::anonymous(None)]).await,
+            [false; 3]
+        );
         app.clock.advance(TimeDelta::minutes(15));
-        assert!(authenticate::cached(&app, &owner.session.access_token, IP).await.is_none());
+        assert!(
+            authenticate::cached(&app, &owner.session.access_token, IP)
+                .await
+                .is_none()
+        );
     })
     .await;
 }
@@ -103,7 +139,9 @@ async fn the_use_of_a_key_is_noted() {
                 tokio::task::yield_now().await;
             }
         };
-        let noted = tokio::time::timeout(std::time::Duration::from_secs(10), noted).await.unwrap();
+        let noted = tokio::time::timeout(std::time::Duration::from_secs(10), noted)
+            .await
+            .unwrap();
         assert_eq!(noted, Some(app.clock.now()));
     })
     .await;

@@ -28,16 +28,32 @@ async fn signing_up_makes_an_account_with_an_owner_and_an_inbox() {
         let caller = signed_in.caller;
         assert!(matches!(&caller.principal, Principal::User { role: Role::Owner, name, .. } if name == "Ann Long"));
         let account = accounts::get(&app, &caller).await.unwrap();
-        assert_eq!((account.name.as_str(), account.plan, account.timezone.as_str()), ("Acme Solar", Plan::Paid, "UTC"));
+        assert_eq!(
+            (account.name.as_str(), account.plan, account.timezone.as_str()),
+            ("Acme Solar", Plan::Paid, "UTC")
+        );
         assert_eq!(account.contact_email.as_deref(), Some("ann@example.com"));
 
-        let flow = flow::Entity::in_account(account.id).one(app.db.read()).await.unwrap().unwrap();
+        let flow = flow::Entity::in_account(account.id)
+            .one(app.db.read())
+            .await
+            .unwrap()
+            .unwrap();
         assert!(flow.is_inbox && flow.enabled && flow.version == 1);
         assert_eq!(flow.fields.0.len(), 10);
         let sources = source::Entity::of_flow(flow.id).all(app.db.read()).await.unwrap();
-        assert!(matches!(&sources[..], [only] if only.kind == SourceKind::Own && only.enabled && only.name == "Default"));
-        let keys = app.vault.keys(app.db.read(), &app.clock, Some(account.id)).await.unwrap();
-        assert_eq!(keys.open("place", &keys.seal("place", b"plain").unwrap()).unwrap(), b"plain");
+        assert!(
+            matches!(&sources[..], [only] if only.kind == SourceKind::Own && only.enabled && only.name == "Default")
+        );
+        let keys = app
+            .vault
+            .keys(app.db.read(), &app.clock, Some(account.id))
+            .await
+            .unwrap();
+        assert_eq!(
+            keys.open("place", &keys.seal("place", b"plain").unwrap()).unwrap(),
+            b"plain"
+        );
         assert_eq!(trail(&app, &caller).await, ["account.created"]);
     })
     .await;
@@ -65,12 +81,48 @@ async fn a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input() {
     everywhere(|app| async move {
         let good = || company("ann@example.com");
         for (path, input) in [
-            ("input.email", SignUp { email: "ann".into(), ..good() }),
-            ("input.password", SignUp { password: "short".into(), ..good() }),
-            ("input.name", SignUp { name: " ".into(), ..good() }),
-            ("input.accountName", SignUp { account_name: "x".repeat(121), ..good() }),
-            ("input.website", SignUp { website: Some("javascript:alert(1)".into()), ..good() }),
-            ("input.timezone", SignUp { timezone: Some("Mars".into()), ..good() }),
+            (
+                "input.email",
+                SignUp {
+                    email: "ann".into(),
+                    ..good()
+                },
+            ),
+            (
+                "input.password",
+                SignUp {
+                    password: "short".into(),
+                    ..good()
+                },
+            ),
+            (
+                "input.name",
+                SignUp {
+                    name: " ".into(),
+                    ..good()
+                },
+            ),
+            (
+                "input.accountName",
+                SignUp {
+                    account_name: "x".repeat(121),
+                    ..good()
+                },
+            ),
+            (
+                "input.website",
+                SignUp {
+                    website: Some("javascript:alert(1)".into()),
+                    ..good()
+                },
+            ),
+            (
+                "input.timezone",
+                SignUp {
+                    timezone: Some("Mars".into()),
+                    ..good()
+                },
+            ),
         ] {
             assert_eq!(broken(sign_up(&app, None, Through::Public, input).await).1, path);
         }
@@ -88,7 +140,10 @@ async fn the_operator_decides_who_may_sign_up_and_with_which_plan() {
         assert_eq!(accounts::get(&app, &invited.caller).await.unwrap().plan, Plan::Free);
         let id = account(&invited.caller);
         let upgraded = accounts::set_plan(&app, id, Plan::Paid).await.unwrap();
-        assert_eq!((upgraded.plan, trail(&app, &invited.caller).await.len()), (Plan::Paid, 2));
+        assert_eq!(
+            (upgraded.plan, trail(&app, &invited.caller).await.len()),
+            (Plan::Paid, 2)
+        );
         assert!(accounts::get(&app, &invited.caller).await.unwrap().config_version > 1);
     })
     .await;
@@ -110,7 +165,10 @@ async fn a_wrong_password_and_an_unknown_address_answer_alike() {
             log_in(&app, "nobody@example.com", PASSWORD).await,
             log_in(&app, "no address", PASSWORD).await,
         ];
-        let texts: Vec<String> = answers.into_iter().map(|answer| format!("{:?}", answer.unwrap_err())).collect();
+        let texts: Vec<String> = answers
+            .into_iter()
+            .map(|answer| format!("{:?}", answer.unwrap_err()))
+            .collect();
         assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
     })
     .await;
@@ -137,14 +195,28 @@ async fn a_refresh_token_is_replaced_at_each_use() {
     everywhere(|app| async move {
         let first = signed_up(&app, "ann@example.com").await;
         app.clock.advance(TimeDelta::minutes(20));
-        assert_eq!(code(authenticate::bearer(&app, &first.session.access_token, None).await), "UNAUTHENTICATED");
-        let second = sessions::refresh(&app, None, &first.session.refresh_token).await.unwrap();
+        assert_eq!(
+            code(authenticate::bearer(&app, &first.session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
+        let second = sessions::refresh(&app, None, &first.session.refresh_token)
+            .await
+            .unwrap();
         assert_eq!(second.session.expires_at, app.clock.now() + TimeDelta::minutes(15));
-        assert!(authenticate::bearer(&app, &second.session.access_token, None).await.is_ok());
+        assert!(
+            authenticate::bearer(&app, &second.session.access_token, None)
+                .await
+                .is_ok()
+        );
         app.clock.advance(LIFETIME - TimeDelta::microseconds(1));
-        let third = sessions::refresh(&app, None, &second.session.refresh_token).await.unwrap();
+        let third = sessions::refresh(&app, None, &second.session.refresh_token)
+            .await
+            .unwrap();
         app.clock.advance(LIFETIME);
-        assert_eq!(code(sessions::refresh(&app, None, &third.session.refresh_token).await), "UNAUTHENTICATED");
+        assert_eq!(
+            code(sessions::refresh(&app, None, &third.session.refresh_token).await),
+            "UNAUTHENTICATED"
+        );
     })
     .await;
 }
@@ -156,13 +228,27 @@ async fn a_reused_old_token_ends_the_session_however_old_it_is() {
             let first = signed_up(&app, &format!("ann{generations}@example.com")).await;
             let mut newest = first.clone();
             for _ in 0..generations {
-                newest = sessions::refresh(&app, None, &newest.session.refresh_token).await.unwrap();
+                newest = sessions::refresh(&app, None, &newest.session.refresh_token)
+                    .await
+                    .unwrap();
             }
             app.clock.advance(GRACE);
-            assert_eq!(code(sessions::refresh(&app, None, &first.session.refresh_token).await), "UNAUTHENTICATED");
-            assert_eq!(code(sessions::refresh(&app, None, &newest.session.refresh_token).await), "UNAUTHENTICATED");
-            assert_eq!(code(authenticate::bearer(&app, &newest.session.access_token, None).await), "UNAUTHENTICATED");
-            assert_eq!(trail(&app, &first.caller).await, ["account.created", "session.token_reused"]);
+            assert_eq!(
+                code(sessions::refresh(&app, None, &first.session.refresh_token).await),
+                "UNAUTHENTICATED"
+            );
+            assert_eq!(
+                code(sessions::refresh(&app, None, &newest.session.refresh_token).await),
+                "UNAUTHENTICATED"
+            );
+            assert_eq!(
+                code(authenticate::bearer(&app, &newest.session.access_token, None).await),
+                "UNAUTHENTICATED"
+            );
+            assert_eq!(
+                trail(&app, &first.caller).await,
+                ["account.created", "session.token_reused"]
+            );
         }
     })
     .await;
@@ -182,7 +268,11 @@ async fn of_eight_refreshes_with_one_token_one_wins_and_the_session_goes_on() {
         for loser in answers {
             assert_eq!(code(loser), "UNAUTHENTICATED");
         }
-        assert!(sessions::refresh(&app, None, &winner.session.refresh_token).await.is_ok());
+        assert!(
+            sessions::refresh(&app, None, &winner.session.refresh_token)
+                .await
+                .is_ok()
+        );
     })
     .await;
 }
@@ -192,21 +282,42 @@ async fn logging_out_ends_the_session_at_once_and_never_complains() {
     everywhere(|app| async move {
         let SignedIn { session, .. } = signed_up(&app, "ann@example.com").await;
         let other = log_in(&app, "ann@example.com", PASSWORD).await.unwrap();
-        for token in [session.refresh_token.as_str(), session.refresh_token.as_str(), "lmr_x", ""] {
+        for token in [
+            session.refresh_token.as_str(),
+            session.refresh_token.as_str(),
+            "lmr_x",
+            "",
+        ] {
             sessions::log_out(&app, None, token).await.unwrap();
         }
-        assert_eq!(code(authenticate::bearer(&app, &session.access_token, None).await), "UNAUTHENTICATED");
-        assert_eq!(code(sessions::refresh(&app, None, &session.refresh_token).await), "UNAUTHENTICATED");
-        assert!(authenticate::bearer(&app, &other.session.access_token, None).await.is_ok());
+        assert_eq!(
+            code(authenticate::bearer(&app, &session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
+        assert_eq!(
+            code(sessions::refresh(&app, None, &session.refresh_token).await),
+            "UNAUTHENTICATED"
+        );
+        assert!(
+            authenticate::bearer(&app, &other.session.access_token, None)
+                .await
+                .is_ok()
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn two_nodes_count_guesses_together() {
-    let Ok(url) = std::env::var("LEADMESH_TEST_REDIS_URL") else { return };
+    let Ok(url) = std::env::var("LEADMESH_TEST_REDIS_URL") else {
+        return;
+    };
     everywhere_with(&["--redis-url", &url], |app| async move {
-        let redis = redis::Client::open(url_of(&app)).unwrap().get_connection_manager().await.unwrap();
+        let redis = redis::Client::open(url_of(&app))
+            .unwrap()
+            .get_connection_manager()
+            .await
+            .unwrap();
         let other = leadmesh::identity::throttle::Throttle::new(Some(redis), app.clock.clone());
         let kind = leadmesh::identity::throttle::Kind::ResetEmail;
         let key = uuid::Uuid::now_v7().to_string();

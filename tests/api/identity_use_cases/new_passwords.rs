@@ -34,9 +34,19 @@ async fn a_mailed_link_sets_a_new_password_once_and_ends_all_sessions() {
             (UserErrorCode::Invalid, "input.password".into())
         );
         let after = set_password(&app, Scope::Account, &token, NEW).await.unwrap();
-        assert!(authenticate::bearer(&app, &after.session.access_token, None).await.is_ok());
-        assert_eq!(code(authenticate::bearer(&app, &before.session.access_token, None).await), "UNAUTHENTICATED");
-        assert_eq!(code(sessions::refresh(&app, None, &before.session.refresh_token).await), "UNAUTHENTICATED");
+        assert!(
+            authenticate::bearer(&app, &after.session.access_token, None)
+                .await
+                .is_ok()
+        );
+        assert_eq!(
+            code(authenticate::bearer(&app, &before.session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
+        assert_eq!(
+            code(sessions::refresh(&app, None, &before.session.refresh_token).await),
+            "UNAUTHENTICATED"
+        );
         assert!(log_in(&app, PASSWORD).await.is_err());
         assert!(log_in(&app, NEW).await.is_ok());
         let again = set_password(&app, Scope::Account, &token, PASSWORD).await;
@@ -77,7 +87,10 @@ async fn a_link_ends_after_an_hour_or_with_the_next_one_and_only_in_its_scope() 
         assert_eq!(outcome(Scope::Portal, second.clone()).await, UserErrorCode::Invalid);
         app.clock.advance(TimeDelta::hours(1));
         assert_eq!(outcome(Scope::Account, second).await, UserErrorCode::Expired);
-        assert_eq!(outcome(Scope::Account, "lmt_unknown".into()).await, UserErrorCode::Invalid);
+        assert_eq!(
+            outcome(Scope::Account, "lmt_unknown".into()).await,
+            UserErrorCode::Invalid
+        );
     })
     .await;
 }
@@ -110,8 +123,15 @@ async fn changing_the_password_ends_the_other_sessions_only() {
         assert_eq!(broken(change("wrong password", NEW).await).1, "input.currentPassword");
         assert_eq!(broken(change(PASSWORD, "short").await).1, "input.newPassword");
         change(PASSWORD, NEW).await.unwrap();
-        assert!(authenticate::bearer(&app, &here.session.access_token, None).await.is_ok());
-        assert_eq!(code(authenticate::bearer(&app, &there.session.access_token, None).await), "UNAUTHENTICATED");
+        assert!(
+            authenticate::bearer(&app, &here.session.access_token, None)
+                .await
+                .is_ok()
+        );
+        assert_eq!(
+            code(authenticate::bearer(&app, &there.session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
         assert!(log_in(&app, NEW).await.is_ok());
     })
     .await;
@@ -137,14 +157,18 @@ async fn a_mail_is_tried_again_after_one_five_and_thirty_minutes_and_then_given_
             let mail = claimed(&app).await;
             assert!(!mail.sealed_body.as_deref().unwrap().contains("lmt_"));
             mailbox::finish(&app, &mail, Err("451 later".into())).await.unwrap();
-            app.clock.advance(TimeDelta::minutes(minutes) - TimeDelta::microseconds(1));
+            app.clock
+                .advance(TimeDelta::minutes(minutes) - TimeDelta::microseconds(1));
             assert!(mailbox::claim_due(&app).await.unwrap().is_empty());
             app.clock.advance(TimeDelta::microseconds(1));
         }
         let mail = claimed(&app).await;
         mailbox::finish(&app, &mail, Err("550 no".into())).await.unwrap();
         let mail = stored(&app, &mail).await;
-        assert_eq!((mail.status, mail.attempts, mail.error.as_deref()), (MailStatus::Failed, 4, Some("550 no")));
+        assert_eq!(
+            (mail.status, mail.attempts, mail.error.as_deref()),
+            (MailStatus::Failed, 4, Some("550 no"))
+        );
         assert_eq!((mail.sealed_body, mail.due_at), (None, None));
     })
     .await;
@@ -163,7 +187,10 @@ async fn a_worker_that_lost_its_lease_records_nothing() {
         assert_eq!(stored(&app, &fast).await.error, None);
         mailbox::finish(&app, &fast, Ok(())).await.unwrap();
         let mail = stored(&app, &fast).await;
-        assert_eq!((mail.status, mail.sent_at, mail.sealed_body), (MailStatus::Sent, Some(app.clock.now()), None));
+        assert_eq!(
+            (mail.status, mail.sent_at, mail.sealed_body),
+            (MailStatus::Sent, Some(app.clock.now()), None)
+        );
     })
     .await;
 }
@@ -180,8 +207,20 @@ async fn workers_share_the_mails_that_are_due() {
             let app = app.app.clone();
             async move { mailbox::claim_due(&app).await.unwrap() }
         });
-        let mut claimed: Vec<_> = at_once(calls).await.into_iter().flatten().map(|(mail, _)| mail.id).collect();
-        claimed.extend(mailbox::claim_due(&app).await.unwrap().into_iter().map(|(mail, _)| mail.id));
+        let mut claimed: Vec<_> = at_once(calls)
+            .await
+            .into_iter()
+            .flatten()
+            .map(|(mail, _)| mail.id)
+            .collect();
+        claimed.extend(
+            mailbox::claim_due(&app)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|(mail, _)| mail.id),
+        );
+        assert_eq!(claimed.len(), 30, "some were claimed twice, or not at all");
         claimed.sort_unstable();
         claimed.dedup();
         assert_eq!(claimed.len(), 30);

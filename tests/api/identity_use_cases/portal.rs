@@ -62,10 +62,15 @@ fn pat(partner: PartnerId) -> InvitePortalUser {
 /// Somebody in the portal of a partner of the caller's account.
 async fn let_in(app: &App, caller: &Caller) -> (PartnerId, SignedIn) {
     let partner = partner(app, caller).await;
-    portal_users::set_access(app, caller, access(partner, true)).await.unwrap();
+    portal_users::set_access(app, caller, access(partner, true))
+        .await
+        .unwrap();
     portal_users::invite(app, caller, pat(partner)).await.unwrap();
     let token = mailed_token(app, "pat@roofs.example").await;
-    (partner, set_password(app, Scope::Portal, &token, PASSWORD).await.unwrap())
+    (
+        partner,
+        set_password(app, Scope::Portal, &token, PASSWORD).await.unwrap(),
+    )
 }
 
 async fn log_in(app: &App, scope: Scope) -> Result<SignedIn, Error> {
@@ -83,10 +88,15 @@ async fn an_invited_portal_user_activates_signs_in_and_refreshes() {
         let partner = partner(&app, &owner.caller).await;
         let early = portal_users::invite(&app, &owner.caller, pat(partner)).await;
         assert_eq!(broken(early), (UserErrorCode::NotConfigured, "input.partnerId".into()));
-        let changed = portal_users::set_access(&app, &owner.caller, access(partner, true)).await.unwrap();
+        let changed = portal_users::set_access(&app, &owner.caller, access(partner, true))
+            .await
+            .unwrap();
         assert_eq!(changed.portal_permissions.0.len(), 4);
         let invited = portal_users::invite(&app, &owner.caller, pat(partner)).await.unwrap();
-        assert_eq!((invited.activated_at, invited.email.as_str()), (None, "pat@roofs.example"));
+        assert_eq!(
+            (invited.activated_at, invited.email.as_str()),
+            (None, "pat@roofs.example")
+        );
         let again = portal_users::invite(&app, &owner.caller, pat(partner)).await;
         assert_eq!(broken(again), (UserErrorCode::Taken, "input.email".into()));
         assert!(log_in(&app, Scope::Portal).await.is_err());
@@ -98,11 +108,18 @@ async fn an_invited_portal_user_activates_signs_in_and_refreshes() {
         };
         password_reset::reset(&app, Scope::Portal, None, input).await.unwrap();
         let listed = portal_users::list(&app, &owner.caller, partner).await.unwrap();
-        assert_eq!((listed[0].name.as_deref(), listed[0].activated_at), (Some("Pat"), Some(app.clock.now())));
+        assert_eq!(
+            (listed[0].name.as_deref(), listed[0].activated_at),
+            (Some("Pat"), Some(app.clock.now()))
+        );
         let signed_in = log_in(&app, Scope::Portal).await.unwrap();
         assert!(log_in(&app, Scope::Account).await.is_err());
-        let refreshed = sessions::refresh(&app, None, &signed_in.session.refresh_token).await.unwrap();
-        let caller = authenticate::bearer(&app, &refreshed.session.access_token, None).await.unwrap();
+        let refreshed = sessions::refresh(&app, None, &signed_in.session.refresh_token)
+            .await
+            .unwrap();
+        let caller = authenticate::bearer(&app, &refreshed.session.access_token, None)
+            .await
+            .unwrap();
         assert_eq!(caller.principal, signed_in.caller.principal);
     })
     .await;
@@ -113,13 +130,21 @@ async fn each_scope_is_refused_in_the_other() {
     everywhere(|app| async move {
         let owner = signed_up(&app, "ann@example.com").await;
         let (partner, pat) = let_in(&app, &owner.caller).await;
-        let pat = authenticate::bearer(&app, &pat.session.access_token, None).await.unwrap();
+        let pat = authenticate::bearer(&app, &pat.session.access_token, None)
+            .await
+            .unwrap();
         for action in Action::ALL {
             assert_eq!(code(pat.require(action)), "FORBIDDEN");
         }
-        assert_eq!(pat.require_portal(PortalPermission::ViewLeads).unwrap(), (account(&owner.caller), partner));
+        assert_eq!(
+            pat.require_portal(PortalPermission::ViewLeads).unwrap(),
+            (account(&owner.caller), partner)
+        );
         assert_eq!(code(pat.require_portal(PortalPermission::Export)), "FORBIDDEN");
-        assert_eq!(code(owner.caller.require_portal(PortalPermission::ViewLeads)), "FORBIDDEN");
+        assert_eq!(
+            code(owner.caller.require_portal(PortalPermission::ViewLeads)),
+            "FORBIDDEN"
+        );
     })
     .await;
 }
@@ -129,17 +154,40 @@ async fn switching_the_portal_off_or_removing_somebody_ends_their_sessions() {
     everywhere(|app| async move {
         let owner = signed_up(&app, "ann@example.com").await;
         let (partner, pat) = let_in(&app, &owner.caller).await;
-        portal_users::set_access(&app, &owner.caller, access(partner, false)).await.unwrap();
-        assert_eq!(code(authenticate::bearer(&app, &pat.session.access_token, None).await), "UNAUTHENTICATED");
+        portal_users::set_access(&app, &owner.caller, access(partner, false))
+            .await
+            .unwrap();
+        assert_eq!(
+            code(authenticate::bearer(&app, &pat.session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
         assert_eq!(code(log_in(&app, Scope::Portal).await), "FORBIDDEN");
-        portal_users::set_access(&app, &owner.caller, access(partner, true)).await.unwrap();
-        assert_eq!(code(sessions::refresh(&app, None, &pat.session.refresh_token).await), "UNAUTHENTICATED");
+        portal_users::set_access(&app, &owner.caller, access(partner, true))
+            .await
+            .unwrap();
+        assert_eq!(
+            code(sessions::refresh(&app, None, &pat.session.refresh_token).await),
+            "UNAUTHENTICATED"
+        );
         let pat = log_in(&app, Scope::Portal).await.unwrap();
-        let Principal::PortalUser { id, .. } = pat.caller.principal else { panic!() };
+        let Principal::PortalUser { id, .. } = pat.caller.principal else {
+            panic!()
+        };
         portal_users::remove(&app, &owner.caller, id).await.unwrap();
-        assert_eq!(code(authenticate::bearer(&app, &pat.session.access_token, None).await), "UNAUTHENTICATED");
-        assert!(portal_users::list(&app, &owner.caller, partner).await.unwrap().is_empty());
-        assert_eq!(broken(portal_users::remove(&app, &owner.caller, id).await).0, UserErrorCode::NotFound);
+        assert_eq!(
+            code(authenticate::bearer(&app, &pat.session.access_token, None).await),
+            "UNAUTHENTICATED"
+        );
+        assert!(
+            portal_users::list(&app, &owner.caller, partner)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            broken(portal_users::remove(&app, &owner.caller, id).await).0,
+            UserErrorCode::NotFound
+        );
     })
     .await;
 }
@@ -150,14 +198,31 @@ async fn somebody_elses_partner_and_its_people_do_not_exist() {
         let owner = signed_up(&app, "ann@example.com").await;
         let stranger = signed_up(&app, "bob@example.com").await;
         let (partner, pat_in) = let_in(&app, &owner.caller).await;
-        let Principal::PortalUser { id, .. } = pat_in.caller.principal else { panic!() };
+        let Principal::PortalUser { id, .. } = pat_in.caller.principal else {
+            panic!()
+        };
         let denied = (UserErrorCode::NotFound, "input.partnerId".to_owned());
-        assert_eq!(broken(portal_users::set_access(&app, &stranger.caller, access(partner, false)).await), denied);
-        assert_eq!(broken(portal_users::invite(&app, &stranger.caller, pat(partner)).await), denied);
+        assert_eq!(
+            broken(portal_users::set_access(&app, &stranger.caller, access(partner, false)).await),
+            denied
+        );
+        assert_eq!(
+            broken(portal_users::invite(&app, &stranger.caller, pat(partner)).await),
+            denied
+        );
         let removed = portal_users::remove(&app, &stranger.caller, id).await;
         assert_eq!(broken(removed), (UserErrorCode::NotFound, "id".into()));
-        assert!(portal_users::list(&app, &stranger.caller, partner).await.unwrap().is_empty());
-        assert!(authenticate::bearer(&app, &pat_in.session.access_token, None).await.is_ok());
+        assert!(
+            portal_users::list(&app, &stranger.caller, partner)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            authenticate::bearer(&app, &pat_in.session.access_token, None)
+                .await
+                .is_ok()
+        );
     })
     .await;
 }
@@ -167,14 +232,27 @@ async fn a_portal_user_keeps_their_own_contact_data_and_can_set_a_new_password()
     everywhere(|app| async move {
         let owner = signed_up(&app, "ann@example.com").await;
         let (_, pat) = let_in(&app, &owner.caller).await;
-        let phone = UpdateContact { phone: Some(" +49 30 1234 ".into()), ..UpdateContact::default() };
+        let phone = UpdateContact {
+            phone: Some(" +49 30 1234 ".into()),
+            ..UpdateContact::default()
+        };
         let changed = portal_users::update_contact(&app, &pat.caller, phone).await.unwrap();
         assert_eq!((changed.phone.as_deref(), changed.name), (Some("+49 30 1234"), None));
-        assert_eq!(code(portal_users::update_contact(&app, &owner.caller, UpdateContact::default()).await), "FORBIDDEN");
-        password_reset::request(&app, Scope::Portal, None, "pat@roofs.example").await.unwrap();
+        assert_eq!(
+            code(portal_users::update_contact(&app, &owner.caller, UpdateContact::default()).await),
+            "FORBIDDEN"
+        );
+        password_reset::request(&app, Scope::Portal, None, "pat@roofs.example")
+            .await
+            .unwrap();
         let token = mailed_token(&app, "pat@roofs.example").await;
-        set_password(&app, Scope::Portal, &token, "horse battery staple").await.unwrap();
-        assert_eq!(code(sessions::refresh(&app, None, &pat.session.refresh_token).await), "UNAUTHENTICATED");
+        set_password(&app, Scope::Portal, &token, "horse battery staple")
+            .await
+            .unwrap();
+        assert_eq!(
+            code(sessions::refresh(&app, None, &pat.session.refresh_token).await),
+            "UNAUTHENTICATED"
+        );
     })
     .await;
 }

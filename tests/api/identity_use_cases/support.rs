@@ -48,13 +48,25 @@ fn settings(data_dir: &tempfile::TempDir, more: &[&str]) -> Settings {
     let data_dir = data_dir.path().to_str().unwrap();
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let known = [
-        "leadmesh", "--data-dir", data_dir, "--public-url", "https://leads.example", "--master-key", key,
-        "--token-secret", key,
+        "leadmesh",
+        "--data-dir",
+        data_dir,
+        "--public-url",
+        "https://leads.example",
+        "--master-key",
+        key,
+        "--token-secret",
+        key,
     ];
     CommandLine::parse_from(known.iter().chain(more)).settings
 }
 
-const MAIL: [&str; 4] = ["--smtp-url", "smtp+plain://127.0.0.1:25", "--mail-from", "leadmesh@leads.example"];
+const MAIL: [&str; 4] = [
+    "--smtp-url",
+    "smtp+plain://127.0.0.1:25",
+    "--mail-from",
+    "leadmesh@leads.example",
+];
 
 /// Runs a test on every database there is, with a mail server set.
 pub(super) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) -> F) {
@@ -69,7 +81,10 @@ pub(super) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test:
         let (server, name) = app.database.clone().unwrap();
         test(app).await;
         let maintenance = Database::connect(&server).await.unwrap();
-        maintenance.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+        maintenance
+            .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await
+            .unwrap();
     }
 }
 
@@ -86,10 +101,18 @@ async fn on_sqlite(more: &[&str]) -> TestApp {
 async fn on_postgres(server: &str, more: &[&str]) -> TestApp {
     let name = format!("identity_{}", Uuid::now_v7().simple());
     let maintenance = Database::connect(server).await.unwrap();
-    maintenance.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    maintenance
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
     let mut url = url::Url::parse(server).unwrap();
     url.set_path(&name);
-    leadmesh::database::Db::connect(url.as_str(), 2).await.unwrap().migrate().await.unwrap();
+    leadmesh::database::Db::connect(url.as_str(), 2)
+        .await
+        .unwrap()
+        .migrate()
+        .await
+        .unwrap();
     let data_dir = tempfile::tempdir().unwrap();
     let arguments: Vec<&str> = more.iter().copied().chain(["--database-url", url.as_str()]).collect();
     let config = Config::new(settings(&data_dir, &arguments)).unwrap();
@@ -124,7 +147,9 @@ pub(super) async fn joined(app: &App, by: &Caller, email: &str, role: Role) -> S
         role,
     };
     people::invite(app, by, input).await.unwrap();
-    set_password(app, Scope::Account, &mailed_token(app, email).await, PASSWORD).await.unwrap()
+    set_password(app, Scope::Account, &mailed_token(app, email).await, PASSWORD)
+        .await
+        .unwrap()
 }
 
 pub(super) async fn set_password(app: &App, scope: Scope, token: &str, password: &str) -> Result<SignedIn, Error> {
@@ -141,7 +166,11 @@ pub(super) async fn mailed_token(app: &App, to: &str) -> String {
     let mut token = None;
     for (mail, body) in mailbox::claim_due(app).await.unwrap() {
         if mail.to_address == to {
-            let link = body.text.lines().find(|line| line.starts_with("https://leads.example/")).unwrap();
+            let link = body
+                .text
+                .lines()
+                .find(|line| line.starts_with("https://leads.example/"))
+                .unwrap();
             assert!(body.html.contains(link), "{}", body.html);
             token = link.split_once("?token=").map(|(_, token)| token.to_owned());
         }
