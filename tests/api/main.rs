@@ -1,7 +1,3 @@
 //! The one integration-test binary.
 
-#![cfg(test)]
-
-mod outbound;
-mod support;
-mod transport;
+mod identity_use_cases;
