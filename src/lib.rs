@@ -1,1 +1,4 @@
 //! Leadmesh: a self-hosted server through which companies exchange sales leads.
+
+pub mod delivery;
+pub mod tls;

@@ -1,1 +1,2 @@
 //! Tables.
+pub mod delivery_config;

@@ -1,0 +1,4 @@
+//! Delivery.
+
+pub mod guard;
+pub mod signing;
