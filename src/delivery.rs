@@ -1,4 +1,12 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod email;
+pub mod failure;
+pub mod guard;
 pub mod payload;
+pub mod response;
+pub mod retry;
+pub mod signing;
 pub mod templates;
+mod text;
+pub mod webhook;

@@ -12,3 +12,4 @@ pub mod identity;
 pub mod leads;
 pub mod live;
 pub mod queue;
+pub mod tls;

@@ -1,0 +1,164 @@
+//! The one guard between Leadmesh and addresses a stranger must not make it connect to.
+//!
+//! A name is resolved here, its addresses are judged here, and only what passed is handed to the connector, so there
+//! is no gap between check and connection in which a name could change its mind. Addresses written into a URL never
+//! reach a resolver, therefore [`Guard::vet`] judges them as well.
+
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+mod ranges;
+
+type Found = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+type Lookup = Arc<dyn Fn(String) -> Found + Send + Sync>;
+
+/// Decides which addresses may be dialled. Cheap to clone; the clones share everything.
+#[derive(Clone)]
+pub struct Guard {
+    allowed: Arc<[IpNet]>,
+    lookup: Lookup,
+}
+
+/// A destination that must not be dialled, and the kind of range it lies in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the destination {address} is a {range} address; the operator can allow it with LEADMESH_ALLOW_DESTINATIONS")]
+pub struct Blocked {
+    /// The address that was refused; of several, the first.
+    pub address: IpAddr,
+    /// What the range is for, as in "private".
+    pub range: &'static str,
+}
+
+/// Why a host has no address that may be dialled.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Every address of the host is forbidden.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// The name could not be resolved.
+    #[error("the host name {host} could not be resolved: {cause}")]
+    Unresolved {
+        /// The name as it was asked for.
+        host: String,
+        /// What the resolver said.
+        cause: String,
+    },
+}
+
+impl Guard {
+    /// A guard with the system's resolver. What lies in `allowed` may be dialled although it is special.
+    pub fn new(allowed: Vec<IpNet>) -> Self {
+        Self::with_lookup(allowed, system_lookup)
+    }
+
+    /// A guard with a resolver of one's own, for tests: a function from a name to its addresses.
+    pub fn with_lookup<L, F>(allowed: Vec<IpNet>, lookup: L) -> Self
+    where
+        L: Fn(String) -> F + Send + Sync + 'static,
+        F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        let lookup: Lookup = Arc::new(move |host| Box::pin(lookup(host)));
+        Self {
+            allowed: allowed.into(),
+            lookup,
+        }
+    }
+
+    /// Whether one address may be dialled.
+    pub fn check(&self, address: IpAddr) -> Result<(), Blocked> {
+        match ranges::special(address) {
+            Some(range) if !self.allowed.iter().any(|net| net.contains(&address)) => Err(Blocked { address, range }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges a URL whose host is an address, in any spelling: `Url` has turned decimal, octal and hexadecimal forms
+    /// into the usual one. A name passes; it is judged when it is resolved.
+    pub fn check_url(&self, url: &Url) -> Result<(), Blocked> {
+        literal(url).map_or(Ok(()), |address| self.check(address))
+    }
+
+    /// The addresses of a host, name or literal, that may be dialled: never empty. Forbidden ones among several are
+    /// dropped. To be used when settings are saved, and by whoever connects to exactly these addresses.
+    pub async fn vet(&self, host: &str) -> Result<Vec<IpAddr>, Refusal> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = match bare.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => (self.lookup)(host.to_owned()).await.map_err(|e| unresolved(host, &e))?,
+        };
+        self.permitted(host, &found)
+    }
+
+    fn permitted(&self, host: &str, found: &[IpAddr]) -> Result<Vec<IpAddr>, Refusal> {
+        let mut first_blocked = None;
+        let mut permitted = Vec::with_capacity(found.len());
+        for address in found {
+            match self.check(*address) {
+                Ok(()) => permitted.push(*address),
+                Err(blocked) => first_blocked = first_blocked.or(Some(blocked)),
+            }
+        }
+        match first_blocked {
+            _ if !permitted.is_empty() => Ok(permitted),
+            Some(blocked) => Err(blocked.into()),
+            None => Err(unresolved(host, &"it has no address")),
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("allowed", &self.allowed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As reqwest's resolver, the guard answers with permitted addresses only, and reqwest dials no others.
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let addresses = guard.vet(name.as_str()).await?;
+            let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
+            Ok::<Addrs, Box<dyn Error + Send + Sync>>(Box::new(sockets))
+        })
+    }
+}
+
+/// The address a URL spells out, if its host is not a name.
+fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+async fn system_lookup(host: String) -> io::Result<Vec<IpAddr>> {
+    Ok(tokio::net::lookup_host((host.as_str(), 0))
+        .await?
+        .map(|socket| socket.ip())
+        .collect())
+}
+
+fn unresolved(host: &str, cause: &dyn fmt::Display) -> Refusal {
+    Refusal::Unresolved {
+        host: host.to_owned(),
+        cause: cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
