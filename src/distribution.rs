@@ -9,5 +9,5 @@ mod check;
 mod known_fields;
 pub mod partners;
 pub mod profiles;
-mod secrets;
+pub mod secrets;
 pub mod settings;

@@ -195,8 +195,8 @@ async fn new_row(
     let clock = &change.app.clock;
     let last = others.iter().map(|place| place.rank).max().unwrap_or(0);
     let rank = input.rank.unwrap_or(last.saturating_add(1).min(MAX_NUMBER));
-    let rule = profiles::checked_rule(change, input.rule.into()).await?;
-    let (price_e4, price_currency) = profiles::price_columns(input.price.into(), "input.price")?;
+    let rule = profiles::checked_rule(change, Some(input.rule).into()).await?;
+    let (price_e4, price_currency) = profiles::price_columns(Some(input.price).into(), "input.price")?;
     Ok(ActiveModel {
         id: Set(clock.id()),
         account_id: Set(change.account.id),

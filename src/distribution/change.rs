@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entity::account::{self, Plan};
 use entity::ids::AccountId;
 use sea_orm::sea_query::LockType;
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, QuerySelect, Set, Unchanged};
+use sea_orm::{DatabaseTransaction, QuerySelect};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -94,12 +94,7 @@ impl<'a> Change<'a> {
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.
     pub(super) async fn commit(self) -> Result<()> {
-        let row = account::ActiveModel {
-            id: Unchanged(self.account.id),
-            config_version: Set(self.account.config_version + 1),
-            ..Default::default()
-        };
-        row.update(&self.tx).await?;
+        account::Entity::touch_config(&self.tx, self.account.id).await?;
         Ok(self.tx.commit().await?)
     }
 }

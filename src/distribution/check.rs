@@ -6,6 +6,9 @@ use sea_orm::{ActiveValue, NotSet, Set};
 
 use crate::error::{Broken, Result, UserErrorCode};
 
+/// What one check says.
+pub(super) type Checked<T> = std::result::Result<T, Broken>;
+
 /// The longest name of anything here, in characters.
 pub(super) const MAX_NAME: usize = 120;
 /// The longest notes and descriptions, in characters.
@@ -14,7 +17,7 @@ pub(super) const MAX_NOTES: usize = 10_000;
 const MAX_EMAIL: usize = 254;
 
 /// A line of text: trimmed, not empty, without control characters.
-pub(super) fn line(text: &str, max: usize, path: &str) -> Result<String, Broken> {
+pub(super) fn line(text: &str, max: usize, path: &str) -> Checked<String> {
     match optional_line(text, max, path)? {
         Some(text) => Ok(text),
         None => Err(Broken::new(UserErrorCode::Required, path, "this must not be empty")),
@@ -22,16 +25,16 @@ pub(super) fn line(text: &str, max: usize, path: &str) -> Result<String, Broken>
 }
 
 /// A line of text that may be left empty.
-pub(super) fn optional_line(text: &str, max: usize, path: &str) -> Result<Option<String>, Broken> {
+pub(super) fn optional_line(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, char::is_control)
 }
 
 /// Text of several lines that may be left empty.
-pub(super) fn optional_text(text: &str, max: usize, path: &str) -> Result<Option<String>, Broken> {
+pub(super) fn optional_text(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
 
-fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool) -> Result<Option<String>, Broken> {
+fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool) -> Checked<Option<String>> {
     let text = text.trim();
     if text.chars().any(forbidden) {
         let message = "control characters are not allowed here: remove them";
@@ -45,7 +48,7 @@ fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool)
 }
 
 /// One address without a name, in lower case.
-pub(super) fn email(text: &str, path: &str) -> Result<String, Broken> {
+pub(super) fn email(text: &str, path: &str) -> Checked<String> {
     let text = text.trim().to_ascii_lowercase();
     let fits = text.len() <= MAX_EMAIL && text.is_ascii();
     let address = text.parse::<Address>().ok().filter(|_| fits);
@@ -57,7 +60,7 @@ pub(super) fn email(text: &str, path: &str) -> Result<String, Broken> {
 }
 
 /// A number within bounds.
-pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &str) -> Result<i32, Broken> {
+pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &str) -> Checked<i32> {
     if bounds.contains(&value) {
         return Ok(value);
     }

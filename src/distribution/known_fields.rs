@@ -6,7 +6,7 @@ use entity::delivery_config::FieldSelection;
 use entity::field::{FieldDef, FieldType};
 use entity::flow;
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
+use sea_orm::{ConnectionTrait, QueryOrder};
 
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule};

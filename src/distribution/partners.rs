@@ -9,16 +9,16 @@ use entity::partner::{ActiveModel, Column, Entity, Model};
 use entity::portal_user::{Permissions, PortalPermission};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
     Set, Unchanged,
 };
 use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
-use super::check::{self, MAX_NAME, MAX_NOTES};
+use super::check::{self, Checked, MAX_NAME, MAX_NOTES};
 use super::settings::{self, Asked, DeliveryInput};
 use crate::app::App;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::{self, CapInput};
 use crate::flows::timezone;
 use crate::identity::caller::Caller;
@@ -126,7 +126,7 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
         None => account.timezone.clone(),
     };
     let caps = checked_caps(change, &input.caps.unwrap_or_default(), &Caps::default(), &timezone)?;
-    let optional = |text: Option<String>, check: &dyn Fn(&str) -> Result<Option<String>, Broken>| {
+    let optional = |text: Option<String>, check: &dyn Fn(&str) -> Checked<Option<String>>| {
         text.map_or(Ok(None), |text| check(&text))
     };
     let permissions = vec![
@@ -284,11 +284,11 @@ where
     }
 }
 
-fn checked_phone(text: &str) -> Result<Option<String>, Broken> {
+fn checked_phone(text: &str) -> Checked<Option<String>> {
     check::optional_line(text, MAX_PHONE, "input.phone")
 }
 
-fn checked_notes(text: &str) -> Result<Option<String>, Broken> {
+fn checked_notes(text: &str) -> Checked<Option<String>> {
     check::optional_text(text, MAX_NOTES, "input.notes")
 }
 

@@ -6,7 +6,7 @@ use entity::profile::{ActiveModel, Column, Entity, Model, OnFailure, Strategy};
 use entity::{assignment, flow, step};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, EntityTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
+    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
     Set, Unchanged,
 };
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     }
     let description = input.description.map_or(Ok(None), |text| checked_description(&text))?;
     let max_recipients = input.max_recipients.map(checked_max).transpose()?;
-    let rule = checked_rule(&change, input.rule.into()).await?;
+    let rule = checked_rule(&change, Some(input.rule).into()).await?;
     let price = input.base_price.map(|price| checked_price(price, "input.basePrice")).transpose()?;
     let (base_price_e4, base_price_currency) = Price::columns(price);
     let row = ActiveModel {
@@ -109,7 +109,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
         strategy: Set(input.strategy),
         on_failure: Set(input.on_failure),
         max_recipients: Set(max_recipients),
-        rule: Set(rule.into_value().flatten()),
+        rule,
         base_price_e4: Set(base_price_e4),
         base_price_currency: Set(base_price_currency),
         created_at: Set(app.clock.now()),

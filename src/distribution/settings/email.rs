@@ -4,12 +4,12 @@ use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelec
 
 use super::shared;
 use crate::delivery::templates::Escape;
-use crate::distribution::check;
+use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 
 /// How many addresses one partner may have.
-pub const MAX_RECIPIENTS: usize = 20;
+const MAX_RECIPIENTS: usize = 20;
 /// The longest template of a subject, in characters.
 const MAX_SUBJECT: usize = 500;
 
@@ -48,7 +48,7 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
         template(&subject, Escape::None, "subject"),
         template(&body, escape, "body"),
     ];
-    let broken: Vec<Broken> = checks.into_iter().filter_map(Result::err).flatten().collect();
+    let broken: Vec<Broken> = checks.into_iter().filter_map(std::result::Result::err).flatten().collect();
     if !broken.is_empty() {
         return Err(Error::Broken(broken));
     }
@@ -62,7 +62,7 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
     })
 }
 
-fn recipients(given: &[String], path: &str) -> Result<Vec<String>, Broken> {
+fn recipients(given: &[String], path: &str) -> Checked<Vec<String>> {
     let mut recipients: Vec<String> = Vec::new();
     if given.is_empty() {
         return Err(Broken::new(UserErrorCode::Required, path, "give at least one address"));

@@ -12,10 +12,11 @@ use crate::crypto::OpenError;
 use crate::delivery::places;
 use crate::delivery::webhook::{HeaderRefused, check_header};
 use crate::distribution::change::Change;
+use crate::distribution::check::Checked;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 
 /// How many headers settings may add.
-pub const MAX_HEADERS: usize = 30;
+const MAX_HEADERS: usize = 30;
 /// Values up to this length are not hinted at: four characters would be half of them.
 const UNHINTED: usize = 8;
 
@@ -35,7 +36,7 @@ impl std::fmt::Debug for HeaderInput {
     }
 }
 
-pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Result<Vec<HeaderInput>, Broken> {
+pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Checked<Vec<HeaderInput>> {
     if headers.len() > MAX_HEADERS {
         let message = "give 30 headers at most";
         return Err(Broken::new(UserErrorCode::LimitReached, path, message));

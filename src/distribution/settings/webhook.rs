@@ -14,7 +14,7 @@ use super::shared;
 use crate::config::Config;
 use crate::delivery::guard::Guard;
 use crate::delivery::payload::PreparedWebhook;
-use crate::distribution::check;
+use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 
@@ -109,7 +109,7 @@ pub(super) fn check(
     Ok((config, headers))
 }
 
-fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Result<String, Broken> {
+fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Checked<String> {
     let text = text.trim();
     let invalid = |message: &str| Broken::new(UserErrorCode::Invalid, path, message);
     if text.len() > MAX_URL {
