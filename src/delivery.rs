@@ -11,3 +11,4 @@ pub mod signing;
 pub mod templates;
 mod text;
 pub mod webhook;
+pub mod worker;

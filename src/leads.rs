@@ -8,4 +8,5 @@ pub mod intake;
 pub mod outcome;
 pub mod receipts;
 pub mod rules;
+pub mod sealed;
 pub mod snapshot;

@@ -10,6 +10,8 @@ pub mod delivery;
 pub mod distribution;
 pub mod error;
 pub mod flows;
+pub mod graphql;
+pub mod http;
 pub mod identity;
 pub mod leads;
 pub mod live;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use entity::delivery;
 use entity::field::FieldDef;
-use entity::ids::{DeliveryId, LeadId, PartnerId};
+use entity::ids::{DeliveryId, FlowId, LeadId, PartnerId};
 use redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
@@ -46,6 +46,8 @@ pub struct LeadContent {
     pub test: bool,
     /// Values by field name.
     pub fields: Map<String, Value>,
+    /// The flow and its version, by which what was prepared for its fields is kept.
+    pub flow: (FlowId, i32),
     /// The flow's fields, for labels and order.
     pub definitions: Arc<Vec<FieldDef>>,
 }

@@ -4,6 +4,7 @@ use crate::ids::CapId;
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
@@ -80,5 +81,17 @@ impl Entity {
     /// The counters of some caps.
     pub fn of_caps(caps: impl IntoIterator<Item = CapId>) -> Select<Self> {
         Self::find().filter(Column::CapId.is_in(caps))
+    }
+
+    /// Takes back one lead that was counted.
+    pub async fn release(db: &impl ConnectionTrait, cap: CapId, window: DateTime<Utc>) -> Result<(), DbErr> {
+        Self::update_many()
+            .col_expr(Column::Used, Expr::col(Column::Used).sub(1))
+            .filter(Column::CapId.eq(cap))
+            .filter(Column::WindowStart.eq(window))
+            .filter(Column::Used.gt(0))
+            .exec(db)
+            .await?;
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ use crate::ids::{
 };
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
+use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -194,5 +196,47 @@ impl Entity {
             .filter(Column::PartnerId.eq(partner))
             .filter(Column::Channel.eq(Channel::Portal))
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
+    }
+
+    /// What may be attempted now, oldest first; `retries` tells first attempts from later ones.
+    pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
+        let status = if retries { DeliveryStatus::Retrying } else { DeliveryStatus::Queued };
+        Self::find().filter(Column::Status.eq(status)).filter(Column::DueAt.lte(now)).order_by_asc(Column::DueAt)
+    }
+
+    /// Takes deliveries for a worker: those of them that nobody else has taken since. Their attempt is counted.
+    pub async fn claim(db: &impl ConnectionTrait, owner: Uuid, ids: Vec<DeliveryId>) -> Result<Vec<Model>, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(DeliveryStatus::Sending.to_value()))
+            .col_expr(Column::LeaseOwner, Expr::value(owner))
+            .col_expr(Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
+            .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).add(1))
+            .filter(among)
+            .filter(Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]))
+            .exec_with_returning(db)
+            .await
+    }
+
+    /// What workers hold whose lease has run out.
+    pub fn orphaned(alive: impl IntoIterator<Item = Uuid>) -> Select<Self> {
+        Self::find().filter(Column::Status.eq(DeliveryStatus::Sending)).filter(Column::LeaseOwner.is_not_in(alive))
+    }
+
+    /// Gives back what an owner holds: it is due again at once.
+    pub async fn give_back(db: &impl ConnectionTrait, owner: Uuid, now: DateTime<Utc>) -> Result<Vec<Model>, DbErr> {
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
+            .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
+            .col_expr(Column::DueAt, Expr::value(now))
+            .filter(Column::Status.eq(DeliveryStatus::Sending))
+            .filter(Column::LeaseOwner.eq(owner))
+            .exec_with_returning(db)
+            .await
+    }
+
+    /// Deliveries of one lead.
+    pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
+        Self::in_account(account).filter(Column::LeadId.eq(lead))
     }
 }

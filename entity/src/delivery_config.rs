@@ -165,6 +165,19 @@ pub struct RetryPolicy {
     pub give_up_on: Vec<u16>,
 }
 
+impl Default for RetryPolicy {
+    /// Six attempts: at once, then after 10 s, 1 min, 5 min, 30 min and 2 h; 24 h at most; nothing is given up on.
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            initial_delay_ms: 10_000,
+            max_delay_ms: 7_200_000,
+            max_age_minutes: 1_440,
+            give_up_on: Vec::new(),
+        }
+    }
+}
+
 /// How a partner refuses a lead inside a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,10 @@
 
 use crate::ids::{AccountId, PartnerId};
 use chrono::{DateTime, Utc};
+use crate::delivery;
+use sea_orm::Set;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -33,5 +36,42 @@ impl Entity {
     /// Rows of one account.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// Counts a failed attempt.
+    pub async fn count_failure(
+        db: &impl ConnectionTrait,
+        delivery: &delivery::Model,
+        message: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), DbErr> {
+        let row = ActiveModel {
+            partner_id: Set(delivery.partner_id),
+            account_id: Set(delivery.account_id),
+            consecutive_failures: Set(1),
+            open_until: Set(None),
+            last_failure_at: Set(now),
+            last_error: Set(message.to_owned()),
+        };
+        let raised = Expr::col((Self, Column::ConsecutiveFailures)).add(1);
+        let on_conflict = OnConflict::column(Column::PartnerId)
+            .value(Column::ConsecutiveFailures, raised)
+            .update_columns([Column::LastFailureAt, Column::LastError])
+            .to_owned();
+        Self::insert(row).on_conflict(on_conflict).exec_without_returning(db).await?;
+        Ok(())
+    }
+
+    /// Forgets the failures of partners that have taken a delivery.
+    pub async fn clear(db: &impl ConnectionTrait, partners: impl IntoIterator<Item = PartnerId>) -> Result<(), DbErr> {
+        let among = crate::bulk::among(db, Column::PartnerId, partners.into_iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(Column::ConsecutiveFailures, Expr::value(0))
+            .col_expr(Column::OpenUntil, Expr::value(Option::<DateTime<Utc>>::None))
+            .filter(among)
+            .filter(Column::ConsecutiveFailures.gt(0))
+            .exec(db)
+            .await?;
+        Ok(())
     }
 }

@@ -75,4 +75,9 @@ impl Entity {
     pub fn by_id(id: FlowId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::DeletedAt.is_null())
     }
+
+    /// Flows by id for the delivery worker, which acts for every account and finishes what deleted flows began.
+    pub fn for_worker(ids: impl IntoIterator<Item = FlowId>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
 }

@@ -10,6 +10,7 @@ pub mod cap_usage;
 pub mod delivery;
 pub mod delivery_attempt;
 pub mod delivery_config;
+pub mod delivery_outcome;
 pub mod delivery_settings;
 pub mod destination;
 pub mod duplicate_memory;

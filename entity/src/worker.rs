@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -21,3 +22,43 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// Which leases to remove.
+#[derive(Clone, Copy, Debug)]
+pub enum Lapsed {
+    /// This one.
+    Id(Uuid),
+    /// Those that ran out before.
+    Before(DateTime<Utc>),
+}
+
+impl Entity {
+    /// Prolongs a lease that has not run out; false when it has.
+    pub async fn renew(
+        db: &impl ConnectionTrait,
+        id: Uuid,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<bool, DbErr> {
+        let renewed = Self::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(until))
+            .filter(Column::Id.eq(id))
+            .filter(Column::LeaseUntil.gt(now))
+            .exec(db)
+            .await?;
+        Ok(renewed.rows_affected == 1)
+    }
+
+    /// Leases that have not run out.
+    pub fn alive(now: DateTime<Utc>) -> Select<Self> {
+        Self::find().filter(Column::LeaseUntil.gt(now))
+    }
+
+    /// Removes leases that ran out long ago, or one that is given back.
+    pub fn remove(which: Lapsed) -> sea_orm::DeleteMany<Self> {
+        match which {
+            Lapsed::Id(id) => Self::delete_many().filter(Column::Id.eq(id)),
+            Lapsed::Before(time) => Self::delete_many().filter(Column::LeaseUntil.lt(time)),
+        }
+    }
+}

@@ -118,7 +118,10 @@ fn explain_certificate(error: &CertificateError) -> String {
             "was issued for another host name"
         }
         CertificateError::Revoked => "was revoked",
-        other => return format!("the certificate of the destination is not acceptable: {other:?}"),
+        CertificateError::BadSignature | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "was not signed by the authority it names"
+        }
+        other => return format!("the certificate of the destination is not acceptable: {other}"),
     };
     format!("the certificate of the destination {text}")
 }

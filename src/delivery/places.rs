@@ -10,5 +10,5 @@ pub fn header(settings: SettingsId, name: &str) -> String {
 /// The place of a partner's signing secrets, the present one and the one before: moving from one column to the other
 /// leaves the sealed text as it is. What is sealed is the `whsec_…` form.
 pub fn signing_secret(partner: PartnerId) -> String {
-    format!("partner/{partner}/signing-secret")
+    format!("partner/{partner}/secret")
 }

@@ -114,6 +114,7 @@ impl Compiler {
             account: account.id,
             config_version: account.config_version,
             flow: flow.id,
+            version: flow.version,
             subject: Subject::new(flow.id, &flow.name),
             enabled: flow.enabled,
             rule: self.gate(flow.acceptance_rule),

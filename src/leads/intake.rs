@@ -5,6 +5,9 @@ mod batch;
 mod rows;
 mod store;
 
+pub use rows::{delivery_event, fully_set, new_delivery, portal_event};
+pub use store::{lock_counters, write_caps};
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub config_version: i64,
     /// Which flow.
     pub flow: FlowId,
+    /// The flow's own version.
+    pub version: i32,
     /// For the trace.
     pub subject: Subject,
     /// Whether it takes leads.

@@ -1,1 +1,7 @@
 //! The one integration-test binary.
+
+#![cfg(test)]
+
+mod outbound;
+mod support;
+mod transport;

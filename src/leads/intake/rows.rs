@@ -10,7 +10,7 @@ use entity::field::FieldType;
 use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Job;
 use crate::app::App;
@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::leads::allocate::{Chosen, profile_of};
 use crate::leads::fields::{search_key_email, search_key_name};
 use crate::leads::receipts::Receipt;
+use crate::leads::sealed::{Place, seal_fields};
 use crate::leads::snapshot::{Candidate, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
 use crate::queue::slots::Slot;
@@ -63,6 +64,7 @@ pub(super) fn rows(app: &App, job: &Job, source: &Source, chosen: Vec<Chosen>, a
             id: job.id,
             test: job.test,
             fields: job.draft.fields.clone(),
+            flow: (job.flow.flow, job.flow.version),
             definitions: job.flow.fields.clone(),
         });
         for chosen in chosen {
@@ -83,8 +85,8 @@ fn lead_row(job: &Job, source: &Source, receipt: &Receipt) -> Result<lead::Activ
         sender_account_id: Set(source.sender),
         test: Set(job.test),
         outcome: Set(receipt.outcome),
-        fields: Set(Value::Object(sealed(&job.flow, job.id, &job.draft.fields, Place::Value, keys)?)),
-        raw: Set(Value::Object(sealed(&job.flow, job.id, &job.draft.raw, Place::Raw, keys)?)),
+        fields: Set(stored(&job.flow, job.id, &job.draft.fields, Place::Value, keys)?),
+        raw: Set(stored(&job.flow, job.id, &job.draft.raw, Place::Raw, keys)?),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
         trace: Set(serde_json::to_value(&job.draft.trace.0)?),
@@ -100,34 +102,12 @@ fn lead_row(job: &Job, source: &Source, receipt: &Receipt) -> Result<lead::Activ
     })
 }
 
-/// Which of a field's two values.
-#[derive(Clone, Copy)]
-pub(crate) enum Place {
-    Value,
-    Raw,
-}
-
-impl Place {
-    /// Where a sealed value belongs: it opens nowhere else.
-    pub(crate) fn of(self, lead: LeadId, field: &str) -> String {
-        match self {
-            Self::Value => format!("{lead}/{field}"),
-            Self::Raw => format!("{lead}/{field}/raw"),
-        }
-    }
-}
-
-/// The values as they are stored: those of encrypted fields as `{"$sealed": "…"}`.
-fn sealed(flow: &Snapshot, lead: LeadId, values: &Map<String, Value>, place: Place, keys: Option<&Keys>) -> Result<Map<String, Value>> {
-    let mut stored = values.clone();
-    let Some(keys) = keys else { return Ok(stored) };
-    for field in flow.fields.iter().filter(|field| field.encrypted) {
-        if let Some(value) = stored.get_mut(&field.name) {
-            let sealed = keys.seal(&place.of(lead, &field.name), &serde_json::to_vec(value)?)?;
-            *value = json!({ "$sealed": sealed });
-        }
-    }
-    Ok(stored)
+fn stored(flow: &Snapshot, lead: LeadId, values: &Map<String, Value>, place: Place, keys: Option<&Keys>) -> Result<Value> {
+    let values = values.clone();
+    Ok(Value::Object(match keys {
+        Some(keys) => seal_fields(&flow.fields, lead, values, place, keys)?,
+        None => values,
+    }))
 }
 
 struct SearchKeys {
@@ -175,7 +155,7 @@ fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent
 }
 
 /// A delivery that nobody has looked at yet.
-pub(crate) fn new_delivery(
+pub fn new_delivery(
     app: &App,
     flow: &Snapshot,
     profile: &Profile,
@@ -232,7 +212,7 @@ fn add_delivery(mut row: delivery::Model, claim: Option<(uuid::Uuid, Slot)>, con
 }
 
 /// Tells the account of a delivery's state.
-pub(crate) fn delivery_event(row: &delivery::Model) -> NewEvent {
+pub fn delivery_event(row: &delivery::Model) -> NewEvent {
     NewEvent {
         topic: row.account_id.0,
         kind: EventKind::Delivery,
@@ -243,11 +223,11 @@ pub(crate) fn delivery_event(row: &delivery::Model) -> NewEvent {
 }
 
 /// Tells the partner's portal of a lead in it.
-pub(crate) fn portal_event(row: &delivery::Model, kind: EventKind) -> NewEvent {
+pub fn portal_event(row: &delivery::Model, kind: EventKind) -> NewEvent {
     NewEvent { topic: row.partner_id.0, kind, subject: row.id.0, scope: None, detail: None }
 }
 
 /// Every column set: for an insert.
-pub(crate) fn fully_set(row: delivery::Model) -> delivery::ActiveModel {
+pub fn fully_set(row: delivery::Model) -> delivery::ActiveModel {
     row.into_active_model().reset_all()
 }

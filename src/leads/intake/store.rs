@@ -188,7 +188,7 @@ async fn lock_caps(tx: &DatabaseTransaction, jobs: &[Job], standings: &[Standing
 }
 
 /// Makes the counters that are missing and locks all.
-pub(crate) async fn lock_counters(tx: &DatabaseTransaction, wanted: BTreeSet<Counter>) -> Result<Ledger> {
+pub async fn lock_counters(tx: &DatabaseTransaction, wanted: BTreeSet<Counter>) -> Result<Ledger> {
     let rows = wanted.iter().map(|(cap, window)| cap_usage::ActiveModel { cap_id: Set(*cap), window_start: Set(*window), used: Set(0) });
     bulk::insert_if_absent::<cap_usage::Entity>(tx, rows.collect()).await?;
     let caps: HashSet<_> = wanted.iter().map(|(cap, _)| *cap).collect();
@@ -199,7 +199,7 @@ pub(crate) async fn lock_counters(tx: &DatabaseTransaction, wanted: BTreeSet<Cou
 }
 
 /// Writes the counters back.
-pub(crate) async fn write_caps(tx: &DatabaseTransaction, ledger: &Ledger) -> Result<()> {
+pub async fn write_caps(tx: &DatabaseTransaction, ledger: &Ledger) -> Result<()> {
     for ((cap, window), used) in ledger.changes() {
         let row = cap_usage::ActiveModel { cap_id: Set(cap), window_start: Set(window), used: Set(used) };
         row.update(tx).await?;

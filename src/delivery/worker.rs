@@ -1,0 +1,141 @@
+//! The delivery worker: takes what was handed over or is due, attempts it with no transaction open, records what became of it.
+//!
+//! The database says what is to be done. The doorbell and Redis only make it look at once; the sweep, which looks every
+//! second anyway, is the retry timer, the recovery after a crash, and the answer to a lost Redis.
+
+mod attempt;
+mod claim;
+mod contents;
+mod finish;
+mod lease;
+mod prepared;
+mod redis_doorbell;
+mod reroute;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::email::Mailer;
+use super::guard::Guard;
+use super::webhook::{Sender, SetUpError};
+use crate::app::App;
+use crate::queue::Claimed;
+
+/// How often due work is looked for without being told.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Longest exchange that settings allow; with a margin, how long a stopping worker waits for those under way.
+const DRAIN: Duration = Duration::from_secs(65);
+
+/// What an attempt needs.
+#[derive(Clone)]
+struct Tools {
+    app: App,
+    sender: Sender,
+    mailer: Mailer,
+    prepared: prepared::Kept,
+    contents: contents::Contents,
+    finished: mpsc::UnboundedSender<finish::Finished>,
+}
+
+/// A running worker.
+pub struct Worker {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    app: App,
+}
+
+impl Worker {
+    /// Starts the worker of this process. There is at most one.
+    pub fn start(app: &App) -> Result<Self, SetUpError> {
+        let guard = Guard::new(app.config.settings.allow_destinations.clone());
+        let (finished, to_record) = mpsc::unbounded_channel();
+        let tools = Tools {
+            app: app.clone(),
+            sender: Sender::new(guard.clone())?,
+            mailer: Mailer::new(guard),
+            prepared: prepared::Kept::default(),
+            contents: contents::Contents::new(app.clone()),
+            finished,
+        };
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let lease = tokio::spawn(lease::keep(app.clone(), stop.clone()));
+        tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
+        let recorder = tokio::spawn(finish::record_all(app.clone(), to_record));
+        tasks.spawn(run(tools, tasks.clone(), stop.clone()));
+        tokio::spawn(async move {
+            // The recorder ends when the last attempt has told it; the lease is kept until then.
+            drop(recorder.await);
+            lease.abort();
+        });
+        Ok(Self { stop, tasks, app: app.clone() })
+    }
+
+    /// Takes nothing more, waits for what is under way, and gives back the rest.
+    pub async fn stop(self) {
+        let owner = self.app.queue.owner();
+        self.app.queue.set_owner(None);
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(deliveries = self.app.queue.slots.used(), "not all deliveries have ended in time; others will repeat them");
+        }
+        if let Some(owner) = owner {
+            lease::give_back(&self.app, owner).await;
+        }
+    }
+}
+
+async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
+    let Some(mut ready) = tools.app.queue.take_receiver() else { return };
+    let doorbell = tools.app.queue.doorbell.clone();
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let claiming = Arc::new(tokio::sync::Mutex::new(()));
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(claimed) = ready.recv() => attempt_in_background(&tools, &tasks, claimed),
+            () = doorbell.notified() => claim_in_background(&tools, &tasks, &claiming, &stop),
+            _ = sweep.tick() => claim_in_background(&tools, &tasks, &claiming, &stop),
+        }
+    }
+    ready.close();
+    while let Some(claimed) = ready.recv().await {
+        attempt_in_background(&tools, &tasks, claimed);
+    }
+}
+
+fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
+    let tools = tools.clone();
+    tasks.spawn(async move {
+        let finished = attempt::attempt(&tools, claimed).await;
+        if tools.finished.send(finished).is_err() {
+            tracing::error!("nobody records outcomes any more: the delivery will be repeated");
+        }
+    });
+}
+
+/// One search for due work at a time: those that ring meanwhile are heard by the next.
+fn claim_in_background(tools: &Tools, tasks: &TaskTracker, claiming: &Arc<tokio::sync::Mutex<()>>, stop: &CancellationToken) {
+    let Ok(alone) = claiming.clone().try_lock_owned() else { return };
+    let (tools, tracker, stop) = (tools.clone(), tasks.clone(), stop.clone());
+    tasks.spawn(async move {
+        while !stop.is_cancelled() {
+            match claim::claim_due(&tools.app, &tools.contents).await {
+                Ok(claimed) if claimed.is_empty() => break,
+                Ok(claimed) => claimed.into_iter().for_each(|claimed| attempt_in_background(&tools, &tracker, claimed)),
+                Err(error) => {
+                    tracing::warn!(?error, "cannot look for due deliveries; the next sweep will");
+                    break;
+                }
+            }
+        }
+        drop(alone);
+    });
+}

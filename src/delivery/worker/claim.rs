@@ -1,0 +1,86 @@
+//! Claiming what is due: as much as there are slots for, first attempts before retries, and nothing for a destination that is
+//! busy to its limit.
+
+use std::collections::HashMap;
+
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::delivery_outcome::{self, Outcome};
+use entity::ids::{DeliveryId, PartnerId};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
+
+use super::contents::Contents;
+use crate::app::App;
+use crate::error::Result;
+use crate::queue::Claimed;
+use crate::queue::slots::Slot;
+
+/// Rows looked at for each free slot: some belong to destinations whose slots run out on the way.
+const LOOK_AHEAD: u64 = 4;
+
+/// Claims what is due and may be attempted now.
+pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
+    let Some(owner) = app.queue.owner() else { return Ok(Vec::new()) };
+    let mut slots: HashMap<DeliveryId, Slot> = HashMap::new();
+    for retries in [false, true] {
+        reserve(app, retries, &mut slots).await?;
+    }
+    if slots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = delivery::Entity::claim(app.db.write(), owner, slots.keys().copied().collect()).await?;
+    rows.sort_by_key(|row| row.id);
+    let leads = match contents.load(&rows).await {
+        Ok(leads) => leads,
+        Err(error) => {
+            // The rows are ours and nobody here will attempt them: with another lease, they are taken over.
+            app.queue.abandon_lease();
+            return Err(error);
+        }
+    };
+    let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
+    fail_closed(app, &closed).await?;
+    Ok(openable
+        .into_iter()
+        .filter_map(|row| Some(Claimed { lead: leads.get(&row.lead_id)?.clone(), slot: slots.remove(&row.id)?, delivery: row }))
+        .collect())
+}
+
+/// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there.
+async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
+    let failed = |row: &delivery::Model| Outcome {
+        id: row.id,
+        owner: row.lease_owner.unwrap_or_default(),
+        attempt: row.attempt_count,
+        status: DeliveryStatus::Failed,
+        due_at: None,
+        settled_at: Some(app.clock.now()),
+        failure: Some((DeliveryErrorCode::Template, "the lead's encrypted values cannot be opened: see the server's log".into())),
+        external_id: None,
+    };
+    if !rows.is_empty() {
+        delivery_outcome::record(app.db.write(), &rows.iter().map(failed).collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// Slots first, rows after: nothing is ever claimed that could not be sent at once.
+async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>) -> Result<()> {
+    let free = u64::from(app.queue.slots.free());
+    if free == 0 {
+        return Ok(());
+    }
+    let due: Vec<(DeliveryId, PartnerId)> = delivery::Entity::due(app.clock.now(), retries)
+        .filter(delivery::Column::PartnerId.is_not_in(app.queue.slots.full_destinations()))
+        .select_only()
+        .columns([delivery::Column::Id, delivery::Column::PartnerId])
+        .limit(free * LOOK_AHEAD)
+        .into_tuple()
+        .all(app.db.read())
+        .await?;
+    for (id, partner) in due {
+        if let Some(slot) = app.queue.slots.try_take(partner, retries) {
+            slots.insert(id, slot);
+        }
+    }
+    Ok(())
+}

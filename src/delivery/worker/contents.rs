@@ -1,0 +1,65 @@
+//! The leads of claimed deliveries, with their encrypted values opened at the last moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entity::delivery;
+use entity::field::FieldDef;
+use entity::flow;
+use entity::ids::{FlowId, LeadId};
+use entity::lead;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::leads::sealed;
+use crate::queue::LeadContent;
+
+/// How long a flow's fields are kept: labels in a default mail may be as old as this.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Loads leads for delivery.
+#[derive(Clone)]
+pub(super) struct Contents {
+    app: App,
+    flows: moka::future::Cache<FlowId, (i32, Arc<Vec<FieldDef>>)>,
+}
+
+impl Contents {
+    pub(super) fn new(app: App) -> Self {
+        Self { app, flows: moka::future::Cache::builder().max_capacity(2_000).time_to_live(FRESH).build() }
+    }
+
+    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others.
+    pub(super) async fn load(&self, deliveries: &[delivery::Model]) -> Result<HashMap<LeadId, Arc<LeadContent>>> {
+        let mut ids: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut contents = HashMap::new();
+        for lead in lead::Entity::for_worker(ids).all(self.app.db.read()).await? {
+            let id = lead.id;
+            match self.open(lead).await {
+                Ok(content) => drop(contents.insert(id, Arc::new(content))),
+                Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be opened for delivery"),
+            }
+        }
+        Ok(contents)
+    }
+
+    async fn open(&self, lead: lead::Model) -> Result<LeadContent> {
+        let (version, definitions) = self.fields(lead.flow_id).await?;
+        let fields = sealed::open_fields(&self.app, &lead).await?;
+        Ok(LeadContent { id: lead.id, test: lead.test, fields, flow: (lead.flow_id, version), definitions })
+    }
+
+    async fn fields(&self, id: FlowId) -> Result<(i32, Arc<Vec<FieldDef>>)> {
+        if let Some(kept) = self.flows.get(&id).await {
+            return Ok(kept);
+        }
+        let flow = flow::Entity::for_worker([id]).one(self.app.db.read()).await?;
+        let flow = flow.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without its flow")))?;
+        let fields = (flow.version, Arc::new(flow.fields.0));
+        self.flows.insert(id, fields.clone()).await;
+        Ok(fields)
+    }
+}

@@ -1,0 +1,4 @@
+//! The GraphQL API.
+
+pub mod limits;
+pub mod mask;

@@ -1,0 +1,236 @@
+//! GraphQL over HTTP, after the draft of that name, and the door to WebSocket at the same address.
+//!
+//! The library's executor runs the operations; everything between the socket and the executor is here, because the
+//! library's own transports parse bodies of any type, run mutations for GET, answer every error with 200 and cannot be
+//! bounded.
+
+mod accept;
+mod execute;
+mod read;
+mod respond;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_graphql::{Executor, parser::types::OperationType};
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, FromRequestParts, State, WebSocketUpgrade},
+    http::{Method, Request, StatusCode, header, request::Parts},
+    middleware,
+    response::{IntoResponse, Redirect, Response},
+    routing::any,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::read::Parameters;
+use self::{
+    accept::Media,
+    respond::{Fault, request_error, status_of},
+};
+use super::{
+    request_id::{self, RequestId},
+    session::{Authenticate, Caller, Session, bearer},
+    websocket::{self, SocketLimits},
+};
+use crate::graphql::{
+    limits::{Documents, Limits},
+    mask::{self, code},
+};
+
+/// How long the parts of a request may take.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// Receiving the body.
+    pub body: Duration,
+    /// Executing a query or mutation.
+    pub execution: Duration,
+}
+
+/// A GraphQL endpoint: the schema, who may use it, and how much of it at once.
+#[derive(Debug)]
+pub struct Endpoint<E, A> {
+    /// The schema.
+    pub executor: E,
+    /// Who is asking.
+    pub authenticate: A,
+    /// Checked documents, and the limits for them.
+    pub documents: Documents,
+    /// Bytes of a request body.
+    pub body_limit: usize,
+    /// Patience with the caller and with ourselves.
+    pub timeouts: Timeouts,
+    /// Limits of a socket.
+    pub sockets: SocketLimits,
+    /// The sockets that are open; wait for it after `shutdown`.
+    pub open_sockets: TaskTracker,
+    /// Cancelled when the process is to end; closes the sockets.
+    pub shutdown: CancellationToken,
+}
+
+impl<E: Executor, A: Authenticate> Endpoint<E, A> {
+    /// An endpoint with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
+    pub fn new(executor: E, authenticate: A) -> Self {
+        Self {
+            executor,
+            authenticate,
+            documents: Documents::new(Limits::default()),
+            body_limit: 1024 * 1024,
+            timeouts: Timeouts {
+                body: Duration::from_secs(15),
+                execution: Duration::from_secs(30),
+            },
+            sockets: SocketLimits::default(),
+            open_sockets: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    /// Serves this endpoint at `/graphql`: POST, GET and WebSocket.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/graphql", any(serve::<E, A>))
+            .layer(middleware::from_fn(request_id::assign))
+            .with_state(self)
+    }
+
+    async fn session(&self, parts: &Parts, media: Media) -> Result<Session, Response> {
+        let Ok(token) = bearer(&parts.headers) else {
+            let message = "The Authorization header must be \"Bearer\" and a token.";
+            let error = mask::coded(code::UNAUTHENTICATED, message, None);
+            return Err(request_error(StatusCode::UNAUTHORIZED, &error, media));
+        };
+        let caller = Caller {
+            token,
+            headers: &parts.headers,
+            peer: peer(parts),
+            socket: false,
+        };
+        let authentication = self.authenticate.authenticate(caller);
+        let limit = self.timeouts.execution;
+        let refused = match tokio::time::timeout(limit, authentication).await {
+            Ok(Ok(session)) => return Ok(session),
+            Ok(Err(error)) => mask::refused(error, request_id(parts).as_str()),
+            Err(_elapsed) => execute::timed_out(limit),
+        };
+        let status = status_of(mask::code_of(&refused).unwrap_or(code::INTERNAL));
+        Err(request_error(status, &refused, media))
+    }
+
+    async fn answer(
+        &self,
+        parts: Parts,
+        parameters: Parameters,
+        media: Media,
+    ) -> Result<Response, Response> {
+        let session = self.session(&parts, media).await?;
+        let prepared = self.prepare(parameters, &session).await;
+        let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
+        match prepared.kind {
+            OperationType::Mutation if parts.method == Method::GET => {
+                return Err(
+                    Fault::method("POST", "GET is for queries; send mutations with POST.")
+                        .respond(media),
+                );
+            }
+            OperationType::Subscription => {
+                let message = "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws.";
+                return Err(respond::refused(
+                    &[mask::coded(code::BAD_INPUT, message, None)],
+                    media,
+                ));
+            }
+            _ => {}
+        }
+        let response = self.run(prepared, &request_id(&parts)).await;
+        if mask::is_request_error(&response) {
+            return Err(respond::refused(&response.errors, media));
+        }
+        Ok(respond::executed(&response, media))
+    }
+}
+
+async fn serve<E: Executor, A: Authenticate>(
+    State(endpoint): State<Arc<Endpoint<E, A>>>,
+    request: Request<Body>,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if is_upgrade(&parts) {
+        if endpoint.open_sockets.len() >= endpoint.sockets.open {
+            let message = "No more sockets can be opened here now; try again later.";
+            return Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message)
+                .respond(Media::Json);
+        }
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
+            Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
+            Err(rejection) => {
+                Fault::new(rejection.status(), code::BAD_INPUT, rejection.body_text())
+                    .respond(Media::Json)
+            }
+        };
+    }
+    if is_page_visit(&parts) {
+        return Redirect::to("/").into_response();
+    }
+    let Some(media) = accept::negotiate(&parts.headers) else {
+        let message = "Answers are application/json or application/graphql-response+json; accept one of them.";
+        return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message)
+            .respond(Media::Json);
+    };
+    let parameters = match read(&endpoint, &parts, body).await {
+        Ok(parameters) => parameters,
+        Err(fault) => return fault.respond(media),
+    };
+    endpoint
+        .answer(parts, parameters, media)
+        .await
+        .unwrap_or_else(|refusal| refusal)
+}
+
+async fn read<E, A>(
+    endpoint: &Endpoint<E, A>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Parameters, Fault> {
+    match parts.method {
+        Method::POST => {
+            read::is_json(&parts.headers)?;
+            let body = read::body(
+                &parts.headers,
+                body,
+                endpoint.body_limit,
+                endpoint.timeouts.body,
+            )
+            .await?;
+            read::post(&body)
+        }
+        Method::GET => read::get(parts.uri.query().unwrap_or_default())?
+            .ok_or_else(|| Fault::bad("The URL has no parameter \"query\".")),
+        _ => Err(Fault::method(
+            "GET, POST",
+            "GraphQL is served to GET and POST.",
+        )),
+    }
+}
+
+/// A browser that was pointed here: the page for people is at the root.
+fn is_page_visit(parts: &Parts) -> bool {
+    let has_query = || matches!(read::get(parts.uri.query().unwrap_or_default()), Ok(None));
+    parts.method == Method::GET && accept::wants_html(&parts.headers) && has_query()
+}
+
+fn is_upgrade(parts: &Parts) -> bool {
+    let upgrade = parts
+        .headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+}
+
+pub(super) fn peer(parts: &Parts) -> Option<SocketAddr> {
+    parts.extensions.get().map(|ConnectInfo(peer)| *peer)
+}
+
+pub(super) fn request_id(parts: &Parts) -> RequestId {
+    parts.extensions.get().cloned().unwrap_or_default()
+}

@@ -1,0 +1,122 @@
+//! From parameters to a response: the part that HTTP and WebSocket share.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_graphql::{Executor, Request, Response, ServerError, parser::types::OperationType};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+use tracing::Instrument;
+
+use super::{Endpoint, read::Parameters};
+use crate::{
+    graphql::{
+        limits::{Document, Refusal},
+        mask::{self, code},
+    },
+    http::{
+        request_id::RequestId,
+        session::{Authenticate, Session},
+    },
+};
+
+/// A request that passed every check and may be given to the library.
+pub(in crate::http) struct Prepared {
+    request: Request,
+    pub(in crate::http) kind: OperationType,
+    name: Option<String>,
+}
+
+impl<E: Executor, A: Authenticate> Endpoint<E, A> {
+    /// Checks a request and dresses it with the caller's data.
+    pub(in crate::http) async fn prepare(
+        &self,
+        parameters: Parameters,
+        session: &Session,
+    ) -> Result<Prepared, ServerError> {
+        let document = self.documents.check(&parameters.query).await?;
+        Ok(self.admit(&document, parameters, session)?)
+    }
+
+    fn admit(
+        &self,
+        document: &Document,
+        parameters: Parameters,
+        session: &Session,
+    ) -> Result<Prepared, Refusal> {
+        let operation = document.operation(parameters.operation())?;
+        let mut variables = parameters.variables;
+        operation.admit(&mut variables, &self.documents.limits)?;
+        if operation.introspects && !session.introspection {
+            // The library would answer `null` without a word.
+            return Err(Refusal::forbidden(
+                "Introspection is turned off here; the schema is served at /schema.graphql.",
+            ));
+        }
+        let mut request = Request::new("").variables(variables);
+        request.operation_name = operation.name().map(str::to_owned);
+        request.extensions = parameters.extensions;
+        request.data = (session.data)();
+        request.set_parsed_query(document.parsed());
+        Ok(Prepared {
+            request,
+            kind: operation.kind,
+            name: operation.name().map(str::to_owned),
+        })
+    }
+
+    /// Runs a query or mutation to its end, at most as long as is allowed; errors come out masked.
+    pub(in crate::http) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
+        let span = tracing::info_span!(
+            "graphql",
+            operation.r#type = %prepared.kind,
+            operation.name = prepared.name.as_deref(),
+            request_id = id.as_str()
+        );
+        let execution = AssertUnwindSafe(self.executor.execute(prepared.request))
+            .catch_unwind()
+            .instrument(span);
+        match tokio::time::timeout(self.timeouts.execution, execution).await {
+            Ok(Ok(mut response)) => {
+                mask::mask(&mut response, id.as_str());
+                response
+            }
+            Ok(Err(_panic)) => Response::from_errors(vec![panicked(id)]),
+            Err(_elapsed) => Response::from_errors(vec![timed_out(self.timeouts.execution)]),
+        }
+    }
+
+    /// Starts a subscription; errors come out masked, and a panic ends it with an error.
+    pub(in crate::http) fn stream(
+        &self,
+        prepared: Prepared,
+        id: RequestId,
+    ) -> BoxStream<'static, Response> {
+        let responses = self
+            .executor
+            .execute_stream(prepared.request, Some(Arc::default()));
+        let masked =
+            AssertUnwindSafe(responses)
+                .catch_unwind()
+                .map(move |response| match response {
+                    Ok(mut response) => {
+                        mask::mask(&mut response, id.as_str());
+                        response
+                    }
+                    Err(_panic) => Response::from_errors(vec![panicked(&id)]),
+                });
+        masked.boxed()
+    }
+}
+
+/// The panic itself has been reported by the process's hook.
+fn panicked(id: &RequestId) -> ServerError {
+    tracing::error!(request_id = id.as_str(), "a resolver panicked");
+    mask::internal(id.as_str())
+}
+
+pub(super) fn timed_out(limit: Duration) -> ServerError {
+    let message = format!(
+        "The request took longer than {} s and was stopped. Ask for less at once.",
+        limit.as_secs_f32()
+    );
+    mask::coded(code::TIMEOUT, message, None)
+}

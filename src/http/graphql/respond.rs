@@ -1,0 +1,183 @@
+//! Answers: status, headers and body (GraphQL over HTTP, "Response").
+
+use std::borrow::Cow;
+
+use async_graphql::{ServerError, Value};
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::Serialize;
+
+use super::accept::Media;
+use crate::graphql::mask::{self, code};
+
+/// A request that is refused before it is a GraphQL request; the status is the same for both media types.
+#[derive(Debug)]
+pub(super) struct Fault {
+    status: StatusCode,
+    code: &'static str,
+    pub(super) message: Cow<'static, str>,
+    allow: Option<&'static str>,
+}
+
+impl Fault {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            allow: None,
+        }
+    }
+
+    /// 400: not a request that could be understood.
+    pub(super) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code::BAD_INPUT, message)
+    }
+
+    /// 405, with the methods that would do.
+    pub(super) fn method(allow: &'static str, message: &'static str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, code::BAD_INPUT, message)
+        }
+    }
+
+    pub(super) fn respond(self, media: Media) -> Response {
+        let error = mask::coded(self.code, self.message, None);
+        let mut response = request_error(self.status, &error, media);
+        if let Some(allow) = self.allow {
+            set(
+                &mut response,
+                header::ALLOW,
+                HeaderValue::from_static(allow),
+            );
+        }
+        response
+    }
+}
+
+/// The whole answer to a request that was not executed: errors, and no `data`.
+#[derive(Serialize)]
+struct Errors<'a> {
+    errors: &'a [ServerError],
+}
+
+/// An answer of request errors.
+pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
+    let code = errors
+        .first()
+        .and_then(mask::code_of)
+        .unwrap_or(code::INTERNAL);
+    let status = match media {
+        Media::GraphQl => status_of(code),
+        // A status other than 200 would say that no GraphQL server has answered; these come before GraphQL, or
+        // instead of it.
+        Media::Json => match code {
+            code::PARSE | code::VALIDATION | code::BAD_INPUT | code::TOO_COMPLEX => StatusCode::OK,
+            other => status_of(other),
+        },
+    };
+    json(status, &Errors { errors }, media)
+}
+
+/// An answer of one error, with the headers that its kind asks for.
+pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Media) -> Response {
+    let mut response = json(
+        status,
+        &Errors {
+            errors: std::slice::from_ref(error),
+        },
+        media,
+    );
+    match mask::code_of(error) {
+        Some(code::UNAUTHENTICATED) => {
+            set(
+                &mut response,
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"leadmesh\""),
+            );
+        }
+        Some(code::RATE_LIMITED) => {
+            if let Some(Value::Number(seconds)) = error
+                .extensions
+                .as_ref()
+                .and_then(|e| e.get("retryAfterSeconds"))
+            {
+                set(
+                    &mut response,
+                    header::RETRY_AFTER,
+                    HeaderValue::from(seconds.as_u64().unwrap_or(1)),
+                );
+            }
+        }
+        _ => {}
+    }
+    response
+}
+
+/// An answer to a request that was executed, whatever became of its fields.
+pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Response {
+    let mut answer = json(StatusCode::OK, response, media);
+    answer.headers_mut().extend(response.http_headers.clone());
+    answer
+}
+
+/// The status that a request error's code stands for.
+pub(super) fn status_of(code: &str) -> StatusCode {
+    match code {
+        code::UNAUTHENTICATED => StatusCode::UNAUTHORIZED,
+        code::FORBIDDEN => StatusCode::FORBIDDEN,
+        code::RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,
+        code::TIMEOUT => StatusCode::GATEWAY_TIMEOUT,
+        code::UNAVAILABLE => StatusCode::SERVICE_UNAVAILABLE,
+        code::INTERNAL => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn json(status: StatusCode, body: &impl Serialize, media: Media) -> Response {
+    let (status, body) = match serde_json::to_vec(body) {
+        Ok(body) => (status, body),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            (StatusCode::INTERNAL_SERVER_ERROR, UNWRITABLE.into())
+        }
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    set(
+        &mut response,
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(media.content_type()),
+    );
+    set(
+        &mut response,
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    );
+    set(
+        &mut response,
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    set(
+        &mut response,
+        header::VARY,
+        HeaderValue::from_static("accept"),
+    );
+    response
+}
+
+const UNWRITABLE: &[u8] =
+    br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#;
+
+fn set(response: &mut Response, name: HeaderName, value: HeaderValue) {
+    response.headers_mut().insert(name, value);
+}

@@ -1,0 +1,104 @@
+//! Who is asking: what the transport hands to authentication, and what it gets back.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use async_graphql::Data;
+use axum::http::{HeaderMap, header};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+/// A request, or a socket that introduces itself, before anybody knows whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The bearer token: from the `Authorization` header, or from a socket's `connection_init`, which wins.
+    pub token: Option<&'a str>,
+    /// The headers of the request, or of the upgrade of a socket.
+    pub headers: &'a HeaderMap,
+    /// The address at the other end of the connection (a proxy's, if there is one); unknown only in tests without one.
+    pub peer: Option<SocketAddr>,
+    /// Whether this is a socket, which will stay.
+    pub socket: bool,
+}
+
+/// What a caller may do, for one request or for the life of a socket.
+#[derive(Clone)]
+pub struct Session {
+    /// Makes the data of one operation: the actor, and data loaders of its own.
+    pub data: Arc<dyn Fn() -> Data + Send + Sync>,
+    /// Whether `__schema` and `__type` are answered.
+    pub introspection: bool,
+    /// When the right to use a socket ends by itself.
+    pub expires_at: Option<Instant>,
+    /// Cancelled when the right is lost before that; ends the socket.
+    pub revoked: CancellationToken,
+}
+
+impl Session {
+    /// A session that does not end by itself and may introspect.
+    pub fn new(data: impl Fn() -> Data + Send + Sync + 'static) -> Self {
+        Self {
+            data: Arc::new(data),
+            introspection: true,
+            expires_at: None,
+            revoked: CancellationToken::new(),
+        }
+    }
+}
+
+/// Turns credentials into a session. A caller without a token is not refused here unless nothing is public: resolvers
+/// decide what an anonymous caller may do.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
+    fn authenticate(
+        &self,
+        caller: Caller<'_>,
+    ) -> impl Future<Output = Result<Session, Error>> + Send;
+}
+
+/// The bearer token of an `Authorization` header; `Err` if there is one that is no bearer token.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, NotBearer> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    value
+        .to_str()
+        .ok()
+        .and_then(bearer_token)
+        .map(Some)
+        .ok_or(NotBearer)
+}
+
+/// What follows `Bearer ` (RFC 6750, section 2.1), in any case.
+pub(super) fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The `Authorization` header holds something else.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotBearer;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_what_follows_the_scheme() {
+        assert_eq!(bearer_token("Bearer abc"), Some("abc"));
+        assert_eq!(bearer_token("bearer  abc "), Some("abc"));
+        assert_eq!(bearer_token("Basic abc"), None);
+        assert_eq!(bearer_token("Bearer "), None);
+        assert_eq!(bearer_token("Bearer"), None);
+    }
+
+    #[test]
+    fn no_header_is_no_error_and_another_scheme_is_one() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(bearer(&headers), Ok(None));
+        headers.insert(header::AUTHORIZATION, "Basic abc".parse().unwrap());
+        assert_eq!(bearer(&headers), Err(NotBearer));
+    }
+}

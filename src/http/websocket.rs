@@ -1,0 +1,72 @@
+//! GraphQL over WebSocket: one socket, spoken to in `graphql-transport-ws`.
+
+mod connection;
+mod operations;
+mod outbox;
+mod protocol;
+mod times;
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::Executor;
+use axum::{extract::ws::WebSocketUpgrade, http::request::Parts, response::Response};
+
+use self::{connection::Connection, protocol::NAME};
+use super::{graphql::Endpoint, session::Authenticate};
+
+/// What one socket may do, and how long it is waited for.
+#[derive(Debug, Clone)]
+pub struct SocketLimits {
+    /// Until `connection_init`.
+    pub init: Duration,
+    /// Between pings; a client that lets one go by without a sign of life is dropped.
+    pub ping: Duration,
+    /// Sockets of this process.
+    pub open: usize,
+    /// Operations of one socket at the same time.
+    pub operations: usize,
+    /// Bytes of a message.
+    pub message: usize,
+    /// For the closing handshake.
+    pub close: Duration,
+    /// Over how long a shutdown spreads its goodbyes, so that the clients do not all come back at once.
+    pub spread: Duration,
+}
+
+impl Default for SocketLimits {
+    fn default() -> Self {
+        Self {
+            init: Duration::from_secs(10),
+            ping: Duration::from_secs(25),
+            open: 20_000,
+            operations: 100,
+            message: 64 * 1024,
+            close: Duration::from_secs(5),
+            spread: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Accepts a socket and serves it in a task of its own.
+pub(super) fn accept<E: Executor, A: Authenticate>(
+    endpoint: Arc<Endpoint<E, A>>,
+    upgrade: WebSocketUpgrade,
+    parts: Parts,
+) -> Response {
+    // tungstenite's own limit is only a backstop: it answers with an error instead of a close code.
+    let backstop = endpoint.sockets.message.saturating_mul(4);
+    let upgrade = upgrade
+        .protocols([NAME])
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(backstop)
+        .max_frame_size(backstop);
+    let understood = upgrade.selected_protocol().is_some();
+    let seat = endpoint.open_sockets.len();
+    let guard = endpoint.open_sockets.token();
+    upgrade.on_upgrade(move |socket| async move {
+        let connection = Connection::new(endpoint, socket, parts, seat);
+        connection.run(understood).await;
+        drop(guard);
+    })
+}

@@ -1,0 +1,376 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use leadmesh::delivery::{
+    email::{MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer},
+    failure::Failure,
+    guard::Guard,
+    response::{Cause, Verdict, judge_mail},
+};
+
+use super::{LOOPBACK, closed_port, permissive, strict, untrusted_tls_server};
+use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+
+const PATIENT: Duration = Duration::from_secs(10);
+const HASTY: Duration = Duration::from_millis(300);
+
+fn server(receiver: &SmtpReceiver) -> SmtpServer {
+    SmtpServer {
+        host: receiver.host(),
+        port: receiver.port(),
+        security: Security::None,
+        login: None,
+        from_name: Some("Müller & Co".into()),
+        from_address: "leads@seller.test".into(),
+        reply_to: None,
+    }
+}
+
+fn message() -> Message {
+    Message {
+        recipients: vec!["a@buyer.test".into(), "b@buyer.test".into()],
+        subject: "New lead Jürgen 😀".into(),
+        text: "Jürgen\n.\n..dots".into(),
+        html: None,
+        message_id: "<dlv_1@leadmesh.test>".into(),
+        sent_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        headers: Vec::new(),
+    }
+}
+
+async fn send(receiver: &SmtpReceiver, message: &Message) -> MailExchange {
+    Mailer::new(permissive())
+        .send(&server(receiver), message, PATIENT)
+        .await
+}
+
+fn refused_with(exchange: &MailExchange) -> u16 {
+    match &exchange.outcome {
+        MailOutcome::Refused { reply, .. } => reply.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn failed(exchange: MailExchange) -> Failure {
+    match exchange.outcome {
+        MailOutcome::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_mail_reaches_all_recipients_as_written() {
+    let receiver = SmtpReceiver::start().await;
+    let html = Some("<p>Jürgen</p>".to_owned());
+    let exchange = send(&receiver, &Message { html, ..message() }).await;
+    assert_eq!(exchange.outcome.smtp_code(), Some(250));
+
+    let mail = receiver.wait_for(1).await.remove(0);
+    assert_eq!(mail.from, "leads@seller.test");
+    assert_eq!(mail.recipients, ["a@buyer.test", "b@buyer.test"]);
+    assert_eq!(mail.subject(), "New lead Jürgen 😀");
+    assert_eq!(mail.header("From").unwrap(), "Müller & Co <leads@seller.test>");
+    assert_eq!(mail.header("To").unwrap(), "a@buyer.test, b@buyer.test");
+    assert_eq!(mail.header("Message-ID").unwrap(), "<dlv_1@leadmesh.test>");
+    assert_eq!(mail.text().unwrap(), "Jürgen\n.\n..dots");
+    assert_eq!(mail.html().unwrap(), "<p>Jürgen</p>");
+}
+
+#[tokio::test]
+async fn line_breaks_in_the_subject_make_no_header() {
+    let receiver = SmtpReceiver::start().await;
+    send(
+        &receiver,
+        &Message {
+            subject: "Ana\r\nBcc: x@y.test".into(),
+            ..message()
+        },
+    )
+    .await;
+    let mail = receiver.wait_for(1).await.remove(0);
+    assert_eq!(mail.subject(), "Ana  Bcc: x@y.test");
+    assert!(!mail.header_names().contains(&"Bcc"), "{:?}", mail.header_names());
+}
+
+#[tokio::test]
+async fn the_server_learns_user_and_password() {
+    for offer in ["AUTH PLAIN LOGIN", "AUTH LOGIN"] {
+        let receiver = SmtpReceiver::start().await;
+        receiver.offer([offer]);
+        let login = Some(("me@seller.test".to_owned(), "p@ss:wörd".to_owned()));
+        receiver.respond(|_, step| match step {
+            Step::Auth(_, password) if password != "p@ss:wörd" => Some(Reply::Say("535 wrong")),
+            _ => None,
+        });
+        let server = SmtpServer {
+            login,
+            ..server(&receiver)
+        };
+        Mailer::new(permissive()).send(&server, &message(), PATIENT).await;
+        assert_eq!(
+            receiver.wait_for(1).await[0].user.as_deref(),
+            Some("me@seller.test"),
+            "{offer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_final_and_not_repeated_in_the_message() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.respond(|_, step| matches!(step, Step::Auth(..)).then_some(Reply::Say("535 wrong password")));
+    let server = SmtpServer {
+        login: Some(("me".into(), "hunter2".into())),
+        ..server(&receiver)
+    };
+    let exchange = Mailer::new(permissive()).send(&server, &message(), PATIENT).await;
+    match judge_mail(&exchange.outcome) {
+        Verdict::Fail {
+            cause: Cause::SmtpRejected,
+            message,
+        } => {
+            assert_eq!(message, "the mail server answered 535 wrong password (at login)");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!format!("{exchange:?} {server:?}").contains("hunter2"));
+    assert_eq!(receiver.begun(), 0);
+}
+
+#[tokio::test]
+async fn one_refused_recipient_of_two_is_told_apart() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.respond(|_, step| (step == Step::Rcpt("a@buyer.test")).then_some(Reply::Say("550 no such user")));
+    let exchange = send(&receiver, &message()).await;
+    match judge_mail(&exchange.outcome) {
+        Verdict::Delivered { note: Some(note), .. } => assert_eq!(note, "a@buyer.test was refused: 550 no such user"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(receiver.mails()[0].recipients, ["b@buyer.test"]);
+}
+
+#[tokio::test]
+async fn replies_decide_wherever_they_come() {
+    let receiver = SmtpReceiver::start().await;
+    type Place = fn(Step<'_>) -> bool;
+    let places: [Place; 4] = [
+        |step| matches!(step, Step::Mail(_)),
+        |step| matches!(step, Step::Rcpt(_)),
+        |step| step == Step::Data,
+        |step| matches!(step, Step::Content(_)),
+    ];
+    for place in places {
+        for (reply, code, retried) in [("451 later", 451, true), ("550 never", 550, false)] {
+            receiver.respond(move |_, step| place(step).then_some(Reply::Say(reply)));
+            let exchange = send(&receiver, &message()).await;
+            assert_eq!(refused_with(&exchange), code);
+            assert_eq!(matches!(judge_mail(&exchange.outcome), Verdict::Retry { .. }), retried);
+        }
+    }
+    assert_eq!(receiver.count(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_refused_at_first_takes_the_next_attempt() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.respond(|mail, step| (mail == 1 && step == Step::Data).then_some(Reply::Say("451 later")));
+    let mailer = Mailer::new(permissive());
+    assert_eq!(
+        refused_with(&mailer.send(&server(&receiver), &message(), PATIENT).await),
+        451
+    );
+    let second = mailer.send(&server(&receiver), &message(), PATIENT).await;
+    assert!(matches!(second.outcome, MailOutcome::Accepted { .. }));
+}
+
+#[tokio::test]
+async fn mails_to_one_server_share_a_connection() {
+    let receiver = SmtpReceiver::start().await;
+    let mailer = Mailer::new(permissive());
+    for _ in 0..5 {
+        mailer.send(&server(&receiver), &message(), PATIENT).await;
+    }
+    let other = SmtpServer {
+        login: Some(("x".into(), "y".into())),
+        ..server(&receiver)
+    };
+    mailer.send(&other, &message(), PATIENT).await;
+    assert_eq!(
+        (receiver.count(), receiver.connections()),
+        (6, 2),
+        "the one that logs in has its own"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_survives_refused_recipients() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.respond(|mail, step| (mail == 1 && matches!(step, Step::Rcpt(_))).then_some(Reply::Say("550 no")));
+    let mailer = Mailer::new(permissive());
+    assert_eq!(
+        refused_with(&mailer.send(&server(&receiver), &message(), PATIENT).await),
+        550
+    );
+    mailer.send(&server(&receiver), &message(), PATIENT).await;
+    assert_eq!((receiver.count(), receiver.connections()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_server_has_closed_costs_no_attempt() {
+    for goodbye in [Reply::Close, Reply::Say("421 too long idle")] {
+        let receiver = SmtpReceiver::start().await;
+        let mailer = Mailer::new(permissive());
+        mailer.send(&server(&receiver), &message(), PATIENT).await;
+        receiver.respond(move |mail, step| (mail == 2 && matches!(step, Step::Mail(_))).then(|| goodbye.clone()));
+        let second = mailer.send(&server(&receiver), &message(), PATIENT).await;
+        assert!(matches!(second.outcome, MailOutcome::Accepted { .. }), "{second:?}");
+        assert_eq!((receiver.count(), receiver.connections()), (2, 2));
+    }
+}
+
+#[tokio::test]
+async fn silence_at_any_step_is_a_time_out() {
+    let receiver = SmtpReceiver::start().await;
+    type Place = fn(Step<'_>) -> bool;
+    let places: [Place; 3] = [
+        |step| step == Step::Connect,
+        |step| matches!(step, Step::Rcpt(_)),
+        |step| matches!(step, Step::Content(_)),
+    ];
+    for place in places {
+        receiver.respond(move |_, step| place(step).then_some(Reply::Hang));
+        let exchange = Mailer::new(permissive())
+            .send(&server(&receiver), &message(), HASTY)
+            .await;
+        assert!(exchange.duration < PATIENT / 2);
+        assert_eq!(failed(exchange), Failure::Timeout);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_a_network_failure() {
+    let receiver = SmtpReceiver::start().await;
+    receiver.respond(|_, step| (step == Step::Data).then_some(Reply::Close));
+    assert!(matches!(failed(send(&receiver, &message()).await), Failure::Network(_)));
+    let nobody = SmtpServer {
+        port: closed_port().port(),
+        ..server(&receiver)
+    };
+    let refused = failed(Mailer::new(permissive()).send(&nobody, &message(), PATIENT).await);
+    assert!(refused.to_string().contains("refused the connection"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_without_starttls_gets_neither_password_nor_mail() {
+    let receiver = SmtpReceiver::start().await;
+    let login = Some(("me".to_owned(), "secret".to_owned()));
+    let server = SmtpServer {
+        security: Security::StartTls,
+        login,
+        ..server(&receiver)
+    };
+    receiver.respond(|_, step| match step {
+        Step::Connect => None,
+        other => panic!("{other:?}"),
+    });
+    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    assert!(matches!(failure, Failure::Tls(text) if text.contains("STARTTLS")));
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_nobody_trusts_is_explained() {
+    let address = untrusted_tls_server();
+    let receiver = SmtpReceiver::start().await;
+    let security = Security::Tls;
+    let server = SmtpServer {
+        host: "localhost".into(),
+        port: address.port(),
+        security,
+        ..server(&receiver)
+    };
+    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    assert!(
+        matches!(&failure, Failure::Tls(text) if text.contains("not trusted")),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_plain_server_behind_the_tls_setting_is_explained() {
+    let receiver = SmtpReceiver::start().await;
+    let server = SmtpServer {
+        security: Security::Tls,
+        ..server(&receiver)
+    };
+    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    assert!(
+        matches!(&failure, Failure::Tls(text) if text.contains("did not answer with TLS")),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test]
+async fn forbidden_servers_are_not_dialled() {
+    let receiver = SmtpReceiver::start().await;
+    let mailer = Mailer::new(strict());
+    for host in [
+        "127.0.0.1",
+        "[::1]",
+        "0x7f.1",
+        "2130706433",
+        "localhost",
+        "mail.test",
+        "::ffff:127.0.0.1",
+    ] {
+        let server = SmtpServer {
+            host: host.into(),
+            ..server(&receiver)
+        };
+        let failure = failed(mailer.send(&server, &message(), PATIENT).await);
+        assert!(matches!(failure, Failure::Blocked(_)), "{host}: {failure:?}");
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_named_server_is_dialled_at_its_permitted_address() {
+    let receiver = SmtpReceiver::start().await;
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    let guard = Guard::with_lookup(allowed, async |_| Ok(vec![[10, 0, 0, 1].into(), LOOPBACK]));
+    let server = SmtpServer {
+        host: "mail.test".into(),
+        ..server(&receiver)
+    };
+    let exchange = Mailer::new(guard).send(&server, &message(), PATIENT).await;
+    assert!(matches!(exchange.outcome, MailOutcome::Accepted { .. }), "{exchange:?}");
+}
+
+#[tokio::test]
+async fn addresses_outside_ascii_need_a_server_that_takes_them() {
+    let receiver = SmtpReceiver::start().await;
+    let mail = Message {
+        recipients: vec!["jürgen@buyer.test".into()],
+        ..message()
+    };
+    assert!(matches!(
+        send(&receiver, &mail).await.outcome,
+        MailOutcome::Accepted { .. }
+    ));
+    receiver.offer(["8BITMIME"]);
+    assert!(matches!(failed(send(&receiver, &mail).await), Failure::Unsendable(_)));
+}
+
+#[tokio::test]
+async fn a_thousand_mails_over_sixteen_lines_all_arrive() {
+    let receiver = SmtpReceiver::start().await;
+    let mailer = Mailer::new(permissive());
+    let line = async || {
+        for _ in 0..64 {
+            let exchange = mailer.send(&server(&receiver), &message(), PATIENT).await;
+            assert!(matches!(exchange.outcome, MailOutcome::Accepted { .. }), "{exchange:?}");
+        }
+    };
+    join_all((0..16).map(|_| line())).await;
+    assert_eq!(receiver.count(), 1_024);
+}

@@ -1,0 +1,9 @@
+//! The GraphQL transport on a small schema of its own: real sockets, nothing of the product.
+
+mod backpressure;
+mod http;
+mod listen;
+mod schema;
+mod security;
+mod server;
+mod websocket;
