@@ -4,6 +4,7 @@ pub mod email;
 pub mod failure;
 pub mod guard;
 pub mod payload;
+pub mod places;
 pub mod response;
 pub mod retry;
 pub mod signing;

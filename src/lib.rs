@@ -7,6 +7,7 @@ pub mod config;
 pub mod crypto;
 pub mod database;
 pub mod delivery;
+pub mod distribution;
 pub mod error;
 pub mod flows;
 pub mod graphql;

@@ -105,4 +105,13 @@ impl Entity {
             .order_by_asc(Column::Rank)
             .order_by_asc(Column::Id)
     }
+
+    /// Removes the places of a profile that is deleted.
+    pub fn remove_all(account: AccountId, profile: ProfileId, at: DateTime<Utc>) -> sea_orm::UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::DeletedAt, Expr::value(at))
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::ProfileId.eq(profile))
+            .filter(Column::DeletedAt.is_null())
+    }
 }

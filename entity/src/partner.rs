@@ -66,6 +66,13 @@ impl Entity {
         Self::find().filter(Column::AccountId.eq(account))
     }
 
+    /// Whether a partner has exactly this tag.
+    pub fn tagged(postgres: bool, tag: &str) -> Expr {
+        let list = if postgres { "json_array_elements_text(tags) AS tag (value)" } else { "json_each(tags) AS tag" };
+        let sql = format!("EXISTS (SELECT 1 FROM {list} WHERE tag.value = ?)");
+        Expr::cust_with_values(sql, [tag])
+    }
+
     /// Partners by id for the delivery worker, which acts for every account.
     pub fn for_worker(ids: impl IntoIterator<Item = PartnerId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))

@@ -1,0 +1,151 @@
+//! The fields that partners and profiles may speak of: they are bound to no flow, so these are the fields of all flows.
+
+use std::collections::HashSet;
+
+use entity::delivery_config::FieldSelection;
+use entity::field::{FieldDef, FieldType};
+use entity::flow;
+use entity::ids::AccountId;
+use sea_orm::{ConnectionTrait, QueryOrder};
+
+use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::leads::rules::{self, ProblemKind, Rule};
+
+/// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownFields {
+    definitions: Vec<FieldDef>,
+    to_recipient: bool,
+}
+
+impl KnownFields {
+    /// Reads them.
+    pub(super) async fn of(db: &impl ConnectionTrait, account: AccountId) -> Result<Self> {
+        let flows = flow::Entity::in_account(account)
+            .order_by_asc(flow::Column::Id)
+            .all(db)
+            .await?;
+        Ok(Self::union(flows.into_iter().flat_map(|flow| flow.fields.0)))
+    }
+
+    fn union(fields: impl IntoIterator<Item = FieldDef>) -> Self {
+        let mut names = HashSet::new();
+        let first = fields.into_iter().filter(|field| names.insert(field.name.clone()));
+        Self {
+            definitions: first.collect(),
+            to_recipient: false,
+        }
+    }
+
+    /// The same for a recipient who sets up its own delivery: what is not shared with it does not exist.
+    pub(super) fn for_recipient(self) -> Self {
+        Self {
+            to_recipient: true,
+            ..self
+        }
+    }
+
+    /// What settings with this selection may speak of. To the fields of the flows it adds those that the selection names:
+    /// settings may be made before the flow whose fields they share.
+    pub(super) fn under(self, selection: &FieldSelection) -> Vec<FieldDef> {
+        let named = selection.fields.iter().map(|name| text_field(name));
+        let mut all = Self::union(self.definitions.into_iter().chain(named)).definitions;
+        all.retain(|field| !self.to_recipient || selection.shares(&field.name));
+        all
+    }
+
+    /// A rule in the form in which it is stored; `path` is where it stands in the input.
+    pub(super) fn rule(&self, rule: &Rule, path: &str) -> Result<serde_json::Value> {
+        match rules::check(rule, &self.definitions) {
+            Ok(canonical) => Ok(serde_json::to_value(canonical)?),
+            Err(problems) => Err(Error::Broken(
+                problems.into_iter().map(|problem| broken(problem, path)).collect(),
+            )),
+        }
+    }
+}
+
+fn broken(problem: rules::Problem, path: &str) -> Broken {
+    let code = match problem.kind {
+        ProblemKind::UnknownField => UserErrorCode::UnknownField,
+        ProblemKind::Invalid => UserErrorCode::InvalidRule,
+    };
+    let mut broken = Broken::new(code, path, problem.message);
+    broken.path.extend(problem.path);
+    broken
+}
+
+fn text_field(name: &str) -> FieldDef {
+    FieldDef {
+        name: name.to_owned(),
+        label: name.to_owned(),
+        field_type: FieldType::Text,
+        required: false,
+        encrypted: false,
+        choices: None,
+        example: None,
+        description: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use entity::delivery_config::FieldSelectionMode;
+    use serde_json::json;
+
+    fn field(name: &str, field_type: FieldType) -> FieldDef {
+        FieldDef {
+            field_type,
+            ..text_field(name)
+        }
+    }
+
+    #[test]
+    fn of_two_definitions_the_first_counts() {
+        let fields = [
+            field("age", FieldType::Integer),
+            field("age", FieldType::Text),
+            field("city", FieldType::Text),
+        ];
+        let known = KnownFields::union(fields).definitions;
+        assert_eq!(known.len(), 2);
+        assert_eq!(known[0].field_type, FieldType::Integer);
+    }
+
+    #[test]
+    fn a_selection_adds_what_it_names_and_a_recipient_knows_only_what_is_shared() {
+        let known = KnownFields::union([field("age", FieldType::Integer), field("ssn", FieldType::Text)]);
+        let under = |mode, known: KnownFields| -> Vec<String> {
+            let fields = vec!["age".into(), "later".into()];
+            let fields = known.under(&FieldSelection { mode, fields });
+            fields.into_iter().map(|field| field.name).collect()
+        };
+        let all = ["age", "ssn", "later"];
+        assert_eq!(under(FieldSelectionMode::Only, known.clone()), all);
+        assert_eq!(under(FieldSelectionMode::Except, known.clone()), all);
+        assert_eq!(under(FieldSelectionMode::Only, known.clone().for_recipient()), ["age", "later"]);
+        assert_eq!(under(FieldSelectionMode::Except, known.for_recipient()), ["ssn"]);
+    }
+
+    #[test]
+    fn every_problem_of_a_rule_is_told_where_it_stands() {
+        let known = KnownFields::union([field("age", FieldType::Integer)]);
+        let rule = json!({"all": [
+            {"condition": {"field": "age", "operator": "EQUALS", "value": "x"}},
+            {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
+        ]});
+        let rule: Rule = serde_json::from_value(rule).unwrap();
+        let Err(Error::Broken(broken)) = known.rule(&rule, "input.rule") else {
+            panic!("the rule is not usable")
+        };
+        let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
+        assert_eq!(
+            told,
+            [
+                (UserErrorCode::InvalidRule, "input.rule.all.0.condition.value".to_owned()),
+                (UserErrorCode::UnknownField, "input.rule.all.1.condition.field".to_owned()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,326 @@
+//! How a partner gets its leads. Settings are written once and never changed: a delivery keeps the version that it was
+//! made with, and a change makes a new version that counts from the next delivery on.
+
+mod email;
+mod headers;
+mod retry;
+mod shared;
+mod warnings;
+mod webhook;
+
+use entity::delivery_config::{DeliveryConfig, FieldSelection, PortalConfig};
+use entity::delivery_settings::{self, ActiveModel, Column, Entity};
+use entity::ids::{AssignmentId, PartnerId, SettingsId};
+use entity::portal_user::PortalPermission;
+use entity::{assignment, partner};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unchanged};
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use super::change::Change;
+use super::known_fields::KnownFields;
+use super::partners::{self, Changed};
+use super::{assignments, secrets};
+use crate::app::App;
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
+
+pub use email::EmailInput;
+pub use headers::HeaderInput;
+use headers::Sealing;
+pub use retry::{ResponseRuleInput, RetryInput};
+pub use warnings::warnings;
+pub use webhook::WebhookInput;
+
+/// Delivery settings as somebody asks for them. They are whole: what is absent gets its default, not its value before.
+#[derive(Clone, Debug)]
+pub enum DeliveryInput {
+    /// By mail.
+    Email(EmailInput),
+    /// By HTTP request.
+    Webhook(Box<WebhookInput>),
+    /// Into the portal.
+    Portal(PortalInput),
+    /// Into a connected account.
+    Account(AccountInput),
+}
+
+impl DeliveryInput {
+    /// Puts what the recipient gets to see in place of what the input says.
+    fn share(&mut self, selection: FieldSelection) {
+        match self {
+            Self::Email(input) => input.fields = Some(selection),
+            Self::Webhook(input) => input.fields = Some(selection),
+            Self::Portal(input) => input.fields = Some(selection),
+            Self::Account(_) => {}
+        }
+    }
+}
+
+impl Default for DeliveryInput {
+    fn default() -> Self {
+        Self::Portal(PortalInput::default())
+    }
+}
+
+/// Delivery into the portal.
+#[derive(Clone, Debug, Default)]
+pub struct PortalInput {
+    /// What the partner's people get to see; none means all.
+    pub fields: Option<FieldSelection>,
+}
+
+/// Delivery into a connected account.
+#[derive(Clone, Debug)]
+pub struct AccountInput {
+    /// The connection that leads there.
+    pub connection: Uuid,
+}
+
+/// A change of how a partner gets its leads, in all profiles or in one place of one profile.
+#[derive(Clone, Debug)]
+pub struct SetDelivery {
+    /// Which partner.
+    pub partner: PartnerId,
+    /// One of its places; none means wherever a place has no settings of its own.
+    pub assignment: Option<AssignmentId>,
+    /// From now on.
+    pub delivery: DeliveryInput,
+}
+
+/// Settings that somebody asks for, and where they stand in the input.
+pub(super) struct Asked<'p> {
+    pub(super) delivery: DeliveryInput,
+    pub(super) path: &'p str,
+    /// What the recipient goes on seeing, when it is the recipient who asks.
+    pub(super) sharing: Option<FieldSelection>,
+}
+
+impl<'p> Asked<'p> {
+    /// By somebody of the account.
+    pub(super) fn new(delivery: DeliveryInput, path: &'p str) -> Self {
+        Self {
+            delivery,
+            path,
+            sharing: None,
+        }
+    }
+}
+
+/// Settings that are checked and sealed but not stored yet.
+pub(super) struct Prepared {
+    pub(super) id: SettingsId,
+    config: DeliveryConfig,
+}
+
+impl Prepared {
+    /// What the trail says about them: no secret, and of a URL (which may hold one) the host only.
+    pub(super) fn told(&self) -> Value {
+        told(&self.config)
+    }
+}
+
+/// Sets how a partner gets its leads.
+pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Changed> {
+    let change = Change::begin(app, caller).await?;
+    let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
+    let asked = Asked::new(input.delivery, "input.delivery");
+    let Some(assignment) = input.assignment else {
+        return replace(change, partner, asked).await;
+    };
+    let place = assignments::hold(&change, assignment, "input.assignmentId").await?;
+    if place.partner_id != partner.id {
+        let message = "this is a place of another partner: give an assignment of the partner that partnerId names";
+        return Err(Error::broken(UserErrorCode::NotFound, "input.assignmentId", message));
+    }
+    let changed = override_in(&change, &place, partner, asked).await?;
+    change.commit().await?;
+    Ok(changed)
+}
+
+/// Sets how a partner gets its leads, by somebody of the partner with EDIT_DELIVERY. What it gets to see stays as the
+/// account has set it, whatever the input says; and fields beyond that are unknown here.
+pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<Changed> {
+    let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
+    let change = Change::of(app, caller, account).await?;
+    let partner = partners::hold(&change, id, "input").await?;
+    if !partner.portal_enabled {
+        return Err(Error::Forbidden("the portal is closed: ask the account that gave you access"));
+    }
+    let sharing = current(&change, partner.settings_id).await?.config.fields().clone();
+    let asked = Asked {
+        delivery,
+        path: "input",
+        sharing: Some(sharing),
+    };
+    replace(change, partner, asked).await
+}
+
+/// Moves a partner to new settings, and commits.
+async fn replace(change: Change<'_>, partner: partner::Model, asked: Asked<'_>) -> Result<Changed> {
+    let before = current(&change, partner.settings_id).await?;
+    let settings = prepare(&change, asked, Some(&before)).await?;
+    insert(&change, partner.id, &settings).await?;
+    let row = partner::ActiveModel {
+        id: Unchanged(partner.id),
+        updated_at: Set(change.app.clock.now()),
+        ..Default::default()
+    };
+    let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner))?;
+    let partner = row.update(&change.tx).await?;
+    let told = json!({"delivery": {"from": told(&before.config), "to": settings.told()}});
+    let subject = partners::subject(&partner);
+    change.record("partner.set_delivery", subject, Some(told)).await?;
+    change.commit().await?;
+    Ok(Changed {
+        partner,
+        signing_secret,
+    })
+}
+
+/// Gives one place of a partner settings of its own.
+pub(super) async fn override_in(
+    change: &Change<'_>,
+    place: &assignment::Model,
+    partner: partner::Model,
+    asked: Asked<'_>,
+) -> Result<Changed> {
+    let before = match place.settings_id {
+        Some(id) => Some(current(change, id).await?),
+        None => None,
+    };
+    let settings = prepare(change, asked, before.as_ref()).await?;
+    insert(change, partner.id, &settings).await?;
+    let row = assignment::ActiveModel {
+        id: Unchanged(place.id),
+        settings_id: Set(Some(settings.id)),
+        ..Default::default()
+    };
+    row.update(&change.tx).await?;
+    let changed = sign_if_asked(change, partner, &settings).await?;
+    let told = json!({"delivery": {"from": before.map(|row| told(&row.config)), "to": settings.told()}});
+    let subject = assignments::subject(place, &changed.partner);
+    change.record("assignment.set_delivery", subject, Some(told)).await?;
+    Ok(changed)
+}
+
+/// Makes the partner's signing secret if the settings sign and there is none.
+async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &Prepared) -> Result<Changed> {
+    let row = partner::ActiveModel {
+        id: Unchanged(partner.id),
+        ..Default::default()
+    };
+    let (row, signing_secret) = with_secret(change, row, settings, Some(&partner))?;
+    let partner = match signing_secret {
+        Some(_) => row.update(&change.tx).await?,
+        None => partner,
+    };
+    Ok(Changed {
+        partner,
+        signing_secret,
+    })
+}
+
+/// The partner's row with these settings, and with a signing secret if they need one and `before` has none. The row
+/// carries its identifier.
+pub(super) fn adopt(
+    change: &Change<'_>,
+    mut row: partner::ActiveModel,
+    settings: &Prepared,
+    before: Option<&partner::Model>,
+) -> Result<(partner::ActiveModel, Option<String>)> {
+    row.settings_id = Set(settings.id);
+    with_secret(change, row, settings, before)
+}
+
+fn with_secret(
+    change: &Change<'_>,
+    mut row: partner::ActiveModel,
+    settings: &Prepared,
+    before: Option<&partner::Model>,
+) -> Result<(partner::ActiveModel, Option<String>)> {
+    let signs = matches!(&settings.config, DeliveryConfig::Webhook(config) if config.sign);
+    let has_secret = before.is_some_and(|partner| partner.sealed_secret.is_some());
+    if !signs || has_secret {
+        return Ok((row, None));
+    }
+    let secret = secrets::make(change, *row.id.as_ref())?;
+    row.sealed_secret = Set(Some(secret.sealed));
+    row.secret_hint = Set(Some(secret.hint));
+    row.secret_rotated_at = Set(Some(change.app.clock.now()));
+    Ok((row, Some(secret.revealed)))
+}
+
+/// Checks and seals settings that take the place of `before`.
+pub(super) async fn prepare(
+    change: &Change<'_>,
+    asked: Asked<'_>,
+    before: Option<&delivery_settings::Model>,
+) -> Result<Prepared> {
+    let id: SettingsId = change.app.clock.id();
+    let mut known = KnownFields::of(&change.tx, change.account.id).await?;
+    let mut delivery = asked.delivery;
+    if let Some(sharing) = asked.sharing {
+        delivery.share(sharing);
+        known = known.for_recipient();
+    }
+    let path = asked.path;
+    let config = match delivery {
+        DeliveryInput::Email(input) => DeliveryConfig::Email(email::check(input, known, &format!("{path}.email"))?),
+        DeliveryInput::Webhook(input) => {
+            let path = format!("{path}.webhook");
+            let (mut config, headers) = webhook::check(*input, &change.app.config, known, &path)?;
+            let sealing = Sealing {
+                change,
+                id,
+                url: &config.url,
+                before,
+                path: &format!("{path}.headers"),
+            };
+            config.headers = sealing.seal(headers).await?;
+            DeliveryConfig::Webhook(config)
+        }
+        DeliveryInput::Portal(input) => DeliveryConfig::Portal(PortalConfig {
+            fields: shared::selection(input.fields, &format!("{path}.portal.fields"))?,
+        }),
+        DeliveryInput::Account(_) => {
+            let message = "there is no such connection: connect with the account first";
+            let path = format!("{path}.account.connectionId");
+            return Err(Error::broken(UserErrorCode::NotConnected, &path, message));
+        }
+    };
+    Ok(Prepared { id, config })
+}
+
+/// Stores a version of a partner's settings.
+pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &Prepared) -> Result<()> {
+    let row = ActiveModel {
+        id: Set(settings.id),
+        account_id: Set(change.account.id),
+        partner_id: Set(partner),
+        config: Set(settings.config.clone()),
+        created_at: Set(change.app.clock.now()),
+    };
+    Entity::insert(row).exec_without_returning(&change.tx).await?;
+    Ok(())
+}
+
+async fn current(change: &Change<'_>, id: SettingsId) -> Result<delivery_settings::Model> {
+    let row = Entity::in_account(change.account.id).filter(Column::Id.eq(id));
+    let found = row.one(&change.tx).await?;
+    found.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone").into())
+}
+
+fn told(config: &DeliveryConfig) -> Value {
+    let destination = match config {
+        DeliveryConfig::Email(config) => json!(config.recipients),
+        DeliveryConfig::Webhook(config) => json!(host(&config.url)),
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Value::Null,
+    };
+    json!({"channel": config.channel(), "destination": destination, "fields": config.fields()})
+}
+
+fn host(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.host_str()?.to_owned())
+}

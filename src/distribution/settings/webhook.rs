@@ -1,0 +1,145 @@
+//! Settings of delivery by HTTP request.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use entity::delivery_config::{
+    FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod,
+};
+use serde_json::Value;
+use url::Url;
+
+use super::headers::{self, HeaderInput};
+use super::retry::{self, ResponseRuleInput, RetryInput};
+use super::shared;
+use crate::config::Config;
+use crate::delivery::guard::Guard;
+use crate::delivery::payload::PreparedWebhook;
+use crate::distribution::check::{self, Checked};
+use crate::distribution::known_fields::KnownFields;
+use crate::error::{Broken, Error, Result, UserErrorCode};
+
+/// The longest URL, in bytes.
+const MAX_URL: usize = 2_000;
+/// Milliseconds: a second, and a minute.
+const TIMEOUT: std::ops::RangeInclusive<i32> = 1_000..=60_000;
+const DEFAULT_TIMEOUT: i32 = 15_000;
+
+/// Delivery by HTTP request.
+#[derive(Clone, Debug)]
+pub struct WebhookInput {
+    /// Where the request goes: `https`, or `http` with consent; without user and password, at most 2,000 bytes.
+    pub url: String,
+    /// Method of the request.
+    pub method: WebhookMethod,
+    /// Encoding of the body.
+    pub payload: PayloadFormat,
+    /// Headers added to every request, at most 30.
+    pub headers: Vec<HeaderInput>,
+    /// Custom shape of the body, at most 64 KiB.
+    pub template: Option<Value>,
+    /// What the recipient gets to see; none means all.
+    pub fields: Option<FieldSelection>,
+    /// Names used in place of the flow's.
+    pub mapping: Vec<FieldMapping>,
+    /// Whether requests are signed; by default yes.
+    pub sign: bool,
+    /// Milliseconds for the whole exchange, 1,000 to 60,000; by default 15,000.
+    pub timeout_ms: Option<i32>,
+    /// When and how often a failed delivery is tried again.
+    pub retry: Option<RetryInput>,
+    /// How a 2xx answer is read.
+    pub response_rule: Option<ResponseRuleInput>,
+    /// Consent to `http`.
+    pub allow_insecure_http: bool,
+}
+
+impl WebhookInput {
+    /// Signed JSON by POST to this URL, and every other default.
+    pub fn to(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            method: WebhookMethod::Post,
+            payload: PayloadFormat::Json,
+            headers: Vec::new(),
+            template: None,
+            fields: None,
+            mapping: Vec::new(),
+            sign: true,
+            timeout_ms: None,
+            retry: None,
+            response_rule: None,
+            allow_insecure_http: false,
+        }
+    }
+}
+
+/// Checks everything but what takes a key: the headers come back checked, to be sealed.
+pub(super) fn check(
+    input: WebhookInput,
+    settings: &Config,
+    known: KnownFields,
+    path: &str,
+) -> Result<(WebhookConfig, Vec<HeaderInput>)> {
+    let at = |setting: &str| format!("{path}.{setting}");
+    let url = checked_url(&input.url, input.allow_insecure_http, settings, &at("url"))?;
+    let headers = headers::check(input.headers, &at("headers"))?;
+    let timeout = input.timeout_ms.unwrap_or(DEFAULT_TIMEOUT);
+    let fields = shared::selection(input.fields, &at("fields"))?;
+    let response_rule = input
+        .response_rule
+        .map(|rule| retry::response_rule(rule, &at("responseRule")));
+    let config = WebhookConfig {
+        url,
+        method: input.method,
+        payload: input.payload,
+        headers: Vec::new(),
+        template: input.template.filter(|shape| !shape.is_null()),
+        fields,
+        mapping: input.mapping,
+        sign: input.sign,
+        timeout_ms: check::number(timeout, TIMEOUT, &at("timeoutMs"))?.unsigned_abs(),
+        retry: retry::policy(input.retry, &at("retry"))?,
+        response_rule: response_rule.transpose()?,
+        allow_insecure_http: input.allow_insecure_http,
+    };
+    let known = known.under(&config.fields);
+    shared::mapping(&config.mapping, &config.fields, &known, &at("mapping")).map_err(Error::Broken)?;
+    // With the mapping in order, what is left to find is in the custom shape.
+    shared::none(PreparedWebhook::check(&config, &known), &at("template")).map_err(Error::Broken)?;
+    Ok((config, headers))
+}
+
+fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Checked<String> {
+    let text = text.trim();
+    let invalid = |message: &str| Broken::new(UserErrorCode::Invalid, path, message);
+    if text.len() > MAX_URL {
+        let message = "this is longer than 2,000 bytes: use a shorter address";
+        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| invalid("give an absolute address such as https://crm.example.com/leads"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("put user and password into a header, Authorization, not into the address"));
+    }
+    if url.scheme() == "http" && !insecure {
+        let message = "plain http shows leads to everybody on the way: use https, or set allowInsecureHttp";
+        return Err(Broken::new(UserErrorCode::InsecureUrl, path, message));
+    }
+    let guard = Guard::new(settings.settings.allow_destinations.clone());
+    let allowed = guard.check_url(&url).and_then(|()| {
+        let local = url.domain().is_some_and(is_local);
+        if local { guard.check(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { Ok(()) }
+    });
+    allowed.map_err(|blocked| Broken::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
+    Ok(url.into())
+}
+
+/// Names that mean this machine everywhere (RFC 6761 section 6.3). Others are judged when they are resolved, for every
+/// request anew.
+fn is_local(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.');
+    domain == "localhost" || domain.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests;
