@@ -1,1 +1,3 @@
 //! Tables.
+
+pub mod field;

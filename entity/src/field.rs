@@ -1,0 +1,90 @@
+//! The fields of a lead as a flow defines them; a flow stores its list as JSON.
+
+use async_graphql::Enum;
+use serde::{Deserialize, Serialize};
+
+/// What a field holds. It decides which raw values are accepted and how they are stored.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FieldType {
+    /// Any text; stored trimmed and without control characters other than line feed and tab.
+    Text,
+    /// One email address without a display name; stored in lower case, an international domain in its ASCII form.
+    Email,
+    /// A phone number, national to the lead's country or international; stored as E.164, such as `+14155550123`.
+    Phone,
+    /// An absolute `http` or `https` address; a missing scheme becomes `https`.
+    Url,
+    /// A decimal number; stored exactly, without currency signs and grouping.
+    Number,
+    /// A whole number of 64 bits.
+    Integer,
+    /// True or false, also as yes/no, on/off or 1/0.
+    Boolean,
+    /// A calendar date; stored as `YYYY-MM-DD`.
+    Date,
+    /// A moment; stored as RFC 3339 in UTC. A value without an offset counts as UTC.
+    Datetime,
+    /// A postal code of the lead's country, in that country's usual spelling.
+    PostalCode,
+    /// A state, province or similar part of the lead's country; stored as its code, such as `CA`.
+    State,
+    /// A country by code or English name; stored as ISO 3166-1 alpha-2, such as `US`.
+    Country,
+    /// One of the field's choices, in the spelling of its definition.
+    Choice,
+    /// An IPv4 or IPv6 address in its shortest form.
+    IpAddress,
+    /// Any JSON value of limited size and depth; text that holds an object or a list is read as such.
+    Json,
+}
+
+/// One field of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldDef {
+    /// The name that senders, rules and templates use; unique in its flow.
+    pub name: String,
+    /// What people read in forms, tables and CSV headers.
+    pub label: String,
+    /// What the field holds.
+    #[serde(rename = "type")]
+    pub field_type: FieldType,
+    /// Whether a lead without a valid value is rejected.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether the value is encrypted at rest and shown only to those who may reveal it.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// The accepted values of a CHOICE field; absent for every other type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Vec<String>>,
+    /// A valid value for the submission documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
+    /// What senders should know about the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_definition_is_stored_in_camel_case_without_absent_parts() {
+        let stored =
+            json!({"name": "zip", "label": "ZIP", "type": "POSTAL_CODE", "required": true, "encrypted": false});
+        let field: FieldDef = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(field.field_type, FieldType::PostalCode);
+        assert_eq!(serde_json::to_value(&field).unwrap(), stored);
+    }
+
+    #[test]
+    fn stored_type_names_are_those_of_the_api() {
+        for item in <FieldType as async_graphql::resolver_utils::EnumType>::items() {
+            assert_eq!(serde_json::to_value(item.value).unwrap(), json!(item.name));
+        }
+    }
+}
