@@ -1,1 +1,3 @@
 //! Leadmesh: a self-hosted server through which companies exchange sales leads.
+
+pub mod leads;
