@@ -1,0 +1,41 @@
+//! The forms in which leads are found again by exact search.
+
+use super::{TypingContext, phone, text};
+use serde_json::Value;
+
+/// The form of an email address for exact search: trimmed, in lower case. For a valid address it is the canonical value
+/// of an EMAIL field; other text is kept, so that an invalid address is found too.
+pub fn search_key_email(text: &str) -> String {
+    super::email::read(text.trim()).unwrap_or_else(|_| text.trim().to_lowercase())
+}
+
+/// The form of a person's name for exact search: Unicode lower case, white space collapsed to single spaces. Accents
+/// stay, because they distinguish names.
+pub fn search_key_name(text: &str) -> String {
+    super::choice::key(text)
+}
+
+/// The form of a phone number for exact search: E.164, or `None` if it is no valid number in the context.
+pub fn search_key_phone(text: &str, context: &TypingContext<'_>) -> Option<String> {
+    let raw = Value::from(text);
+    let cleaned = text::of(&raw).ok()??;
+    phone::read(&raw, &cleaned, context.alpha2()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_spellings_have_one_key() {
+        let context = TypingContext::default();
+        assert_eq!(search_key_email(" Ann@Example.COM "), "ann@example.com");
+        assert_eq!(search_key_email("Not An Address"), "not an address");
+        assert_eq!(search_key_name("  ÉLISE\u{a0} O'Brien "), "élise o'brien");
+        assert_eq!(
+            search_key_phone("(415) 555-2671", &context).as_deref(),
+            Some("+14155552671")
+        );
+        assert_eq!(search_key_phone("Ann", &context), None);
+    }
+}
