@@ -1,4 +1,11 @@
 //! Leads: what is submitted, and what is decided about it.
 
+pub mod allocate;
+pub mod compile;
+pub mod decide;
 pub mod fields;
+pub mod intake;
+pub mod outcome;
+pub mod receipts;
 pub mod rules;
+pub mod snapshot;

@@ -8,6 +8,7 @@ pub mod crypto;
 pub mod database;
 pub mod delivery;
 pub mod error;
+pub mod flows;
 pub mod identity;
 pub mod leads;
 pub mod live;

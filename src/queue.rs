@@ -93,6 +93,15 @@ impl Queue {
         *self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives up the lease, because rows may be under it that nobody here knows of: after a commit whose end is not known.
+    /// The worker takes a new lease; what was under the old one is taken over when that runs out.
+    pub fn abandon_lease(&self) {
+        if self.owner().is_some() {
+            self.set_owner(None);
+            self.doorbell.notify_one();
+        }
+    }
+
     /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
     /// there is no worker here or it is busy, and then the row waits for whoever is free.
     pub fn claim_at_birth(&self, partner: PartnerId) -> Option<(Uuid, Slot)> {

@@ -2,7 +2,9 @@
 
 use crate::ids::AccountId;
 use chrono::{DateTime, Utc};
+use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
 
 /// What an account may do.
@@ -60,5 +62,22 @@ impl Entity {
     /// Several accounts.
     pub fn by_ids(ids: impl IntoIterator<Item = AccountId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// The configuration versions of several accounts.
+    pub async fn versions(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = AccountId>,
+    ) -> Result<Vec<(AccountId, i64)>, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        Self::find().select_only().column(Column::Id).column(Column::ConfigVersion).filter(among).into_tuple().all(db).await
+    }
+
+    /// Raises the configuration version, so that every compiled flow and cached credential of the account is found outdated.
+    /// In the transaction of the change.
+    pub async fn touch_config(db: &impl ConnectionTrait, id: AccountId) -> Result<(), DbErr> {
+        let raised = Expr::col(Column::ConfigVersion).add(1);
+        Self::update_many().col_expr(Column::ConfigVersion, raised).filter(Column::Id.eq(id)).exec(db).await?;
+        Ok(())
     }
 }

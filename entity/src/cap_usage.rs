@@ -4,6 +4,7 @@ use crate::ids::CapId;
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// The calendar window in which a cap counts.
@@ -64,6 +65,18 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// The counters of some caps in some windows, locked in one order, so that two transactions cannot wait for each other.
+    pub fn locked(
+        caps: impl IntoIterator<Item = CapId>,
+        windows: impl IntoIterator<Item = DateTime<Utc>>,
+    ) -> Select<Self> {
+        Self::of_caps(caps)
+            .filter(Column::WindowStart.is_in(windows))
+            .order_by_asc(Column::CapId)
+            .order_by_asc(Column::WindowStart)
+            .lock_exclusive()
+    }
+
     /// The counters of some caps.
     pub fn of_caps(caps: impl IntoIterator<Item = CapId>) -> Select<Self> {
         Self::find().filter(Column::CapId.is_in(caps))

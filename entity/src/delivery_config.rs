@@ -3,9 +3,10 @@
 //! Header values are sealed before they get here; nothing in these types is readable secret material.
 
 use async_graphql::Enum;
+use sea_orm::entity::prelude::*;
+use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 
 /// Which fields of a lead a recipient gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -199,7 +200,7 @@ pub struct AccountConfig {
 }
 
 /// A partner's delivery settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, FromJsonQueryResult)]
 #[serde(tag = "channel", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeliveryConfig {
     /// By mail.
@@ -245,7 +246,8 @@ impl DeliveryConfig {
 }
 
 /// The way on which leads reach a partner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "DeliveryChannel")]
 pub enum Channel {

@@ -3,6 +3,7 @@
 use crate::ids::{FlowId, LeadId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -25,3 +26,20 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Entries by key, whatever their flow: the caller compares both. Locked in one order, so that two transactions cannot
+    /// wait for each other.
+    pub fn locked(keys: impl IntoIterator<Item = String>) -> Select<Self> {
+        Self::find()
+            .filter(Column::KeyHash.is_in(keys))
+            .order_by_asc(Column::FlowId)
+            .order_by_asc(Column::KeyHash)
+            .lock_exclusive()
+    }
+
+    /// Forgets what certain leads have taken.
+    pub fn forget(leads: impl IntoIterator<Item = LeadId>) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many().filter(Column::LeadId.is_in(leads))
+    }
+}

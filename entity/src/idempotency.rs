@@ -27,3 +27,15 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Entries by key, whatever their source: the caller compares both.
+    pub fn with_keys(keys: impl IntoIterator<Item = String>) -> Select<Self> {
+        Self::find().filter(Column::Key.is_in(keys))
+    }
+
+    /// Forgets entries from before a time.
+    pub fn forget_before(time: DateTime<Utc>) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many().filter(Column::At.lt(time))
+    }
+}

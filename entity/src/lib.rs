@@ -5,6 +5,7 @@ pub mod account_key;
 pub mod api_key;
 pub mod assignment;
 pub mod audit_event;
+pub mod bulk;
 pub mod cap_usage;
 pub mod delivery;
 pub mod delivery_attempt;

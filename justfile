@@ -1,0 +1,49 @@
+# Short names for what scripts/ and cargo do; nothing here needs just.
+
+# The list of recipes
+default:
+    @just --list
+
+# A server with two companies between which leads are moving; nothing but this binary
+demo *ARGS:
+    cargo run --release --locked -- demo {{ARGS}}
+
+# The server in embedded mode, keeping its data in ./leadmesh-data
+dev *ARGS:
+    cargo run --locked -- serve {{ARGS}}
+
+# All tests in both modes, with a PostgreSQL and a Redis of their own
+test *ARGS:
+    scripts/test {{ARGS}}
+
+# What CI asks of the text of the code
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    scripts/dependencies
+
+# Writes schema.graphql, which is checked in
+schema:
+    cargo run --quiet --locked -- schema > schema.graphql.new
+    mv schema.graphql.new schema.graphql
+
+# Leads a second and latencies, in both modes
+bench *ARGS:
+    scripts/bench {{ARGS}}
+
+# Rebuilds the checked-in API explorer; needs Node
+graphiql:
+    cd web/graphiql && npm ci --ignore-scripts && npm run check && npm run build
+
+# A PostgreSQL and a Redis to work with, below /tmp; prints their addresses
+services-up:
+    scripts/services start /tmp/leadmesh-services-$(id -un) --durable
+    @cat /tmp/leadmesh-services-$(id -un)/env
+
+# Stops them; their data stays
+services-down:
+    scripts/services stop /tmp/leadmesh-services-$(id -un)
+
+# Everything CI does
+ci:
+    bash .ci/run

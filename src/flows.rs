@@ -1,0 +1,4 @@
+//! Flows: an account's pipelines.
+
+pub mod caps;
+pub mod schedule;

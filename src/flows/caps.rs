@@ -1,0 +1,5 @@
+//! stand-in
+use chrono::{DateTime, Utc};
+use entity::cap_usage::Cap;
+/// .
+pub fn window(_cap: &Cap, at: DateTime<Utc>) -> (DateTime<Utc>, Option<DateTime<Utc>>) { (at, None) }

@@ -1,0 +1,249 @@
+//! Loading a flow and compiling it into a [`Snapshot`]; kept until its account's configuration changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use entity::delivery_config::Channel;
+use entity::field::FieldDef;
+use entity::flow::FieldDefs;
+use entity::ids::{FlowId, PartnerId, ProfileId, SettingsId};
+use entity::step::StepConfig;
+use entity::{account, assignment, delivery_settings, flow, partner, profile, source, step};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use serde_json::Value;
+
+use super::outcome::Subject;
+use super::rules::{self, Rule};
+use super::snapshot::{Action, Candidate, Gate, PriceE4, Profile, Snapshot, Source, Step};
+use crate::delivery::templates::{Escape, Template};
+use crate::error::{Error, Result};
+
+/// Flows that are kept compiled.
+const KEPT: u64 = 2_000;
+
+/// Compiled flows of this process. A kept one may be outdated: who stores a decision compares its `config_version` with the
+/// database in the same transaction.
+#[derive(Clone)]
+pub struct Snapshots {
+    kept: moka::future::Cache<FlowId, Arc<Snapshot>>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self { kept: moka::future::Cache::new(KEPT) }
+    }
+}
+
+impl Snapshots {
+    /// The flow as last compiled, or compiled now; none when there is no such flow.
+    pub async fn get(&self, db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
+        match self.kept.get(&id).await {
+            Some(snapshot) => Ok(Some(snapshot)),
+            None => self.reload(db, id).await,
+        }
+    }
+
+    /// The flow as it is in the database now.
+    pub async fn reload(&self, db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
+        let Some(snapshot) = load(db, id).await?.map(Arc::new) else {
+            self.kept.invalidate(&id).await;
+            return Ok(None);
+        };
+        self.kept.insert(id, snapshot.clone()).await;
+        Ok(Some(snapshot))
+    }
+}
+
+/// Loads and compiles. The version is read first: should anything change meanwhile, the snapshot is newer than it says, and
+/// is found outdated.
+pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapshot>> {
+    let Some(owner) = flow::Entity::by_id(id).one(db).await?.map(|flow| flow.account_id) else { return Ok(None) };
+    let Some(account) = account::Entity::by_id(owner).one(db).await? else { return Ok(None) };
+    let Some(flow) = flow::Entity::by_id(id).one(db).await? else { return Ok(None) };
+    let others = flow::Entity::in_account(account.id).all(db).await?;
+    let sources = source::Entity::of_flow(id).all(db).await?;
+    let steps = step::Entity::of_flow(id).all(db).await?;
+    let compiler = Compiler { definitions: all_definitions(&flow.fields, &others) };
+    let mut profiles = load_profiles(db, &account, &steps, &compiler).await?;
+    let compiled = Compiled { account, flow, sources, steps };
+    compiler.snapshot(compiled, &mut profiles).map(Some)
+}
+
+/// The flow's own fields, and after them those that only other flows of the account have: a profile's rule may name them, and
+/// finds them empty here.
+fn all_definitions(own: &FieldDefs, flows: &[flow::Model]) -> Vec<FieldDef> {
+    let mut all = own.0.clone();
+    for field in flows.iter().flat_map(|flow| &flow.fields.0) {
+        if !all.iter().any(|known| known.name == field.name) {
+            all.push(field.clone());
+        }
+    }
+    all
+}
+
+struct Compiled {
+    account: account::Model,
+    flow: flow::Model,
+    sources: Vec<source::Model>,
+    steps: Vec<step::Model>,
+}
+
+struct Compiler {
+    definitions: Vec<FieldDef>,
+}
+
+impl Compiler {
+    fn gate(&self, rule: Option<Value>) -> Option<Gate> {
+        let compiled = serde_json::from_value::<Rule>(rule?).map_err(|error| error.to_string()).and_then(|rule| {
+            rules::compile(&rule, &self.definitions).map_err(|problems| {
+                let texts: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+                texts.join("; ")
+            })
+        });
+        Some(match compiled {
+            Ok(rule) => Gate::Ready(rule),
+            Err(why) => Gate::Unusable(format!("the rule cannot be used: {why}")),
+        })
+    }
+
+    fn snapshot(&self, parts: Compiled, profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Snapshot> {
+        let Compiled { account, flow, sources, steps } = parts;
+        let places = flow.fields.0.iter().enumerate().map(|(place, field)| (field.name.clone(), place)).collect();
+        let steps = steps.into_iter().map(|step| self.step(step, &flow.fields.0, profiles)).collect::<Result<_>>()?;
+        Ok(Snapshot {
+            account: account.id,
+            config_version: account.config_version,
+            flow: flow.id,
+            subject: Subject::new(flow.id, &flow.name),
+            enabled: flow.enabled,
+            rule: self.gate(flow.acceptance_rule),
+            duplicate_days: flow.duplicate_window_days.unwrap_or_default(),
+            duplicate_keys: if flow.duplicate_window_days.is_some() { flow.duplicate_keys.0 } else { Vec::new() },
+            caps: flow.caps.0,
+            price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
+            sources: sources.into_iter().map(|source| self.source(source)).collect(),
+            fields: Arc::new(flow.fields.0),
+            places,
+            steps,
+        })
+    }
+
+    fn source(&self, source: source::Model) -> Source {
+        Source {
+            id: source.id,
+            subject: Subject::new(source.id, &source.name),
+            sender: source.sender_account_id.unwrap_or(source.account_id),
+            enabled: source.enabled,
+            rule: self.gate(source.acceptance_rule),
+            mapping: source.mapping.0,
+            caps: source.caps.0,
+            price: PriceE4::from_columns(source.price_e4, source.price_currency),
+        }
+    }
+
+    fn step(&self, step: step::Model, fields: &[FieldDef], profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Step> {
+        let action = match step.config {
+            StepConfig::Filter { rule, reason } => {
+                let rule = self.gate(Some(rule)).ok_or_else(|| Error::Internal(anyhow::anyhow!("a filter without a rule")))?;
+                Action::Filter { rule, reason }
+            }
+            StepConfig::Transform { assignments } => transform(&assignments, fields),
+            StepConfig::Distribute { profile_id } => match profiles.get(&profile_id) {
+                Some(profile) => Action::Distribute(profile.clone()),
+                None => Action::Unusable("its distribution profile is gone".into()),
+            },
+        };
+        Ok(Step { id: step.id, subject: Subject::new(step.id, &step.name), enabled: step.enabled, criteria: self.gate(step.criteria), action })
+    }
+}
+
+fn transform(assignments: &[entity::step::TemplateAssignment], fields: &[FieldDef]) -> Action {
+    let mut compiled = Vec::with_capacity(assignments.len());
+    for assignment in assignments {
+        let Some(field) = fields.iter().find(|field| field.name == assignment.field) else {
+            return Action::Unusable(format!("it sets {}, which the flow no longer has", assignment.field));
+        };
+        match Template::parse(&assignment.template, Escape::None) {
+            Ok(template) => compiled.push((field.clone(), template)),
+            Err(error) => return Action::Unusable(format!("its template for {} cannot be used: {error}", assignment.field)),
+        }
+    }
+    Action::Transform(compiled)
+}
+
+/// What a profile's compilation takes besides the profile.
+struct Parts {
+    assignments: Vec<assignment::Model>,
+    partners: HashMap<PartnerId, partner::Model>,
+    channels: HashMap<SettingsId, Channel>,
+}
+
+async fn load_profiles(
+    db: &impl ConnectionTrait,
+    account: &account::Model,
+    steps: &[step::Model],
+    compiler: &Compiler,
+) -> Result<HashMap<ProfileId, Arc<Profile>>> {
+    let ids: Vec<ProfileId> = steps.iter().filter_map(|step| step.profile_id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let profiles = profile::Entity::in_account(account.id).filter(profile::Column::Id.is_in(ids.clone())).all(db).await?;
+    let assignments =
+        assignment::Entity::in_account(account.id).filter(assignment::Column::ProfileId.is_in(ids)).all(db).await?;
+    let partner_ids: Vec<PartnerId> = assignments.iter().map(|assignment| assignment.partner_id).collect();
+    let partners: HashMap<PartnerId, partner::Model> = partner::Entity::in_account(account.id)
+        .filter(partner::Column::Id.is_in(partner_ids))
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|partner| (partner.id, partner))
+        .collect();
+    let settings = assignments.iter().filter_map(|assignment| assignment.settings_id).chain(partners.values().map(|partner| partner.settings_id));
+    let settings: Vec<SettingsId> = settings.collect();
+    let channels = delivery_settings::Entity::in_account(account.id)
+        .filter(delivery_settings::Column::Id.is_in(settings))
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|settings| (settings.id, settings.config.channel()))
+        .collect();
+    let parts = Parts { assignments, partners, channels };
+    Ok(profiles.into_iter().map(|profile| (profile.id, Arc::new(compiler.profile(profile, &parts)))).collect())
+}
+
+impl Compiler {
+    fn profile(&self, profile: profile::Model, parts: &Parts) -> Profile {
+        let base = PriceE4::from_columns(profile.base_price_e4, profile.base_price_currency.clone());
+        let places = parts.assignments.iter().filter(|assignment| assignment.profile_id == profile.id);
+        Profile {
+            id: profile.id,
+            subject: Subject::new(profile.id, &profile.name),
+            enabled: profile.enabled,
+            strategy: profile.strategy,
+            on_failure: profile.on_failure,
+            max_recipients: profile.max_recipients.and_then(|limit| usize::try_from(limit).ok()),
+            rule: self.gate(profile.rule),
+            candidates: places.filter_map(|assignment| self.candidate(assignment, parts, base.as_ref())).collect(),
+        }
+    }
+
+    fn candidate(&self, assignment: &assignment::Model, parts: &Parts, base: Option<&PriceE4>) -> Option<Candidate> {
+        let partner = parts.partners.get(&assignment.partner_id)?;
+        let settings = assignment.settings_id.unwrap_or(partner.settings_id);
+        let own = PriceE4::from_columns(assignment.price_e4, assignment.price_currency.clone());
+        Some(Candidate {
+            assignment: assignment.id,
+            partner: partner.id,
+            subject: Subject::new(partner.id, &partner.name),
+            enabled: assignment.enabled,
+            active: partner.active,
+            rule: self.gate(assignment.rule.clone()),
+            schedule: assignment.schedule.clone(),
+            caps: partner.caps.0.iter().chain(&assignment.caps.0).cloned().collect(),
+            price: own.or_else(|| base.cloned()),
+            settings,
+            channel: *parts.channels.get(&settings)?,
+        })
+    }
+}

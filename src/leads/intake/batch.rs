@@ -1,0 +1,90 @@
+//! A writer: takes all that waits, stores it at once, answers. There is no timer: the time that the last commit took is what
+//! the next batch had to gather, so one caller waits for nobody and many share one commit.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use entity::ids::{FlowId, SourceId};
+use tokio::sync::{Mutex, mpsc};
+
+use super::store::{Stored, store};
+use super::{Answer, Job};
+use crate::app::App;
+use crate::error::Error;
+
+/// Leads stored in one transaction.
+const BATCH: usize = 256;
+
+/// Runs until nobody can submit any more and everything that waited is stored.
+pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    let mut held_back = Vec::new();
+    loop {
+        let mut batch = std::mem::take(&mut held_back);
+        if batch.is_empty() && !gather(&waiting, &mut batch).await {
+            return;
+        }
+        let (batch, later) = without_twins(batch);
+        held_back = later;
+        store_batch(&app, batch).await;
+    }
+}
+
+/// Waits for one job and takes along what else is there; false when there will be none any more.
+async fn gather(waiting: &Mutex<mpsc::Receiver<Job>>, batch: &mut Vec<Job>) -> bool {
+    let mut waiting = waiting.lock().await;
+    waiting.recv_many(batch, BATCH).await > 0
+}
+
+/// Two leads with the same idempotency key or the same duplicate keys are not stored in one batch: the second has to see what
+/// became of the first.
+fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let mut keys: HashSet<(SourceId, String)> = HashSet::new();
+    let mut values: HashSet<(FlowId, String)> = HashSet::new();
+    batch.into_iter().partition(|job| {
+        let Some(source) = job.source() else { return true };
+        let new_key = job.idempotency.as_ref().is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
+        let new_values = job.draft.duplicate_values.as_ref().is_none_or(|value| values.insert((job.flow.flow, value.clone())));
+        new_key && new_values
+    })
+}
+
+/// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
+async fn store_batch(app: &App, mut batch: Vec<Job>) {
+    match store(app, &mut batch).await {
+        Ok(stored) => tell(app, batch, stored),
+        Err(Error::Unavailable(why)) => {
+            app.queue.abandon_lease();
+            answer_all(batch, why);
+        }
+        Err(error) if batch.len() == 1 => {
+            for job in batch {
+                tracing::error!(flow = %job.flow.flow, ?error, "a lead could not be stored");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(leads = batch.len(), ?error, "a batch could not be stored; each lead is now stored by itself");
+            for mut job in batch {
+                job.decide_again();
+                Box::pin(store_batch(app, vec![job])).await;
+            }
+        }
+    }
+}
+
+fn answer_all(batch: Vec<Job>, why: &'static str) {
+    for job in batch {
+        drop(job.answer.send(Answer::Done(Err(Error::Unavailable(why)))));
+    }
+}
+
+/// After the commit: receipts first, then whoever follows from them.
+fn tell(app: &App, batch: Vec<Job>, stored: Stored) {
+    for (job, answer) in batch.into_iter().zip(stored.answers) {
+        drop(job.answer.send(answer));
+    }
+    for claimed in stored.claimed {
+        app.queue.hand_over(claimed);
+    }
+    app.queue.wake(stored.waiting);
+    app.hub.tell(stored.heads);
+}
