@@ -1,0 +1,72 @@
+//! Time zones by IANA name, and the instants at which local times begin.
+
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
+
+use crate::error::{Broken, UserErrorCode};
+
+/// Checks a zone that somebody names, such as `Europe/Berlin`. Names are compared exactly, as in the tz database.
+pub fn check(name: &str, path: &str) -> Result<String, Broken> {
+    let name = name.trim();
+    name.parse::<Tz>().map(|zone| zone.name().to_owned()).map_err(|_| {
+        let shown: String = name.chars().take(64).collect();
+        Broken::new(
+            UserErrorCode::Invalid,
+            path,
+            format!("\"{shown}\" is not a time zone: give an IANA name such as America/New_York or UTC"),
+        )
+    })
+}
+
+/// The zone of a name that was checked when it was stored. One that this build does not know any more counts as UTC: a
+/// cap that counts in the wrong hours is better than a flow that stands still.
+pub fn stored(name: &str) -> Tz {
+    name.parse().unwrap_or(Tz::UTC)
+}
+
+/// The first instant at which the zone's clocks show that time. Of a time that comes twice it is the earlier one; of a
+/// time that is skipped it is the end of the gap.
+pub fn first_instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+    let instant = zone
+        .from_local_datetime(&local)
+        .earliest()
+        .or_else(|| GapInfo::new(&local, &zone)?.end);
+    instant.map_or_else(|| local.and_utc(), |instant| instant.with_timezone(&Utc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_names_of_the_tz_database_are_zones() {
+        assert_eq!(
+            check(" Europe/Berlin ", "input.timezone").as_deref(),
+            Ok("Europe/Berlin")
+        );
+        for name in ["", "Berlin", "europe/berlin", "+02:00", "UTC+2", "Europe/Berlin\0"] {
+            let broken = check(name, "input.timezone").unwrap_err();
+            assert_eq!(broken.path, ["input", "timezone"], "{name:?}");
+        }
+        assert_eq!(stored("Mars/Olympus_Mons"), Tz::UTC);
+    }
+
+    #[test]
+    fn a_skipped_time_begins_where_the_gap_ends_and_a_repeated_one_at_its_first_pass() {
+        let cases = [
+            (Tz::Europe__Berlin, "2024-01-15T12:00:00", "2024-01-15T11:00:00Z"),
+            (Tz::Europe__Berlin, "2024-03-31T02:30:00", "2024-03-31T01:00:00Z"),
+            (Tz::Europe__Berlin, "2024-10-27T02:30:00", "2024-10-27T00:30:00Z"),
+            (Tz::America__Sao_Paulo, "2018-11-04T00:00:00", "2018-11-04T03:00:00Z"),
+            (Tz::Pacific__Apia, "2011-12-30T00:00:00", "2011-12-30T10:00:00Z"),
+        ];
+        for (zone, at, expected) in cases {
+            let expected: DateTime<Utc> = expected.parse().unwrap();
+            assert_eq!(first_instant(zone, local(at)), expected, "{zone} {at}");
+        }
+    }
+}
