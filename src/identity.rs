@@ -1,6 +1,7 @@
 //! Accounts, people, credentials, and what each may do.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod authenticate;
 pub mod caller;
 pub mod email_address;

@@ -2,6 +2,7 @@
 
 use crate::ids::AccountId;
 use chrono::{DateTime, Utc};
+use sea_orm::QuerySelect;
 use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
@@ -67,6 +68,19 @@ impl Entity {
     /// Every account, for the operator.
     pub fn for_operator() -> Select<Self> {
         Self::find()
+    }
+
+    /// The configuration versions of several accounts.
+    pub async fn versions(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = AccountId>,
+    ) -> Result<Vec<(AccountId, i64)>, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        let versions = Self::find()
+            .select_only()
+            .column(Column::Id)
+            .column(Column::ConfigVersion);
+        versions.filter(among).into_tuple().all(db).await
     }
 
     /// Raises the version of what compiled flows and credentials depend on.

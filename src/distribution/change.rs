@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::crypto::Keys;
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
@@ -69,12 +70,18 @@ impl<'a> Change<'a> {
         if self.account.plan == Plan::Paid {
             return Ok(());
         }
-        let message = format!("the FREE plan does not include {what}: ask the operator of this server for the PAID plan");
+        let message =
+            format!("the FREE plan does not include {what}: ask the operator of this server for the PAID plan");
         Err(Error::broken(UserErrorCode::PlanRequired, path, message))
     }
 
     /// Adds to the trail.
-    pub(super) async fn record(&self, action: &'static str, subject: Subject<'_>, changes: Option<Value>) -> Result<()> {
+    pub(super) async fn record(
+        &self,
+        action: &'static str,
+        subject: Subject<'_>,
+        changes: Option<Value>,
+    ) -> Result<()> {
         let entry = Entry {
             action,
             subject_type: subject.kind,
@@ -82,19 +89,12 @@ impl<'a> Change<'a> {
             label: Some(subject.label),
             changes,
         };
-        audit::record(
-            &self.tx,
-            &self.app.clock,
-            self.account.id,
-            &self.caller.who(),
-            entry,
-        )
-        .await
+        audit::record(&self.tx, &self.app.clock, self.account.id, &self.caller.who(), entry).await
     }
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.
     pub(super) async fn commit(self) -> Result<()> {
-        account::Entity::touch_config(&self.tx, self.account.id).await?;
+        accounts::touch_config(&self.tx, self.account.id).await?;
         Ok(self.tx.commit().await?)
     }
 }

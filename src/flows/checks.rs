@@ -86,7 +86,8 @@ impl Checker {
     /// Refuses what only PAID accounts have.
     pub(super) fn paid(&mut self, path: &str, what: &str) {
         if !self.is_paid() {
-            let text = format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
+            let text =
+                format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
             self.broken(UserErrorCode::PlanRequired, path, text);
         }
     }
@@ -104,7 +105,11 @@ impl Checker {
     pub(super) fn reason(&mut self, text: &str, path: &str) -> String {
         let reason = self.line(text, path, MAX_REASON_CHARS);
         if reason.is_empty() {
-            self.broken(UserErrorCode::Required, path, "say what the sender is told, such as \"only leads from Texas\"");
+            self.broken(
+                UserErrorCode::Required,
+                path,
+                "say what the sender is told, such as \"only leads from Texas\"",
+            );
         }
         reason
     }
@@ -112,10 +117,18 @@ impl Checker {
     fn line(&mut self, text: &str, path: &str, longest: usize) -> String {
         let line = text.trim();
         if line.chars().count() > longest {
-            self.broken(UserErrorCode::TooLong, path, format!("shorten it to at most {longest} characters"));
+            self.broken(
+                UserErrorCode::TooLong,
+                path,
+                format!("shorten it to at most {longest} characters"),
+            );
         }
         if line.chars().any(char::is_control) {
-            self.broken(UserErrorCode::Invalid, path, "write it without line breaks and control characters");
+            self.broken(
+                UserErrorCode::Invalid,
+                path,
+                "write it without line breaks and control characters",
+            );
         }
         line.to_owned()
     }
@@ -170,7 +183,11 @@ impl Checker {
             if !knows(fields, key) {
                 self.unknown_field(key, &path);
             } else if !seen.insert(key) {
-                self.broken(UserErrorCode::Invalid, &path, format!("\"{key}\" is there twice: keep one"));
+                self.broken(
+                    UserErrorCode::Invalid,
+                    &path,
+                    format!("\"{key}\" is there twice: keep one"),
+                );
             }
         }
     }
@@ -198,7 +215,9 @@ impl Checker {
 
     /// A price as its two columns.
     pub(super) fn price(&mut self, price: Option<&PriceInput>, path: &str) -> (Option<i64>, Option<String>) {
-        let price = price.map(|price| Price::check(price.amount, &price.currency, path)).transpose();
+        let price = price
+            .map(|price| Price::check(price.amount, &price.currency, path))
+            .transpose();
         Price::columns(price.unwrap_or_else(|broken| {
             self.found.push(broken);
             None
@@ -217,9 +236,17 @@ impl Checker {
             let path = |part: &str| format!("{path}.{index}.{part}");
             let from = self.line(&renaming.from, &path("from"), MAX_WIRE_NAME_CHARS);
             if from.is_empty() {
-                self.broken(UserErrorCode::Required, &path("from"), "name the field as the sender does");
+                self.broken(
+                    UserErrorCode::Required,
+                    &path("from"),
+                    "name the field as the sender does",
+                );
             } else if !froms.insert(renaming.from.trim()) {
-                self.broken(UserErrorCode::Invalid, &path("from"), format!("\"{from}\" is renamed twice: keep one"));
+                self.broken(
+                    UserErrorCode::Invalid,
+                    &path("from"),
+                    format!("\"{from}\" is renamed twice: keep one"),
+                );
             }
             if !knows(fields, &renaming.to) {
                 self.unknown_field(&renaming.to, &path("to"));
@@ -240,7 +267,8 @@ impl Checker {
         for (index, assignment) in assignments.iter().enumerate() {
             let broken = assignment_problems(assignment, fields);
             let outer = format!("{path}.{index}");
-            self.found.extend(broken.into_iter().map(|broken| broken.within(&outer)));
+            self.found
+                .extend(broken.into_iter().map(|broken| broken.within(&outer)));
         }
     }
 
@@ -300,7 +328,9 @@ pub(super) fn assignment_problems(assignment: &TemplateAssignment, fields: &[Fie
 
 fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
     let named = template.fields();
-    let secret = fields.iter().find(|field| field.encrypted && named.contains(field.name.as_str()));
+    let secret = fields
+        .iter()
+        .find(|field| field.encrypted && named.contains(field.name.as_str()));
     let secret = secret.filter(|_| !target.encrypted)?;
     let text = format!(
         "\"{}\" is encrypted and \"{}\" is not: encrypt that too, or leave the encrypted field out",

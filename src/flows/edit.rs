@@ -127,7 +127,10 @@ impl<'a> Edit<'a> {
     /// Begins with the flow of a source; answers the source's place in it.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
         let (tx, account) = begin(app, caller).await?;
-        let source = source::Entity::in_account(account.id).filter(source::Column::Id.eq(id)).one(&tx).await?;
+        let source = source::Entity::in_account(account.id)
+            .filter(source::Column::Id.eq(id))
+            .one(&tx)
+            .await?;
         let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
         let edit = Self::load(app, caller, (tx, account), flow).await?;
         let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
@@ -138,7 +141,10 @@ impl<'a> Edit<'a> {
     /// Begins with the flow of a step; answers the step's place in it.
     pub(super) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let (tx, account) = begin(app, caller).await?;
-        let step = step::Entity::in_account(account.id).filter(step::Column::Id.eq(id)).one(&tx).await?;
+        let step = step::Entity::in_account(account.id)
+            .filter(step::Column::Id.eq(id))
+            .one(&tx)
+            .await?;
         let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
         let edit = Self::load(app, caller, (tx, account), flow).await?;
         let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
@@ -199,7 +205,14 @@ impl<'a> Edit<'a> {
         self.after.flow.version += 1;
         self.after.flow.updated_at = self.app.clock.now();
         self.write().await?;
-        revisions::record(&self.app.clock, &self.tx, &self.after, &self.who, change.summary.clone()).await?;
+        revisions::record(
+            &self.app.clock,
+            &self.tx,
+            &self.after,
+            &self.who,
+            change.summary.clone(),
+        )
+        .await?;
         let account = self.account.id;
         let entry = Entry {
             action: change.action,
@@ -264,7 +277,9 @@ fn differing<M: Clone + PartialEq, K: PartialEq>(
     removed: impl Fn(&M) -> M,
 ) -> Vec<M> {
     let changed = after.iter().filter(|row| !before.contains(row)).cloned();
-    let gone = before.iter().filter(|row| !after.iter().any(|kept| key(kept) == key(row)));
+    let gone = before
+        .iter()
+        .filter(|row| !after.iter().any(|kept| key(kept) == key(row)));
     changed.chain(gone.map(removed)).collect()
 }
 

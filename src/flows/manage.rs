@@ -229,7 +229,9 @@ fn apply_duplicates(edit: &mut Edit<'_>, keys: MaybeUndefined<Vec<String>>, days
 fn definition(input: FieldInput) -> FieldDef {
     let label = input.label.map(|label| label.trim().to_owned());
     FieldDef {
-        label: label.filter(|label| !label.is_empty()).unwrap_or_else(|| spoken(&input.name)),
+        label: label
+            .filter(|label| !label.is_empty())
+            .unwrap_or_else(|| spoken(&input.name)),
         name: input.name,
         field_type: input.field_type,
         required: input.required,
@@ -260,5 +262,9 @@ fn changed_parts(before: &flow::Model, after: &flow::Model) -> Vec<&'static str>
         ("the caps", before.caps != after.caps),
         ("the price", price(before) != price(after)),
     ];
-    parts.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
+    parts
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(part, _)| part)
+        .collect()
 }

@@ -42,7 +42,11 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     edit.after = snapshot.restore(edit.after.flow.clone(), &sources, &steps);
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
-    let change = Change::of_flow("flow.revert", &edit.after.flow, format!("Reverted to version {version}"));
+    let change = Change::of_flow(
+        "flow.revert",
+        &edit.after.flow,
+        format!("Reverted to version {version}"),
+    );
     edit.save(change).await
 }
 
@@ -58,13 +62,20 @@ async fn check_plan(edit: &mut Edit<'_>) -> Result<()> {
 }
 
 async fn check_profiles(edit: &mut Edit<'_>) -> Result<()> {
-    let wanted: Vec<ProfileId> = edit.after.steps.iter().filter_map(|step| profile_of(&step.config)).collect();
+    let wanted: Vec<ProfileId> = edit
+        .after
+        .steps
+        .iter()
+        .filter_map(|step| profile_of(&step.config))
+        .collect();
     let found = profile::Entity::in_account(edit.account.id)
         .filter(profile::Column::Id.is_in(wanted))
         .all(&edit.tx)
         .await?;
     for step in &edit.after.steps {
-        let gone = step.profile_id.is_some_and(|id| !found.iter().any(|profile| profile.id == id));
+        let gone = step
+            .profile_id
+            .is_some_and(|id| !found.iter().any(|profile| profile.id == id));
         if gone {
             let text = format!(
                 "at that version the step \"{}\" distributes by a profile that was deleted since: revert to another version, \

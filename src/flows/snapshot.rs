@@ -135,7 +135,12 @@ impl Snapshot {
     /// Who a source is connected with is not taken back in time: connections have a history of their own.
     pub(super) fn restore(self, flow: flow::Model, sources: &[source::Model], steps: &[step::Model]) -> Contents {
         let (price_e4, price_currency) = PriceSnapshot::columns(self.price);
-        let row = |part: SourceSnapshot| sources.iter().find(|row| row.id == part.id).map(|row| part.restore(row));
+        let row = |part: SourceSnapshot| {
+            sources
+                .iter()
+                .find(|row| row.id == part.id)
+                .map(|row| part.restore(row))
+        };
         let restored_sources = self.sources.into_iter().filter_map(row).collect();
         let row = |part: StepSnapshot| steps.iter().find(|row| row.id == part.id).map(|row| part.restore(row));
         let restored_steps = self.steps.into_iter().filter_map(row).collect();

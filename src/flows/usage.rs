@@ -63,7 +63,8 @@ fn missing(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
 fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
     let rules = named_rules(contents).into_iter().flat_map(|(place, rule)| {
         let problems = parsed(rule).and_then(|rule| rules::check(&rule, fields).err());
-        let told = move |problem: rules::Problem| format!("{place} does not fit the fields any more: {}", problem.message);
+        let told =
+            move |problem: rules::Problem| format!("{place} does not fit the fields any more: {}", problem.message);
         problems.into_iter().flatten().map(told)
     });
     let transforms = contents.steps.iter().flat_map(|step| {
@@ -71,8 +72,15 @@ fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
             StepConfig::Transform { assignments } => assignments.as_slice(),
             _ => &[],
         };
-        let problems = assignments.iter().flat_map(|assignment| assignment_problems(assignment, fields));
-        problems.map(|problem| format!("step \"{}\" does not fit the fields any more: {}", step.name, problem.message))
+        let problems = assignments
+            .iter()
+            .flat_map(|assignment| assignment_problems(assignment, fields));
+        problems.map(|problem| {
+            format!(
+                "step \"{}\" does not fit the fields any more: {}",
+                step.name, problem.message
+            )
+        })
     });
     rules.chain(transforms).collect()
 }
@@ -90,7 +98,10 @@ fn parsed(rule: &Value) -> Option<Rule> {
 
 fn rules_of(contents: &mut Contents) -> impl Iterator<Item = &mut Value> {
     let flow = contents.flow.acceptance_rule.iter_mut();
-    let sources = contents.sources.iter_mut().filter_map(|source| source.acceptance_rule.as_mut());
+    let sources = contents
+        .sources
+        .iter_mut()
+        .filter_map(|source| source.acceptance_rule.as_mut());
     let steps = contents.steps.iter_mut().flat_map(|step| {
         let filter = match &mut step.config {
             StepConfig::Filter { rule, .. } => Some(rule),
@@ -102,7 +113,11 @@ fn rules_of(contents: &mut Contents) -> impl Iterator<Item = &mut Value> {
 }
 
 fn named_rules(contents: &Contents) -> Vec<(String, &Value)> {
-    let flow = contents.flow.acceptance_rule.iter().map(|rule| ("the acceptance rule".to_owned(), rule));
+    let flow = contents
+        .flow
+        .acceptance_rule
+        .iter()
+        .map(|rule| ("the acceptance rule".to_owned(), rule));
     let sources = contents.sources.iter().filter_map(|source| {
         let place = format!("the acceptance rule of source \"{}\"", source.name);
         source.acceptance_rule.as_ref().map(|rule| (place, rule))
@@ -113,13 +128,17 @@ fn named_rules(contents: &Contents) -> Vec<(String, &Value)> {
             _ => None,
         };
         let criteria = step.criteria.iter();
-        criteria.map(|rule| (format!("the criteria of step \"{}\"", step.name), rule)).chain(filter)
+        criteria
+            .map(|rule| (format!("the criteria of step \"{}\"", step.name), rule))
+            .chain(filter)
     });
     flow.chain(sources).chain(steps).collect()
 }
 
 fn uses(contents: &Contents) -> Vec<Use> {
-    let rules = named_rules(contents).into_iter().map(|(place, rule)| Use::of_rule(place, rule));
+    let rules = named_rules(contents)
+        .into_iter()
+        .map(|(place, rule)| Use::of_rule(place, rule));
     let duplicates = Use {
         place: "the duplicate keys".into(),
         fields: contents.flow.duplicate_keys.0.iter().cloned().collect(),
@@ -166,12 +185,20 @@ pub(super) async fn warnings(tx: &DatabaseTransaction, before: &Contents, after:
                 warnings.extend([&inside, &outside].into_iter().filter_map(|uses| told(uses)));
             }
             Some(now) if now.encrypted && !field.encrypted => {
-                warnings.push(format!("leads that are stored already keep \"{}\" unencrypted", field.name));
+                warnings.push(format!(
+                    "leads that are stored already keep \"{}\" unencrypted",
+                    field.name
+                ));
             }
             Some(_) => {}
         }
     }
-    warnings.extend(after.sources.iter().flat_map(|source| out_of_reach(&after.flow, source)));
+    warnings.extend(
+        after
+            .sources
+            .iter()
+            .flat_map(|source| out_of_reach(&after.flow, source)),
+    );
     Ok(warnings)
 }
 
@@ -211,7 +238,12 @@ async fn outside(tx: &DatabaseTransaction, contents: &Contents) -> Result<Vec<Us
     let settings = settings.chain(partners.iter().map(|partner| partner.settings_id));
     let settings = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
     let settings = settings.all(tx).await?;
-    let name = |id: PartnerId| partners.iter().find(|partner| partner.id == id).map_or("", |partner| &partner.name);
+    let name = |id: PartnerId| {
+        partners
+            .iter()
+            .find(|partner| partner.id == id)
+            .map_or("", |partner| &partner.name)
+    };
     let of_profiles = profiles.iter().filter_map(|profile| {
         let place = format!("profile \"{}\"", profile.name);
         profile.rule.as_ref().map(|rule| Use::of_rule(place, rule))

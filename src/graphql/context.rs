@@ -22,7 +22,12 @@ pub struct Asking {
 impl Asking {
     /// The bearer of a token, or nobody, from there. `known` is who the token belonged to when last looked up.
     pub fn new(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Self {
-        Self { token, ip, known, fresh: OnceCell::new() }
+        Self {
+            token,
+            ip,
+            known,
+            fresh: OnceCell::new(),
+        }
     }
 
     /// The caller with the rights that the database gives them now.
@@ -61,11 +66,13 @@ pub trait ContextExt<'a> {
 
 impl<'a> ContextExt<'a> for Context<'a> {
     fn app(&self) -> Result<&'a App> {
-        self.data::<App>().map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+        self.data::<App>()
+            .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
     }
 
     fn asking(&self) -> Result<&'a Arc<Asking>> {
-        self.data::<Arc<Asking>>().map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+        self.data::<Arc<Asking>>()
+            .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
     }
 }
 

@@ -32,6 +32,9 @@ impl Money {
 
 impl From<PriceE4> for Money {
     fn from(price: PriceE4) -> Self {
-        Self { amount: Decimal(rust_decimal::Decimal::new(price.amount, 4).normalize()), currency: CurrencyCode(price.currency) }
+        Self {
+            amount: Decimal(rust_decimal::Decimal::new(price.amount, 4).normalize()),
+            currency: CurrencyCode(price.currency),
+        }
     }
 }

@@ -17,7 +17,11 @@ pub struct UserError {
 
 impl From<Broken> for UserError {
     fn from(broken: Broken) -> Self {
-        Self { code: broken.code, message: broken.message, path: Some(broken.path).filter(|path| !path.is_empty()) }
+        Self {
+            code: broken.code,
+            message: broken.message,
+            path: Some(broken.path).filter(|path| !path.is_empty()),
+        }
     }
 }
 

@@ -43,7 +43,12 @@ pub struct PageArgs {
 impl PageArgs {
     /// The arguments as a field gets them.
     pub fn new(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Self {
-        Self { first, after, last, before }
+        Self {
+            first,
+            after,
+            last,
+            before,
+        }
     }
 
     fn size(&self) -> Result<(u64, bool)> {
@@ -69,7 +74,13 @@ pub struct Page<T> {
 }
 
 /// One page of a scoped selection, ordered by its identifier.
-pub async fn page<E, C, D>(db: &D, select: Select<E>, id: C, of: impl Fn(&E::Model) -> Uuid, args: PageArgs) -> Result<Page<E::Model>>
+pub async fn page<E, C, D>(
+    db: &D,
+    select: Select<E>,
+    id: C,
+    of: impl Fn(&E::Model) -> Uuid,
+    args: PageArgs,
+) -> Result<Page<E::Model>>
 where
     E: EntityTrait,
     C: ColumnTrait,
@@ -83,7 +94,11 @@ where
     if let Some(before) = &args.before {
         select = select.filter(id.gt(read_cursor(before)?));
     }
-    let select = if forwards { select.order_by_desc(id) } else { select.order_by_asc(id) };
+    let select = if forwards {
+        select.order_by_desc(id)
+    } else {
+        select.order_by_asc(id)
+    };
     let mut rows = select.limit(size + 1).all(db).await?;
     let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > size);
     rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
@@ -136,8 +151,19 @@ macro_rules! connection {
         impl From<$crate::graphql::relay::Page<$model>> for $connection {
             fn from(page: $crate::graphql::relay::Page<$model>) -> Self {
                 let nodes = page.entries.iter().map(|(_, row)| row.clone().into()).collect();
-                let edges = page.entries.into_iter().map(|(cursor, row)| $edge { cursor, node: row.into() }).collect();
-                Self { edges, nodes, page_info: page.info }
+                let edges = page
+                    .entries
+                    .into_iter()
+                    .map(|(cursor, row)| $edge {
+                        cursor,
+                        node: row.into(),
+                    })
+                    .collect();
+                Self {
+                    edges,
+                    nodes,
+                    page_info: page.info,
+                }
             }
         }
     };

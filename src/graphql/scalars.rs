@@ -59,9 +59,9 @@ impl ScalarType for Decimal {
             Value::Number(number) => number.to_string(),
             _ => return Err(InputValueError::expected_type(value)),
         };
-        Exact::from_str_exact(&text)
-            .map(Self)
-            .map_err(|_not_a_decimal| InputValueError::custom("a Decimal is a number in digits with at most one point, such as \"12.50\""))
+        Exact::from_str_exact(&text).map(Self).map_err(|_not_a_decimal| {
+            InputValueError::custom("a Decimal is a number in digits with at most one point, such as \"12.50\"")
+        })
     }
 
     fn to_value(&self) -> Value {

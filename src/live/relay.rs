@@ -15,7 +15,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Relays until stopped. Without Redis this node is alone.
 pub async fn relay(app: App, stop: CancellationToken) {
-    let Some(url) = app.config.settings.redis_url.clone() else { return };
+    let Some(url) = app.config.settings.redis_url.clone() else {
+        return;
+    };
     while !stop.is_cancelled() {
         if let Err(error) = listen(&app, &url, &stop).await {
             tracing::warn!(%error, "cannot hear other nodes; subscriptions look by themselves");
@@ -40,7 +42,10 @@ async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<(
         };
         let Some(message) = message else { return Ok(()) };
         let text: String = message.get_payload()?;
-        if let Some((id, head)) = text.split_once(':').and_then(|(id, head)| Some((id.parse().ok()?, head.parse().ok()?))) {
+        if let Some((id, head)) = text
+            .split_once(':')
+            .and_then(|(id, head)| Some((id.parse().ok()?, head.parse().ok()?)))
+        {
             app.hub.tell_here(id, head);
         }
     }

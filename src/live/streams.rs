@@ -52,7 +52,11 @@ struct Following {
 }
 
 /// Follows a log after a cursor, or from now on.
-pub async fn follow(app: &App, filter: Filter, after: Option<&str>) -> Result<impl Stream<Item = Result<Arc<event::Model>>> + use<>> {
+pub async fn follow(
+    app: &App,
+    filter: Filter,
+    after: Option<&str>,
+) -> Result<impl Stream<Item = Result<Arc<event::Model>>> + use<>> {
     let topic = app.hub.topic(filter.topic);
     // Listening begins before the head is read: what is told between the two is not missed.
     let told = topic.listen();
@@ -60,7 +64,14 @@ pub async fn follow(app: &App, filter: Filter, after: Option<&str>) -> Result<im
         Some(cursor) => read_cursor(app, filter.topic, cursor).await?,
         None => head(app, filter.topic).await?,
     };
-    let following = Following { app: app.clone(), filter, topic, told, at, ready: Vec::new().into_iter() };
+    let following = Following {
+        app: app.clone(),
+        filter,
+        topic,
+        told,
+        at,
+        ready: Vec::new().into_iter(),
+    };
     Ok(stream::unfold(Some(following), |following| async {
         let mut following = following?;
         match following.next().await {
@@ -73,11 +84,18 @@ pub async fn follow(app: &App, filter: Filter, after: Option<&str>) -> Result<im
 async fn read_cursor(app: &App, topic: Uuid, cursor: &str) -> Result<i64> {
     let refused = || Error::BadInput("a cursor is taken from an event of the same subscription, unchanged".into());
     let place: i64 = cursor.parse().map_err(|_not_a_number| refused())?;
-    if place < 0 || place > head(app, topic).await? { Err(refused()) } else { Ok(place) }
+    if place < 0 || place > head(app, topic).await? {
+        Err(refused())
+    } else {
+        Ok(place)
+    }
 }
 
 async fn head(app: &App, topic: Uuid) -> Result<i64> {
-    Ok(entity::topic::Entity::by_id(topic).one(app.db.read()).await?.map_or(0, |row| row.head))
+    Ok(entity::topic::Entity::by_id(topic)
+        .one(app.db.read())
+        .await?
+        .map_or(0, |row| row.head))
 }
 
 impl Following {

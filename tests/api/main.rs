@@ -1,3 +1,8 @@
 //! The one integration-test binary.
 
+#![cfg(test)]
+
 mod identity_use_cases;
+mod outbound;
+mod support;
+mod transport;

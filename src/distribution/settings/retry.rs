@@ -55,14 +55,23 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
     let number = |value: Option<i32>, default, bounds, field: &str| {
         check::number(value.unwrap_or(default), bounds, &format!("{path}.{field}")).map(i32::unsigned_abs)
     };
-    let initial_delay_ms = number(given.initial_delay_ms, DEFAULT_INITIAL_DELAY, INITIAL_DELAY, "initialDelayMs")?;
+    let initial_delay_ms = number(
+        given.initial_delay_ms,
+        DEFAULT_INITIAL_DELAY,
+        INITIAL_DELAY,
+        "initialDelayMs",
+    )?;
     let longest = given
         .max_delay_ms
         .unwrap_or(DEFAULT_MAX_DELAY.max(initial_delay_ms.cast_signed()));
     let max_delay_ms = number(Some(longest), DEFAULT_MAX_DELAY, MAX_DELAY, "maxDelayMs")?;
     if max_delay_ms < initial_delay_ms {
         let message = "this must not be less than initialDelayMs";
-        return Err(Broken::new(UserErrorCode::Invalid, &format!("{path}.maxDelayMs"), message));
+        return Err(Broken::new(
+            UserErrorCode::Invalid,
+            &format!("{path}.maxDelayMs"),
+            message,
+        ));
     }
     Ok(RetryPolicy {
         attempts: number(given.attempts, DEFAULT_ATTEMPTS, 1..=MAX_ATTEMPTS, "attempts")?,
@@ -115,7 +124,8 @@ fn pointer(text: &str, path: &str) -> Result<(), Broken> {
     if is_pointer(text) && text.len() <= MAX_POINTER {
         return Ok(());
     }
-    let message = "give a JSON pointer such as /result/status, of 500 bytes at most; ~ is written ~0 and / in a name ~1";
+    let message =
+        "give a JSON pointer such as /result/status, of 500 bytes at most; ~ is written ~0 and / in a name ~1";
     Err(Broken::new(UserErrorCode::Invalid, path, message))
 }
 
@@ -181,7 +191,10 @@ mod tests {
         let cases: [(fn(&mut ResponseRuleInput), &str); 5] = [
             (|rule| rule.pointer = "a".into(), "rule.pointer"),
             (|rule| rule.pointer = "/~2".into(), "rule.pointer"),
-            (|rule| rule.external_id_pointer = Some("id".into()), "rule.externalIdPointer"),
+            (
+                |rule| rule.external_id_pointer = Some("id".into()),
+                "rule.externalIdPointer",
+            ),
             (|rule| rule.reason_pointer = Some("#/why".into()), "rule.reasonPointer"),
             (|rule| rule.accepted_values.clear(), "rule.acceptedValues"),
         ];
