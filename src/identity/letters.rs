@@ -3,7 +3,9 @@
 use super::tokens::Scope;
 
 /// A mail to one person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct Letter {
     /// The one recipient.
     pub to: String,

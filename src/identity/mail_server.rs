@@ -21,7 +21,9 @@ const HOST: usize = 253;
 const CREDENTIAL: usize = 500;
 
 /// Settings as they are typed in.
-#[derive(Clone, Debug)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct SmtpSettings {
     /// Name or address.
     pub host: String,

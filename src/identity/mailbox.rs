@@ -23,7 +23,9 @@ const ERROR: usize = 500;
 const NO_SERVER: &str = "this server sends no mail: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
 /// What a mail says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct MailBody {
     /// For every reader.
     pub text: String,
@@ -83,7 +85,7 @@ pub async fn claim_due(app: &App) -> Result<Vec<(mail::Model, MailBody)>> {
             Ok(body) => claimed.push((mail, body)),
             Err(error) => {
                 tracing::error!(mail = %mail.id, %error, "cannot open a mail");
-                give_up(app, mail, "the mail cannot be opened".into()).await?;
+                failed(mail, "the mail cannot be opened").update(app.db.write()).await?;
             }
         }
     }
@@ -133,17 +135,12 @@ pub async fn finish(app: &App, claimed: &mail::Model, outcome: std::result::Resu
     if let Some(mail) = found.filter(held) {
         let row = match (outcome, next_try(mail.attempts, now)) {
             (Ok(()), _) => sent(mail, now),
-            (Err(said), Some(due)) => waiting(mail, due, said),
-            (Err(said), None) => failed(mail, said),
+            (Err(said), Some(due)) => waiting(mail, due, &said),
+            (Err(said), None) => failed(mail, &said),
         };
         row.update(&tx).await?;
     }
     tx.commit().await?;
-    Ok(())
-}
-
-async fn give_up(app: &App, mail: mail::Model, said: String) -> Result<()> {
-    failed(mail, said).update(app.db.write()).await?;
     Ok(())
 }
 
@@ -160,9 +157,9 @@ fn sent(mail: mail::Model, now: DateTime<Utc>) -> mail::ActiveModel {
     row
 }
 
-fn failed(mail: mail::Model, said: String) -> mail::ActiveModel {
+fn failed(mail: mail::Model, said: &str) -> mail::ActiveModel {
     let mut row = settled(mail, MailStatus::Failed);
-    row.error = Set(Some(shortened(&said)));
+    row.error = Set(Some(shortened(said)));
     row
 }
 
@@ -175,11 +172,11 @@ fn settled(mail: mail::Model, status: MailStatus) -> mail::ActiveModel {
     row
 }
 
-fn waiting(mail: mail::Model, due: DateTime<Utc>, said: String) -> mail::ActiveModel {
+fn waiting(mail: mail::Model, due: DateTime<Utc>, said: &str) -> mail::ActiveModel {
     let mut row: mail::ActiveModel = mail.into();
     row.due_at = Set(Some(due));
     row.lease_until = Set(None);
-    row.error = Set(Some(shortened(&said)));
+    row.error = Set(Some(shortened(said)));
     row
 }
 

@@ -37,7 +37,9 @@ pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -
 }
 
 /// A password by a mailed link.
-#[derive(Clone, Debug)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct NewPassword {
     /// From the link.
     pub token: String,
@@ -68,7 +70,9 @@ pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPasswo
 }
 
 /// A password by the old one.
-#[derive(Clone, Debug)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct ChangePassword {
     /// The old one.
     pub current_password: String,

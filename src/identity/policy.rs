@@ -69,7 +69,8 @@ impl Action {
             | Self::ManagePeople
             | Self::ManageMailServer
             | Self::ManageNetwork
-            | Self::ReadAudit => "your role does not allow this: it takes an OWNER or ADMIN",
+            | Self::ReadAudit
+            | Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
             Self::ChangeOwnPassword => "only a signed-in person has a password",
             Self::ManageFlows | Self::ManagePartners | Self::ManageDeliveries => {
                 "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with MANAGE"
@@ -81,7 +82,6 @@ impl Action {
             Self::RevealFields => {
                 "your role or key does not allow seeing encrypted values: it takes a MEMBER or above, or a key with MANAGE"
             }
-            Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
         }
     }
 }

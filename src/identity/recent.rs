@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::caller::Principal;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const CREDENTIALS: u64 = 100_000;
 
 /// Who used which credentials lately. It may be out of date, so it alone decides nothing.

@@ -32,7 +32,7 @@ const ENDED: &str = "the session has ended: sign in again";
 const PORTAL_OFF: &str = "the access to this portal is switched off: ask the account that gave it to you";
 
 /// The tokens of a log-in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Session {
     /// For the `Authorization` header.
     pub access_token: String,
@@ -40,6 +40,12 @@ pub struct Session {
     pub refresh_token: String,
     /// When the access token ends.
     pub expires_at: DateTime<Utc>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session(until {})", self.expires_at)
+    }
 }
 
 /// Somebody who has just shown who they are.
@@ -52,7 +58,9 @@ pub struct SignedIn {
 }
 
 /// What is typed in to sign in.
-#[derive(Clone, Debug)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct LogIn {
     /// In any case.
     pub email: String,

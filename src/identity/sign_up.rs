@@ -20,7 +20,9 @@ use crate::error::{Broken, Error, OrBroken, Result, UserErrorCode};
 const TAKEN: &str = "somebody with this address has signed up already: sign in, or ask for a new password";
 
 /// What a company says of itself and its first person.
-#[derive(Clone, Debug)]
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
 pub struct SignUp {
     /// What partners will see.
     pub account_name: String,

@@ -1,4 +1,4 @@
-//! The use cases of accounts, people and credentials, on SQLite and, where one is given, on PostgreSQL.
+//! The use cases of accounts, people and credentials, on `SQLite` and, where one is given, on PostgreSQL.
 
 mod authentication;
 mod keys_and_settings;

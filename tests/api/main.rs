@@ -1,7 +1,6 @@
 //! The one integration-test binary.
 
-#![cfg(test)]
-
+#[cfg(test)]
 mod identity_use_cases;
 mod outbound;
 mod support;

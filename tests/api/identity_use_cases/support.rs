@@ -16,7 +16,6 @@ use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
 use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::{mailbox, password_reset};
 use sea_orm::{ConnectionTrait, Database, QueryOrder};
-use uuid::Uuid;
 
 pub(super) const PASSWORD: &str = "correct horse";
 
@@ -99,7 +98,7 @@ async fn on_sqlite(more: &[&str]) -> TestApp {
 }
 
 async fn on_postgres(server: &str, more: &[&str]) -> TestApp {
-    let name = format!("identity_{}", Uuid::now_v7().simple());
+    let name = format!("identity_{:x}", rand::random::<u128>());
     let maintenance = Database::connect(server).await.unwrap();
     maintenance
         .execute_unprepared(&format!("CREATE DATABASE {name}"))
