@@ -1,10 +1,12 @@
 //! What is checked before a change is saved. Everything that is wrong is collected, so that one answer names all of it.
 
+pub(super) mod assignment;
+
 use std::collections::HashSet;
 
 use entity::account::{self, Plan};
 use entity::cap_usage::Caps;
-use entity::delivery_config::{FieldMapping, FieldSelection};
+use entity::delivery_config::FieldMapping;
 use entity::field::FieldDef;
 use entity::source::Mappings;
 use entity::step::TemplateAssignment;
@@ -15,7 +17,6 @@ use super::caps::{self, CapInput};
 use super::price::Price;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::delivery::templates::{self, Escape, Template};
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
 use crate::leads::rules::{self, ProblemKind, Rule};
@@ -36,8 +37,6 @@ const MAX_DUPLICATE_KEYS: usize = 10;
 const MAX_DUPLICATE_DAYS: i32 = 3_650;
 /// Fields that a TRANSFORM step may set.
 const MAX_ASSIGNMENTS: usize = 50;
-/// Longest template of a TRANSFORM step, in characters.
-const MAX_TEMPLATE_CHARS: usize = 2_000;
 
 /// A price as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +85,8 @@ impl Checker {
     /// Refuses what only PAID accounts have.
     pub(super) fn paid(&mut self, path: &str, what: &str) {
         if !self.is_paid() {
-            let text = format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
+            let text =
+                format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
             self.broken(UserErrorCode::PlanRequired, path, text);
         }
     }
@@ -104,7 +104,11 @@ impl Checker {
     pub(super) fn reason(&mut self, text: &str, path: &str) -> String {
         let reason = self.line(text, path, MAX_REASON_CHARS);
         if reason.is_empty() {
-            self.broken(UserErrorCode::Required, path, "say what the sender is told, such as \"only leads from Texas\"");
+            self.broken(
+                UserErrorCode::Required,
+                path,
+                "say what the sender is told, such as \"only leads from Texas\"",
+            );
         }
         reason
     }
@@ -112,10 +116,18 @@ impl Checker {
     fn line(&mut self, text: &str, path: &str, longest: usize) -> String {
         let line = text.trim();
         if line.chars().count() > longest {
-            self.broken(UserErrorCode::TooLong, path, format!("shorten it to at most {longest} characters"));
+            self.broken(
+                UserErrorCode::TooLong,
+                path,
+                format!("shorten it to at most {longest} characters"),
+            );
         }
         if line.chars().any(char::is_control) {
-            self.broken(UserErrorCode::Invalid, path, "write it without line breaks and control characters");
+            self.broken(
+                UserErrorCode::Invalid,
+                path,
+                "write it without line breaks and control characters",
+            );
         }
         line.to_owned()
     }
@@ -170,7 +182,11 @@ impl Checker {
             if !knows(fields, key) {
                 self.unknown_field(key, &path);
             } else if !seen.insert(key) {
-                self.broken(UserErrorCode::Invalid, &path, format!("\"{key}\" is there twice: keep one"));
+                self.broken(
+                    UserErrorCode::Invalid,
+                    &path,
+                    format!("\"{key}\" is there twice: keep one"),
+                );
             }
         }
     }
@@ -198,7 +214,9 @@ impl Checker {
 
     /// A price as its two columns.
     pub(super) fn price(&mut self, price: Option<&PriceInput>, path: &str) -> (Option<i64>, Option<String>) {
-        let price = price.map(|price| Price::check(price.amount, &price.currency, path)).transpose();
+        let price = price
+            .map(|price| Price::check(price.amount, &price.currency, path))
+            .transpose();
         Price::columns(price.unwrap_or_else(|broken| {
             self.found.push(broken);
             None
@@ -217,9 +235,17 @@ impl Checker {
             let path = |part: &str| format!("{path}.{index}.{part}");
             let from = self.line(&renaming.from, &path("from"), MAX_WIRE_NAME_CHARS);
             if from.is_empty() {
-                self.broken(UserErrorCode::Required, &path("from"), "name the field as the sender does");
+                self.broken(
+                    UserErrorCode::Required,
+                    &path("from"),
+                    "name the field as the sender does",
+                );
             } else if !froms.insert(renaming.from.trim()) {
-                self.broken(UserErrorCode::Invalid, &path("from"), format!("\"{from}\" is renamed twice: keep one"));
+                self.broken(
+                    UserErrorCode::Invalid,
+                    &path("from"),
+                    format!("\"{from}\" is renamed twice: keep one"),
+                );
             }
             if !knows(fields, &renaming.to) {
                 self.unknown_field(&renaming.to, &path("to"));
@@ -238,9 +264,10 @@ impl Checker {
             return self.broken(UserErrorCode::Invalid, path, text);
         }
         for (index, assignment) in assignments.iter().enumerate() {
-            let broken = assignment_problems(assignment, fields);
+            let broken = assignment::problems(assignment, fields);
             let outer = format!("{path}.{index}");
-            self.found.extend(broken.into_iter().map(|broken| broken.within(&outer)));
+            self.found
+                .extend(broken.into_iter().map(|broken| broken.within(&outer)));
         }
     }
 
@@ -268,43 +295,4 @@ fn broken_rule(problem: rules::Problem, path: &str) -> Broken {
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
     Broken::new(code, &problem.path.join("."), problem.message).within(path)
-}
-
-/// What is wrong with one assignment of a TRANSFORM step. An encrypted value may only go where it stays encrypted.
-pub(super) fn assignment_problems(assignment: &TemplateAssignment, fields: &[FieldDef]) -> Vec<Broken> {
-    let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
-        let text = "the flow has no field of this name: use one of its field names";
-        return vec![Broken::new(UserErrorCode::UnknownField, "field", text)];
-    };
-    if assignment.template.chars().count() > MAX_TEMPLATE_CHARS {
-        let text = format!("shorten it to at most {MAX_TEMPLATE_CHARS} characters");
-        return vec![Broken::new(UserErrorCode::TooLong, "template", text)];
-    }
-    let template = match Template::parse(&assignment.template, Escape::None) {
-        Ok(template) => template,
-        Err(error) => {
-            let text = error.to_string();
-            return vec![Broken::new(UserErrorCode::InvalidTemplate, "template", text)];
-        }
-    };
-    let unknown = templates::check(&template, fields, &FieldSelection::default());
-    let unknown = unknown.into_iter().map(|problem| {
-        let code = match problem.kind {
-            templates::ProblemKind::UnknownField => UserErrorCode::UnknownField,
-            _ => UserErrorCode::InvalidTemplate,
-        };
-        Broken::new(code, "template", problem.message)
-    });
-    unknown.chain(laid_bare(&template, target, fields)).collect()
-}
-
-fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
-    let named = template.fields();
-    let secret = fields.iter().find(|field| field.encrypted && named.contains(field.name.as_str()));
-    let secret = secret.filter(|_| !target.encrypted)?;
-    let text = format!(
-        "\"{}\" is encrypted and \"{}\" is not: encrypt that too, or leave the encrypted field out",
-        secret.name, target.name
-    );
-    Some(Broken::new(UserErrorCode::InvalidTemplate, "template", text))
 }

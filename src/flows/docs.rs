@@ -147,7 +147,10 @@ fn sent_fields(flow: &flow::Model, source: &source::Model) -> Vec<FieldDef> {
 /// The rules of the flow and of the source as one.
 fn rule_of(flow: &flow::Model, source: &source::Model) -> Result<Option<Rule>> {
     let stored = [&flow.acceptance_rule, &source.acceptance_rule];
-    let parsed = stored.into_iter().flatten().map(|rule| serde_json::from_value(rule.clone()));
+    let parsed = stored
+        .into_iter()
+        .flatten()
+        .map(|rule| serde_json::from_value(rule.clone()));
     let mut rules = parsed.collect::<std::result::Result<Vec<Rule>, _>>()?;
     Ok(match rules.len() {
         0 | 1 => rules.pop(),
@@ -176,14 +179,18 @@ fn variables(subject: Subject<'_>, rule: Option<&Rule>) -> Value {
 fn responses(subject: Subject<'_>, fields: &[FieldDef]) -> Vec<ExampleResponse> {
     let Subject { flow, source, .. } = subject;
     let price = price_of(flow, source);
-    let price = price.map_or(Value::Null, |price| {
-        json!({"amount": price.amount().to_string(), "currency": price.currency})
-    });
+    let price = price.map_or(
+        Value::Null,
+        |price| json!({"amount": price.amount().to_string(), "currency": price.currency}),
+    );
     let refused = match fields.iter().find(|field| field.required) {
-        Some(field) => json!({"code": "REQUIRED", "field": field.name, "message": format!("{} is required", field.label)}),
+        Some(field) => {
+            json!({"code": "REQUIRED", "field": field.name, "message": format!("{} is required", field.label)})
+        }
         None => json!({"code": "NOT_ACCEPTED", "field": null, "message": "the lead does not fit the acceptance rule"}),
     };
-    let failed = json!({"code": "ERROR", "field": null, "message": "the lead could not be handled: send it again later"});
+    let failed =
+        json!({"code": "ERROR", "field": null, "message": "the lead could not be handled: send it again later"});
     [
         (LeadOutcome::Accepted, json!([]), price),
         (LeadOutcome::Rejected, json!([refused]), Value::Null),

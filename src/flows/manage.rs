@@ -8,7 +8,8 @@ use entity::source::SourceKind;
 
 use super::caps::CapInput;
 use super::checks::PriceInput;
-use super::edit::{Change, Changed, Edit, words};
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
 use super::{sources, usage};
 use crate::app::App;
 use crate::error::{Result, UserErrorCode};
@@ -229,7 +230,9 @@ fn apply_duplicates(edit: &mut Edit<'_>, keys: MaybeUndefined<Vec<String>>, days
 fn definition(input: FieldInput) -> FieldDef {
     let label = input.label.map(|label| label.trim().to_owned());
     FieldDef {
-        label: label.filter(|label| !label.is_empty()).unwrap_or_else(|| spoken(&input.name)),
+        label: label
+            .filter(|label| !label.is_empty())
+            .unwrap_or_else(|| spoken(&input.name)),
         name: input.name,
         field_type: input.field_type,
         required: input.required,
@@ -260,5 +263,9 @@ fn changed_parts(before: &flow::Model, after: &flow::Model) -> Vec<&'static str>
         ("the caps", before.caps != after.caps),
         ("the price", price(before) != price(after)),
     ];
-    parts.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
+    parts
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(part, _)| part)
+        .collect()
 }

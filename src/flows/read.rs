@@ -33,7 +33,12 @@ pub fn list(caller: &Caller, filter: &FlowFilter) -> Result<Select<flow::Entity>
     if let Some(enabled) = filter.enabled {
         flows = flows.filter(flow::Column::Enabled.eq(enabled));
     }
-    if let Some(search) = filter.search.as_deref().map(str::trim).filter(|search| !search.is_empty()) {
+    if let Some(search) = filter
+        .search
+        .as_deref()
+        .map(str::trim)
+        .filter(|search| !search.is_empty())
+    {
         let name = Expr::expr(Func::lower(Expr::col(flow::Column::Name)));
         flows = flows.filter(name.like(containing(&search.to_lowercase())));
     }

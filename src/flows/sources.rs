@@ -9,7 +9,8 @@ use entity::source::{self, Mappings, SourceKind};
 use super::MAX_SOURCES;
 use super::caps::CapInput;
 use super::checks::PriceInput;
-use super::edit::{Change, Changed, Edit, words};
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
 use super::usage;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
@@ -67,7 +68,13 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed
     }
     let name = input.name.unwrap_or_else(|| format!("Source {}", count + 1));
     let mut source = blank(app, &edit.after.flow, SourceKind::Own, name.clone());
-    source.position = edit.after.sources.iter().map(|source| source.position + 1).max().unwrap_or(0);
+    source.position = edit
+        .after
+        .sources
+        .iter()
+        .map(|source| source.position + 1)
+        .max()
+        .unwrap_or(0);
     let given = UpdateSource {
         name: Some(name),
         enabled: Some(input.enabled),
@@ -89,7 +96,11 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
     let mut source = before.clone();
     apply(&mut edit, &mut source, input);
     let parts = words(&changed_parts(&before, &source));
-    let change = change("source.update", &source, format!("Changed {parts} of source {}", source.name));
+    let change = change(
+        "source.update",
+        &source,
+        format!("Changed {parts} of source {}", source.name),
+    );
     edit.after.sources.insert(place, source);
     edit.save(change).await
 }
@@ -189,7 +200,11 @@ fn changed_parts(before: &source::Model, after: &source::Model) -> Vec<&'static 
         ("the caps", before.caps != after.caps),
         ("the price", price(before) != price(after)),
     ];
-    parts.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
+    parts
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(part, _)| part)
+        .collect()
 }
 
 fn change(action: &'static str, source: &source::Model, summary: String) -> Change {

@@ -8,7 +8,8 @@ use entity::step::{self, StepConfig, TemplateAssignment};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
 use super::MAX_STEPS;
-use super::edit::{Change, Changed, Edit, words};
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -190,7 +191,11 @@ async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result
         }
         StepInput::Buyer => {
             let text = "the two accounts are not connected: connect them first";
-            Err(Error::broken(UserErrorCode::NotConnected, "input.step.buyer.connectionId", text))
+            Err(Error::broken(
+                UserErrorCode::NotConnected,
+                "input.step.buyer.connectionId",
+                text,
+            ))
         }
         StepInput::Distribute { profile_id } => {
             let path = "input.step.distribute.profileId";
@@ -261,7 +266,11 @@ fn changed_parts(before: &step::Model, after: &step::Model) -> Vec<&'static str>
         ("the criteria", before.criteria != after.criteria),
         ("the settings", before.config != after.config),
     ];
-    parts.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
+    parts
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(part, _)| part)
+        .collect()
 }
 
 fn change(action: &'static str, step: &step::Model, summary: String) -> Change {

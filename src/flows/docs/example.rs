@@ -49,7 +49,9 @@ fn value(field: &FieldDef) -> Value {
         return made_up(field);
     };
     let typed = match field.field_type {
-        FieldType::Number | FieldType::Integer | FieldType::Boolean | FieldType::Json => serde_json::from_str(given).ok(),
+        FieldType::Number | FieldType::Integer | FieldType::Boolean | FieldType::Json => {
+            serde_json::from_str(given).ok()
+        }
         _ => None,
     };
     typed.unwrap_or_else(|| given.into())
@@ -69,7 +71,14 @@ fn made_up(field: &FieldDef) -> Value {
         FieldType::PostalCode => "78701".into(),
         FieldType::State => "TX".into(),
         FieldType::Country => "US".into(),
-        FieldType::Choice => field.choices.iter().flatten().next().cloned().unwrap_or_default().into(),
+        FieldType::Choice => field
+            .choices
+            .iter()
+            .flatten()
+            .next()
+            .cloned()
+            .unwrap_or_default()
+            .into(),
         FieldType::IpAddress => "203.0.113.7".into(),
         FieldType::Json => json!({"key": "value"}),
     }
@@ -87,7 +96,9 @@ fn fit(rule: &Rule, fields: &[FieldDef], lead: &mut HashMap<String, Value>) {
         Rule::Any(rules) => rules.iter().take(1).for_each(|rule| fit(rule, fields, lead)),
         Rule::Not(_) => {}
         Rule::Condition(condition) => {
-            let field = fields.iter().find(|field| field.name == condition.field && !field.encrypted);
+            let field = fields
+                .iter()
+                .find(|field| field.name == condition.field && !field.encrypted);
             if let Some((field, wanted)) = field.zip(wanted(condition)) {
                 lead.insert(field.name.clone(), wanted);
             }
@@ -114,7 +125,10 @@ fn accepts(rule: &Rule, fields: &[FieldDef], lead: &HashMap<String, Value>) -> b
     let Ok(rule) = rules::compile(rule, fields) else {
         return true;
     };
-    let typed: HashMap<&str, (Value, bool)> = fields.iter().map(|field| (field.name.as_str(), typed(field, lead))).collect();
+    let typed: HashMap<&str, (Value, bool)> = fields
+        .iter()
+        .map(|field| (field.name.as_str(), typed(field, lead)))
+        .collect();
     let look = |name: &str| match typed.get(name) {
         Some((value, valid)) => FieldValue {
             value: Some(value),

@@ -28,7 +28,12 @@ pub(super) fn render(docs: &SubmissionDocs, subject: Subject<'_>) -> String {
         plain(&subject.source.name)
     );
     if let Some(price) = price_of(subject.flow, subject.source) {
-        let _ = writeln!(out, "- Price of an accepted lead: {} {}", price.amount(), price.currency);
+        let _ = writeln!(
+            out,
+            "- Price of an accepted lead: {} {}",
+            price.amount(),
+            price.currency
+        );
     }
     let _ = write!(out, "\n## Authentication\n\n{}\n\n", plain(&docs.authentication));
     out.push_str(&fields(&docs.fields));
@@ -39,7 +44,9 @@ pub(super) fn render(docs: &SubmissionDocs, subject: Subject<'_>) -> String {
 }
 
 fn fields(fields: &[FieldDef]) -> String {
-    let mut out = "## Fields\n\n| Name | Label | Type | Required | Example | Notes |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
+    let mut out =
+        "## Fields\n\n| Name | Label | Type | Required | Example | Notes |\n| --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
     for field in fields {
         let cells = [
             code(&field.name),
@@ -63,7 +70,12 @@ fn type_name(field: &FieldDef) -> String {
 }
 
 fn notes(field: &FieldDef) -> String {
-    let choices = field.choices.iter().flatten().map(|choice| code(choice)).collect::<Vec<_>>();
+    let choices = field
+        .choices
+        .iter()
+        .flatten()
+        .map(|choice| code(choice))
+        .collect::<Vec<_>>();
     let choices = Some(format!("One of {}.", choices.join(", "))).filter(|_| !choices.is_empty());
     let description = field.description.as_deref().map(plain);
     let encrypted = field.encrypted.then(|| "Encrypted by the recipient.".to_owned());
@@ -73,14 +85,19 @@ fn notes(field: &FieldDef) -> String {
 
 fn acceptance(docs: &SubmissionDocs, subject: Subject<'_>) -> String {
     let rule = docs.acceptance_rule_text.as_deref().map(plain);
-    let rule = rule.map_or("There is no rule: every valid lead is taken.".to_owned(), |rule| format!("A lead is taken if: {rule}."));
+    let rule = rule.map_or("There is no rule: every valid lead is taken.".to_owned(), |rule| {
+        format!("A lead is taken if: {rule}.")
+    });
     let duplicates = duplicates(subject.flow, subject);
     format!("## Which leads are taken\n\n{rule}\n\n{duplicates}")
 }
 
 fn duplicates(flow: &flow::Model, subject: Subject<'_>) -> String {
     let keys = flow.duplicate_keys.0.iter();
-    let keys: Vec<String> = keys.filter_map(|key| wire_name(&subject.source.mapping.0, key)).map(code).collect();
+    let keys: Vec<String> = keys
+        .filter_map(|key| wire_name(&subject.source.mapping.0, key))
+        .map(code)
+        .collect();
     match flow.duplicate_window_days {
         Some(days) if !keys.is_empty() => format!(
             "A lead with the same {} as one of the last {days} days is rejected as a duplicate.\n\n",
@@ -105,10 +122,17 @@ fn responses(responses: &[ExampleResponse]) -> String {
     for response in responses {
         let (title, meaning) = match response.outcome {
             LeadOutcome::Accepted => ("ACCEPTED", "The lead was taken."),
-            LeadOutcome::Rejected => ("REJECTED", "The lead was refused for every reason that is listed. Do not send it again unchanged."),
+            LeadOutcome::Rejected => (
+                "REJECTED",
+                "The lead was refused for every reason that is listed. Do not send it again unchanged.",
+            ),
             LeadOutcome::Failed => ("FAILED", "The lead could not be handled."),
         };
-        let _ = write!(out, "\n### {title}\n\n{meaning}\n\n```json\n{}\n```\n", pretty(&response.body));
+        let _ = write!(
+            out,
+            "\n### {title}\n\n{meaning}\n\n```json\n{}\n```\n",
+            pretty(&response.body)
+        );
     }
     out
 }
@@ -132,7 +156,10 @@ fn plain(text: &str) -> String {
 
 /// A code span that may stand in a table: there a bar ends the cell even within code.
 fn code(text: &str) -> String {
-    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let text: String = text
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let space = if longest > 0 { " " } else { "" };

@@ -128,13 +128,23 @@ fn docs(flow: &flow::Model, source: &source::Model) -> SubmissionDocs {
 fn the_sender_sees_its_own_names_everywhere() {
     let docs = docs(&flow(), &source(&[("Mail Address", "email"), ("plan", "state")]));
     let names: Vec<&str> = docs.fields.iter().map(|field| field.name.as_str()).collect();
-    assert_eq!(names, ["Mail Address", "age", "plan", "ssn"], "the flow's own plan has no name left");
+    assert_eq!(
+        names,
+        ["Mail Address", "age", "plan", "ssn"],
+        "the flow's own plan has no name left"
+    );
     let sent = &docs.example_variables["input"]["fields"];
     assert_eq!(sent["Mail Address"], "ana@example.com");
     assert!(sent.get("email").is_none());
     assert!(docs.markdown.contains("| `Mail Address` |"));
-    assert!(docs.markdown.contains("with the same `Mail Address` as one of the last 30 days"));
-    assert_eq!(docs.example_responses[1].body["data"]["submitLead"]["receipt"]["reasons"][0]["field"], "Mail Address");
+    assert!(
+        docs.markdown
+            .contains("with the same `Mail Address` as one of the last 30 days")
+    );
+    assert_eq!(
+        docs.example_responses[1].body["data"]["submitLead"]["receipt"]["reasons"][0]["field"],
+        "Mail Address"
+    );
 }
 
 #[test]
@@ -193,7 +203,7 @@ fn what_accounts_write_makes_no_markup() {
 
 #[test]
 fn every_made_up_example_is_valid_for_its_type() {
-    let types = [
+    let every = [
         FieldType::Text,
         FieldType::Email,
         FieldType::Phone,
@@ -209,7 +219,9 @@ fn every_made_up_example_is_valid_for_its_type() {
         FieldType::IpAddress,
         FieldType::Json,
     ];
-    let fields: Vec<FieldDef> = types.map(|field_type| field(&format!("{field_type:?}"), field_type)).into();
+    let fields: Vec<FieldDef> = every
+        .map(|field_type| field(&format!("{field_type:?}"), field_type))
+        .into();
     let lead = example::lead(&fields, None);
     for field in &fields {
         let typed = type_value(field, &lead[&field.name], &TypingContext::default());
