@@ -6,6 +6,7 @@
 
 pub mod caps;
 mod checks;
+mod contents;
 pub mod docs;
 mod edit;
 pub mod manage;

@@ -1,10 +1,12 @@
 //! What is checked before a change is saved. Everything that is wrong is collected, so that one answer names all of it.
 
+pub(super) mod assignment;
+
 use std::collections::HashSet;
 
 use entity::account::{self, Plan};
 use entity::cap_usage::Caps;
-use entity::delivery_config::{FieldMapping, FieldSelection};
+use entity::delivery_config::FieldMapping;
 use entity::field::FieldDef;
 use entity::source::Mappings;
 use entity::step::TemplateAssignment;
@@ -15,7 +17,6 @@ use super::caps::{self, CapInput};
 use super::price::Price;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::delivery::templates::{self, Escape, Template};
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
 use crate::leads::rules::{self, ProblemKind, Rule};
@@ -36,8 +37,6 @@ const MAX_DUPLICATE_KEYS: usize = 10;
 const MAX_DUPLICATE_DAYS: i32 = 3_650;
 /// Fields that a TRANSFORM step may set.
 const MAX_ASSIGNMENTS: usize = 50;
-/// Longest template of a TRANSFORM step, in characters.
-const MAX_TEMPLATE_CHARS: usize = 2_000;
 
 /// A price as given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,7 +264,7 @@ impl Checker {
             return self.broken(UserErrorCode::Invalid, path, text);
         }
         for (index, assignment) in assignments.iter().enumerate() {
-            let broken = assignment_problems(assignment, fields);
+            let broken = assignment::problems(assignment, fields);
             let outer = format!("{path}.{index}");
             self.found
                 .extend(broken.into_iter().map(|broken| broken.within(&outer)));
@@ -296,45 +295,4 @@ fn broken_rule(problem: rules::Problem, path: &str) -> Broken {
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
     Broken::new(code, &problem.path.join("."), problem.message).within(path)
-}
-
-/// What is wrong with one assignment of a TRANSFORM step. An encrypted value may only go where it stays encrypted.
-pub(super) fn assignment_problems(assignment: &TemplateAssignment, fields: &[FieldDef]) -> Vec<Broken> {
-    let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
-        let text = "the flow has no field of this name: use one of its field names";
-        return vec![Broken::new(UserErrorCode::UnknownField, "field", text)];
-    };
-    if assignment.template.chars().count() > MAX_TEMPLATE_CHARS {
-        let text = format!("shorten it to at most {MAX_TEMPLATE_CHARS} characters");
-        return vec![Broken::new(UserErrorCode::TooLong, "template", text)];
-    }
-    let template = match Template::parse(&assignment.template, Escape::None) {
-        Ok(template) => template,
-        Err(error) => {
-            let text = error.to_string();
-            return vec![Broken::new(UserErrorCode::InvalidTemplate, "template", text)];
-        }
-    };
-    let unknown = templates::check(&template, fields, &FieldSelection::default());
-    let unknown = unknown.into_iter().map(|problem| {
-        let code = match problem.kind {
-            templates::ProblemKind::UnknownField => UserErrorCode::UnknownField,
-            _ => UserErrorCode::InvalidTemplate,
-        };
-        Broken::new(code, "template", problem.message)
-    });
-    unknown.chain(laid_bare(&template, target, fields)).collect()
-}
-
-fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
-    let named = template.fields();
-    let secret = fields
-        .iter()
-        .find(|field| field.encrypted && named.contains(field.name.as_str()));
-    let secret = secret.filter(|_| !target.encrypted)?;
-    let text = format!(
-        "\"{}\" is encrypted and \"{}\" is not: encrypt that too, or leave the encrypted field out",
-        secret.name, target.name
-    );
-    Some(Broken::new(UserErrorCode::InvalidTemplate, "template", text))
 }

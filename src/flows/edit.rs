@@ -1,18 +1,16 @@
 //! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
 
-use std::collections::BTreeSet;
+mod write;
 
 use entity::cap_usage::Caps;
 use entity::ids::{AccountId, FlowId, SourceId, StepId};
 use entity::{account, flow, source, step};
-use sea_orm::sea_query::{LockType, OnConflict};
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Iterable, PaginatorTrait, QueryFilter, QuerySelect,
-};
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::checks::Checker;
-use super::steps::paid_parts;
+use super::contents::Contents;
 use super::{MAX_FLOWS, revisions};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
@@ -30,14 +28,6 @@ pub struct Changed {
     pub warnings: Vec<String>,
 }
 
-/// A flow with all that belongs to it; sources and steps in order, removed ones left out.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Contents {
-    pub(super) flow: flow::Model,
-    pub(super) sources: Vec<source::Model>,
-    pub(super) steps: Vec<step::Model>,
-}
-
 /// What a change is called in history and audit trail.
 pub(super) struct Change {
     /// As `noun.verb`.
@@ -50,20 +40,6 @@ pub(super) struct Change {
     pub(super) label: String,
     /// In words.
     pub(super) summary: String,
-}
-
-impl Contents {
-    /// What of it only PAID accounts have.
-    pub(super) fn paid_parts(&self) -> BTreeSet<&'static str> {
-        let rules = self.sources.iter().map(|source| source.acceptance_rule.is_some());
-        let rules = rules.chain([self.flow.acceptance_rule.is_some()]).any(|rule| rule);
-        let caps = self.sources.iter().map(|source| &source.caps).chain([&self.flow.caps]);
-        let caps = caps.into_iter().any(|caps| !caps.0.is_empty());
-        let steps = self.steps.iter().flat_map(paid_parts);
-        let parts = [("acceptance rules", rules), ("caps", caps)];
-        let parts = parts.into_iter().filter(|(_, used)| *used).map(|(part, _)| part);
-        parts.chain(steps).collect()
-    }
 }
 
 impl Change {
@@ -99,21 +75,21 @@ impl<'a> Edit<'a> {
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
         let (tx, account) = begin(app, caller).await?;
         let id = account.id;
-        let mut check = Checker::new(app, &account);
-        let flows = flow::Entity::in_account(id).count(&tx).await?;
-        if flows > 0 {
-            check.paid("", "a second flow");
-        }
-        if flows >= MAX_FLOWS {
-            let text = format!("an account has at most {MAX_FLOWS} flows: delete one that is not used any more");
-            check.broken(UserErrorCode::LimitReached, "input", text);
-        }
         let after = Contents {
             flow: blank(app, id),
             sources: Vec::new(),
             steps: Vec::new(),
         };
-        Ok(Self::new(app, caller, tx, account, check, (None, after)))
+        let flows = flow::Entity::in_account(id).count(&tx).await?;
+        let mut edit = Self::new(app, caller, (tx, account), None, after);
+        if flows > 0 {
+            edit.check.paid("input", "a second flow");
+        }
+        if flows >= MAX_FLOWS {
+            let text = format!("an account has at most {MAX_FLOWS} flows: delete one that is not used any more");
+            edit.check.broken(UserErrorCode::LimitReached, "input", text);
+        }
+        Ok(edit)
     }
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
@@ -168,25 +144,23 @@ impl<'a> Edit<'a> {
             steps: step::Entity::of_flow(id).all(&tx).await?,
         };
         revisions::record_first(app, &tx, &before).await?;
-        let check = Checker::new(app, &account);
-        let contents = (Some(before.clone()), before);
-        Ok(Some(Self::new(app, caller, tx, account, check, contents)))
+        let after = before.clone();
+        Ok(Some(Self::new(app, caller, (tx, account), Some(before), after)))
     }
 
     fn new(
         app: &'a App,
         caller: &Caller,
-        tx: DatabaseTransaction,
-        account: account::Model,
-        check: Checker,
-        (before, after): (Option<Contents>, Contents),
+        (tx, account): (DatabaseTransaction, account::Model),
+        before: Option<Contents>,
+        after: Contents,
     ) -> Self {
         Self {
             app,
+            check: Checker::new(app, &account),
             tx,
             account,
             after,
-            check,
             warnings: Vec::new(),
             before,
             who: caller.who(),
@@ -204,7 +178,7 @@ impl<'a> Edit<'a> {
         }
         self.after.flow.version += 1;
         self.after.flow.updated_at = self.app.clock.now();
-        self.write().await?;
+        write::differences(&self.tx, self.before.as_ref(), &self.after).await?;
         revisions::record(
             &self.app.clock,
             &self.tx,
@@ -237,27 +211,6 @@ impl<'a> Edit<'a> {
             warnings: self.warnings,
         }
     }
-
-    async fn write(&self) -> Result<()> {
-        let now = Some(self.app.clock.now());
-        let (sources, steps) = match &self.before {
-            Some(before) => (before.sources.as_slice(), before.steps.as_slice()),
-            None => (&[][..], &[][..]),
-        };
-        let removed = |row: &source::Model| source::Model {
-            deleted_at: now,
-            ..row.clone()
-        };
-        let sources = differing(sources, &self.after.sources, |row| row.id, removed);
-        let removed = |row: &step::Model| step::Model {
-            deleted_at: now,
-            ..row.clone()
-        };
-        let steps = differing(steps, &self.after.steps, |row| row.id, removed);
-        put::<flow::Entity>(&self.tx, vec![self.after.flow.clone()]).await?;
-        put::<source::Entity>(&self.tx, sources).await?;
-        put::<step::Entity>(&self.tx, steps).await
-    }
 }
 
 /// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
@@ -267,39 +220,6 @@ async fn begin(app: &App, caller: &Caller) -> Result<(DatabaseTransaction, accou
     let tx = app.db.begin().await?;
     let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
     Ok((tx, account.ok_or(Error::NotFound("account"))?))
-}
-
-/// Rows that are new or changed, and those that are gone as `removed` leaves them.
-fn differing<M: Clone + PartialEq, K: PartialEq>(
-    before: &[M],
-    after: &[M],
-    key: impl Fn(&M) -> K,
-    removed: impl Fn(&M) -> M,
-) -> Vec<M> {
-    let changed = after.iter().filter(|row| !before.contains(row)).cloned();
-    let gone = before
-        .iter()
-        .filter(|row| !after.iter().any(|kept| key(kept) == key(row)));
-    changed.chain(gone.map(removed)).collect()
-}
-
-/// Inserts rows, or replaces those that exist: a row that was removed comes back under its identifier.
-async fn put<E>(tx: &DatabaseTransaction, rows: Vec<E::Model>) -> Result<()>
-where
-    E: EntityTrait,
-    E::Model: IntoActiveModel<E::ActiveModel>,
-{
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let replace = OnConflict::columns(E::PrimaryKey::iter())
-        .update_columns(E::Column::iter())
-        .to_owned();
-    E::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
-        .on_conflict(replace)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
 }
 
 /// Version 0: saving makes it 1.
@@ -326,41 +246,10 @@ fn blank(app: &App, account: AccountId) -> flow::Model {
     }
 }
 
-/// Words joined as in a sentence: `a, b and c`.
-pub(super) fn words(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [word] => (*word).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 fn unknown(noun: &str, path: &str) -> Error {
     Error::broken(
         UserErrorCode::NotFound,
         path,
         format!("there is no such {noun} in this account: check the ID"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_new_changed_or_gone_differs() {
-        let before = [(1, "a"), (2, "b"), (3, "c")];
-        let after = [(3, "c"), (2, "B"), (4, "d")];
-        let gone = |row: &(i32, &'static str)| (row.0, "gone");
-        assert_eq!(
-            differing(&before, &after, |row| row.0, gone),
-            [(2, "B"), (4, "d"), (1, "gone")]
-        );
-    }
-
-    #[test]
-    fn words_are_joined_as_in_a_sentence() {
-        let joined = [&[][..], &["a"], &["a", "b"], &["a", "b", "c"]].map(words);
-        assert_eq!(joined, ["", "a", "a and b", "a, b and c"]);
-    }
 }

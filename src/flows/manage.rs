@@ -8,7 +8,8 @@ use entity::source::SourceKind;
 
 use super::caps::CapInput;
 use super::checks::PriceInput;
-use super::edit::{Change, Changed, Edit, words};
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
 use super::{sources, usage};
 use crate::app::App;
 use crate::error::{Result, UserErrorCode};

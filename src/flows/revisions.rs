@@ -5,9 +5,11 @@ use entity::ids::{AccountId, FlowId, ProfileId};
 use entity::{profile, source, step};
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
 
-use super::edit::{Change, Changed, Contents, Edit};
+use super::contents::Contents;
+use super::edit::{Change, Changed, Edit};
 use super::snapshot::Snapshot;
 use super::steps::{check_free_destination, profile_of};
+use super::usage;
 use crate::app::App;
 use crate::audit::Who;
 use crate::clock::Clock;
@@ -39,7 +41,9 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     let snapshot: Snapshot = serde_json::from_value(past.snapshot)?;
     let sources = source::Entity::ever_of_flow(id).all(&edit.tx).await?;
     let steps = step::Entity::ever_of_flow(id).all(&edit.tx).await?;
-    edit.after = snapshot.restore(edit.after.flow.clone(), &sources, &steps);
+    let before = edit.after.clone();
+    edit.after = snapshot.restore(&before.flow, &sources, &steps);
+    edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
     let change = Change::of_flow(

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::edit::Contents;
+use super::contents::Contents;
 use super::price::Price;
 use super::steps::profile_of;
 
@@ -133,7 +133,7 @@ impl Snapshot {
 
     /// The flow as it was then. `flow` gives its identity and version, `sources` and `steps` are every one that it ever had.
     /// Who a source is connected with is not taken back in time: connections have a history of their own.
-    pub(super) fn restore(self, flow: flow::Model, sources: &[source::Model], steps: &[step::Model]) -> Contents {
+    pub(super) fn restore(self, flow: &flow::Model, sources: &[source::Model], steps: &[step::Model]) -> Contents {
         let (price_e4, price_currency) = PriceSnapshot::columns(self.price);
         let row = |part: SourceSnapshot| {
             sources
@@ -155,7 +155,7 @@ impl Snapshot {
             caps: cap_usage::Caps(self.caps),
             price_e4,
             price_currency,
-            ..flow
+            ..flow.clone()
         };
         Contents {
             flow,

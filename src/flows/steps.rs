@@ -8,7 +8,8 @@ use entity::step::{self, StepConfig, TemplateAssignment};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
 use super::MAX_STEPS;
-use super::edit::{Change, Changed, Edit, words};
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;

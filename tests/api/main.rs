@@ -1,7 +1,4 @@
 //! The one integration-test binary.
 
 #[cfg(test)]
-mod identity_use_cases;
-mod outbound;
-mod support;
-mod transport;
+mod flow_use_cases;

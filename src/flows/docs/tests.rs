@@ -203,7 +203,7 @@ fn what_accounts_write_makes_no_markup() {
 
 #[test]
 fn every_made_up_example_is_valid_for_its_type() {
-    let types = [
+    let every = [
         FieldType::Text,
         FieldType::Email,
         FieldType::Phone,
@@ -219,7 +219,7 @@ fn every_made_up_example_is_valid_for_its_type() {
         FieldType::IpAddress,
         FieldType::Json,
     ];
-    let fields: Vec<FieldDef> = types
+    let fields: Vec<FieldDef> = every
         .map(|field_type| field(&format!("{field_type:?}"), field_type))
         .into();
     let lead = example::lead(&fields, None);
