@@ -1,4 +1,9 @@
 //! The one integration-test binary.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod flow_use_cases;
+mod identity_use_cases;
+mod outbound;
+mod support;
+mod transport;
