@@ -4,6 +4,7 @@
 pub mod context;
 pub mod heartbeat;
 pub mod limits;
+pub mod loaders;
 pub mod mask;
 pub mod money;
 pub mod outcome;
