@@ -68,7 +68,11 @@ impl Entity {
 
     /// Whether a partner has exactly this tag.
     pub fn tagged(postgres: bool, tag: &str) -> Expr {
-        let list = if postgres { "json_array_elements_text(tags) AS tag (value)" } else { "json_each(tags) AS tag" };
+        let list = if postgres {
+            "json_array_elements_text(tags) AS tag (value)"
+        } else {
+            "json_each(tags) AS tag"
+        };
         let sql = format!("EXISTS (SELECT 1 FROM {list} WHERE tag.value = ?)");
         Expr::cust_with_values(sql, [tag])
     }

@@ -96,7 +96,9 @@ pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<
     let row = new_row(&change, &partner, &others, input).await?;
     let place = row.insert(&change.tx).await?;
     let told = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
-    change.record("assignment.create", subject(&place, &partner), Some(told)).await?;
+    change
+        .record("assignment.create", subject(&place, &partner), Some(told))
+        .await?;
     let signing_secret = match delivery {
         Some(delivery) => {
             let asked = Asked::new(delivery, "input.delivery");
@@ -115,7 +117,10 @@ pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Res
     let profile = profiles::hold(&change, before.profile_id, "input.id").await?;
     let partner = partners::hold(&change, before.partner_id, "input.id").await?;
     let delivery = input.delivery.clone();
-    let after = changed_row(&change, &before, &partner, input).await?.update(&change.tx).await?;
+    let after = changed_row(&change, &before, &partner, input)
+        .await?
+        .update(&change.tx)
+        .await?;
     if let Some(changes) = differences(&view(&before), &view(&after)) {
         let subject = subject(&after, &partner);
         change.record("assignment.update", subject, Some(changes)).await?;
@@ -123,7 +128,9 @@ pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Res
     let signing_secret = match delivery {
         MaybeUndefined::Value(delivery) => {
             let asked = Asked::new(delivery, "input.delivery");
-            settings::override_in(&change, &after, partner, asked).await?.signing_secret
+            settings::override_in(&change, &after, partner, asked)
+                .await?
+                .signing_secret
         }
         MaybeUndefined::Null | MaybeUndefined::Undefined => None,
     };
@@ -143,7 +150,9 @@ pub async fn remove(app: &App, caller: &Caller, id: AssignmentId) -> Result<prof
     };
     row.update(&change.tx).await?;
     let told = json!({"profile": profile.name});
-    change.record("assignment.remove", subject(&place, &partner), Some(told)).await?;
+    change
+        .record("assignment.remove", subject(&place, &partner), Some(told))
+        .await?;
     change.commit().await?;
     Ok(profile)
 }
@@ -208,7 +217,12 @@ async fn new_row(
         rule,
         price_e4,
         price_currency,
-        caps: Set(partners::checked_caps(change, &input.caps, &Caps::default(), &partner.timezone)?),
+        caps: Set(partners::checked_caps(
+            change,
+            &input.caps,
+            &Caps::default(),
+            &partner.timezone,
+        )?),
         schedule: Set(input.schedule.map(checked_schedule).transpose()?),
         settings_id: Set(None),
         created_at: Set(clock.now()),

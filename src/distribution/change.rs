@@ -69,12 +69,18 @@ impl<'a> Change<'a> {
         if self.account.plan == Plan::Paid {
             return Ok(());
         }
-        let message = format!("the FREE plan does not include {what}: ask the operator of this server for the PAID plan");
+        let message =
+            format!("the FREE plan does not include {what}: ask the operator of this server for the PAID plan");
         Err(Error::broken(UserErrorCode::PlanRequired, path, message))
     }
 
     /// Adds to the trail.
-    pub(super) async fn record(&self, action: &'static str, subject: Subject<'_>, changes: Option<Value>) -> Result<()> {
+    pub(super) async fn record(
+        &self,
+        action: &'static str,
+        subject: Subject<'_>,
+        changes: Option<Value>,
+    ) -> Result<()> {
         let entry = Entry {
             action,
             subject_type: subject.kind,
@@ -82,14 +88,7 @@ impl<'a> Change<'a> {
             label: Some(subject.label),
             changes,
         };
-        audit::record(
-            &self.tx,
-            &self.app.clock,
-            self.account.id,
-            &self.caller.who(),
-            entry,
-        )
-        .await
+        audit::record(&self.tx, &self.app.clock, self.account.id, &self.caller.who(), entry).await
     }
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.

@@ -100,7 +100,10 @@ mod tests {
 
     #[test]
     fn lines_are_trimmed_bounded_and_free_of_control_characters() {
-        assert_eq!(line("  Müller & Söhne ", 14, "input.name").as_deref(), Ok("Müller & Söhne"));
+        assert_eq!(
+            line("  Müller & Söhne ", 14, "input.name").as_deref(),
+            Ok("Müller & Söhne")
+        );
         let cases = [
             ("", UserErrorCode::Required),
             (" \t ", UserErrorCode::Required),

@@ -124,7 +124,10 @@ mod tests {
         let all = ["age", "ssn", "later"];
         assert_eq!(under(FieldSelectionMode::Only, known.clone()), all);
         assert_eq!(under(FieldSelectionMode::Except, known.clone()), all);
-        assert_eq!(under(FieldSelectionMode::Only, known.clone().for_recipient()), ["age", "later"]);
+        assert_eq!(
+            under(FieldSelectionMode::Only, known.clone().for_recipient()),
+            ["age", "later"]
+        );
         assert_eq!(under(FieldSelectionMode::Except, known.for_recipient()), ["ssn"]);
     }
 
@@ -143,8 +146,14 @@ mod tests {
         assert_eq!(
             told,
             [
-                (UserErrorCode::InvalidRule, "input.rule.all.0.condition.value".to_owned()),
-                (UserErrorCode::UnknownField, "input.rule.all.1.condition.field".to_owned()),
+                (
+                    UserErrorCode::InvalidRule,
+                    "input.rule.all.0.condition.value".to_owned()
+                ),
+                (
+                    UserErrorCode::UnknownField,
+                    "input.rule.all.1.condition.field".to_owned()
+                ),
             ]
         );
     }

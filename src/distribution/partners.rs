@@ -9,8 +9,8 @@ use entity::partner::{ActiveModel, Column, Entity, Model};
 use entity::portal_user::{Permissions, PortalPermission};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
-    Set, Unchanged,
+    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select, Set,
+    Unchanged,
 };
 use serde_json::{Value, json};
 
@@ -194,7 +194,11 @@ pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool)
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    let action = if active { "partner.activate" } else { "partner.deactivate" };
+    let action = if active {
+        "partner.activate"
+    } else {
+        "partner.deactivate"
+    };
     change.record(action, subject(&after), None).await?;
     change.commit().await?;
     Ok(after)
@@ -226,7 +230,13 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<Select<Entity
 /// What a text contains, in lower case, for `LIKE`.
 pub(super) fn containing(text: &str) -> LikeExpr {
     let mut pattern = String::from("%");
-    for c in text.trim().to_lowercase().chars().filter(|c| *c != '\0').take(MAX_SEARCH) {
+    for c in text
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| *c != '\0')
+        .take(MAX_SEARCH)
+    {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -6,8 +6,8 @@ use entity::profile::{ActiveModel, Column, Entity, Model, OnFailure, Strategy};
 use entity::{assignment, flow, step};
 use rust_decimal::Decimal;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select,
-    Set, Unchanged,
+    ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select, Set,
+    Unchanged,
 };
 use serde_json::{Value, json};
 
@@ -98,7 +98,10 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     let description = input.description.map_or(Ok(None), |text| checked_description(&text))?;
     let max_recipients = input.max_recipients.map(checked_max).transpose()?;
     let rule = checked_rule(&change, Some(input.rule).into()).await?;
-    let price = input.base_price.map(|price| checked_price(price, "input.basePrice")).transpose()?;
+    let price = input
+        .base_price
+        .map(|price| checked_price(price, "input.basePrice"))
+        .transpose()?;
     let (base_price_e4, base_price_currency) = Price::columns(price);
     let row = ActiveModel {
         id: Set(app.clock.id()),
@@ -173,7 +176,10 @@ pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<Profile
     let change = Change::begin(app, caller).await?;
     let profile = hold(&change, id, "id").await?;
     if let Some(flow) = user_of(&change, id).await? {
-        let message = format!("the flow \"{}\" distributes through this profile: remove its step first", flow.name);
+        let message = format!(
+            "the flow \"{}\" distributes through this profile: remove its step first",
+            flow.name
+        );
         return Err(Error::broken(UserErrorCode::InUse, "id", message));
     }
     let now = app.clock.now();

@@ -29,9 +29,13 @@ pub(super) struct NewSecret {
 pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret> {
     let revealed = signing::Secret::from_random(rand::random()).reveal();
     let from_end = revealed.char_indices().rev().nth(3);
-    let hint = from_end.and_then(|(start, _)| revealed.get(start..)).unwrap_or_default();
+    let hint = from_end
+        .and_then(|(start, _)| revealed.get(start..))
+        .unwrap_or_default();
     Ok(NewSecret {
-        sealed: change.keys.seal(&places::signing_secret(partner), revealed.as_bytes())?,
+        sealed: change
+            .keys
+            .seal(&places::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })
@@ -44,7 +48,10 @@ pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partne
     let before = partners::hold(&change, id, "partnerId").await?;
     let secret = make(&change, id)?;
     let now = app.clock.now();
-    let until = before.sealed_secret.is_some().then(|| now + Duration::hours(PREVIOUS_SECRET_HOURS));
+    let until = before
+        .sealed_secret
+        .is_some()
+        .then(|| now + Duration::hours(PREVIOUS_SECRET_HOURS));
     let row = partner::ActiveModel {
         id: Unchanged(id),
         sealed_secret: Set(Some(secret.sealed)),

@@ -146,7 +146,9 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     let change = Change::of(app, caller, account).await?;
     let partner = partners::hold(&change, id, "input").await?;
     if !partner.portal_enabled {
-        return Err(Error::Forbidden("the portal is closed: ask the account that gave you access"));
+        return Err(Error::Forbidden(
+            "the portal is closed: ask the account that gave you access",
+        ));
     }
     let sharing = current(&change, partner.settings_id).await?.config.fields().clone();
     let asked = Asked {

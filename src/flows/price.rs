@@ -39,8 +39,12 @@ impl Price {
                 "give the ISO 4217 code of a currency in use, such as USD or EUR",
             ));
         }
-        let e4 = in_e4(amount)
-            .ok_or_else(|| invalid("amount", "an amount is from 0 to 1,000,000,000, with four decimals at most"))?;
+        let e4 = in_e4(amount).ok_or_else(|| {
+            invalid(
+                "amount",
+                "an amount is from 0 to 1,000,000,000, with four decimals at most",
+            )
+        })?;
         Ok(Self { e4, currency: code })
     }
 

@@ -201,14 +201,20 @@ mod tests {
             (schedule("UTC", &[]), "schedule.windows"),
             (schedule("UTC", &[(monday, "09:00", "17:00"); 51]), "schedule.windows"),
             (schedule("UTC", &[(&[], "09:00", "17:00")]), "schedule.windows.0.days"),
-            (schedule("UTC", &[(monday, "24:00", "17:00")]), "schedule.windows.0.from"),
+            (
+                schedule("UTC", &[(monday, "24:00", "17:00")]),
+                "schedule.windows.0.from",
+            ),
             (schedule("UTC", &[(monday, "9:00", "17:00")]), "schedule.windows.0.from"),
             (
                 schedule("UTC", &[(monday, "09:00", "17:00"), (monday, "09:60", "17:00")]),
                 "schedule.windows.1.from",
             ),
             (schedule("UTC", &[(monday, "09:00", "24:01")]), "schedule.windows.0.to"),
-            (schedule("UTC", &[(monday, "09:00", "17:00:00")]), "schedule.windows.0.to"),
+            (
+                schedule("UTC", &[(monday, "09:00", "17:00:00")]),
+                "schedule.windows.0.to",
+            ),
             (schedule("UTC", &[(monday, "09:00", "１7:00")]), "schedule.windows.0.to"),
         ];
         for (schedule, path) in cases {

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod distribution_use_cases;
 mod outbound;
 mod support;
 mod transport;

@@ -48,7 +48,11 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
         template(&subject, Escape::None, "subject"),
         template(&body, escape, "body"),
     ];
-    let broken: Vec<Broken> = checks.into_iter().filter_map(std::result::Result::err).flatten().collect();
+    let broken: Vec<Broken> = checks
+        .into_iter()
+        .filter_map(std::result::Result::err)
+        .flatten()
+        .collect();
     if !broken.is_empty() {
         return Err(Error::Broken(broken));
     }
@@ -125,13 +129,37 @@ mod tests {
         };
         let cases: [(fn(&mut EmailInput), UserErrorCode, &str); 8] = [
             (|input| input.recipients.clear(), UserErrorCode::Required, "recipients"),
-            (|input| input.recipients = vec!["a@b.co".into(); 21], UserErrorCode::LimitReached, "recipients"),
-            (|input| input.recipients.push("nobody".into()), UserErrorCode::Invalid, "recipients.2"),
+            (
+                |input| input.recipients = vec!["a@b.co".into(); 21],
+                UserErrorCode::LimitReached,
+                "recipients",
+            ),
+            (
+                |input| input.recipients.push("nobody".into()),
+                UserErrorCode::Invalid,
+                "recipients.2",
+            ),
             (|input| input.subject = " ".into(), UserErrorCode::Required, "subject"),
-            (|input| input.subject = "x".repeat(501), UserErrorCode::TooLong, "subject"),
-            (|input| input.subject = "{{ lead.".into(), UserErrorCode::InvalidTemplate, "subject"),
-            (|input| input.body = Some("{{ lead.nope }}".into()), UserErrorCode::UnknownField, "body"),
-            (|input| input.body = Some("x".repeat(70_000)), UserErrorCode::InvalidTemplate, "body"),
+            (
+                |input| input.subject = "x".repeat(501),
+                UserErrorCode::TooLong,
+                "subject",
+            ),
+            (
+                |input| input.subject = "{{ lead.".into(),
+                UserErrorCode::InvalidTemplate,
+                "subject",
+            ),
+            (
+                |input| input.body = Some("{{ lead.nope }}".into()),
+                UserErrorCode::UnknownField,
+                "body",
+            ),
+            (
+                |input| input.body = Some("x".repeat(70_000)),
+                UserErrorCode::InvalidTemplate,
+                "body",
+            ),
         ];
         for (change, code, setting) in cases {
             assert_eq!(with(change), [(code, at(setting))]);

@@ -102,7 +102,10 @@ impl Sealing<'_> {
         let Some((row, config)) = self.before.and_then(|row| Some((row, webhook(&row.config)?))) else {
             return Ok(None);
         };
-        let header = config.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        let header = config
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name));
         let Some(header) = header.filter(|_| same_origin(self.url, &config.url)) else {
             return Ok(None);
         };
@@ -164,7 +167,13 @@ mod tests {
         for (headers, path) in cases {
             assert_eq!(check(headers, "headers").unwrap_err().path.join("."), path);
         }
-        assert!(check(vec![header("X-Key", ""), header("Authorization", "Bearer x")], "headers").is_ok());
+        assert!(
+            check(
+                vec![header("X-Key", ""), header("Authorization", "Bearer x")],
+                "headers"
+            )
+            .is_ok()
+        );
     }
 
     #[test]

@@ -55,12 +55,21 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
         Some(value) => check::number(value, bounds, &format!("{path}.{field}")).map(i32::unsigned_abs),
         None => Ok(default),
     };
-    let initial_delay_ms = number(given.initial_delay_ms, default.initial_delay_ms, INITIAL_DELAY, "initialDelayMs")?;
+    let initial_delay_ms = number(
+        given.initial_delay_ms,
+        default.initial_delay_ms,
+        INITIAL_DELAY,
+        "initialDelayMs",
+    )?;
     let longest = default.max_delay_ms.max(initial_delay_ms);
     let max_delay_ms = number(given.max_delay_ms, longest, MAX_DELAY, "maxDelayMs")?;
     if max_delay_ms < initial_delay_ms {
         let message = "this must not be less than initialDelayMs";
-        return Err(Broken::new(UserErrorCode::Invalid, &format!("{path}.maxDelayMs"), message));
+        return Err(Broken::new(
+            UserErrorCode::Invalid,
+            &format!("{path}.maxDelayMs"),
+            message,
+        ));
     }
     Ok(RetryPolicy {
         attempts: number(given.attempts, default.attempts, ATTEMPTS, "attempts")?,
@@ -113,7 +122,8 @@ fn pointer(text: &str, path: &str) -> Result<(), Broken> {
     if is_pointer(text) && text.len() <= MAX_POINTER {
         return Ok(());
     }
-    let message = "give a JSON pointer such as /result/status, of 500 bytes at most; ~ is written ~0 and / in a name ~1";
+    let message =
+        "give a JSON pointer such as /result/status, of 500 bytes at most; ~ is written ~0 and / in a name ~1";
     Err(Broken::new(UserErrorCode::Invalid, path, message))
 }
 
@@ -179,7 +189,10 @@ mod tests {
         let cases: [(fn(&mut ResponseRuleInput), &str); 5] = [
             (|rule| rule.pointer = "a".into(), "rule.pointer"),
             (|rule| rule.pointer = "/~2".into(), "rule.pointer"),
-            (|rule| rule.external_id_pointer = Some("id".into()), "rule.externalIdPointer"),
+            (
+                |rule| rule.external_id_pointer = Some("id".into()),
+                "rule.externalIdPointer",
+            ),
             (|rule| rule.reason_pointer = Some("#/why".into()), "rule.reasonPointer"),
             (|rule| rule.accepted_values.clear(), "rule.acceptedValues"),
         ];

@@ -12,7 +12,9 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
         warnings.push("Leads go out over plain http: everybody on the way can read and change them.".to_owned());
     }
     if !config.sign {
-        warnings.push("Requests are not signed: the recipient cannot tell whether a lead was changed on the way.".to_owned());
+        warnings.push(
+            "Requests are not signed: the recipient cannot tell whether a lead was changed on the way.".to_owned(),
+        );
     }
     let named = |name: &str| CREDENTIALS.iter().any(|word| name.to_ascii_lowercase().contains(word));
     if !config.sign && !config.headers.iter().any(|header| named(&header.name)) {

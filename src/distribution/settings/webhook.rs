@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use entity::delivery_config::{
-    FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod,
-};
+use entity::delivery_config::{FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod};
 use serde_json::Value;
 use url::Url;
 
@@ -116,10 +114,14 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
         let message = "this is longer than 2,000 bytes: use a shorter address";
         return Err(Broken::new(UserErrorCode::TooLong, path, message));
     }
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or_else(|| invalid("give an absolute address such as https://crm.example.com/leads"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("put user and password into a header, Authorization, not into the address"));
+        return Err(invalid(
+            "put user and password into a header, Authorization, not into the address",
+        ));
     }
     if url.scheme() == "http" && !insecure {
         let message = "plain http shows leads to everybody on the way: use https, or set allowInsecureHttp";
@@ -128,7 +130,11 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
     let guard = Guard::new(settings.settings.allow_destinations.clone());
     let allowed = guard.check_url(&url).and_then(|()| {
         let local = url.domain().is_some_and(is_local);
-        if local { guard.check(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { Ok(()) }
+        if local {
+            guard.check(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        } else {
+            Ok(())
+        }
     });
     allowed.map_err(|blocked| Broken::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
     Ok(url.into())

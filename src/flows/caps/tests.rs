@@ -24,13 +24,55 @@ fn shown(period: CapPeriod, timezone: &str, at: &str) -> (String, String) {
 fn windows_follow_the_calendar_of_the_zone() {
     let cases = [
         // Kathmandu is at +05:45: its hours begin at a quarter past.
-        (CapPeriod::Hour, "Asia/Kathmandu", "2024-05-15T10:14Z", "2024-05-15T09:15Z", "2024-05-15T10:15Z"),
-        (CapPeriod::Day, "America/New_York", "2024-07-01T03:59Z", "2024-06-30T04:00Z", "2024-07-01T04:00Z"),
-        (CapPeriod::Week, "UTC", "2024-05-12T23:59Z", "2024-05-06T00:00Z", "2024-05-13T00:00Z"),
-        (CapPeriod::Week, "UTC", "2024-05-13T00:00Z", "2024-05-13T00:00Z", "2024-05-20T00:00Z"),
-        (CapPeriod::Month, "Asia/Tokyo", "2024-01-31T15:00Z", "2024-01-31T15:00Z", "2024-02-29T15:00Z"),
-        (CapPeriod::Month, "UTC", "2024-12-31T23:59Z", "2024-12-01T00:00Z", "2025-01-01T00:00Z"),
-        (CapPeriod::Lifetime, "UTC", "2024-12-31T23:59Z", "1970-01-01T00:00Z", "never"),
+        (
+            CapPeriod::Hour,
+            "Asia/Kathmandu",
+            "2024-05-15T10:14Z",
+            "2024-05-15T09:15Z",
+            "2024-05-15T10:15Z",
+        ),
+        (
+            CapPeriod::Day,
+            "America/New_York",
+            "2024-07-01T03:59Z",
+            "2024-06-30T04:00Z",
+            "2024-07-01T04:00Z",
+        ),
+        (
+            CapPeriod::Week,
+            "UTC",
+            "2024-05-12T23:59Z",
+            "2024-05-06T00:00Z",
+            "2024-05-13T00:00Z",
+        ),
+        (
+            CapPeriod::Week,
+            "UTC",
+            "2024-05-13T00:00Z",
+            "2024-05-13T00:00Z",
+            "2024-05-20T00:00Z",
+        ),
+        (
+            CapPeriod::Month,
+            "Asia/Tokyo",
+            "2024-01-31T15:00Z",
+            "2024-01-31T15:00Z",
+            "2024-02-29T15:00Z",
+        ),
+        (
+            CapPeriod::Month,
+            "UTC",
+            "2024-12-31T23:59Z",
+            "2024-12-01T00:00Z",
+            "2025-01-01T00:00Z",
+        ),
+        (
+            CapPeriod::Lifetime,
+            "UTC",
+            "2024-12-31T23:59Z",
+            "1970-01-01T00:00Z",
+            "never",
+        ),
     ];
     check_windows(&cases);
 }
@@ -39,22 +81,88 @@ fn windows_follow_the_calendar_of_the_zone() {
 fn windows_are_shorter_or_longer_where_clocks_change() {
     let cases = [
         // Days of 23 and 25 hours.
-        (CapPeriod::Day, "Europe/Berlin", "2024-03-31T12:00Z", "2024-03-30T23:00Z", "2024-03-31T22:00Z"),
-        (CapPeriod::Day, "Europe/Berlin", "2024-10-27T12:00Z", "2024-10-26T22:00Z", "2024-10-27T23:00Z"),
+        (
+            CapPeriod::Day,
+            "Europe/Berlin",
+            "2024-03-31T12:00Z",
+            "2024-03-30T23:00Z",
+            "2024-03-31T22:00Z",
+        ),
+        (
+            CapPeriod::Day,
+            "Europe/Berlin",
+            "2024-10-27T12:00Z",
+            "2024-10-26T22:00Z",
+            "2024-10-27T23:00Z",
+        ),
         // 02:00 to 03:00 comes twice, and each is a window.
-        (CapPeriod::Hour, "Europe/Berlin", "2024-10-27T00:30Z", "2024-10-27T00:00Z", "2024-10-27T01:00Z"),
-        (CapPeriod::Hour, "Europe/Berlin", "2024-10-27T01:30Z", "2024-10-27T01:00Z", "2024-10-27T02:00Z"),
+        (
+            CapPeriod::Hour,
+            "Europe/Berlin",
+            "2024-10-27T00:30Z",
+            "2024-10-27T00:00Z",
+            "2024-10-27T01:00Z",
+        ),
+        (
+            CapPeriod::Hour,
+            "Europe/Berlin",
+            "2024-10-27T01:30Z",
+            "2024-10-27T01:00Z",
+            "2024-10-27T02:00Z",
+        ),
         // Midnight does not exist: the day starts at 01:00.
-        (CapPeriod::Day, "America/Sao_Paulo", "2018-11-04T02:59Z", "2018-11-03T03:00Z", "2018-11-04T03:00Z"),
-        (CapPeriod::Day, "America/Sao_Paulo", "2018-11-04T03:00Z", "2018-11-04T03:00Z", "2018-11-05T02:00Z"),
+        (
+            CapPeriod::Day,
+            "America/Sao_Paulo",
+            "2018-11-04T02:59Z",
+            "2018-11-03T03:00Z",
+            "2018-11-04T03:00Z",
+        ),
+        (
+            CapPeriod::Day,
+            "America/Sao_Paulo",
+            "2018-11-04T03:00Z",
+            "2018-11-04T03:00Z",
+            "2018-11-05T02:00Z",
+        ),
         // Clocks went back from 00:01 to 23:01: Sunday had begun and goes on.
-        (CapPeriod::Day, "America/St_Johns", "2010-11-07T02:45Z", "2010-11-07T02:30Z", "2010-11-08T03:30Z"),
+        (
+            CapPeriod::Day,
+            "America/St_Johns",
+            "2010-11-07T02:45Z",
+            "2010-11-07T02:30Z",
+            "2010-11-08T03:30Z",
+        ),
         // A whole day was skipped.
-        (CapPeriod::Day, "Pacific/Apia", "2011-12-30T09:59Z", "2011-12-29T10:00Z", "2011-12-30T10:00Z"),
-        (CapPeriod::Day, "Pacific/Apia", "2011-12-30T10:00Z", "2011-12-30T10:00Z", "2011-12-31T10:00Z"),
+        (
+            CapPeriod::Day,
+            "Pacific/Apia",
+            "2011-12-30T09:59Z",
+            "2011-12-29T10:00Z",
+            "2011-12-30T10:00Z",
+        ),
+        (
+            CapPeriod::Day,
+            "Pacific/Apia",
+            "2011-12-30T10:00Z",
+            "2011-12-30T10:00Z",
+            "2011-12-31T10:00Z",
+        ),
         // Clocks change by half an hour, in the middle of one.
-        (CapPeriod::Hour, "Australia/Lord_Howe", "2024-04-06T15:10Z", "2024-04-06T15:00Z", "2024-04-06T15:30Z"),
-        (CapPeriod::Hour, "Australia/Lord_Howe", "2024-04-06T14:30Z", "2024-04-06T14:00Z", "2024-04-06T15:00Z"),
+        (
+            CapPeriod::Hour,
+            "Australia/Lord_Howe",
+            "2024-04-06T15:10Z",
+            "2024-04-06T15:00Z",
+            "2024-04-06T15:30Z",
+        ),
+        (
+            CapPeriod::Hour,
+            "Australia/Lord_Howe",
+            "2024-04-06T14:30Z",
+            "2024-04-06T14:00Z",
+            "2024-04-06T15:00Z",
+        ),
     ];
     check_windows(&cases);
 }
@@ -94,7 +202,10 @@ fn a_cap_keeps_its_identifier_while_period_and_zone_stay() {
     ];
     let second = checked(&raised, &first).unwrap();
     assert_eq!((second.0[1].id, second.0[1].limit), (first.0[0].id, 6));
-    let moved = checked(&[input(CapPeriod::Day, 6, Some("UTC"))], &Caps(vec![cap(CapPeriod::Day, "Europe/Berlin")]));
+    let moved = checked(
+        &[input(CapPeriod::Day, 6, Some("UTC"))],
+        &Caps(vec![cap(CapPeriod::Day, "Europe/Berlin")]),
+    );
     assert_ne!(moved.unwrap().0[0].id, CapId(Uuid::from_u128(1)));
 }
 
@@ -112,7 +223,13 @@ fn lists_that_contradict_themselves_or_leave_the_bounds_are_refused() {
         let broken = checked(&inputs, &Caps::default()).unwrap_err();
         assert_eq!(broken.path.join("."), path);
     }
-    assert!(checked(&[input(CapPeriod::Hour, 0, None), input(CapPeriod::Day, MAX_LIMIT, None)], &Caps::default()).is_ok());
+    assert!(
+        checked(
+            &[input(CapPeriod::Hour, 0, None), input(CapPeriod::Day, MAX_LIMIT, None)],
+            &Caps::default()
+        )
+        .is_ok()
+    );
 }
 
 fn any_period() -> impl Strategy<Value = CapPeriod> {

@@ -44,14 +44,21 @@ fn checked(input: WebhookInput, allowed: &[&str]) -> Told {
 
 fn refused(input: WebhookInput, code: UserErrorCode, setting: &str) {
     let shown = format!("{input:?}");
-    assert_eq!(checked(input, &[]), Err(vec![(code, format!("{PATH}.{setting}"))]), "{shown}");
+    assert_eq!(
+        checked(input, &[]),
+        Err(vec![(code, format!("{PATH}.{setting}"))]),
+        "{shown}"
+    );
 }
 
 #[test]
 fn an_address_alone_gets_every_default() {
     let config = checked(WebhookInput::to("https://crm.example.com/leads?x=1"), &[]).unwrap();
     assert_eq!(config.url, "https://crm.example.com/leads?x=1");
-    assert_eq!((config.timeout_ms, config.retry.attempts, config.sign), (15_000, 6, true));
+    assert_eq!(
+        (config.timeout_ms, config.retry.attempts, config.sign),
+        (15_000, 6, true)
+    );
     assert_eq!(config.fields, FieldSelection::default());
 }
 
@@ -74,7 +81,11 @@ fn addresses_are_absolute_and_carry_no_password() {
 
 #[test]
 fn plain_http_takes_consent() {
-    refused(WebhookInput::to("http://crm.example.com"), UserErrorCode::InsecureUrl, "url");
+    refused(
+        WebhookInput::to("http://crm.example.com"),
+        UserErrorCode::InsecureUrl,
+        "url",
+    );
     let mut input = WebhookInput::to("http://crm.example.com");
     input.allow_insecure_http = true;
     assert!(checked(input, &[]).is_ok());
@@ -95,7 +106,11 @@ fn forbidden_destinations_are_refused_in_every_spelling_unless_the_operator_allo
         "LOCALHOST.",
         "app.localhost",
     ] {
-        refused(WebhookInput::to(format!("https://{host}/in")), UserErrorCode::DestinationBlocked, "url");
+        refused(
+            WebhookInput::to(format!("https://{host}/in")),
+            UserErrorCode::DestinationBlocked,
+            "url",
+        );
     }
     for url in ["https://127.0.0.1/in", "https://localhost:8080/in"] {
         assert!(checked(WebhookInput::to(url), &["127.0.0.0/8"]).is_ok(), "{url}");
@@ -114,10 +129,22 @@ fn a_custom_shape_names_only_what_is_shared() {
         input
     };
     let shape = json!({"contact": {"ssn": "{{ lead.ssn }}"}});
-    refused(shaped(shape.clone(), &["ssn"]), UserErrorCode::FieldNotShared, "template");
+    refused(
+        shaped(shape.clone(), &["ssn"]),
+        UserErrorCode::FieldNotShared,
+        "template",
+    );
     refused(shaped(shape, &["other"]), UserErrorCode::UnknownField, "template");
-    refused(shaped(json!({"a": "{{ lead."}), &["x"]), UserErrorCode::InvalidTemplate, "template");
-    refused(shaped(json!({"a": "x".repeat(66_000)}), &["x"]), UserErrorCode::InvalidTemplate, "template");
+    refused(
+        shaped(json!({"a": "{{ lead."}), &["x"]),
+        UserErrorCode::InvalidTemplate,
+        "template",
+    );
+    refused(
+        shaped(json!({"a": "x".repeat(66_000)}), &["x"]),
+        UserErrorCode::InvalidTemplate,
+        "template",
+    );
     assert!(checked(shaped(json!({"src": "leadmesh"}), &["x"]), &[]).is_ok());
 }
 
@@ -128,8 +155,16 @@ fn numbers_renamings_and_selections_stay_within_their_bounds() {
         change(&mut input);
         input
     };
-    refused(with(|input| input.timeout_ms = Some(999)), UserErrorCode::Invalid, "timeoutMs");
-    refused(with(|input| input.timeout_ms = Some(60_001)), UserErrorCode::Invalid, "timeoutMs");
+    refused(
+        with(|input| input.timeout_ms = Some(999)),
+        UserErrorCode::Invalid,
+        "timeoutMs",
+    );
+    refused(
+        with(|input| input.timeout_ms = Some(60_001)),
+        UserErrorCode::Invalid,
+        "timeoutMs",
+    );
     let rename = with(|input| {
         input.mapping = vec![FieldMapping {
             from: "nope".into(),
