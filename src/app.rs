@@ -58,6 +58,8 @@ impl App {
         }
         let vault = Vault::new(&config.master_key);
         check_master_key(&db, &vault).await?;
+        // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.
+        vault.keys(db.write(), &clock, None).await?;
         let redis = match &config.settings.redis_url {
             Some(url) => Some(connect_redis(url).await?),
             None => None,

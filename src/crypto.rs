@@ -163,7 +163,7 @@ impl Vault {
                     seal.insert(
                         row.id,
                         XChaCha20Poly1305::new_from_slice(&key)
-                            .map_err(|_| anyhow!("a data key has a wrong length"))?,
+                            .map_err(|_length| anyhow!("a data key has a wrong length"))?,
                     );
                     active = row.active.then_some(row.id).or(active);
                 }

@@ -3,3 +3,5 @@
 
 pub mod events;
 pub mod hub;
+pub mod relay;
+pub mod streams;

@@ -3,6 +3,7 @@
 use crate::ids::AccountId;
 use chrono::{DateTime, Utc};
 use sea_orm::QuerySelect;
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
@@ -64,20 +65,28 @@ impl Entity {
         Self::find().filter(Column::Id.is_in(ids))
     }
 
+    /// Every account, for the operator.
+    pub fn for_operator() -> Select<Self> {
+        Self::find()
+    }
+
     /// The configuration versions of several accounts.
     pub async fn versions(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = AccountId>,
     ) -> Result<Vec<(AccountId, i64)>, DbErr> {
         let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
-        Self::find().select_only().column(Column::Id).column(Column::ConfigVersion).filter(among).into_tuple().all(db).await
+        let versions = Self::find()
+            .select_only()
+            .column(Column::Id)
+            .column(Column::ConfigVersion);
+        versions.filter(among).into_tuple().all(db).await
     }
 
-    /// Raises the configuration version, so that every compiled flow and cached credential of the account is found outdated.
-    /// In the transaction of the change.
-    pub async fn touch_config(db: &impl ConnectionTrait, id: AccountId) -> Result<(), DbErr> {
-        let raised = Expr::col(Column::ConfigVersion).add(1);
-        Self::update_many().col_expr(Column::ConfigVersion, raised).filter(Column::Id.eq(id)).exec(db).await?;
-        Ok(())
+    /// Raises the version of what compiled flows and credentials depend on.
+    pub fn raise_config_version(id: AccountId) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::ConfigVersion, Expr::col(Column::ConfigVersion).add(1))
+            .filter(Column::Id.eq(id))
     }
 }

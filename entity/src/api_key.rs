@@ -3,7 +3,9 @@
 use crate::ids::{AccountId, ApiKeyId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
 
 /// What an API key may do.
@@ -76,5 +78,33 @@ impl Entity {
     /// The key with that secret, for authentication.
     pub fn by_secret_hash(hash: &str) -> Select<Self> {
         Self::find().filter(Column::SecretHash.eq(hash))
+    }
+
+    /// A key by itself, for looking again whether it may still be used.
+    pub fn by_id(id: ApiKeyId) -> Select<Self> {
+        Self::find_by_id(id)
+    }
+
+    /// Keys of one account that may be used at that time.
+    pub fn live_in_account(account: AccountId, now: DateTime<Utc>) -> Select<Self> {
+        Self::in_account(account).filter(Self::is_live(now))
+    }
+
+    /// Which of these keys may be used at that time.
+    pub fn live_among(ids: impl IntoIterator<Item = ApiKeyId>, now: DateTime<Utc>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids)).filter(Self::is_live(now))
+    }
+
+    /// Notes that a key was used.
+    pub fn used(id: ApiKeyId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LastUsedAt, Expr::value(now))
+            .filter(Column::Id.eq(id))
+    }
+
+    /// The database's form of [`Model::is_live`].
+    fn is_live(now: DateTime<Utc>) -> Expr {
+        let unending = Column::ExpiresAt.is_null().or(Column::ExpiresAt.gt(now));
+        Column::RevokedAt.is_null().and(unending)
     }
 }

@@ -3,8 +3,8 @@
 
 use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, OnConflict, SimpleExpr, Value};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, DatabaseBackend, DbErr,
-    EntityTrait, IdenStatic, Iterable, Statement,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ColumnType, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait,
+    IdenStatic, Iterable, Statement,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,15 @@ where
         return Ok(());
     }
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        db.execute_raw(unnested::<E>(rows, if conflict.is_some() { " ON CONFLICT DO NOTHING" } else { "" })).await?;
+        db.execute_raw(unnested::<E>(
+            rows,
+            if conflict.is_some() {
+                " ON CONFLICT DO NOTHING"
+            } else {
+                ""
+            },
+        ))
+        .await?;
         return Ok(());
     }
     let columns = E::Column::iter().count().max(1);
@@ -71,10 +79,20 @@ pub fn among<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, ids: impl Int
 fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {
     let columns: Vec<E::Column> = E::Column::iter().collect();
     let names: Vec<&str> = columns.iter().map(IdenStatic::as_str).collect();
-    let kinds: Vec<Kind> = columns.iter().map(|column| Kind::of(column.def().get_column_type())).collect();
-    let arguments: Vec<String> =
-        kinds.iter().enumerate().map(|(place, kind)| format!("${}::{}[]", place + 1, kind.sent_as())).collect();
-    let selected: Vec<String> = names.iter().zip(&kinds).map(|(name, kind)| kind.selected(name)).collect();
+    let kinds: Vec<Kind> = columns
+        .iter()
+        .map(|column| Kind::of(column.def().get_column_type()))
+        .collect();
+    let arguments: Vec<String> = kinds
+        .iter()
+        .enumerate()
+        .map(|(place, kind)| format!("${}::{}[]", place + 1, kind.sent_as()))
+        .collect();
+    let selected: Vec<String> = names
+        .iter()
+        .zip(&kinds)
+        .map(|(name, kind)| kind.selected(name))
+        .collect();
     let sql = format!(
         "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\"){conflict}",
         E::default().table_name(),
@@ -92,7 +110,10 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
             });
         }
     }
-    let values = kinds.iter().zip(arrays).map(|(kind, array)| Value::Array(kind.array_type(), Some(Box::new(array))));
+    let values = kinds
+        .iter()
+        .zip(arrays)
+        .map(|(kind, array)| Value::Array(kind.array_type(), Some(Box::new(array))));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
 }
 
@@ -134,7 +155,11 @@ impl Kind {
 
     /// JSON travels as text: an array of JSON would be built twice.
     fn selected(self, name: &str) -> String {
-        if matches!(self, Self::Json) { format!("\"{name}\"::json") } else { format!("\"{name}\"") }
+        if matches!(self, Self::Json) {
+            format!("\"{name}\"::json")
+        } else {
+            format!("\"{name}\"")
+        }
     }
 
     fn value(self, value: Value) -> Value {

@@ -200,8 +200,15 @@ impl Entity {
 
     /// What may be attempted now, oldest first; `retries` tells first attempts from later ones.
     pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
-        let status = if retries { DeliveryStatus::Retrying } else { DeliveryStatus::Queued };
-        Self::find().filter(Column::Status.eq(status)).filter(Column::DueAt.lte(now)).order_by_asc(Column::DueAt)
+        let status = if retries {
+            DeliveryStatus::Retrying
+        } else {
+            DeliveryStatus::Queued
+        };
+        Self::find()
+            .filter(Column::Status.eq(status))
+            .filter(Column::DueAt.lte(now))
+            .order_by_asc(Column::DueAt)
     }
 
     /// Takes deliveries for a worker: those of them that nobody else has taken since. Their attempt is counted.
@@ -220,7 +227,9 @@ impl Entity {
 
     /// What workers hold whose lease has run out.
     pub fn orphaned(alive: impl IntoIterator<Item = Uuid>) -> Select<Self> {
-        Self::find().filter(Column::Status.eq(DeliveryStatus::Sending)).filter(Column::LeaseOwner.is_not_in(alive))
+        Self::find()
+            .filter(Column::Status.eq(DeliveryStatus::Sending))
+            .filter(Column::LeaseOwner.is_not_in(alive))
     }
 
     /// Gives back what an owner holds: it is due again at once.

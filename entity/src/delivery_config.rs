@@ -3,8 +3,8 @@
 //! Header values are sealed before they get here; nothing in these types is readable secret material.
 
 use async_graphql::Enum;
-use sea_orm::entity::prelude::*;
 use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -321,9 +321,7 @@ mod tests {
         assert_eq!(stored["channel"], "ACCOUNT");
         let portal = json!({"channel": "PORTAL", "fields": {"mode": "ALL"}});
         assert_eq!(
-            serde_json::from_value::<DeliveryConfig>(portal)
-                .unwrap()
-                .channel(),
+            serde_json::from_value::<DeliveryConfig>(portal).unwrap().channel(),
             Channel::Portal
         );
     }

@@ -42,8 +42,17 @@ RETURNING delivery.id";
 /// Records outcomes; answers which deliveries were still held. The others belong to somebody else by now.
 pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<HashSet<DeliveryId>, DbErr> {
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        let rows = db.query_all_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, RECORD, arrays(outcomes))).await?;
-        return rows.iter().map(|row| row.try_get::<Uuid>("", "id").map(DeliveryId)).collect();
+        let rows = db
+            .query_all_raw(Statement::from_sql_and_values(
+                DatabaseBackend::Postgres,
+                RECORD,
+                arrays(outcomes),
+            ))
+            .await?;
+        return rows
+            .iter()
+            .map(|row| row.try_get::<Uuid>("", "id").map(DeliveryId))
+            .collect();
     }
     let mut held = HashSet::new();
     for outcome in outcomes {
@@ -77,7 +86,9 @@ async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<bool
 }
 
 fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
-    let column = |kind: ArrayType, of: &dyn Fn(&Outcome) -> Value| Value::Array(kind, Some(Box::new(outcomes.iter().map(of).collect())));
+    let column = |kind: ArrayType, of: &dyn Fn(&Outcome) -> Value| {
+        Value::Array(kind, Some(Box::new(outcomes.iter().map(of).collect())))
+    };
     let text = ArrayType::String;
     let time = ArrayType::ChronoDateTimeUtc;
     [
@@ -87,8 +98,12 @@ fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
         column(text.clone(), &|outcome| outcome.status.to_value().into()),
         column(time.clone(), &|outcome| outcome.due_at.into()),
         column(time, &|outcome| outcome.settled_at.into()),
-        column(text.clone(), &|outcome| outcome.failure.as_ref().map(|(code, _)| code.to_value()).into()),
-        column(text.clone(), &|outcome| outcome.failure.as_ref().map(|(_, message)| message.clone()).into()),
+        column(text.clone(), &|outcome| {
+            outcome.failure.as_ref().map(|(code, _)| code.to_value()).into()
+        }),
+        column(text.clone(), &|outcome| {
+            outcome.failure.as_ref().map(|(_, message)| message.clone()).into()
+        }),
         column(text, &|outcome| outcome.external_id.clone().into()),
     ]
 }

@@ -1,8 +1,8 @@
 //! The health of a destination that has failed lately; no row means healthy.
 
+use crate::delivery;
 use crate::ids::{AccountId, PartnerId};
 use chrono::{DateTime, Utc};
-use crate::delivery;
 use sea_orm::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict};
@@ -58,7 +58,10 @@ impl Entity {
             .value(Column::ConsecutiveFailures, raised)
             .update_columns([Column::LastFailureAt, Column::LastError])
             .to_owned();
-        Self::insert(row).on_conflict(on_conflict).exec_without_returning(db).await?;
+        Self::insert(row)
+            .on_conflict(on_conflict)
+            .exec_without_returning(db)
+            .await?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ids::MailId;
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 use serde::{Deserialize, Serialize};
@@ -68,5 +69,13 @@ impl Entity {
             .filter(Column::Status.eq(MailStatus::Queued))
             .filter(Column::DueAt.lte(now))
             .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+    }
+
+    /// Gives some mails to a worker, and counts the try.
+    pub fn lease(ids: impl IntoIterator<Item = MailId>, until: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(until))
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .filter(Column::Id.is_in(ids))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::ids::{PortalUserId, UserId};
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ pub struct Model {
     pub portal_user_id: Option<PortalUserId>,
     /// When it ends.
     pub expires_at: DateTime<Utc>,
-    /// Set by its one use.
+    /// Set by its one use, or when a newer one or a removal made it void.
     pub used_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -49,5 +50,21 @@ impl Entity {
     /// The token with that hash.
     pub fn by_hash(hash: &str) -> Select<Self> {
         Self::find_by_id(hash)
+    }
+
+    /// Makes the unused links of a person void.
+    pub fn void_of_user(user: UserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::void(now).filter(Column::UserId.eq(user))
+    }
+
+    /// Makes the unused links of a portal user void.
+    pub fn void_of_portal_user(user: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::void(now).filter(Column::PortalUserId.eq(user))
+    }
+
+    fn void(now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::UsedAt, Expr::value(now))
+            .filter(Column::UsedAt.is_null())
     }
 }

@@ -3,6 +3,7 @@
 use crate::ids::{AccountId, PartnerId, PortalUserId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -91,5 +92,12 @@ impl Entity {
     /// A person by a token's subject; not removed.
     pub fn by_id(id: PortalUserId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::RemovedAt.is_null())
+    }
+
+    /// Notes that somebody was there.
+    pub fn seen(id: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(now))
+            .filter(Column::Id.eq(id))
     }
 }

@@ -1,9 +1,10 @@
 //! A family of refresh tokens: one log-in of one person.
 
-use crate::ids::{PortalUserId, SessionId, UserId};
+use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
+use crate::portal_user;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::{QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -18,7 +19,7 @@ pub struct Model {
     pub portal_user_id: Option<PortalUserId>,
     /// SHA-256 of the one token that is valid now.
     pub token_hash: String,
-    /// SHA-256 of the token before: its use ends the family.
+    /// SHA-256 of the token before, which is forgiven for some seconds.
     pub previous_hash: Option<String>,
     /// When the valid token ends.
     pub expires_at: DateTime<Utc>,
@@ -35,13 +36,45 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// The family to which a refresh token belongs or belonged.
-    pub fn by_token_hash(hash: &str) -> Select<Self> {
-        Self::find().filter(Column::TokenHash.eq(hash).or(Column::PreviousHash.eq(hash)))
+    /// The session that a refresh token names, ended ones included.
+    pub fn by_id(id: SessionId) -> Select<Self> {
+        Self::find_by_id(id)
     }
 
     /// One session that has not ended.
     pub fn open(id: SessionId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::EndedAt.is_null())
+    }
+
+    /// Which of these sessions have not ended.
+    pub fn open_among(ids: impl IntoIterator<Item = SessionId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::EndedAt.is_null())
+    }
+
+    /// Ends the sessions of a person.
+    pub fn end_of_user(user: UserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::end(now).filter(Column::UserId.eq(user))
+    }
+
+    /// Ends the sessions of a portal user.
+    pub fn end_of_portal_user(user: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::end(now).filter(Column::PortalUserId.eq(user))
+    }
+
+    /// Ends the sessions of everybody in a partner's portal.
+    pub fn end_of_partner(account: AccountId, partner: PartnerId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        let users = portal_user::Entity::of_partner(account, partner)
+            .select_only()
+            .column(portal_user::Column::Id)
+            .into_query();
+        Self::end(now).filter(Column::PortalUserId.in_subquery(users))
+    }
+
+    fn end(now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::EndedAt, Expr::value(now))
+            .filter(Column::EndedAt.is_null())
     }
 }

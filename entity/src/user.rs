@@ -2,6 +2,7 @@
 
 use crate::ids::{AccountId, UserId};
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -71,5 +72,19 @@ impl Entity {
     /// A person by a token's subject; not removed.
     pub fn by_id(id: UserId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::RemovedAt.is_null())
+    }
+
+    /// Who of these people was not removed.
+    pub fn by_ids(ids: impl IntoIterator<Item = UserId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// Notes that somebody was there.
+    pub fn seen(id: UserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LastSeenAt, Expr::value(now))
+            .filter(Column::Id.eq(id))
     }
 }

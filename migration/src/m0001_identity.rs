@@ -77,9 +77,8 @@ CREATE TABLE session (
     created_at {time} NOT NULL
 );
 CREATE UNIQUE INDEX session_token ON session (token_hash);
-CREATE INDEX session_previous ON session (previous_hash);
-CREATE INDEX session_user ON session (user_id);
-CREATE INDEX session_portal_user ON session (portal_user_id);
+CREATE INDEX session_of_user ON session (user_id);
+CREATE INDEX session_of_portal_user ON session (portal_user_id);
 
 CREATE TABLE one_time_token (
     token_hash text PRIMARY KEY,

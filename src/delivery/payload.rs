@@ -109,14 +109,8 @@ pub struct Columns(Vec<Column>);
 impl Columns {
     /// Applies a selection and its renamings to the fields of a flow. What the selection or the renamings name beyond
     /// the flow has no effect; [`super::templates::check_fields`] refuses it earlier.
-    pub fn new(
-        selection: &FieldSelection,
-        mapping: &[FieldMapping],
-        definitions: &[FieldDef],
-    ) -> Self {
-        let shared = definitions
-            .iter()
-            .filter(|field| selection.shares(&field.name));
+    pub fn new(selection: &FieldSelection, mapping: &[FieldMapping], definitions: &[FieldDef]) -> Self {
+        let shared = definitions.iter().filter(|field| selection.shares(&field.name));
         Self(shared.map(|field| column(field, mapping)).collect())
     }
 
@@ -126,10 +120,7 @@ impl Columns {
     }
 
     /// The shared values of a lead; null for those that it lacks.
-    pub fn values<'a>(
-        &'a self,
-        lead: &'a Map<String, Value>,
-    ) -> impl Iterator<Item = (&'a Column, &'a Value)> {
+    pub fn values<'a>(&'a self, lead: &'a Map<String, Value>) -> impl Iterator<Item = (&'a Column, &'a Value)> {
         self.0
             .iter()
             .map(|column| (column, lead.get(&column.name).unwrap_or(&Value::Null)))
@@ -145,16 +136,8 @@ impl Columns {
 
 fn column(field: &FieldDef, mapping: &[FieldMapping]) -> Column {
     let wire = wire_name(&field.name, mapping);
-    let label = if wire == field.name {
-        &field.label
-    } else {
-        wire
-    };
-    let label = if label.trim().is_empty() {
-        &field.name
-    } else {
-        label
-    };
+    let label = if wire == field.name { &field.label } else { wire };
+    let label = if label.trim().is_empty() { &field.name } else { label };
     Column {
         name: field.name.clone(),
         wire: wire.to_owned(),
@@ -171,9 +154,7 @@ pub fn select(
     definitions: &[FieldDef],
 ) -> Vec<(String, String, Value)> {
     let columns = Columns::new(selection, mapping, definitions);
-    let owned = |(column, value): (&Column, &Value)| {
-        (column.wire.clone(), column.label.clone(), value.clone())
-    };
+    let owned = |(column, value): (&Column, &Value)| (column.wire.clone(), column.label.clone(), value.clone());
     columns.values(lead).map(owned).collect()
 }
 

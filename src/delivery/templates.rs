@@ -95,9 +95,7 @@ pub struct Values<'a> {
 impl<'a> Values<'a> {
     /// Offers every field of a lead, as TRANSFORM steps do.
     pub fn all(lead: &'a Map<String, Value>) -> Self {
-        lead.iter()
-            .map(|(name, value)| (name.as_str(), value))
-            .collect()
+        lead.iter().map(|(name, value)| (name.as_str(), value)).collect()
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -106,18 +104,13 @@ impl<'a> Values<'a> {
 
     /// The same values for the engine; made once, for all templates that are rendered with them.
     fn context(&self) -> minijinja::Value {
-        self.context
-            .get_or_init(|| engine::context(&self.fields))
-            .clone()
+        self.context.get_or_init(|| engine::context(&self.fields)).clone()
     }
 }
 
 impl<'a> FromIterator<(&'a str, &'a Value)> for Values<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a Value)>>(fields: I) -> Self {
-        let fields = fields
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect();
+        let fields = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
         Self {
             fields,
             context: OnceCell::new(),
@@ -153,9 +146,7 @@ impl Template {
     /// are left to [`check`].
     pub fn parse(source: &str, escape: Escape) -> Result<Self, TemplateError> {
         if source.len() > MAX_TEMPLATE_BYTES {
-            return Err(TemplateError::TooLong {
-                bytes: source.len(),
-            });
+            return Err(TemplateError::TooLong { bytes: source.len() });
         }
         let scan = scan::scan(source)?;
         let body = match scan.parts {
@@ -191,9 +182,7 @@ impl Template {
     pub fn render(&self, values: &Values<'_>) -> Result<String, TemplateError> {
         match &self.body {
             Body::Parts(parts) => Ok(self.join(parts, values)),
-            Body::Whole { program, .. } | Body::Program(program) => {
-                program.render(values.context())
-            }
+            Body::Whole { program, .. } | Body::Program(program) => program.render(values.context()),
         }
     }
 

@@ -235,7 +235,7 @@ async fn read(mut response: Response, deadline: Instant) -> Answer {
             Ok(Ok(None)) => break BodyEnd::Complete,
             Ok(Ok(Some(chunk))) => {
                 let room = BODY_LIMIT.saturating_sub(body.len());
-                body.extend(chunk.iter().take(room));
+                body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
                 if chunk.len() > room {
                     break BodyEnd::Capped;
                 }

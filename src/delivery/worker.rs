@@ -72,7 +72,11 @@ impl Worker {
             drop(recorder.await);
             lease.abort();
         });
-        Ok(Self { stop, tasks, app: app.clone() })
+        Ok(Self {
+            stop,
+            tasks,
+            app: app.clone(),
+        })
     }
 
     /// Takes nothing more, waits for what is under way, and gives back the rest.
@@ -82,7 +86,10 @@ impl Worker {
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!(deliveries = self.app.queue.slots.used(), "not all deliveries have ended in time; others will repeat them");
+            tracing::warn!(
+                deliveries = self.app.queue.slots.used(),
+                "not all deliveries have ended in time; others will repeat them"
+            );
         }
         if let Some(owner) = owner {
             lease::give_back(&self.app, owner).await;
@@ -91,7 +98,9 @@ impl Worker {
 }
 
 async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
-    let Some(mut ready) = tools.app.queue.take_receiver() else { return };
+    let Some(mut ready) = tools.app.queue.take_receiver() else {
+        return;
+    };
     let doorbell = tools.app.queue.doorbell.clone();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,14 +131,23 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
 }
 
 /// One search for due work at a time: those that ring meanwhile are heard by the next.
-fn claim_in_background(tools: &Tools, tasks: &TaskTracker, claiming: &Arc<tokio::sync::Mutex<()>>, stop: &CancellationToken) {
-    let Ok(alone) = claiming.clone().try_lock_owned() else { return };
+fn claim_in_background(
+    tools: &Tools,
+    tasks: &TaskTracker,
+    claiming: &Arc<tokio::sync::Mutex<()>>,
+    stop: &CancellationToken,
+) {
+    let Ok(alone) = claiming.clone().try_lock_owned() else {
+        return;
+    };
     let (tools, tracker, stop) = (tools.clone(), tasks.clone(), stop.clone());
     tasks.spawn(async move {
         while !stop.is_cancelled() {
             match claim::claim_due(&tools.app, &tools.contents).await {
                 Ok(claimed) if claimed.is_empty() => break,
-                Ok(claimed) => claimed.into_iter().for_each(|claimed| attempt_in_background(&tools, &tracker, claimed)),
+                Ok(claimed) => claimed
+                    .into_iter()
+                    .for_each(|claimed| attempt_in_background(&tools, &tracker, claimed)),
                 Err(error) => {
                     tracing::warn!(?error, "cannot look for due deliveries; the next sweep will");
                     break;

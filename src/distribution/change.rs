@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::crypto::Keys;
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
@@ -93,7 +94,7 @@ impl<'a> Change<'a> {
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.
     pub(super) async fn commit(self) -> Result<()> {
-        account::Entity::touch_config(&self.tx, self.account.id).await?;
+        accounts::touch_config(&self.tx, self.account.id).await?;
         Ok(self.tx.commit().await?)
     }
 }

@@ -163,9 +163,7 @@ impl From<parser::Error> for Refusal {
                     at,
                 }
             }
-            parser::Error::RecursionLimitExceeded => {
-                Self::too_complex("The document is nested too deep.".to_owned())
-            }
+            parser::Error::RecursionLimitExceeded => Self::too_complex("The document is nested too deep.".to_owned()),
             other => Self {
                 code: code::VALIDATION,
                 message: format!("{other}."),
@@ -224,11 +222,7 @@ impl Document {
             (Some(name), operations) => operations
                 .iter()
                 .find(|operation| operation.name.as_deref() == Some(name))
-                .ok_or_else(|| {
-                    Refusal::input(
-                        "The document has no operation of the name in operationName.".into(),
-                    )
-                }),
+                .ok_or_else(|| Refusal::input("The document has no operation of the name in operationName.".into())),
         }
     }
 
@@ -272,9 +266,7 @@ const GROWTH: usize = 32;
 impl Documents {
     /// An empty cache under `limits`.
     pub fn new(limits: Limits) -> Self {
-        let weight = |text: &Arc<str>, _: &Arc<Document>| {
-            u32::try_from(text.len() * GROWTH).unwrap_or(u32::MAX)
-        };
+        let weight = |text: &Arc<str>, _: &Arc<Document>| u32::try_from(text.len() * GROWTH).unwrap_or(u32::MAX);
         let passed = Cache::builder()
             .weigher(weight)
             .max_capacity(limits.cache_bytes)

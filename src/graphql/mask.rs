@@ -112,10 +112,7 @@ pub fn refused(error: Error, request_id: &str) -> ServerError {
 /// The error that says nothing but where to look.
 pub fn internal(request_id: &str) -> ServerError {
     let mut error = coded(code::INTERNAL, "internal error", None);
-    error
-        .extensions
-        .get_or_insert_default()
-        .set("requestId", request_id);
+    error.extensions.get_or_insert_default().set("requestId", request_id);
     error
 }
 
@@ -138,15 +135,9 @@ fn mask_error(error: &mut ServerError, executed: bool, request_id: &str) {
 
 /// The error's code if its text may be shown.
 fn public_code(error: &ServerError, executed: bool) -> Option<&'static str> {
-    let starts = |openings: &[&str]| {
-        openings
-            .iter()
-            .any(|opening| error.message.starts_with(opening))
-    };
+    let starts = |openings: &[&str]| openings.iter().any(|opening| error.message.starts_with(opening));
     if error.source.is_some() {
-        return ours(error)
-            .map(Error::code)
-            .filter(|code| *code != code::INTERNAL);
+        return ours(error).map(Error::code).filter(|code| *code != code::INTERNAL);
     }
     match (error.path.is_empty(), executed) {
         (true, false) if starts(&TOO_COMPLEX) => Some(code::TOO_COMPLEX),

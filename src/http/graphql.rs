@@ -117,28 +117,18 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         Err(request_error(status, &refused, media))
     }
 
-    async fn answer(
-        &self,
-        parts: Parts,
-        parameters: Parameters,
-        media: Media,
-    ) -> Result<Response, Response> {
+    async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
         let session = self.session(&parts, media).await?;
         let prepared = self.prepare(parameters, &session).await;
         let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
         match prepared.kind {
             OperationType::Mutation if parts.method == Method::GET => {
-                return Err(
-                    Fault::method("POST", "GET is for queries; send mutations with POST.")
-                        .respond(media),
-                );
+                return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));
             }
             OperationType::Subscription => {
-                let message = "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws.";
-                return Err(respond::refused(
-                    &[mask::coded(code::BAD_INPUT, message, None)],
-                    media,
-                ));
+                let message =
+                    "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws.";
+                return Err(respond::refused(&[mask::coded(code::BAD_INPUT, message, None)], media));
             }
             _ => {}
         }
@@ -158,14 +148,12 @@ async fn serve<E: Executor, A: Authenticate>(
     if is_upgrade(&parts) {
         if endpoint.open_sockets.len() >= endpoint.sockets.open {
             let message = "No more sockets can be opened here now; try again later.";
-            return Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message)
-                .respond(Media::Json);
+            return Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message).respond(Media::Json);
         }
         return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
             Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
             Err(rejection) => {
-                Fault::new(rejection.status(), code::BAD_INPUT, rejection.body_text())
-                    .respond(Media::Json)
+                Fault::new(rejection.status(), code::BAD_INPUT, rejection.body_text()).respond(Media::Json)
             }
         };
     }
@@ -174,8 +162,7 @@ async fn serve<E: Executor, A: Authenticate>(
     }
     let Some(media) = accept::negotiate(&parts.headers) else {
         let message = "Answers are application/json or application/graphql-response+json; accept one of them.";
-        return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message)
-            .respond(Media::Json);
+        return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
     };
     let parameters = match read(&endpoint, &parts, body).await {
         Ok(parameters) => parameters,
@@ -187,29 +174,16 @@ async fn serve<E: Executor, A: Authenticate>(
         .unwrap_or_else(|refusal| refusal)
 }
 
-async fn read<E, A>(
-    endpoint: &Endpoint<E, A>,
-    parts: &Parts,
-    body: Body,
-) -> Result<Parameters, Fault> {
+async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Result<Parameters, Fault> {
     match parts.method {
         Method::POST => {
             read::is_json(&parts.headers)?;
-            let body = read::body(
-                &parts.headers,
-                body,
-                endpoint.body_limit,
-                endpoint.timeouts.body,
-            )
-            .await?;
+            let body = read::body(&parts.headers, body, endpoint.body_limit, endpoint.timeouts.body).await?;
             read::post(&body)
         }
         Method::GET => read::get(parts.uri.query().unwrap_or_default())?
             .ok_or_else(|| Fault::bad("The URL has no parameter \"query\".")),
-        _ => Err(Fault::method(
-            "GET, POST",
-            "GraphQL is served to GET and POST.",
-        )),
+        _ => Err(Fault::method("GET, POST", "GraphQL is served to GET and POST.")),
     }
 }
 
@@ -220,10 +194,7 @@ fn is_page_visit(parts: &Parts) -> bool {
 }
 
 fn is_upgrade(parts: &Parts) -> bool {
-    let upgrade = parts
-        .headers
-        .get(header::UPGRADE)
-        .and_then(|value| value.to_str().ok());
+    let upgrade = parts.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
     upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 

@@ -64,17 +64,10 @@ pub async fn serve(
     let graceful = GracefulShutdown::new();
     let server = Server::new(router, &limits);
     let permits = Arc::new(Semaphore::new(limits.connections));
-    while let Some(accepted) = shutdown
-        .run_until_cancelled(accept(&listener, &permits))
-        .await
-    {
+    while let Some(accepted) = shutdown.run_until_cancelled(accept(&listener, &permits)).await {
         match accepted {
             Ok((stream, peer, permit)) => {
-                tokio::spawn(
-                    server
-                        .clone()
-                        .connection(stream, peer, graceful.watcher(), permit),
-                );
+                tokio::spawn(server.clone().connection(stream, peer, graceful.watcher(), permit));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -86,10 +79,7 @@ pub async fn serve(
     sockets.close();
     let farewell = async { tokio::join!(graceful.shutdown(), sockets.wait()) };
     if tokio::time::timeout(limits.grace, farewell).await.is_err() {
-        tracing::warn!(
-            sockets = sockets.len(),
-            "some requests or sockets did not end in time"
-        );
+        tracing::warn!(sockets = sockets.len(), "some requests or sockets did not end in time");
     }
 }
 
@@ -97,11 +87,7 @@ async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = permits
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer, permit))
@@ -136,13 +122,7 @@ impl Server {
         }
     }
 
-    async fn connection(
-        self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        watcher: Watcher,
-        permit: OwnedSemaphorePermit,
-    ) {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, permit: OwnedSemaphorePermit) {
         let spoken = CancellationToken::new();
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
             spoken.cancel();
@@ -154,10 +134,7 @@ impl Server {
             .serve_connection_with_upgrades(TokioIo::new(stream), service);
         // hyper's own limit starts with HTTP/1, once it has seen that it is not HTTP/2; until then this one holds.
         let silence = async {
-            if tokio::time::timeout(self.header, spoken.cancelled())
-                .await
-                .is_ok()
-            {
+            if tokio::time::timeout(self.header, spoken.cancelled()).await.is_ok() {
                 std::future::pending::<()>().await;
             }
         };

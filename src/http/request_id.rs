@@ -28,12 +28,8 @@ impl RequestId {
     }
 
     fn given(value: &HeaderValue) -> Option<Self> {
-        let text = value
-            .to_str()
-            .ok()
-            .filter(|text| (1..=LONGEST).contains(&text.len()))?;
-        let harmless =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let text = value.to_str().ok().filter(|text| (1..=LONGEST).contains(&text.len()))?;
+        let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         text.bytes().all(harmless).then(|| Self(text.into()))
     }
 }
@@ -55,7 +51,8 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
         .get(HEADER)
         .and_then(RequestId::given)
         .unwrap_or_default();
-    let span = tracing::info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", id = id.as_str(), method = %request.method(), path = request.uri().path());
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span).await;
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
@@ -70,9 +67,7 @@ mod tests {
 
     #[test]
     fn only_short_and_harmless_names_are_taken_over() {
-        let given = |text: &str| {
-            RequestId::given(&HeaderValue::from_str(text).unwrap()).map(|id| id.0.to_string())
-        };
+        let given = |text: &str| RequestId::given(&HeaderValue::from_str(text).unwrap()).map(|id| id.0.to_string());
         assert_eq!(given("abc-1_2.3").as_deref(), Some("abc-1_2.3"));
         assert_eq!(given(""), None);
         assert_eq!(given("a b"), None);

@@ -51,10 +51,7 @@ impl Session {
 /// decide what an anonymous caller may do.
 pub trait Authenticate: Send + Sync + 'static {
     /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
-    fn authenticate(
-        &self,
-        caller: Caller<'_>,
-    ) -> impl Future<Output = Result<Session, Error>> + Send;
+    fn authenticate(&self, caller: Caller<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
 }
 
 /// The bearer token of an `Authorization` header; `Err` if there is one that is no bearer token.
@@ -62,12 +59,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, NotBearer> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(None);
     };
-    value
-        .to_str()
-        .ok()
-        .and_then(bearer_token)
-        .map(Some)
-        .ok_or(NotBearer)
+    value.to_str().ok().and_then(bearer_token).map(Some).ok_or(NotBearer)
 }
 
 /// What follows `Bearer ` (RFC 6750, section 2.1), in any case.

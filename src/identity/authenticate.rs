@@ -1,7 +1,215 @@
-//! stand-in
-use super::caller::Principal;
-use crate::error::Result;
+//! Credentials to callers. Everything is looked up at each request: an ended session, a revoked key or a changed role holds
+//! from the next one on.
+//!
+//! Submitting leads is the one exception, as it has to be fast: it may take a caller from the last minute's memory
+//! ([`cached`]), because it looks again ([`recheck`]) in the transaction that stores the lead.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
-use sea_orm::DatabaseTransaction;
-/// .
-pub async fn recheck(_tx: &DatabaseTransaction, _now: DateTime<Utc>, p: &[&Principal]) -> Result<Vec<bool>> { Ok(vec![true; p.len()]) }
+use entity::ids::{AccountId, ApiKeyId, SessionId, UserId};
+use entity::user::Role;
+use entity::{api_key, session, user};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
+
+use super::caller::{Caller, Principal};
+use super::person::PersonId;
+use super::tokens::{self, API_KEY, Claims};
+use crate::app::App;
+use crate::error::{Error, Result};
+
+const BAD_KEY: &str = "the API key is unknown, revoked or past its time: use another";
+const BAD_TOKEN: &str = "the access token is not valid any more: refresh the session or sign in again";
+
+/// The caller with that access token or API key.
+pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller> {
+    let (principal, expires_at) = if token.starts_with(API_KEY) {
+        by_key(app, token).await?
+    } else {
+        by_access_token(app, token).await?
+    };
+    let recent = &app.tokens.recent;
+    recent
+        .remember(tokens::hash(token), principal.clone(), expires_at)
+        .await;
+    note(app, &principal);
+    Ok(Caller {
+        principal,
+        ip,
+        expires_at,
+    })
+}
+
+/// The caller that these credentials had some time within the last minute. Only for submitting leads, which looks again.
+pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller> {
+    let (principal, expires_at) = app.tokens.recent.principal(&tokens::hash(token)).await?;
+    let is_over = expires_at.is_some_and(|end| end <= app.clock.now());
+    (!is_over).then_some(Caller {
+        principal,
+        ip,
+        expires_at,
+    })
+}
+
+/// The caller as they are now: for streams, which outlast the request that began them.
+pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
+    if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
+        return Err(Error::Unauthenticated(BAD_TOKEN));
+    }
+    let principal = match &caller.principal {
+        Principal::Anonymous => Principal::Anonymous,
+        Principal::User { id, session, .. } => of_session(app, PersonId::User(*id), *session).await?,
+        Principal::PortalUser { id, session, .. } => of_session(app, PersonId::Portal(*id), *session).await?,
+        Principal::ApiKey { id, .. } => {
+            let key = api_key::Entity::by_id(*id).one(app.db.read()).await?;
+            of_key(key, app.clock.now())?.0
+        }
+    };
+    Ok(Caller {
+        principal,
+        ..caller.clone()
+    })
+}
+
+type Known = (Principal, Option<DateTime<Utc>>);
+
+async fn by_key(app: &App, token: &str) -> Result<Known> {
+    let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
+        .one(app.db.read())
+        .await?;
+    of_key(key, app.clock.now())
+}
+
+fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
+    let key = key
+        .filter(|key| key.is_live(now))
+        .ok_or(Error::Unauthenticated(BAD_KEY))?;
+    let principal = Principal::ApiKey {
+        id: key.id,
+        account: key.account_id,
+        name: key.name,
+        scopes: key.scopes.0,
+    };
+    Ok((principal, key.expires_at))
+}
+
+async fn by_access_token(app: &App, token: &str) -> Result<Known> {
+    let claims = app.tokens.read(token, app.clock.now());
+    let claims = claims.ok_or(Error::Unauthenticated(BAD_TOKEN))?;
+    let person = subject(&claims).ok_or(Error::Unauthenticated(BAD_TOKEN))?;
+    let principal = of_session(app, person, claims.sid).await?;
+    if account_of(&principal) != Some(claims.acct) {
+        return Err(Error::Unauthenticated(BAD_TOKEN));
+    }
+    Ok((principal, DateTime::from_timestamp(claims.exp, 0)))
+}
+
+fn subject(claims: &Claims) -> Option<PersonId> {
+    match claims.scope {
+        tokens::Scope::Account => claims.sub.parse().ok().map(PersonId::User),
+        tokens::Scope::Portal => claims.sub.parse().ok().map(PersonId::Portal),
+    }
+}
+
+fn account_of(principal: &Principal) -> Option<AccountId> {
+    match principal {
+        Principal::Anonymous => None,
+        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
+            Some(*account)
+        }
+    }
+}
+
+async fn of_session(app: &App, person: PersonId, id: SessionId) -> Result<Principal> {
+    let bad = || Error::Unauthenticated(BAD_TOKEN);
+    let db = app.db.read();
+    let session = session::Entity::open(id).one(db).await?.ok_or_else(bad)?;
+    if PersonId::of(session.user_id, session.portal_user_id) != Some(person) {
+        return Err(bad());
+    }
+    let person = person.load(db).await?.ok_or_else(bad)?;
+    person.principal(db, id).await?.ok_or_else(bad)
+}
+
+/// Notes that credentials were used, at most once a minute and without holding anybody up.
+fn note(app: &App, principal: &Principal) {
+    match principal {
+        Principal::Anonymous => {}
+        Principal::User { id, .. } => PersonId::User(*id).seen(app),
+        Principal::PortalUser { id, .. } => PersonId::Portal(*id).seen(app),
+        Principal::ApiKey { id, .. } => {
+            let (app, id) = (app.clone(), *id);
+            tokio::spawn(async move {
+                if !app.tokens.recent.is_first(id.0).await {
+                    return;
+                }
+                let noted = api_key::Entity::used(id, app.clock.now()).exec(app.db.write()).await;
+                if let Err(error) = noted {
+                    tracing::debug!(%error, "cannot note when an API key was last used");
+                }
+            });
+        }
+    }
+}
+
+/// Which credentials of an account still hold.
+#[derive(Clone, Debug, Default)]
+pub struct StillValid {
+    keys: HashSet<ApiKeyId>,
+    sessions: HashSet<SessionId>,
+    roles: HashMap<UserId, Role>,
+}
+
+impl StillValid {
+    /// Whether it holds with the same rights as when it was looked at first. A key's scopes never change.
+    pub fn includes(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Anonymous | Principal::PortalUser { .. } => false,
+            Principal::ApiKey { id, .. } => self.keys.contains(id),
+            Principal::User { id, role, session, .. } => {
+                self.sessions.contains(session) && self.roles.get(id) == Some(role)
+            }
+        }
+    }
+}
+
+/// Looks again at the credentials of many submissions at once, in the transaction that stores them: one statement for keys
+/// and two for people, or none where there is nothing to look at.
+pub async fn recheck<'a>(
+    tx: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    principals: impl IntoIterator<Item = &'a Principal>,
+) -> Result<StillValid> {
+    let (mut keys, mut people) = (HashSet::new(), HashMap::new());
+    for principal in principals {
+        match principal {
+            Principal::ApiKey { id, .. } => drop(keys.insert(*id)),
+            Principal::User { id, session, .. } => drop(people.insert(*session, *id)),
+            Principal::Anonymous | Principal::PortalUser { .. } => {}
+        }
+    }
+    let mut valid = StillValid::default();
+    if !keys.is_empty() {
+        let live = api_key::Entity::live_among(keys, now).all(tx).await?;
+        valid.keys = live.into_iter().map(|key| key.id).collect();
+    }
+    if !people.is_empty() {
+        valid.sessions = open_sessions(tx, people.keys().copied()).await?;
+        valid.roles = roles(tx, people.into_values()).await?;
+    }
+    Ok(valid)
+}
+
+async fn open_sessions(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = SessionId>,
+) -> Result<HashSet<SessionId>> {
+    let open = session::Entity::open_among(ids).all(db).await?;
+    Ok(open.into_iter().map(|session| session.id).collect())
+}
+
+async fn roles(db: &impl ConnectionTrait, ids: impl IntoIterator<Item = UserId>) -> Result<HashMap<UserId, Role>> {
+    let present = user::Entity::by_ids(ids).all(db).await?;
+    Ok(present.into_iter().map(|user| (user.id, user.role)).collect())
+}

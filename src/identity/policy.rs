@@ -69,7 +69,8 @@ impl Action {
             | Self::ManagePeople
             | Self::ManageMailServer
             | Self::ManageNetwork
-            | Self::ReadAudit => "your role does not allow this: it takes an OWNER or ADMIN",
+            | Self::ReadAudit
+            | Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
             Self::ChangeOwnPassword => "only a signed-in person has a password",
             Self::ManageFlows | Self::ManagePartners | Self::ManageDeliveries => {
                 "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with MANAGE"
@@ -81,7 +82,6 @@ impl Action {
             Self::RevealFields => {
                 "your role or key does not allow seeing encrypted values: it takes a MEMBER or above, or a key with MANAGE"
             }
-            Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
         }
     }
 }
@@ -119,5 +119,75 @@ fn scope_allows(scope: ApiKeyScope, action: Action) -> bool {
         ApiKeyScope::NetworkRead => matches!(action, Action::ReadAccount | Action::ReadSetup),
         // A key is never more than a MEMBER, who has no password of a key's own to change.
         ApiKeyScope::Manage => action != Action::ChangeOwnPassword && role_allows(Role::Member, action),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
+    const SCOPES: [ApiKeyScope; 4] = [
+        ApiKeyScope::LeadsSubmit,
+        ApiKeyScope::LeadsRead,
+        ApiKeyScope::NetworkRead,
+        ApiKeyScope::Manage,
+    ];
+
+    /// A column for each of [`ROLES`], then one for each of [`SCOPES`]; a dot is a refusal.
+    const TABLE: [(Action, &str); 15] = [
+        (Action::ReadAccount, "OAMV ..NM"),
+        (Action::ManageAccount, "OA.. ...."),
+        (Action::ManagePeople, "OA.. ...."),
+        (Action::ManageMailServer, "OA.. ...."),
+        (Action::ReadAudit, "OA.. ...."),
+        (Action::ChangeOwnPassword, "OAMV ...."),
+        (Action::ReadSetup, "OAMV ..NM"),
+        (Action::ManageFlows, "OAM. ...M"),
+        (Action::ManagePartners, "OAM. ...M"),
+        (Action::ManageNetwork, "OA.. ...."),
+        (Action::SubmitLeads, "OAM. S..M"),
+        (Action::ReadLeads, "OAMV .R.M"),
+        (Action::RevealFields, "OAM. ...M"),
+        (Action::ManageDeliveries, "OAM. ...M"),
+        (Action::EraseLeads, "OA.. ...."),
+    ];
+
+    fn marks(allowed: impl Iterator<Item = bool>, letters: &str) -> String {
+        let mark = |(allowed, letter)| if allowed { letter } else { '.' };
+        allowed.zip(letters.chars()).map(mark).collect()
+    }
+
+    #[test]
+    fn every_role_and_scope_may_do_what_the_table_says() {
+        for (action, expected) in TABLE {
+            let roles = ROLES.into_iter().map(|role| role_allows(role, action));
+            let scopes = SCOPES.into_iter().map(|scope| scope_allows(scope, action));
+            let actual = format!("{} {}", marks(roles, "OAMV"), marks(scopes, "SRNM"));
+            assert_eq!(actual, expected, "{action:?}");
+        }
+        assert!(
+            Action::ALL
+                .iter()
+                .all(|action| TABLE.iter().any(|(listed, _)| listed == action))
+        );
+    }
+
+    #[test]
+    fn nobody_and_portal_users_may_do_nothing_in_an_account() {
+        let portal = Principal::PortalUser {
+            id: uuid::Uuid::nil().into(),
+            account: uuid::Uuid::nil().into(),
+            partner: uuid::Uuid::nil().into(),
+            permissions: Vec::new(),
+            name: "Pat".into(),
+            session: uuid::Uuid::nil().into(),
+        };
+        for action in Action::ALL {
+            assert!(
+                !allows(&Principal::Anonymous, action) && !allows(&portal, action),
+                "{action:?}"
+            );
+        }
     }
 }

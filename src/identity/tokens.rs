@@ -1,11 +1,161 @@
-//! stand-in
+//! Access tokens (RFC 7519, signed by HS256), and the random texts behind refresh tokens, one-time links and API keys.
+//!
+//! The random texts hold 256 bits, so they are kept as a plain SHA-256: there is nothing to guess.
+
+use std::fmt::Write;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::ids::{AccountId, SessionId};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::jwt_ring::install_jwt_provider;
+use super::recent::Recent;
 use crate::config::Secret;
-/// .
-#[derive(Clone, Debug)]
-pub struct TokenKeys;
+
+/// How long an access token works, if its session does not end before.
+pub const ACCESS_LIFETIME: TimeDelta = TimeDelta::minutes(15);
+/// What API keys start with.
+pub const API_KEY: &str = "lmk_";
+/// What the tokens of one-time links start with.
+pub const ONE_TIME: &str = "lmt_";
+const REFRESH: &str = "lmr_";
+const ISSUER: &str = "leadmesh";
+const SESSION_BYTES: usize = 16;
+const SECRET_BYTES: usize = 32;
+
+/// The two worlds that a person can be signed in to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// An account's own people.
+    Account,
+    /// A partner's people, in the portal.
+    Portal,
+}
+
+/// What an access token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Who made it.
+    pub iss: String,
+    /// The person, as `usr_…` or `pusr_…`.
+    pub sub: String,
+    /// The account whose person, or whose partner's person, it is.
+    pub acct: AccountId,
+    /// Where it may be used.
+    pub scope: Scope,
+    /// The log-in that it belongs to.
+    pub sid: SessionId,
+    /// When it was made, in Unix seconds.
+    pub iat: i64,
+    /// When it ends, in Unix seconds.
+    pub exp: i64,
+}
+
+/// Keys of access tokens, and who used credentials lately.
+#[derive(Clone)]
+pub struct TokenKeys {
+    sign: EncodingKey,
+    verify: DecodingKey,
+    validation: Validation,
+    /// Who used credentials lately.
+    pub recent: Recent,
+}
+
 impl TokenKeys {
-    /// .
-    pub fn new(_secret: &Secret) -> Self {
-        Self
+    /// Keys from the operator's secret.
+    pub fn new(secret: &Secret) -> Self {
+        install_jwt_provider();
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        // Compared with the App's clock in `read` instead.
+        validation.validate_exp = false;
+        Self {
+            sign: EncodingKey::from_secret(&secret.0),
+            verify: DecodingKey::from_secret(&secret.0),
+            validation,
+            recent: Recent::default(),
+        }
+    }
+
+    /// An access token, and when it ends.
+    pub fn issue(&self, who: Subject, now: DateTime<Utc>) -> anyhow::Result<(String, DateTime<Utc>)> {
+        let exp = (now + ACCESS_LIFETIME).timestamp();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            sub: who.person,
+            acct: who.account,
+            scope: who.scope,
+            sid: who.session,
+            iat: now.timestamp(),
+            exp,
+        };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
+            .context("cannot sign an access token")?;
+        Ok((token, DateTime::from_timestamp(exp, 0).unwrap_or(now)))
+    }
+
+    /// What a token says, if it is one of ours and has not ended. Whether its session has is another question.
+    pub fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+        let claims: Claims = jsonwebtoken::decode(token, &self.verify, &self.validation).ok()?.claims;
+        (now.timestamp() < claims.exp).then_some(claims)
     }
 }
+
+impl std::fmt::Debug for TokenKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenKeys(…)")
+    }
+}
+
+/// For whom an access token is.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// As `usr_…` or `pusr_…`.
+    pub person: String,
+    /// Of which account.
+    pub account: AccountId,
+    /// Where it may be used.
+    pub scope: Scope,
+    /// Which log-in.
+    pub session: SessionId,
+}
+
+/// A new random text with that prefix.
+pub fn random(prefix: &str) -> String {
+    let secret: [u8; SECRET_BYTES] = rand::random();
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(secret))
+}
+
+/// A new refresh token. It names its session, so that even one that was replaced long ago can be told as re-used; knowing
+/// the session alone is enough to end it, never to use it.
+pub fn refresh_token(session: SessionId) -> String {
+    let secret: [u8; SECRET_BYTES] = rand::random();
+    let bytes = [session.0.as_bytes().as_slice(), &secret].concat();
+    format!("{REFRESH}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The session that a refresh token names.
+pub fn session_of(token: &str) -> Option<SessionId> {
+    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(REFRESH)?).ok()?;
+    let (session, secret) = bytes.split_first_chunk::<SESSION_BYTES>()?;
+    (secret.len() == SECRET_BYTES).then(|| SessionId(Uuid::from_bytes(*session)))
+}
+
+/// SHA-256 in hexadecimal digits: what is kept of a random text.
+pub fn hash(token: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    digest.as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _never_fails = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,12 +28,20 @@ pub struct Ledger {
 impl Ledger {
     /// The counters as the database has them; one that it lacks stands at zero.
     pub fn new(used: BTreeMap<Counter, i32>) -> Self {
-        Self { used, changed: HashSet::new() }
+        Self {
+            used,
+            changed: HashSet::new(),
+        }
     }
 
     /// What has to be written back.
     pub fn changes(&self) -> Vec<(Counter, i32)> {
-        let mut changes: Vec<_> = self.changed.iter().filter_map(|key| self.used.get_key_value(key)).map(|(key, used)| (*key, *used)).collect();
+        let mut changes: Vec<_> = self
+            .changed
+            .iter()
+            .filter_map(|key| self.used.get_key_value(key))
+            .map(|(key, used)| (*key, *used))
+            .collect();
         changes.sort_unstable();
         changes
     }
@@ -41,14 +49,20 @@ impl Ledger {
     /// Counts once on every cap, or on none: then the full one is named.
     fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
         let counters: Vec<(&Cap, Counter)> = caps.iter().map(|cap| (cap, counter(cap, now))).collect();
-        if let Some((full, _)) = counters.iter().find(|(cap, key)| self.used.get(key).copied().unwrap_or_default() >= cap.limit) {
+        if let Some((full, _)) = counters
+            .iter()
+            .find(|(cap, key)| self.used.get(key).copied().unwrap_or_default() >= cap.limit)
+        {
             return Err(full);
         }
         for (_, key) in &counters {
             *self.used.entry(*key).or_default() += 1;
             self.changed.insert(*key);
         }
-        Ok(counters.into_iter().map(|(_, (cap, window))| Reservation { cap, window }).collect())
+        Ok(counters
+            .into_iter()
+            .map(|(_, (cap, window))| Reservation { cap, window })
+            .collect())
     }
 
     /// Takes back what was counted.
@@ -72,9 +86,17 @@ pub fn counters(flow: &Snapshot, source: &Source, draft: &Draft, now: DateTime<U
         return Vec::new();
     }
     let own = flow.caps.iter().chain(&source.caps);
-    let partners = draft.routes.iter().filter_map(|route| Some((route, profile_of(flow, route.step)?))).flat_map(|(route, profile)| {
-        route.candidates.iter().filter_map(|place| profile.candidates.get(*place)).flat_map(|candidate| &candidate.caps)
-    });
+    let partners = draft
+        .routes
+        .iter()
+        .filter_map(|route| Some((route, profile_of(flow, route.step)?)))
+        .flat_map(|(route, profile)| {
+            route
+                .candidates
+                .iter()
+                .filter_map(|place| profile.candidates.get(*place))
+                .flat_map(|candidate| &candidate.caps)
+        });
     own.chain(partners).map(|cap| counter(cap, now)).collect()
 }
 
@@ -90,7 +112,14 @@ pub struct Chosen {
 }
 
 /// Settles a draft: whether caps let it in, and who gets it.
-pub fn allocate(flow: &Snapshot, source: &Source, draft: &mut Draft, ledger: &mut Ledger, now: DateTime<Utc>, test: bool) -> Vec<Chosen> {
+pub fn allocate(
+    flow: &Snapshot,
+    source: &Source,
+    draft: &mut Draft,
+    ledger: &mut Ledger,
+    now: DateTime<Utc>,
+    test: bool,
+) -> Vec<Chosen> {
     if !draft.reasons.is_empty() {
         return Vec::new();
     }
@@ -104,13 +133,35 @@ pub fn allocate(flow: &Snapshot, source: &Source, draft: &mut Draft, ledger: &mu
     let mut sent = HashSet::new();
     let mut chosen = Vec::new();
     for route in std::mem::take(&mut draft.routes) {
-        let Some(profile) = profile_of(flow, route.step) else { continue };
-        let picked = pick(profile, &route.candidates, ledger, &mut Picking { now, test, sent: &mut sent, trace: &mut draft.trace });
-        chosen.extend(picked.into_iter().map(|(candidate, reservations)| Chosen { step: route.step, candidate, reservations }));
+        let Some(profile) = profile_of(flow, route.step) else {
+            continue;
+        };
+        let picked = pick(
+            profile,
+            &route.candidates,
+            ledger,
+            &mut Picking {
+                now,
+                test,
+                sent: &mut sent,
+                trace: &mut draft.trace,
+            },
+        );
+        chosen.extend(picked.into_iter().map(|(candidate, reservations)| Chosen {
+            step: route.step,
+            candidate,
+            reservations,
+        }));
     }
-    let distributes = flow.steps.iter().any(|step| step.enabled && matches!(step.action, Action::Distribute(_)));
+    let distributes = flow
+        .steps
+        .iter()
+        .any(|step| step.enabled && matches!(step.action, Action::Distribute(_)));
     if chosen.is_empty() && distributes {
-        draft.warnings.push(Reason::new(ReasonCode::NoMatchingPartner, "no partner took the lead; it is stored"));
+        draft.warnings.push(Reason::new(
+            ReasonCode::NoMatchingPartner,
+            "no partner took the lead; it is stored",
+        ));
     }
     chosen
 }
@@ -146,7 +197,12 @@ fn refuse(subject: &Subject, full: &Cap, draft: &mut Draft) -> bool {
 }
 
 fn cap_text(cap: &Cap) -> String {
-    format!("the cap of {} leads per {} ({}) is used up", cap.limit, period_word(cap), cap.timezone)
+    format!(
+        "the cap of {} leads per {} ({}) is used up",
+        cap.limit,
+        period_word(cap),
+        cap.timezone
+    )
 }
 
 fn period_word(cap: &Cap) -> &'static str {
@@ -181,16 +237,28 @@ pub struct Picking<'a> {
 }
 
 /// Picks among the candidates that passed everything else, by the profile's strategy.
-pub fn pick(profile: &Profile, candidates: &[usize], ledger: &mut Ledger, picking: &mut Picking<'_>) -> Vec<(usize, Vec<Reservation>)> {
+pub fn pick(
+    profile: &Profile,
+    candidates: &[usize],
+    ledger: &mut Ledger,
+    picking: &mut Picking<'_>,
+) -> Vec<(usize, Vec<Reservation>)> {
     let limit = match profile.strategy {
         Strategy::FirstMatch => 1,
         Strategy::SendToAll => profile.max_recipients.unwrap_or(usize::MAX),
     };
     let mut picked = Vec::new();
     for place in candidates {
-        let Some(candidate) = profile.candidates.get(*place) else { continue };
+        let Some(candidate) = profile.candidates.get(*place) else {
+            continue;
+        };
         if picked.len() >= limit {
-            picking.trace.look(&candidate.subject, "strategy", false, "matches, but enough partners have it already");
+            picking.trace.look(
+                &candidate.subject,
+                "strategy",
+                false,
+                "matches, but enough partners have it already",
+            );
             continue;
         }
         if let Some(reservations) = picking.take(candidate, ledger) {
@@ -203,10 +271,19 @@ pub fn pick(profile: &Profile, candidates: &[usize], ledger: &mut Ledger, pickin
 impl Picking<'_> {
     fn take(&mut self, candidate: &Candidate, ledger: &mut Ledger) -> Option<Vec<Reservation>> {
         if self.sent.contains(&candidate.partner) {
-            self.trace.look(&candidate.subject, "not sent before", false, "the partner has this lead already");
+            self.trace.look(
+                &candidate.subject,
+                "not sent before",
+                false,
+                "the partner has this lead already",
+            );
             return None;
         }
-        let reserved = if self.test { Ok(Vec::new()) } else { ledger.reserve(&candidate.caps, self.now) };
+        let reserved = if self.test {
+            Ok(Vec::new())
+        } else {
+            ledger.reserve(&candidate.caps, self.now)
+        };
         match reserved {
             Ok(reservations) => {
                 self.sent.insert(candidate.partner);

@@ -30,7 +30,9 @@ pub struct Snapshots {
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self { kept: moka::future::Cache::new(KEPT) }
+        Self {
+            kept: moka::future::Cache::new(KEPT),
+        }
     }
 }
 
@@ -57,15 +59,28 @@ impl Snapshots {
 /// Loads and compiles. The version is read first: should anything change meanwhile, the snapshot is newer than it says, and
 /// is found outdated.
 pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapshot>> {
-    let Some(owner) = flow::Entity::by_id(id).one(db).await?.map(|flow| flow.account_id) else { return Ok(None) };
-    let Some(account) = account::Entity::by_id(owner).one(db).await? else { return Ok(None) };
-    let Some(flow) = flow::Entity::by_id(id).one(db).await? else { return Ok(None) };
+    let Some(owner) = flow::Entity::by_id(id).one(db).await?.map(|flow| flow.account_id) else {
+        return Ok(None);
+    };
+    let Some(account) = account::Entity::by_id(owner).one(db).await? else {
+        return Ok(None);
+    };
+    let Some(flow) = flow::Entity::by_id(id).one(db).await? else {
+        return Ok(None);
+    };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
-    let compiler = Compiler { definitions: all_definitions(&flow.fields, &others) };
+    let compiler = Compiler {
+        definitions: all_definitions(&flow.fields, &others),
+    };
     let mut profiles = load_profiles(db, &account, &steps, &compiler).await?;
-    let compiled = Compiled { account, flow, sources, steps };
+    let compiled = Compiled {
+        account,
+        flow,
+        sources,
+        steps,
+    };
     compiler.snapshot(compiled, &mut profiles).map(Some)
 }
 
@@ -94,12 +109,14 @@ struct Compiler {
 
 impl Compiler {
     fn gate(&self, rule: Option<Value>) -> Option<Gate> {
-        let compiled = serde_json::from_value::<Rule>(rule?).map_err(|error| error.to_string()).and_then(|rule| {
-            rules::compile(&rule, &self.definitions).map_err(|problems| {
-                let texts: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
-                texts.join("; ")
-            })
-        });
+        let compiled = serde_json::from_value::<Rule>(rule?)
+            .map_err(|error| error.to_string())
+            .and_then(|rule| {
+                rules::compile(&rule, &self.definitions).map_err(|problems| {
+                    let texts: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+                    texts.join("; ")
+                })
+            });
         Some(match compiled {
             Ok(rule) => Gate::Ready(rule),
             Err(why) => Gate::Unusable(format!("the rule cannot be used: {why}")),
@@ -107,9 +124,23 @@ impl Compiler {
     }
 
     fn snapshot(&self, parts: Compiled, profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Snapshot> {
-        let Compiled { account, flow, sources, steps } = parts;
-        let places = flow.fields.0.iter().enumerate().map(|(place, field)| (field.name.clone(), place)).collect();
-        let steps = steps.into_iter().map(|step| self.step(step, &flow.fields.0, profiles)).collect::<Result<_>>()?;
+        let Compiled {
+            account,
+            flow,
+            sources,
+            steps,
+        } = parts;
+        let places = flow
+            .fields
+            .0
+            .iter()
+            .enumerate()
+            .map(|(place, field)| (field.name.clone(), place))
+            .collect();
+        let steps = steps
+            .into_iter()
+            .map(|step| self.step(step, &flow.fields.0, profiles))
+            .collect::<Result<_>>()?;
         Ok(Snapshot {
             account: account.id,
             config_version: account.config_version,
@@ -119,7 +150,11 @@ impl Compiler {
             enabled: flow.enabled,
             rule: self.gate(flow.acceptance_rule),
             duplicate_days: flow.duplicate_window_days.unwrap_or_default(),
-            duplicate_keys: if flow.duplicate_window_days.is_some() { flow.duplicate_keys.0 } else { Vec::new() },
+            duplicate_keys: if flow.duplicate_window_days.is_some() {
+                flow.duplicate_keys.0
+            } else {
+                Vec::new()
+            },
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
             sources: sources.into_iter().map(|source| self.source(source)).collect(),
@@ -142,10 +177,17 @@ impl Compiler {
         }
     }
 
-    fn step(&self, step: step::Model, fields: &[FieldDef], profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Step> {
+    fn step(
+        &self,
+        step: step::Model,
+        fields: &[FieldDef],
+        profiles: &mut HashMap<ProfileId, Arc<Profile>>,
+    ) -> Result<Step> {
         let action = match step.config {
             StepConfig::Filter { rule, reason } => {
-                let rule = self.gate(Some(rule)).ok_or_else(|| Error::Internal(anyhow::anyhow!("a filter without a rule")))?;
+                let rule = self
+                    .gate(Some(rule))
+                    .ok_or_else(|| Error::Internal(anyhow::anyhow!("a filter without a rule")))?;
                 Action::Filter { rule, reason }
             }
             StepConfig::Transform { assignments } => transform(&assignments, fields),
@@ -154,7 +196,13 @@ impl Compiler {
                 None => Action::Unusable("its distribution profile is gone".into()),
             },
         };
-        Ok(Step { id: step.id, subject: Subject::new(step.id, &step.name), enabled: step.enabled, criteria: self.gate(step.criteria), action })
+        Ok(Step {
+            id: step.id,
+            subject: Subject::new(step.id, &step.name),
+            enabled: step.enabled,
+            criteria: self.gate(step.criteria),
+            action,
+        })
     }
 }
 
@@ -166,7 +214,9 @@ fn transform(assignments: &[entity::step::TemplateAssignment], fields: &[FieldDe
         };
         match Template::parse(&assignment.template, Escape::None) {
             Ok(template) => compiled.push((field.clone(), template)),
-            Err(error) => return Action::Unusable(format!("its template for {} cannot be used: {error}", assignment.field)),
+            Err(error) => {
+                return Action::Unusable(format!("its template for {} cannot be used: {error}", assignment.field));
+            }
         }
     }
     Action::Transform(compiled)
@@ -189,9 +239,14 @@ async fn load_profiles(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let profiles = profile::Entity::in_account(account.id).filter(profile::Column::Id.is_in(ids.clone())).all(db).await?;
-    let assignments =
-        assignment::Entity::in_account(account.id).filter(assignment::Column::ProfileId.is_in(ids)).all(db).await?;
+    let profiles = profile::Entity::in_account(account.id)
+        .filter(profile::Column::Id.is_in(ids.clone()))
+        .all(db)
+        .await?;
+    let assignments = assignment::Entity::in_account(account.id)
+        .filter(assignment::Column::ProfileId.is_in(ids))
+        .all(db)
+        .await?;
     let partner_ids: Vec<PartnerId> = assignments.iter().map(|assignment| assignment.partner_id).collect();
     let partners: HashMap<PartnerId, partner::Model> = partner::Entity::in_account(account.id)
         .filter(partner::Column::Id.is_in(partner_ids))
@@ -200,7 +255,10 @@ async fn load_profiles(
         .into_iter()
         .map(|partner| (partner.id, partner))
         .collect();
-    let settings = assignments.iter().filter_map(|assignment| assignment.settings_id).chain(partners.values().map(|partner| partner.settings_id));
+    let settings = assignments
+        .iter()
+        .filter_map(|assignment| assignment.settings_id)
+        .chain(partners.values().map(|partner| partner.settings_id));
     let settings: Vec<SettingsId> = settings.collect();
     let channels = delivery_settings::Entity::in_account(account.id)
         .filter(delivery_settings::Column::Id.is_in(settings))
@@ -209,14 +267,24 @@ async fn load_profiles(
         .into_iter()
         .map(|settings| (settings.id, settings.config.channel()))
         .collect();
-    let parts = Parts { assignments, partners, channels };
-    Ok(profiles.into_iter().map(|profile| (profile.id, Arc::new(compiler.profile(profile, &parts)))).collect())
+    let parts = Parts {
+        assignments,
+        partners,
+        channels,
+    };
+    Ok(profiles
+        .into_iter()
+        .map(|profile| (profile.id, Arc::new(compiler.profile(profile, &parts))))
+        .collect())
 }
 
 impl Compiler {
     fn profile(&self, profile: profile::Model, parts: &Parts) -> Profile {
         let base = PriceE4::from_columns(profile.base_price_e4, profile.base_price_currency.clone());
-        let places = parts.assignments.iter().filter(|assignment| assignment.profile_id == profile.id);
+        let places = parts
+            .assignments
+            .iter()
+            .filter(|assignment| assignment.profile_id == profile.id);
         Profile {
             id: profile.id,
             subject: Subject::new(profile.id, &profile.name),
@@ -225,7 +293,9 @@ impl Compiler {
             on_failure: profile.on_failure,
             max_recipients: profile.max_recipients.and_then(|limit| usize::try_from(limit).ok()),
             rule: self.gate(profile.rule),
-            candidates: places.filter_map(|assignment| self.candidate(assignment, parts, base.as_ref())).collect(),
+            candidates: places
+                .filter_map(|assignment| self.candidate(assignment, parts, base.as_ref()))
+                .collect(),
         }
     }
 

@@ -67,14 +67,38 @@ pub fn decide(flow: &Snapshot, source: &Source, submitted: &Map<String, Value>, 
 }
 
 fn is_open(flow: &Snapshot, source: &Source, draft: &mut Draft) -> bool {
-    draft.trace.look(&flow.subject, "enabled", flow.enabled, if flow.enabled { "the flow takes leads" } else { "the flow is disabled" });
+    draft.trace.look(
+        &flow.subject,
+        "enabled",
+        flow.enabled,
+        if flow.enabled {
+            "the flow takes leads"
+        } else {
+            "the flow is disabled"
+        },
+    );
     if !flow.enabled {
-        draft.reasons.push(Reason::new(ReasonCode::FlowDisabled, "the flow does not take leads now"));
+        draft.reasons.push(Reason::new(
+            ReasonCode::FlowDisabled,
+            "the flow does not take leads now",
+        ));
         return false;
     }
-    draft.trace.look(&source.subject, "enabled", source.enabled, if source.enabled { "the source may submit" } else { "the source is disabled" });
+    draft.trace.look(
+        &source.subject,
+        "enabled",
+        source.enabled,
+        if source.enabled {
+            "the source may submit"
+        } else {
+            "the source is disabled"
+        },
+    );
     if !source.enabled {
-        draft.reasons.push(Reason::new(ReasonCode::SourceDisabled, "this source may not submit now"));
+        draft.reasons.push(Reason::new(
+            ReasonCode::SourceDisabled,
+            "this source may not submit now",
+        ));
     }
     source.enabled
 }
@@ -84,12 +108,19 @@ fn duplicate_values(flow: &Snapshot, draft: &Draft) -> Option<String> {
     let values: Vec<String> = flow
         .duplicate_keys
         .iter()
-        .map(|key| draft.fields.get(key).map(|value| match value {
-            Value::String(text) => text.to_lowercase(),
-            other => other.to_string(),
-        }).unwrap_or_default())
+        .map(|key| {
+            draft
+                .fields
+                .get(key)
+                .map(|value| match value {
+                    Value::String(text) => text.to_lowercase(),
+                    other => other.to_string(),
+                })
+                .unwrap_or_default()
+        })
         .collect();
-    let comparable = values.iter().any(|value| !value.is_empty()) && flow.duplicate_keys.iter().all(|key| !draft.invalid.contains(key));
+    let comparable = values.iter().any(|value| !value.is_empty())
+        && flow.duplicate_keys.iter().all(|key| !draft.invalid.contains(key));
     comparable.then(|| values.join("\u{1f}"))
 }
 
@@ -101,7 +132,10 @@ struct Look {
 
 impl Draft {
     fn value(&self, name: &str) -> FieldValue<'_> {
-        FieldValue { value: self.fields.get(name), valid: !self.invalid.contains(name) }
+        FieldValue {
+            value: self.fields.get(name),
+            valid: !self.invalid.contains(name),
+        }
     }
 
     /// No rule lets everything through; an unusable one, nothing.
@@ -111,11 +145,21 @@ impl Draft {
 
     fn look_through(&self, gate: &Gate) -> Look {
         match gate {
-            Gate::Unusable(why) => Look { passed: false, detail: why.clone() },
+            Gate::Unusable(why) => Look {
+                passed: false,
+                detail: why.clone(),
+            },
             Gate::Ready(rule) => {
                 let verdict = rule.evaluate(&|name| self.value(name));
-                let otherwise = if verdict.passed { "the rule holds" } else { "the rule does not hold" };
-                Look { passed: verdict.passed, detail: verdict.decided_by.unwrap_or_else(|| otherwise.to_owned()) }
+                let otherwise = if verdict.passed {
+                    "the rule holds"
+                } else {
+                    "the rule does not hold"
+                };
+                Look {
+                    passed: verdict.passed,
+                    detail: verdict.decided_by.unwrap_or_else(|| otherwise.to_owned()),
+                }
             }
         }
     }
@@ -146,7 +190,10 @@ impl Draft {
                 Action::Transform(assignments) => self.transform(step, assignments),
                 Action::Distribute(profile) => {
                     let candidates = self.match_profile(profile, now);
-                    self.routes.push(Route { step: place, candidates });
+                    self.routes.push(Route {
+                        step: place,
+                        candidates,
+                    });
                 }
                 Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why.clone()),
             }
@@ -155,15 +202,22 @@ impl Draft {
 
     fn enters(&mut self, step: &Step) -> bool {
         if !step.enabled {
-            self.trace.look(&step.subject, "enabled", false, "the step is disabled and was skipped");
+            self.trace
+                .look(&step.subject, "enabled", false, "the step is disabled and was skipped");
             return false;
         }
-        let Some(look) = self.holds_rule(step.criteria.as_ref()) else { return true };
+        let Some(look) = self.holds_rule(step.criteria.as_ref()) else {
+            return true;
+        };
         self.trace.look(&step.subject, "criteria", look.passed, look.detail);
         look.passed
     }
 
-    fn transform(&mut self, step: &Step, assignments: &[(entity::field::FieldDef, crate::delivery::templates::Template)]) {
+    fn transform(
+        &mut self,
+        step: &Step,
+        assignments: &[(entity::field::FieldDef, crate::delivery::templates::Template)],
+    ) {
         for (field, template) in assignments {
             let rendered = template.render_value(&Values::all(&self.fields));
             let detail = match rendered {
@@ -171,7 +225,10 @@ impl Draft {
                 Err(error) => Err(error.to_string()),
             };
             let passed = detail.is_ok();
-            let text = detail.map_or_else(|why| format!("{} was left as it is: {why}", field.name), |()| format!("{} was set", field.name));
+            let text = detail.map_or_else(
+                |why| format!("{} was left as it is: {why}", field.name),
+                |()| format!("{} was set", field.name),
+            );
             self.trace.look(&step.subject, "transform", passed, text);
         }
     }
@@ -179,35 +236,51 @@ impl Draft {
     /// The candidates of a profile that pass everything but caps.
     pub fn match_profile(&mut self, profile: &Profile, now: DateTime<Utc>) -> Vec<usize> {
         if !profile.enabled {
-            self.trace.look(&profile.subject, "enabled", false, "the profile is disabled");
+            self.trace
+                .look(&profile.subject, "enabled", false, "the profile is disabled");
             return Vec::new();
         }
         if let Some(look) = self.holds_rule(profile.rule.as_ref()) {
-            self.trace.look(&profile.subject, "profile rule", look.passed, look.detail);
+            self.trace
+                .look(&profile.subject, "profile rule", look.passed, look.detail);
             if !look.passed {
                 return Vec::new();
             }
         }
         let candidates = profile.candidates.iter().enumerate();
-        candidates.filter(|(_, candidate)| self.matches(candidate, now)).map(|(place, _)| place).collect()
+        candidates
+            .filter(|(_, candidate)| self.matches(candidate, now))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// The first check that fails is told; a candidate that passes is told of when its caps are looked at.
     fn matches(&mut self, candidate: &Candidate, now: DateTime<Utc>) -> bool {
         if !candidate.active {
-            self.trace.look(&candidate.subject, "active", false, "the partner is not active");
+            self.trace
+                .look(&candidate.subject, "active", false, "the partner is not active");
             return false;
         }
         if !candidate.enabled {
-            self.trace.look(&candidate.subject, "enabled", false, "the assignment is disabled");
+            self.trace
+                .look(&candidate.subject, "enabled", false, "the assignment is disabled");
             return false;
         }
         if let Some(look) = self.holds_rule(candidate.rule.as_ref()).filter(|look| !look.passed) {
             self.trace.look(&candidate.subject, "rule", false, look.detail);
             return false;
         }
-        if candidate.schedule.as_ref().is_some_and(|schedule| !schedule::open_at(schedule, now)) {
-            self.trace.look(&candidate.subject, "schedule", false, "outside the hours of its schedule");
+        if candidate
+            .schedule
+            .as_ref()
+            .is_some_and(|schedule| !schedule::open_at(schedule, now))
+        {
+            self.trace.look(
+                &candidate.subject,
+                "schedule",
+                false,
+                "outside the hours of its schedule",
+            );
             return false;
         }
         true

@@ -107,22 +107,35 @@ impl Intake {
         for _ in 0..writers {
             tokio::spawn(batch::write(app.clone(), waiting.clone()));
         }
-        Self { jobs, snapshots: Snapshots::default() }
+        Self {
+            jobs,
+            snapshots: Snapshots::default(),
+        }
     }
 
     /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
         let account = caller.require(Action::SubmitLeads)?;
-        let idempotency = submission.idempotency_key.map(|key| checked_key(key, &submission.fields, submission.test)).transpose()?;
+        let idempotency = submission
+            .idempotency_key
+            .map(|key| checked_key(key, &submission.fields, submission.test))
+            .transpose()?;
         let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
         let mut flow = self.snapshots.get(app.db.read(), submission.flow).await?;
         for _ in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
             let source = find_source(&snapshot, account, submission.source)?;
-            let draft = snapshot.sources.get(source).map(|source| decide(&snapshot, source, &submission.fields, at));
+            let draft = snapshot
+                .sources
+                .get(source)
+                .map(|source| decide(&snapshot, source, &submission.fields, at));
             let encrypts = snapshot.fields.iter().any(|field| field.encrypted);
             let keys = if encrypts || !snapshot.duplicate_keys.is_empty() {
-                Some(app.vault.keys(app.db.write(), &app.clock, Some(snapshot.account)).await?)
+                Some(
+                    app.vault
+                        .keys(app.db.write(), &app.clock, Some(snapshot.account))
+                        .await?,
+                )
             } else {
                 None
             };
@@ -148,37 +161,60 @@ impl Intake {
                 Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
             }
         }
-        Err(Error::Unavailable("the flow is being changed too quickly: submit again"))
+        Err(Error::Unavailable(
+            "the flow is being changed too quickly: submit again",
+        ))
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {
         match self.jobs.send_timeout(job, PATIENCE).await {
             Ok(()) => Ok(()),
-            Err(_full_or_closed) => Err(Error::Unavailable("too many leads are waiting to be stored: submit again in a moment")),
+            Err(_full_or_closed) => Err(Error::Unavailable(
+                "too many leads are waiting to be stored: submit again in a moment",
+            )),
         }
     }
 }
 
 fn no_flow() -> Error {
-    Error::broken(UserErrorCode::NotFound, "input.flowId", "no such flow, or it is not open to you")
+    Error::broken(
+        UserErrorCode::NotFound,
+        "input.flowId",
+        "no such flow, or it is not open to you",
+    )
 }
 
 /// The place of the source: the one that is named, or the sender's first that is enabled, or its first.
 fn find_source(flow: &Snapshot, account: entity::ids::AccountId, named: Option<SourceId>) -> Result<usize> {
-    let mut own = flow.sources.iter().enumerate().filter(|(_, source)| source.sender == account);
+    let mut own = flow
+        .sources
+        .iter()
+        .enumerate()
+        .filter(|(_, source)| source.sender == account);
     match named {
         Some(id) => {
             let found = own.find(|(_, source)| source.id == id).map(|(place, _)| place);
             if found.is_none() && flow.account == account {
-                return Err(Error::broken(UserErrorCode::NotFound, "input.sourceId", "the flow has no such source of yours"));
+                return Err(Error::broken(
+                    UserErrorCode::NotFound,
+                    "input.sourceId",
+                    "the flow has no such source of yours",
+                ));
             }
             found.ok_or_else(no_flow)
         }
         None => {
             let mut places = own.clone().map(|(place, _)| place);
-            let found = own.find(|(_, source)| source.enabled).map(|(place, _)| place).or_else(|| places.next());
+            let found = own
+                .find(|(_, source)| source.enabled)
+                .map(|(place, _)| place)
+                .or_else(|| places.next());
             if found.is_none() && flow.account == account {
-                return Err(Error::broken(UserErrorCode::NotFound, "input.flowId", "the flow has no source of your own: add one with addSource"));
+                return Err(Error::broken(
+                    UserErrorCode::NotFound,
+                    "input.flowId",
+                    "the flow has no source of your own: add one with addSource",
+                ));
             }
             found.ok_or_else(no_flow)
         }

@@ -17,12 +17,20 @@ pub struct Reason {
 impl Reason {
     /// A reason about the lead as a whole.
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, field: None, message: message.into() }
+        Self {
+            code,
+            field: None,
+            message: message.into(),
+        }
     }
 
     /// A reason about one field.
     pub fn about(code: ReasonCode, field: &str, message: impl Into<String>) -> Self {
-        Self { code, field: Some(field.to_owned()), message: message.into() }
+        Self {
+            code,
+            field: Some(field.to_owned()),
+            message: message.into(),
+        }
     }
 }
 
@@ -101,6 +109,9 @@ pub struct Subject {
 impl Subject {
     /// A subject by its identifier and name.
     pub fn new(id: impl ToString, name: &str) -> Self {
-        Self { id: id.to_string(), name: name.to_owned() }
+        Self {
+            id: id.to_string(),
+            name: name.to_owned(),
+        }
     }
 }

@@ -54,7 +54,10 @@ impl Receipt {
 /// Reasons as stored. What an older version wrote and this one does not know is left out.
 pub fn reasons(stored: Value) -> Vec<Reason> {
     match stored {
-        Value::Array(entries) => entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect(),
+        Value::Array(entries) => entries
+            .into_iter()
+            .filter_map(|entry| serde_json::from_value(entry).ok())
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -30,7 +30,13 @@ impl Place {
 }
 
 /// The values as they are stored.
-pub fn seal_fields(definitions: &[FieldDef], lead: LeadId, mut values: Map<String, Value>, place: Place, keys: &Keys) -> Result<Map<String, Value>> {
+pub fn seal_fields(
+    definitions: &[FieldDef],
+    lead: LeadId,
+    mut values: Map<String, Value>,
+    place: Place,
+    keys: &Keys,
+) -> Result<Map<String, Value>> {
     for field in definitions.iter().filter(|field| field.encrypted) {
         if let Some(value) = values.get_mut(&field.name) {
             *value = json!({ MARK: keys.seal(&place.of(lead, &field.name), &serde_json::to_vec(value)?)? });
@@ -41,7 +47,11 @@ pub fn seal_fields(definitions: &[FieldDef], lead: LeadId, mut values: Map<Strin
 
 /// A stored value's sealed text, if it is sealed.
 pub fn sealed_text(value: &Value) -> Option<&str> {
-    value.as_object().filter(|object| object.len() == 1)?.get(MARK)?.as_str()
+    value
+        .as_object()
+        .filter(|object| object.len() == 1)?
+        .get(MARK)?
+        .as_str()
 }
 
 /// A lead's values with the encrypted ones opened.
@@ -65,12 +75,19 @@ async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Re
     if matches!(opened, Err(OpenError::UnknownKey)) {
         let keys = app.vault.reload(app.db.write(), &app.clock, owner).await?;
         values = stored.as_object().cloned().unwrap_or_default();
-        return open_with(&keys, lead.id, &mut values, place).map(|()| values).map_err(|error| Error::Internal(error.into()));
+        return open_with(&keys, lead.id, &mut values, place)
+            .map(|()| values)
+            .map_err(|error| Error::Internal(error.into()));
     }
     opened.map(|()| values).map_err(|error| Error::Internal(error.into()))
 }
 
-fn open_with(keys: &Keys, lead: LeadId, values: &mut Map<String, Value>, place: Place) -> std::result::Result<(), OpenError> {
+fn open_with(
+    keys: &Keys,
+    lead: LeadId,
+    values: &mut Map<String, Value>,
+    place: Place,
+) -> std::result::Result<(), OpenError> {
     for (field, value) in values.iter_mut() {
         if let Some(text) = sealed_text(value) {
             let plain = keys.open(&place.of(lead, field), text)?;

@@ -27,7 +27,10 @@ pub struct PriceE4 {
 impl PriceE4 {
     /// From the two columns in which it is stored.
     pub fn from_columns(amount: Option<i64>, currency: Option<String>) -> Option<Self> {
-        Some(Self { amount: amount?, currency: currency? })
+        Some(Self {
+            amount: amount?,
+            currency: currency?,
+        })
     }
 }
 

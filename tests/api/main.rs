@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod distribution_use_cases;
+mod flow_use_cases;
+mod identity_use_cases;
 mod outbound;
 mod support;
 mod transport;

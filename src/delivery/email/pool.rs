@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::{Security, SmtpServer, session::Session};
 
 const MOST_IDLE: usize = 128;
-const MOST_IDLE_PER_SERVER: usize = 8;
+const MOST_IDLE_PER_SERVER: usize = 16;
 const IDLE: Duration = Duration::from_secs(20);
 
 /// A fingerprint of everything a connection depends on: with another password it is another connection.
@@ -133,7 +133,69 @@ async fn sweep(pool: Weak<Mutex<Idle>>) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
+    use crate::delivery::guard::Guard;
+
+    /// An open session with a server that greets and says no more.
+    async fn session() -> Session {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"220 hello\r\n").await.unwrap();
+            let _ = stream.read(&mut [0; 512]).await.unwrap();
+            stream.write_all(b"250 hello\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let here = SmtpServer {
+            host: "127.0.0.1".into(),
+            port,
+            security: Security::None,
+            login: None,
+            ..server()
+        };
+        Session::open(&Guard::new(vec!["127.0.0.0/8".parse().unwrap()]), &here)
+            .await
+            .unwrap()
+    }
+
+    fn key(number: usize) -> Key {
+        Key::of(&SmtpServer {
+            host: number.to_string(),
+            ..server()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_pool_is_bounded_per_server_and_in_all() {
+        let pool = Pool::default();
+        for _ in 0..=MOST_IDLE_PER_SERVER {
+            pool.put(key(0), session().await);
+        }
+        assert_eq!(pool.lock().count, MOST_IDLE_PER_SERVER);
+        for number in 1..=MOST_IDLE {
+            pool.put(key(number), session().await);
+        }
+        assert_eq!(pool.lock().count, MOST_IDLE);
+        assert!(pool.take(&key(0)).is_some() && pool.take(&key(MOST_IDLE)).is_none());
+        assert_eq!(pool.lock().count, MOST_IDLE - 1);
+    }
+
+    #[tokio::test]
+    async fn connections_that_idle_too_long_are_dropped() {
+        let pool = Pool::default();
+        pool.put(key(1), session().await);
+        pool.lock().drop_older_than(IDLE);
+        assert_eq!(pool.lock().count, 1);
+        pool.lock().drop_older_than(Duration::ZERO);
+        let idle = pool.lock();
+        assert_eq!((idle.count, idle.sessions.len()), (0, 0));
+    }
 
     fn server() -> SmtpServer {
         SmtpServer {

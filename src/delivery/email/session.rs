@@ -9,7 +9,7 @@ use lettre::{
         authentication::{Credentials, Mechanism},
         client::{AsyncSmtpConnection, TlsParameters},
         commands::{Data, Mail, Rcpt, Rset},
-        extension::{ClientId, Extension, MailParameter},
+        extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
 
@@ -73,7 +73,11 @@ impl Session {
                 let text = "the mail server does not support addresses with letters outside ASCII";
                 return Err(Failure::Unsendable(text.into()).into());
             }
-            parameters.push(MailParameter::SmtpUtfEight);
+            // RFC 6531 has every such server take eight-bit content, which the addresses in the headers need.
+            parameters.extend([
+                MailParameter::SmtpUtfEight,
+                MailParameter::Body(MailBodyParameter::EightBitMime),
+            ]);
         }
         self.connection
             .command(Mail::new(Some(letter.from.clone()), parameters))

@@ -30,8 +30,8 @@ fn after_tag<'a>(tag: &'a str, text: &mut Text) -> &'a str {
         unread @ ("head" | "script" | "style" | "title") if !tag.starts_with('/') => {
             return skip_element(after, unread);
         }
-        "br" | "hr" | "p" | "div" | "tr" | "li" | "ul" | "ol" | "table" | "caption"
-        | "blockquote" | "section" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "pre" => {
+        "br" | "hr" | "p" | "div" | "tr" | "li" | "ul" | "ol" | "table" | "caption" | "blockquote" | "section"
+        | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "pre" => {
             text.break_line();
         }
         "td" | "th" => text.space(),
@@ -47,9 +47,7 @@ fn skip_element<'a>(content: &'a str, name: &str) -> &'a str {
         name_at.is_some_and(|found| found.eq_ignore_ascii_case(name))
     };
     let end = content.match_indices("</").find(is_end);
-    let end_tag = end
-        .and_then(|(start, _)| content.get(start..))
-        .unwrap_or_default();
+    let end_tag = end.and_then(|(start, _)| content.get(start..)).unwrap_or_default();
     end_tag.split_once('>').map_or("", |(_, after)| after)
 }
 

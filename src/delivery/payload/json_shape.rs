@@ -9,9 +9,7 @@ use entity::field::FieldDef;
 use serde_json::{Map, Value};
 
 use super::PayloadError;
-use crate::delivery::templates::{
-    Escape, MAX_TEMPLATE_BYTES, Template, TemplateProblem, Values, check,
-};
+use crate::delivery::templates::{Escape, MAX_TEMPLATE_BYTES, Template, TemplateProblem, Values, check};
 
 /// Most levels of nesting; bounds the recursion here.
 const MAX_DEPTH: usize = 32;
@@ -23,10 +21,7 @@ pub(super) struct Shape(Node);
 #[derive(Debug)]
 enum Node {
     Fixed(Value),
-    Leaf {
-        template: Box<Template>,
-        pointer: String,
-    },
+    Leaf { template: Box<Template>, pointer: String },
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
@@ -49,19 +44,11 @@ impl Shape {
         self.0.render(values)
     }
 
-    pub(super) fn check(
-        &self,
-        definitions: &[FieldDef],
-        selection: &FieldSelection,
-    ) -> Vec<TemplateProblem> {
+    pub(super) fn check(&self, definitions: &[FieldDef], selection: &FieldSelection) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         self.0.leaves(&mut |template, pointer| {
             let found = check(template, definitions, selection);
-            problems.extend(
-                found
-                    .into_iter()
-                    .map(|problem| problem.within(&setting(pointer))),
-            );
+            problems.extend(found.into_iter().map(|problem| problem.within(&setting(pointer))));
         });
         problems
     }
@@ -81,8 +68,8 @@ impl Node {
         }
         match source {
             Value::String(text) => {
-                let template = Template::parse(text, Escape::None)
-                    .map_err(PayloadError::template(setting(&pointer)))?;
+                let template =
+                    Template::parse(text, Escape::None).map_err(PayloadError::template(setting(&pointer)))?;
                 if template.is_literal() {
                     return Ok(Self::Fixed(source.clone()));
                 }
@@ -106,11 +93,7 @@ impl Node {
                     let node = Self::parse(value, format!("{pointer}/{escaped}"), depth + 1)?;
                     Ok((key.clone(), node))
                 };
-                entries
-                    .iter()
-                    .map(entry)
-                    .collect::<Result<_, _>>()
-                    .map(Self::Object)
+                entries.iter().map(entry).collect::<Result<_, _>>().map(Self::Object)
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(Self::Fixed(source.clone())),
         }

@@ -68,11 +68,7 @@ impl PreparedEmail {
     }
 
     /// Renders the mail for one lead. The subject of a test delivery begins with `[Test]`.
-    pub fn render(
-        &self,
-        lead: &Map<String, Value>,
-        envelope: &Envelope<'_>,
-    ) -> Result<Mail, PayloadError> {
+    pub fn render(&self, lead: &Map<String, Value>, envelope: &Envelope<'_>) -> Result<Mail, PayloadError> {
         let values = self.columns.template_values(lead);
         let subject = self
             .subject
@@ -80,10 +76,7 @@ impl PreparedEmail {
             .map_err(PayloadError::template("subject"))?;
         let subject = one_line(&subject, envelope.test);
         let body = match &self.body {
-            Some(body) => Some(
-                body.render(&values)
-                    .map_err(PayloadError::template("body"))?,
-            ),
+            Some(body) => Some(body.render(&values).map_err(PayloadError::template("body"))?),
             None => None,
         };
         let (text, html) = match (self.format, body) {
@@ -92,43 +85,24 @@ impl PreparedEmail {
             (EmailFormat::Html, Some(html)) => (html_to_text(&html), Some(html)),
             (EmailFormat::Html, None) => (self.list(lead), Some(self.table(lead, &subject))),
         };
-        Ok(Mail {
-            subject,
-            text,
-            html,
-        })
+        Ok(Mail { subject, text, html })
     }
 
-    fn shown<'a>(
-        &'a self,
-        lead: &'a Map<String, Value>,
-    ) -> impl Iterator<Item = (&'a str, String)> {
-        let present = self
-            .columns
-            .values(lead)
-            .filter(|(_, value)| !is_absent(value));
-        present.map(|(column, value)| {
-            (
-                column.label.as_str(),
-                value_text(value).replace("\r\n", "\n"),
-            )
-        })
+    fn shown<'a>(&'a self, lead: &'a Map<String, Value>) -> impl Iterator<Item = (&'a str, String)> {
+        let present = self.columns.values(lead).filter(|(_, value)| !is_absent(value));
+        present.map(|(column, value)| (column.label.as_str(), value_text(value).replace("\r\n", "\n")))
     }
 
     /// `Label: value`, a line each. Further lines of a value are indented, so that none can pass for a field.
     fn list(&self, lead: &Map<String, Value>) -> String {
-        self.shown(lead)
-            .fold(String::new(), |mut list, (label, value)| {
-                list.extend([label, ": ", &value.replace(['\n', '\r'], "\n    "), "\n"]);
-                list
-            })
+        self.shown(lead).fold(String::new(), |mut list, (label, value)| {
+            list.extend([label, ": ", &value.replace(['\n', '\r'], "\n    "), "\n"]);
+            list
+        })
     }
 
     fn table(&self, lead: &Map<String, Value>, caption: &str) -> String {
-        let rows: String = self
-            .shown(lead)
-            .map(|(label, value)| row(label, &value))
-            .collect();
+        let rows: String = self.shown(lead).map(|(label, value)| row(label, &value)).collect();
         let caption = escape_html(caption);
         format!(
             "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>{caption}</title></head>\n<body>\n\
@@ -142,9 +116,7 @@ impl PreparedEmail {
 fn row(label: &str, value: &str) -> String {
     let (label, value) = (escape_html(label), escape_html(value).replace('\n', "<br>"));
     let style = "text-align:left;vertical-align:top;padding:4px 12px 4px 0";
-    format!(
-        "<tr><th scope=\"row\" style=\"{style}\">{label}</th><td style=\"{style}\">{value}</td></tr>\n"
-    )
+    format!("<tr><th scope=\"row\" style=\"{style}\">{label}</th><td style=\"{style}\">{value}</td></tr>\n")
 }
 
 fn subject_template(config: &EmailConfig) -> Result<Template, PayloadError> {
@@ -168,10 +140,7 @@ fn body_template(config: &EmailConfig) -> Result<Option<Template>, PayloadError>
 /// Makes a header's worth of a text: control characters and line separators count as spaces, runs of spaces as one.
 fn one_line(subject: &str, test: bool) -> String {
     let spaced = subject.replace(char::is_control, " ");
-    let words = test
-        .then_some("[Test]")
-        .into_iter()
-        .chain(spaced.split_whitespace());
+    let words = test.then_some("[Test]").into_iter().chain(spaced.split_whitespace());
     let line = words.collect::<Vec<_>>().join(" ");
     let line: String = line.chars().take(MAX_SUBJECT_CHARS).collect();
     if line.is_empty() {

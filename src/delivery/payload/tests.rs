@@ -3,8 +3,7 @@ mod webhook;
 
 use super::*;
 use entity::delivery_config::{
-    EmailConfig, EmailFormat, FieldSelectionMode, PayloadFormat, RetryPolicy, WebhookConfig,
-    WebhookMethod,
+    EmailConfig, EmailFormat, FieldSelectionMode, PayloadFormat, RetryPolicy, WebhookConfig, WebhookMethod,
 };
 use entity::field::FieldType;
 use proptest::prelude::*;
@@ -138,11 +137,7 @@ fn selected_values_come_in_the_flows_order_under_the_recipients_names() {
 
 #[test]
 fn ids_travel_in_headers() {
-    let headers = Envelope {
-        test: true,
-        ..ENVELOPE
-    }
-    .headers();
+    let headers = Envelope { test: true, ..ENVELOPE }.headers();
     assert_eq!(
         headers,
         [
@@ -162,26 +157,19 @@ fn settings_that_name_unshared_or_unknown_fields_are_refused_with_their_place() 
             .collect::<Vec<_>>()
     };
     let config = email("{{ lead.ssn }}", "{{ nope }}", EmailFormat::Html);
-    let [subject, body] =
-        <[_; 2]>::try_from(found(PreparedEmail::check(&config, &definitions()))).unwrap();
+    let [subject, body] = <[_; 2]>::try_from(found(PreparedEmail::check(&config, &definitions()))).unwrap();
     assert_eq!(subject.0, ProblemKind::FieldNotShared);
-    assert!(
-        subject.1.starts_with("subject: The field \"ssn\""),
-        "{}",
-        subject.1
-    );
+    assert!(subject.1.starts_with("subject: The field \"ssn\""), "{}", subject.1);
     assert_eq!(body.0, ProblemKind::UnknownField);
     assert!(
-        body.1
-            .starts_with("body: The flow has no field named \"nope\""),
+        body.1.starts_with("body: The flow has no field named \"nope\""),
         "{}",
         body.1
     );
 
     let shape = json!({"a": [{"b": "x {{ ssn }}"}]});
     let config = webhook(PayloadFormat::Json, Some(shape));
-    let [leaf] =
-        <[_; 1]>::try_from(found(PreparedWebhook::check(&config, &definitions()))).unwrap();
+    let [leaf] = <[_; 1]>::try_from(found(PreparedWebhook::check(&config, &definitions()))).unwrap();
     assert_eq!(leaf.0, ProblemKind::FieldNotShared);
     assert!(leaf.1.starts_with("template/a/0/b: "), "{}", leaf.1);
     let broken = webhook(PayloadFormat::Json, Some(json!("{{ x")));
@@ -220,8 +208,7 @@ fn probe() -> impl Strategy<Value = String> {
         "{{ lead.company | upper }}",
         "text < & ",
     ];
-    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..5)
-        .prop_map(|pieces| pieces.concat())
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..5).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {

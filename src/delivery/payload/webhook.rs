@@ -30,9 +30,7 @@ impl PreparedWebhook {
     /// Parses the settings.
     pub fn new(config: &WebhookConfig, definitions: &[FieldDef]) -> Result<Self, PayloadError> {
         let shape = config.template.as_ref().map(Shape::parse).transpose()?;
-        if config.payload == PayloadFormat::Form
-            && shape.as_ref().is_some_and(|shape| !shape.is_object())
-        {
+        if config.payload == PayloadFormat::Form && shape.as_ref().is_some_and(|shape| !shape.is_object()) {
             return Err(PayloadError::Shape {
                 advice: "a form consists of named values; make the custom shape an object",
             });
@@ -49,9 +47,7 @@ impl PreparedWebhook {
     pub fn check(config: &WebhookConfig, definitions: &[FieldDef]) -> Vec<TemplateProblem> {
         let mut problems = check_fields(&config.fields, &config.mapping, definitions);
         match Self::new(config, definitions) {
-            Ok(Self {
-                shape: Some(shape), ..
-            }) => {
+            Ok(Self { shape: Some(shape), .. }) => {
                 problems.extend(shape.check(definitions, &config.fields));
             }
             Ok(_) => {}
@@ -77,15 +73,11 @@ impl PreparedWebhook {
             }),
             (PayloadFormat::Form, Some(value)) => {
                 let entries = value.as_object().into_iter().flatten();
-                Ok(form_body(
-                    entries.map(|(name, value)| (name.as_str(), value)),
-                ))
+                Ok(form_body(entries.map(|(name, value)| (name.as_str(), value))))
             }
             (PayloadFormat::Form, None) => {
                 let values = self.columns.values(lead);
-                Ok(form_body(
-                    values.map(|(column, value)| (column.wire.as_str(), value)),
-                ))
+                Ok(form_body(values.map(|(column, value)| (column.wire.as_str(), value))))
             }
         }
     }

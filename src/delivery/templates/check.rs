@@ -36,8 +36,7 @@ impl TemplateProblem {
     }
 
     fn unknown(name: &str) -> Self {
-        let message =
-            format!("The flow has no field named \"{name}\"; use one of its field names.");
+        let message = format!("The flow has no field named \"{name}\"; use one of its field names.");
         Self {
             kind: ProblemKind::UnknownField,
             message,
@@ -72,11 +71,7 @@ impl From<TemplateError> for TemplateProblem {
 ///
 /// A name that the template defines itself is no field, unless the flow has a field of that name: the two could not be
 /// told apart, so the strict reading holds.
-pub fn check(
-    template: &Template,
-    flow_fields: &[FieldDef],
-    selection: &FieldSelection,
-) -> Vec<TemplateProblem> {
+pub fn check(template: &Template, flow_fields: &[FieldDef], selection: &FieldSelection) -> Vec<TemplateProblem> {
     let known = |name: &str| flow_fields.iter().any(|field| field.name == name);
     let bare = template
         .bare
@@ -100,11 +95,7 @@ pub fn check_fields(
     let unknown = selection.fields.iter().filter(|name| !known(name));
     let mut problems: Vec<_> = unknown.map(|name| TemplateProblem::unknown(name)).collect();
     for renaming in mapping {
-        problems.extend(field_problem(
-            &renaming.from,
-            known(&renaming.from),
-            selection,
-        ));
+        problems.extend(field_problem(&renaming.from, known(&renaming.from), selection));
         if renaming.to.trim().is_empty() {
             problems.push(TemplateProblem::invalid(format!(
                 "\"{}\" is renamed to nothing; give it a name or remove the renaming.",
@@ -126,24 +117,15 @@ fn field_problem(name: &str, known: bool, selection: &FieldSelection) -> Option<
     }
 }
 
-fn ambiguous(
-    selection: &FieldSelection,
-    mapping: &[FieldMapping],
-    flow_fields: &[FieldDef],
-) -> Vec<TemplateProblem> {
+fn ambiguous(selection: &FieldSelection, mapping: &[FieldMapping], flow_fields: &[FieldDef]) -> Vec<TemplateProblem> {
     let mut sources = BTreeSet::new();
     let twice = mapping.iter().map(|renaming| renaming.from.as_str());
-    let twice = twice.filter(|from| !sources.insert(*from)).map(|from| {
-        TemplateProblem::invalid(format!(
-            "\"{from}\" is renamed twice; keep one of the renamings."
-        ))
-    });
+    let twice = twice
+        .filter(|from| !sources.insert(*from))
+        .map(|from| TemplateProblem::invalid(format!("\"{from}\" is renamed twice; keep one of the renamings.")));
     let mut problems: Vec<_> = twice.collect();
     let mut names = BTreeSet::new();
-    for field in flow_fields
-        .iter()
-        .filter(|field| selection.shares(&field.name))
-    {
+    for field in flow_fields.iter().filter(|field| selection.shares(&field.name)) {
         let name = wire_name(&field.name, mapping);
         if !names.insert(name) {
             problems.push(TemplateProblem::invalid(format!(

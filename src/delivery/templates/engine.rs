@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, ValueKind};
-use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value,
-};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value};
 
 use super::text::{escape_html, float_text, value_json};
 use super::{Escape, Place, TemplateError};
@@ -98,9 +96,7 @@ impl Program {
     }
 }
 
-pub(super) fn compile_expression(
-    source: &str,
-) -> Result<Expression<'static, 'static>, TemplateError> {
+pub(super) fn compile_expression(source: &str) -> Result<Expression<'static, 'static>, TemplateError> {
     TEXT.compile_expression_owned(source.to_owned())
         .map_err(|error| syntax(&error))
 }
@@ -122,12 +118,8 @@ fn place(error: &Error) -> Place {
 
 /// Compiling has seen nothing but the source, so the engine's own words may be passed on.
 fn syntax(error: &Error) -> TemplateError {
-    let detail = error
-        .detail()
-        .map_or_else(|| error.kind().to_string(), str::to_owned);
-    let advice = format!(
-        "{detail}. Write a field as {{{{ lead.name }}}} and close every {{% if %}} and {{% for %}}."
-    );
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let advice = format!("{detail}. Write a field as {{{{ lead.name }}}} and close every {{% if %}} and {{% for %}}.");
     TemplateError::Syntax {
         place: place(error),
         advice,

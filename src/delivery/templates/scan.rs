@@ -49,9 +49,7 @@ pub(super) fn scan(source: &str) -> Result<Scan<'_>, TemplateError> {
     scan.parts = pieces.iter().map(part).collect();
     if let [
         Piece::Output {
-            source,
-            trims: false,
-            ..
+            source, trims: false, ..
         },
     ] = pieces.as_slice()
     {
@@ -64,9 +62,7 @@ fn part(piece: &Piece<'_>) -> Option<Part> {
     let tokens = match piece {
         Piece::Text(text) => return Some(Part::Text((*text).into())),
         Piece::Output {
-            tokens,
-            trims: false,
-            ..
+            tokens, trims: false, ..
         } => tokens,
         _ => return None,
     };

@@ -28,9 +28,7 @@ fn value(source: &str) -> Value {
 }
 
 fn refusal(source: &str) -> String {
-    Template::parse(source, Escape::None)
-        .unwrap_err()
-        .to_string()
+    Template::parse(source, Escape::None).unwrap_err().to_string()
 }
 
 fn field(name: &str) -> FieldDef {
@@ -76,10 +74,7 @@ fn a_template_is_shared_between_threads() {
 #[test]
 fn both_spellings_of_a_field_render_its_value() {
     assert_eq!(text("New lead {{ lead.first_name }}"), "New lead Ana");
-    assert_eq!(
-        text("{{first_name}}/{{ lead['first_name'] }}\n"),
-        "Ana/Ana\n"
-    );
+    assert_eq!(text("{{first_name}}/{{ lead['first_name'] }}\n"), "Ana/Ana\n");
 }
 
 #[test]
@@ -117,9 +112,7 @@ fn conditions_loops_and_filters_work() {
         "1=A;2=B;"
     );
     assert_eq!(
-        text(
-            "{% set n = lead.first_name %}{%- if n is startingwith 'A' %} {{ n ~ '!' }}{% endif %}"
-        ),
+        text("{% set n = lead.first_name %}{%- if n is startingwith 'A' %} {{ n ~ '!' }}{% endif %}"),
         " Ana!"
     );
     assert_eq!(
@@ -153,10 +146,7 @@ fn anything_beside_the_placeholder_makes_text() {
 #[test]
 fn html_output_is_escaped_once_on_both_paths_and_the_source_is_left_alone() {
     let escaped = "<p>&lt;b&gt;Söhne &amp; Co&lt;/b&gt;</p>";
-    assert_eq!(
-        render_as("<p>{{ lead.company }}</p>", Escape::Html).unwrap(),
-        escaped
-    );
+    assert_eq!(render_as("<p>{{ lead.company }}</p>", Escape::Html).unwrap(), escaped);
     assert_eq!(
         render_as("<p>{{ lead.company }}</p>{# #}", Escape::Html).unwrap(),
         escaped
@@ -210,9 +200,7 @@ fn a_refusal_says_where_and_what_to_do() {
         refusal("a {# b"),
         "line 1, column 3: this comment never ends; close it with #}"
     );
-    assert!(
-        refusal("{% include 'x' %}").starts_with("line 1, column 4: \"include\" is not available")
-    );
+    assert!(refusal("{% include 'x' %}").starts_with("line 1, column 4: \"include\" is not available"));
     assert!(
         refusal("a\n{% if x %}").starts_with("line 2: "),
         "{}",
@@ -289,9 +277,7 @@ fn the_fields_of_a_template_are_listed_without_its_own_names() {
     let fields: Vec<_> = template.fields().into_iter().collect();
     assert_eq!(
         fields,
-        [
-            "city", "email", "items2", "n", "other", "pair", "q", "tags", "x", "zip"
-        ]
+        ["city", "email", "items2", "n", "other", "pair", "q", "tags", "x", "zip"]
     );
 }
 
@@ -322,14 +308,9 @@ fn a_field_outside_the_selection_is_refused_in_every_spelling() {
 fn an_unknown_field_is_refused_and_shared_ones_and_own_names_are_not() {
     assert_eq!(kinds("{{ lead.frist_name }}"), [ProblemKind::UnknownField]);
     assert_eq!(kinds("{{ mail }}"), [ProblemKind::UnknownField]);
+    assert_eq!(kinds("{{ lead.first_name }}{{ email | upper }}{{ lead | length }}"), []);
     assert_eq!(
-        kinds("{{ lead.first_name }}{{ email | upper }}{{ lead | length }}"),
-        []
-    );
-    assert_eq!(
-        kinds(
-            "{% set who = lead.first_name %}{% for x in [who] %}{{ loop.index }}{{ x }}{% endfor %}"
-        ),
+        kinds("{% set who = lead.first_name %}{% for x in [who] %}{{ loop.index }}{{ x }}{% endfor %}"),
         []
     );
 }
@@ -346,32 +327,20 @@ fn selections_and_renamings_are_checked_for_unknown_unshared_and_ambiguous_names
             })
             .collect();
         let problems = check_fields(&except_ssn(), &mapping, &fields);
-        problems
-            .into_iter()
-            .map(|problem| problem.kind)
-            .collect::<Vec<_>>()
+        problems.into_iter().map(|problem| problem.kind).collect::<Vec<_>>()
     };
     assert_eq!(kinds(&[("email", "mail")]), []);
-    assert_eq!(
-        kinds(&[("email", "first_name"), ("first_name", "email")]),
-        []
-    );
+    assert_eq!(kinds(&[("email", "first_name"), ("first_name", "email")]), []);
     assert_eq!(kinds(&[("mail", "x")]), [ProblemKind::UnknownField]);
     assert_eq!(kinds(&[("ssn", "x")]), [ProblemKind::FieldNotShared]);
     assert_eq!(kinds(&[("email", " ")]), [ProblemKind::Invalid]);
     assert_eq!(kinds(&[("email", "first_name")]), [ProblemKind::Invalid]);
-    assert_eq!(
-        kinds(&[("email", "a"), ("email", "b")]),
-        [ProblemKind::Invalid]
-    );
+    assert_eq!(kinds(&[("email", "a"), ("email", "b")]), [ProblemKind::Invalid]);
     let unknown = FieldSelection {
         mode: FieldSelectionMode::Only,
         fields: vec!["nope".into()],
     };
-    assert_eq!(
-        check_fields(&unknown, &[], &fields)[0].kind,
-        ProblemKind::UnknownField
-    );
+    assert_eq!(check_fields(&unknown, &[], &fields)[0].kind, ProblemKind::UnknownField);
 }
 
 proptest! {

@@ -22,9 +22,7 @@ pub fn value_text(value: &Value) -> Cow<'_, str> {
         Value::String(text) => Cow::Borrowed(text),
         Value::Number(number) => Cow::Owned(number_text(number)),
         Value::Array(_) | Value::Object(_) => {
-            let json = value_json(value)
-                .ok()
-                .and_then(|json| String::from_utf8(json).ok());
+            let json = value_json(value).ok().and_then(|json| String::from_utf8(json).ok());
             Cow::Owned(json.unwrap_or_else(|| value.to_string()))
         }
     }

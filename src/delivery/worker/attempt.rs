@@ -39,16 +39,37 @@ struct Tried {
 
 impl Tried {
     fn failed(code: DeliveryErrorCode, message: impl Into<String>) -> Self {
-        let verdict = Verdict::Fail { cause: Cause::HttpStatus, message: message.into() };
-        Self { verdict, policy: RetryPolicy::default(), http_status: None, smtp_code: None, excerpt: None, code: Some(code) }
+        let verdict = Verdict::Fail {
+            cause: Cause::HttpStatus,
+            message: message.into(),
+        };
+        Self {
+            verdict,
+            policy: RetryPolicy::default(),
+            http_status: None,
+            smtp_code: None,
+            excerpt: None,
+            code: Some(code),
+        }
     }
 
     /// Our own fault, such as a database that is away: tried again like a network error.
     fn hampered(error: &crate::error::Error) -> Self {
         tracing::warn!(?error, "a delivery could not be prepared");
         let message = "the delivery could not be prepared: see the server's log".to_owned();
-        let verdict = Verdict::Retry { cause: Cause::Network, message, retry_after: None };
-        Self { verdict, policy: RetryPolicy::default(), http_status: None, smtp_code: None, excerpt: None, code: None }
+        let verdict = Verdict::Retry {
+            cause: Cause::Network,
+            message,
+            retry_after: None,
+        };
+        Self {
+            verdict,
+            policy: RetryPolicy::default(),
+            http_status: None,
+            smtp_code: None,
+            excerpt: None,
+            code: None,
+        }
     }
 }
 
@@ -59,64 +80,112 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
     let tried = match tools.prepared.get(&tools.app, &delivery, &lead).await {
         Err(error) => Tried::hampered(&error),
         Ok(prepared) => match &*prepared {
-            Prepared::Webhook(webhook) => send_webhook(tools, &delivery, &lead, webhook).await.unwrap_or_else(|error| Tried::hampered(&error)),
-            Prepared::Email(email) => send_email(tools, &delivery, &lead, email).await.unwrap_or_else(|error| Tried::hampered(&error)),
+            Prepared::Webhook(webhook) => send_webhook(tools, &delivery, &lead, webhook)
+                .await
+                .unwrap_or_else(|error| Tried::hampered(&error)),
+            Prepared::Email(email) => send_email(tools, &delivery, &lead, email)
+                .await
+                .unwrap_or_else(|error| Tried::hampered(&error)),
             Prepared::Unusable(error) => Tried::failed(DeliveryErrorCode::Template, error.to_string()),
-            Prepared::Nothing => Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here"),
+            Prepared::Nothing => {
+                Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here")
+            }
         },
     };
     let outcome = outcome(&delivery, &tried, tools.app.clock.now());
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
-    Finished { outcome, attempt, delivery, lead, slot }
+    Finished {
+        outcome,
+        attempt,
+        delivery,
+        lead,
+        slot,
+    }
 }
 
-async fn send_webhook(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent, webhook: &Webhook) -> Result<Tried> {
+async fn send_webhook(
+    tools: &Tools,
+    delivery: &delivery::Model,
+    lead: &LeadContent,
+    webhook: &Webhook,
+) -> Result<Tried> {
     let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope { delivery_id: &id, lead_id: &lead_id, test: delivery.test };
+    let envelope = Envelope {
+        delivery_id: &id,
+        lead_id: &lead_id,
+        test: delivery.test,
+    };
     let body = match webhook.payload.render(&lead.fields) {
         Ok(body) => body,
         Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
     };
     let own = webhook.headers.iter().cloned();
-    let identifying = envelope.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let identifying = envelope
+        .headers()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let now = tools.app.clock.now();
     let request = Request {
         method: webhook.method.clone(),
         url: webhook.url.clone(),
-        headers: own.chain(identifying.filter(|(name, _)| name == "leadmesh-lead-id")).collect(),
+        headers: own
+            .chain(identifying.filter(|(name, _)| name == "leadmesh-lead-id"))
+            .collect(),
         content_type: body.content_type,
         body: body.bytes.into(),
         id: id.clone(),
         sent_at: now,
-        secrets: if webhook.config.sign { tools.prepared.secrets(&tools.app, delivery.partner_id).await? } else { Vec::new() },
+        secrets: if webhook.config.sign {
+            tools.prepared.secrets(&tools.app, delivery.partner_id).await?
+        } else {
+            Vec::new()
+        },
         test: delivery.test,
         timeout: Duration::from_millis(u64::from(webhook.config.timeout_ms)),
     };
     let exchange = tools.sender.send(&request).await;
     let answer = exchange.result.as_ref().ok();
     Ok(Tried {
-        verdict: judge(&exchange.result, webhook.config.response_rule.as_ref(), &webhook.config.retry.give_up_on, now),
+        verdict: judge(
+            &exchange.result,
+            webhook.config.response_rule.as_ref(),
+            &webhook.config.retry.give_up_on,
+            now,
+        ),
         policy: webhook.config.retry.clone(),
         http_status: answer.map(|answer| answer.status),
         smtp_code: None,
-        excerpt: answer.map(|answer| redacted(answer.excerpt(), webhook)).filter(|text| !text.is_empty()),
+        excerpt: answer
+            .map(|answer| redacted(answer.excerpt(), webhook))
+            .filter(|text| !text.is_empty()),
         code: None,
     })
 }
 
 /// An answer may repeat what was sent: secrets of ours are taken out before it is kept.
 fn redacted(excerpt: String, webhook: &Webhook) -> String {
-    webhook.headers.iter().filter(|(_, value)| value.len() >= 4).fold(excerpt, |text, (_, value)| text.replace(value.as_str(), "[redacted]"))
+    webhook
+        .headers
+        .iter()
+        .filter(|(_, value)| value.len() >= 4)
+        .fold(excerpt, |text, (_, value)| text.replace(value.as_str(), "[redacted]"))
 }
 
 async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent, email: &Email) -> Result<Tried> {
     let app = &tools.app;
-    let Some(settings) = smtp_settings::Entity::in_account(delivery.account_id).one(app.db.read()).await? else {
+    let Some(settings) = smtp_settings::Entity::in_account(delivery.account_id)
+        .one(app.db.read())
+        .await?
+    else {
         let message = "the account has no mail server: set one with setSmtpSettings, then retry the delivery";
         return Ok(Tried::failed(DeliveryErrorCode::SmtpNotConfigured, message));
     };
     let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope { delivery_id: &id, lead_id: &lead_id, test: delivery.test };
+    let envelope = Envelope {
+        delivery_id: &id,
+        lead_id: &lead_id,
+        test: delivery.test,
+    };
     let mail = match email.mail.render(&lead.fields, &envelope) {
         Ok(mail) => mail,
         Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
@@ -129,7 +198,11 @@ async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadConten
         html: mail.html,
         message_id: format!("<{id}@{domain}>"),
         sent_at: app.clock.now(),
-        headers: envelope.headers().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: envelope
+            .headers()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     };
     let server = server(tools, settings).await?;
     let exchange: MailExchange = tools.mailer.send(&server, &message, MAIL_TIMEOUT).await;
@@ -145,9 +218,10 @@ async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadConten
 
 async fn server(tools: &Tools, settings: smtp_settings::Model) -> Result<SmtpServer> {
     let login = match (settings.username, settings.sealed_password) {
-        (Some(username), Some(sealed)) => {
-            Some((username, prepared::open(&tools.app, settings.account_id, "smtp/password", &sealed).await?))
-        }
+        (Some(username), Some(sealed)) => Some((
+            username,
+            prepared::open(&tools.app, settings.account_id, "smtp/password", &sealed).await?,
+        )),
         _ => None,
     };
     Ok(SmtpServer {
@@ -180,8 +254,14 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         Next::Failed | Next::Gone | Next::Exhausted | Next::Expired => DeliveryStatus::Failed,
     };
     let failure = error_of(tried).map(|(code, message)| match next {
-        Next::Exhausted => (DeliveryErrorCode::RetriesExhausted, format!("all {attempt} attempts failed; the last: {message}")),
-        Next::Expired => (DeliveryErrorCode::Expired, format!("too old to be tried again; the last attempt: {message}")),
+        Next::Exhausted => (
+            DeliveryErrorCode::RetriesExhausted,
+            format!("all {attempt} attempts failed; the last: {message}"),
+        ),
+        Next::Expired => (
+            DeliveryErrorCode::Expired,
+            format!("too old to be tried again; the last attempt: {message}"),
+        ),
         _ => (code, message),
     });
     let external_id = match &tried.verdict {
@@ -207,7 +287,11 @@ fn error_of(tried: &Tried) -> Option<(DeliveryErrorCode, String)> {
         Verdict::Gone { message } => (DeliveryErrorCode::HttpStatus, message),
         Verdict::Retry { cause, message, .. } | Verdict::Fail { cause, message } => (code_of(*cause), message),
     };
-    let message = message.chars().filter(|character| *character != '\0').take(MESSAGE_CHARS).collect();
+    let message = message
+        .chars()
+        .filter(|character| *character != '\0')
+        .take(MESSAGE_CHARS)
+        .collect();
     Some((tried.code.unwrap_or(code), message))
 }
 
@@ -223,7 +307,12 @@ fn code_of(cause: Cause) -> DeliveryErrorCode {
     }
 }
 
-fn attempt_row(delivery: &delivery::Model, tried: &Tried, started_at: DateTime<Utc>, duration: Duration) -> delivery_attempt::ActiveModel {
+fn attempt_row(
+    delivery: &delivery::Model,
+    tried: &Tried,
+    started_at: DateTime<Utc>,
+    duration: Duration,
+) -> delivery_attempt::ActiveModel {
     let (code, message) = error_of(tried).unzip();
     let note = match &tried.verdict {
         Verdict::Delivered { note, .. } => note.clone(),

@@ -19,7 +19,9 @@ const LOOK_AHEAD: u64 = 4;
 
 /// Claims what is due and may be attempted now.
 pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
-    let Some(owner) = app.queue.owner() else { return Ok(Vec::new()) };
+    let Some(owner) = app.queue.owner() else {
+        return Ok(Vec::new());
+    };
     let mut slots: HashMap<DeliveryId, Slot> = HashMap::new();
     for retries in [false, true] {
         reserve(app, retries, &mut slots).await?;
@@ -41,7 +43,13 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     fail_closed(app, &closed).await?;
     Ok(openable
         .into_iter()
-        .filter_map(|row| Some(Claimed { lead: leads.get(&row.lead_id)?.clone(), slot: slots.remove(&row.id)?, delivery: row }))
+        .filter_map(|row| {
+            Some(Claimed {
+                lead: leads.get(&row.lead_id)?.clone(),
+                slot: slots.remove(&row.id)?,
+                delivery: row,
+            })
+        })
         .collect())
 }
 
@@ -54,7 +62,10 @@ async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
         status: DeliveryStatus::Failed,
         due_at: None,
         settled_at: Some(app.clock.now()),
-        failure: Some((DeliveryErrorCode::Template, "the lead's encrypted values cannot be opened: see the server's log".into())),
+        failure: Some((
+            DeliveryErrorCode::Template,
+            "the lead's encrypted values cannot be opened: see the server's log".into(),
+        )),
         external_id: None,
     };
     if !rows.is_empty() {

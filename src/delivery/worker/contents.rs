@@ -27,7 +27,13 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn new(app: App) -> Self {
-        Self { app, flows: moka::future::Cache::builder().max_capacity(2_000).time_to_live(FRESH).build() }
+        Self {
+            app,
+            flows: moka::future::Cache::builder()
+                .max_capacity(2_000)
+                .time_to_live(FRESH)
+                .build(),
+        }
     }
 
     /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others.
@@ -49,7 +55,13 @@ impl Contents {
     async fn open(&self, lead: lead::Model) -> Result<LeadContent> {
         let (version, definitions) = self.fields(lead.flow_id).await?;
         let fields = sealed::open_fields(&self.app, &lead).await?;
-        Ok(LeadContent { id: lead.id, test: lead.test, fields, flow: (lead.flow_id, version), definitions })
+        Ok(LeadContent {
+            id: lead.id,
+            test: lead.test,
+            fields,
+            flow: (lead.flow_id, version),
+            definitions,
+        })
     }
 
     async fn fields(&self, id: FlowId) -> Result<(i32, Arc<Vec<FieldDef>>)> {

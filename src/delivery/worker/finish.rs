@@ -55,9 +55,15 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     let now = app.clock.now();
     let outcomes: Vec<Outcome> = batch.iter().map(|finished| finished.outcome.clone()).collect();
     let held = delivery_outcome::record(&tx, &outcomes).await?;
-    let recorded: Vec<&Finished> = batch.iter().filter(|finished| held.contains(&finished.delivery.id)).collect();
+    let recorded: Vec<&Finished> = batch
+        .iter()
+        .filter(|finished| held.contains(&finished.delivery.id))
+        .collect();
     if recorded.len() < batch.len() {
-        tracing::warn!(outcomes = batch.len() - recorded.len(), "dropped late outcomes of deliveries that were taken over");
+        tracing::warn!(
+            outcomes = batch.len() - recorded.len(),
+            "dropped late outcomes of deliveries that were taken over"
+        );
     }
     let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
@@ -66,7 +72,10 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     let mut waiting = Vec::new();
     for finished in &recorded {
         all_events.push(delivery_event(&finished.after()));
-        if matches!(finished.outcome.status, DeliveryStatus::Failed | DeliveryStatus::Refused) {
+        if matches!(
+            finished.outcome.status,
+            DeliveryStatus::Failed | DeliveryStatus::Refused
+        ) {
             release_caps(&tx, &finished.delivery).await?;
             if let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await? {
                 waiting.extend(next.waiting);
@@ -84,7 +93,10 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
 impl Finished {
     /// The delivery as it stands after the outcome.
     fn after(&self) -> delivery::Model {
-        delivery::Model { status: self.outcome.status, ..self.delivery.clone() }
+        delivery::Model {
+            status: self.outcome.status,
+            ..self.delivery.clone()
+        }
     }
 }
 
@@ -105,7 +117,12 @@ async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], now: Date
         if !failing(finished.outcome.status) {
             cleared.insert(finished.delivery.partner_id);
         } else if counted.insert(finished.delivery.id) {
-            let message = finished.outcome.failure.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
+            let message = finished
+                .outcome
+                .failure
+                .as_ref()
+                .map(|(_, message)| message.clone())
+                .unwrap_or_default();
             destination::Entity::count_failure(tx, &finished.delivery, &message, now).await?;
         }
     }

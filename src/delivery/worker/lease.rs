@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::delivery_attempt;
-use entity::delivery::{self, DeliveryErrorCode};
-use entity::worker::{self, Lapsed};
 use entity::bulk;
+use entity::delivery::{self, DeliveryErrorCode};
+use entity::delivery_attempt;
+use entity::worker::{self, Lapsed};
 use sea_orm::{DbErr, Set};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,11 @@ async fn renew(app: &App, wall: &Clock, holding: Option<Uuid>, stopping: bool) -
         tracing::warn!("the worker's lease was lost; what it held will be repeated");
     }
     let owner: Uuid = wall.id();
-    let row = worker::ActiveModel { id: Set(owner), started_at: Set(now), lease_until: Set(now + LEASE) };
+    let row = worker::ActiveModel {
+        id: Set(owner),
+        started_at: Set(now),
+        lease_until: Set(now + LEASE),
+    };
     bulk::insert::<worker::Entity>(app.db.write(), vec![row]).await?;
     app.queue.set_owner(Some(owner));
     Ok(Some(owner))
@@ -71,7 +75,12 @@ async fn renew(app: &App, wall: &Clock, holding: Option<Uuid>, stopping: bool) -
 /// Makes due again what workers held whose lease has run out, with a note of the attempt that nobody saw the end of.
 async fn take_over(app: &App, wall: &Clock) -> crate::error::Result<()> {
     let now = wall.now();
-    let alive: Vec<Uuid> = worker::Entity::alive(now).all(app.db.read()).await?.into_iter().map(|row| row.id).collect();
+    let alive: Vec<Uuid> = worker::Entity::alive(now)
+        .all(app.db.read())
+        .await?
+        .into_iter()
+        .map(|row| row.id)
+        .collect();
     let orphans = delivery::Entity::orphaned(alive).all(app.db.read()).await?;
     let mut owners: Vec<Uuid> = orphans.iter().filter_map(|row| row.lease_owner).collect();
     owners.sort_unstable();
@@ -79,7 +88,9 @@ async fn take_over(app: &App, wall: &Clock) -> crate::error::Result<()> {
     for owner in owners {
         release(app, owner, now).await?;
     }
-    worker::Entity::remove(Lapsed::Before(now - KEPT)).exec(app.db.write()).await?;
+    worker::Entity::remove(Lapsed::Before(now - KEPT))
+        .exec(app.db.write())
+        .await?;
     Ok(())
 }
 
@@ -104,7 +115,10 @@ async fn release(app: &App, owner: Uuid, now: DateTime<Utc>) -> crate::error::Re
     tx.commit().await?;
     app.hub.tell(heads);
     if !released.is_empty() {
-        tracing::warn!(deliveries = released.len(), "took over deliveries of a worker that has gone");
+        tracing::warn!(
+            deliveries = released.len(),
+            "took over deliveries of a worker that has gone"
+        );
         app.queue.doorbell.notify_one();
     }
     Ok(())
@@ -120,7 +134,9 @@ fn interrupted(row: &delivery::Model, now: DateTime<Utc>) -> delivery_attempt::A
         http_status: Set(None),
         smtp_code: Set(None),
         error_code: Set(Some(DeliveryErrorCode::Network)),
-        message: Set(Some("the worker stopped before the outcome was known; the recipient may have it".into())),
+        message: Set(Some(
+            "the worker stopped before the outcome was known; the recipient may have it".into(),
+        )),
         excerpt: Set(None),
     }
 }

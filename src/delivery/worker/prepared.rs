@@ -14,6 +14,7 @@ use url::Url;
 use crate::app::App;
 use crate::crypto::OpenError;
 use crate::delivery::payload::{PayloadError, PreparedEmail, PreparedWebhook};
+use crate::delivery::places;
 use crate::delivery::signing::Secret;
 use crate::error::{Error, Result};
 use crate::queue::LeadContent;
@@ -61,7 +62,10 @@ impl Default for Kept {
     fn default() -> Self {
         Self {
             settings: moka::future::Cache::new(10_000),
-            secrets: moka::future::Cache::builder().max_capacity(10_000).time_to_live(FRESH).build(),
+            secrets: moka::future::Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(FRESH)
+                .build(),
         }
     }
 }
@@ -73,7 +77,9 @@ impl Kept {
         if let Some(kept) = self.settings.get(&key).await {
             return Ok(kept);
         }
-        let row = delivery_settings::Entity::for_worker([delivery.settings_id]).one(app.db.read()).await?;
+        let row = delivery_settings::Entity::for_worker([delivery.settings_id])
+            .one(app.db.read())
+            .await?;
         let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;
         let prepared = Arc::new(prepare(app, row, lead).await?);
         self.settings.insert(key, prepared.clone()).await;
@@ -91,7 +97,11 @@ impl Kept {
             }
         };
         let now = app.clock.now();
-        Ok(kept.iter().filter(|(_, until)| until.is_none_or(|until| now < until)).map(|(secret, _)| secret.clone()).collect())
+        Ok(kept
+            .iter()
+            .filter(|(_, until)| until.is_none_or(|until| now < until))
+            .map(|(secret, _)| secret.clone())
+            .collect())
     }
 }
 
@@ -99,9 +109,18 @@ async fn prepare(app: &App, row: delivery_settings::Model, lead: &LeadContent) -
     Ok(match row.config {
         DeliveryConfig::Webhook(config) => {
             let headers = open_headers(app, row.account_id, row.id, &config).await?;
-            let url = config.url.parse().map_err(|error: url::ParseError| Error::Internal(error.into()))?;
+            let url = config
+                .url
+                .parse()
+                .map_err(|error: url::ParseError| Error::Internal(error.into()))?;
             match PreparedWebhook::new(&config, &lead.definitions) {
-                Ok(payload) => Prepared::Webhook(Box::new(Webhook { method: method(config.method), config, url, headers, payload })),
+                Ok(payload) => Prepared::Webhook(Box::new(Webhook {
+                    method: method(config.method),
+                    config,
+                    url,
+                    headers,
+                    payload,
+                })),
                 Err(error) => Prepared::Unusable(error),
             }
         }
@@ -121,24 +140,37 @@ fn method(method: WebhookMethod) -> Method {
     }
 }
 
-async fn open_headers(app: &App, account: AccountId, settings: SettingsId, config: &WebhookConfig) -> Result<Vec<(String, String)>> {
+async fn open_headers(
+    app: &App,
+    account: AccountId,
+    settings: SettingsId,
+    config: &WebhookConfig,
+) -> Result<Vec<(String, String)>> {
     let mut headers = Vec::with_capacity(config.headers.len());
     for header in &config.headers {
-        let place = format!("settings/{settings}/header/{}", header.name);
-        headers.push((header.name.clone(), open(app, account, &place, &header.sealed_value).await?));
+        let place = places::header(settings, &header.name);
+        headers.push((
+            header.name.clone(),
+            open(app, account, &place, &header.sealed_value).await?,
+        ));
     }
     Ok(headers)
 }
 
 async fn load_secrets(app: &App, partner: PartnerId) -> Result<Vec<(Secret, Option<DateTime<Utc>>)>> {
-    let Some(row) = partner::Entity::for_worker([partner]).one(app.db.read()).await? else { return Ok(Vec::new()) };
+    let Some(row) = partner::Entity::for_worker([partner]).one(app.db.read()).await? else {
+        return Ok(Vec::new());
+    };
     let mut secrets = Vec::new();
     let current = row.sealed_secret.map(|sealed| (sealed, None));
     let previous = row.sealed_previous_secret.zip(row.previous_secret_until.map(Some));
-    let place = format!("partner/{partner}/secret");
+    let place = places::signing_secret(partner);
     for (sealed, until) in current.into_iter().chain(previous) {
         let text = open(app, row.account_id, &place, &sealed).await?;
-        secrets.push((Secret::parse(&text).map_err(|error| Error::Internal(error.into()))?, until));
+        secrets.push((
+            Secret::parse(&text).map_err(|error| Error::Internal(error.into()))?,
+            until,
+        ));
     }
     Ok(secrets)
 }
@@ -147,7 +179,11 @@ async fn load_secrets(app: &App, partner: PartnerId) -> Result<Vec<(Secret, Opti
 pub(super) async fn open(app: &App, account: AccountId, place: &str, sealed: &str) -> Result<String> {
     let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
     let plain = match keys.open(place, sealed) {
-        Err(OpenError::UnknownKey) => app.vault.reload(app.db.write(), &app.clock, Some(account)).await?.open(place, sealed),
+        Err(OpenError::UnknownKey) => app
+            .vault
+            .reload(app.db.write(), &app.clock, Some(account))
+            .await?
+            .open(place, sealed),
         opened => opened,
     };
     let plain = plain.map_err(|error| Error::Internal(error.into()))?;

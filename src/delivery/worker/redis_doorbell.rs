@@ -21,7 +21,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Rings until stopped. Without Redis there is nothing to hear.
 pub(super) async fn listen(app: App, stop: CancellationToken) {
-    let Some(url) = app.config.settings.redis_url.clone() else { return };
+    let Some(url) = app.config.settings.redis_url.clone() else {
+        return;
+    };
     let name = app.clock.id::<uuid::Uuid>().to_string();
     while !stop.is_cancelled() {
         if let Err(error) = listen_once(&app, &url, &name, &stop).await {
@@ -33,8 +35,12 @@ pub(super) async fn listen(app: App, stop: CancellationToken) {
 
 /// A blocking command stalls its whole connection, so it gets one of its own, without a response time-out.
 async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(PAUSE)).set_response_timeout(None);
-    redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PAUSE))
+        .set_response_timeout(None);
+    redis::Client::open(url)?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken) -> RedisResult<()> {
@@ -42,10 +48,19 @@ async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken)
     make_group(&mut redis).await?;
     // Something may have been stored while nobody listened.
     app.queue.doorbell.notify_one();
-    let options = StreamReadOptions::default().group(GROUP, name).noack().block(BLOCK_MS).count(ENTRIES);
+    let options = StreamReadOptions::default()
+        .group(GROUP, name)
+        .noack()
+        .block(BLOCK_MS)
+        .count(ENTRIES);
     while !stop.is_cancelled() {
         let reply: Option<StreamReadReply> = redis.xread_options(&[STREAM], &[">"], &options).await?;
-        let ids: Vec<String> = reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).map(|entry| entry.id).collect();
+        let ids: Vec<String> = reply
+            .into_iter()
+            .flat_map(|reply| reply.keys)
+            .flat_map(|key| key.ids)
+            .map(|entry| entry.id)
+            .collect();
         if !ids.is_empty() {
             app.queue.doorbell.notify_one();
             redis.xdel::<_, _, ()>(STREAM, &ids).await?;

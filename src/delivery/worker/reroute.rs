@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use entity::bulk;
 use entity::delivery::{self, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
-use entity::bulk;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::app::App;
@@ -39,24 +39,48 @@ pub(super) async fn to_next_partner(
     lead: &Arc<LeadContent>,
     now: DateTime<Utc>,
 ) -> Result<Option<Rerouted>> {
-    let Some(snapshot) = compile::load(tx, failed.flow_id).await? else { return Ok(None) };
-    let Some(profile) = profile_of(&snapshot, failed).filter(|profile| profile.on_failure == OnFailure::NextPartner) else { return Ok(None) };
-    let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id).all(tx).await?;
+    let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
+        return Ok(None);
+    };
+    let Some(profile) = profile_of(&snapshot, failed).filter(|profile| profile.on_failure == OnFailure::NextPartner)
+    else {
+        return Ok(None);
+    };
+    let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
+        .all(tx)
+        .await?;
     let mut sent: HashSet<PartnerId> = held.into_iter().map(|row| row.partner_id).collect();
-    let mut draft = Draft { fields: lead.fields.clone(), ..Draft::default() };
+    let mut draft = Draft {
+        fields: lead.fields.clone(),
+        ..Draft::default()
+    };
     let candidates = draft.match_profile(&profile, now);
-    let mut ledger = if failed.test { Ledger::default() } else { lock(tx, &profile, &candidates, now).await? };
+    let mut ledger = if failed.test {
+        Ledger::default()
+    } else {
+        lock(tx, &profile, &candidates, now).await?
+    };
     let mut trace = Trace::default();
-    let picking = &mut Picking { now, test: failed.test, sent: &mut sent, trace: &mut trace };
+    let picking = &mut Picking {
+        now,
+        test: failed.test,
+        sent: &mut sent,
+        trace: &mut trace,
+    };
     let picked = first(&profile, &candidates, &mut ledger, picking);
     write_caps(tx, &ledger).await?;
-    let Some((candidate, reservations)) = picked.and_then(|(place, reservations)| Some((profile.candidates.get(place)?, reservations))) else {
+    let Some((candidate, reservations)) =
+        picked.and_then(|(place, reservations)| Some((profile.candidates.get(place)?, reservations)))
+    else {
         return Ok(None);
     };
     let mut row = new_delivery(app, &snapshot, &profile, candidate, lead, now);
     row.step_id = failed.step_id;
     row.reservations = Reservations(reservations);
-    let message = format!("the delivery to another partner has failed: routed to {}", candidate.subject.name);
+    let message = format!(
+        "the delivery to another partner has failed: routed to {}",
+        candidate.subject.name
+    );
     bulk::insert::<lead_event::Entity>(tx, vec![routed(app, &row, message, now)]).await?;
     Ok(Some(insert(tx, row).await?))
 }
@@ -69,14 +93,28 @@ fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profi
 }
 
 /// However many partners the strategy takes at once, one failure is followed by one partner.
-fn first(profile: &Profile, candidates: &[usize], ledger: &mut Ledger, picking: &mut Picking<'_>) -> Option<(usize, Vec<delivery::Reservation>)> {
-    candidates.iter().find_map(|place| pick(profile, &[*place], ledger, picking).into_iter().next())
+fn first(
+    profile: &Profile,
+    candidates: &[usize],
+    ledger: &mut Ledger,
+    picking: &mut Picking<'_>,
+) -> Option<(usize, Vec<delivery::Reservation>)> {
+    candidates
+        .iter()
+        .find_map(|place| pick(profile, &[*place], ledger, picking).into_iter().next())
 }
 
 async fn lock(tx: &DatabaseTransaction, profile: &Profile, candidates: &[usize], now: DateTime<Utc>) -> Result<Ledger> {
-    let caps = candidates.iter().filter_map(|place| profile.candidates.get(*place)).flat_map(|candidate| &candidate.caps);
+    let caps = candidates
+        .iter()
+        .filter_map(|place| profile.candidates.get(*place))
+        .flat_map(|candidate| &candidate.caps);
     let wanted: BTreeSet<_> = caps.map(|cap| counter(cap, now)).collect();
-    if wanted.is_empty() { Ok(Ledger::default()) } else { lock_counters(tx, wanted).await }
+    if wanted.is_empty() {
+        Ok(Ledger::default())
+    } else {
+        lock_counters(tx, wanted).await
+    }
 }
 
 async fn insert(tx: &DatabaseTransaction, row: delivery::Model) -> Result<Rerouted> {

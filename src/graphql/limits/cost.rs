@@ -99,11 +99,7 @@ impl Page {
     fn with(&self, variables: &Variables) -> u64 {
         match self {
             Self::Fixed(size) => *size,
-            Self::Variable {
-                name,
-                default,
-                maximum,
-            } => variables
+            Self::Variable { name, default, maximum } => variables
                 .get(name)
                 .and_then(size_of)
                 .map_or(*default, |size| size.min(*maximum)),
@@ -125,19 +121,11 @@ impl Limits {
     pub(super) fn page_of(&self, field: &Field, entries: bool) -> Option<Page> {
         let bounded = |argument: &str| {
             let mut variable = None;
-            let literal = field
-                .get_argument(argument)?
-                .node
-                .clone()
-                .into_const_with(|name| {
-                    variable = Some(name);
-                    Err(())
-                });
-            let size = literal
-                .ok()
-                .as_ref()
-                .and_then(size_of)
-                .unwrap_or(self.default_page);
+            let literal = field.get_argument(argument)?.node.clone().into_const_with(|name| {
+                variable = Some(name);
+                Err(())
+            });
+            let size = literal.ok().as_ref().and_then(size_of).unwrap_or(self.default_page);
             Some(match variable {
                 Some(name) => Page::Variable {
                     name,

@@ -8,9 +8,7 @@ use std::collections::HashMap;
 
 use async_graphql::{
     Name, Pos, Positioned,
-    parser::types::{
-        ExecutableDocument, Field, FragmentDefinition, FragmentSpread, Selection, SelectionSet,
-    },
+    parser::types::{ExecutableDocument, Field, FragmentDefinition, FragmentSpread, Selection, SelectionSet},
 };
 
 use super::{Limits, Refusal};
@@ -57,9 +55,7 @@ pub(super) fn count(document: &ExecutableDocument, limits: &Limits) -> Result<()
         counter.fragment(name, fragment.pos, 1)?;
     }
     limits.aliases.at_most(counter.aliases, "aliases")?;
-    limits
-        .directives
-        .at_most(counter.directives, "directives")?;
+    limits.directives.at_most(counter.directives, "directives")?;
     limits.fields.at_most(fields, "fields, fragments expanded")
 }
 
@@ -77,9 +73,7 @@ impl<'a> Counter<'a> {
                         ..size
                     }
                 }
-                Selection::FragmentSpread(spread) => {
-                    self.spread(&spread.node, spread.pos, level)?
-                }
+                Selection::FragmentSpread(spread) => self.spread(&spread.node, spread.pos, level)?,
             };
             total.fields = total.fields.saturating_add(size.fields);
             total.nesting = total.nesting.max(size.nesting);
@@ -97,12 +91,7 @@ impl<'a> Counter<'a> {
         })
     }
 
-    fn spread(
-        &mut self,
-        spread: &'a FragmentSpread,
-        pos: Pos,
-        level: usize,
-    ) -> Result<Size, Refusal> {
+    fn spread(&mut self, spread: &'a FragmentSpread, pos: Pos, level: usize) -> Result<Size, Refusal> {
         let size = self.fragment(&spread.fragment_name.node, pos, level + 1)?;
         Ok(Size {
             nesting: size.nesting + 1,

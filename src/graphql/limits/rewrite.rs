@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use async_graphql::{
     Name, Pos, Positioned,
     parser::types::{
-        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment,
-        OperationDefinition, OperationType, Selection, SelectionSet,
+        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, OperationDefinition,
+        OperationType, Selection, SelectionSet,
     },
 };
 
@@ -88,8 +88,7 @@ fn roots(
             }
             Selection::FragmentSpread(spread) => {
                 let name = &spread.node.fragment_name.node;
-                let unknown =
-                    || Refusal::invalid(format!("Unknown fragment: \"{name}\"."), item.pos);
+                let unknown = || Refusal::invalid(format!("Unknown fragment: \"{name}\"."), item.pos);
                 let fragment = fragments.get(name).ok_or_else(unknown)?;
                 moved.push(name.clone());
                 roots(&fragment.node.selection_set.node, fragments, fields, moved)?;
@@ -159,7 +158,5 @@ fn typename(field: &mut Field, pos: Pos) -> Result<Option<Selection>, Refusal> {
         directives,
         selection_set,
     };
-    Ok(Some(Selection::InlineFragment(Positioned::new(
-        inline, pos,
-    ))))
+    Ok(Some(Selection::InlineFragment(Positioned::new(inline, pos))))
 }

@@ -151,9 +151,7 @@ impl<'a> Iterator for Tokens<'a> {
         self.skip_ignored();
         let first = self.rest.chars().next()?;
         Some(match first {
-            'a'..='z' | 'A'..='Z' | '_' => {
-                Token::Name(self.take(|c| c.is_ascii_alphanumeric() || c == '_'))
-            }
+            'a'..='z' | 'A'..='Z' | '_' => Token::Name(self.take(|c| c.is_ascii_alphanumeric() || c == '_')),
             '0'..='9' | '-' => {
                 self.take(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-'));
                 Token::Other
@@ -182,20 +180,14 @@ mod tests {
     fn ordinary_documents_pass() {
         scanned(r#"query Q($a: [Int!] = [1, 2], $b: In = {a: 1, b: {a: 2}}) { f(in: {a: "}", b: {a: 1}}) @d(a: 1) { a: b } }"#)
             .unwrap();
-        scanned(
-            "{ # a: { comment }\n f(text: \"\"\"a \\\"\"\" { b: 1, b: 2 } \"\"\", e: \"\\\"{\") }",
-        )
-        .unwrap();
+        scanned("{ # a: { comment }\n f(text: \"\"\"a \\\"\"\" { b: 1, b: 2 } \"\"\", e: \"\\\"{\") }").unwrap();
         scanned("\u{feff}{ f(price: -1.5e+3, on: GREEN) }").unwrap();
     }
 
     #[test]
     fn an_input_field_given_twice_is_refused() {
         let refused = scanned("mutation { f(input: {a: 1, b: {a: 2}, a: 3}) { id } }");
-        assert_eq!(
-            refused.unwrap_err(),
-            "There can be only one input field named \"a\"."
-        );
+        assert_eq!(refused.unwrap_err(), "There can be only one input field named \"a\".");
         assert!(scanned("query ($v: In = {a: 1 a: 2}) { f }").is_err());
     }
 
@@ -217,13 +209,9 @@ mod tests {
                 .contains("tokens")
         );
         assert!(
-            scanned(&format!(
-                "{{ f(in: {}1{}) }}",
-                "[".repeat(70),
-                "]".repeat(70)
-            ))
-            .unwrap_err()
-            .contains("nests")
+            scanned(&format!("{{ f(in: {}1{}) }}", "[".repeat(70), "]".repeat(70)))
+                .unwrap_err()
+                .contains("nests")
         );
     }
 

@@ -22,12 +22,7 @@ fn points(text: &str, variables: Value) -> u64 {
 
 /// `levels` fragments of which each spreads the next one twice.
 fn doubling(levels: usize, leaf: &str) -> String {
-    let doubling = |level| {
-        format!(
-            "fragment F{level} on Query {{ ...F{0} ...F{0} }}",
-            level + 1
-        )
-    };
+    let doubling = |level| format!("fragment F{level} on Query {{ ...F{0} ...F{0} }}", level + 1);
     let fragments: Vec<String> = (0..levels).map(doubling).collect();
     let last = format!("fragment F{levels} on Query {{ {leaf} }}");
     format!("{{ a {{ ...F0 }} }} {} {last}", fragments.join(" "))
@@ -38,11 +33,7 @@ fn doubling_fragments_are_counted_and_not_expanded() {
     for leaf in ["hello", "__typename"] {
         check(&doubling(9, leaf)).unwrap();
         for levels in [10, 24, 28] {
-            assert_eq!(
-                code_and_text(&doubling(levels, leaf)).0,
-                code::TOO_COMPLEX,
-                "{levels}"
-            );
+            assert_eq!(code_and_text(&doubling(levels, leaf)).0, code::TOO_COMPLEX, "{levels}");
         }
     }
     assert_eq!(code_and_text(&doubling(200, "hello")).0, code::TOO_COMPLEX);
@@ -51,24 +42,15 @@ fn doubling_fragments_are_counted_and_not_expanded() {
 #[test]
 fn fragments_in_a_circle_are_invalid_even_if_nothing_spreads_them() {
     let circle = "fragment A on Query { ...B } fragment B on Query { ...A }";
-    assert_eq!(
-        code_and_text(&format!("{{ ...A }} {circle}")).0,
-        code::VALIDATION
-    );
-    assert_eq!(
-        code_and_text(&format!("{{ hello }} {circle}")).0,
-        code::VALIDATION
-    );
+    assert_eq!(code_and_text(&format!("{{ ...A }} {circle}")).0, code::VALIDATION);
+    assert_eq!(code_and_text(&format!("{{ hello }} {circle}")).0, code::VALIDATION);
 }
 
 #[test]
 fn typename_counts_like_any_field() {
     let many = |n: usize| format!("{{ {} }}", "__typename ".repeat(n));
     check(&format!("{{ a {} }}", many(999))).unwrap();
-    assert_eq!(
-        code_and_text(&format!("{{ a {} }}", many(1_000))).0,
-        code::TOO_COMPLEX
-    );
+    assert_eq!(code_and_text(&format!("{{ a {} }}", many(1_000))).0, code::TOO_COMPLEX);
 }
 
 #[test]
@@ -79,32 +61,16 @@ fn depth_aliases_roots_and_directives_are_bounded() {
     let aliases = |n: usize| {
         format!(
             "{{ a {{ {} }} }}",
-            (0..n)
-                .map(|i| format!("a{i}: b"))
-                .collect::<Vec<_>>()
-                .join(" ")
+            (0..n).map(|i| format!("a{i}: b")).collect::<Vec<_>>().join(" ")
         )
     };
     check(&aliases(50)).unwrap();
     assert!(code_and_text(&aliases(51)).1.contains("50 aliases"));
-    let roots = |kind: &str, n: usize| {
-        format!(
-            "{kind} {{ {} ...F }} fragment F on T {{ b }}",
-            "a ".repeat(n - 1)
-        )
-    };
+    let roots = |kind: &str, n: usize| format!("{kind} {{ {} ...F }} fragment F on T {{ b }}", "a ".repeat(n - 1));
     check(&roots("query", 20)).unwrap();
     check(&roots("mutation", 5)).unwrap();
-    assert!(
-        code_and_text(&roots("query", 21))
-            .1
-            .contains("20 root fields")
-    );
-    assert!(
-        code_and_text(&roots("mutation", 6))
-            .1
-            .contains("5 mutations")
-    );
+    assert!(code_and_text(&roots("query", 21)).1.contains("20 root fields"));
+    assert!(code_and_text(&roots("mutation", 6)).1.contains("5 mutations"));
     let directives = |n: usize| format!("{{ a {} }}", "@skip(if: false) ".repeat(n));
     check(&directives(20)).unwrap();
     assert!(code_and_text(&directives(21)).1.contains("20 directives"));
@@ -117,19 +83,11 @@ fn introspection_is_exempt_from_depth_but_not_from_going_in_circles() {
         "{{ __schema {{ types {{ fields {{ args {{ type {{ {types} }} }} }} }} }} }}"
     ))
     .unwrap();
-    let circle =
-        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
+    let circle = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
     assert_eq!(code_and_text(circle).0, code::TOO_COMPLEX);
-    let document =
-        check("{ a { b } ...F } fragment F on Query { __type(name: \"A\") { name } }").unwrap();
+    let document = check("{ a { b } ...F } fragment F on Query { __type(name: \"A\") { name } }").unwrap();
     assert!(document.operation(None).unwrap().introspects);
-    assert!(
-        !check("{ __typename }")
-            .unwrap()
-            .operation(None)
-            .unwrap()
-            .introspects
-    );
+    assert!(!check("{ __typename }").unwrap().operation(None).unwrap().introspects);
 }
 
 #[test]
@@ -157,9 +115,7 @@ fn page_sizes_in_variables_count_with_their_values() {
 
 #[test]
 fn a_query_that_costs_too_much_is_refused_with_its_price() {
-    let document =
-        check("query ($n: Int) { a(first: $n) { nodes { b(first: $n) { nodes { id } } } } }")
-            .unwrap();
+    let document = check("query ($n: Int) { a(first: $n) { nodes { b(first: $n) { nodes { id } } } } }").unwrap();
     let admit = |n: i32| {
         let mut variables = Variables::from_value(value!({ "n": n }));
         document
@@ -175,9 +131,7 @@ fn a_query_that_costs_too_much_is_refused_with_its_price() {
 
 #[test]
 fn variables_are_demanded_typed_and_defaulted() {
-    let document =
-        check("query ($a: Boolean!, $b: Boolean! = true, $c: [Int!]) { x(a: $a, b: $b, c: $c) }")
-            .unwrap();
+    let document = check("query ($a: Boolean!, $b: Boolean! = true, $c: [Int!]) { x(a: $a, b: $b, c: $c) }").unwrap();
     let complete = |given: Value| {
         let mut variables = Variables::from_value(given);
         document
@@ -186,10 +140,7 @@ fn variables_are_demanded_typed_and_defaulted() {
             .admit(&mut variables, &Limits::default())?;
         Ok::<_, Refusal>(variables.into_value())
     };
-    assert_eq!(
-        complete(value!({"a": false})).unwrap(),
-        value!({"a": false, "b": true})
-    );
+    assert_eq!(complete(value!({"a": false})).unwrap(), value!({"a": false, "b": true}));
     assert_eq!(
         complete(value!({"a": false, "b": false, "c": null})).unwrap(),
         value!({"a": false, "b": false, "c": null})
@@ -213,20 +164,14 @@ fn variables_are_demanded_typed_and_defaulted() {
         ),
     ] {
         let refusal = complete(given).unwrap_err();
-        assert_eq!(
-            (refusal.code, refusal.message.as_str()),
-            (code::BAD_INPUT, told)
-        );
+        assert_eq!((refusal.code, refusal.message.as_str()), (code::BAD_INPUT, told));
     }
 }
 
 #[test]
 fn operations_are_found_by_name() {
     let document = check("query A { a } mutation B { b }").unwrap();
-    assert_eq!(
-        document.operation(Some("B")).unwrap().kind,
-        OperationType::Mutation
-    );
+    assert_eq!(document.operation(Some("B")).unwrap().kind, OperationType::Mutation);
     for wrong in [None, Some("C")] {
         assert_eq!(document.operation(wrong).unwrap_err().code, code::BAD_INPUT);
     }
@@ -239,10 +184,7 @@ fn syntax_errors_say_where_and_never_echo() {
     let text = format!("{{ a(b: \"{}\" }} }}", "secret ".repeat(100));
     let (code, message) = code_and_text(&text);
     assert_eq!(code, code::PARSE);
-    assert!(
-        message.starts_with("Syntax error at line 1, column "),
-        "{message}"
-    );
+    assert!(message.starts_with("Syntax error at line 1, column "), "{message}");
     assert!(!message.contains("secret"), "{message}");
     for text in [
         "",
@@ -256,11 +198,7 @@ fn syntax_errors_say_where_and_never_echo() {
     ] {
         assert_eq!(code_and_text(text).0, code::PARSE, "{text}");
     }
-    for text in [
-        "{ a } { b }",
-        "query A { a } query A { b }",
-        "{ a } query A { b }",
-    ] {
+    for text in ["{ a } { b }", "query A { a } query A { b }", "{ a } query A { b }"] {
         assert_eq!(code_and_text(text).0, code::VALIDATION, "{text}");
     }
 }
@@ -340,10 +278,7 @@ async fn the_cache_is_bounded() {
         ..Limits::default()
     });
     for number in 0..1_000 {
-        documents
-            .check(&format!("{{ field{number} }}"))
-            .await
-            .unwrap();
+        documents.check(&format!("{{ field{number} }}")).await.unwrap();
     }
     documents.passed.run_pending_tasks().await;
     assert!(documents.passed.weighted_size() <= 32 * 1024);

@@ -6,10 +6,7 @@ use std::collections::HashMap;
 
 use async_graphql::{
     Name, Positioned,
-    parser::types::{
-        ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType,
-        Selection,
-    },
+    parser::types::{ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection},
 };
 
 use super::{Limits, Refusal, cost::Cost};
@@ -53,18 +50,14 @@ pub(super) fn walk(
     let roots = walk.root_fields(&operation.selection_set.node.items);
     match operation.ty {
         OperationType::Query => limits.root_fields.at_most(roots, "root fields")?,
-        OperationType::Mutation => limits
-            .mutations
-            .at_most(roots, "mutations in one request")?,
+        OperationType::Mutation => limits.mutations.at_most(roots, "mutations in one request")?,
         OperationType::Subscription => {}
     }
     let place = Place {
         depth: 0,
         introspection: None,
     };
-    let cost = walk
-        .selection(&operation.selection_set.node.items, place)?
-        .all();
+    let cost = walk.selection(&operation.selection_set.node.items, place)?.all();
     Ok(Facts {
         cost,
         introspects: walk.introspects,
@@ -115,11 +108,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn selection(
-        &mut self,
-        items: &'a [Positioned<Selection>],
-        place: Place,
-    ) -> Result<Parts, Refusal> {
+    fn selection(&mut self, items: &'a [Positioned<Selection>], place: Place) -> Result<Parts, Refusal> {
         let mut parts = Parts::default();
         for item in items {
             match &item.node {
@@ -146,13 +135,7 @@ impl<'a> Walk<'a> {
         let parts = self.selection(items, place)?;
         let mut cost = Cost::object();
         match (self.limits.page_of(field, parts.each.is_some()), parts) {
-            (
-                Some(page),
-                Parts {
-                    once,
-                    each: Some(each),
-                },
-            ) => {
+            (Some(page), Parts { once, each: Some(each) }) => {
                 cost.add(once);
                 cost.add(each.times(page));
             }
@@ -169,9 +152,7 @@ impl<'a> Walk<'a> {
         if let Some(lists) = place.introspection {
             let lists = lists + usize::from(TYPE_LISTS.contains(&name));
             if lists > TYPE_LISTS_NESTED {
-                return Err(Refusal::too_complex(
-                    "Introspection is nested too deep.".to_owned(),
-                ));
+                return Err(Refusal::too_complex("Introspection is nested too deep.".to_owned()));
             }
             return Ok(Place {
                 introspection: Some(lists),

@@ -30,60 +30,36 @@ fn our_own_errors_keep_text_and_code() {
         (error.message.as_str(), code_of(&error)),
         ("there is no such lead", Some("NOT_FOUND"))
     );
-    let error = masked(
-        of(Error::RateLimited {
-            retry_after: 7,
-        }),
-        Value::Null,
-    );
+    let error = masked(of(Error::RateLimited { retry_after: 7 }), Value::Null);
     assert_eq!(
         error.extensions.unwrap().get("retryAfterSeconds"),
         Some(&Value::from(7))
     );
-    let shared = at_field(
-        "forbidden",
-        Some(Arc::new(Arc::new(Error::Forbidden("forbidden")))),
-    );
+    let shared = at_field("forbidden", Some(Arc::new(Arc::new(Error::Forbidden("forbidden")))));
     assert_eq!(code_of(&masked(shared, Value::Null)), Some("FORBIDDEN"));
 }
 
 #[test]
 fn everything_of_unknown_origin_is_hidden() {
     let internal = Error::Internal(anyhow::anyhow!("secret"));
-    assert_hidden(&masked(
-        at_field("secret", Some(Arc::new(internal))),
-        Value::Null,
-    ));
+    assert_hidden(&masked(at_field("secret", Some(Arc::new(internal))), Value::Null));
     assert_hidden(&masked(
         at_field("secret", Some(Arc::new(std::io::Error::other("secret")))),
         Value::Null,
     ));
     assert_hidden(&masked(at_field("secret", None), Value::Null));
     // No path, but beside data: not from validation.
-    assert_hidden(&masked(
-        ServerError::new("secret", None),
-        Value::Boolean(true),
-    ));
+    assert_hidden(&masked(ServerError::new("secret", None), Value::Boolean(true)));
     let mut dressed = at_field("secret", None);
-    dressed
-        .extensions
-        .get_or_insert_default()
-        .set("code", "NOT_FOUND");
-    dressed
-        .extensions
-        .get_or_insert_default()
-        .set("sql", "secret");
+    dressed.extensions.get_or_insert_default().set("code", "NOT_FOUND");
+    dressed.extensions.get_or_insert_default().set("sql", "secret");
     assert_hidden(&masked(dressed, Value::Null));
 }
 
 #[test]
 fn request_errors_and_coercion_are_told_apart() {
     for (message, path, code) in [
-        (
-            "Unknown field \"a\" on type \"Query\".",
-            false,
-            code::VALIDATION,
-        ),
+        ("Unknown field \"a\" on type \"Query\".", false, code::VALIDATION),
         (
             "Invalid value for argument \"a\", expected type \"Int\"",
             false,
@@ -96,11 +72,7 @@ fn request_errors_and_coercion_are_told_apart() {
             true,
             code::BAD_INPUT,
         ),
-        (
-            "Expected input type \"Int\", found \"a\".",
-            true,
-            code::BAD_INPUT,
-        ),
+        ("Expected input type \"Int\", found \"a\".", true, code::BAD_INPUT),
         (
             "The \"first\" parameter must be a non-negative number",
             true,
@@ -113,27 +85,17 @@ fn request_errors_and_coercion_are_told_apart() {
             ServerError::new(message, None)
         };
         let error = masked(error, Value::Null);
-        assert_eq!(
-            (error.message.as_str(), code_of(&error)),
-            (message, Some(code))
-        );
+        assert_eq!((error.message.as_str(), code_of(&error)), (message, Some(code)));
     }
 }
 
 #[test]
 fn errors_are_few_and_short() {
     let mut response = Response::default();
-    response.errors = (0..500)
-        .map(|_| ServerError::new("ü".repeat(5_000), None))
-        .collect();
+    response.errors = (0..500).map(|_| ServerError::new("ü".repeat(5_000), None)).collect();
     mask(&mut response, "r-1");
     assert_eq!(response.errors.len(), 10);
-    assert!(
-        response
-            .errors
-            .iter()
-            .all(|error| error.message.chars().count() == 301)
-    );
+    assert!(response.errors.iter().all(|error| error.message.chars().count() == 301));
 }
 
 #[test]

@@ -76,8 +76,7 @@ fn covers(range: &str, media: Media) -> Option<(u8, u16)> {
         ("*", "*") => 0,
         (kind, "*") if kind.eq_ignore_ascii_case("application") => 1,
         (kind, subtype)
-            if kind.eq_ignore_ascii_case("application")
-                && subtype.eq_ignore_ascii_case(media.subtype()) =>
+            if kind.eq_ignore_ascii_case("application") && subtype.eq_ignore_ascii_case(media.subtype()) =>
         {
             2
         }

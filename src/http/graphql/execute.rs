@@ -36,12 +36,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         Ok(self.admit(&document, parameters, session)?)
     }
 
-    fn admit(
-        &self,
-        document: &Document,
-        parameters: Parameters,
-        session: &Session,
-    ) -> Result<Prepared, Refusal> {
+    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusal> {
         let operation = document.operation(parameters.operation())?;
         let mut variables = parameters.variables;
         operation.admit(&mut variables, &self.documents.limits)?;
@@ -85,24 +80,17 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     }
 
     /// Starts a subscription; errors come out masked, and a panic ends it with an error.
-    pub(in crate::http) fn stream(
-        &self,
-        prepared: Prepared,
-        id: RequestId,
-    ) -> BoxStream<'static, Response> {
-        let responses = self
-            .executor
-            .execute_stream(prepared.request, Some(Arc::default()));
-        let masked =
-            AssertUnwindSafe(responses)
-                .catch_unwind()
-                .map(move |response| match response {
-                    Ok(mut response) => {
-                        mask::mask(&mut response, id.as_str());
-                        response
-                    }
-                    Err(_panic) => Response::from_errors(vec![panicked(&id)]),
-                });
+    pub(in crate::http) fn stream(&self, prepared: Prepared, id: RequestId) -> BoxStream<'static, Response> {
+        let responses = self.executor.execute_stream(prepared.request, Some(Arc::default()));
+        let masked = AssertUnwindSafe(responses)
+            .catch_unwind()
+            .map(move |response| match response {
+                Ok(mut response) => {
+                    mask::mask(&mut response, id.as_str());
+                    response
+                }
+                Err(_panic) => Response::from_errors(vec![panicked(&id)]),
+            });
         masked.boxed()
     }
 }

@@ -37,26 +37,18 @@ pub struct Parameters {
 impl Parameters {
     /// The operation's name, if one is given.
     pub fn operation(&self) -> Option<&str> {
-        self.operation_name
-            .as_deref()
-            .filter(|name| !name.is_empty())
+        self.operation_name.as_deref().filter(|name| !name.is_empty())
     }
 }
 
 /// Reads at most `limit` bytes within `patience`.
-pub(super) async fn body(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    patience: Duration,
-) -> Result<Bytes, Fault> {
+pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse().ok());
     // A client that waits for "100 Continue" has not sent anything that would have to be read first.
-    if headers.contains_key(header::EXPECT) && declared.is_some_and(|length: usize| length > limit)
-    {
+    if headers.contains_key(header::EXPECT) && declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
     let timeout = |_| {
@@ -101,13 +93,7 @@ fn too_large(limit: usize) -> Fault {
 
 /// Only JSON, and only UTF-8. A form or plain text could be posted by any web page, with the reader's cookies.
 pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Fault> {
-    let unsupported = |message| {
-        Err(Fault::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            code::BAD_INPUT,
-            message,
-        ))
-    };
+    let unsupported = |message| Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_INPUT, message));
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -122,8 +108,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Fault> {
     }
     let other_charset = |parameter: &str| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        name.eq_ignore_ascii_case("charset")
-            && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        name.eq_ignore_ascii_case("charset") && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
     };
     if parts.any(other_charset) {
         return unsupported("JSON is sent as UTF-8.");
@@ -148,9 +133,7 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
 fn explain(error: &serde_json::Error, body: &[u8]) -> Fault {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());
-        return Fault::bad(format!(
-            "The body is not valid JSON (line {line}, column {column})."
-        ));
+        return Fault::bad(format!("The body is not valid JSON (line {line}, column {column})."));
     }
     if asks_for_persisted_query(body) {
         // Clients that try a hash first look for exactly this text and then send the document.
@@ -168,9 +151,8 @@ fn asks_for_persisted_query(body: &[u8]) -> bool {
         query: Option<serde::de::IgnoredAny>,
         extensions: Extensions,
     }
-    serde_json::from_slice(body).is_ok_and(|hashed: Hashed| {
-        hashed.query.is_none() && hashed.extensions.contains_key("persistedQuery")
-    })
+    serde_json::from_slice(body)
+        .is_ok_and(|hashed: Hashed| hashed.query.is_none() && hashed.extensions.contains_key("persistedQuery"))
 }
 
 /// The parameters in a URL; `None` without `query`.
@@ -193,10 +175,7 @@ pub(super) fn get(query_string: &str) -> Result<Option<Parameters>, Fault> {
     }
     Ok(query
         .filter(|query| !query.is_empty())
-        .map(|query| Parameters {
-            query,
-            ..parameters
-        }))
+        .map(|query| Parameters { query, ..parameters }))
 }
 
 fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Fault> {
@@ -205,9 +184,7 @@ fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Fa
     }
     serde_json::from_str(json).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
-        Fault::bad(format!(
-            "The URL parameter \"{name}\" must be a JSON object."
-        ))
+        Fault::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })
 }
 
@@ -252,9 +229,7 @@ mod tests {
 
     #[test]
     fn nulls_are_absent_and_wrong_types_are_refused_without_an_echo() {
-        let read =
-            post(br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null}"#)
-                .unwrap();
+        let read = post(br#"{"query":"{a}","operationName":null,"variables":null,"extensions":null}"#).unwrap();
         assert_eq!(read.operation(), None);
         for body in [
             r#"{"query":7}"#,

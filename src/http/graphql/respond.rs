@@ -23,11 +23,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
             code,
@@ -53,11 +49,7 @@ impl Fault {
         let error = mask::coded(self.code, self.message, None);
         let mut response = request_error(self.status, &error, media);
         if let Some(allow) = self.allow {
-            set(
-                &mut response,
-                header::ALLOW,
-                HeaderValue::from_static(allow),
-            );
+            set(&mut response, header::ALLOW, HeaderValue::from_static(allow));
         }
         response
     }
@@ -71,10 +63,7 @@ struct Errors<'a> {
 
 /// An answer of request errors.
 pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
-    let code = errors
-        .first()
-        .and_then(mask::code_of)
-        .unwrap_or(code::INTERNAL);
+    let code = errors.first().and_then(mask::code_of).unwrap_or(code::INTERNAL);
     let status = match media {
         Media::GraphQl => status_of(code),
         // A status other than 200 would say that no GraphQL server has answered; these come before GraphQL, or
@@ -105,11 +94,7 @@ pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Medi
             );
         }
         Some(code::RATE_LIMITED) => {
-            if let Some(Value::Number(seconds)) = error
-                .extensions
-                .as_ref()
-                .and_then(|e| e.get("retryAfterSeconds"))
-            {
+            if let Some(Value::Number(seconds)) = error.extensions.as_ref().and_then(|e| e.get("retryAfterSeconds")) {
                 set(
                     &mut response,
                     header::RETRY_AFTER,
@@ -167,16 +152,11 @@ fn json(status: StatusCode, body: &impl Serialize, media: Media) -> Response {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    set(
-        &mut response,
-        header::VARY,
-        HeaderValue::from_static("accept"),
-    );
+    set(&mut response, header::VARY, HeaderValue::from_static("accept"));
     response
 }
 
-const UNWRITABLE: &[u8] =
-    br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#;
+const UNWRITABLE: &[u8] = br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL_SERVER_ERROR"}}]}"#;
 
 fn set(response: &mut Response, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);

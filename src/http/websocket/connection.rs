@@ -74,12 +74,7 @@ pub(super) struct Connection<E, A> {
 }
 
 impl<E: Executor, A: Authenticate> Connection<E, A> {
-    pub(super) fn new(
-        endpoint: Arc<Endpoint<E, A>>,
-        socket: WebSocket,
-        parts: Parts,
-        seat: usize,
-    ) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint<E, A>>, socket: WebSocket, parts: Parts, seat: usize) -> Self {
         let times = Times::new(&endpoint.sockets, Instant::now(), seat);
         Self {
             timer: Box::pin(tokio::time::sleep_until(times.next())),
@@ -110,8 +105,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         }
         // Until the peer has closed too: a socket that is dropped earlier looks to it like a broken connection.
         let patience = self.endpoint.sockets.close;
-        let goodbye =
-            async { while !matches!(self.io().await, Step::Received(None | Some(Err(_)))) {} };
+        let goodbye = async { while !matches!(self.io().await, Step::Received(None | Some(Err(_)))) {} };
         if tokio::time::timeout(patience, goodbye).await.is_err() {
             tracing::debug!("a client did not answer the closing handshake");
         }
@@ -183,9 +177,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
                 Err(Some(Close::new(1009, "Message too big")))
             }
             Some(Ok(Message::Text(text))) => self.message(Incoming::parse(&text)?),
-            Some(Ok(Message::Binary(_))) => {
-                Err(Some(Close::new(4400, "Invalid message: send text")))
-            }
+            Some(Ok(Message::Binary(_))) => Err(Some(Close::new(4400, "Invalid message: send text"))),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
         }
     }
@@ -208,9 +200,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
     }
 
     fn introduce(&mut self, payload: &Map<String, Value>) -> Result<(), End> {
-        let Stage::New(parts) =
-            std::mem::replace(&mut self.stage, Stage::Authenticating(pending().boxed()))
-        else {
+        let Stage::New(parts) = std::mem::replace(&mut self.stage, Stage::Authenticating(pending().boxed())) else {
             return Err(Some(Close::new(4429, "Too many initialisation requests")));
         };
         let sent = match token(payload)? {
@@ -247,30 +237,17 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             return Err(Some(Close::new(4401, "Unauthorized")));
         };
         if self.operations.contains(&id) {
-            return Err(Some(Close::new(
-                4409,
-                format!("Subscriber for {id} already exists"),
-            )));
+            return Err(Some(Close::new(4409, format!("Subscriber for {id} already exists"))));
         }
         let most = self.endpoint.sockets.operations;
         if self.operations.len() >= most {
             if !self.outbox.has_room() {
                 return Err(Some(Close::new(1013, "Too many operations")));
             }
-            let message = format!(
-                "A socket runs at most {most} operations at the same time; complete some of them."
-            );
-            return self.tell(
-                id,
-                &Event::Error(vec![mask::coded(code::RATE_LIMITED, message, None)]),
-            );
+            let message = format!("A socket runs at most {most} operations at the same time; complete some of them.");
+            return self.tell(id, &Event::Error(vec![mask::coded(code::RATE_LIMITED, message, None)]));
         }
-        let events = events(
-            self.endpoint.clone(),
-            session.clone(),
-            parameters,
-            self.id.clone(),
-        );
+        let events = events(self.endpoint.clone(), session.clone(), parameters, self.id.clone());
         self.operations.start(id, events);
         Ok(())
     }
@@ -300,9 +277,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             Some(Due::Leave) => Err(Some(Close::new(1012, "Service restart"))),
             Some(Due::Init) => Err(Some(Close::new(4408, "Connection initialisation timeout"))),
             Some(Due::Expiry) => Err(Some(Close::new(4403, "Forbidden: the token has expired"))),
-            Some(Due::Ping) if !std::mem::take(&mut self.heard) => {
-                Err(Some(Close::new(1001, "No answer to a ping")))
-            }
+            Some(Due::Ping) if !std::mem::take(&mut self.heard) => Err(Some(Close::new(1001, "No answer to a ping"))),
             Some(Due::Ping) => {
                 self.outbox.control(Message::Ping(Vec::new().into()));
                 Ok(())
@@ -340,9 +315,7 @@ fn poll_io(socket: &mut WebSocket, outbox: &mut Outbox, cx: &mut Context<'_>) ->
 fn turn_away(error: Error, id: &RequestId) -> Close {
     let refused = mask::refused(error, id.as_str());
     match mask::code_of(&refused) {
-        Some(code::UNAUTHENTICATED | code::FORBIDDEN) => {
-            Close::new(4403, format!("Forbidden: {}", refused.message))
-        }
+        Some(code::UNAUTHENTICATED | code::FORBIDDEN) => Close::new(4403, format!("Forbidden: {}", refused.message)),
         _ => Close::new(1013, format!("Try again later: {}", refused.message)),
     }
 }

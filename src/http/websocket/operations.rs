@@ -120,18 +120,12 @@ async fn subscription(mut responses: BoxStream<'static, Response>) -> BoxStream<
     if begin.iter().all(|first| first.data == Value::Null) {
         match responses.next().now_or_never() {
             Some(None) => {
-                return listed([Event::Error(
-                    begin.into_iter().flat_map(|first| first.errors).collect(),
-                )]);
+                return listed([Event::Error(begin.into_iter().flat_map(|first| first.errors).collect())]);
             }
             Some(Some(second)) => begin.push(second),
             None => {}
         }
     }
     let end = stream::once(async { Event::Complete });
-    stream::iter(begin)
-        .chain(responses)
-        .map(Event::Next)
-        .chain(end)
-        .boxed()
+    stream::iter(begin).chain(responses).map(Event::Next).chain(end).boxed()
 }

@@ -61,19 +61,11 @@ impl Outbox {
     /// Forgets the results of an operation that the client has ended.
     pub(super) fn discard(&mut self, id: &str) {
         self.results.retain(|(of, _)| &**of != id);
-        self.bytes = self
-            .results
-            .iter()
-            .map(|(_, message)| length(message))
-            .sum();
+        self.bytes = self.results.iter().map(|(_, message)| length(message)).sum();
     }
 
     /// Sends what the client takes now; tells whether anything went out.
-    pub(super) fn poll_send(
-        &mut self,
-        socket: &mut WebSocket,
-        cx: &mut Context<'_>,
-    ) -> Result<bool, Error> {
+    pub(super) fn poll_send(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Result<bool, Error> {
         let mut sent = false;
         while !self.is_empty() {
             match socket.poll_ready_unpin(cx) {
@@ -95,10 +87,7 @@ impl Outbox {
     }
 
     fn is_empty(&self) -> bool {
-        self.pong.is_none()
-            && self.close.is_none()
-            && self.controls.is_empty()
-            && self.results.is_empty()
+        self.pong.is_none() && self.close.is_none() && self.controls.is_empty() && self.results.is_empty()
     }
 
     fn next(&mut self) -> Option<Message> {
@@ -162,15 +151,7 @@ mod tests {
         outbox.pong(text("pong"));
         outbox.control(text("ack"));
         outbox.control(text("ack"));
-        let order = [
-            text("ack"),
-            text("pong"),
-            text("result"),
-            Message::Close(None),
-        ];
-        assert_eq!(
-            std::iter::from_fn(|| outbox.next()).collect::<Vec<_>>(),
-            order
-        );
+        let order = [text("ack"), text("pong"), text("result"), Message::Close(None)];
+        assert_eq!(std::iter::from_fn(|| outbox.next()).collect::<Vec<_>>(), order);
     }
 }

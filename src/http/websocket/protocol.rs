@@ -34,13 +34,8 @@ impl Incoming {
             Close::new(4400, "Invalid message")
         })?;
         match &parsed {
-            Self::Subscribe { id, .. } | Self::Complete { id }
-                if !(1..=LONGEST_ID).contains(&id.len()) =>
-            {
-                Err(Close::new(
-                    4400,
-                    "Invalid message: an id has 1 to 128 bytes",
-                ))
+            Self::Subscribe { id, .. } | Self::Complete { id } if !(1..=LONGEST_ID).contains(&id.len()) => {
+                Err(Close::new(4400, "Invalid message: an id has 1 to 128 bytes"))
             }
             _ => Ok(parsed),
         }
@@ -50,11 +45,8 @@ impl Incoming {
 /// The bearer token in the payload of `connection_init`, where browsers put what they cannot put into headers; `Err`
 /// if there is an authorization that is no bearer token.
 pub(super) fn token(payload: &Map<String, Value>) -> Result<Option<&str>, Close> {
-    let entry = |map: &'_ Map<String, Value>, wanted: &str| {
-        map.keys()
-            .find(|key| key.eq_ignore_ascii_case(wanted))
-            .cloned()
-    };
+    let entry =
+        |map: &'_ Map<String, Value>, wanted: &str| map.keys().find(|key| key.eq_ignore_ascii_case(wanted)).cloned();
     let authorization = |map| entry(map, "authorization").and_then(|key| map.get(&key));
     let inner = entry(payload, "headers")
         .and_then(|key| payload.get(&key))
@@ -70,10 +62,7 @@ pub(super) fn token(payload: &Map<String, Value>) -> Result<Option<&str>, Close>
 
 /// Credentials of another kind were given.
 pub(super) fn not_bearer() -> Close {
-    Close::new(
-        4403,
-        "Forbidden: authorization must be \"Bearer\" and a token",
-    )
+    Close::new(4403, "Forbidden: authorization must be \"Bearer\" and a token")
 }
 
 /// What the server sends.
@@ -156,10 +145,7 @@ mod tests {
         let found = Ok(Some("t".to_owned()));
         assert_eq!(token_in(&json!({"authorization": "Bearer t"})), found);
         assert_eq!(token_in(&json!({"Authorization": "bearer t"})), found);
-        assert_eq!(
-            token_in(&json!({"headers": {"Authorization": "Bearer t"}})),
-            found
-        );
+        assert_eq!(token_in(&json!({"headers": {"Authorization": "Bearer t"}})), found);
         assert_eq!(token_in(&json!({"other": 1})), Ok(None));
         assert!(token_in(&json!({"authorization": "t"})).is_err());
         assert!(token_in(&json!({"authorization": 1})).is_err());

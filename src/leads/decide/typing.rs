@@ -28,29 +28,50 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
         .iter()
         .find(|(field, ..)| field.field_type == FieldType::Country)
         .and_then(|(.., value)| value.as_str().map(str::to_owned));
-    let context = TypingContext { country: country.as_deref() };
+    let context = TypingContext {
+        country: country.as_deref(),
+    };
     for (field, sent_as, value) in known {
         take(field, sent_as, value, &context, draft);
     }
 }
 
 fn own_name<'a>(source: &'a Source, sent_as: &'a str) -> &'a str {
-    source.mapping.iter().find(|mapping| mapping.from == sent_as).map_or(sent_as, |mapping| mapping.to.as_str())
+    source
+        .mapping
+        .iter()
+        .find(|mapping| mapping.from == sent_as)
+        .map_or(sent_as, |mapping| mapping.to.as_str())
 }
 
 /// The name by which a sender knows a field.
 fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
-    source.mapping.iter().find(|mapping| mapping.to == name).map_or(name, |mapping| mapping.from.as_str())
+    source
+        .mapping
+        .iter()
+        .find(|mapping| mapping.to == name)
+        .map_or(name, |mapping| mapping.from.as_str())
 }
 
 fn warn_of_unknown(unknown: &[&str], draft: &mut Draft) {
     for name in unknown.iter().take(UNKNOWN_TOLD) {
-        let name: String = name.chars().filter(|character| !character.is_control()).take(100).collect();
-        draft.warnings.push(Reason::about(ReasonCode::InvalidValue, &name, "the flow does not know this field: it was dropped"));
+        let name: String = name
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(100)
+            .collect();
+        draft.warnings.push(Reason::about(
+            ReasonCode::InvalidValue,
+            &name,
+            "the flow does not know this field: it was dropped",
+        ));
     }
     let untold = unknown.len().saturating_sub(UNKNOWN_TOLD);
     if untold > 0 {
-        draft.warnings.push(Reason::new(ReasonCode::InvalidValue, format!("{untold} more fields that the flow does not know were dropped")));
+        draft.warnings.push(Reason::new(
+            ReasonCode::InvalidValue,
+            format!("{untold} more fields that the flow does not know were dropped"),
+        ));
     }
 }
 
@@ -74,10 +95,16 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
         draft.fields.insert(field.name.clone(), value.clone());
     }
     if field.required {
-        draft.reasons.push(Reason::about(ReasonCode::InvalidValue, sent_as, what));
+        draft
+            .reasons
+            .push(Reason::about(ReasonCode::InvalidValue, sent_as, what));
     } else {
         let kept = if keep { "it was kept as sent" } else { "it was not kept" };
-        draft.warnings.push(Reason::about(ReasonCode::InvalidValue, sent_as, format!("{what}; {kept}")));
+        draft.warnings.push(Reason::about(
+            ReasonCode::InvalidValue,
+            sent_as,
+            format!("{what}; {kept}"),
+        ));
     }
 }
 
@@ -92,11 +119,19 @@ pub(super) fn require(flow: &Snapshot, source: &Source, draft: &mut Draft) {
     for field in flow.fields.iter().filter(|field| field.required) {
         if !draft.fields.contains_key(&field.name) && !draft.invalid.contains(&field.name) {
             let sent_as = sent_name(source, &field.name);
-            draft.reasons.push(Reason::about(ReasonCode::Required, sent_as, format!("{} is required", field.label)));
+            draft.reasons.push(Reason::about(
+                ReasonCode::Required,
+                sent_as,
+                format!("{} is required", field.label),
+            ));
         }
     }
     let passed = draft.reasons.is_empty();
-    let detail = if passed { "every required field has a valid value" } else { "required fields are missing or invalid" };
+    let detail = if passed {
+        "every required field has a valid value"
+    } else {
+        "required fields are missing or invalid"
+    };
     draft.trace.look(&flow.subject, "required fields", passed, detail);
 }
 

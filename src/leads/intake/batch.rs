@@ -42,8 +42,15 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let mut values: HashSet<(FlowId, String)> = HashSet::new();
     batch.into_iter().partition(|job| {
         let Some(source) = job.source() else { return true };
-        let new_key = job.idempotency.as_ref().is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
-        let new_values = job.draft.duplicate_values.as_ref().is_none_or(|value| values.insert((job.flow.flow, value.clone())));
+        let new_key = job
+            .idempotency
+            .as_ref()
+            .is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
+        let new_values = job
+            .draft
+            .duplicate_values
+            .as_ref()
+            .is_none_or(|value| values.insert((job.flow.flow, value.clone())));
         new_key && new_values
     })
 }
@@ -62,7 +69,11 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
             }
         }
         Err(error) => {
-            tracing::warn!(leads = batch.len(), ?error, "a batch could not be stored; each lead is now stored by itself");
+            tracing::warn!(
+                leads = batch.len(),
+                ?error,
+                "a batch could not be stored; each lead is now stored by itself"
+            );
             for mut job in batch {
                 job.decide_again();
                 Box::pin(store_batch(app, vec![job])).await;

@@ -38,10 +38,16 @@ pub(super) struct Rows {
 /// Adds the rows of one lead; answers its receipt.
 pub(super) fn rows(app: &App, job: &Job, source: &Source, chosen: Vec<Chosen>, all: &mut Rows) -> Result<Receipt> {
     let accepted = job.draft.reasons.is_empty();
-    let price = accepted.then(|| source.price.clone().or_else(|| job.flow.price.clone())).flatten();
+    let price = accepted
+        .then(|| source.price.clone().or_else(|| job.flow.price.clone()))
+        .flatten();
     let receipt = Receipt {
         id: job.id,
-        outcome: if accepted { LeadOutcome::Accepted } else { LeadOutcome::Rejected },
+        outcome: if accepted {
+            LeadOutcome::Accepted
+        } else {
+            LeadOutcome::Rejected
+        },
         reasons: job.draft.reasons.clone(),
         warnings: job.draft.warnings.clone(),
         price,
@@ -102,7 +108,13 @@ fn lead_row(job: &Job, source: &Source, receipt: &Receipt) -> Result<lead::Activ
     })
 }
 
-fn stored(flow: &Snapshot, lead: LeadId, values: &Map<String, Value>, place: Place, keys: Option<&Keys>) -> Result<Value> {
+fn stored(
+    flow: &Snapshot,
+    lead: LeadId,
+    values: &Map<String, Value>,
+    place: Place,
+    keys: Option<&Keys>,
+) -> Result<Value> {
     let values = values.clone();
     Ok(Value::Object(match keys {
         Some(keys) => seal_fields(&flow.fields, lead, values, place, keys)?,
@@ -123,12 +135,17 @@ impl SearchKeys {
     /// An encrypted value is found by its keyed hash only.
     fn of(flow: &Snapshot, values: &Map<String, Value>, keys: Option<&Keys>) -> Self {
         let first = |kind: FieldType| {
-            let field = flow.fields.iter().find(|field| field.field_type == kind && values.contains_key(&field.name))?;
+            let field = flow
+                .fields
+                .iter()
+                .find(|field| field.field_type == kind && values.contains_key(&field.name))?;
             Some((values.get(&field.name)?.as_str()?.to_owned(), field.encrypted))
         };
         let name = NAMES.iter().find_map(|parts| {
             let found: Vec<&str> = parts.iter().filter_map(|part| values.get(*part)?.as_str()).collect();
-            let encrypted = parts.iter().any(|part| flow.field(part).is_some_and(|field| field.encrypted));
+            let encrypted = parts
+                .iter()
+                .any(|part| flow.field(part).is_some_and(|field| field.encrypted));
             (!found.is_empty()).then(|| (search_key_name(&found.join(" ")), encrypted))
         });
         let hide = |kind: &str, (value, encrypted): (String, bool)| match keys {
@@ -136,7 +153,8 @@ impl SearchKeys {
             _ => value,
         };
         Self {
-            email: first(FieldType::Email).map(|(value, encrypted)| hide("email", (search_key_email(&value), encrypted))),
+            email: first(FieldType::Email)
+                .map(|(value, encrypted)| hide("email", (search_key_email(&value), encrypted))),
             phone: first(FieldType::Phone).map(|found| hide("phone", found)),
             name: name.map(|found| hide("name", found)),
         }
@@ -145,12 +163,20 @@ impl SearchKeys {
 
 /// A delivery as routed: in the portal at once; else claimed for this process' worker if it has a slot; else waiting.
 fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent>, at: DateTime<Utc>, all: &mut Rows) {
-    let (Some(step), Some(profile)) = (flow.steps.get(chosen.step), profile_of(flow, chosen.step)) else { return };
-    let Some(candidate) = profile.candidates.get(chosen.candidate) else { return };
+    let (Some(step), Some(profile)) = (flow.steps.get(chosen.step), profile_of(flow, chosen.step)) else {
+        return;
+    };
+    let Some(candidate) = profile.candidates.get(chosen.candidate) else {
+        return;
+    };
     let mut row = new_delivery(app, flow, profile, candidate, content, at);
     row.step_id = Some(step.id);
     row.reservations = Reservations(chosen.reservations);
-    let claim = if candidate.channel == Channel::Portal { None } else { app.queue.claim_at_birth(candidate.partner) };
+    let claim = if candidate.channel == Channel::Portal {
+        None
+    } else {
+        app.queue.claim_at_birth(candidate.partner)
+    };
     add_delivery(row, claim, content, all);
 }
 
@@ -175,7 +201,11 @@ pub fn new_delivery(
         partner_id: candidate.partner,
         settings_id: candidate.settings,
         channel: candidate.channel,
-        status: if portal { DeliveryStatus::Delivered } else { DeliveryStatus::Queued },
+        status: if portal {
+            DeliveryStatus::Delivered
+        } else {
+            DeliveryStatus::Queued
+        },
         test: content.test,
         attempt_count: 0,
         due_at: (!portal).then_some(at),
@@ -195,7 +225,12 @@ pub fn new_delivery(
     }
 }
 
-fn add_delivery(mut row: delivery::Model, claim: Option<(uuid::Uuid, Slot)>, content: &Arc<LeadContent>, all: &mut Rows) {
+fn add_delivery(
+    mut row: delivery::Model,
+    claim: Option<(uuid::Uuid, Slot)>,
+    content: &Arc<LeadContent>,
+    all: &mut Rows,
+) {
     if row.channel == Channel::Portal {
         all.events.push(portal_event(&row, EventKind::PortalDelivered));
     } else if let Some((owner, slot)) = claim {
@@ -203,7 +238,11 @@ fn add_delivery(mut row: delivery::Model, claim: Option<(uuid::Uuid, Slot)>, con
         row.attempt_count = 1;
         row.due_at = None;
         row.lease_owner = Some(owner);
-        all.claimed.push(Claimed { delivery: row.clone(), lead: content.clone(), slot });
+        all.claimed.push(Claimed {
+            delivery: row.clone(),
+            lead: content.clone(),
+            slot,
+        });
     } else {
         all.waiting.push(row.id);
     }
@@ -224,7 +263,13 @@ pub fn delivery_event(row: &delivery::Model) -> NewEvent {
 
 /// Tells the partner's portal of a lead in it.
 pub fn portal_event(row: &delivery::Model, kind: EventKind) -> NewEvent {
-    NewEvent { topic: row.partner_id.0, kind, subject: row.id.0, scope: None, detail: None }
+    NewEvent {
+        topic: row.partner_id.0,
+        kind,
+        subject: row.id.0,
+        scope: None,
+        detail: None,
+    }
 }
 
 /// Every column set: for an insert.

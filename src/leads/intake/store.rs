@@ -56,7 +56,9 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
             continue;
         }
         let flow = job.flow.clone();
-        let Some(source) = flow.sources.get(job.source) else { return Err(Error::Internal(anyhow::anyhow!("a job without a source"))) };
+        let Some(source) = flow.sources.get(job.source) else {
+            return Err(Error::Internal(anyhow::anyhow!("a job without a source")));
+        };
         let chosen = allocate(&flow, source, &mut job.draft, &mut ledger, job.at, job.test);
         if !job.draft.reasons.is_empty() && job.draft.duplicate_values.is_some() {
             forgotten.push(job.id);
@@ -72,39 +74,50 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
         tracing::error!(%error, "a commit of leads has failed");
         Error::Unavailable("the database did not confirm in time: submit again, with an idempotency key to be sure")
     })?;
-    Ok(Stored { answers, claimed: all.claimed, waiting: all.waiting, heads })
+    Ok(Stored {
+        answers,
+        claimed: all.claimed,
+        waiting: all.waiting,
+        heads,
+    })
 }
 
 /// The caller's credentials and the flow as they are in this transaction: nothing that was revoked or changed before may count.
 async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<Vec<Standing>> {
     let accounts: BTreeSet<AccountId> = jobs.iter().map(|job| job.flow.account).collect();
     let versions: HashMap<AccountId, i64> = account::Entity::versions(tx, accounts).await?.into_iter().collect();
-    let principals: Vec<_> = jobs.iter().map(|job| &job.principal).collect();
-    let valid = authenticate::recheck(tx, app.clock.now(), &principals).await?;
-    let standing = |(job, valid): (&Job, bool)| {
-        if !valid {
-            return Standing::Answered(Answer::Done(Err(Error::Unauthenticated("these credentials have ended"))));
+    let valid = authenticate::recheck(tx, app.clock.now(), jobs.iter().map(|job| &job.principal)).await?;
+    let standing = |job: &Job| {
+        if !valid.includes(&job.principal) {
+            return Standing::Answered(Answer::Done(Err(Error::Unauthenticated(
+                "these credentials have ended",
+            ))));
         }
         if versions.get(&job.flow.account) != Some(&job.flow.config_version) {
             return Standing::Answered(Answer::Outdated);
         }
         Standing::New
     };
-    Ok(jobs.iter().zip(valid).map(standing).collect())
+    Ok(jobs.iter().map(standing).collect())
 }
 
 /// Takes the idempotency keys. A key that is taken already answers with the first receipt.
 async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut [Standing]) -> Result<()> {
     let mut wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel> = BTreeMap::new();
     for (job, standing) in jobs.iter().zip(standings.iter()) {
-        let (Standing::New, Some((key, fingerprint)), Some(source)) = (standing, &job.idempotency, job.source()) else { continue };
-        wanted.insert((source.id, key.clone()), idempotency::ActiveModel {
-            source_id: Set(source.id),
-            key: Set(key.clone()),
-            fingerprint: Set(fingerprint.clone()),
-            lead_id: Set(job.id),
-            at: Set(job.at),
-        });
+        let (Standing::New, Some((key, fingerprint)), Some(source)) = (standing, &job.idempotency, job.source()) else {
+            continue;
+        };
+        wanted.insert(
+            (source.id, key.clone()),
+            idempotency::ActiveModel {
+                source_id: Set(source.id),
+                key: Set(key.clone()),
+                fingerprint: Set(fingerprint.clone()),
+                lead_id: Set(job.id),
+                at: Set(job.at),
+            },
+        );
     }
     if wanted.is_empty() {
         return Ok(());
@@ -112,10 +125,18 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
     let keys: Vec<String> = wanted.keys().map(|(_, key)| key.clone()).collect();
     bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
     let kept = idempotency::Entity::with_keys(keys).all(tx).await?;
-    let kept: HashMap<(SourceId, &str), &idempotency::Model> = kept.iter().map(|row| ((row.source_id, row.key.as_str()), row)).collect();
+    let kept: HashMap<(SourceId, &str), &idempotency::Model> = kept
+        .iter()
+        .map(|row| ((row.source_id, row.key.as_str()), row))
+        .collect();
     for (job, standing) in jobs.iter().zip(standings.iter_mut()) {
-        let (Standing::New, Some((key, fingerprint)), Some(source)) = (&*standing, &job.idempotency, job.source()) else { continue };
-        let Some(first) = kept.get(&(source.id, key.as_str())).filter(|row| row.lead_id != job.id) else { continue };
+        let (Standing::New, Some((key, fingerprint)), Some(source)) = (&*standing, &job.idempotency, job.source())
+        else {
+            continue;
+        };
+        let Some(first) = kept.get(&(source.id, key.as_str())).filter(|row| row.lead_id != job.id) else {
+            continue;
+        };
         *standing = Standing::Answered(Answer::Done(replay(tx, first, fingerprint).await));
     }
     Ok(())
@@ -128,7 +149,10 @@ async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprin
     }
     let lead = lead::Entity::for_worker([first.lead_id]).one(tx).await?;
     let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("an idempotency key without its lead")))?;
-    Ok(Receipt { replayed: true, ..Receipt::of(lead) })
+    Ok(Receipt {
+        replayed: true,
+        ..Receipt::of(lead)
+    })
 }
 
 /// Takes the duplicate keys of leads that may be accepted, and tells of those that are taken. Whoever wants the same ones waits
@@ -136,7 +160,11 @@ async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprin
 async fn settle_duplicates(tx: &DatabaseTransaction, jobs: &mut [Job], standings: &[Standing]) -> Result<()> {
     let mut wanted: BTreeMap<(FlowId, String), usize> = BTreeMap::new();
     for (place, (job, standing)) in jobs.iter().zip(standings).enumerate() {
-        let (Standing::New, false, Some(keys), Some(values)) = (standing, job.test, &job.keys, &job.draft.duplicate_values) else { continue };
+        let (Standing::New, false, Some(keys), Some(values)) =
+            (standing, job.test, &job.keys, &job.draft.duplicate_values)
+        else {
+            continue;
+        };
         wanted.insert((job.flow.flow, keys.index("duplicate", values)), place);
     }
     if wanted.is_empty() {
@@ -144,21 +172,42 @@ async fn settle_duplicates(tx: &DatabaseTransaction, jobs: &mut [Job], standings
     }
     let rows = wanted.iter().filter_map(|((flow, hash), place)| {
         let job = jobs.get(*place).filter(|job| job.draft.reasons.is_empty())?;
-        Some(duplicate_memory::ActiveModel { flow_id: Set(*flow), key_hash: Set(hash.clone()), lead_id: Set(job.id), at: Set(job.at) })
+        Some(duplicate_memory::ActiveModel {
+            flow_id: Set(*flow),
+            key_hash: Set(hash.clone()),
+            lead_id: Set(job.id),
+            at: Set(job.at),
+        })
     });
     bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
     let hashes: Vec<String> = wanted.keys().map(|(_, hash)| hash.clone()).collect();
     for row in duplicate_memory::Entity::locked(hashes).all(tx).await? {
-        let Some(job) = wanted.get(&(row.flow_id, row.key_hash.clone())).and_then(|place| jobs.get_mut(*place)) else { continue };
+        let Some(job) = wanted
+            .get(&(row.flow_id, row.key_hash.clone()))
+            .and_then(|place| jobs.get_mut(*place))
+        else {
+            continue;
+        };
         if row.lead_id == job.id {
             continue;
         }
         if row.at + Duration::days(i64::from(job.flow.duplicate_days)) > job.at {
-            let message = format!("the flow has accepted a lead with the same {} within {} days", job.flow.duplicate_keys.join(", "), job.flow.duplicate_days);
-            job.draft.trace.look(&job.flow.subject, "duplicates", false, message.clone());
+            let message = format!(
+                "the flow has accepted a lead with the same {} within {} days",
+                job.flow.duplicate_keys.join(", "),
+                job.flow.duplicate_days
+            );
+            job.draft
+                .trace
+                .look(&job.flow.subject, "duplicates", false, message.clone());
             job.draft.reasons.push(Reason::new(ReasonCode::Duplicate, message));
         } else if job.draft.reasons.is_empty() {
-            let taken = duplicate_memory::ActiveModel { flow_id: Set(row.flow_id), key_hash: Set(row.key_hash), lead_id: Set(job.id), at: Set(job.at) };
+            let taken = duplicate_memory::ActiveModel {
+                flow_id: Set(row.flow_id),
+                key_hash: Set(row.key_hash),
+                lead_id: Set(job.id),
+                at: Set(job.at),
+            };
             taken.update(tx).await?;
         }
     }
@@ -189,19 +238,30 @@ async fn lock_caps(tx: &DatabaseTransaction, jobs: &[Job], standings: &[Standing
 
 /// Makes the counters that are missing and locks all.
 pub async fn lock_counters(tx: &DatabaseTransaction, wanted: BTreeSet<Counter>) -> Result<Ledger> {
-    let rows = wanted.iter().map(|(cap, window)| cap_usage::ActiveModel { cap_id: Set(*cap), window_start: Set(*window), used: Set(0) });
+    let rows = wanted.iter().map(|(cap, window)| cap_usage::ActiveModel {
+        cap_id: Set(*cap),
+        window_start: Set(*window),
+        used: Set(0),
+    });
     bulk::insert_if_absent::<cap_usage::Entity>(tx, rows.collect()).await?;
     let caps: HashSet<_> = wanted.iter().map(|(cap, _)| *cap).collect();
     let windows: BTreeSet<_> = wanted.iter().map(|(_, window)| *window).collect();
     let kept = cap_usage::Entity::locked(caps, windows).all(tx).await?;
-    let used = kept.into_iter().map(|row| ((row.cap_id, row.window_start), row.used)).collect();
+    let used = kept
+        .into_iter()
+        .map(|row| ((row.cap_id, row.window_start), row.used))
+        .collect();
     Ok(Ledger::new(used))
 }
 
 /// Writes the counters back.
 pub async fn write_caps(tx: &DatabaseTransaction, ledger: &Ledger) -> Result<()> {
     for ((cap, window), used) in ledger.changes() {
-        let row = cap_usage::ActiveModel { cap_id: Set(cap), window_start: Set(window), used: Set(used) };
+        let row = cap_usage::ActiveModel {
+            cap_id: Set(cap),
+            window_start: Set(window),
+            used: Set(used),
+        };
         row.update(tx).await?;
     }
     Ok(())

@@ -14,6 +14,9 @@ use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 const PATIENT: Duration = Duration::from_secs(10);
 const HASTY: Duration = Duration::from_millis(300);
 
+/// A point in the dialogue.
+type Place = fn(Step<'_>) -> bool;
+
 fn server(receiver: &SmtpReceiver) -> SmtpServer {
     SmtpServer {
         host: receiver.host(),
@@ -152,7 +155,6 @@ async fn one_refused_recipient_of_two_is_told_apart() {
 #[tokio::test]
 async fn replies_decide_wherever_they_come() {
     let receiver = SmtpReceiver::start().await;
-    type Place = fn(Step<'_>) -> bool;
     let places: [Place; 4] = [
         |step| matches!(step, Step::Mail(_)),
         |step| matches!(step, Step::Rcpt(_)),
@@ -231,7 +233,6 @@ async fn a_pooled_connection_that_the_server_has_closed_costs_no_attempt() {
 #[tokio::test]
 async fn silence_at_any_step_is_a_time_out() {
     let receiver = SmtpReceiver::start().await;
-    type Place = fn(Step<'_>) -> bool;
     let places: [Place; 3] = [
         |step| step == Step::Connect,
         |step| matches!(step, Step::Rcpt(_)),

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::delivery_config::{ResponseRule, RetryPolicy};
+use entity::delivery_config::ResponseRule;
 use futures::future::join_all;
 use leadmesh::delivery::{
     failure::Failure,
@@ -359,7 +359,7 @@ async fn hanging_destinations_do_not_delay_others() {
     hanging.answer(Answer::status(202).hold(release.clone()));
     let sender = Sender::new(permissive()).unwrap();
     let stuck = Request {
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         ..request(&hanging.url("/"))
     };
     let (sender_, stuck) = (sender.clone(), Arc::new(stuck));
@@ -401,7 +401,7 @@ async fn a_destination_that_fails_in_every_way_is_tried_until_it_takes_the_lead(
     let verdict = loop {
         let exchange = sender.send(&request).await;
         let verdict = response::judge(&exchange.result, Some(&rule), &[], request.sent_at);
-        match retry::next(&RetryPolicy::default(), attempt, Duration::ZERO, &verdict, 0.5) {
+        match retry::next(&retry::default_policy(), attempt, Duration::ZERO, &verdict, 0.5) {
             Next::After(wait) => waits.push(wait.as_secs()),
             Next::Delivered => break verdict,
             other => panic!("{other:?} after {verdict:?}"),

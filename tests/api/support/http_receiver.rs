@@ -142,9 +142,8 @@ impl HttpReceiver {
     /// Waits until at least `n` requests have arrived, and returns all there are.
     pub(crate) async fn wait_for(&self, n: usize) -> Vec<Arc<Received>> {
         let mut count = self.state.count.subscribe();
-        if timeout(PATIENCE, count.wait_for(|count| *count >= n)).await.is_err() {
-            panic!("{} of {n} requests came", self.count());
-        }
+        let waited = timeout(PATIENCE, count.wait_for(|count| *count >= n)).await;
+        assert!(waited.is_ok(), "{} of {n} requests came", self.count());
         self.requests()
     }
 

@@ -114,9 +114,8 @@ impl SmtpReceiver {
     /// Waits until at least `n` mails have been taken, and returns all there are.
     pub(crate) async fn wait_for(&self, n: usize) -> Vec<Arc<ReceivedMail>> {
         let mut count = self.state.count.subscribe();
-        if timeout(PATIENCE, count.wait_for(|count| *count >= n)).await.is_err() {
-            panic!("{} of {n} mails came", self.count());
-        }
+        let waited = timeout(PATIENCE, count.wait_for(|count| *count >= n)).await;
+        assert!(waited.is_ok(), "{} of {n} mails came", self.count());
         self.mails()
     }
 
@@ -208,11 +207,12 @@ impl Dialogue {
 
     async fn greet(&mut self) -> Result<(), Over> {
         let extensions = self.state.greeting.lock().unwrap().clone();
-        let mut text = String::new();
-        for extension in extensions {
-            text.push_str(&format!("250-{extension}\r\n"));
-        }
-        self.say(&format!("250-receiver.test\r\n{text}250 HELP")).await
+        let lines: Vec<String> = extensions
+            .iter()
+            .map(|extension| format!("250-{extension}\r\n"))
+            .collect();
+        self.say(&format!("250-receiver.test\r\n{}250 HELP", lines.concat()))
+            .await
     }
 
     async fn log_in(&mut self, line: &str) -> Result<(), Over> {

@@ -10,10 +10,7 @@ async fn stuck(server: &Server, socket: &mut Socket, id: &str) {
     let mut before = usize::MAX;
     while server.probe.produced() != before || before == 0 {
         before = server.probe.produced();
-        assert!(
-            before < 50_000,
-            "{before} events of a kilobyte are not buffered"
-        );
+        assert!(before < 50_000, "{before} events of a kilobyte are not buffered");
         for _ in 0..2_000 {
             tokio::task::yield_now().await;
         }
@@ -28,10 +25,7 @@ async fn a_slow_reader_slows_its_streams_loses_nothing_and_is_still_read() {
     let expected = server.probe.produced();
     for number in 0..expected.min(500) {
         let message = socket.json().await;
-        let text = message["payload"]["data"]["endless"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let text = message["payload"]["data"]["endless"].as_str().unwrap().to_owned();
         assert_eq!(text.split(' ').next().unwrap().parse(), Ok(number));
     }
     socket.send(complete("1")).await;

@@ -1,8 +1,6 @@
 //! GraphQL over HTTP (traps 3, 4, 17 to 19).
 
-use reqwest::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use reqwest::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use super::server::{GRAPHQL, Server, code, read, soon};
@@ -34,10 +32,7 @@ async fn the_media_type_of_the_answer_is_negotiated() {
         );
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(
-            read(response).await,
-            (200, json!({"data": {"__typename": "Query"}}))
-        );
+        assert_eq!(read(response).await, (200, json!({"data": {"__typename": "Query"}})));
     }
     let response = soon(
         server
@@ -62,10 +57,7 @@ async fn request_errors_are_400_or_200_by_media_type_and_have_no_data() {
             "QUERY_TOO_COMPLEX",
         ),
         ("query A { hello } query B { hello }", "BAD_USER_INPUT"),
-        (
-            "query ($name: String!) { hello(name: $name) }",
-            "BAD_USER_INPUT",
-        ),
+        ("query ($name: String!) { hello(name: $name) }", "BAD_USER_INPUT"),
         ("subscription { count(to: 3) }", "BAD_USER_INPUT"),
         ("{ sum(pair: {left: \"a\"}) }", "BAD_USER_INPUT"),
     ] {
@@ -83,10 +75,7 @@ async fn field_errors_are_200_even_if_they_leave_no_data() {
     let server = Server::start().await;
     let (status, body) = server.query("{ hello missing }").await;
     assert_eq!((status, code(&body)), (200, "NOT_FOUND"));
-    assert_eq!(
-        body["data"],
-        json!({"hello": "hello world", "missing": null})
-    );
+    assert_eq!(body["data"], json!({"hello": "hello world", "missing": null}));
     let (status, body) = server.query("{ hello required }").await;
     assert_eq!((status, code(&body)), (200, "FORBIDDEN"));
     assert_eq!(body.get("data"), Some(&Value::Null));
@@ -123,12 +112,8 @@ async fn what_is_no_request_is_400_for_both_media_types() {
 #[tokio::test]
 async fn nulls_and_extensions_are_accepted() {
     let server = Server::start().await;
-    let body =
-        json!({"query": "{ hello }", "variables": null, "operationName": null, "extensions": null});
-    assert_eq!(
-        read(soon(server.post(&body).send()).await.unwrap()).await.0,
-        200
-    );
+    let body = json!({"query": "{ hello }", "variables": null, "operationName": null, "extensions": null});
+    assert_eq!(read(soon(server.post(&body).send()).await.unwrap()).await.0, 200);
     let body = json!({"query": "{ hello }", "operationName": "", "extensions": {"a": {"b": 1}}, "more": 1});
     assert_eq!(
         read(soon(server.post(&body).send()).await.unwrap()).await.1,
@@ -175,11 +160,7 @@ async fn only_json_is_posted() {
             request = request.header(CONTENT_TYPE, content_type);
         }
         let (status, answer) = read(soon(request.send()).await.unwrap()).await;
-        assert_eq!(
-            (status, code(&answer)),
-            (415, "BAD_USER_INPUT"),
-            "{content_type:?}"
-        );
+        assert_eq!((status, code(&answer)), (415, "BAD_USER_INPUT"), "{content_type:?}");
     }
     let request = server
         .request("POST")
@@ -206,10 +187,7 @@ async fn get_runs_queries_with_all_parameters_and_nothing_else() {
         ("variables", r#"{"n":"you"}"#),
     ])
     .await;
-    assert_eq!(
-        read(response).await,
-        (200, json!({"data": {"hello": "hello you"}}))
-    );
+    assert_eq!(read(response).await, (200, json!({"data": {"hello": "hello you"}})));
     let response = get(&[
         ("query", "{ hello }"),
         ("operationName", ""),
@@ -267,16 +245,10 @@ async fn credentials_that_are_refused_have_their_status_and_headers() {
             .header("authorization", authorization);
         async { soon(request.send()).await.unwrap() }
     };
-    assert_eq!(
-        read(ask("Bearer ann").await).await.1,
-        json!({"data": {"actor": "ann"}})
-    );
+    assert_eq!(read(ask("Bearer ann").await).await.1, json!({"data": {"actor": "ann"}}));
     for wrong in ["Bearer bad", "Basic YTpi", "Bearer"] {
         let response = ask(wrong).await;
-        assert_eq!(
-            response.headers()[WWW_AUTHENTICATE],
-            "Bearer realm=\"leadmesh\""
-        );
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer realm=\"leadmesh\"");
         let (status, body) = read(response).await;
         assert_eq!((status, code(&body)), (401, "UNAUTHENTICATED"));
     }
@@ -296,9 +268,7 @@ async fn introspection_is_refused_with_a_code_where_it_is_off() {
         "{ __schema { queryType { name } } }",
         "{ ...F } fragment F on Query { __type(name: \"Lead\") { name } }",
     ] {
-        let anonymous = server
-            .post(&json!({"query": query}))
-            .header(ACCEPT, GRAPHQL);
+        let anonymous = server.post(&json!({"query": query})).header(ACCEPT, GRAPHQL);
         let (status, body) = read(soon(anonymous.send()).await.unwrap()).await;
         assert_eq!((status, code(&body)), (403, "FORBIDDEN"));
         assert_eq!(server.query(query).await.0, 200);
@@ -322,9 +292,7 @@ async fn directives_see_variables_defaults_and_typename() {
 #[tokio::test]
 async fn input_fields_given_twice_are_refused() {
     let server = Server::start().await;
-    let (status, body) = server
-        .query("{ sum(pair: {left: 1, right: 2, left: 3}) }")
-        .await;
+    let (status, body) = server.query("{ sum(pair: {left: 1, right: 2, left: 3}) }").await;
     assert_eq!((status, code(&body)), (400, "GRAPHQL_VALIDATION_FAILED"));
     assert_eq!(
         server.query("{ sum(pair: {left: 1, right: 2}) }").await.1,
@@ -359,16 +327,9 @@ async fn requests_have_a_name_that_the_caller_may_give() {
         }
         async { soon(request.send()).await.unwrap() }
     };
-    for (given, kept) in [
-        (Some("my-1"), true),
-        (Some("not harmless\""), false),
-        (None, false),
-    ] {
+    for (given, kept) in [(Some("my-1"), true), (Some("not harmless\""), false), (None, false)] {
         let response = ask(given).await;
-        let id = response.headers()["x-request-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         assert_eq!(Some(id.as_str()) == given, kept);
         let body = read(response).await.1;
         assert_eq!(body["errors"][0]["extensions"]["requestId"], json!(id));

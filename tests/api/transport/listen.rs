@@ -57,10 +57,7 @@ async fn a_socket_outlives_the_limits_of_a_request() {
     // Another connection that stalls shows that the limit has passed meanwhile.
     stalled(&server, "").await;
     push.send(7).unwrap();
-    assert_eq!(
-        socket.json().await["payload"],
-        json!({"data": {"pushed": 7}})
-    );
+    assert_eq!(socket.json().await["payload"], json!({"data": {"pushed": 7}}));
 }
 
 #[tokio::test]
@@ -78,8 +75,7 @@ async fn more_connections_than_allowed_wait() {
 
 #[tokio::test]
 async fn a_shutdown_refuses_new_connections_and_waits_for_the_rest() {
-    let server =
-        Server::with(|endpoint, _| endpoint.timeouts.execution = Duration::from_millis(200)).await;
+    let server = Server::with(|endpoint, _| endpoint.timeouts.execution = Duration::from_millis(200)).await;
     let mut socket = server.ready_socket().await;
     socket.subscribe("1", "subscription { silent }").await;
     let under_way = server.query("{ never }");
@@ -98,13 +94,8 @@ async fn a_shutdown_refuses_new_connections_and_waits_for_the_rest() {
 #[tokio::test]
 async fn http_2_is_spoken_on_the_same_port() {
     let server = Server::start().await;
-    let client = reqwest::Client::builder()
-        .http2_prior_knowledge()
-        .build()
-        .unwrap();
-    let request = client
-        .post(server.url())
-        .json(&json!({"query": "{ hello }"}));
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = client.post(server.url()).json(&json!({"query": "{ hello }"}));
     let response = soon(request.send()).await.unwrap();
     assert_eq!(
         (response.version(), response.status().as_u16()),

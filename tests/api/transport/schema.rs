@@ -5,9 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use async_graphql::{
-    Context, InputObject, Object, Schema, SimpleObject, Subscription, connection::query,
-};
+use async_graphql::{Context, InputObject, Object, Schema, SimpleObject, Subscription, connection::query};
 use futures::{Stream, StreamExt, stream};
 use leadmesh::error::Error;
 use tokio::sync::{Mutex, mpsc};
@@ -170,11 +168,7 @@ impl Query {
 #[Object]
 impl Mutation {
     async fn bump(&self, ctx: &Context<'_>) -> usize {
-        ctx.data_unchecked::<Probe>()
-            .0
-            .mutations
-            .fetch_add(1, Ordering::SeqCst)
-            + 1
+        ctx.data_unchecked::<Probe>().0.mutations.fetch_add(1, Ordering::SeqCst) + 1
     }
 }
 
@@ -223,11 +217,7 @@ impl Events {
     }
 
     async fn flaky(&self) -> impl Stream<Item = Result<i32, Arc<std::io::Error>>> {
-        stream::iter([
-            Ok(1),
-            Err(Arc::new(std::io::Error::other("secret event"))),
-            Ok(3),
-        ])
+        stream::iter([Ok(1), Err(Arc::new(std::io::Error::other("secret event"))), Ok(3)])
     }
 
     async fn late(&self) -> impl Stream<Item = Result<i32, Arc<Error>>> {

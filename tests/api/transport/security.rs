@@ -17,12 +17,7 @@ use super::server::{GRAPHQL, Server, code, read, soon};
 async fn doubling_fragments_cost_nothing() {
     let server = Server::start().await;
     for leaf in ["hello", "__typename"] {
-        let doubling = |level| {
-            format!(
-                "fragment F{level} on Query {{ ...F{0} ...F{0} }}",
-                level + 1
-            )
-        };
+        let doubling = |level| format!("fragment F{level} on Query {{ ...F{0} ...F{0} }}", level + 1);
         let fragments: Vec<String> = (0..28).map(doubling).collect();
         let last = format!("fragment F28 on Query {{ {leaf} }}");
         let query = format!("{{ ...F0 }} {} {last}", fragments.join(" "));
@@ -81,10 +76,7 @@ async fn internal_errors_carry_a_request_id_and_nothing_else() {
         assert_eq!(error["message"], "internal error", "{query}");
         let mut extensions = error["extensions"].as_object().unwrap().clone();
         assert!(extensions.remove("requestId").is_some());
-        assert_eq!(
-            Value::Object(extensions),
-            json!({"code": "INTERNAL_SERVER_ERROR"})
-        );
+        assert_eq!(Value::Object(extensions), json!({"code": "INTERNAL_SERVER_ERROR"}));
         assert!(!body.to_string().contains("secret"), "{body}");
     }
     assert_eq!(server.query("{ hello }").await.0, 200);
@@ -92,13 +84,10 @@ async fn internal_errors_carry_a_request_id_and_nothing_else() {
 
 #[tokio::test]
 async fn an_execution_that_does_not_end_is_ended() {
-    let server =
-        Server::with(|endpoint, _| endpoint.timeouts.execution = Duration::from_millis(50)).await;
+    let server = Server::with(|endpoint, _| endpoint.timeouts.execution = Duration::from_millis(50)).await;
     let (status, body) = server.query("{ never }").await;
     assert_eq!((status, code(&body)), (504, "TIMEOUT"));
-    let request = server
-        .post(&json!({"query": "{ hello }"}))
-        .bearer_auth("slow");
+    let request = server.post(&json!({"query": "{ hello }"})).bearer_auth("slow");
     let (status, body) = read(soon(request.send()).await.unwrap()).await;
     assert_eq!((status, code(&body)), (504, "TIMEOUT"));
 }
@@ -143,8 +132,7 @@ async fn a_client_that_asks_first_is_told_before_it_sends() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
-    let server =
-        Server::with(|endpoint, _| endpoint.timeouts.body = Duration::from_millis(50)).await;
+    let server = Server::with(|endpoint, _| endpoint.timeouts.body = Duration::from_millis(50)).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = "POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -159,8 +147,7 @@ async fn the_standard_introspection_query_passes() {
     let query = include_str!("introspection.graphql");
     let (status, body) = server.query(query).await;
     assert_eq!((status, body.get("errors")), (200, None));
-    let circle =
-        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
+    let circle = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
     assert_eq!(code(&server.query(circle).await.1), "QUERY_TOO_COMPLEX");
 }
 

@@ -40,9 +40,7 @@ pub(super) const GRAPHQL: &str = "application/graphql-response+json";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, what)
-        .await
-        .expect("it should have happened by now")
+    timeout(PATIENCE, what).await.expect("it should have happened by now")
 }
 
 /// Until `condition` holds.
@@ -66,9 +64,7 @@ impl Authenticate for Tokens {
         assert!(caller.peer.is_some(), "the peer's address is known");
         let name = match caller.token {
             Some("limited") => {
-                return Err(Error::RateLimited {
-                    retry_after: 7,
-                });
+                return Err(Error::RateLimited { retry_after: 7 });
             }
             Some("broken") => return Err(Error::Internal(anyhow::anyhow!("secret cause"))),
             Some("slow") => std::future::pending().await,
@@ -82,8 +78,7 @@ impl Authenticate for Tokens {
             data
         });
         session.introspection = name.is_some();
-        session.expires_at =
-            (name.as_deref() == Some("short")).then(|| Instant::now() + Duration::from_millis(50));
+        session.expires_at = (name.as_deref() == Some("short")).then(|| Instant::now() + Duration::from_millis(50));
         session.revoked = self.revoked.clone();
         Ok(session)
     }
@@ -116,9 +111,7 @@ impl Server {
     }
 
     /// A server whose limits are `adjusted`.
-    pub(super) async fn with(
-        adjust: impl FnOnce(&mut Endpoint<TestSchema, Tokens>, &mut ListenLimits),
-    ) -> Self {
+    pub(super) async fn with(adjust: impl FnOnce(&mut Endpoint<TestSchema, Tokens>, &mut ListenLimits)) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             // Another module of this binary may have been first.
@@ -184,9 +177,7 @@ impl Server {
     }
 
     pub(super) async fn socket_with(&self, headers: &[(&'static str, &str)]) -> Socket {
-        let mut request = format!("ws://{}/graphql", self.address)
-            .into_client_request()
-            .unwrap();
+        let mut request = format!("ws://{}/graphql", self.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
@@ -196,9 +187,7 @@ impl Server {
     /// A socket that has introduced itself as Ann.
     pub(super) async fn ready_socket(&self) -> Socket {
         let mut socket = self.socket().await;
-        socket
-            .introduce(json!({"authorization": "Bearer ann"}))
-            .await;
+        socket.introduce(json!({"authorization": "Bearer ann"})).await;
         socket
     }
 }
@@ -240,12 +229,8 @@ pub(super) enum Got {
 
 impl Socket {
     pub(super) async fn introduce(&mut self, payload: Value) {
-        self.send(json!({"type": "connection_init", "payload": payload}))
-            .await;
-        assert_eq!(
-            self.get().await,
-            Got::Json(json!({"type": "connection_ack"}))
-        );
+        self.send(json!({"type": "connection_init", "payload": payload})).await;
+        assert_eq!(self.get().await, Got::Json(json!({"type": "connection_ack"})));
     }
 
     pub(super) async fn send(&mut self, message: Value) {

@@ -36,15 +36,11 @@ async fn subscriptions_queries_and_mutations_run_to_their_end() {
 async fn the_token_may_be_in_the_header_of_the_upgrade() {
     let server = Server::start().await;
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
-    let mut socket = server
-        .socket_with(&[protocol, ("authorization", "Bearer bob")])
-        .await;
+    let mut socket = server.socket_with(&[protocol, ("authorization", "Bearer bob")]).await;
     socket.introduce(json!({})).await;
     socket.subscribe("1", "{ actor }").await;
     assert_eq!(socket.json().await, next("1", &json!({"actor": "bob"})));
-    let mut socket = server
-        .socket_with(&[protocol, ("authorization", "Bearer bob")])
-        .await;
+    let mut socket = server.socket_with(&[protocol, ("authorization", "Bearer bob")]).await;
     socket
         .introduce(json!({"headers": {"Authorization": "Bearer ann"}}))
         .await;
@@ -59,15 +55,9 @@ async fn request_errors_come_as_error_and_nothing_follows() {
     for (query, expected) in [
         ("subscription {", "GRAPHQL_PARSE_FAILED"),
         ("subscription { unknown }", "GRAPHQL_VALIDATION_FAILED"),
-        (
-            "subscription { count(to: 1) silent }",
-            "GRAPHQL_VALIDATION_FAILED",
-        ),
+        ("subscription { count(to: 1) silent }", "GRAPHQL_VALIDATION_FAILED"),
         ("{ unknown }", "GRAPHQL_VALIDATION_FAILED"),
-        (
-            "subscription ($n: Int!) { count(to: $n) }",
-            "BAD_USER_INPUT",
-        ),
+        ("subscription ($n: Int!) { count(to: $n) }", "BAD_USER_INPUT"),
         ("subscription { refused }", "FORBIDDEN"),
         ("subscription { broken }", "INTERNAL_SERVER_ERROR"),
     ] {
@@ -78,11 +68,7 @@ async fn request_errors_come_as_error_and_nothing_follows() {
             (&json!("error"), &json!("1")),
             "{query}: {message}"
         );
-        assert_eq!(
-            code(&json!({"errors": message["payload"]})),
-            expected,
-            "{query}"
-        );
+        assert_eq!(code(&json!({"errors": message["payload"]})), expected, "{query}");
         assert!(!message.to_string().contains("secret"));
     }
     socket.subscribe("1", "{ hello }").await;
@@ -134,10 +120,7 @@ async fn a_panic_ends_its_operation_and_not_the_socket() {
     let mut socket = server.ready_socket().await;
     socket.subscribe("1", "subscription { panicking }").await;
     assert_eq!(socket.json().await, next("1", &json!({"panicking": 1})));
-    assert_eq!(
-        code(&socket.json().await["payload"]),
-        "INTERNAL_SERVER_ERROR"
-    );
+    assert_eq!(code(&socket.json().await["payload"]), "INTERNAL_SERVER_ERROR");
     assert_eq!(socket.json().await, complete("1"));
     socket.subscribe("1", "{ hello }").await;
     assert_eq!(socket.json().await["type"], "next");
@@ -176,13 +159,8 @@ async fn pings_are_answered_with_their_payload_before_and_after_the_introduction
     socket.send(json!({"type": "ping"})).await;
     assert_eq!(socket.json().await, json!({"type": "pong"}));
     socket.introduce(json!({})).await;
-    socket
-        .send(json!({"type": "ping", "payload": {"a": [1]}}))
-        .await;
-    assert_eq!(
-        socket.json().await,
-        json!({"type": "pong", "payload": {"a": [1]}})
-    );
+    socket.send(json!({"type": "ping", "payload": {"a": [1]}})).await;
+    assert_eq!(socket.json().await, json!({"type": "pong", "payload": {"a": [1]}}));
     socket.send(json!({"type": "pong"})).await;
     socket.subscribe("1", "{ hello }").await;
     assert_eq!(socket.json().await["type"], "next");
@@ -203,9 +181,7 @@ async fn invalid_messages_are_4400() {
         assert_eq!(socket.closed().await.0, 4400, "{text}");
     }
     let mut socket = server.ready_socket().await;
-    soon(socket.0.send(Message::Binary(vec![1].into())))
-        .await
-        .unwrap();
+    soon(socket.0.send(Message::Binary(vec![1].into()))).await.unwrap();
     assert_eq!(socket.closed().await.0, 4400);
     let mut socket = server.ready_socket().await;
     socket.send(json!({"type": "x".repeat(500)})).await;
@@ -249,9 +225,7 @@ async fn refused_credentials_are_4403_and_passing_trouble_is_1013() {
 async fn a_right_that_ends_closes_the_socket() {
     let server = Server::start().await;
     let mut socket = server.socket().await;
-    socket
-        .introduce(json!({"authorization": "Bearer short"}))
-        .await;
+    socket.introduce(json!({"authorization": "Bearer short"})).await;
     assert_eq!(
         socket.closed().await,
         (4403, "Forbidden: the token has expired".to_owned())
@@ -273,18 +247,13 @@ async fn another_protocol_is_4406() {
     let mut socket = server.socket_with(&[]).await;
     assert!(matches!(socket.get().await, Got::Closed(4406, _)));
     // A client library refuses an answer without the protocol it asked for, so this one is done by hand.
-    let mut stream = tokio::net::TcpStream::connect(server.address)
-        .await
-        .unwrap();
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
     let head = "GET /graphql HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: graphql-ws\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     soon(async {
-        while !answer
-            .windows(2)
-            .any(|bytes| bytes == 4406_u16.to_be_bytes())
-        {
+        while !answer.windows(2).any(|bytes| bytes == 4406_u16.to_be_bytes()) {
             assert_ne!(
                 stream.read_buf(&mut answer).await.unwrap(),
                 0,
@@ -297,8 +266,7 @@ async fn another_protocol_is_4406() {
 
 #[tokio::test]
 async fn no_introduction_is_4408_also_while_authentication_takes_long() {
-    let server =
-        Server::with(|endpoint, _| endpoint.sockets.init = Duration::from_millis(50)).await;
+    let server = Server::with(|endpoint, _| endpoint.sockets.init = Duration::from_millis(50)).await;
     assert_eq!(server.socket().await.closed().await.0, 4408);
     let mut socket = server.socket().await;
     socket
@@ -361,10 +329,7 @@ async fn operations_of_a_socket_are_bounded() {
         socket.subscribe(id, "subscription { silent }").await;
     }
     let message = socket.json().await;
-    assert_eq!(
-        (&message["type"], &message["id"]),
-        (&json!("error"), &json!("4"))
-    );
+    assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!("4")));
     assert_eq!(message["payload"][0]["extensions"]["code"], "RATE_LIMITED");
     socket.send(complete("1")).await;
     socket.subscribe("4", "{ hello }").await;
@@ -429,13 +394,9 @@ async fn the_close_code_reaches_a_client_that_is_still_sending() {
     let server = Server::start().await;
     let mut socket = server.ready_socket().await;
     let long = json!({"type": "ping", "payload": {"a": "x".repeat(60_000)}}).to_string();
-    soon(socket.0.feed(Message::Text("invalid".into())))
-        .await
-        .unwrap();
+    soon(socket.0.feed(Message::Text("invalid".into()))).await.unwrap();
     for _ in 0..100 {
-        soon(socket.0.feed(Message::Text(long.as_str().into())))
-            .await
-            .unwrap();
+        soon(socket.0.feed(Message::Text(long.as_str().into()))).await.unwrap();
     }
     soon(socket.0.flush()).await.unwrap();
     assert_eq!(socket.closed().await.0, 4400);

@@ -2,14 +2,9 @@ use super::*;
 
 #[test]
 fn a_name_with_line_breaks_adds_no_header_and_html_is_escaped() {
-    let lead = object(
-        json!({"first_name": "Ana\r\nBcc: x@y.test", "company": "<script>alert('1')</script>"}),
-    );
+    let lead = object(json!({"first_name": "Ana\r\nBcc: x@y.test", "company": "<script>alert('1')</script>"}));
     for body in ["", "<p>{{ lead.first_name }} of {{ lead.company }}</p>"] {
-        let mail = mail(
-            &email("New lead {{ lead.first_name }}", body, EmailFormat::Html),
-            &lead,
-        );
+        let mail = mail(&email("New lead {{ lead.first_name }}", body, EmailFormat::Html), &lead);
         assert_eq!(mail.subject, "New lead Ana Bcc: x@y.test");
         let html = mail.html.unwrap();
         assert!(
@@ -17,11 +12,7 @@ fn a_name_with_line_breaks_adds_no_header_and_html_is_escaped() {
             "{html}"
         );
         assert!(!html.contains("<script"), "{html}");
-        assert!(
-            mail.text.contains("<script>alert('1')</script>"),
-            "{}",
-            mail.text
-        );
+        assert!(mail.text.contains("<script>alert('1')</script>"), "{}", mail.text);
     }
 }
 
@@ -41,10 +32,7 @@ fn a_mail_without_body_lists_the_shared_fields() {
 fn a_value_of_several_lines_cannot_pass_for_another_field() {
     let lead = object(json!({"first_name": "Ana\r\nEmail: x@y.test\rScore: 1"}));
     let mail = mail(&email("Lead", "", EmailFormat::Text), &lead);
-    assert_eq!(
-        mail.text,
-        "First name: Ana\n    Email: x@y.test\n    Score: 1\n"
-    );
+    assert_eq!(mail.text, "First name: Ana\n    Email: x@y.test\n    Score: 1\n");
 }
 
 #[test]
@@ -70,16 +58,7 @@ fn an_html_mail_without_body_is_a_table_with_a_plain_alternative() {
 
 #[test]
 fn the_subject_of_a_test_says_so() {
-    let prepared =
-        PreparedEmail::new(&email("New lead", "", EmailFormat::Text), &definitions()).unwrap();
-    let mail = prepared
-        .render(
-            &lead(),
-            &Envelope {
-                test: true,
-                ..ENVELOPE
-            },
-        )
-        .unwrap();
+    let prepared = PreparedEmail::new(&email("New lead", "", EmailFormat::Text), &definitions()).unwrap();
+    let mail = prepared.render(&lead(), &Envelope { test: true, ..ENVELOPE }).unwrap();
     assert_eq!(mail.subject, "[Test] New lead");
 }

@@ -4,7 +4,8 @@ use super::*;
 fn a_json_body_is_one_flat_object_in_the_flows_order_with_null_for_absent_values() {
     let mut config = webhook(PayloadFormat::Json, None);
     config.mapping = renamed("email", "mail");
-    let expected = r#"{"first_name":"Ana","mail":"ana@a.test","company":"Müller & Söhne","score":42,"optin":true,"extra":null}"#;
+    let expected =
+        r#"{"first_name":"Ana","mail":"ana@a.test","company":"Müller & Söhne","score":42,"optin":true,"extra":null}"#;
     assert_eq!(body(&config, &lead()), expected);
 }
 
@@ -16,8 +17,7 @@ fn a_form_is_percent_encoded_and_leaves_absent_values_out() {
         .render(&lead())
         .unwrap();
     assert_eq!(rendered.content_type, "application/x-www-form-urlencoded");
-    let expected =
-        "first_name=Ana&email=ana%40a.test&company=M%C3%BCller+%26+S%C3%B6hne&score=42&optin=true";
+    let expected = "first_name=Ana&email=ana%40a.test&company=M%C3%BCller+%26+S%C3%B6hne&score=42&optin=true";
     assert_eq!(rendered.bytes, expected.as_bytes());
 }
 
@@ -28,18 +28,9 @@ fn a_form_nests_with_brackets() {
         "none": [], "null": null,
     });
     let encoded = body(&webhook(PayloadFormat::Form, Some(shape)), &lead());
-    let pairs: Vec<_> = url::form_urlencoded::parse(encoded.as_bytes())
-        .into_owned()
-        .collect();
-    let expected = [
-        ("a[0]", "42"),
-        ("a[1][b]", "false"),
-        ("contact[mail]", "ana@a.test"),
-    ];
-    assert_eq!(
-        pairs,
-        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
+    let pairs: Vec<_> = url::form_urlencoded::parse(encoded.as_bytes()).into_owned().collect();
+    let expected = [("a[0]", "42"), ("a[1][b]", "false"), ("contact[mail]", "ana@a.test")];
+    assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 #[test]
@@ -63,8 +54,7 @@ fn a_custom_shape_may_nest_mix_and_carry_fixed_values() {
         "list": ["{{ optin }}", {"extra": "{{ lead.extra }}"}], "hello": "Hi {{ lead.first_name }}!", "n": 1.5, "t": true,
         "{{ lead.email }}": null,
     });
-    let rendered: Value =
-        serde_json::from_str(&body(&webhook(PayloadFormat::Json, Some(shape)), &lead())).unwrap();
+    let rendered: Value = serde_json::from_str(&body(&webhook(PayloadFormat::Json, Some(shape)), &lead())).unwrap();
     let expected = json!({
         "list": [true, {"extra": null}], "hello": "Hi Ana!", "n": 1.5, "t": true, "{{ lead.email }}": null,
     });
@@ -74,33 +64,22 @@ fn a_custom_shape_may_nest_mix_and_carry_fixed_values() {
 #[test]
 fn a_value_cannot_break_out_of_a_custom_shape() {
     let shape = json!({"a": "x {{ lead.first_name }}", "b": "{{ lead.company }}"});
-    let lead = object(
-        json!({"first_name": "\",\"admin\":true,\"", "company": "{{ lead.ssn }}", "ssn": "SECRET-7f3"}),
-    );
-    let rendered: Value =
-        serde_json::from_str(&body(&webhook(PayloadFormat::Json, Some(shape)), &lead)).unwrap();
-    assert_eq!(
-        rendered,
-        json!({"a": "x \",\"admin\":true,\"", "b": "{{ lead.ssn }}"})
-    );
+    let lead = object(json!({"first_name": "\",\"admin\":true,\"", "company": "{{ lead.ssn }}", "ssn": "SECRET-7f3"}));
+    let rendered: Value = serde_json::from_str(&body(&webhook(PayloadFormat::Json, Some(shape)), &lead)).unwrap();
+    assert_eq!(rendered, json!({"a": "x \",\"admin\":true,\"", "b": "{{ lead.ssn }}"}));
 }
 
 #[test]
 fn shapes_that_cannot_be_sent_are_refused() {
-    let refused = |payload, shape: Value| {
-        PreparedWebhook::new(&webhook(payload, Some(shape)), &definitions()).unwrap_err()
-    };
+    let refused =
+        |payload, shape: Value| PreparedWebhook::new(&webhook(payload, Some(shape)), &definitions()).unwrap_err();
     let list = refused(PayloadFormat::Form, json!(["{{ lead.email }}"]));
     assert_eq!(
         list.to_string(),
         "template: a form consists of named values; make the custom shape an object"
     );
     let deep = (0..40).fold(json!("x"), |inner, _| json!([inner]));
-    assert!(
-        refused(PayloadFormat::Json, deep)
-            .to_string()
-            .contains("32 levels")
-    );
+    assert!(refused(PayloadFormat::Json, deep).to_string().contains("32 levels"));
     assert!(
         refused(PayloadFormat::Json, json!(vec!["x".repeat(1024); 70]))
             .to_string()

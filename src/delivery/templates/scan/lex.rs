@@ -50,9 +50,7 @@ pub(super) fn error_at(source: &str, at: usize, advice: impl Into<String>) -> Te
     let before = source.get(..at).unwrap_or(source);
     let (lines, last) = before
         .rsplit_once('\n')
-        .map_or((0, before), |(head, last)| {
-            (head.matches('\n').count() + 1, last)
-        });
+        .map_or((0, before), |(head, last)| (head.matches('\n').count() + 1, last));
     let place = Place {
         line: lines + 1,
         column: Some(last.chars().count() + 1),
@@ -105,10 +103,7 @@ impl<'a> Lexer<'a> {
     /// Where the next `{{`, `{%` or `{#` begins.
     fn next_mark(&self) -> Option<usize> {
         let opens = |rest: &str| ["{{", "{%", "{#"].iter().any(|mark| rest.starts_with(mark));
-        let mut braces = self
-            .rest()
-            .match_indices('{')
-            .map(|(offset, _)| self.at + offset);
+        let mut braces = self.rest().match_indices('{').map(|(offset, _)| self.at + offset);
         braces.find(|start| self.source.get(*start..).is_some_and(opens))
     }
 
@@ -119,15 +114,9 @@ impl<'a> Lexer<'a> {
             "{#" => self.comment(start),
             "{{" => {
                 let (source, tokens, trims) = self.code(start, "}}")?;
-                Ok(Piece::Output {
-                    source,
-                    tokens,
-                    trims,
-                })
+                Ok(Piece::Output { source, tokens, trims })
             }
-            _ => self
-                .code(start, "%}")
-                .map(|(_, tokens, _)| Piece::Statement { tokens }),
+            _ => self.code(start, "%}").map(|(_, tokens, _)| Piece::Statement { tokens }),
         }
     }
 
@@ -143,11 +132,7 @@ impl<'a> Lexer<'a> {
         Ok(Piece::Comment)
     }
 
-    fn code(
-        &mut self,
-        start: usize,
-        close: &str,
-    ) -> Result<(&'a str, Vec<Placed<'a>>, bool), TemplateError> {
+    fn code(&mut self, start: usize, close: &str) -> Result<(&'a str, Vec<Placed<'a>>, bool), TemplateError> {
         let opened = self.trim_mark();
         let inside = self.at;
         let mut tokens = Vec::new();

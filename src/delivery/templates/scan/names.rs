@@ -4,9 +4,7 @@ use super::Scan;
 use super::lex::{Placed, Token, error_at};
 use crate::delivery::templates::TemplateError;
 
-const STATEMENTS: [&str; 9] = [
-    "if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith",
-];
+const STATEMENTS: [&str; 9] = ["if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith"];
 
 const KEYWORDS: [&str; 13] = [
     "and", "or", "not", "in", "is", "if", "else", "true", "True", "false", "False", "none", "None",
@@ -98,8 +96,7 @@ pub(super) fn visit_statement<'a>(
         return Ok(());
     };
     if !STATEMENTS.contains(&keyword) {
-        let advice =
-            format!("\"{keyword}\" is not available; templates know if, for, set and with");
+        let advice = format!("\"{keyword}\" is not available; templates know if, for, set and with");
         return Err(error_at(source, first.at, advice));
     }
     match keyword {
@@ -108,11 +105,7 @@ pub(super) fn visit_statement<'a>(
             bind_until(&Token::Symbol("="), code, scan);
         }
         "set" => {
-            return Err(error_at(
-                source,
-                first.at,
-                "write set with a value: {% set name = … %}",
-            ));
+            return Err(error_at(source, first.at, "write set with a value: {% set name = … %}"));
         }
         _ => {}
     }
@@ -121,19 +114,14 @@ pub(super) fn visit_statement<'a>(
 
 fn bind_until(end: &Token<'_>, code: &[Placed<'_>], scan: &mut Scan<'_>) {
     let targets = code.iter().take_while(|placed| placed.token != *end);
-    scan.locals
-        .extend(targets.filter_map(|placed| match placed.token {
-            Token::Ident(name) => Some(name.to_owned()),
-            _ => None,
-        }));
+    scan.locals.extend(targets.filter_map(|placed| match placed.token {
+        Token::Ident(name) => Some(name.to_owned()),
+        _ => None,
+    }));
 }
 
 /// Visits the code of a placeholder or the remainder of a statement.
-pub(super) fn visit<'a>(
-    source: &str,
-    tokens: &[Placed<'a>],
-    scan: &mut Scan<'a>,
-) -> Result<(), TemplateError> {
+pub(super) fn visit<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan<'a>) -> Result<(), TemplateError> {
     let mut rest = tokens;
     let (mut earlier, mut before) = (None, None);
     while let Some((placed, after)) = rest.split_first() {
@@ -166,9 +154,7 @@ fn role(name: &str, earlier: Option<&Token<'_>>, before: Option<&Token<'_>>) -> 
         (_, Some(Token::Symbol("."))) => Role::Attribute,
         (_, Some(Token::Symbol("|"))) => Role::Filter,
         (_, Some(Token::Ident("is"))) if name == "not" => Role::Keyword,
-        (_, Some(Token::Ident("is"))) | (Some(Token::Ident("is")), Some(Token::Ident("not"))) => {
-            Role::Test
-        }
+        (_, Some(Token::Ident("is"))) | (Some(Token::Ident("is")), Some(Token::Ident("not"))) => Role::Test,
         _ if !is_variable(name) => Role::Keyword,
         _ => Role::Variable,
     }
@@ -183,10 +169,9 @@ impl Role {
                 "there is no filter \"{name}\"; use one of {}",
                 FILTERS.join(", ")
             )),
-            Self::Test if !TESTS.contains(&name) => Some(format!(
-                "there is no test \"{name}\"; use one of {}",
-                TESTS.join(", ")
-            )),
+            Self::Test if !TESTS.contains(&name) => {
+                Some(format!("there is no test \"{name}\"; use one of {}", TESTS.join(", ")))
+            }
             Self::Attribute | Self::Variable if called => Some(format!(
                 "\"{name}\" cannot be called; use a filter, as in {{{{ lead.city | upper }}}}"
             )),

@@ -1,0 +1,255 @@
+//! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
+
+mod write;
+
+use entity::cap_usage::Caps;
+use entity::ids::{AccountId, FlowId, SourceId, StepId};
+use entity::{account, flow, source, step};
+use sea_orm::sea_query::LockType;
+use sea_orm::{ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QuerySelect};
+use serde_json::json;
+
+use super::checks::Checker;
+use super::contents::Contents;
+use super::{MAX_FLOWS, revisions};
+use crate::app::App;
+use crate::audit::{self, Entry, Who};
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::accounts;
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+
+/// A flow after a change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// As it is now.
+    pub flow: flow::Model,
+    /// What its owner should know about the change.
+    pub warnings: Vec<String>,
+}
+
+/// What a change is called in history and audit trail.
+pub(super) struct Change {
+    /// As `noun.verb`.
+    pub(super) action: &'static str,
+    /// The GraphQL type of the subject.
+    pub(super) subject_type: &'static str,
+    /// Its public identifier.
+    pub(super) subject_id: String,
+    /// Its name.
+    pub(super) label: String,
+    /// In words.
+    pub(super) summary: String,
+}
+
+impl Change {
+    /// A change of the flow itself.
+    pub(super) fn of_flow(action: &'static str, flow: &flow::Model, summary: String) -> Self {
+        Self {
+            action,
+            subject_type: "Flow",
+            subject_id: flow.id.to_string(),
+            label: flow.name.clone(),
+            summary,
+        }
+    }
+}
+
+/// A flow under change. Dropped without [`save`](Self::save), nothing happens.
+pub(super) struct Edit<'a> {
+    pub(super) app: &'a App,
+    pub(super) tx: DatabaseTransaction,
+    pub(super) account: account::Model,
+    /// As it should become.
+    pub(super) after: Contents,
+    /// What is wrong with it so far; must be empty to save.
+    pub(super) check: Checker,
+    pub(super) warnings: Vec<String>,
+    /// As it was loaded; none for a new flow.
+    before: Option<Contents>,
+    who: Who,
+}
+
+impl<'a> Edit<'a> {
+    /// Begins with a flow that is not there yet.
+    pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
+        let (tx, account) = begin(app, caller).await?;
+        let id = account.id;
+        let after = Contents {
+            flow: blank(app, id),
+            sources: Vec::new(),
+            steps: Vec::new(),
+        };
+        let flows = flow::Entity::in_account(id).count(&tx).await?;
+        let mut edit = Self::new(app, caller, (tx, account), None, after);
+        if flows > 0 {
+            edit.check.paid("input", "a second flow");
+        }
+        if flows >= MAX_FLOWS {
+            let text = format!("an account has at most {MAX_FLOWS} flows: delete one that is not used any more");
+            edit.check.broken(UserErrorCode::LimitReached, "input", text);
+        }
+        Ok(edit)
+    }
+
+    /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
+    pub(super) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+        let (tx, account) = begin(app, caller).await?;
+        Self::load(app, caller, (tx, account), id)
+            .await?
+            .ok_or_else(|| unknown("flow", path))
+    }
+
+    /// Begins with the flow of a source; answers the source's place in it.
+    pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
+        let (tx, account) = begin(app, caller).await?;
+        let source = source::Entity::in_account(account.id)
+            .filter(source::Column::Id.eq(id))
+            .one(&tx)
+            .await?;
+        let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
+        let edit = Self::load(app, caller, (tx, account), flow).await?;
+        let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
+        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
+            .ok_or_else(|| unknown("source", path))
+    }
+
+    /// Begins with the flow of a step; answers the step's place in it.
+    pub(super) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+        let (tx, account) = begin(app, caller).await?;
+        let step = step::Entity::in_account(account.id)
+            .filter(step::Column::Id.eq(id))
+            .one(&tx)
+            .await?;
+        let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
+        let edit = Self::load(app, caller, (tx, account), flow).await?;
+        let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
+        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
+            .ok_or_else(|| unknown("step", path))
+    }
+
+    async fn load(
+        app: &'a App,
+        caller: &Caller,
+        (tx, account): (DatabaseTransaction, account::Model),
+        id: FlowId,
+    ) -> Result<Option<Self>> {
+        let flow = flow::Entity::in_account(account.id).filter(flow::Column::Id.eq(id));
+        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&tx).await? else {
+            return Ok(None);
+        };
+        let before = Contents {
+            flow,
+            sources: source::Entity::of_flow(id).all(&tx).await?,
+            steps: step::Entity::of_flow(id).all(&tx).await?,
+        };
+        revisions::record_first(app, &tx, &before).await?;
+        let after = before.clone();
+        Ok(Some(Self::new(app, caller, (tx, account), Some(before), after)))
+    }
+
+    fn new(
+        app: &'a App,
+        caller: &Caller,
+        (tx, account): (DatabaseTransaction, account::Model),
+        before: Option<Contents>,
+        after: Contents,
+    ) -> Self {
+        Self {
+            app,
+            check: Checker::new(app, &account),
+            tx,
+            account,
+            after,
+            warnings: Vec::new(),
+            before,
+            who: caller.who(),
+        }
+    }
+
+    /// Writes what differs, with a revision and an audit entry. A change that changes nothing leaves no trace.
+    pub(super) async fn save(mut self, change: Change) -> Result<Changed> {
+        self.check.finish()?;
+        if self.before.as_ref() == Some(&self.after) {
+            return Ok(self.changed());
+        }
+        for (position, step) in (0..).zip(&mut self.after.steps) {
+            step.position = position;
+        }
+        self.after.flow.version += 1;
+        self.after.flow.updated_at = self.app.clock.now();
+        write::differences(&self.tx, self.before.as_ref(), &self.after).await?;
+        revisions::record(
+            &self.app.clock,
+            &self.tx,
+            &self.after,
+            &self.who,
+            change.summary.clone(),
+        )
+        .await?;
+        let account = self.account.id;
+        let entry = Entry {
+            action: change.action,
+            subject_type: change.subject_type,
+            subject_id: change.subject_id,
+            label: Some(&change.label),
+            changes: Some(json!({ "summary": change.summary, "flowVersion": self.after.flow.version })),
+        };
+        audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
+        accounts::touch_config(&self.tx, account).await?;
+        let changed = Changed {
+            flow: self.after.flow,
+            warnings: self.warnings,
+        };
+        self.tx.commit().await?;
+        Ok(changed)
+    }
+
+    fn changed(self) -> Changed {
+        Changed {
+            flow: self.after.flow,
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
+/// stays as it is. On `PostgreSQL` weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the rows.
+async fn begin(app: &App, caller: &Caller) -> Result<(DatabaseTransaction, account::Model)> {
+    let id = caller.require(Action::ManageFlows)?;
+    let tx = app.db.begin().await?;
+    let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
+    Ok((tx, account.ok_or(Error::NotFound("account"))?))
+}
+
+/// Version 0: saving makes it 1.
+fn blank(app: &App, account: AccountId) -> flow::Model {
+    let now = app.clock.now();
+    flow::Model {
+        id: app.clock.id(),
+        account_id: account,
+        name: String::new(),
+        description: None,
+        enabled: true,
+        is_inbox: false,
+        version: 0,
+        fields: flow::FieldDefs::default(),
+        acceptance_rule: None,
+        duplicate_keys: flow::Names::default(),
+        duplicate_window_days: None,
+        caps: Caps::default(),
+        price_e4: None,
+        price_currency: None,
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
+    }
+}
+
+fn unknown(noun: &str, path: &str) -> Error {
+    Error::broken(
+        UserErrorCode::NotFound,
+        path,
+        format!("there is no such {noun} in this account: check the ID"),
+    )
+}

@@ -1,0 +1,128 @@
+//! The history of a flow: every change is a revision with the whole flow in it, and reverting is one more.
+
+use entity::flow_revision::{self, ActiveModel, Entity};
+use entity::ids::{AccountId, FlowId, ProfileId};
+use entity::{profile, source, step};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
+
+use super::contents::Contents;
+use super::edit::{Change, Changed, Edit};
+use super::snapshot::Snapshot;
+use super::steps::{check_free_destination, profile_of};
+use super::usage;
+use crate::app::App;
+use crate::audit::Who;
+use crate::clock::Clock;
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+
+/// The revisions of a flow, for paging; unordered. None for a flow of somebody else.
+pub fn history(caller: &Caller, flow: FlowId) -> Result<Select<Entity>> {
+    let account = caller.require(Action::ReadSetup)?;
+    Ok(of_flow(account, flow))
+}
+
+fn of_flow(account: AccountId, flow: FlowId) -> Select<Entity> {
+    Entity::in_account(account).filter(flow_revision::Column::FlowId.eq(flow))
+}
+
+/// Brings a flow back to what it was at a version, as a new revision: name, fields, rules, caps, prices, whether it is
+/// enabled, and its sources and steps under the identifiers that they had.
+///
+/// Refused where the account may not have that any more: by its plan, or because a distribution profile is gone.
+pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<Changed> {
+    let mut edit = Edit::of_flow(app, caller, id, "id").await?;
+    let past = of_flow(edit.account.id, id).filter(flow_revision::Column::Version.eq(version));
+    let Some(past) = past.one(&edit.tx).await? else {
+        let text = format!("the flow has no version {version}: choose one of its history");
+        return Err(Error::broken(UserErrorCode::NotFound, "version", text));
+    };
+    let snapshot: Snapshot = serde_json::from_value(past.snapshot)?;
+    let sources = source::Entity::ever_of_flow(id).all(&edit.tx).await?;
+    let steps = step::Entity::ever_of_flow(id).all(&edit.tx).await?;
+    let before = edit.after.clone();
+    edit.after = snapshot.restore(&before.flow, &sources, &steps);
+    edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
+    check_plan(&mut edit).await?;
+    check_profiles(&mut edit).await?;
+    let change = Change::of_flow(
+        "flow.revert",
+        &edit.after.flow,
+        format!("Reverted to version {version}"),
+    );
+    edit.save(change).await
+}
+
+async fn check_plan(edit: &mut Edit<'_>) -> Result<()> {
+    for what in edit.after.paid_parts() {
+        edit.check.paid("version", what);
+    }
+    let profiles: Vec<ProfileId> = edit.after.steps.iter().filter_map(|step| step.profile_id).collect();
+    for (index, profile) in profiles.iter().enumerate() {
+        check_free_destination(edit, *profile, index, "version").await?;
+    }
+    Ok(())
+}
+
+async fn check_profiles(edit: &mut Edit<'_>) -> Result<()> {
+    let wanted: Vec<ProfileId> = edit
+        .after
+        .steps
+        .iter()
+        .filter_map(|step| profile_of(&step.config))
+        .collect();
+    let found = profile::Entity::in_account(edit.account.id)
+        .filter(profile::Column::Id.is_in(wanted))
+        .all(&edit.tx)
+        .await?;
+    for step in &edit.after.steps {
+        let gone = step
+            .profile_id
+            .is_some_and(|id| !found.iter().any(|profile| profile.id == id));
+        if gone {
+            let text = format!(
+                "at that version the step \"{}\" distributes by a profile that was deleted since: revert to another version, \
+                 or make the change by hand",
+                step.name
+            );
+            edit.check.broken(UserErrorCode::Conflict, "version", text);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the flow as it is now to its history.
+pub(super) async fn record(
+    clock: &Clock,
+    tx: &DatabaseTransaction,
+    contents: &Contents,
+    who: &Who,
+    summary: String,
+) -> Result<()> {
+    let row = ActiveModel {
+        id: Set(clock.id()),
+        account_id: Set(contents.flow.account_id),
+        flow_id: Set(contents.flow.id),
+        version: Set(contents.flow.version),
+        at: Set(contents.flow.updated_at),
+        actor_kind: Set(who.kind),
+        actor_id: Set(who.id.clone()),
+        actor_name: Set(who.name.clone()),
+        summary: Set(summary),
+        snapshot: Set(serde_json::to_value(Snapshot::of(contents))?),
+    };
+    Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// The Inbox comes with the account and without history: before its first change it is recorded as it came, so that one
+/// can revert to that.
+pub(super) async fn record_first(app: &App, tx: &DatabaseTransaction, contents: &Contents) -> Result<()> {
+    let flow = &contents.flow;
+    let recorded = of_flow(flow.account_id, flow.id).filter(flow_revision::Column::Version.eq(flow.version));
+    if recorded.count(tx).await? > 0 {
+        return Ok(());
+    }
+    record(&app.clock, tx, contents, &Who::system(), format!("Made {}", flow.name)).await
+}

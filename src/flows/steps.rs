@@ -1,0 +1,284 @@
+//! The steps of a flow: what happens to a lead that it takes, in order.
+
+use async_graphql::MaybeUndefined;
+use entity::assignment;
+use entity::ids::{FlowId, ProfileId, StepId};
+use entity::profile;
+use entity::step::{self, StepConfig, TemplateAssignment};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
+
+use super::MAX_STEPS;
+use super::contents::words;
+use super::edit::{Change, Changed, Edit};
+use crate::app::App;
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
+use crate::leads::rules::Rule;
+
+/// What a step does, as given.
+#[derive(Clone, Debug)]
+pub enum StepInput {
+    /// Stops the lead when the rule holds; PAID.
+    Filter {
+        /// Which leads to stop.
+        rule: Rule,
+        /// What the sender is told; at most 500 characters.
+        reason: String,
+    },
+    /// Sets up to 50 fields from templates.
+    Transform {
+        /// In order.
+        assignments: Vec<TemplateAssignment>,
+    },
+    /// Delivers to a connected account. Comes with the network room: answers `NOT_CONNECTED` until then.
+    Buyer,
+    /// Routes to partners; FREE accounts have one such step with one partner.
+    Distribute {
+        /// Through which profile.
+        profile_id: ProfileId,
+    },
+}
+
+/// A step to add.
+#[derive(Clone, Debug)]
+pub struct AddStep {
+    /// Where.
+    pub flow_id: FlowId,
+    /// At most 120 characters.
+    pub name: String,
+    /// Which leads it concerns; PAID.
+    pub criteria: Option<Rule>,
+    /// From 0; beyond the ends means there. Last if absent.
+    pub position: Option<i32>,
+    /// Whether leads pass through it at once.
+    pub enabled: bool,
+    /// What it does.
+    pub step: StepInput,
+}
+
+/// What to change of a step; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateStep {
+    /// At most 120 characters.
+    pub name: Option<String>,
+    /// Null removes it; a rule is PAID.
+    pub criteria: MaybeUndefined<Rule>,
+    /// Of the kind that the step has.
+    pub step: Option<StepInput>,
+}
+
+/// Adds a step to a flow.
+pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> {
+    let mut edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    if edit.after.steps.len() >= MAX_STEPS {
+        let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
+        edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
+    }
+    let name = edit.check.name(&input.name, "input.name");
+    let criteria = input.criteria.and_then(|rule| check_criteria(&mut edit, &rule));
+    let others = distribute_steps(&edit, None);
+    let config = checked(&mut edit, input.step, others).await?;
+    let step = step::Model {
+        id: app.clock.id(),
+        account_id: edit.account.id,
+        flow_id: input.flow_id,
+        position: 0,
+        name,
+        enabled: input.enabled,
+        criteria,
+        profile_id: profile_of(&config),
+        config,
+        deleted_at: None,
+    };
+    let change = change("step.add", &step, format!("Added step {}", step.name));
+    let place = clamped(input.position, edit.after.steps.len());
+    edit.after.steps.insert(place, step);
+    edit.save(change).await
+}
+
+/// Changes a step; it keeps its kind.
+pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<Changed> {
+    let (mut edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
+    let before = edit.after.steps.remove(place);
+    let mut step = before.clone();
+    if let Some(name) = input.name {
+        step.name = edit.check.name(&name, "input.name");
+    }
+    match input.criteria {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => step.criteria = None,
+        MaybeUndefined::Value(rule) => step.criteria = check_criteria(&mut edit, &rule),
+    }
+    if let Some(given) = input.step {
+        let others = distribute_steps(&edit, Some(id));
+        step.config = checked(&mut edit, given, others).await?;
+        step.profile_id = profile_of(&step.config);
+        if kind(&step.config) != kind(&before.config) {
+            let text = "a step keeps its kind: remove it and add another";
+            edit.check.broken(UserErrorCode::Invalid, "input.step", text);
+        }
+    }
+    let parts = words(&changed_parts(&before, &step));
+    let change = change("step.update", &step, format!("Changed {parts} of step {}", step.name));
+    edit.after.steps.insert(place, step);
+    edit.save(change).await
+}
+
+/// Switches a step on or off; leads pass one that is off as if it were not there.
+pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) -> Result<Changed> {
+    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
+    let mut step = edit.after.steps.remove(place);
+    if enabled && !step.enabled {
+        for what in paid_parts(&step) {
+            edit.check.paid("id", what);
+        }
+    }
+    step.enabled = enabled;
+    let (action, verb) = if enabled {
+        ("step.enable", "Enabled")
+    } else {
+        ("step.disable", "Disabled")
+    };
+    let change = change(action, &step, format!("{verb} step {}", step.name));
+    edit.after.steps.insert(place, step);
+    edit.save(change).await
+}
+
+/// Removes a step.
+pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<Changed> {
+    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
+    let step = edit.after.steps.remove(place);
+    let change = change("step.remove", &step, format!("Removed step {}", step.name));
+    edit.save(change).await
+}
+
+/// Moves a step to a place counted from 0; beyond the ends means there.
+pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> Result<Changed> {
+    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
+    let step = edit.after.steps.remove(place);
+    let place = clamped(Some(position), edit.after.steps.len());
+    let summary = format!("Moved step {} to place {}", step.name, place + 1);
+    let change = change("step.move", &step, summary);
+    edit.after.steps.insert(place, step);
+    edit.save(change).await
+}
+
+fn clamped(position: Option<i32>, end: usize) -> usize {
+    match position {
+        None => end,
+        Some(position) => usize::try_from(position).unwrap_or(0).min(end),
+    }
+}
+
+fn check_criteria(edit: &mut Edit<'_>, rule: &Rule) -> Option<serde_json::Value> {
+    edit.check
+        .rule(rule, &edit.after.flow.fields.0, "input.criteria", "step criteria")
+}
+
+/// The step's settings, checked. `others` counts the flow's other distribute steps.
+async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result<StepConfig> {
+    let (fields, check) = (&edit.after.flow.fields.0, &mut edit.check);
+    match input {
+        StepInput::Filter { rule, reason } => {
+            let rule = check.rule(&rule, fields, "input.step.filter.rule", "filters");
+            let reason = check.reason(&reason, "input.step.filter.reason");
+            let rule = rule.unwrap_or_default();
+            Ok(StepConfig::Filter { rule, reason })
+        }
+        StepInput::Transform { assignments } => {
+            check.assignments(&assignments, fields, "input.step.transform.assignments");
+            Ok(StepConfig::Transform { assignments })
+        }
+        StepInput::Buyer => {
+            let text = "the two accounts are not connected: connect them first";
+            Err(Error::broken(
+                UserErrorCode::NotConnected,
+                "input.step.buyer.connectionId",
+                text,
+            ))
+        }
+        StepInput::Distribute { profile_id } => {
+            let path = "input.step.distribute.profileId";
+            let profile = profile::Entity::in_account(edit.account.id).filter(profile::Column::Id.eq(profile_id));
+            if profile.count(&edit.tx).await? == 0 {
+                let text = "there is no such distribution profile in this account: check the ID";
+                check.broken(UserErrorCode::NotFound, path, text);
+            } else {
+                check_free_destination(edit, profile_id, others, path).await?;
+            }
+            Ok(StepConfig::Distribute { profile_id })
+        }
+    }
+}
+
+/// FREE accounts have one destination: one distribute step, whose profile has one partner.
+pub(super) async fn check_free_destination(
+    edit: &mut Edit<'_>,
+    profile: ProfileId,
+    others: usize,
+    path: &str,
+) -> Result<()> {
+    if edit.check.is_paid() {
+        return Ok(());
+    }
+    let partners = assignment::Entity::in_account(edit.account.id)
+        .filter(assignment::Column::ProfileId.eq(profile))
+        .count(&edit.tx)
+        .await?;
+    if others > 0 || partners > 1 {
+        edit.check.paid(path, "more than one destination");
+    }
+    Ok(())
+}
+
+fn distribute_steps(edit: &Edit<'_>, except: Option<StepId>) -> usize {
+    let others = edit.after.steps.iter().filter(|step| Some(step.id) != except);
+    others.filter(|step| step.profile_id.is_some()).count()
+}
+
+/// What of a step only PAID accounts have.
+pub(super) fn paid_parts(step: &step::Model) -> Vec<&'static str> {
+    let filter = matches!(step.config, StepConfig::Filter { .. }).then_some("filters");
+    let criteria = step.criteria.as_ref().map(|_| "step criteria");
+    filter.into_iter().chain(criteria).collect()
+}
+
+/// The profile that a step distributes through.
+pub(super) fn profile_of(config: &StepConfig) -> Option<ProfileId> {
+    match config {
+        StepConfig::Distribute { profile_id } => Some(*profile_id),
+        StepConfig::Filter { .. } | StepConfig::Transform { .. } => None,
+    }
+}
+
+/// The GraphQL type of a step.
+fn kind(config: &StepConfig) -> &'static str {
+    match config {
+        StepConfig::Filter { .. } => "FilterStep",
+        StepConfig::Transform { .. } => "TransformStep",
+        StepConfig::Distribute { .. } => "DistributeStep",
+    }
+}
+
+fn changed_parts(before: &step::Model, after: &step::Model) -> Vec<&'static str> {
+    let parts = [
+        ("the name", before.name != after.name),
+        ("the criteria", before.criteria != after.criteria),
+        ("the settings", before.config != after.config),
+    ];
+    parts
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(part, _)| part)
+        .collect()
+}
+
+fn change(action: &'static str, step: &step::Model, summary: String) -> Change {
+    Change {
+        action,
+        subject_type: kind(&step.config),
+        subject_id: step.id.to_string(),
+        label: step.name.clone(),
+        summary,
+    }
+}

@@ -1,0 +1,78 @@
+//! Where fields are used behind a flow's distribute steps.
+
+use std::collections::BTreeSet;
+
+use entity::delivery_config::{DeliveryConfig, FieldSelectionMode};
+use entity::ids::{PartnerId, ProfileId};
+use entity::{assignment, delivery_settings, partner, profile};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use serde_json::Value;
+
+use super::{Use, named_in};
+use crate::error::Result;
+use crate::flows::contents::Contents;
+
+/// What names fields behind the distribute steps: profiles, their partners' places in them, and delivery settings.
+pub(super) async fn uses(tx: &DatabaseTransaction, contents: &Contents) -> Result<Vec<Use>> {
+    let ids: Vec<ProfileId> = contents.steps.iter().filter_map(|step| step.profile_id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let account = contents.flow.account_id;
+    let profiles = profile::Entity::in_account(account).filter(profile::Column::Id.is_in(ids.clone()));
+    let profiles = profiles.all(tx).await?;
+    let assignments = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(ids));
+    let assignments = assignments.all(tx).await?;
+    let partners = assignments.iter().map(|place| place.partner_id);
+    let partners = partner::Entity::in_account(account).filter(partner::Column::Id.is_in(partners));
+    let partners = partners.all(tx).await?;
+    let settings = assignments.iter().filter_map(|place| place.settings_id);
+    let settings = settings.chain(partners.iter().map(|partner| partner.settings_id));
+    let settings = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
+    let settings = settings.all(tx).await?;
+    let name = |id: PartnerId| {
+        partners
+            .iter()
+            .find(|partner| partner.id == id)
+            .map_or("", |partner| &partner.name)
+    };
+    let of_profiles = profiles.iter().filter_map(|profile| {
+        let place = format!("profile \"{}\"", profile.name);
+        profile.rule.as_ref().map(|rule| Use::of_rule(place, rule))
+    });
+    let of_places = assignments.iter().filter_map(|assignment| {
+        let place = format!("the rule of partner \"{}\"", name(assignment.partner_id));
+        assignment.rule.as_ref().map(|rule| Use::of_rule(place, rule))
+    });
+    let of_settings = settings.iter().map(|settings| Use {
+        place: format!("the delivery settings of partner \"{}\"", name(settings.partner_id)),
+        fields: named_by(&settings.config),
+    });
+    Ok(of_profiles.chain(of_places).chain(of_settings).collect())
+}
+
+fn named_by(config: &DeliveryConfig) -> BTreeSet<String> {
+    let mut templates = Vec::new();
+    match config {
+        DeliveryConfig::Email(email) => templates.extend([email.subject.as_str(), email.body.as_str()]),
+        DeliveryConfig::Webhook(webhook) => webhook.template.iter().for_each(|shape| texts(shape, &mut templates)),
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => {}
+    }
+    let in_templates = templates.into_iter().flat_map(named_in);
+    let selected = match config.fields().mode {
+        FieldSelectionMode::All => &[],
+        FieldSelectionMode::Only | FieldSelectionMode::Except => config.fields().fields.as_slice(),
+    };
+    let renamed = config.mapping().iter().map(|renaming| renaming.from.clone());
+    in_templates.chain(selected.iter().cloned()).chain(renamed).collect()
+}
+
+/// The texts in a JSON value, at any depth.
+fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => found.push(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(entries) => entries.values().for_each(|entry| texts(entry, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

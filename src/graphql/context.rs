@@ -1,0 +1,84 @@
+//! What resolvers take from their context: the app, and who is asking.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_graphql::Context;
+use tokio::sync::OnceCell;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::identity::authenticate;
+use crate::identity::caller::Caller;
+
+/// Who asks in one operation. Their rights are read from the database when first needed, once.
+pub struct Asking {
+    token: Option<String>,
+    ip: Option<IpAddr>,
+    known: Option<Caller>,
+    fresh: OnceCell<Caller>,
+}
+
+impl Asking {
+    /// The bearer of a token, or nobody, from there. `known` is who the token belonged to when last looked up.
+    pub fn new(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Self {
+        Self {
+            token,
+            ip,
+            known,
+            fresh: OnceCell::new(),
+        }
+    }
+
+    /// The caller with the rights that the database gives them now.
+    pub async fn caller(&self, app: &App) -> Result<&Caller> {
+        self.fresh
+            .get_or_try_init(|| async {
+                match &self.token {
+                    Some(token) => authenticate::bearer(app, token, self.ip).await,
+                    None => Ok(Caller::anonymous(self.ip)),
+                }
+            })
+            .await
+    }
+
+    /// The caller as last known: only for submitting leads, which looks at their rights again in its own transaction.
+    pub async fn caller_for_submission(&self, app: &App) -> Result<&Caller> {
+        match &self.known {
+            Some(known) => Ok(known),
+            None => self.caller(app).await,
+        }
+    }
+
+    /// Address of the caller.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+}
+
+/// Short ways to what the context carries.
+pub trait ContextExt<'a> {
+    /// The app.
+    fn app(&self) -> Result<&'a App>;
+    /// Who asks.
+    fn asking(&self) -> Result<&'a Arc<Asking>>;
+}
+
+impl<'a> ContextExt<'a> for Context<'a> {
+    fn app(&self) -> Result<&'a App> {
+        self.data::<App>()
+            .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+    }
+
+    fn asking(&self) -> Result<&'a Arc<Asking>> {
+        self.data::<Arc<Asking>>()
+            .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+    }
+}
+
+/// The app and the caller with their rights as they are now.
+pub async fn app_and_caller<'a>(ctx: &Context<'a>) -> Result<(&'a App, &'a Caller)> {
+    let app = ctx.app()?;
+    let caller = ctx.asking()?.caller(app).await?;
+    Ok((app, caller))
+}

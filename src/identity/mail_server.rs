@@ -1,0 +1,362 @@
+//! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
+//! that delivers; the settings are kept here.
+
+use entity::ids::AccountId;
+use entity::smtp_settings::{self, SmtpSecurity};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
+use serde_json::json;
+use url::Host;
+
+use super::caller::Caller;
+use super::policy::Action;
+use super::{accounts, email_address, mailbox, texts};
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::crypto::OpenError;
+use crate::error::{Broken, Result, UserErrorCode};
+
+/// Where the password is sealed for.
+const PLACE: &str = "smtp/password";
+const HOST: usize = 253;
+const CREDENTIAL: usize = 500;
+
+/// Settings as they are typed in.
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
+pub struct SmtpSettings {
+    /// Name or address.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: i32,
+    /// How the connection is protected.
+    pub security: SmtpSecurity,
+    /// For AUTH; none to send without.
+    pub username: Option<String>,
+    /// For AUTH. Left out, the one before stays, as long as it still goes to the same server under the same name.
+    pub password: Option<String>,
+    /// Shown in From.
+    pub from_name: Option<String>,
+    /// Envelope and From.
+    pub from_address: String,
+    /// Reply-To.
+    pub reply_to: Option<String>,
+}
+
+/// The settings of the caller's account.
+pub async fn get(app: &App, caller: &Caller) -> Result<Option<smtp_settings::Model>> {
+    let account = caller.require(Action::ReadAccount)?;
+    of_account(app, account).await
+}
+
+/// The settings of an account, for whoever delivers for it.
+pub async fn of_account(app: &App, account: AccountId) -> Result<Option<smtp_settings::Model>> {
+    Ok(smtp_settings::Entity::in_account(account).one(app.db.read()).await?)
+}
+
+/// The password in plain text, for the moment of signing in at the mail server.
+pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Option<String>> {
+    let Some(sealed) = &settings.sealed_password else {
+        return Ok(None);
+    };
+    let (db, owner) = (app.db.read(), Some(settings.account_id));
+    let mut opened = app.vault.keys(db, &app.clock, owner).await?.open(PLACE, sealed);
+    if matches!(opened, Err(OpenError::UnknownKey)) {
+        opened = app.vault.reload(db, &app.clock, owner).await?.open(PLACE, sealed);
+    }
+    let plain = opened.map_err(anyhow::Error::from)?;
+    Ok(Some(String::from_utf8(plain).map_err(anyhow::Error::from)?))
+}
+
+/// Sets the mail server of the caller's account. It counts as not verified until a test mail has gone through.
+pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp_settings::Model> {
+    let account = caller.require(Action::ManageMailServer)?;
+    let input = checked(input)?;
+    let tx = app.db.begin().await?;
+    accounts::lock(&tx, account).await?;
+    let before = smtp_settings::Entity::in_account(account).one(&tx).await?;
+    let sealed = match (&input.password, &before) {
+        (Some(password), _) => {
+            let keys = app.vault.keys(&tx, &app.clock, Some(account)).await?;
+            Some(keys.seal(PLACE, password.as_bytes())?)
+        }
+        (None, before) => kept_password(before.as_ref(), &input)?,
+    };
+    let row = row(app, account, input, sealed);
+    let settings = match before {
+        Some(_) => row.update(&tx).await?,
+        None => row.insert(&tx).await?,
+    };
+    record(&tx, app, caller, &settings, "smtp_settings.set").await?;
+    tx.commit().await?;
+    Ok(settings)
+}
+
+/// Takes the mail server away: deliveries by email fail from now on.
+pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
+    let account = caller.require(Action::ManageMailServer)?;
+    let tx = app.db.begin().await?;
+    accounts::lock(&tx, account).await?;
+    if let Some(settings) = smtp_settings::Entity::in_account(account).one(&tx).await? {
+        settings.clone().delete(&tx).await?;
+        record(&tx, app, caller, &settings, "smtp_settings.cleared").await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Keeps what a test mail with these settings has shown; of settings that were changed meanwhile it shows nothing.
+pub async fn verified(
+    app: &App,
+    tested: &smtp_settings::Model,
+    outcome: std::result::Result<(), String>,
+) -> Result<Option<smtp_settings::Model>> {
+    let tx = app.db.begin().await?;
+    let locked = smtp_settings::Entity::in_account(tested.account_id).lock_exclusive();
+    let Some(settings) = locked.one(&tx).await?.filter(|now| now.updated_at == tested.updated_at) else {
+        return Ok(None);
+    };
+    let mut row = settings.into_active_model();
+    match outcome {
+        Ok(()) => {
+            row.verified_at = Set(Some(app.clock.now()));
+            row.last_error = Set(None);
+        }
+        Err(said) => row.last_error = Set(Some(mailbox::shortened(&said))),
+    }
+    let settings = row.update(&tx).await?;
+    tx.commit().await?;
+    Ok(Some(settings))
+}
+
+/// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
+/// otherwise have it sent to themselves.
+fn kept_password(
+    before: Option<&smtp_settings::Model>,
+    input: &SmtpSettings,
+) -> std::result::Result<Option<String>, Broken> {
+    if input.username.is_none() {
+        return Ok(None);
+    }
+    let same = before.filter(|before| {
+        (&before.host, before.port, before.security) == (&input.host, input.port, input.security)
+            && before.username == input.username
+    });
+    let kept = same.and_then(|before| before.sealed_password.clone());
+    kept.map(Some).ok_or_else(|| {
+        let message = "write the password too: it belongs to this server and user name";
+        Broken::new(UserErrorCode::Required, "input.password", message)
+    })
+}
+
+fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
+    let optional = |text: Option<String>, limit, path| {
+        let written = text.filter(|text| !text.trim().is_empty());
+        written.map(|text| texts::line(&text, limit, path)).transpose()
+    };
+    if !(1..=65_535).contains(&input.port) {
+        let message = "take a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
+        return Err(Broken::new(UserErrorCode::Invalid, "input.port", message));
+    }
+    let username = optional(input.username, CREDENTIAL, "input.username")?;
+    let password = input.password.filter(|password| !password.is_empty());
+    if password.is_some() && username.is_none() {
+        let message = "write the user name that the password belongs to";
+        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+    }
+    if password
+        .as_ref()
+        .is_some_and(|password| password.chars().count() > CREDENTIAL)
+    {
+        let message = format!("take at most {CREDENTIAL} characters");
+        return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
+    }
+    Ok(SmtpSettings {
+        host: host(&input.host)?,
+        username,
+        password,
+        from_name: optional(input.from_name, texts::NAME, "input.fromName")?,
+        from_address: email_address::parse(&input.from_address, "input.fromAddress")?,
+        reply_to: input
+            .reply_to
+            .map(|text| email_address::parse(&text, "input.replyTo"))
+            .transpose()?,
+        ..input
+    })
+}
+
+/// A name, or an address without brackets, in its one spelling.
+fn host(text: &str) -> std::result::Result<String, Broken> {
+    let text = texts::line(text, HOST, "input.host")?;
+    let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        format!("[{text}]")
+    } else {
+        text
+    };
+    match Host::parse(&bracketed) {
+        Ok(Host::Domain(name)) => Ok(name),
+        Ok(Host::Ipv4(address)) => Ok(address.to_string()),
+        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
+        Err(_) => {
+            let message = "write the name of the mail server alone, such as smtp.example.com";
+            Err(Broken::new(UserErrorCode::Invalid, "input.host", message))
+        }
+    }
+}
+
+fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String>) -> smtp_settings::ActiveModel {
+    smtp_settings::ActiveModel {
+        account_id: Set(account),
+        host: Set(input.host),
+        port: Set(input.port),
+        security: Set(input.security),
+        username: Set(input.username),
+        sealed_password: Set(sealed),
+        from_name: Set(input.from_name),
+        from_address: Set(input.from_address),
+        reply_to: Set(input.reply_to),
+        verified_at: Set(None),
+        last_error: Set(None),
+        updated_at: Set(app.clock.now()),
+    }
+}
+
+async fn record(
+    tx: &DatabaseTransaction,
+    app: &App,
+    caller: &Caller,
+    settings: &smtp_settings::Model,
+    action: &'static str,
+) -> Result<()> {
+    accounts::touch_config(tx, settings.account_id).await?;
+    let entry = Entry {
+        action,
+        subject_type: "Account",
+        subject_id: settings.account_id.to_string(),
+        label: Some(&settings.host),
+        changes: Some(json!({
+            "host": settings.host,
+            "port": settings.port,
+            "security": settings.security,
+            "fromAddress": settings.from_address,
+        })),
+    };
+    audit::record(tx, &app.clock, settings.account_id, &caller.who(), entry).await
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn input() -> SmtpSettings {
+        SmtpSettings {
+            host: " SMTP.Example.com ".into(),
+            port: 587,
+            security: SmtpSecurity::Starttls,
+            username: Some("ann".into()),
+            password: None,
+            from_name: Some(" ".into()),
+            from_address: "Leads@Example.com".into(),
+            reply_to: None,
+        }
+    }
+
+    fn before() -> smtp_settings::Model {
+        smtp_settings::Model {
+            account_id: AccountId(Uuid::nil()),
+            host: "smtp.example.com".into(),
+            port: 587,
+            security: SmtpSecurity::Starttls,
+            username: Some("ann".into()),
+            sealed_password: Some("sealed".into()),
+            from_name: None,
+            from_address: "leads@example.com".into(),
+            reply_to: None,
+            verified_at: None,
+            last_error: None,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn settings_are_brought_to_one_spelling() {
+        let kept = checked(input()).unwrap();
+        assert_eq!(
+            (kept.host.as_str(), kept.from_address.as_str()),
+            ("smtp.example.com", "leads@example.com")
+        );
+        assert_eq!(kept.from_name, None);
+        assert_eq!(host("2001:DB8::1").unwrap(), "2001:db8::1");
+    }
+
+    #[test]
+    fn what_cannot_be_a_server_is_refused() {
+        let path = |input| checked(input).err().map(|broken| broken.path.join("."));
+        for host in ["", "a b", "https://smtp.example.com", "smtp.example.com:25", "a\r\nb"] {
+            assert_eq!(
+                path(SmtpSettings {
+                    host: host.into(),
+                    ..input()
+                })
+                .as_deref(),
+                Some("input.host"),
+                "{host:?}"
+            );
+        }
+        assert_eq!(path(SmtpSettings { port: 0, ..input() }).as_deref(), Some("input.port"));
+        assert_eq!(
+            path(SmtpSettings {
+                port: 65_536,
+                ..input()
+            })
+            .as_deref(),
+            Some("input.port")
+        );
+        let nameless = SmtpSettings {
+            username: None,
+            password: Some("x".into()),
+            ..input()
+        };
+        assert_eq!(path(nameless).as_deref(), Some("input.username"));
+        let header = SmtpSettings {
+            from_name: Some("A\r\nBcc: x@y.test".into()),
+            ..input()
+        };
+        assert_eq!(path(header).as_deref(), Some("input.fromName"));
+    }
+
+    #[test]
+    fn a_kept_password_never_goes_to_another_server() {
+        let same = checked(input()).unwrap();
+        assert_eq!(
+            kept_password(Some(&before()), &same).unwrap().as_deref(),
+            Some("sealed")
+        );
+        for other in [
+            SmtpSettings {
+                host: "evil.example.com".into(),
+                ..same.clone()
+            },
+            SmtpSettings {
+                port: 25,
+                ..same.clone()
+            },
+            SmtpSettings {
+                security: SmtpSecurity::None,
+                ..same.clone()
+            },
+            SmtpSettings {
+                username: Some("bob".into()),
+                ..same.clone()
+            },
+        ] {
+            assert!(kept_password(Some(&before()), &other).is_err());
+        }
+        assert!(kept_password(None, &same).is_err());
+        let without = SmtpSettings { username: None, ..same };
+        assert_eq!(kept_password(Some(&before()), &without).unwrap(), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! Somebody who signs in with a password: a person of an account, or of a partner in its portal.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use entity::audit_event::ActorKind;
+use entity::ids::{AccountId, PortalUserId, SessionId, UserId};
+use entity::{one_time_token, partner, portal_user, session, user};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
+use uuid::Uuid;
+
+use super::caller::Principal;
+use super::tokens::Scope;
+use crate::app::App;
+use crate::audit::{self, Entry, Who};
+use crate::error::Result;
+
+/// Which person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersonId {
+    /// Of an account.
+    User(UserId),
+    /// Of a partner.
+    Portal(PortalUserId),
+}
+
+/// A person who was not removed.
+#[derive(Clone, Debug)]
+pub enum Person {
+    /// Of an account.
+    User(user::Model),
+    /// Of a partner.
+    Portal(portal_user::Model),
+}
+
+impl PersonId {
+    /// From the two columns by which sessions and links say whose they are.
+    pub fn of(user: Option<UserId>, portal_user: Option<PortalUserId>) -> Option<Self> {
+        user.map(Self::User).or(portal_user.map(Self::Portal))
+    }
+
+    /// Those two columns.
+    pub fn columns(self) -> (Option<UserId>, Option<PortalUserId>) {
+        match self {
+            Self::User(id) => (Some(id), None),
+            Self::Portal(id) => (None, Some(id)),
+        }
+    }
+
+    /// The person, if not removed.
+    pub async fn load(self, db: &impl ConnectionTrait) -> Result<Option<Person>> {
+        Ok(match self {
+            Self::User(id) => user::Entity::by_id(id).one(db).await?.map(Person::User),
+            Self::Portal(id) => portal_user::Entity::by_id(id).one(db).await?.map(Person::Portal),
+        })
+    }
+
+    /// The person, if not removed, and not to be changed by others until the end of the transaction.
+    pub async fn lock(self, tx: &DatabaseTransaction) -> Result<Option<Person>> {
+        Ok(match self {
+            Self::User(id) => user::Entity::by_id(id)
+                .lock_exclusive()
+                .one(tx)
+                .await?
+                .map(Person::User),
+            Self::Portal(id) => {
+                let found = portal_user::Entity::by_id(id).lock_exclusive().one(tx).await?;
+                found.map(Person::Portal)
+            }
+        })
+    }
+
+    /// Ends all sessions, or all but one.
+    pub async fn end_sessions(
+        self,
+        tx: &DatabaseTransaction,
+        now: DateTime<Utc>,
+        except: Option<SessionId>,
+    ) -> Result<()> {
+        let end = match self {
+            Self::User(id) => session::Entity::end_of_user(id, now),
+            Self::Portal(id) => session::Entity::end_of_portal_user(id, now),
+        };
+        let end = match except {
+            Some(kept) => end.filter(session::Column::Id.ne(kept)),
+            None => end,
+        };
+        end.exec(tx).await?;
+        Ok(())
+    }
+
+    /// Makes all unused links void.
+    pub async fn void_links(self, tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<()> {
+        let void = match self {
+            Self::User(id) => one_time_token::Entity::void_of_user(id, now),
+            Self::Portal(id) => one_time_token::Entity::void_of_portal_user(id, now),
+        };
+        void.exec(tx).await?;
+        Ok(())
+    }
+
+    /// Notes that they were there, at most once a minute and without holding anybody up.
+    pub fn seen(self, app: &App) {
+        let app = app.clone();
+        tokio::spawn(async move {
+            if !app.tokens.recent.is_first(self.uuid()).await {
+                return;
+            }
+            let (db, now) = (app.db.write(), app.clock.now());
+            let noted = match self {
+                Self::User(id) => user::Entity::seen(id, now).exec(db).await,
+                Self::Portal(id) => portal_user::Entity::seen(id, now).exec(db).await,
+            };
+            if let Err(error) = noted {
+                tracing::debug!(%error, "cannot note when somebody was last seen");
+            }
+        });
+    }
+
+    fn uuid(self) -> Uuid {
+        match self {
+            Self::User(id) => id.0,
+            Self::Portal(id) => id.0,
+        }
+    }
+}
+
+impl std::fmt::Display for PersonId {
+    /// The public identifier.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Portal(id) => id.fmt(f),
+        }
+    }
+}
+
+impl Person {
+    /// The one person with that address, in that scope.
+    pub async fn by_email(db: &impl ConnectionTrait, scope: Scope, email: &str) -> Result<Option<Self>> {
+        Ok(match scope {
+            Scope::Account => user::Entity::by_email(email).one(db).await?.map(Self::User),
+            Scope::Portal => portal_user::Entity::by_email(email).one(db).await?.map(Self::Portal),
+        })
+    }
+
+    /// Which person.
+    pub fn id(&self) -> PersonId {
+        match self {
+            Self::User(user) => PersonId::User(user.id),
+            Self::Portal(user) => PersonId::Portal(user.id),
+        }
+    }
+
+    /// Where they sign in.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::User(_) => Scope::Account,
+            Self::Portal(_) => Scope::Portal,
+        }
+    }
+
+    /// Their account, or the one whose partner they belong to.
+    pub fn account(&self) -> AccountId {
+        match self {
+            Self::User(user) => user.account_id,
+            Self::Portal(user) => user.account_id,
+        }
+    }
+
+    /// In lower case.
+    pub fn email(&self) -> &str {
+        match self {
+            Self::User(user) => &user.email,
+            Self::Portal(user) => &user.email,
+        }
+    }
+
+    /// None until they have set a password.
+    pub fn password_hash(&self) -> Option<&str> {
+        match self {
+            Self::User(user) => user.password_hash.as_deref(),
+            Self::Portal(user) => user.password_hash.as_deref(),
+        }
+    }
+
+    /// As shown.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User(user) => &user.name,
+            Self::Portal(user) => user.name.as_deref().unwrap_or(&user.email),
+        }
+    }
+
+    /// As who acts from there.
+    pub fn who(&self, ip: Option<IpAddr>) -> Who {
+        let kind = match self {
+            Self::User(_) => ActorKind::User,
+            Self::Portal(_) => ActorKind::PortalUser,
+        };
+        Who {
+            kind,
+            id: Some(self.id().to_string()),
+            name: self.name().to_owned(),
+            ip: ip.map(|ip| ip.to_string()),
+        }
+    }
+
+    /// With a new password. A portal user is active from the first one, and may choose a name with it.
+    pub async fn set_password(
+        self,
+        tx: &DatabaseTransaction,
+        hash: String,
+        name: Option<String>,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        Ok(match self {
+            Self::User(user) => {
+                let mut row: user::ActiveModel = user.into();
+                row.password_hash = Set(Some(hash));
+                Self::User(row.update(tx).await?)
+            }
+            Self::Portal(user) => {
+                let (activated, name) = (user.activated_at.or(Some(now)), name.or(user.name.clone()));
+                let mut row: portal_user::ActiveModel = user.into();
+                row.password_hash = Set(Some(hash));
+                row.activated_at = Set(activated);
+                row.name = Set(name);
+                Self::Portal(row.update(tx).await?)
+            }
+        })
+    }
+
+    /// As the caller of that session; none while the partner's portal is off.
+    pub async fn principal(&self, db: &impl ConnectionTrait, session: SessionId) -> Result<Option<Principal>> {
+        Ok(match self {
+            Self::User(user) => Some(Principal::User {
+                id: user.id,
+                account: user.account_id,
+                role: user.role,
+                name: user.name.clone(),
+                session,
+            }),
+            Self::Portal(user) => portal_is_on(db, user).await?.then(|| Principal::PortalUser {
+                id: user.id,
+                account: user.account_id,
+                partner: user.partner_id,
+                permissions: user.permissions.0.clone(),
+                name: self.name().to_owned(),
+                session,
+            }),
+        })
+    }
+
+    /// Tells the account's trail what they did to themselves.
+    pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Who, action: &'static str) -> Result<()> {
+        let entry = Entry {
+            action,
+            subject_type: match self {
+                Self::User(_) => "User",
+                Self::Portal(_) => "PortalUser",
+            },
+            subject_id: self.id().to_string(),
+            label: Some(self.name()),
+            changes: None,
+        };
+        audit::record(tx, &app.clock, self.account(), who, entry).await
+    }
+}
+
+async fn portal_is_on(db: &impl ConnectionTrait, user: &portal_user::Model) -> Result<bool> {
+    let partner = partner::Entity::in_account(user.account_id)
+        .filter(partner::Column::Id.eq(user.partner_id))
+        .one(db)
+        .await?;
+    Ok(partner.is_some_and(|partner| partner.portal_enabled))
+}

@@ -1,0 +1,52 @@
+//! Hearing from other nodes, through Redis, that logs have grown. What is published while the connection is away is lost, so
+//! after that, and all the while, every listener looks by itself.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::RedisResult;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::CHANNEL;
+use crate::app::App;
+
+/// Between tries to reach a Redis that is away.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Relays until stopped. Without Redis this node is alone.
+pub async fn relay(app: App, stop: CancellationToken) {
+    let Some(url) = app.config.settings.redis_url.clone() else {
+        return;
+    };
+    while !stop.is_cancelled() {
+        if let Err(error) = listen(&app, &url, &stop).await {
+            tracing::warn!(%error, "cannot hear other nodes; subscriptions look by themselves");
+        }
+        app.hub.tell_all();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<()> {
+    let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
+    subscription.subscribe(CHANNEL).await?;
+    app.hub.tell_all();
+    let mut messages = subscription.into_on_message();
+    loop {
+        let message = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            message = messages.next() => message,
+        };
+        let Some(message) = message else { return Ok(()) };
+        let text: String = message.get_payload()?;
+        if let Some((id, head)) = text
+            .split_once(':')
+            .and_then(|(id, head)| Some((id.parse().ok()?, head.parse().ok()?)))
+        {
+            app.hub.tell_here(id, head);
+        }
+    }
+}

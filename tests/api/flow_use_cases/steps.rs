@@ -1,0 +1,267 @@
+//! The steps of a flow.
+
+use async_graphql::MaybeUndefined::{Null, Value as Given};
+use entity::step::{StepConfig, TemplateAssignment};
+use leadmesh::flows::steps::{self, AddStep, StepInput, UpdateStep};
+
+use super::*;
+
+fn add(flow: FlowId, name: &str, step: StepInput) -> AddStep {
+    AddStep {
+        flow_id: flow,
+        name: name.into(),
+        criteria: None,
+        position: None,
+        enabled: true,
+        step,
+    }
+}
+
+fn filter() -> StepInput {
+    StepInput::Filter {
+        rule: condition("age", "LESS_THAN", &json!(18)),
+        reason: "adults only".into(),
+    }
+}
+
+fn transform(assignments: &[(&str, &str)]) -> StepInput {
+    let assignment = |(field, template): &(&str, &str)| TemplateAssignment {
+        field: (*field).into(),
+        template: (*template).into(),
+    };
+    StepInput::Transform {
+        assignments: assignments.iter().map(assignment).collect(),
+    }
+}
+
+async fn names(room: &Room, flow: FlowId) -> Vec<String> {
+    let steps = room.steps(flow).await;
+    assert!(
+        (0..).zip(&steps).all(|(place, step)| step.position == place),
+        "{steps:?}"
+    );
+    steps.into_iter().map(|step| step.name).collect()
+}
+
+#[tokio::test]
+async fn steps_are_added_moved_and_removed_at_their_place() {
+    for room in rooms().await {
+        let owner = room.account(Plan::Paid).await;
+        let flow = room.create(&owner, solar()).await;
+        for (name, position) in [("b", None), ("d", Some(99)), ("a", Some(-5)), ("c", Some(2))] {
+            let input = AddStep {
+                position,
+                ..add(flow.id, name, filter())
+            };
+            steps::add(&room.app, &owner, input).await.unwrap();
+        }
+        assert_eq!(names(&room, flow.id).await, ["a", "b", "c", "d"]);
+        let rows = room.steps(flow.id).await;
+        let flow_now = done(steps::move_to(&room.app, &owner, rows[0].id, 99).await);
+        assert_eq!(names(&room, flow.id).await, ["b", "c", "d", "a"]);
+        let stays = steps::move_to(&room.app, &owner, rows[0].id, 3).await;
+        assert_eq!(done(stays).version, flow_now.version, "no change, no revision");
+        steps::remove(&room.app, &owner, rows[2].id).await.unwrap();
+        assert_eq!(names(&room, flow.id).await, ["b", "d", "a"]);
+        let history = room.history(&owner, flow.id).await;
+        assert_eq!(history.last().unwrap().summary, "Removed step c");
+    }
+}
+
+#[tokio::test]
+async fn a_step_is_updated_and_switched_but_keeps_its_kind() {
+    for room in rooms().await {
+        let owner = room.account(Plan::Paid).await;
+        let flow = room.create(&owner, solar()).await;
+        let input = AddStep {
+            criteria: Some(condition("state", "EQUALS", &json!("TX"))),
+            ..add(flow.id, "Adults", filter())
+        };
+        steps::add(&room.app, &owner, input).await.unwrap();
+        let id = room.steps(flow.id).await[0].id;
+        let change = UpdateStep {
+            criteria: Null,
+            step: Some(StepInput::Filter {
+                rule: condition("age", "LESS_THAN", &json!("21")),
+                reason: " 21 and over ".into(),
+            }),
+            ..UpdateStep::default()
+        };
+        steps::update(&room.app, &owner, id, change).await.unwrap();
+        steps::set_enabled(&room.app, &owner, id, false).await.unwrap();
+        let step = room.steps(flow.id).await.remove(0);
+        let StepConfig::Filter { rule, reason } = step.config else {
+            panic!("{:?}", step.config)
+        };
+        assert_eq!(
+            (reason.as_str(), &rule["condition"]["value"]),
+            ("21 and over", &json!(21))
+        );
+        assert!(!step.enabled && step.criteria.is_none());
+        let other = UpdateStep {
+            step: Some(transform(&[("state", "TX")])),
+            ..UpdateStep::default()
+        };
+        assert_eq!(
+            refused(steps::update(&room.app, &owner, id, other).await),
+            one(UserErrorCode::Invalid, "input.step")
+        );
+        let history = room.history(&owner, flow.id).await;
+        assert_eq!(
+            history[2].summary,
+            "Changed the criteria and the settings of step Adults"
+        );
+        assert_eq!(history[3].summary, "Disabled step Adults");
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_cannot_work_is_refused_where_it_is_wrong() {
+    use UserErrorCode::{Invalid, InvalidRule, InvalidTemplate, NotConnected, NotFound, Required, UnknownField};
+    for room in rooms().await {
+        let owner = room.account(Plan::Paid).await;
+        let flow = room.create(&owner, solar()).await;
+        let bad_filter = StepInput::Filter {
+            rule: condition("age", "MATCHES", &json!("x")),
+            reason: " ".into(),
+        };
+        let cases = [
+            (
+                bad_filter,
+                vec![
+                    (InvalidRule, "filter.rule.condition.operator"),
+                    (Required, "filter.reason"),
+                ],
+            ),
+            (
+                transform(&[
+                    ("nope", "x"),
+                    ("state", "{{ lead.nope }}"),
+                    ("state", "{{ lead."),
+                    ("state", "{{ lead.ssn }}"),
+                ]),
+                vec![
+                    (UnknownField, "transform.assignments.0.field"),
+                    (UnknownField, "transform.assignments.1.template"),
+                    (InvalidTemplate, "transform.assignments.2.template"),
+                    (InvalidTemplate, "transform.assignments.3.template"),
+                ],
+            ),
+            (transform(&[]), vec![(Invalid, "transform.assignments")]),
+            (StepInput::Buyer, vec![(NotConnected, "buyer.connectionId")]),
+            (
+                StepInput::Distribute {
+                    profile_id: room.app.clock.id(),
+                },
+                vec![(NotFound, "distribute.profileId")],
+            ),
+        ];
+        for (step, expected) in cases {
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(code, path)| (code, format!("input.step.{path}")))
+                .collect();
+            assert_eq!(
+                refused(steps::add(&room.app, &owner, add(flow.id, "s", step)).await),
+                expected
+            );
+        }
+        let stranger = room.account(Plan::Paid).await;
+        let foreign = StepInput::Distribute {
+            profile_id: room.profile(account_of(&stranger), "Theirs").await,
+        };
+        assert_eq!(
+            refused(steps::add(&room.app, &owner, add(flow.id, "s", foreign)).await),
+            one(NotFound, "input.step.distribute.profileId")
+        );
+        let sealed = transform(&[("ssn", "{{ lead.ssn | upper }}"), ("state", "{{ lead.state }}")]);
+        steps::add(&room.app, &owner, add(flow.id, "s", sealed)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_free_account_has_one_destination_and_no_filters() {
+    let plan = UserErrorCode::PlanRequired;
+    for room in rooms().await {
+        let owner = room.account(Plan::Free).await;
+        let account = account_of(&owner);
+        let flow = room.create(&owner, solar()).await;
+        assert_eq!(
+            refused(steps::add(&room.app, &owner, add(flow.id, "s", filter())).await),
+            one(plan, "input.step.filter.rule")
+        );
+        let (single, twin) = (room.profile(account, "One").await, room.profile(account, "Two").await);
+        room.partner(account, single, "P").await;
+        room.partner(account, twin, "Q").await;
+        room.partner(account, twin, "R").await;
+        let to = |profile_id| add(flow.id, "Sell", StepInput::Distribute { profile_id });
+        let path = "input.step.distribute.profileId";
+        assert_eq!(refused(steps::add(&room.app, &owner, to(twin)).await), one(plan, path));
+        steps::add(&room.app, &owner, to(single)).await.unwrap();
+        assert_eq!(
+            refused(steps::add(&room.app, &owner, to(single)).await),
+            one(plan, path)
+        );
+        let id = room.steps(flow.id).await[0].id;
+        let criteria = UpdateStep {
+            criteria: Given(condition("age", "GREATER_THAN", &json!(17))),
+            ..UpdateStep::default()
+        };
+        assert_eq!(
+            refused(steps::update(&room.app, &owner, id, criteria).await),
+            one(plan, "input.criteria")
+        );
+        let rename = UpdateStep {
+            name: Some("Deliver".into()),
+            step: Some(StepInput::Distribute { profile_id: single }),
+            ..UpdateStep::default()
+        };
+        steps::update(&room.app, &owner, id, rename).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_filter_cannot_be_switched_on_again_after_a_downgrade() {
+    for room in rooms().await {
+        let owner = room.account(Plan::Paid).await;
+        let flow = room.create(&owner, solar()).await;
+        let off = AddStep {
+            enabled: false,
+            ..add(flow.id, "Adults", filter())
+        };
+        steps::add(&room.app, &owner, off).await.unwrap();
+        let id = room.steps(flow.id).await[0].id;
+        room.set_plan(account_of(&owner), Plan::Free).await;
+        let result = steps::set_enabled(&room.app, &owner, id, true).await;
+        assert_eq!(refused(result), one(UserErrorCode::PlanRequired, "id"));
+        steps::remove(&room.app, &owner, id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_flow_has_at_most_fifty_steps() {
+    for room in rooms().await {
+        let owner = room.account(Plan::Paid).await;
+        let flow = room.create(&owner, solar()).await;
+        steps::add(&room.app, &owner, add(flow.id, "s", filter()))
+            .await
+            .unwrap();
+        let first = room.steps(flow.id).await.remove(0);
+        let more = (1..50).map(|position| {
+            let copy = step::Model {
+                id: room.app.clock.id(),
+                position,
+                ..first.clone()
+            };
+            copy.into_active_model()
+        });
+        step::Entity::insert_many(more)
+            .exec_without_returning(room.app.db.write())
+            .await
+            .unwrap();
+        assert_eq!(
+            refused(steps::add(&room.app, &owner, add(flow.id, "s", filter())).await),
+            one(UserErrorCode::LimitReached, "input.flowId")
+        );
+    }
+}

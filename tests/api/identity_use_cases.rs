@@ -1,0 +1,9 @@
+//! The use cases of accounts, people and credentials, on `SQLite` and, where one is given, on PostgreSQL.
+
+mod authentication;
+mod keys_and_settings;
+mod log_in;
+mod new_passwords;
+mod people;
+mod portal;
+mod support;

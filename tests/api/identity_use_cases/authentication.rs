@@ -1,0 +1,148 @@
+use std::net::IpAddr;
+
+use chrono::TimeDelta;
+use entity::api_key::{self, ApiKeyScope};
+use entity::user::Role;
+use leadmesh::app::App;
+use leadmesh::identity::api_keys::{self, CreateApiKey};
+use leadmesh::identity::caller::{Caller, Principal};
+use leadmesh::identity::{authenticate, people, sessions};
+
+use super::support::*;
+
+const IP: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+
+async fn key(app: &App, by: &Caller) -> (api_key::Model, String) {
+    let input = CreateApiKey {
+        name: "Form".into(),
+        scopes: vec![ApiKeyScope::LeadsSubmit],
+        expires_at: Some(app.clock.now() + TimeDelta::days(1)),
+    };
+    api_keys::create(app, by, input).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_access_token_names_its_person_and_their_role_of_now() {
+    everywhere(|app| async move {
+        let owner = signed_up(&app, "ann@example.com").await;
+        let caller = authenticate::bearer(&app, &owner.session.access_token, IP)
+            .await
+            .unwrap();
+        assert_eq!(caller.principal, owner.caller.principal);
+        assert_eq!((caller.ip, caller.expires_at), (IP, Some(owner.session.expires_at)));
+        for token in [
+            "",
+            "Bearer",
+            "lmk_",
+            "lmk_unknown",
+            owner.session.refresh_token.as_str(),
+        ] {
+            assert_eq!(
+                code(authenticate::bearer(&app, token, IP).await),
+                "UNAUTHENTICATED",
+                "{token}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_key_works_until_it_ends_or_is_revoked() {
+    everywhere(|app| async move {
+        let owner = signed_up(&app, "ann@example.com").await;
+        let (model, secret) = key(&app, &owner.caller).await;
+        assert!(secret.ends_with(&model.hint) && secret.starts_with("lmk_"));
+        let caller = authenticate::bearer(&app, &secret, IP).await.unwrap();
+        assert!(matches!(&caller.principal, Principal::ApiKey { id, .. } if *id == model.id));
+        assert_eq!(account(&caller), account(&owner.caller));
+        let (revoked, other) = key(&app, &owner.caller).await;
+        assert!(authenticate::bearer(&app, &other, IP).await.is_ok());
+        api_keys::revoke(&app, &owner.caller, revoked.id).await.unwrap();
+        assert_eq!(code(authenticate::bearer(&app, &other, IP).await), "UNAUTHENTICATED");
+        app.clock.advance(TimeDelta::days(1));
+        assert_eq!(code(authenticate::bearer(&app, &secret, IP).await), "UNAUTHENTICATED");
+        assert_eq!(code(authenticate::again(&app, &caller).await), "UNAUTHENTICATED");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
+    everywhere(|app| async move {
+        let owner = signed_up(&app, "ann@example.com").await;
+        let (model, secret) = key(&app, &owner.caller).await;
+        assert!(authenticate::cached(&app, &secret, IP).await.is_none());
+        let by_key = authenticate::bearer(&app, &secret, IP).await.unwrap();
+        let by_token = authenticate::bearer(&app, &owner.session.access_token, IP)
+            .await
+            .unwrap();
+        let bob = joined(&app, &owner.caller, "bob@example.com", Role::Member).await;
+        assert_eq!(
+            authenticate::cached(&app, &secret, IP).await.unwrap().principal,
+            by_key.principal
+        );
+        assert!(
+            includes(&app, &[&by_key, &by_token, &bob.caller])
+                .await
+                .iter()
+                .all(|holds| *holds)
+        );
+
+        api_keys::revoke(&app, &owner.caller, model.id).await.unwrap();
+        people::update_role(&app, &owner.caller, user(&bob.caller), Role::Viewer)
+            .await
+            .unwrap();
+        assert!(authenticate::cached(&app, &secret, IP).await.is_some());
+        assert_eq!(
+            includes(&app, &[&by_key, &by_token, &bob.caller]).await,
+            [false, true, false]
+        );
+        sessions::log_out(&app, None, &owner.session.refresh_token)
+            .await
+            .unwrap();
+        assert_eq!(
+            includes(&app, &[&by_key, &by_token, &Caller::anonymous(None)]).await,
+            [false; 3]
+        );
+        app.clock.advance(TimeDelta::minutes(15));
+        assert!(
+            authenticate::cached(&app, &owner.session.access_token, IP)
+                .await
+                .is_none()
+        );
+    })
+    .await;
+}
+
+/// Which of them still hold, asked for all at once.
+async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
+    let tx = app.db.begin().await.unwrap();
+    let principals = callers.iter().map(|caller| &caller.principal);
+    let valid = authenticate::recheck(&tx, app.clock.now(), principals).await.unwrap();
+    tx.commit().await.unwrap();
+    callers.iter().map(|caller| valid.includes(&caller.principal)).collect()
+}
+
+#[tokio::test]
+async fn the_use_of_a_key_is_noted() {
+    everywhere(|app| async move {
+        let owner = signed_up(&app, "ann@example.com").await;
+        let (_, secret) = key(&app, &owner.caller).await;
+        authenticate::bearer(&app, &secret, IP).await.unwrap();
+        let noted = async {
+            loop {
+                let keys = api_keys::list(&app, &owner.caller).await.unwrap();
+                if keys[0].last_used_at.is_some() {
+                    return keys[0].last_used_at;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let noted = tokio::time::timeout(std::time::Duration::from_secs(10), noted)
+            .await
+            .unwrap();
+        assert_eq!(noted, Some(app.clock.now()));
+    })
+    .await;
+}

@@ -1,0 +1,231 @@
+//! An App with a database of its own.
+
+use std::future::Future;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Parser;
+use entity::user::Role;
+use leadmesh::app::App;
+use leadmesh::clock::Clock;
+use leadmesh::config::{Config, Settings};
+use leadmesh::error::{Error, UserErrorCode};
+use leadmesh::identity::caller::{Caller, Principal};
+use leadmesh::identity::people::{self, InviteUser};
+use leadmesh::identity::sessions::SignedIn;
+use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh::identity::tokens::Scope;
+use leadmesh::identity::{mailbox, password_reset};
+use sea_orm::{ConnectionTrait, Database, QueryOrder};
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(super) struct TestApp {
+    pub(super) app: App,
+    _data_dir: tempfile::TempDir,
+    database: Option<(String, String)>,
+}
+
+impl std::ops::Deref for TestApp {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+fn start() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+fn settings(data_dir: &tempfile::TempDir, more: &[&str]) -> Settings {
+    let data_dir = data_dir.path().to_str().unwrap();
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let known = [
+        "leadmesh",
+        "--data-dir",
+        data_dir,
+        "--public-url",
+        "https://leads.example",
+        "--master-key",
+        key,
+        "--token-secret",
+        key,
+    ];
+    CommandLine::parse_from(known.iter().chain(more)).settings
+}
+
+const MAIL: [&str; 4] = [
+    "--smtp-url",
+    "smtp+plain://127.0.0.1:25",
+    "--mail-from",
+    "leadmesh@leads.example",
+];
+
+/// Runs a test on every database there is, with a mail server set.
+pub(super) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) -> F) {
+    everywhere_with(&MAIL, test).await;
+}
+
+/// Runs a test on every database there is, with these settings.
+pub(super) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test: impl Fn(TestApp) -> F) {
+    test(on_sqlite(more).await).await;
+    if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
+        let app = on_postgres(&server, more).await;
+        let (server, name) = app.database.clone().unwrap();
+        test(app).await;
+        let maintenance = Database::connect(&server).await.unwrap();
+        maintenance
+            .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+            .await
+            .unwrap();
+    }
+}
+
+async fn on_sqlite(more: &[&str]) -> TestApp {
+    let data_dir = tempfile::tempdir().unwrap();
+    let config = Config::new(settings(&data_dir, more)).unwrap();
+    TestApp {
+        app: App::open(config, Clock::standing_at(start())).await.unwrap(),
+        _data_dir: data_dir,
+        database: None,
+    }
+}
+
+async fn on_postgres(server: &str, more: &[&str]) -> TestApp {
+    let name = format!("identity_{:x}", rand::random::<u128>());
+    let maintenance = Database::connect(server).await.unwrap();
+    maintenance
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
+    let mut url = url::Url::parse(server).unwrap();
+    url.set_path(&name);
+    leadmesh::database::Db::connect(url.as_str(), 2)
+        .await
+        .unwrap()
+        .migrate()
+        .await
+        .unwrap();
+    let data_dir = tempfile::tempdir().unwrap();
+    let arguments: Vec<&str> = more.iter().copied().chain(["--database-url", url.as_str()]).collect();
+    let config = Config::new(settings(&data_dir, &arguments)).unwrap();
+    TestApp {
+        app: App::open(config, Clock::standing_at(start())).await.unwrap(),
+        _data_dir: data_dir,
+        database: Some((server.to_owned(), name)),
+    }
+}
+
+pub(super) fn company(email: &str) -> SignUp {
+    SignUp {
+        account_name: "Acme Solar".into(),
+        name: "Ann Long".into(),
+        email: email.into(),
+        password: PASSWORD.into(),
+        website: None,
+        timezone: None,
+    }
+}
+
+/// Signs a company up.
+pub(super) async fn signed_up(app: &App, email: &str) -> SignedIn {
+    sign_up(app, None, Through::Public, company(email)).await.unwrap()
+}
+
+/// Another person of an account, who has set the password.
+pub(super) async fn joined(app: &App, by: &Caller, email: &str, role: Role) -> SignedIn {
+    let input = InviteUser {
+        email: email.into(),
+        name: email.into(),
+        role,
+    };
+    people::invite(app, by, input).await.unwrap();
+    set_password(app, Scope::Account, &mailed_token(app, email).await, PASSWORD)
+        .await
+        .unwrap()
+}
+
+pub(super) async fn set_password(app: &App, scope: Scope, token: &str, password: &str) -> Result<SignedIn, Error> {
+    let input = password_reset::NewPassword {
+        token: token.into(),
+        password: password.into(),
+        name: None,
+    };
+    password_reset::reset(app, scope, None, input).await
+}
+
+/// The token of the link in the newest mail to somebody; mails that are due are sent by this.
+pub(super) async fn mailed_token(app: &App, to: &str) -> String {
+    let mut token = None;
+    for (mail, body) in mailbox::claim_due(app).await.unwrap() {
+        if mail.to_address == to {
+            let link = body
+                .text
+                .lines()
+                .find(|line| line.starts_with("https://leads.example/"))
+                .unwrap();
+            assert!(body.html.contains(link), "{}", body.html);
+            token = link.split_once("?token=").map(|(_, token)| token.to_owned());
+        }
+        mailbox::finish(app, &mail, Ok(())).await.unwrap();
+    }
+    token.unwrap()
+}
+
+/// The one broken rule, as its code and path.
+pub(super) fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> (UserErrorCode, String) {
+    match result {
+        Err(Error::Broken(rules)) => (rules[0].code, rules[0].path.join(".")),
+        other => panic!("not a broken rule: {other:?}"),
+    }
+}
+
+pub(super) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    result.unwrap_err().code()
+}
+
+pub(super) fn account(caller: &Caller) -> entity::ids::AccountId {
+    match &caller.principal {
+        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
+            *account
+        }
+        Principal::Anonymous => panic!("nobody has no account"),
+    }
+}
+
+pub(super) fn user(caller: &Caller) -> entity::ids::UserId {
+    match &caller.principal {
+        Principal::User { id, .. } => *id,
+        other => panic!("not a user: {other:?}"),
+    }
+}
+
+/// The actions in an account's trail, oldest first.
+pub(super) async fn trail(app: &App, caller: &Caller) -> Vec<String> {
+    let rows = entity::audit_event::Entity::in_account(account(caller))
+        .order_by_asc(entity::audit_event::Column::Id)
+        .all(app.db.read())
+        .await
+        .unwrap();
+    rows.into_iter().map(|row| row.action).collect()
+}
+
+/// Eight callers at once; their answers.
+pub(super) async fn at_once<T, F>(callers: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = callers.into_iter().map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
