@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod distribution_use_cases;
 mod flow_use_cases;
 mod identity_use_cases;
 mod outbound;

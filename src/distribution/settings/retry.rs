@@ -1,22 +1,20 @@
 //! When a webhook is tried again, and how its answers are read.
 
+use std::ops::RangeInclusive;
+
 use entity::delivery_config::{ResponseRule, RetryPolicy};
 
 use crate::delivery::response::is_pointer;
 use crate::distribution::check;
 use crate::error::{Broken, UserErrorCode};
 
-const MAX_ATTEMPTS: i32 = 20;
-const DEFAULT_ATTEMPTS: i32 = 6;
+const ATTEMPTS: RangeInclusive<i32> = 1..=20;
 /// Milliseconds: a tenth of a second, and an hour.
-const INITIAL_DELAY: std::ops::RangeInclusive<i32> = 100..=3_600_000;
-const DEFAULT_INITIAL_DELAY: i32 = 10_000;
+const INITIAL_DELAY: RangeInclusive<i32> = 100..=3_600_000;
 /// Milliseconds: a tenth of a second, and a day.
-const MAX_DELAY: std::ops::RangeInclusive<i32> = 100..=86_400_000;
-const DEFAULT_MAX_DELAY: i32 = 7_200_000;
+const MAX_DELAY: RangeInclusive<i32> = 100..=86_400_000;
 /// Minutes: one, and a week.
-const MAX_AGE: std::ops::RangeInclusive<i32> = 1..=10_080;
-const DEFAULT_MAX_AGE: i32 = 1_440;
+const MAX_AGE: RangeInclusive<i32> = 1..=10_080;
 const MAX_VALUES: usize = 100;
 const MAX_VALUE: usize = 200;
 const MAX_POINTER: usize = 500;
@@ -52,19 +50,19 @@ pub struct ResponseRuleInput {
 
 pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolicy, Broken> {
     let given = given.unwrap_or_default();
-    let number = |value: Option<i32>, default, bounds, field: &str| {
-        check::number(value.unwrap_or(default), bounds, &format!("{path}.{field}")).map(i32::unsigned_abs)
+    let default = RetryPolicy::default();
+    let number = |value: Option<i32>, default: u32, bounds, field: &str| match value {
+        Some(value) => check::number(value, bounds, &format!("{path}.{field}")).map(i32::unsigned_abs),
+        None => Ok(default),
     };
     let initial_delay_ms = number(
         given.initial_delay_ms,
-        DEFAULT_INITIAL_DELAY,
+        default.initial_delay_ms,
         INITIAL_DELAY,
         "initialDelayMs",
     )?;
-    let longest = given
-        .max_delay_ms
-        .unwrap_or(DEFAULT_MAX_DELAY.max(initial_delay_ms.cast_signed()));
-    let max_delay_ms = number(Some(longest), DEFAULT_MAX_DELAY, MAX_DELAY, "maxDelayMs")?;
+    let longest = default.max_delay_ms.max(initial_delay_ms);
+    let max_delay_ms = number(given.max_delay_ms, longest, MAX_DELAY, "maxDelayMs")?;
     if max_delay_ms < initial_delay_ms {
         let message = "this must not be less than initialDelayMs";
         return Err(Broken::new(
@@ -74,10 +72,10 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
         ));
     }
     Ok(RetryPolicy {
-        attempts: number(given.attempts, DEFAULT_ATTEMPTS, 1..=MAX_ATTEMPTS, "attempts")?,
+        attempts: number(given.attempts, default.attempts, ATTEMPTS, "attempts")?,
         initial_delay_ms,
         max_delay_ms,
-        max_age_minutes: number(given.max_age_minutes, DEFAULT_MAX_AGE, MAX_AGE, "maxAgeMinutes")?,
+        max_age_minutes: number(given.max_age_minutes, default.max_age_minutes, MAX_AGE, "maxAgeMinutes")?,
         give_up_on: give_up_on(given.give_up_on.unwrap_or_default(), &format!("{path}.giveUpOn"))?,
     })
 }

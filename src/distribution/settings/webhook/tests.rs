@@ -28,7 +28,10 @@ fn config(allowed: &[&str]) -> Config {
     }
 }
 
-fn checked(input: WebhookInput, allowed: &[&str]) -> std::result::Result<WebhookConfig, Vec<(UserErrorCode, String)>> {
+/// The settings, or which rules they break and where.
+type Told = std::result::Result<WebhookConfig, Vec<(UserErrorCode, String)>>;
+
+fn checked(input: WebhookInput, allowed: &[&str]) -> Told {
     match check(input, &config(allowed), KnownFields::default(), PATH) {
         Ok((config, _)) => Ok(config),
         Err(Error::Broken(broken)) => {
