@@ -22,7 +22,13 @@ pub type RowLoader = DataLoader<Rows, HashMapCache>;
 
 /// A loader for one operation. It gathers keys until every resolver that is ready has run once, without a timer.
 pub fn loader(app: &App) -> RowLoader {
-    DataLoader::with_cache(Rows(app.clone()), TokioSpawner::current(), Yield, HashMapCache::default()).max_batch_size(500)
+    DataLoader::with_cache(
+        Rows(app.clone()),
+        TokioSpawner::current(),
+        Yield,
+        HashMapCache::default(),
+    )
+    .max_batch_size(500)
 }
 
 /// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
@@ -40,8 +46,13 @@ where
     K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
     Rows: Loader<K, Error = Arc<DbErr>>,
 {
-    let loader = ctx.data::<RowLoader>().map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
-    loader.load_one(key).await.map_err(|error| Error::Internal(anyhow::anyhow!(error)))
+    let loader = ctx
+        .data::<RowLoader>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
+    loader
+        .load_one(key)
+        .await
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error)))
 }
 
 /// A key by which one row of an account is loaded by its identifier.
@@ -100,10 +111,15 @@ impl Loader<DeliveriesOf> for Rows {
     type Value = Vec<delivery::Model>;
     type Error = Arc<DbErr>;
 
-    async fn load(&self, keys: &[DeliveriesOf]) -> std::result::Result<HashMap<DeliveriesOf, Vec<delivery::Model>>, Arc<DbErr>> {
+    async fn load(
+        &self,
+        keys: &[DeliveriesOf],
+    ) -> std::result::Result<HashMap<DeliveriesOf, Vec<delivery::Model>>, Arc<DbErr>> {
         let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = delivery::Entity::in_account(account).filter(delivery::Column::LeadId.is_in(leads)).order_by_asc(delivery::Column::Id);
+            let rows = delivery::Entity::in_account(account)
+                .filter(delivery::Column::LeadId.is_in(leads))
+                .order_by_asc(delivery::Column::Id);
             for row in rows.all(self.0.db.read()).await.map_err(Arc::new)? {
                 found.entry(DeliveriesOf(account, row.lead_id)).or_default().push(row);
             }
@@ -120,8 +136,12 @@ impl Loader<AttemptsOf> for Rows {
     type Value = Vec<delivery_attempt::Model>;
     type Error = Arc<DbErr>;
 
-    async fn load(&self, keys: &[AttemptsOf]) -> std::result::Result<HashMap<AttemptsOf, Vec<delivery_attempt::Model>>, Arc<DbErr>> {
-        let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0)).order_by_asc(delivery_attempt::Column::Number);
+    async fn load(
+        &self,
+        keys: &[AttemptsOf],
+    ) -> std::result::Result<HashMap<AttemptsOf, Vec<delivery_attempt::Model>>, Arc<DbErr>> {
+        let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0))
+            .order_by_asc(delivery_attempt::Column::Number);
         let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();
         for row in rows.all(self.0.db.read()).await.map_err(Arc::new)? {
             found.entry(AttemptsOf(row.delivery_id)).or_default().push(row);
