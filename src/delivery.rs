@@ -3,6 +3,7 @@
 pub mod email;
 pub mod failure;
 pub mod guard;
+pub mod manage;
 pub mod payload;
 pub mod places;
 pub mod response;

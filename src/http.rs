@@ -1,8 +1,12 @@
 //! HTTP and WebSocket: the edge of the system.
 
+pub mod authenticate;
 pub mod graphql;
+pub mod health;
 pub mod listen;
+pub mod metrics;
 pub mod pages;
 pub mod request_id;
+pub mod router;
 pub mod session;
 pub mod websocket;

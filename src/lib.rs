@@ -16,4 +16,5 @@ pub mod identity;
 pub mod leads;
 pub mod live;
 pub mod queue;
+pub mod server;
 pub mod tls;

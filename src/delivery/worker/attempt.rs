@@ -240,8 +240,8 @@ async fn server(tools: &Tools, settings: smtp_settings::Model) -> Result<SmtpSer
 }
 
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {
-    let age = (now - delivery.created_at).to_std().unwrap_or_default();
-    let attempt = u32::try_from(delivery.attempt_count).unwrap_or(u32::MAX);
+    let age = (now - delivery.budget_since).to_std().unwrap_or_default();
+    let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
     let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
     let due_at = match next {
         Next::After(delay) => Some(now + chrono::TimeDelta::from_std(delay).unwrap_or_default()),

@@ -208,6 +208,8 @@ pub fn new_delivery(
         },
         test: content.test,
         attempt_count: 0,
+        attempts_before: 0,
+        budget_since: at,
         due_at: (!portal).then_some(at),
         lease_owner: None,
         failure_code: None,

@@ -1,0 +1,377 @@
+//! Submitting leads, and what the sender is told.
+
+use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::lead::{self, LeadOutcome};
+use sea_orm::{ColumnTrait, QueryFilter};
+use serde_json::{Map, Value};
+
+use super::context::{ContextExt, app_and_caller};
+use super::money::Money;
+use super::outcome::LeadReason;
+use super::payload::{UserError, outcome};
+use super::relay::{PageArgs, connection, page};
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::policy::Action;
+use crate::leads::intake::{Intake, MAX_BULK, Submission};
+use crate::leads::receipts::Receipt;
+
+/// What the sender sees of a lead it has submitted. The receipt is the proof that the lead is stored, with every delivery that
+/// follows from it.
+pub struct SubmissionReceipt(pub Receipt);
+
+impl From<lead::Model> for SubmissionReceipt {
+    fn from(lead: lead::Model) -> Self {
+        Self(Receipt::of(lead))
+    }
+}
+
+/// What the sender sees of a lead it has submitted. The receipt is the proof that the lead is stored, with every delivery that
+/// follows from it.
+#[Object]
+impl SubmissionReceipt {
+    /// Identifier of the lead, by which the receipt can be read again.
+    async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// What became of it.
+    async fn outcome(&self) -> LeadOutcome {
+        self.0.outcome
+    }
+
+    /// Every reason for which it was not accepted; empty when it was.
+    async fn reasons(&self) -> Vec<LeadReason> {
+        self.0.reasons.iter().cloned().map(LeadReason::from).collect()
+    }
+
+    /// What the sender should know although it was accepted, such as fields that were dropped.
+    async fn warnings(&self) -> Vec<LeadReason> {
+        self.0.warnings.iter().cloned().map(LeadReason::from).collect()
+    }
+
+    /// What the sender is paid: the source's price, else the flow's; null when nothing was agreed or it was not accepted.
+    async fn price(&self) -> Option<Money> {
+        self.0.price.clone().map(Money::from)
+    }
+
+    /// Whether it was a test, which counts nowhere.
+    async fn test(&self) -> bool {
+        self.0.test
+    }
+
+    /// The key that was sent with it.
+    async fn idempotency_key(&self) -> Option<&str> {
+        self.0.idempotency_key.as_deref()
+    }
+
+    /// Whether this is the first receipt again, because the idempotency key was used before with the same fields.
+    async fn replayed(&self) -> bool {
+        self.0.replayed
+    }
+
+    /// When it came.
+    async fn submitted_at(&self) -> DateTime<Utc> {
+        self.0.submitted_at
+    }
+
+    /// The flow that took it.
+    async fn flow_id(&self) -> ID {
+        self.0.flow.to_string().into()
+    }
+}
+
+connection!(
+    SubmissionReceiptConnection,
+    SubmissionReceiptEdge,
+    SubmissionReceipt,
+    lead::Model,
+    "receipts"
+);
+
+/// A lead to submit.
+#[derive(InputObject)]
+pub struct SubmitLeadInput {
+    /// To which flow.
+    flow_id: ID,
+    /// Through which source; null means the caller's first source of the flow that is enabled.
+    source_id: Option<ID>,
+    /// Values by field name, as a JSON object. Fields that the flow does not know are dropped with a warning.
+    fields: Json<Value>,
+    /// At most 255 characters. The same key with the same fields answers with the first receipt, for at least 7 days, also
+    /// concurrently; with other fields it is a CONFLICT. Send one whenever you might have to repeat.
+    idempotency_key: Option<String>,
+    /// Runs the whole path and is marked everywhere; touches no cap, price, report or duplicate memory, and reaches
+    /// recipients only as a test delivery.
+    #[graphql(default = false)]
+    test: bool,
+}
+
+/// Leads to submit to one flow at once.
+#[derive(InputObject)]
+pub struct SubmitLeadsInput {
+    /// To which flow.
+    flow_id: ID,
+    /// Through which source; null means the caller's first source of the flow that is enabled.
+    source_id: Option<ID>,
+    /// 1 to 500 leads.
+    leads: Vec<BulkLeadInput>,
+    /// Whether all of them are tests.
+    #[graphql(default = false)]
+    test: bool,
+}
+
+/// One of several leads.
+#[derive(InputObject)]
+pub struct BulkLeadInput {
+    /// Values by field name, as a JSON object.
+    fields: Json<Value>,
+    /// As with a single lead.
+    idempotency_key: Option<String>,
+}
+
+/// The answer to one lead.
+#[derive(SimpleObject)]
+pub struct SubmitLeadPayload {
+    /// The receipt; null when the input broke a rule, and then nothing was stored.
+    receipt: Option<SubmissionReceipt>,
+    /// Rules that the input broke. A lead that a flow rejects is no broken rule: its receipt says REJECTED and why.
+    user_errors: Vec<UserError>,
+}
+
+/// The answer to several leads.
+#[derive(SimpleObject)]
+pub struct SubmitLeadsPayload {
+    /// The receipts of the leads that were stored, in the order of the leads; a lead that broke a rule has none, and an entry
+    /// among `userErrors` whose path names its place.
+    receipts: Vec<SubmissionReceipt>,
+    /// How many receipts say ACCEPTED.
+    accepted: i32,
+    /// How many receipts say REJECTED.
+    rejected: i32,
+    /// How many leads failed: receipts that say FAILED, and leads without a receipt.
+    failed: i32,
+    /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`.
+    user_errors: Vec<UserError>,
+}
+
+/// The receipts' part of queries.
+#[derive(Default)]
+pub struct ReceiptQuery;
+
+#[Object]
+impl ReceiptQuery {
+    /// A receipt of one of the caller's own submissions; null when there is none with this identifier.
+    async fn submission(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifier from the receipt.")] id: ID,
+    ) -> Result<Option<SubmissionReceipt>> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let account = caller.require(Action::SubmitLeads)?;
+        let Ok(id) = id.parse::<entity::ids::LeadId>() else {
+            return Ok(None);
+        };
+        let found = lead::Entity::sent_by(account)
+            .filter(lead::Column::Id.eq(id))
+            .one(app.db.read())
+            .await?;
+        Ok(found.map(SubmissionReceipt::from))
+    }
+
+    /// Receipts of what the caller has submitted, newest first.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
+    async fn submissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those to this flow.")] flow_id: Option<ID>,
+        #[graphql(desc = "Only those with one of these outcomes.")] outcome: Option<Vec<LeadOutcome>>,
+        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<SubmissionReceiptConnection> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let mut select = lead::Entity::sent_by(caller.require(Action::SubmitLeads)?);
+        if let Some(id) = flow_id {
+            let known = id
+                .parse::<entity::ids::FlowId>()
+                .ok()
+                .map(|id| id.0)
+                .unwrap_or_default();
+            select = select.filter(lead::Column::FlowId.eq(known));
+        }
+        if let Some(outcomes) = outcome {
+            select = select.filter(lead::Column::Outcome.is_in(outcomes));
+        }
+        let args = PageArgs::new(first, after, last, before);
+        Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args)
+            .await?
+            .into())
+    }
+}
+
+/// The receipts' part of mutations.
+#[derive(Default)]
+pub struct ReceiptMutation;
+
+#[Object]
+impl ReceiptMutation {
+    /// Submits a lead to a flow, with the credentials of a source's account: an API key with LEADS_SUBMIT, or a person above
+    /// VIEWER. When the receipt arrives, the lead and all deliveries that follow from it are stored.
+    async fn submit_lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The lead.")] input: SubmitLeadInput,
+    ) -> Result<SubmitLeadPayload> {
+        let app = ctx.app()?;
+        let caller = ctx.asking()?.caller_for_submission(app).await?;
+        let submitted = async {
+            let target = Target::new(&input.flow_id, input.source_id.as_ref())?;
+            let submission = target.submission(input.fields.0, input.idempotency_key, input.test)?;
+            intake(ctx)?.submit(app, caller, submission).await
+        };
+        let (receipt, user_errors) = outcome(submitted.await)?;
+        Ok(SubmitLeadPayload {
+            receipt: receipt.map(SubmissionReceipt),
+            user_errors,
+        })
+    }
+
+    /// Submits up to 500 leads to one flow. Each is decided and stored by itself and has its own receipt, in order.
+    async fn submit_leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The leads.")] input: SubmitLeadsInput,
+    ) -> Result<SubmitLeadsPayload> {
+        let app = ctx.app()?;
+        let caller = ctx.asking()?.caller_for_submission(app).await?;
+        let prepared = Target::new(&input.flow_id, input.source_id.as_ref())
+            .and_then(|target| checked_bulk(&input).map(|()| target));
+        let (target, mut user_errors) = outcome(prepared)?;
+        let Some(target) = target else {
+            return Ok(SubmitLeadsPayload::refused(user_errors));
+        };
+        let intake = intake(ctx)?;
+        let test = input.test;
+        let submissions = input.leads.into_iter().map(|lead| {
+            let submission = target.submission(lead.fields.0, lead.idempotency_key, test);
+            async move { intake.submit(app, caller, submission?).await }
+        });
+        let mut payload = SubmitLeadsPayload::refused(Vec::new());
+        for (place, result) in futures::future::join_all(submissions).await.into_iter().enumerate() {
+            let (receipt, broken) = outcome(result.map_err(|error| placed(error, place)))?;
+            user_errors.extend(broken);
+            payload.count(receipt);
+        }
+        payload.user_errors = user_errors;
+        Ok(payload)
+    }
+}
+
+fn intake<'a>(ctx: &Context<'a>) -> Result<&'a Intake> {
+    ctx.data::<Intake>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+}
+
+fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
+    if input.leads.is_empty() || input.leads.len() > MAX_BULK {
+        let advice = format!(
+            "a call takes 1 to {MAX_BULK} leads, and this one has {}: split it",
+            input.leads.len()
+        );
+        return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
+    }
+    Ok(())
+}
+
+/// A broken rule of one lead of several says which.
+fn placed(error: Error, place: usize) -> Error {
+    let Error::Broken(broken) = error else { return error };
+    let moved = broken.into_iter().map(|mut rule| {
+        let inner = rule
+            .path
+            .strip_prefix(&["input".to_owned()])
+            .map(<[String]>::to_vec)
+            .unwrap_or_default();
+        if !inner.first().is_some_and(|part| part == "flowId" || part == "sourceId") {
+            rule.path = ["input".to_owned(), "leads".to_owned(), place.to_string()]
+                .into_iter()
+                .chain(inner)
+                .collect();
+        }
+        rule
+    });
+    Error::Broken(moved.collect())
+}
+
+/// Where leads go.
+struct Target {
+    flow: entity::ids::FlowId,
+    source: Option<entity::ids::SourceId>,
+}
+
+impl Target {
+    fn new(flow: &ID, source: Option<&ID>) -> Result<Self> {
+        let flow = flow.parse().map_err(|_invalid| {
+            Error::broken(
+                UserErrorCode::NotFound,
+                "input.flowId",
+                "no such flow, or it is not open to you",
+            )
+        })?;
+        let source = source
+            .map(|id| {
+                id.parse().map_err(|_invalid| {
+                    Error::broken(
+                        UserErrorCode::NotFound,
+                        "input.sourceId",
+                        "the flow has no such source of yours",
+                    )
+                })
+            })
+            .transpose()?;
+        Ok(Self { flow, source })
+    }
+
+    fn submission(&self, fields: Value, idempotency_key: Option<String>, test: bool) -> Result<Submission> {
+        let fields: Map<String, Value> = match fields {
+            Value::Object(fields) => fields,
+            _ => {
+                return Err(Error::broken(
+                    UserErrorCode::Invalid,
+                    "input.fields",
+                    "fields is a JSON object of values by field name",
+                ));
+            }
+        };
+        Ok(Submission {
+            flow: self.flow,
+            source: self.source,
+            fields,
+            idempotency_key,
+            test,
+        })
+    }
+}
+
+impl SubmitLeadsPayload {
+    fn refused(user_errors: Vec<UserError>) -> Self {
+        Self {
+            receipts: Vec::new(),
+            accepted: 0,
+            rejected: 0,
+            failed: 0,
+            user_errors,
+        }
+    }
+
+    fn count(&mut self, receipt: Option<Receipt>) {
+        match receipt.as_ref().map(|receipt| receipt.outcome) {
+            Some(LeadOutcome::Accepted) => self.accepted += 1,
+            Some(LeadOutcome::Rejected) => self.rejected += 1,
+            Some(LeadOutcome::Failed) | None => self.failed += 1,
+        }
+        self.receipts.extend(receipt.map(SubmissionReceipt));
+    }
+}

@@ -1,0 +1,45 @@
+//! The schema, put together from its nouns.
+
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
+
+use super::heartbeat::HeartbeatSubscription;
+use super::receipt::{ReceiptMutation, ReceiptQuery};
+use crate::app::App;
+use crate::leads::intake::Intake;
+
+/// Everything that can be read.
+#[derive(Default, MergedObject)]
+pub struct Query(ReceiptQuery);
+
+/// Everything that can be done. A mutation takes one `input` (or just an id) and answers one payload: a rule of the business
+/// that was broken is an entry of `userErrors`, the object is then null, and nothing was changed.
+#[derive(Default, MergedObject)]
+pub struct Mutation(ReceiptMutation);
+
+/// Everything that can be followed, over WebSocket by graphql-transport-ws. Each event carries a cursor: subscribing again with
+/// `after: cursor` first replays, in order and without gaps or repeats, what happened since, and then goes on live. A right that
+/// is lost or runs out ends the stream at once.
+#[derive(Default, MergedSubscription)]
+pub struct Subscription(HeartbeatSubscription);
+
+/// The schema.
+pub type Schema = AnySchema<Query, Mutation, Subscription>;
+
+/// The schema of a running app.
+pub fn schema(app: App, intake: Intake) -> Schema {
+    builder().data(app).data(intake).finish()
+}
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    AnySchema::build(Query::default(), Mutation::default(), Subscription::default()).disable_suggestions()
+}
+
+/// The schema in the schema definition language, sorted, as it is checked in.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .include_specified_by()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items();
+    builder().finish().sdl_with_options(options)
+}

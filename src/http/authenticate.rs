@@ -1,0 +1,84 @@
+//! Credentials of a request or socket to the data that its operations run with.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Data;
+use axum::http::HeaderMap;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::session::{Authenticate, Caller as Arriving, Session};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::graphql::context::Asking;
+use crate::identity::authenticate;
+use crate::identity::caller::Caller;
+
+/// How often the right of an open socket is looked at again. Streams look at each event, too.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Authenticates against an app.
+#[derive(Clone, Debug)]
+pub struct Credentials(pub App);
+
+impl Authenticate for Credentials {
+    async fn authenticate(&self, arriving: Arriving<'_>) -> Result<Session> {
+        let app = &self.0;
+        let ip = client_ip(app, arriving.headers, arriving.peer);
+        let Some(token) = arriving.token else {
+            return Ok(session(None, ip, None));
+        };
+        let known = match authenticate::cached(app, token, ip).await.filter(|_| !arriving.socket) {
+            Some(known) => known,
+            None => authenticate::bearer(app, token, ip).await?,
+        };
+        let mut session = session(Some(token.to_owned()), ip, Some(known.clone()));
+        if arriving.socket {
+            session.expires_at = expiry(app, &known);
+            tokio::spawn(watch(app.clone(), known, session.revoked.clone()));
+        }
+        Ok(session)
+    }
+}
+
+fn session(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
+    Session::new(move || {
+        let mut data = Data::default();
+        data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
+        data
+    })
+}
+
+fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
+    let left = (caller.expires_at? - app.clock.now()).to_std().unwrap_or_default();
+    Some(Instant::now() + left)
+}
+
+/// Ends a socket whose right is lost. Ends itself with the socket, whose token is then cancelled or dropped.
+async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
+    while revoked.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = authenticate::again(&app, &caller).await {
+            revoked.cancel();
+        }
+    }
+}
+
+/// The caller's address: the peer's, or what a trusted proxy says of it.
+pub fn client_ip(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
+    let peer = peer?.ip();
+    let trusted = |ip: &IpAddr| app.config.settings.trusted_proxies.iter().any(|net| net.contains(ip));
+    if !trusted(&peer) {
+        return Some(peer);
+    }
+    let forwarded = headers
+        .get("x-forwarded-for")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let hops = forwarded
+        .rsplit(',')
+        .filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
+    // From the right: what the nearest trusted proxy has written is true, what a client has written stands further left.
+    Some(hops.into_iter().find(|hop| !trusted(hop)).unwrap_or(peer))
+}

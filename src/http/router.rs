@@ -1,0 +1,43 @@
+//! Every address of the server.
+
+use std::sync::Arc;
+
+use async_graphql::Executor;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use super::graphql::Endpoint;
+use super::session::Authenticate;
+use super::{health, metrics, pages};
+use crate::app::App;
+use crate::graphql::schema::sdl;
+
+/// The whole server.
+pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>>) -> Router {
+    let compressed = Router::new()
+        .merge(pages::router())
+        .route("/schema.graphql", get(schema))
+        .layer(CompressionLayer::new());
+    health(app)
+        .merge(endpoint.router())
+        .merge(compressed)
+        .layer(CatchPanicLayer::new())
+}
+
+/// What a process without the API serves.
+pub fn health(app: &App) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing here; the API is at /graphql\n") })
+        .with_state(app.clone())
+}
+
+async fn schema() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/graphql; charset=utf-8")], sdl())
+}

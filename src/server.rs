@@ -1,0 +1,83 @@
+//! A running process: the API, the delivery worker, or both.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::delivery::worker::Worker;
+use crate::graphql::schema::schema;
+use crate::http::authenticate::Credentials;
+use crate::http::graphql::Endpoint;
+use crate::http::listen::{ListenLimits, serve};
+use crate::http::router;
+use crate::leads::intake::Intake;
+use crate::live::relay;
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serves the API and delivers.
+    Both,
+    /// Serves the API.
+    Api,
+    /// Delivers; serves health and metrics only.
+    Worker,
+}
+
+/// A running process.
+pub struct Server {
+    address: SocketAddr,
+    worker: Option<Worker>,
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Starts it on that listener.
+    pub fn start(app: &App, role: Role, listener: TcpListener) -> anyhow::Result<Self> {
+        let address = listener.local_addr().context("the listener has no address")?;
+        let worker = match role {
+            Role::Api => None,
+            Role::Both | Role::Worker => Some(Worker::start(app)?),
+        };
+        let stop = CancellationToken::new();
+        tokio::spawn(relay::relay(app.clone(), stop.clone()));
+        let intake = Intake::start(app);
+        let endpoint = Arc::new(Endpoint {
+            shutdown: stop.clone(),
+            ..Endpoint::new(schema(app.clone(), intake), Credentials(app.clone()))
+        });
+        let sockets = endpoint.open_sockets.clone();
+        let router = if role == Role::Worker {
+            router::health(app)
+        } else {
+            router::all(app, endpoint)
+        };
+        let serving = tokio::spawn(serve(listener, router, ListenLimits::default(), stop.clone(), sockets));
+        Ok(Self {
+            address,
+            worker,
+            serving,
+            stop,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking, finishes what is under way, gives back leases.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        drop(self.serving.await);
+        if let Some(worker) = self.worker {
+            worker.stop().await;
+        }
+    }
+}
