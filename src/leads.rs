@@ -2,6 +2,7 @@
 
 pub mod allocate;
 pub mod compile;
+pub mod counts;
 pub mod decide;
 pub mod fields;
 pub mod intake;
@@ -9,4 +10,5 @@ pub mod outcome;
 pub mod receipts;
 pub mod rules;
 pub mod sealed;
+pub mod simulate;
 pub mod snapshot;
