@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod flow_use_cases;
+mod graphql_flow;
 mod identity_use_cases;
 mod outbound;
 mod support;
