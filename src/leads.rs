@@ -2,6 +2,7 @@
 
 pub mod allocate;
 pub mod compile;
+pub mod counts;
 pub mod decide;
 pub mod fields;
 pub mod intake;
@@ -10,5 +11,6 @@ pub mod read;
 pub mod receipts;
 pub mod rules;
 pub mod sealed;
+pub mod simulate;
 pub mod snapshot;
 pub mod timeline;
