@@ -1,10 +1,10 @@
 //! Deliveries by hand: reading, retrying, cancelling.
 
 use chrono::{DateTime, Utc};
+use entity::cap_usage;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
-use entity::cap_usage;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
 use crate::app::App;
@@ -41,7 +41,10 @@ pub struct DeliveryFilter {
 /// One delivery; none when it is not there or not the caller's.
 pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<delivery::Model>> {
     let account = caller.require(Action::ReadLeads)?;
-    Ok(delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id)).one(app.db.read()).await?)
+    Ok(delivery::Entity::in_account(account)
+        .filter(delivery::Column::Id.eq(id))
+        .one(app.db.read())
+        .await?)
 }
 
 /// The caller's deliveries that fit.
@@ -49,7 +52,11 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
     let account = caller.require(Action::ReadLeads)?;
     let fitting = Condition::all()
         .add_option(filter.statuses.map(|statuses| delivery::Column::Status.is_in(statuses)))
-        .add_option(filter.channels.map(|channels| delivery::Column::Channel.is_in(channels)))
+        .add_option(
+            filter
+                .channels
+                .map(|channels| delivery::Column::Channel.is_in(channels)),
+        )
         .add_option(filter.partner.map(|id| delivery::Column::PartnerId.eq(id)))
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
@@ -70,7 +77,11 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
         DeliveryStatus::Failed | DeliveryStatus::Cancelled | DeliveryStatus::Retrying => {}
         DeliveryStatus::Queued | DeliveryStatus::Sending => return Err(conflict("the delivery is under way already")),
         DeliveryStatus::Delivered => return Err(conflict("the recipient has the lead already")),
-        DeliveryStatus::Refused => return Err(conflict("the recipient has refused the lead: a retry would not change that")),
+        DeliveryStatus::Refused => {
+            return Err(conflict(
+                "the recipient has refused the lead: a retry would not change that",
+            ));
+        }
     }
     let mut change: delivery::ActiveModel = row.clone().into();
     change.status = Set(DeliveryStatus::Retrying);
@@ -97,8 +108,14 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     match row.status {
         DeliveryStatus::Queued | DeliveryStatus::Retrying => {}
         DeliveryStatus::Cancelled => return Ok(row),
-        DeliveryStatus::Sending => return Err(conflict("the delivery is being sent this moment: try again in a few seconds")),
-        DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Refused => return Err(conflict("the delivery has ended already")),
+        DeliveryStatus::Sending => {
+            return Err(conflict(
+                "the delivery is being sent this moment: try again in a few seconds",
+            ));
+        }
+        DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Refused => {
+            return Err(conflict("the delivery has ended already"));
+        }
     }
     for reservation in &row.reservations.0 {
         cap_usage::Entity::release(&tx, reservation.cap, reservation.window).await?;
@@ -113,7 +130,11 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
 }
 
 async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
-    let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id)).lock_exclusive().one(tx).await?;
+    let found = delivery::Entity::in_account(account)
+        .filter(delivery::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
     found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such delivery"))
 }
 
@@ -121,9 +142,21 @@ fn conflict(message: &str) -> Error {
     Error::broken(UserErrorCode::Conflict, "id", message)
 }
 
-async fn save(app: &App, tx: DatabaseTransaction, caller: &Caller, change: delivery::ActiveModel, action: &'static str) -> Result<delivery::Model> {
+async fn save(
+    app: &App,
+    tx: DatabaseTransaction,
+    caller: &Caller,
+    change: delivery::ActiveModel,
+    action: &'static str,
+) -> Result<delivery::Model> {
     let row = change.update(&tx).await?;
-    let entry = Entry { action, subject_type: "Delivery", subject_id: row.id.to_string(), label: None, changes: None };
+    let entry = Entry {
+        action,
+        subject_type: "Delivery",
+        subject_id: row.id.to_string(),
+        label: None,
+        changes: None,
+    };
     audit::record(&tx, &app.clock, row.account_id, &caller.who(), entry).await?;
     let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
     tx.commit().await?;
