@@ -1,6 +1,8 @@
 //! Loading what many entries of a list refer to in one statement. A loader lives for one operation, so it never mixes what
 //! different callers may see, and its keys carry the account, so it never leaves it.
 
+pub mod distribution;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,11 +10,12 @@ use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use async_graphql::runtime::{Timer, TokioSpawner};
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId, SourceId};
-use entity::{delivery, delivery_attempt, flow, lead, partner, profile, source};
+use entity::{cap_usage, delivery, delivery_attempt, flow, lead, partner, profile, source};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::leads::allocate::Counter;
 
 /// Loads rows for one operation.
 pub struct Rows(App);
@@ -22,7 +25,13 @@ pub type RowLoader = DataLoader<Rows, HashMapCache>;
 
 /// A loader for one operation. It gathers keys until every resolver that is ready has run once, without a timer.
 pub fn loader(app: &App) -> RowLoader {
-    DataLoader::with_cache(Rows(app.clone()), TokioSpawner::current(), Yield, HashMapCache::default()).max_batch_size(500)
+    DataLoader::with_cache(
+        Rows(app.clone()),
+        TokioSpawner::current(),
+        Yield,
+        HashMapCache::default(),
+    )
+    .max_batch_size(500)
 }
 
 /// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
@@ -40,8 +49,13 @@ where
     K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
     Rows: Loader<K, Error = Arc<DbErr>>,
 {
-    let loader = ctx.data::<RowLoader>().map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
-    loader.load_one(key).await.map_err(|error| Error::Internal(anyhow::anyhow!(error)))
+    let loader = ctx
+        .data::<RowLoader>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
+    loader
+        .load_one(key)
+        .await
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error)))
 }
 
 /// A key by which one row of an account is loaded by its identifier.
@@ -100,10 +114,15 @@ impl Loader<DeliveriesOf> for Rows {
     type Value = Vec<delivery::Model>;
     type Error = Arc<DbErr>;
 
-    async fn load(&self, keys: &[DeliveriesOf]) -> std::result::Result<HashMap<DeliveriesOf, Vec<delivery::Model>>, Arc<DbErr>> {
+    async fn load(
+        &self,
+        keys: &[DeliveriesOf],
+    ) -> std::result::Result<HashMap<DeliveriesOf, Vec<delivery::Model>>, Arc<DbErr>> {
         let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = delivery::Entity::in_account(account).filter(delivery::Column::LeadId.is_in(leads)).order_by_asc(delivery::Column::Id);
+            let rows = delivery::Entity::in_account(account)
+                .filter(delivery::Column::LeadId.is_in(leads))
+                .order_by_asc(delivery::Column::Id);
             for row in rows.all(self.0.db.read()).await.map_err(Arc::new)? {
                 found.entry(DeliveriesOf(account, row.lead_id)).or_default().push(row);
             }
@@ -120,12 +139,33 @@ impl Loader<AttemptsOf> for Rows {
     type Value = Vec<delivery_attempt::Model>;
     type Error = Arc<DbErr>;
 
-    async fn load(&self, keys: &[AttemptsOf]) -> std::result::Result<HashMap<AttemptsOf, Vec<delivery_attempt::Model>>, Arc<DbErr>> {
-        let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0)).order_by_asc(delivery_attempt::Column::Number);
+    async fn load(
+        &self,
+        keys: &[AttemptsOf],
+    ) -> std::result::Result<HashMap<AttemptsOf, Vec<delivery_attempt::Model>>, Arc<DbErr>> {
+        let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0))
+            .order_by_asc(delivery_attempt::Column::Number);
         let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();
         for row in rows.all(self.0.db.read()).await.map_err(Arc::new)? {
             found.entry(AttemptsOf(row.delivery_id)).or_default().push(row);
         }
         Ok(found)
+    }
+}
+
+/// How much of a cap is used in one of its windows. Counters name no account: take the cap from a row of the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CapUsed(pub Counter);
+
+impl Loader<CapUsed> for Rows {
+    type Value = i32;
+    type Error = Arc<DbErr>;
+
+    async fn load(&self, keys: &[CapUsed]) -> std::result::Result<HashMap<CapUsed, i32>, Arc<DbErr>> {
+        let (caps, windows): (Vec<_>, Vec<_>) = keys.iter().map(|CapUsed(counter)| *counter).unzip();
+        let rows = cap_usage::Entity::of_caps(caps).filter(cap_usage::Column::WindowStart.is_in(windows));
+        let rows = rows.all(self.0.db.read()).await.map_err(Arc::new)?;
+        let used = |row: cap_usage::Model| (CapUsed((row.cap_id, row.window_start)), row.used);
+        Ok(rows.into_iter().map(used).collect())
     }
 }

@@ -45,7 +45,10 @@ pub struct LeadFilter {
 /// One lead; none when it is not there or not the caller's.
 pub async fn find(app: &App, caller: &Caller, id: LeadId) -> Result<Option<lead::Model>> {
     let account = caller.require(Action::ReadLeads)?;
-    Ok(lead::Entity::in_account(account).filter(lead::Column::Id.eq(id)).one(app.db.read()).await?)
+    Ok(lead::Entity::in_account(account)
+        .filter(lead::Column::Id.eq(id))
+        .one(app.db.read())
+        .await?)
 }
 
 /// The caller's leads that fit.
@@ -58,7 +61,11 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
         .add_option(filter.from.map(|from| lead::Column::SubmittedAt.gte(from)))
         .add_option(filter.to.map(|to| lead::Column::SubmittedAt.lt(to)))
         .add_option((!filter.include_tests).then(|| lead::Column::Test.eq(false)))
-        .add_option(filter.partner.map(|partner| lead::Column::Id.in_subquery(sent_to(account, partner))));
+        .add_option(
+            filter
+                .partner
+                .map(|partner| lead::Column::Id.in_subquery(sent_to(account, partner))),
+        );
     if let Some(text) = filter.search.filter(|text| !text.trim().is_empty()) {
         found = found.add(matching(app, account, &text).await?);
     }
@@ -74,7 +81,9 @@ fn sent_to(account: AccountId, partner: PartnerId) -> sea_orm::sea_query::Select
 /// only whole.
 pub async fn matching(app: &App, account: AccountId, text: &str) -> Result<Condition> {
     if text.chars().count() > MAX_SEARCH {
-        return Err(Error::BadInput(format!("a search text has at most {MAX_SEARCH} characters")));
+        return Err(Error::BadInput(format!(
+            "a search text has at most {MAX_SEARCH} characters"
+        )));
     }
     let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
     let (email, name) = (search_key_email(text), search_key_name(text));
@@ -90,7 +99,14 @@ pub async fn matching(app: &App, account: AccountId, text: &str) -> Result<Condi
 }
 
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|character| matches!(character, '!' | '%' | '_').then_some('!').into_iter().chain([character])).collect()
+    text.chars()
+        .flat_map(|character| {
+            matches!(character, '!' | '%' | '_')
+                .then_some('!')
+                .into_iter()
+                .chain([character])
+        })
+        .collect()
 }
 
 /// A lead's values with the encrypted ones masked.
@@ -113,7 +129,13 @@ pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Model) -> Result<Ma
     let values = open_fields(app, lead).await?;
     let who = caller.who();
     let tx = app.db.begin().await?;
-    let entry = Entry { action: "lead.reveal", subject_type: "Lead", subject_id: lead.id.to_string(), label: None, changes: None };
+    let entry = Entry {
+        action: "lead.reveal",
+        subject_type: "Lead",
+        subject_id: lead.id.to_string(),
+        label: None,
+        changes: None,
+    };
     audit::record(&tx, &app.clock, account, &who, entry).await?;
     let seen = lead_event::ActiveModel {
         id: Set(app.clock.id()),

@@ -40,25 +40,47 @@ pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
     let mut entries = decided(sources.lead);
     entries.extend(sources.deliveries.iter().flat_map(of_delivery));
     entries.extend(sources.attempts.iter().map(of_attempt));
-    entries.extend(sources.events.iter().map(|event| Entry { at: event.at, kind: event.kind, message: event.message.clone(), data: None }));
+    entries.extend(sources.events.iter().map(|event| Entry {
+        at: event.at,
+        kind: event.kind,
+        message: event.message.clone(),
+        data: None,
+    }));
     entries.sort_by_key(|entry| entry.at);
     entries
 }
 
 fn decided(lead: &lead::Model) -> Vec<Entry> {
     let at = lead.submitted_at;
-    let entry = |kind, message: String| Entry { at, kind, message, data: None };
+    let entry = |kind, message: String| Entry {
+        at,
+        kind,
+        message,
+        data: None,
+    };
     let mut entries = vec![entry(LeadEventKind::Submitted, "submitted".into())];
     let trace: Vec<TraceEntry> = serde_json::from_value(lead.trace.clone()).unwrap_or_default();
     for look in trace {
         match (look.check.as_str(), look.passed) {
-            ("transform", true) => entries.push(entry(LeadEventKind::Transformed, format!("{}: {}", look.subject, look.detail))),
-            ("criteria" | "step", false) => entries.push(entry(LeadEventKind::Skipped, format!("{} was skipped: {}", look.subject, look.detail))),
-            ("filter", false) => entries.push(entry(LeadEventKind::Filtered, format!("stopped by {}: {}", look.subject, look.detail))),
+            ("transform", true) => entries.push(entry(
+                LeadEventKind::Transformed,
+                format!("{}: {}", look.subject, look.detail),
+            )),
+            ("criteria" | "step", false) => entries.push(entry(
+                LeadEventKind::Skipped,
+                format!("{} was skipped: {}", look.subject, look.detail),
+            )),
+            ("filter", false) => entries.push(entry(
+                LeadEventKind::Filtered,
+                format!("stopped by {}: {}", look.subject, look.detail),
+            )),
             _ => {}
         }
     }
-    let why: Vec<String> = reasons(lead.reasons.clone()).into_iter().map(|reason| reason.message).collect();
+    let why: Vec<String> = reasons(lead.reasons.clone())
+        .into_iter()
+        .map(|reason| reason.message)
+        .collect();
     entries.push(match lead.outcome {
         LeadOutcome::Accepted => entry(LeadEventKind::Accepted, "accepted".into()),
         LeadOutcome::Rejected | LeadOutcome::Failed => entry(LeadEventKind::Rejected, why.join("; ")),
@@ -68,9 +90,19 @@ fn decided(lead: &lead::Model) -> Vec<Entry> {
 
 fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
     let data = Some(json!({ "deliveryId": delivery.id, "partnerId": delivery.partner_id }));
-    let routed = Entry { at: delivery.created_at, kind: LeadEventKind::Routed, message: "routed to a partner".into(), data: data.clone() };
+    let routed = Entry {
+        at: delivery.created_at,
+        kind: LeadEventKind::Routed,
+        message: "routed to a partner".into(),
+        data: data.clone(),
+    };
     let settled = delivery.settled_at.zip(settled_as(delivery));
-    let end = settled.map(|(at, (kind, message))| Entry { at, kind, message, data });
+    let end = settled.map(|(at, (kind, message))| Entry {
+        at,
+        kind,
+        message,
+        data,
+    });
     [Some(routed), end].into_iter().flatten().collect()
 }
 
@@ -87,7 +119,11 @@ fn settled_as(delivery: &delivery::Model) -> Option<(LeadEventKind, String)> {
 
 fn of_attempt(attempt: &delivery_attempt::Model) -> Entry {
     let outcome = if attempt.ok { "was taken" } else { "failed" };
-    let why = attempt.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let why = attempt
+        .message
+        .as_ref()
+        .map(|message| format!(": {message}"))
+        .unwrap_or_default();
     Entry {
         at: attempt.started_at,
         kind: LeadEventKind::DeliveryAttempted,
