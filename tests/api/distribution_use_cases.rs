@@ -24,6 +24,9 @@ use leadmesh::identity::caller::{Caller, Principal};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, QueryOrder, Set};
 use tempfile::TempDir;
 
+/// A change of an input, the rule that it breaks, and where.
+type Case<T> = (fn(&mut T), UserErrorCode, &'static str);
+
 #[derive(Parser)]
 struct CommandLine {
     #[command(flatten)]

@@ -131,6 +131,9 @@ fn pointer(text: &str, path: &str) -> Result<(), Broken> {
 mod tests {
     use super::*;
 
+    /// A change that breaks a rule, and where.
+    type Case<T> = (fn(&mut T), &'static str);
+
     #[test]
     fn an_absent_policy_is_the_documented_one() {
         let expected = RetryPolicy {
@@ -159,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_leaves_the_bounds_is_refused_where_it_stands() {
-        let cases: [(fn(&mut RetryInput), &str); 9] = [
+        let cases: [Case<RetryInput>; 9] = [
             (|given| given.attempts = Some(0), "retry.attempts"),
             (|given| given.attempts = Some(21), "retry.attempts"),
             (|given| given.initial_delay_ms = Some(-1), "retry.initialDelayMs"),
@@ -186,7 +189,7 @@ mod tests {
             reason_pointer: Some("/why".into()),
         };
         assert!(response_rule(good.clone(), "rule").is_ok());
-        let cases: [(fn(&mut ResponseRuleInput), &str); 5] = [
+        let cases: [Case<ResponseRuleInput>; 5] = [
             (|rule| rule.pointer = "a".into(), "rule.pointer"),
             (|rule| rule.pointer = "/~2".into(), "rule.pointer"),
             (

@@ -15,7 +15,7 @@ use sea_orm::PaginatorTrait;
 use serde_json::json;
 
 use super::profiles::{price, rule};
-use super::{Room, refused};
+use super::{Case, Room, refused};
 
 fn place(profile: ProfileId, partner: PartnerId) -> NewAssignment {
     NewAssignment {
@@ -167,7 +167,7 @@ async fn a_place_gets_settings_of_its_own_later_too() {
 async fn what_a_place_may_not_have_is_refused_and_nothing_is_stored() {
     for room in Room::everywhere(Plan::Paid).await {
         let (profile, partner) = (room.profile("Main").await, room.partner("P").await);
-        let cases: Vec<(fn(&mut NewAssignment), UserErrorCode, &str)> = vec![
+        let cases: Vec<Case<NewAssignment>> = vec![
             (|input| input.rank = Some(0), UserErrorCode::Invalid, "input.rank"),
             (|input| input.weight = Some(-1), UserErrorCode::Invalid, "input.weight"),
             (

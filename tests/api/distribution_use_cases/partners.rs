@@ -12,7 +12,7 @@ use leadmesh::flows::caps::CapInput;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
-use super::{Room, new_partner, refused, user};
+use super::{Case, Room, new_partner, refused, user};
 
 fn unchanged(id: entity::ids::PartnerId) -> PartnerChanges {
     PartnerChanges {
@@ -71,7 +71,7 @@ async fn a_new_partner_is_active_and_gets_all_fields_in_the_portal() {
 #[tokio::test]
 async fn what_a_partner_may_not_have_is_refused_and_nothing_is_stored() {
     for room in Room::everywhere(Plan::Paid).await {
-        let cases: Vec<(fn(&mut NewPartner), UserErrorCode, &str)> = vec![
+        let cases: Vec<Case<NewPartner>> = vec![
             (|input| input.name = " ".into(), UserErrorCode::Required, "input.name"),
             (
                 |input| input.name = "x".repeat(121),

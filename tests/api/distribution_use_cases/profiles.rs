@@ -6,13 +6,14 @@ use entity::field::FieldType;
 use entity::ids::{FlowId, ProfileId};
 use entity::profile::{OnFailure, Strategy};
 use entity::step::{self, StepConfig};
-use leadmesh::distribution::profiles::{self, Filter, NewProfile, PriceInput, ProfileChanges};
+use leadmesh::distribution::profiles::{self, Filter, NewProfile, ProfileChanges};
 use leadmesh::error::UserErrorCode;
+use leadmesh::flows::PriceInput;
 use leadmesh::leads::rules::Rule;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 use serde_json::{Value, json};
 
-use super::{Room, broken, refused};
+use super::{Case, Room, broken, refused};
 
 pub(super) fn new_profile(name: &str) -> NewProfile {
     NewProfile {
@@ -104,7 +105,7 @@ async fn a_profile_keeps_its_rule_in_canonical_form_and_its_price_exactly() {
 async fn what_a_profile_may_not_have_is_refused() {
     for room in Room::everywhere(Plan::Paid).await {
         room.flow(&[("age", FieldType::Integer)]).await;
-        let cases: Vec<(fn(&mut NewProfile), UserErrorCode, &str)> = vec![
+        let cases: Vec<Case<NewProfile>> = vec![
             (
                 |input| input.name = String::new(),
                 UserErrorCode::Required,

@@ -94,12 +94,12 @@ async fn new_settings_are_a_new_version_and_the_old_one_stays() {
         assert_eq!(versions.count(room.app.db.read()).await.unwrap(), 2);
         let told = room.trail().await.pop().unwrap();
         assert_eq!(told.action, "partner.set_delivery");
-        let changes = told.changes.unwrap()["delivery"].clone();
+        let delivery = told.changes.unwrap()["delivery"].clone();
         assert_eq!(
-            (&changes["from"]["channel"], &changes["to"]["channel"]),
+            (&delivery["from"]["channel"], &delivery["to"]["channel"]),
             (&"PORTAL".into(), &"WEBHOOK".into())
         );
-        assert_eq!(changes["to"]["destination"], "crm.example.com");
+        assert_eq!(delivery["to"]["destination"], "crm.example.com");
     }
 }
 
