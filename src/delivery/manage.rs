@@ -1,5 +1,7 @@
 //! Deliveries by hand: reading, retrying, cancelling.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use entity::cap_usage;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
@@ -30,10 +32,8 @@ pub struct DeliveryFilter {
     pub flow: Option<FlowId>,
     /// Of this lead.
     pub lead: Option<LeadId>,
-    /// Made from this time on.
-    pub from: Option<DateTime<Utc>>,
-    /// Made before this time.
-    pub to: Option<DateTime<Utc>>,
+    /// Routed in this time.
+    pub during: Option<Range<DateTime<Utc>>>,
     /// Tests too.
     pub include_tests: bool,
 }
@@ -61,8 +61,8 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
         .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
-        .add_option(filter.from.map(|from| delivery::Column::CreatedAt.gte(from)))
-        .add_option(filter.to.map(|to| delivery::Column::CreatedAt.lt(to)))
+        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.gte(range.start)))
+        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.lt(range.end)))
         .add_option((!filter.include_tests).then(|| delivery::Column::Test.eq(false)));
     Ok(delivery::Entity::in_account(account).filter(fitting))
 }

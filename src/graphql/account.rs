@@ -3,17 +3,23 @@
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::account::{self, Plan};
+use entity::flow;
+use entity::ids::AccountId;
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::api_key::ApiKey;
 use super::context::{ContextExt, app_and_caller};
+use super::flow::Flow;
+use super::loaders::{self, AccountRow};
 use super::payload::{UserError, outcome};
 use super::scalars::{EmailAddress, TimeZone, UrlText};
 use super::smtp_settings::SmtpSettings;
 use super::user::User;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::accounts::{self, Profile, UpdateAccount};
 use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
 use crate::identity::{api_keys, mail_server, people};
 
 /// An account as one of its own callers sees it. It keeps that caller, who may have come to be within the request.
@@ -36,7 +42,7 @@ impl Account {
 #[Object]
 impl Account {
     /// Identifier. Partners may invite the account by it.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.row.id.to_string().into()
     }
 
@@ -92,6 +98,22 @@ impl Account {
         let settings = mail_server::get(ctx.app()?, &self.caller).await?;
         Ok(settings.map(SmtpSettings))
     }
+
+    /// The flow that every account has from its sign-up, where leads without a flow of their own arrive.
+    async fn inbox(&self, ctx: &Context<'_>) -> Result<Flow> {
+        let app = ctx.app()?;
+        let account = self.caller.require(Action::ReadSetup)?;
+        let found = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(true)).one(app.db.read()).await?;
+        found.map(Flow::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
+    }
+}
+
+impl AccountProfile {
+    /// What a partner may see of the account with that identifier.
+    pub async fn load(ctx: &Context<'_>, id: AccountId) -> Result<Self> {
+        let row = loaders::load(ctx, AccountRow(id)).await?;
+        row.map(|row| Self(Profile::from(row))).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
+    }
 }
 
 /// What a partner may see of an account.
@@ -107,7 +129,7 @@ impl From<Profile> for AccountProfile {
 #[Object]
 impl AccountProfile {
     /// Identifier of the account.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

@@ -23,7 +23,7 @@ impl From<api_key::Model> for ApiKey {
 #[Object]
 impl ApiKey {
     /// Identifier; not the secret.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

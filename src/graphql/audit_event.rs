@@ -25,7 +25,7 @@ impl From<audit_event::Model> for AuditEvent {
 #[Object]
 impl AuditEvent {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

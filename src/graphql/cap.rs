@@ -24,7 +24,7 @@ impl From<cap_usage::Cap> for Cap {
 #[Object]
 impl Cap {
     /// Identifier; kept while period and time zone stay, and with it what was used.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

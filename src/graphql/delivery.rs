@@ -9,6 +9,7 @@ use entity::delivery_config::Channel;
 use super::context::app_and_caller;
 use super::flow::Flow;
 use super::lead::Lead;
+use super::ids::id_or_unknown;
 use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, load};
 use super::money::Money;
 use super::partner::Partner;
@@ -33,7 +34,7 @@ impl From<delivery::Model> for Delivery {
 #[Object]
 impl Delivery {
     /// Identifier; also the `webhook-id` and `Idempotency-Key` of every attempt.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -186,7 +187,7 @@ pub struct DeliveryFailure {
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PortalReview {
     /// Where it stands.
-    status: ReviewStatus,
+    pub status: ReviewStatus,
     /// Who reviewed it last.
     by: Option<String>,
     /// When.
@@ -225,24 +226,23 @@ pub struct DeliveryFilter {
     /// Routed in this time.
     created_in: Option<TimeRangeInput>,
     /// Tests too.
-    #[graphql(default = false)]
+    #[graphql(default_with = "Some(false)")]
     include_tests: Option<bool>,
 }
 
 impl DeliveryFilter {
     /// An identifier that cannot be one finds nothing.
-    fn wanted(self) -> Wanted {
-        Wanted {
+    fn wanted(self) -> Result<Wanted> {
+        Ok(Wanted {
             statuses: self.status,
             channels: self.channel,
-            partner: self.partner_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            profile: self.profile_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            flow: self.flow_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            lead: self.lead_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            from: self.created_in.as_ref().map(|range| range.from),
-            to: self.created_in.as_ref().map(|range| range.to),
+            partner: self.partner_id.as_ref().map(id_or_unknown),
+            profile: self.profile_id.as_ref().map(id_or_unknown),
+            flow: self.flow_id.as_ref().map(id_or_unknown),
+            lead: self.lead_id.as_ref().map(id_or_unknown),
+            during: self.created_in.map(TimeRangeInput::checked).transpose()?,
             include_tests: self.include_tests.unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -280,7 +280,7 @@ impl DeliveryQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<DeliveryConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let select = manage::list(caller, filter.unwrap_or_default().wanted())?;
+        let select = manage::list(caller, filter.unwrap_or_default().wanted()?)?;
         let args = PageArgs::new(first, after, last, before);
         Ok(page(app.db.read(), select, delivery::Column::Id, |row| row.id.0, args).await?.into())
     }

@@ -1,24 +1,42 @@
-//! Renamings of fields.
+//! Which fields somebody gets, and under which names.
 
 use async_graphql::{InputObject, SimpleObject};
-use entity::delivery_config;
+use entity::delivery_config::{self, FieldSelectionMode};
 
-/// One field under two names: where a lead passes from one side to another, it is renamed.
+/// A renaming of one field between two sides.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct FieldMapping {
     /// The name that the sender uses.
-    from: String,
+    pub from: String,
     /// The name on the receiving side.
-    to: String,
+    pub to: String,
 }
 
-/// One field under two names: where a lead passes from one side to another, it is renamed.
+/// A renaming of one field between two sides.
 #[derive(Clone, Debug, InputObject)]
 pub struct FieldMappingInput {
-    /// The name that the sender uses; at most 200 characters.
-    from: String,
-    /// The name on the receiving side.
-    to: String,
+    /// The name that the sender uses, 1 to 100 characters.
+    pub from: String,
+    /// The name on the receiving side, 1 to 100 characters.
+    pub to: String,
+}
+
+/// Which fields of a lead a recipient gets.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct FieldSelection {
+    /// How `fields` is read.
+    pub mode: FieldSelectionMode,
+    /// Names of the flow's fields; empty when the mode is ALL.
+    pub fields: Vec<String>,
+}
+
+/// Which fields of a lead a recipient gets.
+#[derive(Clone, Debug, InputObject)]
+pub struct FieldSelectionInput {
+    /// How `fields` is read.
+    pub mode: FieldSelectionMode,
+    /// Names of fields, at most 500; needed when the mode is ONLY, without effect when it is ALL.
+    pub fields: Option<Vec<String>>,
 }
 
 impl From<delivery_config::FieldMapping> for FieldMapping {
@@ -37,4 +55,27 @@ impl From<FieldMappingInput> for delivery_config::FieldMapping {
             to: input.to,
         }
     }
+}
+
+impl From<delivery_config::FieldSelection> for FieldSelection {
+    fn from(selection: delivery_config::FieldSelection) -> Self {
+        Self {
+            mode: selection.mode,
+            fields: selection.fields,
+        }
+    }
+}
+
+impl From<FieldSelectionInput> for delivery_config::FieldSelection {
+    fn from(input: FieldSelectionInput) -> Self {
+        Self {
+            mode: input.mode,
+            fields: input.fields.unwrap_or_default(),
+        }
+    }
+}
+
+/// Every entry of a list in its other form.
+pub fn each<T, U: From<T>>(list: impl IntoIterator<Item = T>) -> Vec<U> {
+    list.into_iter().map(U::from).collect()
 }

@@ -2,7 +2,7 @@
 
 mod inputs;
 mod mutations;
-mod revision;
+pub mod revision;
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
@@ -45,7 +45,7 @@ impl From<flow::Model> for Flow {
 #[Object]
 impl Flow {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

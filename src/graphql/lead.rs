@@ -6,9 +6,11 @@ use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
 use serde_json::Value;
 
+use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::flow::Flow;
+use super::ids::id_or_unknown;
 use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, SourceRow, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
@@ -35,7 +37,7 @@ impl From<lead::Model> for Lead {
 #[Object]
 impl Lead {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -48,6 +50,14 @@ impl Lead {
     /// The source through which it came; null when it was removed since.
     async fn source(&self, ctx: &Context<'_>) -> Result<Option<FlowSource>> {
         Ok(load(ctx, SourceRow(self.0.account_id, self.0.source_id)).await?.map(FlowSource::from))
+    }
+
+    /// The connected account that submitted it; null when it came through one of the account's own sources.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
+        if self.0.sender_account_id == self.0.account_id {
+            return Ok(None);
+        }
+        AccountProfile::load(ctx, self.0.sender_account_id).await.map(Some)
     }
 
     /// Whether it was a test, which counts nowhere.
@@ -174,23 +184,22 @@ pub struct LeadFilter {
     /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole. At most 200 characters.
     search: Option<String>,
     /// Tests too.
-    #[graphql(default = false)]
+    #[graphql(default_with = "Some(false)")]
     include_tests: Option<bool>,
 }
 
 impl LeadFilter {
     /// An identifier that cannot be one finds nothing.
-    fn wanted(self) -> Wanted {
-        Wanted {
-            flow: self.flow_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            source: self.source_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
-            partner: self.partner_id.map(|id| id.parse().unwrap_or(uuid::Uuid::nil().into())),
+    fn wanted(self) -> Result<Wanted> {
+        Ok(Wanted {
+            flow: self.flow_id.as_ref().map(id_or_unknown),
+            source: self.source_id.as_ref().map(id_or_unknown),
+            partner: self.partner_id.as_ref().map(id_or_unknown),
             outcomes: self.outcome,
-            from: self.submitted_in.as_ref().map(|range| range.from),
-            to: self.submitted_in.as_ref().map(|range| range.to),
+            during: self.submitted_in.map(TimeRangeInput::checked).transpose()?,
             search: self.search,
             include_tests: self.include_tests.unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -219,7 +228,7 @@ impl LeadQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<LeadConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let select = read::list(app, caller, filter.unwrap_or_default().wanted()).await?;
+        let select = read::list(app, caller, filter.unwrap_or_default().wanted()?).await?;
         let args = PageArgs::new(first, after, last, before);
         Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args).await?.into())
     }

@@ -3,6 +3,7 @@
 //! keys name the account, and rows are looked for within it alone.
 
 mod deliveries;
+pub mod distribution;
 mod flows;
 mod portal_users;
 

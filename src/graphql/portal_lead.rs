@@ -1,10 +1,11 @@
 //! Leads in a partner's portal.
 
-use async_graphql::{ID, InputObject, Json, Object, SimpleObject};
+use async_graphql::{ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use entity::delivery::ReviewStatus;
 use serde_json::Value;
 
+use super::delivery::PortalReview;
 use super::money::Money;
 use super::relay::{Page, connection};
 use super::time_range::TimeRangeInput;
@@ -24,7 +25,7 @@ impl From<portal_feed::PortalLead> for PortalLead {
 #[Object]
 impl PortalLead {
     /// Identifier of the delivery by which the partner got the lead.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.delivery.id.to_string().into()
     }
 
@@ -45,16 +46,7 @@ impl PortalLead {
 
     /// The partner's review; null until there is one.
     async fn review(&self) -> Option<PortalReview> {
-        let delivery = &self.0.delivery;
-        let status = delivery
-            .review
-            .filter(|status| *status != ReviewStatus::PendingReview)?;
-        Some(PortalReview {
-            status,
-            by: delivery.review_by.clone(),
-            at: delivery.review_at,
-            reason: delivery.review_reason.clone(),
-        })
+        PortalReview::of(&self.0.delivery).filter(|review| review.status != ReviewStatus::PendingReview)
     }
 
     /// What the partner pays for the lead; null if nothing was agreed.
@@ -72,19 +64,6 @@ impl PortalLead {
     async fn delivered_at(&self) -> DateTime<Utc> {
         self.0.delivery.settled_at.unwrap_or(self.0.delivery.created_at)
     }
-}
-
-/// What a partner said of a lead.
-#[derive(SimpleObject)]
-pub struct PortalReview {
-    /// What was said, and what has come of it.
-    status: ReviewStatus,
-    /// The name of who said it.
-    by: Option<String>,
-    /// When.
-    at: Option<DateTime<Utc>>,
-    /// Why, in their words.
-    reason: Option<String>,
 }
 
 /// Which leads of a portal to list; what is left out restricts nothing.

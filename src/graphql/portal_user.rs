@@ -28,7 +28,7 @@ impl From<portal_user::Model> for PortalUser {
 #[Object]
 impl PortalUser {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

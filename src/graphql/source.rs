@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use entity::source::{self, SourceKind};
 use serde_json::Value;
 
+use super::account::AccountProfile;
 use super::cap::Cap;
 use super::context::ContextExt;
 use super::field_mapping::FieldMapping;
@@ -86,7 +87,7 @@ macro_rules! source_object {
         #[Object]
         impl $name {
             /// Identifier.
-            async fn id(&self) -> ID {
+            pub(crate) async fn id(&self) -> ID {
                 self.0.id.to_string().into()
             }
 
@@ -118,7 +119,7 @@ macro_rules! source_object {
 
             /// Renamings from the sender's field names to the flow's. Fields that are not named keep their names.
             async fn mapping(&self) -> Vec<FieldMapping> {
-                self.0.mapping.0.iter().cloned().map(FieldMapping::from).collect()
+                self.0.mapping.0.iter().cloned().map(Into::into).collect()
             }
 
             /// Limits of leads accepted through it, after the flow's own.
@@ -154,8 +155,10 @@ source_object! {
 source_object! {
     /// A connected partner that submits with its own credentials; no URL or secret is shared.
     AccountSource {
-        // `connection: AccountLink` and `partner: AccountProfile!` come with the network: columns `connection_id`,
-        // `invitation_id`, `sender_account_id`.
+        /// The account that submits.
+        async fn partner(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
+            AccountProfile::load(ctx, self.0.sender_account_id.unwrap_or(self.0.account_id)).await
+        }
     }
 }
 

@@ -67,7 +67,7 @@ macro_rules! step_object {
         #[Object]
         impl $name {
             /// Identifier.
-            async fn id(&self) -> ID {
+            pub(crate) async fn id(&self) -> ID {
                 self.row.id.to_string().into()
             }
 

@@ -16,7 +16,8 @@ use sea_orm::{ActiveEnum, ColumnTrait, QueryFilter};
 use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::lead::Lead;
-use super::portal::PortalLead;
+use super::portal_lead::PortalLead;
+use crate::delivery::portal_feed;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::authenticate;
@@ -140,18 +141,21 @@ impl StreamSubscription {
         #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Shared<PortalLeadEvent>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+        let (_, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
         let kinds = &[EventKind::PortalDelivered, EventKind::PortalReviewed];
         let filter = Filter { topic: partner.0, kinds, scope: None, subject: None };
         let events = follow(app, filter, after.as_deref()).await?;
-        Ok(each(app, caller, events, move |app, event| async move {
-            let rows = delivery::Entity::in_portal(account, partner).filter(delivery::Column::Id.eq(DeliveryId(event.subject_id)));
-            let Some(row) = rows.one(app.db.read()).await? else { return Ok(None) };
-            let kind = match event.kind {
-                EventKind::PortalReviewed => PortalLeadEventKind::Reviewed,
-                _ => PortalLeadEventKind::Delivered,
-            };
-            Ok(Some(PortalLeadEvent { cursor: cursor(&event), kind, lead: PortalLead::open(&app, row).await? }))
+        let viewer = caller.clone();
+        Ok(each(app, caller, events, move |app, event| {
+            let viewer = viewer.clone();
+            async move {
+                let found = portal_feed::find(&app, &viewer, DeliveryId(event.subject_id)).await?;
+                let kind = match event.kind {
+                    EventKind::PortalReviewed => PortalLeadEventKind::Reviewed,
+                    _ => PortalLeadEventKind::Delivered,
+                };
+                Ok(found.map(|lead| PortalLeadEvent { cursor: cursor(&event), kind, lead: PortalLead(lead) }))
+            }
         }))
     }
 }
@@ -162,13 +166,14 @@ async fn delivery_of(app: &App, account: AccountId, event: &event::Model) -> Res
 }
 
 /// Turns events into items, for as long as the caller may see them. What is no longer there is passed over; an error ends it.
-fn each<T, F, W>(
+fn each<T, E, F, W>(
     app: &App,
     caller: &Caller,
-    events: impl Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
+    events: E,
     item: F,
-) -> impl Stream<Item = Shared<T>> + use<T, F, W>
+) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
 where
+    E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
     T: Send + 'static,
     F: Fn(App, Arc<event::Model>) -> W + Send + Clone + 'static,
     W: Future<Output = Result<Option<T>>> + Send,

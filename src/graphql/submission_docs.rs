@@ -1,13 +1,15 @@
 //! What a sender has to know to submit.
 
-use async_graphql::{ID, Json, Object, SimpleObject};
+use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::lead::LeadOutcome;
 use serde_json::Value;
 
+use super::account::AccountProfile;
 use super::flow_field::FlowField;
 use super::relay::connection;
 use super::scalars::UrlText;
+use crate::error::Result;
 use crate::flows::docs;
 
 /// Everything a sender needs to submit to one source of one flow, made from both as they are now.
@@ -21,7 +23,6 @@ impl From<docs::SubmissionDocs> for SubmissionDocs {
 
 /// Everything a sender needs to submit to one source of one flow, made from both as they are now. Fields have the names that
 /// the sender gives them.
-// `recipient: AccountProfile!` comes with the accounts: `self.0.recipient` is the account's identifier.
 #[Object]
 impl SubmissionDocs {
     /// Which flow.
@@ -37,6 +38,11 @@ impl SubmissionDocs {
     /// Through which source.
     async fn source_id(&self) -> ID {
         self.0.source_id.to_string().into()
+    }
+
+    /// Who takes the leads.
+    async fn recipient(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
+        AccountProfile::load(ctx, self.0.recipient).await
     }
 
     /// Whether leads are taken at the moment: both flow and source are enabled.

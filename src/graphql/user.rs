@@ -25,7 +25,7 @@ impl From<user::Model> for User {
 #[Object]
 impl User {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

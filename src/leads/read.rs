@@ -1,5 +1,7 @@
 //! Reading leads of one's own account.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::{self, LeadOutcome};
@@ -32,10 +34,8 @@ pub struct LeadFilter {
     pub partner: Option<PartnerId>,
     /// With one of these outcomes.
     pub outcomes: Option<Vec<LeadOutcome>>,
-    /// That came from this time on.
-    pub from: Option<DateTime<Utc>>,
-    /// That came before this time.
-    pub to: Option<DateTime<Utc>>,
+    /// That came in this time.
+    pub during: Option<Range<DateTime<Utc>>>,
     /// By email, phone, or the beginning of the name.
     pub search: Option<String>,
     /// Tests too.
@@ -58,8 +58,8 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
         .add_option(filter.flow.map(|flow| lead::Column::FlowId.eq(flow)))
         .add_option(filter.source.map(|source| lead::Column::SourceId.eq(source)))
         .add_option(filter.outcomes.map(|outcomes| lead::Column::Outcome.is_in(outcomes)))
-        .add_option(filter.from.map(|from| lead::Column::SubmittedAt.gte(from)))
-        .add_option(filter.to.map(|to| lead::Column::SubmittedAt.lt(to)))
+        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.gte(range.start)))
+        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.lt(range.end)))
         .add_option((!filter.include_tests).then(|| lead::Column::Test.eq(false)))
         .add_option(
             filter

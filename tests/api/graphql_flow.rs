@@ -103,11 +103,10 @@ impl Room {
 
     async fn run(&self, person: Option<&Person>, document: &str, variables: Value) -> async_graphql::Response {
         let token = person.map(|person| person.token.clone());
-        let timer = TokioTimer::default();
         let request = Request::new(document)
             .variables(Variables::from_json(variables))
             .data(Arc::new(Asking::new(token, None, None)))
-            .data(DataLoader::new(Rows::new(&self.app), TokioSpawner::current(), timer));
+            .data(loaders::loader(&self.app));
         self.schema.execute(request).await
     }
 

@@ -7,5 +7,6 @@ mod flow_use_cases;
 mod graphql_flow;
 mod identity_use_cases;
 mod outbound;
+mod schema;
 mod support;
 mod transport;

@@ -4,7 +4,6 @@ use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use entity::field::FieldType;
 use entity::step;
 
-use crate::flows::PriceInput;
 use crate::flows::caps;
 use crate::flows::manage::{CreateFlow, FieldInput, UpdateFlow};
 use crate::flows::sources::{AddSource, UpdateSource};
@@ -208,13 +207,6 @@ pub struct UpdateStepInput {
     step: Option<StepInput>,
 }
 
-fn price(input: MoneyInput) -> PriceInput {
-    PriceInput {
-        amount: input.amount.0,
-        currency: input.currency.0,
-    }
-}
-
 /// The same list of the room's own inputs.
 fn each<T, U: From<T>>(inputs: Vec<T>) -> Vec<U> {
     inputs.into_iter().map(U::from).collect()
@@ -249,7 +241,7 @@ impl From<CreateFlowInput> for CreateFlow {
             duplicate_keys: input.duplicate_keys.unwrap_or_default(),
             duplicate_window_days: input.duplicate_window_days,
             caps: caps(input.caps),
-            price: input.price.map(price),
+            price: input.price.map(Into::into),
             enabled: input.enabled.unwrap_or(true),
         }
     }
@@ -266,7 +258,7 @@ impl From<UpdateFlowInput> for UpdateFlow {
             duplicate_keys: input.duplicate_keys,
             duplicate_window_days: input.duplicate_window_days,
             caps: input.caps.map_value(each),
-            price: input.price.map_value(price),
+            price: input.price.map_value(Into::into),
         }
     }
 }
@@ -281,7 +273,7 @@ impl From<AddSourceInput> for AddSource {
             acceptance_rule: input.acceptance_rule.map(Into::into),
             mapping: each(input.mapping.unwrap_or_default()),
             caps: caps(input.caps),
-            price: input.price.map(price),
+            price: input.price.map(Into::into),
             enabled: input.enabled.unwrap_or(true),
         }
     }
@@ -295,7 +287,7 @@ impl From<UpdateSourceInput> for UpdateSource {
             acceptance_rule: input.acceptance_rule.map_value(Into::into),
             mapping: input.mapping.map_value(each),
             caps: input.caps.map_value(each),
-            price: input.price.map_value(price),
+            price: input.price.map_value(Into::into),
         }
     }
 }

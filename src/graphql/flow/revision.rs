@@ -21,7 +21,7 @@ impl From<flow_revision::Model> for FlowRevision {
 #[Object]
 impl FlowRevision {
     /// Identifier.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
