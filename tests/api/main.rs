@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod graphql_accounts;
 mod identity_use_cases;
 mod outbound;
 mod support;
