@@ -66,9 +66,10 @@ impl Account {
         TimeZone(self.row.timezone.clone())
     }
 
-    /// The address by which partners can look the account up, exactly; null to be found by identifier alone.
-    async fn contact_email(&self) -> Option<EmailAddress> {
-        self.row.contact_email.clone().map(EmailAddress)
+    /// The address by which partners can look the account up, exactly.
+    async fn contact_email(&self) -> Result<EmailAddress> {
+        let email = self.row.contact_email.clone().map(EmailAddress);
+        email.ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without a contact address")))
     }
 
     /// Whether other accounts can find this one by the start of its name.
@@ -153,7 +154,7 @@ pub struct UpdateAccountInput {
     website: MaybeUndefined<UrlText>,
     /// The zone in which days and weeks of caps and reports begin, unless they name their own.
     timezone: Option<TimeZone>,
-    /// The address by which partners can look the account up, exactly; null takes it away.
+    /// The address by which partners can look the account up, exactly. It can be changed but not taken away.
     contact_email: MaybeUndefined<EmailAddress>,
     /// Whether other accounts can find this one by the start of its name.
     listed: Option<bool>,

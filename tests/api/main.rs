@@ -4,6 +4,7 @@
 
 mod distribution_use_cases;
 mod flow_use_cases;
+mod graphql_accounts;
 mod graphql_flow;
 mod identity_use_cases;
 mod outbound;
