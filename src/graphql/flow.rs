@@ -59,7 +59,7 @@ impl Flow {
         self.0.description.as_deref()
     }
 
-    /// Whether it takes leads. One that does not rejects every lead with FLOW_DISABLED.
+    /// Whether it takes leads. One that does not rejects every lead with `FLOW_DISABLED`.
     async fn enabled(&self) -> bool {
         self.0.enabled
     }
@@ -85,7 +85,7 @@ impl Flow {
         Ok(rows.into_iter().flatten().map(FlowSource::from).collect())
     }
 
-    /// Which leads it takes: the canonical form of what was put in as RuleInput. Null means all.
+    /// Which leads it takes: the canonical form of what was put in as `RuleInput`. Null means all.
     async fn acceptance_rule(&self) -> Option<Json<Value>> {
         self.0.acceptance_rule.clone().map(Json)
     }
@@ -123,6 +123,7 @@ impl Flow {
     }
 
     /// Its revisions, newest first: every change made one.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,

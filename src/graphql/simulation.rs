@@ -42,7 +42,7 @@ pub struct SimulationQuery;
 #[Object]
 impl SimulationQuery {
     /// What would become of a lead if it were submitted now, with the verdict of a submission. Nothing is stored, counted or
-    /// sent. Takes the right to read both setup and leads; a flow or source that the account does not have is NOT_FOUND.
+    /// sent. Takes the right to read both setup and leads; a flow or source that the account does not have is `NOT_FOUND`.
     async fn simulate_submission(
         &self,
         ctx: &Context<'_>,

@@ -106,7 +106,7 @@ macro_rules! source_object {
                 self.0.enabled
             }
 
-            /// Which leads it may submit, after the flow's own rule: the canonical form of what was put in as RuleInput. Null
+            /// Which leads it may submit, after the flow's own rule: the canonical form of what was put in as `RuleInput`. Null
             /// means all.
             async fn acceptance_rule(&self) -> Option<Json<Value>> {
                 self.0.acceptance_rule.clone().map(Json)

@@ -81,7 +81,7 @@ macro_rules! step_object {
                 self.row.enabled
             }
 
-            /// Which leads it concerns, the others skip it: the canonical form of what was put in as RuleInput. Null means all.
+            /// Which leads it concerns, the others skip it: the canonical form of what was put in as `RuleInput`. Null means all.
             async fn criteria(&self) -> Option<Json<Value>> {
                 self.row.criteria.clone().map(Json)
             }
@@ -102,7 +102,7 @@ macro_rules! step_object {
 step_object! {
     /// Stops the lead when its rule holds.
     FilterStep: Filter {
-        /// Which leads it stops: the canonical form of what was put in as RuleInput.
+        /// Which leads it stops: the canonical form of what was put in as `RuleInput`.
         async fn rule(&self) -> Json<Value> {
             Json(self.does.rule.clone())
         }

@@ -68,7 +68,7 @@ pub struct UpdateFlowInput {
     /// Which flow.
     pub(super) id: ID,
     /// The version that the change was made for: if the flow has changed since, nothing is changed and the answer is
-    /// STALE_VERSION.
+    /// `STALE_VERSION`.
     version: Option<i32>,
     /// As shown; at most 120 characters.
     name: Option<String>,

@@ -62,7 +62,7 @@ impl FlowMutation {
         FlowPayload::new(manage::update(app, caller, id, input.into()).await)
     }
 
-    /// Switches a flow on or off. One that is off rejects every lead with FLOW_DISABLED.
+    /// Switches a flow on or off. One that is off rejects every lead with `FLOW_DISABLED`.
     async fn set_flow_enabled(
         &self,
         ctx: &Context<'_>,
