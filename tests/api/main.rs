@@ -4,6 +4,7 @@
 
 mod distribution_use_cases;
 mod flow_use_cases;
+mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
 mod support;

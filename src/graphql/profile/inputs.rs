@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject, MaybeUndefined};
 use entity::profile::{OnFailure, Strategy};
 
-use crate::distribution::profiles::{NewProfile, PriceInput, ProfileChanges};
+use crate::distribution::profiles::{NewProfile, ProfileChanges};
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
@@ -78,15 +78,6 @@ impl From<UpdateProfileInput> for ProfileChanges {
             max_recipients: input.max_recipients,
             rule: input.rule.map_value(Into::into),
             base_price: input.base_price.map_value(Into::into),
-        }
-    }
-}
-
-impl From<MoneyInput> for PriceInput {
-    fn from(input: MoneyInput) -> Self {
-        Self {
-            amount: input.amount.0,
-            currency: input.currency.0,
         }
     }
 }
