@@ -15,9 +15,9 @@ pub struct FieldMapping {
 /// A renaming of one field between two sides.
 #[derive(Clone, Debug, InputObject)]
 pub struct FieldMappingInput {
-    /// The name that the sender uses, 1 to 100 characters.
+    /// The name that the sender uses.
     pub from: String,
-    /// The name on the receiving side, 1 to 100 characters.
+    /// The name on the receiving side.
     pub to: String,
 }
 

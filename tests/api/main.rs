@@ -6,6 +6,7 @@ mod distribution_use_cases;
 mod flow_use_cases;
 mod graphql_accounts;
 mod graphql_flow;
+mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
 mod schema;
