@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod authenticate;
 pub mod caller;
+pub mod data_keys;
 pub mod email_address;
 pub mod jwt_ring;
 pub mod letters;
