@@ -3,6 +3,7 @@
 pub mod email;
 pub mod failure;
 pub mod guard;
+pub mod instance_mail;
 pub mod payload;
 pub mod places;
 pub mod response;
