@@ -6,6 +6,7 @@ pub mod failure;
 pub mod guard;
 pub mod health;
 pub mod manage;
+pub mod instance_mail;
 pub mod payload;
 pub mod places;
 pub mod portal_feed;

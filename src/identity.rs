@@ -5,6 +5,7 @@ pub mod api_keys;
 pub mod audit_trail;
 pub mod authenticate;
 pub mod caller;
+pub mod data_keys;
 pub mod email_address;
 pub mod jwt_ring;
 pub mod letters;

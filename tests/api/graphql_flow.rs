@@ -5,8 +5,8 @@ mod simulation;
 
 use std::sync::Arc;
 
-use async_graphql::dataloader::DataLoader;
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
+
+
 use async_graphql::{EmptySubscription, MergedObject, Request, Schema, Variables};
 use chrono::{DateTime, Duration, Utc};
 use clap::Parser;
@@ -17,7 +17,7 @@ use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
 use leadmesh::graphql::context::Asking;
 use leadmesh::graphql::flow::{FlowMutation, FlowQuery};
-use leadmesh::graphql::loaders::Rows;
+use leadmesh::graphql::loaders;
 use leadmesh::graphql::simulation::SimulationQuery;
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};

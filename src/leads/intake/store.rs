@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::{account, bulk, cap_usage, delivery, duplicate_memory, idempotency, lead};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
@@ -67,11 +68,13 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     write_caps(&tx, &ledger).await?;
     bulk::insert::<lead::Entity>(&tx, all.leads).await?;
     bulk::insert::<delivery::Entity>(&tx, all.deliveries).await?;
+    let in_portals = events::count(&all.events, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), all.events).await?;
     tx.commit().await.map_err(|error| {
         tracing::error!(%error, "a commit of leads has failed");
         Error::Unavailable("the database did not confirm in time: submit again, with an idempotency key to be sure")
     })?;
+    app.metrics.delivered_in_portals(in_portals);
     Ok(Stored {
         answers,
         claimed: all.claimed,

@@ -87,6 +87,8 @@ impl<'a> Seller<'a> {
             status: DeliveryStatus::Delivered,
             test,
             attempt_count: 0,
+            attempts_before: 0,
+            budget_since: app.clock.now(),
             due_at: None,
             lease_owner: None,
             failure_code: None,

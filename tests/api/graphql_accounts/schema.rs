@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::dataloader::DataLoader;
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, Variables};
 use leadmesh::app::App;
 use leadmesh::graphql::context::Asking;
-use leadmesh::graphql::loaders::Rows;
+use leadmesh::graphql::loaders::{self, Rows};
 use leadmesh::graphql::{
     account, api_key, audit_event, mask, portal, portal_session, portal_user, session, smtp_settings, user, viewer,
 };
@@ -65,7 +64,7 @@ impl<'a> Api<'a> {
     }
 
     fn loader(&self) -> DataLoader<Rows> {
-        DataLoader::new(Rows::new(self.app), TokioSpawner::current(), TokioTimer::default())
+        loaders::loader(self.app)
     }
 
     async fn execute(&self, query: &str, variables: Value) -> Response {

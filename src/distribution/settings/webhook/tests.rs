@@ -25,6 +25,7 @@ fn config(allowed: &[&str]) -> Config {
         master_key: Secret([0; 32]),
         previous_master_key: None,
         token_secret: Secret([0; 32]),
+        mail: None,
     }
 }
 
