@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use entity::ids::LeadId;
 use leadmesh::flows::docs::OPERATION;
 use serde_json::json;
 use tokio::net::TcpStream;
-use uuid::Uuid;
 
 use crate::seed::Target;
 use crate::wire::Wire;
@@ -21,7 +21,7 @@ const MESSAGE: &str = "We have moved into a house from 1978 and would like an of
 /// A submitted lead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
-    pub(crate) lead: Uuid,
+    pub(crate) lead: LeadId,
     pub(crate) sent: Instant,
     pub(crate) answered: Instant,
 }
@@ -91,8 +91,9 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// The first `"id"` of an answer is the receipt's.
-fn id_in(body: &[u8]) -> Option<Uuid> {
+fn id_in(body: &[u8]) -> Option<LeadId> {
     const START: &[u8] = br#""id":""#;
     let at = body.windows(START.len()).position(|window| window == START)? + START.len();
-    Uuid::try_parse_ascii(body.get(at..at + 36)?).ok()
+    let text = std::str::from_utf8(body.get(at..)?).ok()?;
+    text.split('"').next()?.parse().ok()
 }

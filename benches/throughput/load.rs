@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use entity::ids::LeadId;
 use futures::future::try_join_all;
-use uuid::Uuid;
 
 use crate::client::{Client, Sample};
 use crate::receiver::Receiver;
@@ -65,8 +65,8 @@ pub(crate) async fn run(
     let late = receiver.take_late();
     let begin = samples.iter().map(|sample| sample.sent).min().context("no leads")?;
     let last = |ends: &mut dyn Iterator<Item = Instant>| ends.max().map_or(Duration::ZERO, |end| end - begin);
-    let sent: HashMap<Uuid, Instant> = samples.iter().map(|sample| (sample.lead, sample.sent)).collect();
-    let mut times: HashMap<(Uuid, u16), usize> = HashMap::with_capacity(arrivals.len());
+    let sent: HashMap<LeadId, Instant> = samples.iter().map(|sample| (sample.lead, sample.sent)).collect();
+    let mut times: HashMap<(LeadId, u16), usize> = HashMap::with_capacity(arrivals.len());
     let mut arrival = Vec::with_capacity(arrivals.len());
     for arrived in arrivals.iter().chain(&late) {
         let again = times.entry((arrived.lead, arrived.partner)).or_default();

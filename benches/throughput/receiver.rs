@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use entity::ids::LeadId;
 use tokio::net::{TcpListener, TcpStream};
-use uuid::Uuid;
 
 use crate::wire::Wire;
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One webhook request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    pub(crate) lead: Uuid,
+    pub(crate) lead: LeadId,
     /// From the path, so that repetitions are told from other partners' requests.
     pub(crate) partner: u16,
     pub(crate) at: Instant,
