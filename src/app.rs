@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use entity::instance;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, Set};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::crypto::Vault;
+use crate::crypto::{Vault, master_key};
 use crate::database::Db;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
 use crate::live::hub::Hub;
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 
-/// The fact that tells a wrong master key.
-const MASTER_KEY_CHECK: &str = "master_key_check";
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -41,6 +38,10 @@ pub struct App {
     pub hub: Hub,
     /// Slots of this process' delivery worker, and the way to wake any.
     pub queue: Queue,
+    /// Rung when the instance has written a mail.
+    pub mail_bell: Arc<Notify>,
+    /// What this process counts.
+    pub metrics: Metrics,
 }
 
 impl App {
@@ -57,7 +58,7 @@ impl App {
             bail!("the database's schema is not up to date: run `leadmesh migrate` first");
         }
         let vault = Vault::new(&config.master_key);
-        check_master_key(&db, &vault).await?;
+        master_key::check(&db, &vault).await?;
         // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.
         vault.keys(db.write(), &clock, None).await?;
         let redis = match &config.settings.redis_url {
@@ -66,34 +67,17 @@ impl App {
         };
         Ok(Self {
             tokens: TokenKeys::new(&config.token_secret),
-            throttle: Throttle::new(redis.clone(), clock.clone()),
-            hub: Hub::new(redis.clone()),
+            throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
+            hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis),
+            mail_bell: Arc::default(),
+            metrics: Metrics::default(),
             config: Arc::new(config),
             db,
             clock,
             vault,
         })
     }
-}
-
-/// Two processes at their first start keep whichever value came first, and both compare with that.
-async fn check_master_key(db: &Db, vault: &Vault) -> anyhow::Result<()> {
-    let row = instance::ActiveModel {
-        name: Set(MASTER_KEY_CHECK.into()),
-        value: Set(vault.check_value()?),
-    };
-    instance::Entity::insert(row)
-        .on_conflict(OnConflict::new().do_nothing().to_owned())
-        .exec_without_returning(db.write())
-        .await?;
-    let kept = instance::Entity::named(MASTER_KEY_CHECK).one(db.write()).await?;
-    if !kept.is_some_and(|fact| vault.is_check_value(&fact.value)) {
-        bail!(
-            "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one, or every encrypted value stays closed"
-        );
-    }
-    Ok(())
 }
 
 /// A connection that is re-made when it is lost. Starting without Redis is refused: it is a mistake in the settings more

@@ -1,5 +1,7 @@
 //! Settings: from flags, the environment and an optional `.env`, parsed once and checked with messages that say what to set.
 
+mod mail;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use entity::account::Plan;
 use ipnet::IpNet;
+
+pub use mail::MailServer;
 
 /// The settings as given.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +28,9 @@ pub struct Settings {
     /// `redis://…` [default: none; queue and events stay in this process].
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// What every key and channel in Redis starts with: two installations that share a Redis need different ones.
+    #[arg(long, env = "LEADMESH_REDIS_PREFIX", default_value = "leadmesh")]
+    pub redis_prefix: String,
     /// Embedded database and generated keys.
     #[arg(long, env = "LEADMESH_DATA_DIR", default_value = "./leadmesh-data")]
     pub data_dir: PathBuf,
@@ -73,6 +80,21 @@ pub struct Settings {
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,
+    /// What is logged: a level, or target=level by comma.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log: String,
+    /// Form of the log, on standard error.
+    #[arg(long, env = "LEADMESH_LOG_FORMAT", default_value = "text", value_enum)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line, for programs.
+    Json,
 }
 
 /// Who may sign up.
@@ -129,36 +151,26 @@ pub struct Config {
     pub previous_master_key: Option<Secret>,
     /// Signs access tokens.
     pub token_secret: Secret,
+    /// Sends the instance's own mails.
+    pub mail: Option<MailServer>,
 }
 
 impl Config {
     /// Checks the settings; in embedded mode makes the data directory and the keys that are missing.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let embedded = settings
-            .database_url
-            .as_deref()
-            .is_none_or(|url| url.starts_with("sqlite:"));
-        if let Some(url) = settings.database_url.as_deref().filter(|url| !is_database(url)) {
-            let scheme = url.split(':').next().unwrap_or_default();
-            return Err(ConfigError::Set(format!(
-                "DATABASE_URL starts with {scheme}: but must be postgres://… or sqlite://…"
-            )));
-        }
+        let database_url = database_url(&settings)?;
+        let embedded = database_url.starts_with("sqlite:");
         if let Some(url) = settings
             .redis_url
             .as_deref()
             .filter(|url| !url.starts_with("redis://") && !url.starts_with("rediss://"))
         {
-            let scheme = url.split(':').next().unwrap_or_default();
+            let scheme = url.split_once(':').map_or("something else", |(scheme, _)| scheme);
             return Err(ConfigError::Set(format!(
-                "REDIS_URL starts with {scheme}: but must be redis://… or rediss://…"
+                "REDIS_URL starts with {scheme:?} but must be redis://… or rediss://…"
             )));
         }
-        if settings.smtp_url.is_some() != settings.mail_from.is_some() {
-            return Err(ConfigError::Set(
-                "LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM go together: set both or neither".into(),
-            ));
-        }
+        let mail = mail::mail_server(settings.smtp_url.as_deref(), settings.mail_from.as_deref())?;
         let key = |value: &Option<String>, variable, file| match value {
             Some(text) => parse_secret(variable, text),
             None if embedded => kept_secret(&settings.data_dir, file),
@@ -172,10 +184,7 @@ impl Config {
         };
         Ok(Self {
             public_url,
-            database_url: settings
-                .database_url
-                .clone()
-                .unwrap_or_else(|| sqlite_url(&settings.data_dir)),
+            database_url,
             master_key: key(&settings.master_key, "LEADMESH_MASTER_KEY", "master.key")?,
             previous_master_key: settings
                 .previous_master_key
@@ -183,6 +192,7 @@ impl Config {
                 .map(|text| parse_secret("LEADMESH_PREVIOUS_MASTER_KEY", text))
                 .transpose()?,
             token_secret: key(&settings.token_secret, "LEADMESH_TOKEN_SECRET", "token.secret")?,
+            mail,
             settings,
         })
     }
@@ -190,6 +200,21 @@ impl Config {
     /// Whether it runs on `SQLite`.
     pub fn is_embedded(&self) -> bool {
         self.database_url.starts_with("sqlite:")
+    }
+}
+
+/// Where the database is; looks at no other setting.
+pub fn database_url(settings: &Settings) -> Result<String, ConfigError> {
+    match &settings.database_url {
+        None => Ok(sqlite_url(&settings.data_dir)),
+        Some(url) if is_database(url) => Ok(url.clone()),
+        // Without a colon it might be anything, a password included.
+        Some(url) => {
+            let scheme = url.split_once(':').map_or("something else", |(scheme, _)| scheme);
+            Err(ConfigError::Set(format!(
+                "DATABASE_URL starts with {scheme:?} but must be postgres://… or sqlite://…"
+            )))
+        }
     }
 }
 

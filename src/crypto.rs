@@ -1,6 +1,8 @@
 //! Encryption at rest: a data key per account, wrapped by the operator's master key; values sealed by XChaCha20-Poly1305
 //! (draft-irtf-cfrg-xchacha-03) with their account and place as associated data, so that a sealed value opens nowhere else.
 
+pub mod master_key;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use entity::account_key::{self, KeyPurpose};
 use entity::ids::AccountId;
 use ring::hmac;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Set};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -131,6 +133,23 @@ impl Vault {
             active: Set(true),
             created_at: Set(clock.now()),
         })
+    }
+
+    /// Gives an owner a new key to seal with, in the caller's transaction; the ones before still open.
+    pub async fn rotate(
+        &self,
+        tx: &DatabaseTransaction,
+        clock: &Clock,
+        owner: Option<AccountId>,
+    ) -> anyhow::Result<()> {
+        account_key::Entity::retire(owner).exec(tx).await?;
+        self.new_key(clock, owner, KeyPurpose::Seal)?.insert(tx).await?;
+        Ok(())
+    }
+
+    /// Forgets the keys that were loaded of an owner; after the commit of a change.
+    pub async fn forget(&self, owner: Option<AccountId>) {
+        self.cache.invalidate(&owner).await;
     }
 
     /// Moves a key from another master key to this one.

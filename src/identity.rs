@@ -2,8 +2,10 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit_trail;
 pub mod authenticate;
 pub mod caller;
+pub mod data_keys;
 pub mod email_address;
 pub mod jwt_ring;
 pub mod letters;
@@ -22,3 +24,4 @@ pub mod sign_up;
 pub mod texts;
 pub mod throttle;
 pub mod tokens;
+pub mod viewer;

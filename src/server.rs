@@ -7,10 +7,13 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::delivery::instance_mail;
 use crate::delivery::worker::Worker;
 use crate::graphql::schema::schema;
+use crate::housekeeping;
 use crate::http::authenticate::Credentials;
 use crate::http::graphql::Endpoint;
 use crate::http::listen::{ListenLimits, serve};
@@ -34,6 +37,8 @@ pub struct Server {
     address: SocketAddr,
     worker: Option<Worker>,
     serving: JoinHandle<()>,
+    /// The instance's mail, and forgetting what is over.
+    chores: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -47,9 +52,12 @@ impl Server {
         };
         let stop = CancellationToken::new();
         tokio::spawn(relay::relay(app.clone(), stop.clone()));
+        let chores = chores(app, role, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
             shutdown: stop.clone(),
+            open_sockets: app.metrics.sockets.clone(),
+            metrics: app.metrics.clone(),
             ..Endpoint::new(schema(app.clone(), intake), Credentials(app.clone()))
         });
         let sockets = endpoint.open_sockets.clone();
@@ -63,6 +71,7 @@ impl Server {
             address,
             worker,
             serving,
+            chores,
             stop,
         })
     }
@@ -79,5 +88,17 @@ impl Server {
         if let Some(worker) = self.worker {
             worker.stop().await;
         }
+        self.chores.wait().await;
     }
+}
+
+/// What a process that delivers does besides.
+fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
+    let chores = TaskTracker::new();
+    if role != Role::Api {
+        chores.spawn(instance_mail::run(app.clone(), stop.clone()));
+        chores.spawn(housekeeping::run(app.clone(), stop.clone()));
+    }
+    chores.close();
+    chores
 }

@@ -2,6 +2,7 @@
 
 use crate::ids::AccountId;
 use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,24 @@ impl Entity {
             Some(account) => Self::find().filter(Column::AccountId.eq(account)),
             None => Self::find().filter(Column::AccountId.is_null()),
         }
+    }
+
+    /// Every key, for the operator.
+    pub fn for_operator() -> Select<Self> {
+        Self::find()
+    }
+
+    /// Lets the key that seals for an owner only open from now on.
+    pub fn retire(owner: Option<AccountId>) -> UpdateMany<Self> {
+        let owned = match owner {
+            Some(account) => Column::AccountId.eq(account),
+            None => Column::AccountId.is_null(),
+        };
+        Self::update_many()
+            .col_expr(Column::Active, Expr::value(false))
+            .filter(owned)
+            .filter(Column::Purpose.eq(KeyPurpose::Seal))
+            .filter(Column::Active.eq(true))
     }
 
     /// One key by the id that stands in front of a sealed value.

@@ -6,9 +6,9 @@ use crate::ids::{
 };
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
-use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{ExprTrait, Query};
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -141,6 +141,10 @@ pub struct Model {
     pub test: bool,
     /// Attempts begun.
     pub attempt_count: i32,
+    /// Attempts that had been made when the present budget of attempts began: 0, or more after a retry by hand.
+    pub attempts_before: i32,
+    /// When that budget, and with it the maximum age, began.
+    pub budget_since: DateTime<Utc>,
     /// When to attempt next; none when settled.
     pub due_at: Option<DateTime<Utc>>,
     /// The worker that has it, while SENDING.
@@ -209,6 +213,33 @@ impl Entity {
             .filter(Column::Status.eq(status))
             .filter(Column::DueAt.lte(now))
             .order_by_asc(Column::DueAt)
+    }
+
+    /// How many deliveries are due, counted up to `most`, and since when the first of them is.
+    pub async fn backlog(
+        db: &impl ConnectionTrait,
+        now: DateTime<Utc>,
+        most: u64,
+    ) -> Result<(u64, Option<DateTime<Utc>>), DbErr> {
+        // The states are written out: with parameters in their place SQLite would not see that the partial index serves.
+        let due = Self::find()
+            .select_only()
+            .column(Column::DueAt)
+            .filter(Expr::cust("status IN ('QUEUED', 'RETRYING')"))
+            .filter(Column::DueAt.lte(now))
+            .order_by_asc(Column::DueAt)
+            .limit(most)
+            .into_query();
+        let counted = Query::select()
+            .expr_as(Expr::cust("count(*)"), "due")
+            .expr_as(Expr::cust("min(due_at)"), "first")
+            .from_subquery(due, "backlog")
+            .to_owned();
+        let Some(row) = db.query_one(&counted).await? else {
+            return Ok((0, None));
+        };
+        let count: i64 = row.try_get("", "due")?;
+        Ok((count.unsigned_abs(), row.try_get("", "first")?))
     }
 
     /// Takes deliveries for a worker: those of them that nobody else has taken since. Their attempt is counted.

@@ -3,6 +3,7 @@
 use crate::ids::{LeadId, SourceId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -37,5 +38,10 @@ impl Entity {
     /// Forgets entries from before a time.
     pub fn forget_before(time: DateTime<Utc>) -> sea_orm::DeleteMany<Self> {
         Self::delete_many().filter(Column::At.lt(time))
+    }
+
+    /// When the entry came that has `count` older ones before it: by it a long past is forgotten in parts.
+    pub fn at_place(count: u64) -> Select<Self> {
+        Self::find().order_by_asc(Column::At).offset(count)
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::ids::MailId;
 use chrono::{DateTime, Utc};
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
+use sea_orm::{DeleteMany, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What became of a mail.
@@ -69,6 +69,13 @@ impl Entity {
             .filter(Column::Status.eq(MailStatus::Queued))
             .filter(Column::DueAt.lte(now))
             .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+    }
+
+    /// Forgets mails that were sent before a time.
+    pub fn forget_sent_before(time: DateTime<Utc>) -> DeleteMany<Self> {
+        Self::delete_many()
+            .filter(Column::Status.eq(MailStatus::Sent))
+            .filter(Column::SentAt.lt(time))
     }
 
     /// Gives some mails to a worker, and counts the try.

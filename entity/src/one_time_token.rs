@@ -2,8 +2,8 @@
 
 use crate::ids::{PortalUserId, UserId};
 use chrono::{DateTime, Utc};
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
+use sea_orm::{DeleteMany, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What a one-time link opens.
@@ -60,6 +60,11 @@ impl Entity {
     /// Makes the unused links of a portal user void.
     pub fn void_of_portal_user(user: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
         Self::void(now).filter(Column::PortalUserId.eq(user))
+    }
+
+    /// Forgets tokens that ended before a time.
+    pub fn forget_before(time: DateTime<Utc>) -> DeleteMany<Self> {
+        Self::delete_many().filter(Column::ExpiresAt.lt(time))
     }
 
     fn void(now: DateTime<Utc>) -> UpdateMany<Self> {

@@ -4,7 +4,8 @@ use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use crate::portal_user;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QuerySelect, QueryTrait, UpdateMany};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{DeleteMany, QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -70,6 +71,12 @@ impl Entity {
             .column(portal_user::Column::Id)
             .into_query();
         Self::end(now).filter(Column::PortalUserId.in_subquery(users))
+    }
+
+    /// Forgets sessions that ended, or whose last token did, before a time.
+    pub fn forget_before(time: DateTime<Utc>) -> DeleteMany<Self> {
+        let over = Column::EndedAt.lt(time).or(Column::ExpiresAt.lt(time));
+        Self::delete_many().filter(over)
     }
 
     fn end(now: DateTime<Utc>) -> UpdateMany<Self> {

@@ -147,6 +147,15 @@ impl Mailer {
         }
     }
 
+    /// Connects and logs in, and sends nothing. What the server says against it comes back in words.
+    pub async fn probe(&self, server: &SmtpServer, timeout: Duration) -> Result<(), String> {
+        match timeout_at(Instant::now() + timeout, Session::open(&self.guard, server)).await {
+            Err(_) => Err(Failure::Timeout.to_string()),
+            Ok(Err(trouble)) => Err(MailOutcome::from(trouble).trouble().unwrap_or_default()),
+            Ok(Ok(_session)) => Ok(()),
+        }
+    }
+
     async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, Trouble> {
         let letter = compose::letter(server, message)?;
         let key = Key::of(server);
@@ -175,6 +184,15 @@ impl Mailer {
 }
 
 impl MailOutcome {
+    /// In words, why nobody got the mail.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Accepted { .. } => None,
+            Self::Refused { reply, .. } => Some(reply.to_string()),
+            Self::Failed(failure) => Some(failure.to_string()),
+        }
+    }
+
     /// The code of the reply that settled it, if there was one.
     pub fn smtp_code(&self) -> Option<u16> {
         match self {

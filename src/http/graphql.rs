@@ -37,6 +37,7 @@ use crate::graphql::{
     limits::{Documents, Limits},
     mask::{self, code},
 };
+use crate::metrics::Metrics;
 
 /// How long the parts of a request may take.
 #[derive(Debug, Clone)]
@@ -66,6 +67,8 @@ pub struct Endpoint<E, A> {
     pub open_sockets: TaskTracker,
     /// Cancelled when the process is to end; closes the sockets.
     pub shutdown: CancellationToken,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
@@ -83,6 +86,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             sockets: SocketLimits::default(),
             open_sockets: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            metrics: Metrics::default(),
         }
     }
 
@@ -132,11 +136,14 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             }
             _ => {}
         }
+        let kind = prepared.kind.to_string();
         let response = self.run(prepared, &request_id(&parts)).await;
         if mask::is_request_error(&response) {
             return Err(respond::refused(&response.errors, media));
         }
-        Ok(respond::executed(&response, media))
+        let answer = respond::executed(&response, media);
+        self.metrics.request(&kind, answer.status().as_u16());
+        Ok(answer)
     }
 }
 
@@ -164,14 +171,14 @@ async fn serve<E: Executor, A: Authenticate>(
         let message = "Answers are application/json or application/graphql-response+json; accept one of them.";
         return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
     };
-    let parameters = match read(&endpoint, &parts, body).await {
-        Ok(parameters) => parameters,
-        Err(fault) => return fault.respond(media),
+    let answer = match read(&endpoint, &parts, body).await {
+        Ok(parameters) => endpoint.answer(parts, parameters, media).await,
+        Err(fault) => Err(fault.respond(media)),
     };
-    endpoint
-        .answer(parts, parameters, media)
-        .await
-        .unwrap_or_else(|refusal| refusal)
+    answer.unwrap_or_else(|refusal| {
+        endpoint.metrics.request("refused", refusal.status().as_u16());
+        refusal
+    })
 }
 
 async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Result<Parameters, Fault> {

@@ -64,6 +64,7 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
         created_at: Set(now),
     };
     row.insert(tx).await?;
+    app.mail_bell.notify_one();
     Ok(id)
 }
 

@@ -34,6 +34,11 @@ pub struct NewEvent {
 /// The new heads of the logs that were appended to; told to the hub after the commit.
 pub type Heads = BTreeMap<Uuid, i64>;
 
+/// How many of these events are of a kind.
+pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
+    events.iter().filter(|event| event.kind == kind).count()
+}
+
 /// Appends to the logs; the last act of a transaction.
 pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<Heads, DbErr> {
     if events.is_empty() {

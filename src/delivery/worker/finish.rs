@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_outcome::{self, Outcome};
+use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
 use entity::{bulk, cap_usage, destination};
 use sea_orm::DatabaseTransaction;
@@ -83,8 +84,15 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
             }
         }
     }
+    let in_portals = events::count(&all_events, EventKind::PortalDelivered);
     let heads: Heads = events::append(&tx, now, all_events).await?;
     tx.commit().await?;
+    for finished in &recorded {
+        let (delivery, status) = (&finished.delivery, finished.outcome.status);
+        app.metrics
+            .attempted(delivery.channel, status, now - delivery.created_at);
+    }
+    app.metrics.delivered_in_portals(in_portals);
     app.hub.tell(heads);
     app.queue.wake(waiting);
     Ok(())

@@ -57,6 +57,7 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
 
 /// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
 async fn store_batch(app: &App, mut batch: Vec<Job>) {
+    app.metrics.batch(batch.len());
     match store(app, &mut batch).await {
         Ok(stored) => tell(app, batch, stored),
         Err(Error::Unavailable(why)) => {
@@ -82,6 +83,14 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
     }
 }
 
+fn count(app: &App, answer: &Answer) {
+    if let Answer::Done(Ok(receipt)) = answer
+        && !receipt.replayed
+    {
+        app.metrics.lead_stored(receipt.outcome);
+    }
+}
+
 fn answer_all(batch: Vec<Job>, why: &'static str) {
     for job in batch {
         drop(job.answer.send(Answer::Done(Err(Error::Unavailable(why)))));
@@ -91,6 +100,7 @@ fn answer_all(batch: Vec<Job>, why: &'static str) {
 /// After the commit: receipts first, then whoever follows from them.
 fn tell(app: &App, batch: Vec<Job>, stored: Stored) {
     for (job, answer) in batch.into_iter().zip(stored.answers) {
+        count(app, &answer);
         drop(job.answer.send(answer));
     }
     for claimed in stored.claimed {

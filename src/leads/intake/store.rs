@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::Duration;
+use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::{account, bulk, cap_usage, delivery, duplicate_memory, idempotency, lead};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
@@ -13,8 +13,7 @@ use super::{Answer, Job};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::authenticate;
-use crate::leads::allocate::{Counter, Ledger, allocate, counters};
-use crate::leads::outcome::{Reason, ReasonCode};
+use crate::leads::allocate::{Counter, Ledger, allocate, counters, refuse_duplicate};
 use crate::leads::receipts::Receipt;
 use crate::live::events::{self, Heads};
 use crate::queue::Claimed;
@@ -69,11 +68,13 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     write_caps(&tx, &ledger).await?;
     bulk::insert::<lead::Entity>(&tx, all.leads).await?;
     bulk::insert::<delivery::Entity>(&tx, all.deliveries).await?;
+    let in_portals = events::count(&all.events, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), all.events).await?;
     tx.commit().await.map_err(|error| {
         tracing::error!(%error, "a commit of leads has failed");
         Error::Unavailable("the database did not confirm in time: submit again, with an idempotency key to be sure")
     })?;
+    app.metrics.delivered_in_portals(in_portals);
     Ok(Stored {
         answers,
         claimed: all.claimed,
@@ -191,17 +192,10 @@ async fn settle_duplicates(tx: &DatabaseTransaction, jobs: &mut [Job], standings
         if row.lead_id == job.id {
             continue;
         }
-        if row.at + Duration::days(i64::from(job.flow.duplicate_days)) > job.at {
-            let message = format!(
-                "the flow has accepted a lead with the same {} within {} days",
-                job.flow.duplicate_keys.join(", "),
-                job.flow.duplicate_days
-            );
-            job.draft
-                .trace
-                .look(&job.flow.subject, "duplicates", false, message.clone());
-            job.draft.reasons.push(Reason::new(ReasonCode::Duplicate, message));
-        } else if job.draft.reasons.is_empty() {
+        if refuse_duplicate(&job.flow, &mut job.draft, row.at, job.at) {
+            continue;
+        }
+        if job.draft.reasons.is_empty() {
             let taken = duplicate_memory::ActiveModel {
                 flow_id: Set(row.flow_id),
                 key_hash: Set(row.key_hash),

@@ -1,0 +1,63 @@
+//! The operator's master key: telling a wrong one, and moving to a new one.
+
+use anyhow::bail;
+use entity::{account_key, instance};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Unchanged};
+
+use super::Vault;
+use crate::database::Db;
+
+/// The fact that tells a wrong master key.
+const CHECK: &str = "master_key_check";
+
+/// Refuses a master key that is not the database's. Two processes at their first start keep whichever value came first, and
+/// both compare with that.
+pub async fn check(db: &Db, vault: &Vault) -> anyhow::Result<()> {
+    let row = instance::ActiveModel {
+        name: Set(CHECK.into()),
+        value: Set(vault.check_value()?),
+    };
+    instance::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(db.write())
+        .await?;
+    if is_known(db.write(), vault).await? != Some(true) {
+        bail!(
+            "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one, or every encrypted value stays closed"
+        );
+    }
+    Ok(())
+}
+
+/// Whether the database is under that master key; none before its first start.
+pub async fn is_known(db: &impl ConnectionTrait, vault: &Vault) -> anyhow::Result<Option<bool>> {
+    let kept = instance::Entity::named(CHECK).one(db).await?;
+    Ok(kept.map(|fact| vault.is_check_value(&fact.value)))
+}
+
+/// Moves every data key from the master key before to this one, all in one transaction, and answers how many there are. Done
+/// again it changes nothing, except for keys that a server still running with the old one has made since.
+pub async fn rewrap(db: &Db, vault: &Vault, previous: &Vault) -> anyhow::Result<usize> {
+    let tx = db.begin().await?;
+    let under = (is_known(&tx, previous).await?, is_known(&tx, vault).await?);
+    match under {
+        (None, _) => bail!("there are no keys to move yet: start the server first, with the new master key alone"),
+        (Some(false), Some(false)) => bail!(
+            "LEADMESH_PREVIOUS_MASTER_KEY is not the key that this database was made with: set it to the one that the servers use now"
+        ),
+        _ => {}
+    }
+    let keys = account_key::Entity::for_operator().all(&tx).await?;
+    let count = keys.len();
+    for key in keys {
+        vault.rewrap(&tx, previous, key).await?;
+    }
+    let fact = instance::ActiveModel {
+        name: Unchanged(CHECK.into()),
+        value: Set(vault.check_value()?),
+    };
+    fact.update(&tx).await?;
+    tx.commit().await?;
+    Ok(count)
+}

@@ -1,0 +1,59 @@
+//! Forgetting what nobody needs any more. What tells of leads, deliveries and changes is never forgotten here.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use entity::{idempotency, mail, one_time_token, session};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::error::Result;
+
+const EVERY: Duration = Duration::from_hours(1);
+/// How long ended sessions, links past their time and sent mails are kept, for whoever asks what became of them.
+const KEPT: TimeDelta = TimeDelta::days(30);
+/// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
+const PART: u64 = 5_000;
+
+/// Forgets at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut hourly = interval(EVERY);
+    hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(hourly.tick()).await.is_some() {
+        match stop.run_until_cancelled(forget(&app)).await {
+            Some(Ok(0)) => {}
+            Some(Ok(rows)) => tracing::info!(rows, "forgot what was over"),
+            Some(Err(error)) => tracing::warn!(?error, "cannot forget what is over; trying again in an hour"),
+            None => return,
+        }
+    }
+}
+
+/// Forgets once, and answers how many rows went.
+pub async fn forget(app: &App) -> Result<u64> {
+    let over = app.clock.now() - KEPT;
+    let db = app.db.write();
+    let links = one_time_token::Entity::forget_before(over).exec(db).await?;
+    let sessions = session::Entity::forget_before(over).exec(db).await?;
+    let mails = mail::Entity::forget_sent_before(over).exec(db).await?;
+    let keys = forget_keys(app).await?;
+    Ok(links.rows_affected + sessions.rows_affected + mails.rows_affected + keys)
+}
+
+/// Idempotency keys may be many: they go in parts, the oldest first.
+async fn forget_keys(app: &App) -> Result<u64> {
+    let end = app.clock.now() - TimeDelta::days(app.config.settings.idempotency_days.into());
+    let mut forgotten = 0;
+    loop {
+        let next = idempotency::Entity::at_place(PART).one(app.db.read()).await?;
+        let until = next.map_or(end, |entry| entry.at.min(end));
+        let part = idempotency::Entity::forget_before(until).exec(app.db.write()).await?;
+        forgotten += part.rows_affected;
+        if until == end || part.rows_affected == 0 {
+            // Of entries that all came at the same moment no part can be told: then all go at once.
+            let rest = idempotency::Entity::forget_before(end).exec(app.db.write()).await?;
+            return Ok(forgotten + rest.rows_affected);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What one process counts, for Prometheus. Numbers only: no name, address or value of anybody is a label.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use entity::delivery::DeliveryStatus;
+use entity::delivery_config::Channel;
+use entity::lead::LeadOutcome;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use sea_orm::ActiveEnum;
+use tokio_util::task::TaskTracker;
+
+type Labels<const N: usize> = [(&'static str, String); N];
+type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Number = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// The counters of one App; clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Sockets that are open, for whoever opens them to track.
+    pub sockets: TaskTracker,
+    leads: Counters<1>,
+    batches: Histogram,
+    deliveries: Counters<2>,
+    attempts: Counters<1>,
+    latency: Histogram,
+    requests: Counters<2>,
+    slots_used: Gauge,
+    slots_total: Gauge,
+    due: Number,
+    due_age: Number,
+    sockets_open: Gauge,
+    registry: Arc<Registry>,
+}
+
+/// What is looked up when somebody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Deliveries under way in this process.
+    pub slots_used: u32,
+    /// How many may be.
+    pub slots_total: u32,
+    /// Deliveries that are due, and for how long the first of them has been; none when the database does not answer.
+    pub backlog: Option<(u64, TimeDelta)>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("leadmesh");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Which Leadmesh this is", build);
+        let mut metrics = Self {
+            sockets: TaskTracker::new(),
+            leads: Family::default(),
+            batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            latency: Histogram::new(exponential_buckets(0.001, 4.0, 13)),
+            requests: Family::default(),
+            slots_used: Gauge::default(),
+            slots_total: Gauge::default(),
+            due: Number::default(),
+            due_age: Number::default(),
+            sockets_open: Gauge::default(),
+            registry: Arc::default(),
+        };
+        metrics.register(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self, registry: &mut Registry) {
+        let text = "Leads stored, by outcome";
+        registry.register("leads", text, self.leads.clone());
+        let text = "Leads stored in one transaction";
+        registry.register("intake_batch_size", text, self.batches.clone());
+        let text = "Deliveries that have come to an end, by channel and status";
+        registry.register("deliveries", text, self.deliveries.clone());
+        let text = "Attempts to deliver, by whether they succeeded";
+        registry.register("delivery_attempts", text, self.attempts.clone());
+        let text = "Seconds from routing to delivery";
+        registry.register("delivery_latency_seconds", text, self.latency.clone());
+        let text = "GraphQL requests over HTTP, by operation (refused if none was run) and status";
+        registry.register("http_requests", text, self.requests.clone());
+        let text = "Deliveries under way in this process";
+        registry.register("delivery_slots_used", text, self.slots_used.clone());
+        let text = "Deliveries that may be under way in this process";
+        registry.register("delivery_slots", text, self.slots_total.clone());
+        let text = "Deliveries that are due on this server, counted up to 10,000; NaN without a database";
+        registry.register("due_deliveries", text, self.due.clone());
+        let text = "Seconds for which the first of them has been due; NaN without a database";
+        registry.register("due_oldest_age_seconds", text, self.due_age.clone());
+        let text = "WebSocket connections that are open in this process";
+        registry.register("websocket_connections", text, self.sockets_open.clone());
+    }
+
+    /// A lead has been stored.
+    pub fn lead_stored(&self, outcome: LeadOutcome) {
+        self.leads.get_or_create(&[("outcome", outcome.to_value())]).inc();
+    }
+
+    /// So many leads are being stored in one transaction.
+    #[expect(clippy::cast_precision_loss, reason = "a batch has a few hundred leads")]
+    pub fn batch(&self, leads: usize) {
+        self.batches.observe(leads as f64);
+    }
+
+    /// An attempt has been recorded, after which the delivery stands so.
+    pub fn attempted(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
+        let ok = status == DeliveryStatus::Delivered;
+        self.attempts.get_or_create(&[("ok", ok.to_string())]).inc();
+        if status.is_settled() {
+            self.ended(channel, status, age);
+        }
+    }
+
+    /// So many deliveries to portals have been made, which ends them.
+    pub fn delivered_in_portals(&self, count: usize) {
+        for _ in 0..count {
+            self.ended(Channel::Portal, DeliveryStatus::Delivered, TimeDelta::zero());
+        }
+    }
+
+    fn ended(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
+        let labels = [("channel", channel.to_value()), ("status", status.to_value())];
+        self.deliveries.get_or_create(&labels).inc();
+        if status == DeliveryStatus::Delivered {
+            self.latency.observe(age.as_seconds_f64());
+        }
+    }
+
+    /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.
+    pub fn request(&self, operation: &str, status: u16) {
+        let labels = [("operation", operation.to_owned()), ("status", status.to_string())];
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Everything in the text format of `OpenMetrics` 1.0.
+    pub fn text(&self, standing: Standing) -> String {
+        self.slots_used.set(standing.slots_used.into());
+        self.slots_total.set(standing.slots_total.into());
+        let (due, age) = match standing.backlog {
+            Some((due, age)) => (u32::try_from(due).unwrap_or(u32::MAX).into(), age.as_seconds_f64()),
+            None => (f64::NAN, f64::NAN),
+        };
+        self.due.set(due);
+        self.due_age.set(age);
+        self.sockets_open
+            .set(i64::try_from(self.sockets.len()).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        // Writing to a string fails only by the fault of a metric's own encoder.
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => {
+                tracing::error!(%error, "cannot write the metrics");
+                String::new()
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told_and_two_apps_count_apart() {
+        let (metrics, other) = (Metrics::default(), Metrics::default());
+        let second = TimeDelta::seconds(1);
+        metrics.lead_stored(LeadOutcome::Accepted);
+        metrics.batch(3);
+        metrics.attempted(Channel::Webhook, DeliveryStatus::Retrying, second);
+        metrics.attempted(Channel::Webhook, DeliveryStatus::Delivered, second);
+        metrics.delivered_in_portals(1);
+        metrics.request("mutation", 200);
+        let standing = Standing {
+            slots_used: 2,
+            slots_total: 64,
+            backlog: Some((7, second)),
+        };
+        let text = metrics.text(standing);
+        for line in [
+            "leadmesh_build_info{version=\"",
+            "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
+            "leadmesh_intake_batch_size_sum 3.0\n",
+            "leadmesh_deliveries_total{channel=\"WEBHOOK\",status=\"DELIVERED\"} 1\n",
+            "leadmesh_deliveries_total{channel=\"PORTAL\",status=\"DELIVERED\"} 1\n",
+            "leadmesh_delivery_attempts_total{ok=\"false\"} 1\n",
+            "leadmesh_delivery_latency_seconds_count 2\n",
+            "leadmesh_http_requests_total{operation=\"mutation\",status=\"200\"} 1\n",
+            "leadmesh_delivery_slots_used 2\n",
+            "leadmesh_delivery_slots 64\n",
+            "leadmesh_due_deliveries 7.0\n",
+            "leadmesh_due_oldest_age_seconds 1.0\n",
+            "leadmesh_websocket_connections 0\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(!text.contains("RETRYING"), "{text}");
+        assert!(!other.text(standing).contains("ACCEPTED"));
+    }
+
+    #[test]
+    fn without_a_database_the_backlog_is_not_said_to_be_empty() {
+        let standing = Standing {
+            slots_used: 0,
+            slots_total: 1,
+            backlog: None,
+        };
+        assert!(
+            Metrics::default()
+                .text(standing)
+                .contains("leadmesh_due_deliveries NaN\n")
+        );
+    }
+}
