@@ -67,8 +67,8 @@ impl App {
         };
         Ok(Self {
             tokens: TokenKeys::new(&config.token_secret),
-            throttle: Throttle::new(redis.clone(), clock.clone()),
-            hub: Hub::new(redis.clone()),
+            throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
+            hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis),
             mail_bell: Arc::default(),
             metrics: Metrics::default(),

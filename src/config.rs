@@ -28,6 +28,9 @@ pub struct Settings {
     /// `redis://…` [default: none; queue and events stay in this process].
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// What every key and channel in Redis starts with: two installations that share a Redis need different ones.
+    #[arg(long, env = "LEADMESH_REDIS_PREFIX", default_value = "leadmesh")]
+    pub redis_prefix: String,
     /// Embedded database and generated keys.
     #[arg(long, env = "LEADMESH_DATA_DIR", default_value = "./leadmesh-data")]
     pub data_dir: PathBuf,

@@ -1,15 +1,22 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod counts;
 pub mod email;
 pub mod failure;
 pub mod guard;
+pub mod health;
+pub mod manage;
 pub mod instance_mail;
 pub mod payload;
 pub mod places;
+pub mod portal_feed;
+pub mod preview;
 pub mod response;
 pub mod retry;
 pub mod signing;
+pub mod smtp_server;
 pub mod templates;
+pub mod test_mail;
 mod text;
 pub mod webhook;
 pub mod worker;

@@ -8,6 +8,8 @@ mod change;
 mod check;
 mod known_fields;
 pub mod partners;
+pub mod preview;
 pub mod profiles;
 pub mod secrets;
 pub mod settings;
+pub mod wording;

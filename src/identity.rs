@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit_trail;
 pub mod authenticate;
 pub mod caller;
 pub mod data_keys;
@@ -23,3 +24,4 @@ pub mod sign_up;
 pub mod texts;
 pub mod throttle;
 pub mod tokens;
+pub mod viewer;

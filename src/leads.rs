@@ -2,11 +2,15 @@
 
 pub mod allocate;
 pub mod compile;
+pub mod counts;
 pub mod decide;
 pub mod fields;
 pub mod intake;
 pub mod outcome;
+pub mod read;
 pub mod receipts;
 pub mod rules;
 pub mod sealed;
+pub mod simulate;
 pub mod snapshot;
+pub mod timeline;

@@ -18,7 +18,10 @@ use crate::config::Settings;
 use slots::{Slot, Slots};
 
 /// The Redis stream that wakes workers; its entries carry delivery ids and nothing else.
-pub const STREAM: &str = "leadmesh:wake";
+pub fn stream(settings: &Settings) -> String {
+    format!("{}:wake", settings.redis_prefix)
+}
+
 /// Entries kept in the stream: a worker that is further behind finds its work in the database.
 const STREAM_LENGTH: usize = 100_000;
 /// Ids in one entry.
@@ -63,6 +66,7 @@ pub struct Queue {
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
     redis: Option<ConnectionManager>,
+    stream: Arc<str>,
 }
 
 impl Queue {
@@ -77,6 +81,7 @@ impl Queue {
             ready,
             taken: Arc::new(Mutex::new(Some(receiver))),
             redis,
+            stream: stream(settings).into(),
         }
     }
 
@@ -124,18 +129,18 @@ impl Queue {
         }
         self.doorbell.notify_one();
         if let Some(redis) = self.redis.clone() {
-            tokio::spawn(push(redis, ids));
+            tokio::spawn(push(redis, self.stream.clone(), ids));
         }
     }
 }
 
-async fn push(mut redis: ConnectionManager, ids: Vec<DeliveryId>) {
+async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryId>) {
     let mut pipeline = redis::pipe();
     for ids in ids.chunks(IDS_PER_ENTRY) {
         let text: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let length = redis::streams::StreamMaxlen::Approx(STREAM_LENGTH);
         pipeline
-            .xadd_maxlen(STREAM, length, "*", &[("ids", text.join(" "))])
+            .xadd_maxlen(&*stream, length, "*", &[("ids", text.join(" "))])
             .ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {

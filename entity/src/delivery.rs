@@ -141,6 +141,10 @@ pub struct Model {
     pub test: bool,
     /// Attempts begun.
     pub attempt_count: i32,
+    /// Attempts that had been made when the present budget of attempts began: 0, or more after a retry by hand.
+    pub attempts_before: i32,
+    /// When that budget, and with it the maximum age, began.
+    pub budget_since: DateTime<Utc>,
     /// When to attempt next; none when settled.
     pub due_at: Option<DateTime<Utc>>,
     /// The worker that has it, while SENDING.

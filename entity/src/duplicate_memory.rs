@@ -38,6 +38,11 @@ impl Entity {
             .lock_exclusive()
     }
 
+    /// What a flow remembers under a key.
+    pub fn remembered(flow: FlowId, key: String) -> Select<Self> {
+        Self::find_by_id((flow, key))
+    }
+
     /// Forgets what certain leads have taken.
     pub fn forget(leads: impl IntoIterator<Item = LeadId>) -> sea_orm::DeleteMany<Self> {
         Self::delete_many().filter(Column::LeadId.is_in(leads))

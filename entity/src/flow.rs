@@ -71,6 +71,11 @@ impl Entity {
             .filter(Column::DeletedAt.is_null())
     }
 
+    /// Flows of one account, deleted ones too: for those that leads point to.
+    pub fn ever_in_account(account: AccountId) -> Select<Self> {
+        Self::find().filter(Column::AccountId.eq(account))
+    }
+
     /// A flow by what a sender names; whether the sender may use it is decided by its sources.
     pub fn by_id(id: FlowId) -> Select<Self> {
         Self::find_by_id(id).filter(Column::DeletedAt.is_null())

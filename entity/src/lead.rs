@@ -1,8 +1,11 @@
 //! A lead as one account holds it, and its sender's receipt.
 
 use crate::ids::{AccountId, FlowId, LeadId, SourceId};
+use crate::source;
 use chrono::{DateTime, Utc};
+use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait, Order, Query};
 use serde::{Deserialize, Serialize};
 
 /// What became of a lead.
@@ -89,5 +92,28 @@ impl Entity {
     /// Leads by id for the delivery worker, which acts for every account.
     pub fn for_worker(ids: impl IntoIterator<Item = LeadId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// When each of some sources of an account last submitted, tests left out. Sources that never did are not among them.
+    pub async fn last_of_sources(
+        db: &impl ConnectionTrait,
+        account: AccountId,
+        sources: impl IntoIterator<Item = SourceId>,
+    ) -> Result<Vec<(SourceId, DateTime<Utc>)>, DbErr> {
+        let last = Query::select()
+            .column((Self, Column::SubmittedAt))
+            .from(Self)
+            .and_where(Expr::col((Self, Column::SourceId)).equals((source::Entity, source::Column::Id)))
+            .and_where(Expr::col((Self, Column::Test)).eq(false))
+            .order_by((Self, Column::Id), Order::Desc)
+            .limit(1)
+            .take();
+        let rows = source::Entity::in_account(account)
+            .filter(source::Column::Id.is_in(sources))
+            .select_only()
+            .column(source::Column::Id)
+            .expr_as(Expr::SubQuery(None, Box::new(last.into())), "last_at");
+        let rows: Vec<(SourceId, Option<DateTime<Utc>>)> = rows.into_tuple().all(db).await?;
+        Ok(rows.into_iter().filter_map(|(id, at)| Some((id, at?))).collect())
     }
 }

@@ -73,7 +73,8 @@ impl Entity {
         } else {
             "json_each(tags) AS tag"
         };
-        let sql = format!("EXISTS (SELECT 1 FROM {list} WHERE tag.value = ?)");
+        let mark = if postgres { "$1" } else { "?" };
+        let sql = format!("EXISTS (SELECT 1 FROM {list} WHERE tag.value = {mark})");
         Expr::cust_with_values(sql, [tag])
     }
 

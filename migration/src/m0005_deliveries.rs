@@ -23,6 +23,8 @@ CREATE TABLE delivery (
     status text NOT NULL,
     test {bool} NOT NULL,
     attempt_count integer NOT NULL,
+    attempts_before integer NOT NULL,
+    budget_since {time} NOT NULL,
     due_at {time},
     lease_owner {uuid},
     failure_code text,

@@ -32,7 +32,7 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How much of it is kept as an excerpt, in bytes.
 pub const EXCERPT_LIMIT: usize = 4 * 1024;
 
-const USER_AGENT: &str = concat!("Leadmesh/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("Leadmesh/", env!("CARGO_PKG_VERSION"));
 /// Widespread servers close idle connections after five seconds. Letting go first avoids sending into a closing one.
 const IDLE: Duration = Duration::from_secs(4);
 const IDLE_CONNECTIONS_PER_HOST: usize = 64;
@@ -188,7 +188,7 @@ pub fn bundled_roots() -> Vec<Certificate> {
 }
 
 /// The partner's headers first, so that ours replace any that slipped through.
-fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
+pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::new();
     map.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
     let mut own = HeaderMap::new();

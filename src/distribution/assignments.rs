@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::change::{Change, Subject, differences};
 use super::check;
 use super::partners::{self, list_or_none};
-use super::profiles::{self, PriceInput};
+use super::profiles;
 use super::settings::{self, Asked, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::CapInput;
-use crate::flows::schedule;
+use crate::flows::{PriceInput, schedule};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
 

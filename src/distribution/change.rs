@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use entity::account::{self, Plan};
 use entity::ids::AccountId;
-use sea_orm::sea_query::LockType;
-use sea_orm::{DatabaseTransaction, QuerySelect};
+use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -47,9 +46,7 @@ impl<'a> Change<'a> {
         // Before the transaction: keys that it made would be cached even if it is rolled back.
         let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
         let tx = app.db.begin().await?;
-        // Weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the account.
-        let held = account::Entity::by_id(account).lock(LockType::NoKeyUpdate);
-        let account = held.one(&tx).await?.ok_or(Error::NotFound("account"))?;
+        let account = accounts::lock(&tx, account).await?;
         Ok(Self {
             app,
             caller,
@@ -71,7 +68,7 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let message =
-            format!("the FREE plan does not include {what}: ask the operator of this server for the PAID plan");
+            format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
         Err(Error::broken(UserErrorCode::PlanRequired, path, message))
     }
 

@@ -1,7 +1,6 @@
 //! Checks of single values that several inputs have in common.
 
 use async_graphql::MaybeUndefined;
-use lettre::Address;
 use sea_orm::{ActiveValue, NotSet, Set};
 
 use crate::error::{Broken, Result, UserErrorCode};
@@ -9,22 +8,10 @@ use crate::error::{Broken, Result, UserErrorCode};
 /// What one check says.
 pub(super) type Checked<T> = std::result::Result<T, Broken>;
 
-/// The longest name of anything here, in characters.
-pub(super) const MAX_NAME: usize = 120;
 /// The longest notes and descriptions, in characters.
 pub(super) const MAX_NOTES: usize = 10_000;
-/// The longest address, in bytes (RFC 5321 section 4.5.3.1.3 less the angle brackets).
-const MAX_EMAIL: usize = 254;
 
-/// A line of text: trimmed, not empty, without control characters.
-pub(super) fn line(text: &str, max: usize, path: &str) -> Checked<String> {
-    match optional_line(text, max, path)? {
-        Some(text) => Ok(text),
-        None => Err(Broken::new(UserErrorCode::Required, path, "this must not be empty")),
-    }
-}
-
-/// A line of text that may be left empty.
+/// A line of text that may be left empty: trimmed, without control characters.
 pub(super) fn optional_line(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, char::is_control)
 }
@@ -45,18 +32,6 @@ fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool)
         return Err(Broken::new(UserErrorCode::TooLong, path, message));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
-/// One address without a name, in lower case.
-pub(super) fn email(text: &str, path: &str) -> Checked<String> {
-    let text = text.trim().to_ascii_lowercase();
-    let fits = text.len() <= MAX_EMAIL && text.is_ascii();
-    let address = text.parse::<Address>().ok().filter(|_| fits);
-    if address.is_some_and(|address| address.domain().contains('.') && !address.domain().starts_with('[')) {
-        return Ok(text);
-    }
-    let message = "this is not an email address: give one such as ann@example.com, without a name";
-    Err(Broken::new(UserErrorCode::Invalid, path, message))
 }
 
 /// A number within bounds.
@@ -99,41 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_trimmed_bounded_and_free_of_control_characters() {
+    fn texts_are_trimmed_bounded_and_free_of_control_characters() {
         assert_eq!(
-            line("  Müller & Söhne ", 14, "input.name").as_deref(),
-            Ok("Müller & Söhne")
+            optional_line("  Müller & Söhne ", 14, "x"),
+            Ok(Some("Müller & Söhne".into()))
         );
-        let cases = [
-            ("", UserErrorCode::Required),
-            (" \t ", UserErrorCode::Required),
-            ("a\0b", UserErrorCode::Invalid),
-            ("a\nb", UserErrorCode::Invalid),
-            ("fifteen letters", UserErrorCode::TooLong),
-        ];
-        for (text, code) in cases {
-            assert_eq!(line(text, 14, "input.name").unwrap_err().code, code, "{text:?}");
-        }
+        assert_eq!(optional_line(" \t ", 14, "x"), Ok(None));
         assert_eq!(optional_text("a\nb\t", 14, "x"), Ok(Some("a\nb".into())));
-        assert!(optional_text("a\0b", 14, "x").is_err());
-    }
-
-    #[test]
-    fn addresses_are_lowered_and_those_that_no_server_takes_are_refused() {
-        assert_eq!(email(" Ann@Example.COM ", "x").as_deref(), Ok("ann@example.com"));
-        let long = format!("{}@{}.com", "a".repeat(64), "b".repeat(190));
-        for text in [
-            "",
-            "ann",
-            "ann@localhost",
-            "Ann <ann@example.com>",
-            "a@b.com, c@d.com",
-            "ann@example.com\r\nBcc: x@y.test",
-            "ann@[127.0.0.1]",
-            &long,
-        ] {
-            assert!(email(text, "x").is_err(), "{text}");
-        }
+        let code = |checked: Checked<Option<String>>| checked.unwrap_err().code;
+        assert_eq!(code(optional_line("a\nb", 14, "x")), UserErrorCode::Invalid);
+        assert_eq!(code(optional_text("a\0b", 14, "x")), UserErrorCode::Invalid);
+        assert_eq!(code(optional_text("fifteen letters", 14, "x")), UserErrorCode::TooLong);
     }
 
     #[test]

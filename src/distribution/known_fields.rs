@@ -6,7 +6,7 @@ use entity::delivery_config::FieldSelection;
 use entity::field::{FieldDef, FieldType};
 use entity::flow;
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, QueryOrder};
+use sea_orm::{ConnectionTrait, DbErr, QueryOrder};
 
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule};
@@ -20,7 +20,7 @@ pub(super) struct KnownFields {
 
 impl KnownFields {
     /// Reads them.
-    pub(super) async fn of(db: &impl ConnectionTrait, account: AccountId) -> Result<Self> {
+    pub(super) async fn of(db: &impl ConnectionTrait, account: AccountId) -> std::result::Result<Self, DbErr> {
         let flows = flow::Entity::in_account(account)
             .order_by_asc(flow::Column::Id)
             .all(db)
@@ -28,7 +28,8 @@ impl KnownFields {
         Ok(Self::union(flows.into_iter().flat_map(|flow| flow.fields.0)))
     }
 
-    fn union(fields: impl IntoIterator<Item = FieldDef>) -> Self {
+    /// Each name once, as it is first defined.
+    pub(super) fn union(fields: impl IntoIterator<Item = FieldDef>) -> Self {
         let mut names = HashSet::new();
         let first = fields.into_iter().filter(|field| names.insert(field.name.clone()));
         Self {

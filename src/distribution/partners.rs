@@ -15,14 +15,14 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
-use super::check::{self, Checked, MAX_NAME, MAX_NOTES};
+use super::check::{self, Checked, MAX_NOTES};
 use super::settings::{self, Asked, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::{self, CapInput};
-use crate::flows::timezone;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::{email_address, texts};
 
 /// How many partners an account may have.
 pub const MAX_PARTNERS: u64 = 10_000;
@@ -122,7 +122,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Cha
 fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
     let (clock, account) = (&change.app.clock, &change.account);
     let timezone = match input.timezone {
-        Some(name) => timezone::check(&name, "input.timezone")?,
+        Some(name) => texts::timezone(&name, "input.timezone")?,
         None => account.timezone.clone(),
     };
     let caps = checked_caps(change, &input.caps.unwrap_or_default(), &Caps::default(), &timezone)?;
@@ -139,11 +139,11 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
     Ok(ActiveModel {
         id: Set(clock.id()),
         account_id: Set(account.id),
-        name: Set(check::line(&input.name, MAX_NAME, "input.name")?),
-        email: Set(check::email(&input.email, "input.email")?),
+        name: Set(texts::name(&input.name, "input.name")?),
+        email: Set(email_address::parse(&input.email, "input.email")?),
         phone: Set(optional(input.phone, &checked_phone)?),
         notes: Set(optional(input.notes, &checked_notes)?),
-        tags: Set(checked_tags(input.tags.unwrap_or_default())?),
+        tags: Set(checked_tags(&input.tags.unwrap_or_default())?),
         active: Set(true),
         timezone: Set(timezone),
         caps: Set(caps),
@@ -159,15 +159,15 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
 pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result<Model> {
     let change = Change::begin(app, caller).await?;
     let before = hold(&change, input.id, "input.id").await?;
-    let timezone = check::given(input.timezone, |name| Ok(timezone::check(&name, "input.timezone")?))?;
+    let timezone = check::given(input.timezone, |name| Ok(texts::timezone(&name, "input.timezone")?))?;
     let zone = timezone.try_as_ref().unwrap_or(&before.timezone);
     let row = ActiveModel {
         id: Unchanged(before.id),
-        name: check::given(input.name, |text| Ok(check::line(&text, MAX_NAME, "input.name")?))?,
-        email: check::given(input.email, |text| Ok(check::email(&text, "input.email")?))?,
+        name: check::given(input.name, |text| Ok(texts::name(&text, "input.name")?))?,
+        email: check::given(input.email, |text| Ok(email_address::parse(&text, "input.email")?))?,
         phone: check::cleared_or_given(input.phone, |text| Ok(checked_phone(&text)?))?,
         notes: check::cleared_or_given(input.notes, |text| Ok(checked_notes(&text)?))?,
-        tags: list_or_none(input.tags, checked_tags)?,
+        tags: list_or_none(input.tags, |tags| checked_tags(&tags))?,
         caps: list_or_none(input.caps, |caps| checked_caps(&change, &caps, &before.caps, zone))?,
         timezone,
         updated_at: Set(app.clock.now()),
@@ -302,10 +302,10 @@ fn checked_notes(text: &str) -> Checked<Option<String>> {
     check::optional_text(text, MAX_NOTES, "input.notes")
 }
 
-fn checked_tags(tags: Vec<String>) -> Result<Names> {
+fn checked_tags(tags: &[String]) -> Result<Names> {
     let mut checked: Vec<String> = Vec::new();
     for (index, tag) in tags.iter().enumerate() {
-        let tag = check::line(tag, MAX_TAG, &format!("input.tags.{index}"))?;
+        let tag = texts::line(tag, MAX_TAG, &format!("input.tags.{index}"))?;
         if !checked.contains(&tag) {
             checked.push(tag);
         }

@@ -4,7 +4,6 @@ use async_graphql::MaybeUndefined;
 use entity::ids::ProfileId;
 use entity::profile::{ActiveModel, Column, Entity, Model, OnFailure, Strategy};
 use entity::{assignment, flow, step};
-use rust_decimal::Decimal;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, NotSet, PaginatorTrait, QueryFilter, QuerySelect, Select, Set,
     Unchanged,
@@ -12,29 +11,22 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
-use super::check::{self, MAX_NAME, MAX_NOTES};
+use super::check::{self, MAX_NOTES};
 use super::known_fields::KnownFields;
 use super::partners::{containing, matches};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
+use crate::flows::PriceInput;
 use crate::flows::price::Price;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::texts;
 use crate::leads::rules::Rule;
 
 /// How many profiles an account may have.
 pub const MAX_PROFILES: u64 = 1_000;
 /// The largest `maxRecipients`.
 pub const MAX_RECIPIENTS: i32 = 100;
-
-/// An amount of money as somebody gives it.
-#[derive(Clone, Debug)]
-pub struct PriceInput {
-    /// 0 to 1,000,000,000, with four decimals at most.
-    pub amount: Decimal,
-    /// ISO 4217.
-    pub currency: String,
-}
 
 /// A profile to be made.
 #[derive(Clone, Debug)]
@@ -98,23 +90,19 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     let description = input.description.map_or(Ok(None), |text| checked_description(&text))?;
     let max_recipients = input.max_recipients.map(checked_max).transpose()?;
     let rule = checked_rule(&change, Some(input.rule).into()).await?;
-    let price = input
-        .base_price
-        .map(|price| checked_price(price, "input.basePrice"))
-        .transpose()?;
-    let (base_price_e4, base_price_currency) = Price::columns(price);
+    let (base_price_e4, base_price_currency) = price_columns(Some(input.base_price).into(), "input.basePrice")?;
     let row = ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(change.account.id),
-        name: Set(check::line(&input.name, MAX_NAME, "input.name")?),
+        name: Set(texts::name(&input.name, "input.name")?),
         description: Set(description),
         enabled: Set(input.enabled),
         strategy: Set(input.strategy),
         on_failure: Set(input.on_failure),
         max_recipients: Set(max_recipients),
         rule,
-        base_price_e4: Set(base_price_e4),
-        base_price_currency: Set(base_price_currency),
+        base_price_e4,
+        base_price_currency,
         created_at: Set(app.clock.now()),
         updated_at: Set(app.clock.now()),
         deleted_at: Set(None),
@@ -133,7 +121,7 @@ pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result
     let (base_price_e4, base_price_currency) = price_columns(input.base_price, "input.basePrice")?;
     let row = ActiveModel {
         id: Unchanged(before.id),
-        name: check::given(input.name, |text| Ok(check::line(&text, MAX_NAME, "input.name")?))?,
+        name: check::given(input.name, |text| Ok(texts::name(&text, "input.name")?))?,
         description: check::cleared_or_given(input.description, |text| checked_description(&text))?,
         strategy: check::given(input.strategy, Ok)?,
         on_failure: check::given(input.on_failure, Ok)?,
@@ -238,22 +226,18 @@ pub(super) async fn checked_rule(
     check::cleared_or_given(rule, |rule| known.rule(&rule, "input.rule").map(Some))
 }
 
+/// The two columns of a price.
+type PriceColumns = (ActiveValue<Option<i64>>, ActiveValue<Option<String>>);
+
 /// The two columns of a price, absent if it stays.
-pub(super) fn price_columns(
-    price: MaybeUndefined<PriceInput>,
-    path: &str,
-) -> Result<(ActiveValue<Option<i64>>, ActiveValue<Option<String>>)> {
+pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Result<PriceColumns> {
     let price = match price {
         MaybeUndefined::Undefined => return Ok((NotSet, NotSet)),
         MaybeUndefined::Null => None,
-        MaybeUndefined::Value(price) => Some(checked_price(price, path)?),
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount, &price.currency, path)?),
     };
     let (e4, currency) = Price::columns(price);
     Ok((Set(e4), Set(currency)))
-}
-
-pub(super) fn checked_price(price: PriceInput, path: &str) -> Result<Price> {
-    Ok(Price::check(price.amount, &price.currency, path)?)
 }
 
 fn checked_description(text: &str) -> Result<Option<String>> {

@@ -139,7 +139,7 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Chang
     Ok(changed)
 }
 
-/// Sets how a partner gets its leads, by somebody of the partner with EDIT_DELIVERY. What it gets to see stays as the
+/// Sets how a partner gets its leads, by somebody of the partner with `EDIT_DELIVERY`. What it gets to see stays as the
 /// account has set it, whatever the input says; and fields beyond that are unknown here.
 pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<Changed> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;

@@ -7,6 +7,7 @@ use entity::ids::CapId;
 
 use super::timezone;
 use crate::error::{Broken, UserErrorCode};
+use crate::identity::texts;
 
 /// How many leads a cap may allow per window.
 pub const MAX_LIMIT: i32 = 1_000_000_000;
@@ -50,7 +51,7 @@ pub fn check(
             return Err(Broken::new(UserErrorCode::Invalid, &at("limit"), message));
         }
         let timezone = match &input.timezone {
-            Some(name) => timezone::check(name, &at("timezone"))?,
+            Some(name) => texts::timezone(name, &at("timezone"))?,
             None => zone.to_owned(),
         };
         let same = |cap: &&Cap| cap.period == input.period && cap.timezone == timezone;

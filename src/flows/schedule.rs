@@ -9,6 +9,7 @@ use entity::assignment::{Schedule, Weekday, Window};
 
 use super::timezone;
 use crate::error::{Broken, UserErrorCode};
+use crate::identity::texts;
 
 /// How many windows a schedule may have.
 pub const MAX_WINDOWS: usize = 50;
@@ -17,7 +18,7 @@ const DAY: u32 = 24 * 60;
 /// Checks a schedule that somebody asks for; `path` is where it stands in the input. It has at least one window, each
 /// with at least one day; days that a window names twice are named once.
 pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
-    let timezone = timezone::check(&schedule.timezone, &format!("{path}.timezone"))?;
+    let timezone = texts::timezone(&schedule.timezone, &format!("{path}.timezone"))?;
     let count = schedule.windows.len();
     if count == 0 {
         let message = "give at least one window, or leave the schedule out to be open at all times";

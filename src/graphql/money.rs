@@ -3,6 +3,7 @@
 use async_graphql::{InputObject, SimpleObject};
 
 use super::scalars::{CurrencyCode, Decimal};
+use crate::flows::PriceInput;
 use crate::leads::snapshot::PriceE4;
 
 /// An amount of money.
@@ -35,6 +36,15 @@ impl From<PriceE4> for Money {
         Self {
             amount: Decimal(rust_decimal::Decimal::new(price.amount, 4).normalize()),
             currency: CurrencyCode(price.currency),
+        }
+    }
+}
+
+impl From<MoneyInput> for PriceInput {
+    fn from(money: MoneyInput) -> Self {
+        Self {
+            amount: money.amount.0,
+            currency: money.currency.0,
         }
     }
 }

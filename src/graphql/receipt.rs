@@ -31,7 +31,7 @@ impl From<lead::Model> for SubmissionReceipt {
 #[Object]
 impl SubmissionReceipt {
     /// Identifier of the lead, by which the receipt can be read again.
-    async fn id(&self) -> ID {
+    pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -103,8 +103,8 @@ pub struct SubmitLeadInput {
     idempotency_key: Option<String>,
     /// Runs the whole path and is marked everywhere; touches no cap, price, report or duplicate memory, and reaches
     /// recipients only as a test delivery.
-    #[graphql(default = false)]
-    test: bool,
+    #[graphql(default_with = "Some(false)")]
+    test: Option<bool>,
 }
 
 /// Leads to submit to one flow at once.
@@ -117,8 +117,8 @@ pub struct SubmitLeadsInput {
     /// 1 to 500 leads.
     leads: Vec<BulkLeadInput>,
     /// Whether all of them are tests.
-    #[graphql(default = false)]
-    test: bool,
+    #[graphql(default_with = "Some(false)")]
+    test: Option<bool>,
 }
 
 /// One of several leads.
@@ -228,7 +228,7 @@ impl ReceiptMutation {
         let caller = ctx.asking()?.caller_for_submission(app).await?;
         let submitted = async {
             let target = Target::new(&input.flow_id, input.source_id.as_ref())?;
-            let submission = target.submission(input.fields.0, input.idempotency_key, input.test)?;
+            let submission = target.submission(input.fields.0, input.idempotency_key, input.test.unwrap_or_default())?;
             intake(ctx)?.submit(app, caller, submission).await
         };
         let (receipt, user_errors) = outcome(submitted.await)?;
@@ -253,7 +253,7 @@ impl ReceiptMutation {
             return Ok(SubmitLeadsPayload::refused(user_errors));
         };
         let intake = intake(ctx)?;
-        let test = input.test;
+        let test = input.test.unwrap_or_default();
         let submissions = input.leads.into_iter().map(|lead| {
             let submission = target.submission(lead.fields.0, lead.idempotency_key, test);
             async move { intake.submit(app, caller, submission?).await }

@@ -2,25 +2,73 @@
 
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
 
+use super::account::{AccountMutation, AccountQuery};
+use super::api_key::ApiKeyMutation;
+use super::assignment::AssignmentMutation;
+use super::audit_event::AuditEventQuery;
+use super::delivery::{DeliveryMutation, DeliveryQuery};
+use super::delivery_preview::DeliveryPreviewQuery;
+use super::flow::{FlowMutation, FlowQuery};
 use super::heartbeat::HeartbeatSubscription;
+use super::lead::LeadQuery;
+use super::node::NodeQuery;
+use super::partner::{PartnerMutation, PartnerQuery};
+use super::portal::PortalQuery;
+use super::portal_session::PortalSessionMutation;
+use super::portal_user::PortalUserMutation;
+use super::profile::{ProfileMutation, ProfileQuery};
 use super::receipt::{ReceiptMutation, ReceiptQuery};
+use super::session::SessionMutation;
+use super::simulation::SimulationQuery;
+use super::smtp_settings::SmtpSettingsMutation;
+use super::streams::StreamSubscription;
+use super::user::UserMutation;
+use super::viewer::ViewerQuery;
 use crate::app::App;
 use crate::leads::intake::Intake;
 
-/// Everything that can be read.
+/// Everything that can be read. What belongs to somebody else does not exist: a foreign identifier answers as an unknown one.
 #[derive(Default, MergedObject)]
-pub struct Query(ReceiptQuery);
+pub struct Query(
+    NodeQuery,
+    ViewerQuery,
+    AccountQuery,
+    FlowQuery,
+    SimulationQuery,
+    LeadQuery,
+    ReceiptQuery,
+    PartnerQuery,
+    ProfileQuery,
+    DeliveryPreviewQuery,
+    DeliveryQuery,
+    AuditEventQuery,
+    PortalQuery,
+);
 
 /// Everything that can be done. A mutation takes one `input` (or just an id) and answers one payload: a rule of the business
 /// that was broken is an entry of `userErrors`, the object is then null, and nothing was changed.
 #[derive(Default, MergedObject)]
-pub struct Mutation(ReceiptMutation);
+pub struct Mutation(
+    SessionMutation,
+    UserMutation,
+    AccountMutation,
+    ApiKeyMutation,
+    SmtpSettingsMutation,
+    FlowMutation,
+    ReceiptMutation,
+    PartnerMutation,
+    ProfileMutation,
+    AssignmentMutation,
+    DeliveryMutation,
+    PortalUserMutation,
+    PortalSessionMutation,
+);
 
 /// Everything that can be followed, over WebSocket by graphql-transport-ws. Each event carries a cursor: subscribing again with
 /// `after: cursor` first replays, in order and without gaps or repeats, what happened since, and then goes on live. A right that
-/// is lost or runs out ends the stream at once.
+/// is lost or runs out ends the stream.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(HeartbeatSubscription);
+pub struct Subscription(HeartbeatSubscription, StreamSubscription);
 
 /// The schema.
 pub type Schema = AnySchema<Query, Mutation, Subscription>;

@@ -13,6 +13,7 @@ use super::session::{Authenticate, Caller as Arriving, Session};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::context::Asking;
+use crate::graphql::loaders;
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
 
@@ -28,13 +29,13 @@ impl Authenticate for Credentials {
         let app = &self.0;
         let ip = client_ip(app, arriving.headers, arriving.peer);
         let Some(token) = arriving.token else {
-            return Ok(session(None, ip, None));
+            return Ok(session(app, None, ip, None));
         };
         let known = match authenticate::cached(app, token, ip).await.filter(|_| !arriving.socket) {
             Some(known) => known,
             None => authenticate::bearer(app, token, ip).await?,
         };
-        let mut session = session(Some(token.to_owned()), ip, Some(known.clone()));
+        let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()));
         if arriving.socket {
             session.expires_at = expiry(app, &known);
             tokio::spawn(watch(app.clone(), known, session.revoked.clone()));
@@ -43,9 +44,11 @@ impl Authenticate for Credentials {
     }
 }
 
-fn session(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
+fn session(app: &App, token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
+    let app = app.clone();
     Session::new(move || {
         let mut data = Data::default();
+        data.insert(loaders::loader(&app));
         data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
         data
     })

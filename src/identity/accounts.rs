@@ -102,7 +102,7 @@ pub struct UpdateAccount {
     pub website: MaybeUndefined<String>,
     /// IANA name.
     pub timezone: Option<String>,
-    /// For look-up by partners; null takes it away.
+    /// For look-up by partners; null is refused.
     pub contact_email: MaybeUndefined<String>,
     /// Whether partners may find it by the start of its name.
     pub listed: Option<bool>,
@@ -140,7 +140,10 @@ fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::R
     }
     match input.contact_email {
         MaybeUndefined::Undefined => {}
-        MaybeUndefined::Null => row.contact_email = Set(None),
+        MaybeUndefined::Null => {
+            let message = "an account keeps a contact address: write another one";
+            return Err(Broken::new(UserErrorCode::Required, "input.contactEmail", message));
+        }
         MaybeUndefined::Value(email) => {
             row.contact_email = Set(Some(email_address::parse(&email, "input.contactEmail")?));
         }

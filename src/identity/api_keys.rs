@@ -27,6 +27,13 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<api_key::Model>> {
     Ok(keys.all(app.db.read()).await?)
 }
 
+/// One key of the caller's account, if there is such a one; it may have ended.
+pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Option<api_key::Model>> {
+    let account = caller.require(Action::ReadAccount)?;
+    let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
+    Ok(mine.one(app.db.read()).await?)
+}
+
 /// A key that is to be made.
 #[derive(Clone, Debug)]
 pub struct CreateApiKey {

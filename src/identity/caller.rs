@@ -103,6 +103,17 @@ impl Caller {
 
     /// The partner in whose portal the caller may do that.
     pub fn require_portal(&self, permission: PortalPermission) -> Result<(AccountId, PartnerId)> {
+        let (account, partner, _) = self.require_portal_user()?;
+        match &self.principal {
+            Principal::PortalUser { permissions, .. } if permissions.contains(&permission) => Ok((account, partner)),
+            _ => Err(Error::Forbidden(
+                "your portal permissions do not include this: ask the account that gave you access",
+            )),
+        }
+    }
+
+    /// The account, the partner and the person of a portal session, whatever it may do.
+    pub fn require_portal_user(&self) -> Result<(AccountId, PartnerId, PortalUserId)> {
         match &self.principal {
             Principal::Anonymous => Err(Error::Unauthenticated(
                 "send a token: Authorization: Bearer <portal access token>",
@@ -111,14 +122,8 @@ impl Caller {
                 "this belongs to the partner portal: use a portal session",
             )),
             Principal::PortalUser {
-                account,
-                partner,
-                permissions,
-                ..
-            } if permissions.contains(&permission) => Ok((*account, *partner)),
-            Principal::PortalUser { .. } => Err(Error::Forbidden(
-                "your portal permissions do not include this: ask the account that gave you access",
-            )),
+                account, partner, id, ..
+            } => Ok((*account, *partner, *id)),
         }
     }
 

@@ -23,6 +23,13 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<user::Model>> {
     Ok(people.all(app.db.read()).await?)
 }
 
+/// One person of the caller's account, if there is such a one.
+pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user::Model>> {
+    let account = caller.require(Action::ReadAccount)?;
+    let mine = user::Entity::in_account(account).filter(user::Column::Id.eq(id));
+    Ok(mine.one(app.db.read()).await?)
+}
+
 /// Somebody who is to become a person of the account.
 #[derive(Clone, Debug)]
 pub struct InviteUser {
@@ -77,7 +84,7 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
     let account = caller.require(Action::ManagePeople)?;
     let tx = app.db.begin().await?;
     take_turn(&tx, caller, account).await?;
-    let user = find(&tx, account, id, "input.id").await?;
+    let user = lookup(&tx, account, id, "input.id").await?;
     check_owner_rights(caller, user.role, role)?;
     if role != Role::Owner {
         check_not_last_owner(&tx, &user, "input.role").await?;
@@ -99,7 +106,7 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let now = app.clock.now();
     let tx = app.db.begin().await?;
     take_turn(&tx, caller, account).await?;
-    let user = find(&tx, account, id, "id").await?;
+    let user = lookup(&tx, account, id, "id").await?;
     check_owner_rights(caller, user.role, user.role)?;
     check_not_last_owner(&tx, &user, "id").await?;
     let mut row: user::ActiveModel = user.into();
@@ -127,7 +134,7 @@ async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId
     Ok(company)
 }
 
-async fn find(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {
+async fn lookup(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {
     let found = user::Entity::in_account(account)
         .filter(user::Column::Id.eq(id))
         .one(db)

@@ -36,6 +36,13 @@ pub async fn list(app: &App, caller: &Caller, partner: PartnerId) -> Result<Vec<
     Ok(users.all(app.db.read()).await?)
 }
 
+/// One portal user of the caller's partners, if there is such a one.
+pub async fn find(app: &App, caller: &Caller, id: PortalUserId) -> Result<Option<portal_user::Model>> {
+    let account = caller.require(Action::ReadSetup)?;
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
+    Ok(mine.one(app.db.read()).await?)
+}
+
 /// Whether a partner's people may come in.
 #[derive(Clone, Debug)]
 pub struct PortalAccess {

@@ -19,7 +19,6 @@ const FIVE_MINUTES: u32 = 5 * 60;
 const HOUR: u32 = 60 * 60;
 /// Counters kept in this process; the ones that were used least go first.
 const COUNTERS: u64 = 100_000;
-const PREFIX: &str = "leadmesh:throttle";
 /// Counts a try. The window is part of the key; the counter is only kept a while longer than its window.
 const COUNT: &str = "
 local tries = redis.call('INCR', KEYS[1])
@@ -81,11 +80,12 @@ pub struct Throttle {
     redis: Option<ConnectionManager>,
     count: Arc<Script>,
     here: Cache<String, Arc<AtomicU32>>,
+    prefix: Arc<str>,
 }
 
 impl Throttle {
     /// Counts in Redis, if there is one.
-    pub fn new(redis: Option<ConnectionManager>, clock: Clock) -> Self {
+    pub fn new(redis: Option<ConnectionManager>, prefix: &str, clock: Clock) -> Self {
         let here = Cache::builder()
             .max_capacity(COUNTERS)
             .time_to_live(Duration::from_secs(u64::from(HOUR)))
@@ -95,6 +95,7 @@ impl Throttle {
             redis,
             count: Arc::new(Script::new(COUNT)),
             here,
+            prefix: format!("{prefix}:throttle").into(),
         }
     }
 
@@ -103,7 +104,7 @@ impl Throttle {
         let Limit { tries, seconds } = kind.limit();
         let now = u64::try_from(self.clock.now().timestamp()).unwrap_or_default();
         let (window, elapsed) = (now / u64::from(seconds), now % u64::from(seconds));
-        let counter = format!("{PREFIX}:{}:{window}:{}", kind.name(), tokens::hash(key));
+        let counter = format!("{}:{}:{window}:{}", self.prefix, kind.name(), tokens::hash(key));
         if self.tries(counter, seconds).await <= tries {
             return Ok(());
         }
@@ -154,7 +155,7 @@ mod tests {
 
     fn throttle() -> (Throttle, Clock) {
         let clock = Clock::standing_at(DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(10));
-        (Throttle::new(None, clock.clone()), clock)
+        (Throttle::new(None, "leadmesh", clock.clone()), clock)
     }
 
     async fn wait(throttle: &Throttle, kind: Kind, key: &str) -> Option<u64> {

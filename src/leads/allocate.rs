@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use entity::cap_usage::Cap;
 use entity::delivery::Reservation;
 use entity::ids::{CapId, PartnerId};
@@ -98,6 +98,21 @@ pub fn counters(flow: &Snapshot, source: &Source, draft: &Draft, now: DateTime<U
                 .flat_map(|candidate| &candidate.caps)
         });
     own.chain(partners).map(|cap| counter(cap, now)).collect()
+}
+
+/// Refuses a lead whose duplicate values the flow has accepted at `last`, if that was within its window; answers whether.
+pub fn refuse_duplicate(flow: &Snapshot, draft: &mut Draft, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    if last + Duration::days(i64::from(flow.duplicate_days)) <= now {
+        return false;
+    }
+    let message = format!(
+        "the flow has accepted a lead with the same {} within {} days",
+        flow.duplicate_keys.join(", "),
+        flow.duplicate_days
+    );
+    draft.trace.look(&flow.subject, "duplicates", false, message.clone());
+    draft.reasons.push(Reason::new(ReasonCode::Duplicate, message));
+    true
 }
 
 /// A partner that gets the lead.

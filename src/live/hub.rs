@@ -12,19 +12,24 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::events::Heads;
+use crate::config::Settings;
 
 /// The channel on which nodes tell each other new heads.
-pub const CHANNEL: &str = "leadmesh:heads";
+pub fn channel(settings: &Settings) -> String {
+    format!("{}:heads", settings.redis_prefix)
+}
+
 /// Events read at once, and kept for the other listeners of the log.
 pub const PAGE: usize = 256;
 /// Longest wait for Redis to take a notice; the others then find the event by their own reading.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The listeners of this node.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Hub {
     topics: Arc<Mutex<HashMap<Uuid, Weak<Topic>>>>,
     redis: Option<ConnectionManager>,
+    channel: Arc<str>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -42,10 +47,11 @@ pub struct Topic {
 
 impl Hub {
     /// A hub that also tells other nodes, when there is a Redis.
-    pub fn new(redis: Option<ConnectionManager>) -> Self {
+    pub fn new(settings: &Settings, redis: Option<ConnectionManager>) -> Self {
         Self {
+            topics: Arc::default(),
             redis,
-            ..Self::default()
+            channel: channel(settings).into(),
         }
     }
 
@@ -71,7 +77,7 @@ impl Hub {
             self.tell_here(*id, *head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            tokio::spawn(tell_others(redis, heads));
+            tokio::spawn(tell_others(redis, self.channel.clone(), heads));
         }
     }
 
@@ -105,10 +111,10 @@ impl Hub {
     }
 }
 
-async fn tell_others(mut redis: ConnectionManager, heads: Heads) {
+async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, heads: Heads) {
     let mut pipeline = redis::pipe();
     for (id, head) in heads {
-        pipeline.publish(CHANNEL, format!("{id}:{head}")).ignore();
+        pipeline.publish(&*channel, format!("{id}:{head}")).ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
         Ok(Ok(())) => {}

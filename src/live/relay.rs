@@ -7,7 +7,7 @@ use futures::StreamExt;
 use redis::RedisResult;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::CHANNEL;
+use super::hub::channel;
 use crate::app::App;
 
 /// Between tries to reach a Redis that is away.
@@ -32,7 +32,7 @@ pub async fn relay(app: App, stop: CancellationToken) {
 
 async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<()> {
     let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
-    subscription.subscribe(CHANNEL).await?;
+    subscription.subscribe(channel(&app.config.settings)).await?;
     app.hub.tell_all();
     let mut messages = subscription.into_on_message();
     loop {

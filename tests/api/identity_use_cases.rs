@@ -6,4 +6,4 @@ mod log_in;
 mod new_passwords;
 mod people;
 mod portal;
-mod support;
+pub(crate) mod support;

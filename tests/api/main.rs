@@ -2,8 +2,14 @@
 
 #![cfg(test)]
 
+mod delivery;
+mod distribution_use_cases;
 mod flow_use_cases;
+mod graphql_accounts;
+mod graphql_flow;
+mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
+mod schema;
 mod support;
 mod transport;

@@ -1,6 +1,10 @@
 //! What the tests share.
 
+pub(crate) mod app;
 pub(crate) mod certificate;
+pub(crate) mod dump;
 pub(crate) mod http_receiver;
 pub(crate) mod mail;
+pub(crate) mod make;
 pub(crate) mod smtp_receiver;
+pub(crate) mod stream;

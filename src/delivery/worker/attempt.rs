@@ -7,16 +7,17 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::RetryPolicy;
 use entity::delivery_outcome::Outcome;
-use entity::smtp_settings::{self, SmtpSecurity};
+use entity::smtp_settings;
 use sea_orm::Set;
 
 use super::Tools;
 use super::finish::Finished;
-use super::prepared::{self, Email, Prepared, Webhook};
-use crate::delivery::email::{MailExchange, Message, Security, SmtpServer};
+use super::prepared::{Email, Prepared, Webhook};
+use crate::delivery::email::{MailExchange, Message};
 use crate::delivery::payload::Envelope;
 use crate::delivery::response::{Cause, Verdict, judge, judge_mail};
 use crate::delivery::retry::{self, Next};
+use crate::delivery::smtp_server;
 use crate::delivery::webhook::Request;
 use crate::error::Result;
 use crate::queue::{Claimed, LeadContent};
@@ -204,7 +205,7 @@ async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadConten
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
     };
-    let server = server(tools, settings).await?;
+    let server = smtp_server::of_settings(app, &settings).await?;
     let exchange: MailExchange = tools.mailer.send(&server, &message, MAIL_TIMEOUT).await;
     Ok(Tried {
         verdict: judge_mail(&exchange.outcome),
@@ -216,32 +217,9 @@ async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadConten
     })
 }
 
-async fn server(tools: &Tools, settings: smtp_settings::Model) -> Result<SmtpServer> {
-    let login = match (settings.username, settings.sealed_password) {
-        (Some(username), Some(sealed)) => Some((
-            username,
-            prepared::open(&tools.app, settings.account_id, "smtp/password", &sealed).await?,
-        )),
-        _ => None,
-    };
-    Ok(SmtpServer {
-        host: settings.host,
-        port: u16::try_from(settings.port).unwrap_or_default(),
-        security: match settings.security {
-            SmtpSecurity::Starttls => Security::StartTls,
-            SmtpSecurity::Tls => Security::Tls,
-            SmtpSecurity::None => Security::None,
-        },
-        login,
-        from_name: settings.from_name,
-        from_address: settings.from_address,
-        reply_to: settings.reply_to,
-    })
-}
-
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {
-    let age = (now - delivery.created_at).to_std().unwrap_or_default();
-    let attempt = u32::try_from(delivery.attempt_count).unwrap_or(u32::MAX);
+    let age = (now - delivery.budget_since).to_std().unwrap_or_default();
+    let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
     let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
     let due_at = match next {
         Next::After(delay) => Some(now + chrono::TimeDelta::from_std(delay).unwrap_or_default()),

@@ -176,7 +176,7 @@ async fn load_secrets(app: &App, partner: PartnerId) -> Result<Vec<(Secret, Opti
 }
 
 /// Opens a value of an account, with its keys as they are now if those kept are older than it.
-pub(super) async fn open(app: &App, account: AccountId, place: &str, sealed: &str) -> Result<String> {
+async fn open(app: &App, account: AccountId, place: &str, sealed: &str) -> Result<String> {
     let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
     let plain = match keys.open(place, sealed) {
         Err(OpenError::UnknownKey) => app

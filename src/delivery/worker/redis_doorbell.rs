@@ -9,7 +9,7 @@ use redis::{AsyncCommands, AsyncConnectionConfig, RedisResult};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::queue::STREAM;
+use crate::queue::stream;
 
 /// The consumer group that all workers share: an entry rings at one of them.
 const GROUP: &str = "workers";
@@ -45,7 +45,8 @@ async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
 
 async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken) -> RedisResult<()> {
     let mut redis = connect(url).await?;
-    make_group(&mut redis).await?;
+    let stream = stream(&app.config.settings);
+    make_group(&mut redis, &stream).await?;
     // Something may have been stored while nobody listened.
     app.queue.doorbell.notify_one();
     let options = StreamReadOptions::default()
@@ -54,7 +55,7 @@ async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken)
         .block(BLOCK_MS)
         .count(ENTRIES);
     while !stop.is_cancelled() {
-        let reply: Option<StreamReadReply> = redis.xread_options(&[STREAM], &[">"], &options).await?;
+        let reply: Option<StreamReadReply> = redis.xread_options(&[&stream], &[">"], &options).await?;
         let ids: Vec<String> = reply
             .into_iter()
             .flat_map(|reply| reply.keys)
@@ -63,15 +64,15 @@ async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken)
             .collect();
         if !ids.is_empty() {
             app.queue.doorbell.notify_one();
-            redis.xdel::<_, _, ()>(STREAM, &ids).await?;
+            redis.xdel::<_, _, ()>(&stream, &ids).await?;
         }
     }
-    redis.xgroup_delconsumer::<_, _, _, ()>(STREAM, GROUP, name).await
+    redis.xgroup_delconsumer::<_, _, _, ()>(&stream, GROUP, name).await
 }
 
 /// A group that exists is as good as one that was made; a flushed Redis gets a new one.
-async fn make_group(redis: &mut MultiplexedConnection) -> RedisResult<()> {
-    match redis.xgroup_create_mkstream::<_, _, _, ()>(STREAM, GROUP, "$").await {
+async fn make_group(redis: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
+    match redis.xgroup_create_mkstream::<_, _, _, ()>(stream, GROUP, "$").await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
         made => made,
     }

@@ -4,9 +4,10 @@ use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelec
 
 use super::shared;
 use crate::delivery::templates::Escape;
-use crate::distribution::check::{self, Checked};
+use crate::distribution::check::Checked;
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::identity::{email_address, texts};
 
 /// How many addresses one partner may have.
 const MAX_RECIPIENTS: usize = 20;
@@ -32,7 +33,7 @@ pub struct EmailInput {
 
 pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result<EmailConfig> {
     let recipients = recipients(&input.recipients, &format!("{path}.recipients"))?;
-    let subject = check::line(&input.subject, MAX_SUBJECT, &format!("{path}.subject"))?;
+    let subject = texts::line(&input.subject, MAX_SUBJECT, &format!("{path}.subject"))?;
     let body = input.body.filter(|body| !body.trim().is_empty()).unwrap_or_default();
     let fields = shared::selection(input.fields, &format!("{path}.fields"))?;
     let known = known.under(&fields);
@@ -76,7 +77,7 @@ fn recipients(given: &[String], path: &str) -> Checked<Vec<String>> {
         return Err(Broken::new(UserErrorCode::LimitReached, path, message));
     }
     for (index, text) in given.iter().enumerate() {
-        let address = check::email(text, &format!("{path}.{index}"))?;
+        let address = email_address::parse(text, &format!("{path}.{index}"))?;
         if !recipients.contains(&address) {
             recipients.push(address);
         }
@@ -100,6 +101,9 @@ mod tests {
             ..EmailInput::default()
         }
     }
+
+    /// A change, the rule that it breaks, and where.
+    type Case = (fn(&mut EmailInput), UserErrorCode, &'static str);
 
     fn broken(input: EmailInput) -> Vec<(UserErrorCode, String)> {
         match check(input, KnownFields::default(), "input.delivery.email") {
@@ -127,7 +131,7 @@ mod tests {
             change(&mut input);
             broken(input)
         };
-        let cases: [(fn(&mut EmailInput), UserErrorCode, &str); 8] = [
+        let cases: [Case; 8] = [
             (|input| input.recipients.clear(), UserErrorCode::Required, "recipients"),
             (
                 |input| input.recipients = vec!["a@b.co".into(); 21],

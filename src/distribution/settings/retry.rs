@@ -1,22 +1,20 @@
 //! When a webhook is tried again, and how its answers are read.
 
+use std::ops::RangeInclusive;
+
 use entity::delivery_config::{ResponseRule, RetryPolicy};
 
 use crate::delivery::response::is_pointer;
 use crate::distribution::check;
 use crate::error::{Broken, UserErrorCode};
 
-const MAX_ATTEMPTS: i32 = 20;
-const DEFAULT_ATTEMPTS: i32 = 6;
+const ATTEMPTS: RangeInclusive<i32> = 1..=20;
 /// Milliseconds: a tenth of a second, and an hour.
-const INITIAL_DELAY: std::ops::RangeInclusive<i32> = 100..=3_600_000;
-const DEFAULT_INITIAL_DELAY: i32 = 10_000;
+const INITIAL_DELAY: RangeInclusive<i32> = 100..=3_600_000;
 /// Milliseconds: a tenth of a second, and a day.
-const MAX_DELAY: std::ops::RangeInclusive<i32> = 100..=86_400_000;
-const DEFAULT_MAX_DELAY: i32 = 7_200_000;
+const MAX_DELAY: RangeInclusive<i32> = 100..=86_400_000;
 /// Minutes: one, and a week.
-const MAX_AGE: std::ops::RangeInclusive<i32> = 1..=10_080;
-const DEFAULT_MAX_AGE: i32 = 1_440;
+const MAX_AGE: RangeInclusive<i32> = 1..=10_080;
 const MAX_VALUES: usize = 100;
 const MAX_VALUE: usize = 200;
 const MAX_POINTER: usize = 500;
@@ -52,19 +50,19 @@ pub struct ResponseRuleInput {
 
 pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolicy, Broken> {
     let given = given.unwrap_or_default();
-    let number = |value: Option<i32>, default, bounds, field: &str| {
-        check::number(value.unwrap_or(default), bounds, &format!("{path}.{field}")).map(i32::unsigned_abs)
+    let default = RetryPolicy::default();
+    let number = |value: Option<i32>, default: u32, bounds, field: &str| match value {
+        Some(value) => check::number(value, bounds, &format!("{path}.{field}")).map(i32::unsigned_abs),
+        None => Ok(default),
     };
     let initial_delay_ms = number(
         given.initial_delay_ms,
-        DEFAULT_INITIAL_DELAY,
+        default.initial_delay_ms,
         INITIAL_DELAY,
         "initialDelayMs",
     )?;
-    let longest = given
-        .max_delay_ms
-        .unwrap_or(DEFAULT_MAX_DELAY.max(initial_delay_ms.cast_signed()));
-    let max_delay_ms = number(Some(longest), DEFAULT_MAX_DELAY, MAX_DELAY, "maxDelayMs")?;
+    let longest = default.max_delay_ms.max(initial_delay_ms);
+    let max_delay_ms = number(given.max_delay_ms, longest, MAX_DELAY, "maxDelayMs")?;
     if max_delay_ms < initial_delay_ms {
         let message = "this must not be less than initialDelayMs";
         return Err(Broken::new(
@@ -74,10 +72,10 @@ pub(super) fn policy(given: Option<RetryInput>, path: &str) -> Result<RetryPolic
         ));
     }
     Ok(RetryPolicy {
-        attempts: number(given.attempts, DEFAULT_ATTEMPTS, 1..=MAX_ATTEMPTS, "attempts")?,
+        attempts: number(given.attempts, default.attempts, ATTEMPTS, "attempts")?,
         initial_delay_ms,
         max_delay_ms,
-        max_age_minutes: number(given.max_age_minutes, DEFAULT_MAX_AGE, MAX_AGE, "maxAgeMinutes")?,
+        max_age_minutes: number(given.max_age_minutes, default.max_age_minutes, MAX_AGE, "maxAgeMinutes")?,
         give_up_on: give_up_on(given.give_up_on.unwrap_or_default(), &format!("{path}.giveUpOn"))?,
     })
 }
@@ -133,6 +131,9 @@ fn pointer(text: &str, path: &str) -> Result<(), Broken> {
 mod tests {
     use super::*;
 
+    /// A change that breaks a rule, and where.
+    type Case<T> = (fn(&mut T), &'static str);
+
     #[test]
     fn an_absent_policy_is_the_documented_one() {
         let expected = RetryPolicy {
@@ -161,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_leaves_the_bounds_is_refused_where_it_stands() {
-        let cases: [(fn(&mut RetryInput), &str); 9] = [
+        let cases: [Case<RetryInput>; 9] = [
             (|given| given.attempts = Some(0), "retry.attempts"),
             (|given| given.attempts = Some(21), "retry.attempts"),
             (|given| given.initial_delay_ms = Some(-1), "retry.initialDelayMs"),
@@ -188,7 +189,7 @@ mod tests {
             reason_pointer: Some("/why".into()),
         };
         assert!(response_rule(good.clone(), "rule").is_ok());
-        let cases: [(fn(&mut ResponseRuleInput), &str); 5] = [
+        let cases: [Case<ResponseRuleInput>; 5] = [
             (|rule| rule.pointer = "a".into(), "rule.pointer"),
             (|rule| rule.pointer = "/~2".into(), "rule.pointer"),
             (

@@ -20,159 +20,80 @@ fn shown(period: CapPeriod, timezone: &str, at: &str) -> (String, String) {
     (text(start), end.map_or_else(|| "never".to_owned(), text))
 }
 
+/// Each line: period, zone, an instant, and the start and end of the window that contains it.
+fn check_windows(table: &str) {
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [period, zone, at, start, end] = words[..] else {
+            panic!("{line}")
+        };
+        let period = serde_json::from_value(period.into()).unwrap();
+        let expected = (start.to_owned(), end.to_owned());
+        assert_eq!(shown(period, zone, &at.replace('Z', ":00Z")), expected, "{line}");
+    }
+}
+
 #[test]
 fn windows_follow_the_calendar_of_the_zone() {
-    let cases = [
-        // Kathmandu is at +05:45: its hours begin at a quarter past.
-        (
-            CapPeriod::Hour,
-            "Asia/Kathmandu",
-            "2024-05-15T10:14Z",
-            "2024-05-15T09:15Z",
-            "2024-05-15T10:15Z",
-        ),
-        (
-            CapPeriod::Day,
-            "America/New_York",
-            "2024-07-01T03:59Z",
-            "2024-06-30T04:00Z",
-            "2024-07-01T04:00Z",
-        ),
-        (
-            CapPeriod::Week,
-            "UTC",
-            "2024-05-12T23:59Z",
-            "2024-05-06T00:00Z",
-            "2024-05-13T00:00Z",
-        ),
-        (
-            CapPeriod::Week,
-            "UTC",
-            "2024-05-13T00:00Z",
-            "2024-05-13T00:00Z",
-            "2024-05-20T00:00Z",
-        ),
-        (
-            CapPeriod::Month,
-            "Asia/Tokyo",
-            "2024-01-31T15:00Z",
-            "2024-01-31T15:00Z",
-            "2024-02-29T15:00Z",
-        ),
-        (
-            CapPeriod::Month,
-            "UTC",
-            "2024-12-31T23:59Z",
-            "2024-12-01T00:00Z",
-            "2025-01-01T00:00Z",
-        ),
-        (
-            CapPeriod::Lifetime,
-            "UTC",
-            "2024-12-31T23:59Z",
-            "1970-01-01T00:00Z",
-            "never",
-        ),
-    ];
-    check_windows(&cases);
+    check_windows(
+        "DAY      America/New_York 2024-07-01T03:59Z 2024-06-30T04:00Z 2024-07-01T04:00Z
+         WEEK     UTC              2024-05-12T23:59Z 2024-05-06T00:00Z 2024-05-13T00:00Z
+         WEEK     UTC              2024-05-13T00:00Z 2024-05-13T00:00Z 2024-05-20T00:00Z
+         MONTH    Asia/Tokyo       2024-01-31T15:00Z 2024-01-31T15:00Z 2024-02-29T15:00Z
+         MONTH    UTC              2024-12-31T23:59Z 2024-12-01T00:00Z 2025-01-01T00:00Z
+         LIFETIME UTC              2024-12-31T23:59Z 1970-01-01T00:00Z never",
+    );
 }
 
 #[test]
-fn windows_are_shorter_or_longer_where_clocks_change() {
-    let cases = [
-        // Days of 23 and 25 hours.
-        (
-            CapPeriod::Day,
-            "Europe/Berlin",
-            "2024-03-31T12:00Z",
-            "2024-03-30T23:00Z",
-            "2024-03-31T22:00Z",
-        ),
-        (
-            CapPeriod::Day,
-            "Europe/Berlin",
-            "2024-10-27T12:00Z",
-            "2024-10-26T22:00Z",
-            "2024-10-27T23:00Z",
-        ),
-        // 02:00 to 03:00 comes twice, and each is a window.
-        (
-            CapPeriod::Hour,
-            "Europe/Berlin",
-            "2024-10-27T00:30Z",
-            "2024-10-27T00:00Z",
-            "2024-10-27T01:00Z",
-        ),
-        (
-            CapPeriod::Hour,
-            "Europe/Berlin",
-            "2024-10-27T01:30Z",
-            "2024-10-27T01:00Z",
-            "2024-10-27T02:00Z",
-        ),
-        // Midnight does not exist: the day starts at 01:00.
-        (
-            CapPeriod::Day,
-            "America/Sao_Paulo",
-            "2018-11-04T02:59Z",
-            "2018-11-03T03:00Z",
-            "2018-11-04T03:00Z",
-        ),
-        (
-            CapPeriod::Day,
-            "America/Sao_Paulo",
-            "2018-11-04T03:00Z",
-            "2018-11-04T03:00Z",
-            "2018-11-05T02:00Z",
-        ),
-        // Clocks went back from 00:01 to 23:01: Sunday had begun and goes on.
-        (
-            CapPeriod::Day,
-            "America/St_Johns",
-            "2010-11-07T02:45Z",
-            "2010-11-07T02:30Z",
-            "2010-11-08T03:30Z",
-        ),
-        // A whole day was skipped.
-        (
-            CapPeriod::Day,
-            "Pacific/Apia",
-            "2011-12-30T09:59Z",
-            "2011-12-29T10:00Z",
-            "2011-12-30T10:00Z",
-        ),
-        (
-            CapPeriod::Day,
-            "Pacific/Apia",
-            "2011-12-30T10:00Z",
-            "2011-12-30T10:00Z",
-            "2011-12-31T10:00Z",
-        ),
-        // Clocks change by half an hour, in the middle of one.
-        (
-            CapPeriod::Hour,
-            "Australia/Lord_Howe",
-            "2024-04-06T15:10Z",
-            "2024-04-06T15:00Z",
-            "2024-04-06T15:30Z",
-        ),
-        (
-            CapPeriod::Hour,
-            "Australia/Lord_Howe",
-            "2024-04-06T14:30Z",
-            "2024-04-06T14:00Z",
-            "2024-04-06T15:00Z",
-        ),
-    ];
-    check_windows(&cases);
+fn hours_begin_when_the_clocks_of_the_zone_show_a_full_one() {
+    check_windows("HOUR Asia/Kathmandu 2024-05-15T10:14Z 2024-05-15T09:15Z 2024-05-15T10:15Z");
 }
 
-fn check_windows(cases: &[(CapPeriod, &str, &str, &str, &str)]) {
-    for (period, zone, at, start, end) in cases {
-        let at = at.replace('Z', ":00Z");
-        let expected = ((*start).to_owned(), (*end).to_owned());
-        assert_eq!(shown(*period, zone, &at), expected, "{period:?} {zone} {at}");
-    }
+#[test]
+fn a_day_on_which_clocks_change_has_23_or_25_hours() {
+    check_windows(
+        "DAY Europe/Berlin 2024-03-31T12:00Z 2024-03-30T23:00Z 2024-03-31T22:00Z
+         DAY Europe/Berlin 2024-10-27T12:00Z 2024-10-26T22:00Z 2024-10-27T23:00Z",
+    );
+}
+
+#[test]
+fn an_hour_that_comes_twice_is_two_windows() {
+    check_windows(
+        "HOUR Europe/Berlin 2024-10-27T00:30Z 2024-10-27T00:00Z 2024-10-27T01:00Z
+         HOUR Europe/Berlin 2024-10-27T01:30Z 2024-10-27T01:00Z 2024-10-27T02:00Z",
+    );
+}
+
+#[test]
+fn a_day_without_midnight_starts_at_its_first_instant() {
+    check_windows(
+        "DAY America/Sao_Paulo 2018-11-04T02:59Z 2018-11-03T03:00Z 2018-11-04T03:00Z
+         DAY America/Sao_Paulo 2018-11-04T03:00Z 2018-11-04T03:00Z 2018-11-05T02:00Z",
+    );
+}
+
+#[test]
+fn a_day_that_has_begun_goes_on_when_clocks_go_back_over_midnight() {
+    // From 00:01 to 23:01 of the day before.
+    check_windows("DAY America/St_Johns 2010-11-07T02:45Z 2010-11-07T02:30Z 2010-11-08T03:30Z");
+}
+
+#[test]
+fn a_day_that_a_zone_skips_has_no_window() {
+    check_windows(
+        "DAY Pacific/Apia 2011-12-30T09:59Z 2011-12-29T10:00Z 2011-12-30T10:00Z
+         DAY Pacific/Apia 2011-12-30T10:00Z 2011-12-30T10:00Z 2011-12-31T10:00Z",
+    );
+}
+
+#[test]
+fn an_hour_in_whose_middle_clocks_change_is_cut_there() {
+    check_windows(
+        "HOUR Australia/Lord_Howe 2024-04-06T14:30Z 2024-04-06T14:00Z 2024-04-06T15:00Z
+         HOUR Australia/Lord_Howe 2024-04-06T15:10Z 2024-04-06T15:00Z 2024-04-06T15:30Z",
+    );
 }
 
 fn input(period: CapPeriod, limit: i32, timezone: Option<&str>) -> CapInput {

@@ -3,6 +3,9 @@
 use super::{TypingContext, phone, text};
 use serde_json::Value;
 
+/// Names of the fields that make up a person's name, in order of preference.
+pub const NAME_FIELDS: [&[&str]; 4] = [&["first_name", "last_name"], &["full_name"], &["name"], &["last_name"]];
+
 /// The form of an email address for exact search: trimmed, in lower case. For a valid address it is the canonical value
 /// of an EMAIL field; other text is kept, so that an invalid address is found too.
 pub fn search_key_email(text: &str) -> String {

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::crypto::Keys;
 use crate::error::Result;
 use crate::leads::allocate::{Chosen, profile_of};
-use crate::leads::fields::{search_key_email, search_key_name};
+use crate::leads::fields::{NAME_FIELDS, search_key_email, search_key_name};
 use crate::leads::receipts::Receipt;
 use crate::leads::sealed::{Place, seal_fields};
 use crate::leads::snapshot::{Candidate, Profile, Snapshot, Source};
@@ -128,9 +128,6 @@ struct SearchKeys {
     name: Option<String>,
 }
 
-/// Fields that make up a person's name, in order of preference.
-const NAMES: [&[&str]; 4] = [&["first_name", "last_name"], &["full_name"], &["name"], &["last_name"]];
-
 impl SearchKeys {
     /// An encrypted value is found by its keyed hash only.
     fn of(flow: &Snapshot, values: &Map<String, Value>, keys: Option<&Keys>) -> Self {
@@ -141,7 +138,7 @@ impl SearchKeys {
                 .find(|field| field.field_type == kind && values.contains_key(&field.name))?;
             Some((values.get(&field.name)?.as_str()?.to_owned(), field.encrypted))
         };
-        let name = NAMES.iter().find_map(|parts| {
+        let name = NAME_FIELDS.iter().find_map(|parts| {
             let found: Vec<&str> = parts.iter().filter_map(|part| values.get(*part)?.as_str()).collect();
             let encrypted = parts
                 .iter()
@@ -208,6 +205,8 @@ pub fn new_delivery(
         },
         test: content.test,
         attempt_count: 0,
+        attempts_before: 0,
+        budget_since: at,
         due_at: (!portal).then_some(at),
         lease_owner: None,
         failure_code: None,

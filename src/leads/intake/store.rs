@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::Duration;
 use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::{account, bulk, cap_usage, delivery, duplicate_memory, idempotency, lead};
@@ -14,8 +13,7 @@ use super::{Answer, Job};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::authenticate;
-use crate::leads::allocate::{Counter, Ledger, allocate, counters};
-use crate::leads::outcome::{Reason, ReasonCode};
+use crate::leads::allocate::{Counter, Ledger, allocate, counters, refuse_duplicate};
 use crate::leads::receipts::Receipt;
 use crate::live::events::{self, Heads};
 use crate::queue::Claimed;
@@ -194,17 +192,10 @@ async fn settle_duplicates(tx: &DatabaseTransaction, jobs: &mut [Job], standings
         if row.lead_id == job.id {
             continue;
         }
-        if row.at + Duration::days(i64::from(job.flow.duplicate_days)) > job.at {
-            let message = format!(
-                "the flow has accepted a lead with the same {} within {} days",
-                job.flow.duplicate_keys.join(", "),
-                job.flow.duplicate_days
-            );
-            job.draft
-                .trace
-                .look(&job.flow.subject, "duplicates", false, message.clone());
-            job.draft.reasons.push(Reason::new(ReasonCode::Duplicate, message));
-        } else if job.draft.reasons.is_empty() {
+        if refuse_duplicate(&job.flow, &mut job.draft, row.at, job.at) {
+            continue;
+        }
+        if job.draft.reasons.is_empty() {
             let taken = duplicate_memory::ActiveModel {
                 flow_id: Set(row.flow_id),
                 key_hash: Set(row.key_hash),

@@ -318,7 +318,7 @@ async fn two_nodes_count_guesses_together() {
             .get_connection_manager()
             .await
             .unwrap();
-        let other = leadmesh::identity::throttle::Throttle::new(Some(redis), app.clock.clone());
+        let other = leadmesh::identity::throttle::Throttle::new(Some(redis), "leadmesh", app.clock.clone());
         let kind = leadmesh::identity::throttle::Kind::ResetEmail;
         let key = rand::random::<u128>().to_string();
         for throttle in [&app.throttle, &other, &app.throttle, &other, &app.throttle] {

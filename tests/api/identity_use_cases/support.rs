@@ -17,7 +17,7 @@ use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::{mailbox, password_reset};
 use sea_orm::{ConnectionTrait, Database, QueryOrder};
 
-pub(super) const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 #[derive(Parser)]
 struct CommandLine {
@@ -25,8 +25,8 @@ struct CommandLine {
     settings: Settings,
 }
 
-pub(super) struct TestApp {
-    pub(super) app: App,
+pub(crate) struct TestApp {
+    pub(crate) app: App,
     _data_dir: tempfile::TempDir,
     database: Option<(String, String)>,
 }
@@ -68,12 +68,12 @@ const MAIL: [&str; 4] = [
 ];
 
 /// Runs a test on every database there is, with a mail server set.
-pub(super) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) -> F) {
+pub(crate) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) -> F) {
     everywhere_with(&MAIL, test).await;
 }
 
 /// Runs a test on every database there is, with these settings.
-pub(super) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test: impl Fn(TestApp) -> F) {
+pub(crate) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test: impl Fn(TestApp) -> F) {
     test(on_sqlite(more).await).await;
     if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
         let app = on_postgres(&server, more).await;
@@ -122,7 +122,7 @@ async fn on_postgres(server: &str, more: &[&str]) -> TestApp {
     }
 }
 
-pub(super) fn company(email: &str) -> SignUp {
+pub(crate) fn company(email: &str) -> SignUp {
     SignUp {
         account_name: "Acme Solar".into(),
         name: "Ann Long".into(),
@@ -134,12 +134,12 @@ pub(super) fn company(email: &str) -> SignUp {
 }
 
 /// Signs a company up.
-pub(super) async fn signed_up(app: &App, email: &str) -> SignedIn {
+pub(crate) async fn signed_up(app: &App, email: &str) -> SignedIn {
     sign_up(app, None, Through::Public, company(email)).await.unwrap()
 }
 
 /// Another person of an account, who has set the password.
-pub(super) async fn joined(app: &App, by: &Caller, email: &str, role: Role) -> SignedIn {
+pub(crate) async fn joined(app: &App, by: &Caller, email: &str, role: Role) -> SignedIn {
     let input = InviteUser {
         email: email.into(),
         name: email.into(),
@@ -151,7 +151,7 @@ pub(super) async fn joined(app: &App, by: &Caller, email: &str, role: Role) -> S
         .unwrap()
 }
 
-pub(super) async fn set_password(app: &App, scope: Scope, token: &str, password: &str) -> Result<SignedIn, Error> {
+pub(crate) async fn set_password(app: &App, scope: Scope, token: &str, password: &str) -> Result<SignedIn, Error> {
     let input = password_reset::NewPassword {
         token: token.into(),
         password: password.into(),
@@ -161,7 +161,7 @@ pub(super) async fn set_password(app: &App, scope: Scope, token: &str, password:
 }
 
 /// The token of the link in the newest mail to somebody; mails that are due are sent by this.
-pub(super) async fn mailed_token(app: &App, to: &str) -> String {
+pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
     let mut token = None;
     for (mail, body) in mailbox::claim_due(app).await.unwrap() {
         if mail.to_address == to {
@@ -179,18 +179,18 @@ pub(super) async fn mailed_token(app: &App, to: &str) -> String {
 }
 
 /// The one broken rule, as its code and path.
-pub(super) fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> (UserErrorCode, String) {
+pub(crate) fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> (UserErrorCode, String) {
     match result {
         Err(Error::Broken(rules)) => (rules[0].code, rules[0].path.join(".")),
         other => panic!("not a broken rule: {other:?}"),
     }
 }
 
-pub(super) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
     result.unwrap_err().code()
 }
 
-pub(super) fn account(caller: &Caller) -> entity::ids::AccountId {
+pub(crate) fn account(caller: &Caller) -> entity::ids::AccountId {
     match &caller.principal {
         Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
             *account
@@ -199,7 +199,7 @@ pub(super) fn account(caller: &Caller) -> entity::ids::AccountId {
     }
 }
 
-pub(super) fn user(caller: &Caller) -> entity::ids::UserId {
+pub(crate) fn user(caller: &Caller) -> entity::ids::UserId {
     match &caller.principal {
         Principal::User { id, .. } => *id,
         other => panic!("not a user: {other:?}"),
@@ -207,7 +207,7 @@ pub(super) fn user(caller: &Caller) -> entity::ids::UserId {
 }
 
 /// The actions in an account's trail, oldest first.
-pub(super) async fn trail(app: &App, caller: &Caller) -> Vec<String> {
+pub(crate) async fn trail(app: &App, caller: &Caller) -> Vec<String> {
     let rows = entity::audit_event::Entity::in_account(account(caller))
         .order_by_asc(entity::audit_event::Column::Id)
         .all(app.db.read())
@@ -217,7 +217,7 @@ pub(super) async fn trail(app: &App, caller: &Caller) -> Vec<String> {
 }
 
 /// Eight callers at once; their answers.
-pub(super) async fn at_once<T, F>(callers: impl IntoIterator<Item = F>) -> Vec<T>
+pub(crate) async fn at_once<T, F>(callers: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -25,10 +25,14 @@ fn config(allowed: &[&str]) -> Config {
         master_key: Secret([0; 32]),
         previous_master_key: None,
         token_secret: Secret([0; 32]),
+        mail: None,
     }
 }
 
-fn checked(input: WebhookInput, allowed: &[&str]) -> std::result::Result<WebhookConfig, Vec<(UserErrorCode, String)>> {
+/// The settings, or which rules they break and where.
+type Told = std::result::Result<WebhookConfig, Vec<(UserErrorCode, String)>>;
+
+fn checked(input: WebhookInput, allowed: &[&str]) -> Told {
     match check(input, &config(allowed), KnownFields::default(), PATH) {
         Ok((config, _)) => Ok(config),
         Err(Error::Broken(broken)) => {

@@ -1,0 +1,165 @@
+//! Deliveries by hand: reading, retrying, cancelling.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use entity::cap_usage;
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
+use entity::delivery_config::Channel;
+use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
+
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+use crate::leads::intake::delivery_event;
+use crate::live::events;
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// Standing so.
+    pub statuses: Option<Vec<DeliveryStatus>>,
+    /// By these channels.
+    pub channels: Option<Vec<Channel>>,
+    /// To this partner.
+    pub partner: Option<PartnerId>,
+    /// Picked by this profile.
+    pub profile: Option<ProfileId>,
+    /// Of leads of this flow.
+    pub flow: Option<FlowId>,
+    /// Of this lead.
+    pub lead: Option<LeadId>,
+    /// Routed in this time.
+    pub during: Option<Range<DateTime<Utc>>>,
+    /// Tests too.
+    pub include_tests: bool,
+}
+
+/// One delivery; none when it is not there or not the caller's.
+pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<delivery::Model>> {
+    let account = caller.require(Action::ReadLeads)?;
+    Ok(delivery::Entity::in_account(account)
+        .filter(delivery::Column::Id.eq(id))
+        .one(app.db.read())
+        .await?)
+}
+
+/// The caller's deliveries that fit.
+pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::Entity>> {
+    let account = caller.require(Action::ReadLeads)?;
+    let fitting = Condition::all()
+        .add_option(filter.statuses.map(|statuses| delivery::Column::Status.is_in(statuses)))
+        .add_option(
+            filter
+                .channels
+                .map(|channels| delivery::Column::Channel.is_in(channels)),
+        )
+        .add_option(filter.partner.map(|id| delivery::Column::PartnerId.eq(id)))
+        .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
+        .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
+        .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
+        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.gte(range.start)))
+        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.lt(range.end)))
+        .add_option((!filter.include_tests).then(|| delivery::Column::Test.eq(false)));
+    Ok(delivery::Entity::in_account(account).filter(fitting))
+}
+
+/// Attempts a failed or waiting delivery again now, with a fresh budget of attempts. The delivery stays the same one, so a
+/// recipient that has it already recognises it.
+pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let tx = app.db.begin().await?;
+    let row = locked(&tx, account, id).await?;
+    match row.status {
+        DeliveryStatus::Failed | DeliveryStatus::Cancelled | DeliveryStatus::Retrying => {}
+        DeliveryStatus::Queued | DeliveryStatus::Sending => return Err(conflict("the delivery is under way already")),
+        DeliveryStatus::Delivered => return Err(conflict("the recipient has the lead already")),
+        DeliveryStatus::Refused => {
+            return Err(conflict(
+                "the recipient has refused the lead: a retry would not change that",
+            ));
+        }
+    }
+    let mut change: delivery::ActiveModel = row.clone().into();
+    change.status = Set(DeliveryStatus::Retrying);
+    change.due_at = Set(Some(app.clock.now()));
+    change.attempts_before = Set(row.attempt_count);
+    change.budget_since = Set(app.clock.now());
+    change.settled_at = Set(None);
+    change.failure_code = Set(None);
+    change.failure_message = Set(None);
+    // A settled delivery has given its places on caps back, so it must not give them back a second time.
+    if row.status.is_settled() {
+        change.reservations = Set(Reservations::default());
+    }
+    let row = save(app, tx, caller, change, "delivery.retry").await?;
+    app.queue.wake(vec![row.id]);
+    Ok(row)
+}
+
+/// Stops a delivery that has not reached its recipient. One that is being sent this moment is not stopped.
+pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let tx = app.db.begin().await?;
+    let row = locked(&tx, account, id).await?;
+    match row.status {
+        DeliveryStatus::Queued | DeliveryStatus::Retrying => {}
+        DeliveryStatus::Cancelled => return Ok(row),
+        DeliveryStatus::Sending => {
+            return Err(conflict(
+                "the delivery is being sent this moment: try again in a few seconds",
+            ));
+        }
+        DeliveryStatus::Delivered | DeliveryStatus::Failed | DeliveryStatus::Refused => {
+            return Err(conflict("the delivery has ended already"));
+        }
+    }
+    for reservation in &row.reservations.0 {
+        cap_usage::Entity::release(&tx, reservation.cap, reservation.window).await?;
+    }
+    let mut change: delivery::ActiveModel = row.into();
+    change.status = Set(DeliveryStatus::Cancelled);
+    change.due_at = Set(None);
+    change.settled_at = Set(Some(app.clock.now()));
+    change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
+    change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
+    save(app, tx, caller, change, "delivery.cancel").await
+}
+
+async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
+    let found = delivery::Entity::in_account(account)
+        .filter(delivery::Column::Id.eq(id))
+        .lock_exclusive()
+        .one(tx)
+        .await?;
+    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such delivery"))
+}
+
+fn conflict(message: &str) -> Error {
+    Error::broken(UserErrorCode::Conflict, "id", message)
+}
+
+async fn save(
+    app: &App,
+    tx: DatabaseTransaction,
+    caller: &Caller,
+    change: delivery::ActiveModel,
+    action: &'static str,
+) -> Result<delivery::Model> {
+    let row = change.update(&tx).await?;
+    let entry = Entry {
+        action,
+        subject_type: "Delivery",
+        subject_id: row.id.to_string(),
+        label: None,
+        changes: None,
+    };
+    audit::record(&tx, &app.clock, row.account_id, &caller.who(), entry).await?;
+    let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
+    tx.commit().await?;
+    app.hub.tell(heads);
+    Ok(row)
+}

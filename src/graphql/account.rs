@@ -1,0 +1,228 @@
+//! Accounts: companies on this server.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::account::{self, Plan};
+use entity::flow;
+use entity::ids::AccountId;
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use super::api_key::ApiKey;
+use super::context::{ContextExt, app_and_caller};
+use super::flow::Flow;
+use super::loaders::{self, AccountRow};
+use super::payload::{UserError, outcome};
+use super::scalars::{EmailAddress, TimeZone, UrlText};
+use super::smtp_settings::SmtpSettings;
+use super::user::User;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::identity::accounts::{self, Profile, UpdateAccount};
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+use crate::identity::{api_keys, mail_server, people};
+
+/// An account as one of its own callers sees it. It keeps that caller, who may have come to be within the request.
+pub struct Account {
+    row: account::Model,
+    caller: Caller,
+}
+
+impl Account {
+    /// The account as seen by that caller of its own.
+    pub fn new(row: account::Model, caller: &Caller) -> Self {
+        Self {
+            row,
+            caller: caller.clone(),
+        }
+    }
+}
+
+/// A company on this server, as its own people and keys see it.
+#[Object]
+impl Account {
+    /// Identifier. Partners may invite the account by it.
+    pub(crate) async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    /// The name that partners see, at most 120 characters.
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// What the account may do. The operator of the server sets it.
+    async fn plan(&self) -> Plan {
+        self.row.plan
+    }
+
+    /// The website that partners see.
+    async fn website(&self) -> Option<UrlText> {
+        self.row.website.clone().map(UrlText)
+    }
+
+    /// The zone in which days and weeks of caps and reports begin, unless they name their own.
+    async fn timezone(&self) -> TimeZone {
+        TimeZone(self.row.timezone.clone())
+    }
+
+    /// The address by which partners can look the account up, exactly.
+    async fn contact_email(&self) -> Result<EmailAddress> {
+        let email = self.row.contact_email.clone().map(EmailAddress);
+        email.ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without a contact address")))
+    }
+
+    /// Whether other accounts can find this one by the start of its name.
+    async fn listed(&self) -> bool {
+        self.row.listed
+    }
+
+    /// When the account signed up.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.row.created_at
+    }
+
+    /// The people of the account, in the order in which they came; those who were removed are left out.
+    async fn users(&self, ctx: &Context<'_>) -> Result<Vec<User>> {
+        let users = people::list(ctx.app()?, &self.caller).await?;
+        Ok(users.into_iter().map(User).collect())
+    }
+
+    /// The API keys of the account, in the order in which they were made; those that have ended are still listed.
+    async fn api_keys(&self, ctx: &Context<'_>) -> Result<Vec<ApiKey>> {
+        let keys = api_keys::list(ctx.app()?, &self.caller).await?;
+        Ok(keys.into_iter().map(ApiKey).collect())
+    }
+
+    /// The mail server through which leads are delivered by email; null until one is set, and without it such deliveries fail.
+    async fn smtp_settings(&self, ctx: &Context<'_>) -> Result<Option<SmtpSettings>> {
+        let settings = mail_server::get(ctx.app()?, &self.caller).await?;
+        Ok(settings.map(SmtpSettings))
+    }
+
+    /// The flow that every account has from its sign-up, where leads without a flow of their own arrive.
+    async fn inbox(&self, ctx: &Context<'_>) -> Result<Flow> {
+        let app = ctx.app()?;
+        let account = self.caller.require(Action::ReadSetup)?;
+        let found = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(true)).one(app.db.read()).await?;
+        found.map(Flow::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
+    }
+}
+
+impl AccountProfile {
+    /// What a partner may see of the account with that identifier.
+    pub async fn load(ctx: &Context<'_>, id: AccountId) -> Result<Self> {
+        let row = loaders::load(ctx, AccountRow(id)).await?;
+        row.map(|row| Self(Profile::from(row))).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
+    }
+}
+
+/// What a partner may see of an account.
+pub struct AccountProfile(pub Profile);
+
+impl From<Profile> for AccountProfile {
+    fn from(profile: Profile) -> Self {
+        Self(profile)
+    }
+}
+
+/// What a partner may see of an account, and no more.
+#[Object]
+impl AccountProfile {
+    /// Identifier of the account.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Name of the account.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Website of the account.
+    async fn website(&self) -> Option<UrlText> {
+        self.0.website.clone().map(UrlText)
+    }
+}
+
+/// Changes of the caller's account; what is left out stays as it is.
+#[derive(InputObject)]
+pub struct UpdateAccountInput {
+    /// The name that partners see: one line of 1 to 120 characters.
+    name: Option<String>,
+    /// The website that partners see; null takes it away.
+    website: MaybeUndefined<UrlText>,
+    /// The zone in which days and weeks of caps and reports begin, unless they name their own.
+    timezone: Option<TimeZone>,
+    /// The address by which partners can look the account up, exactly. It can be changed but not taken away.
+    contact_email: MaybeUndefined<EmailAddress>,
+    /// Whether other accounts can find this one by the start of its name.
+    listed: Option<bool>,
+}
+
+impl From<UpdateAccountInput> for UpdateAccount {
+    fn from(input: UpdateAccountInput) -> Self {
+        Self {
+            name: input.name,
+            website: input.website.map_value(|url| url.0),
+            timezone: input.timezone.map(|zone| zone.0),
+            contact_email: input.contact_email.map_value(|email| email.0),
+            listed: input.listed,
+        }
+    }
+}
+
+/// The caller's account after a change.
+#[derive(SimpleObject)]
+pub struct AccountPayload {
+    /// As it is now; null when nothing was changed.
+    pub account: Option<Account>,
+    /// Rules that the input broke.
+    pub user_errors: Vec<UserError>,
+}
+
+impl AccountPayload {
+    /// The account as it is after the change of something that belongs to it.
+    pub async fn after<T>(app: &App, caller: &Caller, result: Result<T>) -> Result<Self> {
+        let (changed, user_errors) = outcome(result)?;
+        let account = match changed {
+            Some(_) => Some(Account::new(accounts::get(app, caller).await?, caller)),
+            None => None,
+        };
+        Ok(Self { account, user_errors })
+    }
+}
+
+/// Queries about the caller's account.
+#[derive(Default)]
+pub struct AccountQuery;
+
+#[Object]
+impl AccountQuery {
+    /// The caller's own account. Keys need the scope NETWORK_READ or MANAGE.
+    async fn account(&self, ctx: &Context<'_>) -> Result<Account> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        Ok(Account::new(accounts::get(app, caller).await?, caller))
+    }
+}
+
+/// Changes of the caller's account.
+#[derive(Default)]
+pub struct AccountMutation;
+
+#[Object]
+impl AccountMutation {
+    /// Changes what partners see of the caller's account, its zone, and how it is found. Takes an OWNER or ADMIN.
+    async fn update_account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: UpdateAccountInput,
+    ) -> Result<AccountPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let (account, user_errors) = outcome(accounts::update(app, caller, input.into()).await)?;
+        Ok(AccountPayload {
+            account: account.map(|row| Account::new(row, caller)),
+            user_errors,
+        })
+    }
+}

@@ -1,0 +1,326 @@
+//! Deliveries: where leads go, and how that went.
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, ReviewStatus};
+use entity::delivery_attempt;
+use entity::delivery_config::Channel;
+
+use super::context::app_and_caller;
+use super::flow::Flow;
+use super::lead::Lead;
+use super::ids::id_or_unknown;
+use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, load};
+use super::money::Money;
+use super::partner::Partner;
+use super::payload::{UserError, outcome};
+use super::profile::DistributionProfile;
+use super::relay::{PageArgs, connection, page};
+use super::time_range::TimeRangeInput;
+use crate::delivery::manage::{self, DeliveryFilter as Wanted};
+use crate::error::{Error, Result, UserErrorCode};
+
+/// One lead going to one recipient over one channel.
+#[derive(Clone)]
+pub struct Delivery(pub delivery::Model);
+
+impl From<delivery::Model> for Delivery {
+    fn from(delivery: delivery::Model) -> Self {
+        Self(delivery)
+    }
+}
+
+/// One lead going to one recipient over one channel.
+#[Object]
+impl Delivery {
+    /// Identifier; also the `webhook-id` and `Idempotency-Key` of every attempt.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The lead.
+    async fn lead(&self, ctx: &Context<'_>) -> Result<Lead> {
+        let found = load(ctx, LeadRow(self.0.account_id, self.0.lead_id)).await?;
+        found.map(Lead::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))
+    }
+
+    /// The partner that gets it.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Option<Partner>> {
+        Ok(load(ctx, PartnerRow(self.0.account_id, self.0.partner_id)).await?.map(Partner::from))
+    }
+
+    /// The profile that picked the partner; null when it was deleted since.
+    async fn profile(&self, ctx: &Context<'_>) -> Result<Option<DistributionProfile>> {
+        let Some(id) = self.0.profile_id else { return Ok(None) };
+        Ok(load(ctx, ProfileRow(self.0.account_id, id)).await?.map(DistributionProfile::from))
+    }
+
+    /// The lead's flow; null when it was deleted since.
+    async fn flow(&self, ctx: &Context<'_>) -> Result<Option<Flow>> {
+        Ok(load(ctx, FlowRow(self.0.account_id, self.0.flow_id)).await?.filter(|flow| flow.deleted_at.is_none()).map(Flow::from))
+    }
+
+    /// By what.
+    async fn channel(&self) -> Channel {
+        self.0.channel
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> DeliveryStatus {
+        self.0.status
+    }
+
+    /// Whether it is marked as a test to the recipient.
+    async fn test(&self) -> bool {
+        self.0.test
+    }
+
+    /// Every attempt, in order.
+    async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<DeliveryAttempt>> {
+        let found = load(ctx, AttemptsOf(self.0.id)).await?.unwrap_or_default();
+        Ok(found.into_iter().map(DeliveryAttempt::from).collect())
+    }
+
+    /// Attempts begun.
+    async fn attempt_count(&self) -> i32 {
+        self.0.attempt_count
+    }
+
+    /// When it is attempted next; null when settled or under way.
+    async fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
+        self.0.due_at
+    }
+
+    /// Why it has not reached the recipient: of the last attempt while it is tried again, for good when it is settled.
+    async fn failure(&self) -> Option<DeliveryFailure> {
+        let (code, message) = self.0.failure_code.zip(self.0.failure_message.clone())?;
+        Some(DeliveryFailure { code, message, at: self.0.settled_at.unwrap_or(self.0.created_at) })
+    }
+
+    /// The recipient's own name for the lead, where its answer gave one.
+    async fn external_id(&self) -> Option<&str> {
+        self.0.external_id.as_deref()
+    }
+
+    /// What the recipient pays, as it was agreed when the lead was routed.
+    async fn price(&self) -> Option<Money> {
+        Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
+    }
+
+    /// Where the partner's review stands; null on other channels than PORTAL.
+    async fn review(&self) -> Option<PortalReview> {
+        PortalReview::of(&self.0)
+    }
+
+    /// When the lead was routed to the recipient.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When the recipient had it.
+    async fn delivered_at(&self) -> Option<DateTime<Utc>> {
+        self.0.settled_at.filter(|_| self.0.status == DeliveryStatus::Delivered)
+    }
+
+    /// Milliseconds from routing to delivery.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a delivery are far below 2^52")]
+    async fn latency_ms(&self) -> Option<f64> {
+        let delivered = self.0.settled_at.filter(|_| self.0.status == DeliveryStatus::Delivered)?;
+        Some((delivered - self.0.created_at).num_microseconds()? as f64 / 1000.0)
+    }
+}
+
+connection!(DeliveryConnection, DeliveryEdge, Delivery, delivery::Model, "deliveries");
+
+/// One attempt of a delivery.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct DeliveryAttempt {
+    /// From 1.
+    number: i32,
+    /// When it began.
+    started_at: DateTime<Utc>,
+    /// Milliseconds until the answer was whole or given up.
+    duration_ms: f64,
+    /// Whether the recipient took it.
+    ok: bool,
+    /// Status of the answer to a webhook.
+    http_status: Option<i32>,
+    /// Reply code of the mail server.
+    smtp_code: Option<i32>,
+    /// What went wrong.
+    error_code: Option<DeliveryErrorCode>,
+    /// The same in words.
+    message: Option<String>,
+    /// The first 4 KiB of the answer, with our secrets taken out.
+    response_excerpt: Option<String>,
+}
+
+impl From<delivery_attempt::Model> for DeliveryAttempt {
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of an attempt are far below 2^52")]
+    fn from(attempt: delivery_attempt::Model) -> Self {
+        Self {
+            number: attempt.number,
+            started_at: attempt.started_at,
+            duration_ms: attempt.duration_us as f64 / 1000.0,
+            ok: attempt.ok,
+            http_status: attempt.http_status,
+            smtp_code: attempt.smtp_code,
+            error_code: attempt.error_code,
+            message: attempt.message,
+            response_excerpt: attempt.excerpt,
+        }
+    }
+}
+
+/// Why a delivery has not reached its recipient.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct DeliveryFailure {
+    /// For programs; new codes may be added, so have a default branch.
+    code: DeliveryErrorCode,
+    /// For people.
+    message: String,
+    /// When.
+    at: DateTime<Utc>,
+}
+
+/// Where a partner's review of a lead stands.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct PortalReview {
+    /// Where it stands.
+    pub status: ReviewStatus,
+    /// Who reviewed it last.
+    by: Option<String>,
+    /// When.
+    at: Option<DateTime<Utc>>,
+    /// Why, where a reason was given.
+    reason: Option<String>,
+}
+
+impl PortalReview {
+    /// The review of a portal delivery.
+    pub fn of(delivery: &delivery::Model) -> Option<Self> {
+        Some(Self {
+            status: delivery.review?,
+            by: delivery.review_by.clone(),
+            at: delivery.review_at,
+            reason: delivery.review_reason.clone(),
+        })
+    }
+}
+
+/// Which deliveries.
+#[derive(Default, InputObject)]
+pub struct DeliveryFilter {
+    /// Standing so.
+    status: Option<Vec<DeliveryStatus>>,
+    /// By these channels.
+    channel: Option<Vec<Channel>>,
+    /// To this partner.
+    partner_id: Option<ID>,
+    /// Picked by this profile.
+    profile_id: Option<ID>,
+    /// Of leads of this flow.
+    flow_id: Option<ID>,
+    /// Of this lead.
+    lead_id: Option<ID>,
+    /// Routed in this time.
+    created_in: Option<TimeRangeInput>,
+    /// Tests too.
+    #[graphql(default_with = "Some(false)")]
+    include_tests: Option<bool>,
+}
+
+impl DeliveryFilter {
+    /// An identifier that cannot be one finds nothing.
+    fn wanted(self) -> Result<Wanted> {
+        Ok(Wanted {
+            statuses: self.status,
+            channels: self.channel,
+            partner: self.partner_id.as_ref().map(id_or_unknown),
+            profile: self.profile_id.as_ref().map(id_or_unknown),
+            flow: self.flow_id.as_ref().map(id_or_unknown),
+            lead: self.lead_id.as_ref().map(id_or_unknown),
+            during: self.created_in.map(TimeRangeInput::checked).transpose()?,
+            include_tests: self.include_tests.unwrap_or_default(),
+        })
+    }
+}
+
+/// A delivery, or the rules that were broken.
+#[derive(SimpleObject)]
+pub struct DeliveryPayload {
+    /// The delivery as it stands now.
+    delivery: Option<Delivery>,
+    /// Rules that the input broke.
+    user_errors: Vec<UserError>,
+}
+
+/// The deliveries' part of queries.
+#[derive(Default)]
+pub struct DeliveryQuery;
+
+#[Object]
+impl DeliveryQuery {
+    /// A delivery of the caller's account; null when there is none with this identifier.
+    async fn delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<Option<Delivery>> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(manage::find(app, caller, id).await?.map(Delivery))
+    }
+
+    /// Deliveries of the caller's account, newest first.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
+    async fn deliveries(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which deliveries; all but tests by default.")] filter: Option<DeliveryFilter>,
+        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<DeliveryConnection> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let select = manage::list(caller, filter.unwrap_or_default().wanted()?)?;
+        let args = PageArgs::new(first, after, last, before);
+        Ok(page(app.db.read(), select, delivery::Column::Id, |row| row.id.0, args).await?.into())
+    }
+}
+
+/// The deliveries' part of mutations.
+#[derive(Default)]
+pub struct DeliveryMutation;
+
+#[Object]
+impl DeliveryMutation {
+    /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts. It stays the same delivery,
+    /// under the same `webhook-id`.
+    async fn retry_delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<DeliveryPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let retried = match id.parse() {
+            Ok(id) => manage::retry(app, caller, id).await,
+            Err(_) => Err(unknown()),
+        };
+        DeliveryPayload::of(retried)
+    }
+
+    /// Stops a QUEUED or RETRYING delivery and gives back its places on caps.
+    async fn cancel_delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<DeliveryPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let cancelled = match id.parse() {
+            Ok(id) => manage::cancel(app, caller, id).await,
+            Err(_) => Err(unknown()),
+        };
+        DeliveryPayload::of(cancelled)
+    }
+}
+
+fn unknown() -> Error {
+    Error::broken(UserErrorCode::NotFound, "id", "no such delivery")
+}
+
+impl DeliveryPayload {
+    fn of(result: Result<delivery::Model>) -> Result<Self> {
+        let (delivery, user_errors) = outcome(result)?;
+        Ok(Self { delivery: delivery.map(Delivery), user_errors })
+    }
+}

@@ -1,0 +1,263 @@
+//! How a partner gets its leads.
+
+pub mod inputs;
+
+use async_graphql::{Context, Json, SimpleObject, Union};
+use chrono::{DateTime, Utc};
+use entity::delivery_config::{
+    self, AccountConfig, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader,
+    WebhookConfig, WebhookMethod,
+};
+use entity::ids::SettingsId;
+use entity::partner;
+use serde_json::Value;
+
+use super::context::ContextExt;
+use super::field_mapping::{FieldMapping, FieldSelection, each};
+use super::loaders::distribution::SettingsRow;
+use super::loaders::load;
+use super::scalars::{EmailAddress, UrlText};
+use crate::distribution::settings::warnings;
+use crate::error::Result;
+
+/// How a partner gets its leads. A delivery keeps the settings that it was made with; changes count from the next one on.
+#[derive(Union)]
+pub enum DeliverySettings {
+    /// By mail.
+    Email(EmailSettings),
+    /// By HTTP request.
+    Webhook(WebhookSettings),
+    /// Into the portal.
+    Portal(PortalSettings),
+    /// Into a connected account.
+    Account(AccountSettings),
+}
+
+/// Delivery by mail, through the account's own mail server.
+#[derive(SimpleObject)]
+pub struct EmailSettings {
+    /// Addresses, all named in one message.
+    recipients: Vec<EmailAddress>,
+    /// Template of the subject, such as `New lead: {{ lead.first_name }}`.
+    subject: String,
+    /// Template of the body; empty means a table of the shared fields.
+    body: String,
+    /// Kind of body.
+    format: EmailFormat,
+    /// What the recipients get to see.
+    fields: FieldSelection,
+    /// Names shown in place of the fields' labels.
+    mapping: Vec<FieldMapping>,
+}
+
+/// Delivery by HTTP request.
+#[derive(SimpleObject)]
+pub struct WebhookSettings {
+    /// Where the request goes.
+    url: UrlText,
+    /// Method of the request.
+    method: WebhookMethod,
+    /// Encoding of the body.
+    payload: PayloadFormat,
+    /// Headers added to every request, with hints in place of their values.
+    headers: Vec<HeaderView>,
+    /// Custom shape of the body: any JSON whose strings are templates, such as `{"contact": {"mail": "{{ lead.email }}"}}`. Null
+    /// means one flat object of the shared fields.
+    template: Option<Json<Value>>,
+    /// What the recipient gets to see.
+    fields: FieldSelection,
+    /// Names used in place of the flow's in a body without custom shape.
+    mapping: Vec<FieldMapping>,
+    /// Whether and with what requests are signed.
+    signing: SigningView,
+    /// Milliseconds for the whole exchange: connecting, sending and reading the answer.
+    timeout_ms: i32,
+    /// When and how often a failed delivery is tried again.
+    retry: RetryPolicy,
+    /// How a 2xx answer is read; null means that every 2xx is a yes.
+    response_rule: Option<ResponseRule>,
+    /// What is allowed and still worth a word, for people.
+    warnings: Vec<String>,
+}
+
+/// A header that is added to every request. Its value is kept encrypted and never shown.
+#[derive(SimpleObject)]
+pub struct HeaderView {
+    /// Its name.
+    name: String,
+    /// Its last four characters; of a short value nothing.
+    value_hint: String,
+}
+
+/// Signing of requests by the Standard Webhooks scheme, so that the recipient can tell who sends them.
+#[derive(SimpleObject)]
+pub struct SigningView {
+    /// Whether requests are signed.
+    enabled: bool,
+    /// The last four characters of the partner's signing secret; null as long as it has none.
+    hint: Option<String>,
+    /// When that secret was made.
+    rotated_at: Option<DateTime<Utc>>,
+    /// Until when the secret before it signs too; null when it does not any more.
+    previous_valid_until: Option<DateTime<Utc>>,
+}
+
+/// When and how often a failed request is tried again. The pause between attempts grows, with some chance in it, and an answer's
+/// `Retry-After` is honoured.
+#[derive(SimpleObject)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first one included.
+    attempts: i32,
+    /// Milliseconds between the first and the second attempt.
+    initial_delay_ms: i32,
+    /// Most milliseconds between two attempts.
+    max_delay_ms: i32,
+    /// Minutes after which no further attempt is made.
+    max_age_minutes: i32,
+    /// HTTP statuses that fail the delivery at once.
+    give_up_on: Vec<i32>,
+}
+
+/// Lets a partner refuse a lead inside a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body.
+#[derive(SimpleObject)]
+pub struct ResponseRule {
+    /// Where the answer says whether the lead was taken.
+    pointer: String,
+    /// Values there that mean accepted; every other one means refused.
+    accepted_values: Vec<String>,
+    /// Where the recipient's own name for the lead is found.
+    external_id_pointer: Option<String>,
+    /// Where the reason for a refusal is found.
+    reason_pointer: Option<String>,
+}
+
+/// Delivery into the partner's portal.
+#[derive(SimpleObject)]
+pub struct PortalSettings {
+    /// What the partner's people get to see, in the portal and in its CSV.
+    fields: FieldSelection,
+}
+
+/// Delivery into the receiving flow of a connected account.
+#[derive(SimpleObject)]
+pub struct AccountSettings {
+    // Issue 3 adds `connection`.
+    /// What the account gets to see.
+    fields: FieldSelection,
+    /// Names that the account gets in place of the flow's.
+    mapping: Vec<FieldMapping>,
+}
+
+impl DeliverySettings {
+    /// A version of a partner's settings.
+    pub(super) async fn load(ctx: &Context<'_>, partner: &partner::Model, id: SettingsId) -> Result<Self> {
+        let row = load(ctx, SettingsRow(partner.account_id, id)).await?;
+        let row = row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?;
+        Ok(match row.config {
+            DeliveryConfig::Email(config) => Self::Email(config.into()),
+            DeliveryConfig::Webhook(config) => {
+                let signing = SigningView::of(partner, config.sign, ctx.app()?.clock.now());
+                Self::Webhook(WebhookSettings::of(config, signing))
+            }
+            DeliveryConfig::Portal(config) => Self::Portal(config.into()),
+            DeliveryConfig::Account(config) => Self::Account(config.into()),
+        })
+    }
+}
+
+impl SigningView {
+    fn of(partner: &partner::Model, enabled: bool, now: DateTime<Utc>) -> Self {
+        Self {
+            enabled,
+            hint: partner.secret_hint.as_ref().map(|hint| format!("…{hint}")),
+            rotated_at: partner.secret_rotated_at,
+            previous_valid_until: partner.previous_secret_until.filter(|until| now < *until),
+        }
+    }
+}
+
+impl WebhookSettings {
+    fn of(config: WebhookConfig, signing: SigningView) -> Self {
+        Self {
+            warnings: warnings(&config),
+            url: config.url.into(),
+            method: config.method,
+            payload: config.payload,
+            headers: each(config.headers),
+            template: config.template.map(Json),
+            fields: config.fields.into(),
+            mapping: each(config.mapping),
+            signing,
+            timeout_ms: int(config.timeout_ms),
+            retry: config.retry.into(),
+            response_rule: config.response_rule.map(ResponseRule::from),
+        }
+    }
+}
+
+impl From<EmailConfig> for EmailSettings {
+    fn from(config: EmailConfig) -> Self {
+        Self {
+            recipients: each(config.recipients),
+            subject: config.subject,
+            body: config.body,
+            format: config.format,
+            fields: config.fields.into(),
+            mapping: each(config.mapping),
+        }
+    }
+}
+
+impl From<SealedHeader> for HeaderView {
+    fn from(header: SealedHeader) -> Self {
+        Self {
+            name: header.name,
+            value_hint: header.value_hint,
+        }
+    }
+}
+
+impl From<delivery_config::RetryPolicy> for RetryPolicy {
+    fn from(policy: delivery_config::RetryPolicy) -> Self {
+        Self {
+            attempts: int(policy.attempts),
+            initial_delay_ms: int(policy.initial_delay_ms),
+            max_delay_ms: int(policy.max_delay_ms),
+            max_age_minutes: int(policy.max_age_minutes),
+            give_up_on: each(policy.give_up_on),
+        }
+    }
+}
+
+impl From<delivery_config::ResponseRule> for ResponseRule {
+    fn from(rule: delivery_config::ResponseRule) -> Self {
+        Self {
+            pointer: rule.pointer,
+            accepted_values: rule.accepted_values,
+            external_id_pointer: rule.external_id_pointer,
+            reason_pointer: rule.reason_pointer,
+        }
+    }
+}
+
+impl From<PortalConfig> for PortalSettings {
+    fn from(config: PortalConfig) -> Self {
+        Self {
+            fields: config.fields.into(),
+        }
+    }
+}
+
+impl From<AccountConfig> for AccountSettings {
+    fn from(config: AccountConfig) -> Self {
+        Self {
+            fields: config.fields.into(),
+            mapping: each(config.mapping),
+        }
+    }
+}
+
+/// Settings stay far below what an Int holds.
+fn int(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

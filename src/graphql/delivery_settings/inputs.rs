@@ -1,0 +1,221 @@
+//! How a partner shall get its leads.
+
+use async_graphql::{ID, InputObject, Json, OneofObject};
+use entity::delivery_config::{EmailFormat, PayloadFormat, WebhookMethod};
+use entity::ids::ConnectionId;
+use serde_json::Value;
+
+use crate::distribution::settings::{self, AccountInput, DeliveryInput, EmailInput, PortalInput, WebhookInput};
+use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput, each};
+use crate::graphql::ids::id_or_unknown;
+use crate::graphql::scalars::{EmailAddress, UrlText};
+
+/// How a partner shall get its leads. The settings are whole: what is left out gets its default, not its value before.
+#[derive(Clone, Debug, OneofObject)]
+pub enum DeliverySettingsInput {
+    /// By mail, through the account's own mail server.
+    Email(EmailSettingsInput),
+    /// By HTTP request.
+    Webhook(Box<WebhookSettingsInput>),
+    /// Into the portal.
+    Portal(PortalSettingsInput),
+    /// Into the receiving flow of a connected account.
+    Account(AccountSettingsInput),
+}
+
+/// Delivery by mail.
+#[derive(Clone, Debug, InputObject)]
+pub struct EmailSettingsInput {
+    /// 1 to 20 addresses, all named in one message.
+    recipients: Vec<EmailAddress>,
+    /// Template of the subject, at most 500 characters, such as `New lead: {{ lead.first_name }}`.
+    subject: String,
+    /// Template of the body, at most 64 KiB; left out or blank means a table of the shared fields.
+    body: Option<String>,
+    /// Kind of body. In HTML the values of fields are escaped.
+    #[graphql(default_with = "Some(EmailFormat::Text)")]
+    format: Option<EmailFormat>,
+    /// What the recipients get to see; by default all.
+    fields: Option<FieldSelectionInput>,
+    /// Names shown in place of the fields' labels, at most 500.
+    mapping: Option<Vec<FieldMappingInput>>,
+}
+
+/// Delivery by HTTP request.
+#[derive(Clone, Debug, InputObject)]
+pub struct WebhookSettingsInput {
+    /// Where the request goes: `https`, or `http` with `allowInsecureHttp`; without user and password, at most 2,000 bytes. Private,
+    /// loopback and other special addresses are refused, unless the operator of the server allows them.
+    url: UrlText,
+    /// Method of the request.
+    #[graphql(default_with = "Some(WebhookMethod::Post)")]
+    method: Option<WebhookMethod>,
+    /// Encoding of the body.
+    #[graphql(default_with = "Some(PayloadFormat::Json)")]
+    payload: Option<PayloadFormat>,
+    /// Headers added to every request, at most 30.
+    headers: Option<Vec<HeaderInput>>,
+    /// Custom shape of the body, at most 64 KiB: any JSON whose strings are templates. A string that is nothing but one placeholder
+    /// keeps the type of the value. Left out means one flat object of the shared fields.
+    template: Option<Json<Value>>,
+    /// What the recipient gets to see; by default all.
+    fields: Option<FieldSelectionInput>,
+    /// Names used in place of the flow's in a body without custom shape, at most 500.
+    mapping: Option<Vec<FieldMappingInput>>,
+    /// Whether requests are signed by the Standard Webhooks scheme. The partner's secret is made when it is first needed, and shown
+    /// once, in the payload of that mutation.
+    #[graphql(default_with = "Some(true)")]
+    sign: Option<bool>,
+    /// Milliseconds for the whole exchange, 1,000 to 60,000; by default 15,000.
+    timeout_ms: Option<i32>,
+    /// When and how often a failed delivery is tried again.
+    retry: Option<RetryPolicyInput>,
+    /// How a 2xx answer is read; left out means that every 2xx is a yes.
+    response_rule: Option<ResponseRuleInput>,
+    /// Consent to `http`, which everybody on the way can read and change.
+    #[graphql(default_with = "Some(false)")]
+    allow_insecure_http: Option<bool>,
+}
+
+/// A header that is added to every request.
+#[derive(Clone, InputObject)]
+pub struct HeaderInput {
+    /// Its name, at most 128 characters. Those that HTTP or Leadmesh sets are refused.
+    name: String,
+    /// Its value, at most 4,096 printable ASCII characters; kept encrypted and never shown again. Empty keeps the stored value of the
+    /// header with this name, as long as scheme, host and port of the URL stay.
+    #[graphql(secret)]
+    value: String,
+}
+
+impl std::fmt::Debug for HeaderInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HeaderInput({}: …)", self.name)
+    }
+}
+
+/// When and how often a failed request is tried again; what is left out gets its default.
+#[derive(Clone, Debug, InputObject)]
+pub struct RetryPolicyInput {
+    /// Attempts in all, the first one included, 1 to 20; by default 6.
+    attempts: Option<i32>,
+    /// Milliseconds between the first and the second attempt, 100 to 3,600,000; by default 10,000.
+    initial_delay_ms: Option<i32>,
+    /// Most milliseconds between two attempts, not less than `initialDelayMs` and at most 86,400,000; by default 7,200,000.
+    max_delay_ms: Option<i32>,
+    /// Minutes after which no further attempt is made, 1 to 10,080; by default 1,440.
+    max_age_minutes: Option<i32>,
+    /// HTTP statuses from 400 to 599 that fail the delivery at once; by default none.
+    give_up_on: Option<Vec<i32>>,
+}
+
+/// Lets a partner refuse a lead inside a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body, of 500 bytes at most.
+#[derive(Clone, Debug, InputObject)]
+pub struct ResponseRuleInput {
+    /// Where the answer says whether the lead was taken, such as `/result/status`.
+    pointer: String,
+    /// Values there that mean accepted, 1 to 100; every other one means refused.
+    accepted_values: Vec<String>,
+    /// Where the recipient's own name for the lead is found.
+    external_id_pointer: Option<String>,
+    /// Where the reason for a refusal is found.
+    reason_pointer: Option<String>,
+}
+
+/// Delivery into the portal.
+#[derive(Clone, Debug, InputObject)]
+pub struct PortalSettingsInput {
+    /// What the partner's people get to see, in the portal and in its CSV; by default all.
+    fields: Option<FieldSelectionInput>,
+}
+
+/// Delivery into the receiving flow of a connected account.
+#[derive(Clone, Debug, InputObject)]
+pub struct AccountSettingsInput {
+    /// The connection that leads there.
+    connection_id: ID,
+    /// What the account gets to see; by default all.
+    fields: Option<FieldSelectionInput>,
+    /// Names that the account gets in place of the flow's, at most 500.
+    mapping: Option<Vec<FieldMappingInput>>,
+}
+
+impl From<DeliverySettingsInput> for DeliveryInput {
+    fn from(input: DeliverySettingsInput) -> Self {
+        match input {
+            DeliverySettingsInput::Email(input) => Self::Email(input.into()),
+            DeliverySettingsInput::Webhook(input) => Self::Webhook(Box::new((*input).into())),
+            DeliverySettingsInput::Portal(input) => Self::Portal(PortalInput {
+                fields: input.fields.map(Into::into),
+            }),
+            // Issue 3 takes `fields` and `mapping` too: until then the use case refuses every connection.
+            DeliverySettingsInput::Account(input) => Self::Account(AccountInput {
+                connection: id_or_unknown::<ConnectionId>(&input.connection_id).0,
+            }),
+        }
+    }
+}
+
+impl From<EmailSettingsInput> for EmailInput {
+    fn from(input: EmailSettingsInput) -> Self {
+        Self {
+            recipients: input.recipients.into_iter().map(|address| address.0).collect(),
+            subject: input.subject,
+            body: input.body,
+            format: input.format.unwrap_or_default(),
+            fields: input.fields.map(Into::into),
+            mapping: each(input.mapping.unwrap_or_default()),
+        }
+    }
+}
+
+impl From<WebhookSettingsInput> for WebhookInput {
+    fn from(input: WebhookSettingsInput) -> Self {
+        Self {
+            url: input.url.0,
+            method: input.method.unwrap_or_default(),
+            payload: input.payload.unwrap_or_default(),
+            headers: each(input.headers.unwrap_or_default()),
+            template: input.template.map(|template| template.0),
+            fields: input.fields.map(Into::into),
+            mapping: each(input.mapping.unwrap_or_default()),
+            sign: input.sign.unwrap_or(true),
+            timeout_ms: input.timeout_ms,
+            retry: input.retry.map(Into::into),
+            response_rule: input.response_rule.map(Into::into),
+            allow_insecure_http: input.allow_insecure_http.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<HeaderInput> for settings::HeaderInput {
+    fn from(input: HeaderInput) -> Self {
+        Self {
+            name: input.name,
+            value: input.value,
+        }
+    }
+}
+
+impl From<RetryPolicyInput> for settings::RetryInput {
+    fn from(input: RetryPolicyInput) -> Self {
+        Self {
+            attempts: input.attempts,
+            initial_delay_ms: input.initial_delay_ms,
+            max_delay_ms: input.max_delay_ms,
+            max_age_minutes: input.max_age_minutes,
+            give_up_on: input.give_up_on,
+        }
+    }
+}
+
+impl From<ResponseRuleInput> for settings::ResponseRuleInput {
+    fn from(input: ResponseRuleInput) -> Self {
+        Self {
+            pointer: input.pointer,
+            accepted_values: input.accepted_values,
+            external_id_pointer: input.external_id_pointer,
+            reason_pointer: input.reason_pointer,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The history of a flow.
+
+use async_graphql::{ID, Json, Object};
+use chrono::{DateTime, Utc};
+use entity::flow_revision;
+use serde_json::Value;
+
+use crate::graphql::actor::Actor;
+use crate::graphql::relay::connection;
+
+/// The whole of a flow after one change.
+pub struct FlowRevision(pub flow_revision::Model);
+
+impl From<flow_revision::Model> for FlowRevision {
+    fn from(row: flow_revision::Model) -> Self {
+        Self(row)
+    }
+}
+
+/// The whole of a flow after one change.
+#[Object]
+impl FlowRevision {
+    /// Identifier.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The flow's version after the change: `revertFlow` brings it back.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When the change was made.
+    async fn at(&self) -> DateTime<Utc> {
+        self.0.at
+    }
+
+    /// Who made it.
+    async fn actor(&self) -> Actor {
+        Actor {
+            kind: self.0.actor_kind,
+            id: self.0.actor_id.clone().map(ID),
+            name: self.0.actor_name.clone(),
+        }
+    }
+
+    /// What changed, in words.
+    async fn summary(&self) -> &str {
+        &self.0.summary
+    }
+
+    /// The flow with its sources and steps, in camel case; what may be absent is null or left out.
+    async fn snapshot(&self) -> Json<Value> {
+        Json(self.0.snapshot.clone())
+    }
+}
+
+connection!(
+    FlowRevisionConnection,
+    FlowRevisionEdge,
+    FlowRevision,
+    flow_revision::Model,
+    "revisions"
+);

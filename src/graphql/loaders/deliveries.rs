@@ -1,0 +1,93 @@
+//! Leads, their deliveries, and to whom they went.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SourceId};
+use entity::{delivery, delivery_attempt, lead, partner, source};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+
+use super::{Loaded, Rows, by_account, shared};
+use crate::error::Error;
+
+/// A key by which one row of an account is loaded by its identifier.
+macro_rules! by_id {
+    ($($(#[$doc:meta])* $key:ident($id:ty) => $table:ident;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+            pub struct $key(pub AccountId, pub $id);
+
+            impl Loader<$key> for Rows {
+                type Value = $table::Model;
+                type Error = Arc<Error>;
+
+                async fn load(&self, keys: &[$key]) -> Loaded<$key, $table::Model> {
+                    let mut found = HashMap::with_capacity(keys.len());
+                    for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+                        let rows = $table::Entity::in_account(account).filter($table::Column::Id.is_in(ids)).all(self.db.read());
+                        found.extend(rows.await.map_err(shared)?.into_iter().map(|row| ($key(account, row.id), row)));
+                    }
+                    Ok(found)
+                }
+            }
+        )+
+    };
+}
+
+by_id! {
+    /// A lead.
+    LeadRow(LeadId) => lead;
+    /// A partner.
+    PartnerRow(PartnerId) => partner;
+    /// A source, unless it was removed.
+    SourceRow(SourceId) => source;
+}
+
+/// The deliveries of a lead, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveriesOf(pub AccountId, pub LeadId);
+
+impl Loader<DeliveriesOf> for Rows {
+    type Value = Vec<delivery::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(
+        &self,
+        keys: &[DeliveriesOf],
+    ) -> Loaded<DeliveriesOf, Vec<delivery::Model>> {
+        let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
+        for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = delivery::Entity::in_account(account)
+                .filter(delivery::Column::LeadId.is_in(leads))
+                .order_by_asc(delivery::Column::Id);
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found.entry(DeliveriesOf(account, row.lead_id)).or_default().push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The attempts of a delivery that the caller has been given, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptsOf(pub DeliveryId);
+
+impl Loader<AttemptsOf> for Rows {
+    type Value = Vec<delivery_attempt::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(
+        &self,
+        keys: &[AttemptsOf],
+    ) -> Loaded<AttemptsOf, Vec<delivery_attempt::Model>> {
+        let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0))
+            .order_by_asc(delivery_attempt::Column::Number);
+        let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();
+        for row in rows.all(self.db.read()).await.map_err(shared)? {
+            found.entry(AttemptsOf(row.delivery_id)).or_default().push(row);
+        }
+        Ok(found)
+    }
+}

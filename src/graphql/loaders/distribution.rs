@@ -1,0 +1,174 @@
+//! What partners and profiles refer to.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use chrono::{DateTime, Utc};
+use entity::field::FieldDef;
+use entity::ids::{AccountId, PartnerId, ProfileId, SettingsId};
+use entity::{assignment, delivery_settings, destination};
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use super::{Loaded, Rows, by_account, shared};
+use crate::delivery::counts::{self, Counts, Subject};
+use crate::delivery::health;
+use crate::distribution::wording;
+use crate::error::Error;
+
+/// A version of a partner's delivery settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SettingsRow(pub AccountId, pub SettingsId);
+
+impl Loader<SettingsRow> for Rows {
+    type Value = delivery_settings::Model;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[SettingsRow]) -> Loaded<SettingsRow, delivery_settings::Model> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(ids));
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found.insert(SettingsRow(account, row.id), row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The places in a profile, best rank first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlacesIn(pub AccountId, pub ProfileId);
+
+impl Loader<PlacesIn> for Rows {
+    type Value = Vec<assignment::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[PlacesIn]) -> Loaded<PlacesIn, Vec<assignment::Model>> {
+        let mut found: HashMap<PlacesIn, Vec<assignment::Model>> = HashMap::new();
+        for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(profiles));
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found.entry(PlacesIn(account, row.profile_id)).or_default().push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The places of a partner in profiles, best rank first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlacesOf(pub AccountId, pub PartnerId);
+
+impl Loader<PlacesOf> for Rows {
+    type Value = Vec<assignment::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[PlacesOf]) -> Loaded<PlacesOf, Vec<assignment::Model>> {
+        let mut found: HashMap<PlacesOf, Vec<assignment::Model>> = HashMap::new();
+        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.is_in(partners));
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found.entry(PlacesOf(account, row.partner_id)).or_default().push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is kept of the failures of a partner's destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FailuresOf(pub AccountId, pub PartnerId);
+
+impl Loader<FailuresOf> for Rows {
+    type Value = destination::Model;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[FailuresOf]) -> Loaded<FailuresOf, destination::Model> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(partners));
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found.insert(FailuresOf(account, row.partner_id), row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// When a partner last took a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LastSuccess(pub AccountId, pub PartnerId);
+
+impl Loader<LastSuccess> for Rows {
+    type Value = DateTime<Utc>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[LastSuccess]) -> Loaded<LastSuccess, DateTime<Utc>> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let last = health::last_successes(self.db.read(), account, &partners).await;
+            let last = last.map_err(shared)?.into_iter();
+            found.extend(last.map(|(partner, at)| (LastSuccess(account, partner), at)));
+        }
+        Ok(found)
+    }
+}
+
+/// Deliveries that were routed in a range, counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CountsOf {
+    /// Whose.
+    pub account: AccountId,
+    /// To whom, or through what.
+    pub subject: Subject,
+    /// When.
+    pub range: Range<DateTime<Utc>>,
+    /// Whether the times that they took are wanted too.
+    pub percentiles: bool,
+}
+
+impl Loader<CountsOf> for Rows {
+    type Value = Counts;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[CountsOf]) -> Loaded<CountsOf, Counts> {
+        let mut alike: HashMap<(AccountId, &Range<DateTime<Utc>>, bool), Vec<Subject>> = HashMap::new();
+        for key in keys {
+            let subjects = alike.entry((key.account, &key.range, key.percentiles)).or_default();
+            subjects.push(key.subject);
+        }
+        let mut found = HashMap::with_capacity(keys.len());
+        for ((account, range, percentiles), subjects) in alike {
+            let counts = counts::count(self.db.read(), account, &subjects, range, percentiles).await;
+            let key = |subject| CountsOf {
+                account,
+                subject,
+                range: range.clone(),
+                percentiles,
+            };
+            let counts = counts.map_err(shared)?.into_iter();
+            found.extend(counts.map(|(subject, counts)| (key(subject), counts)));
+        }
+        Ok(found)
+    }
+}
+
+/// The fields of an account's flows: the words of its profiles' rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FieldsOf(pub AccountId);
+
+impl Loader<FieldsOf> for Rows {
+    type Value = Arc<Vec<FieldDef>>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[FieldsOf]) -> Loaded<FieldsOf, Arc<Vec<FieldDef>>> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for key in keys {
+            let fields = wording::fields(self.db.read(), key.0).await.map_err(shared)?;
+            found.insert(*key, Arc::new(fields));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,129 @@
+//! The partner portal.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use entity::delivery;
+
+use super::context::app_and_caller;
+use super::flow_field::FlowField;
+use super::portal_lead::{PortalLead, PortalLeadConnection, PortalLeadFilter};
+use super::portal_user::PortalUser;
+use super::relay::{self, PageArgs};
+use super::time_range::TimeRangeInput;
+use crate::delivery::portal_feed::{self, Filter};
+use crate::error::Result;
+
+/// A portal.
+pub struct Portal(pub portal_feed::Portal);
+
+/// What a partner's people see: the leads that were delivered to their company through the portal, and nothing else.
+#[Object]
+impl Portal {
+    /// The partner's name, as the account keeps it.
+    async fn partner_name(&self) -> &str {
+        &self.0.partner_name
+    }
+
+    /// The name of the account that shares the leads.
+    async fn account_name(&self) -> &str {
+        &self.0.account_name
+    }
+
+    /// Who is asking.
+    async fn user(&self) -> PortalUser {
+        PortalUser(self.0.user.clone())
+    }
+
+    /// The partner's leads, newest first. Takes VIEW_LEADS.
+    async fn leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which leads; all when left out.")] filter: Option<PortalLeadFilter>,
+        #[graphql(desc = "The first so many, 1 to 100; 20 when neither `first` nor `last` is given.")] first: Option<
+            i32,
+        >,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<PortalLeadConnection> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let filter = filter.map(PortalLeadFilter::checked).transpose()?;
+        let leads = portal_feed::list(app, caller, filter.unwrap_or_else(Filter::default)).await?;
+        let args = PageArgs::new(first, after, last, before);
+        let page = relay::page(app.db.read(), leads, delivery::Column::Id, |row| row.id.0, args).await?;
+        let rows = page.entries.iter().map(|(_, row)| row.clone()).collect();
+        let shown = portal_feed::show(app, caller, rows).await?;
+        Ok(PortalLeadConnection::of(page, shown))
+    }
+
+    /// One of the partner's leads; null if there is none with that identifier. Takes VIEW_LEADS.
+    async fn lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifier of the lead in the portal.")] id: ID,
+    ) -> Result<Option<PortalLead>> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let Ok(id) = id.parse() else { return Ok(None) };
+        Ok(portal_feed::find(app, caller, id).await?.map(PortalLead))
+    }
+
+    /// Counts of the leads that came in a span; tests left out. Takes VIEW_LEADS.
+    async fn stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "When the leads came.")] range: TimeRangeInput,
+    ) -> Result<PortalStats> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        Ok(portal_feed::stats(app, caller, range.checked()?).await?.into())
+    }
+
+    /// The fields that the partner's leads show, each once. Takes VIEW_LEADS.
+    async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let columns = portal_feed::columns(app, caller).await?;
+        Ok(columns.into_iter().map(FlowField::from).collect())
+    }
+}
+
+/// What became of a partner's leads; tests left out.
+#[derive(SimpleObject)]
+pub struct PortalStats {
+    /// All that came. Those whose return was asked for and not answered yet are counted here alone.
+    total: i32,
+    /// Those that nobody has reviewed.
+    pending: i32,
+    /// Those that the partner takes.
+    accepted: i32,
+    /// Those that the partner does not take.
+    rejected: i32,
+    /// Those that were given back.
+    returned: i32,
+    /// Minutes from arrival to acceptance or rejection, the median; null if nothing was reviewed.
+    median_review_minutes: Option<f64>,
+}
+
+impl From<portal_feed::Stats> for PortalStats {
+    fn from(stats: portal_feed::Stats) -> Self {
+        let int = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            total: int(stats.total),
+            pending: int(stats.pending),
+            accepted: int(stats.accepted),
+            rejected: int(stats.rejected),
+            returned: int(stats.returned),
+            median_review_minutes: stats.median_review_minutes,
+        }
+    }
+}
+
+/// Queries of the partner portal.
+#[derive(Default)]
+pub struct PortalQuery;
+
+#[Object]
+impl PortalQuery {
+    /// The portal that the caller is in. Takes a portal session: any other token is FORBIDDEN.
+    async fn portal(&self, ctx: &Context<'_>) -> Result<Portal> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        Ok(Portal(portal_feed::portal(app, caller).await?))
+    }
+}

@@ -1,0 +1,199 @@
+//! Signing up, in and out, and new passwords by mail, for people of accounts.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use super::context::ContextExt;
+use super::payload::{AcknowledgePayload, UserError, outcome};
+use super::scalars::{EmailAddress, TimeZone, UrlText};
+use super::viewer::Viewer;
+use crate::error::Result;
+use crate::identity::password_reset::{self, NewPassword};
+use crate::identity::sessions::{self, LogIn, SignedIn};
+use crate::identity::sign_up::{self, SignUp, Through};
+use crate::identity::tokens::Scope;
+
+/// The tokens of one log-in.
+#[derive(SimpleObject)]
+pub struct Session {
+    /// Sent with each request as `Authorization: Bearer …`; short-lived.
+    access_token: String,
+    /// Taken by refreshSession for new tokens, once. Kept for 30 days; keep it secret.
+    refresh_token: String,
+    /// When the access token ends.
+    expires_at: DateTime<Utc>,
+}
+
+impl From<sessions::Session> for Session {
+    fn from(session: sessions::Session) -> Self {
+        Self {
+            access_token: session.access_token,
+            refresh_token: session.refresh_token,
+            expires_at: session.expires_at,
+        }
+    }
+}
+
+/// A log-in.
+#[derive(SimpleObject)]
+pub struct SessionPayload {
+    /// The tokens; null when nobody was signed in.
+    session: Option<Session>,
+    /// Who has just signed in.
+    viewer: Option<Viewer>,
+    /// Rules that the input broke.
+    user_errors: Vec<UserError>,
+}
+
+impl SessionPayload {
+    pub(super) fn of(result: Result<SignedIn>) -> Result<Self> {
+        let (signed_in, user_errors) = outcome(result)?;
+        let (session, caller) = signed_in.map(|found| (found.session, found.caller)).unzip();
+        Ok(Self {
+            session: session.map(Session::from),
+            viewer: caller.and_then(Viewer::of),
+            user_errors,
+        })
+    }
+}
+
+/// Says that it was done, and no more.
+pub(super) fn acknowledged(result: Result<()>) -> Result<AcknowledgePayload> {
+    let (done, user_errors) = outcome(result)?;
+    Ok(AcknowledgePayload {
+        ok: done.is_some(),
+        user_errors,
+    })
+}
+
+/// What a company says of itself and its first person.
+#[derive(InputObject)]
+pub struct SignUpInput {
+    /// The company's name that partners will see, 1 to 120 characters.
+    account_name: String,
+    /// The name of the first person, who becomes OWNER, 1 to 120 characters.
+    name: String,
+    /// Their address, with which they sign in; the account's contact address too, until that is changed.
+    email: EmailAddress,
+    /// Their password. A refusal says what to change.
+    #[graphql(secret)]
+    password: String,
+    /// The company's website, which partners will see.
+    website: Option<UrlText>,
+    /// The zone in which the company's days begin; UTC when left out.
+    timezone: Option<TimeZone>,
+}
+
+impl From<SignUpInput> for SignUp {
+    fn from(input: SignUpInput) -> Self {
+        Self {
+            account_name: input.account_name,
+            name: input.name,
+            email: input.email.0,
+            password: input.password,
+            website: input.website.map(|url| url.0),
+            timezone: input.timezone.map(|zone| zone.0),
+        }
+    }
+}
+
+/// What a person types in to sign in.
+#[derive(InputObject)]
+pub struct LogInInput {
+    /// Their address, in any case.
+    email: EmailAddress,
+    /// Their password.
+    #[graphql(secret)]
+    password: String,
+}
+
+/// A password by a mailed link.
+#[derive(InputObject)]
+pub struct ResetPasswordInput {
+    /// From the link, of an invitation or of a request for a new password.
+    #[graphql(secret)]
+    token: String,
+    /// The new password, under the same rules as at sign-up.
+    #[graphql(secret)]
+    password: String,
+}
+
+/// Signing up, in and out.
+#[derive(Default)]
+pub struct SessionMutation;
+
+#[Object]
+impl SessionMutation {
+    /// Makes an account with its first person and its inbox, and signs that person in. The operator may have closed sign-up:
+    /// FORBIDDEN. At most so many tries from one address are taken: RATE_LIMITED.
+    async fn sign_up(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The company and its first person.")] input: SignUpInput,
+    ) -> Result<SessionPayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        SessionPayload::of(sign_up::sign_up(app, ip, Through::Public, input.into()).await)
+    }
+
+    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,
+    /// or from one place, are refused for a while: RATE_LIMITED.
+    async fn log_in(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Address and password.")] input: LogInInput,
+    ) -> Result<SessionPayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let input = LogIn {
+            email: input.email.0,
+            password: input.password,
+        };
+        SessionPayload::of(sessions::log_in(app, Scope::Account, ip, input).await)
+    }
+
+    /// Takes a refresh token for new tokens, once. Using one again that was replaced more than ten seconds ago ends its session:
+    /// then two parties hold it. For portal sessions too.
+    async fn refresh_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token given last.", secret)] refresh_token: String,
+    ) -> Result<SessionPayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        SessionPayload::of(sessions::refresh(app, ip, &refresh_token).await)
+    }
+
+    /// Ends a session: its refresh token at once, its access token with the next request. A token that is not known is as good
+    /// as ended. For portal sessions too.
+    async fn log_out(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token of the session.", secret)] refresh_token: String,
+    ) -> Result<AcknowledgePayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        acknowledged(sessions::log_out(app, ip, &refresh_token).await)
+    }
+
+    /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address.
+    async fn request_password_reset(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The address of a person of an account.")] email: EmailAddress,
+    ) -> Result<AcknowledgePayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        acknowledged(password_reset::request(app, Scope::Account, ip, &email.0).await)
+    }
+
+    /// Sets a password by a mailed link, ends all of the person's sessions, and signs them in. A link works once.
+    async fn reset_password(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The link's token and the new password.")] input: ResetPasswordInput,
+    ) -> Result<SessionPayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let input = NewPassword {
+            token: input.token,
+            password: input.password,
+            name: None,
+        };
+        SessionPayload::of(password_reset::reset(app, Scope::Account, ip, input).await)
+    }
+}

@@ -1,0 +1,60 @@
+//! Who is asking.
+
+use async_graphql::{Context, Object};
+
+use super::account::Account;
+use super::api_key::ApiKey;
+use super::context::{ContextExt, app_and_caller};
+use super::portal_user::PortalUser;
+use super::user::User;
+use crate::error::Result;
+use crate::identity::caller::{Caller, Principal};
+use crate::identity::viewer;
+
+/// Somebody with credentials. Right after log-in it is the one who has just logged in, not the bearer of the request.
+pub struct Viewer(Caller);
+
+impl Viewer {
+    /// That caller, unless it is nobody.
+    pub fn of(caller: Caller) -> Option<Self> {
+        (caller.principal != Principal::Anonymous).then_some(Self(caller))
+    }
+}
+
+/// Who is asking: exactly one of user, apiKey and portalUser is set.
+#[Object]
+impl Viewer {
+    /// Their account; null for portal users, and for API keys whose scopes do not include reading it.
+    async fn account(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
+        let row = viewer::account(ctx.app()?, &self.0).await?;
+        Ok(row.map(|row| Account::new(row, &self.0)))
+    }
+
+    /// The person of an account who is asking.
+    async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        Ok(viewer::user(ctx.app()?, &self.0).await?.map(User))
+    }
+
+    /// The API key that is asking.
+    async fn api_key(&self, ctx: &Context<'_>) -> Result<Option<ApiKey>> {
+        Ok(viewer::api_key(ctx.app()?, &self.0).await?.map(ApiKey))
+    }
+
+    /// The person of a partner who is asking, in the portal.
+    async fn portal_user(&self, ctx: &Context<'_>) -> Result<Option<PortalUser>> {
+        Ok(viewer::portal_user(ctx.app()?, &self.0).await?.map(PortalUser))
+    }
+}
+
+/// Queries about who is asking.
+#[derive(Default)]
+pub struct ViewerQuery;
+
+#[Object]
+impl ViewerQuery {
+    /// Who is asking; null without a token. A token that is not valid, or not any more, is an error: UNAUTHENTICATED.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<Viewer>> {
+        let (_, caller) = app_and_caller(ctx).await?;
+        Ok(Viewer::of(caller.clone()))
+    }
+}

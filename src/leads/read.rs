@@ -1,0 +1,151 @@
+//! Reading leads of one's own account.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
+use entity::lead::{self, LeadOutcome};
+use entity::{bulk, delivery, lead_event};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Select, Set};
+use serde_json::{Map, Value};
+
+use super::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
+use super::sealed::{open_fields, sealed_text};
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::error::{Error, Result};
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+
+/// What stands in place of an encrypted value.
+pub const MASK: &str = "••••••••";
+/// Characters of a search text.
+const MAX_SEARCH: usize = 200;
+
+/// Which leads.
+#[derive(Clone, Debug, Default)]
+pub struct LeadFilter {
+    /// Of this flow.
+    pub flow: Option<FlowId>,
+    /// Of this source.
+    pub source: Option<SourceId>,
+    /// That went to this partner.
+    pub partner: Option<PartnerId>,
+    /// With one of these outcomes.
+    pub outcomes: Option<Vec<LeadOutcome>>,
+    /// That came in this time.
+    pub during: Option<Range<DateTime<Utc>>>,
+    /// By email, phone, or the beginning of the name.
+    pub search: Option<String>,
+    /// Tests too.
+    pub include_tests: bool,
+}
+
+/// One lead; none when it is not there or not the caller's.
+pub async fn find(app: &App, caller: &Caller, id: LeadId) -> Result<Option<lead::Model>> {
+    let account = caller.require(Action::ReadLeads)?;
+    Ok(lead::Entity::in_account(account)
+        .filter(lead::Column::Id.eq(id))
+        .one(app.db.read())
+        .await?)
+}
+
+/// The caller's leads that fit.
+pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Select<lead::Entity>> {
+    let account = caller.require(Action::ReadLeads)?;
+    let mut found = Condition::all()
+        .add_option(filter.flow.map(|flow| lead::Column::FlowId.eq(flow)))
+        .add_option(filter.source.map(|source| lead::Column::SourceId.eq(source)))
+        .add_option(filter.outcomes.map(|outcomes| lead::Column::Outcome.is_in(outcomes)))
+        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.gte(range.start)))
+        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.lt(range.end)))
+        .add_option((!filter.include_tests).then(|| lead::Column::Test.eq(false)))
+        .add_option(
+            filter
+                .partner
+                .map(|partner| lead::Column::Id.in_subquery(sent_to(account, partner))),
+        );
+    if let Some(text) = filter.search.filter(|text| !text.trim().is_empty()) {
+        found = found.add(matching(app, account, &text).await?);
+    }
+    Ok(lead::Entity::in_account(account).filter(found))
+}
+
+fn sent_to(account: AccountId, partner: PartnerId) -> sea_orm::sea_query::SelectStatement {
+    let deliveries = delivery::Entity::in_account(account).filter(delivery::Column::PartnerId.eq(partner));
+    deliveries.select_only().column(delivery::Column::LeadId).into_query()
+}
+
+/// Leads whose email or phone is that text, or whose name begins with it. Encrypted values are found by their keyed hash, so
+/// only whole.
+pub async fn matching(app: &App, account: AccountId, text: &str) -> Result<Condition> {
+    if text.chars().count() > MAX_SEARCH {
+        return Err(Error::BadInput(format!(
+            "a search text has at most {MAX_SEARCH} characters"
+        )));
+    }
+    let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
+    let (email, name) = (search_key_email(text), search_key_name(text));
+    let begins = LikeExpr::new(format!("{}%", escaped(&name))).escape('!');
+    let mut found = Condition::any()
+        .add(lead::Column::EmailKey.is_in([keys.index("email", &email), email]))
+        .add(Expr::col((lead::Entity, lead::Column::NameKey)).like(begins))
+        .add(lead::Column::NameKey.eq(keys.index("name", &name)));
+    if let Some(phone) = search_key_phone(text, &TypingContext::default()) {
+        found = found.add(lead::Column::PhoneKey.is_in([keys.index("phone", &phone), phone]));
+    }
+    Ok(found)
+}
+
+fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| {
+            matches!(character, '!' | '%' | '_')
+                .then_some('!')
+                .into_iter()
+                .chain([character])
+        })
+        .collect()
+}
+
+/// A lead's values with the encrypted ones masked.
+pub fn masked(stored: &Value) -> Map<String, Value> {
+    let mut values = stored.as_object().cloned().unwrap_or_default();
+    for value in values.values_mut() {
+        if sealed_text(value).is_some() {
+            *value = Value::String(MASK.into());
+        }
+    }
+    values
+}
+
+/// A lead's values with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's timeline.
+pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Model) -> Result<Map<String, Value>> {
+    let account = caller.require(Action::RevealFields)?;
+    if account != lead.account_id {
+        return Err(Error::NotFound("lead"));
+    }
+    let values = open_fields(app, lead).await?;
+    let who = caller.who();
+    let tx = app.db.begin().await?;
+    let entry = Entry {
+        action: "lead.reveal",
+        subject_type: "Lead",
+        subject_id: lead.id.to_string(),
+        label: None,
+        changes: None,
+    };
+    audit::record(&tx, &app.clock, account, &who, entry).await?;
+    let seen = lead_event::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(account),
+        lead_id: Set(lead.id),
+        at: Set(app.clock.now()),
+        kind: Set(lead_event::LeadEventKind::Revealed),
+        message: Set(format!("{} looked at the encrypted values", who.name)),
+    };
+    bulk::insert::<lead_event::Entity>(&tx, vec![seen]).await?;
+    tx.commit().await?;
+    Ok(values)
+}

@@ -1,0 +1,133 @@
+//! What happened to a lead, in order: told from its own row, its deliveries, their attempts, and the events noted since. Pure.
+
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryStatus};
+use entity::lead::{self, LeadOutcome};
+use entity::lead_event::LeadEventKind;
+use entity::{delivery_attempt, lead_event};
+use serde_json::{Value, json};
+
+use super::outcome::TraceEntry;
+use super::receipts::reasons;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub kind: LeadEventKind,
+    /// In words, without values of the lead.
+    pub message: String,
+    /// For programs.
+    pub data: Option<Value>,
+}
+
+/// What a timeline is told from.
+pub struct Sources<'a> {
+    /// The lead.
+    pub lead: &'a lead::Model,
+    /// Where it went.
+    pub deliveries: &'a [delivery::Model],
+    /// How that went.
+    pub attempts: &'a [delivery_attempt::Model],
+    /// What was noted since.
+    pub events: &'a [lead_event::Model],
+}
+
+/// The timeline, oldest first.
+pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
+    let mut entries = decided(sources.lead);
+    entries.extend(sources.deliveries.iter().flat_map(of_delivery));
+    entries.extend(sources.attempts.iter().map(of_attempt));
+    entries.extend(sources.events.iter().map(|event| Entry {
+        at: event.at,
+        kind: event.kind,
+        message: event.message.clone(),
+        data: None,
+    }));
+    entries.sort_by_key(|entry| entry.at);
+    entries
+}
+
+fn decided(lead: &lead::Model) -> Vec<Entry> {
+    let at = lead.submitted_at;
+    let entry = |kind, message: String| Entry {
+        at,
+        kind,
+        message,
+        data: None,
+    };
+    let mut entries = vec![entry(LeadEventKind::Submitted, "submitted".into())];
+    let trace: Vec<TraceEntry> = serde_json::from_value(lead.trace.clone()).unwrap_or_default();
+    for look in trace {
+        match (look.check.as_str(), look.passed) {
+            ("transform", true) => entries.push(entry(
+                LeadEventKind::Transformed,
+                format!("{}: {}", look.subject, look.detail),
+            )),
+            ("criteria" | "step", false) => entries.push(entry(
+                LeadEventKind::Skipped,
+                format!("{} was skipped: {}", look.subject, look.detail),
+            )),
+            ("filter", false) => entries.push(entry(
+                LeadEventKind::Filtered,
+                format!("stopped by {}: {}", look.subject, look.detail),
+            )),
+            _ => {}
+        }
+    }
+    let why: Vec<String> = reasons(lead.reasons.clone())
+        .into_iter()
+        .map(|reason| reason.message)
+        .collect();
+    entries.push(match lead.outcome {
+        LeadOutcome::Accepted => entry(LeadEventKind::Accepted, "accepted".into()),
+        LeadOutcome::Rejected | LeadOutcome::Failed => entry(LeadEventKind::Rejected, why.join("; ")),
+    });
+    entries
+}
+
+fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
+    let data = Some(json!({ "deliveryId": delivery.id, "partnerId": delivery.partner_id }));
+    let routed = Entry {
+        at: delivery.created_at,
+        kind: LeadEventKind::Routed,
+        message: "routed to a partner".into(),
+        data: data.clone(),
+    };
+    let settled = delivery.settled_at.zip(settled_as(delivery));
+    let end = settled.map(|(at, (kind, message))| Entry {
+        at,
+        kind,
+        message,
+        data,
+    });
+    [Some(routed), end].into_iter().flatten().collect()
+}
+
+fn settled_as(delivery: &delivery::Model) -> Option<(LeadEventKind, String)> {
+    let why = delivery.failure_message.clone().unwrap_or_default();
+    match delivery.status {
+        DeliveryStatus::Delivered => Some((LeadEventKind::Delivered, "delivered".into())),
+        DeliveryStatus::Failed => Some((LeadEventKind::DeliveryFailed, why)),
+        DeliveryStatus::Refused => Some((LeadEventKind::Refused, why)),
+        DeliveryStatus::Cancelled => Some((LeadEventKind::Cancelled, why)),
+        DeliveryStatus::Queued | DeliveryStatus::Sending | DeliveryStatus::Retrying => None,
+    }
+}
+
+fn of_attempt(attempt: &delivery_attempt::Model) -> Entry {
+    let outcome = if attempt.ok { "was taken" } else { "failed" };
+    let why = attempt
+        .message
+        .as_ref()
+        .map(|message| format!(": {message}"))
+        .unwrap_or_default();
+    Entry {
+        at: attempt.started_at,
+        kind: LeadEventKind::DeliveryAttempted,
+        message: format!("attempt {} {outcome}{why}", attempt.number),
+        data: Some(json!({ "deliveryId": attempt.delivery_id, "number": attempt.number })),
+    }
+}

@@ -1,0 +1,178 @@
+//! Figures about deliveries, and the health of destinations.
+
+use chrono::TimeDelta;
+use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
+use entity::delivery_config::Channel;
+use entity::destination;
+use entity::ids::{PartnerId, ProfileId};
+use sea_orm::{ActiveModelTrait, IntoActiveModel};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::room::{Person, Room, rooms, start};
+
+struct Made<'a> {
+    room: &'a Room,
+    person: &'a Person,
+    partner: PartnerId,
+    profile: ProfileId,
+}
+
+impl Made<'_> {
+    /// A delivery that is routed now and settled after so many milliseconds.
+    async fn delivery(&self, status: DeliveryStatus, after: Option<i64>, change: impl FnOnce(&mut delivery::Model)) {
+        let now = self.room.app.clock.now();
+        let mut row = delivery::Model {
+            id: self.room.app.clock.id(),
+            account_id: self.person.account,
+            lead_id: self.room.app.clock.id(),
+            flow_id: Uuid::nil().into(),
+            step_id: None,
+            profile_id: Some(self.profile),
+            assignment_id: None,
+            partner_id: self.partner,
+            settings_id: Uuid::nil().into(),
+            channel: Channel::Webhook,
+            status,
+            test: false,
+            attempt_count: 0,
+            attempts_before: 0,
+            budget_since: now,
+            due_at: (status == DeliveryStatus::Queued).then_some(now),
+            lease_owner: None,
+            failure_code: None,
+            failure_message: None,
+            external_id: None,
+            price_e4: Some(25_000),
+            price_currency: Some("EUR".into()),
+            review: None,
+            review_by: None,
+            review_at: None,
+            review_reason: None,
+            reservations: Reservations::default(),
+            created_at: now,
+            settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
+        };
+        change(&mut row);
+        row.into_active_model().insert(self.room.app.db.write()).await.unwrap();
+    }
+}
+
+async fn made<'a>(room: &'a Room, person: &'a Person) -> Made<'a> {
+    let partner = room
+        .partner(person, json!({"name": "Bolt", "email": "x@example.com"}))
+        .await;
+    let profile = room
+        .profile(person, json!({"name": "Solar", "strategy": "FIRST_MATCH"}))
+        .await;
+    Made {
+        room,
+        person,
+        partner: partner.parse().unwrap(),
+        profile: profile.parse().unwrap(),
+    }
+}
+
+const STATS: &str = "query ($range: TimeRangeInput!) {
+    partners { nodes { stats(range: $range) { ...all } } }
+    distributionProfiles { nodes { stats(range: $range) { ...all } } } }
+    fragment all on DeliveryCounts { routed queued delivered failed refused returned successRate p50Ms p95Ms
+        revenue { amount currency } }";
+
+/// Shorter than an access token lives.
+fn now_and_a_little() -> Value {
+    json!({"range": {"from": start(), "to": start() + TimeDelta::minutes(5)}})
+}
+
+#[tokio::test]
+async fn figures_tell_what_became_of_what_was_routed_in_the_range() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let made = made(&room, &ann).await;
+        for after in 1..=20 {
+            made.delivery(DeliveryStatus::Delivered, Some(after * 100), |_| {})
+                .await;
+        }
+        let returned = |row: &mut delivery::Model| row.review = Some(ReviewStatus::Returned);
+        made.delivery(DeliveryStatus::Delivered, Some(50), returned).await;
+        made.delivery(DeliveryStatus::Delivered, Some(50), |row| {
+            row.price_currency = Some("USD".into())
+        })
+        .await;
+        made.delivery(DeliveryStatus::Delivered, Some(9_000), |row| row.test = true)
+            .await;
+        made.delivery(DeliveryStatus::Failed, Some(1), |_| {}).await;
+        made.delivery(DeliveryStatus::Refused, Some(1), |_| {}).await;
+        made.delivery(DeliveryStatus::Cancelled, Some(1), |_| {}).await;
+        made.delivery(DeliveryStatus::Queued, None, |_| {}).await;
+        room.app.clock.advance(TimeDelta::minutes(5));
+        made.delivery(DeliveryStatus::Delivered, Some(1), |_| {}).await;
+
+        let expected = json!({"routed": 26, "queued": 1, "delivered": 22, "failed": 1, "refused": 1, "returned": 1,
+            "successRate": 22.0 / 24.0, "p50Ms": 900.0, "p95Ms": 1900.0,
+            "revenue": [{"amount": "50", "currency": "EUR"}, {"amount": "2.5", "currency": "USD"}]});
+        let answer = room.ask(&ann, STATS, now_and_a_little()).await;
+        assert_eq!(answer["partners"]["nodes"][0]["stats"], expected);
+        assert_eq!(answer["distributionProfiles"]["nodes"][0]["stats"], expected);
+    }
+}
+
+#[tokio::test]
+async fn without_deliveries_figures_are_zero_and_others_deliveries_are_not_counted() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let bob = room.owner("bob@example.com").await;
+        let made = made(&room, &ann).await;
+        // As no honest row is: another account's delivery that names this partner.
+        made.delivery(DeliveryStatus::Delivered, Some(1), |row| row.account_id = bob.account)
+            .await;
+        let empty = json!({"routed": 0, "queued": 0, "delivered": 0, "failed": 0, "refused": 0, "returned": 0,
+            "successRate": null, "p50Ms": null, "p95Ms": null, "revenue": []});
+        let answer = room.ask(&ann, STATS, now_and_a_little()).await;
+        assert_eq!(answer["partners"]["nodes"][0]["stats"], empty);
+        let backwards = json!({"range": {"from": start(), "to": start()}});
+        assert!(
+            room.codes(Some(&ann.token), STATS, backwards)
+                .await
+                .contains(&"BAD_USER_INPUT")
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_tells_the_last_success_and_what_has_failed_since() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let made = made(&room, &ann).await;
+        made.delivery(DeliveryStatus::Delivered, Some(5_000), |_| {}).await;
+        made.delivery(DeliveryStatus::Delivered, Some(1_000), |_| {}).await;
+        made.delivery(DeliveryStatus::Failed, Some(9_000), |_| {}).await;
+        let now = room.app.clock.now();
+        let failures = destination::Model {
+            partner_id: made.partner,
+            account_id: ann.account,
+            consecutive_failures: 3,
+            open_until: Some(now + TimeDelta::minutes(1)),
+            last_failure_at: now,
+            last_error: "no answer".into(),
+        };
+        failures.into_active_model().insert(room.app.db.write()).await.unwrap();
+        let query = "{ partners { nodes { health { state consecutiveFailures openUntil lastSuccessAt lastError } } } }";
+        let health = |answer: Value| answer["partners"]["nodes"][0]["health"].clone();
+        let paused = health(room.ask(&ann, query, json!({})).await);
+        assert_eq!(
+            (&paused["state"], &paused["consecutiveFailures"]),
+            (&json!("PAUSED"), &json!(3))
+        );
+        assert_ne!(paused["openUntil"], Value::Null);
+        assert_eq!(paused["lastError"], "no answer");
+        let last: chrono::DateTime<chrono::Utc> = serde_json::from_value(paused["lastSuccessAt"].clone()).unwrap();
+        assert_eq!(last, now + TimeDelta::seconds(5));
+        room.app.clock.advance(TimeDelta::minutes(1));
+        let degraded = health(room.ask(&ann, query, json!({})).await);
+        assert_eq!(
+            (&degraded["state"], &degraded["openUntil"]),
+            (&json!("DEGRADED"), &Value::Null)
+        );
+    }
+}

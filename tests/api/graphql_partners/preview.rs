@@ -1,0 +1,126 @@
+//! Looking at deliveries before they are made.
+
+use entity::field::FieldType;
+use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
+use leadmesh::flows::steps::{self, AddStep, StepInput};
+use serde_json::{Value, json};
+
+use super::room::{rooms, text};
+
+const PREVIEW: &str = "query ($partner: ID!, $assignment: ID, $fields: JSON!) {
+    previewDelivery(partnerId: $partner, assignmentId: $assignment, fields: $fields) {
+        channel method url headers { name value } subject recipients contentType body warnings } }";
+
+fn flow(name: &str, fields: &[(&str, FieldType)]) -> CreateFlow {
+    let fields = fields.iter().map(|(name, field_type)| FieldInput {
+        name: (*name).into(),
+        label: None,
+        field_type: *field_type,
+        required: false,
+        encrypted: false,
+        choices: None,
+        example: None,
+        description: None,
+    });
+    CreateFlow {
+        name: name.into(),
+        description: None,
+        fields: fields.collect(),
+        acceptance_rule: None,
+        duplicate_keys: Vec::new(),
+        duplicate_window_days: None,
+        caps: Vec::new(),
+        price: None,
+        enabled: true,
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let solar = flow("Solar", &[("phone", FieldType::Phone), ("ssn", FieldType::Text)]);
+        let solar = manage::create(&room.app, &ann.caller, solar).await.unwrap().flow;
+        let other = flow("Roofs", &[("roof_area", FieldType::Number)]);
+        manage::create(&room.app, &ann.caller, other).await.unwrap();
+        let profile = room
+            .profile(&ann, json!({"name": "Solar", "strategy": "FIRST_MATCH"}))
+            .await;
+        let webhook = json!({"webhook": {"url": "https://crm.example.com/in", "sign": false,
+            "headers": [{"name": "Authorization", "value": "Bearer very-secret-1234"}],
+            "fields": {"mode": "EXCEPT", "fields": ["ssn"]}, "mapping": [{"from": "phone", "to": "tel"}]}});
+        let partner = json!({"name": "Bolt", "email": "x@example.com", "delivery": webhook});
+        let partner = room.partner(&ann, partner).await;
+        let assign = "mutation ($input: AssignPartnerInput!) { assignPartner(input: $input) { assignment { id } userErrors { message } } }";
+        let email = json!({"email": {"recipients": ["b@example.com"], "subject": "New: {{ lead.phone }}"}});
+        let input = json!({"profileId": profile, "partnerId": partner, "delivery": email});
+        let assigned = room.ask(&ann, assign, json!({ "input": input })).await;
+        let assignment = text(&assigned["assignPartner"]["assignment"]["id"]);
+        let step = AddStep {
+            flow_id: solar.id,
+            name: "Out".into(),
+            criteria: None,
+            position: None,
+            enabled: true,
+            step: StepInput::Distribute {
+                profile_id: profile.parse().unwrap(),
+            },
+        };
+        steps::add(&room.app, &ann.caller, step).await.unwrap();
+
+        let fields = json!({"phone": "(415) 555-0123", "ssn": "123", "roof_area": 7});
+        let shown = room
+            .ask(&ann, PREVIEW, json!({"partner": partner, "fields": fields}))
+            .await;
+        let shown = &shown["previewDelivery"];
+        assert_eq!(
+            (&shown["channel"], &shown["method"]),
+            (&json!("WEBHOOK"), &json!("POST"))
+        );
+        assert_eq!(shown["body"], r#"{"tel":"+14155550123"}"#);
+        let headers = shown["headers"].as_array().unwrap();
+        assert!(
+            headers.contains(&json!({"name": "authorization", "value": "…1234"})),
+            "{headers:?}"
+        );
+        assert!(!headers.iter().any(|header| header["name"] == "webhook-signature"));
+        let warnings = shown["warnings"].to_string();
+        assert!(
+            warnings.contains("roof_area") && warnings.contains("not signed"),
+            "{warnings}"
+        );
+
+        let mail = json!({"partner": partner, "assignment": assignment, "fields": fields});
+        let mail = room.ask(&ann, PREVIEW, mail).await;
+        let mail = &mail["previewDelivery"];
+        assert_eq!((&mail["channel"], &mail["headers"]), (&json!("EMAIL"), &Value::Null));
+        assert_eq!(mail["subject"], "New: +14155550123");
+        assert_eq!(mail["recipients"], json!(["b@example.com"]));
+        assert!(mail["warnings"].to_string().contains("setSmtpSettings"));
+
+        let foreign = json!({"partner": partner, "assignment": "asgn_x", "fields": {}});
+        assert_eq!(room.codes(Some(&ann.token), PREVIEW, foreign).await, ["NOT_FOUND"]);
+        let list = json!({"partner": partner, "fields": []});
+        assert_eq!(room.codes(Some(&ann.token), PREVIEW, list).await, ["BAD_USER_INPUT"]);
+    }
+}
+
+#[tokio::test]
+async fn before_there_is_a_flow_the_fields_that_settings_name_are_known() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let portal = json!({"portal": {"fields": {"mode": "ONLY", "fields": ["later"]}}});
+        let partner = json!({"name": "Bolt", "email": "x@example.com", "delivery": portal});
+        let partner = room.partner(&ann, partner).await;
+        let fields = json!({"later": "on", "never": 1});
+        let shown = room
+            .ask(&ann, PREVIEW, json!({"partner": partner, "fields": fields}))
+            .await;
+        let shown = &shown["previewDelivery"];
+        assert_eq!(
+            (&shown["channel"], &shown["body"]),
+            (&json!("PORTAL"), &json!(r#"{"later":"on"}"#))
+        );
+        assert!(shown["warnings"].to_string().contains("portal is closed"));
+    }
+}

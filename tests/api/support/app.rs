@@ -1,0 +1,281 @@
+//! A whole Leadmesh of a test's own: its own database, its own prefix in Redis, a clock that stands until it is moved, a real
+//! server on port 0, and a client.
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use clap::Parser;
+use leadmesh::app::App;
+use leadmesh::clock::Clock;
+use leadmesh::config::{Config, Settings};
+use leadmesh::database::Db;
+use leadmesh::server::{Role, Server};
+use sea_orm::{ConnectionTrait, Database};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::stream::Stream;
+
+/// On what it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// SQLite, everything in process.
+    Embedded,
+    /// PostgreSQL and Redis. Tests fail where there are none: they never skip.
+    Server,
+}
+
+/// Makes two tests of one: `name::embedded` and `name::server`.
+macro_rules! both {
+    ($(#[$doc:meta])* $name:ident, |$app:ident| $body:block) => {
+        $crate::support::app::both!($(#[$doc])* $name, [], |$app| $body);
+    };
+    ($(#[$doc:meta])* $name:ident, [$($setting:expr),*], |$app:ident| $body:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "not every body uses what its module does")]
+            use super::*;
+
+            async fn test($app: $crate::support::app::TestApp) $body
+
+            $(#[$doc])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                let app = $crate::support::app::TestApp::start_with($crate::support::app::Mode::Embedded, &[$($setting),*]).await;
+                test(app).await;
+            }
+
+            $(#[$doc])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn server() {
+                let app = $crate::support::app::TestApp::start_with($crate::support::app::Mode::Server, &[$($setting),*]).await;
+                test(app).await;
+            }
+        }
+    };
+}
+pub(crate) use both;
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// A running Leadmesh.
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    pub(crate) mode: Mode,
+    pub(crate) clock: Clock,
+    pub(crate) address: std::net::SocketAddr,
+    server: Option<Server>,
+    client: reqwest::Client,
+    arguments: Vec<String>,
+    dropped: Option<DropDatabase>,
+    _data_dir: tempfile::TempDir,
+}
+
+impl TestApp {
+    /// Starts one with further settings, such as `--sign-up closed`.
+    pub(crate) async fn start_with(mode: Mode, more: &[&str]) -> Self {
+        leadmesh::tls::install_tls();
+        let data_dir = tempfile::tempdir().unwrap();
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let mut arguments: Vec<String> = [
+            "leadmesh",
+            "--master-key",
+            key,
+            "--token-secret",
+            key,
+            "--data-dir",
+            data_dir.path().to_str().unwrap(),
+        ]
+        .map(String::from)
+        .to_vec();
+        arguments.extend(
+            [
+                "--allow-destinations",
+                "127.0.0.0/8",
+                "--public-url",
+                "http://leadmesh.test",
+            ]
+            .map(String::from),
+        );
+        arguments.extend(more.iter().map(ToString::to_string));
+        let dropped = match mode {
+            Mode::Embedded => None,
+            Mode::Server => Some(DropDatabase::create().await),
+        };
+        if let Some(database) = &dropped {
+            let redis =
+                std::env::var("LEADMESH_TEST_REDIS_URL").expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
+            arguments.extend(
+                [
+                    "--database-url",
+                    &database.url,
+                    "--redis-url",
+                    &redis,
+                    "--redis-prefix",
+                    &database.name,
+                ]
+                .map(String::from),
+            );
+        }
+        let now: DateTime<Utc> =
+            DateTime::<Utc>::from(std::time::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap()).trunc_subsecs(6);
+        let clock = Clock::standing_at(now);
+        let (app, server) = run(&arguments, &clock, Role::Both).await;
+        Self {
+            address: server.address(),
+            app,
+            mode,
+            clock,
+            server: Some(server),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            arguments,
+            dropped,
+            _data_dir: data_dir,
+        }
+    }
+
+    /// Another process on the same stores (server mode), or the same one again.
+    pub(crate) async fn another(&self, role: Role) -> (App, Server) {
+        run(&self.arguments, &self.clock, role).await
+    }
+
+    /// Stops the server in order, as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        self.server.take().unwrap().stop().await;
+    }
+
+    /// Starts it again on the same stores.
+    pub(crate) async fn restart(&mut self) {
+        let (app, server) = run(&self.arguments, &self.clock, Role::Both).await;
+        (self.app, self.address, self.server) = (app, server.address(), Some(server));
+    }
+
+    /// Moves the clock and lets the worker look.
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.app.queue.doorbell.notify_one();
+    }
+
+    /// The whole answer to an operation.
+    pub(crate) async fn ask(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
+        ask(&self.client, self.address, token, query, variables).await
+    }
+
+    /// The data of an answer without errors.
+    pub(crate) async fn data(&self, token: &str, query: &str, variables: Value) -> Value {
+        let mut answer = self.ask(Some(token), query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].take()
+    }
+
+    /// The code of the first error of an answer.
+    pub(crate) async fn error_code(&self, token: Option<&str>, query: &str, variables: Value) -> String {
+        let answer = self.ask(token, query, variables).await;
+        answer["errors"][0]["extensions"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no error: {answer:#}"))
+            .to_owned()
+    }
+
+    /// Opens a subscription.
+    pub(crate) async fn subscribe(&self, token: &str, query: &str, variables: Value) -> Stream {
+        Stream::open(self.address, token, query, variables).await
+    }
+
+    /// Plain HTTP.
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.client
+            .get(format!("http://{}{path}", self.address))
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// Every text that the database holds, for looking for what must not be there.
+    pub(crate) async fn dump(&self) -> String {
+        super::dump::dump(&self.app).await
+    }
+}
+
+/// Asks any server.
+pub(crate) async fn ask(
+    client: &reqwest::Client,
+    address: std::net::SocketAddr,
+    token: Option<&str>,
+    query: &str,
+    variables: Value,
+) -> Value {
+    let mut request = client
+        .post(format!("http://{address}/graphql"))
+        .json(&json!({ "query": query, "variables": variables }));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
+    let config = Config::new(CommandLine::parse_from(arguments).settings).unwrap();
+    let app = App::open(config, clock.clone()).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::start(&app, role, listener).unwrap();
+    wait_for_lease(&app, role).await;
+    (app, server)
+}
+
+/// A worker takes its lease in the background; tests begin with it taken.
+async fn wait_for_lease(app: &App, role: Role) {
+    while role != Role::Api && app.queue.owner().is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A database that goes with the test.
+struct DropDatabase {
+    server: String,
+    name: String,
+    url: String,
+}
+
+impl DropDatabase {
+    async fn create() -> Self {
+        let server = std::env::var("LEADMESH_TEST_DATABASE_URL")
+            .expect("LEADMESH_TEST_DATABASE_URL is not set: run scripts/test");
+        let name = format!("test_{:x}", rand::random::<u128>());
+        let maintenance = Database::connect(&server).await.unwrap();
+        maintenance
+            .execute_unprepared(&format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
+        maintenance.close().await.unwrap();
+        let mut url = url::Url::parse(&server).unwrap();
+        url.set_path(&name);
+        let url = url.to_string();
+        Db::connect(&url, 2).await.unwrap().migrate().await.unwrap();
+        Self { server, name, url }
+    }
+}
+
+impl Drop for DropDatabase {
+    /// The cluster goes away with the run; this only keeps it small meanwhile.
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropping = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                if let Ok(maintenance) = Database::connect(&server).await {
+                    drop(
+                        maintenance
+                            .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                            .await,
+                    );
+                }
+            });
+        };
+        drop(std::thread::spawn(dropping).join());
+    }
+}
