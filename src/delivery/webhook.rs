@@ -181,7 +181,8 @@ fn client(guard: &Guard) -> ClientBuilder {
         .http2_keep_alive_timeout(PING)
 }
 
-fn bundled_roots() -> Vec<Certificate> {
+/// The certificate authorities that Mozilla trusts.
+pub fn bundled_roots() -> Vec<Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
         .filter_map(|der| Certificate::from_der(der).ok())
