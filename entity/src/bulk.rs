@@ -17,12 +17,13 @@ where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
-    insert_rows::<E>(db, rows, None).await
+    insert_rows::<E>(db, rows, None).await?;
+    Ok(())
 }
 
-/// Inserts those rows that no constraint of uniqueness speaks against. Read them back to see which: a row that another
-/// transaction is writing is waited for.
-pub async fn insert_if_absent<E>(db: &impl ConnectionTrait, rows: Vec<E::ActiveModel>) -> Result<(), DbErr>
+/// Inserts those rows that no constraint of uniqueness speaks against, and answers how many. Read them back to see which:
+/// a row that another transaction is writing is waited for.
+pub async fn insert_if_absent<E>(db: &impl ConnectionTrait, rows: Vec<E::ActiveModel>) -> Result<u64, DbErr>
 where
     E: EntityTrait,
     E::ActiveModel: Send,
@@ -34,37 +35,34 @@ async fn insert_rows<E>(
     db: &impl ConnectionTrait,
     rows: Vec<E::ActiveModel>,
     conflict: Option<OnConflict>,
-) -> Result<(), DbErr>
+) -> Result<u64, DbErr>
 where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        db.execute_raw(unnested::<E>(
-            rows,
-            if conflict.is_some() {
-                " ON CONFLICT DO NOTHING"
-            } else {
-                ""
-            },
-        ))
-        .await?;
-        return Ok(());
+        let on_conflict = if conflict.is_some() {
+            " ON CONFLICT DO NOTHING"
+        } else {
+            ""
+        };
+        return Ok(db.execute_raw(unnested::<E>(rows, on_conflict)).await?.rows_affected());
     }
     let columns = E::Column::iter().count().max(1);
     let mut rows = rows.into_iter().peekable();
+    let mut written = 0;
     while rows.peek().is_some() {
         let chunk: Vec<_> = rows.by_ref().take(SQLITE_PARAMETERS / columns).collect();
         let mut insert = E::insert_many(chunk);
         if let Some(conflict) = &conflict {
             insert = insert.on_conflict(conflict.clone());
         }
-        insert.exec_without_returning(db).await?;
+        written += insert.exec_without_returning(db).await?;
     }
-    Ok(())
+    Ok(written)
 }
 
 /// `column` is one of these: as an array on `PostgreSQL`, as a list elsewhere.
@@ -74,6 +72,14 @@ pub fn among<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, ids: impl Int
         return Expr::cust_with_values(format!("{} = ANY($1)", column.as_str()), [Value::from(ids)]);
     }
     Expr::col(column).is_in(ids)
+}
+
+/// As [`among`], for text.
+pub fn among_texts<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, texts: Vec<String>) -> SimpleExpr {
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        return Expr::cust_with_values(format!("{} = ANY($1)", column.as_str()), [Value::from(texts)]);
+    }
+    Expr::col(column).is_in(texts)
 }
 
 fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {

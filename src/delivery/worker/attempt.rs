@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::RetryPolicy;
@@ -222,7 +222,7 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
     let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
     let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
     let due_at = match next {
-        Next::After(delay) => Some(now + chrono::TimeDelta::from_std(delay).unwrap_or_default()),
+        Next::After(delay) => Some(now + whole_micros(delay)),
         _ => None,
     };
     let status = match next {
@@ -256,6 +256,11 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         failure,
         external_id,
     }
+}
+
+/// Databases keep microseconds; rounded up, so that no attempt comes before its time.
+fn whole_micros(delay: Duration) -> TimeDelta {
+    TimeDelta::microseconds(i64::try_from(delay.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX))
 }
 
 fn error_of(tried: &Tried) -> Option<(DeliveryErrorCode, String)> {
