@@ -134,8 +134,8 @@ mod tests {
     fn no_identifier_of_a_time_is_before_its_first() {
         let at = DateTime::UNIX_EPOCH + Duration::days(20_000);
         let clock = Clock::standing_at(at);
-        assert!(first_id(at) < clock.id());
-        assert!(first_id(at + Duration::milliseconds(CLOCK_SLACK_MS + 1)) > clock.id());
-        assert!(first_id(DateTime::UNIX_EPOCH) < clock.id());
+        assert!(first_id(at) < clock.id::<uuid::Uuid>());
+        assert!(first_id(at + Duration::milliseconds(CLOCK_SLACK_MS + 1)) > clock.id::<uuid::Uuid>());
+        assert!(first_id(DateTime::UNIX_EPOCH) < clock.id::<uuid::Uuid>());
     }
 }
