@@ -91,8 +91,13 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
         })
         .collect();
     let names: Vec<&str> = columns.iter().map(|(column, ..)| column.as_str()).collect();
-    let arguments = columns.iter().enumerate().map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
-    let selected = columns.iter().map(|(column, kind, nullable)| kind.selected(column.as_str(), *nullable));
+    let arguments = columns
+        .iter()
+        .enumerate()
+        .map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
+    let selected = columns
+        .iter()
+        .map(|(column, kind, nullable)| kind.selected(column.as_str(), *nullable));
     let sql = format!(
         "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\"){conflict}",
         E::default().table_name(),
@@ -153,8 +158,16 @@ impl Kind {
 
     /// JSON travels as text: an array of JSON would be built twice. What stands for an absent value becomes null.
     fn selected(self, name: &str, nullable: bool) -> String {
-        let value = if nullable { format!("NULLIF(\"{name}\", {})", self.absent_literal()) } else { format!("\"{name}\"") };
-        if matches!(self, Self::Json) { format!("{value}::json") } else { value }
+        let value = if nullable {
+            format!("NULLIF(\"{name}\", {})", self.absent_literal())
+        } else {
+            format!("\"{name}\"")
+        };
+        if matches!(self, Self::Json) {
+            format!("{value}::json")
+        } else {
+            value
+        }
     }
 
     fn value(self, value: Value) -> Value {

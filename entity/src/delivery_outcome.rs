@@ -95,7 +95,9 @@ fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
         column(ArrayType::String, &|outcome| of(outcome).unwrap_or_default().into())
     };
     let times = |of: &dyn Fn(&Outcome) -> Option<DateTime<Utc>>| {
-        column(ArrayType::ChronoDateTimeUtc, &|outcome| of(outcome).unwrap_or(DateTime::UNIX_EPOCH).into())
+        column(ArrayType::ChronoDateTimeUtc, &|outcome| {
+            of(outcome).unwrap_or(DateTime::UNIX_EPOCH).into()
+        })
     };
     [
         column(ArrayType::Uuid, &|outcome| outcome.id.0.into()),

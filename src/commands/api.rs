@@ -11,7 +11,7 @@ use url::Url;
 use crate::delivery::webhook::bundled_roots;
 
 /// For one request; longer than the server allows itself.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An endpoint, and as whom it is used.
 #[derive(Clone)]

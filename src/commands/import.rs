@@ -102,7 +102,7 @@ fn fingerprint(arguments: &Arguments) -> std::io::Result<String> {
     std::io::copy(&mut std::fs::File::open(&arguments.file)?, &mut hashing)?;
     let hash = context.finish();
     let bytes = hash.as_ref().iter().take(FINGERPRINT);
-    Ok(bytes.map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }
 
 struct Hashing<'a>(&'a mut digest::Context);

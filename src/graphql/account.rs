@@ -104,8 +104,13 @@ impl Account {
     async fn inbox(&self, ctx: &Context<'_>) -> Result<Flow> {
         let app = ctx.app()?;
         let account = self.caller.require(Action::ReadSetup)?;
-        let found = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(true)).one(app.db.read()).await?;
-        found.map(Flow::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
+        let found = flow::Entity::in_account(account)
+            .filter(flow::Column::IsInbox.eq(true))
+            .one(app.db.read())
+            .await?;
+        found
+            .map(Flow::from)
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
     }
 }
 
@@ -113,7 +118,8 @@ impl AccountProfile {
     /// What a partner may see of the account with that identifier.
     pub async fn load(ctx: &Context<'_>, id: AccountId) -> Result<Self> {
         let row = loaders::load(ctx, AccountRow(id)).await?;
-        row.map(|row| Self(Profile::from(row))).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
+        row.map(|row| Self(Profile::from(row)))
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
     }
 }
 

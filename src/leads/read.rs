@@ -58,8 +58,18 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
         .add_option(filter.flow.map(|flow| lead::Column::FlowId.eq(flow)))
         .add_option(filter.source.map(|source| lead::Column::SourceId.eq(source)))
         .add_option(filter.outcomes.map(|outcomes| lead::Column::Outcome.is_in(outcomes)))
-        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.gte(range.start)))
-        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.lt(range.end)))
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| lead::Column::SubmittedAt.gte(range.start)),
+        )
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| lead::Column::SubmittedAt.lt(range.end)),
+        )
         .add_option((!filter.include_tests).then(|| lead::Column::Test.eq(false)))
         .add_option(
             filter

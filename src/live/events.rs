@@ -71,7 +71,10 @@ async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
     // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
     let scopes: Vec<Uuid> = events.iter().map(|event| event.scope.unwrap_or_default()).collect();
-    let details: Vec<String> = events.iter().map(|event| event.detail.clone().unwrap_or_default()).collect();
+    let details: Vec<String> = events
+        .iter()
+        .map(|event| event.detail.clone().unwrap_or_default())
+        .collect();
     let values = [
         column(|event| event.topic).into(),
         kinds.into(),

@@ -199,7 +199,7 @@ impl Reason {
 mod tests {
     use super::*;
 
-    fn payload(errors: Value) -> Payload {
+    fn payload(errors: &Value) -> Payload {
         let receipt =
             |id: &str| json!({"id": id, "outcome": "ACCEPTED", "replayed": false, "reasons": [], "warnings": []});
         let payload = json!({"receipts": [receipt("a"), receipt("b")], "userErrors": errors});
@@ -221,6 +221,6 @@ mod tests {
     fn an_error_of_the_whole_call_stops_the_import() {
         let errors = json!([{"message": "no such flow", "path": ["input", "flowId"]}]);
         assert_eq!(results(payload(errors), 2).err().unwrap().to_string(), "no such flow");
-        assert!(results(payload(json!([])), 3).is_err(), "a receipt is missing");
+        assert!(results(payload(&json!([])), 3).is_err(), "a receipt is missing");
     }
 }

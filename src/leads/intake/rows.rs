@@ -159,6 +159,10 @@ impl SearchKeys {
 }
 
 /// A delivery as routed: in the portal at once; else claimed for this process' worker if it has a slot; else waiting.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a decision with its surroundings, and what it is added to"
+)]
 fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent>, at: DateTime<Utc>, all: &mut Rows) {
     let (Some(step), Some(profile)) = (flow.steps.get(chosen.step), profile_of(flow, chosen.step)) else {
         return;
@@ -178,6 +182,10 @@ fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent
 }
 
 /// A delivery that nobody has looked at yet.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each thing that a delivery refers to"
+)]
 pub fn new_delivery(
     app: &App,
     flow: &Snapshot,
