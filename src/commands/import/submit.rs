@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn receipts_and_errors_find_their_rows() {
         let errors = json!([{"message": "no", "path": ["input", "leads", "1", "fields"]}]);
-        let told: Vec<String> = results(payload(errors), 3)
+        let told: Vec<String> = results(payload(&errors), 3)
             .unwrap()
             .into_iter()
             .map(|result| result.map_or_else(|error| error, |receipt| receipt.id))
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn an_error_of_the_whole_call_stops_the_import() {
         let errors = json!([{"message": "no such flow", "path": ["input", "flowId"]}]);
-        assert_eq!(results(payload(errors), 2).err().unwrap().to_string(), "no such flow");
+        assert_eq!(results(payload(&errors), 2).err().unwrap().to_string(), "no such flow");
         assert!(results(payload(&json!([])), 3).is_err(), "a receipt is missing");
     }
 }
