@@ -192,7 +192,13 @@ impl Board {
                     Some(submitted) => self.finish(out, submitted, &underway.arrived),
                     None => {
                         let channels: Vec<&str> = underway.arrived.iter().map(|(channel, _)| channel.name()).collect();
-                        self.say(out, &format!("      {lead} of yours arrived: {}", channels.join(", ")))
+                        self.say(
+                            out,
+                            &format!(
+                                "      {lead}, submitted by somebody else, arrived: {}",
+                                channels.join(", ")
+                            ),
+                        )
                     }
                 }
             }
