@@ -17,12 +17,13 @@ where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
-    insert_rows::<E>(db, rows, None).await
+    insert_rows::<E>(db, rows, None).await?;
+    Ok(())
 }
 
-/// Inserts those rows that no constraint of uniqueness speaks against. Read them back to see which: a row that another
-/// transaction is writing is waited for.
-pub async fn insert_if_absent<E>(db: &impl ConnectionTrait, rows: Vec<E::ActiveModel>) -> Result<(), DbErr>
+/// Inserts those rows that no constraint of uniqueness speaks against, and answers how many. Read them back to see which:
+/// a row that another transaction is writing is waited for.
+pub async fn insert_if_absent<E>(db: &impl ConnectionTrait, rows: Vec<E::ActiveModel>) -> Result<u64, DbErr>
 where
     E: EntityTrait,
     E::ActiveModel: Send,
@@ -34,37 +35,34 @@ async fn insert_rows<E>(
     db: &impl ConnectionTrait,
     rows: Vec<E::ActiveModel>,
     conflict: Option<OnConflict>,
-) -> Result<(), DbErr>
+) -> Result<u64, DbErr>
 where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        db.execute_raw(unnested::<E>(
-            rows,
-            if conflict.is_some() {
-                " ON CONFLICT DO NOTHING"
-            } else {
-                ""
-            },
-        ))
-        .await?;
-        return Ok(());
+        let on_conflict = if conflict.is_some() {
+            " ON CONFLICT DO NOTHING"
+        } else {
+            ""
+        };
+        return Ok(db.execute_raw(unnested::<E>(rows, on_conflict)).await?.rows_affected());
     }
     let columns = E::Column::iter().count().max(1);
     let mut rows = rows.into_iter().peekable();
+    let mut written = 0;
     while rows.peek().is_some() {
         let chunk: Vec<_> = rows.by_ref().take(SQLITE_PARAMETERS / columns).collect();
         let mut insert = E::insert_many(chunk);
         if let Some(conflict) = &conflict {
             insert = insert.on_conflict(conflict.clone());
         }
-        insert.exec_without_returning(db).await?;
+        written += insert.exec_without_returning(db).await?;
     }
-    Ok(())
+    Ok(written)
 }
 
 /// `column` is one of these: as an array on `PostgreSQL`, as a list elsewhere.
@@ -76,44 +74,44 @@ pub fn among<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, ids: impl Int
     Expr::col(column).is_in(ids)
 }
 
+/// As [`among`], for text.
+pub fn among_texts<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, texts: Vec<String>) -> SimpleExpr {
+    if db.get_database_backend() == DatabaseBackend::Postgres {
+        return Expr::cust_with_values(format!("{} = ANY($1)", column.as_str()), [Value::from(texts)]);
+    }
+    Expr::col(column).is_in(texts)
+}
+
+/// One statement whose text depends on the table alone.
 fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {
-    let columns: Vec<E::Column> = E::Column::iter().collect();
-    let names: Vec<&str> = columns.iter().map(IdenStatic::as_str).collect();
-    let kinds: Vec<Kind> = columns
-        .iter()
-        .map(|column| Kind::of(column.def().get_column_type()))
+    let columns: Vec<(E::Column, Kind, bool)> = E::Column::iter()
+        .map(|column| {
+            let definition = column.def();
+            (column, Kind::of(definition.get_column_type()), definition.is_null())
+        })
         .collect();
-    let arguments: Vec<String> = kinds
-        .iter()
-        .enumerate()
-        .map(|(place, kind)| format!("${}::{}[]", place + 1, kind.sent_as()))
-        .collect();
-    let selected: Vec<String> = names
-        .iter()
-        .zip(&kinds)
-        .map(|(name, kind)| kind.selected(name))
-        .collect();
+    let names: Vec<&str> = columns.iter().map(|(column, ..)| column.as_str()).collect();
+    let arguments = columns.iter().enumerate().map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
+    let selected = columns.iter().map(|(column, kind, nullable)| kind.selected(column.as_str(), *nullable));
     let sql = format!(
         "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\"){conflict}",
         E::default().table_name(),
         names.join("\", \""),
-        selected.join(", "),
-        arguments.join(", "),
+        selected.collect::<Vec<_>>().join(", "),
+        arguments.collect::<Vec<_>>().join(", "),
         names.join("\", \""),
     );
-    let mut arrays: Vec<Vec<Value>> = kinds.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
     for mut row in rows {
-        for ((column, kind), array) in columns.iter().zip(&kinds).zip(&mut arrays) {
+        for ((column, kind, _), array) in columns.iter().zip(&mut arrays) {
             array.push(match row.take(*column) {
                 ActiveValue::Set(value) | ActiveValue::Unchanged(value) => kind.value(value),
-                ActiveValue::NotSet => kind.null(),
+                ActiveValue::NotSet => kind.absent(),
             });
         }
     }
-    let values = kinds
-        .iter()
-        .zip(arrays)
-        .map(|(kind, array)| Value::Array(kind.array_type(), Some(Box::new(array))));
+    let values = columns.iter().zip(arrays);
+    let values = values.map(|((_, kind, _), array)| Value::Array(kind.array_type(), Some(Box::new(array))));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
 }
 
@@ -153,30 +151,41 @@ impl Kind {
         }
     }
 
-    /// JSON travels as text: an array of JSON would be built twice.
-    fn selected(self, name: &str) -> String {
-        if matches!(self, Self::Json) {
-            format!("\"{name}\"::json")
-        } else {
-            format!("\"{name}\"")
-        }
+    /// JSON travels as text: an array of JSON would be built twice. What stands for an absent value becomes null.
+    fn selected(self, name: &str, nullable: bool) -> String {
+        let value = if nullable { format!("NULLIF(\"{name}\", {})", self.absent_literal()) } else { format!("\"{name}\"") };
+        if matches!(self, Self::Json) { format!("{value}::json") } else { value }
     }
 
     fn value(self, value: Value) -> Value {
         match value {
-            Value::Json(json) => Value::String(json.map(|json| json.to_string())),
+            Value::Json(Some(json)) => Value::String(Some(json.to_string())),
+            absent if absent == absent.as_null() => self.absent(),
             other => other,
         }
     }
 
-    fn null(self) -> Value {
+    /// The library takes no nulls in an array, so a value that no column ever holds stands for them: texts have no control
+    /// characters, and nothing has happened in 1970.
+    fn absent(self) -> Value {
         match self {
-            Self::Uuid => Value::Uuid(None),
-            Self::Text | Self::Json => Value::String(None),
-            Self::Time => Value::ChronoDateTimeUtc(None),
-            Self::Bool => Value::Bool(None),
-            Self::Integer => Value::Int(None),
-            Self::Long => Value::BigInt(None),
+            Self::Uuid => Uuid::nil().into(),
+            Self::Text | Self::Json => "\u{1}".into(),
+            Self::Time => chrono::DateTime::UNIX_EPOCH.into(),
+            Self::Bool => false.into(),
+            Self::Integer => i32::MIN.into(),
+            Self::Long => i64::MIN.into(),
+        }
+    }
+
+    fn absent_literal(self) -> &'static str {
+        match self {
+            Self::Uuid => "'00000000-0000-0000-0000-000000000000'::uuid",
+            Self::Text | Self::Json => "E'\\x01'",
+            Self::Time => "to_timestamp(0)",
+            Self::Bool => "NULL",
+            Self::Integer => "(-2147483648)::integer",
+            Self::Long => "(-9223372036854775808)::bigint",
         }
     }
 

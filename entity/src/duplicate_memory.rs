@@ -1,5 +1,6 @@
 //! When a flow last accepted a lead with certain values of its duplicate keys.
 
+use crate::bulk;
 use crate::ids::{FlowId, LeadId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -28,11 +29,16 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Entries by key, whatever their flow: the caller compares both. Locked in one order, so that two transactions cannot
-    /// wait for each other.
-    pub fn locked(keys: impl IntoIterator<Item = String>) -> Select<Self> {
+    /// Entries of those flows with those keys, in any combination: the caller compares both. Locked in one order, so that
+    /// two transactions cannot wait for each other.
+    pub fn locked(
+        db: &impl ConnectionTrait,
+        flows: impl IntoIterator<Item = FlowId>,
+        keys: Vec<String>,
+    ) -> Select<Self> {
         Self::find()
-            .filter(Column::KeyHash.is_in(keys))
+            .filter(bulk::among(db, Column::FlowId, flows.into_iter().map(|id| id.0)))
+            .filter(bulk::among_texts(db, Column::KeyHash, keys))
             .order_by_asc(Column::FlowId)
             .order_by_asc(Column::KeyHash)
             .lock_exclusive()

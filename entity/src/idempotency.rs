@@ -1,5 +1,6 @@
 //! A sender's key for one submission: the same key gives the first receipt again.
 
+use crate::bulk;
 use crate::ids::{LeadId, SourceId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -30,9 +31,15 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Entries by key, whatever their source: the caller compares both.
-    pub fn with_keys(keys: impl IntoIterator<Item = String>) -> Select<Self> {
-        Self::find().filter(Column::Key.is_in(keys))
+    /// Entries of those sources with those keys, in any combination: the caller compares both.
+    pub fn with_keys(
+        db: &impl ConnectionTrait,
+        sources: impl IntoIterator<Item = SourceId>,
+        keys: Vec<String>,
+    ) -> Select<Self> {
+        Self::find()
+            .filter(bulk::among(db, Column::SourceId, sources.into_iter().map(|id| id.0)))
+            .filter(bulk::among_texts(db, Column::Key, keys))
     }
 
     /// Forgets entries from before a time.

@@ -62,6 +62,8 @@ pub struct Request {
     pub sent_at: DateTime<Utc>,
     /// Newest first; empty for an unsigned request.
     pub secrets: Vec<Secret>,
+    /// `leadmesh-lead-id`: which lead it is.
+    pub lead: String,
     /// Adds `leadmesh-test: true`.
     pub test: bool,
     /// For the whole exchange.
@@ -206,6 +208,7 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
     let sent_at = request.sent_at.timestamp();
     map.insert("webhook-id", ours(&request.id)?);
     map.insert("idempotency-key", ours(&request.id)?);
+    map.insert("leadmesh-lead-id", ours(&request.lead)?);
     map.insert("webhook-timestamp", HeaderValue::from(sent_at));
     if !request.secrets.is_empty() {
         let signature = signing::signature(&request.secrets, &request.id, sent_at, &request.body);

@@ -199,7 +199,7 @@ pub struct AccountQuery;
 
 #[Object]
 impl AccountQuery {
-    /// The caller's own account. Keys need the scope NETWORK_READ or MANAGE.
+    /// The caller's own account. Keys need the scope `NETWORK_READ` or MANAGE.
     async fn account(&self, ctx: &Context<'_>) -> Result<Account> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(Account::new(accounts::get(app, caller).await?, caller))

@@ -61,7 +61,7 @@ WITH new AS (
     RETURNING id, head
 ), written AS (
     INSERT INTO event (topic_id, seq, kind, subject_id, scope_id, detail, at)
-    SELECT new.topic_id, heads.head + 1 - row_number() OVER (PARTITION BY new.topic_id ORDER BY place DESC), kind, subject_id, scope_id, detail, $6
+    SELECT new.topic_id, heads.head + 1 - row_number() OVER (PARTITION BY new.topic_id ORDER BY place DESC), kind, subject_id, NULLIF(scope_id, '00000000-0000-0000-0000-000000000000'), NULLIF(detail, ''), $6
     FROM new JOIN heads ON heads.id = new.topic_id
 )
 SELECT id, head FROM heads";
@@ -69,14 +69,15 @@ SELECT id, head FROM heads";
 async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[NewEvent]) -> Result<Heads, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
-    let scopes: Vec<Option<Uuid>> = events.iter().map(|event| event.scope).collect();
-    let details: Vec<Option<String>> = events.iter().map(|event| event.detail.clone()).collect();
+    // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
+    let scopes: Vec<Uuid> = events.iter().map(|event| event.scope.unwrap_or_default()).collect();
+    let details: Vec<String> = events.iter().map(|event| event.detail.clone().unwrap_or_default()).collect();
     let values = [
         column(|event| event.topic).into(),
         kinds.into(),
         column(|event| event.subject).into(),
-        crate::database::nullable_array(scopes),
-        crate::database::nullable_array(details),
+        scopes.into(),
+        details.into(),
         at.into(),
     ];
     let rows = tx

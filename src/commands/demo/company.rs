@@ -14,6 +14,10 @@ use crate::app::App;
 use crate::distribution::assignments::{self, NewAssignment};
 use crate::distribution::partners::{self, NewPartner};
 use crate::distribution::profiles::{self, NewProfile};
+<<<<<<< HEAD
+=======
+use crate::flows::PriceInput;
+>>>>>>> main
 use crate::distribution::settings::{self, DeliveryInput, EmailInput, PortalInput, SetDelivery, WebhookInput};
 use crate::error::{Error, Result};
 use crate::flows::PriceInput;

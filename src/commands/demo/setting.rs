@@ -14,7 +14,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         public_url: None,
         database_url: None,
         redis_url: None,
-        redis_prefix: String::new(),
+        redis_prefix: "leadmesh".to_owned(),
         data_dir: arguments.data_dir.clone(),
         master_key: None,
         previous_master_key: None,

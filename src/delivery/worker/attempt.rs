@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::RetryPolicy;
@@ -110,31 +110,19 @@ async fn send_webhook(
     lead: &LeadContent,
     webhook: &Webhook,
 ) -> Result<Tried> {
-    let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope {
-        delivery_id: &id,
-        lead_id: &lead_id,
-        test: delivery.test,
-    };
     let body = match webhook.payload.render(&lead.fields) {
         Ok(body) => body,
         Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
     };
-    let own = webhook.headers.iter().cloned();
-    let identifying = envelope
-        .headers()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let now = tools.app.clock.now();
     let request = Request {
         method: webhook.method.clone(),
         url: webhook.url.clone(),
-        headers: own
-            .chain(identifying.filter(|(name, _)| name == "leadmesh-lead-id"))
-            .collect(),
+        headers: webhook.headers.clone(),
         content_type: body.content_type,
         body: body.bytes.into(),
-        id: id.clone(),
+        id: delivery.id.to_string(),
+        lead: lead.id.to_string(),
         sent_at: now,
         secrets: if webhook.config.sign {
             tools.prepared.secrets(&tools.app, delivery.partner_id).await?
@@ -222,7 +210,7 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
     let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
     let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
     let due_at = match next {
-        Next::After(delay) => Some(now + chrono::TimeDelta::from_std(delay).unwrap_or_default()),
+        Next::After(delay) => Some(now + whole_micros(delay)),
         _ => None,
     };
     let status = match next {
@@ -256,6 +244,11 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         failure,
         external_id,
     }
+}
+
+/// Databases keep microseconds; rounded up, so that no attempt comes before its time.
+fn whole_micros(delay: Duration) -> TimeDelta {
+    TimeDelta::microseconds(i64::try_from(delay.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX))
 }
 
 fn error_of(tried: &Tried) -> Option<(DeliveryErrorCode, String)> {

@@ -123,9 +123,12 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
     if wanted.is_empty() {
         return Ok(());
     }
-    let keys: Vec<String> = wanted.keys().map(|(_, key)| key.clone()).collect();
-    bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
-    let kept = idempotency::Entity::with_keys(keys).all(tx).await?;
+    let (sources, keys): (BTreeSet<SourceId>, Vec<String>) = wanted.keys().cloned().unzip();
+    let taken = bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
+    if usize::try_from(taken).is_ok_and(|taken| taken == keys.len()) {
+        return Ok(());
+    }
+    let kept = idempotency::Entity::with_keys(tx, sources, keys).all(tx).await?;
     let kept: HashMap<(SourceId, &str), &idempotency::Model> = kept
         .iter()
         .map(|row| ((row.source_id, row.key.as_str()), row))
@@ -180,9 +183,12 @@ async fn settle_duplicates(tx: &DatabaseTransaction, jobs: &mut [Job], standings
             at: Set(job.at),
         })
     });
-    bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
-    let hashes: Vec<String> = wanted.keys().map(|(_, hash)| hash.clone()).collect();
-    for row in duplicate_memory::Entity::locked(hashes).all(tx).await? {
+    let taken = bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
+    if usize::try_from(taken).is_ok_and(|taken| taken == wanted.len()) {
+        return Ok(());
+    }
+    let (flows, hashes): (BTreeSet<FlowId>, Vec<String>) = wanted.keys().cloned().unzip();
+    for row in duplicate_memory::Entity::locked(tx, flows, hashes).all(tx).await? {
         let Some(job) = wanted
             .get(&(row.flow_id, row.key_hash.clone()))
             .and_then(|place| jobs.get_mut(*place))

@@ -35,6 +35,7 @@ fn request(url: &str) -> Request {
         id: "dlv_1".into(),
         sent_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
         secrets: Vec::new(),
+        lead: "lead_1".into(),
         test: false,
         timeout: PATIENT,
     }

@@ -76,6 +76,8 @@ impl TestApp {
     /// Starts one with further settings, such as `--sign-up closed`.
     pub(crate) async fn start_with(mode: Mode, more: &[&str]) -> Self {
         leadmesh::tls::install_tls();
+        // RUST_LOG shows what the server says while a test runs.
+        drop(tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init());
         let data_dir = tempfile::tempdir().unwrap();
         let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let mut arguments: Vec<String> = [
