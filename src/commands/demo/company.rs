@@ -14,6 +14,13 @@ use crate::app::App;
 use crate::distribution::assignments::{self, NewAssignment};
 use crate::distribution::partners::{self, NewPartner};
 use crate::distribution::profiles::{self, NewProfile};
+<<<<<<< HEAD
+=======
+<<<<<<< HEAD
+=======
+use crate::flows::PriceInput;
+>>>>>>> main
+>>>>>>> w/commands
 use crate::distribution::settings::{self, DeliveryInput, EmailInput, PortalInput, SetDelivery, WebhookInput};
 use crate::error::{Error, Result};
 use crate::flows::PriceInput;
@@ -62,18 +69,13 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let partners = [webhook.partner.id, email.partner.id, portal.partner.id];
     distribute(app, caller, flow, partners).await?;
     let visitor = open_portal(app, caller, portal.partner.id, &password).await?;
-    let key = CreateApiKey {
-        name: "Demo".into(),
-        scopes: vec![ApiKeyScope::LeadsSubmit, ApiKeyScope::LeadsRead],
-        expires_at: None,
-    };
-    let (_, api_key) = api_keys::create(app, caller, key).await?;
     let kept = Kept {
+        api_key: make_key(app, caller).await?,
+        neighbour_key: make_key(app, &neighbour.caller).await?,
         password,
         owner: OWNER.into(),
         neighbour: NEIGHBOUR.into(),
         portal_user: PORTAL_USER.into(),
-        api_key,
         flow,
         webhook_partner: webhook.partner.id,
         portal_partner: portal.partner.id,
@@ -131,6 +133,15 @@ async fn log_in(app: &App, scope: Scope, email: &str, password: &str) -> Result<
         password: password.into(),
     };
     sessions::log_in(app, scope, None, input).await
+}
+
+async fn make_key(app: &App, caller: &Caller) -> Result<String> {
+    let input = CreateApiKey {
+        name: "Demo".into(),
+        scopes: vec![ApiKeyScope::LeadsSubmit, ApiKeyScope::LeadsRead],
+        expires_at: None,
+    };
+    Ok(api_keys::create(app, caller, input).await?.1)
 }
 
 async fn set_mail_server(app: &App, caller: &Caller, receivers: &Receivers) -> Result<()> {

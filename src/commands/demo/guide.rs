@@ -12,36 +12,40 @@ const SUBMIT: &str = "mutation($input: SubmitLeadInput!) { submitLead(input: $in
 
 /// Writes it all.
 pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company, lead: &str) -> std::io::Result<()> {
-    let kept = &company.kept;
     let url = format!("http://{address}");
     writeln!(
         out,
-        "Leadmesh is running at {url}/ (the API explorer; GraphQL is at {url}/graphql)"
+        "Leadmesh is running: the API explorer is at {url}/ and GraphQL at {url}/graphql"
     )?;
+    writeln!(out)?;
+    people(out, company)?;
+    requests(out, &url, company, lead)
+}
+
+fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
+    let kept = &company.kept;
+    writeln!(
+        out,
+        "Sunny Homes shares every lead of its flow with three partners: Heatworks CRM gets a signed webhook,"
+    )?;
+    writeln!(
+        out,
+        "Roof & Sons a mail, Window World sees it in its portal. The Neighbour is another company on this server."
+    )?;
+    writeln!(out)?;
+    writeln!(out, "  flow               {}", kept.flow)?;
+    writeln!(out, "  Sunny Homes        {}  {}", kept.owner, kept.api_key)?;
+    writeln!(out, "  The Neighbour      {}  {}", kept.neighbour, kept.neighbour_key)?;
+    writeln!(out, "  Window World       {}", kept.portal_user)?;
+    writeln!(out, "  everyone's password  {}", kept.password)?;
     writeln!(out)?;
     writeln!(
         out,
-        "Sunny Homes shares every lead of its flow {} with three partners:",
-        kept.flow
+        "Access tokens, for 15 minutes (then logIn or portalLogIn; the keys above do not end):"
     )?;
-    writeln!(
-        out,
-        "  Heatworks CRM by signed webhook, Roof & Sons by mail, Window World in the portal."
-    )?;
-    writeln!(out, "  owner       {}", kept.owner)?;
-    writeln!(out, "              {}", company.owner_token)?;
-    writeln!(out, "  API key     {}", kept.api_key)?;
-    writeln!(out, "  portal user {}", kept.portal_user)?;
-    writeln!(out, "              {}", company.portal_token)?;
-    writeln!(out, "The Neighbour is another company on the same server.")?;
-    writeln!(out, "  owner       {}", kept.neighbour)?;
-    writeln!(out, "              {}", company.neighbour_token)?;
-    writeln!(
-        out,
-        "Everybody's password is {} (logIn, portalLogIn); access tokens last 15 minutes.",
-        kept.password
-    )?;
-    requests(out, &url, company, lead)
+    writeln!(out, "  Sunny Homes        {}", company.owner_token)?;
+    writeln!(out, "  The Neighbour      {}", company.neighbour_token)?;
+    writeln!(out, "  Window World       {}", company.portal_token)
 }
 
 fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> std::io::Result<()> {
@@ -60,21 +64,17 @@ fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> s
     writeln!(out, "{}", post(&kept.api_key, SUBMIT, input(company)))?;
     writeln!(
         out,
-        "Read a receipt; the neighbour asks for the same one and gets null:"
+        "Read the receipt of the first lead; the neighbour asks for the same one and gets null:"
     )?;
-    writeln!(out, "{}", post(&company.owner_token, receipt, id.clone()))?;
-    writeln!(out, "{}", post(&company.neighbour_token, receipt, id))?;
-    writeln!(out, "See what the partner sees in its portal:")?;
+    writeln!(out, "{}", post(&kept.api_key, receipt, id.clone()))?;
+    writeln!(out, "{}", post(&kept.neighbour_key, receipt, id))?;
+    writeln!(out, "See what Window World sees in its portal:")?;
     writeln!(out, "{}", post(&company.portal_token, portal, json!({})))?;
     writeln!(
         out,
-        "Watch leads come into the portal: open {url}/, put this into Headers, and run the line below it:"
+        "Watch leads come into that portal: open {url}/, put its token into Headers, and run the subscription:"
     )?;
-    writeln!(
-        out,
-        "  {}",
-        json!({"Authorization": format!("Bearer {}", company.portal_token)})
-    )?;
+    writeln!(out, "  {{\"Authorization\": \"Bearer (token of Window World)\"}}")?;
     writeln!(
         out,
         "  subscription {{ portalLeads {{ kind cursor lead {{ title fields }} }} }}"

@@ -19,6 +19,7 @@ pub(super) struct Kept {
     pub(super) neighbour: String,
     pub(super) portal_user: String,
     pub(super) api_key: String,
+    pub(super) neighbour_key: String,
     pub(super) flow: FlowId,
     pub(super) webhook_partner: PartnerId,
     pub(super) portal_partner: PartnerId,

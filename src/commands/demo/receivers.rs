@@ -93,6 +93,7 @@ fn tell(news: &UnboundedSender<News>, channel: Channel, lead: &str) {
 async fn take_mails(listener: TcpListener, news: UnboundedSender<News>) {
     while let Ok((stream, _)) = listener.accept().await {
         let news = news.clone();
+        let _slower_at_most = stream.set_nodelay(true);
         tokio::spawn(async move {
             if let Err(error) = converse(stream, &news).await {
                 tracing::debug!(%error, "a connection to the demo's mail server broke");
