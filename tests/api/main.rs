@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod architecture;
 mod delivery;
 mod distribution_use_cases;
 mod flow_use_cases;
