@@ -33,7 +33,11 @@ pub(super) async fn account(command: Command, out: &mut impl Write) -> anyhow::R
     match command {
         Command::List(settings) => {
             let app = open(*settings).await?;
-            for account in accounts::list(&app).await.map_err(explained)? {
+            let accounts = accounts::list(&app).await.map_err(explained)?;
+            if accounts.is_empty() {
+                writeln!(out, "no account yet: signUp makes one, at /graphql of the server")?;
+            }
+            for account in accounts {
                 let (plan, since) = (account.plan.to_value(), account.created_at.date_naive());
                 writeln!(out, "{}  {plan}  {since}  {}", account.id, account.name)?;
             }

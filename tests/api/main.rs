@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod architecture;
 mod commands;
 mod delivery;
 mod distribution_use_cases;

@@ -184,36 +184,19 @@ impl Board {
         if !self.underway.get(lead).is_some_and(condition) {
             return Ok(());
         }
-<<<<<<< HEAD
         let Some(mut underway) = self.underway.remove(lead) else {
             return Ok(());
         };
         underway.arrived.sort();
         if let Some(submitted) = underway.submitted {
             return self.finish(out, submitted, &underway.arrived);
-=======
-        match self.underway.remove(lead) {
-            None => Ok(()),
-            Some(mut underway) => {
-                underway.arrived.sort();
-                match underway.submitted {
-                    Some(submitted) => self.finish(out, submitted, &underway.arrived),
-                    None => {
-                        let channels: Vec<&str> = underway.arrived.iter().map(|(channel, _)| channel.name()).collect();
-                        self.say(
-                            out,
-                            &format!(
-                                "      {lead}, submitted by somebody else, arrived: {}",
-                                channels.join(", ")
-                            ),
-                        )
-                    }
-                }
-            }
->>>>>>> w/commands
         }
         let channels: Vec<&str> = underway.arrived.iter().map(|(channel, _)| channel.name()).collect();
-        self.say(out, &format!("      {lead} of yours arrived: {}", channels.join(", ")))
+        let channels = channels.join(", ");
+        self.say(
+            out,
+            &format!("      {lead}, submitted by somebody else, arrived: {channels}"),
+        )
     }
 
     fn finish(

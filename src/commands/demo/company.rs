@@ -14,13 +14,6 @@ use crate::app::App;
 use crate::distribution::assignments::{self, NewAssignment};
 use crate::distribution::partners::{self, NewPartner};
 use crate::distribution::profiles::{self, NewProfile};
-<<<<<<< HEAD
-=======
-<<<<<<< HEAD
-=======
-use crate::flows::PriceInput;
->>>>>>> main
->>>>>>> w/commands
 use crate::distribution::settings::{self, DeliveryInput, EmailInput, PortalInput, SetDelivery, WebhookInput};
 use crate::error::{Error, Result};
 use crate::flows::PriceInput;
