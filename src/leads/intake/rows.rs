@@ -38,7 +38,7 @@ pub(super) struct Rows {
 /// Adds the rows of one lead; answers its receipt.
 pub(super) fn rows(app: &App, job: &Job, source: &Source, chosen: Vec<Chosen>, all: &mut Rows) -> Result<Receipt> {
     let accepted = job.draft.reasons.is_empty();
-    let price = accepted
+    let price = (accepted && !job.test)
         .then(|| source.price.clone().or_else(|| job.flow.price.clone()))
         .flatten();
     let receipt = Receipt {
@@ -187,6 +187,7 @@ pub fn new_delivery(
     at: DateTime<Utc>,
 ) -> delivery::Model {
     let portal = candidate.channel == Channel::Portal;
+    let price = candidate.price.as_ref().filter(|_| !content.test);
     delivery::Model {
         id: app.clock.id(),
         account_id: flow.account,
@@ -212,8 +213,8 @@ pub fn new_delivery(
         failure_code: None,
         failure_message: None,
         external_id: None,
-        price_e4: candidate.price.as_ref().map(|price| price.amount),
-        price_currency: candidate.price.as_ref().map(|price| price.currency.clone()),
+        price_e4: price.map(|price| price.amount),
+        price_currency: price.map(|price| price.currency.clone()),
         review: portal.then_some(ReviewStatus::PendingReview),
         review_by: None,
         review_at: None,
