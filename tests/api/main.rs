@@ -11,5 +11,6 @@ mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
 mod schema;
+mod submission;
 mod support;
 mod transport;
