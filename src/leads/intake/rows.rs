@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::leads::allocate::{Chosen, profile_of};
 use crate::leads::fields::{NAME_FIELDS, search_key_email, search_key_name};
 use crate::leads::receipts::Receipt;
-use crate::leads::sealed::{Place, seal_fields};
+use crate::leads::sealed::{Place, stored_fields};
 use crate::leads::snapshot::{Candidate, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
 use crate::queue::slots::Slot;
@@ -115,11 +115,8 @@ fn stored(
     place: Place,
     keys: Option<&Keys>,
 ) -> Result<Value> {
-    let values = values.clone();
-    Ok(Value::Object(match keys {
-        Some(keys) => seal_fields(&flow.fields, lead, values, place, keys)?,
-        None => values,
-    }))
+    let values = stored_fields(&flow.fields, lead, values.clone(), place, keys)?;
+    Ok(Value::Object(values))
 }
 
 struct SearchKeys {
