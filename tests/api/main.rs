@@ -10,6 +10,7 @@ mod graphql_flow;
 mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
+mod portal;
 mod schema;
 mod support;
 mod transport;
