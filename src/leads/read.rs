@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Sele
 use serde_json::{Map, Value};
 
 use super::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
-use super::sealed::{open_fields, sealed_text};
+use super::sealed::{open_fields, plain, sealed_text};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result};
@@ -123,9 +123,10 @@ fn escaped(text: &str) -> String {
 pub fn masked(stored: &Value) -> Map<String, Value> {
     let mut values = stored.as_object().cloned().unwrap_or_default();
     for value in values.values_mut() {
-        if sealed_text(value).is_some() {
-            *value = Value::String(MASK.into());
-        }
+        *value = match sealed_text(value) {
+            Some(_) => Value::String(MASK.into()),
+            None => plain(value.take()),
+        };
     }
     values
 }

@@ -12,6 +12,8 @@ mod graphql_flow;
 mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
+mod portal;
 mod schema;
+mod submission;
 mod support;
 mod transport;
