@@ -4,6 +4,7 @@
 
 mod delivery;
 mod distribution_use_cases;
+mod faults;
 mod flow_use_cases;
 mod graphql_accounts;
 mod graphql_flow;
