@@ -6,6 +6,7 @@ mod architecture;
 mod commands;
 mod delivery;
 mod distribution_use_cases;
+mod faults;
 mod flow_use_cases;
 mod graphql_accounts;
 mod graphql_flow;
