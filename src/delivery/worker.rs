@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,8 @@ struct Tools {
 pub struct Worker {
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// Ends when the last outcome is recorded.
+    recorded: JoinHandle<()>,
     app: App,
 }
 
@@ -68,7 +71,7 @@ impl Worker {
         tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
         let recorder = tokio::spawn(finish::record_all(app.clone(), to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));
-        tokio::spawn(async move {
+        let recorded = tokio::spawn(async move {
             // The recorder ends when the last attempt has told it; the lease is kept until then.
             drop(recorder.await);
             lease.abort();
@@ -76,6 +79,7 @@ impl Worker {
         Ok(Self {
             stop,
             tasks,
+            recorded,
             app: app.clone(),
         })
     }
@@ -86,7 +90,12 @@ impl Worker {
         self.app.queue.set_owner(None);
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        // What is given back before its outcome is recorded would be sent again.
+        let drained = async {
+            self.tasks.wait().await;
+            drop(self.recorded.await);
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(
                 deliveries = self.app.queue.slots.used(),
                 "not all deliveries have ended in time; others will repeat them"

@@ -47,7 +47,7 @@ async fn a_restarted_database_loses_nothing_and_nobody_gets_a_false_receipt() {
     assert!(!refused.is_empty(), "nobody was told");
     let longest = seen.0.iter().map(|one| one.ended - one.began).max().unwrap();
     let ledger = Ledger::at_rest(&world, &seen).await;
-    let figures = ledger.check(2 * CONCURRENCY);
+    let figures = ledger.check(CONCURRENCY);
     println!(
         "{figures:?}, {} refused of which {} meanwhile, longest wait {longest:?}, resumed {resumed:?} after the start, which took {ready:?}",
         refused.len(),

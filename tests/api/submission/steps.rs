@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::codes;
-use crate::support::app::both;
+use crate::support::app::{TestApp, both};
 use crate::support::make::{ana, text};
 
 const MOVE: &str = "mutation($id: ID!, $position: Int!) { moveStep(id: $id, position: $position) { flow { id } userErrors { code message path } } }";
@@ -13,12 +13,21 @@ fn condition(field: &str, operator: &str, value: &Value) -> Value {
     json!({ "condition": { "field": field, "operator": operator, "value": value } })
 }
 
-fn filter(rule: Value, reason: &str) -> Value {
+fn filter(rule: &Value, reason: &str) -> Value {
     json!({ "filter": { "rule": rule, "reason": reason } })
 }
 
 fn set(field: &str, template: &str) -> Value {
     json!({ "transform": { "assignments": [{ "field": field, "template": template }] } })
+}
+
+/// Every row of every table, but for the worker's lease, which it renews by itself.
+async fn tables(app: &TestApp) -> Vec<String> {
+    let dump = app.dump().await;
+    let rows = dump.lines().filter(|row| !row.starts_with("worker: "));
+    let mut rows: Vec<String> = rows.map(str::to_owned).collect();
+    rows.sort();
+    rows
 }
 
 /// The looks of a trace at that subject: what was looked at, and whether it passed.
@@ -41,7 +50,7 @@ both!(steps_run_in_their_order, |app| {
             Value::Null,
         )
         .await;
-    let stop = filter(condition("company", "EQUALS", &json!("Ana Ltd")), "Ana is not wanted");
+    let stop = filter(&condition("company", "EQUALS", &json!("Ana Ltd")), "Ana is not wanted");
     app.step(&owner, &flow, "Stop Ana", stop, Value::Null).await;
 
     let receipt = app.submit(&owner, &flow, ana()).await;
@@ -66,7 +75,7 @@ both!(steps_run_in_their_order, |app| {
 both!(criteria_and_disabled_steps_are_skipped_and_the_trace_says_so, |app| {
     let owner = app.account("Acme").await;
     let flow = app.flow(&owner, json!({})).await;
-    let never = filter(condition("first_name", "IS_NOT_EMPTY", &Value::Null), "nobody");
+    let never = filter(&condition("first_name", "IS_NOT_EMPTY", &Value::Null), "nobody");
     app.step(
         &owner,
         &flow,
@@ -145,7 +154,7 @@ both!(a_step_that_names_what_is_not_there_is_refused, |app| {
             "input.step.transform.assignments.0.template",
         ),
         (
-            filter(condition("score", "GREATER_THAN", &json!(1)), " "),
+            filter(&condition("score", "GREATER_THAN", &json!(1)), " "),
             "REQUIRED",
             "input.step.filter.reason",
         ),
@@ -174,7 +183,7 @@ both!(
             "caps": [{ "period": "DAY", "limit": 3, "timezone": "UTC" }],
         });
         let flow = app.flow(&owner, more).await;
-        let stop = filter(condition("first_name", "EQUALS", &json!("Eva")), "no Evas");
+        let stop = filter(&condition("first_name", "EQUALS", &json!("Eva")), "no Evas");
         app.step(&owner, &flow, "Filter", stop, Value::Null).await;
         let profile = app.profile(&owner, json!({ "strategy": "FIRST_MATCH" })).await;
         for (name, limit) in [("P", 1), ("Q", 50)] {
@@ -203,9 +212,9 @@ both!(
             ("f@example.com", "Ana", 7),
         ] {
             let lead = json!({ "email": email, "first_name": name, "score": score, "unknown": "x" });
-            let before = app.dump().await;
+            let before = tables(&app).await;
             let simulated = app.simulate(&owner, &flow, lead.clone()).await;
-            assert_eq!(app.dump().await, before);
+            assert_eq!(tables(&app).await, before);
             let receipt = app.submit(&owner, &flow, lead.clone()).await;
             let stored = app.lead(&owner, &receipt["id"]).await;
             for part in ["outcome", "reasons", "trace"] {
