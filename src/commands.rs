@@ -108,18 +108,20 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat the
-/// line, which may hold a secret.
+/// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat anything
+/// of the line, which may hold a secret.
 fn load_env_file() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
-        Err(dotenvy::Error::LineParse(line, _)) => {
-            let name = line.split('=').next().unwrap_or_default().trim().to_owned();
-            Err(ConfigError::Set(format!(
-                "the file .env cannot be read at the line that begins with {name}: write NAME=value, and quote a value with spaces"
-            ))
-            .into())
+        Err(dotenvy::Error::LineParse(..)) => {
+            let good = dotenvy::dotenv_iter().into_iter().flatten().map_while(Result::ok);
+            let place = good.last().map_or_else(
+                || "at its first setting".to_owned(),
+                |(name, _)| format!("at the setting after {name}"),
+            );
+            let advice = "write NAME=value, and quote a value with spaces";
+            Err(ConfigError::Set(format!("the file .env cannot be read {place}: {advice}")).into())
         }
         Err(error) => Err(error).context("the file .env cannot be read"),
     }

@@ -109,10 +109,14 @@ fn settings_come_from_a_file_too_and_a_bad_line_is_not_repeated() {
     std::fs::write(dir.path().join(".env"), "LEADMESH_SMTP_URL=smtp://h\n").unwrap();
     let error = run(leadmesh(dir.path(), &["serve"])).failed(2);
     assert!(error.contains("go together"), "{error}");
-    std::fs::write(dir.path().join(".env"), "LEADMESH_MASTER_KEY=my secret key\n").unwrap();
+    std::fs::write(
+        dir.path().join(".env"),
+        "LEADMESH_LISTEN=127.0.0.1:0\nLEADMESH_MASTER_KEY=my secret key\n",
+    )
+    .unwrap();
     let error = run(leadmesh(dir.path(), &["serve"])).failed(2);
     assert!(
-        error.contains("LEADMESH_MASTER_KEY") && !error.contains("secret"),
+        error.contains("after LEADMESH_LISTEN") && !error.contains("secret"),
         "{error}"
     );
 }
