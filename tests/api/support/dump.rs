@@ -33,11 +33,16 @@ pub(crate) async fn dump(app: &App) -> String {
                 .unwrap()
                 .try_get("", "row")
                 .unwrap();
-            format!("SELECT {columns} AS row FROM \"{name}\"")
+            // As bytes: identifiers are binary here, and a row with one is no text.
+            format!("SELECT CAST({columns} AS BLOB) AS row FROM \"{name}\"")
         };
         for row in db.query_all_raw(Statement::from_string(backend, rows)).await.unwrap() {
-            let row: Option<String> = row.try_get("", "row").ok().flatten();
-            writeln!(text, "{name}: {}", row.unwrap_or_default()).unwrap();
+            let row: String = if postgres {
+                row.try_get("", "row").unwrap()
+            } else {
+                String::from_utf8_lossy(&row.try_get::<Vec<u8>>("", "row").unwrap()).into_owned()
+            };
+            writeln!(text, "{name}: {row}").unwrap();
         }
     }
     text
