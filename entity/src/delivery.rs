@@ -181,6 +181,12 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// The condition of the partial index `delivery_due`, as the index has it: with a parameter in place of a state neither
+/// database sees that the index serves, and SQLite would look at every delivery there ever was.
+fn waiting() -> Expr {
+    Expr::cust("status IN ('QUEUED', 'RETRYING')")
+}
+
 impl DeliveryStatus {
     /// Whether nothing more will happen by itself.
     pub fn is_settled(self) -> bool {
@@ -210,6 +216,7 @@ impl Entity {
             DeliveryStatus::Queued
         };
         Self::find()
+            .filter(waiting())
             .filter(Column::Status.eq(status))
             .filter(Column::DueAt.lte(now))
             .order_by_asc(Column::DueAt)
@@ -221,11 +228,10 @@ impl Entity {
         now: DateTime<Utc>,
         most: u64,
     ) -> Result<(u64, Option<DateTime<Utc>>), DbErr> {
-        // The states are written out: with parameters in their place SQLite would not see that the partial index serves.
         let due = Self::find()
             .select_only()
             .column(Column::DueAt)
-            .filter(Expr::cust("status IN ('QUEUED', 'RETRYING')"))
+            .filter(waiting())
             .filter(Column::DueAt.lte(now))
             .order_by_asc(Column::DueAt)
             .limit(most)
