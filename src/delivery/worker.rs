@@ -69,11 +69,11 @@ impl Worker {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let lease = tokio::spawn(lease::keep(app.clone(), stop.clone()));
         tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
-        let recorder = tokio::spawn(finish::record_all(app.clone(), to_record));
+        let recording = tokio::spawn(finish::record_all(app.clone(), to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));
         let recorded = tokio::spawn(async move {
-            // The recorder ends when the last attempt has told it; the lease is kept until then.
-            drop(recorder.await);
+            // Recording ends when the last attempt has told it; the lease is kept until then.
+            drop(recording.await);
             lease.abort();
         });
         Ok(Self {
