@@ -122,14 +122,14 @@ fn headers(config: &WebhookConfig, content_type: &'static str) -> Vec<(String, S
 /// A request whose headers are those of a real one; their values stand for nothing.
 fn stand_in(config: &WebhookConfig, content_type: &'static str) -> Option<Request> {
     let own = config.headers.iter().map(|header| header.name.clone());
-    let lead = own.chain(["leadmesh-lead-id".to_owned()]);
     Some(Request {
         method: Method::POST,
         url: config.url.parse().ok()?,
-        headers: lead.map(|name| (name, "x".to_owned())).collect(),
+        headers: own.map(|name| (name, "x".to_owned())).collect(),
         content_type,
         body: Bytes::new(),
         id: "x".to_owned(),
+        lead_id: "x".to_owned(),
         sent_at: DateTime::UNIX_EPOCH,
         secrets: config.sign.then(|| Secret::from_random([0; 32])).into_iter().collect(),
         test: false,

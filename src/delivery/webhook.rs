@@ -55,6 +55,8 @@ pub struct Request {
     pub body: Bytes,
     /// `webhook-id` and `Idempotency-Key`: the same on every attempt of a delivery, without full stops.
     pub id: String,
+    /// Sent as `leadmesh-lead-id`.
+    pub lead_id: String,
     /// The time of this attempt, sent as `webhook-timestamp`.
     pub sent_at: DateTime<Utc>,
     /// Newest first; empty for an unsigned request.
@@ -200,6 +202,7 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
     let sent_at = request.sent_at.timestamp();
     map.insert("webhook-id", ours(&request.id)?);
     map.insert("idempotency-key", ours(&request.id)?);
+    map.insert("leadmesh-lead-id", ours(&request.lead_id)?);
     map.insert("webhook-timestamp", HeaderValue::from(sent_at));
     if !request.secrets.is_empty() {
         let signature = signing::signature(&request.secrets, &request.id, sent_at, &request.body);
@@ -217,7 +220,7 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
 fn ours(value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value)
         .ok()
-        .ok_or_else(|| Failure::Unsendable("the delivery's ID is no header value".into()))
+        .ok_or_else(|| Failure::Unsendable("an identifier is no header value".into()))
 }
 
 async fn read(mut response: Response, deadline: Instant) -> Answer {

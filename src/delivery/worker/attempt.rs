@@ -110,31 +110,19 @@ async fn send_webhook(
     lead: &LeadContent,
     webhook: &Webhook,
 ) -> Result<Tried> {
-    let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope {
-        delivery_id: &id,
-        lead_id: &lead_id,
-        test: delivery.test,
-    };
     let body = match webhook.payload.render(&lead.fields) {
         Ok(body) => body,
         Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
     };
-    let own = webhook.headers.iter().cloned();
-    let identifying = envelope
-        .headers()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let now = tools.app.clock.now();
     let request = Request {
         method: webhook.method.clone(),
         url: webhook.url.clone(),
-        headers: own
-            .chain(identifying.filter(|(name, _)| name == "leadmesh-lead-id"))
-            .collect(),
+        headers: webhook.headers.clone(),
         content_type: body.content_type,
         body: body.bytes.into(),
-        id: id.clone(),
+        id: delivery.id.to_string(),
+        lead_id: lead.id.to_string(),
         sent_at: now,
         secrets: if webhook.config.sign {
             tools.prepared.secrets(&tools.app, delivery.partner_id).await?
