@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::sea_query::{Value, ValueType};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -107,16 +106,4 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
             .pragma("temp_store", "MEMORY")
     });
     options
-}
-
-/// An array parameter with nulls in it, for `UNNEST`.
-pub fn nullable_array<T>(values: Vec<Option<T>>) -> Value
-where
-    T: ValueType,
-    Value: From<Option<T>>,
-{
-    Value::Array(
-        T::array_type(),
-        Some(Box::new(values.into_iter().map(Value::from).collect())),
-    )
 }

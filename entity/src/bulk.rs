@@ -1,5 +1,8 @@
 //! Statements over many rows. On `PostgreSQL` their text does not depend on how many rows there are, so that each is prepared
 //! once: columns travel as arrays and are unfolded by `UNNEST`. On `SQLite` they are cut to its limit of parameters.
+//!
+//! The driver binds arrays without nulls only and panics on others, so a column that may be null travels as the text of an
+//! array ([`nullable`]).
 
 use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, OnConflict, SimpleExpr, Value};
 use sea_orm::{
@@ -82,6 +85,34 @@ pub fn among_texts<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, texts: 
     Expr::col(column).is_in(texts)
 }
 
+/// An array with nulls in it, as a parameter to be cast in two steps: `$1::text::uuid[]`. Elements are in the text form that
+/// `PostgreSQL` reads for their type.
+pub fn nullable(elements: impl IntoIterator<Item = Option<String>>) -> Value {
+    let mut text = String::from("{");
+    for element in elements {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        match element {
+            None => text.push_str("NULL"),
+            Some(element) => quote(&element, &mut text),
+        }
+    }
+    text.push('}');
+    text.into()
+}
+
+fn quote(element: &str, text: &mut String) {
+    text.push('"');
+    for character in element.chars() {
+        if matches!(character, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text.push('"');
+}
+
 fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {
     let columns: Vec<E::Column> = E::Column::iter().collect();
     let names: Vec<&str> = columns.iter().map(IdenStatic::as_str).collect();
@@ -89,10 +120,15 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
         .iter()
         .map(|column| Kind::of(column.def().get_column_type()))
         .collect();
+    let nullable_ones: Vec<bool> = columns.iter().map(|column| column.def().is_null()).collect();
     let arguments: Vec<String> = kinds
         .iter()
+        .zip(&nullable_ones)
         .enumerate()
-        .map(|(place, kind)| format!("${}::{}[]", place + 1, kind.sent_as()))
+        .map(|(place, (kind, may_be_null))| {
+            let by_text = if *may_be_null { "::text" } else { "" };
+            format!("${}{by_text}::{}[]", place + 1, kind.sent_as())
+        })
         .collect();
     let selected: Vec<String> = names
         .iter()
@@ -118,9 +154,30 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
     }
     let values = kinds
         .iter()
+        .zip(nullable_ones)
         .zip(arrays)
-        .map(|(kind, array)| Value::Array(kind.array_type(), Some(Box::new(array))));
+        .map(|((kind, may_be_null), array)| {
+            if may_be_null {
+                nullable(array.into_iter().map(text_of))
+            } else {
+                Value::Array(kind.array_type(), Some(Box::new(array)))
+            }
+        });
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+}
+
+/// What `PostgreSQL` reads as this value; none for null.
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::Uuid(id) => id.map(|id| id.to_string()),
+        Value::String(text) => text,
+        Value::ChronoDateTimeUtc(time) => time.map(|time| time.to_rfc3339()),
+        Value::Bool(flag) => flag.map(|flag| flag.to_string()),
+        Value::Int(number) => number.map(|number| number.to_string()),
+        Value::BigInt(number) => number.map(|number| number.to_string()),
+        // None of `Kind`; as it would be written in a statement.
+        other => Some(other.to_string()),
+    }
 }
 
 /// The types that columns of this schema have.
@@ -195,5 +252,23 @@ impl Kind {
             Self::Integer => ArrayType::Int,
             Self::Long => ArrayType::BigInt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_as_text_tells_null_from_every_text() {
+        let elements = [
+            None,
+            Some("NULL".into()),
+            Some(String::new()),
+            Some(r#"a "b" \{c,d}"#.into()),
+        ];
+        let expected = r#"{NULL,"NULL","","a \"b\" \\{c,d}"}"#;
+        assert_eq!(nullable(elements), Value::from(expected));
+        assert_eq!(nullable([]), Value::from("{}"));
     }
 }

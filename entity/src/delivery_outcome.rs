@@ -7,6 +7,7 @@ use sea_orm::sea_query::{ArrayType, Expr, Value};
 use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
+use crate::bulk::nullable;
 use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity};
 use crate::ids::DeliveryId;
 
@@ -34,7 +35,8 @@ pub struct Outcome {
 const RECORD: &str = "
 UPDATE delivery SET status = o.status, due_at = o.due_at, settled_at = o.settled_at, lease_owner = NULL,
     failure_code = o.failure_code, failure_message = o.failure_message, external_id = coalesce(o.external_id, delivery.external_id)
-FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
+FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text::timestamptz[], $6::text::timestamptz[],
+    $7::text::text[], $8::text::text[], $9::text::text[])
     AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id)
 WHERE delivery.id = o.id AND delivery.status = 'SENDING' AND delivery.lease_owner = o.owner AND delivery.attempt_count = o.attempt
 RETURNING delivery.id";
@@ -89,21 +91,16 @@ fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
     let column = |kind: ArrayType, of: &dyn Fn(&Outcome) -> Value| {
         Value::Array(kind, Some(Box::new(outcomes.iter().map(of).collect())))
     };
-    let text = ArrayType::String;
-    let time = ArrayType::ChronoDateTimeUtc;
+    let nullable = |of: &dyn Fn(&Outcome) -> Option<String>| nullable(outcomes.iter().map(of));
     [
         column(ArrayType::Uuid, &|outcome| outcome.id.0.into()),
         column(ArrayType::Uuid, &|outcome| outcome.owner.into()),
         column(ArrayType::Int, &|outcome| outcome.attempt.into()),
-        column(text.clone(), &|outcome| outcome.status.to_value().into()),
-        column(time.clone(), &|outcome| outcome.due_at.into()),
-        column(time, &|outcome| outcome.settled_at.into()),
-        column(text.clone(), &|outcome| {
-            outcome.failure.as_ref().map(|(code, _)| code.to_value()).into()
-        }),
-        column(text.clone(), &|outcome| {
-            outcome.failure.as_ref().map(|(_, message)| message.clone()).into()
-        }),
-        column(text, &|outcome| outcome.external_id.clone().into()),
+        column(ArrayType::String, &|outcome| outcome.status.to_value().into()),
+        nullable(&|outcome| outcome.due_at.map(|time| time.to_rfc3339())),
+        nullable(&|outcome| outcome.settled_at.map(|time| time.to_rfc3339())),
+        nullable(&|outcome| outcome.failure.as_ref().map(|(code, _)| code.to_value())),
+        nullable(&|outcome| outcome.failure.as_ref().map(|(_, message)| message.clone())),
+        nullable(&|outcome| outcome.external_id.clone()),
     ]
 }

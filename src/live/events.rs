@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use entity::bulk::nullable;
 use entity::event::{self, EventKind};
 use entity::topic;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -54,7 +55,7 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
 /// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each other.
 const APPEND: &str = "
 WITH new AS (
-    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)
+    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text::uuid[], $5::text::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)
 ), heads AS (
     INSERT INTO topic (id, head) SELECT topic_id, count(*) FROM new GROUP BY topic_id ORDER BY topic_id
     ON CONFLICT (id) DO UPDATE SET head = topic.head + excluded.head
@@ -69,14 +70,14 @@ SELECT id, head FROM heads";
 async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[NewEvent]) -> Result<Heads, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
-    let scopes: Vec<Option<Uuid>> = events.iter().map(|event| event.scope).collect();
-    let details: Vec<Option<String>> = events.iter().map(|event| event.detail.clone()).collect();
+    let scopes = events.iter().map(|event| event.scope.map(|id| id.to_string()));
+    let details = events.iter().map(|event| event.detail.clone());
     let values = [
         column(|event| event.topic).into(),
         kinds.into(),
         column(|event| event.subject).into(),
-        crate::database::nullable_array(scopes),
-        crate::database::nullable_array(details),
+        nullable(scopes),
+        nullable(details),
         at.into(),
     ];
     let rows = tx
