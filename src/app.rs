@@ -82,7 +82,7 @@ impl App {
 
 /// A connection that is re-made when it is lost. Starting without Redis is refused: it is a mistake in the settings more
 /// often than an outage.
-async fn connect_redis(url: &str) -> anyhow::Result<ConnectionManager> {
+pub async fn connect_redis(url: &str) -> anyhow::Result<ConnectionManager> {
     let client = redis::Client::open(url).context("REDIS_URL is not a Redis address")?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(REDIS_PATIENCE))

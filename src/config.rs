@@ -239,7 +239,8 @@ fn checked_public_url(text: &str) -> Result<String, ConfigError> {
     }
 }
 
-fn parse_plan(text: &str) -> Result<Plan, String> {
+/// FREE or PAID, in any case.
+pub fn parse_plan(text: &str) -> Result<Plan, String> {
     match text.to_uppercase().as_str() {
         "FREE" => Ok(Plan::Free),
         "PAID" => Ok(Plan::Paid),

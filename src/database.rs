@@ -57,10 +57,6 @@ impl Db {
 
     /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later
     /// would fail with "database is locked" whenever another writer came between.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place where writing transactions begin"
-    )]
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

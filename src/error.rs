@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
 /// The kind of a broken business rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
@@ -110,7 +110,7 @@ pub enum Error {
         /// Seconds to wait.
         retry_after: u64,
     },
-    /// Overloaded or a store is away: nothing was changed, try again.
+    /// Overloaded or a store is away: try again. The text says whether anything may have been changed.
     Unavailable(&'static str),
     /// A bug, or a store that failed in an unforeseen way. Never shown.
     Internal(anyhow::Error),
@@ -184,8 +184,26 @@ impl From<DbErr> for Error {
                 tracing::warn!(%error, "database is not reachable");
                 Self::Unavailable("the database is not reachable: nothing was changed, try again")
             }
+            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
+                if is_lost(cause) =>
+            {
+                tracing::warn!(%error, "the connection to the database was lost");
+                Self::Unavailable("the connection to the database was lost: look whether it was done, or try again")
+            }
             other => Self::Internal(other.into()),
         }
+    }
+}
+
+/// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, and with 57P01 to 57P03 the
+/// server is stopping, has crashed or is starting (`PostgreSQL`, appendix A).
+fn is_lost(error: &SqlxError) -> bool {
+    match error {
+        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
+        SqlxError::Database(error) => error
+            .code()
+            .is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&&*code)),
+        _ => false,
     }
 }
 
@@ -201,5 +219,21 @@ impl<T> OrBroken<T> for std::result::Result<T, DbErr> {
             Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::broken(code, path, message),
             _ => error.into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_lost_under_a_statement_is_told_apart_from_a_bug() {
+        let error = |cause: SqlxError| Error::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
+        let lost = error(SqlxError::Io(io::ErrorKind::UnexpectedEof.into()));
+        assert_eq!(lost.code(), "UNAVAILABLE");
+        assert_eq!(error(SqlxError::PoolTimedOut).code(), "UNAVAILABLE");
+        assert_eq!(error(SqlxError::RowNotFound).code(), "INTERNAL_SERVER_ERROR");
     }
 }

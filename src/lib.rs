@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod crypto;
 pub mod database;

@@ -1,2 +1,7 @@
 //! The `leadmesh` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leadmesh::commands::run()
+}

@@ -60,13 +60,13 @@ impl Entity {
 
     /// Lets the key that seals for an owner only open from now on.
     pub fn retire(owner: Option<AccountId>) -> UpdateMany<Self> {
-        let owned = match owner {
+        let theirs = match owner {
             Some(account) => Column::AccountId.eq(account),
             None => Column::AccountId.is_null(),
         };
         Self::update_many()
             .col_expr(Column::Active, Expr::value(false))
-            .filter(owned)
+            .filter(theirs)
             .filter(Column::Purpose.eq(KeyPurpose::Seal))
             .filter(Column::Active.eq(true))
     }

@@ -85,84 +85,42 @@ pub fn among_texts<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, texts: 
     Expr::col(column).is_in(texts)
 }
 
-/// An array with nulls in it, as a parameter to be cast in two steps: `$1::text::uuid[]`. Elements are in the text form that
-/// `PostgreSQL` reads for their type.
-pub fn nullable(elements: impl IntoIterator<Item = Option<String>>) -> Value {
-    let mut text = String::from("{");
-    for element in elements {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        match element {
-            None => text.push_str("NULL"),
-            Some(element) => quote(&element, &mut text),
-        }
-    }
-    text.push('}');
-    text.into()
-}
-
-fn quote(element: &str, text: &mut String) {
-    text.push('"');
-    for character in element.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
-}
-
+/// One statement whose text depends on the table alone.
 fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {
-    let columns: Vec<E::Column> = E::Column::iter().collect();
-    let names: Vec<&str> = columns.iter().map(IdenStatic::as_str).collect();
-    let kinds: Vec<Kind> = columns
-        .iter()
-        .map(|column| Kind::of(column.def().get_column_type()))
+    let columns: Vec<(E::Column, Kind, bool)> = E::Column::iter()
+        .map(|column| {
+            let definition = column.def();
+            (column, Kind::of(definition.get_column_type()), definition.is_null())
+        })
         .collect();
-    let nullable_ones: Vec<bool> = columns.iter().map(|column| column.def().is_null()).collect();
-    let arguments: Vec<String> = kinds
+    let names: Vec<&str> = columns.iter().map(|(column, ..)| column.as_str()).collect();
+    let arguments = columns
         .iter()
         .zip(&nullable_ones)
         .enumerate()
-        .map(|(place, (kind, may_be_null))| {
-            let by_text = if *may_be_null { "::text" } else { "" };
-            format!("${}{by_text}::{}[]", place + 1, kind.sent_as())
-        })
-        .collect();
-    let selected: Vec<String> = names
+        .map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
+    let selected = columns
         .iter()
-        .zip(&kinds)
-        .map(|(name, kind)| kind.selected(name))
-        .collect();
+        .map(|(column, kind, nullable)| kind.selected(column.as_str(), *nullable));
     let sql = format!(
         "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\"){conflict}",
         E::default().table_name(),
         names.join("\", \""),
-        selected.join(", "),
-        arguments.join(", "),
+        selected.collect::<Vec<_>>().join(", "),
+        arguments.collect::<Vec<_>>().join(", "),
         names.join("\", \""),
     );
-    let mut arrays: Vec<Vec<Value>> = kinds.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    let mut arrays: Vec<Vec<Value>> = columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
     for mut row in rows {
-        for ((column, kind), array) in columns.iter().zip(&kinds).zip(&mut arrays) {
+        for ((column, kind, _), array) in columns.iter().zip(&mut arrays) {
             array.push(match row.take(*column) {
                 ActiveValue::Set(value) | ActiveValue::Unchanged(value) => kind.value(value),
-                ActiveValue::NotSet => kind.null(),
+                ActiveValue::NotSet => kind.absent(),
             });
         }
     }
-    let values = kinds
-        .iter()
-        .zip(nullable_ones)
-        .zip(arrays)
-        .map(|((kind, may_be_null), array)| {
-            if may_be_null {
-                nullable(array.into_iter().map(text_of))
-            } else {
-                Value::Array(kind.array_type(), Some(Box::new(array)))
-            }
-        });
+    let values = columns.iter().zip(arrays);
+    let values = values.map(|((_, kind, _), array)| Value::Array(kind.array_type(), Some(Box::new(array))));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
 }
 
@@ -216,30 +174,49 @@ impl Kind {
         }
     }
 
-    /// JSON travels as text: an array of JSON would be built twice.
-    fn selected(self, name: &str) -> String {
-        if matches!(self, Self::Json) {
-            format!("\"{name}\"::json")
+    /// JSON travels as text: an array of JSON would be built twice. What stands for an absent value becomes null.
+    fn selected(self, name: &str, nullable: bool) -> String {
+        let value = if nullable {
+            format!("NULLIF(\"{name}\", {})", self.absent_literal())
         } else {
             format!("\"{name}\"")
+        };
+        if matches!(self, Self::Json) {
+            format!("{value}::json")
+        } else {
+            value
         }
     }
 
     fn value(self, value: Value) -> Value {
         match value {
-            Value::Json(json) => Value::String(json.map(|json| json.to_string())),
+            Value::Json(Some(json)) => Value::String(Some(json.to_string())),
+            absent if absent == absent.as_null() => self.absent(),
             other => other,
         }
     }
 
-    fn null(self) -> Value {
+    /// The library takes no nulls in an array, so a value that no column ever holds stands for them: texts have no control
+    /// characters, and nothing has happened in 1970.
+    fn absent(self) -> Value {
         match self {
-            Self::Uuid => Value::Uuid(None),
-            Self::Text | Self::Json => Value::String(None),
-            Self::Time => Value::ChronoDateTimeUtc(None),
-            Self::Bool => Value::Bool(None),
-            Self::Integer => Value::Int(None),
-            Self::Long => Value::BigInt(None),
+            Self::Uuid => Uuid::nil().into(),
+            Self::Text | Self::Json => "\u{1}".into(),
+            Self::Time => chrono::DateTime::UNIX_EPOCH.into(),
+            Self::Bool => false.into(),
+            Self::Integer => i32::MIN.into(),
+            Self::Long => i64::MIN.into(),
+        }
+    }
+
+    fn absent_literal(self) -> &'static str {
+        match self {
+            Self::Uuid => "'00000000-0000-0000-0000-000000000000'::uuid",
+            Self::Text | Self::Json => "E'\\x01'",
+            Self::Time => "to_timestamp(0)",
+            Self::Bool => "NULL",
+            Self::Integer => "(-2147483648)::integer",
+            Self::Long => "(-9223372036854775808)::bigint",
         }
     }
 

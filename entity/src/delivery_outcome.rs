@@ -33,10 +33,10 @@ pub struct Outcome {
 }
 
 const RECORD: &str = "
-UPDATE delivery SET status = o.status, due_at = o.due_at, settled_at = o.settled_at, lease_owner = NULL,
-    failure_code = o.failure_code, failure_message = o.failure_message, external_id = coalesce(o.external_id, delivery.external_id)
-FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text::timestamptz[], $6::text::timestamptz[],
-    $7::text::text[], $8::text::text[], $9::text::text[])
+UPDATE delivery SET status = o.status, due_at = NULLIF(o.due_at, to_timestamp(0)), settled_at = NULLIF(o.settled_at, to_timestamp(0)),
+    lease_owner = NULL, failure_code = NULLIF(o.failure_code, ''), failure_message = NULLIF(o.failure_message, ''),
+    external_id = coalesce(NULLIF(o.external_id, ''), delivery.external_id)
+FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
     AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id)
 WHERE delivery.id = o.id AND delivery.status = 'SENDING' AND delivery.lease_owner = o.owner AND delivery.attempt_count = o.attempt
 RETURNING delivery.id";
@@ -87,20 +87,28 @@ async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<bool
     Ok(updated.rows_affected == 1)
 }
 
+/// The library takes no nulls in an array: empty texts and 1970 stand for them, and the statement turns them back.
 fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
     let column = |kind: ArrayType, of: &dyn Fn(&Outcome) -> Value| {
         Value::Array(kind, Some(Box::new(outcomes.iter().map(of).collect())))
     };
-    let nullable = |of: &dyn Fn(&Outcome) -> Option<String>| nullable(outcomes.iter().map(of));
+    let texts = |of: &dyn Fn(&Outcome) -> Option<String>| {
+        column(ArrayType::String, &|outcome| of(outcome).unwrap_or_default().into())
+    };
+    let times = |of: &dyn Fn(&Outcome) -> Option<DateTime<Utc>>| {
+        column(ArrayType::ChronoDateTimeUtc, &|outcome| {
+            of(outcome).unwrap_or(DateTime::UNIX_EPOCH).into()
+        })
+    };
     [
         column(ArrayType::Uuid, &|outcome| outcome.id.0.into()),
         column(ArrayType::Uuid, &|outcome| outcome.owner.into()),
         column(ArrayType::Int, &|outcome| outcome.attempt.into()),
-        column(ArrayType::String, &|outcome| outcome.status.to_value().into()),
-        nullable(&|outcome| outcome.due_at.map(|time| time.to_rfc3339())),
-        nullable(&|outcome| outcome.settled_at.map(|time| time.to_rfc3339())),
-        nullable(&|outcome| outcome.failure.as_ref().map(|(code, _)| code.to_value())),
-        nullable(&|outcome| outcome.failure.as_ref().map(|(_, message)| message.clone())),
-        nullable(&|outcome| outcome.external_id.clone()),
+        texts(&|outcome| Some(outcome.status.to_value())),
+        times(&|outcome| outcome.due_at),
+        times(&|outcome| outcome.settled_at),
+        texts(&|outcome| outcome.failure.as_ref().map(|(code, _)| code.to_value())),
+        texts(&|outcome| outcome.failure.as_ref().map(|(_, message)| message.clone())),
+        texts(&|outcome| outcome.external_id.clone()),
     ]
 }

@@ -61,8 +61,18 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
         .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
-        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.gte(range.start)))
-        .add_option(filter.during.as_ref().map(|range| delivery::Column::CreatedAt.lt(range.end)))
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| delivery::Column::CreatedAt.gte(range.start)),
+        )
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| delivery::Column::CreatedAt.lt(range.end)),
+        )
         .add_option((!filter.include_tests).then(|| delivery::Column::Test.eq(false)));
     Ok(delivery::Entity::in_account(account).filter(fitting))
 }

@@ -129,7 +129,7 @@ fn stand_in(config: &WebhookConfig, content_type: &'static str) -> Option<Reques
         content_type,
         body: Bytes::new(),
         id: "x".to_owned(),
-        lead_id: "x".to_owned(),
+        lead: "x".to_owned(),
         sent_at: DateTime::UNIX_EPOCH,
         secrets: config.sign.then(|| Secret::from_random([0; 32])).into_iter().collect(),
         test: false,

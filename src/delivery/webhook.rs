@@ -32,6 +32,9 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// How much of it is kept as an excerpt, in bytes.
 pub const EXCERPT_LIMIT: usize = 4 * 1024;
 
+/// The header that names the lead; settings cannot have it.
+pub const LEAD_ID: &str = "leadmesh-lead-id";
+
 pub(super) const USER_AGENT: &str = concat!("Leadmesh/", env!("CARGO_PKG_VERSION"));
 /// Widespread servers close idle connections after five seconds. Letting go first avoids sending into a closing one.
 const IDLE: Duration = Duration::from_secs(4);
@@ -47,7 +50,7 @@ pub struct Request {
     pub method: Method,
     /// `http` or `https`; whether plain HTTP is agreed to is settled when settings are saved.
     pub url: Url,
-    /// The partner's own headers. Reserved and malformed ones are left out; see [`check_header`].
+    /// The partner's own headers, and [`LEAD_ID`]. Other reserved and malformed ones are left out; see [`check_header`].
     pub headers: Vec<(String, String)>,
     /// Sent unless one of `headers` says otherwise.
     pub content_type: &'static str,
@@ -61,6 +64,8 @@ pub struct Request {
     pub sent_at: DateTime<Utc>,
     /// Newest first; empty for an unsigned request.
     pub secrets: Vec<Secret>,
+    /// `leadmesh-lead-id`: which lead it is.
+    pub lead: String,
     /// Adds `leadmesh-test: true`.
     pub test: bool,
     /// For the whole exchange.
@@ -181,7 +186,8 @@ fn client(guard: &Guard) -> ClientBuilder {
         .http2_keep_alive_timeout(PING)
 }
 
-fn bundled_roots() -> Vec<Certificate> {
+/// The certificate authorities that Mozilla trusts.
+pub fn bundled_roots() -> Vec<Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
         .filter_map(|der| Certificate::from_der(der).ok())
@@ -194,7 +200,9 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
     map.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
     let mut own = HeaderMap::new();
     for (name, value) in &request.headers {
-        if let Ok((name, value)) = headers::parse(name, value) {
+        if name == LEAD_ID {
+            own.insert(HeaderName::from_static(LEAD_ID), ours(value)?);
+        } else if let Ok((name, value)) = headers::parse(name, value) {
             own.append(name, value);
         }
     }
@@ -202,7 +210,7 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
     let sent_at = request.sent_at.timestamp();
     map.insert("webhook-id", ours(&request.id)?);
     map.insert("idempotency-key", ours(&request.id)?);
-    map.insert("leadmesh-lead-id", ours(&request.lead_id)?);
+    map.insert("leadmesh-lead-id", ours(&request.lead)?);
     map.insert("webhook-timestamp", HeaderValue::from(sent_at));
     if !request.secrets.is_empty() {
         let signature = signing::signature(&request.secrets, &request.id, sent_at, &request.body);

@@ -9,6 +9,7 @@ mod contents;
 mod finish;
 mod lease;
 mod prepared;
+mod redact;
 mod redis_doorbell;
 mod reroute;
 

@@ -104,8 +104,13 @@ impl Account {
     async fn inbox(&self, ctx: &Context<'_>) -> Result<Flow> {
         let app = ctx.app()?;
         let account = self.caller.require(Action::ReadSetup)?;
-        let found = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(true)).one(app.db.read()).await?;
-        found.map(Flow::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
+        let found = flow::Entity::in_account(account)
+            .filter(flow::Column::IsInbox.eq(true))
+            .one(app.db.read())
+            .await?;
+        found
+            .map(Flow::from)
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without its inbox")))
     }
 }
 
@@ -113,7 +118,8 @@ impl AccountProfile {
     /// What a partner may see of the account with that identifier.
     pub async fn load(ctx: &Context<'_>, id: AccountId) -> Result<Self> {
         let row = loaders::load(ctx, AccountRow(id)).await?;
-        row.map(|row| Self(Profile::from(row))).ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
+        row.map(|row| Self(Profile::from(row)))
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("an account that is not there")))
     }
 }
 
@@ -199,7 +205,7 @@ pub struct AccountQuery;
 
 #[Object]
 impl AccountQuery {
-    /// The caller's own account. Keys need the scope NETWORK_READ or MANAGE.
+    /// The caller's own account. Keys need the scope `NETWORK_READ` or MANAGE.
     async fn account(&self, ctx: &Context<'_>) -> Result<Account> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(Account::new(accounts::get(app, caller).await?, caller))

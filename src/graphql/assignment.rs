@@ -69,7 +69,7 @@ impl Assignment {
         self.0.weight
     }
 
-    /// Which of the profile's leads it gets, in the form of a RuleInput; null means all.
+    /// Which of the profile's leads it gets, in the form of a `RuleInput`; null means all.
     async fn rule(&self) -> Option<Json<Value>> {
         self.0.rule.clone().map(Json)
     }

@@ -89,6 +89,7 @@ pub struct AuditEventQuery;
 #[Object]
 impl AuditEventQuery {
     /// The audit trail of the caller's account, newest first. Takes an OWNER or ADMIN.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn audit_events(
         &self,
         ctx: &Context<'_>,

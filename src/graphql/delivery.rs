@@ -8,8 +8,8 @@ use entity::delivery_config::Channel;
 
 use super::context::app_and_caller;
 use super::flow::Flow;
-use super::lead::Lead;
 use super::ids::id_or_unknown;
+use super::lead::Lead;
 use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, load};
 use super::money::Money;
 use super::partner::Partner;
@@ -41,23 +41,32 @@ impl Delivery {
     /// The lead.
     async fn lead(&self, ctx: &Context<'_>) -> Result<Lead> {
         let found = load(ctx, LeadRow(self.0.account_id, self.0.lead_id)).await?;
-        found.map(Lead::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))
+        found
+            .map(Lead::from)
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))
     }
 
     /// The partner that gets it.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<Partner>> {
-        Ok(load(ctx, PartnerRow(self.0.account_id, self.0.partner_id)).await?.map(Partner::from))
+        Ok(load(ctx, PartnerRow(self.0.account_id, self.0.partner_id))
+            .await?
+            .map(Partner::from))
     }
 
     /// The profile that picked the partner; null when it was deleted since.
     async fn profile(&self, ctx: &Context<'_>) -> Result<Option<DistributionProfile>> {
         let Some(id) = self.0.profile_id else { return Ok(None) };
-        Ok(load(ctx, ProfileRow(self.0.account_id, id)).await?.map(DistributionProfile::from))
+        Ok(load(ctx, ProfileRow(self.0.account_id, id))
+            .await?
+            .map(DistributionProfile::from))
     }
 
     /// The lead's flow; null when it was deleted since.
     async fn flow(&self, ctx: &Context<'_>) -> Result<Option<Flow>> {
-        Ok(load(ctx, FlowRow(self.0.account_id, self.0.flow_id)).await?.filter(|flow| flow.deleted_at.is_none()).map(Flow::from))
+        Ok(load(ctx, FlowRow(self.0.account_id, self.0.flow_id))
+            .await?
+            .filter(|flow| flow.deleted_at.is_none())
+            .map(Flow::from))
     }
 
     /// By what.
@@ -94,7 +103,11 @@ impl Delivery {
     /// Why it has not reached the recipient: of the last attempt while it is tried again, for good when it is settled.
     async fn failure(&self) -> Option<DeliveryFailure> {
         let (code, message) = self.0.failure_code.zip(self.0.failure_message.clone())?;
-        Some(DeliveryFailure { code, message, at: self.0.settled_at.unwrap_or(self.0.created_at) })
+        Some(DeliveryFailure {
+            code,
+            message,
+            at: self.0.settled_at.unwrap_or(self.0.created_at),
+        })
     }
 
     /// The recipient's own name for the lead, where its answer gave one.
@@ -123,14 +136,26 @@ impl Delivery {
     }
 
     /// Milliseconds from routing to delivery.
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a delivery are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of a delivery are far below 2^52"
+    )]
     async fn latency_ms(&self) -> Option<f64> {
-        let delivered = self.0.settled_at.filter(|_| self.0.status == DeliveryStatus::Delivered)?;
+        let delivered = self
+            .0
+            .settled_at
+            .filter(|_| self.0.status == DeliveryStatus::Delivered)?;
         Some((delivered - self.0.created_at).num_microseconds()? as f64 / 1000.0)
     }
 }
 
-connection!(DeliveryConnection, DeliveryEdge, Delivery, delivery::Model, "deliveries");
+connection!(
+    DeliveryConnection,
+    DeliveryEdge,
+    Delivery,
+    delivery::Model,
+    "deliveries"
+);
 
 /// One attempt of a delivery.
 #[derive(Clone, Debug, SimpleObject)]
@@ -156,7 +181,10 @@ pub struct DeliveryAttempt {
 }
 
 impl From<delivery_attempt::Model> for DeliveryAttempt {
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of an attempt are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of an attempt are far below 2^52"
+    )]
     fn from(attempt: delivery_attempt::Model) -> Self {
         Self {
             number: attempt.number,
@@ -262,7 +290,11 @@ pub struct DeliveryQuery;
 #[Object]
 impl DeliveryQuery {
     /// A delivery of the caller's account; null when there is none with this identifier.
-    async fn delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<Option<Delivery>> {
+    async fn delivery(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its identifier.")] id: ID,
+    ) -> Result<Option<Delivery>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let Ok(id) = id.parse() else { return Ok(None) };
         Ok(manage::find(app, caller, id).await?.map(Delivery))
@@ -282,7 +314,9 @@ impl DeliveryQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let select = manage::list(caller, filter.unwrap_or_default().wanted()?)?;
         let args = PageArgs::new(first, after, last, before);
-        Ok(page(app.db.read(), select, delivery::Column::Id, |row| row.id.0, args).await?.into())
+        Ok(page(app.db.read(), select, delivery::Column::Id, |row| row.id.0, args)
+            .await?
+            .into())
     }
 }
 
@@ -294,7 +328,11 @@ pub struct DeliveryMutation;
 impl DeliveryMutation {
     /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts. It stays the same delivery,
     /// under the same `webhook-id`.
-    async fn retry_delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<DeliveryPayload> {
+    async fn retry_delivery(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its identifier.")] id: ID,
+    ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let retried = match id.parse() {
             Ok(id) => manage::retry(app, caller, id).await,
@@ -304,7 +342,11 @@ impl DeliveryMutation {
     }
 
     /// Stops a QUEUED or RETRYING delivery and gives back its places on caps.
-    async fn cancel_delivery(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<DeliveryPayload> {
+    async fn cancel_delivery(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its identifier.")] id: ID,
+    ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let cancelled = match id.parse() {
             Ok(id) => manage::cancel(app, caller, id).await,
@@ -321,6 +363,9 @@ fn unknown() -> Error {
 impl DeliveryPayload {
     fn of(result: Result<delivery::Model>) -> Result<Self> {
         let (delivery, user_errors) = outcome(result)?;
-        Ok(Self { delivery: delivery.map(Delivery), user_errors })
+        Ok(Self {
+            delivery: delivery.map(Delivery),
+            user_errors,
+        })
     }
 }

@@ -73,7 +73,7 @@ pub struct DeliveryPreviewQuery;
 #[Object]
 impl DeliveryPreviewQuery {
     /// Exactly what a partner would get for a lead with these values. Nothing is sent or stored. Takes a person of the account, or a
-    /// key with NETWORK_READ or MANAGE. Unknown partners and assignments are errors with the code NOT_FOUND.
+    /// key with `NETWORK_READ` or MANAGE. Unknown partners and assignments are errors with the code `NOT_FOUND`.
     async fn preview_delivery(
         &self,
         ctx: &Context<'_>,

@@ -26,7 +26,7 @@ pub enum DeliverySettings {
     /// By mail.
     Email(EmailSettings),
     /// By HTTP request.
-    Webhook(WebhookSettings),
+    Webhook(Box<WebhookSettings>),
     /// Into the portal.
     Portal(PortalSettings),
     /// Into a connected account.
@@ -157,7 +157,7 @@ impl DeliverySettings {
             DeliveryConfig::Email(config) => Self::Email(config.into()),
             DeliveryConfig::Webhook(config) => {
                 let signing = SigningView::of(partner, config.sign, ctx.app()?.clock.now());
-                Self::Webhook(WebhookSettings::of(config, signing))
+                Self::Webhook(Box::new(WebhookSettings::of(config, signing)))
             }
             DeliveryConfig::Portal(config) => Self::Portal(config.into()),
             DeliveryConfig::Account(config) => Self::Account(config.into()),

@@ -31,9 +31,12 @@ impl HeartbeatSubscription {
     async fn heartbeat(
         &self,
         ctx: &async_graphql::Context<'_>,
-        #[graphql(desc = "How many beats, 1 to 1,000.", default = 10)] count: i32,
-        #[graphql(desc = "Milliseconds between them, 10 to 60,000.", default = 1000)] interval_ms: i32,
+        #[graphql(desc = "How many beats, 1 to 1,000.", default_with = "Some(10)")] count: Option<i32>,
+        #[graphql(desc = "Milliseconds between them, 10 to 60,000.", default_with = "Some(1000)")] interval_ms: Option<
+            i32,
+        >,
     ) -> Result<impl Stream<Item = Heartbeat> + use<>> {
+        let (count, interval_ms) = (count.unwrap_or(10), interval_ms.unwrap_or(1000));
         if !(1..=MAX_COUNT).contains(&count) || !(10..=60_000).contains(&interval_ms) {
             return Err(Error::BadInput(
                 "count is 1 to 1,000 and intervalMs 10 to 60,000".into(),

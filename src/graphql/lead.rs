@@ -44,12 +44,16 @@ impl Lead {
     /// The flow that took it, also when it was deleted since.
     async fn flow(&self, ctx: &Context<'_>) -> Result<Flow> {
         let found = load(ctx, FlowRow(self.0.account_id, self.0.flow_id)).await?;
-        found.map(Flow::from).ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without its flow")))
+        found
+            .map(Flow::from)
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without its flow")))
     }
 
     /// The source through which it came; null when it was removed since.
     async fn source(&self, ctx: &Context<'_>) -> Result<Option<FlowSource>> {
-        Ok(load(ctx, SourceRow(self.0.account_id, self.0.source_id)).await?.map(FlowSource::from))
+        Ok(load(ctx, SourceRow(self.0.account_id, self.0.source_id))
+            .await?
+            .map(FlowSource::from))
     }
 
     /// The connected account that submitted it; null when it came through one of the account's own sources.
@@ -70,9 +74,9 @@ impl Lead {
     async fn fields(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Show encrypted values too.", default = false)] reveal: bool,
+        #[graphql(desc = "Show encrypted values too.", default_with = "Some(false)")] reveal: Option<bool>,
     ) -> Result<Json<Value>> {
-        if !reveal {
+        if !reveal.unwrap_or_default() {
             return Ok(Json(Value::Object(read::masked(&self.0.fields))));
         }
         let (app, caller) = app_and_caller(ctx).await?;
@@ -91,12 +95,18 @@ impl Lead {
 
     /// Every reason for which it was not accepted; empty when it was.
     async fn reasons(&self) -> Vec<LeadReason> {
-        reasons(self.0.reasons.clone()).into_iter().map(LeadReason::from).collect()
+        reasons(self.0.reasons.clone())
+            .into_iter()
+            .map(LeadReason::from)
+            .collect()
     }
 
     /// What the sender was told besides.
     async fn warnings(&self) -> Vec<LeadReason> {
-        reasons(self.0.warnings.clone()).into_iter().map(LeadReason::from).collect()
+        reasons(self.0.warnings.clone())
+            .into_iter()
+            .map(LeadReason::from)
+            .collect()
     }
 
     /// What the source is paid.
@@ -108,19 +118,30 @@ impl Lead {
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
         let (app, _) = app_and_caller(ctx).await?;
         let lead = &self.0;
-        let deliveries = load(ctx, DeliveriesOf(lead.account_id, lead.id)).await?.unwrap_or_default();
+        let deliveries = load(ctx, DeliveriesOf(lead.account_id, lead.id))
+            .await?
+            .unwrap_or_default();
         let mut attempts = Vec::new();
         for delivery in &deliveries {
             attempts.extend(load(ctx, AttemptsOf(delivery.id)).await?.unwrap_or_default());
         }
-        let events = lead_event::Entity::of_lead(lead.account_id, lead.id).all(app.db.read()).await?;
-        let sources = Sources { lead, deliveries: &deliveries, attempts: &attempts, events: &events };
+        let events = lead_event::Entity::of_lead(lead.account_id, lead.id)
+            .all(app.db.read())
+            .await?;
+        let sources = Sources {
+            lead,
+            deliveries: &deliveries,
+            attempts: &attempts,
+            events: &events,
+        };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
 
     /// Where it goes, oldest first.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>> {
-        let found = load(ctx, DeliveriesOf(self.0.account_id, self.0.id)).await?.unwrap_or_default();
+        let found = load(ctx, DeliveriesOf(self.0.account_id, self.0.id))
+            .await?
+            .unwrap_or_default();
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 
@@ -141,7 +162,10 @@ impl Lead {
     }
 
     /// Milliseconds from its arrival to the decision.
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a decision are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of a decision are far below 2^52"
+    )]
     async fn processing_ms(&self) -> f64 {
         self.0.processing_us as f64 / 1000.0
     }
@@ -164,7 +188,12 @@ pub struct LeadEvent {
 
 impl From<Entry> for LeadEvent {
     fn from(entry: Entry) -> Self {
-        Self { at: entry.at, kind: entry.kind, message: entry.message, data: entry.data.map(Json) }
+        Self {
+            at: entry.at,
+            kind: entry.kind,
+            message: entry.message,
+            data: entry.data.map(Json),
+        }
     }
 }
 
@@ -230,6 +259,8 @@ impl LeadQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let select = read::list(app, caller, filter.unwrap_or_default().wanted()?).await?;
         let args = PageArgs::new(first, after, last, before);
-        Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args).await?.into())
+        Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args)
+            .await?
+            .into())
     }
 }

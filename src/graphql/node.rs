@@ -3,7 +3,8 @@
 use async_graphql::{Context, ID, Interface, Object};
 use entity::ids::AnyId;
 use entity::{
-    api_key, assignment, audit_event, delivery, flow, flow_revision, lead, partner, portal_user, profile, source, step, user,
+    api_key, assignment, audit_event, delivery, flow, flow_revision, lead, partner, portal_user, profile, source, step,
+    user,
 };
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -37,7 +38,7 @@ const MAX_NODES: usize = 100;
 /// Everything that has an identifier of its own: unique on the server, sortable by creation, with its kind as a prefix.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Identifier; opaque but for its prefix."))]
-#[expect(missing_docs, clippy::large_enum_variant, reason = "variants are the types that they carry")]
+#[expect(missing_docs, reason = "variants are the types that they carry")]
 pub enum Node {
     Account(Account),
     AccountProfile(AccountProfile),
@@ -74,10 +75,16 @@ impl NodeQuery {
     }
 
     /// Several objects, in the order of their identifiers; null for each that is not there.
-    async fn nodes(&self, ctx: &Context<'_>, #[graphql(desc = "Their identifiers, at most 100.")] ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Their identifiers, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
         let (app, caller) = app_and_caller(ctx).await?;
         if ids.len() > MAX_NODES {
-            return Err(Error::BadInput(format!("a query takes at most {MAX_NODES} identifiers")));
+            return Err(Error::BadInput(format!(
+                "a query takes at most {MAX_NODES} identifiers"
+            )));
         }
         let mut found = Vec::with_capacity(ids.len());
         for id in &ids {
@@ -97,7 +104,10 @@ async fn find(app: &App, caller: &Caller, id: &ID) -> Result<Option<Node>> {
 
 async fn in_portal(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node>> {
     match id {
-        AnyId::DeliveryId(id) => Ok(portal_feed::find(app, caller, id).await?.map(PortalLead).map(Node::PortalLead)),
+        AnyId::DeliveryId(id) => Ok(portal_feed::find(app, caller, id)
+            .await?
+            .map(PortalLead)
+            .map(Node::PortalLead)),
         _ => Ok(None),
     }
 }
@@ -105,17 +115,23 @@ async fn in_portal(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node>
 /// One row of the caller's account, for a caller who may do that; for another it is not there.
 macro_rules! row {
     ($app:ident, $caller:ident, $action:ident, $table:ident, $id:ident) => {{
-        let Ok(account) = $caller.require(Action::$action) else { return Ok(None) };
+        let Ok(account) = $caller.require(Action::$action) else {
+            return Ok(None);
+        };
         let found = $table::Entity::in_account(account).filter($table::Column::Id.eq($id));
         found.one($app.db.read()).await?
     }};
 }
 
 async fn in_account(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node>> {
-    caller.require(Action::ReadAccount).or_else(|error| match caller.principal {
-        Principal::Anonymous => Err(error),
-        _ => caller.require(Action::SubmitLeads).or_else(|_| caller.require(Action::ReadLeads)),
-    })?;
+    caller
+        .require(Action::ReadAccount)
+        .or_else(|error| match caller.principal {
+            Principal::Anonymous => Err(error),
+            _ => caller
+                .require(Action::SubmitLeads)
+                .or_else(|_| caller.require(Action::ReadLeads)),
+        })?;
     Ok(match id {
         AnyId::AccountId(id) => match caller.require(Action::ReadAccount) {
             Ok(own) if own == id => Some(Node::Account(Account::new(accounts::get(app, caller).await?, caller))),
@@ -124,15 +140,23 @@ async fn in_account(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node
         AnyId::UserId(id) => row!(app, caller, ReadAccount, user, id).map(|row| Node::User(row.into())),
         AnyId::ApiKeyId(id) => row!(app, caller, ReadAccount, api_key, id).map(|row| Node::ApiKey(row.into())),
         AnyId::FlowId(id) => row!(app, caller, ReadSetup, flow, id).map(|row| Node::Flow(row.into())),
-        AnyId::RevisionId(id) => row!(app, caller, ReadSetup, flow_revision, id).map(|row| Node::FlowRevision(row.into())),
+        AnyId::RevisionId(id) => {
+            row!(app, caller, ReadSetup, flow_revision, id).map(|row| Node::FlowRevision(row.into()))
+        }
         AnyId::SourceId(id) => row!(app, caller, ReadSetup, source, id).map(|row| of_source(row.into())),
         AnyId::StepId(id) => row!(app, caller, ReadSetup, step, id).map(|row| of_step(row.into())),
         AnyId::PartnerId(id) => row!(app, caller, ReadSetup, partner, id).map(|row| Node::Partner(row.into())),
-        AnyId::ProfileId(id) => row!(app, caller, ReadSetup, profile, id).map(|row| Node::DistributionProfile(row.into())),
+        AnyId::ProfileId(id) => {
+            row!(app, caller, ReadSetup, profile, id).map(|row| Node::DistributionProfile(row.into()))
+        }
         AnyId::AssignmentId(id) => row!(app, caller, ReadSetup, assignment, id).map(|row| Node::Assignment(row.into())),
-        AnyId::PortalUserId(id) => row!(app, caller, ReadSetup, portal_user, id).map(|row| Node::PortalUser(row.into())),
+        AnyId::PortalUserId(id) => {
+            row!(app, caller, ReadSetup, portal_user, id).map(|row| Node::PortalUser(row.into()))
+        }
         AnyId::DeliveryId(id) => row!(app, caller, ReadLeads, delivery, id).map(|row| Node::Delivery(row.into())),
-        AnyId::AuditEventId(id) => row!(app, caller, ReadAudit, audit_event, id).map(|row| Node::AuditEvent(row.into())),
+        AnyId::AuditEventId(id) => {
+            row!(app, caller, ReadAudit, audit_event, id).map(|row| Node::AuditEvent(row.into()))
+        }
         AnyId::LeadId(id) => return lead(app, caller, id).await,
         _ => None,
     })
@@ -145,8 +169,13 @@ async fn lead(app: &App, caller: &Caller, id: entity::ids::LeadId) -> Result<Opt
     {
         return Ok(Some(Node::Lead(found.into())));
     }
-    let Ok(account) = caller.require(Action::SubmitLeads) else { return Ok(None) };
-    let sent = lead::Entity::sent_by(account).filter(lead::Column::Id.eq(id)).one(app.db.read()).await?;
+    let Ok(account) = caller.require(Action::SubmitLeads) else {
+        return Ok(None);
+    };
+    let sent = lead::Entity::sent_by(account)
+        .filter(lead::Column::Id.eq(id))
+        .one(app.db.read())
+        .await?;
     Ok(sent.map(|row| Node::SubmissionReceipt(row.into())))
 }
 

@@ -16,8 +16,8 @@ use super::field_mapping::each;
 use super::ids::id_or_unknown;
 use super::loaders::distribution::PlacesOf;
 use super::loaders::load;
-use super::portal_user::PortalAccess;
 use super::payload::{UserError, outcome};
+use super::portal_user::PortalAccess;
 use super::relay::{PageArgs, connection, page};
 use super::scalars::{EmailAddress, TimeZone};
 use super::time_range::TimeRangeInput;
@@ -82,7 +82,7 @@ impl Partner {
     }
 
     /// How it gets its leads, wherever an assignment has no settings of its own. Takes a person of the account, or a key with
-    /// NETWORK_READ or MANAGE.
+    /// `NETWORK_READ` or MANAGE.
     async fn delivery(&self, ctx: &Context<'_>) -> Result<DeliverySettings> {
         let (_, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ReadSetup)?;
@@ -99,7 +99,7 @@ impl Partner {
         Some(PortalAccess(self.0.clone()))
     }
 
-    /// Its places in distribution profiles, best rank first. Takes a person of the account, or a key with NETWORK_READ or MANAGE.
+    /// Its places in distribution profiles, best rank first. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
     async fn assignments(&self, ctx: &Context<'_>) -> Result<Vec<Assignment>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
@@ -112,7 +112,7 @@ impl Partner {
         DestinationHealth::of(ctx, self.0.account_id, self.0.id).await
     }
 
-    /// What became of the deliveries that were routed to it in a span of time. Takes a person of the account, or a key with LEADS_READ
+    /// What became of the deliveries that were routed to it in a span of time. Takes a person of the account, or a key with `LEADS_READ`
     /// or MANAGE.
     async fn stats(
         &self,
@@ -183,13 +183,13 @@ pub struct PartnerQuery;
 #[Object]
 impl PartnerQuery {
     /// A partner of the caller's account; null if it has none by this identifier. Takes a person of the account, or a key with
-    /// NETWORK_READ or MANAGE.
+    /// `NETWORK_READ` or MANAGE.
     async fn partner(&self, ctx: &Context<'_>, #[graphql(desc = "Which partner.")] id: ID) -> Result<Option<Partner>> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(partners::find(app, caller, id_or_unknown(&id)).await?.map(Partner))
     }
 
-    /// The partners of the caller's account, newest first. Takes a person of the account, or a key with NETWORK_READ or MANAGE.
+    /// The partners of the caller's account, newest first. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
     #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn partners(
         &self,

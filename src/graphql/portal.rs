@@ -33,7 +33,8 @@ impl Portal {
         PortalUser(self.0.user.clone())
     }
 
-    /// The partner's leads, newest first. Takes VIEW_LEADS.
+    /// The partner's leads, newest first. Takes `VIEW_LEADS`.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,
@@ -55,7 +56,7 @@ impl Portal {
         Ok(PortalLeadConnection::of(page, shown))
     }
 
-    /// One of the partner's leads; null if there is none with that identifier. Takes VIEW_LEADS.
+    /// One of the partner's leads; null if there is none with that identifier. Takes `VIEW_LEADS`.
     async fn lead(
         &self,
         ctx: &Context<'_>,
@@ -66,7 +67,7 @@ impl Portal {
         Ok(portal_feed::find(app, caller, id).await?.map(PortalLead))
     }
 
-    /// Counts of the leads that came in a span; tests left out. Takes VIEW_LEADS.
+    /// Counts of the leads that came in a span; tests left out. Takes `VIEW_LEADS`.
     async fn stats(
         &self,
         ctx: &Context<'_>,
@@ -76,7 +77,7 @@ impl Portal {
         Ok(portal_feed::stats(app, caller, range.checked()?).await?.into())
     }
 
-    /// The fields that the partner's leads show, each once. Takes VIEW_LEADS.
+    /// The fields that the partner's leads show, each once. Takes `VIEW_LEADS`.
     async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let columns = portal_feed::columns(app, caller).await?;

@@ -41,7 +41,7 @@ pub struct PortalSessionMutation;
 #[Object]
 impl PortalSessionMutation {
     /// Signs a partner's person in to the portal. A wrong password and an unknown address are told alike. Too many tries are
-    /// refused for a while: RATE_LIMITED. While the partner's portal is off: FORBIDDEN.
+    /// refused for a while: `RATE_LIMITED`. While the partner's portal is off: FORBIDDEN.
     async fn portal_log_in(
         &self,
         ctx: &Context<'_>,

@@ -100,7 +100,7 @@ pub struct PortalAccessInput {
     partner_id: ID,
     /// Whether they may. Switching it off ends all of their sessions.
     enabled: bool,
-    /// What people may do who are invited from now on without saying so; left out, as before, at first VIEW_LEADS, EXPORT,
+    /// What people may do who are invited from now on without saying so; left out, as before, at first `VIEW_LEADS`, EXPORT,
     /// REVIEW and RETURN.
     permissions: Option<Vec<PortalPermission>>,
 }
@@ -204,7 +204,7 @@ impl PortalUserMutation {
         })
     }
 
-    /// Changes the calling portal user's own contact data. Takes a portal session with EDIT_CONTACT.
+    /// Changes the calling portal user's own contact data. Takes a portal session with `EDIT_CONTACT`.
     async fn update_portal_contact(
         &self,
         ctx: &Context<'_>,

@@ -5,8 +5,6 @@ pub mod inputs;
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::profile::{self, Column, OnFailure, Strategy};
-use entity::{flow, step};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
 
 use super::assignment::{Assignment, rule_text};
@@ -15,7 +13,7 @@ use super::delivery_counts::{DeliveryCounts, stats};
 use super::field_mapping::each;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::loaders::distribution::PlacesIn;
+use super::loaders::distribution::{FlowsThrough, PlacesIn};
 use super::loaders::load;
 use super::money::Money;
 use super::payload::{DeletePayload, UserError, outcome};
@@ -77,7 +75,7 @@ impl DistributionProfile {
         self.0.max_recipients
     }
 
-    /// Which leads it takes, in the form of a RuleInput; null means all.
+    /// Which leads it takes, in the form of a `RuleInput`; null means all.
     async fn rule(&self) -> Option<Json<Value>> {
         self.0.rule.clone().map(Json)
     }
@@ -92,7 +90,7 @@ impl DistributionProfile {
         Money::from_columns(self.0.base_price_e4, self.0.base_price_currency.clone())
     }
 
-    /// Its partners, best rank first. Takes a person of the account, or a key with NETWORK_READ or MANAGE.
+    /// Its partners, best rank first. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
     async fn assignments(&self, ctx: &Context<'_>) -> Result<Vec<Assignment>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
@@ -100,17 +98,15 @@ impl DistributionProfile {
         Ok(each(places.unwrap_or_default()))
     }
 
-    /// Flows with a step that routes through it.
+    /// Flows with a step that routes through it, oldest first. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
     async fn flows(&self, ctx: &Context<'_>) -> Result<Vec<Flow>> {
-        let (app, caller) = app_and_caller(ctx).await?;
+        let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.eq(self.0.id)).all(app.db.read()).await?;
-        let ids: Vec<_> = steps.iter().map(|step| step.flow_id).collect();
-        let rows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(ids)).order_by_asc(flow::Column::Id);
-        Ok(each(rows.all(app.db.read()).await?))
+        let flows = load(ctx, FlowsThrough(account, self.0.id)).await?;
+        Ok(each(flows.unwrap_or_default()))
     }
 
-    /// What became of the deliveries that it routed in a span of time. Takes a person of the account, or a key with LEADS_READ or
+    /// What became of the deliveries that it routed in a span of time. Takes a person of the account, or a key with `LEADS_READ` or
     /// MANAGE.
     async fn stats(
         &self,
@@ -181,7 +177,7 @@ pub struct ProfileQuery;
 #[Object]
 impl ProfileQuery {
     /// A distribution profile of the caller's account; null if it has none by this identifier. Takes a person of the account, or a key
-    /// with NETWORK_READ or MANAGE.
+    /// with `NETWORK_READ` or MANAGE.
     async fn distribution_profile(
         &self,
         ctx: &Context<'_>,
@@ -192,7 +188,7 @@ impl ProfileQuery {
         Ok(found.map(DistributionProfile))
     }
 
-    /// The distribution profiles of the caller's account, newest first. Takes a person of the account, or a key with NETWORK_READ or
+    /// The distribution profiles of the caller's account, newest first. Takes a person of the account, or a key with `NETWORK_READ` or
     /// MANAGE.
     #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn distribution_profiles(
@@ -256,7 +252,7 @@ impl ProfileMutation {
         Ok(ProfilePayload::new(profile, user_errors))
     }
 
-    /// Deletes a profile and its assignments; IN_USE as long as a step of a flow distributes through it. Takes an OWNER, ADMIN or MEMBER,
+    /// Deletes a profile and its assignments; `IN_USE` as long as a step of a flow distributes through it. Takes an OWNER, ADMIN or MEMBER,
     /// or a key with MANAGE.
     async fn delete_distribution_profile(
         &self,

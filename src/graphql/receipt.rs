@@ -228,7 +228,8 @@ impl ReceiptMutation {
         let caller = ctx.asking()?.caller_for_submission(app).await?;
         let submitted = async {
             let target = Target::new(&input.flow_id, input.source_id.as_ref())?;
-            let submission = target.submission(input.fields.0, input.idempotency_key, input.test.unwrap_or_default())?;
+            let submission =
+                target.submission(input.fields.0, input.idempotency_key, input.test.unwrap_or_default())?;
             intake(ctx)?.submit(app, caller, submission).await
         };
         let (receipt, user_errors) = outcome(submitted.await)?;

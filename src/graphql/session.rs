@@ -125,7 +125,7 @@ pub struct SessionMutation;
 #[Object]
 impl SessionMutation {
     /// Makes an account with its first person and its inbox, and signs that person in. The operator may have closed sign-up:
-    /// FORBIDDEN. At most so many tries from one address are taken: RATE_LIMITED.
+    /// FORBIDDEN. At most so many tries from one address are taken: `RATE_LIMITED`.
     async fn sign_up(
         &self,
         ctx: &Context<'_>,
@@ -136,7 +136,7 @@ impl SessionMutation {
     }
 
     /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,
-    /// or from one place, are refused for a while: RATE_LIMITED.
+    /// or from one place, are refused for a while: `RATE_LIMITED`.
     async fn log_in(
         &self,
         ctx: &Context<'_>,

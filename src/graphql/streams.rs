@@ -17,8 +17,8 @@ use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::lead::Lead;
 use super::portal_lead::PortalLead;
-use crate::delivery::portal_feed;
 use crate::app::App;
+use crate::delivery::portal_feed;
 use crate::error::{Error, Result};
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
@@ -103,11 +103,22 @@ impl StreamSubscription {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadLeads)?;
         let scope = flow_id.map(|id| id.parse::<entity::ids::FlowId>().map(|id| id.0).unwrap_or_default());
-        let filter = Filter { topic: account.0, kinds: &[EventKind::Lead], scope, subject: None };
+        let filter = Filter {
+            topic: account.0,
+            kinds: &[EventKind::Lead],
+            scope,
+            subject: None,
+        };
         let events = follow(app, filter, after.as_deref()).await?;
         Ok(each(app, caller, events, move |app, event| async move {
-            let found = lead::Entity::in_account(account).filter(lead::Column::Id.eq(LeadId(event.subject_id))).one(app.db.read()).await?;
-            Ok(found.map(|row| LeadArrival { cursor: cursor(&event), lead: Lead(row) }))
+            let found = lead::Entity::in_account(account)
+                .filter(lead::Column::Id.eq(LeadId(event.subject_id)))
+                .one(app.db.read())
+                .await?;
+            Ok(found.map(|row| LeadArrival {
+                cursor: cursor(&event),
+                lead: Lead(row),
+            }))
         }))
     }
 
@@ -123,14 +134,30 @@ impl StreamSubscription {
         let account = caller.require(Action::ReadLeads)?;
         let scope = partner_id.map(|id| id.parse::<entity::ids::PartnerId>().map(|id| id.0).unwrap_or_default());
         let wanted = lead_id.map(|id| id.parse::<LeadId>().unwrap_or(uuid::Uuid::nil().into()));
-        let filter = Filter { topic: account.0, kinds: &[EventKind::Delivery], scope, subject: None };
+        let filter = Filter {
+            topic: account.0,
+            kinds: &[EventKind::Delivery],
+            scope,
+            subject: None,
+        };
         let events = follow(app, filter, after.as_deref()).await?;
         Ok(each(app, caller, events, move |app, event| async move {
-            let Some(row) = delivery_of(&app, account, &event).await?.filter(|row| wanted.is_none_or(|lead| row.lead_id == lead)) else {
+            let Some(row) = delivery_of(&app, account, &event)
+                .await?
+                .filter(|row| wanted.is_none_or(|lead| row.lead_id == lead))
+            else {
                 return Ok(None);
             };
-            let status = event.detail.as_ref().and_then(|text| DeliveryStatus::try_from_value(text).ok()).unwrap_or(row.status);
-            Ok(Some(DeliveryUpdate { cursor: cursor(&event), delivery: Delivery(row), status }))
+            let status = event
+                .detail
+                .as_ref()
+                .and_then(|text| DeliveryStatus::try_from_value(text).ok())
+                .unwrap_or(row.status);
+            Ok(Some(DeliveryUpdate {
+                cursor: cursor(&event),
+                delivery: Delivery(row),
+                status,
+            }))
         }))
     }
 
@@ -143,7 +170,12 @@ impl StreamSubscription {
         let (app, caller) = app_and_caller(ctx).await?;
         let (_, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
         let kinds = &[EventKind::PortalDelivered, EventKind::PortalReviewed];
-        let filter = Filter { topic: partner.0, kinds, scope: None, subject: None };
+        let filter = Filter {
+            topic: partner.0,
+            kinds,
+            scope: None,
+            subject: None,
+        };
         let events = follow(app, filter, after.as_deref()).await?;
         let viewer = caller.clone();
         Ok(each(app, caller, events, move |app, event| {
@@ -154,7 +186,11 @@ impl StreamSubscription {
                     EventKind::PortalReviewed => PortalLeadEventKind::Reviewed,
                     _ => PortalLeadEventKind::Delivered,
                 };
-                Ok(found.map(|lead| PortalLeadEvent { cursor: cursor(&event), kind, lead: PortalLead(lead) }))
+                Ok(found.map(|lead| PortalLeadEvent {
+                    cursor: cursor(&event),
+                    kind,
+                    lead: PortalLead(lead),
+                }))
             }
         }))
     }
@@ -166,26 +202,27 @@ async fn delivery_of(app: &App, account: AccountId, event: &event::Model) -> Res
 }
 
 /// Turns events into items, for as long as the caller may see them. What is no longer there is passed over; an error ends it.
-fn each<T, E, F, W>(
-    app: &App,
-    caller: &Caller,
-    events: E,
-    item: F,
-) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
+fn each<T, E, F, W>(app: &App, caller: &Caller, events: E, item: F) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
 where
     E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
     T: Send + 'static,
     F: Fn(App, Arc<event::Model>) -> W + Send + Clone + 'static,
     W: Future<Output = Result<Option<T>>> + Send,
 {
-    let follower = Follower { app: app.clone(), caller: caller.clone(), seen: Instant::now() };
-    let items = futures::stream::unfold((Box::pin(events), Some(follower)), move |(mut events, follower)| {
+    let follower = Follower {
+        app: app.clone(),
+        caller: caller.clone(),
+        seen: Instant::now(),
+    };
+    futures::stream::unfold((Box::pin(events), Some(follower)), move |(mut events, follower)| {
         let item = item.clone();
         async move {
             let mut follower = follower?;
             loop {
                 let next = async {
-                    let Some(event) = events.next().await else { return Ok(None) };
+                    let Some(event) = events.next().await else {
+                        return Ok(None);
+                    };
                     let event = event?;
                     follower.check().await?;
                     Ok(Some(item(follower.app.clone(), event).await?))
@@ -198,6 +235,5 @@ where
                 }
             }
         }
-    });
-    items
+    })
 }

@@ -35,6 +35,10 @@ impl RequestId {
 }
 
 impl Default for RequestId {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a request's name has nothing to do with the time that tests set"
+    )]
     fn default() -> Self {
         Self(Uuid::now_v7().to_string().into())
     }

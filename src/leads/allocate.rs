@@ -127,6 +127,10 @@ pub struct Chosen {
 }
 
 /// Settles a draft: whether caps let it in, and who gets it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a lead with its flow, the counters, and the occasion"
+)]
 pub fn allocate(
     flow: &Snapshot,
     source: &Source,

@@ -71,17 +71,17 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
-    let compiler = Compiler {
+    let words = Compiler {
         definitions: all_definitions(&flow.fields, &others),
     };
-    let mut profiles = load_profiles(db, &account, &steps, &compiler).await?;
+    let mut profiles = load_profiles(db, &account, &steps, &words).await?;
     let compiled = Compiled {
         account,
         flow,
         sources,
         steps,
     };
-    compiler.snapshot(compiled, &mut profiles).map(Some)
+    words.snapshot(compiled, &mut profiles).map(Some)
 }
 
 /// The flow's own fields, and after them those that only other flows of the account have: a profile's rule may name them, and

@@ -11,6 +11,8 @@ pub use store::{lock_counters, write_caps};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
 use entity::ids::{FlowId, LeadId, SourceId};
 use ring::digest;
@@ -191,33 +193,22 @@ fn find_source(flow: &Snapshot, account: entity::ids::AccountId, named: Option<S
         .iter()
         .enumerate()
         .filter(|(_, source)| source.sender == account);
-    match named {
-        Some(id) => {
-            let found = own.find(|(_, source)| source.id == id).map(|(place, _)| place);
-            if found.is_none() && flow.account == account {
-                return Err(Error::broken(
-                    UserErrorCode::NotFound,
-                    "input.sourceId",
-                    "the flow has no such source of yours",
-                ));
-            }
-            found.ok_or_else(no_flow)
-        }
-        None => {
-            let mut places = own.clone().map(|(place, _)| place);
-            let found = own
-                .find(|(_, source)| source.enabled)
-                .map(|(place, _)| place)
-                .or_else(|| places.next());
-            if found.is_none() && flow.account == account {
-                return Err(Error::broken(
-                    UserErrorCode::NotFound,
-                    "input.flowId",
-                    "the flow has no source of your own: add one with addSource",
-                ));
-            }
-            found.ok_or_else(no_flow)
-        }
+    let (found, path, advice) = if let Some(id) = named {
+        let found = own.find(|(_, source)| source.id == id);
+        (found, "input.sourceId", "the flow has no such source of yours")
+    } else {
+        let first = own.clone().next();
+        let found = own.find(|(_, source)| source.enabled).or(first);
+        (
+            found,
+            "input.flowId",
+            "the flow has no source of your own: add one with addSource",
+        )
+    };
+    match found {
+        Some((place, _)) => Ok(place),
+        None if flow.account == account => Err(Error::broken(UserErrorCode::NotFound, path, advice)),
+        None => Err(no_flow()),
     }
 }
 
@@ -231,6 +222,5 @@ fn checked_key(key: String, fields: &Map<String, Value>, test: bool) -> Result<(
     let mut content = serde_json::to_vec(fields)?;
     content.push(u8::from(test));
     let hash = digest::digest(&digest::SHA256, &content);
-    let fingerprint = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((key, fingerprint))
+    Ok((key, STANDARD_NO_PAD.encode(hash.as_ref())))
 }

@@ -108,7 +108,7 @@ pub struct Subject {
 
 impl Subject {
     /// A subject by its identifier and name.
-    pub fn new(id: impl ToString, name: &str) -> Self {
+    pub fn new(id: impl std::fmt::Display, name: &str) -> Self {
         Self {
             id: id.to_string(),
             name: name.to_owned(),

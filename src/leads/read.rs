@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Sele
 use serde_json::{Map, Value};
 
 use super::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
-use super::sealed::{open_fields, sealed_text};
+use super::sealed::{open_fields, plain, sealed_text};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result};
@@ -58,8 +58,18 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
         .add_option(filter.flow.map(|flow| lead::Column::FlowId.eq(flow)))
         .add_option(filter.source.map(|source| lead::Column::SourceId.eq(source)))
         .add_option(filter.outcomes.map(|outcomes| lead::Column::Outcome.is_in(outcomes)))
-        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.gte(range.start)))
-        .add_option(filter.during.as_ref().map(|range| lead::Column::SubmittedAt.lt(range.end)))
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| lead::Column::SubmittedAt.gte(range.start)),
+        )
+        .add_option(
+            filter
+                .during
+                .as_ref()
+                .map(|range| lead::Column::SubmittedAt.lt(range.end)),
+        )
         .add_option((!filter.include_tests).then(|| lead::Column::Test.eq(false)))
         .add_option(
             filter
@@ -113,9 +123,10 @@ fn escaped(text: &str) -> String {
 pub fn masked(stored: &Value) -> Map<String, Value> {
     let mut values = stored.as_object().cloned().unwrap_or_default();
     for value in values.values_mut() {
-        if sealed_text(value).is_some() {
-            *value = Value::String(MASK.into());
-        }
+        *value = match sealed_text(value) {
+            Some(_) => Value::String(MASK.into()),
+            None => plain(value.take()),
+        };
     }
     values
 }

@@ -1,4 +1,6 @@
-//! Values of encrypted fields at rest: `{"$sealed": "…"}`, bound to their account, lead and field.
+//! Values at rest. Those of encrypted fields are `{"$sealed": "…"}`, bound to their account, lead and field. A sender's own value
+//! that looks like this, or like what follows, is kept as `{"$plain": …}`: nobody can pass off a value as sealed, and so make
+//! its lead, and every page that shows it, unreadable.
 
 use entity::field::FieldDef;
 use entity::ids::LeadId;
@@ -10,6 +12,7 @@ use crate::crypto::{Keys, OpenError};
 use crate::error::{Error, Result};
 
 const MARK: &str = "$sealed";
+const PLAIN: &str = "$plain";
 
 /// Which of a field's two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +32,21 @@ impl Place {
     }
 }
 
-/// The values as they are stored.
-pub fn seal_fields(
+/// The values as they are stored. Without keys none is sealed: for flows that encrypt nothing.
+pub fn stored_fields(
     definitions: &[FieldDef],
     lead: LeadId,
     mut values: Map<String, Value>,
     place: Place,
-    keys: &Keys,
+    keys: Option<&Keys>,
 ) -> Result<Map<String, Value>> {
-    for field in definitions.iter().filter(|field| field.encrypted) {
-        if let Some(value) = values.get_mut(&field.name) {
-            *value = json!({ MARK: keys.seal(&place.of(lead, &field.name), &serde_json::to_vec(value)?)? });
+    let encrypted = |name: &str| definitions.iter().any(|field| field.encrypted && field.name == name);
+    for (name, value) in &mut values {
+        match keys.filter(|_| encrypted(name)) {
+            Some(keys) => {
+                *value = json!({ MARK: keys.seal(&place.of(lead, name), &serde_json::to_vec(value)?)? });
+            }
+            None => wrap(value),
         }
     }
     Ok(values)
@@ -47,11 +54,27 @@ pub fn seal_fields(
 
 /// A stored value's sealed text, if it is sealed.
 pub fn sealed_text(value: &Value) -> Option<&str> {
-    value
-        .as_object()
-        .filter(|object| object.len() == 1)?
-        .get(MARK)?
-        .as_str()
+    only_member(value, MARK)?.as_str()
+}
+
+/// The value that a stored one stands for, if it is not sealed.
+pub fn plain(stored: Value) -> Value {
+    match stored {
+        Value::Object(mut object) if object.len() == 1 && object.contains_key(PLAIN) => {
+            object.remove(PLAIN).unwrap_or_default()
+        }
+        value => value,
+    }
+}
+
+fn wrap(value: &mut Value) {
+    if only_member(value, MARK).or(only_member(value, PLAIN)).is_some() {
+        *value = json!({ PLAIN: value.take() });
+    }
+}
+
+fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object().filter(|object| object.len() == 1)?.get(name)
 }
 
 /// A lead's values with the encrypted ones opened.
@@ -67,6 +90,7 @@ pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value
 async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
     let mut values = stored.as_object().cloned().unwrap_or_default();
     if !values.values().any(|value| sealed_text(value).is_some()) {
+        values.values_mut().for_each(|value| *value = plain(value.take()));
         return Ok(values);
     }
     let owner = Some(lead.account_id);
@@ -89,10 +113,31 @@ fn open_with(
     place: Place,
 ) -> std::result::Result<(), OpenError> {
     for (field, value) in values.iter_mut() {
-        if let Some(text) = sealed_text(value) {
-            let plain = keys.open(&place.of(lead, field), text)?;
-            *value = serde_json::from_slice(&plain).map_err(|_not_json| OpenError::Damaged)?;
-        }
+        *value = match sealed_text(value) {
+            Some(text) => {
+                let opened = keys.open(&place.of(lead, field), text)?;
+                serde_json::from_slice(&opened).map_err(|_not_json| OpenError::Damaged)?
+            }
+            None => plain(value.take()),
+        };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_looks_stored_comes_back_as_it_was_sent() {
+        let Value::Object(sent) = json!({
+            "a": { "$sealed": "AAAA" }, "b": { "$plain": { "$sealed": 1 } }, "c": { "$plain": 1, "d": 2 }, "e": [{ "$sealed": "x" }], "f": null,
+        }) else {
+            unreachable!()
+        };
+        let stored = stored_fields(&[], LeadId(uuid::Uuid::nil()), sent.clone(), Place::Value, None).unwrap();
+        assert!(stored.values().all(|value| sealed_text(value).is_none()), "{stored:?}");
+        let read: Map<_, _> = stored.into_iter().map(|(name, value)| (name, plain(value))).collect();
+        assert_eq!(read, sent);
+    }
 }

@@ -62,7 +62,7 @@ WITH new AS (
     RETURNING id, head
 ), written AS (
     INSERT INTO event (topic_id, seq, kind, subject_id, scope_id, detail, at)
-    SELECT new.topic_id, heads.head + 1 - row_number() OVER (PARTITION BY new.topic_id ORDER BY place DESC), kind, subject_id, scope_id, detail, $6
+    SELECT new.topic_id, heads.head + 1 - row_number() OVER (PARTITION BY new.topic_id ORDER BY place DESC), kind, subject_id, NULLIF(scope_id, '00000000-0000-0000-0000-000000000000'), NULLIF(detail, ''), $6
     FROM new JOIN heads ON heads.id = new.topic_id
 )
 SELECT id, head FROM heads";
@@ -70,14 +70,18 @@ SELECT id, head FROM heads";
 async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[NewEvent]) -> Result<Heads, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
-    let scopes = events.iter().map(|event| event.scope.map(|id| id.to_string()));
-    let details = events.iter().map(|event| event.detail.clone());
+    // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
+    let scopes: Vec<Uuid> = events.iter().map(|event| event.scope.unwrap_or_default()).collect();
+    let details: Vec<String> = events
+        .iter()
+        .map(|event| event.detail.clone().unwrap_or_default())
+        .collect();
     let values = [
         column(|event| event.topic).into(),
         kinds.into(),
         column(|event| event.subject).into(),
-        nullable(scopes),
-        nullable(details),
+        scopes.into(),
+        details.into(),
         at.into(),
     ];
     let rows = tx

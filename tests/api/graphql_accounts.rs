@@ -1,4 +1,4 @@
-//! Accounts, people, keys, the audit trail and the portal as clients see them, on SQLite and, where one is given, on PostgreSQL.
+//! Accounts, people, keys, the audit trail and the portal as clients see them, on `SQLite` and, where one is given, on PostgreSQL.
 
 mod portal;
 mod schema;
@@ -167,8 +167,12 @@ async fn a_test_mail_goes_through_the_accounts_own_server_and_its_outcome_stays(
             set["setSmtpSettings"]["account"]["smtpSettings"]["verifiedAt"],
             json!(null)
         );
-        let sent = owner.data(send, json!({})).await["sendTestEmail"].clone();
-        assert_eq!((&sent["ok"], &sent["userErrors"]), (&json!(true), &json!([])), "{sent}");
+        let taken = owner.data(send, json!({})).await["sendTestEmail"].clone();
+        assert_eq!(
+            (&taken["ok"], &taken["userErrors"]),
+            (&json!(true), &json!([])),
+            "{taken}"
+        );
         let mails = receiver.mails();
         assert_eq!(mails[0].subject(), "Test mail from Leadmesh");
         assert_eq!(mails[0].user.as_deref(), Some("ann"));

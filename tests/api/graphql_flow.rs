@@ -5,8 +5,6 @@ mod simulation;
 
 use std::sync::Arc;
 
-
-
 use async_graphql::{EmptySubscription, MergedObject, Request, Schema, Variables};
 use chrono::{DateTime, Duration, Utc};
 use clap::Parser;

@@ -9,5 +9,8 @@ fn the_checked_in_schema_is_that_of_the_code() {
         std::fs::write(file, sdl()).unwrap();
     }
     let checked_in = std::fs::read_to_string(file).unwrap();
-    assert!(checked_in == sdl(), "schema.graphql is not that of the code: run `just schema`");
+    assert!(
+        checked_in == sdl(),
+        "schema.graphql is not that of the code: run `just schema`"
+    );
 }

@@ -88,6 +88,6 @@ mod tests {
         assert_eq!(titled(&["last_name", "email"]), "Long");
         assert_eq!(titled(&["email", "phone"]), "a@b.test");
         assert_eq!(titled(&["phone", "zip"]), "+1415");
-        assert_eq!(titled(&["zip"]), "Lead …vjhp41");
+        assert_eq!(titled(&["zip"]), "Lead …qjhp41");
     }
 }

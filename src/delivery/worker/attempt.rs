@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::RetryPolicy;
@@ -13,12 +13,13 @@ use sea_orm::Set;
 use super::Tools;
 use super::finish::Finished;
 use super::prepared::{Email, Prepared, Webhook};
+use super::redact::Secrets;
 use crate::delivery::email::{MailExchange, Message};
 use crate::delivery::payload::Envelope;
 use crate::delivery::response::{Cause, Verdict, judge, judge_mail};
 use crate::delivery::retry::{self, Next};
 use crate::delivery::smtp_server;
-use crate::delivery::webhook::Request;
+use crate::delivery::webhook::{Answer, Request};
 use crate::error::Result;
 use crate::queue::{Claimed, LeadContent};
 
@@ -51,6 +52,42 @@ impl Tried {
             smtp_code: None,
             excerpt: None,
             code: Some(code),
+        }
+    }
+
+    /// Without what must not be kept of it.
+    fn without(self, secrets: &Secrets) -> Self {
+        let clean = |text: String| secrets.redact(text);
+        let verdict = match self.verdict {
+            Verdict::Delivered { external_id, note } => Verdict::Delivered {
+                external_id: external_id.map(clean),
+                note: note.map(clean),
+            },
+            Verdict::Refused { reason, external_id } => Verdict::Refused {
+                reason: clean(reason),
+                external_id: external_id.map(clean),
+            },
+            Verdict::Retry {
+                cause,
+                message,
+                retry_after,
+            } => Verdict::Retry {
+                cause,
+                message: clean(message),
+                retry_after,
+            },
+            Verdict::Fail { cause, message } => Verdict::Fail {
+                cause,
+                message: clean(message),
+            },
+            Verdict::Gone { message } => Verdict::Gone {
+                message: clean(message),
+            },
+        };
+        Self {
+            verdict,
+            excerpt: self.excerpt.map(clean),
+            ..self
         }
     }
 
@@ -93,6 +130,7 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
             }
         },
     };
+    let tried = tried.without(&Secrets::of_lead(&lead));
     let outcome = outcome(&delivery, &tried, tools.app.clock.now());
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
     Finished {
@@ -122,7 +160,7 @@ async fn send_webhook(
         content_type: body.content_type,
         body: body.bytes.into(),
         id: delivery.id.to_string(),
-        lead_id: lead.id.to_string(),
+        lead: lead.id.to_string(),
         sent_at: now,
         secrets: if webhook.config.sign {
             tools.prepared.secrets(&tools.app, delivery.partner_id).await?
@@ -134,7 +172,8 @@ async fn send_webhook(
     };
     let exchange = tools.sender.send(&request).await;
     let answer = exchange.result.as_ref().ok();
-    Ok(Tried {
+    let headers = Secrets::new(webhook.headers.iter().map(|(_, value)| value.clone()));
+    let tried = Tried {
         verdict: judge(
             &exchange.result,
             webhook.config.response_rule.as_ref(),
@@ -144,20 +183,10 @@ async fn send_webhook(
         policy: webhook.config.retry.clone(),
         http_status: answer.map(|answer| answer.status),
         smtp_code: None,
-        excerpt: answer
-            .map(|answer| redacted(answer.excerpt(), webhook))
-            .filter(|text| !text.is_empty()),
+        excerpt: answer.map(Answer::excerpt).filter(|text| !text.is_empty()),
         code: None,
-    })
-}
-
-/// An answer may repeat what was sent: secrets of ours are taken out before it is kept.
-fn redacted(excerpt: String, webhook: &Webhook) -> String {
-    webhook
-        .headers
-        .iter()
-        .filter(|(_, value)| value.len() >= 4)
-        .fold(excerpt, |text, (_, value)| text.replace(value.as_str(), "[redacted]"))
+    };
+    Ok(tried.without(&headers))
 }
 
 async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent, email: &Email) -> Result<Tried> {
@@ -210,7 +239,7 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
     let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
     let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
     let due_at = match next {
-        Next::After(delay) => Some(now + chrono::TimeDelta::from_std(delay).unwrap_or_default()),
+        Next::After(delay) => Some(now + whole_micros(delay)),
         _ => None,
     };
     let status = match next {
@@ -244,6 +273,11 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         failure,
         external_id,
     }
+}
+
+/// Databases keep microseconds; rounded up, so that no attempt comes before its time.
+fn whole_micros(delay: Duration) -> TimeDelta {
+    TimeDelta::microseconds(i64::try_from(delay.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX))
 }
 
 fn error_of(tried: &Tried) -> Option<(DeliveryErrorCode, String)> {

@@ -7,6 +7,7 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::ids::{DeliveryId, PartnerId};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
 
 use super::contents::Contents;
 use crate::app::App;
@@ -29,16 +30,24 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     if slots.is_empty() {
         return Ok(Vec::new());
     }
+    let claimed = take(app, contents, owner, slots).await;
+    if claimed.is_err() {
+        // Rows may be ours, even if only the answer was lost, that nobody here will attempt: with another lease, they are
+        // taken over.
+        app.queue.abandon_lease();
+    }
+    claimed
+}
+
+async fn take(
+    app: &App,
+    contents: &Contents,
+    owner: Uuid,
+    mut slots: HashMap<DeliveryId, Slot>,
+) -> Result<Vec<Claimed>> {
     let mut rows = delivery::Entity::claim(app.db.write(), owner, slots.keys().copied().collect()).await?;
     rows.sort_by_key(|row| row.id);
-    let leads = match contents.load(&rows).await {
-        Ok(leads) => leads,
-        Err(error) => {
-            // The rows are ours and nobody here will attempt them: with another lease, they are taken over.
-            app.queue.abandon_lease();
-            return Err(error);
-        }
-    };
+    let leads = contents.load(&rows).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
     fail_closed(app, &closed).await?;
     Ok(openable

@@ -46,6 +46,8 @@ impl Contents {
             let id = lead.id;
             match self.open(lead).await {
                 Ok(content) => drop(contents.insert(id, Arc::new(content))),
+                // Says nothing of the lead: a database that is away must not fail it.
+                Err(error @ Error::Unavailable(_)) => return Err(error),
                 Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be opened for delivery"),
             }
         }

@@ -88,13 +88,12 @@ impl Kept {
 
     /// The secrets that sign for a partner now.
     pub(super) async fn secrets(&self, app: &App, partner: PartnerId) -> Result<Vec<Secret>> {
-        let kept = match self.secrets.get(&partner).await {
-            Some(kept) => kept,
-            None => {
-                let secrets = Arc::new(load_secrets(app, partner).await?);
-                self.secrets.insert(partner, secrets.clone()).await;
-                secrets
-            }
+        let kept = if let Some(kept) = self.secrets.get(&partner).await {
+            kept
+        } else {
+            let secrets = Arc::new(load_secrets(app, partner).await?);
+            self.secrets.insert(partner, secrets.clone()).await;
+            secrets
         };
         let now = app.clock.now();
         Ok(kept

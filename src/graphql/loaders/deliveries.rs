@@ -53,10 +53,7 @@ impl Loader<DeliveriesOf> for Rows {
     type Value = Vec<delivery::Model>;
     type Error = Arc<Error>;
 
-    async fn load(
-        &self,
-        keys: &[DeliveriesOf],
-    ) -> Loaded<DeliveriesOf, Vec<delivery::Model>> {
+    async fn load(&self, keys: &[DeliveriesOf]) -> Loaded<DeliveriesOf, Vec<delivery::Model>> {
         let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = delivery::Entity::in_account(account)
@@ -78,10 +75,7 @@ impl Loader<AttemptsOf> for Rows {
     type Value = Vec<delivery_attempt::Model>;
     type Error = Arc<Error>;
 
-    async fn load(
-        &self,
-        keys: &[AttemptsOf],
-    ) -> Loaded<AttemptsOf, Vec<delivery_attempt::Model>> {
+    async fn load(&self, keys: &[AttemptsOf]) -> Loaded<AttemptsOf, Vec<delivery_attempt::Model>> {
         let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0))
             .order_by_asc(delivery_attempt::Column::Number);
         let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();

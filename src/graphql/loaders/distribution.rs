@@ -1,6 +1,6 @@
 //! What partners and profiles refer to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use async_graphql::dataloader::Loader;
 use chrono::{DateTime, Utc};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, PartnerId, ProfileId, SettingsId};
-use entity::{assignment, delivery_settings, destination};
-use sea_orm::{ColumnTrait, QueryFilter};
+use entity::{assignment, delivery_settings, destination, flow, step};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Rows, by_account, shared};
 use crate::delivery::counts::{self, Counts, Subject};
@@ -77,6 +77,43 @@ impl Loader<PlacesOf> for Rows {
     }
 }
 
+/// The flows with a step that routes through a profile, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowsThrough(pub AccountId, pub ProfileId);
+
+impl Loader<FlowsThrough> for Rows {
+    type Value = Vec<flow::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[FlowsThrough]) -> Loaded<FlowsThrough, Vec<flow::Model>> {
+        let mut found: HashMap<FlowsThrough, Vec<flow::Model>> = HashMap::new();
+        for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
+            let steps = steps.all(self.db.read()).await.map_err(shared)?;
+            let users: HashSet<_> = steps
+                .iter()
+                .filter_map(|step| Some((step.flow_id, step.profile_id?)))
+                .collect();
+            let rows =
+                flow::Entity::in_account(account).filter(flow::Column::Id.is_in(users.iter().map(|user| user.0)));
+            for row in rows
+                .order_by_asc(flow::Column::Id)
+                .all(self.db.read())
+                .await
+                .map_err(shared)?
+            {
+                for (_, profile) in users.iter().filter(|(flow, _)| *flow == row.id) {
+                    found
+                        .entry(FlowsThrough(account, *profile))
+                        .or_default()
+                        .push(row.clone());
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// What is kept of the failures of a partner's destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FailuresOf(pub AccountId, pub PartnerId);
@@ -129,12 +166,15 @@ pub struct CountsOf {
     pub percentiles: bool,
 }
 
+/// What keys have in common that one query answers.
+type Alike<'a> = (AccountId, &'a Range<DateTime<Utc>>, bool);
+
 impl Loader<CountsOf> for Rows {
     type Value = Counts;
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[CountsOf]) -> Loaded<CountsOf, Counts> {
-        let mut alike: HashMap<(AccountId, &Range<DateTime<Utc>>, bool), Vec<Subject>> = HashMap::new();
+        let mut alike: HashMap<Alike<'_>, Vec<Subject>> = HashMap::new();
         for key in keys {
             let subjects = alike.entry((key.account, &key.range, key.percentiles)).or_default();
             subjects.push(key.subject);

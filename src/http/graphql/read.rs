@@ -16,6 +16,8 @@ use crate::graphql::mask::code;
 /// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
 /// sending does not read the answer, and would see a reset connection instead of the reason.
 const DRAINED: usize = 16;
+/// Lists and objects inside one another that the JSON parser follows.
+const MAX_LEVELS: usize = 127;
 
 /// The parameters of a request, over HTTP or in a socket's `subscribe`.
 #[derive(Debug, Deserialize)]
@@ -133,6 +135,12 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
 fn explain(error: &serde_json::Error, body: &[u8]) -> Fault {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());
+        // The parser's only word for it. Such a body may well be valid JSON.
+        if error.to_string().starts_with("recursion limit exceeded") {
+            return Fault::bad(format!(
+                "The body nests lists and objects more than {MAX_LEVELS} deep (line {line}, column {column})."
+            ));
+        }
         return Fault::bad(format!("The body is not valid JSON (line {line}, column {column})."));
     }
     if asks_for_persisted_query(body) {

@@ -65,8 +65,8 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
             answer_all(batch, why);
         }
         Err(error) if batch.len() == 1 => {
-            for job in batch {
-                tracing::error!(flow = %job.flow.flow, ?error, "a lead could not be stored");
+            if let Some(job) = batch.pop() {
+                drop(job.answer.send(Answer::Done(Err(error))));
             }
         }
         Err(error) => {

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::leads::allocate::{Chosen, profile_of};
 use crate::leads::fields::{NAME_FIELDS, search_key_email, search_key_name};
 use crate::leads::receipts::Receipt;
-use crate::leads::sealed::{Place, seal_fields};
+use crate::leads::sealed::{Place, stored_fields};
 use crate::leads::snapshot::{Candidate, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
 use crate::queue::slots::Slot;
@@ -38,7 +38,7 @@ pub(super) struct Rows {
 /// Adds the rows of one lead; answers its receipt.
 pub(super) fn rows(app: &App, job: &Job, source: &Source, chosen: Vec<Chosen>, all: &mut Rows) -> Result<Receipt> {
     let accepted = job.draft.reasons.is_empty();
-    let price = accepted
+    let price = (accepted && !job.test)
         .then(|| source.price.clone().or_else(|| job.flow.price.clone()))
         .flatten();
     let receipt = Receipt {
@@ -115,11 +115,8 @@ fn stored(
     place: Place,
     keys: Option<&Keys>,
 ) -> Result<Value> {
-    let values = values.clone();
-    Ok(Value::Object(match keys {
-        Some(keys) => seal_fields(&flow.fields, lead, values, place, keys)?,
-        None => values,
-    }))
+    let values = stored_fields(&flow.fields, lead, values.clone(), place, keys)?;
+    Ok(Value::Object(values))
 }
 
 struct SearchKeys {
@@ -159,6 +156,10 @@ impl SearchKeys {
 }
 
 /// A delivery as routed: in the portal at once; else claimed for this process' worker if it has a slot; else waiting.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a decision with its surroundings, and what it is added to"
+)]
 fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent>, at: DateTime<Utc>, all: &mut Rows) {
     let (Some(step), Some(profile)) = (flow.steps.get(chosen.step), profile_of(flow, chosen.step)) else {
         return;
@@ -178,6 +179,10 @@ fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent
 }
 
 /// A delivery that nobody has looked at yet.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each thing that a delivery refers to"
+)]
 pub fn new_delivery(
     app: &App,
     flow: &Snapshot,
@@ -187,6 +192,7 @@ pub fn new_delivery(
     at: DateTime<Utc>,
 ) -> delivery::Model {
     let portal = candidate.channel == Channel::Portal;
+    let price = candidate.price.as_ref().filter(|_| !content.test);
     delivery::Model {
         id: app.clock.id(),
         account_id: flow.account,
@@ -212,8 +218,8 @@ pub fn new_delivery(
         failure_code: None,
         failure_message: None,
         external_id: None,
-        price_e4: candidate.price.as_ref().map(|price| price.amount),
-        price_currency: candidate.price.as_ref().map(|price| price.currency.clone()),
+        price_e4: price.map(|price| price.amount),
+        price_currency: price.map(|price| price.currency.clone()),
         review: portal.then_some(ReviewStatus::PendingReview),
         review_by: None,
         review_at: None,

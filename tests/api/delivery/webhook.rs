@@ -24,7 +24,7 @@ both!(
 
         assert_eq!(receipt["outcome"], "ACCEPTED");
         let request = receiver.next().await;
-        assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/leads"));
+        assert_eq!((request.method.as_str(), request.path()), ("POST", "/leads"));
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!(body, json!({ "first_name": "Ana", "email": "ana@example.com", "score": 7 }));
         assert_eq!(request.header("x-api-key"), Some("k-123456789"));

@@ -21,6 +21,21 @@ const WHOLE: &str = "query ($id: ID!) { flow(id: $id) {
     stats(range: {from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\"}) { submitted acceptRate p50Ms refusedAttempts }
 } }";
 
+/// A filter and a transform step.
+async fn add_steps(room: &Room, olga: &Person, id: &str) {
+    let steps = [
+        json!({"filter": {"rule": {"not": {"condition": {"field": "state", "operator": "IN", "value": ["TX"]}}}, "reason": "Texas only"}}),
+        json!({"transform": {"assignments": [{"field": "age", "template": "44"}]}}),
+    ];
+    for step in steps {
+        let input = json!({"flowId": id, "name": "Step", "step": step,
+            "criteria": {"condition": {"field": "age", "operator": "IS_NOT_EMPTY"}}});
+        let add = "mutation ($input: AddStepInput!) { addStep(input: $input) { flow { version } userErrors { code path message } } }";
+        let added = room.ask(olga, add, json!({ "input": input })).await;
+        assert_eq!(added["addStep"]["userErrors"], json!([]), "{added}");
+    }
+}
+
 #[tokio::test]
 async fn a_flow_is_read_as_it_was_put_in() {
     for room in rooms().await {
@@ -30,17 +45,7 @@ async fn a_flow_is_read_as_it_was_put_in() {
             "caps": [{"period": "LIFETIME", "limit": 5}, {"period": "DAY", "limit": 3, "timezone": "Europe/Berlin"}],
         });
         let (id, source) = room.flow(&olga, with(solar(), input)).await;
-        let steps = [
-            json!({"filter": {"rule": {"not": {"condition": {"field": "state", "operator": "IN", "value": ["TX"]}}}, "reason": "Texas only"}}),
-            json!({"transform": {"assignments": [{"field": "age", "template": "44"}]}}),
-        ];
-        for step in steps {
-            let input = json!({"flowId": id, "name": "Step", "step": step,
-                "criteria": {"condition": {"field": "age", "operator": "IS_NOT_EMPTY"}}});
-            let add = "mutation ($input: AddStepInput!) { addStep(input: $input) { flow { version } userErrors { code path message } } }";
-            let added = room.ask(&olga, add, json!({ "input": input })).await;
-            assert_eq!(added["addStep"]["userErrors"], json!([]), "{added}");
-        }
+        add_steps(&room, &olga, &id).await;
         let update = "mutation ($input: UpdateSourceInput!) { updateSource(input: $input) { flow { version } userErrors { code } } }";
         let input = json!({"id": source, "mapping": [{"from": "Mail", "to": "email"}], "price": {"amount": "3", "currency": "EUR"}});
         room.ask(&olga, update, json!({ "input": input })).await;

@@ -96,7 +96,7 @@ async fn figures_tell_what_became_of_what_was_routed_in_the_range() {
         let returned = |row: &mut delivery::Model| row.review = Some(ReviewStatus::Returned);
         made.delivery(DeliveryStatus::Delivered, Some(50), returned).await;
         made.delivery(DeliveryStatus::Delivered, Some(50), |row| {
-            row.price_currency = Some("USD".into())
+            row.price_currency = Some("USD".into());
         })
         .await;
         made.delivery(DeliveryStatus::Delivered, Some(9_000), |row| row.test = true)

@@ -1,6 +1,7 @@
 //! Looking at deliveries before they are made.
 
 use entity::field::FieldType;
+use entity::ids::FlowId;
 use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
 use leadmesh::flows::steps::{self, AddStep, StepInput};
 use serde_json::{Value, json};
@@ -10,6 +11,8 @@ use super::room::{rooms, text};
 const PREVIEW: &str = "query ($partner: ID!, $assignment: ID, $fields: JSON!) {
     previewDelivery(partnerId: $partner, assignmentId: $assignment, fields: $fields) {
         channel method url headers { name value } subject recipients contentType body warnings } }";
+
+const FLOWS: &str = "{ distributionProfiles { nodes { flows { name } } } }";
 
 fn flow(name: &str, fields: &[(&str, FieldType)]) -> CreateFlow {
     let fields = fields.iter().map(|(name, field_type)| FieldInput {
@@ -35,6 +38,19 @@ fn flow(name: &str, fields: &[(&str, FieldType)]) -> CreateFlow {
     }
 }
 
+fn through(flow: FlowId, profile: &str) -> AddStep {
+    AddStep {
+        flow_id: flow,
+        name: "Out".into(),
+        criteria: None,
+        position: None,
+        enabled: true,
+        step: StepInput::Distribute {
+            profile_id: profile.parse().unwrap(),
+        },
+    }
+}
+
 #[tokio::test]
 async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
     for room in rooms().await {
@@ -56,17 +72,13 @@ async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
         let input = json!({"profileId": profile, "partnerId": partner, "delivery": email});
         let assigned = room.ask(&ann, assign, json!({ "input": input })).await;
         let assignment = text(&assigned["assignPartner"]["assignment"]["id"]);
-        let step = AddStep {
-            flow_id: solar.id,
-            name: "Out".into(),
-            criteria: None,
-            position: None,
-            enabled: true,
-            step: StepInput::Distribute {
-                profile_id: profile.parse().unwrap(),
-            },
-        };
+        let step = through(solar.id, &profile);
         steps::add(&room.app, &ann.caller, step).await.unwrap();
+        let flows = room.ask(&ann, FLOWS, json!({})).await;
+        assert_eq!(
+            flows["distributionProfiles"]["nodes"][0]["flows"],
+            json!([{"name": "Solar"}])
+        );
 
         let fields = json!({"phone": "(415) 555-0123", "ssn": "123", "roof_area": 7});
         let shown = room

@@ -14,24 +14,25 @@ fn webhook() -> Value {
     }})
 }
 
+const CREATE: &str = "mutation ($input: CreatePartnerInput!) { createPartner(input: $input) {
+    partner { id email tags active timezone phone
+        delivery { __typename ... on WebhookSettings { url method payload timeoutMs warnings
+            headers { name valueHint } fields { mode fields } mapping { from to } template
+            signing { enabled hint rotatedAt previousValidUntil }
+            retry { attempts initialDelayMs maxDelayMs maxAgeMinutes giveUpOn }
+            responseRule { pointer acceptedValues externalIdPointer reasonPointer } } }
+        caps { period limit used timezone }
+        assignments { id }
+        health { state consecutiveFailures openUntil lastSuccessAt lastFailureAt lastError } }
+    signingSecret userErrors { code } } }";
+
 #[tokio::test]
 async fn a_partner_is_made_read_and_changed() {
     for room in rooms().await {
         let ann = room.owner("ann@example.com").await;
         let input = json!({"name": "Bolt", "email": "Bolt@Example.com", "tags": ["solar", "50%"], "delivery": webhook(),
             "caps": [{"period": "DAY", "limit": 5}]});
-        let create = "mutation ($input: CreatePartnerInput!) { createPartner(input: $input) {
-            partner { id email tags active timezone phone
-                delivery { __typename ... on WebhookSettings { url method payload timeoutMs warnings
-                    headers { name valueHint } fields { mode fields } mapping { from to } template
-                    signing { enabled hint rotatedAt previousValidUntil }
-                    retry { attempts initialDelayMs maxDelayMs maxAgeMinutes giveUpOn }
-                    responseRule { pointer acceptedValues externalIdPointer reasonPointer } } }
-                caps { period limit used timezone }
-                assignments { id }
-                health { state consecutiveFailures openUntil lastSuccessAt lastFailureAt lastError } }
-            signingSecret userErrors { code } } }";
-        let made = room.ask(&ann, create, json!({ "input": input })).await;
+        let made = room.ask(&ann, CREATE, json!({ "input": input })).await;
         let made = &made["createPartner"];
         let secret = text(&made["signingSecret"]);
         let partner = &made["partner"];
@@ -54,7 +55,18 @@ async fn a_partner_is_made_read_and_changed() {
         let healthy = json!({"state": "HEALTHY", "consecutiveFailures": 0, "openUntil": null, "lastSuccessAt": null,
             "lastFailureAt": null, "lastError": null});
         assert_eq!(partner["health"], healthy);
+    }
+}
 
+#[tokio::test]
+async fn what_is_left_out_of_a_change_stays_and_null_removes() {
+    for room in rooms().await {
+        let ann = room.owner("ann@example.com").await;
+        let input = json!({"name": "Bolt", "email": "x@example.com", "tags": ["solar"], "delivery": webhook(),
+            "caps": [{"period": "DAY", "limit": 5}]});
+        let made = room.ask(&ann, CREATE, json!({ "input": input })).await;
+        let secret = text(&made["createPartner"]["signingSecret"]);
+        let partner = &made["createPartner"]["partner"];
         let update = "mutation ($input: UpdatePartnerInput!) { updatePartner(input: $input) {
             partner { name phone notes tags caps { id } } userErrors { code path } } }";
         let input = json!({"id": partner["id"], "phone": "1", "notes": "n", "tags": null, "caps": []});

@@ -36,6 +36,7 @@ fn request(url: &str) -> Request {
         lead_id: "lead_1".into(),
         sent_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
         secrets: Vec::new(),
+        lead: "lead_1".into(),
         test: false,
         timeout: PATIENT,
     }

@@ -30,7 +30,6 @@ macro_rules! both {
     };
     ($(#[$doc:meta])* $name:ident, [$($setting:expr),*], |$app:ident| $body:block) => {
         mod $name {
-            #[allow(unused_imports, reason = "not every body uses what its module does")]
             use super::*;
 
             async fn test($app: $crate::support::app::TestApp) $body
@@ -68,7 +67,7 @@ pub(crate) struct TestApp {
     server: Option<Server>,
     client: reqwest::Client,
     arguments: Vec<String>,
-    dropped: Option<DropDatabase>,
+    _database: Option<DropDatabase>,
     _data_dir: tempfile::TempDir,
 }
 
@@ -76,48 +75,15 @@ impl TestApp {
     /// Starts one with further settings, such as `--sign-up closed`.
     pub(crate) async fn start_with(mode: Mode, more: &[&str]) -> Self {
         leadmesh::tls::install_tls();
+        // RUST_LOG shows what the server says while a test runs.
+        let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+        drop(shown.with_test_writer().try_init());
         let data_dir = tempfile::tempdir().unwrap();
-        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        let mut arguments: Vec<String> = [
-            "leadmesh",
-            "--master-key",
-            key,
-            "--token-secret",
-            key,
-            "--data-dir",
-            data_dir.path().to_str().unwrap(),
-        ]
-        .map(String::from)
-        .to_vec();
-        arguments.extend(
-            [
-                "--allow-destinations",
-                "127.0.0.0/8",
-                "--public-url",
-                "http://leadmesh.test",
-            ]
-            .map(String::from),
-        );
-        arguments.extend(more.iter().map(ToString::to_string));
-        let dropped = match mode {
+        let database = match mode {
             Mode::Embedded => None,
             Mode::Server => Some(DropDatabase::create().await),
         };
-        if let Some(database) = &dropped {
-            let redis =
-                std::env::var("LEADMESH_TEST_REDIS_URL").expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
-            arguments.extend(
-                [
-                    "--database-url",
-                    &database.url,
-                    "--redis-url",
-                    &redis,
-                    "--redis-prefix",
-                    &database.name,
-                ]
-                .map(String::from),
-            );
-        }
+        let arguments = arguments(data_dir.path(), database.as_ref(), more);
         let now: DateTime<Utc> =
             DateTime::<Utc>::from(std::time::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap()).trunc_subsecs(6);
         let clock = Clock::standing_at(now);
@@ -130,7 +96,7 @@ impl TestApp {
             server: Some(server),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             arguments,
-            dropped,
+            _database: database,
             _data_dir: data_dir,
         }
     }
@@ -196,6 +162,34 @@ impl TestApp {
     pub(crate) async fn dump(&self) -> String {
         super::dump::dump(&self.app).await
     }
+}
+
+fn arguments(data_dir: &std::path::Path, database: Option<&DropDatabase>, more: &[&str]) -> Vec<String> {
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let mut arguments = vec!["leadmesh", "--master-key", key, "--token-secret", key, "--data-dir"];
+    arguments.push(data_dir.to_str().unwrap());
+    arguments.extend([
+        "--allow-destinations",
+        "127.0.0.0/8",
+        "--public-url",
+        "http://leadmesh.test",
+    ]);
+    arguments.extend(more);
+    let mut arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
+    if let Some(database) = database {
+        let redis =
+            std::env::var("LEADMESH_TEST_REDIS_URL").expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
+        let stores = [
+            "--database-url",
+            &database.url,
+            "--redis-url",
+            &redis,
+            "--redis-prefix",
+            &database.name,
+        ];
+        arguments.extend(stores.map(String::from));
+    }
+    arguments
 }
 
 /// Asks any server.

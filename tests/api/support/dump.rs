@@ -1,5 +1,7 @@
 //! Everything that is in the database, as text.
 
+use std::fmt::Write;
+
 use leadmesh::app::App;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 
@@ -35,7 +37,7 @@ pub(crate) async fn dump(app: &App) -> String {
         };
         for row in db.query_all_raw(Statement::from_string(backend, rows)).await.unwrap() {
             let row: Option<String> = row.try_get("", "row").ok().flatten();
-            text.push_str(&format!("{name}: {}\n", row.unwrap_or_default()));
+            writeln!(text, "{name}: {}", row.unwrap_or_default()).unwrap();
         }
     }
     text

@@ -88,6 +88,7 @@ impl TestApp {
     }
 
     /// A step at the end of a flow.
+    #[expect(clippy::too_many_arguments, reason = "what a step is")]
     pub(crate) async fn step(&self, owner: &Account, flow: &Flow, name: &str, step: Value, criteria: Value) -> String {
         let input = json!({ "flowId": flow.id, "name": name, "step": step, "criteria": criteria });
         let payload = self.done(&owner.token, ADD_STEP, input).await;

@@ -146,6 +146,7 @@ impl Query {
         Err(Error::Internal(anyhow::anyhow!("secret cause")))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "shows that such an error is masked")]
     async fn hand_made(&self) -> async_graphql::Result<Option<i32>> {
         Err(async_graphql::Error::new("secret text"))
     }

@@ -1,0 +1,159 @@
+//! The command line.
+//!
+//! What a command has to tell goes to standard output, the log and whatever went wrong to standard error. The exit code is 0
+//! when it did what was asked, 2 when something has to be written or set otherwise, and 1 when something else failed.
+
+mod account;
+mod api;
+mod check;
+mod demo;
+mod import;
+mod keys;
+mod logs;
+mod migrate;
+mod serve;
+mod signals;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, Settings};
+use crate::error::Error;
+use crate::server::Role;
+use crate::tls::install_tls;
+
+/// A self-hosted server through which companies exchange sales leads.
+#[derive(Parser)]
+#[command(name = "leadmesh", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the API and delivers, in one process
+    Serve(Box<Settings>),
+    /// Serves the API; workers run apart
+    Api(Box<Settings>),
+    /// Delivers; serves health and metrics only
+    Worker(Box<Settings>),
+    /// Brings the database's schema up to date
+    Migrate(Box<Settings>),
+    /// Prints the GraphQL schema
+    Schema,
+    /// Runs a server with two companies between which leads are moving
+    Demo(demo::Arguments),
+    /// Submits the rows of a CSV file as leads, and writes a receipt for each
+    Import(import::Arguments),
+    /// Shows accounts, and changes their plans
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Changes the keys that encrypt
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Looks whether the settings are right and everything can be reached
+    Check(Box<Settings>),
+}
+
+/// Does what the command line asks for.
+pub fn run() -> ExitCode {
+    let mut out = std::io::stdout();
+    match try_run(&mut out) {
+        Ok(code) => code,
+        // Whoever read our output has seen enough, as in `leadmesh schema | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _nowhere_left_to_say_it = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn try_run(out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
+    install_tls();
+    load_env_file()?;
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => {
+            error.print()?;
+            return Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(perform(command, out));
+    // Nothing is left to wait for: what had to end in order has ended.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(settings) => serve::serve(*settings, Role::Both).await?,
+        Command::Api(settings) => serve::serve(*settings, Role::Api).await?,
+        Command::Worker(settings) => serve::serve(*settings, Role::Worker).await?,
+        Command::Migrate(settings) => migrate::migrate(&settings, out).await?,
+        Command::Schema => out.write_all(crate::graphql::schema::sdl().as_bytes())?,
+        Command::Demo(arguments) => demo::demo(arguments, out).await?,
+        Command::Import(arguments) => return import::import(arguments, out).await,
+        Command::Account(command) => account::account(command, out).await?,
+        Command::Keys(command) => keys::keys(command, out).await?,
+        Command::Check(settings) => return check::check(*settings, out).await,
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat the
+/// line, which may hold a secret.
+fn load_env_file() -> anyhow::Result<()> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::LineParse(line, _)) => {
+            let name = line.split('=').next().unwrap_or_default().trim().to_owned();
+            Err(ConfigError::Set(format!(
+                "the file .env cannot be read at the line that begins with {name}: write NAME=value, and quote a value with spaces"
+            ))
+            .into())
+        }
+        Err(error) => Err(error).context("the file .env cannot be read"),
+    }
+}
+
+/// The error of a use case for the operator, to whom also the inner reasons are told.
+fn explained(error: Error) -> anyhow::Error {
+    match error {
+        Error::Internal(inner) => inner,
+        other => anyhow::anyhow!(other.to_string()),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_operator_is_told_the_reason_of_an_internal_error() {
+        let error = explained(Error::Internal(anyhow::anyhow!("disk full").context("cannot write")));
+        assert_eq!(format!("{error:#}"), "cannot write: disk full");
+        assert_eq!(explained(Error::NotFound("account")).to_string(), "no such account");
+    }
+}

@@ -1,0 +1,75 @@
+//! `leadmesh account`.
+
+use std::io::Write;
+
+use entity::account::Plan;
+use entity::ids::AccountId;
+use sea_orm::ActiveEnum;
+
+use super::{explained, logs};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Settings, parse_plan};
+use crate::identity::accounts;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Lists all accounts in the order of sign-up
+    List(Box<Settings>),
+    /// Gives an account a plan
+    SetPlan {
+        /// Which, as acct_…
+        #[arg(value_parser = parse_id)]
+        id: AccountId,
+        /// FREE or PAID
+        #[arg(value_parser = parse_plan)]
+        plan: Plan,
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
+}
+
+pub(super) async fn account(command: Command, out: &mut impl Write) -> anyhow::Result<()> {
+    match command {
+        Command::List(settings) => {
+            let app = open(*settings).await?;
+            let accounts = accounts::list(&app).await.map_err(explained)?;
+            if accounts.is_empty() {
+                writeln!(out, "no account yet: signUp makes one, at /graphql of the server")?;
+            }
+            for account in accounts {
+                let (plan, since) = (account.plan.to_value(), account.created_at.date_naive());
+                writeln!(out, "{}  {plan}  {since}  {}", account.id, account.name)?;
+            }
+        }
+        Command::SetPlan { id, plan, settings } => {
+            let app = open(*settings).await?;
+            let account = accounts::set_plan(&app, id, plan).await.map_err(explained)?;
+            writeln!(out, "{} ({}) is {} now", account.name, account.id, plan.to_value())?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens what is there already: a command must not make a new server by a mistake in the settings.
+pub(super) async fn open(settings: Settings) -> anyhow::Result<App> {
+    logs::start(&settings.log, settings.log_format)?;
+    require_data(&settings)?;
+    App::open(Config::new(settings)?, Clock::system()).await
+}
+
+/// Refuses a data directory without a database in it.
+pub(super) fn require_data(settings: &Settings) -> Result<(), ConfigError> {
+    if settings.database_url.is_none() && !settings.data_dir.join("leadmesh.db").exists() {
+        return Err(ConfigError::Set(format!(
+            "there is no database in {}: set DATABASE_URL, or LEADMESH_DATA_DIR (--data-dir) to the directory of the server",
+            settings.data_dir.display()
+        )));
+    }
+    Ok(())
+}
+
+fn parse_id(text: &str) -> Result<AccountId, String> {
+    text.parse()
+        .map_err(|_invalid| "an account's ID begins with acct_; `leadmesh account list` shows them".to_owned())
+}

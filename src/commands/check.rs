@@ -1,0 +1,144 @@
+//! `leadmesh check`: what is right, and what to set.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::logs;
+use super::serve::{mode, shown};
+use crate::app::connect_redis;
+use crate::config::{Config, Settings};
+use crate::crypto::{Vault, master_key};
+use crate::database::Db;
+use crate::delivery::instance_mail;
+
+/// For the mail server to let us in.
+const MAIL: Duration = Duration::from_secs(10);
+
+/// What is found of one thing.
+enum Found {
+    Right(String),
+    /// Works, and may still surprise.
+    Note(String),
+    Wrong(String),
+}
+
+struct Report<'a, W> {
+    out: &'a mut W,
+    wrong: bool,
+}
+
+impl<W: Write> Report<'_, W> {
+    fn add(&mut self, what: &str, found: Found) -> std::io::Result<()> {
+        let (mark, text) = match found {
+            Found::Right(text) => ("ok   ", text),
+            Found::Note(text) => ("note ", text),
+            Found::Wrong(text) => {
+                self.wrong = true;
+                ("WRONG", text)
+            }
+        };
+        writeln!(self.out, "{mark} {what:<10} {text}")
+    }
+}
+
+/// Looks at everything and tells what it found; the exit code is 1 when something is wrong.
+pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    logs::start(&settings.log, settings.log_format)?;
+    let mut report = Report { out, wrong: false };
+    match Config::new(settings) {
+        Err(error) => report.add("settings", Found::Wrong(error.to_string()))?,
+        Ok(config) => {
+            let text = format!("{} mode, reached at {}", mode(&config), config.public_url);
+            report.add("settings", Found::Right(text))?;
+            report.add("address", address(&config).await)?;
+            for (what, found) in database(&config).await {
+                report.add(what, found)?;
+            }
+            report.add("redis", redis(&config).await)?;
+            report.add("mail", mail(&config).await)?;
+        }
+    }
+    let code = u8::from(report.wrong);
+    out.flush()?;
+    Ok(ExitCode::from(code))
+}
+
+async fn address(config: &Config) -> Found {
+    let listen = config.settings.listen;
+    match TcpListener::bind(listen).await {
+        Ok(_) => Found::Right(format!("{listen} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Found::Note(format!(
+            "{listen} is in use: unless it is this server that runs already, set LEADMESH_LISTEN to another"
+        )),
+        Err(error) => Found::Wrong(format!(
+            "cannot listen on {listen}: {error}; set LEADMESH_LISTEN to an address of this machine"
+        )),
+    }
+}
+
+async fn database(config: &Config) -> Vec<(&'static str, Found)> {
+    let address = shown(&config.database_url);
+    let db = match Db::connect(&config.database_url, 2).await {
+        Ok(db) => db,
+        Err(error) => {
+            let text = format!("cannot connect to {address}: {error}; set DATABASE_URL to a database that is running");
+            return vec![("database", Found::Wrong(text))];
+        }
+    };
+    let found = match db.pending_migrations().await {
+        Ok(0) => Found::Right(format!("{address}, its schema is up to date")),
+        Ok(_) if config.is_embedded() => {
+            let text = format!("{address}, whose schema is brought up to date at the next start");
+            return vec![("database", Found::Right(text))];
+        }
+        Ok(_) => Found::Wrong(format!(
+            "{address}, its schema is not up to date: run `leadmesh migrate`"
+        )),
+        Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
+    };
+    let fits = matches!(found, Found::Right(_));
+    let mut all = vec![("database", found)];
+    if fits {
+        all.push(("master key", master_key_fits(config, &db).await));
+    }
+    all
+}
+
+async fn master_key_fits(config: &Config, db: &Db) -> Found {
+    match master_key::is_known(db.read(), &Vault::new(&config.master_key)).await {
+        Ok(Some(true)) => Found::Right("it is the one that the database was made with".into()),
+        Ok(None) => Found::Right("the first start will keep it".into()),
+        Ok(Some(false)) => Found::Wrong(
+            "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one".into(),
+        ),
+        Err(error) => Found::Wrong(format!("cannot be compared: {error:#}")),
+    }
+}
+
+async fn redis(config: &Config) -> Found {
+    match &config.settings.redis_url {
+        None if config.is_embedded() => Found::Right("none: not needed in embedded mode".into()),
+        None => Found::Note("none: set REDIS_URL before a second process is started".into()),
+        Some(url) => match connect_redis(url).await {
+            Ok(_) => Found::Right(format!("{} answers", shown(url))),
+            Err(error) => Found::Wrong(format!("{error:#}; set REDIS_URL to a Redis that is running")),
+        },
+    }
+}
+
+async fn mail(config: &Config) -> Found {
+    let Some(settings) = config.mail.clone() else {
+        let text =
+            "none: invitations and links for new passwords are not sent; set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
+        return Found::Note(text.into());
+    };
+    let server = instance_mail::server(settings);
+    let place = format!("{}:{}", server.host, server.port);
+    match instance_mail::mailer().probe(&server, MAIL).await {
+        Ok(()) => Found::Right(format!("{place} lets us in")),
+        Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
+    }
+}

@@ -1,0 +1,270 @@
+//! What has been submitted, and what arrived where: a line for each lead, and a picture of the whole on a terminal.
+
+mod tally;
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::Arguments;
+use tally::Tally;
+
+/// Above this rate nobody can read a line for each lead.
+const READABLE: u32 = 20;
+/// After this a lead is shown with what has arrived by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After this a lead that arrived is taken for one that somebody else has submitted.
+const FOREIGN: Duration = Duration::from_secs(2);
+/// Between two lines about the whole, where there are no lines about each lead.
+const LINE: Duration = Duration::from_secs(2);
+
+/// By which way a lead arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Channel {
+    Webhook,
+    Email,
+    Portal,
+}
+
+impl Channel {
+    const ALL: [Self; 3] = [Self::Webhook, Self::Email, Self::Portal];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Email => "email",
+            Self::Portal => "portal",
+        }
+    }
+}
+
+/// Something to show.
+pub(super) enum News {
+    /// A lead has its answer.
+    Submitted(Submitted),
+    /// A lead has arrived somewhere.
+    Arrived {
+        channel: Channel,
+        lead: String,
+        at: Instant,
+    },
+    /// A mail has come that is about no lead.
+    Mail { to: String, subject: String },
+}
+
+impl News {
+    /// Now.
+    pub(super) fn arrived(channel: Channel, lead: &str) -> Self {
+        Self::Arrived {
+            channel,
+            lead: lead.to_owned(),
+            at: Instant::now(),
+        }
+    }
+}
+
+/// A lead with its answer.
+pub(super) struct Submitted {
+    pub(super) number: u32,
+    pub(super) name: String,
+    /// None if it goes nowhere.
+    pub(super) lead: Option<String>,
+    pub(super) outcome: String,
+    pub(super) text: String,
+    pub(super) started: Instant,
+}
+
+/// A lead on its way.
+struct Underway {
+    submitted: Option<Submitted>,
+    arrived: Vec<(Channel, Instant)>,
+    since: Instant,
+}
+
+impl Underway {
+    fn is_complete(&self) -> bool {
+        self.submitted.is_some() && self.arrived.len() == Channel::ALL.len()
+    }
+
+    fn is_given_up(&self) -> bool {
+        let patience = if self.submitted.is_some() { PATIENCE } else { FOREIGN };
+        self.since.elapsed() > patience
+    }
+}
+
+/// Everything that is known of the leads.
+pub(super) struct Board {
+    news: UnboundedSender<News>,
+    heard: UnboundedReceiver<News>,
+    bar: ProgressBar,
+    begun: u32,
+    underway: HashMap<String, Underway>,
+    tally: Tally,
+    /// Whether each lead has a line.
+    detailed: bool,
+    last_line: Instant,
+    summed_up: bool,
+}
+
+impl Board {
+    pub(super) fn new(
+        arguments: &Arguments,
+        news: UnboundedSender<News>,
+        heard: UnboundedReceiver<News>,
+    ) -> anyhow::Result<Self> {
+        let bar = ProgressBar::new(arguments.leads.max(1).into());
+        bar.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}")?);
+        Ok(Self {
+            news,
+            heard,
+            bar,
+            begun: 0,
+            underway: HashMap::new(),
+            tally: Tally::default(),
+            detailed: arguments.rate <= READABLE,
+            last_line: Instant::now(),
+            summed_up: false,
+        })
+    }
+
+    /// For whoever has something to tell.
+    pub(super) fn news(&self) -> UnboundedSender<News> {
+        self.news.clone()
+    }
+
+    /// The number of the next lead.
+    pub(super) fn begin(&mut self) -> u32 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// The next news; waits until there are some.
+    pub(super) async fn next(&mut self) -> Option<News> {
+        self.heard.recv().await
+    }
+
+    /// Takes news in.
+    pub(super) fn take(&mut self, news: Option<News>, out: &mut impl Write) -> std::io::Result<()> {
+        match news {
+            None => Ok(()),
+            Some(News::Mail { to, subject }) => self.say(out, &format!("      mail to {to}: {subject}")),
+            Some(News::Submitted(submitted)) => {
+                self.tally.answered(&submitted.outcome);
+                match submitted.lead.clone() {
+                    None => self.finish(out, submitted, &[]),
+                    Some(lead) => {
+                        self.of(&lead).submitted = Some(submitted);
+                        self.finish_if(out, &lead, Underway::is_complete)
+                    }
+                }
+            }
+            Some(News::Arrived { channel, lead, at }) => {
+                let underway = self.of(&lead);
+                // A delivery may come twice; it counts once.
+                if underway.arrived.iter().all(|(known, _)| *known != channel) {
+                    underway.arrived.push((channel, at));
+                }
+                self.finish_if(out, &lead, Underway::is_complete)
+            }
+        }
+    }
+
+    fn of(&mut self, lead: &str) -> &mut Underway {
+        self.underway.entry(lead.to_owned()).or_insert_with(|| Underway {
+            submitted: None,
+            arrived: Vec::new(),
+            since: Instant::now(),
+        })
+    }
+
+    fn finish_if(&mut self, out: &mut impl Write, lead: &str, condition: fn(&Underway) -> bool) -> std::io::Result<()> {
+        if !self.underway.get(lead).is_some_and(condition) {
+            return Ok(());
+        }
+        let Some(mut underway) = self.underway.remove(lead) else {
+            return Ok(());
+        };
+        underway.arrived.sort();
+        if let Some(submitted) = underway.submitted {
+            return self.finish(out, submitted, &underway.arrived);
+        }
+        let channels: Vec<&str> = underway.arrived.iter().map(|(channel, _)| channel.name()).collect();
+        let channels = channels.join(", ");
+        self.say(
+            out,
+            &format!("      {lead}, submitted by somebody else, arrived: {channels}"),
+        )
+    }
+
+    fn finish(
+        &mut self,
+        out: &mut impl Write,
+        submitted: Submitted,
+        arrived: &[(Channel, Instant)],
+    ) -> std::io::Result<()> {
+        let took = arrived
+            .iter()
+            .map(|(channel, at)| (*channel, at.saturating_duration_since(submitted.started)));
+        let took: Vec<(Channel, Duration)> = took.collect();
+        for (channel, took) in &took {
+            self.tally.arrived(*channel, *took);
+        }
+        if !self.detailed {
+            return Ok(());
+        }
+        let ways: Vec<String> = took
+            .iter()
+            .map(|(channel, took)| format!("{} {} ms", channel.name(), took.as_millis()))
+            .collect();
+        let text = if submitted.lead.is_some() {
+            ways.join(", ")
+        } else {
+            submitted.text
+        };
+        let (number, name, outcome) = (submitted.number, submitted.name, submitted.outcome.to_lowercase());
+        self.say(out, &format!("{number:>5} {name:<24} {outcome:<9} {text}"))
+    }
+
+    /// Draws the whole, shows leads that wait in vain, and sums up once everything is over.
+    pub(super) fn show(&mut self, all_begun: bool, out: &mut impl Write) -> std::io::Result<()> {
+        let late = self.underway.iter().filter(|(_, underway)| underway.is_given_up());
+        for lead in late.map(|(lead, _)| lead.clone()).collect::<Vec<_>>() {
+            self.finish_if(out, &lead, |_| true)?;
+        }
+        self.bar.set_position(self.tally.all_answered().into());
+        self.bar.set_message(self.tally.to_string());
+        if !self.detailed && !self.summed_up && self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
+            self.last_line = Instant::now();
+            self.say(out, &self.tally.to_string())?;
+        }
+        if all_begun && !self.summed_up && self.tally.all_answered() >= self.begun && self.underway.is_empty() {
+            self.summed_up = true;
+            self.bar.finish_and_clear();
+            self.say(out, "")?;
+            self.say(out, &format!("All leads are submitted: {}", self.tally))?;
+            for line in self.tally.latencies() {
+                self.say(out, &line)?;
+            }
+            self.say(out, "Still serving; Ctrl-C stops.")?;
+        }
+        Ok(())
+    }
+
+    /// Takes the picture away.
+    pub(super) fn close(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+        self.bar.finish_and_clear();
+        if !self.summed_up {
+            writeln!(out, "So far: {}", self.tally)?;
+        }
+        out.flush()
+    }
+
+    /// A line, beside the picture.
+    fn say(&self, out: &mut impl Write, line: &str) -> std::io::Result<()> {
+        self.bar.suspend(|| writeln!(out, "{line}"))?;
+        out.flush()
+    }
+}

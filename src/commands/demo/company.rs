@@ -1,0 +1,297 @@
+//! The demo's two companies: one with a flow and three partners, and a neighbour that must see nothing of it.
+
+use entity::api_key::ApiKeyScope;
+use entity::delivery_config::{FieldSelection, FieldSelectionMode};
+use entity::field::FieldType;
+use entity::ids::{FlowId, PartnerId};
+use entity::profile::{OnFailure, Strategy};
+use entity::smtp_settings::SmtpSecurity;
+
+use super::kept::Kept;
+use super::people::SERVICES;
+use super::receivers::Receivers;
+use crate::app::App;
+use crate::distribution::assignments::{self, NewAssignment};
+use crate::distribution::partners::{self, NewPartner};
+use crate::distribution::profiles::{self, NewProfile};
+use crate::distribution::settings::{self, DeliveryInput, EmailInput, PortalInput, SetDelivery, WebhookInput};
+use crate::error::{Error, Result};
+use crate::flows::PriceInput;
+use crate::flows::manage::{self, CreateFlow, FieldInput};
+use crate::flows::steps::{self, AddStep, StepInput};
+use crate::identity::api_keys::{self, CreateApiKey};
+use crate::identity::caller::Caller;
+use crate::identity::mail_server::{self, SmtpSettings};
+use crate::identity::mailbox;
+use crate::identity::password_reset::{self, NewPassword};
+use crate::identity::portal_users::{self, InvitePortalUser, PortalAccess};
+use crate::identity::sessions::{self, LogIn, SignedIn};
+use crate::identity::sign_up::{SignUp, Through, sign_up};
+use crate::identity::tokens::{self, Scope};
+
+const OWNER: &str = "ann@sunny.example";
+const NEIGHBOUR: &str = "bo@neighbour.example";
+const PORTAL_USER: &str = "cy@windows.example";
+
+/// The companies, and tokens for everybody in them.
+pub(super) struct Company {
+    pub(super) kept: Kept,
+    pub(super) caller: Caller,
+    pub(super) owner_token: String,
+    pub(super) neighbour_token: String,
+    pub(super) portal_token: String,
+}
+
+/// Makes both companies.
+pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
+    let password = tokens::random("");
+    let owner = join(app, "Sunny Homes", ("Ann Long", OWNER), &password).await?;
+    let neighbour = join(app, "The Neighbour", ("Bo Short", NEIGHBOUR), &password).await?;
+    let caller = &owner.caller;
+    set_mail_server(app, caller, receivers).await?;
+    let flow = make_flow(app, caller).await?;
+    let webhook = partner(app, caller, "Heatworks CRM", webhook(receivers)).await?;
+    let email = partner(app, caller, "Roof & Sons", email()).await?;
+    let portal = partner(
+        app,
+        caller,
+        "Window World",
+        DeliveryInput::Portal(PortalInput::default()),
+    )
+    .await?;
+    let partners = [webhook.partner.id, email.partner.id, portal.partner.id];
+    distribute(app, caller, flow, partners).await?;
+    let visitor = open_portal(app, caller, portal.partner.id, &password).await?;
+    let kept = Kept {
+        api_key: make_key(app, caller).await?,
+        neighbour_key: make_key(app, &neighbour.caller).await?,
+        password,
+        owner: OWNER.into(),
+        neighbour: NEIGHBOUR.into(),
+        portal_user: PORTAL_USER.into(),
+        flow,
+        webhook_partner: webhook.partner.id,
+        portal_partner: portal.partner.id,
+        signing_secret: webhook.signing_secret.unwrap_or_default(),
+        http_port: receivers.http.port(),
+        smtp_port: receivers.smtp.port(),
+    };
+    Ok(company(kept, owner, &neighbour, &visitor))
+}
+
+/// Signs everybody in again, and delivers to where the receivers are now.
+pub(super) async fn find(app: &App, receivers: &Receivers, mut kept: Kept) -> Result<Company> {
+    let owner = log_in(app, Scope::Account, &kept.owner, &kept.password).await?;
+    let neighbour = log_in(app, Scope::Account, &kept.neighbour, &kept.password).await?;
+    let visitor = log_in(app, Scope::Portal, &kept.portal_user, &kept.password).await?;
+    if kept.http_port != receivers.http.port() {
+        let delivery = SetDelivery {
+            partner: kept.webhook_partner,
+            assignment: None,
+            delivery: webhook(receivers),
+        };
+        settings::set(app, &owner.caller, delivery).await?;
+    }
+    set_mail_server(app, &owner.caller, receivers).await?;
+    kept.http_port = receivers.http.port();
+    kept.smtp_port = receivers.smtp.port();
+    Ok(company(kept, owner, &neighbour, &visitor))
+}
+
+fn company(kept: Kept, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn) -> Company {
+    Company {
+        kept,
+        caller: owner.caller,
+        owner_token: owner.session.access_token,
+        neighbour_token: neighbour.session.access_token.clone(),
+        portal_token: visitor.session.access_token.clone(),
+    }
+}
+
+async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &str) -> Result<SignedIn> {
+    let input = SignUp {
+        account_name: company.into(),
+        name: name.into(),
+        email: email.into(),
+        password: password.into(),
+        website: None,
+        timezone: Some("America/Los_Angeles".into()),
+    };
+    sign_up(app, None, Through::Operator, input).await
+}
+
+async fn log_in(app: &App, scope: Scope, email: &str, password: &str) -> Result<SignedIn> {
+    let input = LogIn {
+        email: email.into(),
+        password: password.into(),
+    };
+    sessions::log_in(app, scope, None, input).await
+}
+
+async fn make_key(app: &App, caller: &Caller) -> Result<String> {
+    let input = CreateApiKey {
+        name: "Demo".into(),
+        scopes: vec![ApiKeyScope::LeadsSubmit, ApiKeyScope::LeadsRead],
+        expires_at: None,
+    };
+    Ok(api_keys::create(app, caller, input).await?.1)
+}
+
+async fn set_mail_server(app: &App, caller: &Caller, receivers: &Receivers) -> Result<()> {
+    let input = SmtpSettings {
+        host: receivers.smtp.ip().to_string(),
+        port: receivers.smtp.port().into(),
+        security: SmtpSecurity::None,
+        username: None,
+        password: None,
+        from_name: Some("Sunny Homes".into()),
+        from_address: "leads@sunny.example".into(),
+        reply_to: None,
+    };
+    mail_server::set(app, caller, input).await?;
+    Ok(())
+}
+
+async fn make_flow(app: &App, caller: &Caller) -> Result<FlowId> {
+    let field = |name: &str, field_type, required| FieldInput {
+        name: name.into(),
+        label: None,
+        field_type,
+        required,
+        encrypted: name == "date_of_birth",
+        choices: (name == "service").then(|| SERVICES.map(str::to_owned).to_vec()),
+        example: None,
+        description: None,
+    };
+    let input = CreateFlow {
+        name: "Home improvement".into(),
+        description: Some("People who want offers for their homes.".into()),
+        fields: vec![
+            field("first_name", FieldType::Text, true),
+            field("last_name", FieldType::Text, true),
+            field("email", FieldType::Email, true),
+            field("phone", FieldType::Phone, true),
+            field("street", FieldType::Text, false),
+            field("city", FieldType::Text, false),
+            field("state", FieldType::State, false),
+            field("zip", FieldType::PostalCode, true),
+            field("service", FieldType::Choice, true),
+            field("homeowner", FieldType::Boolean, false),
+            field("monthly_bill", FieldType::Number, false),
+            field("date_of_birth", FieldType::Date, false),
+        ],
+        acceptance_rule: None,
+        duplicate_keys: vec!["email".into(), "service".into()],
+        duplicate_window_days: Some(30),
+        caps: Vec::new(),
+        price: None,
+        enabled: true,
+    };
+    Ok(manage::create(app, caller, input).await?.flow.id)
+}
+
+fn webhook(receivers: &Receivers) -> DeliveryInput {
+    DeliveryInput::Webhook(Box::new(WebhookInput {
+        allow_insecure_http: true,
+        ..WebhookInput::to(format!("http://{}/leads", receivers.http))
+    }))
+}
+
+fn email() -> DeliveryInput {
+    DeliveryInput::Email(EmailInput {
+        recipients: vec!["office@roof.example".into()],
+        subject: "{{ lead.service }} for {{ lead.first_name }} {{ lead.last_name }}".into(),
+        fields: Some(FieldSelection {
+            mode: FieldSelectionMode::Except,
+            fields: vec!["date_of_birth".into()],
+        }),
+        ..EmailInput::default()
+    })
+}
+
+async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<partners::Changed> {
+    let input = NewPartner {
+        name: name.into(),
+        email: "office@partner.example".into(),
+        phone: None,
+        notes: None,
+        tags: None,
+        timezone: None,
+        delivery: Some(delivery),
+        caps: None,
+    };
+    partners::create(app, caller, input).await
+}
+
+/// To all partners, at a price.
+async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [PartnerId; 3]) -> Result<()> {
+    let profile = NewProfile {
+        name: "Everybody".into(),
+        description: None,
+        strategy: Strategy::SendToAll,
+        on_failure: OnFailure::Stay,
+        max_recipients: None,
+        rule: None,
+        base_price: Some(PriceInput {
+            amount: rust_decimal::Decimal::new(1250, 2),
+            currency: "USD".into(),
+        }),
+        enabled: true,
+    };
+    let profile = profiles::create(app, caller, profile).await?.id;
+    for partner in partners {
+        let place = NewAssignment {
+            profile,
+            partner,
+            rank: None,
+            weight: None,
+            rule: None,
+            price: None,
+            caps: Vec::new(),
+            schedule: None,
+            delivery: None,
+            enabled: true,
+        };
+        assignments::assign(app, caller, place).await?;
+    }
+    let step = AddStep {
+        flow_id: flow,
+        name: "To all partners".into(),
+        criteria: None,
+        position: None,
+        enabled: true,
+        step: StepInput::Distribute { profile_id: profile },
+    };
+    steps::add(app, caller, step).await?;
+    Ok(())
+}
+
+/// Opens the portal to one person, who sets a password by the link of the mail. Nobody sends mails yet, so it is taken from
+/// the queue.
+async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &str) -> Result<SignedIn> {
+    let access = PortalAccess {
+        partner,
+        enabled: true,
+        permissions: None,
+    };
+    portal_users::set_access(app, caller, access).await?;
+    let invitation = InvitePortalUser {
+        partner,
+        email: PORTAL_USER.into(),
+        name: Some("Cy Pane".into()),
+        permissions: None,
+    };
+    portal_users::invite(app, caller, invitation).await?;
+    let mut token = None;
+    for (mail, body) in mailbox::claim_due(app).await? {
+        let link = body.text.lines().find_map(|line| line.split_once("?token="));
+        token = link.map(|(_, token)| token.to_owned());
+        mailbox::finish(app, &mail, Ok(())).await?;
+    }
+    let input = NewPassword {
+        token: token.ok_or(Error::NotFound("mail to the portal user"))?,
+        password: password.into(),
+        name: None,
+    };
+    password_reset::reset(app, Scope::Portal, None, input).await
+}

@@ -1,0 +1,98 @@
+//! What the demo tells at its start: where it is, who is in it, and requests to try.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::company::Company;
+
+const SUBMIT: &str = "mutation($input: SubmitLeadInput!) { submitLead(input: $input) \
+                      { receipt { id outcome reasons { message } } userErrors { message } } }";
+
+/// Writes it all.
+pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company, lead: &str) -> std::io::Result<()> {
+    let url = format!("http://{address}");
+    writeln!(
+        out,
+        "Leadmesh is running: the API explorer is at {url}/ and GraphQL at {url}/graphql"
+    )?;
+    writeln!(out)?;
+    people(out, company)?;
+    requests(out, &url, company, lead)
+}
+
+fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
+    let kept = &company.kept;
+    writeln!(
+        out,
+        "Sunny Homes shares every lead of its flow with three partners: Heatworks CRM gets a signed webhook,"
+    )?;
+    writeln!(
+        out,
+        "Roof & Sons a mail, Window World sees it in its portal. The Neighbour is another company on this server."
+    )?;
+    writeln!(out)?;
+    writeln!(out, "  flow               {}", kept.flow)?;
+    writeln!(out, "  Sunny Homes        {}  {}", kept.owner, kept.api_key)?;
+    writeln!(out, "  The Neighbour      {}  {}", kept.neighbour, kept.neighbour_key)?;
+    writeln!(out, "  Window World       {}", kept.portal_user)?;
+    writeln!(out, "  everyone's password  {}", kept.password)?;
+    writeln!(out)?;
+    writeln!(
+        out,
+        "Access tokens, for 15 minutes (then logIn or portalLogIn; the keys above do not end):"
+    )?;
+    writeln!(out, "  Sunny Homes        {}", company.owner_token)?;
+    writeln!(out, "  The Neighbour      {}", company.neighbour_token)?;
+    writeln!(out, "  Window World       {}", company.portal_token)
+}
+
+fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> std::io::Result<()> {
+    let kept = &company.kept;
+    let post = |token: &str, query: &str, variables: Value| {
+        let body = json!({"query": query, "variables": variables});
+        format!(
+            "  curl -s {url}/graphql -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{body}'"
+        )
+    };
+    let receipt = "query($id: ID!) { submission(id: $id) { outcome submittedAt } }";
+    let portal = "{ portal { partnerName leads(first: 3) { nodes { title fields } } } }";
+    let id = json!({"id": lead});
+    writeln!(out)?;
+    writeln!(out, "Submit a lead:")?;
+    writeln!(out, "{}", post(&kept.api_key, SUBMIT, input(company)))?;
+    writeln!(
+        out,
+        "Read the receipt of the first lead; the neighbour asks for the same one and gets null:"
+    )?;
+    writeln!(out, "{}", post(&kept.api_key, receipt, id.clone()))?;
+    writeln!(out, "{}", post(&kept.neighbour_key, receipt, id))?;
+    writeln!(out, "See what Window World sees in its portal:")?;
+    writeln!(out, "{}", post(&company.portal_token, portal, json!({})))?;
+    writeln!(
+        out,
+        "Watch leads come into that portal: open {url}/, put its token into Headers, and run the subscription:"
+    )?;
+    writeln!(out, "  {{\"Authorization\": \"Bearer (token of Window World)\"}}")?;
+    writeln!(
+        out,
+        "  subscription {{ portalLeads {{ kind cursor lead {{ title fields }} }} }}"
+    )?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn input(company: &Company) -> Value {
+    json!({"input": {
+        "flowId": company.kept.flow,
+        "fields": {
+            "first_name": "Dana",
+            "last_name": "Hill",
+            "email": "dana.hill@example.com",
+            "phone": "+1 415 555 0123",
+            "zip": "94110",
+            "service": "Solar panels",
+        },
+    }})
+}

@@ -1,0 +1,48 @@
+//! Watching the portal as its own people do, so that the board can tell what comes into it.
+
+use std::time::Instant;
+
+use entity::delivery;
+use entity::event::EventKind;
+use entity::ids::{AccountId, DeliveryId};
+use futures::StreamExt;
+use sea_orm::{ColumnTrait, QueryFilter};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::board::{Channel, News};
+use super::company::Company;
+use crate::app::App;
+use crate::error::Result;
+use crate::identity::policy::Action;
+use crate::live::streams::{Filter, follow};
+
+/// Tells of every lead from now on, in a task of its own that ends with the process.
+pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<News>) -> Result<()> {
+    let account = company.caller.require(Action::ReadLeads)?;
+    let filter = Filter {
+        topic: company.kept.portal_partner.0,
+        kinds: &[EventKind::PortalDelivered],
+        scope: None,
+        subject: None,
+    };
+    let mut events = Box::pin(follow(app, filter, None).await?);
+    let app = app.clone();
+    tokio::spawn(async move {
+        while let Some(Ok(event)) = events.next().await {
+            let at = Instant::now();
+            let Ok(Some(lead)) = lead_of(&app, account, DeliveryId(event.subject_id)).await else {
+                return;
+            };
+            let channel = Channel::Portal;
+            if news.send(News::Arrived { channel, lead, at }).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn lead_of(app: &App, account: AccountId, id: DeliveryId) -> Result<Option<String>> {
+    let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
+    Ok(found.one(app.db.read()).await?.map(|row| row.lead_id.to_string()))
+}

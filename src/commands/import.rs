@@ -1,0 +1,151 @@
+//! `leadmesh import`: the rows of a CSV file as leads.
+//!
+//! Whatever stops it, the same command goes on where it stopped: receipts are written in the order of the rows, and a row
+//! without a receipt is sent again under the same idempotency key, so that the server answers with the first receipt.
+
+mod receipts;
+mod rows;
+mod submit;
+mod summary;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use entity::ids::{FlowId, SourceId};
+use futures::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use ring::digest;
+use url::Url;
+
+use super::api::Api;
+use crate::config::ConfigError;
+use receipts::Receipts;
+use rows::{Batch, Rows};
+use submit::Target;
+use summary::Summary;
+
+/// The part of a file's fingerprint that idempotency keys carry, in bytes.
+const FINGERPRINT: usize = 16;
+
+/// What to import, and where.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// CSV (RFC 4180, UTF-8) whose first row names the flow's fields; empty cells are left out
+    file: PathBuf,
+    /// The flow that takes the leads, as flow_…
+    #[arg(long)]
+    flow: FlowId,
+    /// An API key with the scope LEADS_SUBMIT, as lmk_…
+    #[arg(long, env = "LEADMESH_API_KEY", hide_env_values = true)]
+    key: String,
+    /// The server's GraphQL endpoint
+    #[arg(long, default_value = "http://127.0.0.1:8080/graphql")]
+    url: Url,
+    /// The source to submit through, as src_… [default: the first one of the key's account]
+    #[arg(long)]
+    source: Option<SourceId>,
+    /// Requests under way at once, 1 to 64
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    concurrency: u8,
+    /// Submits test leads, which count nowhere
+    #[arg(long)]
+    test: bool,
+}
+
+/// Imports what has no receipt yet. The exit code is 1 if there are rows that could not be submitted as they are.
+pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let file = &arguments.file;
+    let fingerprint = fingerprint(&arguments).map_err(|source| unreadable(file, &source))?;
+    let mut rows = Rows::open(file)?;
+    let path = receipts_path(file);
+    let (mut receipts, done) = Receipts::open(&path, &fingerprint)?;
+    rows.skip(done)?;
+    let target = Target {
+        api: Api::new(arguments.url, arguments.key)?,
+        flow: arguments.flow,
+        source: arguments.source,
+        test: arguments.test,
+        fingerprint,
+    };
+    let progress = progress(file)?;
+    let mut summary = Summary::new(done);
+    let batches = rows.batches().map(|batch: anyhow::Result<Batch>| {
+        let target = &target;
+        async move { target.submit(batch?).await }
+    });
+    let mut answers = stream::iter(batches).buffered(usize::from(arguments.concurrency));
+    while let Some(answer) = answers.next().await {
+        let (answered, bytes) = answer.with_context(|| again(receipts.rows()))?;
+        receipts.write(&answered)?;
+        summary.count(&answered);
+        progress.set_position(bytes);
+        progress.set_message(summary.to_string());
+    }
+    progress.finish_and_clear();
+    summary.write(out)?;
+    writeln!(out, "receipts: {}", path.display())?;
+    Ok(ExitCode::from(u8::from(summary.has_errors())))
+}
+
+fn again(rows: u64) -> String {
+    format!("stopped after {rows} rows; the same command goes on from there")
+}
+
+/// Of everything on which receipts depend: the file, where it goes, and whether it is a test.
+fn fingerprint(arguments: &Arguments) -> std::io::Result<String> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    let source = arguments.source.map(|source| source.to_string()).unwrap_or_default();
+    context.update(format!("{}|{source}|{}|", arguments.flow, arguments.test).as_bytes());
+    let mut hashing = Hashing(&mut context);
+    std::io::copy(&mut std::fs::File::open(&arguments.file)?, &mut hashing)?;
+    let hash = context.finish();
+    let bytes = hash.as_ref().iter().take(FINGERPRINT);
+    Ok(bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+struct Hashing<'a>(&'a mut digest::Context);
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
+    ConfigError::Set(format!("cannot read {}: {error}; name a CSV file", file.display()))
+}
+
+/// Beside the file: `leads.csv` has `leads.receipts.csv`.
+fn receipts_path(file: &Path) -> PathBuf {
+    file.with_extension("receipts.csv")
+}
+
+/// By bytes: to count the rows first would read the file once more.
+fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
+    let bar = ProgressBar::new(std::fs::metadata(file)?.len());
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:30} {percent:>3}%  {msg}  {eta} left",
+    )?);
+    Ok(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_lie_beside_the_file() {
+        assert_eq!(
+            receipts_path(Path::new("a/leads.csv")),
+            Path::new("a/leads.receipts.csv")
+        );
+        assert_eq!(receipts_path(Path::new("leads")), Path::new("leads.receipts.csv"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The file of receipts: a row for each row of the import, in order.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter};
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::submit::Answered;
+use crate::config::ConfigError;
+
+const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_key"];
+
+/// Receipts being written.
+pub(super) struct Receipts {
+    file: csv::Writer<BufWriter<File>>,
+    fingerprint: String,
+    rows: u64,
+}
+
+impl Receipts {
+    /// Opens the file, made if absent, and answers how many rows have a receipt in it. What a crash left half-written at
+    /// its end is cut off. The receipts of another import are not touched.
+    pub(super) fn open(path: &Path, fingerprint: &str) -> anyhow::Result<(Self, u64)> {
+        let unwritable = || format!("cannot write {}", path.display());
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(unwritable)?;
+        let kept = kept(&file, path, fingerprint)?;
+        file.set_len(kept.bytes).with_context(unwritable)?;
+        let mut file = csv::Writer::from_writer(BufWriter::new(file));
+        if kept.bytes == 0 {
+            file.write_record(HEADER).with_context(unwritable)?;
+        }
+        let receipts = Self {
+            file,
+            fingerprint: fingerprint.to_owned(),
+            rows: kept.rows,
+        };
+        Ok((receipts, kept.rows))
+    }
+
+    /// Rows that have a receipt.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds the receipts of the next rows.
+    pub(super) fn write(&mut self, answered: &[Answered]) -> anyhow::Result<()> {
+        for answer in answered {
+            let (row, key) = (answer.row.to_string(), key(&self.fingerprint, answer.row));
+            // One line each, whatever the server says: by its lines a file is read again.
+            let reasons = answer.reasons.join("; ").replace(['\n', '\r'], " ");
+            let lead = answer.lead.as_deref().unwrap_or_default();
+            self.file
+                .write_record([&row, answer.outcome.as_str(), lead, &reasons, &key])?;
+        }
+        self.rows += answered.len() as u64;
+        self.file.flush().context("cannot write the receipts")
+    }
+}
+
+/// The idempotency key of a row.
+pub(super) fn key(fingerprint: &str, row: u64) -> String {
+    format!("import-{fingerprint}-{row}")
+}
+
+struct Kept {
+    rows: u64,
+    /// Up to the end of the last whole line.
+    bytes: u64,
+}
+
+fn kept(file: &File, path: &Path, fingerprint: &str) -> anyhow::Result<Kept> {
+    let foreign = || {
+        ConfigError::Set(format!(
+            "{} has the receipts of another import (another version of the file, another flow or source, or a test): move it away first",
+            path.display()
+        ))
+    };
+    let mut reader = BufReader::new(file);
+    let (mut lines, mut bytes, mut line) = (0_u64, 0_u64, Vec::new());
+    while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        let text = String::from_utf8_lossy(&line);
+        let ours = match lines {
+            0 => text.trim_end() == HEADER.join(","),
+            row => text.trim_end().ends_with(&format!(",{}", key(fingerprint, row))),
+        };
+        if !ours {
+            return Err(foreign().into());
+        }
+        lines += 1;
+        bytes += line.len() as u64;
+        line.clear();
+    }
+    Ok(Kept {
+        rows: lines.saturating_sub(1),
+        bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(row: u64) -> Answered {
+        Answered {
+            row,
+            outcome: "REJECTED".into(),
+            lead: Some(format!("lead_{row}")),
+            reasons: vec!["REQUIRED email: say\n\"so\", please".into(), "x".into()],
+            warnings: Vec::new(),
+            replayed: false,
+        }
+    }
+
+    #[test]
+    fn what_was_half_written_is_cut_off_and_the_rest_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("receipts.csv");
+        let (mut receipts, done) = Receipts::open(&path, "abc").unwrap();
+        assert_eq!(done, 0);
+        receipts.write(&[answered(1), answered(2)]).unwrap();
+        drop(receipts);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+
+        let (mut receipts, done) = Receipts::open(&path, "abc").unwrap();
+        assert_eq!(done, 1);
+        receipts.write(&[answered(2)]).unwrap();
+        drop(receipts);
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+        assert_eq!(Receipts::open(&path, "abc").unwrap().1, 2);
+    }
+
+    #[test]
+    fn the_receipts_of_another_import_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("receipts.csv");
+        let (mut receipts, _) = Receipts::open(&path, "abc").unwrap();
+        receipts.write(&[answered(1)]).unwrap();
+        drop(receipts);
+        let before = std::fs::read(&path).unwrap();
+        let error = Receipts::open(&path, "def").err().unwrap().to_string();
+        assert!(error.contains("move it away first"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}

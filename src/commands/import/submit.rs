@@ -1,0 +1,226 @@
+//! Submitting a batch of rows.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use entity::ids::{FlowId, SourceId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::receipts::key;
+use super::rows::Batch;
+use crate::commands::api::{Api, CallError};
+
+const SUBMIT: &str = "
+mutation Import($input: SubmitLeadsInput!) {
+  submitLeads(input: $input) {
+    receipts { id outcome replayed reasons { code field message } warnings { code field message } }
+    userErrors { message path }
+  }
+}";
+/// Before a batch is sent once more: idempotency keys make that safe.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+];
+/// What stands in place of an outcome when a row has no lead.
+pub(super) const ERROR: &str = "ERROR";
+
+/// Where leads go.
+pub(super) struct Target {
+    pub(super) api: Api,
+    pub(super) flow: FlowId,
+    pub(super) source: Option<SourceId>,
+    pub(super) test: bool,
+    pub(super) fingerprint: String,
+}
+
+/// What became of a row.
+pub(super) struct Answered {
+    pub(super) row: u64,
+    /// As the receipt says, or `ERROR`.
+    pub(super) outcome: String,
+    /// None if there is no lead.
+    pub(super) lead: Option<String>,
+    pub(super) reasons: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// Whether it was submitted before.
+    pub(super) replayed: bool,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(rename = "submitLeads")]
+    payload: Payload,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    receipts: Vec<Receipt>,
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Deserialize)]
+struct Receipt {
+    id: String,
+    outcome: String,
+    replayed: bool,
+    reasons: Vec<Reason>,
+    warnings: Vec<Reason>,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    code: String,
+    field: Option<String>,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct UserError {
+    message: String,
+    path: Vec<String>,
+}
+
+impl Target {
+    /// Submits what can be submitted of a batch, and answers for each row in order; with it, the batch's position.
+    pub(super) async fn submit(&self, batch: Batch) -> anyhow::Result<(Vec<Answered>, u64)> {
+        let mut leads = Vec::new();
+        let mut answered = Vec::with_capacity(batch.rows.len());
+        let mut places = Vec::new();
+        for row in batch.rows {
+            let reasons = match row.fields {
+                Ok(fields) => {
+                    places.push(answered.len());
+                    leads.push(json!({"fields": fields, "idempotencyKey": key(&self.fingerprint, row.number)}));
+                    Vec::new()
+                }
+                Err(why) => vec![why],
+            };
+            answered.push(Answered::error(row.number, reasons));
+        }
+        if !leads.is_empty() {
+            let results = results(self.call(leads).await?, places.len())?;
+            for (place, result) in places.into_iter().zip(results) {
+                if let Some(answer) = answered.get_mut(place) {
+                    answer.take(result);
+                }
+            }
+        }
+        Ok((answered, batch.position))
+    }
+
+    async fn call(&self, leads: Vec<Value>) -> anyhow::Result<Payload> {
+        let input = json!({"flowId": self.flow, "sourceId": self.source, "test": self.test, "leads": leads});
+        let variables = json!({"input": input});
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.api.call(SUBMIT, &variables).await {
+                Ok(data) => {
+                    let data: Data = serde_json::from_value(data).context("the answer is not understood")?;
+                    return Ok(data.payload);
+                }
+                Err(CallError::Again(why)) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => bail!("{why}: gave up after {} tries", PAUSES.len() + 1),
+                },
+                Err(CallError::Refused { code, message }) => bail!("{}", advice(&code, &message)),
+            }
+        }
+    }
+}
+
+fn advice(code: &str, message: &str) -> String {
+    match code {
+        "UNAUTHENTICATED" => format!("the key is not accepted ({message}): check --key"),
+        "FORBIDDEN" => format!("the key may not submit leads ({message}): use one with the scope LEADS_SUBMIT"),
+        _ => message.to_owned(),
+    }
+}
+
+/// A receipt or an error for each of `count` leads. Receipts come in order, without those that have an error, whose path
+/// names the place. An error without a place is one of the whole call: nothing can be submitted then.
+fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt, String>>> {
+    let mut errors = std::collections::HashMap::new();
+    for error in payload.user_errors {
+        let place = match error.path.as_slice() {
+            [input, leads, place, ..] if input == "input" && leads == "leads" => place.parse::<usize>().ok(),
+            _ => None,
+        };
+        let Some(place) = place else { bail!("{}", error.message) };
+        errors.entry(place).or_insert(error.message);
+    }
+    let mut receipts = payload.receipts.into_iter();
+    let answers = (0..count).map(|place| match errors.remove(&place) {
+        Some(message) => Ok(Err(message)),
+        None => receipts.next().map(Ok).context("the answer has too few receipts"),
+    });
+    answers.collect()
+}
+
+impl Answered {
+    fn error(row: u64, reasons: Vec<String>) -> Self {
+        Self {
+            row,
+            outcome: ERROR.to_owned(),
+            lead: None,
+            reasons,
+            warnings: Vec::new(),
+            replayed: false,
+        }
+    }
+
+    fn take(&mut self, result: Result<Receipt, String>) {
+        match result {
+            Err(message) => self.reasons = vec![message],
+            Ok(receipt) => {
+                self.outcome = receipt.outcome;
+                self.lead = Some(receipt.id);
+                self.replayed = receipt.replayed;
+                self.reasons = receipt.reasons.into_iter().map(Reason::text).collect();
+                self.warnings = receipt.warnings.into_iter().map(Reason::text).collect();
+            }
+        }
+    }
+}
+
+impl Reason {
+    fn text(self) -> String {
+        let field = self.field.map(|field| format!(" {field}")).unwrap_or_default();
+        format!("{}{field}: {}", self.code, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(errors: &Value) -> Payload {
+        let receipt =
+            |id: &str| json!({"id": id, "outcome": "ACCEPTED", "replayed": false, "reasons": [], "warnings": []});
+        let payload = json!({"receipts": [receipt("a"), receipt("b")], "userErrors": errors});
+        serde_json::from_value(payload).unwrap()
+    }
+
+    #[test]
+    fn receipts_and_errors_find_their_rows() {
+        let errors = json!([{"message": "no", "path": ["input", "leads", "1", "fields"]}]);
+        let told: Vec<String> = results(payload(&errors), 3)
+            .unwrap()
+            .into_iter()
+            .map(|result| result.map_or_else(|error| error, |receipt| receipt.id))
+            .collect();
+        assert_eq!(told, ["a", "no", "b"]);
+    }
+
+    #[test]
+    fn an_error_of_the_whole_call_stops_the_import() {
+        let errors = json!([{"message": "no such flow", "path": ["input", "flowId"]}]);
+        assert_eq!(results(payload(&errors), 2).err().unwrap().to_string(), "no such flow");
+        assert!(results(payload(&json!([])), 3).is_err(), "a receipt is missing");
+    }
+}

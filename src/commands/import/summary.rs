@@ -1,0 +1,91 @@
+//! What became of the rows, in numbers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write;
+
+use super::submit::{Answered, ERROR};
+
+/// Kinds of reasons and warnings that are told apart.
+const KINDS: usize = 20;
+
+/// Numbers of one run.
+#[derive(Default)]
+pub(super) struct Summary {
+    before: u64,
+    outcomes: BTreeMap<String, u64>,
+    replayed: u64,
+    reasons: BTreeMap<String, u64>,
+    warnings: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Nothing yet, apart from rows that had a receipt before.
+    pub(super) fn new(before: u64) -> Self {
+        Self {
+            before,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn count(&mut self, answered: &[Answered]) {
+        for answer in answered {
+            *self.outcomes.entry(answer.outcome.clone()).or_default() += 1;
+            self.replayed += u64::from(answer.replayed);
+            add(&mut self.reasons, &answer.reasons);
+            add(&mut self.warnings, &answer.warnings);
+        }
+    }
+
+    /// Whether there were rows that could not be submitted as they are.
+    pub(super) fn has_errors(&self) -> bool {
+        self.outcomes.contains_key(ERROR)
+    }
+
+    /// For people.
+    pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let rows: u64 = self.outcomes.values().sum();
+        match (self.before, rows) {
+            (0, 0) => writeln!(out, "the file has no rows below its header")?,
+            (0, _) => writeln!(out, "{rows} rows: {self}")?,
+            (before, 0) => writeln!(out, "all {before} rows had their receipts: nothing was submitted")?,
+            (before, _) => writeln!(out, "{before} rows had their receipts, {rows} more: {self}")?,
+        }
+        if self.replayed > 0 {
+            writeln!(
+                out,
+                "{} of them had been submitted before and are not repeated",
+                self.replayed
+            )?;
+        }
+        for (title, kinds) in [("reasons", &self.reasons), ("warnings", &self.warnings)] {
+            if !kinds.is_empty() {
+                writeln!(out, "{title}:")?;
+            }
+            for (text, count) in kinds {
+                writeln!(out, "{count:>8}  {text}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (outcome, count)) in self.outcomes.iter().enumerate() {
+            let separator = if place == 0 { "" } else { ", " };
+            write!(f, "{separator}{count} {}", outcome.to_lowercase())?;
+        }
+        Ok(())
+    }
+}
+
+fn add(kinds: &mut BTreeMap<String, u64>, texts: &[String]) {
+    for text in texts {
+        if kinds.len() < KINDS || kinds.contains_key(text) {
+            *kinds.entry(text.clone()).or_default() += 1;
+        } else {
+            *kinds.entry("others".to_owned()).or_default() += 1;
+        }
+    }
+}

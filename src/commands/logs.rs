@@ -1,0 +1,96 @@
+//! The log, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{ConfigError, LogFormat};
+
+/// Libraries that see payloads, passwords or rows, and write them out below the level of warnings. No setting changes that.
+const DISCREET: [&str; 13] = [
+    "async_graphql",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "lettre",
+    "redis",
+    "reqwest",
+    "rustls",
+    "sea_orm",
+    "sqlx",
+    "tokio_tungstenite",
+    "tower_http",
+    "tungstenite",
+];
+
+/// Starts the log of this process; once.
+pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigError> {
+    let chosen = EnvFilter::builder().parse(directives).map_err(|error| {
+        ConfigError::Set(format!(
+            "RUST_LOG is {directives:?}, which is not understood ({error}): set a level such as info, or target=level by comma"
+        ))
+    })?;
+    let filter = chosen.and(FilterFn::new(may_be_logged));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let layer = match format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    registry()
+        .with(layer)
+        .try_init()
+        .map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+}
+
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    // Levels are ordered by how much they say.
+    *metadata.level() <= Level::WARN || !is_discreet(metadata.target())
+}
+
+fn is_discreet(target: &str) -> bool {
+    let room = target.split("::").next().unwrap_or_default();
+    DISCREET.iter().any(|name| {
+        // Such as sqlx_core and sea_orm_migration's inner targets.
+        room.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || (rest.starts_with('_') && room != "sea_orm_migration"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_that_see_secrets_are_kept_quiet() {
+        for target in [
+            "sqlx::query",
+            "sqlx_core::pool",
+            "hyper",
+            "hyper_util::client",
+            "lettre::transport",
+            "h2::codec",
+        ] {
+            assert!(is_discreet(target), "{target}");
+        }
+        for target in [
+            "leadmesh::server",
+            "sea_orm_migration::migrator",
+            "h2o",
+            "tokio::runtime",
+        ] {
+            assert!(!is_discreet(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_not_understood_names_the_setting() {
+        let error = start("leadmesh=loud", LogFormat::Text).unwrap_err().to_string();
+        assert!(error.starts_with("RUST_LOG is \"leadmesh=loud\""), "{error}");
+    }
+}

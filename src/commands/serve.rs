@@ -1,0 +1,107 @@
+//! `leadmesh serve`, `api` and `worker`.
+
+use anyhow::bail;
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::logs;
+use super::signals::Signals;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Settings};
+use crate::server::{Role, Server};
+
+/// Serves until a signal, then stops in order; a second signal ends it at once.
+pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
+    logs::start(&settings.log, settings.log_format)?;
+    let mut signals = Signals::listen()?;
+    let server = tokio::select! {
+        server = start(settings, role) => server?,
+        () = signals.next() => return Ok(()),
+    };
+    signals.next().await;
+    tracing::info!("stopping: finishing what is under way; a second signal ends it at once");
+    stop(server, &mut signals).await
+}
+
+/// Stops in order, unless a further signal comes.
+pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Result<()> {
+    tokio::select! {
+        () = server.stop() => {}
+        () = signals.next() => bail!("ended at once: what was under way will be done again"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
+    let (listener, settings) = listen(settings).await?;
+    let app = App::open(Config::new(settings)?, Clock::system()).await?;
+    let server = Server::start(&app, role, listener)?;
+    announce(&app.config, role, &server);
+    Ok(server)
+}
+
+/// Takes the address. The settings then name the port that it became, when they had asked for any.
+pub(super) async fn listen(mut settings: Settings) -> Result<(TcpListener, Settings), ConfigError> {
+    let refused = |error: std::io::Error| {
+        let advice = "set LEADMESH_LISTEN (--listen) to an address of this machine and a free port";
+        ConfigError::Set(format!("cannot listen on {}: {error}; {advice}", settings.listen))
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
+    settings.listen = listener.local_addr().map_err(refused)?;
+    Ok((listener, settings))
+}
+
+fn announce(config: &Config, role: Role, server: &Server) {
+    let redis = config.settings.redis_url.as_deref();
+    let graphiql = (role != Role::Worker).then(|| format!("{}/", config.public_url));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        mode = mode(config),
+        database = shown(&config.database_url),
+        redis = redis.map_or_else(|| "none".to_owned(), shown),
+        listen = %server.address(),
+        graphiql,
+        "ready"
+    );
+    if redis.is_none() && !config.is_embedded() {
+        tracing::warn!(
+            "PostgreSQL without Redis: set REDIS_URL before a second process is started, or they will not tell each other what happens"
+        );
+    }
+}
+
+/// In words.
+pub(super) fn mode(config: &Config) -> &'static str {
+    if config.is_embedded() { "embedded" } else { "server" }
+}
+
+/// An address of a store without its password.
+pub(super) fn shown(address: &str) -> String {
+    if address.starts_with("sqlite:") {
+        return address.to_owned();
+    }
+    let Ok(mut url) = Url::parse(address) else {
+        return "an address that cannot be read".to_owned();
+    };
+    // Both fail only for addresses without a host, which have no password either.
+    let _no_host = url.set_password(None);
+    url.set_query(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(
+            shown("postgres://ann:secret@db.example:5433/leads?password=secret"),
+            "postgres://ann@db.example:5433/leads"
+        );
+        assert_eq!(shown("redis://:secret@cache.example/1"), "redis://cache.example/1");
+        assert_eq!(shown("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
+    }
+}

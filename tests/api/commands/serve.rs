@@ -1,0 +1,156 @@
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::process::{Run, leadmesh, run};
+
+fn with(dir: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = leadmesh(dir, arguments);
+    command.envs(variables.iter().copied());
+    command
+}
+
+#[tokio::test]
+async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    for signal in ["TERM", "INT"] {
+        let variables = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
+        let server = Run::start(with(dir.path(), &["serve"], &variables));
+        let log: Vec<Value> = server
+            .logs("\"ready\"")
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let ready = log.last().unwrap();
+        assert_eq!(
+            (&ready["mode"], &ready["redis"]),
+            (&"embedded".into(), &"none".into()),
+            "{ready}"
+        );
+        let graphiql = ready["graphiql"].as_str().unwrap();
+        let text = reqwest::get(format!("{graphiql}metrics"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        assert!(
+            text.contains("leadmesh_due_deliveries 0.0\n") && text.ends_with("# EOF\n"),
+            "{text}"
+        );
+        server.signal(signal);
+        server.logs("stopped");
+        server.end().succeeded();
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_with_what_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let cases: [(&[(&str, &str)], &str); 9] = [
+        (
+            &[("DATABASE_URL", "mysql://u:secret@h/db")],
+            "DATABASE_URL starts with \"mysql\"",
+        ),
+        (
+            &[("DATABASE_URL", "postgres://u:secret@h/db")],
+            "LEADMESH_MASTER_KEY is needed with PostgreSQL",
+        ),
+        (&[("REDIS_URL", "http://secret")], "REDIS_URL starts with \"http\""),
+        (
+            &[("LEADMESH_MASTER_KEY", "secret")],
+            "LEADMESH_MASTER_KEY must be 32 bytes in base64",
+        ),
+        (
+            &[("LEADMESH_SMTP_URL", "smtp://h")],
+            "LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM go together",
+        ),
+        (
+            &[
+                ("LEADMESH_SMTP_URL", "http://u:secret@h"),
+                ("LEADMESH_MAIL_FROM", "a@a.example"),
+            ],
+            "LEADMESH_SMTP_URL must be smtp://",
+        ),
+        (
+            &[("LEADMESH_PUBLIC_URL", "leads.example")],
+            "LEADMESH_PUBLIC_URL is \"leads.example\"",
+        ),
+        (&[("RUST_LOG", "leadmesh=loud")], "RUST_LOG is \"leadmesh=loud\""),
+        (&[("LEADMESH_LISTEN", "192.0.2.1:80")], "set LEADMESH_LISTEN"),
+    ];
+    for (variables, said) in cases {
+        let mut all = vec![("LEADMESH_LISTEN", "127.0.0.1:0")];
+        all.extend(variables);
+        let error = run(with(dir.path(), &["serve"], &all)).failed(2);
+        assert!(error.contains(said), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let unreachable = [
+        ("LEADMESH_LISTEN", "127.0.0.1:0"),
+        ("DATABASE_URL", "postgres://u:secret@127.0.0.1:1/db"),
+        ("LEADMESH_MASTER_KEY", key),
+        ("LEADMESH_TOKEN_SECRET", key),
+    ];
+    let error = run(with(dir.path(), &["serve"], &unreachable)).failed(1);
+    assert!(
+        error.starts_with("cannot connect to the database that DATABASE_URL names"),
+        "{error}"
+    );
+    assert!(!error.contains("secret"), "{error}");
+    let usage = run(with(dir.path(), &["serve"], &[("LEADMESH_CONCURRENCY", "0")]));
+    assert_eq!(usage.code(), 2, "{usage:?}");
+}
+
+#[test]
+fn settings_come_from_a_file_too_and_a_bad_line_is_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(".env"), "LEADMESH_SMTP_URL=smtp://h\n").unwrap();
+    let error = run(leadmesh(dir.path(), &["serve"])).failed(2);
+    assert!(error.contains("go together"), "{error}");
+    std::fs::write(dir.path().join(".env"), "LEADMESH_MASTER_KEY=my secret key\n").unwrap();
+    let error = run(leadmesh(dir.path(), &["serve"])).failed(2);
+    assert!(
+        error.contains("LEADMESH_MASTER_KEY") && !error.contains("secret"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_schema_is_printed_without_any_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = run(leadmesh(dir.path(), &["schema"])).succeeded();
+    assert_eq!(printed.trim_end(), leadmesh::graphql::schema::sdl().trim_end());
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "it leaves nothing behind"
+    );
+}
+
+#[test]
+fn a_check_says_what_is_right_and_what_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = ("LEADMESH_LISTEN", "127.0.0.1:0");
+    let fine = run(with(dir.path(), &["check"], &[listen])).succeeded();
+    assert!(fine.contains("ok    settings   embedded mode"), "{fine}");
+    assert!(fine.contains("ok    database   sqlite:"), "{fine}");
+    assert!(fine.contains("note  mail       none"), "{fine}");
+    let mail = [
+        listen,
+        ("LEADMESH_SMTP_URL", "smtp+plain://127.0.0.1:1"),
+        ("LEADMESH_MAIL_FROM", "a@a.example"),
+        ("REDIS_URL", "redis://127.0.0.1:1"),
+    ];
+    let wrong = run(with(dir.path(), &["check"], &mail));
+    assert_eq!(wrong.code(), 1, "{wrong:?}");
+    for said in ["WRONG mail       127.0.0.1:1: ", "WRONG redis      cannot connect"] {
+        assert!(wrong.out.contains(said), "{}", wrong.out);
+    }
+    let bad = run(with(dir.path(), &["check"], &[("LEADMESH_PUBLIC_URL", "x")]));
+    assert!(
+        bad.code() == 1 && bad.out.starts_with("WRONG settings   LEADMESH_PUBLIC_URL"),
+        "{bad:?}"
+    );
+}

@@ -1,0 +1,15 @@
+//! What the delivery path survives: processes and stores that are killed under load. The server runs as the real program in
+//! processes of its own, its stores are this test's alone, and the time is real. Each test ends by comparing what was
+//! acknowledged with what the database says and with what the partner's endpoint has seen.
+
+mod gaps;
+mod killed;
+mod ledger;
+mod load;
+mod postgres;
+mod process;
+mod redis;
+mod stopped;
+mod stores;
+mod worker;
+mod world;

@@ -1,0 +1,149 @@
+//! A company whose one flow sends every lead to some partners, and the processes that serve it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::process::{Process, client, free_address};
+use super::stores::Stores;
+use crate::support::app::{Mode, ask};
+use crate::support::http_receiver::HttpReceiver;
+use crate::support::make::{PASSWORD, accepted, standard_fields, text, webhook};
+
+/// Longest wait for anything that is to happen by itself.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+const SIGN_UP: &str =
+    "mutation($input: SignUpInput!) { signUp(input: $input) { session { accessToken } userErrors { message } } }";
+const KEY: &str =
+    "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { message } } }";
+const FLOW: &str =
+    "mutation($input: CreateFlowInput!) { createFlow(input: $input) { flow { id } userErrors { message } } }";
+const PARTNER: &str = "mutation($input: CreatePartnerInput!) { createPartner(input: $input) { partner { id } signingSecret userErrors { message } } }";
+const PROFILE: &str = "mutation($input: CreateProfileInput!) { createDistributionProfile(input: $input) { profile { id } userErrors { message } } }";
+const ASSIGN: &str =
+    "mutation($input: AssignPartnerInput!) { assignPartner(input: $input) { profile { id } userErrors { message } } }";
+const STEP: &str = "mutation($input: AddStepInput!) { addStep(input: $input) { flow { id } userErrors { message } } }";
+
+/// Everything that a test of a fault has.
+pub(super) struct World {
+    /// In the order in which they are to be dropped: the processes before their stores.
+    pub(super) processes: Vec<Process>,
+    roles: Vec<(&'static str, SocketAddr)>,
+    pub(super) receiver: HttpReceiver,
+    pub(super) stores: Stores,
+    /// May submit and read.
+    pub(super) key: String,
+    pub(super) flow: String,
+    /// By the path of the partner's URL: `/0`, `/1` and so on.
+    pub(super) secrets: HashMap<String, String>,
+    client: reqwest::Client,
+}
+
+impl World {
+    /// One with so many partners, served by processes of those roles; each delivers `concurrency` leads at once.
+    pub(super) async fn start(mode: Mode, roles: &[&'static str], partners: usize, concurrency: usize) -> Self {
+        leadmesh::tls::install_tls();
+        let stores = Stores::start(mode, concurrency).await;
+        let roles: Vec<_> = roles.iter().map(|role| (*role, free_address())).collect();
+        let mut processes = Vec::new();
+        for (role, address) in &roles {
+            processes.push(Process::start(&stores, role, *address).await);
+        }
+        let mut world = Self {
+            processes,
+            roles,
+            receiver: HttpReceiver::start().await,
+            stores,
+            key: String::new(),
+            flow: String::new(),
+            secrets: HashMap::new(),
+            client: client(Duration::from_secs(30)),
+        };
+        world.found(partners).await;
+        world
+    }
+
+    /// Where the API is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.roles[0].1
+    }
+
+    /// Kills a process, by its place among the roles; returns when.
+    pub(super) fn kill(&mut self, place: usize) -> Instant {
+        self.processes[place].kill()
+    }
+
+    /// Starts a process that has ended.
+    pub(super) async fn restart(&mut self, place: usize) {
+        let (role, address) = self.roles[place];
+        self.processes[place] = Process::start(&self.stores, role, address).await;
+    }
+
+    /// The data of a query without errors.
+    pub(super) async fn data(&self, query: &str, variables: Value) -> Value {
+        let mut answer = ask(&self.client, self.address(), Some(&self.key), query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer:#}");
+        answer["data"].take()
+    }
+
+    /// How many deliveries stand at one of these, up to 100.
+    pub(super) async fn count(&self, statuses: &[&str]) -> usize {
+        let query =
+            "query($of: [DeliveryStatus!]) { deliveries(filter: { status: $of }, first: 100) { nodes { id } } }";
+        let data = self.data(query, json!({ "of": statuses })).await;
+        data["deliveries"]["nodes"].as_array().unwrap().len()
+    }
+
+    /// Waits until every delivery is settled.
+    pub(super) async fn rest(&self) {
+        until("nothing is pending", async || {
+            self.count(&["QUEUED", "SENDING", "RETRYING"]).await == 0
+        })
+        .await;
+    }
+
+    async fn found(&mut self, partners: usize) {
+        let input = json!({ "accountName": "Acme", "name": "Ann", "email": "ann@acme.test", "password": PASSWORD });
+        let signed_up = self.done(None, "signUp", SIGN_UP, input).await;
+        let token = text(&signed_up["session"]["accessToken"]);
+        let owner = Some(token.as_str());
+        let input = json!({ "name": "test", "scopes": ["LEADS_SUBMIT", "LEADS_READ"] });
+        self.key = text(&self.done(owner, "createApiKey", KEY, input).await["secret"]);
+        let input = json!({ "name": "Solar", "fields": standard_fields() });
+        self.flow = text(&self.done(owner, "createFlow", FLOW, input).await["flow"]["id"]);
+        let input = json!({ "name": "Everybody", "strategy": "SEND_TO_ALL" });
+        let profile = text(&self.done(owner, "createDistributionProfile", PROFILE, input).await["profile"]["id"]);
+        for number in 0..partners {
+            self.add_partner(owner, &profile, &format!("/{number}")).await;
+        }
+        let step = json!({ "distribute": { "profileId": profile } });
+        let input = json!({ "flowId": self.flow, "name": "All", "step": step });
+        self.done(owner, "addStep", STEP, input).await;
+    }
+
+    async fn add_partner(&mut self, owner: Option<&str>, profile: &str, path: &str) {
+        let delivery = webhook(&self.receiver.url(path));
+        let input = json!({ "name": format!("Partner {path}"), "email": "p@partner.test", "delivery": delivery });
+        let made = self.done(owner, "createPartner", PARTNER, input).await;
+        self.secrets.insert(path.to_owned(), text(&made["signingSecret"]));
+        let input = json!({ "profileId": profile, "partnerId": made["partner"]["id"] });
+        self.done(owner, "assignPartner", ASSIGN, input).await;
+    }
+
+    async fn done(&self, token: Option<&str>, name: &str, mutation: &str, input: Value) -> Value {
+        let answer = ask(&self.client, self.address(), token, mutation, json!({ "input": input })).await;
+        accepted(&answer, name)
+    }
+}
+
+/// Waits until something is so.
+pub(super) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
