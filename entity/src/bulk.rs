@@ -1,8 +1,5 @@
 //! Statements over many rows. On `PostgreSQL` their text does not depend on how many rows there are, so that each is prepared
 //! once: columns travel as arrays and are unfolded by `UNNEST`. On `SQLite` they are cut to its limit of parameters.
-//!
-//! The driver binds arrays without nulls only and panics on others, so a column that may be null travels as the text of an
-//! array ([`nullable`]).
 
 use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, OnConflict, SimpleExpr, Value};
 use sea_orm::{
@@ -96,7 +93,6 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
     let names: Vec<&str> = columns.iter().map(|(column, ..)| column.as_str()).collect();
     let arguments = columns
         .iter()
-        .zip(&nullable_ones)
         .enumerate()
         .map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
     let selected = columns
@@ -122,20 +118,6 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
     let values = columns.iter().zip(arrays);
     let values = values.map(|((_, kind, _), array)| Value::Array(kind.array_type(), Some(Box::new(array))));
     Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
-}
-
-/// What `PostgreSQL` reads as this value; none for null.
-fn text_of(value: Value) -> Option<String> {
-    match value {
-        Value::Uuid(id) => id.map(|id| id.to_string()),
-        Value::String(text) => text,
-        Value::ChronoDateTimeUtc(time) => time.map(|time| time.to_rfc3339()),
-        Value::Bool(flag) => flag.map(|flag| flag.to_string()),
-        Value::Int(number) => number.map(|number| number.to_string()),
-        Value::BigInt(number) => number.map(|number| number.to_string()),
-        // None of `Kind`; as it would be written in a statement.
-        other => Some(other.to_string()),
-    }
 }
 
 /// The types that columns of this schema have.
@@ -229,23 +211,5 @@ impl Kind {
             Self::Integer => ArrayType::Int,
             Self::Long => ArrayType::BigInt,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_array_as_text_tells_null_from_every_text() {
-        let elements = [
-            None,
-            Some("NULL".into()),
-            Some(String::new()),
-            Some(r#"a "b" \{c,d}"#.into()),
-        ];
-        let expected = r#"{NULL,"NULL","","a \"b\" \\{c,d}"}"#;
-        assert_eq!(nullable(elements), Value::from(expected));
-        assert_eq!(nullable([]), Value::from("{}"));
     }
 }

@@ -7,7 +7,6 @@ use sea_orm::sea_query::{ArrayType, Expr, Value};
 use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
-use crate::bulk::nullable;
 use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity};
 use crate::ids::DeliveryId;
 

@@ -58,8 +58,6 @@ pub struct Request {
     pub body: Bytes,
     /// `webhook-id` and `Idempotency-Key`: the same on every attempt of a delivery, without full stops.
     pub id: String,
-    /// Sent as `leadmesh-lead-id`.
-    pub lead_id: String,
     /// The time of this attempt, sent as `webhook-timestamp`.
     pub sent_at: DateTime<Utc>,
     /// Newest first; empty for an unsigned request.
@@ -228,7 +226,7 @@ pub(super) fn header_map(request: &Request) -> Result<HeaderMap, Failure> {
 fn ours(value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value)
         .ok()
-        .ok_or_else(|| Failure::Unsendable("an identifier is no header value".into()))
+        .ok_or_else(|| Failure::Unsendable("the delivery's ID is no header value".into()))
 }
 
 async fn read(mut response: Response, deadline: Instant) -> Answer {

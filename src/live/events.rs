@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use entity::bulk::nullable;
 use entity::event::{self, EventKind};
 use entity::topic;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
@@ -55,7 +54,7 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
 /// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each other.
 const APPEND: &str = "
 WITH new AS (
-    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text::uuid[], $5::text::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)
+    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)
 ), heads AS (
     INSERT INTO topic (id, head) SELECT topic_id, count(*) FROM new GROUP BY topic_id ORDER BY topic_id
     ON CONFLICT (id) DO UPDATE SET head = topic.head + excluded.head

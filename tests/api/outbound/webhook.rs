@@ -33,7 +33,6 @@ fn request(url: &str) -> Request {
         content_type: "application/json",
         body: r#"{"name":"Ana"}"#.into(),
         id: "dlv_1".into(),
-        lead_id: "lead_1".into(),
         sent_at: "2026-01-02T03:04:05.678Z".parse().unwrap(),
         secrets: Vec::new(),
         lead: "lead_1".into(),
