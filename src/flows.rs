@@ -1,6 +1,6 @@
 //! Flows: an account's pipelines with their sources, steps and revisions.
 //!
-//! Every change goes through one door ([`edit`]): load and lock, change in memory, check, write what differs together with a
+//! Every change goes through one door (`edit`): load and lock, change in memory, check, write what differs together with a
 //! revision and an audit entry. Saving checks rules, definitions and templates, so this room uses three modules of rooms
 //! that stand above it: `leads::rules`, `leads::fields` and `delivery::templates`. They are pure and use nothing of this one.
 
