@@ -3,6 +3,7 @@
 
 pub mod slots;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct Queue {
     pub slots: Slots,
     /// Told when there may be something to claim.
     pub doorbell: Arc<Notify>,
+    /// Whether there may be due work that was not claimed for want of slots.
+    behind: Arc<AtomicBool>,
     owner: Arc<Mutex<Option<Uuid>>>,
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
@@ -77,6 +80,7 @@ impl Queue {
         Self {
             slots: Slots::new(settings.concurrency, settings.destination_concurrency),
             doorbell: Arc::default(),
+            behind: Arc::default(),
             owner: Arc::default(),
             ready,
             taken: Arc::new(Mutex::new(Some(receiver))),
@@ -113,6 +117,18 @@ impl Queue {
     /// there is no worker here or it is busy, and then the row waits for whoever is free.
     pub fn claim_at_birth(&self, partner: PartnerId) -> Option<(Uuid, Slot)> {
         Some((self.owner()?, self.slots.try_take(partner, false)?))
+    }
+
+    /// Notes whether due work may have been left for want of slots.
+    pub fn set_behind(&self, behind: bool) {
+        self.behind.store(behind, Ordering::SeqCst);
+    }
+
+    /// Slots are free again: what was left for want of them can be claimed now.
+    pub fn slots_freed(&self) {
+        if self.behind.load(Ordering::SeqCst) {
+            self.doorbell.notify_one();
+        }
     }
 
     /// Starts an attempt of a delivery whose claim has been committed.

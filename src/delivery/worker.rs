@@ -13,7 +13,6 @@ mod redact;
 mod redis_doorbell;
 mod reroute;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -69,11 +68,11 @@ impl Worker {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let lease = tokio::spawn(lease::keep(app.clone(), stop.clone()));
         tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
-        let recorder = tokio::spawn(finish::record_all(app.clone(), to_record));
+        let recording = tokio::spawn(finish::record_all(app.clone(), to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));
         let recorded = tokio::spawn(async move {
-            // The recorder ends when the last attempt has told it; the lease is kept until then.
-            drop(recorder.await);
+            // Recording ends when the last attempt has told it; the lease is kept until then.
+            drop(recording.await);
             lease.abort();
         });
         Ok(Self {
@@ -111,17 +110,12 @@ async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
     let Some(mut ready) = tools.app.queue.take_receiver() else {
         return;
     };
-    let doorbell = tools.app.queue.doorbell.clone();
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let claiming = Arc::new(tokio::sync::Mutex::new(()));
+    tasks.spawn(claim_when_told(tools.clone(), tasks.clone(), stop.clone()));
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(claimed) = ready.recv() => attempt_in_background(&tools, &tasks, claimed),
-            () = doorbell.notified() => claim_in_background(&tools, &tasks, &claiming, &stop),
-            _ = sweep.tick() => claim_in_background(&tools, &tasks, &claiming, &stop),
         }
     }
     ready.close();
@@ -140,30 +134,24 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
     });
 }
 
-/// One search for due work at a time: those that ring meanwhile are heard by the next.
-fn claim_in_background(
-    tools: &Tools,
-    tasks: &TaskTracker,
-    claiming: &Arc<tokio::sync::Mutex<()>>,
-    stop: &CancellationToken,
-) {
-    let Ok(alone) = claiming.clone().try_lock_owned() else {
-        return;
-    };
-    let (tools, tracker, stop) = (tools.clone(), tasks.clone(), stop.clone());
-    tasks.spawn(async move {
-        while !stop.is_cancelled() {
-            match claim::claim_due(&tools.app, &tools.contents).await {
-                Ok(claimed) if claimed.is_empty() => break,
-                Ok(claimed) => claimed
-                    .into_iter()
-                    .for_each(|claimed| attempt_in_background(&tools, &tracker, claimed)),
-                Err(error) => {
-                    tracing::warn!(?error, "cannot look for due deliveries; the next sweep will");
-                    break;
-                }
-            }
+/// Looks for due work at each ring and each sweep, one look at a time. A ring during a look is heard after it; what a look
+/// leaves for want of slots is looked for when some are free again, which rings.
+async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
+    let doorbell = tools.app.queue.doorbell.clone();
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = doorbell.notified() => {}
+            _ = sweep.tick() => {}
         }
-        drop(alone);
-    });
+        match claim::claim_due(&tools.app, &tools.contents).await {
+            Ok(claimed) => claimed
+                .into_iter()
+                .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),
+            Err(error) => tracing::warn!(?error, "cannot look for due deliveries; the next sweep will"),
+        }
+    }
 }

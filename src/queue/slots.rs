@@ -1,5 +1,6 @@
 //! How many deliveries may be under way at once: in this process, and to each destination, so that a slow one holds back
-//! only itself.
+//! only itself. A destination's share is free again when the exchange with it is over, the process' when the outcome is
+//! recorded as well.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,8 @@ struct State {
 #[derive(Debug)]
 pub struct Slot {
     state: Arc<Mutex<State>>,
-    partner: PartnerId,
+    /// None when the exchange is over.
+    partner: Option<PartnerId>,
 }
 
 impl Slots {
@@ -50,7 +52,7 @@ impl Slots {
         state.destinations.insert(partner, to_partner + 1);
         Some(Slot {
             state: self.state.clone(),
-            partner,
+            partner: Some(partner),
         })
     }
 
@@ -85,15 +87,32 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl State {
+    fn leave(&mut self, partner: PartnerId) {
+        if let Some(used) = self.destinations.get_mut(&partner) {
+            *used = used.saturating_sub(1);
+            if *used == 0 {
+                self.destinations.remove(&partner);
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Frees the destination's share: the exchange with it is over.
+    pub fn leave_destination(&mut self) {
+        if let Some(partner) = self.partner.take() {
+            lock(&self.state).leave(partner);
+        }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.used = state.used.saturating_sub(1);
-        if let Some(used) = state.destinations.get_mut(&self.partner) {
-            *used = used.saturating_sub(1);
-            if *used == 0 {
-                state.destinations.remove(&self.partner);
-            }
+        if let Some(partner) = self.partner.take() {
+            state.leave(partner);
         }
     }
 }
@@ -117,6 +136,18 @@ mod tests {
         assert!(slots.try_take(partner(2), false).is_some());
         drop(first);
         assert!(slots.try_take(partner(1), false).is_some());
+    }
+
+    #[test]
+    fn a_destination_is_free_when_the_exchange_is_over_and_the_process_when_it_is_recorded() {
+        let slots = Slots::new(2, 1);
+        let mut first = slots.try_take(partner(1), false).unwrap();
+        first.leave_destination();
+        let second = slots.try_take(partner(1), false);
+        assert!(second.is_some() && slots.try_take(partner(2), false).is_none());
+        drop(first);
+        assert!(slots.try_take(partner(2), false).is_some());
+        assert_eq!(slots.full_destinations(), [partner(1)]);
     }
 
     #[test]

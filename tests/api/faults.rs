@@ -3,12 +3,10 @@
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
 mod gaps;
-mod killed;
 mod ledger;
 mod load;
 mod postgres;
 mod process;
-mod redis;
 mod stopped;
 mod stores;
 mod worker;

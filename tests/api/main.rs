@@ -1,6 +1,12 @@
 //! The one integration-test binary.
 
 #![cfg(test)]
+#![expect(
+    clippy::pedantic,
+    clippy::manual_string_new,
+    dead_code,
+    reason = "tests tell a story in order, and share more support than each uses"
+)]
 
 mod architecture;
 mod commands;

@@ -114,7 +114,11 @@ impl Tried {
 /// Makes one attempt. Never fails as such: what went wrong is what is recorded.
 pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
     let (started_at, started) = (tools.app.clock.now(), Instant::now());
-    let Claimed { delivery, lead, slot } = claimed;
+    let Claimed {
+        delivery,
+        lead,
+        mut slot,
+    } = claimed;
     let tried = match tools.prepared.get(&tools.app, &delivery, &lead).await {
         Err(error) => Tried::hampered(&error),
         Ok(prepared) => match &*prepared {
@@ -130,6 +134,7 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
             }
         },
     };
+    slot.leave_destination();
     let tried = tried.without(&Secrets::of_lead(&lead));
     let outcome = outcome(&delivery, &tried, tools.app.clock.now());
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());

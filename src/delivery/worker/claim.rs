@@ -24,9 +24,13 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
         return Ok(Vec::new());
     };
     let mut slots: HashMap<DeliveryId, Slot> = HashMap::new();
+    // Set first: a slot that is freed while this looks rings for the next look.
+    app.queue.set_behind(true);
+    let mut all_taken = true;
     for retries in [false, true] {
-        reserve(app, retries, &mut slots).await?;
+        all_taken &= reserve(app, retries, &mut slots).await?;
     }
+    app.queue.set_behind(!all_taken);
     if slots.is_empty() {
         return Ok(Vec::new());
     }
@@ -83,24 +87,30 @@ async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
     Ok(())
 }
 
-/// Slots first, rows after: nothing is ever claimed that could not be sent at once.
-async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>) -> Result<()> {
+/// Slots first, rows after: nothing is ever claimed that could not be sent at once. Answers whether surely nothing that is
+/// due was left.
+async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>) -> Result<bool> {
     let free = u64::from(app.queue.slots.free());
     if free == 0 {
-        return Ok(());
+        return Ok(false);
     }
+    let full = app.queue.slots.full_destinations();
+    let mut all_taken = full.is_empty();
+    let limit = free * LOOK_AHEAD;
     let due: Vec<(DeliveryId, PartnerId)> = delivery::Entity::due(app.clock.now(), retries)
-        .filter(delivery::Column::PartnerId.is_not_in(app.queue.slots.full_destinations()))
+        .filter(delivery::Column::PartnerId.is_not_in(full))
         .select_only()
         .columns([delivery::Column::Id, delivery::Column::PartnerId])
-        .limit(free * LOOK_AHEAD)
+        .limit(limit)
         .into_tuple()
         .all(app.db.read())
         .await?;
+    all_taken &= u64::try_from(due.len()).is_ok_and(|found| found < limit);
     for (id, partner) in due {
-        if let Some(slot) = app.queue.slots.try_take(partner, retries) {
-            slots.insert(id, slot);
+        match app.queue.slots.try_take(partner, retries) {
+            Some(slot) => drop(slots.insert(id, slot)),
+            None => all_taken = false,
         }
     }
-    Ok(())
+    Ok(all_taken)
 }

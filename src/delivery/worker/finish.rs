@@ -48,6 +48,7 @@ pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<F
             tokio::time::sleep(PAUSE).await;
         }
         batch.clear();
+        app.queue.slots_freed();
     }
 }
 

@@ -28,7 +28,7 @@ fn our_own_errors_keep_text_and_code() {
     let error = masked(of(Error::NotFound("lead")), Value::Null);
     assert_eq!(
         (error.message.as_str(), code_of(&error)),
-        ("there is no such lead", Some("NOT_FOUND"))
+        ("no such lead", Some("NOT_FOUND"))
     );
     let error = masked(of(Error::RateLimited { retry_after: 7 }), Value::Null);
     assert_eq!(

@@ -12,6 +12,7 @@ fn with(dir: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]) -
 
 #[tokio::test]
 async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
+    leadmesh::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     for signal in ["TERM", "INT"] {
         let variables = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
