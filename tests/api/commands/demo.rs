@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::process::{Run, leadmesh, run};
@@ -74,34 +76,21 @@ async fn leads_move_and_the_printed_requests_work_until_it_is_stopped() {
 
     demo.signal("TERM");
     assert!(demo.end().succeeded().contains("Stopped."));
+    it_goes_on_only_when_asked_to(dir.path(), &arguments);
+}
 
-    let refused = run(leadmesh(dir.path(), &arguments)).failed(2);
+fn it_goes_on_only_when_asked_to(dir: &Path, arguments: &[&str]) {
+    let refused = run(leadmesh(dir, arguments)).failed(2);
     assert!(refused.contains("is not empty: add --keep"), "{refused}");
-    let again = [
-        "demo",
-        "--leads",
-        "1",
-        "--rate",
-        "1",
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        "here",
-        "--keep",
-    ];
-    let demo = Run::start(leadmesh(dir.path(), &again));
+    let at_leisure = ["--keep", "--leads", "1", "--rate", "1"];
+    let again = ["demo", "--listen", "127.0.0.1:0", "--data-dir", "here"];
+    let again: Vec<&str> = again.into_iter().chain(at_leisure).collect();
+    let demo = Run::start(leadmesh(dir, &again));
     let said = demo.says("Still serving");
-    assert!(
-        said.iter()
-            .any(|line| line.contains("arrived by webhook 1, email 1, portal 1")),
-        "{said:#?}"
-    );
+    let says = |parts: &[&str]| said.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(says(&["arrived by webhook 1, email 1, portal 1"]), "{said:#?}");
     // A line for each lead, as the rate can be followed.
-    assert!(
-        said.iter()
-            .any(|line| line.contains("accepted") && line.contains(" ms, email ")),
-        "{said:#?}"
-    );
+    assert!(says(&["accepted", " ms, email "]), "{said:#?}");
     demo.signal("INT");
     demo.end().succeeded();
 }

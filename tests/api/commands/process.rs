@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A run that may still go on. It ends with the test.
 pub(super) struct Run {
