@@ -1,0 +1,105 @@
+use super::process::{Run, leadmesh, run};
+use crate::support::app::{Mode, TestApp, both};
+use leadmesh::identity::data_keys;
+
+const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const NEW: &str = "HwABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4=";
+
+both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
+    let account = test.account("Acme").await;
+    let owner = Some(account.id.parse().unwrap());
+    let (app, other) = (&test.app, test.another(leadmesh::server::Role::Api).await.0);
+    for owner in [owner, None] {
+        let before = app.vault.keys(app.db.write(), &app.clock, owner).await.unwrap();
+        let old = before.seal("here", b"old").unwrap();
+        let index = before.index("email", "a@example.com");
+        assert_eq!(data_keys::rotate_all(app).await.unwrap(), 1);
+
+        let now = app.vault.keys(app.db.write(), &app.clock, owner).await.unwrap();
+        let new = now.seal("here", b"new").unwrap();
+        assert_eq!(now.open("here", &old).unwrap(), b"old");
+        assert_eq!(
+            now.index("email", "a@example.com"),
+            index,
+            "hashes are compared over time"
+        );
+        // The beginning of a sealed value names its key.
+        assert_ne!(old[..20], new[..20]);
+        assert!(before.open("here", &new).is_err());
+        let reloaded = other.vault.reload(other.db.read(), &other.clock, owner).await.unwrap();
+        assert_eq!(reloaded.open("here", &new).unwrap(), b"new");
+    }
+    let trail = test.dump().await;
+    assert!(trail.contains("account.key_rotated"));
+});
+
+#[test]
+fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str], master: &str, previous: Option<&str>| {
+        let mut command = leadmesh(dir.path(), arguments);
+        command
+            .env("LEADMESH_MASTER_KEY", master)
+            .env("LEADMESH_LISTEN", "127.0.0.1:0");
+        command.envs(previous.map(|key| ("LEADMESH_PREVIOUS_MASTER_KEY", key)));
+        command
+    };
+    let nothing = run(command(&["keys", "rotate"], OLD, None)).failed(2);
+    assert!(nothing.contains("there is no database"), "{nothing}");
+    let server = Run::start(command(&["serve"], OLD, None));
+    server.logs("ready");
+    let rotated = run(command(&["keys", "rotate"], OLD, None)).succeeded();
+    assert!(
+        rotated.starts_with("new data keys for 0 accounts and the instance"),
+        "{rotated}"
+    );
+    server.signal("TERM");
+    server.end().succeeded();
+
+    let wanted = run(command(&["keys", "rewrap"], NEW, None)).failed(2);
+    assert!(wanted.contains("set LEADMESH_PREVIOUS_MASTER_KEY"), "{wanted}");
+    let wrong = run(command(&["keys", "rewrap"], NEW, Some(NEW))).failed(1);
+    assert!(wrong.contains("LEADMESH_PREVIOUS_MASTER_KEY is not the key"), "{wrong}");
+    for _again in 0..2 {
+        let moved = run(command(&["keys", "rewrap"], NEW, Some(OLD))).succeeded();
+        assert!(
+            moved.starts_with("3 data keys are under LEADMESH_MASTER_KEY now"),
+            "{moved}"
+        );
+    }
+    let old = run(command(&["serve"], OLD, None)).failed(1);
+    assert!(
+        old.contains("LEADMESH_MASTER_KEY is not the key that this database was made with"),
+        "{old}"
+    );
+    let listed = run(command(&["account", "list"], NEW, None)).succeeded();
+    assert!(listed.starts_with("no account yet"), "{listed}");
+}
+
+#[tokio::test]
+async fn the_operator_sees_accounts_and_changes_their_plans() {
+    let test = TestApp::start_with(Mode::Embedded, &[]).await;
+    let account = test.account("Acme").await;
+    let data_dir = test.app.config.settings.data_dir.to_str().unwrap().to_owned();
+    let command = |arguments: &[&str]| {
+        let mut all = arguments.to_vec();
+        all.extend(["--data-dir", &data_dir, "--master-key", OLD]);
+        leadmesh(std::path::Path::new(&data_dir), &all)
+    };
+    let listed = run(command(&["account", "list"])).succeeded();
+    assert!(
+        listed.starts_with(&format!("{}  PAID  ", account.id)) && listed.ends_with("  Acme\n"),
+        "{listed}"
+    );
+    let set = run(command(&["account", "set-plan", &account.id, "free"])).succeeded();
+    assert_eq!(set, format!("Acme ({}) is FREE now\n", account.id));
+    let unknown = run(command(&[
+        "account",
+        "set-plan",
+        "acct_00000000000000000000000000",
+        "FREE",
+    ]))
+    .failed(1);
+    assert_eq!(unknown, "no such account");
+    assert_eq!(run(command(&["account", "set-plan", "Acme", "FREE"])).code(), 2);
+}
