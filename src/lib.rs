@@ -18,6 +18,7 @@ pub mod identity;
 pub mod leads;
 pub mod live;
 pub mod metrics;
+pub mod network;
 pub mod queue;
 pub mod server;
 pub mod tls;

@@ -20,6 +20,30 @@ pub enum EventKind {
     PortalDelivered,
     /// The review of a lead in a partner's portal changed.
     PortalReviewed,
+    /// An invitation came in.
+    InvitationReceived,
+    /// The other side accepted an invitation.
+    InvitationAccepted,
+    /// The other side declined an invitation.
+    InvitationDeclined,
+    /// The other side took an invitation back.
+    InvitationCancelled,
+    /// An invitation's time passed unanswered.
+    InvitationExpired,
+    /// Two accounts are connected.
+    ConnectionEstablished,
+    /// What a connection allows changed, or a change was asked for or refused.
+    ConnectionChanged,
+    /// A connection is held up.
+    ConnectionSuspended,
+    /// A connection goes on.
+    ConnectionResumed,
+    /// A connection ended.
+    ConnectionTerminated,
+    /// A buyer that was waited for can be delivered to.
+    BuyerReady,
+    /// What a sender has to know of a source changed.
+    SubmissionDocsChanged,
 }
 
 /// A row.

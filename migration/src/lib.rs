@@ -10,6 +10,7 @@ mod m0003_partners;
 mod m0004_leads;
 mod m0005_deliveries;
 mod m0006_events;
+mod m0007_network;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_leads::Migration),
             Box::new(m0005_deliveries::Migration),
             Box::new(m0006_events::Migration),
+            Box::new(m0007_network::Migration),
         ]
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top down, each with the rooms that it may use. A room is a module of `src/`.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     (
         "commands",
         &["server", "graphql", "distribution", "delivery", "flows", "identity"],
@@ -16,7 +16,11 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("server", &["http", "housekeeping", "graphql", "delivery", "leads"]),
     ("http", &["graphql", "identity"]),
     ("housekeeping", &[]),
-    ("graphql", &["distribution", "delivery", "leads", "flows", "identity"]),
+    (
+        "graphql",
+        &["network", "distribution", "delivery", "leads", "flows", "identity"],
+    ),
+    ("network", &["delivery", "leads", "flows", "identity"]),
     ("distribution", &["delivery", "leads", "flows", "identity"]),
     ("delivery", &["leads", "identity"]),
     ("leads", &["flows", "identity"]),
