@@ -21,8 +21,8 @@ RUN find src entity migration -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin leadmesh \
     && mkdir -p /out/data && cp target/release/leadmesh /out/
 
-# Has a C library, certificates and time zones, and no shell. Its user nonroot has the ID 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# Nothing is installed: certificates and time zones are in the binary.
+FROM debian:bookworm-slim
 COPY --from=build /out/leadmesh /usr/local/bin/leadmesh
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build /src/LICENSE-APACHE /src/LICENSE-MIT /usr/share/doc/leadmesh/

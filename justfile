@@ -6,7 +6,7 @@ default:
 
 # A server with two companies between which leads are moving; nothing but this binary
 demo *ARGS:
-    cargo run --release --locked -- demo {{ARGS}}
+    cargo run --locked -- demo {{ARGS}}
 
 # The server in embedded mode, keeping its data in ./leadmesh-data
 dev *ARGS:

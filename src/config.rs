@@ -1,6 +1,7 @@
 //! Settings: from flags, the environment and an optional `.env`, parsed once and checked with messages that say what to set.
 
 mod mail;
+pub mod origins;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use entity::account::Plan;
 use ipnet::IpNet;
 
 pub use mail::MailServer;
+use origins::Origins;
 
 /// The settings as given.
 #[derive(Args, Clone, Debug)]
@@ -62,7 +64,7 @@ pub struct Settings {
     /// Who may sign up: open, invited or closed.
     #[arg(long, env = "LEADMESH_SIGN_UP", default_value = "open", value_enum)]
     pub sign_up: SignUp,
-    /// Origins that browsers may call the API from, besides the public URL.
+    /// Origins whose pages may call the API from a browser, as https://app.example.com; * for all.
     #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
     pub allow_origins: Vec<String>,
     /// Addresses of proxies whose X-Forwarded-For is believed, as CIDRs.
@@ -153,6 +155,8 @@ pub struct Config {
     pub token_secret: Secret,
     /// Sends the instance's own mails.
     pub mail: Option<MailServer>,
+    /// Whose pages may read answers.
+    pub origins: Origins,
 }
 
 impl Config {
@@ -193,6 +197,7 @@ impl Config {
                 .transpose()?,
             token_secret: key(&settings.token_secret, "LEADMESH_TOKEN_SECRET", "token.secret")?,
             mail,
+            origins: origins::origins(&settings)?,
             settings,
         })
     }

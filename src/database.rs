@@ -8,8 +8,10 @@ use sea_orm::{
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
-/// How long a caller waits for a free connection before it is told that the database is not reachable.
-const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
+const ACQUIRE: Duration = Duration::from_secs(2);
+/// The same for the one writer of `SQLite`, behind which all other writers queue.
+const WRITER_TURN: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -29,7 +31,7 @@ impl Db {
     }
 
     async fn connect_postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
-        let pool = Database::connect(options(url, connections)).await?;
+        let pool = Database::connect(options(url, connections, ACQUIRE)).await?;
         Ok(Self {
             readers: pool.clone(),
             writer: pool,
@@ -81,24 +83,25 @@ impl Db {
     }
 }
 
-fn options(url: &str, connections: u32) -> ConnectOptions {
+fn options(url: &str, connections: u32, patience: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE)
-        .connect_timeout(ACQUIRE)
+        .acquire_timeout(patience)
+        .connect_timeout(patience)
         .sqlx_logging(false)
         .test_before_acquire(false);
     options
 }
 
 fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = options(url, connections);
+    let mut options = options(url, connections, WRITER_TURN);
     options.map_sqlx_sqlite_opts(|sqlite| {
         sqlite
-            .busy_timeout(ACQUIRE)
+            .busy_timeout(WRITER_TURN)
             .foreign_keys(true)
-            .pragma("synchronous", "NORMAL")
+            // A receipt is a promise that a power failure must not break either.
+            .pragma("synchronous", "FULL")
             .pragma("temp_store", "MEMORY")
     });
     options

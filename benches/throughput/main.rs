@@ -37,6 +37,10 @@ const LIGHT: u32 = 100;
 /// Leads of a run with several destinations for each, at least.
 const FEWEST: usize = 2_000;
 
+/// As in the server, which this program contains.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Measures leads a second and latencies")]
 struct Arguments {

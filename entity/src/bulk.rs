@@ -31,6 +31,32 @@ where
     insert_rows::<E>(db, rows, Some(OnConflict::new().do_nothing().to_owned())).await
 }
 
+/// Inserts rows of two tables, every column set: by one statement on `PostgreSQL`, where each takes a journey.
+pub async fn insert_both<A, B>(
+    db: &impl ConnectionTrait,
+    first: Vec<A::ActiveModel>,
+    second: Vec<B::ActiveModel>,
+) -> Result<(), DbErr>
+where
+    A: EntityTrait,
+    A::ActiveModel: Send,
+    B: EntityTrait,
+    B::ActiveModel: Send,
+{
+    let one_journey = db.get_database_backend() == DatabaseBackend::Postgres && !first.is_empty() && !second.is_empty();
+    if !one_journey {
+        insert::<A>(db, first).await?;
+        return insert::<B>(db, second).await;
+    }
+    let (first, mut values) = unnested::<A>(first, 0);
+    let (second, more) = unnested::<B>(second, values.len());
+    values.extend(more);
+    let sql = format!("WITH first AS ({first}) {second}");
+    let both = Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values);
+    db.execute_raw(both).await?;
+    Ok(())
+}
+
 async fn insert_rows<E>(
     db: &impl ConnectionTrait,
     rows: Vec<E::ActiveModel>,
@@ -49,7 +75,10 @@ where
         } else {
             ""
         };
-        return Ok(db.execute_raw(unnested::<E>(rows, on_conflict)).await?.rows_affected());
+        let (insert, values) = unnested::<E>(rows, 0);
+        let sql = format!("{insert}{on_conflict}");
+        let statement = Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values);
+        return Ok(db.execute_raw(statement).await?.rows_affected());
     }
     let columns = E::Column::iter().count().max(1);
     let mut rows = rows.into_iter().peekable();
@@ -82,8 +111,8 @@ pub fn among_texts<C: ColumnTrait>(db: &impl ConnectionTrait, column: C, texts: 
     Expr::col(column).is_in(texts)
 }
 
-/// One statement whose text depends on the table alone.
-fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statement {
+/// A statement whose text depends on the table alone, with its values; its parameters are numbered after so many others.
+fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, others: usize) -> (String, Vec<Value>) {
     let columns: Vec<(E::Column, Kind, bool)> = E::Column::iter()
         .map(|column| {
             let definition = column.def();
@@ -94,12 +123,12 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
     let arguments = columns
         .iter()
         .enumerate()
-        .map(|(place, (_, kind, _))| format!("${}::{}[]", place + 1, kind.sent_as()));
+        .map(|(place, (_, kind, _))| format!("${}::{}[]", others + place + 1, kind.sent_as()));
     let selected = columns
         .iter()
         .map(|(column, kind, nullable)| kind.selected(column.as_str(), *nullable));
     let sql = format!(
-        "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\"){conflict}",
+        "INSERT INTO \"{}\" (\"{}\") SELECT {} FROM UNNEST({}) AS t (\"{}\")",
         E::default().table_name(),
         names.join("\", \""),
         selected.collect::<Vec<_>>().join(", "),
@@ -117,7 +146,7 @@ fn unnested<E: EntityTrait>(rows: Vec<E::ActiveModel>, conflict: &str) -> Statem
     }
     let values = columns.iter().zip(arrays);
     let values = values.map(|((_, kind, _), array)| Value::Array(kind.array_type(), Some(Box::new(array))));
-    Statement::from_sql_and_values(DatabaseBackend::Postgres, sql, values)
+    (sql, values.collect())
 }
 
 /// The types that columns of this schema have.

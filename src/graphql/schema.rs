@@ -89,5 +89,15 @@ pub fn sdl() -> String {
         .sorted_fields()
         .sorted_arguments()
         .sorted_enum_items();
-    builder().finish().sdl_with_options(options)
+    let sdl = builder().finish().sdl_with_options(options);
+    INTERFACES_WITH_NODE.iter().fold(sdl, |sdl, name| {
+        sdl.replace(
+            &format!("interface {name} {{"),
+            &format!("interface {name} implements Node {{"),
+        )
+    })
 }
+
+/// The library cannot declare that an interface implements another. Every type that implements one of these implements Node
+/// as well.
+const INTERFACES_WITH_NODE: [&str; 2] = ["FlowSource", "FlowStep"];

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::graphql::Endpoint;
 use super::session::Authenticate;
-use super::{health, metrics, pages};
+use super::{cors, health, metrics, pages};
 use crate::app::App;
 use crate::graphql::schema::sdl;
 
@@ -25,6 +25,7 @@ pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>
     health(app)
         .merge(endpoint.router())
         .merge(compressed)
+        .layer(cors::layer(&app.config))
         .layer(CatchPanicLayer::new())
 }
 

@@ -19,6 +19,8 @@ pub struct Slots {
 struct State {
     used: u32,
     destinations: HashMap<PartnerId, u32>,
+    /// Whether later attempts are due that found no slot.
+    retries_wait: bool,
 }
 
 /// One of the slots; dropped, it is free again.
@@ -40,12 +42,16 @@ impl Slots {
     }
 
     /// A slot for one attempt, if there is one. Later attempts leave a quarter free, so that a backlog of retries never
-    /// delays fresh leads.
+    /// delays fresh leads; while some wait, first attempts leave an eighth, so that a flood of leads never starves them.
     pub fn try_take(&self, partner: PartnerId, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
-        let limit = if retry { self.for_retries() } else { self.total };
         let to_partner = state.destinations.get(&partner).copied().unwrap_or_default();
-        if state.used >= limit || to_partner >= self.per_destination {
+        let total = if retry {
+            self.total - self.total / 4
+        } else {
+            state.for_first(self.total)
+        };
+        if state.used >= total.max(1) || to_partner >= self.at_destination(&state, retry) {
             return None;
         }
         state.used += 1;
@@ -61,9 +67,18 @@ impl Slots {
         self.total.saturating_sub(lock(&self.state).used)
     }
 
-    /// Slots that retries may use at most.
-    pub fn for_retries(&self) -> u32 {
-        (self.total - self.total / 4).max(1)
+    /// Notes whether later attempts are due that found no slot.
+    pub fn set_retries_wait(&self, wait: bool) {
+        lock(&self.state).retries_wait = wait;
+    }
+
+    /// What one destination may have at once. Retries may use all of it: it is theirs as much as that of first attempts.
+    fn at_destination(&self, state: &State, retry: bool) -> u32 {
+        if retry {
+            self.per_destination
+        } else {
+            state.for_first(self.per_destination).max(1)
+        }
     }
 
     /// Deliveries under way.
@@ -71,13 +86,14 @@ impl Slots {
         lock(&self.state).used
     }
 
-    /// Destinations that have no slot free.
-    pub fn full_destinations(&self) -> Vec<PartnerId> {
+    /// Destinations that have no slot free for first or for later attempts.
+    pub fn full_destinations(&self, retry: bool) -> Vec<PartnerId> {
         let state = lock(&self.state);
+        let limit = self.at_destination(&state, retry);
         state
             .destinations
             .iter()
-            .filter(|(_, used)| **used >= self.per_destination)
+            .filter(|(_, used)| **used >= limit)
             .map(|(partner, _)| *partner)
             .collect()
     }
@@ -88,6 +104,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
+    /// Of so many slots, those that first attempts may use now.
+    fn for_first(&self, slots: u32) -> u32 {
+        if self.retries_wait { slots - slots / 8 } else { slots }
+    }
+
     fn leave(&mut self, partner: PartnerId) {
         if let Some(used) = self.destinations.get_mut(&partner) {
             *used = used.saturating_sub(1);
@@ -132,7 +153,7 @@ mod tests {
         let second = slots.try_take(partner(1), false);
         assert!(first.is_some() && second.is_some());
         assert!(slots.try_take(partner(1), false).is_none());
-        assert_eq!(slots.full_destinations(), [partner(1)]);
+        assert_eq!(slots.full_destinations(false), [partner(1)]);
         assert!(slots.try_take(partner(2), false).is_some());
         drop(first);
         assert!(slots.try_take(partner(1), false).is_some());
@@ -147,7 +168,7 @@ mod tests {
         assert!(second.is_some() && slots.try_take(partner(2), false).is_none());
         drop(first);
         assert!(slots.try_take(partner(2), false).is_some());
-        assert_eq!(slots.full_destinations(), [partner(1)]);
+        assert_eq!(slots.full_destinations(false), [partner(1)]);
     }
 
     #[test]
@@ -156,5 +177,19 @@ mod tests {
         let held: Vec<Slot> = std::iter::from_fn(|| slots.try_take(partner(1), true)).collect();
         assert_eq!((held.len(), slots.free()), (3, 1));
         assert!(slots.try_take(partner(1), false).is_some());
+    }
+
+    #[test]
+    fn first_attempts_leave_an_eighth_to_retries_that_wait() {
+        let slots = Slots::new(100, 16);
+        slots.set_retries_wait(true);
+        let held: Vec<Slot> = std::iter::from_fn(|| slots.try_take(partner(1), false)).collect();
+        assert_eq!(held.len(), 14, "of the destination's 16");
+        assert_eq!(slots.full_destinations(false), [partner(1)]);
+        assert_eq!(slots.full_destinations(true), []);
+        let retries: Vec<Slot> = std::iter::from_fn(|| slots.try_take(partner(1), true)).collect();
+        assert_eq!(retries.len(), 2);
+        slots.set_retries_wait(false);
+        assert!(slots.try_take(partner(1), false).is_none(), "the retries have the rest");
     }
 }

@@ -2,11 +2,14 @@
 //! processes of its own, its stores are this test's alone, and the time is real. Each test ends by comparing what was
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
+mod backlog;
 mod gaps;
+mod killed;
 mod ledger;
 mod load;
 mod postgres;
 mod process;
+mod redis;
 mod stopped;
 mod stores;
 mod worker;

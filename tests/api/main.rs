@@ -10,6 +10,7 @@
 
 mod architecture;
 mod commands;
+mod cors;
 mod delivery;
 mod distribution_use_cases;
 mod faults;

@@ -28,7 +28,11 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     app.queue.set_behind(true);
     let mut all_taken = true;
     for retries in [false, true] {
-        all_taken &= reserve(app, retries, &mut slots).await?;
+        let taken = reserve(app, retries, &mut slots).await?;
+        if retries {
+            app.queue.slots.set_retries_wait(!taken);
+        }
+        all_taken &= taken;
     }
     app.queue.set_behind(!all_taken);
     if slots.is_empty() {
@@ -94,7 +98,7 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
     if free == 0 {
         return Ok(false);
     }
-    let full = app.queue.slots.full_destinations();
+    let full = app.queue.slots.full_destinations(retries);
     let mut all_taken = full.is_empty();
     let limit = free * LOOK_AHEAD;
     let due: Vec<(DeliveryId, PartnerId)> = delivery::Entity::due(app.clock.now(), retries)

@@ -107,10 +107,21 @@ pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Medi
     response
 }
 
-/// An answer to a request that was executed, whatever became of its fields.
+/// An answer to a request that was executed, whatever became of its fields: 200, unless a store was away and there is nothing
+/// to tell. Then it is 503, for proxies, probes and clients that repeat a request by its status.
 pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Response {
-    let mut answer = json(StatusCode::OK, response, media);
+    let mut codes = response.errors.iter().filter_map(mask::code_of);
+    let is_away = response.data == Value::Null && codes.any(|code| code == code::UNAVAILABLE);
+    let status = if is_away {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    let mut answer = json(status, response, media);
     answer.headers_mut().extend(response.http_headers.clone());
+    if is_away {
+        set(&mut answer, header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     answer
 }
 

@@ -89,6 +89,22 @@ impl World {
         answer["data"].take()
     }
 
+    /// Waits until queries are answered again.
+    pub(super) async fn answers(&self) {
+        until("queries are answered", async || {
+            let answer = ask(
+                &self.client,
+                self.address(),
+                Some(&self.key),
+                "{ viewer { apiKey { id } } }",
+                json!({}),
+            )
+            .await;
+            answer.get("errors").is_none()
+        })
+        .await;
+    }
+
     /// How many deliveries stand at one of these, up to 100.
     pub(super) async fn count(&self, statuses: &[&str]) -> usize {
         let query =

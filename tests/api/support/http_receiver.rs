@@ -142,8 +142,9 @@ impl HttpReceiver {
     /// Waits until at least `n` requests have arrived, and returns all there are.
     pub(crate) async fn wait_for(&self, n: usize) -> Vec<Arc<Received>> {
         let mut count = self.state.count.subscribe();
-        let waited = timeout(PATIENCE, count.wait_for(|count| *count >= n)).await;
-        assert!(waited.is_ok(), "{} of {n} requests came", self.count());
+        // What is waited for is a lock on the count, which must be gone before the requests are locked.
+        let came = timeout(PATIENCE, count.wait_for(|count| *count >= n)).await.is_ok();
+        assert!(came, "{} of {n} requests came", self.count());
         self.requests()
     }
 

@@ -26,6 +26,7 @@ fn config(allowed: &[&str]) -> Config {
         previous_master_key: None,
         token_secret: Secret([0; 32]),
         mail: None,
+        origins: crate::config::origins::Origins::Only(Vec::new()),
     }
 }
 

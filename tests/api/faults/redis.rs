@@ -1,0 +1,70 @@
+//! Faults 5 to 7: Redis forgets everything, is killed, is away. It only wakes, so nothing may depend on it.
+
+use std::time::{Duration, Instant};
+
+use super::ledger::{Ledger, longest_silence};
+use super::load::Load;
+use super::process::signal;
+use super::stores::Service;
+use super::world::{World, until};
+use crate::support::app::Mode;
+
+const CONCURRENCY: usize = 64;
+/// Leads come all the time, so a longer pause at the partner's is a pause of deliveries.
+const RESUME: Duration = Duration::from_secs(5);
+/// Nearly every submission is answered within this, in a debug build on a busy machine.
+const P99: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flushed_redis_loses_nothing() {
+    under_load("flushed", async |world| {
+        for _ in 0..3 {
+            world.receiver.wait_for(world.receiver.count() + 100).await;
+            let mut redis = world.stores.redis().await;
+            redis::cmd("FLUSHALL").exec_async(&mut redis).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_killed_and_comes_back_empty_loses_nothing() {
+    under_load("killed", async |world| {
+        signal(world.stores.pid(Service::Redis), "KILL");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.stores.restart(Service::Redis).await;
+    })
+    .await;
+}
+
+/// Thirty seconds stand for the five minutes that a person would need: nothing here waits longer than for seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_go_on_while_redis_is_away() {
+    under_load("away", async |world| {
+        signal(world.stores.pid(Service::Redis), "KILL");
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.stores.restart(Service::Redis).await;
+    })
+    .await;
+}
+
+/// An API and a worker apart, which only Redis connects, under load while the fault happens.
+async fn under_load(name: &str, fault: impl AsyncFnOnce(&World)) {
+    let world = World::start(Mode::Server, &["api", "worker"], 1, CONCURRENCY).await;
+    let load = Load::start(&world);
+    world.receiver.wait_for(50).await;
+    let from = Instant::now();
+    fault(&world).await;
+    until("the worker listens again", async || world.stores.listeners().await > 0).await;
+    let back = from.elapsed();
+    world.receiver.wait_for(world.receiver.count() + 100).await;
+    let to = Instant::now();
+    let seen = load.finish().await;
+
+    assert!(seen.refused().is_empty(), "{:?}", seen.refused());
+    let (silence, p99) = (longest_silence(&world, from, to), seen.percentile(99));
+    let figures = Ledger::at_rest(&world, &seen).await.check(0);
+    println!("{name}: {figures:?}, listens again after {back:?}, longest silence {silence:?}, p99 {p99:?}");
+    assert!(silence <= RESUME, "{silence:?}");
+    assert!(p99 <= P99, "{p99:?}");
+}
