@@ -35,6 +35,7 @@ pub mod portal_user;
 pub mod profile;
 pub mod receipt;
 pub mod relay;
+pub mod returns;
 pub mod rule;
 pub mod scalars;
 pub mod schedule;

@@ -2,3 +2,4 @@
 
 pub mod account_sources;
 pub mod buyer_steps;
+pub mod returns;

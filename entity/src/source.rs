@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 pub enum SourceKind {
     /// One of the account's own forms or systems.
     Own,
-    /// A connected account.
+    /// A connected account that submits by itself.
     Account,
+    /// A connected account whose buyer steps deliver here; made by the system, and never open to direct submission.
+    Seller,
 }
 
 /// Renamings of fields.
@@ -37,7 +39,7 @@ pub struct Model {
     pub account_id: AccountId,
     /// Which flow.
     pub flow_id: FlowId,
-    /// Own form or connected account.
+    /// Own form or system, or connected account.
     pub kind: SourceKind,
     /// As shown.
     pub name: String,
@@ -53,7 +55,7 @@ pub struct Model {
     pub price_e4: Option<i64>,
     /// ISO 4217.
     pub price_currency: Option<String>,
-    /// The connected account, for ACCOUNT sources.
+    /// The connected account, for ACCOUNT and SELLER sources.
     pub sender_account_id: Option<AccountId>,
     /// Its connection.
     pub connection_id: Option<ConnectionId>,
@@ -88,6 +90,14 @@ impl Entity {
             .filter(Column::DeletedAt.is_null())
             .order_by_asc(Column::Position)
             .order_by_asc(Column::Id)
+    }
+
+    /// The source through which a connected account's buyer steps deliver into a flow, removed or not.
+    pub fn of_seller(flow: FlowId, connection: ConnectionId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::ConnectionId.eq(connection))
+            .filter(Column::Kind.eq(SourceKind::Seller))
     }
 
     /// Every source that a flow ever had, for reverting.

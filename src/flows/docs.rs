@@ -126,7 +126,7 @@ pub fn generate(subject: Subject<'_>) -> Result<SubmissionDocs> {
 fn authentication(kind: SourceKind, recipient: &str) -> String {
     let whose = match kind {
         SourceKind::Own => Cow::Owned(format!("an API key of {recipient}")),
-        SourceKind::Account => Cow::Borrowed("an API key of your own account"),
+        SourceKind::Account | SourceKind::Seller => Cow::Borrowed("an API key of your own account"),
     };
     format!("Send {whose} that has the scope LEADS_SUBMIT, in the header \"Authorization: Bearer <API key>\".")
 }

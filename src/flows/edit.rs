@@ -56,9 +56,10 @@ impl Change {
 }
 
 /// A flow under change. Dropped without [`save`](Self::save), nothing happens.
-pub(super) struct Edit<'a> {
+pub(crate) struct Edit<'a> {
     pub(super) app: &'a App,
-    pub(super) tx: DatabaseTransaction,
+    /// What the change is made in.
+    pub(crate) tx: DatabaseTransaction,
     pub(super) account: account::Model,
     /// As it should become.
     pub(super) after: Contents,
@@ -93,7 +94,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
-    pub(super) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+    pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let (tx, account) = begin(app, caller).await?;
         Self::load(app, caller, (tx, account), id)
             .await?
@@ -115,7 +116,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with the flow of a step; answers the step's place in it.
-    pub(super) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+    pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let (tx, account) = begin(app, caller).await?;
         let step = step::Entity::in_account(account.id)
             .filter(step::Column::Id.eq(id))

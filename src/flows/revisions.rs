@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, Que
 use super::contents::Contents;
 use super::edit::{Change, Changed, Edit};
 use super::snapshot::Snapshot;
-use super::steps::{check_free_destination, profile_of};
+use super::steps::{check_free_destination, profile_of, settle_reverted};
 use super::usage;
 use crate::app::App;
 use crate::audit::Who;
@@ -46,6 +46,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
+    settle_reverted(&mut edit).await?;
     let change = Change::of_flow(
         "flow.revert",
         &edit.after.flow,

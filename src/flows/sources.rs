@@ -212,7 +212,7 @@ fn change(action: &'static str, source: &source::Model, summary: String) -> Chan
         action,
         subject_type: match source.kind {
             SourceKind::Own => "OwnSource",
-            SourceKind::Account => "AccountSource",
+            SourceKind::Account | SourceKind::Seller => "AccountSource",
         },
         subject_id: source.id.to_string(),
         label: source.name.clone(),

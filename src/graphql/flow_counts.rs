@@ -2,6 +2,7 @@
 
 use async_graphql::SimpleObject;
 
+use crate::delivery;
 use crate::leads::counts::Counts;
 
 /// How many leads came in some time and what became of them; tests left out.
@@ -36,6 +37,24 @@ impl From<Counts> for FlowCounts {
             accept_rate: (submitted > 0).then(|| real(counts.accepted) / real(submitted)),
             p50_ms: counts.p50_us.map(|micros| real(micros) / 1_000.0),
             p95_ms: counts.p95_us.map(|micros| real(micros) / 1_000.0),
+            refused_attempts: 0,
+        }
+    }
+}
+
+impl From<delivery::counts::Counts> for FlowCounts {
+    /// Of deliveries into another account's flow: what is on its way has no outcome yet.
+    fn from(counts: delivery::counts::Counts) -> Self {
+        let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let submitted = int(counts.delivered + counts.refused + counts.failed);
+        Self {
+            submitted: whole(submitted),
+            accepted: whole(int(counts.delivered)),
+            rejected: whole(int(counts.refused)),
+            failed: whole(int(counts.failed)),
+            accept_rate: (submitted > 0).then(|| real(int(counts.delivered)) / real(submitted)),
+            p50_ms: counts.p50_ms,
+            p95_ms: counts.p95_ms,
             refused_attempts: 0,
         }
     }

@@ -2,6 +2,7 @@
 //! an account that are asked for at once. A loader lives for one operation, so it never mixes what different callers may see;
 //! keys name the account, and rows are looked for within it alone.
 
+mod buyers;
 mod deliveries;
 pub mod distribution;
 mod flows;
@@ -22,6 +23,7 @@ use crate::app::App;
 use crate::database::Db;
 use crate::error::{Error, Result};
 
+pub use buyers::{LinkRow, ReceivesOver};
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
 pub use portal_users::PortalUsersOf;

@@ -23,7 +23,7 @@ use super::portal_user::PortalUser;
 use super::profile::DistributionProfile;
 use super::receipt::SubmissionReceipt;
 use super::source::{AccountSource, FlowSource, OwnSource};
-use super::step::{DistributeStep, FilterStep, FlowStep, TransformStep};
+use super::step::{BuyerStep, DistributeStep, FilterStep, FlowStep, TransformStep};
 use super::user::User;
 use crate::app::App;
 use crate::delivery::portal_feed;
@@ -50,6 +50,7 @@ pub enum Node {
     AccountSource(AccountSource),
     FilterStep(FilterStep),
     TransformStep(TransformStep),
+    BuyerStep(BuyerStep),
     DistributeStep(DistributeStep),
     Lead(Lead),
     SubmissionReceipt(SubmissionReceipt),
@@ -190,6 +191,7 @@ fn of_step(step: FlowStep) -> Node {
     match step {
         FlowStep::FilterStep(step) => Node::FilterStep(step),
         FlowStep::TransformStep(step) => Node::TransformStep(step),
+        FlowStep::BuyerStep(step) => Node::BuyerStep(step),
         FlowStep::DistributeStep(step) => Node::DistributeStep(step),
     }
 }

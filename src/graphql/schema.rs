@@ -18,6 +18,7 @@ use super::portal_session::PortalSessionMutation;
 use super::portal_user::PortalUserMutation;
 use super::profile::{ProfileMutation, ProfileQuery};
 use super::receipt::{ReceiptMutation, ReceiptQuery};
+use super::returns::ReturnMutation;
 use super::session::SessionMutation;
 use super::simulation::SimulationQuery;
 use super::smtp_settings::SmtpSettingsMutation;
@@ -60,6 +61,7 @@ pub struct Mutation(
     ProfileMutation,
     AssignmentMutation,
     DeliveryMutation,
+    ReturnMutation,
     PortalUserMutation,
     PortalSessionMutation,
 );

@@ -72,7 +72,7 @@ impl From<source::Model> for FlowSource {
     fn from(row: source::Model) -> Self {
         match row.kind {
             SourceKind::Own => Self::OwnSource(OwnSource(row)),
-            SourceKind::Account => Self::AccountSource(AccountSource(row)),
+            SourceKind::Account | SourceKind::Seller => Self::AccountSource(AccountSource(row)),
         }
     }
 }

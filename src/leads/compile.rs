@@ -1,20 +1,26 @@
 //! Loading a flow and compiling it into a [`Snapshot`]; kept until its account's configuration changes.
 
-use std::collections::HashMap;
+mod exits;
+mod profiles;
+
 use std::sync::Arc;
 
-use entity::delivery_config::Channel;
+use entity::account::Plan;
 use entity::field::FieldDef;
 use entity::flow::FieldDefs;
-use entity::ids::{FlowId, PartnerId, ProfileId, SettingsId};
+use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::step::StepConfig;
-use entity::{account, assignment, delivery_settings, flow, partner, profile, source, step};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use entity::{account, flow, source, step};
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
+use super::branch::Entrance;
+use super::entrances::Versions;
 use super::outcome::Subject;
 use super::rules::{self, Rule};
-use super::snapshot::{Action, Candidate, Gate, PriceE4, Profile, Snapshot, Source, Step};
+use exits::Exits;
+use profiles::{Parts, load_parts};
+use super::snapshot::{self, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
 use crate::delivery::templates::{Escape, Template};
 use crate::error::{Error, Result};
 
@@ -26,12 +32,15 @@ const KEPT: u64 = 2_000;
 #[derive(Clone)]
 pub struct Snapshots {
     kept: moka::future::Cache<FlowId, Arc<Snapshot>>,
+    /// Where leads come in over a connection, by the account at its end.
+    pub(super) entrances: moka::future::Cache<(ConnectionId, AccountId), Arc<Entrance>>,
 }
 
 impl Default for Snapshots {
     fn default() -> Self {
         Self {
             kept: moka::future::Cache::new(KEPT),
+            entrances: moka::future::Cache::new(KEPT),
         }
     }
 }
@@ -42,6 +51,19 @@ impl Snapshots {
         match self.kept.get(&id).await {
             Some(snapshot) => Ok(Some(snapshot)),
             None => self.reload(db, id).await,
+        }
+    }
+
+    /// The flow as kept, unless its account is known to have changed since.
+    pub async fn get_newest(
+        &self,
+        db: &impl ConnectionTrait,
+        id: FlowId,
+        newest: &Versions,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        match self.kept.get(&id).await {
+            Some(kept) if newest.get(&kept.account) == Some(&kept.config_version) => Ok(Some(kept)),
+            _ => self.reload(db, id).await,
         }
     }
 
@@ -74,14 +96,15 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     let words = Compiler {
         definitions: all_definitions(&flow.fields, &others),
     };
-    let mut profiles = load_profiles(db, &account, &steps, &words).await?;
+    let mut exits = Exits::load(db, account.id, &steps).await?;
+    let parts = load_parts(db, &account, &steps, &mut exits).await?;
     let compiled = Compiled {
         account,
         flow,
         sources,
         steps,
     };
-    words.snapshot(compiled, &mut profiles).map(Some)
+    words.snapshot(compiled, &parts, &exits).map(Some)
 }
 
 /// The flow's own fields, and after them those that only other flows of the account have: a profile's rule may name them, and
@@ -123,13 +146,13 @@ impl Compiler {
         })
     }
 
-    fn snapshot(&self, parts: Compiled, profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Snapshot> {
+    fn snapshot(&self, compiled: Compiled, parts: &Parts, exits: &Exits) -> Result<Snapshot> {
         let Compiled {
             account,
             flow,
             sources,
             steps,
-        } = parts;
+        } = compiled;
         let places = flow
             .fields
             .0
@@ -139,10 +162,11 @@ impl Compiler {
             .collect();
         let steps = steps
             .into_iter()
-            .map(|step| self.step(step, &flow.fields.0, profiles))
-            .collect::<Result<_>>()?;
+            .map(|step| self.step(step, &flow.fields.0, parts, exits))
+            .collect::<Result<Vec<Step>>>()?;
         Ok(Snapshot {
             account: account.id,
+            paid: account.plan == Plan::Paid,
             config_version: account.config_version,
             flow: flow.id,
             version: flow.version,
@@ -160,6 +184,7 @@ impl Compiler {
             sources: sources.into_iter().map(|source| self.source(source)).collect(),
             fields: Arc::new(flow.fields.0),
             places,
+            exits: snapshot::exits(&steps),
             steps,
         })
     }
@@ -168,6 +193,8 @@ impl Compiler {
         Source {
             id: source.id,
             subject: Subject::new(source.id, &source.name),
+            kind: source.kind,
+            connection: source.connection_id,
             sender: source.sender_account_id.unwrap_or(source.account_id),
             enabled: source.enabled,
             rule: self.gate(source.acceptance_rule),
@@ -177,12 +204,7 @@ impl Compiler {
         }
     }
 
-    fn step(
-        &self,
-        step: step::Model,
-        fields: &[FieldDef],
-        profiles: &mut HashMap<ProfileId, Arc<Profile>>,
-    ) -> Result<Step> {
+    fn step(&self, step: step::Model, fields: &[FieldDef], parts: &Parts, exits: &Exits) -> Result<Step> {
         let action = match step.config {
             StepConfig::Filter { rule, reason } => {
                 let rule = self
@@ -191,10 +213,27 @@ impl Compiler {
                 Action::Filter { rule, reason }
             }
             StepConfig::Transform { assignments } => transform(&assignments, fields),
-            StepConfig::Distribute { profile_id } => match profiles.get(&profile_id) {
-                Some(profile) => Action::Distribute(profile.clone()),
-                None => Action::Unusable("its distribution profile is gone".into()),
+            StepConfig::Buyer {
+                settings_id,
+                price_e4,
+                price_currency,
+                caps,
+                ..
+            } => match exits.outlet_of_step(settings_id, step.connection_id) {
+                Some(outlet) => Action::Buyer(Box::new(Buyer {
+                    outlet,
+                    settings: settings_id,
+                    caps,
+                    price: PriceE4::from_columns(price_e4, price_currency),
+                })),
+                None => Action::Unusable("the buyer has not accepted the invitation yet".into()),
             },
+            StepConfig::Distribute { profile_id } => {
+                match parts.profiles.iter().find(|profile| profile.id == profile_id) {
+                    Some(profile) => Action::Distribute(Arc::new(self.profile(profile, parts, exits))),
+                    None => Action::Unusable("its distribution profile is gone".into()),
+                }
+            }
         };
         Ok(Step {
             id: step.id,
@@ -222,99 +261,3 @@ fn transform(assignments: &[entity::step::TemplateAssignment], fields: &[FieldDe
     Action::Transform(compiled)
 }
 
-/// What a profile's compilation takes besides the profile.
-struct Parts {
-    assignments: Vec<assignment::Model>,
-    partners: HashMap<PartnerId, partner::Model>,
-    channels: HashMap<SettingsId, Channel>,
-}
-
-async fn load_profiles(
-    db: &impl ConnectionTrait,
-    account: &account::Model,
-    steps: &[step::Model],
-    compiler: &Compiler,
-) -> Result<HashMap<ProfileId, Arc<Profile>>> {
-    let ids: Vec<ProfileId> = steps.iter().filter_map(|step| step.profile_id).collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let profiles = profile::Entity::in_account(account.id)
-        .filter(profile::Column::Id.is_in(ids.clone()))
-        .all(db)
-        .await?;
-    let assignments = assignment::Entity::in_account(account.id)
-        .filter(assignment::Column::ProfileId.is_in(ids))
-        .all(db)
-        .await?;
-    let partner_ids: Vec<PartnerId> = assignments.iter().map(|assignment| assignment.partner_id).collect();
-    let partners: HashMap<PartnerId, partner::Model> = partner::Entity::in_account(account.id)
-        .filter(partner::Column::Id.is_in(partner_ids))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|partner| (partner.id, partner))
-        .collect();
-    let settings = assignments
-        .iter()
-        .filter_map(|assignment| assignment.settings_id)
-        .chain(partners.values().map(|partner| partner.settings_id));
-    let settings: Vec<SettingsId> = settings.collect();
-    let channels = delivery_settings::Entity::in_account(account.id)
-        .filter(delivery_settings::Column::Id.is_in(settings))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|settings| (settings.id, settings.config.channel()))
-        .collect();
-    let parts = Parts {
-        assignments,
-        partners,
-        channels,
-    };
-    Ok(profiles
-        .into_iter()
-        .map(|profile| (profile.id, Arc::new(compiler.profile(profile, &parts))))
-        .collect())
-}
-
-impl Compiler {
-    fn profile(&self, profile: profile::Model, parts: &Parts) -> Profile {
-        let base = PriceE4::from_columns(profile.base_price_e4, profile.base_price_currency.clone());
-        let places = parts
-            .assignments
-            .iter()
-            .filter(|assignment| assignment.profile_id == profile.id);
-        Profile {
-            id: profile.id,
-            subject: Subject::new(profile.id, &profile.name),
-            enabled: profile.enabled,
-            strategy: profile.strategy,
-            on_failure: profile.on_failure,
-            max_recipients: profile.max_recipients.and_then(|limit| usize::try_from(limit).ok()),
-            rule: self.gate(profile.rule),
-            candidates: places
-                .filter_map(|assignment| self.candidate(assignment, parts, base.as_ref()))
-                .collect(),
-        }
-    }
-
-    fn candidate(&self, assignment: &assignment::Model, parts: &Parts, base: Option<&PriceE4>) -> Option<Candidate> {
-        let partner = parts.partners.get(&assignment.partner_id)?;
-        let settings = assignment.settings_id.unwrap_or(partner.settings_id);
-        let own = PriceE4::from_columns(assignment.price_e4, assignment.price_currency.clone());
-        Some(Candidate {
-            assignment: assignment.id,
-            partner: partner.id,
-            subject: Subject::new(partner.id, &partner.name),
-            enabled: assignment.enabled,
-            active: partner.active,
-            rule: self.gate(assignment.rule.clone()),
-            schedule: assignment.schedule.clone(),
-            caps: partner.caps.0.iter().chain(&assignment.caps.0).cloned().collect(),
-            price: own.or_else(|| base.cloned()),
-            settings,
-            channel: *parts.channels.get(&settings)?,
-        })
-    }
-}

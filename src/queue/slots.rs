@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use entity::ids::PartnerId;
+use uuid::Uuid;
 
 /// The slots of one process.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Slots {
 #[derive(Debug, Default)]
 struct State {
     used: u32,
-    destinations: HashMap<PartnerId, u32>,
+    destinations: HashMap<Uuid, u32>,
 }
 
 /// One of the slots; dropped, it is free again.
@@ -26,7 +26,7 @@ struct State {
 pub struct Slot {
     state: Arc<Mutex<State>>,
     /// None when the exchange is over.
-    partner: Option<PartnerId>,
+    destination: Option<Uuid>,
 }
 
 impl Slots {
@@ -41,18 +41,18 @@ impl Slots {
 
     /// A slot for one attempt, if there is one. Later attempts leave a quarter free, so that a backlog of retries never
     /// delays fresh leads.
-    pub fn try_take(&self, partner: PartnerId, retry: bool) -> Option<Slot> {
+    pub fn try_take(&self, destination: Uuid, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
         let limit = if retry { self.for_retries() } else { self.total };
-        let to_partner = state.destinations.get(&partner).copied().unwrap_or_default();
-        if state.used >= limit || to_partner >= self.per_destination {
+        let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
+        if state.used >= limit || under_way >= self.per_destination {
             return None;
         }
         state.used += 1;
-        state.destinations.insert(partner, to_partner + 1);
+        state.destinations.insert(destination, under_way + 1);
         Some(Slot {
             state: self.state.clone(),
-            partner: Some(partner),
+            destination: Some(destination),
         })
     }
 
@@ -72,13 +72,13 @@ impl Slots {
     }
 
     /// Destinations that have no slot free.
-    pub fn full_destinations(&self) -> Vec<PartnerId> {
+    pub fn full_destinations(&self) -> Vec<Uuid> {
         let state = lock(&self.state);
         state
             .destinations
             .iter()
             .filter(|(_, used)| **used >= self.per_destination)
-            .map(|(partner, _)| *partner)
+            .map(|(destination, _)| *destination)
             .collect()
     }
 }
@@ -88,11 +88,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    fn leave(&mut self, partner: PartnerId) {
-        if let Some(used) = self.destinations.get_mut(&partner) {
+    fn leave(&mut self, destination: Uuid) {
+        if let Some(used) = self.destinations.get_mut(&destination) {
             *used = used.saturating_sub(1);
             if *used == 0 {
-                self.destinations.remove(&partner);
+                self.destinations.remove(&destination);
             }
         }
     }
@@ -101,8 +101,8 @@ impl State {
 impl Slot {
     /// Frees the destination's share: the exchange with it is over.
     pub fn leave_destination(&mut self) {
-        if let Some(partner) = self.partner.take() {
-            lock(&self.state).leave(partner);
+        if let Some(destination) = self.destination.take() {
+            lock(&self.state).leave(destination);
         }
     }
 }
@@ -111,8 +111,8 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.used = state.used.saturating_sub(1);
-        if let Some(partner) = self.partner.take() {
-            state.leave(partner);
+        if let Some(destination) = self.destination.take() {
+            state.leave(destination);
         }
     }
 }
@@ -121,8 +121,8 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    fn partner(number: u128) -> PartnerId {
-        PartnerId(uuid::Uuid::from_u128(number))
+    fn partner(number: u128) -> Uuid {
+        Uuid::from_u128(number)
     }
 
     #[test]

@@ -148,9 +148,10 @@ impl From<DeliverySettingsInput> for DeliveryInput {
             DeliverySettingsInput::Portal(input) => Self::Portal(PortalInput {
                 fields: input.fields.map(Into::into),
             }),
-            // Issue 3 takes `fields` and `mapping` too: until then the use case refuses every connection.
             DeliverySettingsInput::Account(input) => Self::Account(AccountInput {
-                connection: id_or_unknown::<ConnectionId>(&input.connection_id).0,
+                connection: id_or_unknown(&input.connection_id),
+                fields: input.fields.map(Into::into),
+                mapping: each(input.mapping.unwrap_or_default()),
             }),
         }
     }

@@ -7,9 +7,9 @@ use entity::step;
 use crate::flows::caps;
 use crate::flows::manage::{CreateFlow, FieldInput, UpdateFlow};
 use crate::flows::sources::{AddSource, UpdateSource};
-use crate::flows::steps::{self, AddStep, UpdateStep};
+use crate::flows::steps::{self, AddStep, BuyerInput, BuyerTo, UpdateStep};
 use crate::graphql::cap::CapInput;
-use crate::graphql::field_mapping::FieldMappingInput;
+use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput};
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
@@ -139,7 +139,8 @@ pub enum StepInput {
     Filter(FilterStepInput),
     /// Sets fields.
     Transform(TransformStepInput),
-    // `buyer: BuyerStepInput` comes with the network.
+    /// Delivers to a connected account. Takes the PAID plan.
+    Buyer(BuyerStepInput),
     /// Routes to partners. The FREE plan has one such step, with one partner.
     Distribute(DistributeStepInput),
 }
@@ -167,6 +168,24 @@ pub struct TemplateAssignmentInput {
     field: String,
     /// What it becomes, such as `{{ lead.first_name }} {{ lead.last_name }}`; at most 2,000 characters.
     template: String,
+}
+
+/// Delivers to a connected account: one that the account is connected with, or one that is invited in the same stroke. It is whole:
+/// what is left out is taken away. Takes the PAID plan.
+#[derive(Debug, InputObject)]
+pub struct BuyerStepInput {
+    /// The connection with the buyer, which must let this account send leads: `NOT_CONNECTED`, `DIRECTION_NOT_AGREED`. Left out
+    /// when a step is changed, it keeps its buyer.
+    connection_id: Option<ID>,
+    /// What the buyer gets to see. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields are shared
+    /// like others, and sealed with the buyer's own keys where its field is encrypted too.
+    shared_fields: FieldSelectionInput,
+    /// Names that the buyer gets in place of the flow's, at most 500; no two fields come under one name.
+    mapping: Option<Vec<FieldMappingInput>>,
+    /// What the buyer pays for a lead; by default what its flow pays.
+    price: Option<MoneyInput>,
+    /// Limits of leads that go this way, one for each period at most; what the buyer refuses does not count.
+    caps: Option<Vec<CapInput>>,
 }
 
 /// Routes to partners.
@@ -311,6 +330,13 @@ impl From<StepInput> for steps::StepInput {
             StepInput::Transform(transform) => Self::Transform {
                 assignments: each(transform.assignments),
             },
+            StepInput::Buyer(buyer) => Self::Buyer(BuyerInput {
+                to: buyer.connection_id.map(|id| BuyerTo::Connected(id_or_unknown(&id))),
+                fields: buyer.shared_fields.into(),
+                mapping: each(buyer.mapping.unwrap_or_default()),
+                price: buyer.price.map(Into::into),
+                caps: caps(buyer.caps),
+            }),
             StepInput::Distribute(distribute) => Self::Distribute {
                 profile_id: id_or_unknown(&distribute.profile_id),
             },

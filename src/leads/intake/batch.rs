@@ -41,16 +41,17 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let mut keys: HashSet<(SourceId, String)> = HashSet::new();
     let mut values: HashSet<(FlowId, String)> = HashSet::new();
     batch.into_iter().partition(|job| {
-        let Some(source) = job.source() else { return true };
+        let Some(source) = job.lead.source() else { return true };
         let new_key = job
             .idempotency
             .as_ref()
             .is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
         let new_values = job
+            .lead
             .draft
             .duplicate_values
             .as_ref()
-            .is_none_or(|value| values.insert((job.flow.flow, value.clone())));
+            .is_none_or(|value| values.insert((job.lead.flow.flow, value.clone())));
         new_key && new_values
     })
 }
@@ -76,7 +77,7 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
                 "a batch could not be stored; each lead is now stored by itself"
             );
             for mut job in batch {
-                job.decide_again();
+                job.decide_again(app);
                 Box::pin(store_batch(app, vec![job])).await;
             }
         }
