@@ -22,6 +22,7 @@ mod usage;
 
 pub use checks::PriceInput;
 pub use edit::Changed;
+pub(crate) use edit::Edit;
 
 /// Flows that an account may have.
 pub const MAX_FLOWS: u64 = 100;
