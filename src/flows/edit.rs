@@ -141,11 +141,6 @@ impl<'a> Edit<'a> {
         &self.after.sources
     }
 
-    /// Notes that a rule is broken; the change is then not saved.
-    pub(crate) fn refuse(&mut self, code: UserErrorCode, path: &str, message: impl Into<String>) {
-        self.check.broken(code, path, message);
-    }
-
     async fn load(
         app: &'a App,
         caller: &Caller,

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::ids::{AccountId, ConnectionId, SourceId};
+use entity::ids::{AccountId, ConnectionId};
 use entity::lead::LeadOutcome;
 use entity::source;
 use futures::future::try_join_all;
@@ -15,10 +15,8 @@ use super::ids::id_or_unknown;
 use super::loaders::{self, AccountRow, FlowRow, OpenedOver};
 use super::relay::{Page, PageArgs, connection, page};
 use super::scalars::UrlText;
-use crate::app::App;
 use crate::error::{Error, Result};
 use crate::flows::docs;
-use crate::identity::caller::Caller;
 use crate::network::{self, docs_readers};
 
 /// Everything a sender needs to submit to one source of one flow, made from both as they are now.
@@ -43,12 +41,6 @@ impl SubmissionDocs {
             .unwrap_or_default();
         let docs = read(ctx, reader, &opened).await?;
         Ok(docs.into_iter().map(Self).collect())
-    }
-
-    /// The docs of one source that is open to the caller; none when it is not, or not any more.
-    pub async fn opened(app: &App, caller: &Caller, id: SourceId) -> Result<Option<Self>> {
-        let docs = network::docs::find(app, caller, id).await?;
-        Ok(docs.map(Self))
     }
 }
 

@@ -134,11 +134,12 @@ fn newest(own: AccountId, connections: Vec<connection::Model>) -> HashMap<Accoun
 fn unanswered(own: AccountId, invitations: Vec<invitation::Model>) -> HashMap<AccountId, invitation::Model> {
     let mut open: HashMap<AccountId, invitation::Model> = HashMap::new();
     for invitation in invitations {
-        let partner = match invitation.to_account_id {
-            Some(partner) if invitation.from_account_id == own && invitation.to_email.is_none() => partner,
-            Some(_) if invitation.from_account_id != own => invitation.from_account_id,
-            _ => continue,
+        let partner = if invitation.from_account_id == own {
+            invitation.to_account_id.filter(|_| invitation.to_email.is_none())
+        } else {
+            Some(invitation.from_account_id)
         };
+        let Some(partner) = partner else { continue };
         if open.get(&partner).is_none_or(|known| known.id < invitation.id) {
             open.insert(partner, invitation);
         }
