@@ -2,6 +2,7 @@
 
 mod available;
 mod docs;
+mod ending;
 mod refusals;
 mod sources;
 

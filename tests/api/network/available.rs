@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::UPDATE_SOURCE;
 use crate::support::app::{TestApp, both};
-use crate::support::make::{Account, Flow, text};
+use crate::support::make::{Account, Flow, merge, text};
 
 const AVAILABLE: &str = "query($flow: ID!, $search: String, $first: Int, $after: String) {
     availableSources(flowId: $flow, search: $search, first: $first, after: $after) {
@@ -14,7 +14,7 @@ const AVAILABLE: &str = "query($flow: ID!, $search: String, $first: Int, $after:
 
 async fn available(app: &TestApp, owner: &Account, flow: &Flow, more: Value) -> Value {
     let mut variables = json!({ "flow": flow.id });
-    crate::support::make::merge(&mut variables, more);
+    merge(&mut variables, more);
     app.data(&owner.token, AVAILABLE, variables).await["availableSources"].take()
 }
 
@@ -42,6 +42,7 @@ both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
     assert_eq!(state(&app, &a, &mine, "waits for the answer of Bolt").await, "INVITATION_PENDING");
     assert_eq!(state(&app, &b, &theirs, "acceptInvitation").await, "INVITATION_PENDING");
     app.advance(TimeDelta::days(15));
+    let (a, b) = (app.signed_in_again(&a).await, app.signed_in_again(&b).await);
     assert_eq!(state(&app, &a, &mine, "resendInvitation").await, "INVITATION_EXPIRED");
     assert_eq!(state(&app, &b, &theirs, "run out").await, "INVITATION_EXPIRED");
 

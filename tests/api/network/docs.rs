@@ -180,7 +180,7 @@ both!(
         assert_eq!(app.account_source(&a, &flow).await["docsReads"], never);
         docs(&app, &b, None).await;
         let first = app.clock.now();
-        app.advance(chrono::TimeDelta::hours(2));
+        app.advance(chrono::TimeDelta::minutes(5));
         page(&app, Some(&b.key), &source, "").await;
         page(&app, Some(&a.key), &source, "").await;
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::UPDATE_SOURCE;
 use crate::support::app::both;
-use crate::support::make::{SUBMIT, ana, text};
+use crate::support::make::{SUBMIT, ana, merge, text};
 use crate::support::network::ADD_SOURCE;
 
 const LEAD: &str = "query($id: ID!) { lead(id: $id) { outcome fields rawFields partner { id name } source { id name } price { amount currency } } }";
@@ -131,7 +131,7 @@ both!(
                 true => app.invite_address(&a, &b.email, "RECEIVE_LEADS").await,
                 false => app.invite(&a, &b, "RECEIVE_LEADS").await,
             };
-            let flow = if by_address { app.flow(&a, json!({ "name": "Wind" })).await } else { flow_of(&flow) };
+            let flow = if by_address { app.flow(&a, json!({ "name": "Wind" })).await } else { flow.clone() };
             let invitation = invite().await;
             let source = app.source(&a, &flow, json!({ "invitationId": invitation, "name": "Draft" })).await;
             app.decline(&b, &invitation).await;
@@ -149,10 +149,6 @@ both!(
     }
 );
 
-fn flow_of(flow: &crate::support::make::Flow) -> crate::support::make::Flow {
-    flow.clone()
-}
-
 both!(
     only_a_live_connection_in_the_right_direction_makes_a_source_and_once_a_flow,
     |app| {
@@ -160,8 +156,8 @@ both!(
         let flow = app.flow(&a, json!({})).await;
         let refused = async |more: Value| {
             let mut input = json!({ "flowId": flow.id });
-            crate::support::make::merge(&mut input, more);
-            app.refused(&a.token, ADD_SOURCE, input).await.remove(0)
+            merge(&mut input, more);
+            app.refused(&a.key, ADD_SOURCE, input).await.remove(0)
         };
         let strange = app.connect(&b, &c, "BOTH").await;
         let at = |code: &str, path: &str| (code.to_owned(), format!("input.{path}"));
@@ -261,7 +257,7 @@ both!(
             json!({ "caps": [{ "period": "DAY", "limit": 1 }] }),
         ] {
             let mut input = input.clone();
-            crate::support::make::merge(&mut input, part);
+            merge(&mut input, part);
             assert_eq!(app.refused(&a.token, ADD_SOURCE, input).await[0].0, "PLAN_REQUIRED");
         }
         app.done(&a.token, ADD_SOURCE, input).await;
