@@ -6,6 +6,7 @@ pub mod actor;
 pub mod api_key;
 pub mod assignment;
 pub mod audit_event;
+pub mod available_source;
 pub mod cap;
 pub mod context;
 pub mod delivery;

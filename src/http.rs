@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: the edge of the system.
 
 pub mod authenticate;
+pub mod docs;
 pub mod graphql;
 pub mod health;
 pub mod listen;

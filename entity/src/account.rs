@@ -1,11 +1,11 @@
 //! An account: a company on this server.
 
 use crate::ids::AccountId;
+use crate::{connection, invitation};
 use chrono::{DateTime, Utc};
-use sea_orm::QuerySelect;
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
+use sea_orm::{Condition, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What an account may do.
@@ -63,6 +63,29 @@ impl Entity {
     /// Several accounts.
     pub fn by_ids(ids: impl IntoIterator<Item = AccountId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// Accounts that one account is or was connected with, that invited it, or that it invited by their identifier and that
+    /// have not answered. Whoever was invited by address is not told apart from nobody until the answer.
+    pub fn partners_of(account: AccountId) -> Select<Self> {
+        use connection::Column::{HighAccountId, LowAccountId};
+        use invitation::Column::{FromAccountId, Status, ToAccountId, ToEmail};
+        let side = |mine: connection::Column, theirs: connection::Column| {
+            let of_account = connection::Entity::find().filter(mine.eq(account));
+            of_account.select_only().column(theirs).into_query()
+        };
+        let pending = || invitation::Entity::find().filter(Status.eq(invitation::InvitationStatus::Pending));
+        let sent = pending()
+            .filter(FromAccountId.eq(account))
+            .filter(ToEmail.is_null())
+            .filter(ToAccountId.is_not_null());
+        let received = pending().filter(ToAccountId.eq(account));
+        let ids = Condition::any()
+            .add(Column::Id.in_subquery(side(LowAccountId, HighAccountId)))
+            .add(Column::Id.in_subquery(side(HighAccountId, LowAccountId)))
+            .add(Column::Id.in_subquery(sent.select_only().column(ToAccountId).into_query()))
+            .add(Column::Id.in_subquery(received.select_only().column(FromAccountId).into_query()));
+        Self::find().filter(ids)
     }
 
     /// Every account, for the operator.

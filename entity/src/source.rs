@@ -1,12 +1,13 @@
 //! A source: who may submit to a flow.
 
 use crate::cap_usage::Caps;
+use crate::connection;
 use crate::delivery_config::FieldMapping;
 use crate::ids::{AccountId, ConnectionId, FlowId, InvitationId, SourceId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
-use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// Who submits.
@@ -43,7 +44,8 @@ pub struct Model {
     pub kind: SourceKind,
     /// As shown.
     pub name: String,
-    /// Whether it may submit.
+    /// Whether its owner lets it submit. A connected account's needs a connection that lets the sender send as well, so this
+    /// is also what a source that waits for an invitation will be once that is accepted.
     pub enabled: bool,
     /// Canonical rule tree, after the flow's.
     pub acceptance_rule: Option<Json>,
@@ -103,5 +105,45 @@ impl Entity {
     /// Every source that a flow ever had, for reverting.
     pub fn ever_of_flow(flow: FlowId) -> Select<Self> {
         Self::find().filter(Column::FlowId.eq(flow))
+    }
+
+    /// Gives drafts of one account, which wait for these invitations, their sender and its connection.
+    pub fn link_invited(
+        owner: AccountId,
+        sender: AccountId,
+        connection: ConnectionId,
+        invitations: Vec<InvitationId>,
+    ) -> UpdateMany<Self> {
+        Self::linking(owner, connection)
+            .col_expr(Column::SenderAccountId, Expr::value(sender))
+            .filter(Column::SenderAccountId.is_null())
+            .filter(Column::InvitationId.is_in(invitations))
+    }
+
+    /// Gives the sources of one account, through which another one submits, their connection.
+    pub fn link(owner: AccountId, sender: AccountId, connection: ConnectionId) -> UpdateMany<Self> {
+        Self::linking(owner, connection).filter(Column::SenderAccountId.eq(sender))
+    }
+
+    fn linking(owner: AccountId, connection: ConnectionId) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::ConnectionId, Expr::value(connection))
+            .col_expr(Column::InvitationId, Expr::value(Option::<InvitationId>::None))
+            .filter(Column::AccountId.eq(owner))
+            .filter(Column::Kind.ne(SourceKind::Own))
+            .filter(Column::DeletedAt.is_null())
+    }
+
+    /// Sources of others that one account may submit through as things are now, whether or not their owners have switched
+    /// them off for the moment.
+    pub fn opened_to(sender: AccountId) -> Select<Self> {
+        let connections = connection::Entity::sending(sender)
+            .select_only()
+            .column(connection::Column::Id);
+        Self::find()
+            .filter(Column::Kind.eq(SourceKind::Account))
+            .filter(Column::SenderAccountId.eq(sender))
+            .filter(Column::DeletedAt.is_null())
+            .filter(Column::ConnectionId.in_subquery(connections.into_query()))
     }
 }

@@ -1,5 +1,6 @@
 //! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
 
+mod senders;
 mod write;
 
 use entity::cap_usage::Caps;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::live::events;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,6 +131,16 @@ impl<'a> Edit<'a> {
             .ok_or_else(|| unknown("step", path))
     }
 
+    /// The flow's account.
+    pub(crate) fn account(&self) -> AccountId {
+        self.account.id
+    }
+
+    /// The flow's sources, in order.
+    pub(crate) fn sources(&self) -> &[source::Model] {
+        &self.after.sources
+    }
+
     async fn load(
         app: &'a App,
         caller: &Caller,
@@ -198,11 +210,14 @@ impl<'a> Edit<'a> {
         };
         audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
         accounts::touch_config(&self.tx, account).await?;
+        let events = senders::told(&self.tx, self.before.as_ref(), &self.after).await?;
+        let heads = events::append(&self.tx, self.after.flow.updated_at, events).await?;
         let changed = Changed {
             flow: self.after.flow,
             warnings: self.warnings,
         };
         self.tx.commit().await?;
+        self.app.hub.tell(heads);
         Ok(changed)
     }
 

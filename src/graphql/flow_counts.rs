@@ -22,7 +22,8 @@ pub struct FlowCounts {
     p50_ms: Option<f64>,
     /// Of 100 leads, 95 were decided within so many milliseconds; null when none came.
     p95_ms: Option<f64>,
-    /// Attempts that were refused before they became leads, because the sender had no right to submit.
+    /// Attempts that were refused before they became leads, because the sender had no right to submit. Counted by whole hours,
+    /// with the hour in which the time begins; written about a second late.
     refused_attempts: i32,
 }
 
@@ -37,7 +38,7 @@ impl From<Counts> for FlowCounts {
             accept_rate: (submitted > 0).then(|| real(counts.accepted) / real(submitted)),
             p50_ms: counts.p50_us.map(|micros| real(micros) / 1_000.0),
             p95_ms: counts.p95_us.map(|micros| real(micros) / 1_000.0),
-            refused_attempts: 0,
+            refused_attempts: whole(counts.refused),
         }
     }
 }
@@ -87,10 +88,11 @@ mod tests {
             failed: 1,
             p50_us: Some(1_500),
             p95_us: Some(2_000),
+            refused: 7,
         });
         assert_eq!(
-            (some.submitted, some.accept_rate, some.p50_ms),
-            (4, Some(0.25), Some(1.5))
+            (some.submitted, some.accept_rate, some.p50_ms, some.refused_attempts),
+            (4, Some(0.25), Some(1.5), 7)
         );
     }
 }

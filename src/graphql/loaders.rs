@@ -6,6 +6,7 @@ mod buyers;
 mod deliveries;
 pub mod distribution;
 mod flows;
+mod links;
 mod portal_users;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 pub use buyers::{LinkRow, ReceivesOver};
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use links::{DocsReadersOf, LinkRow, OpenedOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.

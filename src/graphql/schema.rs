@@ -6,6 +6,7 @@ use super::account::{AccountMutation, AccountQuery};
 use super::api_key::ApiKeyMutation;
 use super::assignment::AssignmentMutation;
 use super::audit_event::AuditEventQuery;
+use super::available_source::AvailableSourceQuery;
 use super::delivery::{DeliveryMutation, DeliveryQuery};
 use super::delivery_preview::DeliveryPreviewQuery;
 use super::flow::{FlowMutation, FlowQuery};
@@ -23,6 +24,7 @@ use super::session::SessionMutation;
 use super::simulation::SimulationQuery;
 use super::smtp_settings::SmtpSettingsMutation;
 use super::streams::StreamSubscription;
+use super::submission_docs::SubmissionDocsQuery;
 use super::user::UserMutation;
 use super::viewer::ViewerQuery;
 use crate::app::App;
@@ -35,6 +37,8 @@ pub struct Query(
     ViewerQuery,
     AccountQuery,
     FlowQuery,
+    AvailableSourceQuery,
+    SubmissionDocsQuery,
     SimulationQuery,
     LeadQuery,
     ReceiptQuery,

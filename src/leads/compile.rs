@@ -3,24 +3,25 @@
 mod exits;
 mod profiles;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::account::Plan;
+use entity::connection::ConnectionStatus;
 use entity::field::FieldDef;
 use entity::flow::FieldDefs;
 use entity::ids::{AccountId, ConnectionId, FlowId};
+use entity::source::SourceKind;
 use entity::step::StepConfig;
-use entity::{account, flow, source, step};
-use sea_orm::ConnectionTrait;
+use entity::{account, connection, flow, source, step};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 use serde_json::Value;
 
 use super::branch::Entrance;
 use super::entrances::Versions;
 use super::outcome::Subject;
 use super::rules::{self, Rule};
-use exits::Exits;
-use profiles::{Parts, load_parts};
-use super::snapshot::{self, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
+use super::snapshot::{self, Access, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
 use crate::delivery::templates::{Escape, Template};
 use crate::error::{Error, Result};
 
@@ -67,6 +68,13 @@ impl Snapshots {
         }
     }
 
+    /// Whether nothing of the account has changed since the flow was compiled: asked before a sender is refused for what it
+    /// says.
+    pub async fn is_newest(&self, db: &impl ConnectionTrait, snapshot: &Snapshot) -> Result<bool> {
+        let versions = account::Entity::versions(db, [snapshot.account]).await?;
+        Ok(versions.contains(&(snapshot.account, snapshot.config_version)))
+    }
+
     /// The flow as it is in the database now.
     pub async fn reload(&self, db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
         let Some(snapshot) = load(db, id).await?.map(Arc::new) else {
@@ -92,6 +100,7 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
+    let links = load_links(db, account.id, &sources).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
     let words = Compiler {
         definitions: all_definitions(&flow.fields, &others),
@@ -102,6 +111,7 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
         account,
         flow,
         sources,
+        links,
         steps,
     };
     words.snapshot(compiled, &parts, &exits).map(Some)
@@ -123,7 +133,20 @@ struct Compiled {
     account: account::Model,
     flow: flow::Model,
     sources: Vec<source::Model>,
+    links: Links,
     steps: Vec<step::Model>,
+}
+
+/// The connections of a flow's sources.
+type Links = HashMap<ConnectionId, connection::Model>;
+
+async fn load_links(db: &impl ConnectionTrait, account: AccountId, sources: &[source::Model]) -> Result<Links> {
+    let ids: Vec<ConnectionId> = sources.iter().filter_map(|source| source.connection_id).collect();
+    if ids.is_empty() {
+        return Ok(Links::new());
+    }
+    let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
+    Ok(rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect())
 }
 
 struct Compiler {
@@ -151,6 +174,7 @@ impl Compiler {
             account,
             flow,
             sources,
+            links,
             steps,
         } = compiled;
         let places = flow
@@ -181,7 +205,7 @@ impl Compiler {
             },
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
-            sources: sources.into_iter().map(|source| self.source(source)).collect(),
+            sources: sources.into_iter().map(|source| self.source(source, &links)).collect(),
             fields: Arc::new(flow.fields.0),
             places,
             exits: snapshot::exits(&steps),
@@ -189,14 +213,20 @@ impl Compiler {
         })
     }
 
-    fn source(&self, source: source::Model) -> Source {
+    /// A source takes leads only if its connection lets the sender send. Every change of a connection raises the version of
+    /// both accounts, so what is compiled here is outdated with it.
+    fn source(&self, source: source::Model, links: &Links) -> Source {
+        let sender = source.sender_account_id.unwrap_or(source.account_id);
+        let link = source.connection_id.and_then(|id| links.get(&id));
+        let linked = source.kind == SourceKind::Own || link.is_some_and(|link| link.lets_send(sender));
         Source {
             id: source.id,
             subject: Subject::new(source.id, &source.name),
             kind: source.kind,
             connection: source.connection_id,
-            sender: source.sender_account_id.unwrap_or(source.account_id),
-            enabled: source.enabled,
+            sender,
+            access: access(source.kind, sender, link),
+            enabled: source.enabled && linked,
             rule: self.gate(source.acceptance_rule),
             mapping: source.mapping.0,
             caps: source.caps.0,
@@ -242,6 +272,21 @@ impl Compiler {
             criteria: self.gate(step.criteria),
             action,
         })
+    }
+}
+
+/// Own sources and connected accounts' take their senders' credentials. What else a source may be for is not submitted to.
+fn access(kind: SourceKind, sender: AccountId, link: Option<&connection::Model>) -> Access {
+    if kind == SourceKind::Own {
+        return Access::Open;
+    }
+    let Some(link) = link.filter(|link| kind == SourceKind::Account && link.type_for(sender).sends()) else {
+        return Access::Closed;
+    };
+    match link.status {
+        ConnectionStatus::Active => Access::Open,
+        ConnectionStatus::Suspended => Access::Suspended,
+        ConnectionStatus::Terminated => Access::Closed,
     }
 }
 

@@ -17,7 +17,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
-use entity::source::SourceKind;
 use ring::digest;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -27,7 +26,7 @@ use super::branch::{Entering, Growing, Reach};
 use super::decide::{Draft, decide};
 use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
-use super::snapshot::Snapshot;
+use super::snapshot::{Access, Snapshot};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::{Caller, Principal};
@@ -122,8 +121,18 @@ impl Intake {
         }
     }
 
-    /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it.
+    /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it. A sender that
+    /// has no right to submit is refused, and counted.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
+        let flow = submission.flow;
+        let result = self.decide_and_store(app, caller, submission).await;
+        if result.as_ref().is_err_and(is_refusal) {
+            app.tally.refused(flow, caller.principal.account(), app.clock.now());
+        }
+        result
+    }
+
+    async fn decide_and_store(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
         let account = caller.require(Action::SubmitLeads)?;
         let idempotency = submission
             .idempotency_key
@@ -134,7 +143,14 @@ impl Intake {
         let mut newest = Versions::new();
         for _ in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
-            let source = find_source(&snapshot, account, submission.source)?;
+            let source = match find_source(&snapshot, account, submission.source) {
+                Ok(source) => source,
+                Err(refusal) if self.snapshots.is_newest(app.db.read(), &snapshot).await? => return Err(refusal),
+                Err(_outdated) => {
+                    flow = self.snapshots.reload(app.db.read(), submission.flow).await?;
+                    continue;
+                }
+            };
             let (answer, answered) = oneshot::channel();
             let mut job = Job {
                 reach: self.reach(app, &snapshot, newest).await?,
@@ -208,6 +224,17 @@ async fn enter(
     })
 }
 
+/// Whether the sender had no right to submit, as against a lead that makes no sense or a server that cannot.
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Unauthenticated(_) | Error::Forbidden(_) => true,
+        Error::Broken(broken) => broken
+            .iter()
+            .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
+        _ => false,
+    }
+}
+
 fn no_flow() -> Error {
     Error::broken(
         UserErrorCode::NotFound,
@@ -216,13 +243,14 @@ fn no_flow() -> Error {
     )
 }
 
-/// The place of the source: the one that is named, or the sender's first that is enabled, or its first.
+/// The place of the source: the one that is named, or the sender's first that is enabled, or its first. A source whose
+/// connection has ended is answered as one that never was.
 fn find_source(flow: &Snapshot, account: AccountId, named: Option<SourceId>) -> Result<usize> {
     let mut own = flow
         .sources
         .iter()
         .enumerate()
-        .filter(|(_, source)| source.sender == account && source.kind != SourceKind::Seller);
+        .filter(|(_, source)| source.sender == account && source.access != Access::Closed);
     let (found, path, advice) = if let Some(id) = named {
         let found = own.find(|(_, source)| source.id == id);
         (found, "input.sourceId", "the flow has no such source of yours")
@@ -236,6 +264,11 @@ fn find_source(flow: &Snapshot, account: AccountId, named: Option<SourceId>) -> 
         )
     };
     match found {
+        Some((_, source)) if source.access == Access::Suspended => Err(Error::broken(
+            UserErrorCode::NotConnected,
+            path,
+            "your connection with the recipient is suspended: send again once it is resumed",
+        )),
         Some((place, _)) => Ok(place),
         None if flow.account == account => Err(Error::broken(UserErrorCode::NotFound, path, advice)),
         None => Err(no_flow()),

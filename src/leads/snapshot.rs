@@ -83,6 +83,17 @@ pub struct Snapshot {
     pub exits: Vec<(ConnectionId, AccountId)>,
 }
 
+/// Whether the sender of a source may submit through it with its own credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may; whether leads are taken is another matter.
+    Open,
+    /// Not for the moment: one side holds the connection up.
+    Suspended,
+    /// To this sender the source does not exist.
+    Closed,
+}
+
 /// Who may submit.
 #[derive(Debug)]
 pub struct Source {
@@ -96,7 +107,9 @@ pub struct Source {
     pub connection: Option<ConnectionId>,
     /// The account whose credentials it takes.
     pub sender: AccountId,
-    /// Whether it may submit.
+    /// Whether it takes them now.
+    pub access: Access,
+    /// Whether it may submit: its owner lets it, and so does the connection of a connected account.
     pub enabled: bool,
     /// After the flow's rule.
     pub rule: Option<Gate>,

@@ -10,6 +10,7 @@ use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::step::{self, StepConfig};
 use entity::{cap_usage, connection, invitation, topic};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
 
 use crate::app::App;
@@ -57,7 +58,7 @@ async fn waiting(
     let buyer = connection.partner_of(seller);
     let to_buyer = Condition::any()
         .add(invitation::Column::ToAccountId.eq(buyer))
-        .add_option(accepted.to_email.as_ref().map(|email| invitation::Column::ToEmail.eq(email)));
+        .add_option(accepted.to_email.as_ref().map(|email| invitation::Column::ToEmail.eq(email.as_str())));
     let sent = invitation::Entity::sent_by(seller).filter(to_buyer).all(tx).await?;
     let mut sent: BTreeSet<InvitationId> = sent.into_iter().map(|row| row.id).collect();
     if accepted.from_account_id == seller {

@@ -18,6 +18,7 @@ mod graphql_accounts;
 mod graphql_flow;
 mod graphql_partners;
 mod identity_use_cases;
+mod network;
 mod outbound;
 mod portal;
 mod schema;

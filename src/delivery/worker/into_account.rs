@@ -3,6 +3,7 @@
 
 mod ending;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -17,9 +18,9 @@ use super::attempt;
 use super::finish::Finished;
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reached, Way, loops, shared};
+use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
 use crate::leads::entrances::{LookUp, Purpose, Versions};
-use crate::leads::intake::{CameBy, Occasion, ToStore, newest_versions, settle, versions_hold};
+use crate::leads::intake::{CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, finish, stands};
@@ -31,7 +32,7 @@ const DECISIONS: usize = 5;
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
-    content: &'a std::sync::Arc<LeadContent>,
+    content: &'a Arc<LeadContent>,
     started_at: DateTime<Utc>,
     started: Instant,
 }
@@ -114,7 +115,7 @@ impl Attempt<'_> {
         let reached: Reached = look_up.entrance((live.id, buyer), seller).await?;
         let reach = match &reached.entrance.door {
             Ok((flow, _)) if passed.len() < MAX_HOPS && !flow.exits.is_empty() => look_up.reach(flow).await?,
-            _ => Default::default(),
+            _ => Reach::new(),
         };
         let config = self.config(app).await?;
         let content = self.content;
@@ -175,7 +176,7 @@ impl Attempt<'_> {
         if !stands(&tx, self.delivery).await? {
             return Ok(Tried::Done);
         }
-        self.record(tx, live, ending, Default::default()).await
+        self.record(tx, live, ending, Settled::default()).await
     }
 
     async fn record(
@@ -183,7 +184,7 @@ impl Attempt<'_> {
         tx: DatabaseTransaction,
         live: Option<&connection::Model>,
         ending: Ending,
-        settled: crate::leads::intake::Settled,
+        settled: Settled,
     ) -> Result<Tried> {
         let recorded = Recorded {
             delivery: self.delivery,

@@ -13,6 +13,7 @@ use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput};
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
+use crate::network::account_sources::Partner;
 
 /// A field of a flow.
 #[derive(Debug, InputObject)]
@@ -94,11 +95,13 @@ pub struct UpdateFlowInput {
 pub struct AddSourceInput {
     /// To which flow.
     flow_id: ID,
-    /// The connection with the sender.
+    /// The connection with the sender, a partner account. It must be live (`NOT_CONNECTED`) and let the partner send
+    /// (`DIRECTION_NOT_AGREED`), and the partner no source of this flow yet (TAKEN). Null for a source of the account's own.
     connection_id: Option<ID>,
-    /// The invitation that the sender has not accepted yet: the source is enabled when it does.
+    /// An invitation of this account's that the sender has not accepted yet: until it does, the source is a draft that submits
+    /// nothing, and then it is as it was asked for. Not together with `connectionId`.
     invitation_id: Option<ID>,
-    /// As shown, at most 120 characters; numbered by default.
+    /// As shown, at most 120 characters; the partner's name, or numbered, by default.
     name: Option<String>,
     /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
     acceptance_rule: Option<RuleInput>,
@@ -108,7 +111,7 @@ pub struct AddSourceInput {
     caps: Option<Vec<CapInput>>,
     /// What the sender is paid for an accepted lead, in place of the flow's price.
     price: Option<MoneyInput>,
-    /// Whether it may submit at once.
+    /// Whether it may submit at once; of an invited partner, whether it may once it has accepted.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
@@ -120,7 +123,8 @@ pub struct UpdateSourceInput {
     pub(super) id: ID,
     /// As shown; at most 120 characters.
     name: Option<String>,
-    /// Whether it may submit.
+    /// Whether it may submit. A partner's source cannot be enabled without a live connection (`NOT_CONNECTED`) that lets the
+    /// partner send (`DIRECTION_NOT_AGREED`).
     enabled: Option<bool>,
     /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
     acceptance_rule: MaybeUndefined<RuleInput>,
@@ -282,12 +286,20 @@ impl From<UpdateFlowInput> for UpdateFlow {
     }
 }
 
+impl AddSourceInput {
+    /// Who is to submit.
+    pub(super) fn partner(&self) -> Partner {
+        Partner {
+            connection: self.connection_id.as_ref().map(id_or_unknown),
+            invitation: self.invitation_id.as_ref().map(id_or_unknown),
+        }
+    }
+}
+
 impl From<AddSourceInput> for AddSource {
     fn from(input: AddSourceInput) -> Self {
         Self {
             flow_id: id_or_unknown(&input.flow_id),
-            connection_id: input.connection_id.as_ref().map(id_or_unknown),
-            invitation_id: input.invitation_id.as_ref().map(id_or_unknown),
             name: input.name,
             acceptance_rule: input.acceptance_rule.map(Into::into),
             mapping: each(input.mapping.unwrap_or_default()),

@@ -11,6 +11,7 @@ use crate::flows::{Changed, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
+use crate::network::account_sources;
 
 /// The answer to a change of a flow.
 #[derive(SimpleObject)]
@@ -95,14 +96,16 @@ impl FlowMutation {
         FlowPayload::new(revisions::revert(app, caller, id_or_unknown(&id), version).await)
     }
 
-    /// Adds a source to a flow; a flow has at most 100.
+    /// Adds a source to a flow: one of the account's own, or a partner that submits with its own credentials. A flow has at most
+    /// 100, and a partner once.
     async fn add_source(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The source.")] input: AddSourceInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(sources::add(app, caller, input.into()).await)
+        let partner = input.partner();
+        FlowPayload::new(account_sources::add(app, caller, input.into(), partner).await)
     }
 
     /// Changes a source. It holds for the very next lead.
