@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod graphql;
 pub mod health;
+pub mod links;
 pub mod listen;
 pub mod metrics;
 pub mod pages;

@@ -5,6 +5,7 @@
 mod deliveries;
 pub mod distribution;
 mod flows;
+mod network;
 mod portal_users;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.

@@ -14,8 +14,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
         &["server", "graphql", "distribution", "delivery", "flows", "identity"],
     ),
     ("server", &["http", "housekeeping", "graphql", "delivery", "leads"]),
-    ("http", &["graphql", "identity"]),
-    ("housekeeping", &[]),
+    ("http", &["graphql", "network", "identity"]),
+    ("housekeeping", &["network"]),
     (
         "graphql",
         &["network", "distribution", "delivery", "leads", "flows", "identity"],

@@ -20,6 +20,7 @@ mod graphql_partners;
 mod identity_use_cases;
 mod outbound;
 mod portal;
+mod relationships;
 mod schema;
 mod submission;
 mod support;
