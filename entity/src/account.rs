@@ -40,6 +40,8 @@ pub struct Model {
     pub contact_email: Option<String>,
     /// Whether partners may find it by the start of its name.
     pub listed: bool,
+    /// Whether its owners get a mail when a partner invites, answers or changes something.
+    pub notify_by_mail: bool,
     /// Raised in the transaction of every change that a compiled flow or a credential depends on.
     pub config_version: i64,
     /// Sign-up.
@@ -86,6 +88,16 @@ impl Entity {
             .add(Column::Id.in_subquery(sent.select_only().column(ToAccountId).into_query()))
             .add(Column::Id.in_subquery(received.select_only().column(FromAccountId).into_query()));
         Self::find().filter(ids)
+    }
+
+    /// Accounts that let themselves be found by that address, in lower case.
+    pub fn by_contact_email(email: &str) -> Select<Self> {
+        Self::find().filter(Column::ContactEmail.eq(email))
+    }
+
+    /// Accounts that let themselves be found by the start of their name.
+    pub fn listed() -> Select<Self> {
+        Self::find().filter(Column::Listed.eq(true))
     }
 
     /// Every account, for the operator.

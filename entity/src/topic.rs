@@ -1,7 +1,6 @@
 //! The head of an event log.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -21,14 +20,6 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Some logs' heads, locked in the one order in which logs are locked.
-    pub fn locked(ids: impl IntoIterator<Item = Uuid>) -> Select<Self> {
-        Self::find()
-            .filter(Column::Id.is_in(ids))
-            .order_by_asc(Column::Id)
-            .lock_exclusive()
-    }
-
     /// One log's head.
     pub fn by_id(id: Uuid) -> Select<Self> {
         Self::find_by_id(id)

@@ -14,7 +14,7 @@ use super::contents::words;
 use super::edit::{Change, Changed, Edit};
 use super::usage;
 use crate::app::App;
-use crate::error::{Result, UserErrorCode};
+use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
 
@@ -128,6 +128,11 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
 /// Removes a source: it may not submit any more. Its leads stay.
 pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed> {
     let (mut edit, place) = Edit::of_source(app, caller, id, "id").await?;
+    let sellers = edit.after.sources.get(place).map(|source| source.kind);
+    if sellers == Some(SourceKind::Seller) {
+        let text = "this source belongs to the connection with its seller: disable it instead";
+        return Err(Error::broken(UserErrorCode::Conflict, "id", text));
+    }
     let source = edit.after.sources.remove(place);
     let change = change("source.remove", &source, format!("Removed source {}", source.name));
     edit.save(change).await
@@ -200,6 +205,9 @@ fn apply(edit: &mut Edit<'_>, source: &mut source::Model, input: UpdateSource) {
     let (fields, check) = (&edit.after.flow.fields.0, &mut edit.check);
     if let Some(name) = input.name {
         source.name = check.name(&name, "input.name");
+    }
+    if input.enabled == Some(false) && source.kind == SourceKind::Seller {
+        check.paid("input.enabled", "refusing what other accounts deliver");
     }
     source.enabled = input.enabled.unwrap_or(source.enabled);
     match input.acceptance_rule {

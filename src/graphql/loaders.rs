@@ -7,6 +7,7 @@ mod deliveries;
 pub mod distribution;
 mod flows;
 mod links;
+mod network;
 mod portal_users;
 
 use std::collections::HashMap;
@@ -24,10 +25,11 @@ use crate::app::App;
 use crate::database::Db;
 use crate::error::{Error, Result};
 
-pub use buyers::{LinkRow, ReceivesOver};
+pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
 pub use links::{DocsReadersOf, LinkRow, OpenedOver};
+pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.

@@ -8,12 +8,14 @@ use entity::{cap_usage, connection};
 use serde_json::Value;
 
 use super::account::AccountProfile;
+use super::account_link::AccountLink;
 use super::cap::Cap;
 use super::context::app_and_caller;
 use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::flow_counts::FlowCounts;
+use super::invitation::Invitation;
 use super::loaders::distribution::{CountsOf, SettingsRow};
-use super::loaders::{self, FlowRow, LinkRow, ProfileRow, ReceivesOver};
+use super::loaders::{self, FlowRow, InvitationSent, LinkRow, ProfileRow, ReceivesOver};
 use super::money::Money;
 use super::profile::DistributionProfile;
 use super::rule;
@@ -177,6 +179,21 @@ step_object! {
             AccountProfile::load(ctx, buyer).await.map(Some)
         }
 
+        /// The connection with the buyer; null until there is one.
+        async fn connection(&self, ctx: &Context<'_>) -> Result<Option<AccountLink>> {
+            match self.row.connection_id {
+                Some(id) => AccountLink::load(ctx, self.row.account_id, id).await,
+                None => Ok(None),
+            }
+        }
+
+        /// The invitation that it was added with; null when it was added with a connection.
+        async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
+            let Some(id) = self.row.invitation_id else { return Ok(None) };
+            let row = loaders::load(ctx, InvitationSent(self.row.account_id, id)).await?;
+            Ok(row.map(|row| Invitation::new(row, self.row.account_id)))
+        }
+
         /// Whether it delivers, and if not, why.
         async fn state(&self, ctx: &Context<'_>) -> Result<BuyerStepState> {
             let connection = link(ctx, &self.row).await?;
@@ -227,6 +244,16 @@ step_object! {
                 percentiles: wanted.field("p50Ms").exists() || wanted.field("p95Ms").exists(),
             };
             Ok(loaders::load(ctx, key).await?.unwrap_or_default().into())
+        }
+    }
+}
+
+impl BuyerStep {
+    /// The step of a row of that kind.
+    pub(super) fn of(row: step::Model) -> Option<Self> {
+        match FlowStep::from(row) {
+            FlowStep::BuyerStep(step) => Some(step),
+            _ => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Steps that deliver to connected accounts: what becomes of them, and of what is on its way, with the relationship.
 
+mod adding;
 mod state;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::step::{self, StepConfig};
-use entity::{cap_usage, connection, invitation, topic};
+use entity::{cap_usage, connection, invitation};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
 
@@ -21,13 +22,15 @@ use crate::identity::accounts;
 use crate::leads::allocate::Counter;
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, NewEvent};
+pub use adding::{add, update};
 pub use state::{BuyerStepState, Standing, receiving, state};
 
 /// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever
 /// invited whom. Those that waited to be enabled are; the others stay off until their owner switches them on, so that nothing
 /// goes over a new connection by itself.
 ///
-/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own.
+/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own. The caller
+/// holds both accounts and both logs.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
     app: &App,
@@ -40,10 +43,7 @@ pub async fn on_accepted(
             ready.push(make_ready(tx, app, step, (seller, connection)).await?);
         }
     }
-    if !ready.is_empty() {
-        hold_logs(tx, connection).await?;
-        events::append(tx, app.clock.now(), ready).await?;
-    }
+    events::append(tx, app.clock.now(), ready).await?;
     Ok(())
 }
 
@@ -125,8 +125,13 @@ pub async fn ensure_seller_source(
 }
 
 /// Ends what is on its way over a connection: CANCELLED with DISCONNECTED, with its places on caps given back. What a worker is
-/// sending this moment is ended by that worker, which looks at the connection before it commits.
-pub async fn on_terminated(tx: &DatabaseTransaction, app: &App, connection: &connection::Model) -> Result<()> {
+/// sending this moment is ended by that worker, which looks at the connection before it commits. Answers the events that tell of
+/// it: logs are locked after counters.
+pub async fn on_terminated(
+    tx: &DatabaseTransaction,
+    app: &App,
+    connection: &connection::Model,
+) -> Result<Vec<NewEvent>> {
     let ending = Condition::any()
         .add(delivery::Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]))
         .add(
@@ -142,11 +147,7 @@ pub async fn on_terminated(tx: &DatabaseTransaction, app: &App, connection: &con
     for row in rows {
         told.push(delivery_event(&cancel(tx, row, now).await?));
     }
-    if !told.is_empty() {
-        hold_logs(tx, connection).await?;
-        events::append(tx, now, told).await?;
-    }
-    Ok(())
+    Ok(told)
 }
 
 async fn cancel(tx: &DatabaseTransaction, row: delivery::Model, now: DateTime<Utc>) -> Result<delivery::Model> {
@@ -168,13 +169,5 @@ async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<(
     for (cap, window) in counted {
         cap_usage::Entity::release(tx, cap, window).await?;
     }
-    Ok(())
-}
-
-/// Locks the logs of both sides in the order in which everybody locks logs, before one of them alone is appended to.
-async fn hold_logs(tx: &DatabaseTransaction, connection: &connection::Model) -> Result<()> {
-    topic::Entity::locked([connection.low_account_id.0, connection.high_account_id.0])
-        .all(tx)
-        .await?;
     Ok(())
 }

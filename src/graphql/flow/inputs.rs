@@ -11,8 +11,10 @@ use crate::flows::steps::{self, AddStep, BuyerInput, BuyerTo, UpdateStep};
 use crate::graphql::cap::CapInput;
 use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput};
 use crate::graphql::ids::id_or_unknown;
+use crate::graphql::invitation::inputs::SendInvitationInput;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
+use crate::network::invitations::NewInvitation;
 use crate::network::account_sources::Partner;
 
 /// A field of a flow.
@@ -181,6 +183,10 @@ pub struct BuyerStepInput {
     /// The connection with the buyer, which must let this account send leads: `NOT_CONNECTED`, `DIRECTION_NOT_AGREED`. Left out
     /// when a step is changed, it keeps its buyer.
     connection_id: Option<ID>,
+    /// Somebody to invite instead, by an invitation that proposes `SEND_LEADS` or BOTH: it goes out if the step is saved, and
+    /// takes an OWNER or ADMIN. The step is a disabled draft until it is accepted; enabling it answers `NOT_CONNECTED`. It is
+    /// enabled by the acceptance if it was to be enabled at once.
+    invite: Option<SendInvitationInput>,
     /// What the buyer gets to see. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields are shared
     /// like others, and sealed with the buyer's own keys where its field is encrypted too.
     shared_fields: FieldSelectionInput,
@@ -329,6 +335,29 @@ impl From<TemplateAssignmentInput> for step::TemplateAssignment {
             field: input.field,
             template: input.template,
         }
+    }
+}
+
+impl StepInput {
+    fn take_invitation(&mut self) -> Option<NewInvitation> {
+        match self {
+            Self::Buyer(buyer) => buyer.invite.take().map(NewInvitation::from),
+            _ => None,
+        }
+    }
+}
+
+impl AddStepInput {
+    /// The invitation that goes out with the step.
+    pub(super) fn take_invitation(&mut self) -> Option<NewInvitation> {
+        self.step.take_invitation()
+    }
+}
+
+impl UpdateStepInput {
+    /// The invitation that goes out with the change.
+    pub(super) fn take_invitation(&mut self) -> Option<NewInvitation> {
+        self.step.as_mut().and_then(StepInput::take_invitation)
     }
 }
 

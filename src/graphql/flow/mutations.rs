@@ -11,6 +11,7 @@ use crate::flows::{Changed, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
+use crate::network::buyer_steps;
 use crate::network::account_sources;
 
 /// The answer to a change of a flow.
@@ -132,7 +133,9 @@ impl FlowMutation {
         #[graphql(desc = "The step.")] input: AddStepInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(steps::add(app, caller, input.into()).await)
+        let mut input = input;
+        let invite = input.take_invitation();
+        FlowPayload::new(buyer_steps::add(app, caller, input.into(), invite).await)
     }
 
     /// Changes a step; it keeps its kind.
@@ -142,8 +145,9 @@ impl FlowMutation {
         #[graphql(desc = "What to change.")] input: UpdateStepInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = id_or_unknown(&input.id);
-        FlowPayload::new(steps::update(app, caller, id, input.into()).await)
+        let mut input = input;
+        let (id, invite) = (id_or_unknown(&input.id), input.take_invitation());
+        FlowPayload::new(buyer_steps::update(app, caller, id, (input.into(), invite)).await)
     }
 
     /// Switches a step on or off; leads pass one that is off as if it were not there.
