@@ -53,7 +53,9 @@ impl Entity {
     /// Forgets what was taken under certain keys.
     pub fn forget(keys: impl IntoIterator<Item = (FlowId, String)>) -> sea_orm::DeleteMany<Self> {
         let key = |(flow, hash): (FlowId, String)| Column::FlowId.eq(flow).and(Column::KeyHash.eq(hash));
-        let any = keys.into_iter().fold(Condition::any(), |any, taken| any.add(key(taken)));
+        let any = keys
+            .into_iter()
+            .fold(Condition::any(), |any, taken| any.add(key(taken)));
         Self::delete_many().filter(any)
     }
 }

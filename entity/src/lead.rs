@@ -3,9 +3,9 @@
 use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use crate::source;
 use chrono::{DateTime, Utc};
-use sea_orm::{FromJsonQueryResult, QuerySelect};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Order, Query};
+use sea_orm::{FromJsonQueryResult, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// What became of a lead.

@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
-pub use buyer::{BuyerInput, BuyerTo};
 pub(in crate::flows) use buyer::settle_reverted;
+pub use buyer::{BuyerInput, BuyerTo};
 
 /// What a step does, as given.
 #[derive(Clone, Debug)]
@@ -296,7 +296,10 @@ fn changed_parts(before: &step::Model, after: &step::Model) -> Vec<&'static str>
     let parts = [
         ("the name", before.name != after.name),
         ("the criteria", before.criteria != after.criteria),
-        ("the buyer", before.connection_id != after.connection_id || before.invitation_id != after.invitation_id),
+        (
+            "the buyer",
+            before.connection_id != after.connection_id || before.invitation_id != after.invitation_id,
+        ),
         ("the settings", before.config != after.config),
     ];
     parts

@@ -5,13 +5,14 @@ pub mod inputs;
 use async_graphql::{Context, Json, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::{
-    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader,
-    WebhookConfig, WebhookMethod,
+    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader, WebhookConfig,
+    WebhookMethod,
 };
 use entity::ids::SettingsId;
 use entity::partner;
 use serde_json::Value;
 
+use super::account_link::AccountLink;
 use super::context::ContextExt;
 use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::loaders::distribution::SettingsRow;

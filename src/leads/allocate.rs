@@ -16,8 +16,8 @@ use super::branch::{Entering, Way};
 use super::decide::{Draft, Route};
 use super::outcome::{Reason, ReasonCode, Subject};
 use super::snapshot::{Action, Profile, Snapshot, Source, Step};
-pub use ledger::{Counter, Ledger, counter};
 use ledger::cap_text;
+pub use ledger::{Counter, Ledger, counter};
 pub use pick::{Had, Picking, pick, words};
 
 /// Every counter that a lead may touch, here and at the buyers that it may reach.
@@ -32,7 +32,10 @@ pub fn counters(lead: &Entering, now: DateTime<Utc>, found: &mut BTreeSet<Counte
         match flow.steps.get(route.step).map(|step| &step.action) {
             Some(Action::Buyer(buyer)) => found.extend(buyer.caps.iter().map(|cap| counter(cap, now))),
             Some(Action::Distribute(profile)) => {
-                let candidates = route.candidates.iter().filter_map(|place| profile.candidates.get(*place));
+                let candidates = route
+                    .candidates
+                    .iter()
+                    .filter_map(|place| profile.candidates.get(*place));
                 let caps = candidates.flat_map(|candidate| &candidate.caps);
                 found.extend(caps.map(|cap| counter(cap, now)));
             }

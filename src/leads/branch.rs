@@ -156,8 +156,8 @@ impl<'a> Growing<'a> {
                 }],
                 Some(Action::Distribute(profile)) => {
                     let places = route.candidates.iter();
-                    let outlets = places
-                        .filter_map(|place| Some((*place, profile.candidates.get(*place)?.outlet.as_ref()?)));
+                    let outlets =
+                        places.filter_map(|place| Some((*place, profile.candidates.get(*place)?.outlet.as_ref()?)));
                     let branch = |(candidate, outlet)| Branch {
                         candidate,
                         way: self.way(lead, outlet, &passed),

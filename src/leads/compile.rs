@@ -24,6 +24,8 @@ use super::rules::{self, Rule};
 use super::snapshot::{self, Access, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
 use crate::delivery::templates::{Escape, Template};
 use crate::error::{Error, Result};
+use exits::Exits;
+use profiles::{Parts, load_parts};
 
 /// Flows that are kept compiled.
 const KEPT: u64 = 2_000;
@@ -305,4 +307,3 @@ fn transform(assignments: &[entity::step::TemplateAssignment], fields: &[FieldDe
     }
     Action::Transform(compiled)
 }
-

@@ -206,7 +206,9 @@ impl Draft {
                     });
                 }
                 Action::Buyer(buyer) => match buyer.outlet.closed {
-                    Some(why) => self.trace.look(&step.subject, "step", false, format!("disconnected: {why}")),
+                    Some(why) => self
+                        .trace
+                        .look(&step.subject, "step", false, format!("disconnected: {why}")),
                     None => self.routes.push(Route {
                         step: place,
                         candidates: Vec::new(),

@@ -42,28 +42,27 @@ pub struct LookUp<'a> {
 }
 
 impl LookUp<'_> {
-
     /// Everything that a lead may come to from a flow: breadth first, as far as a lead may go, and not more than can be decided
     /// together.
     pub async fn reach(&self, from: &Snapshot) -> Result<Reach> {
-    let mut found = Reach::new();
-    let mut front: Vec<(AccountId, Exit)> = exits(from);
-    for _ in 1..MAX_HOPS {
-        let mut next = Vec::new();
-        for (seller, exit) in std::mem::take(&mut front) {
-            if found.len() >= MAX_BRANCHES || found.contains_key(&exit) {
-                continue;
+        let mut found = Reach::new();
+        let mut front: Vec<(AccountId, Exit)> = exits(from);
+        for _ in 1..MAX_HOPS {
+            let mut next = Vec::new();
+            for (seller, exit) in std::mem::take(&mut front) {
+                if found.len() >= MAX_BRANCHES || found.contains_key(&exit) {
+                    continue;
+                }
+                let reached = self.entrance(exit, seller).await?;
+                if let Ok((flow, _)) = &reached.entrance.door {
+                    next.extend(exits(flow));
+                }
+                found.insert(exit, reached);
             }
-            let reached = self.entrance(exit, seller).await?;
-            if let Ok((flow, _)) = &reached.entrance.door {
-                next.extend(exits(flow));
-            }
-            found.insert(exit, reached);
+            front = next;
         }
-        front = next;
+        Ok(found)
     }
-    Ok(found)
-}
 
     /// The way in over a connection into the account at its end, as kept or as looked up now. A source for the seller is made
     /// if there is none yet.
@@ -75,7 +74,11 @@ impl LookUp<'_> {
         let keys = match &entrance.door {
             Ok((flow, _)) if flow.needs_keys() && self.purpose == Purpose::Storing => {
                 let vault = &self.app.vault;
-                Some(vault.keys(self.app.db.write(), &self.app.clock, Some(entrance.buyer)).await?)
+                Some(
+                    vault
+                        .keys(self.app.db.write(), &self.app.clock, Some(entrance.buyer))
+                        .await?,
+                )
             }
             _ => None,
         };
@@ -110,7 +113,10 @@ impl LookUp<'_> {
             return Ok(closed(buyer, version, "its receiving flow is gone"));
         };
         let mut snapshot = self.snapshots.get(db, flow).await?;
-        if snapshot.as_ref().is_some_and(|snapshot| snapshot.config_version != version) {
+        if snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.config_version != version)
+        {
             snapshot = self.snapshots.reload(db, flow).await?;
         }
         let Some(mut snapshot) = snapshot else {

@@ -21,8 +21,8 @@ use ring::digest;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use super::compile::Snapshots;
 use super::branch::{Entering, Growing, Reach};
+use super::compile::Snapshots;
 use super::decide::{Draft, decide};
 use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
@@ -170,7 +170,10 @@ impl Intake {
                 Ok(Answer::Outdated(versions)) => newest = versions,
                 Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
             }
-            flow = self.snapshots.get_newest(app.db.read(), submission.flow, &newest).await?;
+            flow = self
+                .snapshots
+                .get_newest(app.db.read(), submission.flow, &newest)
+                .await?;
         }
         Err(Error::Unavailable(
             "the flow is being changed too quickly: submit again",
@@ -202,11 +205,7 @@ impl Intake {
 }
 
 /// A submitted lead, not decided yet. A connected account that submits counts among those that the lead has passed.
-async fn enter(
-    app: &App,
-    sender: AccountId,
-    (id, flow, source): (LeadId, Arc<Snapshot>, usize),
-) -> Result<Entering> {
+async fn enter(app: &App, sender: AccountId, (id, flow, source): (LeadId, Arc<Snapshot>, usize)) -> Result<Entering> {
     let keys = if flow.needs_keys() {
         let keys = app.vault.keys(app.db.write(), &app.clock, Some(flow.account));
         Some(keys.await?)
@@ -218,7 +217,11 @@ async fn enter(
         version: flow.config_version,
         source,
         keys,
-        path: if sender == flow.account { Vec::new() } else { vec![sender] },
+        path: if sender == flow.account {
+            Vec::new()
+        } else {
+            vec![sender]
+        },
         draft: Draft::default(),
         flow,
     })

@@ -265,6 +265,7 @@ impl Source {
             kind: SourceKind::Seller,
             connection: Some(connection),
             sender: seller,
+            access: Access::Closed,
             enabled: true,
             rule: None,
             mapping: Vec::new(),

@@ -12,7 +12,9 @@ use entity::ids::{AccountId, InvitationId};
 use entity::step::{self, StepConfig};
 use entity::{cap_usage, connection, invitation};
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
+};
 
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
@@ -58,7 +60,12 @@ async fn waiting(
     let buyer = connection.partner_of(seller);
     let to_buyer = Condition::any()
         .add(invitation::Column::ToAccountId.eq(buyer))
-        .add_option(accepted.to_email.as_ref().map(|email| invitation::Column::ToEmail.eq(email.as_str())));
+        .add_option(
+            accepted
+                .to_email
+                .as_ref()
+                .map(|email| invitation::Column::ToEmail.eq(email.as_str())),
+        );
     let sent = invitation::Entity::sent_by(seller).filter(to_buyer).all(tx).await?;
     let mut sent: BTreeSet<InvitationId> = sent.into_iter().map(|row| row.id).collect();
     if accepted.from_account_id == seller {
@@ -66,11 +73,15 @@ async fn waiting(
     }
     let former = connection::Entity::ever_between(seller, buyer).all(tx).await?;
     let former = former.into_iter().map(|row| row.id).filter(|id| *id != connection.id);
-    let waits = Condition::any()
-        .add(step::Column::ConnectionId.is_in(former))
-        .add(step::Column::ConnectionId.is_null().and(step::Column::InvitationId.is_in(sent)));
+    let waits = Condition::any().add(step::Column::ConnectionId.is_in(former)).add(
+        step::Column::ConnectionId
+            .is_null()
+            .and(step::Column::InvitationId.is_in(sent)),
+    );
     let steps = step::Entity::in_account(seller).filter(waits).all(tx).await?;
-    let buyers = steps.into_iter().filter(|step| matches!(step.config, StepConfig::Buyer { .. }));
+    let buyers = steps
+        .into_iter()
+        .filter(|step| matches!(step.config, StepConfig::Buyer { .. }));
     Ok(buyers.collect())
 }
 
@@ -134,11 +145,9 @@ pub async fn on_terminated(
 ) -> Result<Vec<NewEvent>> {
     let ending = Condition::any()
         .add(delivery::Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]))
-        .add(
-            delivery::Column::Status
-                .eq(DeliveryStatus::Failed)
-                .and(delivery::Column::FailureCode.is_in([DeliveryErrorCode::BuyerNotReady, DeliveryErrorCode::Disconnected])),
-        );
+        .add(delivery::Column::Status.eq(DeliveryStatus::Failed).and(
+            delivery::Column::FailureCode.is_in([DeliveryErrorCode::BuyerNotReady, DeliveryErrorCode::Disconnected]),
+        ));
     let rows = delivery::Entity::over(connection.id).filter(ending).lock_exclusive();
     let rows = rows.all(tx).await?;
     release(tx, &rows).await?;

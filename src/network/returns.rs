@@ -45,7 +45,10 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
         let text = "the lead was submitted to you: only what another account's buyer step or profile delivered can be given back";
         return Err(broken(UserErrorCode::Conflict, text));
     };
-    let row = delivery::Entity::to_buyer(account, came_by).lock_exclusive().one(&tx).await?;
+    let row = delivery::Entity::to_buyer(account, came_by)
+        .lock_exclusive()
+        .one(&tx)
+        .await?;
     let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without the delivery by which it came")))?;
     check_returnable(&lead, &row)?;
     let buyer = company(&tx, account).await?;
@@ -71,7 +74,10 @@ fn check_returnable(lead: &lead::Model, row: &delivery::Model) -> Result<()> {
         && row.status == DeliveryStatus::Delivered
         && row.external_id == Some(lead.id.to_string());
     if !holds {
-        return Err(broken(UserErrorCode::Conflict, "your flow did not accept the lead: there is nothing to give back"));
+        return Err(broken(
+            UserErrorCode::Conflict,
+            "your flow did not accept the lead: there is nothing to give back",
+        ));
     }
     match row.review {
         None => Ok(()),
@@ -105,19 +111,28 @@ pub struct Answer {
 pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = input.reason.filter(|reason| !reason.trim().is_empty());
-    let reason = given.map(|reason| texts::line(&reason, REASON, "input.reason")).transpose()?;
+    let reason = given
+        .map(|reason| texts::line(&reason, REASON, "input.reason"))
+        .transpose()?;
     let tx = app.db.begin().await?;
     let row = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(input.delivery));
     let row = row.lock_exclusive().one(&tx).await?;
     let at = |code, text: &str| Error::broken(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
     if row.review != Some(ReviewStatus::ReturnRequested) {
-        return Err(at(UserErrorCode::Conflict, "nobody waits for an answer: no return of this lead is asked for"));
+        return Err(at(
+            UserErrorCode::Conflict,
+            "nobody waits for an answer: no return of this lead is asked for",
+        ));
     }
     let (review, kind, verb) = if input.approve {
         (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
     } else {
-        (ReviewStatus::Accepted, LeadEventKind::Reviewed, "does not take the lead back")
+        (
+            ReviewStatus::Accepted,
+            LeadEventKind::Reviewed,
+            "does not take the lead back",
+        )
     };
     let seller = company(&tx, account).await?;
     let buyer = row.buyer_account_id;
@@ -168,17 +183,16 @@ struct Step {
 
 impl Step {
     /// Tells both sides and commits. The buyer's lead is told apart from the seller's, which each side alone sees.
-    async fn commit(
-        self,
-        app: &App,
-        tx: DatabaseTransaction,
-        (row, theirs): (&delivery::Model, LeadId),
-    ) -> Result<()> {
+    async fn commit(self, app: &App, tx: DatabaseTransaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
         let now = app.clock.now();
         let mut told = vec![delivery_event(row)];
         let mut notes = Vec::new();
         for (account, who) in &self.who {
-            let lead = if *account == row.account_id { row.lead_id } else { theirs };
+            let lead = if *account == row.account_id {
+                row.lead_id
+            } else {
+                theirs
+            };
             notes.push(self.note(app, *account, lead, now));
             if *account != row.account_id {
                 told.push(lead_changed(*account, lead));

@@ -84,6 +84,7 @@ pub async fn count(
                 failed: row.try_get("", "failed")?,
                 p50_us: row.try_get("", "p50")?,
                 p95_us: row.try_get("", "p95")?,
+                refused: 0,
             };
         }
     }

@@ -74,7 +74,9 @@ impl Attempt<'_> {
     async fn once(&self, newest: Versions) -> Result<Tried> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
-        let live = connection::Entity::live_between(seller, buyer).one(app.db.read()).await?;
+        let live = connection::Entity::live_between(seller, buyer)
+            .one(app.db.read())
+            .await?;
         let Some(live) = live else {
             return self.end(None, Ending::disconnected("the connection has ended")).await;
         };
@@ -99,7 +101,9 @@ impl Attempt<'_> {
     async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
-        let row = lead::Entity::for_worker([self.delivery.lead_id]).one(app.db.read()).await?;
+        let row = lead::Entity::for_worker([self.delivery.lead_id])
+            .one(app.db.read())
+            .await?;
         let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
         let mut passed = row.path.0;
         passed.push(seller);
@@ -195,8 +199,11 @@ impl Attempt<'_> {
         };
         let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, settled)).await?;
         let app = &self.tools.app;
-        app.metrics
-            .attempted(self.delivery.channel, status, app.clock.now() - self.delivery.created_at);
+        app.metrics.attempted(
+            self.delivery.channel,
+            status,
+            app.clock.now() - self.delivery.created_at,
+        );
         Ok(Tried::Done)
     }
 }

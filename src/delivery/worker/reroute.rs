@@ -66,10 +66,13 @@ pub(super) async fn to_next_partner(
     };
     let mut settling = Settling::new(ledger, now);
     settling.test = failed.test;
-    let picked = first(&profile, &candidates, &mut Picking::new(&mut settling, &mut had, &mut draft));
+    let picked = first(
+        &profile,
+        &candidates,
+        &mut Picking::new(&mut settling, &mut had, &mut draft),
+    );
     write_caps(tx, &settling.ledger).await?;
-    let Some((candidate, chosen)) =
-        picked.and_then(|chosen| Some((profile.candidates.get(chosen.candidate)?, chosen)))
+    let Some((candidate, chosen)) = picked.and_then(|chosen| Some((profile.candidates.get(chosen.candidate)?, chosen)))
     else {
         return Ok(None);
     };

@@ -95,7 +95,13 @@ pub(super) async fn apply(edit: &mut Edit<'_>, step: &mut step::Model, input: Bu
 
 /// Whether a step is to be enabled as soon as its buyer accepts.
 fn waits_to_be_enabled(step: &step::Model) -> bool {
-    matches!(step.config, StepConfig::Buyer { enable_when_ready: true, .. })
+    matches!(
+        step.config,
+        StepConfig::Buyer {
+            enable_when_ready: true,
+            ..
+        }
+    )
 }
 
 /// Looks whether leads may go over a connection, held up for the moment or not.
@@ -142,9 +148,7 @@ pub(super) async fn switch(edit: &mut Edit<'_>, step: &mut step::Model, enabled:
         return Ok(());
     };
     *enable_when_ready = false;
-    if enabled
-        && let Some((code, text)) = refusal(edit, step.connection_id).await?
-    {
+    if enabled && let Some((code, text)) = refusal(edit, step.connection_id).await? {
         edit.check.broken(code, "id", text);
     }
     Ok(())
@@ -153,7 +157,9 @@ pub(super) async fn switch(edit: &mut Edit<'_>, step: &mut step::Model, enabled:
 /// Switches off what a revert would switch on again although its buyer is not connected now.
 pub(in crate::flows) async fn settle_reverted(edit: &mut Edit<'_>) -> Result<()> {
     for place in 0..edit.after.steps.len() {
-        let Some(step) = edit.after.steps.get(place) else { continue };
+        let Some(step) = edit.after.steps.get(place) else {
+            continue;
+        };
         let buyer = matches!(step.config, StepConfig::Buyer { .. });
         let (enabled, connection) = (step.enabled, step.connection_id);
         if !buyer || !enabled || refusal(edit, connection).await?.is_none() {
@@ -246,7 +252,10 @@ fn check_mapping(check: &mut Checker, selection: &FieldSelection, mapping: &[Fie
 
 /// The selection without names that the flow does not know: those are told where they stand.
 fn only_known(selection: &FieldSelection, fields: &[FieldDef]) -> FieldSelection {
-    let known = selection.fields.iter().filter(|name| fields.iter().any(|field| field.name == **name));
+    let known = selection
+        .fields
+        .iter()
+        .filter(|name| fields.iter().any(|field| field.name == **name));
     FieldSelection {
         mode: selection.mode,
         fields: known.cloned().collect(),

@@ -2,7 +2,6 @@
 
 use async_graphql::{ID, InputObject, Json, OneofObject};
 use entity::delivery_config::{EmailFormat, PayloadFormat, WebhookMethod};
-use entity::ids::ConnectionId;
 use serde_json::Value;
 
 use crate::distribution::settings::{self, AccountInput, DeliveryInput, EmailInput, PortalInput, WebhookInput};

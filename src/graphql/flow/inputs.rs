@@ -14,8 +14,8 @@ use crate::graphql::ids::id_or_unknown;
 use crate::graphql::invitation::inputs::SendInvitationInput;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
-use crate::network::invitations::NewInvitation;
 use crate::network::account_sources::Partner;
+use crate::network::invitations::NewInvitation;
 
 /// A field of a flow.
 #[derive(Debug, InputObject)]

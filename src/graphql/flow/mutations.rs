@@ -11,8 +11,8 @@ use crate::flows::{Changed, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
-use crate::network::buyer_steps;
 use crate::network::account_sources;
+use crate::network::buyer_steps;
 
 /// The answer to a change of a flow.
 #[derive(SimpleObject)]

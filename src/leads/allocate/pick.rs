@@ -170,7 +170,11 @@ impl Picking<'_> {
 pub fn words(reasons: &[Reason]) -> String {
     let told = reasons.iter().map(|reason| {
         let code = serde_json::to_value(reason.code).ok();
-        let code = code.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let code = code
+            .as_ref()
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         match &reason.field {
             Some(field) => format!("{code} {field}: {}", reason.message),
             None => format!("{code}: {}", reason.message),

@@ -58,7 +58,12 @@ fn exits() -> impl Strategy<Value = Vec<Exit>> {
 }
 
 fn companies() -> impl Strategy<Value = Vec<Company>> {
-    let company = (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::option::of(0..4_i32), exits());
+    let company = (
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.2),
+        prop::option::of(0..4_i32),
+        exits(),
+    );
     let company = company.prop_map(|(takes, free, limit, exits)| Company {
         takes,
         free,
@@ -152,13 +157,23 @@ fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
 
 /// A flow with a source of its own and one for every other company.
 fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
-    let steps: Vec<_> = company.exits.iter().enumerate().map(|(at, exit)| step(place, at, exit)).collect();
+    let steps: Vec<_> = company
+        .exits
+        .iter()
+        .enumerate()
+        .map(|(at, exit)| step(place, at, exit))
+        .collect();
     let sources = (0..COMPANIES).map(|from| Source {
         id: SourceId(id(9, place, from)),
         subject: Subject::new(from, "source"),
-        kind: if from == place { SourceKind::Own } else { SourceKind::Seller },
+        kind: if from == place {
+            SourceKind::Own
+        } else {
+            SourceKind::Seller
+        },
         connection: Some(connection(from, place)),
         sender: account(from),
+        access: snapshot::Access::Open,
         enabled: true,
         rule: None,
         mapping: Vec::new(),
@@ -187,7 +202,11 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
 }
 
 fn web(companies: &[Company]) -> (Vec<Arc<Snapshot>>, Reach) {
-    let flows: Vec<_> = companies.iter().enumerate().map(|(place, company)| flow(place, company)).collect();
+    let flows: Vec<_> = companies
+        .iter()
+        .enumerate()
+        .map(|(place, company)| flow(place, company))
+        .collect();
     let mut reach = Reach::new();
     for from in 0..COMPANIES {
         for to in (0..COMPANIES).filter(|to| *to != from) {
@@ -230,7 +249,10 @@ fn held(lead: &Entering, chosen: &[Chosen], now: DateTime<Utc>, counts: &mut BTr
         }
     }
     for chosen in chosen {
-        assert!(chosen.fate.is_good() || chosen.reservations.is_empty(), "a refused delivery holds a place");
+        assert!(
+            chosen.fate.is_good() || chosen.reservations.is_empty(),
+            "a refused delivery holds a place"
+        );
         for place in &chosen.reservations {
             *counts.entry((place.cap, place.window)).or_default() += 1;
         }
@@ -327,5 +349,8 @@ fn reasons_are_told_by_code_field_and_message() {
         Reason::about(ReasonCode::Required, "mail", "Email is required"),
         Reason::new(ReasonCode::NotAccepted, "state is not Texas"),
     ];
-    assert_eq!(words(&reasons), "REQUIRED mail: Email is required; NOT_ACCEPTED: state is not Texas");
+    assert_eq!(
+        words(&reasons),
+        "REQUIRED mail: Email is required; NOT_ACCEPTED: state is not Texas"
+    );
 }

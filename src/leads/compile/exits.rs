@@ -20,11 +20,7 @@ pub(super) struct Exits {
 
 impl Exits {
     /// Those of the account's buyer steps among these steps.
-    pub(super) async fn load(
-        db: &impl ConnectionTrait,
-        account: AccountId,
-        steps: &[step::Model],
-    ) -> Result<Self> {
+    pub(super) async fn load(db: &impl ConnectionTrait, account: AccountId, steps: &[step::Model]) -> Result<Self> {
         let mut exits = Self {
             account,
             settings: HashMap::new(),

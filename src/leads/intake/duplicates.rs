@@ -94,7 +94,11 @@ impl Claims {
     }
 
     /// Makes the memory say what was accepted: a lead that was not is not remembered.
-    pub(super) async fn keep(self, tx: &DatabaseTransaction, accepted: &HashMap<(FlowId, String), LeadId>) -> Result<()> {
+    pub(super) async fn keep(
+        self,
+        tx: &DatabaseTransaction,
+        accepted: &HashMap<(FlowId, String), LeadId>,
+    ) -> Result<()> {
         let mut forgotten = Vec::new();
         for ((flow, hash), claim) in self.0 {
             match accepted.get(&(flow, claim.values)) {

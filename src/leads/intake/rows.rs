@@ -238,11 +238,19 @@ impl Routed<'_> {
             Fate::Entered(lead, chosen) => return self.enter(row, &lead, chosen, all),
             Fate::NotReady(why) => {
                 let message = format!("the buyer cannot take leads now: {why}");
-                end(row, Ended::new(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message), all);
+                end(
+                    row,
+                    Ended::new(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message),
+                    all,
+                );
             }
             Fate::Loop(why) => {
                 let message = format!("LOOP: {why}");
-                end(row, Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message), all);
+                end(
+                    row,
+                    Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
+                    all,
+                );
             }
         }
         Ok(())
@@ -272,7 +280,11 @@ impl Routed<'_> {
             add(row, all);
         } else {
             let message = refusal(&lead.draft.reasons);
-            end(row, Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message), all);
+            end(
+                row,
+                Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
+                all,
+            );
         }
         Ok(())
     }

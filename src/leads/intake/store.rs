@@ -110,7 +110,8 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
 async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut [Standing]) -> Result<()> {
     let mut wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel> = BTreeMap::new();
     for (job, standing) in jobs.iter().zip(standings.iter()) {
-        let (Standing::New, Some((key, fingerprint)), Some(source)) = (standing, &job.idempotency, job.lead.source()) else {
+        let (Standing::New, Some((key, fingerprint)), Some(source)) = (standing, &job.idempotency, job.lead.source())
+        else {
             continue;
         };
         wanted.insert(
@@ -142,7 +143,10 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
         else {
             continue;
         };
-        let Some(first) = kept.get(&(source.id, key.as_str())).filter(|row| row.lead_id != job.lead.id) else {
+        let Some(first) = kept
+            .get(&(source.id, key.as_str()))
+            .filter(|row| row.lead_id != job.lead.id)
+        else {
             continue;
         };
         *standing = Standing::Answered(Answer::Done(replay(tx, first, fingerprint).await));

@@ -58,7 +58,9 @@ async fn invite_buyer(
     (invite, step): (&NewInvitation, Option<&mut StepInput>),
 ) -> Result<invitation::Model> {
     let Some(StepInput::Buyer(buyer)) = step else {
-        return Err(Error::Internal(anyhow::anyhow!("an invitation for a step without a buyer")));
+        return Err(Error::Internal(anyhow::anyhow!(
+            "an invitation for a step without a buyer"
+        )));
     };
     if buyer.to.is_some() {
         let text = "give the connection with the buyer or an invitation for it, not both";

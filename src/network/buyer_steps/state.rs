@@ -59,7 +59,10 @@ pub async fn receiving(db: &impl ConnectionTrait, connection: &connection::Model
     let Some(flow) = sellers::receiving_flow(db, &buyer, connection.id).await? else {
         return Ok(false);
     };
-    let enabled = flow::Entity::by_id(flow).one(db).await?.is_some_and(|flow| flow.enabled);
+    let enabled = flow::Entity::by_id(flow)
+        .one(db)
+        .await?
+        .is_some_and(|flow| flow.enabled);
     let source = source::Entity::of_seller(flow, connection.id).one(db).await?;
     // Without a source one is made with the first lead.
     let open = source.is_none_or(|source| source.enabled || source.deleted_at.is_some());

@@ -15,8 +15,8 @@ use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{email_address, texts};
-use crate::network::{buyer_steps, journal};
 use crate::network::sides::Sides;
+use crate::network::{buyer_steps, journal};
 
 const PURPOSE: usize = 500;
 const NOTES: usize = 5_000;

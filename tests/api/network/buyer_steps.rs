@@ -9,11 +9,11 @@ use crate::support::make::{ana, text, webhook};
 
 const ENABLE: &str = "mutation($id: ID!, $on: Boolean!) { setStepEnabled(id: $id, enabled: $on) {
     flow { id } userErrors { code message path } } }";
-const SET_FLOW: &str =
-    "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { flow { id } userErrors { code message path } } }";
+const SET_FLOW: &str = "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { flow { id } userErrors { code message path } } }";
 const RETRY: &str =
     "mutation($id: ID!) { retryDelivery(id: $id) { delivery { id status } userErrors { code message path } } }";
-const UPDATE_FLOW: &str = "mutation($input: UpdateFlowInput!) { updateFlow(input: $input) { flow { id } userErrors { code message path } } }";
+const UPDATE_FLOW: &str =
+    "mutation($input: UpdateFlowInput!) { updateFlow(input: $input) { flow { id } userErrors { code message path } } }";
 
 both!(
     /// N15: the lead is in both accounts, at the buyer with the shared fields only, under its own names, at the agreed price.

@@ -98,7 +98,10 @@ async fn flood(app: &Arc<TestApp>, owner: &Account, flow: &Flow, tag: &str) -> u
         tasks.spawn(async move { app.submit(&owner, &flow, json!({ "email": email })).await });
     }
     let receipts = tasks.join_all().await;
-    receipts.iter().filter(|receipt| receipt["outcome"] == "ACCEPTED").count()
+    receipts
+        .iter()
+        .filter(|receipt| receipt["outcome"] == "ACCEPTED")
+        .count()
 }
 
 both!(
@@ -135,7 +138,9 @@ async fn submitted_to(address: std::net::SocketAddr, seller: Account, flow: Flow
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let input = json!({ "flowId": flow.id, "fields": { "email": format!("n{number}@example.com") } });
     let answer = ask(&client, address, Some(&seller.key), SUBMIT, json!({ "input": input })).await;
-    answer["data"]["submitLead"]["receipt"]["id"].as_str().map(str::to_owned)
+    answer["data"]["submitLead"]["receipt"]["id"]
+        .as_str()
+        .map(str::to_owned)
 }
 
 both!(

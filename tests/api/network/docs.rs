@@ -132,7 +132,9 @@ both!(
 
 async fn page(app: &TestApp, token: Option<&str>, source: &str, accept: &str) -> reqwest::Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut request = client.get(format!("http://{}/docs/{source}", app.address)).header("accept", accept);
+    let mut request = client
+        .get(format!("http://{}/docs/{source}", app.address))
+        .header("accept", accept);
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }

@@ -13,7 +13,12 @@ const ANSWER: &str = "mutation($input: AnswerReturnInput!) { answerReturn(input:
 const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
 
 fn kinds(lead: &Value) -> Vec<&str> {
-    lead["timeline"].as_array().unwrap().iter().map(|entry| entry["kind"].as_str().unwrap()).collect()
+    lead["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect()
 }
 
 both!(

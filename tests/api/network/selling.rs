@@ -11,7 +11,8 @@ pub(super) const ADD_STEP: &str = "mutation($input: AddStepInput!) { addStep(inp
 /// Chooses the flow that takes what comes over a connection.
 const RECEIVE: &str = "mutation($input: ReceivingFlowInput!) { setReceivingFlow(input: $input) {
     connection { id } userErrors { code message path } } }";
-const LEADS: &str = "query($flow: ID, $tests: Boolean) { leads(filter: { flowId: $flow, includeTests: $tests }, first: 100) { nodes {
+const LEADS: &str =
+    "query($flow: ID, $tests: Boolean) { leads(filter: { flowId: $flow, includeTests: $tests }, first: 100) { nodes {
     id test outcome fields reasons { code field message } warnings { code field message } price { amount currency }
     partner { id name } source { id name } timeline { kind message } } } }";
 const SENT: &str = "query($id: ID!) { lead(id: $id) { outcome warnings { code message } trace { subject check passed detail } timeline { kind message data }
@@ -24,7 +25,8 @@ impl TestApp {
     pub(super) async fn buyer_step(&self, seller: &Account, flow: &Flow, connection: &str, more: Value) -> String {
         let mut buyer = json!({ "connectionId": connection, "sharedFields": { "mode": "ALL" } });
         merge(&mut buyer, more);
-        self.step(seller, flow, "Sell", json!({ "buyer": buyer }), Value::Null).await
+        self.step(seller, flow, "Sell", json!({ "buyer": buyer }), Value::Null)
+            .await
     }
 
     /// Makes what comes over a connection enter that flow.

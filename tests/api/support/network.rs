@@ -65,7 +65,9 @@ impl TestApp {
     pub(crate) async fn signed_in_again(&self, account: &Account) -> Account {
         let mutation = "mutation($token: String!) { refreshSession(refreshToken: $token) {
             session { accessToken refreshToken } userErrors { code message path } } }";
-        let answer = self.ask(None, mutation, json!({ "token": account.refresh_token })).await;
+        let answer = self
+            .ask(None, mutation, json!({ "token": account.refresh_token }))
+            .await;
         let session = accepted(&answer, "refreshSession")["session"].clone();
         Account {
             token: text(&session["accessToken"]),

@@ -118,7 +118,9 @@ pub(super) async fn finish(
     let (ok, failure) = (status == DeliveryStatus::Delivered, ending.failure.clone());
     let held = delivery_outcome::record(&tx, &[outcome(delivery, ending, now)]).await?;
     if !held.contains(&delivery.id) {
-        return Err(Error::Internal(anyhow::anyhow!("a delivery that was locked is not held")));
+        return Err(Error::Internal(anyhow::anyhow!(
+            "a delivery that was locked is not held"
+        )));
     }
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, vec![attempt_row(&recorded, ok, failure)]).await?;
     let mut all_events = settled.events;
