@@ -15,6 +15,7 @@ use crate::identity::tokens::TokenKeys;
 use crate::live::hub::Hub;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::tally::Tally;
 
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -42,6 +43,8 @@ pub struct App {
     pub mail_bell: Arc<Notify>,
     /// What this process counts.
     pub metrics: Metrics,
+    /// What this process counts for accounts to read, before it is written.
+    pub tally: Tally,
 }
 
 impl App {
@@ -72,6 +75,7 @@ impl App {
             queue: Queue::new(&config.settings, redis),
             mail_bell: Arc::default(),
             metrics: Metrics::default(),
+            tally: Tally::default(),
             config: Arc::new(config),
             db,
             clock,

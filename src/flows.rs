@@ -14,6 +14,7 @@ pub mod price;
 pub mod read;
 pub mod revisions;
 pub mod schedule;
+pub mod sellers;
 pub mod snapshot;
 pub mod sources;
 pub mod steps;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use checks::PriceInput;
 pub use edit::Changed;
+pub(crate) use edit::Edit;
 
 /// Flows that an account may have.
 pub const MAX_FLOWS: u64 = 100;

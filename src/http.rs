@@ -2,8 +2,10 @@
 
 pub mod authenticate;
 pub mod cors;
+pub mod docs;
 pub mod graphql;
 pub mod health;
+pub mod links;
 pub mod listen;
 pub mod metrics;
 pub mod pages;

@@ -1,9 +1,11 @@
 //! Leads: what is submitted, and what is decided about it.
 
 pub mod allocate;
+pub mod branch;
 pub mod compile;
 pub mod counts;
 pub mod decide;
+pub mod entrances;
 pub mod fields;
 pub mod intake;
 pub mod outcome;

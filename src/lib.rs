@@ -21,4 +21,5 @@ pub mod metrics;
 pub mod network;
 pub mod queue;
 pub mod server;
+pub mod tally;
 pub mod tls;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use entity::delivery;
 use entity::field::FieldDef;
-use entity::ids::{DeliveryId, FlowId, LeadId, PartnerId};
+use entity::ids::{DeliveryId, FlowId, LeadId};
 use redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
@@ -115,8 +115,8 @@ impl Queue {
 
     /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
     /// there is no worker here or it is busy, and then the row waits for whoever is free.
-    pub fn claim_at_birth(&self, partner: PartnerId) -> Option<(Uuid, Slot)> {
-        Some((self.owner()?, self.slots.try_take(partner, false)?))
+    pub fn claim_at_birth(&self, destination: Uuid) -> Option<(Uuid, Slot)> {
+        Some((self.owner()?, self.slots.try_take(destination, false)?))
     }
 
     /// Notes whether due work may have been left for want of slots.

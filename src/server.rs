@@ -20,6 +20,7 @@ use crate::http::listen::{ListenLimits, serve};
 use crate::http::router;
 use crate::leads::intake::Intake;
 use crate::live::relay;
+use crate::network::tallies;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,11 @@ pub enum Role {
 
 /// A running process.
 pub struct Server {
+    app: App,
     address: SocketAddr,
     worker: Option<Worker>,
     serving: JoinHandle<()>,
-    /// The instance's mail, and forgetting what is over.
+    /// The instance's mail, forgetting what is over, and writing what is counted.
     chores: TaskTracker,
     stop: CancellationToken,
 }
@@ -68,6 +70,7 @@ impl Server {
         };
         let serving = tokio::spawn(serve(listener, router, ListenLimits::default(), stop.clone(), sockets));
         Ok(Self {
+            app: app.clone(),
             address,
             worker,
             serving,
@@ -89,15 +92,20 @@ impl Server {
             worker.stop().await;
         }
         self.chores.wait().await;
+        tallies::flush(&self.app).await;
     }
 }
 
-/// What a process that delivers does besides.
+/// What a process does besides.
 fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(housekeeping::run(app.clone(), stop.clone()));
+        chores.spawn(housekeeping::tell(app.clone(), stop.clone()));
+    }
+    if role != Role::Worker {
+        chores.spawn(tallies::run(app.clone(), stop.clone()));
     }
     chores.close();
     chores

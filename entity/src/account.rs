@@ -1,11 +1,11 @@
 //! An account: a company on this server.
 
-use crate::ids::AccountId;
+use crate::ids::{AccountId, ApiKeyId};
+use crate::{api_key, connection, invitation};
 use chrono::{DateTime, Utc};
-use sea_orm::QuerySelect;
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{ExprTrait, UnionType};
+use sea_orm::{Condition, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What an account may do.
@@ -40,6 +40,8 @@ pub struct Model {
     pub contact_email: Option<String>,
     /// Whether partners may find it by the start of its name.
     pub listed: bool,
+    /// Whether its owners get a mail when a partner invites, answers or changes something.
+    pub notify_by_mail: bool,
     /// Raised in the transaction of every change that a compiled flow or a credential depends on.
     pub config_version: i64,
     /// Sign-up.
@@ -47,6 +49,9 @@ pub struct Model {
     /// Last change of what is shown here.
     pub updated_at: DateTime<Utc>,
 }
+
+/// Stands for a key among versions, which begin at 0.
+const NO_VERSION: i64 = -1;
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -65,6 +70,39 @@ impl Entity {
         Self::find().filter(Column::Id.is_in(ids))
     }
 
+    /// Accounts that one account is or was connected with, that invited it, or that it invited by their identifier and that
+    /// have not answered. Whoever was invited by address is not told apart from nobody until the answer.
+    pub fn partners_of(account: AccountId) -> Select<Self> {
+        use connection::Column::{HighAccountId, LowAccountId};
+        use invitation::Column::{FromAccountId, Status, ToAccountId, ToEmail};
+        let side = |mine: connection::Column, theirs: connection::Column| {
+            let of_account = connection::Entity::find().filter(mine.eq(account));
+            of_account.select_only().column(theirs).into_query()
+        };
+        let pending = || invitation::Entity::find().filter(Status.eq(invitation::InvitationStatus::Pending));
+        let sent = pending()
+            .filter(FromAccountId.eq(account))
+            .filter(ToEmail.is_null())
+            .filter(ToAccountId.is_not_null());
+        let received = pending().filter(ToAccountId.eq(account));
+        let ids = Condition::any()
+            .add(Column::Id.in_subquery(side(LowAccountId, HighAccountId)))
+            .add(Column::Id.in_subquery(side(HighAccountId, LowAccountId)))
+            .add(Column::Id.in_subquery(sent.select_only().column(ToAccountId).into_query()))
+            .add(Column::Id.in_subquery(received.select_only().column(FromAccountId).into_query()));
+        Self::find().filter(ids)
+    }
+
+    /// Accounts that let themselves be found by that address, in lower case.
+    pub fn by_contact_email(email: &str) -> Select<Self> {
+        Self::find().filter(Column::ContactEmail.eq(email))
+    }
+
+    /// Accounts that let themselves be found by the start of their name.
+    pub fn listed() -> Select<Self> {
+        Self::find().filter(Column::Listed.eq(true))
+    }
+
     /// Every account, for the operator.
     pub fn for_operator() -> Select<Self> {
         Self::find()
@@ -81,6 +119,38 @@ impl Entity {
             .column(Column::Id)
             .column(Column::ConfigVersion);
         versions.filter(among).into_tuple().all(db).await
+    }
+
+    /// The configuration versions of several accounts, and which of some API keys may be used at that time: both at once, because
+    /// every batch of leads asks for both.
+    pub async fn versions_and_live_keys(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = AccountId>,
+        keys: impl IntoIterator<Item = ApiKeyId>,
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<(AccountId, i64)>, Vec<ApiKeyId>), DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        let mut both = Self::find()
+            .select_only()
+            .column(Column::Id)
+            .column(Column::ConfigVersion)
+            .filter(among)
+            .into_query();
+        let live = api_key::Entity::live_among(keys, now)
+            .select_only()
+            .column(api_key::Column::Id)
+            .expr_as(Expr::val(NO_VERSION), "config_version");
+        both.union(UnionType::All, live.into_query());
+        let (mut versions, mut live) = (Vec::new(), Vec::new());
+        for row in db.query_all(&both).await? {
+            let (id, version): (Uuid, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if version == NO_VERSION {
+                live.push(ApiKeyId(id));
+            } else {
+                versions.push((AccountId(id), version));
+            }
+        }
+        Ok((versions, live))
     }
 
     /// Raises the version of what compiled flows and credentials depend on.

@@ -123,6 +123,19 @@ impl Entity {
         Self::find().filter(either)
     }
 
+    /// Connections over which that account's leads may go to the other side now.
+    pub fn sending(sender: AccountId) -> Select<Self> {
+        let as_low = Condition::all()
+            .add(Column::LowAccountId.eq(sender))
+            .add(Column::LowSends.eq(true));
+        let as_high = Condition::all()
+            .add(Column::HighAccountId.eq(sender))
+            .add(Column::HighSends.eq(true));
+        Self::find()
+            .filter(Column::Status.eq(ConnectionStatus::Active))
+            .filter(Condition::any().add(as_low).add(as_high))
+    }
+
     /// The live connection of a pair, in either order.
     pub fn live_between(one: AccountId, other: AccountId) -> Select<Self> {
         Self::ever_between(one, other).filter(Column::Status.ne(ConnectionStatus::Terminated))

@@ -2,7 +2,7 @@
 
 use crate::delivery_config::Channel;
 use crate::ids::{
-    AccountId, AssignmentId, CapId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId, SettingsId, StepId,
+    AccountId, AssignmentId, CapId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId, SettingsId, StepId,
 };
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
@@ -129,8 +129,12 @@ pub struct Model {
     pub profile_id: Option<ProfileId>,
     /// The place that matched.
     pub assignment_id: Option<AssignmentId>,
-    /// The recipient.
-    pub partner_id: PartnerId,
+    /// The partner that gets it; none when a BUYER step delivers.
+    pub partner_id: Option<PartnerId>,
+    /// The account that gets it; ACCOUNT channel only.
+    pub buyer_account_id: Option<AccountId>,
+    /// The connection over which that account gets it.
+    pub connection_id: Option<ConnectionId>,
     /// How, through all its retries.
     pub settings_id: SettingsId,
     /// By what.
@@ -159,7 +163,7 @@ pub struct Model {
     pub price_e4: Option<i64>,
     /// ISO 4217.
     pub price_currency: Option<String>,
-    /// Where the partner's review stands; portal only.
+    /// Where the recipient's review stands; set by the portal, and by returns of leads that an account got.
     pub review: Option<ReviewStatus>,
     /// Who reviewed.
     pub review_by: Option<String>,
@@ -185,6 +189,18 @@ impl ActiveModelBehavior for ActiveModel {}
 /// database sees that the index serves, and SQLite would look at every delivery there ever was.
 fn waiting() -> Expr {
     Expr::cust("status IN ('QUEUED', 'RETRYING')")
+}
+
+impl Model {
+    /// Whose slots its attempts take: the partner's, else the buyer's.
+    pub fn destination(&self) -> Uuid {
+        destination(self.partner_id, self.buyer_account_id)
+    }
+}
+
+/// Whose slots attempts take that go to this partner, else to this buyer.
+pub fn destination(partner: Option<PartnerId>, buyer: Option<AccountId>) -> Uuid {
+    partner.map(|id| id.0).or(buyer.map(|id| id.0)).unwrap_or_default()
 }
 
 impl DeliveryStatus {
@@ -279,6 +295,20 @@ impl Entity {
             .filter(Column::LeaseOwner.eq(owner))
             .exec_with_returning(db)
             .await
+    }
+
+    /// A delivery by which an account got a lead from another one.
+    pub fn to_buyer(buyer: AccountId, id: DeliveryId) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.eq(id))
+            .filter(Column::BuyerAccountId.eq(buyer))
+    }
+
+    /// Deliveries over a connection, in one order.
+    pub fn over(connection: ConnectionId) -> Select<Self> {
+        Self::find()
+            .filter(Column::ConnectionId.eq(connection))
+            .order_by_asc(Column::Id)
     }
 
     /// Deliveries of one lead.

@@ -2,6 +2,7 @@
 //!
 //! Header values are sealed before they get here; nothing in these types is readable secret material.
 
+use crate::ids::ConnectionId;
 use async_graphql::Enum;
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
@@ -204,8 +205,8 @@ pub struct PortalConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountConfig {
-    /// The connection that leads there.
-    pub connection_id: Uuid,
+    /// The connection that leads there; none in the settings of a BUYER step, which names it itself.
+    pub connection_id: Option<ConnectionId>,
     /// What the account gets to see.
     pub fields: FieldSelection,
     /// Names that the account gets in place of the flow's field names.
@@ -313,7 +314,7 @@ mod tests {
     fn portal_and_account_settings_are_told_apart_by_their_channel() {
         let id = Uuid::from_u128(7);
         let account = AccountConfig {
-            connection_id: id,
+            connection_id: Some(ConnectionId(id)),
             fields: FieldSelection::default(),
             mapping: vec![],
         };

@@ -1,4 +1,4 @@
-//! A version of how a partner gets its leads; never changed once written.
+//! A version of how a partner or a buyer step's buyer gets its leads; never changed once written.
 
 use crate::delivery_config::DeliveryConfig;
 use crate::ids::{AccountId, PartnerId, SettingsId};
@@ -14,8 +14,8 @@ pub struct Model {
     pub id: SettingsId,
     /// Whose.
     pub account_id: AccountId,
-    /// Which partner.
-    pub partner_id: PartnerId,
+    /// Which partner; none for what a BUYER step shares.
+    pub partner_id: Option<PartnerId>,
     /// The channel and all that it needs; secrets in it are sealed.
     pub config: DeliveryConfig,
     /// When it was set.

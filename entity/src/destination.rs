@@ -38,15 +38,18 @@ impl Entity {
         Self::find().filter(Column::AccountId.eq(account))
     }
 
-    /// Counts a failed attempt.
+    /// Counts a failed attempt; what goes to no partner has no destination of its own.
     pub async fn count_failure(
         db: &impl ConnectionTrait,
         delivery: &delivery::Model,
         message: &str,
         now: DateTime<Utc>,
     ) -> Result<(), DbErr> {
+        let Some(partner) = delivery.partner_id else {
+            return Ok(());
+        };
         let row = ActiveModel {
-            partner_id: Set(delivery.partner_id),
+            partner_id: Set(partner),
             account_id: Set(delivery.account_id),
             consecutive_failures: Set(1),
             open_until: Set(None),

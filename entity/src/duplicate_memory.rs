@@ -4,7 +4,8 @@ use crate::bulk;
 use crate::ids::{FlowId, LeadId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{Condition, QueryOrder, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -49,8 +50,12 @@ impl Entity {
         Self::find_by_id((flow, key))
     }
 
-    /// Forgets what certain leads have taken.
-    pub fn forget(leads: impl IntoIterator<Item = LeadId>) -> sea_orm::DeleteMany<Self> {
-        Self::delete_many().filter(Column::LeadId.is_in(leads))
+    /// Forgets what was taken under certain keys.
+    pub fn forget(keys: impl IntoIterator<Item = (FlowId, String)>) -> sea_orm::DeleteMany<Self> {
+        let key = |(flow, hash): (FlowId, String)| Column::FlowId.eq(flow).and(Column::KeyHash.eq(hash));
+        let any = keys
+            .into_iter()
+            .fold(Condition::any(), |any, taken| any.add(key(taken)));
+        Self::delete_many().filter(any)
     }
 }

@@ -81,6 +81,13 @@ impl Entity {
         Self::find_by_id(id).filter(Column::DeletedAt.is_null())
     }
 
+    /// Flows by what senders named, for counting what was refused of it.
+    pub fn named(ids: impl IntoIterator<Item = FlowId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::DeletedAt.is_null())
+    }
+
     /// Flows by id for the delivery worker, which acts for every account and finishes what deleted flows began.
     pub fn for_worker(ids: impl IntoIterator<Item = FlowId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))

@@ -1,11 +1,11 @@
 //! A lead as one account holds it, and its sender's receipt.
 
-use crate::ids::{AccountId, FlowId, LeadId, SourceId};
+use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use crate::source;
 use chrono::{DateTime, Utc};
-use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Order, Query};
+use sea_orm::{FromJsonQueryResult, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// What became of a lead.
@@ -22,6 +22,10 @@ pub enum LeadOutcome {
     /// Could not be handled; the reasons say why.
     Failed,
 }
+
+/// Accounts in the order in which a lead has passed them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Path(pub Vec<AccountId>);
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -70,6 +74,10 @@ pub struct Model {
     pub processing_us: i64,
     /// When its values were removed.
     pub erased_at: Option<DateTime<Utc>>,
+    /// The delivery of another account by which it came; none when it was submitted.
+    pub seller_delivery_id: Option<DeliveryId>,
+    /// The accounts that it has passed before.
+    pub path: Path,
 }
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
@@ -84,9 +92,12 @@ impl Entity {
         Self::find().filter(Column::AccountId.eq(account))
     }
 
-    /// What one account submitted, to its own flows and to others'.
+    /// What one account submitted, to its own flows and to others'. What its buyer steps delivered is not among it: that
+    /// is the buyer's own.
     pub fn sent_by(sender: AccountId) -> Select<Self> {
-        Self::find().filter(Column::SenderAccountId.eq(sender))
+        Self::find()
+            .filter(Column::SenderAccountId.eq(sender))
+            .filter(Column::SellerDeliveryId.is_null())
     }
 
     /// Leads by id for the delivery worker, which acts for every account.

@@ -15,6 +15,7 @@ pub mod delivery_config;
 pub mod delivery_outcome;
 pub mod delivery_settings;
 pub mod destination;
+pub mod docs_read;
 pub mod duplicate_memory;
 pub mod event;
 pub mod field;

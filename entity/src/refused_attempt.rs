@@ -3,6 +3,7 @@
 use crate::ids::{AccountId, FlowId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Alias, ExprTrait, OnConflict};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -33,6 +34,19 @@ impl Entity {
     /// Attempts on one account's flows.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// Adds to what was counted before.
+    pub async fn add(db: &impl ConnectionTrait, rows: Vec<ActiveModel>) -> Result<(), DbErr> {
+        let sum = Expr::col((Self, Column::Attempts)).add(Expr::col((Alias::new("excluded"), Column::Attempts)));
+        let add = OnConflict::columns([Column::FlowId, Column::SenderAccountId, Column::Hour])
+            .value(Column::Attempts, sum)
+            .to_owned();
+        Self::insert_many(rows)
+            .on_conflict(add)
+            .exec_without_returning(db)
+            .await?;
+        Ok(())
     }
 
     /// Attempts of one account on others' flows.

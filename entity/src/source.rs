@@ -1,12 +1,13 @@
 //! A source: who may submit to a flow.
 
 use crate::cap_usage::Caps;
+use crate::connection;
 use crate::delivery_config::FieldMapping;
 use crate::ids::{AccountId, ConnectionId, FlowId, InvitationId, SourceId};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
-use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// Who submits.
@@ -18,8 +19,10 @@ use serde::{Deserialize, Serialize};
 pub enum SourceKind {
     /// One of the account's own forms or systems.
     Own,
-    /// A connected account.
+    /// A connected account that submits by itself.
     Account,
+    /// A connected account whose buyer steps deliver here; made by the system, and never open to direct submission.
+    Seller,
 }
 
 /// Renamings of fields.
@@ -37,11 +40,12 @@ pub struct Model {
     pub account_id: AccountId,
     /// Which flow.
     pub flow_id: FlowId,
-    /// Own form or connected account.
+    /// Own form or system, or connected account.
     pub kind: SourceKind,
     /// As shown.
     pub name: String,
-    /// Whether it may submit.
+    /// Whether its owner lets it submit. A connected account's needs a connection that lets the sender send as well, so this
+    /// is also what a source that waits for an invitation will be once that is accepted.
     pub enabled: bool,
     /// Canonical rule tree, after the flow's.
     pub acceptance_rule: Option<Json>,
@@ -53,7 +57,7 @@ pub struct Model {
     pub price_e4: Option<i64>,
     /// ISO 4217.
     pub price_currency: Option<String>,
-    /// The connected account, for ACCOUNT sources.
+    /// The connected account, for ACCOUNT and SELLER sources.
     pub sender_account_id: Option<AccountId>,
     /// Its connection.
     pub connection_id: Option<ConnectionId>,
@@ -90,8 +94,56 @@ impl Entity {
             .order_by_asc(Column::Id)
     }
 
+    /// The source through which a connected account's buyer steps deliver into a flow, removed or not.
+    pub fn of_seller(flow: FlowId, connection: ConnectionId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::ConnectionId.eq(connection))
+            .filter(Column::Kind.eq(SourceKind::Seller))
+    }
+
     /// Every source that a flow ever had, for reverting.
     pub fn ever_of_flow(flow: FlowId) -> Select<Self> {
         Self::find().filter(Column::FlowId.eq(flow))
+    }
+
+    /// Gives drafts of one account, which wait for these invitations, their sender and its connection.
+    pub fn link_invited(
+        owner: AccountId,
+        sender: AccountId,
+        connection: ConnectionId,
+        invitations: Vec<InvitationId>,
+    ) -> UpdateMany<Self> {
+        Self::linking(owner, connection)
+            .col_expr(Column::SenderAccountId, Expr::value(sender))
+            .filter(Column::SenderAccountId.is_null())
+            .filter(Column::InvitationId.is_in(invitations))
+    }
+
+    /// Gives the sources of one account, through which another one submits, their connection.
+    pub fn link(owner: AccountId, sender: AccountId, connection: ConnectionId) -> UpdateMany<Self> {
+        Self::linking(owner, connection).filter(Column::SenderAccountId.eq(sender))
+    }
+
+    fn linking(owner: AccountId, connection: ConnectionId) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::ConnectionId, Expr::value(connection))
+            .col_expr(Column::InvitationId, Expr::value(Option::<InvitationId>::None))
+            .filter(Column::AccountId.eq(owner))
+            .filter(Column::Kind.ne(SourceKind::Own))
+            .filter(Column::DeletedAt.is_null())
+    }
+
+    /// Sources of others that one account may submit through as things are now, whether or not their owners have switched
+    /// them off for the moment.
+    pub fn opened_to(sender: AccountId) -> Select<Self> {
+        let connections = connection::Entity::sending(sender)
+            .select_only()
+            .column(connection::Column::Id);
+        Self::find()
+            .filter(Column::Kind.eq(SourceKind::Account))
+            .filter(Column::SenderAccountId.eq(sender))
+            .filter(Column::DeletedAt.is_null())
+            .filter(Column::ConnectionId.in_subquery(connections.into_query()))
     }
 }

@@ -1,6 +1,7 @@
 //! A step of a flow.
 
-use crate::ids::{AccountId, FlowId, ProfileId, StepId};
+use crate::cap_usage::Cap;
+use crate::ids::{AccountId, ConnectionId, FlowId, InvitationId, ProfileId, SettingsId, StepId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromJsonQueryResult, QueryOrder};
@@ -21,6 +22,19 @@ pub enum StepConfig {
     Transform {
         /// Field and template.
         assignments: Vec<TemplateAssignment>,
+    },
+    /// Delivers to a connected account; which one is told by the row's `connection_id` or `invitation_id`.
+    Buyer {
+        /// What is shared, and under which names.
+        settings_id: SettingsId,
+        /// What the buyer pays for a lead, in 1/10,000 of the currency unit.
+        price_e4: Option<i64>,
+        /// ISO 4217.
+        price_currency: Option<String>,
+        /// Limits of leads that the buyer takes.
+        caps: Vec<Cap>,
+        /// Whether it is to be enabled as soon as the buyer accepts the invitation.
+        enable_when_ready: bool,
     },
     /// Routes to partners through a profile.
     Distribute {
@@ -61,6 +75,10 @@ pub struct Model {
     pub config: StepConfig,
     /// The profile of a DISTRIBUTE step.
     pub profile_id: Option<ProfileId>,
+    /// The connection with the buyer of a BUYER step.
+    pub connection_id: Option<ConnectionId>,
+    /// The invitation that a BUYER step waited for, or still waits for.
+    pub invitation_id: Option<InvitationId>,
     /// Set when removed.
     pub deleted_at: Option<DateTime<Utc>>,
 }

@@ -11,6 +11,8 @@ mod m0004_leads;
 mod m0005_deliveries;
 mod m0006_events;
 mod m0007_network;
+mod m0008_docs_read;
+mod m0009_notices;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_deliveries::Migration),
             Box::new(m0006_events::Migration),
             Box::new(m0007_network::Migration),
+            Box::new(m0008_docs_read::Migration),
+            Box::new(m0009_notices::Migration),
         ]
     }
 }

@@ -46,7 +46,7 @@ CREATE TABLE source (
     id {uuid} PRIMARY KEY,
     account_id {uuid} NOT NULL REFERENCES account (id),
     flow_id {uuid} NOT NULL REFERENCES flow (id),
-    kind text NOT NULL CHECK (kind IN ('OWN', 'ACCOUNT')),
+    kind text NOT NULL CHECK (kind IN ('OWN', 'ACCOUNT', 'SELLER')),
     name text NOT NULL,
     enabled {bool} NOT NULL,
     acceptance_rule {json},
@@ -63,6 +63,7 @@ CREATE TABLE source (
 );
 CREATE INDEX source_flow ON source (flow_id, position);
 CREATE INDEX source_account ON source (account_id, id);
+CREATE UNIQUE INDEX source_seller ON source (flow_id, connection_id) WHERE kind = 'SELLER' AND deleted_at IS NULL;
 
 CREATE TABLE step (
     id {uuid} PRIMARY KEY,
@@ -74,10 +75,14 @@ CREATE TABLE step (
     criteria {json},
     config {json} NOT NULL,
     profile_id {uuid},
+    connection_id {uuid},
+    invitation_id {uuid},
     deleted_at {time}
 );
 CREATE INDEX step_flow ON step (flow_id, position);
 CREATE INDEX step_profile ON step (profile_id) WHERE profile_id IS NOT NULL;
+CREATE INDEX step_connection ON step (connection_id) WHERE connection_id IS NOT NULL;
+CREATE INDEX step_invitation ON step (invitation_id) WHERE invitation_id IS NOT NULL;
 
 CREATE TABLE cap_usage (
     cap_id {uuid} NOT NULL,

@@ -33,7 +33,7 @@ CREATE INDEX partner_account ON partner (account_id, id);
 CREATE TABLE delivery_settings (
     id {uuid} PRIMARY KEY,
     account_id {uuid} NOT NULL REFERENCES account (id),
-    partner_id {uuid} NOT NULL REFERENCES partner (id),
+    partner_id {uuid} REFERENCES partner (id),
     config {json} NOT NULL,
     created_at {time} NOT NULL
 );

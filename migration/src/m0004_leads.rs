@@ -30,12 +30,15 @@ CREATE TABLE lead (
     name_key text,
     submitted_at {time} NOT NULL,
     processing_us {long} NOT NULL,
-    erased_at {time}
+    erased_at {time},
+    seller_delivery_id {uuid},
+    path {json} NOT NULL
 );
 CREATE INDEX lead_account ON lead (account_id, id);
 CREATE INDEX lead_flow ON lead (flow_id, id);
 CREATE INDEX lead_source ON lead (source_id, id);
 CREATE INDEX lead_sender ON lead (sender_account_id, id);
+CREATE INDEX lead_seller_delivery ON lead (seller_delivery_id) WHERE seller_delivery_id IS NOT NULL;
 CREATE INDEX lead_email ON lead (account_id, email_key) WHERE email_key IS NOT NULL;
 CREATE INDEX lead_phone ON lead (account_id, phone_key) WHERE phone_key IS NOT NULL;
 CREATE INDEX lead_name ON lead (account_id, name_key) WHERE name_key IS NOT NULL;

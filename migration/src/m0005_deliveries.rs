@@ -17,7 +17,9 @@ CREATE TABLE delivery (
     step_id {uuid},
     profile_id {uuid},
     assignment_id {uuid},
-    partner_id {uuid} NOT NULL,
+    partner_id {uuid},
+    buyer_account_id {uuid},
+    connection_id {uuid},
     settings_id {uuid} NOT NULL,
     channel text NOT NULL,
     status text NOT NULL,
@@ -40,11 +42,16 @@ CREATE TABLE delivery (
     created_at {time} NOT NULL,
     settled_at {time},
     UNIQUE (lead_id, partner_id),
+    CHECK (partner_id IS NOT NULL OR buyer_account_id IS NOT NULL),
+    CHECK ((channel = 'ACCOUNT') = (buyer_account_id IS NOT NULL)),
+    CHECK ((buyer_account_id IS NULL) = (connection_id IS NULL)),
     CHECK ((status = 'SENDING') = (lease_owner IS NOT NULL)),
     CHECK ((status IN ('QUEUED', 'RETRYING')) = (due_at IS NOT NULL))
 );
 CREATE INDEX delivery_account ON delivery (account_id, id);
 CREATE INDEX delivery_partner ON delivery (partner_id, id);
+CREATE UNIQUE INDEX delivery_buyer ON delivery (lead_id, buyer_account_id) WHERE buyer_account_id IS NOT NULL;
+CREATE INDEX delivery_connection ON delivery (connection_id, id) WHERE connection_id IS NOT NULL;
 CREATE INDEX delivery_due ON delivery (due_at) WHERE status IN ('QUEUED', 'RETRYING');
 CREATE INDEX delivery_sending ON delivery (lease_owner) WHERE status = 'SENDING';
 

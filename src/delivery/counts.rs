@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{Column, DeliveryStatus, Entity, ReviewStatus};
-use entity::ids::{AccountId, PartnerId, ProfileId};
+use entity::ids::{AccountId, PartnerId, ProfileId, StepId};
 use rust_decimal::Decimal;
 use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
@@ -31,6 +31,8 @@ pub enum Subject {
     Partner(PartnerId),
     /// Those that a profile has routed.
     Profile(ProfileId),
+    /// Those that a step has routed.
+    Step(StepId),
 }
 
 /// What became of the deliveries that were routed in a range.
@@ -106,7 +108,7 @@ pub async fn count(
     percentiles: bool,
 ) -> Result<HashMap<Subject, Counts>, DbErr> {
     let mut all = HashMap::with_capacity(subjects.len());
-    for kind in [Kind::Partner, Kind::Profile] {
+    for kind in [Kind::Partner, Kind::Profile, Kind::Step] {
         let ids: Vec<Uuid> = subjects.iter().filter_map(|subject| kind.id(*subject)).collect();
         if ids.is_empty() {
             continue;
@@ -126,6 +128,7 @@ pub async fn count(
 enum Kind {
     Partner,
     Profile,
+    Step,
 }
 
 impl Kind {
@@ -133,6 +136,7 @@ impl Kind {
         match self {
             Self::Partner => Column::PartnerId,
             Self::Profile => Column::ProfileId,
+            Self::Step => Column::StepId,
         }
     }
 
@@ -140,6 +144,7 @@ impl Kind {
         match (self, subject) {
             (Self::Partner, Subject::Partner(id)) => Some(id.0),
             (Self::Profile, Subject::Profile(id)) => Some(id.0),
+            (Self::Step, Subject::Step(id)) => Some(id.0),
             _ => None,
         }
     }
@@ -148,6 +153,7 @@ impl Kind {
         match self {
             Self::Partner => Subject::Partner(PartnerId(id)),
             Self::Profile => Subject::Profile(ProfileId(id)),
+            Self::Step => Subject::Step(StepId(id)),
         }
     }
 }

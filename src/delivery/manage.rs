@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::cap_usage;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
-use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
+use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
 use crate::app::App;
@@ -26,6 +26,8 @@ pub struct DeliveryFilter {
     pub channels: Option<Vec<Channel>>,
     /// To this partner.
     pub partner: Option<PartnerId>,
+    /// Over this connection.
+    pub connection: Option<ConnectionId>,
     /// Picked by this profile.
     pub profile: Option<ProfileId>,
     /// Of leads of this flow.
@@ -58,6 +60,7 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
                 .map(|channels| delivery::Column::Channel.is_in(channels)),
         )
         .add_option(filter.partner.map(|id| delivery::Column::PartnerId.eq(id)))
+        .add_option(filter.connection.map(|id| delivery::Column::ConnectionId.eq(id)))
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
         .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
@@ -77,7 +80,8 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
     Ok(delivery::Entity::in_account(account).filter(fitting))
 }
 
-/// Attempts a failed or waiting delivery again now, with a fresh budget of attempts. The delivery stays the same one, so a
+/// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
+/// mind. It goes with a fresh budget of attempts. The delivery stays the same one, so a
 /// recipient that has it already recognises it.
 pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
@@ -87,6 +91,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
         DeliveryStatus::Failed | DeliveryStatus::Cancelled | DeliveryStatus::Retrying => {}
         DeliveryStatus::Queued | DeliveryStatus::Sending => return Err(conflict("the delivery is under way already")),
         DeliveryStatus::Delivered => return Err(conflict("the recipient has the lead already")),
+        DeliveryStatus::Refused if row.buyer_account_id.is_some() && !stopped_by_loop(&row) => {}
         DeliveryStatus::Refused => {
             return Err(conflict(
                 "the recipient has refused the lead: a retry would not change that",
@@ -101,6 +106,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     change.settled_at = Set(None);
     change.failure_code = Set(None);
     change.failure_message = Set(None);
+    change.external_id = Set(None);
     // A settled delivery has given its places on caps back, so it must not give them back a second time.
     if row.status.is_settled() {
         change.reservations = Set(Reservations::default());
@@ -146,6 +152,11 @@ async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) ->
         .one(tx)
         .await?;
     found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such delivery"))
+}
+
+/// Whether the lead would come back to an account that it has passed: nothing changes that.
+fn stopped_by_loop(row: &delivery::Model) -> bool {
+    row.failure_message.as_ref().is_some_and(|why| why.starts_with("LOOP"))
 }
 
 fn conflict(message: &str) -> Error {

@@ -104,7 +104,7 @@ pub async fn show(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
     if deliveries
         .iter()
-        .any(|row| (row.account_id, row.partner_id) != (account, partner))
+        .any(|row| (row.account_id, row.partner_id) != (account, Some(partner)))
     {
         return Err(Error::Internal(anyhow::anyhow!("a lead of another partner's portal")));
     }

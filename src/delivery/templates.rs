@@ -20,7 +20,7 @@ use std::fmt;
 use minijinja::Expression;
 use serde_json::{Map, Value};
 
-pub(in crate::delivery) use check::wire_name;
+pub(crate) use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
 use scan::Part;

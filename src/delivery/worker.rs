@@ -7,6 +7,7 @@ mod attempt;
 mod claim;
 mod contents;
 mod finish;
+mod into_account;
 mod lease;
 mod prepared;
 mod redact;
@@ -15,6 +16,7 @@ mod reroute;
 
 use std::time::Duration;
 
+use entity::delivery_config::Channel;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -25,6 +27,7 @@ use super::email::Mailer;
 use super::guard::Guard;
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
+use crate::leads::compile::Snapshots;
 use crate::queue::Claimed;
 
 /// How often due work is looked for without being told.
@@ -40,6 +43,8 @@ struct Tools {
     mailer: Mailer,
     prepared: prepared::Kept,
     contents: contents::Contents,
+    /// Compiled flows of accounts that leads are delivered into.
+    snapshots: Snapshots,
     finished: mpsc::UnboundedSender<finish::Finished>,
 }
 
@@ -63,6 +68,7 @@ impl Worker {
             mailer: Mailer::new(guard),
             prepared: prepared::Kept::default(),
             contents: contents::Contents::new(app.clone()),
+            snapshots: Snapshots::default(),
             finished,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -127,7 +133,14 @@ async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
 fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
     let tools = tools.clone();
     tasks.spawn(async move {
-        let finished = attempt::attempt(&tools, claimed).await;
+        let finished = if claimed.delivery.channel == Channel::Account {
+            into_account::attempt(&tools, claimed).await
+        } else {
+            Some(attempt::attempt(&tools, claimed).await)
+        };
+        let Some(finished) = finished else {
+            return tools.app.queue.slots_freed();
+        };
         if tools.finished.send(finished).is_err() {
             tracing::error!("nobody records outcomes any more: the delivery will be repeated");
         }

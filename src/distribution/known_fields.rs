@@ -46,6 +46,11 @@ impl KnownFields {
         }
     }
 
+    /// Whether a recipient sets up its own delivery.
+    pub(super) fn is_for_recipient(&self) -> bool {
+        self.to_recipient
+    }
+
     /// What settings with this selection may speak of. To the fields of the flows it adds those that the selection names:
     /// settings may be made before the flow whose fields they share.
     pub(super) fn under(self, selection: &FieldSelection) -> Vec<FieldDef> {

@@ -1,6 +1,7 @@
 //! How a partner gets its leads. Settings are written once and never changed: a delivery keeps the version that it was
 //! made with, and a change makes a new version that counts from the next delivery on.
 
+mod account;
 mod email;
 mod headers;
 mod retry;
@@ -8,15 +9,14 @@ mod shared;
 mod warnings;
 mod webhook;
 
-use entity::delivery_config::{DeliveryConfig, FieldSelection, PortalConfig};
+use entity::delivery_config::{DeliveryConfig, FieldMapping, FieldSelection, PortalConfig};
 use entity::delivery_settings::{self, ActiveModel, Column, Entity};
-use entity::ids::{AssignmentId, PartnerId, SettingsId};
+use entity::ids::{AssignmentId, ConnectionId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
 use entity::{assignment, partner};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unchanged};
 use serde_json::{Value, json};
 use url::Url;
-use uuid::Uuid;
 
 use super::change::Change;
 use super::known_fields::KnownFields;
@@ -53,7 +53,7 @@ impl DeliveryInput {
             Self::Email(input) => input.fields = Some(selection),
             Self::Webhook(input) => input.fields = Some(selection),
             Self::Portal(input) => input.fields = Some(selection),
-            Self::Account(_) => {}
+            Self::Account(input) => input.fields = Some(selection),
         }
     }
 }
@@ -75,7 +75,11 @@ pub struct PortalInput {
 #[derive(Clone, Debug)]
 pub struct AccountInput {
     /// The connection that leads there.
-    pub connection: Uuid,
+    pub connection: ConnectionId,
+    /// What the account gets to see; none means all.
+    pub fields: Option<FieldSelection>,
+    /// Names that the account gets in place of the flow's.
+    pub mapping: Vec<FieldMapping>,
 }
 
 /// A change of how a partner gets its leads, in all profiles or in one place of one profile.
@@ -286,10 +290,8 @@ pub(super) async fn prepare(
         DeliveryInput::Portal(input) => DeliveryConfig::Portal(PortalConfig {
             fields: shared::selection(input.fields, &format!("{path}.portal.fields"))?,
         }),
-        DeliveryInput::Account(_) => {
-            let message = "there is no such connection: connect with the account first";
-            let path = format!("{path}.account.connectionId");
-            return Err(Error::broken(UserErrorCode::NotConnected, &path, message));
+        DeliveryInput::Account(input) => {
+            DeliveryConfig::Account(account::check(change, input, known, &format!("{path}.account")).await?)
         }
     };
     Ok(Prepared { id, config })
@@ -300,7 +302,7 @@ pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &P
     let row = ActiveModel {
         id: Set(settings.id),
         account_id: Set(change.account.id),
-        partner_id: Set(partner),
+        partner_id: Set(Some(partner)),
         config: Set(settings.config.clone()),
         created_at: Set(change.app.clock.now()),
     };
@@ -318,7 +320,8 @@ fn told(config: &DeliveryConfig) -> Value {
     let destination = match config {
         DeliveryConfig::Email(config) => json!(config.recipients),
         DeliveryConfig::Webhook(config) => json!(host(&config.url)),
-        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Value::Null,
+        DeliveryConfig::Account(config) => json!(config.connection_id.map(|id| id.to_string())),
+        DeliveryConfig::Portal(_) => Value::Null,
     };
     json!({"channel": config.channel(), "destination": destination, "fields": config.fields()})
 }

@@ -5,6 +5,7 @@
 
 mod curl;
 mod example;
+pub mod html;
 mod markdown;
 
 use std::borrow::Cow;
@@ -47,12 +48,24 @@ pub struct SubmissionDocs {
     pub flow_name: String,
     /// Which source.
     pub source_id: SourceId,
+    /// What its owner calls it; none for another account, which that name is not meant for.
+    pub source_name: Option<String>,
     /// Whose flow.
     pub recipient: AccountId,
+    /// Its name.
+    pub recipient_name: String,
     /// Whether leads are taken at the moment.
     pub enabled: bool,
     /// Where to send them.
     pub endpoint: String,
+    /// Where to read these docs as they are at the time.
+    pub page: String,
+    /// What an accepted lead is paid, such as `12.50 USD`.
+    pub price: Option<String>,
+    /// Fields that make two leads the same, by the sender's names; empty if none do.
+    pub duplicate_keys: Vec<String>,
+    /// For how many days.
+    pub duplicate_days: i32,
     /// How to authenticate, in words.
     pub authentication: String,
     /// What to send, by the sender's names.
@@ -87,7 +100,7 @@ pub struct ExampleResponse {
 pub struct Subject<'a> {
     /// The flow.
     pub flow: &'a flow::Model,
-    /// One of its sources.
+    /// One of its sources; enabled if its sender may submit now.
     pub source: &'a source::Model,
     /// The flow's account.
     pub recipient: &'a account::Model,
@@ -106,7 +119,9 @@ pub fn generate(subject: Subject<'_>) -> Result<SubmissionDocs> {
         flow_id: flow.id,
         flow_name: flow.name.clone(),
         source_id: source.id,
+        source_name: (source.kind == SourceKind::Own).then(|| source.name.clone()),
         recipient: subject.recipient.id,
+        recipient_name: subject.recipient.name.clone(),
         enabled: flow.enabled && source.enabled,
         authentication: authentication(source.kind, &subject.recipient.name),
         acceptance_rule_text: rule.map(|rule| rules::text(&rule, &flow.fields.0)),
@@ -114,19 +129,23 @@ pub fn generate(subject: Subject<'_>) -> Result<SubmissionDocs> {
         example_curl: curl::command(&endpoint, OPERATION, &variables),
         example_variables: variables,
         example_responses: responses(subject, &fields),
+        page: format!("{}/docs/{}", subject.public_url, source.id),
+        price: price_of(flow, source).map(|price| format!("{} {}", price.amount(), price.currency)),
+        duplicate_keys: duplicate_keys(flow, source),
+        duplicate_days: flow.duplicate_window_days.unwrap_or_default(),
         endpoint,
         fields,
         markdown: String::new(),
         updated_at: flow.updated_at,
     };
-    docs.markdown = markdown::render(&docs, subject);
+    docs.markdown = markdown::render(&docs);
     Ok(docs)
 }
 
 fn authentication(kind: SourceKind, recipient: &str) -> String {
     let whose = match kind {
         SourceKind::Own => Cow::Owned(format!("an API key of {recipient}")),
-        SourceKind::Account => Cow::Borrowed("an API key of your own account"),
+        SourceKind::Account | SourceKind::Seller => Cow::Borrowed("an API key of your own account"),
     };
     format!("Send {whose} that has the scope LEADS_SUBMIT, in the header \"Authorization: Bearer <API key>\".")
 }
@@ -212,6 +231,41 @@ fn responses(subject: Subject<'_>, fields: &[FieldDef]) -> Vec<ExampleResponse> 
         }}}),
     })
     .collect()
+}
+
+/// Keys that the sender has no name for are left out.
+fn duplicate_keys(flow: &flow::Model, source: &source::Model) -> Vec<String> {
+    let keys = flow
+        .duplicate_keys
+        .0
+        .iter()
+        .filter(|_| flow.duplicate_window_days.is_some());
+    let sent = keys.filter_map(|key| wire_name(&source.mapping.0, key));
+    sent.map(str::to_owned).collect()
+}
+
+/// What each outcome means for the sender.
+fn meaning(outcome: LeadOutcome) -> (&'static str, &'static str) {
+    match outcome {
+        LeadOutcome::Accepted => ("ACCEPTED", "The lead was taken."),
+        LeadOutcome::Rejected => (
+            "REJECTED",
+            "The lead was refused for every reason that is listed. Do not send it again unchanged.",
+        ),
+        LeadOutcome::Failed => ("FAILED", "The lead could not be handled."),
+    }
+}
+
+/// As the API calls it.
+fn type_name(field: &FieldDef) -> String {
+    match serde_json::to_value(field.field_type) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// What the sender is paid for an accepted lead.

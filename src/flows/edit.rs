@@ -1,5 +1,6 @@
 //! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
 
+mod senders;
 mod write;
 
 use entity::cap_usage::Caps;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::live::events;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,9 +58,10 @@ impl Change {
 }
 
 /// A flow under change. Dropped without [`save`](Self::save), nothing happens.
-pub(super) struct Edit<'a> {
+pub(crate) struct Edit<'a> {
     pub(super) app: &'a App,
-    pub(super) tx: DatabaseTransaction,
+    /// What the change is made in.
+    pub(crate) tx: DatabaseTransaction,
     pub(super) account: account::Model,
     /// As it should become.
     pub(super) after: Contents,
@@ -93,7 +96,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
-    pub(super) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+    pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let (tx, account) = begin(app, caller).await?;
         Self::load(app, caller, (tx, account), id)
             .await?
@@ -115,7 +118,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with the flow of a step; answers the step's place in it.
-    pub(super) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+    pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let (tx, account) = begin(app, caller).await?;
         let step = step::Entity::in_account(account.id)
             .filter(step::Column::Id.eq(id))
@@ -126,6 +129,16 @@ impl<'a> Edit<'a> {
         let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
         edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
             .ok_or_else(|| unknown("step", path))
+    }
+
+    /// The flow's account.
+    pub(crate) fn account(&self) -> AccountId {
+        self.account.id
+    }
+
+    /// The flow's sources, in order.
+    pub(crate) fn sources(&self) -> &[source::Model] {
+        &self.after.sources
     }
 
     async fn load(
@@ -197,11 +210,14 @@ impl<'a> Edit<'a> {
         };
         audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
         accounts::touch_config(&self.tx, account).await?;
+        let events = senders::told(&self.tx, self.before.as_ref(), &self.after).await?;
+        let heads = events::append(&self.tx, self.after.flow.updated_at, events).await?;
         let changed = Changed {
             flow: self.after.flow,
             warnings: self.warnings,
         };
         self.tx.commit().await?;
+        self.app.hub.tell(heads);
         Ok(changed)
     }
 

@@ -2,7 +2,7 @@
 
 use entity::flow;
 use entity::ids::FlowId;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
 
 use crate::app::App;
@@ -39,14 +39,15 @@ pub fn list(caller: &Caller, filter: &FlowFilter) -> Result<Select<flow::Entity>
         .map(str::trim)
         .filter(|search| !search.is_empty())
     {
-        let name = Expr::expr(Func::lower(Expr::col(flow::Column::Name)));
-        flows = flows.filter(name.like(containing(&search.to_lowercase())));
+        flows = flows.filter(contains(flow::Column::Name, search));
     }
     Ok(flows)
 }
 
-/// `%` and `_` in the text stand for themselves.
-fn containing(text: &str) -> LikeExpr {
+/// Whether a column has the text in it, in any case of letters (of ASCII only, on `SQLite`). `%` and `_` stand for themselves.
+pub fn contains(column: impl ColumnTrait, text: &str) -> SimpleExpr {
+    let text = text.to_lowercase();
     let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    LikeExpr::new(format!("%{literal}%")).escape('\\')
+    let pattern = LikeExpr::new(format!("%{literal}%")).escape('\\');
+    Expr::expr(Func::lower(Expr::col(column))).like(pattern)
 }

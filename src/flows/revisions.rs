@@ -1,14 +1,15 @@
 //! The history of a flow: every change is a revision with the whole flow in it, and reverting is one more.
 
+use entity::connection::ConnectionStatus;
 use entity::flow_revision::{self, ActiveModel, Entity};
 use entity::ids::{AccountId, FlowId, ProfileId};
-use entity::{profile, source, step};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
+use entity::{connection, profile, source, step};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
 
 use super::contents::Contents;
 use super::edit::{Change, Changed, Edit};
 use super::snapshot::Snapshot;
-use super::steps::{check_free_destination, profile_of};
+use super::steps::{check_free_destination, profile_of, settle_reverted};
 use super::usage;
 use crate::app::App;
 use crate::audit::Who;
@@ -30,6 +31,9 @@ fn of_flow(account: AccountId, flow: FlowId) -> Select<Entity> {
 /// Brings a flow back to what it was at a version, as a new revision: name, fields, rules, caps, prices, whether it is
 /// enabled, and its sources and steps under the identifiers that they had.
 ///
+/// A connected account's source comes back with the connection that there is now, if any: without one it stays a draft, however
+/// it was switched then.
+///
 /// Refused where the account may not have that any more: by its plan, or because a distribution profile is gone.
 pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<Changed> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
@@ -43,15 +47,43 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     let steps = step::Entity::ever_of_flow(id).all(&edit.tx).await?;
     let before = edit.after.clone();
     edit.after = snapshot.restore(&before.flow, &sources, &steps);
+    relink(&mut edit).await?;
     edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
+    settle_reverted(&mut edit).await?;
     let change = Change::of_flow(
         "flow.revert",
         &edit.after.flow,
         format!("Reverted to version {version}"),
     );
     edit.save(change).await
+}
+
+/// Gives connected accounts' sources the live connections with their senders.
+async fn relink(edit: &mut Edit<'_>) -> Result<()> {
+    use connection::Column::{HighAccountId, LowAccountId, Status};
+    let sources = edit.after.sources.iter();
+    let senders: Vec<AccountId> = sources.filter_map(|source| source.sender_account_id).collect();
+    if senders.is_empty() {
+        return Ok(());
+    }
+    let account = edit.account.id;
+    let partner = Condition::any()
+        .add(LowAccountId.is_in(senders.clone()))
+        .add(HighAccountId.is_in(senders));
+    let live = connection::Entity::of_account(account)
+        .filter(Status.ne(ConnectionStatus::Terminated))
+        .filter(partner)
+        .all(&edit.tx)
+        .await?;
+    for source in &mut edit.after.sources {
+        let with_sender = |link: &&connection::Model| Some(link.partner_of(account)) == source.sender_account_id;
+        if let Some(link) = live.iter().find(with_sender) {
+            source.connection_id = Some(link.id);
+        }
+    }
+    Ok(())
 }
 
 async fn check_plan(edit: &mut Edit<'_>) -> Result<()> {

@@ -2,9 +2,10 @@
 
 use async_graphql::MaybeUndefined;
 use entity::delivery_config::FieldMapping;
-use entity::flow;
-use entity::ids::{ConnectionId, FlowId, InvitationId, SourceId};
+use entity::ids::{AccountId, ConnectionId, FlowId, InvitationId, SourceId};
 use entity::source::{self, Mappings, SourceKind};
+use entity::{connection, flow};
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::MAX_SOURCES;
 use super::caps::CapInput;
@@ -17,16 +18,12 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
 
-/// A source to add: an account's with `connection_id` or `invitation_id`, else one of the caller's own.
+/// A source to add.
 #[derive(Clone, Debug)]
 pub struct AddSource {
     /// Where.
     pub flow_id: FlowId,
-    /// The connection with the sender.
-    pub connection_id: Option<ConnectionId>,
-    /// The invitation that the sender has not accepted yet.
-    pub invitation_id: Option<InvitationId>,
-    /// At most 120 characters; numbered if absent.
+    /// At most 120 characters; if absent the connected account's name, or numbered.
     pub name: Option<String>,
     /// Which leads it may submit, after the flow's rule; PAID.
     pub acceptance_rule: Option<Rule>,
@@ -38,6 +35,19 @@ pub struct AddSource {
     pub price: Option<PriceInput>,
     /// Whether it may submit at once.
     pub enabled: bool,
+}
+
+/// The connected account that submits through a source, or will once it accepts an invitation.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// As shown, unless the source is given another name.
+    pub name: String,
+    /// Which account; none while it is known by its address only.
+    pub account: Option<AccountId>,
+    /// Its connection.
+    pub connection: Option<ConnectionId>,
+    /// The invitation that it has not accepted yet.
+    pub invitation: Option<InvitationId>,
 }
 
 /// What to change of a source; what is absent stays.
@@ -57,24 +67,31 @@ pub struct UpdateSource {
     pub price: MaybeUndefined<PriceInput>,
 }
 
-/// Adds a source to a flow.
+/// Adds a source of the account's own to a flow.
 pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed> {
-    let mut edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    refuse_accounts(&input)?;
+    let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    add_to(edit, input, None).await
+}
+
+/// Adds a source to the flow under change: a connected account's, whose right to be one was looked at, or one of the
+/// account's own.
+pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<Changed> {
     let count = edit.after.sources.len();
     if count >= MAX_SOURCES {
         let text = format!("a flow has at most {MAX_SOURCES} sources: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
     }
-    let name = input.name.unwrap_or_else(|| format!("Source {}", count + 1));
-    let mut source = blank(app, &edit.after.flow, SourceKind::Own, name.clone());
-    source.position = edit
-        .after
-        .sources
-        .iter()
-        .map(|source| source.position + 1)
-        .max()
-        .unwrap_or(0);
+    let usual = sender.as_ref().map(|sender| sender.name.clone());
+    let name = input.name.or(usual).unwrap_or_else(|| format!("Source {}", count + 1));
+    let kind = sender.as_ref().map_or(SourceKind::Own, |_| SourceKind::Account);
+    let mut source = blank(edit.app, &edit.after.flow, kind, name.clone());
+    if let Some(sender) = sender {
+        source.sender_account_id = sender.account;
+        source.connection_id = sender.connection;
+        source.invitation_id = sender.invitation;
+    }
+    let positions = edit.after.sources.iter().map(|source| source.position + 1);
+    source.position = positions.max().unwrap_or(0);
     let given = UpdateSource {
         name: Some(name),
         enabled: Some(input.enabled),
@@ -94,6 +111,9 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
     let (mut edit, place) = Edit::of_source(app, caller, id, "input.id").await?;
     let before = edit.after.sources.remove(place);
     let mut source = before.clone();
+    if input.enabled == Some(true) {
+        check_connection(&mut edit, &source).await?;
+    }
     apply(&mut edit, &mut source, input);
     let parts = words(&changed_parts(&before, &source));
     let change = change(
@@ -108,25 +128,45 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
 /// Removes a source: it may not submit any more. Its leads stay.
 pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed> {
     let (mut edit, place) = Edit::of_source(app, caller, id, "id").await?;
+    let sellers = edit.after.sources.get(place).map(|source| source.kind);
+    if sellers == Some(SourceKind::Seller) {
+        let text = "this source belongs to the connection with its seller: disable it instead";
+        return Err(Error::broken(UserErrorCode::Conflict, "id", text));
+    }
     let source = edit.after.sources.remove(place);
     let change = change("source.remove", &source, format!("Removed source {}", source.name));
     edit.save(change).await
 }
 
-/// Connected accounts come with the network room.
-fn refuse_accounts(input: &AddSource) -> Result<()> {
-    let path = match (input.connection_id, input.invitation_id) {
-        (None, None) => return Ok(()),
-        (Some(_), Some(_)) => {
-            let text = "give a connection or an invitation, not both";
-            return Err(Error::broken(UserErrorCode::Invalid, "input.invitationId", text));
+/// A connected account's source can be switched on only while there is a connection that is meant to let it send, held up or
+/// not.
+async fn check_connection(edit: &mut Edit<'_>, source: &source::Model) -> Result<()> {
+    let Some(sender) = source.sender_account_id.filter(|_| source.kind != SourceKind::Own) else {
+        if source.kind != SourceKind::Own {
+            edit.check.broken(UserErrorCode::NotConnected, "input.enabled", NOT_YET);
         }
-        (Some(_), None) => "input.connectionId",
-        (None, Some(_)) => "input.invitationId",
+        return Ok(());
     };
-    let text = "the two accounts are not connected: connect them first, or leave it out to add a source of your own";
-    Err(Error::broken(UserErrorCode::NotConnected, path, text))
+    let live = connection::Entity::live_between(source.account_id, sender);
+    let link = match source.connection_id {
+        Some(id) => live.filter(connection::Column::Id.eq(id)).one(&edit.tx).await?,
+        None => None,
+    };
+    match link {
+        None => edit.check.broken(UserErrorCode::NotConnected, "input.enabled", NOT_YET),
+        Some(link) if !link.type_for(sender).sends() => {
+            let text = "the relationship does not let this account send leads to you: ask it for a wider one first";
+            edit.check
+                .broken(UserErrorCode::DirectionNotAgreed, "input.enabled", text);
+        }
+        Some(_) => {}
+    }
+    Ok(())
 }
+
+/// What whoever switches a draft on is told.
+const NOT_YET: &str =
+    "the account is not connected with you: it can submit once it has accepted an invitation of yours";
 
 /// An enabled source without anything particular, first in order.
 pub(super) fn blank(app: &App, flow: &flow::Model, kind: SourceKind, name: String) -> source::Model {
@@ -165,6 +205,9 @@ fn apply(edit: &mut Edit<'_>, source: &mut source::Model, input: UpdateSource) {
     let (fields, check) = (&edit.after.flow.fields.0, &mut edit.check);
     if let Some(name) = input.name {
         source.name = check.name(&name, "input.name");
+    }
+    if input.enabled == Some(false) && source.kind == SourceKind::Seller {
+        check.paid("input.enabled", "refusing what other accounts deliver");
     }
     source.enabled = input.enabled.unwrap_or(source.enabled);
     match input.acceptance_rule {
@@ -212,7 +255,7 @@ fn change(action: &'static str, source: &source::Model, summary: String) -> Chan
         action,
         subject_type: match source.kind {
             SourceKind::Own => "OwnSource",
-            SourceKind::Account => "AccountSource",
+            SourceKind::Account | SourceKind::Seller => "AccountSource",
         },
         subject_id: source.id.to_string(),
         label: source.name.clone(),

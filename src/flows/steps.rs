@@ -1,5 +1,7 @@
 //! The steps of a flow: what happens to a lead that it takes, in order.
 
+mod buyer;
+
 use async_graphql::MaybeUndefined;
 use entity::assignment;
 use entity::ids::{FlowId, ProfileId, StepId};
@@ -14,6 +16,8 @@ use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
+pub(in crate::flows) use buyer::settle_reverted;
+pub use buyer::{BuyerInput, BuyerTo};
 
 /// What a step does, as given.
 #[derive(Clone, Debug)]
@@ -30,8 +34,8 @@ pub enum StepInput {
         /// In order.
         assignments: Vec<TemplateAssignment>,
     },
-    /// Delivers to a connected account. Comes with the network room: answers `NOT_CONNECTED` until then.
-    Buyer,
+    /// Delivers to a connected account; PAID.
+    Buyer(BuyerInput),
     /// Routes to partners; FREE accounts have one such step with one partner.
     Distribute {
         /// Through which profile.
@@ -69,27 +73,35 @@ pub struct UpdateStep {
 
 /// Adds a step to a flow.
 pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> {
-    let mut edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    add_to(edit, input).await
+}
+
+/// Adds a step to the flow under change.
+pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
     if edit.after.steps.len() >= MAX_STEPS {
         let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
     }
     let name = edit.check.name(&input.name, "input.name");
     let criteria = input.criteria.and_then(|rule| check_criteria(&mut edit, &rule));
-    let others = distribute_steps(&edit, None);
-    let config = checked(&mut edit, input.step, others).await?;
-    let step = step::Model {
-        id: app.clock.id(),
+    let mut step = step::Model {
+        id: edit.app.clock.id(),
         account_id: edit.account.id,
-        flow_id: input.flow_id,
+        flow_id: edit.after.flow.id,
         position: 0,
         name,
         enabled: input.enabled,
         criteria,
-        profile_id: profile_of(&config),
-        config,
+        profile_id: None,
+        config: StepConfig::Transform {
+            assignments: Vec::new(),
+        },
+        connection_id: None,
+        invitation_id: None,
         deleted_at: None,
     };
+    set_up(&mut edit, &mut step, input.step).await?;
     let change = change("step.add", &step, format!("Added step {}", step.name));
     let place = clamped(input.position, edit.after.steps.len());
     edit.after.steps.insert(place, step);
@@ -98,7 +110,12 @@ pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> 
 
 /// Changes a step; it keeps its kind.
 pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
+    let edit = Edit::of_step(app, caller, id, "input.id").await?;
+    update_in(edit, input).await
+}
+
+/// Changes the step at a place of the flow under change.
+pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<Changed> {
     let before = edit.after.steps.remove(place);
     let mut step = before.clone();
     if let Some(name) = input.name {
@@ -110,13 +127,12 @@ pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -
         MaybeUndefined::Value(rule) => step.criteria = check_criteria(&mut edit, &rule),
     }
     if let Some(given) = input.step {
-        let others = distribute_steps(&edit, Some(id));
-        step.config = checked(&mut edit, given, others).await?;
-        step.profile_id = profile_of(&step.config);
-        if kind(&step.config) != kind(&before.config) {
+        if kind_of(&given) != kind(&before.config) {
             let text = "a step keeps its kind: remove it and add another";
             edit.check.broken(UserErrorCode::Invalid, "input.step", text);
+            edit.check.finish()?;
         }
+        set_up(&mut edit, &mut step, given).await?;
     }
     let parts = words(&changed_parts(&before, &step));
     let change = change("step.update", &step, format!("Changed {parts} of step {}", step.name));
@@ -133,6 +149,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) 
             edit.check.paid("id", what);
         }
     }
+    buyer::switch(&mut edit, &mut step, enabled).await?;
     step.enabled = enabled;
     let (action, verb) = if enabled {
         ("step.enable", "Enabled")
@@ -175,7 +192,18 @@ fn check_criteria(edit: &mut Edit<'_>, rule: &Rule) -> Option<serde_json::Value>
         .rule(rule, &edit.after.flow.fields.0, "input.criteria", "step criteria")
 }
 
-/// The step's settings, checked. `others` counts the flow's other distribute steps.
+/// Puts what a step does into it, checked.
+async fn set_up(edit: &mut Edit<'_>, step: &mut step::Model, input: StepInput) -> Result<()> {
+    if let StepInput::Buyer(input) = input {
+        return buyer::apply(edit, step, input).await;
+    }
+    let others = distribute_steps(edit, Some(step.id));
+    step.config = checked(edit, input, others).await?;
+    step.profile_id = profile_of(&step.config);
+    Ok(())
+}
+
+/// The settings of another step than a BUYER one, checked. `others` counts the flow's other distribute steps.
 async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result<StepConfig> {
     let (fields, check) = (&edit.after.flow.fields.0, &mut edit.check);
     match input {
@@ -189,14 +217,7 @@ async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result
             check.assignments(&assignments, fields, "input.step.transform.assignments");
             Ok(StepConfig::Transform { assignments })
         }
-        StepInput::Buyer => {
-            let text = "the two accounts are not connected: connect them first";
-            Err(Error::broken(
-                UserErrorCode::NotConnected,
-                "input.step.buyer.connectionId",
-                text,
-            ))
-        }
+        StepInput::Buyer(_) => Err(Error::Internal(anyhow::anyhow!("a buyer step is set up by itself"))),
         StepInput::Distribute { profile_id } => {
             let path = "input.step.distribute.profileId";
             let profile = profile::Entity::in_account(edit.account.id).filter(profile::Column::Id.eq(profile_id));
@@ -239,15 +260,16 @@ fn distribute_steps(edit: &Edit<'_>, except: Option<StepId>) -> usize {
 /// What of a step only PAID accounts have.
 pub(super) fn paid_parts(step: &step::Model) -> Vec<&'static str> {
     let filter = matches!(step.config, StepConfig::Filter { .. }).then_some("filters");
+    let buyer = matches!(step.config, StepConfig::Buyer { .. }).then_some("buyer steps");
     let criteria = step.criteria.as_ref().map(|_| "step criteria");
-    filter.into_iter().chain(criteria).collect()
+    filter.into_iter().chain(buyer).chain(criteria).collect()
 }
 
 /// The profile that a step distributes through.
 pub(super) fn profile_of(config: &StepConfig) -> Option<ProfileId> {
     match config {
         StepConfig::Distribute { profile_id } => Some(*profile_id),
-        StepConfig::Filter { .. } | StepConfig::Transform { .. } => None,
+        StepConfig::Filter { .. } | StepConfig::Transform { .. } | StepConfig::Buyer { .. } => None,
     }
 }
 
@@ -256,7 +278,17 @@ fn kind(config: &StepConfig) -> &'static str {
     match config {
         StepConfig::Filter { .. } => "FilterStep",
         StepConfig::Transform { .. } => "TransformStep",
+        StepConfig::Buyer { .. } => "BuyerStep",
         StepConfig::Distribute { .. } => "DistributeStep",
+    }
+}
+
+fn kind_of(input: &StepInput) -> &'static str {
+    match input {
+        StepInput::Filter { .. } => "FilterStep",
+        StepInput::Transform { .. } => "TransformStep",
+        StepInput::Buyer(_) => "BuyerStep",
+        StepInput::Distribute { .. } => "DistributeStep",
     }
 }
 
@@ -264,6 +296,10 @@ fn changed_parts(before: &step::Model, after: &step::Model) -> Vec<&'static str>
     let parts = [
         ("the name", before.name != after.name),
         ("the criteria", before.criteria != after.criteria),
+        (
+            "the buyer",
+            before.connection_id != after.connection_id || before.invitation_id != after.invitation_id,
+        ),
         ("the settings", before.config != after.config),
     ];
     parts

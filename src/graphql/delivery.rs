@@ -6,6 +6,7 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, ReviewStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::Channel;
 
+use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
@@ -46,11 +47,18 @@ impl Delivery {
             .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))
     }
 
-    /// The partner that gets it.
+    /// The partner that gets it; null when a BUYER step delivers.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<Partner>> {
-        Ok(load(ctx, PartnerRow(self.0.account_id, self.0.partner_id))
-            .await?
-            .map(Partner::from))
+        let Some(id) = self.0.partner_id else { return Ok(None) };
+        Ok(load(ctx, PartnerRow(self.0.account_id, id)).await?.map(Partner::from))
+    }
+
+    /// The connected account that gets it; null on other channels than ACCOUNT.
+    async fn buyer(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
+        match self.0.buyer_account_id {
+            Some(id) => AccountProfile::load(ctx, id).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The profile that picked the partner; null when it was deleted since.
@@ -110,7 +118,7 @@ impl Delivery {
         })
     }
 
-    /// The recipient's own name for the lead, where its answer gave one.
+    /// The recipient's own name for the lead, where its answer gave one; of a connected account its lead's identifier.
     async fn external_id(&self) -> Option<&str> {
         self.0.external_id.as_deref()
     }
@@ -120,7 +128,7 @@ impl Delivery {
         Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
     }
 
-    /// Where the partner's review stands; null on other channels than PORTAL.
+    /// Where the recipient's review stands: in the portal, and where a connected account has asked for a return. Null otherwise.
     async fn review(&self) -> Option<PortalReview> {
         PortalReview::of(&self.0)
     }
@@ -245,6 +253,8 @@ pub struct DeliveryFilter {
     channel: Option<Vec<Channel>>,
     /// To this partner.
     partner_id: Option<ID>,
+    /// Over this connection.
+    connection_id: Option<ID>,
     /// Picked by this profile.
     profile_id: Option<ID>,
     /// Of leads of this flow.
@@ -265,6 +275,7 @@ impl DeliveryFilter {
             statuses: self.status,
             channels: self.channel,
             partner: self.partner_id.as_ref().map(id_or_unknown),
+            connection: self.connection_id.as_ref().map(id_or_unknown),
             profile: self.profile_id.as_ref().map(id_or_unknown),
             flow: self.flow_id.as_ref().map(id_or_unknown),
             lead: self.lead_id.as_ref().map(id_or_unknown),
@@ -326,8 +337,8 @@ pub struct DeliveryMutation;
 
 #[Object]
 impl DeliveryMutation {
-    /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts. It stays the same delivery,
-    /// under the same `webhook-id`.
+    /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
+    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
@@ -361,7 +372,8 @@ fn unknown() -> Error {
 }
 
 impl DeliveryPayload {
-    fn of(result: Result<delivery::Model>) -> Result<Self> {
+    /// Of what a use case answers.
+    pub(super) fn of(result: Result<delivery::Model>) -> Result<Self> {
         let (delivery, user_errors) = outcome(result)?;
         Ok(Self {
             delivery: delivery.map(Delivery),

@@ -5,13 +5,14 @@ pub mod inputs;
 use async_graphql::{Context, Json, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::{
-    self, AccountConfig, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader,
-    WebhookConfig, WebhookMethod,
+    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader, WebhookConfig,
+    WebhookMethod,
 };
 use entity::ids::SettingsId;
 use entity::partner;
 use serde_json::Value;
 
+use super::account_link::AccountLink;
 use super::context::ContextExt;
 use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::loaders::distribution::SettingsRow;
@@ -141,7 +142,8 @@ pub struct PortalSettings {
 /// Delivery into the receiving flow of a connected account.
 #[derive(SimpleObject)]
 pub struct AccountSettings {
-    // Issue 3 adds `connection`.
+    /// The connection that leads there.
+    connection: AccountLink,
     /// What the account gets to see.
     fields: FieldSelection,
     /// Names that the account gets in place of the flow's.
@@ -160,7 +162,18 @@ impl DeliverySettings {
                 Self::Webhook(Box::new(WebhookSettings::of(config, signing)))
             }
             DeliveryConfig::Portal(config) => Self::Portal(config.into()),
-            DeliveryConfig::Account(config) => Self::Account(config.into()),
+            DeliveryConfig::Account(config) => {
+                let link = match config.connection_id {
+                    Some(id) => AccountLink::load(ctx, partner.account_id, id).await?,
+                    None => None,
+                };
+                let connection = link.ok_or_else(|| anyhow::anyhow!("the connection of {} is gone", row.id))?;
+                Self::Account(AccountSettings {
+                    connection,
+                    fields: config.fields.into(),
+                    mapping: each(config.mapping),
+                })
+            }
         })
     }
 }
@@ -244,15 +257,6 @@ impl From<PortalConfig> for PortalSettings {
     fn from(config: PortalConfig) -> Self {
         Self {
             fields: config.fields.into(),
-        }
-    }
-}
-
-impl From<AccountConfig> for AccountSettings {
-    fn from(config: AccountConfig) -> Self {
-        Self {
-            fields: config.fields.into(),
-            mapping: each(config.mapping),
         }
     }
 }

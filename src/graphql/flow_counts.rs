@@ -2,6 +2,7 @@
 
 use async_graphql::SimpleObject;
 
+use crate::delivery;
 use crate::leads::counts::Counts;
 
 /// How many leads came in some time and what became of them; tests left out.
@@ -21,8 +22,19 @@ pub struct FlowCounts {
     p50_ms: Option<f64>,
     /// Of 100 leads, 95 were decided within so many milliseconds; null when none came.
     p95_ms: Option<f64>,
-    /// Attempts that were refused before they became leads, because the sender had no right to submit.
+    /// Attempts that were refused before they became leads, because the sender had no right to submit. Counted by whole hours,
+    /// with the hour in which the time begins; written about a second late.
     refused_attempts: i32,
+}
+
+impl FlowCounts {
+    /// Leads, and attempts that did not become any.
+    pub fn with_refused(counts: Counts, refused: i64) -> Self {
+        Self {
+            refused_attempts: whole(refused),
+            ..counts.into()
+        }
+    }
 }
 
 impl From<Counts> for FlowCounts {
@@ -36,6 +48,24 @@ impl From<Counts> for FlowCounts {
             accept_rate: (submitted > 0).then(|| real(counts.accepted) / real(submitted)),
             p50_ms: counts.p50_us.map(|micros| real(micros) / 1_000.0),
             p95_ms: counts.p95_us.map(|micros| real(micros) / 1_000.0),
+            refused_attempts: whole(counts.refused),
+        }
+    }
+}
+
+impl From<delivery::counts::Counts> for FlowCounts {
+    /// Of deliveries into another account's flow: what is on its way has no outcome yet.
+    fn from(counts: delivery::counts::Counts) -> Self {
+        let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let submitted = int(counts.delivered + counts.refused + counts.failed);
+        Self {
+            submitted: whole(submitted),
+            accepted: whole(int(counts.delivered)),
+            rejected: whole(int(counts.refused)),
+            failed: whole(int(counts.failed)),
+            accept_rate: (submitted > 0).then(|| real(int(counts.delivered)) / real(submitted)),
+            p50_ms: counts.p50_ms,
+            p95_ms: counts.p95_ms,
             refused_attempts: 0,
         }
     }
@@ -68,10 +98,11 @@ mod tests {
             failed: 1,
             p50_us: Some(1_500),
             p95_us: Some(2_000),
+            refused: 7,
         });
         assert_eq!(
-            (some.submitted, some.accept_rate, some.p50_ms),
-            (4, Some(0.25), Some(1.5))
+            (some.submitted, some.accept_rate, some.p50_ms, some.refused_attempts),
+            (4, Some(0.25), Some(1.5), 7)
         );
     }
 }

@@ -2,9 +2,12 @@
 //! an account that are asked for at once. A loader lives for one operation, so it never mixes what different callers may see;
 //! keys name the account, and rows are looked for within it alone.
 
+mod buyers;
 mod deliveries;
 pub mod distribution;
 mod flows;
+mod links;
+mod network;
 mod portal_users;
 
 use std::collections::HashMap;
@@ -22,8 +25,11 @@ use crate::app::App;
 use crate::database::Db;
 use crate::error::{Error, Result};
 
+pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use links::{DocsReadersOf, LinkRow, OpenedOver};
+pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.

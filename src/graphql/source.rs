@@ -1,21 +1,21 @@
 //! Sources: who may submit to a flow.
 
-use async_graphql::{Context, ID, Interface, Json, Object};
+use async_graphql::{Context, ID, Interface, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::source::{self, SourceKind};
 use serde_json::Value;
 
 use super::account::AccountProfile;
 use super::cap::Cap;
-use super::context::ContextExt;
 use super::field_mapping::FieldMapping;
 use super::flow::Flow;
-use super::loaders::{self, AccountRow, FlowRow, LastLead};
+use super::loaders::{self, DocsReadersOf, FlowRow, LastLead, LinkRow};
 use super::money::Money;
 use super::rule;
 use super::submission_docs::SubmissionDocs;
 use crate::error::{Error, Result};
-use crate::flows::docs;
+use crate::identity::accounts::Profile;
+use crate::network::docs::as_it_stands;
 
 /// Who may submit to a flow.
 #[derive(Interface)]
@@ -23,7 +23,11 @@ use crate::flows::docs;
     field(name = "id", ty = "ID", desc = "Identifier."),
     field(name = "flow", ty = "Flow", desc = "To which flow it submits."),
     field(name = "name", ty = "String", desc = "As shown; at most 120 characters."),
-    field(name = "enabled", ty = "bool", desc = "Whether it may submit."),
+    field(
+        name = "enabled",
+        ty = "bool",
+        desc = "Whether it may submit now; a connected account's only while the connection lets it."
+    ),
     field(
         name = "acceptance_rule",
         ty = "Option<Json<Value>>",
@@ -72,7 +76,7 @@ impl From<source::Model> for FlowSource {
     fn from(row: source::Model) -> Self {
         match row.kind {
             SourceKind::Own => Self::OwnSource(OwnSource(row)),
-            SourceKind::Account => Self::AccountSource(AccountSource(row)),
+            SourceKind::Account | SourceKind::Seller => Self::AccountSource(AccountSource(row)),
         }
     }
 }
@@ -101,9 +105,9 @@ macro_rules! source_object {
                 &self.0.name
             }
 
-            /// Whether it may submit.
-            async fn enabled(&self) -> bool {
-                self.0.enabled
+            /// Whether it may submit now; a connected account's only while the connection lets it.
+            async fn enabled(&self, ctx: &Context<'_>) -> Result<bool> {
+                Ok(standing(ctx, &self.0).await?.enabled)
             }
 
             /// Which leads it may submit, after the flow's own rule: the canonical form of what was put in as `RuleInput`. Null
@@ -134,7 +138,7 @@ macro_rules! source_object {
 
             /// What the sender has to know, as things are now.
             async fn submission_docs(&self, ctx: &Context<'_>) -> Result<SubmissionDocs> {
-                submission_docs(ctx, &self.0).await
+                SubmissionDocs::load(ctx, &standing(ctx, &self.0).await?).await
             }
 
             /// When the last lead came through it, tests left out; null when none has.
@@ -153,13 +157,57 @@ source_object! {
 }
 
 source_object! {
-    /// A connected partner that submits with its own credentials; no URL or secret is shared.
+    /// A connected partner that submits with its own credentials; no URL or secret is shared. Without a live connection it is a
+    /// draft, which submits nothing and keeps its rule, renamings, limits and price.
     AccountSource {
-        /// The account that submits.
+        /// The account that submits. While it is known only by the address that it was invited by, its name is that of the
+        /// source, and its identifier one that no account has.
         async fn partner(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
-            AccountProfile::load(ctx, self.0.sender_account_id.unwrap_or(self.0.account_id)).await
+            match self.0.sender_account_id {
+                Some(sender) => AccountProfile::load(ctx, sender).await,
+                None => Ok(AccountProfile(Profile {
+                    id: uuid::Uuid::nil().into(),
+                    name: self.0.name.clone(),
+                    website: None,
+                })),
+            }
+        }
+
+        /// Whether the account that owns it wants it to submit: it may as soon as there is a connection that lets it.
+        async fn switched_on(&self) -> bool {
+            self.0.enabled
+        }
+
+        /// Who of the partner has looked at its submission docs.
+        async fn docs_reads(&self, ctx: &Context<'_>) -> Result<DocsReads> {
+            let readers = loaders::load(ctx, DocsReadersOf(self.0.account_id, self.0.id)).await?.unwrap_or_default();
+            Ok(DocsReads {
+                read_count: i32::try_from(readers.iter().map(|reader| reader.reads).sum::<i64>()).unwrap_or(i32::MAX),
+                first_read_at: readers.iter().map(|reader| reader.first_at).min(),
+                last_read_at: readers.iter().map(|reader| reader.last_at).max(),
+            })
         }
     }
+}
+
+/// How often a partner has read the submission docs of its source, over the API or as a page. Written about a second late.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct DocsReads {
+    /// How often.
+    read_count: i32,
+    /// The first time; null when it never has.
+    first_read_at: Option<DateTime<Utc>>,
+    /// The last time; null when it never has. Before the last change of the docs, it has not seen that yet.
+    last_read_at: Option<DateTime<Utc>>,
+}
+
+/// The source, enabled only if its sender may submit now.
+async fn standing(ctx: &Context<'_>, source: &source::Model) -> Result<source::Model> {
+    let link = match source.connection_id {
+        Some(id) => loaders::load(ctx, LinkRow(source.account_id, id)).await?,
+        None => None,
+    };
+    Ok(as_it_stands(source.clone(), link.as_ref()))
 }
 
 async fn flow_of(ctx: &Context<'_>, source: &source::Model) -> Result<Flow> {
@@ -173,18 +221,6 @@ async fn rule_text(ctx: &Context<'_>, source: &source::Model) -> Result<Option<S
     };
     let Flow(flow) = flow_of(ctx, source).await?;
     rule::text(stored, &flow.fields.0).map(Some)
-}
-
-async fn submission_docs(ctx: &Context<'_>, source: &source::Model) -> Result<SubmissionDocs> {
-    let Flow(flow) = flow_of(ctx, source).await?;
-    let recipient = loaders::load(ctx, AccountRow(source.account_id)).await?;
-    let docs = docs::generate(docs::Subject {
-        flow: &flow,
-        source,
-        recipient: &recipient.ok_or_else(|| missing("account", source))?,
-        public_url: &ctx.app()?.config.public_url,
-    });
-    docs.map(SubmissionDocs)
 }
 
 /// The database keeps what sources refer to.

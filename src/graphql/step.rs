@@ -1,14 +1,29 @@
 //! Steps: what happens to a lead that a flow takes.
 
 use async_graphql::{Context, ID, Interface, Json, Object, SimpleObject};
-use entity::ids::ProfileId;
+use entity::delivery_config::{AccountConfig, DeliveryConfig};
+use entity::ids::{ProfileId, SettingsId};
 use entity::step::{self, StepConfig};
+use entity::{cap_usage, connection};
 use serde_json::Value;
 
-use super::loaders::{self, FlowRow, ProfileRow};
+use super::account::AccountProfile;
+use super::account_link::AccountLink;
+use super::cap::Cap;
+use super::context::app_and_caller;
+use super::field_mapping::{FieldMapping, FieldSelection, each};
+use super::flow_counts::FlowCounts;
+use super::invitation::Invitation;
+use super::loaders::distribution::{CountsOf, SettingsRow};
+use super::loaders::{self, FlowRow, InvitationSent, LinkRow, ProfileRow, ReceivesOver};
+use super::money::Money;
 use super::profile::DistributionProfile;
 use super::rule;
+use super::time_range::TimeRangeInput;
+use crate::delivery::counts::Subject;
 use crate::error::{Error, Result};
+use crate::identity::policy::Action;
+use crate::network::buyer_steps::{self, BuyerStepState, Standing};
 
 /// One step of a flow. Leads pass through the steps in order.
 #[derive(Interface)]
@@ -32,6 +47,8 @@ pub enum FlowStep {
     FilterStep(FilterStep),
     /// Sets fields.
     TransformStep(TransformStep),
+    /// Delivers to a connected account.
+    BuyerStep(BuyerStep),
     /// Routes to partners.
     DistributeStep(DistributeStep),
 }
@@ -44,6 +61,20 @@ impl From<step::Model> for FlowStep {
                 does: Filter { rule, reason },
             }),
             StepConfig::Transform { assignments } => Self::TransformStep(TransformStep { row, does: assignments }),
+            StepConfig::Buyer {
+                settings_id,
+                price_e4,
+                price_currency,
+                caps,
+                ..
+            } => Self::BuyerStep(BuyerStep {
+                row,
+                does: Buyer {
+                    settings: settings_id,
+                    price: Money::from_columns(price_e4, price_currency),
+                    caps,
+                },
+            }),
             StepConfig::Distribute { profile_id } => Self::DistributeStep(DistributeStep { row, does: profile_id }),
         }
     }
@@ -126,6 +157,120 @@ step_object! {
         async fn assignments(&self) -> Vec<TemplateAssignment> {
             self.does.iter().cloned().map(TemplateAssignment::from).collect()
         }
+    }
+}
+
+struct Buyer {
+    settings: SettingsId,
+    price: Option<Money>,
+    caps: Vec<cap_usage::Cap>,
+}
+
+step_object! {
+    /// Delivers to a connected account: the lead enters its receiving flow in the same transaction, so it is in both accounts or
+    /// in neither. A flow of a PAID account may refuse it, and the lead goes on to the next step.
+    BuyerStep: Buyer {
+        /// The account that gets the leads; null until an invited one is known.
+        async fn buyer(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
+            let Some(connection) = link(ctx, &self.row).await? else {
+                return Ok(None);
+            };
+            let buyer = connection.partner_of(self.row.account_id);
+            AccountProfile::load(ctx, buyer).await.map(Some)
+        }
+
+        /// The connection with the buyer; null until there is one.
+        async fn connection(&self, ctx: &Context<'_>) -> Result<Option<AccountLink>> {
+            match self.row.connection_id {
+                Some(id) => AccountLink::load(ctx, self.row.account_id, id).await,
+                None => Ok(None),
+            }
+        }
+
+        /// The invitation that it was added with; null when it was added with a connection.
+        async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
+            let Some(id) = self.row.invitation_id else { return Ok(None) };
+            let row = loaders::load(ctx, InvitationSent(self.row.account_id, id)).await?;
+            Ok(row.map(|row| Invitation::new(row, self.row.account_id)))
+        }
+
+        /// Whether it delivers, and if not, why.
+        async fn state(&self, ctx: &Context<'_>) -> Result<BuyerStepState> {
+            let connection = link(ctx, &self.row).await?;
+            let receiving = match &connection {
+                Some(connection) => loaders::load(ctx, ReceivesOver(self.row.account_id, connection.id)).await?,
+                None => None,
+            };
+            Ok(buyer_steps::state(Standing {
+                seller: self.row.account_id,
+                enabled: self.row.enabled,
+                connection: connection.as_ref(),
+                receiving: receiving.unwrap_or_default(),
+            }))
+        }
+
+        /// What the buyer gets to see.
+        async fn shared_fields(&self, ctx: &Context<'_>) -> Result<FieldSelection> {
+            Ok(shared(ctx, &self.row, self.does.settings).await?.fields.into())
+        }
+
+        /// Names that the buyer gets in place of the flow's.
+        async fn mapping(&self, ctx: &Context<'_>) -> Result<Vec<FieldMapping>> {
+            Ok(each(shared(ctx, &self.row, self.does.settings).await?.mapping))
+        }
+
+        /// What the buyer pays for a lead; null means what its flow pays.
+        async fn price(&self) -> Option<Money> {
+            self.does.price.clone()
+        }
+
+        /// Limits of leads that go this way; what the buyer refuses does not count.
+        async fn caps(&self) -> Vec<Cap> {
+            self.does.caps.iter().cloned().map(Cap::from).collect()
+        }
+
+        /// What became of the leads that went this way in that time: accepted by the buyer, rejected by its flow, or failed.
+        async fn stats(
+            &self,
+            ctx: &Context<'_>,
+            #[graphql(desc = "From when to when.")] range: TimeRangeInput,
+        ) -> Result<FlowCounts> {
+            let (_, caller) = app_and_caller(ctx).await?;
+            let wanted = ctx.look_ahead();
+            let key = CountsOf {
+                account: caller.require(Action::ReadLeads)?,
+                subject: Subject::Step(self.row.id),
+                range: range.checked()?,
+                percentiles: wanted.field("p50Ms").exists() || wanted.field("p95Ms").exists(),
+            };
+            Ok(loaders::load(ctx, key).await?.unwrap_or_default().into())
+        }
+    }
+}
+
+impl BuyerStep {
+    /// The step of a row of that kind.
+    pub(super) fn of(row: step::Model) -> Option<Self> {
+        match FlowStep::from(row) {
+            FlowStep::BuyerStep(step) => Some(step),
+            _ => None,
+        }
+    }
+}
+
+/// The connection with the buyer; none until there is one.
+async fn link(ctx: &Context<'_>, step: &step::Model) -> Result<Option<connection::Model>> {
+    match step.connection_id {
+        Some(id) => loaders::load(ctx, LinkRow(step.account_id, id)).await,
+        None => Ok(None),
+    }
+}
+
+async fn shared(ctx: &Context<'_>, step: &step::Model, settings: SettingsId) -> Result<AccountConfig> {
+    let row = loaders::load(ctx, SettingsRow(step.account_id, settings)).await?;
+    match row.map(|row| row.config) {
+        Some(DeliveryConfig::Account(config)) => Ok(config),
+        _ => Err(missing("settings", step)),
     }
 }
 

@@ -2,15 +2,22 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::ids::{AccountId, ConnectionId};
 use entity::lead::LeadOutcome;
+use entity::source;
+use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::account::AccountProfile;
+use super::context::{ContextExt, app_and_caller};
 use super::flow_field::FlowField;
-use super::relay::connection;
+use super::ids::id_or_unknown;
+use super::loaders::{self, AccountRow, FlowRow, OpenedOver};
+use super::relay::{Page, PageArgs, connection, page};
 use super::scalars::UrlText;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flows::docs;
+use crate::network::{self, docs_readers};
 
 /// Everything a sender needs to submit to one source of one flow, made from both as they are now.
 pub struct SubmissionDocs(pub docs::SubmissionDocs);
@@ -19,6 +26,44 @@ impl From<docs::SubmissionDocs> for SubmissionDocs {
     fn from(docs: docs::SubmissionDocs) -> Self {
         Self(docs)
     }
+}
+
+impl SubmissionDocs {
+    /// The docs of a source, which is enabled only if its sender may submit now.
+    pub async fn load(ctx: &Context<'_>, source: &source::Model) -> Result<Self> {
+        generate(ctx, source).await.map(Self)
+    }
+
+    /// The docs of the sources of the other side that the reader may submit through over a connection now, oldest first.
+    pub async fn over(ctx: &Context<'_>, reader: AccountId, connection: ConnectionId) -> Result<Vec<Self>> {
+        let opened = loaders::load(ctx, OpenedOver(reader, connection))
+            .await?
+            .unwrap_or_default();
+        let docs = read(ctx, reader, &opened).await?;
+        Ok(docs.into_iter().map(Self).collect())
+    }
+}
+
+async fn generate(ctx: &Context<'_>, source: &source::Model) -> Result<docs::SubmissionDocs> {
+    // The database keeps what sources refer to.
+    let gone = |what: &str| Error::Internal(anyhow::anyhow!("the {what} of {} is gone", source.id));
+    let flow = loaders::load(ctx, FlowRow(source.account_id, source.flow_id)).await?;
+    let recipient = loaders::load(ctx, AccountRow(source.account_id)).await?;
+    docs::generate(docs::Subject {
+        flow: &flow.ok_or_else(|| gone("flow"))?,
+        source,
+        recipient: &recipient.ok_or_else(|| gone("account"))?,
+        public_url: &ctx.app()?.config.public_url,
+    })
+}
+
+/// The docs of sources that are open to the reader, which is noted.
+async fn read(ctx: &Context<'_>, reader: AccountId, sources: &[source::Model]) -> Result<Vec<docs::SubmissionDocs>> {
+    let app = ctx.app()?;
+    for source in sources {
+        docs_readers::note(app, reader, source);
+    }
+    try_join_all(sources.iter().map(|source| generate(ctx, source))).await
 }
 
 /// Everything a sender needs to submit to one source of one flow, made from both as they are now. Fields have the names that
@@ -127,3 +172,36 @@ connection!(
     docs::SubmissionDocs,
     "submission docs"
 );
+
+/// The docs' part of queries.
+#[derive(Default)]
+pub struct SubmissionDocsQuery;
+
+#[Object]
+impl SubmissionDocsQuery {
+    /// Docs of every flow that a partner has opened to the caller, newest source first. Only what is open now: a connection that
+    /// is suspended, narrowed or ended takes its docs along. Keys need the scope `NETWORK_READ` or MANAGE. The partner sees how
+    /// often its docs were read, and when.
+    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
+    async fn submission_docs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those of this flow.")] flow_id: Option<ID>,
+        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
+        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+    ) -> Result<SubmissionDocsConnection> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let (reader, opened) = network::docs::opened(caller, flow_id.as_ref().map(id_or_unknown))?;
+        let args = PageArgs::new(first, after, last, before);
+        let page = page(app.db.read(), opened, source::Column::Id, |row| row.id.0, args).await?;
+        let (cursors, sources): (Vec<String>, Vec<source::Model>) = page.entries.into_iter().unzip();
+        let docs = read(ctx, reader, &sources).await?;
+        let page = Page {
+            entries: cursors.into_iter().zip(docs).collect(),
+            info: page.info,
+        };
+        Ok(page.into())
+    }
+}

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::Data;
+use async_graphql::{Data, Value, Variables};
 use axum::http::HeaderMap;
+use entity::ids::FlowId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,21 @@ impl Authenticate for Credentials {
             tokio::spawn(watch(app.clone(), known, session.revoked.clone()));
         }
         Ok(session)
+    }
+
+    fn refused(&self, variables: &Variables) {
+        if let Some(flow) = variables.values().find_map(submitted_to) {
+            self.0.tally.refused(flow, None, self.0.clock.now());
+        }
+    }
+}
+
+/// The flow that an input names which looks like a submission's.
+fn submitted_to(value: &Value) -> Option<FlowId> {
+    let Value::Object(input) = value else { return None };
+    match input.get("flowId") {
+        Some(Value::String(flow)) if input.contains_key("fields") || input.contains_key("leads") => flow.parse().ok(),
+        _ => None,
     }
 }
 

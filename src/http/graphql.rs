@@ -122,7 +122,15 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     }
 
     async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
-        let session = self.session(&parts, media).await?;
+        let session = match self.session(&parts, media).await {
+            Ok(session) => session,
+            Err(refusal) => {
+                if refusal.status() == StatusCode::UNAUTHORIZED {
+                    self.authenticate.refused(&parameters.variables);
+                }
+                return Err(refusal);
+            }
+        };
         let prepared = self.prepare(parameters, &session).await;
         let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
         match prepared.kind {

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::graphql::Endpoint;
 use super::session::Authenticate;
-use super::{cors, health, metrics, pages};
+use super::{cors, docs, health, links, metrics, pages};
 use crate::app::App;
 use crate::graphql::schema::sdl;
 
@@ -20,6 +20,8 @@ use crate::graphql::schema::sdl;
 pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>>) -> Router {
     let compressed = Router::new()
         .merge(pages::router())
+        .merge(docs::router(app))
+        .merge(links::router().with_state(app.clone()))
         .route("/schema.graphql", get(schema))
         .layer(CompressionLayer::new());
     health(app)

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use async_graphql::Data;
+use async_graphql::{Data, Variables};
 use axum::http::{HeaderMap, header};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,9 @@ impl Session {
 pub trait Authenticate: Send + Sync + 'static {
     /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
     fn authenticate(&self, caller: Caller<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
+
+    /// Notes what a request with wrong credentials was about.
+    fn refused(&self, _variables: &Variables) {}
 }
 
 /// The bearer token of an `Authorization` header; `Err` if there is one that is no bearer token.

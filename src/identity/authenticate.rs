@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, ApiKeyId, SessionId, UserId};
 use entity::user::Role;
-use entity::{api_key, session, user};
+use entity::{account, api_key, session, user};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::caller::{Caller, Principal};
@@ -174,13 +174,14 @@ impl StillValid {
     }
 }
 
-/// Looks again at the credentials of many submissions at once, in the transaction that stores them: one statement for keys
-/// and two for people, or none where there is nothing to look at.
+/// Looks again at the credentials of many submissions at once, in the transaction that stores them, and with them at the
+/// configuration versions of the accounts that the submissions rest on: one statement, and two more for people.
 pub async fn recheck<'a>(
     tx: &DatabaseTransaction,
     now: DateTime<Utc>,
     principals: impl IntoIterator<Item = &'a Principal>,
-) -> Result<StillValid> {
+    accounts: impl IntoIterator<Item = AccountId>,
+) -> Result<(StillValid, HashMap<AccountId, i64>)> {
     let (mut keys, mut people) = (HashSet::new(), HashMap::new());
     for principal in principals {
         match principal {
@@ -189,16 +190,16 @@ pub async fn recheck<'a>(
             Principal::Anonymous | Principal::PortalUser { .. } => {}
         }
     }
-    let mut valid = StillValid::default();
-    if !keys.is_empty() {
-        let live = api_key::Entity::live_among(keys, now).all(tx).await?;
-        valid.keys = live.into_iter().map(|key| key.id).collect();
-    }
+    let (versions, live) = account::Entity::versions_and_live_keys(tx, accounts, keys, now).await?;
+    let mut valid = StillValid {
+        keys: live.into_iter().collect(),
+        ..StillValid::default()
+    };
     if !people.is_empty() {
         valid.sessions = open_sessions(tx, people.keys().copied()).await?;
         valid.roles = roles(tx, people.into_values()).await?;
     }
-    Ok(valid)
+    Ok((valid, versions.into_iter().collect()))
 }
 
 async fn open_sessions(

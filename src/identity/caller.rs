@@ -70,6 +70,16 @@ pub enum Principal {
     },
 }
 
+impl Principal {
+    /// The account that they belong to; none for nobody and in the portal.
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Anonymous | Self::PortalUser { .. } => None,
+            Self::User { account, .. } | Self::ApiKey { account, .. } => Some(*account),
+        }
+    }
+}
+
 impl Caller {
     /// Nobody, from there.
     pub fn anonymous(ip: Option<IpAddr>) -> Self {

@@ -2,102 +2,51 @@
 //! partner in turn. Pure over a [`Ledger`] of counters that the transaction holds locked, so caps are exact: whoever counts
 //! next waits for this commit.
 
-use std::collections::{BTreeMap, HashSet};
+mod ledger;
+mod pick;
+
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Duration, Utc};
 use entity::cap_usage::Cap;
 use entity::delivery::Reservation;
-use entity::ids::{CapId, PartnerId};
-use entity::profile::Strategy;
+use entity::ids::{FlowId, LeadId};
 
-use super::decide::Draft;
-use super::outcome::{Reason, ReasonCode, Subject, Trace};
-use super::snapshot::{Action, Candidate, Profile, Snapshot, Source};
-use crate::flows::caps::window;
+use super::branch::{Entering, Way};
+use super::decide::{Draft, Route};
+use super::outcome::{Reason, ReasonCode, Subject};
+use super::snapshot::{Action, Profile, Snapshot, Source, Step};
+use ledger::cap_text;
+pub use ledger::{Counter, Ledger, counter};
+pub use pick::{Had, Picking, pick, words};
 
-/// A counter: which cap, in which of its windows.
-pub type Counter = (CapId, DateTime<Utc>);
-
-/// Counters held locked, as they are and as they will be written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
-    used: BTreeMap<Counter, i32>,
-    changed: HashSet<Counter>,
-}
-
-impl Ledger {
-    /// The counters as the database has them; one that it lacks stands at zero.
-    pub fn new(used: BTreeMap<Counter, i32>) -> Self {
-        Self {
-            used,
-            changed: HashSet::new(),
+/// Every counter that a lead may touch, here and at the buyers that it may reach.
+pub fn counters(lead: &Entering, now: DateTime<Utc>, found: &mut BTreeSet<Counter>) {
+    let Some(source) = lead.source().filter(|_| lead.draft.reasons.is_empty()) else {
+        return;
+    };
+    let flow = &lead.flow;
+    let own = flow.caps.iter().chain(&source.caps);
+    found.extend(own.map(|cap| counter(cap, now)));
+    for route in &lead.draft.routes {
+        match flow.steps.get(route.step).map(|step| &step.action) {
+            Some(Action::Buyer(buyer)) => found.extend(buyer.caps.iter().map(|cap| counter(cap, now))),
+            Some(Action::Distribute(profile)) => {
+                let candidates = route
+                    .candidates
+                    .iter()
+                    .filter_map(|place| profile.candidates.get(*place));
+                let caps = candidates.flat_map(|candidate| &candidate.caps);
+                found.extend(caps.map(|cap| counter(cap, now)));
+            }
+            _ => {}
         }
-    }
-
-    /// What has to be written back.
-    pub fn changes(&self) -> Vec<(Counter, i32)> {
-        let mut changes: Vec<_> = self
-            .changed
-            .iter()
-            .filter_map(|key| self.used.get_key_value(key))
-            .map(|(key, used)| (*key, *used))
-            .collect();
-        changes.sort_unstable();
-        changes
-    }
-
-    /// Counts once on every cap, or on none: then the full one is named.
-    fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
-        let counters: Vec<(&Cap, Counter)> = caps.iter().map(|cap| (cap, counter(cap, now))).collect();
-        if let Some((full, _)) = counters
-            .iter()
-            .find(|(cap, key)| self.used.get(key).copied().unwrap_or_default() >= cap.limit)
-        {
-            return Err(full);
-        }
-        for (_, key) in &counters {
-            *self.used.entry(*key).or_default() += 1;
-            self.changed.insert(*key);
-        }
-        Ok(counters
-            .into_iter()
-            .map(|(_, (cap, window))| Reservation { cap, window })
-            .collect())
-    }
-
-    /// Takes back what was counted.
-    fn release(&mut self, reservations: &[Reservation]) {
-        for Reservation { cap, window } in reservations {
-            if let Some(used) = self.used.get_mut(&(*cap, *window)) {
-                *used -= 1;
+        for branch in &route.branches {
+            if let Way::Into(nested) = &branch.way {
+                counters(nested, now, found);
             }
         }
     }
-}
-
-/// The counter on which a cap counts at that time.
-pub fn counter(cap: &Cap, now: DateTime<Utc>) -> Counter {
-    (cap.id, window(cap, now).0)
-}
-
-/// Every counter that a draft may touch.
-pub fn counters(flow: &Snapshot, source: &Source, draft: &Draft, now: DateTime<Utc>) -> Vec<Counter> {
-    if !draft.reasons.is_empty() {
-        return Vec::new();
-    }
-    let own = flow.caps.iter().chain(&source.caps);
-    let partners = draft
-        .routes
-        .iter()
-        .filter_map(|route| Some((route, profile_of(flow, route.step)?)))
-        .flat_map(|(route, profile)| {
-            route
-                .candidates
-                .iter()
-                .filter_map(|place| profile.candidates.get(*place))
-                .flat_map(|candidate| &candidate.caps)
-        });
-    own.chain(partners).map(|cap| counter(cap, now)).collect()
 }
 
 /// Refuses a lead whose duplicate values the flow has accepted at `last`, if that was within its window; answers whether.
@@ -115,68 +64,99 @@ pub fn refuse_duplicate(flow: &Snapshot, draft: &mut Draft, last: DateTime<Utc>,
     true
 }
 
-/// A partner that gets the lead.
+/// A recipient that was chosen for a lead.
 #[derive(Debug)]
 pub struct Chosen {
     /// Place of the step in the snapshot.
     pub step: usize,
-    /// Place in the step's profile.
+    /// Place in the step's profile; 0 for a BUYER step.
     pub candidate: usize,
     /// What was counted, to be released if the delivery finally fails.
     pub reservations: Vec<Reservation>,
+    /// What becomes of it.
+    pub fate: Fate,
 }
 
-/// Settles a draft: whether caps let it in, and who gets it.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a lead with its flow, the counters, and the occasion"
-)]
-pub fn allocate(
-    flow: &Snapshot,
-    source: &Source,
-    draft: &mut Draft,
-    ledger: &mut Ledger,
-    now: DateTime<Utc>,
-    test: bool,
-) -> Vec<Chosen> {
-    if !draft.reasons.is_empty() {
+/// What becomes of a delivery.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is on its way; into a portal it has arrived.
+    Sent,
+    /// The lead has entered a buyer's flow, which has accepted it and chosen these, or has reasons against it.
+    Entered(Box<Entering>, Vec<Chosen>),
+    /// The buyer cannot take it now, in words.
+    NotReady(&'static str),
+    /// It stops before it comes back, in words.
+    Loop(&'static str),
+}
+
+impl Fate {
+    /// Whether the recipient has the lead or will get it.
+    pub fn is_good(&self) -> bool {
+        match self {
+            Self::Sent => true,
+            Self::Entered(lead, _) => lead.draft.reasons.is_empty(),
+            Self::NotReady(_) | Self::Loop(_) => false,
+        }
+    }
+}
+
+/// What leads are settled with.
+#[derive(Debug)]
+pub struct Settling {
+    /// Caps, held locked.
+    pub ledger: Ledger,
+    /// What flows have accepted in this transaction, by the values of their duplicate keys.
+    pub accepted: HashMap<(FlowId, String), LeadId>,
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// Tests touch no cap and are no duplicates.
+    pub test: bool,
+}
+
+impl Settling {
+    /// With these counters, at that time.
+    pub fn new(ledger: Ledger, now: DateTime<Utc>) -> Self {
+        Self {
+            ledger,
+            accepted: HashMap::new(),
+            now,
+            test: false,
+        }
+    }
+}
+
+/// Settles a lead: whether caps let it in, who gets it, and the same for every buyer that gets it.
+pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
+    let flow = lead.flow.clone();
+    let Some(source) = flow.sources.get(lead.source).filter(|_| lead.draft.reasons.is_empty()) else {
+        return Vec::new();
+    };
+    let draft = &mut lead.draft;
+    let counts = !settling.test && !flow.takes_all_from(source);
+    let duplicate = draft.duplicate_values.take_if(|_| counts);
+    let key = duplicate.map(|values| (flow.flow, values));
+    if key.as_ref().is_some_and(|key| settling.accepted.contains_key(key)) {
+        refuse_duplicate(&flow, draft, settling.now, settling.now);
         return Vec::new();
     }
-    if !test && !enter(flow, source, draft, ledger, now) {
+    if counts && !enter(&flow, source, draft, settling) {
         return Vec::new();
     }
     if let Some(filtered) = draft.filtered.take() {
         draft.reasons.push(filtered);
         return Vec::new();
     }
-    let mut sent = HashSet::new();
+    if let Some(key) = key {
+        settling.accepted.insert(key, lead.id);
+    }
+    let mut had = Had::default();
     let mut chosen = Vec::new();
     for route in std::mem::take(&mut draft.routes) {
-        let Some(profile) = profile_of(flow, route.step) else {
-            continue;
-        };
-        let picked = pick(
-            profile,
-            &route.candidates,
-            ledger,
-            &mut Picking {
-                now,
-                test,
-                sent: &mut sent,
-                trace: &mut draft.trace,
-            },
-        );
-        chosen.extend(picked.into_iter().map(|(candidate, reservations)| Chosen {
-            step: route.step,
-            candidate,
-            reservations,
-        }));
+        chosen.extend(send(&flow, route, &mut Picking::new(settling, &mut had, draft)));
     }
-    let distributes = flow
-        .steps
-        .iter()
-        .any(|step| step.enabled && matches!(step.action, Action::Distribute(_)));
-    if chosen.is_empty() && distributes {
+    let delivers = |step: &&Step| step.enabled && matches!(step.action, Action::Distribute(_) | Action::Buyer(_));
+    if !chosen.iter().any(|chosen| chosen.fate.is_good()) && flow.steps.iter().any(|step| delivers(&step)) {
         draft.warnings.push(Reason::new(
             ReasonCode::NoMatchingPartner,
             "no partner took the lead; it is stored",
@@ -185,8 +165,28 @@ pub fn allocate(
     chosen
 }
 
+/// Sends a lead where one step routes it.
+fn send(flow: &Snapshot, mut route: Route, picking: &mut Picking<'_>) -> Vec<Chosen> {
+    let Some(step) = flow.steps.get(route.step) else {
+        return Vec::new();
+    };
+    let mut chosen: Vec<Chosen> = match &step.action {
+        Action::Buyer(buyer) => picking
+            .take_buyer(&step.subject, buyer, route.branches.pop())
+            .into_iter()
+            .collect(),
+        Action::Distribute(profile) => pick(profile, &route.candidates, route.branches, picking),
+        Action::Filter { .. } | Action::Transform(_) | Action::Unusable(_) => Vec::new(),
+    };
+    for chosen in &mut chosen {
+        chosen.step = route.step;
+    }
+    chosen
+}
+
 /// Caps of the flow, then of the source. A lead that a filter stops afterwards is looked at but not counted.
-fn enter(flow: &Snapshot, source: &Source, draft: &mut Draft, ledger: &mut Ledger, now: DateTime<Utc>) -> bool {
+fn enter(flow: &Snapshot, source: &Source, draft: &mut Draft, settling: &mut Settling) -> bool {
+    let (ledger, now) = (&mut settling.ledger, settling.now);
     let flow_caps = ledger.reserve(&flow.caps, now);
     let own = match flow_caps {
         Ok(own) => own,
@@ -215,26 +215,6 @@ fn refuse(subject: &Subject, full: &Cap, draft: &mut Draft) -> bool {
     false
 }
 
-fn cap_text(cap: &Cap) -> String {
-    format!(
-        "the cap of {} leads per {} ({}) is used up",
-        cap.limit,
-        period_word(cap),
-        cap.timezone
-    )
-}
-
-fn period_word(cap: &Cap) -> &'static str {
-    use entity::cap_usage::CapPeriod::{Day, Hour, Lifetime, Month, Week};
-    match cap.period {
-        Hour => "hour",
-        Day => "day",
-        Week => "week",
-        Month => "month",
-        Lifetime => "lifetime",
-    }
-}
-
 /// The profile of a DISTRIBUTE step.
 pub fn profile_of(flow: &Snapshot, step: usize) -> Option<&Profile> {
     match flow.steps.get(step).map(|step| &step.action) {
@@ -243,76 +223,5 @@ pub fn profile_of(flow: &Snapshot, step: usize) -> Option<&Profile> {
     }
 }
 
-/// What picking partners for one lead looks at and adds to.
-pub struct Picking<'a> {
-    /// The time.
-    pub now: DateTime<Utc>,
-    /// Tests touch no cap.
-    pub test: bool,
-    /// Partners that have the lead already.
-    pub sent: &'a mut HashSet<PartnerId>,
-    /// What was looked at.
-    pub trace: &'a mut Trace,
-}
-
-/// Picks among the candidates that passed everything else, by the profile's strategy.
-pub fn pick(
-    profile: &Profile,
-    candidates: &[usize],
-    ledger: &mut Ledger,
-    picking: &mut Picking<'_>,
-) -> Vec<(usize, Vec<Reservation>)> {
-    let limit = match profile.strategy {
-        Strategy::FirstMatch => 1,
-        Strategy::SendToAll => profile.max_recipients.unwrap_or(usize::MAX),
-    };
-    let mut picked = Vec::new();
-    for place in candidates {
-        let Some(candidate) = profile.candidates.get(*place) else {
-            continue;
-        };
-        if picked.len() >= limit {
-            picking.trace.look(
-                &candidate.subject,
-                "strategy",
-                false,
-                "matches, but enough partners have it already",
-            );
-            continue;
-        }
-        if let Some(reservations) = picking.take(candidate, ledger) {
-            picked.push((*place, reservations));
-        }
-    }
-    picked
-}
-
-impl Picking<'_> {
-    fn take(&mut self, candidate: &Candidate, ledger: &mut Ledger) -> Option<Vec<Reservation>> {
-        if self.sent.contains(&candidate.partner) {
-            self.trace.look(
-                &candidate.subject,
-                "not sent before",
-                false,
-                "the partner has this lead already",
-            );
-            return None;
-        }
-        let reserved = if self.test {
-            Ok(Vec::new())
-        } else {
-            ledger.reserve(&candidate.caps, self.now)
-        };
-        match reserved {
-            Ok(reservations) => {
-                self.sent.insert(candidate.partner);
-                self.trace.look(&candidate.subject, "chosen", true, "gets the lead");
-                Some(reservations)
-            }
-            Err(full) => {
-                self.trace.look(&candidate.subject, "caps", false, cap_text(full));
-                None
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,31 @@
 //! Loading a flow and compiling it into a [`Snapshot`]; kept until its account's configuration changes.
 
+mod exits;
+mod profiles;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entity::delivery_config::Channel;
+use entity::account::Plan;
+use entity::connection::ConnectionStatus;
 use entity::field::FieldDef;
 use entity::flow::FieldDefs;
-use entity::ids::{FlowId, PartnerId, ProfileId, SettingsId};
+use entity::ids::{AccountId, ConnectionId, FlowId};
+use entity::source::SourceKind;
 use entity::step::StepConfig;
-use entity::{account, assignment, delivery_settings, flow, partner, profile, source, step};
+use entity::{account, connection, flow, source, step};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 use serde_json::Value;
 
+use super::branch::Entrance;
+use super::entrances::Versions;
 use super::outcome::Subject;
 use super::rules::{self, Rule};
-use super::snapshot::{Action, Candidate, Gate, PriceE4, Profile, Snapshot, Source, Step};
+use super::snapshot::{self, Access, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
 use crate::delivery::templates::{Escape, Template};
 use crate::error::{Error, Result};
+use exits::Exits;
+use profiles::{Parts, load_parts};
 
 /// Flows that are kept compiled.
 const KEPT: u64 = 2_000;
@@ -26,12 +35,15 @@ const KEPT: u64 = 2_000;
 #[derive(Clone)]
 pub struct Snapshots {
     kept: moka::future::Cache<FlowId, Arc<Snapshot>>,
+    /// Where leads come in over a connection, by the account at its end.
+    pub(super) entrances: moka::future::Cache<(ConnectionId, AccountId), Arc<Entrance>>,
 }
 
 impl Default for Snapshots {
     fn default() -> Self {
         Self {
             kept: moka::future::Cache::new(KEPT),
+            entrances: moka::future::Cache::new(KEPT),
         }
     }
 }
@@ -43,6 +55,26 @@ impl Snapshots {
             Some(snapshot) => Ok(Some(snapshot)),
             None => self.reload(db, id).await,
         }
+    }
+
+    /// The flow as kept, unless its account is known to have changed since.
+    pub async fn get_newest(
+        &self,
+        db: &impl ConnectionTrait,
+        id: FlowId,
+        newest: &Versions,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        match self.kept.get(&id).await {
+            Some(kept) if newest.get(&kept.account) == Some(&kept.config_version) => Ok(Some(kept)),
+            _ => self.reload(db, id).await,
+        }
+    }
+
+    /// Whether nothing of the account has changed since the flow was compiled: asked before a sender is refused for what it
+    /// says.
+    pub async fn is_newest(&self, db: &impl ConnectionTrait, snapshot: &Snapshot) -> Result<bool> {
+        let versions = account::Entity::versions(db, [snapshot.account]).await?;
+        Ok(versions.contains(&(snapshot.account, snapshot.config_version)))
     }
 
     /// The flow as it is in the database now.
@@ -70,18 +102,21 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
+    let links = load_links(db, account.id, &sources).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
     let words = Compiler {
         definitions: all_definitions(&flow.fields, &others),
     };
-    let mut profiles = load_profiles(db, &account, &steps, &words).await?;
+    let mut exits = Exits::load(db, account.id, &steps).await?;
+    let parts = load_parts(db, &account, &steps, &mut exits).await?;
     let compiled = Compiled {
         account,
         flow,
         sources,
+        links,
         steps,
     };
-    words.snapshot(compiled, &mut profiles).map(Some)
+    words.snapshot(compiled, &parts, &exits).map(Some)
 }
 
 /// The flow's own fields, and after them those that only other flows of the account have: a profile's rule may name them, and
@@ -100,7 +135,20 @@ struct Compiled {
     account: account::Model,
     flow: flow::Model,
     sources: Vec<source::Model>,
+    links: Links,
     steps: Vec<step::Model>,
+}
+
+/// The connections of a flow's sources.
+type Links = HashMap<ConnectionId, connection::Model>;
+
+async fn load_links(db: &impl ConnectionTrait, account: AccountId, sources: &[source::Model]) -> Result<Links> {
+    let ids: Vec<ConnectionId> = sources.iter().filter_map(|source| source.connection_id).collect();
+    if ids.is_empty() {
+        return Ok(Links::new());
+    }
+    let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
+    Ok(rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect())
 }
 
 struct Compiler {
@@ -123,13 +171,14 @@ impl Compiler {
         })
     }
 
-    fn snapshot(&self, parts: Compiled, profiles: &mut HashMap<ProfileId, Arc<Profile>>) -> Result<Snapshot> {
+    fn snapshot(&self, compiled: Compiled, parts: &Parts, exits: &Exits) -> Result<Snapshot> {
         let Compiled {
             account,
             flow,
             sources,
+            links,
             steps,
-        } = parts;
+        } = compiled;
         let places = flow
             .fields
             .0
@@ -139,10 +188,11 @@ impl Compiler {
             .collect();
         let steps = steps
             .into_iter()
-            .map(|step| self.step(step, &flow.fields.0, profiles))
-            .collect::<Result<_>>()?;
+            .map(|step| self.step(step, &flow.fields.0, parts, exits))
+            .collect::<Result<Vec<Step>>>()?;
         Ok(Snapshot {
             account: account.id,
+            paid: account.plan == Plan::Paid,
             config_version: account.config_version,
             flow: flow.id,
             version: flow.version,
@@ -157,19 +207,28 @@ impl Compiler {
             },
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
-            sources: sources.into_iter().map(|source| self.source(source)).collect(),
+            sources: sources.into_iter().map(|source| self.source(source, &links)).collect(),
             fields: Arc::new(flow.fields.0),
             places,
+            exits: snapshot::exits(&steps),
             steps,
         })
     }
 
-    fn source(&self, source: source::Model) -> Source {
+    /// A source takes leads only if its connection lets the sender send. Every change of a connection raises the version of
+    /// both accounts, so what is compiled here is outdated with it.
+    fn source(&self, source: source::Model, links: &Links) -> Source {
+        let sender = source.sender_account_id.unwrap_or(source.account_id);
+        let link = source.connection_id.and_then(|id| links.get(&id));
+        let linked = source.kind == SourceKind::Own || link.is_some_and(|link| link.lets_send(sender));
         Source {
             id: source.id,
             subject: Subject::new(source.id, &source.name),
-            sender: source.sender_account_id.unwrap_or(source.account_id),
-            enabled: source.enabled,
+            kind: source.kind,
+            connection: source.connection_id,
+            sender,
+            access: access(source.kind, sender, link),
+            enabled: source.enabled && linked,
             rule: self.gate(source.acceptance_rule),
             mapping: source.mapping.0,
             caps: source.caps.0,
@@ -177,12 +236,7 @@ impl Compiler {
         }
     }
 
-    fn step(
-        &self,
-        step: step::Model,
-        fields: &[FieldDef],
-        profiles: &mut HashMap<ProfileId, Arc<Profile>>,
-    ) -> Result<Step> {
+    fn step(&self, step: step::Model, fields: &[FieldDef], parts: &Parts, exits: &Exits) -> Result<Step> {
         let action = match step.config {
             StepConfig::Filter { rule, reason } => {
                 let rule = self
@@ -191,10 +245,27 @@ impl Compiler {
                 Action::Filter { rule, reason }
             }
             StepConfig::Transform { assignments } => transform(&assignments, fields),
-            StepConfig::Distribute { profile_id } => match profiles.get(&profile_id) {
-                Some(profile) => Action::Distribute(profile.clone()),
-                None => Action::Unusable("its distribution profile is gone".into()),
+            StepConfig::Buyer {
+                settings_id,
+                price_e4,
+                price_currency,
+                caps,
+                ..
+            } => match exits.outlet_of_step(settings_id, step.connection_id) {
+                Some(outlet) => Action::Buyer(Box::new(Buyer {
+                    outlet,
+                    settings: settings_id,
+                    caps,
+                    price: PriceE4::from_columns(price_e4, price_currency),
+                })),
+                None => Action::Unusable("the buyer has not accepted the invitation yet".into()),
             },
+            StepConfig::Distribute { profile_id } => {
+                match parts.profiles.iter().find(|profile| profile.id == profile_id) {
+                    Some(profile) => Action::Distribute(Arc::new(self.profile(profile, parts, exits))),
+                    None => Action::Unusable("its distribution profile is gone".into()),
+                }
+            }
         };
         Ok(Step {
             id: step.id,
@@ -203,6 +274,21 @@ impl Compiler {
             criteria: self.gate(step.criteria),
             action,
         })
+    }
+}
+
+/// Own sources and connected accounts' take their senders' credentials. What else a source may be for is not submitted to.
+fn access(kind: SourceKind, sender: AccountId, link: Option<&connection::Model>) -> Access {
+    if kind == SourceKind::Own {
+        return Access::Open;
+    }
+    let Some(link) = link.filter(|link| kind == SourceKind::Account && link.type_for(sender).sends()) else {
+        return Access::Closed;
+    };
+    match link.status {
+        ConnectionStatus::Active => Access::Open,
+        ConnectionStatus::Suspended => Access::Suspended,
+        ConnectionStatus::Terminated => Access::Closed,
     }
 }
 
@@ -220,101 +306,4 @@ fn transform(assignments: &[entity::step::TemplateAssignment], fields: &[FieldDe
         }
     }
     Action::Transform(compiled)
-}
-
-/// What a profile's compilation takes besides the profile.
-struct Parts {
-    assignments: Vec<assignment::Model>,
-    partners: HashMap<PartnerId, partner::Model>,
-    channels: HashMap<SettingsId, Channel>,
-}
-
-async fn load_profiles(
-    db: &impl ConnectionTrait,
-    account: &account::Model,
-    steps: &[step::Model],
-    compiler: &Compiler,
-) -> Result<HashMap<ProfileId, Arc<Profile>>> {
-    let ids: Vec<ProfileId> = steps.iter().filter_map(|step| step.profile_id).collect();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let profiles = profile::Entity::in_account(account.id)
-        .filter(profile::Column::Id.is_in(ids.clone()))
-        .all(db)
-        .await?;
-    let assignments = assignment::Entity::in_account(account.id)
-        .filter(assignment::Column::ProfileId.is_in(ids))
-        .all(db)
-        .await?;
-    let partner_ids: Vec<PartnerId> = assignments.iter().map(|assignment| assignment.partner_id).collect();
-    let partners: HashMap<PartnerId, partner::Model> = partner::Entity::in_account(account.id)
-        .filter(partner::Column::Id.is_in(partner_ids))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|partner| (partner.id, partner))
-        .collect();
-    let settings = assignments
-        .iter()
-        .filter_map(|assignment| assignment.settings_id)
-        .chain(partners.values().map(|partner| partner.settings_id));
-    let settings: Vec<SettingsId> = settings.collect();
-    let channels = delivery_settings::Entity::in_account(account.id)
-        .filter(delivery_settings::Column::Id.is_in(settings))
-        .all(db)
-        .await?
-        .into_iter()
-        .map(|settings| (settings.id, settings.config.channel()))
-        .collect();
-    let parts = Parts {
-        assignments,
-        partners,
-        channels,
-    };
-    Ok(profiles
-        .into_iter()
-        .map(|profile| (profile.id, Arc::new(compiler.profile(profile, &parts))))
-        .collect())
-}
-
-impl Compiler {
-    fn profile(&self, profile: profile::Model, parts: &Parts) -> Profile {
-        let base = PriceE4::from_columns(profile.base_price_e4, profile.base_price_currency.clone());
-        let places = parts
-            .assignments
-            .iter()
-            .filter(|assignment| assignment.profile_id == profile.id);
-        Profile {
-            id: profile.id,
-            subject: Subject::new(profile.id, &profile.name),
-            enabled: profile.enabled,
-            strategy: profile.strategy,
-            on_failure: profile.on_failure,
-            max_recipients: profile.max_recipients.and_then(|limit| usize::try_from(limit).ok()),
-            rule: self.gate(profile.rule),
-            candidates: places
-                .filter_map(|assignment| self.candidate(assignment, parts, base.as_ref()))
-                .collect(),
-        }
-    }
-
-    fn candidate(&self, assignment: &assignment::Model, parts: &Parts, base: Option<&PriceE4>) -> Option<Candidate> {
-        let partner = parts.partners.get(&assignment.partner_id)?;
-        let settings = assignment.settings_id.unwrap_or(partner.settings_id);
-        let own = PriceE4::from_columns(assignment.price_e4, assignment.price_currency.clone());
-        Some(Candidate {
-            assignment: assignment.id,
-            partner: partner.id,
-            subject: Subject::new(partner.id, &partner.name),
-            enabled: assignment.enabled,
-            active: partner.active,
-            rule: self.gate(assignment.rule.clone()),
-            schedule: assignment.schedule.clone(),
-            caps: partner.caps.0.iter().chain(&assignment.caps.0).cloned().collect(),
-            price: own.or_else(|| base.cloned()),
-            settings,
-            channel: *parts.channels.get(&settings)?,
-        })
-    }
 }

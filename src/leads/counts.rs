@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
-use entity::ids::FlowId;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use entity::ids::{AccountId, FlowId};
 use entity::lead::{Column, Entity, LeadOutcome};
+use entity::refused_attempt;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::{Builder, Uuid};
 
@@ -29,6 +30,8 @@ pub struct Counts {
     pub p50_us: Option<i64>,
     /// Its 95th percentile.
     pub p95_us: Option<i64>,
+    /// Submissions that were refused before they became leads; of whole hours, with that in which the time begins.
+    pub refused: i64,
 }
 
 impl Counts {
@@ -42,7 +45,26 @@ impl Counts {
 pub async fn of_flow(app: &App, caller: &Caller, flow: FlowId, range: Range<DateTime<Utc>>) -> Result<Counts> {
     let account = caller.require(Action::ReadLeads)?;
     let leads = Entity::in_account(account).filter(Column::FlowId.eq(flow));
-    count(app, within(leads, &range)).await
+    let counts = count(app, within(leads, &range)).await?;
+    Ok(Counts {
+        refused: refused(app, account, flow, range).await?,
+        ..counts
+    })
+}
+
+async fn refused(app: &App, account: AccountId, flow: FlowId, range: Range<DateTime<Utc>>) -> Result<i64> {
+    use refused_attempt::Column;
+    let first = range.start.duration_trunc(TimeDelta::hours(1)).unwrap_or(range.start);
+    let counts: Vec<i64> = refused_attempt::Entity::in_account(account)
+        .filter(Column::FlowId.eq(flow))
+        .filter(Column::Hour.gte(first))
+        .filter(Column::Hour.lt(range.end))
+        .select_only()
+        .column(Column::Attempts)
+        .into_tuple()
+        .all(app.db.read())
+        .await?;
+    Ok(counts.into_iter().sum())
 }
 
 /// Identifiers are ordered by time, so the first one of the range keeps older leads from being looked at.

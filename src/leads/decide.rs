@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::branch::Branch;
 use super::outcome::{Reason, ReasonCode, Trace};
 use super::rules::FieldValue;
 use super::snapshot::{Action, Candidate, Gate, Profile, Snapshot, Source, Step};
@@ -38,13 +39,15 @@ pub struct Draft {
     pub routes: Vec<Route>,
 }
 
-/// What one DISTRIBUTE step would do: places of the candidates that passed everything but caps, best first.
-#[derive(Debug, PartialEq, Eq)]
+/// What one DISTRIBUTE or BUYER step would do.
+#[derive(Debug)]
 pub struct Route {
     /// Place of the step in the snapshot.
     pub step: usize,
-    /// Places in the profile.
+    /// Places in the profile of the candidates that passed everything but caps, best first; none of a BUYER step.
     pub candidates: Vec<usize>,
+    /// What would become of the lead at those that are accounts; filled in by [`Growing`](super::branch::Growing).
+    pub branches: Vec<Branch>,
 }
 
 /// Decides a lead as far as it goes without the database.
@@ -55,13 +58,19 @@ pub fn decide(flow: &Snapshot, source: &Source, submitted: &Map<String, Value>, 
     }
     typing::take_values(flow, source, submitted, &mut draft);
     typing::require(flow, source, &mut draft);
+    if flow.takes_all_from(source) {
+        // What is missing or odd is told, and nothing is a duplicate.
+        draft.warnings.append(&mut draft.reasons);
+        draft.walk(flow, source, now);
+        return draft;
+    }
     draft.duplicate_values = duplicate_values(flow, &draft);
     let holds = draft.holds_rule(flow.rule.as_ref());
     draft.accept("acceptance rule", &flow.subject, holds);
     let holds = draft.holds_rule(source.rule.as_ref());
     draft.accept("acceptance rule", &source.subject, holds);
     if draft.reasons.is_empty() {
-        draft.walk(flow, now);
+        draft.walk(flow, source, now);
     }
     draft
 }
@@ -173,7 +182,7 @@ impl Draft {
     }
 
     /// Goes through the steps in order, until a filter stops the lead.
-    fn walk(&mut self, flow: &Snapshot, now: DateTime<Utc>) {
+    fn walk(&mut self, flow: &Snapshot, source: &Source, now: DateTime<Utc>) {
         for (place, step) in flow.steps.iter().enumerate() {
             if !self.enters(step) {
                 continue;
@@ -182,7 +191,7 @@ impl Draft {
                 Action::Filter { rule, reason } => {
                     let look = self.look_through(rule);
                     self.trace.look(&step.subject, "filter", !look.passed, look.detail);
-                    if look.passed {
+                    if look.passed && !flow.takes_all_from(source) {
                         self.filtered = Some(Reason::new(ReasonCode::Filtered, reason.clone()));
                         return;
                     }
@@ -193,8 +202,19 @@ impl Draft {
                     self.routes.push(Route {
                         step: place,
                         candidates,
+                        branches: Vec::new(),
                     });
                 }
+                Action::Buyer(buyer) => match buyer.outlet.closed {
+                    Some(why) => self
+                        .trace
+                        .look(&step.subject, "step", false, format!("disconnected: {why}")),
+                    None => self.routes.push(Route {
+                        step: place,
+                        candidates: Vec::new(),
+                        branches: Vec::new(),
+                    }),
+                },
                 Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why.clone()),
             }
         }
@@ -259,6 +279,11 @@ impl Draft {
         if !candidate.active {
             self.trace
                 .look(&candidate.subject, "active", false, "the partner is not active");
+            return false;
+        }
+        if let Some(why) = candidate.outlet.as_ref().and_then(|outlet| outlet.closed) {
+            self.trace
+                .look(&candidate.subject, "connection", false, format!("disconnected: {why}"));
             return false;
         }
         if !candidate.enabled {

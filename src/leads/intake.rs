@@ -2,11 +2,13 @@
 //! wrote the last ones in one transaction; only after its commit the receipts go out.
 
 mod batch;
+mod duplicates;
 mod rows;
+mod settle;
 mod store;
 
-pub use rows::{delivery_event, fully_set, new_delivery, portal_event};
-pub use store::{lock_counters, write_caps};
+pub use rows::{CameBy, Occasion, Recipient, delivery_event, fully_set, new_delivery, portal_event, refusal};
+pub use settle::{Settled, ToStore, lock_counters, newest_versions, settle, versions_hold, write_caps};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,17 +16,18 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
-use entity::ids::{FlowId, LeadId, SourceId};
+use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use ring::digest;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::branch::{Entering, Growing, Reach};
 use super::compile::Snapshots;
 use super::decide::{Draft, decide};
+use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
-use super::snapshot::{Snapshot, Source};
+use super::snapshot::{Access, Snapshot};
 use crate::app::App;
-use crate::crypto::Keys;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
@@ -65,15 +68,13 @@ pub struct Intake {
 
 /// A decided submission on its way to a writer.
 struct Job {
-    id: LeadId,
-    flow: Arc<Snapshot>,
-    source: usize,
+    lead: Entering,
     submitted: Map<String, Value>,
+    /// Where the lead may go from here; none as long as the flow delivers to no account.
+    reach: Option<Arc<Reach>>,
     idempotency: Option<(String, String)>,
     test: bool,
     principal: Principal,
-    keys: Option<Arc<Keys>>,
-    draft: Draft,
     at: DateTime<Utc>,
     started: Instant,
     answer: oneshot::Sender<Answer>,
@@ -82,19 +83,24 @@ struct Job {
 /// What a writer answers.
 enum Answer {
     Done(Result<Receipt>),
-    /// The flow has changed since it was compiled: decide again.
-    Outdated,
+    /// A flow has changed since it was compiled: decide again, by the versions that accounts have now.
+    Outdated(Versions),
 }
 
 impl Job {
-    fn source(&self) -> Option<&Source> {
-        self.flow.sources.get(self.source)
+    /// Decides from the beginning: a draft is used up by the attempt to store it.
+    fn decide_again(&mut self, app: &App) {
+        let lead = &mut self.lead;
+        if let Some(source) = lead.flow.sources.get(lead.source) {
+            lead.draft = decide(&lead.flow, source, &self.submitted, self.at);
+        }
+        self.grow(app);
     }
 
-    /// Decides from the beginning: a draft is used up by the attempt to store it.
-    fn decide_again(&mut self) {
-        if let Some(source) = self.flow.sources.get(self.source) {
-            self.draft = decide(&self.flow, source, &self.submitted, self.at);
+    /// Decides what becomes of the lead in accounts that it may reach.
+    fn grow(&mut self, app: &App) {
+        if let Some(reach) = &self.reach {
+            Growing::new(reach, self.at, &|| app.clock.id()).grow(&mut self.lead);
         }
     }
 }
@@ -115,8 +121,18 @@ impl Intake {
         }
     }
 
-    /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it.
+    /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it. A sender that
+    /// has no right to submit is refused, and counted.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
+        let flow = submission.flow;
+        let result = self.decide_and_store(app, caller, submission).await;
+        if result.as_ref().is_err_and(is_refusal) {
+            app.tally.refused(flow, caller.principal.account(), app.clock.now());
+        }
+        result
+    }
+
+    async fn decide_and_store(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
         let account = caller.require(Action::SubmitLeads)?;
         let idempotency = submission
             .idempotency_key
@@ -124,48 +140,58 @@ impl Intake {
             .transpose()?;
         let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
         let mut flow = self.snapshots.get(app.db.read(), submission.flow).await?;
+        let mut newest = Versions::new();
         for _ in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
-            let source = find_source(&snapshot, account, submission.source)?;
-            let draft = snapshot
-                .sources
-                .get(source)
-                .map(|source| decide(&snapshot, source, &submission.fields, at));
-            let encrypts = snapshot.fields.iter().any(|field| field.encrypted);
-            let keys = if encrypts || !snapshot.duplicate_keys.is_empty() {
-                Some(
-                    app.vault
-                        .keys(app.db.write(), &app.clock, Some(snapshot.account))
-                        .await?,
-                )
-            } else {
-                None
+            let source = match find_source(&snapshot, account, submission.source) {
+                Ok(source) => source,
+                Err(refusal) if self.snapshots.is_newest(app.db.read(), &snapshot).await? => return Err(refusal),
+                Err(_outdated) => {
+                    flow = self.snapshots.reload(app.db.read(), submission.flow).await?;
+                    continue;
+                }
             };
             let (answer, answered) = oneshot::channel();
-            self.enqueue(Job {
-                id,
-                flow: snapshot,
-                source,
+            let mut job = Job {
+                reach: self.reach(app, &snapshot, newest).await?,
+                lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
                 idempotency: idempotency.clone(),
                 test: submission.test,
                 principal: caller.principal.clone(),
-                keys,
-                draft: draft.unwrap_or_default(),
                 at,
                 started,
                 answer,
-            })
-            .await?;
+            };
+            job.decide_again(app);
+            self.enqueue(job).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
-                Ok(Answer::Outdated) => flow = self.snapshots.reload(app.db.read(), submission.flow).await?,
+                Ok(Answer::Outdated(versions)) => newest = versions,
                 Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
             }
+            flow = self
+                .snapshots
+                .get_newest(app.db.read(), submission.flow, &newest)
+                .await?;
         }
         Err(Error::Unavailable(
             "the flow is being changed too quickly: submit again",
         ))
+    }
+
+    /// What a lead may reach from a flow that delivers to accounts.
+    async fn reach(&self, app: &App, flow: &Snapshot, newest: Versions) -> Result<Option<Arc<Reach>>> {
+        if flow.exits.is_empty() {
+            return Ok(None);
+        }
+        let look_up = LookUp {
+            app,
+            snapshots: &self.snapshots,
+            newest,
+            purpose: Purpose::Storing,
+        };
+        Ok(Some(Arc::new(look_up.reach(flow).await?)))
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {
@@ -178,6 +204,40 @@ impl Intake {
     }
 }
 
+/// A submitted lead, not decided yet. A connected account that submits counts among those that the lead has passed.
+async fn enter(app: &App, sender: AccountId, (id, flow, source): (LeadId, Arc<Snapshot>, usize)) -> Result<Entering> {
+    let keys = if flow.needs_keys() {
+        let keys = app.vault.keys(app.db.write(), &app.clock, Some(flow.account));
+        Some(keys.await?)
+    } else {
+        None
+    };
+    Ok(Entering {
+        id,
+        version: flow.config_version,
+        source,
+        keys,
+        path: if sender == flow.account {
+            Vec::new()
+        } else {
+            vec![sender]
+        },
+        draft: Draft::default(),
+        flow,
+    })
+}
+
+/// Whether the sender had no right to submit, as against a lead that makes no sense or a server that cannot.
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Unauthenticated(_) | Error::Forbidden(_) => true,
+        Error::Broken(broken) => broken
+            .iter()
+            .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
+        _ => false,
+    }
+}
+
 fn no_flow() -> Error {
     Error::broken(
         UserErrorCode::NotFound,
@@ -186,13 +246,14 @@ fn no_flow() -> Error {
     )
 }
 
-/// The place of the source: the one that is named, or the sender's first that is enabled, or its first.
-fn find_source(flow: &Snapshot, account: entity::ids::AccountId, named: Option<SourceId>) -> Result<usize> {
+/// The place of the source: the one that is named, or the sender's first that is enabled, or its first. A source whose
+/// connection has ended is answered as one that never was.
+fn find_source(flow: &Snapshot, account: AccountId, named: Option<SourceId>) -> Result<usize> {
     let mut own = flow
         .sources
         .iter()
         .enumerate()
-        .filter(|(_, source)| source.sender == account);
+        .filter(|(_, source)| source.sender == account && source.access != Access::Closed);
     let (found, path, advice) = if let Some(id) = named {
         let found = own.find(|(_, source)| source.id == id);
         (found, "input.sourceId", "the flow has no such source of yours")
@@ -206,6 +267,11 @@ fn find_source(flow: &Snapshot, account: entity::ids::AccountId, named: Option<S
         )
     };
     match found {
+        Some((_, source)) if source.access == Access::Suspended => Err(Error::broken(
+            UserErrorCode::NotConnected,
+            path,
+            "your connection with the recipient is suspended: send again once it is resumed",
+        )),
         Some((place, _)) => Ok(place),
         None if flow.account == account => Err(Error::broken(UserErrorCode::NotFound, path, advice)),
         None => Err(no_flow()),

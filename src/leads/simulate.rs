@@ -1,19 +1,23 @@
 //! What would become of a lead: the path of a submission, with the database looked at and left as it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::ids::{FlowId, PartnerId, SourceId};
+use entity::ids::{FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::LeadOutcome;
 use entity::{account_key, cap_usage, duplicate_memory, partner};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use super::allocate::{Chosen, Counter, Ledger, allocate, counters, profile_of, refuse_duplicate};
-use super::compile;
-use super::decide::{Draft, decide};
+use super::allocate::{Chosen, Counter, Ledger, Settling, allocate, counters, profile_of, refuse_duplicate};
+use super::branch::{Entering, Growing};
+use super::compile::{self, Snapshots};
+use super::decide::decide;
+use super::entrances::{LookUp, Purpose, Versions};
 use super::outcome::{Reason, TraceEntry};
-use super::snapshot::{Snapshot, Source};
+use super::snapshot::Snapshot;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
@@ -54,55 +58,94 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
         .ok_or(Error::NotFound("flow"))?;
     let source = find_source(&flow, trial.source)?;
     let now = app.clock.now();
-    let mut draft = decide(&flow, source, &trial.fields, now);
-    recall(app, &flow, &mut draft, now).await?;
-    let mut ledger = read_counters(app, counters(&flow, source, &draft, now)).await?;
-    let chosen = allocate(&flow, source, &mut draft, &mut ledger, now, false);
+    let mut lead = enter(app, Arc::new(flow), source, &trial.fields).await?;
+    recall(app, &mut lead, now).await?;
+    let mut wanted = BTreeSet::new();
+    counters(&lead, now, &mut wanted);
+    let mut settling = Settling::new(read_counters(app, wanted).await?, now);
+    let chosen = allocate(&mut lead, &mut settling);
+    let draft = lead.draft;
     Ok(Simulation {
         outcome: if draft.reasons.is_empty() {
             LeadOutcome::Accepted
         } else {
             LeadOutcome::Rejected
         },
-        partners: load_partners(app, &flow, &chosen).await?,
+        partners: load_partners(app, &lead.flow, &chosen).await?,
         reasons: draft.reasons,
         trace: draft.trace.0,
     })
 }
 
-/// The source that is named; else as submitting chooses it, and a connected account's if the account has none of its own.
-fn find_source(flow: &Snapshot, named: Option<SourceId>) -> Result<&Source> {
-    if let Some(id) = named {
-        let found = flow.sources.iter().find(|source| source.id == id);
-        return found.ok_or(Error::NotFound("source"));
-    }
-    let first = flow
-        .sources
-        .iter()
-        .min_by_key(|source| (source.sender != flow.account, !source.enabled));
-    first.ok_or_else(|| Error::BadInput("the flow has no source: add one with addSource".into()))
+/// The lead as it would be decided, here and at the buyers that it may reach. Nothing is looked up that is kept for storing.
+async fn enter(app: &App, flow: Arc<Snapshot>, source: usize, fields: &Map<String, Value>) -> Result<Entering> {
+    let now = app.clock.now();
+    let look_up = LookUp {
+        app,
+        snapshots: &Snapshots::default(),
+        newest: Versions::new(),
+        purpose: Purpose::Trying,
+    };
+    let reach = look_up.reach(&flow).await?;
+    let from = flow.sources.get(source).ok_or(Error::NotFound("source"))?;
+    let sender = (from.sender != flow.account).then_some(from.sender);
+    let mut lead = Entering {
+        id: LeadId(Uuid::nil()),
+        version: flow.config_version,
+        source,
+        keys: None,
+        path: sender.into_iter().collect(),
+        draft: decide(&flow, from, fields, now),
+        flow,
+    };
+    Growing::new(&reach, now, &|| LeadId(Uuid::nil())).grow(&mut lead);
+    Ok(lead)
 }
 
-/// Looks for a lead with the same values, without taking them. An account without keys remembers nothing, and gets no keys.
-async fn recall(app: &App, flow: &Snapshot, draft: &mut Draft, now: DateTime<Utc>) -> Result<()> {
-    let Some(values) = &draft.duplicate_values else {
-        return Ok(());
-    };
+/// The place of the source that is named; else as submitting chooses it, and a connected account's if the account has none of
+/// its own.
+fn find_source(flow: &Snapshot, named: Option<SourceId>) -> Result<usize> {
+    let mut sources = flow.sources.iter().enumerate();
+    if let Some(id) = named {
+        let found = sources.find(|(_, source)| source.id == id);
+        return found.map(|(place, _)| place).ok_or(Error::NotFound("source"));
+    }
+    let first = sources.min_by_key(|(_, source)| (source.sender != flow.account, !source.enabled));
+    let (place, _) = first.ok_or_else(|| Error::BadInput("the flow has no source: add one with addSource".into()))?;
+    Ok(place)
+}
+
+/// Looks for leads with the same values, without taking them. An account without keys remembers nothing, and gets no keys.
+async fn recall(app: &App, lead: &mut Entering, now: DateTime<Utc>) -> Result<()> {
+    let mut wanted = Vec::new();
+    lead.visit(&mut |lead| {
+        let values = lead.draft.duplicate_values.clone();
+        wanted.extend(values.map(|values| (lead.flow.account, lead.flow.flow, values)));
+    });
     let db = app.db.read();
-    let owner = Some(flow.account);
-    if account_key::Entity::owned_by(owner).one(db).await?.is_none() {
-        return Ok(());
+    let mut remembered: HashMap<(FlowId, String), DateTime<Utc>> = HashMap::new();
+    for (account, flow, values) in wanted {
+        let owner = Some(account);
+        if account_key::Entity::owned_by(owner).one(db).await?.is_none() {
+            continue;
+        }
+        let keys = app.vault.keys(db, &app.clock, owner).await?;
+        let row = duplicate_memory::Entity::remembered(flow, keys.index("duplicate", &values));
+        if let Some(last) = row.one(db).await? {
+            remembered.insert((flow, values), last.at);
+        }
     }
-    let keys = app.vault.keys(db, &app.clock, owner).await?;
-    let remembered = duplicate_memory::Entity::remembered(flow.flow, keys.index("duplicate", values));
-    if let Some(last) = remembered.one(db).await? {
-        refuse_duplicate(flow, draft, last.at, now);
-    }
+    lead.visit(&mut |lead| {
+        let values = lead.draft.duplicate_values.clone();
+        if let Some(last) = values.and_then(|values| remembered.get(&(lead.flow.flow, values))) {
+            refuse_duplicate(&lead.flow, &mut lead.draft, *last, now);
+        }
+    });
     Ok(())
 }
 
 /// The counters as they stand, without locking them.
-async fn read_counters(app: &App, wanted: Vec<Counter>) -> Result<Ledger> {
+async fn read_counters(app: &App, wanted: BTreeSet<Counter>) -> Result<Ledger> {
     if wanted.is_empty() {
         return Ok(Ledger::default());
     }
@@ -117,6 +160,7 @@ async fn read_counters(app: &App, wanted: Vec<Counter>) -> Result<Ledger> {
 async fn load_partners(app: &App, flow: &Snapshot, chosen: &[Chosen]) -> Result<Vec<partner::Model>> {
     let ids: Vec<PartnerId> = chosen
         .iter()
+        .filter(|chosen| chosen.fate.is_good())
         .filter_map(|chosen| profile_of(flow, chosen.step)?.candidates.get(chosen.candidate))
         .map(|candidate| candidate.partner)
         .collect();

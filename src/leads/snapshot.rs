@@ -1,15 +1,16 @@
 //! A flow as it was at one version of its account's configuration, compiled for deciding leads: rules and templates parsed
 //! once, partners of its profiles in rank order. Pure data: deciding touches no database.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use entity::assignment::Schedule;
 use entity::cap_usage::Cap;
-use entity::delivery_config::{Channel, FieldMapping};
+use entity::delivery_config::{Channel, FieldMapping, FieldSelection};
 use entity::field::FieldDef;
-use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId, SettingsId, SourceId, StepId};
+use entity::ids::{AccountId, AssignmentId, ConnectionId, FlowId, PartnerId, ProfileId, SettingsId, SourceId, StepId};
 use entity::profile::{OnFailure, Strategy};
+use entity::source::SourceKind;
 
 use super::outcome::Subject;
 use super::rules::CompiledRule;
@@ -48,6 +49,8 @@ pub enum Gate {
 pub struct Snapshot {
     /// Whose.
     pub account: AccountId,
+    /// Whether the account's plan lets its flow refuse what other accounts deliver.
+    pub paid: bool,
     /// The version of the account's configuration that it was compiled from.
     pub config_version: i64,
     /// Which flow.
@@ -76,6 +79,19 @@ pub struct Snapshot {
     pub sources: Vec<Source>,
     /// In order.
     pub steps: Vec<Step>,
+    /// Where enabled steps may deliver to now: connections and the accounts at their other ends, each once.
+    pub exits: Vec<(ConnectionId, AccountId)>,
+}
+
+/// Whether the sender of a source may submit through it with its own credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may; whether leads are taken is another matter.
+    Open,
+    /// Not for the moment: one side holds the connection up.
+    Suspended,
+    /// To this sender the source does not exist.
+    Closed,
 }
 
 /// Who may submit.
@@ -85,9 +101,15 @@ pub struct Source {
     pub id: SourceId,
     /// For the trace.
     pub subject: Subject,
+    /// What it is for.
+    pub kind: SourceKind,
+    /// The connection of a connected account's.
+    pub connection: Option<ConnectionId>,
     /// The account whose credentials it takes.
     pub sender: AccountId,
-    /// Whether it may submit.
+    /// Whether it takes them now.
+    pub access: Access,
+    /// Whether it may submit: its owner lets it, and so does the connection of a connected account.
     pub enabled: bool,
     /// After the flow's rule.
     pub rule: Option<Gate>,
@@ -126,10 +148,57 @@ pub enum Action {
     },
     /// Sets fields, in order.
     Transform(Vec<(FieldDef, Template)>),
+    /// Delivers to a connected account.
+    Buyer(Box<Buyer>),
     /// Routes through a profile.
     Distribute(Arc<Profile>),
     /// Cannot be done as things are, and is skipped.
     Unusable(String),
+}
+
+/// What a step delivers to a connected account.
+#[derive(Debug)]
+pub struct Buyer {
+    /// To whom, and what of the lead.
+    pub outlet: Outlet,
+    /// How it is delivered.
+    pub settings: SettingsId,
+    /// Limits of leads that the buyer takes.
+    pub caps: Vec<Cap>,
+    /// What the buyer pays.
+    pub price: Option<PriceE4>,
+}
+
+/// The way out to a connected account.
+#[derive(Debug)]
+pub struct Outlet {
+    /// Over which connection.
+    pub connection: ConnectionId,
+    /// To whom.
+    pub buyer: AccountId,
+    /// What the buyer gets to see.
+    pub fields: FieldSelection,
+    /// Names that the buyer gets in place of the flow's.
+    pub mapping: Vec<FieldMapping>,
+    /// Why nothing may go out now; none while something may.
+    pub closed: Option<&'static str>,
+}
+
+/// Where enabled steps may deliver to, each once.
+pub fn exits(steps: &[Step]) -> Vec<(ConnectionId, AccountId)> {
+    let enabled = steps.iter().filter(|step| step.enabled);
+    let outlets = enabled.flat_map(|step| {
+        let (buyer, candidates) = match &step.action {
+            Action::Buyer(buyer) => (Some(&buyer.outlet), [].as_slice()),
+            Action::Distribute(profile) => (None, profile.candidates.as_slice()),
+            Action::Filter { .. } | Action::Transform(_) | Action::Unusable(_) => (None, [].as_slice()),
+        };
+        let partners = candidates.iter().filter_map(|candidate| candidate.outlet.as_ref());
+        buyer.into_iter().chain(partners)
+    });
+    let open = outlets.filter(|outlet| outlet.closed.is_none());
+    let exits: BTreeSet<_> = open.map(|outlet| (outlet.connection, outlet.buyer)).collect();
+    exits.into_iter().collect()
 }
 
 /// A profile with its partners.
@@ -178,9 +247,46 @@ pub struct Candidate {
     pub settings: SettingsId,
     /// By what.
     pub channel: Channel,
+    /// The way to the connected account; ACCOUNT channel only.
+    pub outlet: Option<Outlet>,
+}
+
+impl Source {
+    /// Whether a connected account's buyer steps deliver through it.
+    pub fn is_for_seller(&self, connection: ConnectionId) -> bool {
+        self.kind == SourceKind::Seller && self.connection == Some(connection)
+    }
+
+    /// A seller's source as it is made, for trying leads out before there is one.
+    pub fn of_seller(connection: ConnectionId, seller: AccountId) -> Self {
+        Self {
+            id: SourceId(uuid::Uuid::nil()),
+            subject: Subject::new(seller, "the seller"),
+            kind: SourceKind::Seller,
+            connection: Some(connection),
+            sender: seller,
+            access: Access::Closed,
+            enabled: true,
+            rule: None,
+            mapping: Vec::new(),
+            caps: Vec::new(),
+            price: None,
+        }
+    }
 }
 
 impl Snapshot {
+    /// Whether leads of the flow are sealed or compared by keyed hashes.
+    pub fn needs_keys(&self) -> bool {
+        !self.duplicate_keys.is_empty() || self.fields.iter().any(|field| field.encrypted)
+    }
+
+    /// Whether the flow takes whatever comes through a source: a FREE account has no rules, filters or caps against what its
+    /// sellers deliver.
+    pub fn takes_all_from(&self, source: &Source) -> bool {
+        source.kind == SourceKind::Seller && !self.paid
+    }
+
     /// The definition of a field.
     pub fn field(&self, name: &str) -> Option<&FieldDef> {
         self.places.get(name).and_then(|place| self.fields.get(*place))

@@ -89,11 +89,18 @@ fn decided(lead: &lead::Model) -> Vec<Entry> {
 }
 
 fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
-    let data = Some(json!({ "deliveryId": delivery.id, "partnerId": delivery.partner_id }));
+    let data = Some(match (delivery.partner_id, delivery.buyer_account_id) {
+        (Some(partner), _) => json!({ "deliveryId": delivery.id, "partnerId": partner }),
+        (None, buyer) => json!({ "deliveryId": delivery.id, "buyerId": buyer }),
+    });
     let routed = Entry {
         at: delivery.created_at,
         kind: LeadEventKind::Routed,
-        message: "routed to a partner".into(),
+        message: if delivery.buyer_account_id.is_some() {
+            "routed to a connected account".into()
+        } else {
+            "routed to a partner".into()
+        },
         data: data.clone(),
     };
     let settled = delivery.settled_at.zip(settled_as(delivery));

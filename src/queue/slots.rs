@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use entity::ids::PartnerId;
+use uuid::Uuid;
 
 /// The slots of one process.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Slots {
 #[derive(Debug, Default)]
 struct State {
     used: u32,
-    destinations: HashMap<PartnerId, u32>,
+    destinations: HashMap<Uuid, u32>,
     /// Whether later attempts are due that found no slot.
     retries_wait: bool,
 }
@@ -28,7 +28,7 @@ struct State {
 pub struct Slot {
     state: Arc<Mutex<State>>,
     /// None when the exchange is over.
-    partner: Option<PartnerId>,
+    destination: Option<Uuid>,
 }
 
 impl Slots {
@@ -43,22 +43,22 @@ impl Slots {
 
     /// A slot for one attempt, if there is one. Later attempts leave a quarter free, so that a backlog of retries never
     /// delays fresh leads; while some wait, first attempts leave an eighth, so that a flood of leads never starves them.
-    pub fn try_take(&self, partner: PartnerId, retry: bool) -> Option<Slot> {
+    pub fn try_take(&self, destination: Uuid, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
-        let to_partner = state.destinations.get(&partner).copied().unwrap_or_default();
+        let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
         let total = if retry {
             self.total - self.total / 4
         } else {
             state.for_first(self.total)
         };
-        if state.used >= total.max(1) || to_partner >= self.at_destination(&state, retry) {
+        if state.used >= total.max(1) || under_way >= self.at_destination(&state, retry) {
             return None;
         }
         state.used += 1;
-        state.destinations.insert(partner, to_partner + 1);
+        state.destinations.insert(destination, under_way + 1);
         Some(Slot {
             state: self.state.clone(),
-            partner: Some(partner),
+            destination: Some(destination),
         })
     }
 
@@ -87,14 +87,14 @@ impl Slots {
     }
 
     /// Destinations that have no slot free for first or for later attempts.
-    pub fn full_destinations(&self, retry: bool) -> Vec<PartnerId> {
+    pub fn full_destinations(&self, retry: bool) -> Vec<Uuid> {
         let state = lock(&self.state);
         let limit = self.at_destination(&state, retry);
         state
             .destinations
             .iter()
             .filter(|(_, used)| **used >= limit)
-            .map(|(partner, _)| *partner)
+            .map(|(destination, _)| *destination)
             .collect()
     }
 }
@@ -109,11 +109,11 @@ impl State {
         if self.retries_wait { slots - slots / 8 } else { slots }
     }
 
-    fn leave(&mut self, partner: PartnerId) {
-        if let Some(used) = self.destinations.get_mut(&partner) {
+    fn leave(&mut self, destination: Uuid) {
+        if let Some(used) = self.destinations.get_mut(&destination) {
             *used = used.saturating_sub(1);
             if *used == 0 {
-                self.destinations.remove(&partner);
+                self.destinations.remove(&destination);
             }
         }
     }
@@ -122,8 +122,8 @@ impl State {
 impl Slot {
     /// Frees the destination's share: the exchange with it is over.
     pub fn leave_destination(&mut self) {
-        if let Some(partner) = self.partner.take() {
-            lock(&self.state).leave(partner);
+        if let Some(destination) = self.destination.take() {
+            lock(&self.state).leave(destination);
         }
     }
 }
@@ -132,8 +132,8 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.used = state.used.saturating_sub(1);
-        if let Some(partner) = self.partner.take() {
-            state.leave(partner);
+        if let Some(destination) = self.destination.take() {
+            state.leave(destination);
         }
     }
 }
@@ -142,8 +142,8 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    fn partner(number: u128) -> PartnerId {
-        PartnerId(uuid::Uuid::from_u128(number))
+    fn partner(number: u128) -> Uuid {
+        Uuid::from_u128(number)
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let held: Vec<Slot> = std::iter::from_fn(|| slots.try_take(partner(1), false)).collect();
         assert_eq!(held.len(), 14, "of the destination's 16");
         assert_eq!(slots.full_destinations(false), [partner(1)]);
-        assert_eq!(slots.full_destinations(true), []);
+        assert!(slots.full_destinations(true).is_empty());
         let retries: Vec<Slot> = std::iter::from_fn(|| slots.try_take(partner(1), true)).collect();
         assert_eq!(retries.len(), 2);
         slots.set_retries_wait(false);

@@ -13,9 +13,12 @@ const ROOMS: [(&str, &[&str]); 11] = [
         "commands",
         &["server", "graphql", "distribution", "delivery", "flows", "identity"],
     ),
-    ("server", &["http", "housekeeping", "graphql", "delivery", "leads"]),
-    ("http", &["graphql", "identity"]),
-    ("housekeeping", &[]),
+    (
+        "server",
+        &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
+    ),
+    ("http", &["graphql", "network", "identity"]),
+    ("housekeeping", &["network"]),
     (
         "graphql",
         &["network", "distribution", "delivery", "leads", "flows", "identity"],
@@ -29,16 +32,19 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 11] = [
+const GROUND: [(&str, &[&str]); 12] = [
     ("live", &["app", "config", "error"]),
     (
         "app",
-        &["queue", "crypto", "metrics", "database", "config", "clock", "error"],
+        &[
+            "queue", "crypto", "metrics", "tally", "database", "config", "clock", "error",
+        ],
     ),
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
     ("metrics", &[]),
+    ("tally", &[]),
     ("database", &[]),
     ("config", &[]),
     ("tls", &[]),

@@ -82,6 +82,7 @@ impl Room {
             timezone: "Europe/Berlin".into(),
             contact_email: None,
             listed: false,
+            notify_by_mail: true,
             config_version: 1,
             created_at: now,
             updated_at: now,
@@ -203,7 +204,7 @@ impl Room {
         let row = delivery_settings::Model {
             id: settings,
             account_id: account,
-            partner_id: id,
+            partner_id: Some(id),
             config: serde_json::from_value(config).unwrap(),
             created_at: now,
         };

@@ -6,6 +6,7 @@ pub(crate) mod dump;
 pub(crate) mod http_receiver;
 pub(crate) mod mail;
 pub(crate) mod make;
+pub(crate) mod network;
 pub(crate) mod portal_user;
 pub(crate) mod smtp_receiver;
 pub(crate) mod stream;

@@ -137,7 +137,7 @@ fn ambiguous(selection: &FieldSelection, mapping: &[FieldMapping], flow_fields: 
 }
 
 /// The name under which a field reaches its recipient: that of its first renaming, else its own.
-pub(in crate::delivery) fn wire_name<'a>(name: &'a str, mapping: &'a [FieldMapping]) -> &'a str {
+pub(crate) fn wire_name<'a>(name: &'a str, mapping: &'a [FieldMapping]) -> &'a str {
     mapping
         .iter()
         .find(|renaming| renaming.from == name)

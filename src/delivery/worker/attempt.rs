@@ -147,6 +147,20 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
     }
 }
 
+/// An attempt that could not be made, for reasons of our own.
+pub(super) fn hampered(tools: &Tools, claimed: Claimed, error: &crate::error::Error) -> Finished {
+    let now = tools.app.clock.now();
+    let tried = Tried::hampered(error);
+    let Claimed { delivery, lead, slot } = claimed;
+    Finished {
+        outcome: outcome(&delivery, &tried, now),
+        attempt: attempt_row(&delivery, &tried, now, Duration::ZERO),
+        delivery,
+        lead,
+        slot,
+    }
+}
+
 async fn send_webhook(
     tools: &Tools,
     delivery: &delivery::Model,
@@ -167,10 +181,9 @@ async fn send_webhook(
         id: delivery.id.to_string(),
         lead: lead.id.to_string(),
         sent_at: now,
-        secrets: if webhook.config.sign {
-            tools.prepared.secrets(&tools.app, delivery.partner_id).await?
-        } else {
-            Vec::new()
+        secrets: match delivery.partner_id {
+            Some(partner) if webhook.config.sign => tools.prepared.secrets(&tools.app, partner).await?,
+            _ => Vec::new(),
         },
         test: delivery.test,
         timeout: Duration::from_millis(u64::from(webhook.config.timeout_ms)),

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
-use entity::ids::{DeliveryId, PartnerId};
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
+use entity::ids::{AccountId, DeliveryId, PartnerId};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
@@ -101,20 +102,37 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
     let full = app.queue.slots.full_destinations(retries);
     let mut all_taken = full.is_empty();
     let limit = free * LOOK_AHEAD;
-    let due: Vec<(DeliveryId, PartnerId)> = delivery::Entity::due(app.clock.now(), retries)
-        .filter(delivery::Column::PartnerId.is_not_in(full))
+    let due: Vec<Due> = delivery::Entity::due(app.clock.now(), retries)
+        .filter(to_none_of(&full))
         .select_only()
-        .columns([delivery::Column::Id, delivery::Column::PartnerId])
+        .columns([
+            delivery::Column::Id,
+            delivery::Column::PartnerId,
+            delivery::Column::BuyerAccountId,
+        ])
         .limit(limit)
         .into_tuple()
         .all(app.db.read())
         .await?;
     all_taken &= u64::try_from(due.len()).is_ok_and(|found| found < limit);
-    for (id, partner) in due {
-        match app.queue.slots.try_take(partner, retries) {
+    for (id, partner, buyer) in due {
+        let destination = delivery::destination(partner, buyer);
+        match app.queue.slots.try_take(destination, retries) {
             Some(slot) => drop(slots.insert(id, slot)),
             None => all_taken = false,
         }
     }
     Ok(all_taken)
+}
+
+/// A delivery that is due, and where it goes.
+type Due = (DeliveryId, Option<PartnerId>, Option<AccountId>);
+
+/// No comparison holds for what is null: who has no partner is asked for by itself.
+fn to_none_of(full: &[Uuid]) -> Condition {
+    let other_partner = delivery::Column::PartnerId.is_not_in(full.iter().copied());
+    let other_buyer = delivery::Column::BuyerAccountId.is_not_in(full.iter().copied());
+    Condition::any()
+        .add(other_partner)
+        .add(delivery::Column::PartnerId.is_null().and(other_buyer))
 }

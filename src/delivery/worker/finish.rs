@@ -124,7 +124,7 @@ async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], now: Date
     let mut counted: HashSet<DeliveryId> = HashSet::new();
     for finished in recorded {
         if !failing(finished.outcome.status) {
-            cleared.insert(finished.delivery.partner_id);
+            cleared.extend(finished.delivery.partner_id);
         } else if counted.insert(finished.delivery.id) {
             let message = finished
                 .outcome

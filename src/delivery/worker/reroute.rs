@@ -1,7 +1,7 @@
 //! What follows a final failure when the profile says so: the next partner that matches gets the lead, in the same transaction,
 //! so that a crash can lose neither.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,18 +9,19 @@ use entity::bulk;
 use entity::delivery::{self, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::{DeliveryId, PartnerId};
+use entity::ids::DeliveryId;
 use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::allocate::{Ledger, Picking, counter, pick};
+use crate::leads::allocate::{Chosen, Had, Ledger, Picking, Settling, counter, pick};
 use crate::leads::compile;
 use crate::leads::decide::Draft;
-use crate::leads::intake::{delivery_event, fully_set, lock_counters, new_delivery, portal_event, write_caps};
-use crate::leads::outcome::Trace;
+use crate::leads::intake::{
+    Recipient, delivery_event, fully_set, lock_counters, new_delivery, portal_event, write_caps,
+};
 use crate::leads::snapshot::{Action, Profile, Snapshot};
 use crate::live::events::NewEvent;
 use crate::queue::LeadContent;
@@ -49,34 +50,36 @@ pub(super) async fn to_next_partner(
     let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
         .all(tx)
         .await?;
-    let mut sent: HashSet<PartnerId> = held.into_iter().map(|row| row.partner_id).collect();
+    let mut had = Had {
+        partners: held.iter().filter_map(|row| row.partner_id).collect(),
+        accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
+    };
     let mut draft = Draft {
         fields: lead.fields.clone(),
         ..Draft::default()
     };
     let candidates = draft.match_profile(&profile, now);
-    let mut ledger = if failed.test {
+    let ledger = if failed.test {
         Ledger::default()
     } else {
         lock(tx, &profile, &candidates, now).await?
     };
-    let mut trace = Trace::default();
-    let picking = &mut Picking {
-        now,
-        test: failed.test,
-        sent: &mut sent,
-        trace: &mut trace,
-    };
-    let picked = first(&profile, &candidates, &mut ledger, picking);
-    write_caps(tx, &ledger).await?;
-    let Some((candidate, reservations)) =
-        picked.and_then(|(place, reservations)| Some((profile.candidates.get(place)?, reservations)))
+    let mut settling = Settling::new(ledger, now);
+    settling.test = failed.test;
+    let picked = first(
+        &profile,
+        &candidates,
+        &mut Picking::new(&mut settling, &mut had, &mut draft),
+    );
+    write_caps(tx, &settling.ledger).await?;
+    let Some((candidate, chosen)) = picked.and_then(|chosen| Some((profile.candidates.get(chosen.candidate)?, chosen)))
     else {
         return Ok(None);
     };
-    let mut row = new_delivery(app, &snapshot, &profile, candidate, lead, now);
+    let recipient = Recipient::Partner(&profile, candidate);
+    let mut row = new_delivery(app, &snapshot, recipient, lead, now);
     row.step_id = failed.step_id;
-    row.reservations = Reservations(reservations);
+    row.reservations = Reservations(chosen.reservations);
     let message = format!(
         "the delivery to another partner has failed: routed to {}",
         candidate.subject.name
@@ -93,15 +96,10 @@ fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profi
 }
 
 /// However many partners the strategy takes at once, one failure is followed by one partner.
-fn first(
-    profile: &Profile,
-    candidates: &[usize],
-    ledger: &mut Ledger,
-    picking: &mut Picking<'_>,
-) -> Option<(usize, Vec<delivery::Reservation>)> {
+fn first(profile: &Profile, candidates: &[usize], picking: &mut Picking<'_>) -> Option<Chosen> {
     candidates
         .iter()
-        .find_map(|place| pick(profile, &[*place], ledger, picking).into_iter().next())
+        .find_map(|place| pick(profile, &[*place], Vec::new(), picking).into_iter().next())
 }
 
 async fn lock(tx: &DatabaseTransaction, profile: &Profile, candidates: &[usize], now: DateTime<Utc>) -> Result<Ledger> {
@@ -121,7 +119,7 @@ async fn insert(tx: &DatabaseTransaction, row: delivery::Model) -> Result<Rerout
     let mut events = vec![delivery_event(&row)];
     let portal = row.channel == Channel::Portal;
     if portal {
-        events.push(portal_event(&row, EventKind::PortalDelivered));
+        events.extend(portal_event(&row, EventKind::PortalDelivered));
     }
     let waiting = if portal { Vec::new() } else { vec![row.id] };
     bulk::insert::<delivery::Entity>(tx, vec![fully_set(row)]).await?;

@@ -2,42 +2,31 @@
 
 use std::fmt::Write;
 
+use super::{ExampleResponse, SubmissionDocs, meaning, pretty};
 use entity::field::FieldDef;
-use entity::flow;
-use entity::lead::LeadOutcome;
-use serde_json::Value;
 
-use super::{ExampleResponse, Subject, SubmissionDocs, price_of};
-use crate::flows::sources::wire_name;
-
-pub(super) fn render(docs: &SubmissionDocs, subject: Subject<'_>) -> String {
+pub(super) fn render(docs: &SubmissionDocs) -> String {
     let mut out = format!(
         "# Submitting leads to {}: {}\n\n",
-        plain(&subject.recipient.name),
+        plain(&docs.recipient_name),
         plain(&docs.flow_name)
     );
     if !docs.enabled {
         out.push_str("**At the moment no leads are taken here:** every submission is rejected.\n\n");
     }
+    let name = docs.source_name.as_deref();
+    let name = name.map(|name| format!(" ({})", plain(name))).unwrap_or_default();
     let _ = write!(
         out,
-        "- Endpoint: `POST {}`\n- Flow: `{}`\n- Source: `{}` ({})\n",
-        docs.endpoint,
-        docs.flow_id,
-        docs.source_id,
-        plain(&subject.source.name)
+        "- Endpoint: `POST {}`\n- Flow: `{}`\n- Source: `{}`{name}\n- These docs as they are now: `GET {}`\n",
+        docs.endpoint, docs.flow_id, docs.source_id, docs.page
     );
-    if let Some(price) = price_of(subject.flow, subject.source) {
-        let _ = writeln!(
-            out,
-            "- Price of an accepted lead: {} {}",
-            price.amount(),
-            price.currency
-        );
+    if let Some(price) = &docs.price {
+        let _ = writeln!(out, "- Price of an accepted lead: {price}");
     }
     let _ = write!(out, "\n## Authentication\n\n{}\n\n", plain(&docs.authentication));
     out.push_str(&fields(&docs.fields));
-    out.push_str(&acceptance(docs, subject));
+    out.push_str(&acceptance(docs));
     out.push_str(&submitting(docs));
     out.push_str(&responses(&docs.example_responses));
     out
@@ -63,10 +52,7 @@ fn fields(fields: &[FieldDef]) -> String {
 }
 
 fn type_name(field: &FieldDef) -> String {
-    match serde_json::to_value(field.field_type) {
-        Ok(Value::String(name)) => code(&name),
-        _ => String::new(),
-    }
+    code(&super::type_name(field))
 }
 
 fn notes(field: &FieldDef) -> String {
@@ -83,28 +69,24 @@ fn notes(field: &FieldDef) -> String {
     notes.join(" ")
 }
 
-fn acceptance(docs: &SubmissionDocs, subject: Subject<'_>) -> String {
+fn acceptance(docs: &SubmissionDocs) -> String {
     let rule = docs.acceptance_rule_text.as_deref().map(plain);
     let rule = rule.map_or("There is no rule: every valid lead is taken.".to_owned(), |rule| {
         format!("A lead is taken if: {rule}.")
     });
-    let duplicates = duplicates(subject.flow, subject);
-    format!("## Which leads are taken\n\n{rule}\n\n{duplicates}")
+    format!("## Which leads are taken\n\n{rule}\n\n{}", duplicates(docs))
 }
 
-fn duplicates(flow: &flow::Model, subject: Subject<'_>) -> String {
-    let keys = flow.duplicate_keys.0.iter();
-    let keys: Vec<String> = keys
-        .filter_map(|key| wire_name(&subject.source.mapping.0, key))
-        .map(code)
-        .collect();
-    match flow.duplicate_window_days {
-        Some(days) if !keys.is_empty() => format!(
-            "A lead with the same {} as one of the last {days} days is rejected as a duplicate.\n\n",
-            keys.join(", ")
-        ),
-        _ => String::new(),
+fn duplicates(docs: &SubmissionDocs) -> String {
+    if docs.duplicate_keys.is_empty() {
+        return String::new();
     }
+    let keys: Vec<String> = docs.duplicate_keys.iter().map(|key| code(key)).collect();
+    format!(
+        "A lead with the same {} as one of the last {} days is rejected as a duplicate.\n\n",
+        keys.join(", "),
+        docs.duplicate_days
+    )
 }
 
 fn submitting(docs: &SubmissionDocs) -> String {
@@ -120,14 +102,7 @@ fn submitting(docs: &SubmissionDocs) -> String {
 fn responses(responses: &[ExampleResponse]) -> String {
     let mut out = "## Answers\n".to_owned();
     for response in responses {
-        let (title, meaning) = match response.outcome {
-            LeadOutcome::Accepted => ("ACCEPTED", "The lead was taken."),
-            LeadOutcome::Rejected => (
-                "REJECTED",
-                "The lead was refused for every reason that is listed. Do not send it again unchanged.",
-            ),
-            LeadOutcome::Failed => ("FAILED", "The lead could not be handled."),
-        };
+        let (title, meaning) = meaning(response.outcome);
         let _ = write!(
             out,
             "\n### {title}\n\n{meaning}\n\n```json\n{}\n```\n",
@@ -135,10 +110,6 @@ fn responses(responses: &[ExampleResponse]) -> String {
         );
     }
     out
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// Text of one line in which nothing is markup (`CommonMark` 0.31, section 2.4).

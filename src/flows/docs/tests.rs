@@ -108,6 +108,7 @@ fn recipient() -> account::Model {
         timezone: "UTC".into(),
         contact_email: None,
         listed: false,
+        notify_by_mail: true,
         config_version: 0,
         created_at: at(),
         updated_at: at(),
@@ -241,4 +242,29 @@ fn the_owners_example_keeps_its_type() {
     };
     let lead = example::lead(&[age, zip], None);
     assert_eq!((&lead["age"], &lead["zip"]), (&json!(78), &json!("02134")));
+}
+
+#[test]
+fn another_account_gets_its_own_key_and_not_the_owners_name_for_it() {
+    let sender = source::Model {
+        kind: SourceKind::Account,
+        name: "Slow payer".into(),
+        ..source(&[])
+    };
+    let docs = docs(&flow(), &sender);
+    assert!(docs.authentication.contains("an API key of your own account"));
+    assert!(!format!("{docs:?}{}", html::render(&docs)).contains("Slow payer"));
+}
+
+#[test]
+fn the_page_shows_what_accounts_write_as_text() {
+    let page = html::render(&docs(&flow(), &source(&[("a<b>", "age")])));
+    assert!(page.contains("<td><code>a&lt;b&gt;</code></td>"));
+    assert!(page.contains("Pick | choose\n&lt;b&gt;one&lt;/b&gt; One of Buy, Rent."));
+    assert!(page.contains("<li>Price of an accepted lead: <code>12.5 USD</code></li>"));
+    assert_eq!(
+        page.matches("<pre>").count(),
+        6,
+        "an operation, its variables, a command, and three answers"
+    );
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use entity::delivery_config::{DeliveryConfig, FieldSelectionMode};
 use entity::ids::{PartnerId, ProfileId};
+use entity::step::StepConfig;
 use entity::{assignment, delivery_settings, partner, profile};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::flows::contents::Contents;
 pub(super) async fn uses(tx: &DatabaseTransaction, contents: &Contents) -> Result<Vec<Use>> {
     let ids: Vec<ProfileId> = contents.steps.iter().filter_map(|step| step.profile_id).collect();
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return of_buyers(tx, contents).await;
     }
     let account = contents.flow.account_id;
     let profiles = profile::Entity::in_account(account).filter(profile::Column::Id.is_in(ids.clone()));
@@ -44,11 +45,35 @@ pub(super) async fn uses(tx: &DatabaseTransaction, contents: &Contents) -> Resul
         let place = format!("the rule of partner \"{}\"", name(assignment.partner_id));
         assignment.rule.as_ref().map(|rule| Use::of_rule(place, rule))
     });
-    let of_settings = settings.iter().map(|settings| Use {
-        place: format!("the delivery settings of partner \"{}\"", name(settings.partner_id)),
-        fields: named_by(&settings.config),
+    let of_settings = settings.iter().filter_map(|settings| {
+        let place = format!("the delivery settings of partner \"{}\"", name(settings.partner_id?));
+        let fields = named_by(&settings.config);
+        Some(Use { place, fields })
     });
-    Ok(of_profiles.chain(of_places).chain(of_settings).collect())
+    let buyers = of_buyers(tx, contents).await?;
+    Ok(of_profiles.chain(of_places).chain(of_settings).chain(buyers).collect())
+}
+
+/// What BUYER steps share.
+async fn of_buyers(tx: &DatabaseTransaction, contents: &Contents) -> Result<Vec<Use>> {
+    let steps = contents.steps.iter().filter_map(|step| match &step.config {
+        StepConfig::Buyer { settings_id, .. } => Some((*settings_id, step)),
+        _ => None,
+    });
+    let steps: Vec<_> = steps.collect();
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = steps.iter().map(|(id, _)| *id);
+    let rows = delivery_settings::Entity::in_account(contents.flow.account_id);
+    let rows = rows.filter(delivery_settings::Column::Id.is_in(ids)).all(tx).await?;
+    let used = steps.into_iter().filter_map(|(id, step)| {
+        let row = rows.iter().find(|row| row.id == id)?;
+        let place = format!("step \"{}\"", step.name);
+        let fields = named_by(&row.config);
+        Some(Use { place, fields })
+    });
+    Ok(used.collect())
 }
 
 fn named_by(config: &DeliveryConfig) -> BTreeSet<String> {

@@ -2,7 +2,6 @@
 
 use async_graphql::{ID, InputObject, Json, OneofObject};
 use entity::delivery_config::{EmailFormat, PayloadFormat, WebhookMethod};
-use entity::ids::ConnectionId;
 use serde_json::Value;
 
 use crate::distribution::settings::{self, AccountInput, DeliveryInput, EmailInput, PortalInput, WebhookInput};
@@ -148,9 +147,10 @@ impl From<DeliverySettingsInput> for DeliveryInput {
             DeliverySettingsInput::Portal(input) => Self::Portal(PortalInput {
                 fields: input.fields.map(Into::into),
             }),
-            // Issue 3 takes `fields` and `mapping` too: until then the use case refuses every connection.
             DeliverySettingsInput::Account(input) => Self::Account(AccountInput {
-                connection: id_or_unknown::<ConnectionId>(&input.connection_id).0,
+                connection: id_or_unknown(&input.connection_id),
+                fields: input.fields.map(Into::into),
+                mapping: each(input.mapping.unwrap_or_default()),
             }),
         }
     }

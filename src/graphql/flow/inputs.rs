@@ -7,12 +7,15 @@ use entity::step;
 use crate::flows::caps;
 use crate::flows::manage::{CreateFlow, FieldInput, UpdateFlow};
 use crate::flows::sources::{AddSource, UpdateSource};
-use crate::flows::steps::{self, AddStep, UpdateStep};
+use crate::flows::steps::{self, AddStep, BuyerInput, BuyerTo, UpdateStep};
 use crate::graphql::cap::CapInput;
-use crate::graphql::field_mapping::FieldMappingInput;
+use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput};
 use crate::graphql::ids::id_or_unknown;
+use crate::graphql::invitation::inputs::SendInvitationInput;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
+use crate::network::account_sources::Partner;
+use crate::network::invitations::NewInvitation;
 
 /// A field of a flow.
 #[derive(Debug, InputObject)]
@@ -94,11 +97,13 @@ pub struct UpdateFlowInput {
 pub struct AddSourceInput {
     /// To which flow.
     flow_id: ID,
-    /// The connection with the sender.
+    /// The connection with the sender, a partner account. It must be live (`NOT_CONNECTED`) and let the partner send
+    /// (`DIRECTION_NOT_AGREED`), and the partner no source of this flow yet (TAKEN). Null for a source of the account's own.
     connection_id: Option<ID>,
-    /// The invitation that the sender has not accepted yet: the source is enabled when it does.
+    /// An invitation of this account's that the sender has not accepted yet: until it does, the source is a draft that submits
+    /// nothing, and then it is as it was asked for. Not together with `connectionId`.
     invitation_id: Option<ID>,
-    /// As shown, at most 120 characters; numbered by default.
+    /// As shown, at most 120 characters; the partner's name, or numbered, by default.
     name: Option<String>,
     /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
     acceptance_rule: Option<RuleInput>,
@@ -108,7 +113,7 @@ pub struct AddSourceInput {
     caps: Option<Vec<CapInput>>,
     /// What the sender is paid for an accepted lead, in place of the flow's price.
     price: Option<MoneyInput>,
-    /// Whether it may submit at once.
+    /// Whether it may submit at once; of an invited partner, whether it may once it has accepted.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
@@ -120,7 +125,8 @@ pub struct UpdateSourceInput {
     pub(super) id: ID,
     /// As shown; at most 120 characters.
     name: Option<String>,
-    /// Whether it may submit.
+    /// Whether it may submit. A partner's source cannot be enabled without a live connection (`NOT_CONNECTED`) that lets the
+    /// partner send (`DIRECTION_NOT_AGREED`).
     enabled: Option<bool>,
     /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
     acceptance_rule: MaybeUndefined<RuleInput>,
@@ -139,7 +145,8 @@ pub enum StepInput {
     Filter(FilterStepInput),
     /// Sets fields.
     Transform(TransformStepInput),
-    // `buyer: BuyerStepInput` comes with the network.
+    /// Delivers to a connected account. Takes the PAID plan.
+    Buyer(BuyerStepInput),
     /// Routes to partners. The FREE plan has one such step, with one partner.
     Distribute(DistributeStepInput),
 }
@@ -167,6 +174,28 @@ pub struct TemplateAssignmentInput {
     field: String,
     /// What it becomes, such as `{{ lead.first_name }} {{ lead.last_name }}`; at most 2,000 characters.
     template: String,
+}
+
+/// Delivers to a connected account: one that the account is connected with, or one that is invited in the same stroke. It is whole:
+/// what is left out is taken away. Takes the PAID plan.
+#[derive(Debug, InputObject)]
+pub struct BuyerStepInput {
+    /// The connection with the buyer, which must let this account send leads: `NOT_CONNECTED`, `DIRECTION_NOT_AGREED`. Left out
+    /// when a step is changed, it keeps its buyer.
+    connection_id: Option<ID>,
+    /// Somebody to invite instead, by an invitation that proposes `SEND_LEADS` or BOTH: it goes out if the step is saved, and
+    /// takes an OWNER or ADMIN. The step is a disabled draft until it is accepted; enabling it answers `NOT_CONNECTED`. It is
+    /// enabled by the acceptance if it was to be enabled at once.
+    invite: Option<SendInvitationInput>,
+    /// What the buyer gets to see. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields are shared
+    /// like others, and sealed with the buyer's own keys where its field is encrypted too.
+    shared_fields: FieldSelectionInput,
+    /// Names that the buyer gets in place of the flow's, at most 500; no two fields come under one name.
+    mapping: Option<Vec<FieldMappingInput>>,
+    /// What the buyer pays for a lead; by default what its flow pays.
+    price: Option<MoneyInput>,
+    /// Limits of leads that go this way, one for each period at most; what the buyer refuses does not count.
+    caps: Option<Vec<CapInput>>,
 }
 
 /// Routes to partners.
@@ -263,12 +292,20 @@ impl From<UpdateFlowInput> for UpdateFlow {
     }
 }
 
+impl AddSourceInput {
+    /// Who is to submit.
+    pub(super) fn partner(&self) -> Partner {
+        Partner {
+            connection: self.connection_id.as_ref().map(id_or_unknown),
+            invitation: self.invitation_id.as_ref().map(id_or_unknown),
+        }
+    }
+}
+
 impl From<AddSourceInput> for AddSource {
     fn from(input: AddSourceInput) -> Self {
         Self {
             flow_id: id_or_unknown(&input.flow_id),
-            connection_id: input.connection_id.as_ref().map(id_or_unknown),
-            invitation_id: input.invitation_id.as_ref().map(id_or_unknown),
             name: input.name,
             acceptance_rule: input.acceptance_rule.map(Into::into),
             mapping: each(input.mapping.unwrap_or_default()),
@@ -301,6 +338,29 @@ impl From<TemplateAssignmentInput> for step::TemplateAssignment {
     }
 }
 
+impl StepInput {
+    fn take_invitation(&mut self) -> Option<NewInvitation> {
+        match self {
+            Self::Buyer(buyer) => buyer.invite.take().map(NewInvitation::from),
+            _ => None,
+        }
+    }
+}
+
+impl AddStepInput {
+    /// The invitation that goes out with the step.
+    pub(super) fn take_invitation(&mut self) -> Option<NewInvitation> {
+        self.step.take_invitation()
+    }
+}
+
+impl UpdateStepInput {
+    /// The invitation that goes out with the change.
+    pub(super) fn take_invitation(&mut self) -> Option<NewInvitation> {
+        self.step.as_mut().and_then(StepInput::take_invitation)
+    }
+}
+
 impl From<StepInput> for steps::StepInput {
     fn from(input: StepInput) -> Self {
         match input {
@@ -311,6 +371,13 @@ impl From<StepInput> for steps::StepInput {
             StepInput::Transform(transform) => Self::Transform {
                 assignments: each(transform.assignments),
             },
+            StepInput::Buyer(buyer) => Self::Buyer(BuyerInput {
+                to: buyer.connection_id.map(|id| BuyerTo::Connected(id_or_unknown(&id))),
+                fields: buyer.shared_fields.into(),
+                mapping: each(buyer.mapping.unwrap_or_default()),
+                price: buyer.price.map(Into::into),
+                caps: caps(buyer.caps),
+            }),
             StepInput::Distribute(distribute) => Self::Distribute {
                 profile_id: id_or_unknown(&distribute.profile_id),
             },

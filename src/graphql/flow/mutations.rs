@@ -11,6 +11,8 @@ use crate::flows::{Changed, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
+use crate::network::account_sources;
+use crate::network::buyer_steps;
 
 /// The answer to a change of a flow.
 #[derive(SimpleObject)]
@@ -95,14 +97,16 @@ impl FlowMutation {
         FlowPayload::new(revisions::revert(app, caller, id_or_unknown(&id), version).await)
     }
 
-    /// Adds a source to a flow; a flow has at most 100.
+    /// Adds a source to a flow: one of the account's own, or a partner that submits with its own credentials. A flow has at most
+    /// 100, and a partner once.
     async fn add_source(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The source.")] input: AddSourceInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(sources::add(app, caller, input.into()).await)
+        let partner = input.partner();
+        FlowPayload::new(account_sources::add(app, caller, input.into(), partner).await)
     }
 
     /// Changes a source. It holds for the very next lead.
@@ -129,7 +133,9 @@ impl FlowMutation {
         #[graphql(desc = "The step.")] input: AddStepInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(steps::add(app, caller, input.into()).await)
+        let mut input = input;
+        let invite = input.take_invitation();
+        FlowPayload::new(buyer_steps::add(app, caller, input.into(), invite).await)
     }
 
     /// Changes a step; it keeps its kind.
@@ -139,8 +145,9 @@ impl FlowMutation {
         #[graphql(desc = "What to change.")] input: UpdateStepInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = id_or_unknown(&input.id);
-        FlowPayload::new(steps::update(app, caller, id, input.into()).await)
+        let mut input = input;
+        let (id, invite) = (id_or_unknown(&input.id), input.take_invitation());
+        FlowPayload::new(buyer_steps::update(app, caller, id, (input.into(), invite)).await)
     }
 
     /// Switches a step on or off; leads pass one that is off as if it were not there.

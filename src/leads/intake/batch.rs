@@ -2,9 +2,11 @@
 //! the next batch had to gather, so one caller waits for nobody and many share one commit.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use entity::ids::{FlowId, SourceId};
+use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 
 use super::store::{Stored, store};
@@ -12,6 +14,8 @@ use super::{Answer, Job};
 use crate::app::App;
 use crate::error::Error;
 
+const NOT_KNOWN: &str =
+    "an internal error: it is not known whether the lead is stored; submit again, with an idempotency key to be sure";
 /// Leads stored in one transaction.
 const BATCH: usize = 256;
 
@@ -41,16 +45,17 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let mut keys: HashSet<(SourceId, String)> = HashSet::new();
     let mut values: HashSet<(FlowId, String)> = HashSet::new();
     batch.into_iter().partition(|job| {
-        let Some(source) = job.source() else { return true };
+        let Some(source) = job.lead.source() else { return true };
         let new_key = job
             .idempotency
             .as_ref()
             .is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
         let new_values = job
+            .lead
             .draft
             .duplicate_values
             .as_ref()
-            .is_none_or(|value| values.insert((job.flow.flow, value.clone())));
+            .is_none_or(|value| values.insert((job.lead.flow.flow, value.clone())));
         new_key && new_values
     })
 }
@@ -58,7 +63,9 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
 /// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
 async fn store_batch(app: &App, mut batch: Vec<Job>) {
     app.metrics.batch(batch.len());
-    match store(app, &mut batch).await {
+    // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
+    let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind().await;
+    match stored.unwrap_or_else(|_panic| Err(panicked())) {
         Ok(stored) => tell(app, batch, stored),
         Err(Error::Unavailable(why)) => {
             app.queue.abandon_lease();
@@ -76,11 +83,17 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
                 "a batch could not be stored; each lead is now stored by itself"
             );
             for mut job in batch {
-                job.decide_again();
+                job.decide_again(app);
                 Box::pin(store_batch(app, vec![job])).await;
             }
         }
     }
+}
+
+/// The panic itself has told its place already.
+fn panicked() -> Error {
+    tracing::error!("storing leads has panicked; its callers are told to repeat them");
+    Error::Unavailable(NOT_KNOWN)
 }
 
 fn count(app: &App, answer: &Answer) {

@@ -1,9 +1,10 @@
 //! The rows that a decided lead becomes: itself, its deliveries, and the events that tell of both.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations, ReviewStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::field::FieldType;
@@ -12,18 +13,21 @@ use entity::lead::{self, LeadOutcome};
 use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Map, Value};
 
-use super::Job;
 use crate::app::App;
 use crate::crypto::Keys;
-use crate::error::Result;
-use crate::leads::allocate::{Chosen, profile_of};
+use crate::error::{Error, Result};
+use crate::leads::allocate::{Chosen, Fate, words};
+use crate::leads::branch::Entering;
 use crate::leads::fields::{NAME_FIELDS, search_key_email, search_key_name};
+use crate::leads::outcome::Reason;
 use crate::leads::receipts::Receipt;
 use crate::leads::sealed::{Place, stored_fields};
-use crate::leads::snapshot::{Candidate, Profile, Snapshot, Source};
+use crate::leads::snapshot::{Action, Buyer, Candidate, PriceE4, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
-use crate::queue::slots::Slot;
 use crate::queue::{Claimed, LeadContent};
+
+/// Characters kept of what a buyer says.
+const MESSAGE_CHARS: usize = 500;
 
 /// Everything that a batch writes in bulk.
 #[derive(Default)]
@@ -35,76 +39,124 @@ pub(super) struct Rows {
     pub(super) waiting: Vec<DeliveryId>,
 }
 
-/// Adds the rows of one lead; answers its receipt.
-pub(super) fn rows(app: &App, job: &Job, source: &Source, chosen: Vec<Chosen>, all: &mut Rows) -> Result<Receipt> {
-    let accepted = job.draft.reasons.is_empty();
-    let price = (accepted && !job.test)
-        .then(|| source.price.clone().or_else(|| job.flow.price.clone()))
-        .flatten();
+/// How a lead came.
+#[derive(Clone, Debug)]
+pub struct Occasion {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The same by the clock that measures.
+    pub started: Instant,
+    /// Whether it is a test.
+    pub test: bool,
+    /// The sender's key.
+    pub idempotency_key: Option<String>,
+    /// The delivery that brought it from another account.
+    pub came_by: Option<CameBy>,
+}
+
+/// The delivery that brought a lead from another account.
+#[derive(Clone, Debug)]
+pub struct CameBy {
+    /// Which.
+    pub delivery: DeliveryId,
+    /// What was agreed for it; none means what the flow pays.
+    pub price: Option<PriceE4>,
+}
+
+/// Adds the rows of one lead and of all that follow from it; answers its receipt.
+pub(super) fn rows(
+    app: &App,
+    lead: &Entering,
+    chosen: Vec<Chosen>,
+    occasion: &Occasion,
+    all: &mut Rows,
+) -> Result<Receipt> {
+    let Some(source) = lead.source() else {
+        return Err(Error::Internal(anyhow::anyhow!("a lead without its source")));
+    };
+    let accepted = lead.draft.reasons.is_empty();
+    let price = (accepted && !occasion.test).then(|| paid_for(lead, occasion.came_by.as_ref()));
     let receipt = Receipt {
-        id: job.id,
+        id: lead.id,
         outcome: if accepted {
             LeadOutcome::Accepted
         } else {
             LeadOutcome::Rejected
         },
-        reasons: job.draft.reasons.clone(),
-        warnings: job.draft.warnings.clone(),
-        price,
-        test: job.test,
-        idempotency_key: job.idempotency.as_ref().map(|(key, _)| key.clone()),
+        reasons: lead.draft.reasons.clone(),
+        warnings: lead.draft.warnings.clone(),
+        price: price.flatten(),
+        test: occasion.test,
+        idempotency_key: occasion.idempotency_key.clone(),
         replayed: false,
-        submitted_at: job.at,
-        flow: job.flow.flow,
+        submitted_at: occasion.at,
+        flow: lead.flow.flow,
     };
     all.events.push(NewEvent {
-        topic: job.flow.account.0,
+        topic: lead.flow.account.0,
         kind: EventKind::Lead,
-        subject: job.id.0,
-        scope: Some(job.flow.flow.0),
+        subject: lead.id.0,
+        scope: Some(lead.flow.flow.0),
         detail: None,
     });
-    all.leads.push(lead_row(job, source, &receipt)?);
+    all.leads.push(lead_row(lead, source, &receipt, occasion)?);
     if !chosen.is_empty() {
         let content = Arc::new(LeadContent {
-            id: job.id,
-            test: job.test,
-            fields: job.draft.fields.clone(),
-            flow: (job.flow.flow, job.flow.version),
-            definitions: job.flow.fields.clone(),
+            id: lead.id,
+            test: occasion.test,
+            fields: lead.draft.fields.clone(),
+            flow: (lead.flow.flow, lead.flow.version),
+            definitions: lead.flow.fields.clone(),
         });
+        let routed = Routed {
+            app,
+            flow: &lead.flow,
+            content,
+            occasion,
+        };
         for chosen in chosen {
-            deliver(app, &job.flow, chosen, &content, job.at, all);
+            routed.deliver(chosen, all)?;
         }
     }
     Ok(receipt)
 }
 
-fn lead_row(job: &Job, source: &Source, receipt: &Receipt) -> Result<lead::ActiveModel> {
-    let keys = job.keys.as_deref();
-    let search = SearchKeys::of(&job.flow, &job.draft.fields, keys);
+/// What the source is paid: for a lead that another account delivered what was agreed there, else the source's price, else the
+/// flow's.
+fn paid_for(lead: &Entering, came_by: Option<&CameBy>) -> Option<PriceE4> {
+    let agreed = came_by.and_then(|delivery| delivery.price.clone());
+    let own = || lead.source().and_then(|source| source.price.clone());
+    agreed.or_else(own).or_else(|| lead.flow.price.clone())
+}
+
+fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occasion) -> Result<lead::ActiveModel> {
+    let keys = lead.keys.as_deref();
+    let (flow, draft) = (&lead.flow, &lead.draft);
+    let search = SearchKeys::of(flow, &draft.fields, keys);
     Ok(lead::ActiveModel {
-        id: Set(job.id),
-        account_id: Set(job.flow.account),
-        flow_id: Set(job.flow.flow),
+        id: Set(lead.id),
+        account_id: Set(flow.account),
+        flow_id: Set(flow.flow),
         source_id: Set(source.id),
         sender_account_id: Set(source.sender),
-        test: Set(job.test),
+        test: Set(occasion.test),
         outcome: Set(receipt.outcome),
-        fields: Set(stored(&job.flow, job.id, &job.draft.fields, Place::Value, keys)?),
-        raw: Set(stored(&job.flow, job.id, &job.draft.raw, Place::Raw, keys)?),
+        fields: Set(stored(flow, lead.id, &draft.fields, Place::Value, keys)?),
+        raw: Set(stored(flow, lead.id, &draft.raw, Place::Raw, keys)?),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
-        trace: Set(serde_json::to_value(&job.draft.trace.0)?),
+        trace: Set(serde_json::to_value(&draft.trace.0)?),
         price_e4: Set(receipt.price.as_ref().map(|price| price.amount)),
         price_currency: Set(receipt.price.as_ref().map(|price| price.currency.clone())),
         idempotency_key: Set(receipt.idempotency_key.clone()),
         email_key: Set(search.email),
         phone_key: Set(search.phone),
         name_key: Set(search.name),
-        submitted_at: Set(job.at),
-        processing_us: Set(i64::try_from(job.started.elapsed().as_micros()).unwrap_or(i64::MAX)),
+        submitted_at: Set(occasion.at),
+        processing_us: Set(i64::try_from(occasion.started.elapsed().as_micros()).unwrap_or(i64::MAX)),
         erased_at: Set(None),
+        seller_delivery_id: Set(occasion.came_by.as_ref().map(|came_by| came_by.delivery)),
+        path: Set(lead::Path(lead.path.clone())),
     })
 }
 
@@ -155,55 +207,188 @@ impl SearchKeys {
     }
 }
 
-/// A delivery as routed: in the portal at once; else claimed for this process' worker if it has a slot; else waiting.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a decision with its surroundings, and what it is added to"
-)]
-fn deliver(app: &App, flow: &Snapshot, chosen: Chosen, content: &Arc<LeadContent>, at: DateTime<Utc>, all: &mut Rows) {
-    let (Some(step), Some(profile)) = (flow.steps.get(chosen.step), profile_of(flow, chosen.step)) else {
-        return;
+/// A lead whose recipients are known.
+struct Routed<'a> {
+    app: &'a App,
+    flow: &'a Snapshot,
+    content: Arc<LeadContent>,
+    occasion: &'a Occasion,
+}
+
+impl Routed<'_> {
+    /// A delivery as routed: in the portal and in another account at once; else claimed for this process' worker if it has a
+    /// slot; else waiting.
+    fn deliver(&self, chosen: Chosen, all: &mut Rows) -> Result<()> {
+        let Some(step) = self.flow.steps.get(chosen.step) else {
+            return Ok(());
+        };
+        let recipient = match &step.action {
+            Action::Buyer(buyer) => Recipient::Buyer(buyer),
+            Action::Distribute(profile) => match profile.candidates.get(chosen.candidate) {
+                Some(candidate) => Recipient::Partner(profile, candidate),
+                None => return Ok(()),
+            },
+            Action::Filter { .. } | Action::Transform(_) | Action::Unusable(_) => return Ok(()),
+        };
+        let mut row = new_delivery(self.app, self.flow, recipient, &self.content, self.occasion.at);
+        row.step_id = Some(step.id);
+        row.reservations = Reservations(chosen.reservations);
+        match chosen.fate {
+            Fate::Sent => self.send(row, all),
+            Fate::Entered(lead, chosen) => return self.enter(row, &lead, chosen, all),
+            Fate::NotReady(why) => {
+                let message = format!("the buyer cannot take leads now: {why}");
+                end(
+                    row,
+                    Ended::new(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message),
+                    all,
+                );
+            }
+            Fate::Loop(why) => {
+                let message = format!("LOOP: {why}");
+                end(
+                    row,
+                    Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
+                    all,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The lead is in the other account, or was refused there.
+    fn enter(&self, mut row: delivery::Model, lead: &Entering, chosen: Vec<Chosen>, all: &mut Rows) -> Result<()> {
+        let came_by = CameBy {
+            delivery: row.id,
+            price: PriceE4::from_columns(row.price_e4, row.price_currency.clone()),
+        };
+        if !self.occasion.test {
+            let price = paid_for(lead, Some(&came_by));
+            (row.price_e4, row.price_currency) = price.map(|price| (price.amount, price.currency)).unzip();
+        }
+        let occasion = Occasion {
+            came_by: Some(came_by),
+            idempotency_key: None,
+            ..self.occasion.clone()
+        };
+        rows(self.app, lead, chosen, &occasion, all)?;
+        row.external_id = Some(lead.id.to_string());
+        if lead.draft.reasons.is_empty() {
+            row.status = DeliveryStatus::Delivered;
+            row.due_at = None;
+            row.settled_at = Some(self.occasion.at);
+            add(row, all);
+        } else {
+            let message = refusal(&lead.draft.reasons);
+            end(
+                row,
+                Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
+                all,
+            );
+        }
+        Ok(())
+    }
+
+    fn send(&self, mut row: delivery::Model, all: &mut Rows) {
+        let claim = if row.channel == Channel::Portal {
+            None
+        } else {
+            self.app.queue.claim_at_birth(row.destination())
+        };
+        if row.channel == Channel::Portal {
+            all.events.extend(portal_event(&row, EventKind::PortalDelivered));
+        } else if let Some((owner, slot)) = claim {
+            row.status = DeliveryStatus::Sending;
+            row.attempt_count = 1;
+            row.due_at = None;
+            row.lease_owner = Some(owner);
+            all.claimed.push(Claimed {
+                delivery: row.clone(),
+                lead: self.content.clone(),
+                slot,
+            });
+        } else {
+            all.waiting.push(row.id);
+        }
+        add(row, all);
+    }
+}
+
+/// Why a delivery has ended without its recipient having the lead.
+struct Ended {
+    status: DeliveryStatus,
+    code: DeliveryErrorCode,
+    message: String,
+}
+
+impl Ended {
+    fn new(status: DeliveryStatus, code: DeliveryErrorCode, message: String) -> Self {
+        Self { status, code, message }
+    }
+}
+
+fn end(row: delivery::Model, ended: Ended, all: &mut Rows) {
+    let row = delivery::Model {
+        status: ended.status,
+        due_at: None,
+        settled_at: Some(row.created_at),
+        failure_code: Some(ended.code),
+        failure_message: Some(ended.message),
+        ..row
     };
-    let Some(candidate) = profile.candidates.get(chosen.candidate) else {
-        return;
-    };
-    let mut row = new_delivery(app, flow, profile, candidate, content, at);
-    row.step_id = Some(step.id);
-    row.reservations = Reservations(chosen.reservations);
-    let claim = if candidate.channel == Channel::Portal {
-        None
-    } else {
-        app.queue.claim_at_birth(candidate.partner)
-    };
-    add_delivery(row, claim, content, all);
+    add(row, all);
+}
+
+fn add(row: delivery::Model, all: &mut Rows) {
+    all.events.push(delivery_event(&row));
+    all.deliveries.push(fully_set(row));
+}
+
+/// What the seller is told of reasons: as the buyer's flow words them to senders, cut to what a delivery keeps.
+pub fn refusal(reasons: &[Reason]) -> String {
+    words(reasons).chars().take(MESSAGE_CHARS).collect()
+}
+
+/// Who gets a delivery.
+#[derive(Clone, Copy)]
+pub enum Recipient<'a> {
+    /// The account of a BUYER step.
+    Buyer(&'a Buyer),
+    /// A partner in a profile.
+    Partner(&'a Profile, &'a Candidate),
 }
 
 /// A delivery that nobody has looked at yet.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one argument for each thing that a delivery refers to"
-)]
 pub fn new_delivery(
     app: &App,
     flow: &Snapshot,
-    profile: &Profile,
-    candidate: &Candidate,
+    recipient: Recipient<'_>,
     content: &LeadContent,
     at: DateTime<Utc>,
 ) -> delivery::Model {
-    let portal = candidate.channel == Channel::Portal;
-    let price = candidate.price.as_ref().filter(|_| !content.test);
+    let (profile, candidate, outlet) = match recipient {
+        Recipient::Buyer(buyer) => (None, None, Some(&buyer.outlet)),
+        Recipient::Partner(profile, candidate) => (Some(profile), Some(candidate), candidate.outlet.as_ref()),
+    };
+    let (settings, channel, price) = match recipient {
+        Recipient::Buyer(buyer) => (buyer.settings, Channel::Account, &buyer.price),
+        Recipient::Partner(_, candidate) => (candidate.settings, candidate.channel, &candidate.price),
+    };
+    let portal = channel == Channel::Portal;
+    let price = price.as_ref().filter(|_| !content.test);
     delivery::Model {
         id: app.clock.id(),
         account_id: flow.account,
         lead_id: content.id,
         flow_id: flow.flow,
         step_id: None,
-        profile_id: Some(profile.id),
-        assignment_id: Some(candidate.assignment),
-        partner_id: candidate.partner,
-        settings_id: candidate.settings,
-        channel: candidate.channel,
+        profile_id: profile.map(|profile| profile.id),
+        assignment_id: candidate.map(|candidate| candidate.assignment),
+        partner_id: candidate.map(|candidate| candidate.partner),
+        buyer_account_id: outlet.map(|outlet| outlet.buyer),
+        connection_id: outlet.map(|outlet| outlet.connection),
+        settings_id: settings,
+        channel,
         status: if portal {
             DeliveryStatus::Delivered
         } else {
@@ -230,51 +415,26 @@ pub fn new_delivery(
     }
 }
 
-fn add_delivery(
-    mut row: delivery::Model,
-    claim: Option<(uuid::Uuid, Slot)>,
-    content: &Arc<LeadContent>,
-    all: &mut Rows,
-) {
-    if row.channel == Channel::Portal {
-        all.events.push(portal_event(&row, EventKind::PortalDelivered));
-    } else if let Some((owner, slot)) = claim {
-        row.status = DeliveryStatus::Sending;
-        row.attempt_count = 1;
-        row.due_at = None;
-        row.lease_owner = Some(owner);
-        all.claimed.push(Claimed {
-            delivery: row.clone(),
-            lead: content.clone(),
-            slot,
-        });
-    } else {
-        all.waiting.push(row.id);
-    }
-    all.events.push(delivery_event(&row));
-    all.deliveries.push(fully_set(row));
-}
-
 /// Tells the account of a delivery's state.
 pub fn delivery_event(row: &delivery::Model) -> NewEvent {
     NewEvent {
         topic: row.account_id.0,
         kind: EventKind::Delivery,
         subject: row.id.0,
-        scope: Some(row.partner_id.0),
+        scope: Some(row.destination()),
         detail: Some(row.status.to_value()),
     }
 }
 
 /// Tells the partner's portal of a lead in it.
-pub fn portal_event(row: &delivery::Model, kind: EventKind) -> NewEvent {
-    NewEvent {
-        topic: row.partner_id.0,
+pub fn portal_event(row: &delivery::Model, kind: EventKind) -> Option<NewEvent> {
+    Some(NewEvent {
+        topic: row.partner_id?.0,
         kind,
         subject: row.id.0,
         scope: None,
         detail: None,
-    }
+    })
 }
 
 /// Every column set: for an insert.

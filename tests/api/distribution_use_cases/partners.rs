@@ -60,7 +60,10 @@ async fn a_new_partner_is_active_and_gets_all_fields_in_the_portal() {
         );
         let settings = delivery_settings::Entity::in_account(room.account);
         let settings = settings.one(room.app.db.read()).await.unwrap().unwrap();
-        assert_eq!((settings.id, settings.partner_id), (partner.settings_id, partner.id));
+        assert_eq!(
+            (settings.id, settings.partner_id),
+            (partner.settings_id, Some(partner.id))
+        );
         assert_eq!(settings.config.channel(), Channel::Portal);
         assert_eq!(settings.config.fields(), &FieldSelection::default());
         assert_eq!(room.config_version().await, 2);

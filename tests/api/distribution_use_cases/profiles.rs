@@ -70,6 +70,8 @@ impl Room {
             criteria: Set(None),
             config: Set(StepConfig::Distribute { profile_id: profile }),
             profile_id: Set(Some(profile)),
+            connection_id: Set(None),
+            invitation_id: Set(None),
             deleted_at: Set(None),
         };
         row.insert(self.app.db.write()).await.unwrap();

@@ -235,6 +235,8 @@ async fn delivery_into_an_account_takes_a_connection() {
         let id = room.partner("P").await.id;
         let account = DeliveryInput::Account(AccountInput {
             connection: room.app.clock.id(),
+            fields: None,
+            mapping: Vec::new(),
         });
         let path = "input.delivery.account.connectionId";
         refused(room.set(id, account).await, UserErrorCode::NotConnected, path);

@@ -11,8 +11,6 @@ use super::*;
 fn source_in(flow: FlowId) -> AddSource {
     AddSource {
         flow_id: flow,
-        connection_id: None,
-        invitation_id: None,
         name: Some("Later".into()),
         acceptance_rule: None,
         mapping: Vec::new(),

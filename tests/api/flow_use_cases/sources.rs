@@ -5,14 +5,13 @@ use entity::delivery_config::FieldMapping;
 use entity::ids::SourceId;
 use leadmesh::flows::MAX_SOURCES;
 use leadmesh::flows::sources::{self, AddSource, UpdateSource};
+use leadmesh::network::account_sources::{self, Partner};
 
 use super::*;
 
 fn source_in(flow: FlowId) -> AddSource {
     AddSource {
         flow_id: flow,
-        connection_id: None,
-        invitation_id: None,
         name: Some("Web form".into()),
         acceptance_rule: None,
         mapping: Vec::new(),
@@ -159,12 +158,12 @@ async fn accounts_that_are_not_connected_cannot_be_sources() {
     for room in rooms().await {
         let owner = room.account(Plan::Paid).await;
         let flow = room.create(&owner, solar()).await;
-        let connection = AddSource {
-            connection_id: Some(room.app.clock.id()),
-            ..source_in(flow.id)
+        let connected = Partner {
+            connection: Some(room.app.clock.id()),
+            invitation: None,
         };
         assert_eq!(
-            refused(sources::add(&room.app, &owner, connection).await),
+            refused(account_sources::add(&room.app, &owner, source_in(flow.id), connected).await),
             one(UserErrorCode::NotConnected, "input.connectionId")
         );
     }

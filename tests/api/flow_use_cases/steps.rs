@@ -1,8 +1,9 @@
 //! The steps of a flow.
 
 use async_graphql::MaybeUndefined::{Null, Value as Given};
+use entity::delivery_config::FieldSelection;
 use entity::step::{StepConfig, TemplateAssignment};
-use leadmesh::flows::steps::{self, AddStep, StepInput, UpdateStep};
+use leadmesh::flows::steps::{self, AddStep, BuyerInput, BuyerTo, StepInput, UpdateStep};
 
 use super::*;
 
@@ -41,6 +42,16 @@ async fn names(room: &Room, flow: FlowId) -> Vec<String> {
         "{steps:?}"
     );
     steps.into_iter().map(|step| step.name).collect()
+}
+
+fn buyer(connection: entity::ids::ConnectionId) -> StepInput {
+    StepInput::Buyer(BuyerInput {
+        to: Some(BuyerTo::Connected(connection)),
+        fields: FieldSelection::default(),
+        mapping: Vec::new(),
+        price: None,
+        caps: Vec::new(),
+    })
 }
 
 #[tokio::test]
@@ -148,7 +159,7 @@ async fn a_step_that_cannot_work_is_refused_where_it_is_wrong() {
                 ],
             ),
             (transform(&[]), vec![(Invalid, "transform.assignments")]),
-            (StepInput::Buyer, vec![(NotConnected, "buyer.connectionId")]),
+            (buyer(room.app.clock.id()), vec![(NotConnected, "buyer.connectionId")]),
             (
                 StepInput::Distribute {
                     profile_id: room.app.clock.id(),

@@ -47,7 +47,7 @@ impl<'a> Seller<'a> {
         let row = delivery_settings::Model {
             id: settings,
             account_id: account,
-            partner_id: partner,
+            partner_id: Some(partner),
             config: DeliveryConfig::Portal(PortalConfig { fields }),
             created_at: app.clock.now(),
         };
@@ -81,7 +81,9 @@ impl<'a> Seller<'a> {
             step_id: None,
             profile_id: None,
             assignment_id: None,
-            partner_id: self.partner,
+            partner_id: Some(self.partner),
+            buyer_account_id: None,
+            connection_id: None,
             settings_id: self.settings,
             channel: Channel::Portal,
             status: DeliveryStatus::Delivered,
@@ -176,6 +178,8 @@ fn lead_row(app: &App, flow: &flow::Model, fields: Value, test: bool) -> lead::M
         submitted_at: app.clock.now(),
         processing_us: 1,
         erased_at: None,
+        seller_delivery_id: None,
+        path: lead::Path::default(),
         fields,
     }
 }

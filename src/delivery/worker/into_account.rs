@@ -1,0 +1,209 @@
+//! Deliveries into other accounts that were not made with their lead: retried by hand, routed further, or too many to decide at
+//! once. The lead enters the buyer's flow in the transaction that finishes the delivery, so it is in both accounts or in neither.
+
+mod ending;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryStatus};
+use entity::delivery_config::{AccountConfig, DeliveryConfig};
+use entity::ids::AccountId;
+use entity::{connection, delivery_settings, lead};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+
+use super::Tools;
+use super::attempt;
+use super::finish::Finished;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
+use crate::leads::entrances::{LookUp, Purpose, Versions};
+use crate::leads::intake::{CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
+use crate::leads::snapshot::PriceE4;
+use crate::queue::{Claimed, LeadContent};
+use ending::{Ending, Recorded, finish, stands};
+
+/// How often a delivery is decided anew because an account has changed its configuration, or two transactions met.
+const DECISIONS: usize = 5;
+
+/// A delivery, what of its lead goes over, and since when it is attempted.
+struct Attempt<'a> {
+    tools: &'a Tools,
+    delivery: &'a delivery::Model,
+    content: &'a Arc<LeadContent>,
+    started_at: DateTime<Utc>,
+    started: Instant,
+}
+
+/// What one try came to.
+enum Tried {
+    /// Recorded, or somebody else's by now.
+    Done,
+    /// An account has changed since it was looked at.
+    Outdated(Versions),
+}
+
+/// Makes one attempt. Answers what is left to be recorded: nothing, unless it could not be made.
+pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished> {
+    let attempt = Attempt {
+        tools,
+        delivery: &claimed.delivery,
+        content: &claimed.lead,
+        started_at: tools.app.clock.now(),
+        started: Instant::now(),
+    };
+    let mut newest = Versions::new();
+    let mut failed = None;
+    for _ in 0..DECISIONS {
+        match attempt.once(newest).await {
+            Ok(Tried::Done) => return None,
+            Ok(Tried::Outdated(versions)) => newest = versions,
+            Err(error) => {
+                failed = Some(error);
+                newest = Versions::new();
+            }
+        }
+    }
+    let error = failed.unwrap_or(Error::Unavailable("the accounts are being changed too quickly"));
+    Some(attempt::hampered(tools, claimed, &error))
+}
+
+impl Attempt<'_> {
+    async fn once(&self, newest: Versions) -> Result<Tried> {
+        let app = &self.tools.app;
+        let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
+        let live = connection::Entity::live_between(seller, buyer)
+            .one(app.db.read())
+            .await?;
+        let Some(live) = live else {
+            return self.end(None, Ending::disconnected("the connection has ended")).await;
+        };
+        if !live.lets_send(seller) {
+            return self.end(Some(&live), Ending::held_up(&live)).await;
+        }
+        let way = self.decide(&live, newest).await?;
+        match way {
+            Way::Into(lead) => self.enter(&live, *lead).await,
+            Way::NotReady { why, .. } => self.end(Some(&live), Ending::not_ready(why)).await,
+            Way::Loop(why) => self.end(Some(&live), Ending::looped(why)).await,
+            Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
+        }
+    }
+
+    fn buyer(&self) -> Result<AccountId> {
+        let buyer = self.delivery.buyer_account_id;
+        buyer.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery into no account")))
+    }
+
+    /// What becomes of the lead at the buyer, as kept configurations say.
+    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
+        let app = &self.tools.app;
+        let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
+        let row = lead::Entity::for_worker([self.delivery.lead_id])
+            .one(app.db.read())
+            .await?;
+        let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
+        let mut passed = row.path.0;
+        passed.push(seller);
+        if let Some(why) = loops(&passed, buyer) {
+            return Ok(Way::Loop(why));
+        }
+        let look_up = LookUp {
+            app,
+            snapshots: &self.tools.snapshots,
+            newest,
+            purpose: Purpose::Storing,
+        };
+        let reached: Reached = look_up.entrance((live.id, buyer), seller).await?;
+        let reach = match &reached.entrance.door {
+            Ok((flow, _)) if passed.len() < MAX_HOPS && !flow.exits.is_empty() => look_up.reach(flow).await?,
+            _ => Reach::new(),
+        };
+        let config = self.config(app).await?;
+        let content = self.content;
+        let values = shared(&content.fields, &content.definitions, &config.fields, &config.mapping);
+        let new_id = || app.clock.id();
+        Ok(Growing::new(&reach, app.clock.now(), &new_id).enter(&reached, passed, &values))
+    }
+
+    /// What is shared, by the version of the settings with which the delivery was made.
+    async fn config(&self, app: &App) -> Result<AccountConfig> {
+        let row = delivery_settings::Entity::for_worker([self.delivery.settings_id]);
+        match row.one(app.db.read()).await?.map(|row| row.config) {
+            Some(DeliveryConfig::Account(config)) => Ok(config),
+            _ => Err(Error::Internal(anyhow::anyhow!("a delivery without its settings"))),
+        }
+    }
+
+    /// Stores the lead at the buyer and finishes the delivery.
+    async fn enter(&self, live: &connection::Model, mut lead: Entering) -> Result<Tried> {
+        let app = &self.tools.app;
+        let tx = app.db.begin().await?;
+        if !stands(&tx, self.delivery).await? {
+            return Ok(Tried::Done);
+        }
+        let newest = newest_versions(&tx, &lead).await?;
+        if !versions_hold(&lead, &newest) || !self.may_send(&tx, live).await? {
+            return Ok(Tried::Outdated(newest));
+        }
+        let occasion = Occasion {
+            at: app.clock.now(),
+            started: self.started,
+            test: self.delivery.test,
+            idempotency_key: None,
+            came_by: Some(CameBy {
+                delivery: self.delivery.id,
+                price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
+            }),
+        };
+        let to_store = ToStore {
+            lead: &mut lead,
+            occasion,
+        };
+        let mut settled = settle(app, &tx, vec![to_store]).await?;
+        let ending = Ending::of(settled.receipts.pop());
+        self.record(tx, Some(live), ending, settled).await
+    }
+
+    /// The connection as it is in the transaction: whatever ended it before this commit holds.
+    async fn may_send(&self, tx: &DatabaseTransaction, live: &connection::Model) -> Result<bool> {
+        let seller = self.delivery.account_id;
+        let same = connection::Entity::of_account(seller).filter(connection::Column::Id.eq(live.id));
+        let found = same.lock_shared().one(tx).await?;
+        Ok(found.is_some_and(|connection| connection.lets_send(seller)))
+    }
+
+    async fn end(&self, live: Option<&connection::Model>, ending: Ending) -> Result<Tried> {
+        let tx = self.tools.app.db.begin().await?;
+        if !stands(&tx, self.delivery).await? {
+            return Ok(Tried::Done);
+        }
+        self.record(tx, live, ending, Settled::default()).await
+    }
+
+    async fn record(
+        &self,
+        tx: DatabaseTransaction,
+        live: Option<&connection::Model>,
+        ending: Ending,
+        settled: Settled,
+    ) -> Result<Tried> {
+        let recorded = Recorded {
+            delivery: self.delivery,
+            content: self.content,
+            connection: live.map(|connection| connection.id),
+            started_at: self.started_at,
+            duration: self.started.elapsed(),
+        };
+        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, settled)).await?;
+        let app = &self.tools.app;
+        app.metrics.attempted(
+            self.delivery.channel,
+            status,
+            app.clock.now() - self.delivery.created_at,
+        );
+        Ok(Tried::Done)
+    }
+}

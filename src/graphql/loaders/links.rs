@@ -1,0 +1,77 @@
+//! Connections as sources refer to them, and who reads the docs of sources.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+use entity::ids::{AccountId, ConnectionId, SourceId};
+use entity::{connection, docs_read, source};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+
+use super::{Loaded, Rows, by_account, shared};
+use crate::error::Error;
+
+/// A connection of an account, live or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkRow(pub AccountId, pub ConnectionId);
+
+impl Loader<LinkRow> for Rows {
+    type Value = connection::Model;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[LinkRow]) -> Loaded<LinkRow, connection::Model> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
+            let rows = rows.all(self.db.read()).await.map_err(shared)?;
+            found.extend(rows.into_iter().map(|row| (LinkRow(account, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// The sources of the other side that an account may submit through over a connection now, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OpenedOver(pub AccountId, pub ConnectionId);
+
+impl Loader<OpenedOver> for Rows {
+    type Value = Vec<source::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[OpenedOver]) -> Loaded<OpenedOver, Vec<source::Model>> {
+        let mut found: HashMap<OpenedOver, Vec<source::Model>> = HashMap::new();
+        for (account, links) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = source::Entity::opened_to(account).filter(source::Column::ConnectionId.is_in(links));
+            let rows = rows.order_by_asc(source::Column::Id);
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                if let Some(link) = row.connection_id {
+                    found.entry(OpenedOver(account, link)).or_default().push(row);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Who has read the docs of a source of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DocsReadersOf(pub AccountId, pub SourceId);
+
+impl Loader<DocsReadersOf> for Rows {
+    type Value = Vec<docs_read::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[DocsReadersOf]) -> Loaded<DocsReadersOf, Vec<docs_read::Model>> {
+        let mut found: HashMap<DocsReadersOf, Vec<docs_read::Model>> = HashMap::new();
+        for (account, sources) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let rows = docs_read::Entity::in_account(account).filter(docs_read::Column::SourceId.is_in(sources));
+            for row in rows.all(self.db.read()).await.map_err(shared)? {
+                found
+                    .entry(DocsReadersOf(account, row.source_id))
+                    .or_default()
+                    .push(row);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,93 @@
+//! Accounts that know each other, made through the API as their people make them.
+
+use serde_json::{Value, json};
+
+use super::app::TestApp;
+use super::make::{Account, Flow, accepted, merge, text};
+
+const SEND: &str = "mutation($input: SendInvitationInput!) { sendInvitation(input: $input) {
+    invitation { id status } userErrors { code message path } } }";
+const ACCEPT: &str = "mutation($input: AnswerInvitationInput!) { acceptInvitation(input: $input) {
+    connection { id status } userErrors { code message path } } }";
+const DECLINE: &str = "mutation($input: AnswerInvitationInput!) { declineInvitation(input: $input) {
+    invitation { id status } userErrors { code message path } } }";
+/// Adds a source.
+pub(crate) const ADD_SOURCE: &str = "mutation($input: AddSourceInput!) { addSource(input: $input) {
+    flow { id version sources { __typename id name enabled } } warnings userErrors { code message path } } }";
+
+impl TestApp {
+    /// Invites an account by its identifier; `kind` is the relationship as the inviter sees it.
+    pub(crate) async fn invite(&self, from: &Account, to: &Account, kind: &str) -> String {
+        let input = json!({ "accountId": to.id, "relationshipType": kind });
+        text(&self.done(&from.token, SEND, input).await["invitation"]["id"])
+    }
+
+    /// Invites whoever has that address.
+    pub(crate) async fn invite_address(&self, from: &Account, address: &str, kind: &str) -> String {
+        let input = json!({ "email": address, "relationshipType": kind });
+        text(&self.done(&from.token, SEND, input).await["invitation"]["id"])
+    }
+
+    /// Says yes; the connection.
+    pub(crate) async fn accept(&self, invitee: &Account, invitation: &str) -> String {
+        let payload = self.done(&invitee.token, ACCEPT, json!({ "id": invitation })).await;
+        text(&payload["connection"]["id"])
+    }
+
+    /// Says no.
+    pub(crate) async fn decline(&self, invitee: &Account, invitation: &str) {
+        self.done(&invitee.token, DECLINE, json!({ "id": invitation })).await;
+    }
+
+    /// Connects two accounts; `kind` is the relationship as the first one sees it.
+    pub(crate) async fn connect(&self, one: &Account, other: &Account, kind: &str) -> String {
+        let invitation = self.invite(one, other, kind).await;
+        self.accept(other, &invitation).await
+    }
+
+    /// `suspend`, `resume` or `terminate`, as that side.
+    pub(crate) async fn change(&self, by: &Account, what: &str, connection: &str) {
+        let mutation =
+            format!("mutation($id: ID!) {{ {what}Connection(id: $id) {{ userErrors {{ code message path }} }} }}");
+        let answer = self.ask(Some(&by.token), &mutation, json!({ "id": connection })).await;
+        accepted(&answer, &format!("{what}Connection"));
+    }
+
+    /// Asks for another relationship, as that side sees it: a narrower one holds at once.
+    pub(crate) async fn want(&self, by: &Account, connection: &str, kind: &str) {
+        let mutation = "mutation($input: RelationshipTypeInput!) { requestRelationshipType(input: $input) {
+            connection { relationshipType } userErrors { code message path } } }";
+        let input = json!({ "connectionId": connection, "relationshipType": kind });
+        self.done(&by.token, mutation, input).await;
+    }
+
+    /// The account's owner with tokens of now: after the clock has moved, those of before have ended.
+    pub(crate) async fn signed_in_again(&self, account: &Account) -> Account {
+        let mutation = "mutation($token: String!) { refreshSession(refreshToken: $token) {
+            session { accessToken refreshToken } userErrors { code message path } } }";
+        let answer = self
+            .ask(None, mutation, json!({ "token": account.refresh_token }))
+            .await;
+        let session = accepted(&answer, "refreshSession")["session"].clone();
+        Account {
+            token: text(&session["accessToken"]),
+            refresh_token: text(&session["refreshToken"]),
+            ..account.clone()
+        }
+    }
+
+    /// Adds a source to a flow; its identifier.
+    pub(crate) async fn source(&self, owner: &Account, flow: &Flow, more: Value) -> String {
+        let mut input = json!({ "flowId": flow.id });
+        merge(&mut input, more);
+        let payload = self.done(&owner.token, ADD_SOURCE, input).await;
+        text(&payload["flow"]["sources"].as_array().unwrap().last().unwrap()["id"])
+    }
+
+    /// Opens a flow to a partner; the connection and the source.
+    pub(crate) async fn open(&self, owner: &Account, flow: &Flow, partner: &Account) -> (String, String) {
+        let connection = self.connect(owner, partner, "BOTH").await;
+        let source = self.source(owner, flow, json!({ "connectionId": connection })).await;
+        (connection, source)
+    }
+}
