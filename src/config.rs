@@ -80,6 +80,12 @@ pub struct Settings {
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,
+    /// Days until an invitation to connect ends unanswered, 1 to 365.
+    #[arg(long, env = "LEADMESH_INVITATION_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub invitation_days: u32,
+    /// Days after which a connection is due for a review, 1 to 3,650.
+    #[arg(long, env = "LEADMESH_REVIEW_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub review_days: u32,
     /// What is logged: a level, or target=level by comma.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,

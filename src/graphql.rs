@@ -2,6 +2,7 @@
 //! check nothing and decide nothing: they map types to use cases.
 
 pub mod account;
+pub mod account_link;
 pub mod actor;
 pub mod api_key;
 pub mod assignment;
@@ -14,17 +15,21 @@ pub mod delivery_counts;
 pub mod delivery_preview;
 pub mod delivery_settings;
 pub mod destination_health;
+pub mod diagnosis;
 pub mod field_mapping;
+pub mod find_account;
 pub mod flow;
 pub mod flow_counts;
 pub mod flow_field;
 pub mod heartbeat;
 pub mod ids;
+pub mod invitation;
 pub mod lead;
 pub mod limits;
 pub mod loaders;
 pub mod mask;
 pub mod money;
+pub mod network_stream;
 pub mod node;
 pub mod outcome;
 pub mod partner;

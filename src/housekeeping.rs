@@ -9,12 +9,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Result;
+use crate::network::expiry;
 
 const EVERY: Duration = Duration::from_hours(1);
+/// How late it may be told that an invitation has expired. Nothing depends on it.
+const TELL: Duration = Duration::from_mins(1);
 /// How long ended sessions, links past their time and sent mails are kept, for whoever asks what became of them.
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
 const PART: u64 = 5_000;
+
+/// Tells, every minute, that invitations have expired. Of several processes one tells each.
+pub async fn tell(app: App, stop: CancellationToken) {
+    let mut minutely = interval(TELL);
+    minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(minutely.tick()).await.is_some() {
+        match stop.run_until_cancelled(expiry::tell_expired(&app)).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::warn!(?error, "cannot tell of expired invitations; trying again in a minute"),
+            None => return,
+        }
+    }
+}
 
 /// Forgets at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
 pub async fn run(app: App, stop: CancellationToken) {

@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod docs;
 pub mod graphql;
 pub mod health;
+pub mod links;
 pub mod listen;
 pub mod metrics;
 pub mod pages;

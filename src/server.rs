@@ -102,6 +102,7 @@ fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(housekeeping::run(app.clone(), stop.clone()));
+        chores.spawn(housekeeping::tell(app.clone(), stop.clone()));
     }
     if role != Role::Worker {
         chores.spawn(tallies::run(app.clone(), stop.clone()));

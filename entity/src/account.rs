@@ -40,6 +40,8 @@ pub struct Model {
     pub contact_email: Option<String>,
     /// Whether partners may find it by the start of its name.
     pub listed: bool,
+    /// Whether its owners get a mail when a partner invites, answers or changes something.
+    pub notify_by_mail: bool,
     /// Raised in the transaction of every change that a compiled flow or a credential depends on.
     pub config_version: i64,
     /// Sign-up.
@@ -74,18 +76,28 @@ impl Entity {
             let of_account = connection::Entity::find().filter(mine.eq(account));
             of_account.select_only().column(theirs).into_query()
         };
-        let pending = || invitation::Entity::find().filter(Status.eq(invitation::InvitationStatus::Pending));
-        let sent = pending()
-            .filter(FromAccountId.eq(account))
+        let waits = || Status.eq(invitation::InvitationStatus::Pending);
+        let sent = invitation::Entity::sent_by(account)
+            .filter(waits())
             .filter(ToEmail.is_null())
             .filter(ToAccountId.is_not_null());
-        let received = pending().filter(ToAccountId.eq(account));
+        let received = invitation::Entity::received_by(account).filter(waits());
         let ids = Condition::any()
             .add(Column::Id.in_subquery(side(LowAccountId, HighAccountId)))
             .add(Column::Id.in_subquery(side(HighAccountId, LowAccountId)))
             .add(Column::Id.in_subquery(sent.select_only().column(ToAccountId).into_query()))
             .add(Column::Id.in_subquery(received.select_only().column(FromAccountId).into_query()));
         Self::find().filter(ids)
+    }
+
+    /// Accounts that let themselves be found by that address, in lower case.
+    pub fn by_contact_email(email: &str) -> Select<Self> {
+        Self::find().filter(Column::ContactEmail.eq(email))
+    }
+
+    /// Accounts that let themselves be found by the start of their name.
+    pub fn listed() -> Select<Self> {
+        Self::find().filter(Column::Listed.eq(true))
     }
 
     /// Every account, for the operator.

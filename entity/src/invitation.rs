@@ -2,10 +2,11 @@
 
 use crate::ids::{AccountId, ConnectionId, InvitationId, MailId};
 use crate::relationship::RelationshipType;
+use crate::user;
 use chrono::{DateTime, Utc};
 use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{ExprTrait, Query, SimpleExpr};
 use serde::{Deserialize, Serialize};
 
 /// Where an invitation stands. In the database EXPIRED is written only when the place has to be made free for another
@@ -100,7 +101,8 @@ impl Entity {
     pub fn of_account(account: AccountId) -> Select<Self> {
         let either = Condition::any()
             .add(Column::FromAccountId.eq(account))
-            .add(Column::ToAccountId.eq(account));
+            .add(Column::ToAccountId.eq(account))
+            .add(reaches(account));
         Self::find().filter(either)
     }
 
@@ -109,9 +111,21 @@ impl Entity {
         Self::find().filter(Column::FromAccountId.eq(account))
     }
 
-    /// What an account received.
+    /// What an account received: by its identifier, or at the address of one of its people.
     pub fn received_by(account: AccountId) -> Select<Self> {
-        Self::find().filter(Column::ToAccountId.eq(account))
+        let received = Condition::any()
+            .add(Column::ToAccountId.eq(account))
+            .add(reaches(account));
+        Self::find().filter(received).filter(Column::FromAccountId.ne(account))
+    }
+
+    /// What two accounts sent each other, in both directions, whatever became of it; what went to an address included.
+    pub fn between(one: AccountId, other: AccountId) -> Select<Self> {
+        let sent = |from: AccountId, to: AccountId| {
+            let received = Condition::any().add(Column::ToAccountId.eq(to)).add(reaches(to));
+            Condition::all().add(Column::FromAccountId.eq(from)).add(received)
+        };
+        Self::find().filter(Condition::any().add(sent(one, other)).add(sent(other, one)))
     }
 
     /// The one whose newest link has that token.
@@ -121,9 +135,28 @@ impl Entity {
 
     /// Those not answered yet between two accounts, in both directions, expired ones included.
     pub fn open_between(one: AccountId, other: AccountId) -> Select<Self> {
-        let pair = |from: AccountId, to: AccountId| Column::FromAccountId.eq(from).and(Column::ToAccountId.eq(to));
+        Self::between(one, other).filter(Column::Status.eq(InvitationStatus::Pending))
+    }
+
+    /// Those whose time has passed without that it was written.
+    pub fn overdue(now: DateTime<Utc>) -> Select<Self> {
         Self::find()
             .filter(Column::Status.eq(InvitationStatus::Pending))
-            .filter(Condition::any().add(pair(one, other)).add(pair(other, one)))
+            .filter(Column::ExpiresAt.lte(now))
     }
+}
+
+/// Whether it went to the address of somebody who was one of that account's people already. Who signs up later with an
+/// invited address has to show the mailed link, which proves that the address is theirs.
+fn reaches(account: AccountId) -> SimpleExpr {
+    let person = |column| Expr::col((user::Entity, column));
+    let known = Query::select()
+        .expr(Expr::value(1))
+        .from(user::Entity)
+        .and_where(person(user::Column::Email).equals((Entity, Column::ToEmail)))
+        .and_where(person(user::Column::AccountId).eq(account))
+        .and_where(person(user::Column::RemovedAt).is_null())
+        .and_where(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt))))
+        .take();
+    Column::ToAccountId.is_null().and(Expr::exists(known))
 }

@@ -1,9 +1,10 @@
 //! A mail that the instance itself sends: resets and invitations.
 
 use crate::ids::MailId;
+use crate::invitation;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{DeleteMany, UpdateMany};
 use serde::{Deserialize, Serialize};
 
@@ -71,11 +72,33 @@ impl Entity {
             .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
     }
 
-    /// Forgets mails that were sent before a time.
+    /// Forgets mails that were sent before a time, but for those by which an invitation tells what became of its letter.
     pub fn forget_sent_before(time: DateTime<Utc>) -> DeleteMany<Self> {
+        let told = Query::select()
+            .column(invitation::Column::MailId)
+            .from(invitation::Entity)
+            .and_where(Expr::col(invitation::Column::MailId).is_not_null())
+            .take();
         Self::delete_many()
             .filter(Column::Status.eq(MailStatus::Sent))
             .filter(Column::SentAt.lt(time))
+            .filter(Column::Id.not_in_subquery(told))
+    }
+
+    /// Several mails.
+    pub fn by_ids(ids: impl IntoIterator<Item = MailId>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// Takes back a mail that was not sent yet.
+    pub fn withdraw(id: MailId, why: &str) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(MailStatus::Failed))
+            .col_expr(Column::SealedBody, Expr::value(None::<String>))
+            .col_expr(Column::DueAt, Expr::value(None::<DateTime<Utc>>))
+            .col_expr(Column::Error, Expr::value(why))
+            .filter(Column::Id.eq(id))
+            .filter(Column::Status.eq(MailStatus::Queued))
     }
 
     /// Gives some mails to a worker, and counts the try.

@@ -12,6 +12,7 @@ mod m0005_deliveries;
 mod m0006_events;
 mod m0007_network;
 mod m0008_docs_read;
+mod m0009_notices;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_events::Migration),
             Box::new(m0007_network::Migration),
             Box::new(m0008_docs_read::Migration),
+            Box::new(m0009_notices::Migration),
         ]
     }
 }

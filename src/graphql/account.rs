@@ -21,6 +21,7 @@ use crate::identity::accounts::{self, Profile, UpdateAccount};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{api_keys, mail_server, people};
+use crate::network::{connections, invitations};
 
 /// An account as one of its own callers sees it. It keeps that caller, who may have come to be within the request.
 pub struct Account {
@@ -75,6 +76,24 @@ impl Account {
     /// Whether other accounts can find this one by the start of its name.
     async fn listed(&self) -> bool {
         self.row.listed
+    }
+
+    /// Whether the account's owners get a mail when a partner invites, answers or changes something. On from the beginning, because a
+    /// company without an open dashboard would miss it.
+    async fn notify_by_mail(&self) -> bool {
+        self.row.notify_by_mail
+    }
+
+    /// Received invitations that wait for an answer of this account.
+    async fn pending_invitation_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let waiting = invitations::waiting_for(ctx.app()?, self.row.id).await?;
+        Ok(i32::try_from(waiting).unwrap_or(i32::MAX))
+    }
+
+    /// Connections over which leads may go.
+    async fn active_connection_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let active = connections::active_of(ctx.app()?, self.row.id).await?;
+        Ok(i32::try_from(active).unwrap_or(i32::MAX))
     }
 
     /// When the account signed up.
@@ -164,6 +183,8 @@ pub struct UpdateAccountInput {
     contact_email: MaybeUndefined<EmailAddress>,
     /// Whether other accounts can find this one by the start of its name.
     listed: Option<bool>,
+    /// Whether the owners get a mail when a partner invites, answers or changes something.
+    notify_by_mail: Option<bool>,
 }
 
 impl From<UpdateAccountInput> for UpdateAccount {
@@ -174,6 +195,7 @@ impl From<UpdateAccountInput> for UpdateAccount {
             timezone: input.timezone.map(|zone| zone.0),
             contact_email: input.contact_email.map_value(|email| email.0),
             listed: input.listed,
+            notify_by_mail: input.notify_by_mail,
         }
     }
 }

@@ -26,6 +26,16 @@ pub struct FlowCounts {
     refused_attempts: i32,
 }
 
+impl FlowCounts {
+    /// Leads, and attempts that did not become any.
+    pub fn with_refused(counts: Counts, refused: i64) -> Self {
+        Self {
+            refused_attempts: whole(refused),
+            ..counts.into()
+        }
+    }
+}
+
 impl From<Counts> for FlowCounts {
     fn from(counts: Counts) -> Self {
         let submitted = counts.submitted();

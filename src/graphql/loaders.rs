@@ -6,6 +6,7 @@ mod deliveries;
 pub mod distribution;
 mod flows;
 mod links;
+mod network;
 mod portal_users;
 
 use std::collections::HashMap;
@@ -25,7 +26,8 @@ use crate::error::{Error, Result};
 
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
-pub use links::{DocsReadersOf, LinkRow, OpenedOver};
+pub use links::{DocsReadersOf, OpenedOver};
+pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.

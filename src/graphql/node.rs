@@ -1,14 +1,15 @@
 //! Any object by its identifier alone.
 
 use async_graphql::{Context, ID, Interface, Object};
-use entity::ids::AnyId;
+use entity::ids::{AccountId, AnyId};
 use entity::{
-    api_key, assignment, audit_event, delivery, flow, flow_revision, lead, partner, portal_user, profile, source, step,
-    user,
+    api_key, assignment, audit_event, connection, delivery, flow, flow_revision, lead, partner, portal_user, profile,
+    source, step, user,
 };
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::account::{Account, AccountProfile};
+use super::account_link::AccountLink;
 use super::api_key::ApiKey;
 use super::assignment::Assignment;
 use super::audit_event::AuditEvent;
@@ -16,6 +17,7 @@ use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::flow::Flow;
 use super::flow::revision::FlowRevision;
+use super::invitation::Invitation;
 use super::lead::Lead;
 use super::partner::Partner;
 use super::portal_lead::PortalLead;
@@ -31,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::identity::accounts;
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
+use crate::network::{connections, invitations};
 
 /// Identifiers in one `nodes` query at most.
 const MAX_NODES: usize = 100;
@@ -43,6 +46,8 @@ pub enum Node {
     Account(Account),
     AccountProfile(AccountProfile),
     User(User),
+    Invitation(Invitation),
+    AccountLink(AccountLink),
     ApiKey(ApiKey),
     Flow(Flow),
     FlowRevision(FlowRevision),
@@ -135,7 +140,21 @@ async fn in_account(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node
     Ok(match id {
         AnyId::AccountId(id) => match caller.require(Action::ReadAccount) {
             Ok(own) if own == id => Some(Node::Account(Account::new(accounts::get(app, caller).await?, caller))),
-            _ => None,
+            Ok(_) => partner(app, caller, id).await?,
+            Err(_) => None,
+        },
+        AnyId::InvitationId(id) => match caller.require(Action::ReadInvitations) {
+            Ok(viewer) => {
+                let found = invitations::find(app, caller, id).await?;
+                found.map(|row| Node::Invitation(Invitation::new(row, viewer)))
+            }
+            Err(_) => None,
+        },
+        AnyId::ConnectionId(id) => match caller.require(Action::ReadSetup) {
+            Ok(_) => connections::find(app, caller, id)
+                .await?
+                .map(|link| Node::AccountLink(link.into())),
+            Err(_) => None,
         },
         AnyId::UserId(id) => row!(app, caller, ReadAccount, user, id).map(|row| Node::User(row.into())),
         AnyId::ApiKeyId(id) => row!(app, caller, ReadAccount, api_key, id).map(|row| Node::ApiKey(row.into())),
@@ -160,6 +179,23 @@ async fn in_account(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node
         AnyId::LeadId(id) => return lead(app, caller, id).await,
         _ => None,
     })
+}
+
+/// Another account, where the caller's is or was connected to it.
+async fn partner(app: &App, caller: &Caller, id: AccountId) -> Result<Option<Node>> {
+    let Ok(account) = caller.require(Action::ReadSetup) else {
+        return Ok(None);
+    };
+    let known = connection::Entity::ever_between(account, id).one(app.db.read()).await?;
+    if known.is_none() {
+        return Ok(None);
+    }
+    let profiles = accounts::profiles(app.db.read(), vec![id]).await?;
+    Ok(profiles
+        .into_iter()
+        .next()
+        .map(AccountProfile)
+        .map(Node::AccountProfile))
 }
 
 /// The lead for those who may read the account's leads; the receipt for those who only submitted it.

@@ -3,15 +3,20 @@
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
 
 use super::account::{AccountMutation, AccountQuery};
+use super::account_link::{AccountLinkMutation, AccountLinkQuery};
 use super::api_key::ApiKeyMutation;
 use super::assignment::AssignmentMutation;
 use super::audit_event::AuditEventQuery;
 use super::available_source::AvailableSourceQuery;
 use super::delivery::{DeliveryMutation, DeliveryQuery};
 use super::delivery_preview::DeliveryPreviewQuery;
+use super::diagnosis::DiagnosisQuery;
+use super::find_account::FindAccountQuery;
 use super::flow::{FlowMutation, FlowQuery};
 use super::heartbeat::HeartbeatSubscription;
+use super::invitation::{InvitationMutation, InvitationQuery};
 use super::lead::LeadQuery;
+use super::network_stream::NetworkSubscription;
 use super::node::NodeQuery;
 use super::partner::{PartnerMutation, PartnerQuery};
 use super::portal::PortalQuery;
@@ -46,6 +51,10 @@ pub struct Query(
     DeliveryPreviewQuery,
     DeliveryQuery,
     AuditEventQuery,
+    FindAccountQuery,
+    InvitationQuery,
+    AccountLinkQuery,
+    DiagnosisQuery,
     PortalQuery,
 );
 
@@ -58,6 +67,8 @@ pub struct Mutation(
     AccountMutation,
     ApiKeyMutation,
     SmtpSettingsMutation,
+    InvitationMutation,
+    AccountLinkMutation,
     FlowMutation,
     ReceiptMutation,
     PartnerMutation,
@@ -72,7 +83,7 @@ pub struct Mutation(
 /// `after: cursor` first replays, in order and without gaps or repeats, what happened since, and then goes on live. A right that
 /// is lost or runs out ends the stream.
 #[derive(Default, MergedSubscription)]
-pub struct Subscription(HeartbeatSubscription, StreamSubscription);
+pub struct Subscription(HeartbeatSubscription, StreamSubscription, NetworkSubscription);
 
 /// The schema.
 pub type Schema = AnySchema<Query, Mutation, Subscription>;

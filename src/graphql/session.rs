@@ -10,7 +10,7 @@ use super::viewer::Viewer;
 use crate::error::Result;
 use crate::identity::password_reset::{self, NewPassword};
 use crate::identity::sessions::{self, LogIn, SignedIn};
-use crate::identity::sign_up::{self, SignUp, Through};
+use crate::identity::sign_up::{self, SignUp};
 use crate::identity::tokens::Scope;
 
 /// The tokens of one log-in.
@@ -82,6 +82,10 @@ pub struct SignUpInput {
     website: Option<UrlText>,
     /// The zone in which the company's days begin; UTC when left out.
     timezone: Option<TimeZone>,
+    /// From the link of an invitation to connect; `email` is the invited address then. Signing up answers nothing: accept or decline
+    /// afterwards.
+    #[graphql(secret)]
+    invitation_token: Option<String>,
 }
 
 impl From<SignUpInput> for SignUp {
@@ -93,6 +97,7 @@ impl From<SignUpInput> for SignUp {
             password: input.password,
             website: input.website.map(|url| url.0),
             timezone: input.timezone.map(|zone| zone.0),
+            invitation_token: input.invitation_token,
         }
     }
 }
@@ -125,14 +130,16 @@ pub struct SessionMutation;
 #[Object]
 impl SessionMutation {
     /// Makes an account with its first person and its inbox, and signs that person in. The operator may have closed sign-up:
-    /// FORBIDDEN. At most so many tries from one address are taken: `RATE_LIMITED`.
+    /// FORBIDDEN. With the token of an invitation the address has to be the invited one: `EMAIL_MISMATCH`, EXPIRED,
+    /// `INVITATION_CLOSED`. At most so many tries from one address are taken: `RATE_LIMITED`.
     async fn sign_up(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The company and its first person.")] input: SignUpInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        SessionPayload::of(sign_up::sign_up(app, ip, Through::Public, input.into()).await)
+        let input = SignUp::from(input);
+        SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 
     /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,

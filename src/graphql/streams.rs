@@ -85,7 +85,8 @@ impl Follower {
     }
 }
 
-type Shared<T> = std::result::Result<T, Arc<Error>>;
+/// An item of a stream; an error ends it.
+pub(super) type Shared<T> = std::result::Result<T, Arc<Error>>;
 
 /// The event logs' part of subscriptions.
 #[derive(Default)]
@@ -202,7 +203,12 @@ async fn delivery_of(app: &App, account: AccountId, event: &event::Model) -> Res
 }
 
 /// Turns events into items, for as long as the caller may see them. What is no longer there is passed over; an error ends it.
-fn each<T, E, F, W>(app: &App, caller: &Caller, events: E, item: F) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
+pub(super) fn each<T, E, F, W>(
+    app: &App,
+    caller: &Caller,
+    events: E,
+    item: F,
+) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
 where
     E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
     T: Send + 'static,

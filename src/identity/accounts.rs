@@ -43,6 +43,7 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
         timezone: Set(new.timezone),
         contact_email: Set(Some(new.contact_email)),
         listed: Set(false),
+        notify_by_mail: Set(true),
         config_version: Set(1),
         created_at: Set(now),
         updated_at: Set(now),
@@ -106,6 +107,8 @@ pub struct UpdateAccount {
     pub contact_email: MaybeUndefined<String>,
     /// Whether partners may find it by the start of its name.
     pub listed: Option<bool>,
+    /// Whether its owners get mails about its relationships.
+    pub notify_by_mail: Option<bool>,
 }
 
 /// Changes the caller's account.
@@ -151,6 +154,9 @@ fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::R
     if let Some(listed) = input.listed {
         row.listed = Set(listed);
     }
+    if let Some(notify) = input.notify_by_mail {
+        row.notify_by_mail = Set(notify);
+    }
     Ok(())
 }
 
@@ -161,6 +167,7 @@ fn shown(account: &account::Model) -> serde_json::Value {
         "timezone": account.timezone,
         "contactEmail": account.contact_email,
         "listed": account.listed,
+        "notifyByMail": account.notify_by_mail,
     })
 }
 

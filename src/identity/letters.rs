@@ -57,7 +57,8 @@ pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Letter {
     }
 }
 
-fn escape(text: &str) -> String {
+/// A text as HTML shows it, in elements and in quoted attributes.
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -27,6 +27,8 @@ pub enum Action {
     ManageFlows,
     /// Change partners, their portal users, profiles and assignments.
     ManagePartners,
+    /// Read the invitations that the account sent and received.
+    ReadInvitations,
     /// Invite, answer, change and end connections.
     ManageNetwork,
     /// Submit leads and read the receipts.
@@ -43,7 +45,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for tables and tests.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ReadAccount,
         Self::ManageAccount,
         Self::ManagePeople,
@@ -53,6 +55,7 @@ impl Action {
         Self::ReadSetup,
         Self::ManageFlows,
         Self::ManagePartners,
+        Self::ReadInvitations,
         Self::ManageNetwork,
         Self::SubmitLeads,
         Self::ReadLeads,
@@ -72,6 +75,9 @@ impl Action {
             | Self::ReadAudit
             | Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
             Self::ChangeOwnPassword => "only a signed-in person has a password",
+            Self::ReadInvitations => {
+                "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with NETWORK_READ or MANAGE"
+            }
             Self::ManageFlows | Self::ManagePartners | Self::ManageDeliveries => {
                 "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with MANAGE"
             }
@@ -100,6 +106,7 @@ fn role_allows(role: Role, action: Action) -> bool {
         Action::ReadAccount | Action::ReadSetup | Action::ReadLeads | Action::ChangeOwnPassword => true,
         Action::ManageFlows
         | Action::ManagePartners
+        | Action::ReadInvitations
         | Action::ManageDeliveries
         | Action::SubmitLeads
         | Action::RevealFields => role != Role::Viewer,
@@ -116,7 +123,12 @@ fn scope_allows(scope: ApiKeyScope, action: Action) -> bool {
     match scope {
         ApiKeyScope::LeadsSubmit => action == Action::SubmitLeads,
         ApiKeyScope::LeadsRead => action == Action::ReadLeads,
-        ApiKeyScope::NetworkRead => matches!(action, Action::ReadAccount | Action::ReadSetup),
+        ApiKeyScope::NetworkRead => {
+            matches!(
+                action,
+                Action::ReadAccount | Action::ReadSetup | Action::ReadInvitations
+            )
+        }
         // A key is never more than a MEMBER, who has no password of a key's own to change.
         ApiKeyScope::Manage => action != Action::ChangeOwnPassword && role_allows(Role::Member, action),
     }
@@ -135,7 +147,7 @@ mod tests {
     ];
 
     /// A column for each of [`ROLES`], then one for each of [`SCOPES`]; a dot is a refusal.
-    const TABLE: [(Action, &str); 15] = [
+    const TABLE: [(Action, &str); 16] = [
         (Action::ReadAccount, "OAMV ..NM"),
         (Action::ManageAccount, "OA.. ...."),
         (Action::ManagePeople, "OA.. ...."),
@@ -145,6 +157,7 @@ mod tests {
         (Action::ReadSetup, "OAMV ..NM"),
         (Action::ManageFlows, "OAM. ...M"),
         (Action::ManagePartners, "OAM. ...M"),
+        (Action::ReadInvitations, "OAM. ..NM"),
         (Action::ManageNetwork, "OA.. ...."),
         (Action::SubmitLeads, "OAM. S..M"),
         (Action::ReadLeads, "OAMV .R.M"),

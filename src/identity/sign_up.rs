@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 
 use entity::account::{self, Plan};
+use entity::invitation::{self, InvitationStatus};
 use entity::user::{self, Role};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, IntoActiveModel, Set};
 
 use super::accounts::{self, NewAccount};
 use super::person::Person;
 use super::sessions::{self, SignedIn};
 use super::throttle::Kind;
-use super::tokens::Scope;
+use super::tokens::{self, Scope};
 use super::{email_address, passwords, texts};
 use crate::app::App;
 use crate::audit;
@@ -36,6 +37,8 @@ pub struct SignUp {
     pub website: Option<String>,
     /// IANA name; UTC without.
     pub timezone: Option<String>,
+    /// From the link of an invitation to connect.
+    pub invitation_token: Option<String>,
 }
 
 /// How somebody comes to sign up.
@@ -43,10 +46,20 @@ pub struct SignUp {
 pub enum Through {
     /// By themselves.
     Public,
-    /// By the link of a pending invitation, which the caller has checked.
+    /// By the token of an invitation.
     Invitation,
     /// By the operator on the command line, whom the sign-up mode does not bind.
     Operator,
+}
+
+impl SignUp {
+    /// How somebody who says this comes.
+    pub fn through(&self) -> Through {
+        match self.invitation_token {
+            Some(_) => Through::Invitation,
+            None => Through::Public,
+        }
+    }
 }
 
 /// Makes an account with its first person and its inbox, and signs that person in.
@@ -56,6 +69,10 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
     let new = checked(&input, email.clone(), plan)?;
+    if let Some(token) = &input.invitation_token {
+        app.throttle.check_ip(Kind::TokenIp, ip).await?;
+        check_invitation(app.db.read(), app, token, &email).await?;
+    }
     passwords::check(&input.password, &email, "input.password")?;
     if Person::by_email(app.db.read(), Scope::Account, &email).await?.is_some() {
         return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));
@@ -64,6 +81,12 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
 
     let tx = app.db.begin().await?;
     let account = accounts::make(&tx, app, new).await?;
+    if let Some(token) = &input.invitation_token {
+        // What proves that the address is theirs lets the account see the invitation; it answers nothing.
+        let mut invitation = check_invitation(&tx, app, token, &email).await?.into_active_model();
+        invitation.to_account_id = Set(Some(account.id));
+        invitation.update(&tx).await?;
+    }
     let owner = owner(&tx, app, &account, (name, email, hash)).await?;
     let person = Person::User(owner);
     let entry = accounts::entry(&account, "account.created", None);
@@ -72,6 +95,31 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
     tx.commit().await?;
     person.id().seen(app);
     Ok(signed_in)
+}
+
+/// The invitation of a token, if the one who signs up is the invited one and it still waits for an answer.
+async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, email: &str) -> Result<invitation::Model> {
+    const PATH: &str = "input.invitationToken";
+    let found = invitation::Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
+    let Some(row) = found else {
+        let message = "no such invitation: open the newest link that was mailed to you";
+        return Err(Error::broken(UserErrorCode::NotFound, PATH, message));
+    };
+    if row.to_email.as_deref() != Some(email) {
+        let message = "this invitation was sent to another address: sign up with that one";
+        return Err(Error::broken(UserErrorCode::EmailMismatch, "input.email", message));
+    }
+    match row.status_at(app.clock.now()) {
+        InvitationStatus::Pending => Ok(row),
+        InvitationStatus::Expired => {
+            let message = "the time of this invitation has passed: ask the inviter to send it again";
+            Err(Error::broken(UserErrorCode::Expired, PATH, message))
+        }
+        _ => {
+            let message = "this invitation was answered or taken back already";
+            Err(Error::broken(UserErrorCode::InvitationClosed, PATH, message))
+        }
+    }
 }
 
 fn plan(config: &Config, through: Through) -> Result<Plan> {

@@ -31,6 +31,13 @@ pub fn line(text: &str, limit: usize, path: &str) -> Result<String, Broken> {
     Ok(text.to_owned())
 }
 
+/// Text of several lines, trimmed, not empty, with a limit of characters. Of control characters only line breaks and tabs get in.
+pub fn paragraph(text: &str, limit: usize, path: &str) -> Result<String, Broken> {
+    let text = text.trim().replace("\r\n", "\n");
+    let one_line = text.replace(['\n', '\t'], " ");
+    line(&one_line, limit, path).map(|_checked| text)
+}
+
 /// The address of a website, as people can open it.
 pub fn website(text: &str, path: &str) -> Result<String, Broken> {
     let text = line(text, ADDRESS, path)?;
@@ -66,6 +73,13 @@ mod tests {
         for text in ["a\0b", "a\nb", "a\u{85}b"] {
             assert_eq!(code(text), Some(UserErrorCode::Invalid), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_paragraph_keeps_its_lines() {
+        assert_eq!(paragraph(" a\r\n\tb ", 4, "").unwrap(), "a\n\tb");
+        assert_eq!(paragraph("a\0b", 4, "").unwrap_err().code, UserErrorCode::Invalid);
+        assert_eq!(paragraph("12345", 4, "").unwrap_err().code, UserErrorCode::TooLong);
     }
 
     #[test]

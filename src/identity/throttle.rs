@@ -38,6 +38,10 @@ pub enum Kind {
     TokenIp,
     /// New accounts, by address of the caller.
     SignUpIp,
+    /// Invitations to connect that are sent or sent again, by account.
+    Invitation,
+    /// Look-ups of other accounts, by account.
+    FindAccount,
 }
 
 /// So many tries in so many seconds.
@@ -58,6 +62,8 @@ impl Kind {
             Self::ResetEmail => (5, HOUR),
             Self::TokenIp => (60, 60),
             Self::SignUpIp => (20, HOUR),
+            Self::Invitation => (300, HOUR),
+            Self::FindAccount => (60, FIVE_MINUTES),
         };
         Limit { tries, seconds }
     }
@@ -69,6 +75,8 @@ impl Kind {
             Self::ResetEmail => "reset-email",
             Self::TokenIp => "token-ip",
             Self::SignUpIp => "sign-up-ip",
+            Self::Invitation => "invitation",
+            Self::FindAccount => "find-account",
         }
     }
 }

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
         &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
     ),
     ("http", &["graphql", "network", "identity"]),
-    ("housekeeping", &[]),
+    ("housekeeping", &["network"]),
     (
         "graphql",
         &["network", "distribution", "delivery", "leads", "flows", "identity"],

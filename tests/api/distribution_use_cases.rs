@@ -168,6 +168,7 @@ async fn insert_account(app: &App, plan: Plan) -> AccountId {
         timezone: Set("Europe/Berlin".into()),
         contact_email: Set(None),
         listed: Set(false),
+        notify_by_mail: Set(true),
         config_version: Set(1),
         created_at: Set(app.clock.now()),
         updated_at: Set(app.clock.now()),

@@ -21,6 +21,7 @@ mod identity_use_cases;
 mod network;
 mod outbound;
 mod portal;
+mod relationships;
 mod schema;
 mod submission;
 mod support;

@@ -116,6 +116,7 @@ async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &
         password: password.into(),
         website: None,
         timezone: Some("America/Los_Angeles".into()),
+        invitation_token: None,
     };
     sign_up(app, None, Through::Operator, input).await
 }

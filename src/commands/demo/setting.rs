@@ -31,6 +31,8 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         destination_concurrency: 32,
         database_connections: 8,
         idempotency_days: 7,
+        invitation_days: 14,
+        review_days: 90,
         log: arguments.log.clone(),
         log_format: LogFormat::Text,
     }

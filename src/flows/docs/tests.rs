@@ -108,6 +108,7 @@ fn recipient() -> account::Model {
         timezone: "UTC".into(),
         contact_email: None,
         listed: false,
+        notify_by_mail: true,
         config_version: 0,
         created_at: at(),
         updated_at: at(),

@@ -130,6 +130,7 @@ pub(crate) fn company(email: &str) -> SignUp {
         password: PASSWORD.into(),
         website: None,
         timezone: None,
+        invitation_token: None,
     }
 }
 

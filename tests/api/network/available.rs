@@ -42,7 +42,7 @@ both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
     assert_eq!(state(&app, &a, &mine, "waits for the answer of Bolt").await, "INVITATION_PENDING");
     assert_eq!(state(&app, &b, &theirs, "acceptInvitation").await, "INVITATION_PENDING");
     app.advance(TimeDelta::days(15));
-    let (a, b) = (app.signed_in_again(&a).await, app.signed_in_again(&b).await);
+    let (a, b) = (app.sign_in(&a).await, app.sign_in(&b).await);
     assert_eq!(state(&app, &a, &mine, "resendInvitation").await, "INVITATION_EXPIRED");
     assert_eq!(state(&app, &b, &theirs, "run out").await, "INVITATION_EXPIRED");
 

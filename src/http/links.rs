@@ -1,0 +1,50 @@
+//! The pages behind mailed links: an invitation to connect, and setting a password. They are plain HTML forms: they work without
+//! scripts, and load nothing from anywhere.
+
+mod invitation;
+mod page;
+mod password;
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::authenticate::client_ip;
+use crate::app::App;
+
+/// What a link carries.
+#[derive(Deserialize)]
+struct Link {
+    #[serde(default)]
+    token: String,
+}
+
+/// Routes of the pages: `/invitation`, `/set-password` and `/portal/set-password`.
+pub fn router() -> Router<App> {
+    Router::new()
+        .route("/invitation", get(invitation::show))
+        .route("/set-password", get(password::ask).post(password::set))
+        .route(
+            "/portal/set-password",
+            get(password::ask_portal).post(password::set_portal),
+        )
+}
+
+/// The caller's address, as far as it is known.
+struct Ip(Option<IpAddr>);
+
+impl FromRequestParts<App> for Ip {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(peer)| *peer);
+        Ok(Self(client_ip(app, &parts.headers, peer)))
+    }
+}

@@ -1,0 +1,276 @@
+//! Answers to invitations: accepting and declining, by the invited account or by whoever holds the mailed link.
+
+use std::net::IpAddr;
+
+use entity::connection::{self, ConnectionStatus};
+use entity::connection_side;
+use entity::event::EventKind;
+use entity::ids::{AccountId, ConnectionId, InvitationId};
+use entity::invitation::{self, Column, Entity, InvitationStatus};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use serde_json::json;
+
+use super::connections::Link;
+use super::invitations::{check_not_connected, check_open, close, deed, receiver};
+use super::journal::{self, Deed};
+use super::notices::{self, Notice};
+use super::sides::Sides;
+use super::{account_sources, buyer_steps};
+use crate::app::App;
+use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::identity::caller::{Caller, Principal};
+use crate::identity::policy::Action;
+use crate::identity::throttle::Kind;
+use crate::identity::{texts, tokens};
+use crate::live::events::NewEvent;
+
+/// Most characters of a reason.
+pub const REASON: usize = 500;
+const CLOSED: &str = "this invitation was answered at this moment: look at your connections";
+
+/// Which invitation is answered, by exactly one of identifier and token.
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
+pub struct Answer {
+    /// Of one that the caller's account received.
+    pub id: Option<InvitationId>,
+    /// From the mailed link.
+    pub token: Option<String>,
+    /// Why, for the other side; at most 500 characters.
+    pub reason: Option<String>,
+}
+
+/// An invitation under answer: both accounts and its row are locked.
+struct Answering {
+    sides: Sides,
+    row: invitation::Model,
+    path: &'static str,
+    reason: Option<String>,
+}
+
+/// Accepts an invitation: the two accounts are connected from the commit on.
+pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> {
+    let tx = app.db.begin().await?;
+    let Answering {
+        sides,
+        row,
+        path,
+        reason,
+    } = open(&tx, app, caller, answer).await?;
+    check_not_connected(&tx, sides.mine.id, sides.theirs.id, path).await?;
+    let id: ConnectionId = app.clock.id();
+    let mut row = close(&tx, app, row, InvitationStatus::Accepted)
+        .await?
+        .into_active_model();
+    row.to_account_id = Set(Some(sides.mine.id));
+    row.connection_id = Set(Some(id));
+    let row = row.update(&tx).await?;
+    let connection = connect(&tx, app, id, &row, path).await?;
+    let mut events = close_others(&tx, app, &sides).await?;
+    sides.touch(&tx).await?;
+
+    let deed = Deed {
+        my_label: None,
+        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
+        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
+        ..deed("invitation.accepted", "invitation.accepted", &row)
+    };
+    journal::record(&tx, app, caller, &sides, deed).await?;
+    journal::record(&tx, app, caller, &sides, established(&connection, &sides)).await?;
+    let notice = Notice {
+        subject: format!("{} accepted your invitation", sides.mine.name),
+        text: format!(
+            "{} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step.",
+            sides.mine.name
+        ),
+    };
+    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
+    events.push(journal::event(sides.theirs.id, EventKind::InvitationAccepted, row.id.0));
+    events.extend(journal::for_both(&sides, EventKind::ConnectionEstablished, id.0));
+    events.extend(account_sources::on_accepted(&tx, app, &row, &connection).await?);
+    journal::append(&tx, app, events).await?;
+    buyer_steps::on_accepted(&tx, app, &row, &connection).await?;
+    tx.commit().await?;
+    journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
+    Ok(Link::new(connection, sides.mine.id))
+}
+
+/// Declines an invitation. What the inviter prepared stays with it, disabled.
+pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invitation::Model> {
+    let tx = app.db.begin().await?;
+    let Answering { sides, row, reason, .. } = open(&tx, app, caller, answer).await?;
+    let mut row = close(&tx, app, row, InvitationStatus::Declined)
+        .await?
+        .into_active_model();
+    row.to_account_id = Set(Some(sides.mine.id));
+    let row = row.update(&tx).await?;
+    let deed = Deed {
+        my_label: None,
+        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
+        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
+        ..deed("invitation.declined", "invitation.declined", &row)
+    };
+    journal::record(&tx, app, caller, &sides, deed).await?;
+    let because = reason.map_or_else(String::new, |reason| format!(" They say: {reason}"));
+    let notice = Notice {
+        subject: format!("{} declined your invitation", sides.mine.name),
+        text: format!(
+            "{} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one.",
+            sides.mine.name
+        ),
+    };
+    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
+    let events = vec![journal::event(sides.theirs.id, EventKind::InvitationDeclined, row.id.0)];
+    journal::append(&tx, app, events).await?;
+    tx.commit().await?;
+    journal::tell(app, [sides.theirs.id]).await;
+    Ok(row)
+}
+
+/// Finds the invitation, sees that the caller may answer it, and locks both accounts and the row.
+async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answer) -> Result<Answering> {
+    let mine = caller.require(Action::ManageNetwork)?;
+    let written = answer.reason.as_deref().filter(|reason| !reason.trim().is_empty());
+    let reason = written
+        .map(|reason| texts::line(reason, REASON, "input.reason"))
+        .transpose()?;
+    let (row, path) = match (answer.id, &answer.token) {
+        (Some(id), None) => (received(tx, mine, id).await?, "input.id"),
+        (None, Some(token)) => (by_token(tx, app, caller, token).await?, "input.token"),
+        _ => {
+            let message = "name the invitation: give either its id or the token of its link";
+            return Err(Error::broken(UserErrorCode::Invalid, "input.id", message));
+        }
+    };
+    let sides = Sides::lock(tx, mine, row.from_account_id).await?;
+    // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
+    let same = Entity::sent_by(sides.theirs.id).filter(Column::Id.eq(row.id));
+    let now = same.lock_exclusive().one(tx).await?;
+    let now = now.filter(|now| answer.token.is_none() || now.token_hash == row.token_hash);
+    let row = now.ok_or_else(|| unknown(path))?;
+    check_open(&row, app, path)?;
+    Ok(Answering {
+        sides,
+        row,
+        path,
+        reason,
+    })
+}
+
+async fn received(tx: &DatabaseTransaction, account: AccountId, id: InvitationId) -> Result<invitation::Model> {
+    let mine = Entity::received_by(account).filter(Column::Id.eq(id));
+    mine.one(tx).await?.ok_or_else(|| unknown("input.id"))
+}
+
+/// The token proves that the caller reads the invited address; their sign-in has to be by it, too.
+async fn by_token(tx: &DatabaseTransaction, app: &App, caller: &Caller, token: &str) -> Result<invitation::Model> {
+    check_tries(app, caller.ip).await?;
+    let found = Entity::by_token_hash(&tokens::hash(token)).one(tx).await?;
+    let row = found.ok_or_else(|| unknown("input.token"))?;
+    let Principal::User { id, account, .. } = &caller.principal else {
+        return Err(Error::Forbidden(Action::ManageNetwork.refusal()));
+    };
+    let matches = match &row.to_email {
+        Some(email) => {
+            let person = entity::user::Entity::by_id(*id).one(tx).await?;
+            person.is_some_and(|person| person.email == *email)
+        }
+        None => row.to_account_id == Some(*account),
+    };
+    if matches {
+        return Ok(row);
+    }
+    let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
+    Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
+}
+
+async fn check_tries(app: &App, ip: Option<IpAddr>) -> Result<()> {
+    app.throttle.check_ip(Kind::TokenIp, ip).await
+}
+
+fn unknown(path: &str) -> Error {
+    let message = "no such invitation among those that you received: open the newest link that was mailed to you";
+    Error::broken(UserErrorCode::NotFound, path, message)
+}
+
+/// Makes the connection that an invitation proposes, with both sides' blank notes.
+async fn connect(
+    tx: &DatabaseTransaction,
+    app: &App,
+    id: ConnectionId,
+    row: &invitation::Model,
+    path: &str,
+) -> Result<connection::Model> {
+    let (inviter, invitee) = (row.from_account_id, row.to_account_id.unwrap_or(row.from_account_id));
+    let inviter_is_low = inviter < invitee;
+    let (low_sends, high_sends) = if inviter_is_low {
+        (row.inviter_sends, row.invitee_sends)
+    } else {
+        (row.invitee_sends, row.inviter_sends)
+    };
+    let connection = connection::ActiveModel {
+        id: Set(id),
+        low_account_id: Set(inviter.min(invitee)),
+        high_account_id: Set(inviter.max(invitee)),
+        low_sends: Set(low_sends),
+        high_sends: Set(high_sends),
+        status: Set(ConnectionStatus::Active),
+        low_suspends: Set(false),
+        high_suspends: Set(false),
+        requested_by: Set(None),
+        wanted_low_sends: Set(low_sends),
+        wanted_high_sends: Set(high_sends),
+        invitation_id: Set(Some(row.id)),
+        connected_at: Set(app.clock.now()),
+        terminated_at: Set(None),
+        terminated_by: Set(None),
+        termination_reason: Set(None),
+    };
+    let inserted = connection.insert(tx).await;
+    let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;
+    for account in [inviter, invitee] {
+        blank_side(id, account).insert(tx).await?;
+    }
+    Ok(connection)
+}
+
+fn blank_side(connection: ConnectionId, account: AccountId) -> connection_side::ActiveModel {
+    connection_side::ActiveModel {
+        connection_id: Set(connection),
+        account_id: Set(account),
+        purpose: Set(None),
+        contact_name: Set(None),
+        contact_email: Set(None),
+        notes: Set(None),
+        expected_daily_volume: Set(None),
+        receiving_flow_id: Set(None),
+        last_reviewed_at: Set(None),
+    }
+}
+
+/// Ends what else is open between two accounts, in both directions; answers the events for their receivers.
+pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, sides: &Sides) -> Result<Vec<NewEvent>> {
+    let open = Entity::open_between(sides.mine.id, sides.theirs.id).lock_exclusive();
+    let mut events = Vec::new();
+    for other in open.all(tx).await? {
+        let id = other.id.0;
+        if let Some(account) = receiver(tx, &other).await? {
+            events.push(journal::event(account, EventKind::InvitationCancelled, id));
+        }
+        close(tx, app, other, InvitationStatus::Cancelled).await?;
+    }
+    Ok(events)
+}
+
+fn established(connection: &connection::Model, sides: &Sides) -> Deed {
+    Deed {
+        mine: "connection.established",
+        theirs: "connection.established",
+        subject_type: "AccountLink",
+        subject_id: connection.id.to_string(),
+        my_label: None,
+        my_changes: json!({"relationshipType": connection.type_for(sides.mine.id)}),
+        their_changes: json!({"relationshipType": connection.type_for(sides.theirs.id)}),
+    }
+}
