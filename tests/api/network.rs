@@ -27,7 +27,9 @@ impl TestApp {
     /// The connected accounts' among them, which has to be one.
     async fn account_source(&self, owner: &Account, flow: &Flow) -> Value {
         let sources = self.sources(owner, flow).await;
-        let mut found = sources.into_iter().filter(|source| source["__typename"] == "AccountSource");
+        let mut found = sources
+            .into_iter()
+            .filter(|source| source["__typename"] == "AccountSource");
         let source = found.next().expect("no account source");
         assert!(found.next().is_none());
         source

@@ -21,7 +21,10 @@ async fn available(app: &TestApp, owner: &Account, flow: &Flow, more: Value) -> 
 /// Name and state of each, in the order of the list.
 fn states(page: &Value) -> Vec<(String, String)> {
     let nodes = page["nodes"].as_array().unwrap();
-    nodes.iter().map(|node| (text(&node["partner"]["name"]), text(&node["state"]))).collect()
+    nodes
+        .iter()
+        .map(|node| (text(&node["partner"]["name"]), text(&node["state"])))
+        .collect()
 }
 
 /// The state of the one partner, with an explanation that says this.
@@ -37,9 +40,16 @@ async fn state(app: &TestApp, owner: &Account, flow: &Flow, says: &str) -> Strin
 both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
     let (a, b) = (app.account("Acme").await, app.account("Bolt").await);
     let (mine, theirs) = (app.flow(&a, json!({})).await, app.flow(&b, json!({})).await);
-    assert_eq!(available(&app, &a, &mine, json!({})).await["nodes"], json!([]), "strangers are not listed");
+    assert_eq!(
+        available(&app, &a, &mine, json!({})).await["nodes"],
+        json!([]),
+        "strangers are not listed"
+    );
     app.invite(&a, &b, "SEND_LEADS").await;
-    assert_eq!(state(&app, &a, &mine, "waits for the answer of Bolt").await, "INVITATION_PENDING");
+    assert_eq!(
+        state(&app, &a, &mine, "waits for the answer of Bolt").await,
+        "INVITATION_PENDING"
+    );
     assert_eq!(state(&app, &b, &theirs, "acceptInvitation").await, "INVITATION_PENDING");
     app.advance(TimeDelta::days(15));
     let (a, b) = (app.sign_in(&a).await, app.sign_in(&b).await);
@@ -48,10 +58,14 @@ both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
 
     let connection = app.connect(&b, &a, "RECEIVE_LEADS").await;
     assert_eq!(state(&app, &b, &theirs, "addSource").await, "AVAILABLE");
-    assert_eq!(state(&app, &a, &mine, "wider relationship").await, "DIRECTION_NOT_AGREED");
+    assert_eq!(
+        state(&app, &a, &mine, "wider relationship").await,
+        "DIRECTION_NOT_AGREED"
+    );
     let source = app.source(&b, &theirs, json!({ "connectionId": connection })).await;
     assert_eq!(state(&app, &b, &theirs, "may submit").await, "ADDED");
-    app.done(&b.token, UPDATE_SOURCE, json!({ "id": source, "enabled": false })).await;
+    app.done(&b.token, UPDATE_SOURCE, json!({ "id": source, "enabled": false }))
+        .await;
     assert_eq!(state(&app, &b, &theirs, "updateSource").await, "DISABLED");
     app.change(&a, "suspend", &connection).await;
     assert_eq!(state(&app, &b, &theirs, "Acme has suspended").await, "SUSPENDED");
@@ -70,20 +84,37 @@ both!(the_list_is_paged_and_searched, |app| {
     let a = app.account("Acme").await;
     let flow = app.flow(&a, json!({})).await;
     let mut names = Vec::new();
-    for name in ["Bolt", "Cork", "Dune 100%"] {
-        let partner = app.account(name).await;
+    for (short, name) in [("Bolt", "Bolt"), ("Cork", "Cork"), ("Dune", "Dune 100%")] {
+        let partner = app.account_called(short, name).await;
         app.connect(&a, &partner, "BOTH").await;
         names.insert(0, (name.to_owned(), "AVAILABLE".to_owned()));
     }
     app.invite_address(&a, "nobody@nowhere.test", "BOTH").await;
     let first = available(&app, &a, &flow, json!({ "first": 2 })).await;
-    let second = available(&app, &a, &flow, json!({ "first": 2, "after": first["pageInfo"]["endCursor"] })).await;
-    assert_eq!([states(&first), states(&second)].concat(), names, "newest account first");
-    assert_eq!((&first["pageInfo"]["hasNextPage"], &second["pageInfo"]["hasNextPage"]), (&json!(true), &json!(false)));
+    let second = available(
+        &app,
+        &a,
+        &flow,
+        json!({ "first": 2, "after": first["pageInfo"]["endCursor"] }),
+    )
+    .await;
+    assert_eq!(
+        [states(&first), states(&second)].concat(),
+        names,
+        "newest account first"
+    );
+    assert_eq!(
+        (&first["pageInfo"]["hasNextPage"], &second["pageInfo"]["hasNextPage"]),
+        (&json!(true), &json!(false))
+    );
     let found = available(&app, &a, &flow, json!({ "search": "cOR" })).await;
     assert_eq!(states(&found), [("Cork".to_owned(), "AVAILABLE".to_owned())]);
     let found = available(&app, &a, &flow, json!({ "search": "0%" })).await;
     assert_eq!(states(&found).len(), 1, "a percent sign is one");
     let stranger = app.account("Stranger").await;
-    assert_eq!(app.error_code(Some(&stranger.token), AVAILABLE, json!({ "flow": flow.id })).await, "NOT_FOUND");
+    assert_eq!(
+        app.error_code(Some(&stranger.token), AVAILABLE, json!({ "flow": flow.id }))
+            .await,
+        "NOT_FOUND"
+    );
 });

@@ -1,5 +1,6 @@
 //! N3, N10 to N12, N17, N20: connected accounts as sources.
 
+use chrono::TimeDelta;
 use entity::account::Plan;
 use leadmesh::identity::accounts;
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ both!(
 );
 
 both!(
-    /// N14: REJECTED by the source's rule, with field, code and message; no cap is used.
+    /// N14: REJECTED by the source's rule, with field, code and message; no cap is used; in both sides' usage.
     a_lead_that_the_sources_rule_refuses_is_rejected_and_uses_no_cap,
     |app| {
         let (a, b) = (app.account("Acme").await, app.account("Bolt").await);
@@ -70,6 +71,13 @@ both!(
         }
         assert_eq!(app.told(Some(&b.key), &flow.id, json!({ "score": 11 })).await, "ACCEPTED");
         assert_eq!(app.told(Some(&b.key), &flow.id, json!({ "score": 11 })).await, "CAP_REACHED");
+        let now = app.clock.now();
+        let range = json!({ "from": now - TimeDelta::hours(1), "to": now + TimeDelta::hours(1) });
+        for (side, way) in [(&a, "received"), (&b, "sent")] {
+            let query = format!("query($id: ID!, $range: TimeRangeInput!) {{ connection(id: $id) {{ usage(range: $range) {{ {way} {{ accepted rejected }} }} }} }}");
+            let usage = app.data(&side.token, &query, json!({ "id": connection, "range": range })).await;
+            assert_eq!(usage["connection"]["usage"][way], json!({ "accepted": 1, "rejected": 4 }), "{way}");
+        }
     }
 );
 
@@ -152,7 +160,11 @@ both!(
 both!(
     only_a_live_connection_in_the_right_direction_makes_a_source_and_once_a_flow,
     |app| {
-        let (a, b, c) = (app.account("Acme").await, app.account("Bolt").await, app.account("Cork").await);
+        let (a, b, c) = (
+            app.account("Acme").await,
+            app.account("Bolt").await,
+            app.account("Cork").await,
+        );
         let flow = app.flow(&a, json!({})).await;
         let refused = async |more: Value| {
             let mut input = json!({ "flowId": flow.id });
@@ -161,26 +173,51 @@ both!(
         };
         let strange = app.connect(&b, &c, "BOTH").await;
         let at = |code: &str, path: &str| (code.to_owned(), format!("input.{path}"));
-        assert_eq!(refused(json!({ "connectionId": strange })).await, at("NOT_CONNECTED", "connectionId"));
-        assert_eq!(refused(json!({ "connectionId": flow.id })).await, at("NOT_CONNECTED", "connectionId"));
+        assert_eq!(
+            refused(json!({ "connectionId": strange })).await,
+            at("NOT_CONNECTED", "connectionId")
+        );
+        assert_eq!(
+            refused(json!({ "connectionId": flow.id })).await,
+            at("NOT_CONNECTED", "connectionId")
+        );
         let foreign = app.invite(&c, &a, "BOTH").await;
-        assert_eq!(refused(json!({ "invitationId": foreign })).await, at("NOT_FOUND", "invitationId"), "received, not sent");
+        assert_eq!(
+            refused(json!({ "invitationId": foreign })).await,
+            at("NOT_FOUND", "invitationId"),
+            "received, not sent"
+        );
         let both = json!({ "connectionId": strange, "invitationId": foreign });
         assert_eq!(refused(both).await, at("INVALID", "invitationId"));
 
         let sending = app.invite(&a, &b, "SEND_LEADS").await;
-        assert_eq!(refused(json!({ "invitationId": sending })).await, at("DIRECTION_NOT_AGREED", "invitationId"));
+        assert_eq!(
+            refused(json!({ "invitationId": sending })).await,
+            at("DIRECTION_NOT_AGREED", "invitationId")
+        );
         let connection = app.accept(&b, &sending).await;
-        assert_eq!(refused(json!({ "connectionId": connection })).await, at("DIRECTION_NOT_AGREED", "connectionId"));
-        assert_eq!(refused(json!({ "invitationId": sending })).await, at("INVITATION_CLOSED", "invitationId"));
+        assert_eq!(
+            refused(json!({ "connectionId": connection })).await,
+            at("DIRECTION_NOT_AGREED", "connectionId")
+        );
+        assert_eq!(
+            refused(json!({ "invitationId": sending })).await,
+            at("INVITATION_CLOSED", "invitationId")
+        );
 
         let wide = app.accept(&a, &foreign).await;
         app.source(&a, &flow, json!({ "connectionId": wide })).await;
-        assert_eq!(refused(json!({ "connectionId": wide })).await, at("TAKEN", "connectionId"));
+        assert_eq!(
+            refused(json!({ "connectionId": wide })).await,
+            at("TAKEN", "connectionId")
+        );
         let late = app.account("Dune").await;
         let invitation = app.invite(&a, &late, "BOTH").await;
-        app.advance(chrono::TimeDelta::days(15));
-        assert_eq!(refused(json!({ "invitationId": invitation })).await, at("EXPIRED", "invitationId"));
+        app.advance(TimeDelta::days(15));
+        assert_eq!(
+            refused(json!({ "invitationId": invitation })).await,
+            at("EXPIRED", "invitationId")
+        );
     }
 );
 
