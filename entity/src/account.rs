@@ -79,12 +79,12 @@ impl Entity {
             let of_account = connection::Entity::find().filter(mine.eq(account));
             of_account.select_only().column(theirs).into_query()
         };
-        let pending = || invitation::Entity::find().filter(Status.eq(invitation::InvitationStatus::Pending));
-        let sent = pending()
-            .filter(FromAccountId.eq(account))
+        let waits = || Status.eq(invitation::InvitationStatus::Pending);
+        let sent = invitation::Entity::sent_by(account)
+            .filter(waits())
             .filter(ToEmail.is_null())
             .filter(ToAccountId.is_not_null());
-        let received = pending().filter(ToAccountId.eq(account));
+        let received = invitation::Entity::received_by(account).filter(waits());
         let ids = Condition::any()
             .add(Column::Id.in_subquery(side(LowAccountId, HighAccountId)))
             .add(Column::Id.in_subquery(side(HighAccountId, LowAccountId)))

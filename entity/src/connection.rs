@@ -26,6 +26,7 @@ pub enum ConnectionStatus {
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "connection")]
+#[expect(clippy::struct_excessive_bools, reason = "a column for each side and direction")]
 pub struct Model {
     /// Identifier.
     #[sea_orm(primary_key, auto_increment = false)]

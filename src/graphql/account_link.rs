@@ -25,6 +25,7 @@ use super::relay::{self, Page, PageArgs, connection};
 use super::scalars::EmailAddress;
 use super::source::AccountSource;
 use super::step::BuyerStep;
+use super::submission_docs::SubmissionDocs;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
@@ -150,6 +151,12 @@ impl AccountLink {
     async fn buyer_steps(&self, ctx: &Context<'_>) -> Result<Vec<BuyerStep>> {
         let rows = loaders::load(ctx, StepsOver(self.0.viewer, self.0.row.id)).await?;
         Ok(rows.unwrap_or_default().into_iter().filter_map(BuyerStep::of).collect())
+    }
+
+    /// What the caller's account has to know to submit to the sources that the partner has opened to it; empty while nothing may
+    /// go that way.
+    async fn submission_docs(&self, ctx: &Context<'_>) -> Result<Vec<SubmissionDocs>> {
+        SubmissionDocs::over(ctx, self.0.viewer, self.0.row.id).await
     }
 
     /// What went over it in a span of time, while it was there; tests left out. Spans are of the calendar of the account's zone, the

@@ -5,12 +5,16 @@ use entity::account;
 use entity::ids::FlowId;
 
 use super::account::AccountProfile;
+use super::account_link::AccountLink;
 use super::context::app_and_caller;
 use super::ids::id_or_unknown;
+use super::invitation::Invitation;
 use super::relay::{Page, PageArgs, connection, page};
 use crate::error::Result;
 use crate::identity::accounts::Profile;
+use crate::identity::policy::{self, Action};
 use crate::network::available_sources::{self, AvailableSourceState, Candidate};
+use crate::network::connections::Link;
 
 /// A partner account as a candidate source of a flow, and if it is not one, why not.
 pub struct AvailableSource(pub Candidate);
@@ -27,6 +31,20 @@ impl AvailableSource {
     /// Who would submit.
     async fn partner(&self) -> AccountProfile {
         AccountProfile(Profile::from(self.0.partner.clone()))
+    }
+
+    /// The connection with it, the live one, else the last; null when there never was one.
+    async fn connection(&self) -> Option<AccountLink> {
+        let row = self.0.connection.clone();
+        row.map(|row| AccountLink(Link::new(row, self.0.own)))
+    }
+
+    /// The invitation that nobody has answered yet, whichever side sent it; null when there is none, and for a VIEWER.
+    async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
+        let (_, caller) = app_and_caller(ctx).await?;
+        let row = self.0.invitation.clone();
+        let row = row.filter(|_| policy::allows(&caller.principal, Action::ReadInvitations));
+        Ok(row.map(|row| Invitation::new(row, self.0.own)))
     }
 
     /// Where it stands; new states may be added, so have a default branch.

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
-use entity::ids::{AccountId, ConnectionId, InvitationId};
+use entity::ids::{AccountId, ConnectionId, InvitationId, SourceId};
 use entity::{connection, invitation};
 use futures::Stream;
 use sea_orm::{ColumnTrait, QueryFilter};
@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::identity::policy::{self, Action};
 use crate::live::streams::{Filter, cursor, follow};
 use crate::network::connections::Link;
+use crate::network::docs;
 
 /// Something that happened to one of the account's relationships.
 #[derive(SimpleObject)]
@@ -151,13 +152,18 @@ async fn item(app: &App, account: AccountId, event: &event::Model) -> Result<Opt
         NetworkEventKind::SubmissionDocsChanged => (None, None),
         _ => (None, connection_of(app, account, ConnectionId(event.subject_id)).await?),
     };
+    let submission_docs = match kind {
+        NetworkEventKind::SubmissionDocsChanged => docs::opened_to(app, account, SourceId(event.subject_id)).await?,
+        _ => None,
+    };
+    let submission_docs = submission_docs.map(SubmissionDocs);
     Ok(Some(NetworkEvent {
         cursor: cursor(event),
         kind,
         at: event.at,
         invitation,
         connection,
-        submission_docs: None,
+        submission_docs,
     }))
 }
 

@@ -6,10 +6,11 @@ use entity::source::{self, SourceKind};
 use serde_json::Value;
 
 use super::account::AccountProfile;
+use super::account_link::AccountLink;
 use super::cap::Cap;
 use super::field_mapping::FieldMapping;
 use super::flow::Flow;
-use super::loaders::{self, DocsReadersOf, FlowRow, LastLead, LinkRow};
+use super::loaders::{self, DocsReadersOf, FlowRow, LastLead, LinkOf};
 use super::money::Money;
 use super::rule;
 use super::submission_docs::SubmissionDocs;
@@ -173,6 +174,14 @@ source_object! {
             }
         }
 
+        /// The connection with the partner, also when it has ended; null while an invitation is not accepted.
+        async fn connection(&self, ctx: &Context<'_>) -> Result<Option<AccountLink>> {
+            match self.0.connection_id {
+                Some(id) => AccountLink::load(ctx, self.0.account_id, id).await,
+                None => Ok(None),
+            }
+        }
+
         /// Whether the account that owns it wants it to submit: it may as soon as there is a connection that lets it.
         async fn switched_on(&self) -> bool {
             self.0.enabled
@@ -204,10 +213,10 @@ pub struct DocsReads {
 /// The source, enabled only if its sender may submit now.
 async fn standing(ctx: &Context<'_>, source: &source::Model) -> Result<source::Model> {
     let link = match source.connection_id {
-        Some(id) => loaders::load(ctx, LinkRow(source.account_id, id)).await?,
+        Some(id) => loaders::load(ctx, LinkOf(source.account_id, id)).await?,
         None => None,
     };
-    Ok(as_it_stands(source.clone(), link.as_ref()))
+    Ok(as_it_stands(source.clone(), link.as_ref().map(|link| &link.row)))
 }
 
 async fn flow_of(ctx: &Context<'_>, source: &source::Model) -> Result<Flow> {

@@ -15,7 +15,7 @@ use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::flow_counts::FlowCounts;
 use super::invitation::Invitation;
 use super::loaders::distribution::{CountsOf, SettingsRow};
-use super::loaders::{self, FlowRow, InvitationSent, LinkRow, ProfileRow, ReceivesOver};
+use super::loaders::{self, FlowRow, InvitationSent, LinkOf, ProfileRow, ReceivesOver};
 use super::money::Money;
 use super::profile::DistributionProfile;
 use super::rule;
@@ -261,7 +261,9 @@ impl BuyerStep {
 /// The connection with the buyer; none until there is one.
 async fn link(ctx: &Context<'_>, step: &step::Model) -> Result<Option<connection::Model>> {
     match step.connection_id {
-        Some(id) => loaders::load(ctx, LinkRow(step.account_id, id)).await,
+        Some(id) => Ok(loaders::load(ctx, LinkOf(step.account_id, id))
+            .await?
+            .map(|link| link.row)),
         None => Ok(None),
     }
 }

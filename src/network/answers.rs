@@ -88,8 +88,8 @@ pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> 
     notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
     events.push(journal::event(sides.theirs.id, EventKind::InvitationAccepted, row.id.0));
     events.extend(journal::for_both(&sides, EventKind::ConnectionEstablished, id.0));
+    events.extend(account_sources::on_accepted(&tx, app, &row, &connection).await?);
     journal::append(&tx, app, events).await?;
-    account_sources::on_accepted(&tx, app, &row, &connection).await?;
     buyer_steps::on_accepted(&tx, app, &row, &connection).await?;
     tx.commit().await?;
     journal::tell(app, [sides.mine.id, sides.theirs.id]).await;

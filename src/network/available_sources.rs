@@ -40,6 +40,8 @@ pub enum AvailableSourceState {
 /// A partner account as a candidate.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// Whose candidate.
+    pub own: AccountId,
     /// Who.
     pub partner: account::Model,
     /// The connection: the live one, else the last.
@@ -107,6 +109,7 @@ pub async fn candidates(
         };
         let (state, explanation) = situation.told(&partner.name, now);
         Candidate {
+            own,
             partner,
             connection: situation.connection,
             invitation: situation.invitation,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use entity::ids::{AccountId, ConnectionId, InvitationId};
-use entity::{connection, invitation, step};
+use entity::{invitation, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{LinkRow, Loaded, Rows, by_account, shared};
+use super::{LinkOf, Loaded, Rows, by_account, shared};
 use crate::error::Error;
 use crate::network::buyer_steps;
+use crate::network::connections::Link;
 
 /// Whether the account at the other end of a seller's connection can take its leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,11 +22,11 @@ impl Loader<ReceivesOver> for Rows {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[ReceivesOver]) -> Loaded<ReceivesOver, bool> {
-        let links: Vec<LinkRow> = keys.iter().map(|key| LinkRow(key.0, key.1)).collect();
-        let links: HashMap<LinkRow, connection::Model> = self.load(&links).await?;
+        let links: Vec<LinkOf> = keys.iter().map(|key| LinkOf(key.0, key.1)).collect();
+        let links: HashMap<LinkOf, Link> = self.load(&links).await?;
         let mut found = HashMap::with_capacity(keys.len());
-        for (LinkRow(seller, id), link) in links {
-            let receives = buyer_steps::receiving(self.db.read(), &link, seller).await;
+        for (LinkOf(seller, id), link) in links {
+            let receives = buyer_steps::receiving(self.db.read(), &link.row, seller).await;
             found.insert(ReceivesOver(seller, id), receives.map_err(shared)?);
         }
         Ok(found)

@@ -1,34 +1,15 @@
-//! Connections as sources refer to them, and who reads the docs of sources.
+//! What is open to an account over its connections, and who reads the docs of its sources.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use entity::ids::{AccountId, ConnectionId, SourceId};
-use entity::{connection, docs_read, source};
+use entity::{docs_read, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Rows, by_account, shared};
 use crate::error::Error;
-
-/// A connection of an account, live or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LinkRow(pub AccountId, pub ConnectionId);
-
-impl Loader<LinkRow> for Rows {
-    type Value = connection::Model;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[LinkRow]) -> Loaded<LinkRow, connection::Model> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?;
-            found.extend(rows.into_iter().map(|row| (LinkRow(account, row.id), row)));
-        }
-        Ok(found)
-    }
-}
 
 /// The sources of the other side that an account may submit through over a connection now, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

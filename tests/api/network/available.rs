@@ -52,7 +52,7 @@ both!(a_partner_is_told_with_its_state_at_every_stage, |app| {
     );
     assert_eq!(state(&app, &b, &theirs, "acceptInvitation").await, "INVITATION_PENDING");
     app.advance(TimeDelta::days(15));
-    let (a, b) = (app.signed_in_again(&a).await, app.signed_in_again(&b).await);
+    let (a, b) = (app.sign_in(&a).await, app.sign_in(&b).await);
     assert_eq!(state(&app, &a, &mine, "resendInvitation").await, "INVITATION_EXPIRED");
     assert_eq!(state(&app, &b, &theirs, "run out").await, "INVITATION_EXPIRED");
 
@@ -84,8 +84,8 @@ both!(the_list_is_paged_and_searched, |app| {
     let a = app.account("Acme").await;
     let flow = app.flow(&a, json!({})).await;
     let mut names = Vec::new();
-    for name in ["Bolt", "Cork", "Dune 100%"] {
-        let partner = app.account(name).await;
+    for (short, name) in [("Bolt", "Bolt"), ("Cork", "Cork"), ("Dune", "Dune 100%")] {
+        let partner = app.account_called(short, name).await;
         app.connect(&a, &partner, "BOTH").await;
         names.insert(0, (name.to_owned(), "AVAILABLE".to_owned()));
     }

@@ -50,7 +50,7 @@ both!(
     |app| {
         let (a, b, c) = (app.account("Acme").await, app.account("Bolt").await, app.account("Cork").await);
         app.connect(&a, &c, "BOTH").await;
-        let (flow, _, source) = opened(&app, &a, &b).await;
+        let (flow, connection, source) = opened(&app, &a, &b).await;
         app.flow(&a, json!({ "name": "Secret" })).await;
         let read = docs(&app, &b, None).await;
         assert_eq!(read.len(), 1);
@@ -64,6 +64,11 @@ both!(
         let outcomes = json!([{ "outcome": "ACCEPTED" }, { "outcome": "REJECTED" }, { "outcome": "FAILED" }]);
         assert_eq!(read[0]["exampleResponses"], outcomes);
         assert!(!read[0].to_string().contains("Slow payer"), "what the owner calls it is its own");
+        let of_connection = "query($id: ID!) { connection(id: $id) { submissionDocs { sourceId } } }";
+        for (side, wanted) in [(&b, json!([{ "sourceId": source }])), (&a, json!([]))] {
+            let link = app.data(&side.token, of_connection, json!({ "id": connection })).await;
+            assert_eq!(link["connection"]["submissionDocs"], wanted);
+        }
         assert_eq!(docs(&app, &b, Some(&flow.id)).await.len(), 1);
         assert_eq!(docs(&app, &b, Some("flow_01h2xcejqtf2nbrexx3vqjhp41")).await.len(), 0);
         assert_eq!(docs(&app, &c, None).await.len(), 0, "connected, but nothing is open to it");
@@ -127,6 +132,26 @@ both!(
         assert_eq!(next().await, Value::Null, "closed");
         app.change(&a, "terminate", &connection).await;
         assert!(docs(&app, &b, None).await.is_empty());
+    }
+);
+
+both!(
+    /// A source that waited for the answer is opened by it, and its sender told so.
+    an_acceptance_tells_the_sender_what_it_opens,
+    |app| {
+        let (a, b) = (app.account("Acme").await, app.account("Bolt").await);
+        let flow = app.flow(&a, flow()).await;
+        let invitation = app.invite(&a, &b, "RECEIVE_LEADS").await;
+        let source = app.source(&a, &flow, json!({ "invitationId": invitation })).await;
+        let mut stream = app.subscribe(&b.token, FOLLOW, json!({})).await;
+        app.accept(&b, &invitation).await;
+        loop {
+            let event = stream.event().await["network"].take();
+            if event["kind"] == "SUBMISSION_DOCS_CHANGED" {
+                assert_eq!((&event["submissionDocs"]["sourceId"], &event["submissionDocs"]["enabled"]), (&json!(source), &json!(true)));
+                break;
+            }
+        }
     }
 );
 

@@ -1,5 +1,6 @@
 //! N3, N10 to N12, N17, N20: connected accounts as sources.
 
+use chrono::TimeDelta;
 use entity::account::Plan;
 use leadmesh::identity::accounts;
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ both!(
 );
 
 both!(
-    /// N14: REJECTED by the source's rule, with field, code and message; no cap is used.
+    /// N14: REJECTED by the source's rule, with field, code and message; no cap is used; in both sides' usage.
     a_lead_that_the_sources_rule_refuses_is_rejected_and_uses_no_cap,
     |app| {
         let (a, b) = (app.account("Acme").await, app.account("Bolt").await);
@@ -70,6 +71,13 @@ both!(
         }
         assert_eq!(app.told(Some(&b.key), &flow.id, json!({ "score": 11 })).await, "ACCEPTED");
         assert_eq!(app.told(Some(&b.key), &flow.id, json!({ "score": 11 })).await, "CAP_REACHED");
+        let now = app.clock.now();
+        let range = json!({ "from": now - TimeDelta::hours(1), "to": now + TimeDelta::hours(1) });
+        for (side, way) in [(&a, "received"), (&b, "sent")] {
+            let query = format!("query($id: ID!, $range: TimeRangeInput!) {{ connection(id: $id) {{ usage(range: $range) {{ {way} {{ accepted rejected }} }} }} }}");
+            let usage = app.data(&side.token, &query, json!({ "id": connection, "range": range })).await;
+            assert_eq!(usage["connection"]["usage"][way], json!({ "accepted": 1, "rejected": 4 }), "{way}");
+        }
     }
 );
 
@@ -205,7 +213,7 @@ both!(
         );
         let late = app.account("Dune").await;
         let invitation = app.invite(&a, &late, "BOTH").await;
-        app.advance(chrono::TimeDelta::days(15));
+        app.advance(TimeDelta::days(15));
         assert_eq!(
             refused(json!({ "invitationId": invitation })).await,
             at("EXPIRED", "invitationId")

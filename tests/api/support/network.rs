@@ -61,21 +61,6 @@ impl TestApp {
         self.done(&by.token, mutation, input).await;
     }
 
-    /// The account's owner with tokens of now: after the clock has moved, those of before have ended.
-    pub(crate) async fn signed_in_again(&self, account: &Account) -> Account {
-        let mutation = "mutation($token: String!) { refreshSession(refreshToken: $token) {
-            session { accessToken refreshToken } userErrors { code message path } } }";
-        let answer = self
-            .ask(None, mutation, json!({ "token": account.refresh_token }))
-            .await;
-        let session = accepted(&answer, "refreshSession")["session"].clone();
-        Account {
-            token: text(&session["accessToken"]),
-            refresh_token: text(&session["refreshToken"]),
-            ..account.clone()
-        }
-    }
-
     /// Adds a source to a flow; its identifier.
     pub(crate) async fn source(&self, owner: &Account, flow: &Flow, more: Value) -> String {
         let mut input = json!({ "flowId": flow.id });
