@@ -78,13 +78,11 @@ pub async fn count(
     {
         let place = usize::try_from(row.try_get::<i64>("", "n")?).unwrap_or(usize::MAX);
         if let Some(counted) = counts.get_mut(place) {
-            *counted = Counts {
-                accepted: row.try_get("", "accepted")?,
-                rejected: row.try_get("", "rejected")?,
-                failed: row.try_get("", "failed")?,
-                p50_us: row.try_get("", "p50")?,
-                p95_us: row.try_get("", "p95")?,
-            };
+            counted.accepted = row.try_get("", "accepted")?;
+            counted.rejected = row.try_get("", "rejected")?;
+            counted.failed = row.try_get("", "failed")?;
+            counted.p50_us = row.try_get("", "p50")?;
+            counted.p95_us = row.try_get("", "p95")?;
         }
     }
     Ok(counts)

@@ -82,6 +82,7 @@ impl Room {
             timezone: "Europe/Berlin".into(),
             contact_email: None,
             listed: false,
+            notify_by_mail: true,
             config_version: 1,
             created_at: now,
             updated_at: now,

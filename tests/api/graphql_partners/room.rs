@@ -94,6 +94,7 @@ impl Room {
             password: "correct horse".into(),
             website: None,
             timezone: None,
+            invitation_token: None,
         };
         let signed_in = sign_up(&self.app, None, Through::Public, company).await.unwrap();
         let Principal::User { account, .. } = signed_in.caller.principal else {
