@@ -47,6 +47,7 @@ enum Target {
 
 /// Sends an invitation. While one to the same waits for its answer, that one is given back and nothing is sent.
 pub async fn send(app: &App, caller: &Caller, input: &NewInvitation) -> Result<invitation::Model> {
+    caller.require(Action::ManageNetwork)?;
     let tx = app.db.begin().await?;
     let row = send_within(&tx, app, caller, input).await.map_err(in_input)?;
     tx.commit().await?;
@@ -241,8 +242,8 @@ async fn mail(
     let to = match (&row.to_email, row.to_account_id) {
         (Some(email), _) => Some(email.clone()),
         (None, Some(id)) => {
-            let invited = partner(tx, id).await?;
-            invited.contact_email.filter(|_| invited.notify_by_mail)
+            let account = partner(tx, id).await?;
+            account.contact_email.filter(|_| account.notify_by_mail)
         }
         (None, None) => None,
     };
