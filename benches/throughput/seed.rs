@@ -84,6 +84,7 @@ async fn owner(app: &App) -> anyhow::Result<Caller> {
         password: "a long enough password for a benchmark".into(),
         website: None,
         timezone: None,
+        invitation_token: None,
     };
     Ok(sign_up::sign_up(app, None, Through::Operator, input).await?.caller)
 }

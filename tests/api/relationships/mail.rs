@@ -133,7 +133,7 @@ mailed!(
         let sent = app.invited(&a, &b, "BOTH").await;
         app.invited(&a, &b, "BOTH").await;
         let first = receiver.wait_for(1).await[0].clone();
-        assert_eq!(first.recipients, [b.email.clone()]);
+        assert_eq!(first.recipients, std::slice::from_ref(&b.email));
         mail_at(&app, &a, &sent["id"], "SENT", 1).await;
         app.done_to(&a.token, &by_id("resendInvitation", "invitation"), &sent["id"]).await;
         let mails = receiver.wait_for(2).await;
