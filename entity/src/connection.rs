@@ -25,6 +25,7 @@ pub enum ConnectionStatus {
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[expect(clippy::struct_excessive_bools, reason = "three facts of each side, each a column")]
 #[sea_orm(table_name = "connection")]
 pub struct Model {
     /// Identifier.

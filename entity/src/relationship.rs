@@ -3,7 +3,7 @@
 use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 
-/// What a relationship is for, as one of its sides sees it: RECEIVE_LEADS of one side is SEND_LEADS of the other.
+/// What a relationship is for, as one of its sides sees it: `RECEIVE_LEADS` of one side is `SEND_LEADS` of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RelationshipType {
@@ -17,6 +17,7 @@ pub enum RelationshipType {
 
 impl RelationshipType {
     /// The same relationship as the other side sees it.
+    #[must_use]
     pub fn mirrored(self) -> Self {
         match self {
             Self::ReceiveLeads => Self::SendLeads,

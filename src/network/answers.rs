@@ -1,7 +1,5 @@
 //! Answers to invitations: accepting and declining, by the invited account or by whoever holds the mailed link.
 
-use std::net::IpAddr;
-
 use entity::connection::{self, ConnectionStatus};
 use entity::connection_side;
 use entity::event::EventKind;
@@ -51,6 +49,7 @@ struct Answering {
 
 /// Accepts an invitation: the two accounts are connected from the commit on.
 pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> {
+    check(app, caller, &answer).await?;
     let tx = app.db.begin().await?;
     let Answering {
         sides,
@@ -98,6 +97,7 @@ pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> 
 
 /// Declines an invitation. What the inviter prepared stays with it, disabled.
 pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invitation::Model> {
+    check(app, caller, &answer).await?;
     let tx = app.db.begin().await?;
     let Answering { sides, row, reason, .. } = open(&tx, app, caller, answer).await?;
     let mut row = close(&tx, app, row, InvitationStatus::Declined)
@@ -128,6 +128,15 @@ pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invit
     Ok(row)
 }
 
+/// What can be refused without a look at the invitation, and is before a transaction begins.
+async fn check(app: &App, caller: &Caller, answer: &Answer) -> Result<()> {
+    caller.require(Action::ManageNetwork)?;
+    match answer.token {
+        Some(_) => app.throttle.check_ip(Kind::TokenIp, caller.ip).await,
+        None => Ok(()),
+    }
+}
+
 /// Finds the invitation, sees that the caller may answer it, and locks both accounts and the row.
 async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answer) -> Result<Answering> {
     let mine = caller.require(Action::ManageNetwork)?;
@@ -137,12 +146,16 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
         .transpose()?;
     let (row, path) = match (answer.id, &answer.token) {
         (Some(id), None) => (received(tx, mine, id).await?, "input.id"),
-        (None, Some(token)) => (by_token(tx, app, caller, token).await?, "input.token"),
+        (None, Some(token)) => (by_token(tx, caller, token).await?, "input.token"),
         _ => {
             let message = "name the invitation: give either its id or the token of its link";
             return Err(Error::broken(UserErrorCode::Invalid, "input.id", message));
         }
     };
+    if row.from_account_id == mine {
+        let message = "your own account has sent this invitation: the invited one answers it";
+        return Err(Error::broken(UserErrorCode::SelfInvite, path, message));
+    }
     let sides = Sides::lock(tx, mine, row.from_account_id).await?;
     // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
     let same = Entity::sent_by(sides.theirs.id).filter(Column::Id.eq(row.id));
@@ -164,8 +177,7 @@ async fn received(tx: &DatabaseTransaction, account: AccountId, id: InvitationId
 }
 
 /// The token proves that the caller reads the invited address; their sign-in has to be by it, too.
-async fn by_token(tx: &DatabaseTransaction, app: &App, caller: &Caller, token: &str) -> Result<invitation::Model> {
-    check_tries(app, caller.ip).await?;
+async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Result<invitation::Model> {
     let found = Entity::by_token_hash(&tokens::hash(token)).one(tx).await?;
     let row = found.ok_or_else(|| unknown("input.token"))?;
     let Principal::User { id, account, .. } = &caller.principal else {
@@ -183,10 +195,6 @@ async fn by_token(tx: &DatabaseTransaction, app: &App, caller: &Caller, token: &
     }
     let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
     Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
-}
-
-async fn check_tries(app: &App, ip: Option<IpAddr>) -> Result<()> {
-    app.throttle.check_ip(Kind::TokenIp, ip).await
 }
 
 fn unknown(path: &str) -> Error {

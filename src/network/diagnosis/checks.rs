@@ -45,7 +45,10 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
 fn not_connected(facts: &Facts) -> Vec<Check> {
     let name = &facts.partner;
     let ended = facts.connection.as_ref().filter(|link| {
-        let asked_since = |(row, _): &(invitation::Model, _)| link.terminated_at.is_some_and(|at| row.created_at > at);
+        // Identifiers are ordered by time, also where the clock stands.
+        let asked_since = |(row, status): &(invitation::Model, InvitationStatus)| {
+            row.id.0 > link.id.0 && *status != InvitationStatus::Cancelled
+        };
         !facts.invitation.as_ref().is_some_and(asked_since)
     });
     if let Some(link) = ended {

@@ -47,6 +47,7 @@ enum Target {
 
 /// Sends an invitation. While one to the same waits for its answer, that one is given back and nothing is sent.
 pub async fn send(app: &App, caller: &Caller, input: &NewInvitation) -> Result<invitation::Model> {
+    caller.require(Action::ManageNetwork)?;
     let tx = app.db.begin().await?;
     let row = send_within(&tx, app, caller, input).await.map_err(in_input)?;
     tx.commit().await?;
