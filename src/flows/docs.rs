@@ -143,9 +143,10 @@ pub fn generate(subject: Subject<'_>) -> Result<SubmissionDocs> {
 }
 
 fn authentication(kind: SourceKind, recipient: &str) -> String {
-    let whose = match kind {
-        SourceKind::Own => Cow::Owned(format!("an API key of {recipient}")),
-        _ => Cow::Borrowed("an API key of your own account"),
+    let whose = if kind == SourceKind::Own {
+        Cow::Owned(format!("an API key of {recipient}"))
+    } else {
+        Cow::Borrowed("an API key of your own account")
     };
     format!("Send {whose} that has the scope LEADS_SUBMIT, in the header \"Authorization: Bearer <API key>\".")
 }

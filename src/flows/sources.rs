@@ -245,9 +245,10 @@ fn changed_parts(before: &source::Model, after: &source::Model) -> Vec<&'static 
 fn change(action: &'static str, source: &source::Model, summary: String) -> Change {
     Change {
         action,
-        subject_type: match source.kind {
-            SourceKind::Own => "OwnSource",
-            _ => "AccountSource",
+        subject_type: if source.kind == SourceKind::Own {
+            "OwnSource"
+        } else {
+            "AccountSource"
         },
         subject_id: source.id.to_string(),
         label: source.name.clone(),

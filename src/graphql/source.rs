@@ -75,9 +75,10 @@ pub enum FlowSource {
 
 impl From<source::Model> for FlowSource {
     fn from(row: source::Model) -> Self {
-        match row.kind {
-            SourceKind::Own => Self::OwnSource(OwnSource(row)),
-            _ => Self::AccountSource(AccountSource(row)),
+        if row.kind == SourceKind::Own {
+            Self::OwnSource(OwnSource(row))
+        } else {
+            Self::AccountSource(AccountSource(row))
         }
     }
 }
