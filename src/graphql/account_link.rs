@@ -192,6 +192,7 @@ impl AccountLink {
     }
 
     /// What the caller's audit trail tells of it and of its invitation, newest first. Takes an OWNER or ADMIN.
+    #[expect(clippy::too_many_arguments, reason = "the four arguments of a page")]
     async fn audit(
         &self,
         ctx: &Context<'_>,

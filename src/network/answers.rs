@@ -210,17 +210,17 @@ async fn connect(
     row: &invitation::Model,
     path: &str,
 ) -> Result<connection::Model> {
-    let (inviter, invitee) = (row.from_account_id, row.to_account_id.unwrap_or(row.from_account_id));
-    let inviter_is_low = inviter < invitee;
-    let (low_sends, high_sends) = if inviter_is_low {
+    let (inviter, other) = (row.from_account_id, row.to_account_id.unwrap_or(row.from_account_id));
+    let first_is_low = inviter < other;
+    let (low_sends, high_sends) = if first_is_low {
         (row.inviter_sends, row.invitee_sends)
     } else {
         (row.invitee_sends, row.inviter_sends)
     };
     let connection = connection::ActiveModel {
         id: Set(id),
-        low_account_id: Set(inviter.min(invitee)),
-        high_account_id: Set(inviter.max(invitee)),
+        low_account_id: Set(inviter.min(other)),
+        high_account_id: Set(inviter.max(other)),
         low_sends: Set(low_sends),
         high_sends: Set(high_sends),
         status: Set(ConnectionStatus::Active),
@@ -237,7 +237,7 @@ async fn connect(
     };
     let inserted = connection.insert(tx).await;
     let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;
-    for account in [inviter, invitee] {
+    for account in [inviter, other] {
         blank_side(id, account).insert(tx).await?;
     }
     Ok(connection)

@@ -129,6 +129,9 @@ pub async fn refused(
     Ok(rows.into_tuple().all(db).await?)
 }
 
+/// Of a connection: when the last lead came to its low side, and to its high side.
+type LastLeads = (ConnectionId, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// When the last lead went over each of these connections of an account, in either direction.
 pub async fn last_activity(
     db: &impl ConnectionTrait,
@@ -143,8 +146,7 @@ pub async fn last_activity(
         .column(Column::Id)
         .expr_as(last(Column::LowAccountId, Column::HighAccountId), "to_low")
         .expr_as(last(Column::HighAccountId, Column::LowAccountId), "to_high");
-    type Row = (ConnectionId, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-    let rows: Vec<Row> = rows.into_tuple().all(db).await?;
+    let rows: Vec<LastLeads> = rows.into_tuple().all(db).await?;
     let known = rows
         .into_iter()
         .filter_map(|(id, one, other)| Some((id, Ord::max(one, other)?)));

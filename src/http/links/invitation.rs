@@ -66,7 +66,8 @@ fn body(app: &App, preview: &Preview, from: &str) -> String {
     };
     let mut html = paragraph(&says.purpose());
     if let Some(message) = &row.message {
-        html += &format!("<blockquote>{}</blockquote>\n", escape(message).replace('\n', "<br>\n"));
+        let lines = escape(message).replace('\n', "<br>\n");
+        html.extend(["<blockquote>", &lines, "</blockquote>\n"]);
     }
     html += &match row.status_at(app.clock.now()) {
         InvitationStatus::Pending => how_to_answer(app, preview, &says.deadline()),
@@ -94,11 +95,15 @@ fn how_to_answer(app: &App, preview: &Preview, deadline: &str) -> String {
         html += &paragraph(&format!("Sign in{who}, with logIn."));
     } else {
         html += &paragraph(&format!("1. Sign up{who}, with this token as invitationToken:"));
-        html += &format!("<pre>{}</pre>\n", escape(SIGN_UP));
+        html += &code(SIGN_UP);
     }
     html += &paragraph("Then accept with the access token that you got (declineInvitation declines in the same way):");
-    html += &format!("<pre>{}</pre>\n", escape(ACCEPT));
+    html += &code(ACCEPT);
     html + &paragraph(
         "Nothing is shared before you accept. If you do not know the sender, do nothing: the invitation ends by itself.",
     )
+}
+
+fn code(text: &str) -> String {
+    format!("<pre>{}</pre>\n", escape(text))
 }

@@ -5,7 +5,7 @@ use entity::account::Plan;
 use entity::event::EventKind;
 use entity::ids::{ConnectionId, FlowId};
 use entity::{connection, connection_side, flow};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 use serde_json::json;
 
 use super::{Link, check_live, lock};
@@ -56,47 +56,56 @@ pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateS
 }
 
 fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::result::Result<(), Broken> {
-    if let Some(text) = given(input.purpose) {
-        row.purpose = Set(optional(text, |text| texts::paragraph(text, PURPOSE, "input.purpose"))?);
-    }
-    if let Some(text) = given(input.contact_name) {
-        row.contact_name = Set(optional(text, |text| texts::name(text, "input.contactName"))?);
-    }
-    if let Some(text) = given(input.contact_email) {
-        row.contact_email = Set(optional(text, |text| email_address::parse(text, "input.contactEmail"))?);
-    }
-    if let Some(text) = given(input.notes) {
-        row.notes = Set(optional(text, |text| texts::paragraph(text, NOTES, "input.notes"))?);
-    }
-    if let Some(volume) = given(input.expected_daily_volume) {
-        if volume.is_some_and(|leads| !(0..=MOST_EXPECTED).contains(&leads)) {
-            let message = "write how many leads a day you expect: 0 to 1,000,000,000";
-            return Err(Broken::new(
-                UserErrorCode::Invalid,
-                "input.expectedDailyVolume",
-                message,
-            ));
+    put(&mut row.purpose, input.purpose, |text| {
+        optional(&text, |text| texts::paragraph(text, PURPOSE, "input.purpose"))
+    })?;
+    put(&mut row.contact_name, input.contact_name, |text| {
+        optional(&text, |text| texts::name(text, "input.contactName"))
+    })?;
+    put(&mut row.contact_email, input.contact_email, |text| {
+        optional(&text, |text| email_address::parse(text, "input.contactEmail"))
+    })?;
+    put(&mut row.notes, input.notes, |text| {
+        optional(&text, |text| texts::paragraph(text, NOTES, "input.notes"))
+    })?;
+    put(&mut row.expected_daily_volume, input.expected_daily_volume, |volume| {
+        if (0..=MOST_EXPECTED).contains(&volume) {
+            return Ok(Some(volume));
         }
-        row.expected_daily_volume = Set(volume);
+        let message = "write how many leads a day you expect: 0 to 1,000,000,000";
+        Err(Broken::new(
+            UserErrorCode::Invalid,
+            "input.expectedDailyVolume",
+            message,
+        ))
+    })
+}
+
+fn put<T>(
+    column: &mut ActiveValue<Option<T>>,
+    value: MaybeUndefined<T>,
+    check: impl FnOnce(T) -> std::result::Result<Option<T>, Broken>,
+) -> std::result::Result<(), Broken>
+where
+    Option<T>: Into<sea_orm::Value>,
+{
+    match value {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => *column = Set(None),
+        MaybeUndefined::Value(value) => *column = Set(check(value)?),
     }
     Ok(())
 }
 
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
-    }
-}
-
 /// An empty text takes away, as null does.
 fn optional(
-    text: Option<String>,
+    text: &str,
     check: impl FnOnce(&str) -> std::result::Result<String, Broken>,
 ) -> std::result::Result<Option<String>, Broken> {
-    let written = text.filter(|text| !text.trim().is_empty());
-    written.map(|text| check(&text)).transpose()
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    check(text).map(Some)
 }
 
 /// Notes that somebody of the caller's side has looked a connection through.
@@ -154,8 +163,8 @@ pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, fl
         ("connection.receiving_flow_set", changes),
     )
     .await?;
-    let changed = journal::event(mine, EventKind::ConnectionChanged, id.0);
-    journal::append(&tx, app, vec![changed]).await?;
+    let told = journal::event(mine, EventKind::ConnectionChanged, id.0);
+    journal::append(&tx, app, vec![told]).await?;
     tx.commit().await?;
     journal::tell(app, [mine]).await;
     Ok(Link::new(row, mine))

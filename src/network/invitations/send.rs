@@ -242,8 +242,8 @@ async fn mail(
     let to = match (&row.to_email, row.to_account_id) {
         (Some(email), _) => Some(email.clone()),
         (None, Some(id)) => {
-            let invited = partner(tx, id).await?;
-            invited.contact_email.filter(|_| invited.notify_by_mail)
+            let account = partner(tx, id).await?;
+            account.contact_email.filter(|_| account.notify_by_mail)
         }
         (None, None) => None,
     };

@@ -28,85 +28,88 @@ fn link(kind: RelationshipType) -> Model {
     }
 }
 
-fn after(before: &Model, me: AccountId, step: Move) -> Model {
-    apply(before, me, DateTime::UNIX_EPOCH, &step).unwrap().unwrap().after
+fn after(before: &Model, me: AccountId, step: &Move) -> Model {
+    apply(before, me, DateTime::UNIX_EPOCH, step).unwrap().unwrap().after
 }
 
-fn refused(before: &Model, me: AccountId, step: Move) -> UserErrorCode {
-    apply(before, me, DateTime::UNIX_EPOCH, &step).unwrap_err().code
+fn refused(before: &Model, me: AccountId, step: &Move) -> UserErrorCode {
+    apply(before, me, DateTime::UNIX_EPOCH, step).unwrap_err().code
 }
 
-fn nothing(before: &Model, me: AccountId, step: Move) -> bool {
-    apply(before, me, DateTime::UNIX_EPOCH, &step).unwrap().is_none()
+fn nothing(before: &Model, me: AccountId, step: &Move) -> bool {
+    apply(before, me, DateTime::UNIX_EPOCH, step).unwrap().is_none()
 }
 
 #[test]
 fn narrowing_holds_at_once_for_either_side() {
-    let low = after(&link(Both), LOW, Move::Request(ReceiveLeads));
+    let low = after(&link(Both), LOW, &Move::Request(ReceiveLeads));
     assert_eq!((low.type_for(LOW), low.type_for(HIGH)), (ReceiveLeads, SendLeads));
-    let high = after(&link(Both), HIGH, Move::Request(ReceiveLeads));
+    let high = after(&link(Both), HIGH, &Move::Request(ReceiveLeads));
     assert_eq!((high.type_for(HIGH), high.type_for(LOW)), (ReceiveLeads, SendLeads));
     assert!(!low.lets_send(LOW) && low.lets_send(HIGH));
 }
 
 #[test]
 fn widening_waits_for_the_others_yes() {
-    let asked = after(&link(SendLeads), HIGH, Move::Request(Both));
+    let asked = after(&link(SendLeads), HIGH, &Move::Request(Both));
     assert_eq!(asked.type_for(LOW), SendLeads);
     assert_eq!((asked.requested_for(LOW), asked.requested_by), (Some(Both), Some(HIGH)));
-    assert_eq!(refused(&asked, HIGH, Move::Answer(true)), UserErrorCode::Conflict);
-    let agreed = after(&asked, LOW, Move::Answer(true));
+    assert_eq!(refused(&asked, HIGH, &Move::Answer(true)), UserErrorCode::Conflict);
+    let agreed = after(&asked, LOW, &Move::Answer(true));
     assert_eq!((agreed.type_for(HIGH), agreed.requested_by), (Both, None));
-    let declined = after(&asked, LOW, Move::Answer(false));
+    let declined = after(&asked, LOW, &Move::Answer(false));
     assert_eq!(declined, link(SendLeads));
-    assert_eq!(refused(&declined, LOW, Move::Answer(true)), UserErrorCode::NotFound);
+    assert_eq!(refused(&declined, LOW, &Move::Answer(true)), UserErrorCode::NotFound);
 }
 
 #[test]
 fn turning_the_direction_round_waits_as_a_whole() {
-    let asked = after(&link(SendLeads), LOW, Move::Request(ReceiveLeads));
+    let asked = after(&link(SendLeads), LOW, &Move::Request(ReceiveLeads));
     assert_eq!(
         (asked.type_for(LOW), asked.requested_for(LOW)),
         (SendLeads, Some(ReceiveLeads))
     );
-    assert_eq!(after(&asked, HIGH, Move::Answer(true)).type_for(LOW), ReceiveLeads);
+    assert_eq!(after(&asked, HIGH, &Move::Answer(true)).type_for(LOW), ReceiveLeads);
 }
 
 #[test]
 fn asking_for_the_same_as_the_partner_is_agreeing() {
-    let asked = after(&link(SendLeads), LOW, Move::Request(Both));
-    assert!(nothing(&asked, LOW, Move::Request(Both)));
-    assert_eq!(after(&asked, HIGH, Move::Request(Both)).type_for(HIGH), Both);
+    let asked = after(&link(SendLeads), LOW, &Move::Request(Both));
+    assert!(nothing(&asked, LOW, &Move::Request(Both)));
+    assert_eq!(after(&asked, HIGH, &Move::Request(Both)).type_for(HIGH), Both);
     // Each wants another direction round: one request at a time.
-    assert_eq!(refused(&asked, HIGH, Move::Request(SendLeads)), UserErrorCode::Conflict);
+    assert_eq!(
+        refused(&asked, HIGH, &Move::Request(SendLeads)),
+        UserErrorCode::Conflict
+    );
 }
 
 #[test]
 fn what_stands_so_already_is_no_change_and_takes_a_request_back() {
-    assert!(nothing(&link(Both), LOW, Move::Request(Both)));
-    let asked = after(&link(SendLeads), LOW, Move::Request(Both));
-    assert_eq!(after(&asked, LOW, Move::Request(SendLeads)), link(SendLeads));
-    assert!(nothing(&asked, HIGH, Move::Request(ReceiveLeads)));
+    assert!(nothing(&link(Both), LOW, &Move::Request(Both)));
+    let asked = after(&link(SendLeads), LOW, &Move::Request(Both));
+    assert_eq!(after(&asked, LOW, &Move::Request(SendLeads)), link(SendLeads));
+    assert!(nothing(&asked, HIGH, &Move::Request(ReceiveLeads)));
 }
 
 #[test]
 fn it_goes_on_only_when_neither_side_holds_it_up() {
-    let one = after(&link(Both), LOW, Move::Suspend(None));
+    let one = after(&link(Both), LOW, &Move::Suspend(None));
     assert_eq!(one.status, ConnectionStatus::Suspended);
     assert!(!one.lets_send(LOW) && !one.lets_send(HIGH));
-    assert!(nothing(&one, LOW, Move::Suspend(None)));
-    assert_eq!(refused(&one, HIGH, Move::Resume), UserErrorCode::Conflict);
-    let both = after(&one, HIGH, Move::Suspend(None));
-    let still = after(&both, LOW, Move::Resume);
+    assert!(nothing(&one, LOW, &Move::Suspend(None)));
+    assert_eq!(refused(&one, HIGH, &Move::Resume), UserErrorCode::Conflict);
+    let both = after(&one, HIGH, &Move::Suspend(None));
+    let still = after(&both, LOW, &Move::Resume);
     assert_eq!(still.status, ConnectionStatus::Suspended);
-    assert_eq!(after(&still, HIGH, Move::Resume), link(Both));
-    assert!(nothing(&link(Both), LOW, Move::Resume));
+    assert_eq!(after(&still, HIGH, &Move::Resume), link(Both));
+    assert!(nothing(&link(Both), LOW, &Move::Resume));
 }
 
 #[test]
 fn after_its_end_nothing_can_be_done_with_it() {
-    let asked = after(&link(SendLeads), LOW, Move::Request(Both));
-    let ended = after(&asked, HIGH, Move::Terminate(Some("over".into())));
+    let asked = after(&link(SendLeads), LOW, &Move::Request(Both));
+    let ended = after(&asked, HIGH, &Move::Terminate(Some("over".into())));
     assert_eq!((ended.terminated_by, ended.requested_by), (Some(HIGH), None));
     assert_eq!(ended.termination_reason.as_deref(), Some("over"));
     for step in [
@@ -116,6 +119,6 @@ fn after_its_end_nothing_can_be_done_with_it() {
         Move::Resume,
         Move::Terminate(None),
     ] {
-        assert_eq!(refused(&ended, LOW, step), UserErrorCode::NotConnected);
+        assert_eq!(refused(&ended, LOW, &step), UserErrorCode::NotConnected);
     }
 }
