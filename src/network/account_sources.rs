@@ -138,17 +138,20 @@ async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender>
 }
 
 /// Whether the flow has a source of whoever is invited.
-async fn is_waited_for(edit: &Edit<'_>, wanted: &invitation::Model) -> Result<bool> {
-    if wanted.to_account_id.is_some_and(|partner| sends_already(edit, partner)) {
+async fn is_waited_for(edit: &Edit<'_>, invitation: &invitation::Model) -> Result<bool> {
+    if invitation
+        .to_account_id
+        .is_some_and(|partner| sends_already(edit, partner))
+    {
         return Ok(true);
     }
     let drafts = edit.sources().iter().filter(|source| source.connection_id.is_none());
-    let waited: Vec<InvitationId> = drafts.filter_map(|source| source.invitation_id).collect();
-    let waited = invitation::Entity::sent_by(edit.account()).filter(invitation::Column::Id.is_in(waited));
-    let waited = waited.all(&edit.tx).await?;
-    Ok(waited
+    let ids: Vec<InvitationId> = drafts.filter_map(|source| source.invitation_id).collect();
+    let others = invitation::Entity::sent_by(edit.account()).filter(invitation::Column::Id.is_in(ids));
+    let others = others.all(&edit.tx).await?;
+    Ok(others
         .iter()
-        .any(|other| other.id == wanted.id || (other.to_email.is_some() && other.to_email == wanted.to_email)))
+        .any(|other| other.id == invitation.id || (other.to_email.is_some() && other.to_email == invitation.to_email)))
 }
 
 /// Brings the sources that waited for an invitation to life: those of the inviter's flows, and those that both sides have left
@@ -163,13 +166,13 @@ pub async fn on_accepted(
     // Whoever adds a source holds its account's row: what it adds meanwhile is seen here, or sees the acceptance.
     accounts::lock(tx, connection.low_account_id).await?;
     accounts::lock(tx, connection.high_account_id).await?;
-    let inviter = invitation.from_account_id;
-    let invitee = connection.partner_of(inviter);
-    let waited = earlier(tx, invitation, invitee).await?;
-    source::Entity::link_invited(inviter, invitee, connection.id, waited)
+    let host = invitation.from_account_id;
+    let guest = connection.partner_of(host);
+    let asked = earlier(tx, invitation, guest).await?;
+    source::Entity::link_invited(host, guest, connection.id, asked)
         .exec(tx)
         .await?;
-    for (owner, sender) in [(inviter, invitee), (invitee, inviter)] {
+    for (owner, sender) in [(host, guest), (guest, host)] {
         source::Entity::link(owner, sender, connection.id).exec(tx).await?;
     }
     opened(tx, connection).await
@@ -179,12 +182,12 @@ pub async fn on_accepted(
 async fn earlier(
     tx: &DatabaseTransaction,
     accepted: &invitation::Model,
-    invitee: AccountId,
+    guest: AccountId,
 ) -> Result<Vec<InvitationId>> {
     use invitation::Column::{Id, ToAccountId, ToEmail};
     let same = Condition::any()
         .add(Id.eq(accepted.id))
-        .add(ToAccountId.eq(invitee))
+        .add(ToAccountId.eq(guest))
         .add_option(accepted.to_email.as_ref().map(|email| ToEmail.eq(email)));
     let sent = invitation::Entity::sent_by(accepted.from_account_id).filter(same);
     Ok(sent.all(tx).await?.into_iter().map(|row| row.id).collect())

@@ -1,6 +1,8 @@
 //! The docs as a page to read: one file without a script, and nothing in it from anywhere else. Whatever an account wrote is
 //! shown as text.
 
+use std::fmt::Write;
+
 use entity::field::FieldDef;
 
 use super::{SubmissionDocs, meaning, pretty, type_name};
@@ -39,7 +41,7 @@ pub fn render(docs: &SubmissionDocs) -> String {
 impl Page {
     /// An element with text in it.
     fn text(&mut self, element: &str, text: &str) {
-        self.0.push_str(&format!("<{element}>{}</{element}>\n", escaped(text)));
+        let _ = writeln!(self.0, "<{element}>{}</{element}>", escaped(text));
     }
 
     fn heading(&mut self, text: &str) {
@@ -47,7 +49,7 @@ impl Page {
     }
 
     fn listing(&mut self, text: &str) {
-        self.0.push_str(&format!("<pre><code>{}</code></pre>\n", escaped(text)));
+        let _ = writeln!(self.0, "<pre><code>{}</code></pre>", escaped(text));
     }
 
     fn summary(&mut self, docs: &SubmissionDocs) {
@@ -63,7 +65,7 @@ impl Page {
             item("Source", &docs.source_id.to_string()),
         ];
         items.extend(docs.price.iter().map(|price| item("Price of an accepted lead", price)));
-        self.0.push_str(&format!("<ul>\n{}</ul>\n", items.concat()));
+        let _ = write!(self.0, "<ul>\n{}</ul>\n", items.concat());
     }
 
     fn fields(&mut self, fields: &[FieldDef]) {
@@ -79,8 +81,7 @@ impl Page {
                 code(field.example.as_deref().unwrap_or_default()),
                 escaped(&notes(field)),
             ];
-            self.0
-                .push_str(&format!("<tr><td>{}</td></tr>\n", cells.join("</td><td>")));
+            let _ = writeln!(self.0, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
         }
         self.0.push_str("</table>\n");
         self.text("p", "Fields that are not listed here are dropped with a warning.");
