@@ -64,7 +64,7 @@ pub struct Settings {
     /// Who may sign up: open, invited or closed.
     #[arg(long, env = "LEADMESH_SIGN_UP", default_value = "open", value_enum)]
     pub sign_up: SignUp,
-    /// Origins whose pages may call the API from a browser, as https://app.example.com; * for all.
+    /// Origins whose pages may call the API from a browser, as `https://app.example.com`; `*` for all.
     #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
     pub allow_origins: Vec<String>,
     /// Addresses of proxies whose X-Forwarded-For is believed, as CIDRs.

@@ -190,9 +190,21 @@ impl From<DbErr> for Error {
                 tracing::warn!(%error, "the connection to the database was lost");
                 Self::Unavailable("the connection to the database was lost: look whether it was done, or try again")
             }
+            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
+                if is_given_way(cause) =>
+            {
+                tracing::warn!(%error, "a transaction gave way to another");
+                Self::Unavailable("another change was made at the same time: nothing was changed, try again")
+            }
             other => Self::Internal(other.into()),
         }
     }
+}
+
+/// Whether the database gave this transaction up for another's sake: a deadlock, or a serialization failure (`PostgreSQL`,
+/// appendix A, class 40).
+fn is_given_way(error: &SqlxError) -> bool {
+    matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| ["40P01", "40001"].contains(&&*code)))
 }
 
 /// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, and with 57P01 to 57P03 the

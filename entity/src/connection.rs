@@ -25,7 +25,6 @@ pub enum ConnectionStatus {
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[expect(clippy::struct_excessive_bools, reason = "three facts of each side, each a column")]
 #[sea_orm(table_name = "connection")]
 #[expect(clippy::struct_excessive_bools, reason = "a column for each side and direction")]
 pub struct Model {

@@ -146,8 +146,9 @@ impl Entity {
     }
 }
 
-/// Whether it went to the address of somebody who was one of that account's people already. Who signs up later with an
-/// invited address has to show the mailed link, which proves that the address is theirs.
+/// Whether it went to the address of somebody who was one of that account's people already, and signs in there: anybody may
+/// be made a person of an account without knowing of it. To see it is all; to answer takes the mailed link, which proves that
+/// the address is theirs.
 fn reaches(account: AccountId) -> SimpleExpr {
     let person = |column| Expr::col((user::Entity, column));
     let known = Query::select()
@@ -156,6 +157,7 @@ fn reaches(account: AccountId) -> SimpleExpr {
         .and_where(person(user::Column::Email).equals((Entity, Column::ToEmail)))
         .and_where(person(user::Column::AccountId).eq(account))
         .and_where(person(user::Column::RemovedAt).is_null())
+        .and_where(person(user::Column::PasswordHash).is_not_null())
         .and_where(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt))))
         .take();
     Column::ToAccountId.is_null().and(Expr::exists(known))

@@ -48,6 +48,11 @@ impl From<Link> for AccountLink {
 impl AccountLink {
     /// A connection as that account sees it; none if it is not one of its own.
     pub async fn load(ctx: &Context<'_>, viewer: AccountId, id: ConnectionId) -> Result<Option<Self>> {
+        // It hangs on leads and deliveries as well, whose readers may lack the right to read the account's setup.
+        let (_, caller) = app_and_caller(ctx).await?;
+        if !caller.may(Action::ReadSetup) {
+            return Ok(None);
+        }
         Ok(loaders::load(ctx, LinkOf(viewer, id)).await?.map(Self))
     }
 

@@ -187,9 +187,12 @@ step_object! {
             }
         }
 
-        /// The invitation that it was added with; null when it was added with a connection.
+        /// The invitation that it was added with; null when it was added with a connection, and for who may not read invitations.
         async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
             let Some(id) = self.row.invitation_id else { return Ok(None) };
+            if !app_and_caller(ctx).await?.1.may(Action::ReadInvitations) {
+                return Ok(None);
+            }
             let row = loaders::load(ctx, InvitationSent(self.row.account_id, id)).await?;
             Ok(row.map(|row| Invitation::new(row, self.row.account_id)))
         }

@@ -137,6 +137,11 @@ impl Caller {
         }
     }
 
+    /// Whether they may do that in their own account: for what is left out rather than refused.
+    pub fn may(&self, action: Action) -> bool {
+        policy::allows(&self.principal, action)
+    }
+
     /// Whether encrypted values may be shown to them on request.
     pub fn may_reveal(&self) -> bool {
         policy::allows(&self.principal, Action::RevealFields)

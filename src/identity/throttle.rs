@@ -40,6 +40,8 @@ pub enum Kind {
     SignUpIp,
     /// Invitations to connect that are sent or sent again, by account.
     Invitation,
+    /// Invitations to connect, by the invited address or account.
+    InvitationTo,
     /// Look-ups of other accounts, by account.
     FindAccount,
 }
@@ -63,6 +65,7 @@ impl Kind {
             Self::TokenIp => (60, 60),
             Self::SignUpIp => (20, HOUR),
             Self::Invitation => (300, HOUR),
+            Self::InvitationTo => (10, HOUR),
             Self::FindAccount => (60, FIVE_MINUTES),
         };
         Limit { tries, seconds }
@@ -76,6 +79,7 @@ impl Kind {
             Self::TokenIp => "token-ip",
             Self::SignUpIp => "sign-up-ip",
             Self::Invitation => "invitation",
+            Self::InvitationTo => "invitation-to",
             Self::FindAccount => "find-account",
         }
     }

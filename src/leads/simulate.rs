@@ -118,8 +118,14 @@ fn find_source(flow: &Snapshot, named: Option<SourceId>) -> Result<usize> {
 /// Looks for leads with the same values, without taking them. An account without keys remembers nothing, and gets no keys.
 async fn recall(app: &App, lead: &mut Entering, now: DateTime<Utc>) -> Result<()> {
     let mut wanted = Vec::new();
+    let simulating = lead.flow.account;
     lead.visit(&mut |lead| {
-        let values = lead.draft.duplicate_values.clone();
+        // What a buyer has had from others is not the seller's to find out.
+        let values = lead
+            .draft
+            .duplicate_values
+            .clone()
+            .filter(|_| lead.flow.account == simulating);
         wanted.extend(values.map(|values| (lead.flow.account, lead.flow.flow, values)));
     });
     let db = app.db.read();

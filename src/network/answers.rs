@@ -171,9 +171,17 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
     })
 }
 
+/// By id answers only the account that was invited as such. That somebody signs in with an invited address does not prove that
+/// the address is theirs.
 async fn received(tx: &DatabaseTransaction, account: AccountId, id: InvitationId) -> Result<invitation::Model> {
     let mine = Entity::received_by(account).filter(Column::Id.eq(id));
-    mine.one(tx).await?.ok_or_else(|| unknown("input.id"))
+    let row = mine.one(tx).await?.ok_or_else(|| unknown("input.id"))?;
+    if row.to_account_id == Some(account) {
+        return Ok(row);
+    }
+    let message =
+        "this invitation went to an email address: answer it with the token of the link that was mailed there";
+    Err(Error::broken(UserErrorCode::EmailMismatch, "input.id", message))
 }
 
 /// The token proves that the caller reads the invited address; their sign-in has to be by it, too.

@@ -5,7 +5,7 @@ mod state;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
@@ -13,7 +13,8 @@ use entity::step::{self, StepConfig};
 use entity::{cap_usage, connection, invitation};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 
 use crate::app::App;
@@ -135,6 +136,11 @@ pub async fn ensure_seller_source(
     sellers::ensure_source(tx, app, connection.id, (seller, buyer)).await
 }
 
+/// How old failed deliveries are at most that the end of a connection still ends.
+const LATELY: TimeDelta = TimeDelta::days(1);
+/// How many of them at most.
+const MOST_CANCELLED: u64 = 500;
+
 /// Ends what is on its way over a connection: CANCELLED with DISCONNECTED, with its places on caps given back. What a worker is
 /// sending this moment is ended by that worker, which looks at the connection before it commits. Answers the events that tell of
 /// it: logs are locked after counters.
@@ -143,15 +149,21 @@ pub async fn on_terminated(
     app: &App,
     connection: &connection::Model,
 ) -> Result<Vec<NewEvent>> {
-    let ending = Condition::any()
-        .add(delivery::Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]))
-        .add(delivery::Column::Status.eq(DeliveryStatus::Failed).and(
-            delivery::Column::FailureCode.is_in([DeliveryErrorCode::BuyerNotReady, DeliveryErrorCode::Disconnected]),
-        ));
-    let rows = delivery::Entity::over(connection.id).filter(ending).lock_exclusive();
-    let rows = rows.all(tx).await?;
-    release(tx, &rows).await?;
     let now = app.clock.now();
+    let waiting = delivery::Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]);
+    let waiting = delivery::Entity::over(connection.id).filter(waiting).lock_exclusive();
+    let mut rows = waiting.all(tx).await?;
+    // What waits for the buyer to get ready waits in vain now. Older ones stay as they are: ending a connection must not take
+    // long, and must not rewrite what was reported.
+    let in_vain = delivery::Entity::over(connection.id)
+        .filter(delivery::Column::Status.eq(DeliveryStatus::Failed))
+        .filter(delivery::Column::FailureCode.eq(DeliveryErrorCode::BuyerNotReady))
+        .filter(delivery::Column::CreatedAt.gt(now - LATELY))
+        .order_by_desc(delivery::Column::Id)
+        .limit(MOST_CANCELLED)
+        .lock_exclusive();
+    rows.extend(in_vain.all(tx).await?);
+    release(tx, &rows).await?;
     let mut told = Vec::with_capacity(rows.len());
     for row in rows {
         told.push(delivery_event(&cancel(tx, row, now).await?));

@@ -118,7 +118,7 @@ pub async fn receiver(db: &impl ConnectionTrait, row: &invitation::Model) -> Res
         (None, Some(email)) => {
             let person = user::Entity::by_email(email).one(db).await?;
             Ok(person
-                .filter(|person| person.created_at <= row.created_at)
+                .filter(|person| person.created_at <= row.created_at && person.password_hash.is_some())
                 .map(|person| person.account_id))
         }
         (account, _) => Ok(account),

@@ -111,7 +111,10 @@ impl Finished {
 
 /// A lead that finally went nowhere does not count on the caps it was counted on.
 pub(crate) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
-    for reservation in &delivery.reservations.0 {
+    // In the order in which everybody locks them.
+    let mut reservations: Vec<_> = delivery.reservations.0.iter().collect();
+    reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
+    for reservation in reservations {
         cap_usage::Entity::release(tx, reservation.cap, reservation.window).await?;
     }
     Ok(())

@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::leads::allocate::refuse_duplicate;
 use crate::leads::branch::Entering;
 
+/// Forgotten by one statement: each is a condition, and `SQLite` nests them at most 1,000 deep.
+const AT_ONCE: usize = 200;
+
 /// What leads of one transaction may take.
 #[derive(Default)]
 pub(super) struct Claims(BTreeMap<(FlowId, String), Claim>);
@@ -116,8 +119,8 @@ impl Claims {
                 None => {}
             }
         }
-        if !forgotten.is_empty() {
-            duplicate_memory::Entity::forget(forgotten).exec(tx).await?;
+        for some in forgotten.chunks(AT_ONCE) {
+            duplicate_memory::Entity::forget(some.to_vec()).exec(tx).await?;
         }
         Ok(())
     }

@@ -45,6 +45,16 @@ enum Target {
     Email(String),
 }
 
+impl Target {
+    /// For counting what it is sent.
+    fn name(&self) -> String {
+        match self {
+            Self::Account(id) => id.to_string(),
+            Self::Email(email) => email.clone(),
+        }
+    }
+}
+
 /// Sends an invitation. While one to the same waits for its answer, that one is given back and nothing is sent.
 pub async fn send(app: &App, caller: &Caller, input: &NewInvitation) -> Result<invitation::Model> {
     caller.require(Action::ManageNetwork)?;
@@ -75,6 +85,7 @@ pub async fn send_within(
         }
         events = expiry::write(tx, waiting).await?;
     }
+    app.throttle.check(Kind::InvitationTo, &target.name()).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;
     let (row, told) = mail(tx, app, row, &inviter).await?;
     events.extend(announce(tx, app, caller, (&inviter, &row, told), "invitation.sent").await?);
@@ -101,6 +112,13 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     if let Some(connected) = row.to_account_id {
         check_not_connected(&tx, account, connected, "id").await?;
     }
+    let target = row
+        .to_account_id
+        .map(|id| id.to_string())
+        .or_else(|| row.to_email.clone());
+    app.throttle
+        .check(Kind::InvitationTo, &target.unwrap_or_default())
+        .await?;
     withdraw_letter(&tx, &row).await?;
     let mut again = row.into_active_model();
     again.status = Set(InvitationStatus::Pending);

@@ -140,7 +140,10 @@ pub(super) async fn finish(
     }
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
     let heads = events::append(&tx, now, all_events).await?;
-    tx.commit().await?;
+    tx.commit().await.inspect_err(|_error| {
+        // What was claimed for this worker may be committed, and nobody here would attempt it: with another lease it is taken over.
+        app.queue.abandon_lease();
+    })?;
     app.metrics.delivered_in_portals(in_portals);
     for claimed in settled.claimed {
         app.queue.hand_over(claimed);
