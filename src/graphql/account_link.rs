@@ -170,9 +170,13 @@ impl AccountLink {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "When the leads were submitted.")] range: TimeRangeInput,
-        #[graphql(desc = "How long each span is.", default_with = "TimeBucket::Day")] bucket: TimeBucket,
+        #[graphql(
+            desc = "How long each span is; a day when null.",
+            default_with = "Some(TimeBucket::Day)"
+        )]
+        bucket: Option<TimeBucket>,
     ) -> Result<ConnectionUsage> {
-        ConnectionUsage::of(ctx, &self.0, range, bucket).await
+        ConnectionUsage::of(ctx, &self.0, range, bucket.unwrap_or(TimeBucket::Day)).await
     }
 
     /// What goes now against what was agreed.
