@@ -35,7 +35,7 @@ impl From<SendInvitationInput> for NewInvitation {
 /// An answer to an invitation, named by exactly one of `id` and `token`.
 #[derive(InputObject)]
 pub struct AnswerInvitationInput {
-    /// Of one among the caller's received invitations.
+    /// Of one that the caller's account received by its own identifier. One that went to an address takes the token.
     id: Option<ID>,
     /// From the mailed link; the caller is signed in by the address that it was mailed to.
     #[graphql(secret)]

@@ -166,7 +166,10 @@ both!(
         assert_eq!(known["to"], Value::Null);
         // But the account sees it, and says who it was by answering.
         assert_eq!(app.invitation(&b, &known["id"]).await["to"]["name"], "Beta");
-        app.done(&b.token, &accept(), json!({ "id": known["id"] })).await;
+        // By the mailed link only: that somebody signs in with an address does not prove that it is theirs.
+        let by_id = json!({ "input": { "id": known["id"] } });
+        assert_eq!(app.codes(&b.token, &accept(), by_id).await, ["EMAIL_MISMATCH"]);
+        app.done(&b.token, &accept(), app.answer(known["id"].as_str().unwrap()).await).await;
         assert_eq!(app.invitation(&a, &known["id"]).await["to"]["name"], "Beta");
         // The one by identifier is closed by that.
         assert_eq!(app.invitation(&b, &first["id"]).await["status"], "CANCELLED");

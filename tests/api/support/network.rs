@@ -1,5 +1,10 @@
 //! Accounts that know each other, made through the API as their people make them.
 
+use entity::ids::InvitationId;
+use entity::invitation;
+use leadmesh::identity::tokens;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::app::TestApp;
@@ -30,13 +35,31 @@ impl TestApp {
 
     /// Says yes; the connection.
     pub(crate) async fn accept(&self, invitee: &Account, invitation: &str) -> String {
-        let payload = self.done(&invitee.token, ACCEPT, json!({ "id": invitation })).await;
+        let payload = self.done(&invitee.token, ACCEPT, self.answer(invitation).await).await;
         text(&payload["connection"]["id"])
     }
 
     /// Says no.
     pub(crate) async fn decline(&self, invitee: &Account, invitation: &str) {
-        self.done(&invitee.token, DECLINE, json!({ "id": invitation })).await;
+        self.done(&invitee.token, DECLINE, self.answer(invitation).await).await;
+    }
+
+    /// What names an invitation in its answer: its identifier, or where it went to an address the token of the mailed link. As no
+    /// mail goes out here, the link gets a token that this test knows.
+    pub(crate) async fn answer(&self, invitation: &str) -> Value {
+        let id: InvitationId = invitation.parse().unwrap();
+        let token = format!("lmt_{invitation}");
+        let known = invitation::Entity::update_many()
+            .col_expr(invitation::Column::TokenHash, Expr::value(tokens::hash(&token)))
+            .filter(invitation::Column::Id.eq(id))
+            .filter(invitation::Column::ToAccountId.is_null())
+            .exec(self.app.db.write())
+            .await
+            .unwrap();
+        match known.rows_affected {
+            0 => json!({ "id": invitation }),
+            _ => json!({ "token": token }),
+        }
     }
 
     /// Connects two accounts; `kind` is the relationship as the first one sees it.
