@@ -1,5 +1,5 @@
 //! Where a lead goes from one account into others: for every buyer that it may reach, what would become of it there. Pure, like
-//! [`decide`](super::decide::decide): the flows that it may enter are looked up before.
+//! [`decide`]: the flows that it may enter are looked up before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
