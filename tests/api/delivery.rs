@@ -4,6 +4,7 @@ mod channels;
 mod email;
 mod encryption;
 mod exhaustion;
+mod log;
 mod shapes;
 mod sharing;
 mod webhook;
