@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Half of a lead's allocations are freed by another thread than made them, which this one is quick at.
+/// Under load the system's took about a seventh of the server's time: docs/BENCHMARKS.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

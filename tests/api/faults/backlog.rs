@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use super::load::{Answer, Seen, Try};
 use super::process::signal;
 use super::stores::Service;
-use super::world::World;
+use super::world::{World, until};
 use crate::support::app::Mode;
 use crate::support::http_receiver;
 use crate::support::make::{ana, text};
@@ -65,7 +65,7 @@ async fn a_restarted_database_goes_on_with_the_queue() {
     // What is in flight, and what was answered and could not be recorded before its lease ran out.
     queue_and(Mode::Server, &["api", "worker"], 2 * CONCURRENCY, async |world| {
         signal(world.stores.pid(Service::Postgres), "QUIT");
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        until("the server notices", async || !world.is_answered().await).await;
         world.stores.restart(Service::Postgres).await;
         world.answers().await;
     })

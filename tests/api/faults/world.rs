@@ -91,18 +91,20 @@ impl World {
 
     /// Waits until queries are answered again.
     pub(super) async fn answers(&self) {
-        until("queries are answered", async || {
-            let answer = ask(
-                &self.client,
-                self.address(),
-                Some(&self.key),
-                "{ viewer { apiKey { id } } }",
-                json!({}),
-            )
-            .await;
-            answer.get("errors").is_none()
-        })
+        until("queries are answered", async || self.is_answered().await).await;
+    }
+
+    /// Whether a query is answered now.
+    pub(super) async fn is_answered(&self) -> bool {
+        let answer = ask(
+            &self.client,
+            self.address(),
+            Some(&self.key),
+            "{ viewer { apiKey { id } } }",
+            json!({}),
+        )
         .await;
+        answer.get("errors").is_none()
     }
 
     /// How many deliveries stand at one of these, up to 100.
