@@ -34,7 +34,7 @@ export type AddSourceInput = {
 
 /** An answer to an invitation, named by exactly one of `id` and `token`. */
 export type AnswerInvitationInput = {
-  /** Of one among the caller's received invitations. */
+  /** Of one that the caller's account received by its own identifier. One that went to an address takes the token. */
   id?: string | null | undefined;
   /** Why, for the other side: one line of at most 500 characters. */
   reason?: string | null | undefined;
