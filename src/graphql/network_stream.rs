@@ -1,12 +1,14 @@
 //! Following what happens to an account's relationships.
 
+use std::sync::LazyLock;
+
 use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
 use entity::ids::{AccountId, ConnectionId, InvitationId, SourceId};
 use entity::{connection, invitation};
 use futures::Stream;
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Iterable, QueryFilter};
 
 use super::account_link::AccountLink;
 use super::context::app_and_caller;
@@ -66,20 +68,9 @@ pub enum NetworkEventKind {
     SubmissionDocsChanged,
 }
 
-const KINDS: &[EventKind] = &[
-    EventKind::InvitationReceived,
-    EventKind::InvitationAccepted,
-    EventKind::InvitationDeclined,
-    EventKind::InvitationCancelled,
-    EventKind::InvitationExpired,
-    EventKind::ConnectionEstablished,
-    EventKind::ConnectionChanged,
-    EventKind::ConnectionSuspended,
-    EventKind::ConnectionResumed,
-    EventKind::ConnectionTerminated,
-    EventKind::BuyerReady,
-    EventKind::SubmissionDocsChanged,
-];
+/// Every kind that is shown.
+static KINDS: LazyLock<Vec<EventKind>> =
+    LazyLock::new(|| EventKind::iter().filter(|kind| shown(*kind).is_some()).collect());
 
 fn shown(kind: EventKind) -> Option<NetworkEventKind> {
     Some(match kind {
@@ -117,7 +108,7 @@ impl NetworkSubscription {
         let sees_invitations = policy::allows(&caller.principal, Action::ReadInvitations);
         let filter = Filter {
             topic: account.0,
-            kinds: KINDS,
+            kinds: &KINDS,
             scope: None,
             subject: None,
         };
