@@ -31,6 +31,10 @@ schema:
 bench *ARGS:
     scripts/bench {{ARGS}}
 
+# Arbitrary input for everything that reads what strangers wrote; needs a C++ compiler
+fuzz *ARGS:
+    scripts/fuzz {{ARGS}}
+
 # Rebuilds the checked-in API explorer; needs Node
 graphiql:
     cd web/graphiql && npm ci --ignore-scripts && npm run check && npm run build

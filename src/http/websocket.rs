@@ -11,8 +11,16 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::Executor;
 use axum::{extract::ws::WebSocketUpgrade, http::request::Parts, response::Response};
 
-use self::{connection::Connection, protocol::NAME};
+use self::{
+    connection::Connection,
+    protocol::{Incoming, NAME},
+};
 use super::{graphql::Endpoint, session::Authenticate};
+
+/// Whether a text is a message that a client may send. Public for the fuzzer.
+pub fn is_message(text: &str) -> bool {
+    Incoming::parse(text).is_ok()
+}
 
 /// What one socket may do, and how long it is waited for.
 #[derive(Debug, Clone)]

@@ -1,0 +1,32 @@
+//! A value of a lead, as text and as JSON: what is made of it is canonical, so typing it again changes nothing.
+#![no_main]
+
+use leadmesh::leads::fields::{Typed, TypingContext, type_value};
+use leadmesh_fuzz::TYPES;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+const COUNTRIES: [Option<&str>; 6] = [None, Some("US"), Some("DE"), Some("GB"), Some("JP"), Some("Atlantis")];
+
+fuzz_target!(|data: &[u8]| {
+    let [kind, country, given @ ..] = data else {
+        return;
+    };
+    let def = leadmesh_fuzz::field(TYPES[usize::from(*kind) % TYPES.len()]);
+    let context = TypingContext {
+        country: COUNTRIES[usize::from(*country) % COUNTRIES.len()],
+    };
+    let json = serde_json::from_slice::<Value>(given).ok();
+    let text = std::str::from_utf8(given).ok().map(Value::from);
+    for raw in json.into_iter().chain(text) {
+        if let Typed::Valid(value) = type_value(&def, &raw, &context) {
+            assert_eq!(
+                type_value(&def, &value, &context),
+                Typed::Valid(value.clone()),
+                "from {raw}"
+            );
+            // PostgreSQL takes no such text.
+            assert!(!value.to_string().contains("\\u0000"), "NUL from {raw}");
+        }
+    }
+});
