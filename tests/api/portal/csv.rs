@@ -2,7 +2,7 @@
 
 use entity::{delivery, lead};
 use reqwest::{Response, StatusCode};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityName, IdenStatic, Iterable};
+use sea_orm::{ConnectionTrait, EntityName, IdenStatic, Iterable};
 use serde_json::{Value, json};
 
 use super::reviews::{ACCEPT, REJECT};
@@ -24,7 +24,7 @@ impl TestApp {
         request.send().await.unwrap()
     }
 
-    async fn records(&self, token: &str, query: &str) -> Vec<String> {
+    pub(super) async fn records(&self, token: &str, query: &str) -> Vec<String> {
         let response = self.csv(Some(token), query).await;
         assert_eq!(response.status(), StatusCode::OK);
         let text = response.text().await.unwrap();
@@ -193,7 +193,7 @@ async fn multiply(app: &TestApp, rows: usize) {
 }
 
 /// Bytes of memory that this process holds.
-fn resident() -> usize {
+pub(super) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
