@@ -123,8 +123,11 @@ with_mail!(
         let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
         let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
         app.submit(&owner, &flow, json!({ "first_name": "Ana", "company": "x".repeat(2_000) })).await;
-        let copies = copies();
-        multiply(&app, copies).await;
+        // What a first, shorter export takes for caches and buffers is not given back to the system.
+        let (some, all) = (copies() / 5, copies());
+        multiply(&app, 0..some).await;
+        assert_eq!(app.records(&pat, "").await.len(), 1 + some + 1);
+        multiply(&app, some..all).await;
         let begin = resident();
 
         let mut response = app.csv(Some(&pat), "").await;
@@ -145,7 +148,7 @@ with_mail!(
             most = most.max(resident());
         }
 
-        assert_eq!(rows, 1 + copies + 1, "a header, the first lead, and its copies");
+        assert_eq!(rows, 1 + all + 1, "a header, the first lead, and its copies");
         assert!(bytes > 40_000_000, "{bytes}");
         let grown = most.saturating_sub(begin);
         assert!(grown < 24_000_000, "an export of {bytes} bytes took {grown} bytes of memory");
@@ -158,14 +161,13 @@ fn copies() -> usize {
 }
 
 /// Makes copies of the only lead and its delivery.
-async fn multiply(app: &TestApp, rows: usize) {
+async fn multiply(app: &TestApp, places: std::ops::Range<usize>) {
+    let (first, rows) = (places.start, places.len());
     let postgres = app.app.db.is_postgres();
-    let number = |offset: usize| {
-        if postgres {
-            format!("lpad(to_hex(n + {offset}), 32, '0')::uuid")
-        } else {
-            format!("unhex(printf('%032x', n + {offset}))")
-        }
+    let number = if postgres {
+        format!("lpad(to_hex(n + {first}), 32, '0')::uuid")
+    } else {
+        format!("unhex(printf('%032x', n + {first}))")
     };
     let numbers = if postgres {
         format!("SELECT generate_series(1, {rows}) AS n")
@@ -179,13 +181,13 @@ async fn multiply(app: &TestApp, rows: usize) {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
-        format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, ({numbers}) AS numbers")
+        format!("INSERT INTO {table} ({columns}) SELECT {values} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS {table}, ({numbers}) AS numbers")
     };
     let leads = lead::Column::iter().map(|column| column.as_str().to_owned()).collect();
     let deliveries = delivery::Column::iter().map(|column| column.as_str().to_owned()).collect();
     let copies = [
-        copy(lead::Entity.table_name(), leads, &[("id", number(0))]),
-        copy(delivery::Entity.table_name(), deliveries, &[("id", number(0)), ("lead_id", number(0))]),
+        copy(lead::Entity.table_name(), leads, &[("id", number.clone())]),
+        copy(delivery::Entity.table_name(), deliveries, &[("id", number.clone()), ("lead_id", number)]),
     ];
     for statement in copies {
         app.app.db.write().execute_unprepared(&statement).await.unwrap();
