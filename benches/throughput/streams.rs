@@ -40,6 +40,7 @@ pub(crate) async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn run(arguments: &Arguments, mode: Mode) -> anyhow::Result<usize> {
     sockets::check_limit(arguments.sockets)?;
+    anyhow::ensure!(arguments.portals > 0 && 100 % arguments.portals == 0, "--portals has to divide 100");
     let place = Place::new(mode, arguments.postgres.as_deref(), arguments.redis.as_deref()).await?;
     let portals = seed::seed(&place, arguments.portals).await?;
     let server = Running::start(&place, arguments.binary.as_deref()).await?;

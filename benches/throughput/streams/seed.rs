@@ -12,6 +12,8 @@ use leadmesh::identity::mailbox;
 use leadmesh::identity::password_reset::{self, NewPassword};
 use leadmesh::identity::portal_users::{self, InvitePortalUser, PortalAccess};
 use leadmesh::identity::tokens::Scope;
+use leadmesh::leads::rules::Rule;
+use serde_json::json;
 
 use crate::seed::{self, Target};
 use crate::server::Place;
@@ -31,18 +33,27 @@ pub(crate) async fn seed(place: &Place, portals: u16) -> anyhow::Result<Portals>
     let app = App::open(config, Clock::system()).await?;
     let owner = seed::owner(&app).await?;
     let mut turns = seed::profile();
-    turns.strategy = Strategy::RoundRobin;
+    turns.strategy = Strategy::FirstMatch;
     let profile = profiles::create(&app, &owner, turns).await?.id;
     let mut tokens = Vec::new();
     for number in 0..portals {
         let mut partner = seed::partner(number, "http://127.0.0.1:1");
         partner.delivery = Some(DeliveryInput::Portal(PortalInput::default()));
         let partner = partners::create(&app, &owner, partner).await?.partner.id;
-        assignments::assign(&app, &owner, seed::assignment(profile, partner)).await?;
+        let mut place = seed::assignment(profile, partner);
+        place.rule = Some(turn(number, portals)?);
+        assignments::assign(&app, &owner, place).await?;
         tokens.push(visitor(&app, &owner, partner).await?);
     }
     let target = seed::target(&app, &owner, profile, portals).await?;
     Ok(Portals { target, tokens })
+}
+
+/// Leads whose number's last two digits are this portal's: in turn, as long as 100 can be divided by the portals.
+fn turn(number: u16, portals: u16) -> anyhow::Result<Rule> {
+    let ends = (0..100).filter(|end| end % portals == number);
+    let ends = ends.map(|end| json!({"condition": {"field": "last_name", "operator": "ENDS_WITH", "value": format!("{end:02}")}}));
+    Ok(serde_json::from_value(json!({"any": ends.collect::<Vec<_>>()}))?)
 }
 
 async fn visitor(app: &App, owner: &Caller, partner: PartnerId) -> anyhow::Result<String> {
