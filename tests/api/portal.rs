@@ -3,8 +3,8 @@
 mod csv;
 mod delivery;
 mod events;
-mod rights;
 mod reviews;
+mod rights;
 mod scopes;
 mod streams;
 
