@@ -1,12 +1,15 @@
-//! Reading for many at once. Whoever asks first reads; who asks meanwhile waits, and is then read for together with all others
-//! that wait. So a reading answers only those who asked before it began, nothing is kept, and however many ask there are no
-//! more readings than follow one another.
+//! Reading for many at once. Whoever asks first has a reading begun; who asks meanwhile waits, and is then read for together with
+//! all others that wait. So a reading answers only those who asked before it began, nothing is kept, and however many ask
+//! there are no more readings than follow one another.
+//!
+//! Readings run on their own, not within one of those who ask: somebody who asks and is not polled any more, as a socket whose
+//! client has stopped reading, holds up nobody else.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
@@ -14,7 +17,7 @@ use crate::error::{Error, Result};
 const BATCH: usize = 500;
 
 type Answer<V> = std::result::Result<Option<V>, Failed>;
-type Waiting<K, V> = Vec<(K, oneshot::Sender<Answer<V>>)>;
+type Asked<K, V> = Vec<(K, oneshot::Sender<Answer<V>>)>;
 
 /// A reading that failed, as each of those who wait for it is told.
 #[derive(Clone, Copy, Debug)]
@@ -26,95 +29,130 @@ enum Failed {
 /// Those who ask for rows of one kind.
 #[derive(Debug)]
 pub struct Gather<K, V> {
-    waiting: Mutex<Waiting<K, V>>,
-    turn: tokio::sync::Mutex<()>,
+    queue: Arc<Mutex<Queue<K, V>>>,
+}
+
+#[derive(Debug)]
+struct Queue<K, V> {
+    waiting: Asked<K, V>,
+    /// Whether somebody reads until nobody waits.
+    reading: bool,
 }
 
 impl<K, V> Default for Gather<K, V> {
     fn default() -> Self {
+        let queue = Queue {
+            waiting: Vec::new(),
+            reading: false,
+        };
         Self {
-            waiting: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            queue: Arc::new(Mutex::new(queue)),
         }
     }
 }
 
-impl<K: Clone + Eq + Hash, V: Clone> Gather<K, V> {
-    /// What a key stands for, as it was read after this call; none if there is no such thing.
+impl<K, V> Gather<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// What a key stands for, as it was read after this call; none if there is no such thing. `read` may be asked on behalf of
+    /// others, and others' on behalf of this one: of one gathering it is always the same.
     pub async fn load<F, R>(&self, key: K, read: F) -> Result<Option<V>>
     where
-        F: Fn(Vec<K>) -> R,
-        R: Future<Output = Result<HashMap<K, V>>>,
+        F: Fn(Vec<K>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<HashMap<K, V>>> + Send,
     {
-        loop {
-            let (sender, mut answer) = oneshot::channel();
-            self.lock().push((key.clone(), sender));
-            tokio::select! {
-                biased;
-                // Whoever was to read has gone: ask again.
-                told = &mut answer => if let Ok(told) = told {
-                    return found(told);
-                },
-                _turn = self.turn.lock() => loop {
-                    match answer.try_recv() {
-                        Ok(told) => return found(told),
-                        Err(TryRecvError::Empty) => self.lead(&read).await,
-                        Err(TryRecvError::Closed) => break,
-                    }
-                },
-            }
-        }
-    }
-
-    async fn lead<F, R>(&self, read: &F)
-    where
-        F: Fn(Vec<K>) -> R,
-        R: Future<Output = Result<HashMap<K, V>>>,
-    {
-        let asked: Waiting<K, V> = {
-            let mut waiting = self.lock();
-            let count = waiting.len().min(BATCH);
-            waiting.drain(..count).collect()
+        let (sender, answer) = oneshot::channel();
+        let begins = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push((key, sender));
+            !std::mem::replace(&mut queue.reading, true)
         };
+        if begins {
+            tokio::spawn(read_until_nobody_waits(Reader(self.queue.clone()), read));
+        }
+        let told = answer.await.unwrap_or(Err(Failed::Internal));
+        told.map_err(|failed| match failed {
+            Failed::Unavailable(text) => Error::Unavailable(text),
+            Failed::Internal => Error::Internal(anyhow::anyhow!("a reading for many failed")),
+        })
+    }
+}
+
+/// The one who reads. When it goes, by a panic too, the next who asks has another one begun, and those who waited are told.
+struct Reader<K, V>(Arc<Mutex<Queue<K, V>>>);
+
+impl<K, V> Reader<K, V> {
+    fn next(&self) -> Option<Asked<K, V>> {
+        let mut queue = lock(&self.0);
+        let count = queue.waiting.len().min(BATCH);
+        queue.reading = count > 0;
+        (count > 0).then(|| queue.waiting.drain(..count).collect())
+    }
+}
+
+impl<K, V> Drop for Reader<K, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut queue = lock(&self.0);
+            queue.reading = false;
+            queue.waiting.clear();
+        }
+    }
+}
+
+async fn read_until_nobody_waits<K, V, F, R>(reader: Reader<K, V>, read: F)
+where
+    K: Clone + Eq + Hash,
+    V: Clone,
+    F: Fn(Vec<K>) -> R,
+    R: Future<Output = Result<HashMap<K, V>>>,
+{
+    while let Some(asked) = reader.next() {
+        answer(asked, &read).await;
+    }
+}
+
+/// Reads for all of them. Where one key cannot be read, the others are: the batch is halved until the failure stands alone.
+async fn answer<K, V, F, R>(asked: Asked<K, V>, read: &F)
+where
+    K: Clone + Eq + Hash,
+    V: Clone,
+    F: Fn(Vec<K>) -> R,
+    R: Future<Output = Result<HashMap<K, V>>>,
+{
+    let mut batches = vec![asked];
+    while let Some(mut asked) = batches.pop() {
         let keys: HashSet<K> = asked.iter().map(|(key, _)| key.clone()).collect();
-        let rows = read(keys.into_iter().collect()).await.map_err(|error| {
-            tracing::debug!(?error, "a reading for many failed");
-            Failed::of(&error)
-        });
+        let alone = keys.len() < 2;
+        let told = match read(keys.into_iter().collect()).await {
+            Ok(rows) => Ok(rows),
+            Err(Error::Unavailable(text)) => Err(Failed::Unavailable(text)),
+            Err(error) if alone => {
+                tracing::error!(?error, "a row that streams wait for cannot be read");
+                Err(Failed::Internal)
+            }
+            Err(_) => {
+                batches.push(asked.split_off(asked.len() / 2));
+                batches.push(asked);
+                continue;
+            }
+        };
         for (key, asker) in asked {
-            let told = rows
-                .as_ref()
-                .map(|rows| rows.get(&key).cloned())
-                .map_err(|failed| *failed);
+            let found = told.as_ref().map(|rows| rows.get(&key).cloned());
             // Who has gone needs no answer.
-            drop(asker.send(told));
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting<K, V>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Failed {
-    fn of(error: &Error) -> Self {
-        match error {
-            Error::Unavailable(text) => Self::Unavailable(text),
-            _ => Self::Internal,
+            drop(asker.send(found.map_err(|failed| *failed)));
         }
     }
 }
 
-fn found<V>(told: Answer<V>) -> Result<Option<V>> {
-    told.map_err(|failed| match failed {
-        Failed::Unavailable(text) => Error::Unavailable(text),
-        Failed::Internal => Error::Internal(anyhow::anyhow!("a reading for many failed")),
-    })
+fn lock<K, V>(queue: &Mutex<Queue<K, V>>) -> MutexGuard<'_, Queue<K, V>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use futures::future::join_all;
@@ -149,7 +187,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let others: Vec<_> = [2, 2, 3, 9].into_iter().map(ask).collect();
-        while gather.lock().len() < 4 {
+        while lock(&gather.queue).waiting.len() < 4 {
             tokio::task::yield_now().await;
         }
         gate.add_permits(2);
@@ -164,26 +202,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_the_reader_goes_another_one_reads() {
+    async fn who_is_not_polled_any_more_holds_up_nobody() {
         let gather = Arc::new(Gather::<u32, u32>::default());
-        let stuck = {
+        let ask = |key| {
             let gather = gather.clone();
-            tokio::spawn(async move { gather.load(1, |_| std::future::pending()).await.map(drop) })
+            async move {
+                let double = |keys: Vec<u32>| async move { Ok(keys.into_iter().map(|key| (key, key * 2)).collect()) };
+                gather.load(key, double).await.unwrap()
+            }
         };
-        while gather.turn.try_lock().is_ok() || !gather.lock().is_empty() {
-            tokio::task::yield_now().await;
+        let (mut first, mut second) = (Box::pin(ask(1)), Box::pin(ask(2)));
+        assert!(futures::poll!(&mut first).is_pending());
+        assert!(futures::poll!(&mut second).is_pending());
+        assert_eq!(ask(3).await, Some(6));
+        drop(first);
+        assert_eq!(ask(4).await, Some(8));
+        assert_eq!(second.await, Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_panics_is_told_and_followed_by_another() {
+        let gather = Gather::<u32, u32>::default();
+        let broken = gather.load(1, |_| async { panic!("broken") }).await;
+        assert!(matches!(broken, Err(Error::Internal(_))));
+        let next = gather.load(2, |_| async { Ok([(2, 7)].into()) }).await;
+        assert_eq!(next.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn one_key_that_cannot_be_read_fails_alone() {
+        let gather = Arc::new(Gather::<u32, u32>::default());
+        let asking = (0..20).map(|key| {
+            let gather = gather.clone();
+            async move {
+                let read = |keys: Vec<u32>| async move {
+                    match keys.contains(&13) {
+                        true => Err(Error::Internal(anyhow::anyhow!("damaged"))),
+                        false => Ok(keys.into_iter().map(|key| (key, key)).collect()),
+                    }
+                };
+                (key, gather.load(key, read).await.ok())
+            }
+        });
+        for (key, answer) in join_all(asking).await {
+            assert_eq!(answer, (key != 13).then_some(Some(key)));
         }
-        let waiting = {
-            let gather = gather.clone();
-            tokio::spawn(async move {
-                gather
-                    .load(2, |keys| async { Ok(keys.into_iter().map(|key| (key, 7)).collect()) })
-                    .await
-            })
-        };
-        tokio::task::yield_now().await;
-        stuck.abort();
-        assert_eq!(waiting.await.unwrap().unwrap(), Some(7));
     }
 
     #[tokio::test]

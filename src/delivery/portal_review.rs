@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, Review, ReviewStatus};
 use entity::event::EventKind;
-use entity::ids::{AccountId, DeliveryId, PartnerId, PortalUserId};
+use entity::ids::{AccountId, DeliveryId, PartnerId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::portal_user::PortalPermission;
-use entity::{bulk, partner, portal_user};
+use entity::{bulk, partner};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::rights;
 use crate::identity::texts;
 use crate::leads::intake::{delivery_event, portal_event};
 use crate::live::events;
@@ -52,11 +53,10 @@ pub struct ReviewLeads {
 pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewLeads) -> Result<Vec<delivery::Model>> {
     caller.require_portal(PortalPermission::ViewLeads)?;
     let (account, partner) = caller.require_portal(verdict.permission())?;
-    let (_, _, user) = caller.require_portal_user()?;
     let reason = reason(verdict, input.reason)?;
     check_count(&input.ids)?;
     let tx = app.db.begin().await?;
-    let partner = still_allowed(&tx, verdict, (account, partner, user)).await?;
+    let partner = still_allowed(&tx, caller, verdict, (account, partner)).await?;
     let wanted = delivery::Entity::in_portal(account, partner.id).filter(delivery::Column::Id.is_in(input.ids.clone()));
     // In one order, so that two calls that name the same leads cannot wait for each other.
     let wanted = wanted.order_by_asc(delivery::Column::Id).lock_exclusive();
@@ -108,13 +108,13 @@ fn check_count(ids: &[DeliveryId]) -> Result<()> {
 /// The right is looked at again under lock: whoever is removed, or shut out with the partner, does not review any more.
 async fn still_allowed(
     tx: &DatabaseTransaction,
+    caller: &Caller,
     verdict: Verdict,
-    (account, partner, user): (AccountId, PartnerId, PortalUserId),
+    (account, partner): (AccountId, PartnerId),
 ) -> Result<partner::Model> {
     let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
     let open = mine.lock_shared().one(tx).await?.filter(|row| row.portal_enabled);
-    let user = portal_user::Entity::by_id(user).lock_shared().one(tx).await?;
-    let may = user.is_some_and(|user| user.permissions.0.contains(&verdict.permission()));
+    let may = rights::in_portal(tx, caller, verdict.permission()).await?;
     open.filter(|_| may)
         .ok_or(Error::Unauthenticated("your access to this portal has ended"))
 }

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::ids::{ApiKeyId, SessionId};
+use entity::portal_user::PortalPermission;
 use entity::{api_key, partner, portal_user, session, user};
+
+use sea_orm::{DatabaseTransaction, QuerySelect};
 
 use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
@@ -39,7 +42,12 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
         Principal::User { session, .. } | Principal::PortalUser { session, .. } => Held::Session(*session),
         Principal::ApiKey { id, .. } => Held::Key(*id),
     };
-    let principal = app.rights.0.load(held, |asked| read(app, asked)).await?;
+    let reading = app.clone();
+    let read = move |asked| {
+        let app = reading.clone();
+        async move { read(&app, asked).await }
+    };
+    let principal = app.rights.0.load(held, read).await?;
     let principal = principal
         .filter(|now| now.is_same(&caller.principal))
         .ok_or(Error::Unauthenticated(GONE))?;
@@ -47,6 +55,16 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
         principal,
         ..caller.clone()
     })
+}
+
+/// Whether a portal user still has a permission, in the transaction of what they do by it; it cannot be taken from them before
+/// that ends.
+pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: PortalPermission) -> Result<bool> {
+    let Principal::PortalUser { id, .. } = &caller.principal else {
+        return Ok(false);
+    };
+    let user = portal_user::Entity::by_id(*id).lock_shared().one(tx).await?;
+    Ok(user.is_some_and(|user| user.permissions.0.contains(&permission)))
 }
 
 async fn read(app: &App, asked: Vec<Held>) -> Result<HashMap<Held, Principal>> {

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use entity::event;
 use entity::ids::AccountId;
+use futures::future::try_join_all;
 use redis::aio::ConnectionManager;
-use sea_orm::{DatabaseConnection, DbErr, QuerySelect};
+use sea_orm::{DatabaseConnection, QuerySelect};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::events::Heads;
 use crate::config::Settings;
+use crate::error::Result;
+use crate::gather::Gather;
 
 /// The channel on which nodes tell each other new heads.
 pub fn channel(settings: &Settings) -> String {
@@ -45,7 +48,8 @@ impl std::fmt::Debug for Hub {
 pub struct Topic {
     id: Uuid,
     head: watch::Sender<i64>,
-    recent: tokio::sync::Mutex<VecDeque<Arc<event::Model>>>,
+    recent: Mutex<VecDeque<Arc<event::Model>>>,
+    pages: Gather<i64, Vec<Arc<event::Model>>>,
 }
 
 impl Hub {
@@ -68,7 +72,8 @@ impl Hub {
         let topic = Arc::new(Topic {
             id,
             head: watch::Sender::new(0),
-            recent: tokio::sync::Mutex::default(),
+            recent: Mutex::default(),
+            pages: Gather::default(),
         });
         topics.insert(id, Arc::downgrade(&topic));
         topic
@@ -160,31 +165,48 @@ impl Topic {
         self.head.subscribe()
     }
 
-    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are up to date share one reading.
-    pub async fn after(&self, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>, DbErr> {
-        let mut recent = self.recent.lock().await;
-        let newest = recent.back().map_or(0, |event| event.seq);
-        let covered = recent.front().is_some_and(|event| event.seq <= seq + 1);
-        if covered && newest > seq {
-            return Ok(recent.iter().filter(|event| event.seq > seq).cloned().collect());
+    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are at the same place share one reading.
+    pub async fn after(self: &Arc<Self>, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
+        if let Some(kept) = self.kept(seq) {
+            return Ok(kept);
         }
-        let page = u64::try_from(PAGE).unwrap_or(u64::MAX);
-        let rows: Vec<_> = event::Entity::after(self.id, seq)
-            .limit(page)
-            .all(db)
-            .await?
-            .into_iter()
-            .map(Arc::new)
-            .collect();
-        // Kept events are without gaps: what does not join on to them replaces them.
+        let (db, topic) = (db.clone(), self.id);
+        let read = move |places: Vec<i64>| {
+            let db = db.clone();
+            async move {
+                let pages = places.into_iter().map(|seq| page(&db, topic, seq));
+                Ok(try_join_all(pages).await?.into_iter().collect())
+            }
+        };
+        let events = self.pages.load(seq, read).await?.unwrap_or_default();
+        self.keep(seq, &events);
+        Ok(events)
+    }
+
+    fn kept(&self, seq: i64) -> Option<Vec<Arc<event::Model>>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let covered = recent.front()?.seq <= seq + 1 && recent.back()?.seq > seq;
+        covered.then(|| recent.iter().filter(|event| event.seq > seq).cloned().collect())
+    }
+
+    /// Kept events are without gaps: what does not join on to them replaces them, and what they have already is passed over.
+    fn keep(&self, seq: i64, events: &[Arc<event::Model>]) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = recent.back().map_or(0, |event| event.seq);
+        if events.last().is_none_or(|event| event.seq <= newest) {
+            return;
+        }
         if seq > newest {
             recent.clear();
         }
-        if seq >= newest {
-            recent.extend(rows.iter().cloned());
-            let surplus = recent.len().saturating_sub(PAGE);
-            recent.drain(..surplus);
-        }
-        Ok(rows)
+        recent.extend(events.iter().filter(|event| event.seq > newest).cloned());
+        let surplus = recent.len().saturating_sub(PAGE);
+        recent.drain(..surplus);
     }
+}
+
+async fn page(db: &DatabaseConnection, topic: Uuid, seq: i64) -> Result<(i64, Vec<Arc<event::Model>>)> {
+    let limit = u64::try_from(PAGE).unwrap_or(u64::MAX);
+    let rows = event::Entity::after(topic, seq).limit(limit).all(db).await?;
+    Ok((seq, rows.into_iter().map(Arc::new).collect()))
 }

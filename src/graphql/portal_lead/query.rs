@@ -12,9 +12,11 @@ use crate::graphql::time_range::TimeRangeInput;
 impl PortalLeadFilter {
     /// Reads it. What it does not know is refused rather than passed over: else an export could have more than was asked for.
     pub fn from_query(query: &str) -> Result<Self> {
-        let (mut status, mut search, mut from, mut to) = (Vec::new(), None, None, None);
+        let (mut status, mut none, mut search, mut from, mut to) = (Vec::new(), false, None, None, None);
         for (name, value) in parse(query.as_bytes()) {
             match &*name {
+                // None of the states, which nothing has.
+                "status" if value.is_empty() => none = true,
                 "status" => status.push(one_status(&value)?),
                 "search" => search = Some(value.into_owned()),
                 "from" => from = Some(time(&value)?),
@@ -26,7 +28,7 @@ impl PortalLeadFilter {
         let during =
             (from.is_some() || to.is_some()).then(|| TimeRangeInput::new(from.unwrap_or(open.0), to.unwrap_or(open.1)));
         Ok(Self {
-            status: (!status.is_empty()).then_some(status),
+            status: (none || !status.is_empty()).then_some(status),
             search,
             delivered_in: during,
         })
@@ -35,6 +37,9 @@ impl PortalLeadFilter {
     /// Writes it.
     pub fn to_query(&self) -> String {
         let mut query = Serializer::new(String::new());
+        if self.status.as_ref().is_some_and(Vec::is_empty) {
+            query.append_pair("status", "");
+        }
         for status in self.status.iter().flatten() {
             query.append_pair("status", &status.to_value());
         }
@@ -68,6 +73,7 @@ mod tests {
     fn a_filter_is_read_as_it_was_written() {
         for query in [
             "",
+            "status=",
             "status=ACCEPTED&status=RETURN_REQUESTED",
             "search=Ann+%26+Bo%2B",
             "from=2026-01-01T00%3A00%3A00Z&to=2026-02-01T00%3A00%3A00.500Z",

@@ -33,14 +33,8 @@ pub(super) fn rows(ctx: &Context<'_>) -> Result<Arc<EventRows>> {
 impl EventRows {
     /// A lead of an account.
     pub(super) async fn lead(&self, app: &App, account: AccountId, id: LeadId) -> Result<Option<lead::Model>> {
-        let read = |asked| async {
-            groups(asked, |account, ids| async move {
-                let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
-                let rows = rows.all(app.db.read()).await?;
-                Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
-            })
-            .await
-        };
+        let app = app.clone();
+        let read = move |asked| groups(app.clone(), asked, leads);
         self.leads.load((account, id), read).await
     }
 
@@ -51,14 +45,8 @@ impl EventRows {
         account: AccountId,
         id: DeliveryId,
     ) -> Result<Option<delivery::Model>> {
-        let read = |asked| async {
-            groups(asked, |account, ids| async move {
-                let rows = delivery::Entity::in_account(account).filter(delivery::Column::Id.is_in(ids));
-                let rows = rows.all(app.db.read()).await?;
-                Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
-            })
-            .await
-        };
+        let app = app.clone();
+        let read = move |asked| groups(app.clone(), asked, deliveries);
         self.deliveries.load((account, id), read).await
     }
 
@@ -69,32 +57,51 @@ impl EventRows {
         portal: (AccountId, PartnerId),
         id: DeliveryId,
     ) -> Result<Option<PortalLead>> {
-        let read = |asked| async {
-            groups(asked, |portal, ids| async move {
-                let leads = portal_feed::told(app, portal, ids).await?;
-                Ok(leads
-                    .into_iter()
-                    .map(|lead| ((portal, lead.delivery.id), lead))
-                    .collect())
-            })
-            .await
-        };
+        let app = app.clone();
+        let read = move |asked| groups(app.clone(), asked, portal_leads);
         self.portal_leads.load((portal, id), read).await
     }
 }
 
+type Rows<G, I, V> = Result<Vec<((G, I), V)>>;
+
+async fn leads(app: App, account: AccountId, ids: Vec<LeadId>) -> Rows<AccountId, LeadId, lead::Model> {
+    let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
+    let rows = rows.all(app.db.read()).await?;
+    Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
+}
+
+async fn deliveries(
+    app: App,
+    account: AccountId,
+    ids: Vec<DeliveryId>,
+) -> Rows<AccountId, DeliveryId, delivery::Model> {
+    let rows = delivery::Entity::in_account(account).filter(delivery::Column::Id.is_in(ids));
+    let rows = rows.all(app.db.read()).await?;
+    Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
+}
+
+async fn portal_leads(
+    app: App,
+    portal: (AccountId, PartnerId),
+    ids: Vec<DeliveryId>,
+) -> Rows<(AccountId, PartnerId), DeliveryId, PortalLead> {
+    let rows = portal_feed::told(&app, portal, ids).await?;
+    Ok(rows.into_iter().map(|row| ((portal, row.delivery.id), row)).collect())
+}
+
 /// Reads group by group, all groups at once.
-async fn groups<G, I, V, R, W>(asked: Vec<(G, I)>, read: R) -> Result<HashMap<(G, I), V>>
+async fn groups<G, I, V, R, W>(app: App, asked: Vec<(G, I)>, read: R) -> Result<HashMap<(G, I), V>>
 where
     G: Copy + Eq + Hash,
     I: Eq + Hash,
-    R: Fn(G, Vec<I>) -> W,
-    W: Future<Output = Result<Vec<((G, I), V)>>>,
+    R: Fn(App, G, Vec<I>) -> W,
+    W: Future<Output = Rows<G, I, V>>,
 {
     let mut wanted: HashMap<G, Vec<I>> = HashMap::new();
     for (group, id) in asked {
         wanted.entry(group).or_default().push(id);
     }
-    let found = try_join_all(wanted.into_iter().map(|(group, ids)| read(group, ids))).await?;
+    let found = try_join_all(wanted.into_iter().map(|(group, ids)| read(app.clone(), group, ids))).await?;
     Ok(found.into_iter().flatten().collect())
 }
