@@ -25,6 +25,7 @@ use super::{assignments, secrets};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::rights;
 
 pub use email::EmailInput;
 pub use headers::HeaderInput;
@@ -149,9 +150,11 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let change = Change::of(app, caller, account).await?;
     let partner = partners::hold(&change, id, "input").await?;
-    if !partner.portal_enabled {
+    // They may have been removed while this waited for its turn.
+    let may = rights::in_portal(&change.tx, caller, PortalPermission::EditDelivery).await?;
+    if !partner.portal_enabled || !may {
         return Err(Error::Forbidden(
-            "the portal is closed: ask the account that gave you access",
+            "your access to this portal has ended: ask the account that gave it to you",
         ));
     }
     let sharing = current(&change, partner.settings_id).await?.config.fields().clone();

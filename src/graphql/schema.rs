@@ -1,5 +1,7 @@
 //! The schema, put together from its nouns.
 
+use std::sync::Arc;
+
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
 
 use super::account::{AccountMutation, AccountQuery};
@@ -20,6 +22,7 @@ use super::network_stream::NetworkSubscription;
 use super::node::NodeQuery;
 use super::partner::{PartnerMutation, PartnerQuery};
 use super::portal::PortalQuery;
+use super::portal_review::PortalReviewMutation;
 use super::portal_session::PortalSessionMutation;
 use super::portal_user::PortalUserMutation;
 use super::profile::{ProfileMutation, ProfileQuery};
@@ -28,7 +31,7 @@ use super::returns::ReturnMutation;
 use super::session::SessionMutation;
 use super::simulation::SimulationQuery;
 use super::smtp_settings::SmtpSettingsMutation;
-use super::streams::StreamSubscription;
+use super::streams::{EventRows, StreamSubscription};
 use super::submission_docs::SubmissionDocsQuery;
 use super::user::UserMutation;
 use super::viewer::ViewerQuery;
@@ -79,6 +82,7 @@ pub struct Mutation(
     ReturnMutation,
     PortalUserMutation,
     PortalSessionMutation,
+    PortalReviewMutation,
 );
 
 /// Everything that can be followed, over WebSocket by graphql-transport-ws. Each event carries a cursor: subscribing again with
@@ -92,7 +96,11 @@ pub type Schema = AnySchema<Query, Mutation, Subscription>;
 
 /// The schema of a running app.
 pub fn schema(app: App, intake: Intake) -> Schema {
-    builder().data(app).data(intake).finish()
+    builder()
+        .data(app)
+        .data(intake)
+        .data(Arc::<EventRows>::default())
+        .finish()
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {

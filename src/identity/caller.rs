@@ -8,6 +8,7 @@ use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, ApiKeyId, PartnerId, PortalUserId, SessionId, UserId};
 use entity::portal_user::PortalPermission;
 use entity::user::Role;
+use uuid::Uuid;
 
 use super::policy::{self, Action};
 use crate::audit::Who;
@@ -76,6 +77,58 @@ impl Principal {
         match self {
             Self::Anonymous | Self::PortalUser { .. } => None,
             Self::User { account, .. } | Self::ApiKey { account, .. } => Some(*account),
+        }
+    }
+}
+
+impl Principal {
+    /// Whether both are the same person or key of the same account, whatever each may do.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Anonymous, Self::Anonymous) => true,
+            (
+                Self::User { id, account, .. },
+                Self::User {
+                    id: other,
+                    account: its,
+                    ..
+                },
+            ) => (id, account) == (other, its),
+            (
+                Self::ApiKey { id, account, .. },
+                Self::ApiKey {
+                    id: other,
+                    account: its,
+                    ..
+                },
+            ) => (id, account) == (other, its),
+            (
+                Self::PortalUser { id, partner, .. },
+                Self::PortalUser {
+                    id: other,
+                    partner: its,
+                    ..
+                },
+            ) => (id, partner) == (other, its),
+            _ => false,
+        }
+    }
+
+    /// Their own identifier, whatever their kind; none for nobody.
+    pub fn uuid(&self) -> Option<Uuid> {
+        match self {
+            Self::Anonymous => None,
+            Self::User { id, .. } => Some(id.0),
+            Self::ApiKey { id, .. } => Some(id.0),
+            Self::PortalUser { id, .. } => Some(id.0),
+        }
+    }
+
+    /// The account in which their rights are kept; none for nobody.
+    pub fn kept_by(&self) -> Option<AccountId> {
+        match self {
+            Self::PortalUser { account, .. } => Some(*account),
+            other => other.account(),
         }
     }
 }

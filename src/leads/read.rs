@@ -17,6 +17,7 @@ use crate::audit::{self, Entry};
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::rights;
 
 /// What stands in place of an encrypted value.
 pub const MASK: &str = "••••••••";
@@ -132,7 +133,9 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
 }
 
 /// A lead's values with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's timeline.
+/// A stream that began under another role may ask for this: the right is the one that they have now.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Model) -> Result<Map<String, Value>> {
+    let caller = &rights::again(app, caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));

@@ -6,19 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use entity::event;
+use entity::ids::AccountId;
+use futures::future::try_join_all;
 use redis::aio::ConnectionManager;
-use sea_orm::{DatabaseConnection, DbErr, QuerySelect};
+use sea_orm::{DatabaseConnection, QuerySelect};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::events::Heads;
 use crate::config::Settings;
+use crate::error::Result;
+use crate::gather::Gather;
 
 /// The channel on which nodes tell each other new heads.
 pub fn channel(settings: &Settings) -> String {
     format!("{}:heads", settings.redis_prefix)
 }
 
+/// What stands in place of a head where listeners are only to look.
+pub const ROUSE: &str = "look";
 /// Events read at once, and kept for the other listeners of the log.
 pub const PAGE: usize = 256;
 /// Longest wait for Redis to take a notice; the others then find the event by their own reading.
@@ -42,7 +48,8 @@ impl std::fmt::Debug for Hub {
 pub struct Topic {
     id: Uuid,
     head: watch::Sender<i64>,
-    recent: tokio::sync::Mutex<VecDeque<Arc<event::Model>>>,
+    recent: Mutex<VecDeque<Arc<event::Model>>>,
+    pages: Gather<i64, Vec<Arc<event::Model>>>,
 }
 
 impl Hub {
@@ -65,7 +72,8 @@ impl Hub {
         let topic = Arc::new(Topic {
             id,
             head: watch::Sender::new(0),
-            recent: tokio::sync::Mutex::default(),
+            recent: Mutex::default(),
+            pages: Gather::default(),
         });
         topics.insert(id, Arc::downgrade(&topic));
         topic
@@ -77,7 +85,8 @@ impl Hub {
             self.tell_here(*id, *head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            tokio::spawn(tell_others(redis, self.channel.clone(), heads));
+            let told = heads.iter().map(|(id, head)| format!("{id}:{head}")).collect();
+            tokio::spawn(tell_others(redis, self.channel.clone(), told));
         }
     }
 
@@ -96,6 +105,28 @@ impl Hub {
         }
     }
 
+    /// The place where it is told that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
+    pub fn rights(&self, account: AccountId) -> Arc<Topic> {
+        self.topic(rights_of(account))
+    }
+
+    /// Tells every node that somebody's rights in an account, or in its portals, have changed. After the commit only.
+    pub fn rights_changed(&self, account: AccountId) {
+        self.rouse_here(rights_of(account));
+        if let Some(redis) = self.redis.clone() {
+            let told = vec![format!("{}:{ROUSE}", rights_of(account))];
+            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+        }
+    }
+
+    /// Makes the listeners of this node look, whatever they know.
+    pub fn rouse_here(&self, id: Uuid) {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+            topic.head.send_modify(|_| ());
+        }
+    }
+
     /// Makes every listener read again: after notices may have been lost.
     pub fn tell_all(&self) {
         let topics: Vec<Arc<Topic>> = self
@@ -111,10 +142,15 @@ impl Hub {
     }
 }
 
-async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, heads: Heads) {
+/// No log has the identifier of an account with every bit turned round.
+fn rights_of(account: AccountId) -> Uuid {
+    Uuid::from_u128(!account.0.as_u128())
+}
+
+async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, told: Vec<String>) {
     let mut pipeline = redis::pipe();
-    for (id, head) in heads {
-        pipeline.publish(&*channel, format!("{id}:{head}")).ignore();
+    for message in told {
+        pipeline.publish(&*channel, message).ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
         Ok(Ok(())) => {}
@@ -129,31 +165,48 @@ impl Topic {
         self.head.subscribe()
     }
 
-    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are up to date share one reading.
-    pub async fn after(&self, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>, DbErr> {
-        let mut recent = self.recent.lock().await;
-        let newest = recent.back().map_or(0, |event| event.seq);
-        let covered = recent.front().is_some_and(|event| event.seq <= seq + 1);
-        if covered && newest > seq {
-            return Ok(recent.iter().filter(|event| event.seq > seq).cloned().collect());
+    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are at the same place share one reading.
+    pub async fn after(self: &Arc<Self>, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
+        if let Some(kept) = self.kept(seq) {
+            return Ok(kept);
         }
-        let page = u64::try_from(PAGE).unwrap_or(u64::MAX);
-        let rows: Vec<_> = event::Entity::after(self.id, seq)
-            .limit(page)
-            .all(db)
-            .await?
-            .into_iter()
-            .map(Arc::new)
-            .collect();
-        // Kept events are without gaps: what does not join on to them replaces them.
+        let (db, topic) = (db.clone(), self.id);
+        let read = move |places: Vec<i64>| {
+            let db = db.clone();
+            async move {
+                let pages = places.into_iter().map(|seq| page(&db, topic, seq));
+                Ok(try_join_all(pages).await?.into_iter().collect())
+            }
+        };
+        let events = self.pages.load(seq, read).await?.unwrap_or_default();
+        self.keep(seq, &events);
+        Ok(events)
+    }
+
+    fn kept(&self, seq: i64) -> Option<Vec<Arc<event::Model>>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let covered = recent.front()?.seq <= seq + 1 && recent.back()?.seq > seq;
+        covered.then(|| recent.iter().filter(|event| event.seq > seq).cloned().collect())
+    }
+
+    /// Kept events are without gaps: what does not join on to them replaces them, and what they have already is passed over.
+    fn keep(&self, seq: i64, events: &[Arc<event::Model>]) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = recent.back().map_or(0, |event| event.seq);
+        if events.last().is_none_or(|event| event.seq <= newest) {
+            return;
+        }
         if seq > newest {
             recent.clear();
         }
-        if seq >= newest {
-            recent.extend(rows.iter().cloned());
-            let surplus = recent.len().saturating_sub(PAGE);
-            recent.drain(..surplus);
-        }
-        Ok(rows)
+        recent.extend(events.iter().filter(|event| event.seq > newest).cloned());
+        let surplus = recent.len().saturating_sub(PAGE);
+        recent.drain(..surplus);
     }
+}
+
+async fn page(db: &DatabaseConnection, topic: Uuid, seq: i64) -> Result<(i64, Vec<Arc<event::Model>>)> {
+    let limit = u64::try_from(PAGE).unwrap_or(u64::MAX);
+    let rows = event::Entity::after(topic, seq).limit(limit).all(db).await?;
+    Ok((seq, rows.into_iter().map(Arc::new).collect()))
 }

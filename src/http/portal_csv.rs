@@ -1,0 +1,73 @@
+//! `GET /portal/leads.csv`: the leads of a portal for a spreadsheet, with a portal user's token. Pages are read as they are sent,
+//! so an export takes the same memory however long it is.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::authenticate::client_ip;
+use super::csv;
+use super::graphql::peer;
+use super::session::bearer;
+use crate::app::App;
+use crate::delivery::portal_feed::export;
+use crate::error::{Error, Result};
+use crate::graphql::portal_lead::PortalLeadFilter;
+use crate::identity::authenticate;
+
+/// Where it is.
+pub fn router(app: &App) -> Router {
+    Router::new()
+        .route("/portal/leads.csv", get(leads))
+        .with_state(app.clone())
+}
+
+async fn leads(State(app): State<App>, parts: Parts) -> Response {
+    match answer(&app, &parts).await {
+        Ok(response) => response,
+        Err(error) => refused(&error),
+    }
+}
+
+async fn answer(app: &App, parts: &Parts) -> Result<Response> {
+    let Ok(Some(token)) = bearer(&parts.headers) else {
+        return Err(Error::Unauthenticated(
+            "send a token: Authorization: Bearer <portal access token>",
+        ));
+    };
+    let caller = authenticate::bearer(app, token, client_ip(app, &parts.headers, peer(parts))).await?;
+    let filter = PortalLeadFilter::from_query(parts.uri.query().unwrap_or_default())?;
+    let export = export::export(app, &caller, filter.checked()?).await?;
+    let header = export.header().map(str::to_owned).collect();
+    let pages = csv::pages(export, |mut export| async move {
+        Ok(export.page().await?.map(|rows| (rows, export)))
+    });
+    csv::download("leads.csv", header, pages).await
+}
+
+fn refused(error: &Error) -> Response {
+    let none: Option<(HeaderName, String)> = None;
+    let (status, header) = match error {
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, none),
+        Error::BadInput(_) | Error::Broken(_) => (StatusCode::BAD_REQUEST, none),
+        Error::RateLimited { retry_after } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            Some((RETRY_AFTER, retry_after.to_string())),
+        ),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, none),
+        other => {
+            tracing::error!(error = ?other, "cannot export leads");
+            (StatusCode::INTERNAL_SERVER_ERROR, none)
+        }
+    };
+    let text = format!("{error}\n");
+    match header {
+        Some(header) => (status, [header], text).into_response(),
+        None => (status, text).into_response(),
+    }
+}
