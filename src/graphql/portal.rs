@@ -77,6 +77,13 @@ impl Portal {
         Ok(portal_feed::stats(app, caller, range.checked()?).await?.into())
     }
 
+    /// Where the feed stands now. Read this, then the leads, then subscribe to `portalLeads` with `after` this: nothing that comes
+    /// meanwhile is missed. Takes `VIEW_LEADS`.
+    async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        portal_feed::cursor(app, caller).await
+    }
+
     /// The fields that the partner's leads show, each once. Takes `VIEW_LEADS`.
     async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
         let (app, caller) = app_and_caller(ctx).await?;
