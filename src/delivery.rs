@@ -10,6 +10,7 @@ pub mod manage;
 pub mod payload;
 pub mod places;
 pub mod portal_feed;
+pub mod portal_review;
 pub mod preview;
 pub mod response;
 pub mod retry;

@@ -36,6 +36,7 @@ pub mod partner;
 pub mod payload;
 pub mod portal;
 pub mod portal_lead;
+pub mod portal_review;
 pub mod portal_session;
 pub mod portal_user;
 pub mod profile;

@@ -203,6 +203,19 @@ pub fn destination(partner: Option<PartnerId>, buyer: Option<AccountId>) -> Uuid
     partner.map(|id| id.0).or(buyer.map(|id| id.0)).unwrap_or_default()
 }
 
+/// What a recipient says of what it got.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// Where it stands with that.
+    pub status: ReviewStatus,
+    /// Who says so.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 impl DeliveryStatus {
     /// Whether nothing more will happen by itself.
     pub fn is_settled(self) -> bool {
@@ -309,6 +322,23 @@ impl Entity {
         Self::find()
             .filter(Column::ConnectionId.eq(connection))
             .order_by_asc(Column::Id)
+    }
+
+    /// Sets the review of deliveries that the caller holds locked.
+    pub async fn set_review(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = DeliveryId>,
+        review: &Review,
+    ) -> Result<Vec<Model>, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(Column::Review, Expr::value(review.status.to_value()))
+            .col_expr(Column::ReviewBy, Expr::value(review.by.clone()))
+            .col_expr(Column::ReviewAt, Expr::value(review.at))
+            .col_expr(Column::ReviewReason, Expr::value(review.reason.clone()))
+            .filter(among)
+            .exec_with_returning(db)
+            .await
     }
 
     /// Deliveries of one lead.

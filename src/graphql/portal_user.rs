@@ -6,14 +6,17 @@ use entity::partner;
 use entity::portal_user::{self, PortalPermission};
 
 use super::context::app_and_caller;
+use super::delivery_settings::inputs::DeliverySettingsInput;
 use super::ids::id_or_unknown;
 use super::loaders::{self, PortalUsersOf};
 use super::partner::{Partner, PartnerPayload};
 use super::payload::{DeletePayload, UserError, outcome};
 use super::scalars::EmailAddress;
+use crate::distribution::settings;
 use crate::error::Result;
 use crate::identity::policy::Action;
 use crate::identity::portal_users::{self, InvitePortalUser, UpdateContact};
+use crate::identity::viewer;
 
 /// A person of a partner.
 pub struct PortalUser(pub portal_user::Model);
@@ -132,6 +135,8 @@ pub struct UpdatePortalContactInput {
 pub struct PortalUserPayload {
     /// As they are now; null when nothing was changed.
     pub portal_user: Option<PortalUser>,
+    /// The partner's new signing secret, shown this once, when `updatePortalDelivery` made one; else null.
+    pub signing_secret: Option<String>,
     /// Rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
@@ -141,6 +146,7 @@ impl PortalUserPayload {
         let (user, user_errors) = outcome(result)?;
         Ok(Self {
             portal_user: user.map(PortalUser),
+            signing_secret: None,
             user_errors,
         })
     }
@@ -216,5 +222,27 @@ impl PortalUserMutation {
             phone: input.phone,
         };
         PortalUserPayload::of(portal_users::update_contact(app, caller, input).await)
+    }
+
+    /// Changes how the calling portal user's company gets its leads from now on: by mail, by webhook or into the portal. What it
+    /// gets to see stays as the account has set it, whatever `fields` says, and a connected account is not reached this way
+    /// (`NOT_CONNECTED`). Takes a portal session with `EDIT_DELIVERY`.
+    async fn update_portal_delivery(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The settings, whole.")] input: DeliverySettingsInput,
+    ) -> Result<PortalUserPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let changed = settings::set_from_portal(app, caller, input.into()).await;
+        let (changed, user_errors) = outcome(changed)?;
+        let portal_user = match &changed {
+            Some(_) => viewer::portal_user(app, caller).await?.map(PortalUser),
+            None => None,
+        };
+        Ok(PortalUserPayload {
+            portal_user,
+            signing_secret: changed.and_then(|changed| changed.signing_secret),
+            user_errors,
+        })
     }
 }

@@ -20,6 +20,7 @@ use super::network_stream::NetworkSubscription;
 use super::node::NodeQuery;
 use super::partner::{PartnerMutation, PartnerQuery};
 use super::portal::PortalQuery;
+use super::portal_review::PortalReviewMutation;
 use super::portal_session::PortalSessionMutation;
 use super::portal_user::PortalUserMutation;
 use super::profile::{ProfileMutation, ProfileQuery};
@@ -79,6 +80,7 @@ pub struct Mutation(
     ReturnMutation,
     PortalUserMutation,
     PortalSessionMutation,
+    PortalReviewMutation,
 );
 
 /// Everything that can be followed, over WebSocket by graphql-transport-ws. Each event carries a cursor: subscribing again with

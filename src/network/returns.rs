@@ -1,9 +1,11 @@
 //! Giving leads back: the account that got a lead from another one asks for it, the account that delivered it answers. Both
-//! sides see what was asked and answered, each on its own side of the lead.
+//! sides see what was asked and answered, each on its own side of the lead. Partners ask in their portal, see
+//! `delivery/portal_review`; they are answered here as well.
 
 use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
+use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
@@ -18,7 +20,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::texts;
-use crate::leads::intake::delivery_event;
+use crate::leads::intake::{delivery_event, portal_event};
 use crate::live::events::{self, NewEvent};
 
 /// Most characters of a reason.
@@ -63,7 +65,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
         kind: LeadEventKind::ReturnRequested,
         message: format!("{} asks for a return: {reason}", buyer.name),
         review: ReviewStatus::ReturnRequested,
-        who: [(account, caller.who()), (row.account_id, partner(&buyer))],
+        who: vec![(account, caller.who()), (row.account_id, partner(&buyer))],
     };
     step.commit(app, tx, (&row, lead.id)).await?;
     Ok(lead)
@@ -107,7 +109,8 @@ pub struct Answer {
     pub reason: Option<String>,
 }
 
-/// Answers a connected account that has asked for a return. The price of a returned lead counts no more.
+/// Answers a recipient that has asked for a return: a connected account, or a partner in its portal. The price of a returned lead
+/// counts no more; the places that it took on caps stay taken.
 pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = input.reason.filter(|reason| !reason.trim().is_empty());
@@ -135,7 +138,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         )
     };
     let seller = company(&tx, account).await?;
-    let buyer = row.buyer_account_id;
+    let told_too = row.buyer_account_id.map(|buyer| (buyer, partner(&seller)));
     let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
     let mut change = row.into_active_model();
     change.review = Set(Some(review));
@@ -149,7 +152,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         kind,
         message: format!("{} {verb}{why}", seller.name),
         review,
-        who: [(account, caller.who()), (buyer.unwrap_or(account), partner(&seller))],
+        who: [(account, caller.who())].into_iter().chain(told_too).collect(),
     };
     let theirs = theirs.unwrap_or(row.lead_id);
     step.commit(app, tx, (&row, theirs)).await?;
@@ -171,14 +174,14 @@ fn partner(account: &account::Model) -> Who {
     }
 }
 
-/// One step of a return, as both sides are told of it.
+/// One step of a return, as both sides are told of it; a partner has no trail of its own, but its portal is told.
 struct Step {
     action: &'static str,
     kind: LeadEventKind,
     message: String,
     review: ReviewStatus,
     /// Whose trails, and who acts in each.
-    who: [(AccountId, Who); 2],
+    who: Vec<(AccountId, Who)>,
 }
 
 impl Step {
@@ -186,6 +189,9 @@ impl Step {
     async fn commit(self, app: &App, tx: DatabaseTransaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
         let now = app.clock.now();
         let mut told = vec![delivery_event(row)];
+        if row.channel == Channel::Portal {
+            told.extend(portal_event(row, EventKind::PortalReviewed));
+        }
         let mut notes = Vec::new();
         for (account, who) in &self.who {
             let lead = if *account == row.account_id {
