@@ -117,7 +117,11 @@ function Header({ place, leave, openAccount, live, again }: HeaderProps) {
       </p>
       <span class="grow" />
       {live ? (
-        <p class={`live ${live}`} role="status" title="New leads appear by themselves while this says Live">
+        <p
+          class={`live ${live === "live" ? "on" : live}`}
+          role="status"
+          title="New leads appear by themselves while this says Live"
+        >
           <span class="dot" aria-hidden="true" />
           <span class="hidden">Connection: </span>
           {LIVE[live]}
@@ -240,7 +244,7 @@ function Figures({ stats, span, change }: FiguresProps) {
     ["Accepted", stats?.accepted.toLocaleString()],
     ["Rejected", stats?.rejected.toLocaleString()],
     ["Returned", stats?.returned.toLocaleString()],
-    ["Usual time to review", stats && duration(stats.medianReviewMinutes)],
+    ["Time to review", stats && duration(stats.medianReviewMinutes)],
   ];
   return (
     <section class="figures" aria-label="Figures">

@@ -76,7 +76,7 @@ function Search({ feed }: { feed: Feed }) {
       <input
         id="search"
         type="search"
-        placeholder="Email, phone or full name"
+        placeholder="Email, phone or name"
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value);

@@ -1,0 +1,86 @@
+// A company that sells leads, and its partner that looks them up in the portal; all made through the API.
+
+const FIELDS = [
+  { name: "first_name", type: "TEXT" },
+  { name: "last_name", type: "TEXT" },
+  { name: "service", type: "TEXT" },
+  { name: "city", type: "TEXT" },
+  { name: "zip", label: "ZIP code", type: "TEXT" },
+  { name: "email", type: "EMAIL" },
+  { name: "phone", type: "PHONE" },
+  { name: "budget", type: "NUMBER" },
+  { name: "move_in", label: "Wanted from", type: "DATE" },
+  { name: "homeowner", type: "BOOLEAN" },
+  { name: "website", type: "URL" },
+  { name: "message", type: "TEXT" },
+];
+
+export const PASSWORD = "correct horse battery";
+export const EVERYTHING = ["VIEW_LEADS", "EXPORT", "REVIEW", "RETURN", "EDIT_CONTACT"];
+
+export class Company {
+  static async found(server, { name = "Sunny Homes", partner = "Window World" } = {}) {
+    const company = new Company();
+    company.server = server;
+    const signUp = await server.ask(
+      "mutation($input: SignUpInput!) { signUp(input: $input) { session { accessToken } userErrors { message } } }",
+      { input: { accountName: name, name: "Ann Long", email: "ann@sunny.example", password: PASSWORD } },
+    );
+    company.token = signUp.signUp.session.accessToken;
+    company.flow = await company.make("createFlow", "CreateFlowInput", "flow { id }", {
+      name: "Windows",
+      fields: FIELDS,
+    });
+    company.partner = await company.make("createPartner", "CreatePartnerInput", "partner { id }", {
+      name: partner,
+      email: "office@windows.example",
+    });
+    const money = { amount: "42.50", currency: "USD" };
+    const profile = { name: "Partners", strategy: "SEND_TO_ALL", basePrice: money };
+    const profileId = await company.make("createDistributionProfile", "CreateProfileInput", "profile { id }", profile);
+    await company.make("assignPartner", "AssignPartnerInput", "assignment { id }", {
+      profileId,
+      partnerId: company.partner,
+    });
+    const step = { flowId: company.flow, name: "To all", step: { distribute: { profileId } } };
+    await company.make("addStep", "AddStepInput", "flow { id }", step);
+    await company.make("setPortalAccess", "PortalAccessInput", "partner { id }", {
+      partnerId: company.partner,
+      enabled: true,
+    });
+    return company;
+  }
+
+  /** Runs a mutation, and answers the identifier of what it has made. */
+  async make(mutation, type, answer, input) {
+    const query = `mutation($input: ${type}!) { ${mutation}(input: $input) { ${answer} userErrors { message } } }`;
+    const payload = (await this.server.ask(query, { input }, this.token))[mutation];
+    return Object.values(payload).find((part) => part?.id)?.id;
+  }
+
+  /** Lets somebody into the portal; the link that was mailed to them. */
+  async invite(email, name, permissions = EVERYTHING) {
+    const input = { partnerId: this.partner, email, name, permissions };
+    await this.make("invitePortalUser", "InvitePortalUserInput", "portalUser { id }", input);
+    return await this.server.mailbox.link(email);
+  }
+
+  /** Submits leads, one after the other. */
+  async submit(...leads) {
+    const query = `mutation($input: SubmitLeadInput!) {
+      submitLead(input: $input) { receipt { id outcome reasons { field message } } userErrors { message } }
+    }`;
+    for (const { test, ...fields } of leads) {
+      const input = { flowId: this.flow, fields, test };
+      const { receipt } = (await this.server.ask(query, { input }, this.token)).submitLead;
+      if (receipt.outcome !== "ACCEPTED") throw new Error(JSON.stringify(receipt));
+    }
+  }
+
+  /** The deliveries to the partner as the company sees them: status of the review and reason, by title. */
+  async reviews() {
+    const query = "{ deliveries(first: 100) { nodes { lead { fields } review { status by reason } } } }";
+    const { nodes } = (await this.server.ask(query, {}, this.token)).deliveries;
+    return Object.fromEntries(nodes.map(({ lead, review }) => [lead.fields.first_name, review]));
+  }
+}
