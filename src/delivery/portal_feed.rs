@@ -1,6 +1,7 @@
 //! What a partner's people see in their portal: the leads that were delivered to it, each through the version of the
 //! delivery settings that it was delivered by, and nothing else.
 
+pub mod export;
 mod search;
 mod shapes;
 mod stats;

@@ -3,10 +3,11 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 use entity::delivery;
 
-use super::context::app_and_caller;
+use super::context::{ContextExt, app_and_caller};
 use super::flow_field::FlowField;
 use super::portal_lead::{PortalLead, PortalLeadConnection, PortalLeadFilter};
 use super::portal_user::PortalUser;
+use super::scalars::UrlText;
 use super::relay::{self, PageArgs};
 use super::time_range::TimeRangeInput;
 use crate::delivery::portal_feed::{self, Filter};
@@ -82,6 +83,21 @@ impl Portal {
     async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let (app, caller) = app_and_caller(ctx).await?;
         portal_feed::cursor(app, caller).await
+    }
+
+    /// Where the leads can be had as CSV, newest first: by GET with the portal session's token in `Authorization`, in UTF-8 by RFC
+    /// 4180. The columns are the labels of `columns`, and then Lead, Delivered at, Status, Review reason, Price, Currency and Test.
+    /// Cells that a spreadsheet would run as a formula get an apostrophe in front. Each export is in the account's audit trail, and
+    /// takes `VIEW_LEADS` and EXPORT.
+    async fn csv_url(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which leads; all when left out.")] filter: Option<PortalLeadFilter>,
+    ) -> Result<UrlText> {
+        let query = filter.as_ref().map(PortalLeadFilter::to_query).unwrap_or_default();
+        let mark = if query.is_empty() { "" } else { "?" };
+        let address = format!("{}/portal/leads.csv{mark}{query}", ctx.app()?.config.public_url);
+        Ok(UrlText(address))
     }
 
     /// The fields that the partner's leads show, each once. Takes `VIEW_LEADS`.

@@ -1,5 +1,7 @@
 //! Leads in a partner's portal.
 
+mod query;
+
 use async_graphql::{ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use entity::delivery::ReviewStatus;

@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct TimeRangeInput {
     /// When it begins, included.
-    from: DateTime<Utc>,
+    pub(super) from: DateTime<Utc>,
     /// When it ends, excluded; after `from`.
-    to: DateTime<Utc>,
+    pub(super) to: DateTime<Utc>,
 }
 
 /// 9999-12-31T23:59:59Z: databases take no time for granted that has more digits.
@@ -23,6 +23,11 @@ const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
 };
 
 impl TimeRangeInput {
+    /// From then to then.
+    pub fn new(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+        Self { from, to }
+    }
+
     /// The span, if it has any length; without what lies before 1970 and after 9999, where nothing has happened.
     pub fn checked(self) -> Result<Range<DateTime<Utc>>> {
         if self.from >= self.to {

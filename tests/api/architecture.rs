@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
         "server",
         &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
     ),
-    ("http", &["graphql", "network", "flows", "identity"]),
+    ("http", &["graphql", "network", "delivery", "flows", "identity"]),
     ("housekeeping", &["network"]),
     (
         "graphql",

@@ -1,11 +1,28 @@
 //! The partner portal and what is live, for partners and accounts.
 
+mod csv;
+mod delivery;
+mod reviews;
+
 use serde_json::{Value, json};
 
 use crate::support::app::both;
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{ana, text, webhook};
 use crate::support::stream::Stream;
+
+/// A test of an app that can mail links, in both modes.
+macro_rules! with_mail {
+    ($(#[$doc:meta])* $name:ident, |$app:ident| $body:block) => {
+        $crate::support::app::both!(
+            $(#[$doc])*
+            $name,
+            ["--smtp-url", "smtp+plain://127.0.0.1:9", "--mail-from", "leads@leadmesh.test"],
+            |$app| $body
+        );
+    };
+}
+use with_mail;
 
 const FOLLOW: &str = "subscription($after: String) { portalLeads(after: $after) {
     cursor kind lead { id title fields status test review { status } } } }";

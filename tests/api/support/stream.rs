@@ -67,6 +67,13 @@ impl Stream {
         message["payload"]["data"].take()
     }
 
+    /// Passes over the next events.
+    pub(crate) async fn skip(&mut self, count: usize) {
+        for _ in 0..count {
+            self.event().await;
+        }
+    }
+
     /// Leaves without a word, as a lost connection does.
     pub(crate) fn cut(self) {
         drop(self);

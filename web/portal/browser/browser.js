@@ -1,7 +1,4 @@
 // Chromium, as Debian has it.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = [
@@ -14,24 +11,17 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** A browser with nothing in it; `close` ends it and removes what it kept. */
-export async function open(options = {}) {
-  const folder = await mkdtemp(join(tmpdir(), "leadmesh-chromium-"));
-  const context = await chromium.launchPersistentContext(folder, {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: ARGUMENTS,
-    locale: "en-US",
-    timezoneId: "America/Denver",
-    acceptDownloads: true,
-    ...options,
-  });
+/** A browser of which each context is as new. */
+export function launch() {
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, headless: true, args: ARGUMENTS });
+}
+
+/** A page in a context of its own. */
+export async function open(browser, options = {}) {
+  const context = await browser.newContext({ locale: "en-US", timezoneId: "America/Denver", ...options });
   context.setDefaultTimeout(8_000);
   // It would open a window to choose a file in.
   await context.addInitScript(() => delete window.showSaveFilePicker);
-  const close = async () => {
-    await context.close();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return { context, close };
+  return await context.newPage();
 }

@@ -8,7 +8,10 @@ const person = (first_name, last_name, service, city, zip, budget, message) => (
   zip,
   budget,
   message,
-  email: `${first_name}.${last_name}@example.com`.toLowerCase(),
+  email: `${first_name}.${last_name}@example.com`
+    .normalize("NFD")
+    .replaceAll(/[^\w.@]/g, "")
+    .toLowerCase(),
   phone: `+1 415 555 01${String(zip).slice(-2)}`,
 });
 

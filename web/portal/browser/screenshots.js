@@ -1,7 +1,7 @@
 // Takes the pictures of the page that the documentation shows: node browser/screenshots.js [FOLDER]
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { open } from "./browser.js";
+import { launch, open } from "./browser.js";
 import { Company, PASSWORD } from "./company.js";
 import { PEOPLE } from "./people.js";
 import { Server } from "./server.js";
@@ -23,11 +23,11 @@ async function shoot(page, name) {
 
 await mkdir(folder, { recursive: true });
 const server = await Server.start();
-const { context, close } = await open({ viewport: { width: 1200, height: 780 } });
+const browser = await launch();
 try {
   const company = await Company.found(server);
   await company.submit(...PEOPLE.slice(0, 7).reverse());
-  const page = context.pages()[0];
+  const page = await open(browser, { viewport: { width: 1200, height: 780 } });
   await enter(page, await company.invite("cy@windows.example", "Cy Young"));
   const row = (name) => page.getByRole("listitem").filter({ hasText: name });
   for (const name of ["Ingrid", "Priya", "Hannah"]) {
@@ -86,6 +86,6 @@ try {
     await shoot(page, "more-set-password");
   }
 } finally {
-  await close();
+  await browser.close();
   await server.stop();
 }

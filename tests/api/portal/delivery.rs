@@ -1,0 +1,74 @@
+//! A partner that sets up its own delivery in the portal, as far as the account lets it.
+
+use entity::portal_user::{self, Permissions, PortalPermission};
+use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, Set};
+use serde_json::{Value, json};
+
+use super::with_mail;
+use crate::support::app::TestApp;
+use crate::support::http_receiver::HttpReceiver;
+use crate::support::make::{Account, ana, text, webhook_with};
+
+const UPDATE: &str = "mutation($input: DeliverySettingsInput!) { updatePortalDelivery(input: $input) {
+    portalUser { email } signingSecret userErrors { code message path } } }";
+const SET_DELIVERY: &str = "mutation($input: SetPartnerDeliveryInput!) { setPartnerDelivery(input: $input) {
+    partner { id } userErrors { code message path } } }";
+const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
+
+/// Gives somebody in the portal this permission on top of those that they have.
+pub(super) async fn permit(app: &TestApp, owner: &Account, email: &str, more: PortalPermission) {
+    let account = owner.id.parse().unwrap();
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Email.eq(email));
+    let user = mine.one(app.app.db.read()).await.unwrap().unwrap();
+    let mut permissions = user.permissions.0.clone();
+    permissions.push(more);
+    let mut row = user.into_active_model();
+    row.permissions = Set(Permissions(permissions));
+    row.update(app.app.db.write()).await.unwrap();
+}
+
+with_mail!(
+    /// What the partner asks to see is not what it gets: the account's selection holds, and no account is reached this way.
+    a_partner_changes_its_own_delivery_and_sees_no_more_by_it,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        let owner = app.account("Acme").await;
+        let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": { "fields": { "mode": "ONLY", "fields": ["first_name"] } } })).await;
+        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
+        let hook = webhook_with(&receiver.url("/in"), json!({ "fields": { "mode": "ALL" }, "sign": true }));
+        let wanted = json!({ "input": hook });
+        assert_eq!(app.error_code(Some(&pat), UPDATE, wanted.clone()).await, "FORBIDDEN");
+        assert_eq!(app.error_code(Some(&owner.token), UPDATE, wanted.clone()).await, "FORBIDDEN");
+        assert_eq!(app.error_code(None, UPDATE, wanted).await, "UNAUTHENTICATED");
+
+        permit(&app, &owner, "pat@buyer.test", PortalPermission::EditDelivery).await;
+        let into_account = json!({ "account": { "connectionId": "conn_00000000000000000000000000" } });
+        let refused = app.refused(&pat, UPDATE, into_account).await;
+        assert_eq!(refused, [("NOT_CONNECTED".to_owned(), "input.account.connectionId".to_owned())]);
+        let spying = json!({ "email": { "recipients": ["pat@buyer.test"], "subject": "{{ lead.email }}" } });
+        assert_eq!(app.refused(&pat, UPDATE, spying).await[0].0, "UNKNOWN_FIELD");
+        let blocked = webhook_with("http://10.0.0.1/in", json!({}));
+        assert_eq!(app.refused(&pat, UPDATE, blocked).await[0].0, "DESTINATION_BLOCKED");
+
+        let changed = app.done(&pat, UPDATE, hook).await;
+        assert_eq!(changed["portalUser"]["email"], "pat@buyer.test");
+        assert!(text(&changed["signingSecret"]).starts_with("whsec_"), "shown once to who has to check signatures");
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
+        let request = receiver.next().await;
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!(body, json!({ "first_name": "Ana" }));
+
+        let narrower = json!({ "partnerId": partner, "delivery": { "portal": { "fields": { "mode": "ONLY", "fields": ["last_name"] } } } });
+        app.done(&owner.token, SET_DELIVERY, narrower).await;
+        app.done(&pat, UPDATE, json!({ "portal": {} })).await;
+        app.submit(&owner, &flow, ana()).await;
+        let feed = app.data(&pat, "{ portal { leads { nodes { fields } } } }", json!({})).await;
+        assert_eq!(feed["portal"]["leads"]["nodes"], json!([{ "fields": { "last_name": "Silva" } }]));
+        let trail = app.data(&owner.token, AUDIT, json!({ "id": partner })).await;
+        let by_pat = trail["auditEvents"]["nodes"].as_array().unwrap().iter();
+        let by_pat: Vec<_> = by_pat.filter(|entry| entry["actor"]["kind"] == "PORTAL_USER").collect();
+        let told = json!({ "action": "partner.set_delivery", "actor": { "kind": "PORTAL_USER", "name": "Pat" } });
+        assert_eq!(by_pat, [&told, &told]);
+    }
+);

@@ -1,0 +1,211 @@
+//! P2: what partners say of their leads, and what is answered.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::with_mail;
+use crate::support::app::TestApp;
+use crate::support::make::{Account, Flow, ana, broken, text};
+
+pub(super) const ACCEPT: &str = "mutation($input: ReviewPortalLeadsInput!) { acceptPortalLeads(input: $input) {
+    leads { id status review { status by reason } } userErrors { code message path } } }";
+pub(super) const REJECT: &str = "mutation($input: ReviewPortalLeadsInput!) { rejectPortalLeads(input: $input) {
+    leads { id status review { status by reason } } userErrors { code message path } } }";
+pub(super) const RETURN: &str = "mutation($input: ReviewPortalLeadsInput!) { requestReturn(input: $input) {
+    leads { id status review { status by reason } } userErrors { code message path } } }";
+const ANSWER: &str = "mutation($input: AnswerReturnInput!) { answerReturn(input: $input) {
+    delivery { id review { status by reason } } userErrors { code message path } } }";
+const FOLLOW: &str = "subscription { portalLeads(after: \"0\") { kind lead { id status } } }";
+const UPDATES: &str = "subscription { deliveries(after: \"0\") { status delivery { id review { status by } } } }";
+const LEAD: &str = "query($id: ID!) { lead(id: $id) { timeline { kind message } deliveries { review { status by reason } } } }";
+const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
+const STATS: &str = "query($range: TimeRangeInput!) { portal { stats(range: $range) { total pending accepted rejected returned } } }";
+
+/// An account that sends its leads into a portal, and somebody in it.
+struct Sold {
+    owner: Account,
+    flow: Flow,
+    partner: String,
+    pat: String,
+}
+
+impl Sold {
+    async fn new(app: &TestApp) -> Self {
+        let owner = app.account("Acme").await;
+        let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
+        Self { owner, flow, partner, pat }
+    }
+
+    /// A lead and the delivery by which it came into the portal.
+    async fn lead(&self, app: &TestApp) -> (String, String) {
+        let lead = text(&app.submit(&self.owner, &self.flow, ana()).await["id"]);
+        let delivery = text(&app.deliveries(&self.owner, &lead).await[0]["id"]);
+        (lead, delivery)
+    }
+}
+
+fn kinds(lead: &Value) -> Vec<String> {
+    let entries = lead["lead"]["timeline"].as_array().unwrap();
+    entries.iter().map(|entry| text(&entry["kind"])).collect()
+}
+
+with_mail!(
+    /// Each review is on the delivery, on the timeline, in the trail and on both sides' streams, once however often it is said.
+    a_partner_accepts_and_rejects_with_a_reason_once,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let ((lead, taken), (_, left)) = (sold.lead(&app).await, sold.lead(&app).await);
+        let mut feed = app.subscribe(&sold.pat, FOLLOW, json!({})).await;
+        let mut updates = app.subscribe(&sold.owner.token, UPDATES, json!({})).await;
+        feed.skip(2).await;
+        updates.skip(2).await;
+
+        let accepted = app.done(&sold.pat, ACCEPT, json!({ "ids": [taken, taken] })).await;
+        let expected = json!([{ "id": taken, "status": "ACCEPTED", "review": { "status": "ACCEPTED", "by": "Pat", "reason": null } }]);
+        assert_eq!(accepted["leads"], expected);
+        assert_eq!(app.done(&sold.pat, ACCEPT, json!({ "ids": [taken], "reason": "again" })).await["leads"], expected);
+        let wanting = app.refused(&sold.pat, REJECT, json!({ "ids": [left], "reason": " " })).await;
+        assert_eq!(wanting, [("REQUIRED".to_owned(), "input.reason".to_owned())]);
+        let reject = json!({ "ids": [left], "reason": "out of area" });
+        let rejected = app.done(&sold.pat, REJECT, reject.clone()).await;
+        assert_eq!(rejected["leads"][0]["review"], json!({ "status": "REJECTED", "by": "Pat", "reason": "out of area" }));
+        assert_eq!(app.done(&sold.pat, REJECT, reject).await, rejected);
+
+        for (id, status) in [(&taken, "ACCEPTED"), (&left, "REJECTED")] {
+            assert_eq!(feed.event().await["portalLeads"], json!({ "kind": "REVIEWED", "lead": { "id": id, "status": status } }));
+            let update = json!({ "status": "DELIVERED", "delivery": { "id": id, "review": { "status": status, "by": "Pat" } } });
+            assert_eq!(updates.event().await["deliveries"], update);
+        }
+        let seen = app.data(&sold.owner.token, LEAD, json!({ "id": lead })).await;
+        assert_eq!(seen["lead"]["deliveries"][0]["review"], json!({ "status": "ACCEPTED", "by": "Pat", "reason": null }));
+        assert_eq!(kinds(&seen).iter().filter(|kind| *kind == "REVIEWED").count(), 1);
+        let message = seen["lead"]["timeline"].as_array().unwrap().iter().find(|entry| entry["kind"] == "REVIEWED").unwrap()["message"].clone();
+        assert_eq!(message, "Pat of P accepts the lead");
+        let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": taken })).await;
+        let told = json!([{ "action": "portal_lead.accepted", "actor": { "kind": "PORTAL_USER", "name": "Pat" } }]);
+        assert_eq!(trail["auditEvents"]["nodes"], told);
+    }
+);
+
+with_mail!(
+    /// A call changes all of its leads or none, and names each that it cannot change; what is not in the portal does not exist.
+    a_review_changes_all_of_its_leads_or_none,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let ((lead, taken), (_, waiting)) = (sold.lead(&app).await, sold.lead(&app).await);
+        app.done(&sold.pat, ACCEPT, json!({ "ids": [taken] })).await;
+        let (other, _) = app.partner(&sold.owner, "Q", json!({ "portal": {} }), json!({})).await;
+        let quinn = app.portal_user(&sold.owner, &other, "quinn@other.test").await;
+
+        let ids = json!({ "ids": [waiting, taken, lead, "nonsense"], "reason": "no" });
+        let refused = app.refused(&sold.pat, REJECT, ids).await;
+        let at = |code: &str, place| (code.to_owned(), format!("input.ids.{place}"));
+        assert_eq!(refused, [at("CONFLICT", 1), at("NOT_FOUND", 2), at("NOT_FOUND", 3)]);
+        assert_eq!(app.refused(&quinn, ACCEPT, json!({ "ids": [waiting] })).await, [at("NOT_FOUND", 0)]);
+        let many: Vec<_> = (0..101).map(|_| waiting.clone()).collect();
+        assert_eq!(app.refused(&sold.pat, ACCEPT, json!({ "ids": many })).await[0].0, "LIMIT_REACHED");
+        assert_eq!(app.refused(&sold.pat, ACCEPT, json!({ "ids": [] })).await[0].0, "REQUIRED");
+
+        let range = json!({ "from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z" });
+        let stats = app.data(&sold.pat, STATS, json!({ "range": range })).await;
+        assert_eq!(stats["portal"]["stats"], json!({ "total": 2, "pending": 1, "accepted": 1, "rejected": 0, "returned": 0 }));
+    }
+);
+
+with_mail!(
+    /// Of eight that say different things of one lead at once, what is said first counts; the others are told who said it.
+    of_reviews_at_once_one_wins_and_the_others_are_told,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let (lead, id) = sold.lead(&app).await;
+        let input = json!({ "input": { "ids": [id], "reason": "race" } });
+        let answers = join_all((0..8).map(|number| {
+            let mutation = if number % 2 == 0 { ACCEPT } else { REJECT };
+            app.ask(Some(&sold.pat), mutation, input.clone())
+        }))
+        .await;
+
+        let now = app.deliveries(&sold.owner, &lead).await[0]["review"]["status"].clone();
+        for (number, answer) in answers.iter().enumerate() {
+            let (name, said) = if number % 2 == 0 { ("acceptPortalLeads", "ACCEPTED") } else { ("rejectPortalLeads", "REJECTED") };
+            if now == said {
+                assert_eq!(answer["data"][name]["leads"][0]["status"], said, "{answer:#}");
+            } else {
+                assert_eq!(broken(answer), [("CONFLICT".to_owned(), "input.ids.0".to_owned())]);
+                let message = text(&answer["data"][name]["userErrors"][0]["message"]);
+                assert!(message.starts_with("Pat has "), "{message}");
+            }
+        }
+        let seen = app.data(&sold.owner.token, LEAD, json!({ "id": lead })).await;
+        assert_eq!(kinds(&seen).iter().filter(|kind| *kind == "REVIEWED").count(), 1);
+    }
+);
+
+with_mail!(
+    /// A return is asked for, answered by the account, and seen on both streams; a refused one can be asked for again.
+    a_return_is_asked_for_and_answered,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let (lead, id) = sold.lead(&app).await;
+        let answer = |approve| json!({ "deliveryId": id, "approve": approve, "reason": "looked into it" });
+        app.done(&sold.pat, ACCEPT, json!({ "ids": [id] })).await;
+        let mut feed = app.subscribe(&sold.pat, FOLLOW, json!({})).await;
+        feed.skip(2).await;
+
+        assert_eq!(app.refused(&sold.owner.token, ANSWER, answer(true)).await[0].0, "CONFLICT");
+        let ask = json!({ "ids": [id], "reason": "wrong number" });
+        let asked = app.done(&sold.pat, RETURN, ask.clone()).await;
+        assert_eq!(asked["leads"][0]["status"], "RETURN_REQUESTED");
+        assert_eq!(app.done(&sold.pat, RETURN, ask.clone()).await, asked);
+        assert_eq!(app.refused(&sold.pat, ACCEPT, json!({ "ids": [id] })).await[0].0, "CONFLICT");
+        let refused = app.done(&sold.owner.token, ANSWER, answer(false)).await;
+        let review = json!({ "status": "ACCEPTED", "by": "Acme", "reason": "looked into it" });
+        assert_eq!(refused["delivery"]["review"], review);
+        app.done(&sold.pat, RETURN, ask).await;
+        let returned = app.done(&sold.owner.token, ANSWER, answer(true)).await;
+        assert_eq!(returned["delivery"]["review"]["status"], "RETURNED");
+        for mutation in [ACCEPT, REJECT, RETURN] {
+            let input = json!({ "ids": [id], "reason": "late" });
+            assert_eq!(app.refused(&sold.pat, mutation, input).await[0].0, "CONFLICT");
+        }
+
+        for status in ["RETURN_REQUESTED", "ACCEPTED", "RETURN_REQUESTED", "RETURNED"] {
+            let event = feed.event().await["portalLeads"].take();
+            assert_eq!((&event["kind"], &event["lead"]["id"]), (&json!("REVIEWED"), &json!(id)), "{status}");
+        }
+        let seen = app.data(&sold.owner.token, LEAD, json!({ "id": lead })).await;
+        let told: Vec<String> = kinds(&seen).into_iter().filter(|kind| kind.starts_with("RE")).collect();
+        assert_eq!(told, ["REVIEWED", "RETURN_REQUESTED", "REVIEWED", "RETURN_REQUESTED", "RETURNED"]);
+        let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": lead })).await;
+        let told = json!({ "action": "lead.return_answered", "actor": { "kind": "USER", "name": "Acme Owner" } });
+        assert_eq!(trail["auditEvents"]["nodes"], json!([told, told]), "one entry for each answer");
+    }
+);
+
+with_mail!(
+    /// A rejected lead and a returned one have no price that counts; those that are waiting or taken have.
+    what_was_given_back_counts_no_more,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let profile = app.profile(&sold.owner, json!({ "name": "Paid", "basePrice": { "amount": "10", "currency": "EUR" } })).await;
+        app.assign(&sold.owner, &profile, &sold.partner, json!({})).await;
+        let flow = app.flow(&sold.owner, json!({ "name": "Paid" })).await;
+        app.step(&sold.owner, &flow, "Distribute", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            let lead = text(&app.submit(&sold.owner, &flow, ana()).await["id"]);
+            ids.push(text(&app.deliveries(&sold.owner, &lead).await[0]["id"]));
+        }
+        app.done(&sold.pat, ACCEPT, json!({ "ids": [ids[0]] })).await;
+        app.done(&sold.pat, REJECT, json!({ "ids": [ids[1]], "reason": "no" })).await;
+        app.done(&sold.pat, RETURN, json!({ "ids": [ids[2]], "reason": "no" })).await;
+        app.done(&sold.owner.token, ANSWER, json!({ "deliveryId": ids[2], "approve": true })).await;
+
+        let stats = "query($id: ID!, $range: TimeRangeInput!) { partner(id: $id) { stats(range: $range) { delivered revenue { amount } } } }";
+        let range = json!({ "from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z" });
+        let seen = app.data(&sold.owner.token, stats, json!({ "id": sold.partner, "range": range })).await;
+        assert_eq!(seen["partner"]["stats"]["delivered"], 4, "{seen:#}");
+        assert_eq!(seen["partner"]["stats"]["revenue"], json!([{ "amount": "20" }]), "{seen:#}");
+    }
+);
