@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
 use crate::database::Db;
+use crate::identity::rights::Rights;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
 use crate::live::hub::Hub;
@@ -35,6 +36,8 @@ pub struct App {
     pub tokens: TokenKeys,
     /// Limits of log-ins and other guesses.
     pub throttle: Throttle,
+    /// Who asks at the moment what they still may.
+    pub rights: Rights,
     /// Who listens to which event log on this node.
     pub hub: Hub,
     /// Slots of this process' delivery worker, and the way to wake any.
@@ -71,6 +74,7 @@ impl App {
         Ok(Self {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
+            rights: Rights::default(),
             hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis),
             mail_bell: Arc::default(),

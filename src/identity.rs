@@ -19,6 +19,7 @@ pub mod person;
 pub mod policy;
 pub mod portal_users;
 pub mod recent;
+pub mod rights;
 pub mod sessions;
 pub mod sign_up;
 pub mod texts;

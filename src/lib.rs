@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod distribution;
 pub mod error;
 pub mod flows;
+pub mod gather;
 pub mod graphql;
 pub mod housekeeping;
 pub mod http;

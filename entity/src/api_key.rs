@@ -85,6 +85,11 @@ impl Entity {
         Self::find_by_id(id)
     }
 
+    /// Keys by who holds them, revoked ones included.
+    pub fn by_ids(ids: impl IntoIterator<Item = ApiKeyId>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
+
     /// Keys of one account that may be used at that time.
     pub fn live_in_account(account: AccountId, now: DateTime<Utc>) -> Select<Self> {
         Self::in_account(account).filter(Self::is_live(now))

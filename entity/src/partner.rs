@@ -78,6 +78,13 @@ impl Entity {
         Expr::cust_with_values(sql, [tag])
     }
 
+    /// Which of these partners have their portal on.
+    pub fn with_portal(ids: impl IntoIterator<Item = PartnerId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::PortalEnabled.eq(true))
+    }
+
     /// Partners by id for the delivery worker, which acts for every account.
     pub fn for_worker(ids: impl IntoIterator<Item = PartnerId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))

@@ -94,6 +94,13 @@ impl Entity {
         Self::find_by_id(id).filter(Column::RemovedAt.is_null())
     }
 
+    /// Who of these people was not removed.
+    pub fn by_ids(ids: impl IntoIterator<Item = PortalUserId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Id.is_in(ids))
+            .filter(Column::RemovedAt.is_null())
+    }
+
     /// Notes that somebody was there.
     pub fn seen(id: PortalUserId, now: DateTime<Utc>) -> UpdateMany<Self> {
         Self::update_many()

@@ -13,7 +13,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use entity::delivery::{Column, Entity, Model, ReviewStatus};
 use entity::field::FieldDef;
-use entity::ids::{DeliveryId, FlowId, LeadId, SettingsId};
+use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
 use entity::{account, lead, partner, portal_user};
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -109,22 +109,31 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<P
 
 /// Leads in the caller's portal as they may be seen, in the same order.
 pub async fn show(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
-    let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+    shown(app, caller.require_portal(PortalPermission::ViewLeads)?, deliveries).await
+}
+
+/// Those of some leads that are in a portal, for streams, which look at each caller's right themselves.
+pub async fn told(app: &App, portal: (AccountId, PartnerId), ids: Vec<DeliveryId>) -> Result<Vec<PortalLead>> {
+    let found = Entity::in_portal(portal.0, portal.1).filter(Column::Id.is_in(ids));
+    shown(app, portal, found.all(app.db.read()).await?).await
+}
+
+async fn shown(
+    app: &App,
+    (account, partner): (AccountId, PartnerId),
+    deliveries: Vec<Model>,
+) -> Result<Vec<PortalLead>> {
     if deliveries
         .iter()
         .any(|row| (row.account_id, row.partner_id) != (account, Some(partner)))
     {
         return Err(Error::Internal(anyhow::anyhow!("a lead of another partner's portal")));
     }
-    let shapes = Shapes::load(
-        app,
-        account,
-        deliveries.iter().map(|row| (row.settings_id, row.flow_id)),
-    )
-    .await?;
+    let pairs = deliveries.iter().map(|row| (row.settings_id, row.flow_id));
     let wanted = deliveries.iter().map(|row| row.lead_id);
     let leads = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(wanted));
-    let leads = leads.all(app.db.read()).await?;
+    let leads = async { Ok(leads.all(app.db.read()).await?) };
+    let (shapes, leads) = tokio::try_join!(Shapes::load(app, account, pairs), leads)?;
     let leads: HashMap<LeadId, lead::Model> = leads.into_iter().map(|lead| (lead.id, lead)).collect();
     let mut shown = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {

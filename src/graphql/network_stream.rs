@@ -1,6 +1,6 @@
 //! Following what happens to an account's relationships.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use super::streams::{Shared, each};
 use super::submission_docs::SubmissionDocs;
 use crate::app::App;
 use crate::error::Result;
-use crate::identity::policy::{self, Action};
+use crate::identity::policy::Action;
 use crate::live::streams::{Filter, cursor, follow};
 use crate::network::connections::Link;
 use crate::network::docs;
@@ -105,7 +105,6 @@ impl NetworkSubscription {
     ) -> Result<impl Stream<Item = Shared<NetworkEvent>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let sees_invitations = policy::allows(&caller.principal, Action::ReadInvitations);
         let filter = Filter {
             topic: account.0,
             kinds: &KINDS,
@@ -113,9 +112,10 @@ impl NetworkSubscription {
             subject: None,
         };
         let events = follow(app, filter, after.as_deref()).await?;
-        Ok(each(app, caller, events, move |app, event| async move {
-            let told = item(&app, account, &event).await?;
-            Ok(told.filter(|told| sees_invitations || told.invitation.is_none()))
+        let item = move |app: App, event: Arc<event::Model>| async move { item(&app, account, &event).await };
+        Ok(each((app, caller), events, item, |caller, told: &NetworkEvent| {
+            caller.require(Action::ReadSetup)?;
+            Ok(told.invitation.is_none() || caller.may(Action::ReadInvitations))
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! The schema, put together from its nouns.
 
+use std::sync::Arc;
+
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
 
 use super::account::{AccountMutation, AccountQuery};
@@ -29,7 +31,7 @@ use super::returns::ReturnMutation;
 use super::session::SessionMutation;
 use super::simulation::SimulationQuery;
 use super::smtp_settings::SmtpSettingsMutation;
-use super::streams::StreamSubscription;
+use super::streams::{EventRows, StreamSubscription};
 use super::submission_docs::SubmissionDocsQuery;
 use super::user::UserMutation;
 use super::viewer::ViewerQuery;
@@ -94,7 +96,11 @@ pub type Schema = AnySchema<Query, Mutation, Subscription>;
 
 /// The schema of a running app.
 pub fn schema(app: App, intake: Intake) -> Schema {
-    builder().data(app).data(intake).finish()
+    builder()
+        .data(app)
+        .data(intake)
+        .data(Arc::<EventRows>::default())
+        .finish()
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {

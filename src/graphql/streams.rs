@@ -1,32 +1,30 @@
 //! Subscriptions that follow event logs. Each event names its cursor; `after` replays from it. The right to follow is looked at
-//! again at most a second before an event goes out.
+//! anew for each event, after it has happened: no event goes to somebody who had lost the right before.
+
+mod rows;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use async_graphql::{Context, Enum, ID, SimpleObject, Subscription};
 use entity::delivery::DeliveryStatus;
 use entity::event::{self, EventKind};
-use entity::ids::{AccountId, DeliveryId, LeadId};
+use entity::ids::{DeliveryId, LeadId};
 use entity::portal_user::PortalPermission;
-use entity::{delivery, lead};
 use futures::{Stream, StreamExt};
-use sea_orm::{ActiveEnum, ColumnTrait, QueryFilter};
+use sea_orm::ActiveEnum;
 
 use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::lead::Lead;
 use super::portal_lead::PortalLead;
 use crate::app::App;
-use crate::delivery::portal_feed;
 use crate::error::{Error, Result};
-use crate::identity::authenticate;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::rights;
 use crate::live::streams::{Filter, cursor, follow};
-
-/// How long a right that was looked at is trusted.
-const TRUSTED: Duration = Duration::from_secs(1);
+use rows::rows;
+pub use rows::EventRows;
 
 /// A lead that arrived in a flow.
 #[derive(SimpleObject)]
@@ -68,23 +66,6 @@ pub enum PortalLeadEventKind {
     Reviewed,
 }
 
-/// Who follows, and whether they still may.
-struct Follower {
-    app: App,
-    caller: Caller,
-    seen: Instant,
-}
-
-impl Follower {
-    async fn check(&mut self) -> Result<()> {
-        if self.seen.elapsed() > TRUSTED {
-            self.caller = authenticate::again(&self.app, &self.caller).await?;
-            self.seen = Instant::now();
-        }
-        Ok(())
-    }
-}
-
 /// An item of a stream; an error ends it.
 pub(super) type Shared<T> = std::result::Result<T, Arc<Error>>;
 
@@ -111,16 +92,18 @@ impl StreamSubscription {
             subject: None,
         };
         let events = follow(app, filter, after.as_deref()).await?;
-        Ok(each(app, caller, events, move |app, event| async move {
-            let found = lead::Entity::in_account(account)
-                .filter(lead::Column::Id.eq(LeadId(event.subject_id)))
-                .one(app.db.read())
-                .await?;
-            Ok(found.map(|row| LeadArrival {
-                cursor: cursor(&event),
-                lead: Lead(row),
-            }))
-        }))
+        let rows = rows(ctx)?;
+        let item = move |app: App, event: Arc<event::Model>| {
+            let rows = rows.clone();
+            async move {
+                let found = rows.lead(&app, account, LeadId(event.subject_id)).await?;
+                Ok(found.map(|row| LeadArrival {
+                    cursor: cursor(&event),
+                    lead: Lead(row),
+                }))
+            }
+        };
+        Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
     }
 
     /// Every change of state of the account's deliveries.
@@ -142,24 +125,20 @@ impl StreamSubscription {
             subject: None,
         };
         let events = follow(app, filter, after.as_deref()).await?;
-        Ok(each(app, caller, events, move |app, event| async move {
-            let Some(row) = delivery_of(&app, account, &event)
-                .await?
-                .filter(|row| wanted.is_none_or(|lead| row.lead_id == lead))
-            else {
-                return Ok(None);
-            };
-            let status = event
-                .detail
-                .as_ref()
-                .and_then(|text| DeliveryStatus::try_from_value(text).ok())
-                .unwrap_or(row.status);
-            Ok(Some(DeliveryUpdate {
-                cursor: cursor(&event),
-                delivery: Delivery(row),
-                status,
-            }))
-        }))
+        let rows = rows(ctx)?;
+        let item = move |app: App, event: Arc<event::Model>| {
+            let rows = rows.clone();
+            async move {
+                let found = rows.delivery(&app, account, DeliveryId(event.subject_id)).await?;
+                let found = found.filter(|row| wanted.is_none_or(|lead| row.lead_id == lead));
+                Ok(found.map(|row| DeliveryUpdate {
+                    cursor: cursor(&event),
+                    status: status(&event).unwrap_or(row.status),
+                    delivery: Delivery(row),
+                }))
+            }
+        };
+        Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
     }
 
     /// New leads in the portal user's feed, and changes of their review. Portal sessions only.
@@ -169,20 +148,20 @@ impl StreamSubscription {
         #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Shared<PortalLeadEvent>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (_, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+        let portal = caller.require_portal(PortalPermission::ViewLeads)?;
         let kinds = &[EventKind::PortalDelivered, EventKind::PortalReviewed];
         let filter = Filter {
-            topic: partner.0,
+            topic: portal.1.0,
             kinds,
             scope: None,
             subject: None,
         };
         let events = follow(app, filter, after.as_deref()).await?;
-        let viewer = caller.clone();
-        Ok(each(app, caller, events, move |app, event| {
-            let viewer = viewer.clone();
+        let rows = rows(ctx)?;
+        let item = move |app: App, event: Arc<event::Model>| {
+            let rows = rows.clone();
             async move {
-                let found = portal_feed::find(&app, &viewer, DeliveryId(event.subject_id)).await?;
+                let found = rows.portal_lead(&app, portal, DeliveryId(event.subject_id)).await?;
                 let kind = match event.kind {
                     EventKind::PortalReviewed => PortalLeadEventKind::Reviewed,
                     _ => PortalLeadEventKind::Delivered,
@@ -193,21 +172,28 @@ impl StreamSubscription {
                     lead: PortalLead(lead),
                 }))
             }
+        };
+        Ok(each((app, caller), events, item, |caller, _| {
+            caller.require_portal(PortalPermission::ViewLeads).map(|_| true)
         }))
     }
 }
 
-async fn delivery_of(app: &App, account: AccountId, event: &event::Model) -> Result<Option<delivery::Model>> {
-    let rows = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(DeliveryId(event.subject_id)));
-    Ok(rows.one(app.db.read()).await?)
+fn may_read(caller: &Caller) -> Result<bool> {
+    caller.require(Action::ReadLeads).map(|_| true)
 }
 
-/// Turns events into items, for as long as the caller may see them. What is no longer there is passed over; an error ends it.
+fn status(event: &event::Model) -> Option<DeliveryStatus> {
+    DeliveryStatus::try_from_value(event.detail.as_ref()?).ok()
+}
+
+/// Turns events into items, for as long as the caller may see them: `may` is asked with the rights that the caller has then, an
+/// error ends the stream, and an item that they may not see is passed over, as is what is no longer there.
 pub(super) fn each<T, E, F, W>(
-    app: &App,
-    caller: &Caller,
+    (app, caller): (&App, &Caller),
     events: E,
     item: F,
+    may: fn(&Caller, &T) -> Result<bool>,
 ) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
 where
     E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
@@ -215,28 +201,25 @@ where
     F: Fn(App, Arc<event::Model>) -> W + Send + Clone + 'static,
     W: Future<Output = Result<Option<T>>> + Send,
 {
-    let follower = Follower {
-        app: app.clone(),
-        caller: caller.clone(),
-        seen: Instant::now(),
-    };
-    futures::stream::unfold((Box::pin(events), Some(follower)), move |(mut events, follower)| {
+    let begin = (Box::pin(events), Some((app.clone(), caller.clone())));
+    futures::stream::unfold(begin, move |(mut events, follower)| {
         let item = item.clone();
         async move {
-            let mut follower = follower?;
+            let (app, caller) = follower?;
             loop {
                 let next = async {
                     let Some(event) = events.next().await else {
                         return Ok(None);
                     };
-                    let event = event?;
-                    follower.check().await?;
-                    Ok(Some(item(follower.app.clone(), event).await?))
+                    let made = item(app.clone(), event?);
+                    let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
+                    let Some(made) = made else { return Ok(Some(None)) };
+                    Ok(Some(may(&now, &made)?.then_some(made)))
                 };
                 match next.await {
                     Ok(None) => return None,
                     Ok(Some(None)) => {}
-                    Ok(Some(Some(item))) => return Some((Ok(item), (events, Some(follower)))),
+                    Ok(Some(Some(item))) => return Some((Ok(item), (events, Some((app, caller))))),
                     Err(error) => return Some((Err(Arc::new(error)), (events, None))),
                 }
             }

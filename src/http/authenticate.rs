@@ -1,7 +1,7 @@
 //! Credentials of a request or socket to the data that its operations run with.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_graphql::{Data, Value, Variables};
@@ -17,9 +17,11 @@ use crate::graphql::context::Asking;
 use crate::graphql::loaders;
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
+use crate::identity::rights;
 
-/// How often the right of an open socket is looked at again. Streams look at each event, too.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often the right of whoever stays is looked at again, at the same moments for all, so that they are read for together. This
+/// is for notices that get lost: a change of rights is told at once, and streams look at each event.
+const LOOK: u64 = 5;
 
 /// Authenticates against an app.
 #[derive(Clone, Debug)]
@@ -39,7 +41,8 @@ impl Authenticate for Credentials {
         let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()));
         if arriving.socket {
             session.expires_at = expiry(app, &known);
-            tokio::spawn(watch(app.clone(), known, session.revoked.clone()));
+            let watched = watch(app.clone(), known, session.revoked.clone());
+            tokio::spawn(watched);
         }
         Ok(session)
     }
@@ -75,13 +78,31 @@ fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
     Some(Instant::now() + left)
 }
 
-/// Ends a socket whose right is lost. Ends itself with the socket, whose token is then cancelled or dropped.
+/// Ends whatever stays open, once its right is lost. Ends itself when that is over and its token is cancelled.
 async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
-    while revoked.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = authenticate::again(&app, &caller).await {
-            revoked.cancel();
+    let Some(account) = caller.principal.kept_by() else { return };
+    let changes = app.hub.rights(account);
+    let mut told = changes.listen();
+    let looking = async {
+        loop {
+            told.mark_unchanged();
+            if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = rights::again(&app, &caller).await {
+                return;
+            }
+            // Both are only reasons to look.
+            drop(tokio::time::timeout(until_next_look(), told.changed()).await);
         }
+    };
+    if revoked.run_until_cancelled(looking).await.is_some() {
+        revoked.cancel();
     }
+}
+
+fn until_next_look() -> Duration {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let elapsed = u64::try_from(BEGIN.elapsed().as_micros()).unwrap_or_default();
+    let period = LOOK * 1_000_000;
+    Duration::from_micros(period - elapsed % period)
 }
 
 /// The caller's address: the peer's, or what a trusted proxy says of it.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use async_graphql::{Data, Variables};
 use axum::http::{HeaderMap, header};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Error;
 
@@ -31,18 +31,22 @@ pub struct Session {
     pub introspection: bool,
     /// When the right to use a socket ends by itself.
     pub expires_at: Option<Instant>,
-    /// Cancelled when the right is lost before that; ends the socket.
+    /// Cancelled when the right is lost before that; ends the socket. Cancelled as well when the session is over.
     pub revoked: CancellationToken,
+    /// Whoever watches the right stops with the last copy of the session.
+    _over: Arc<DropGuard>,
 }
 
 impl Session {
     /// A session that does not end by itself and may introspect.
     pub fn new(data: impl Fn() -> Data + Send + Sync + 'static) -> Self {
+        let revoked = CancellationToken::new();
         Self {
             data: Arc::new(data),
             introspection: true,
             expires_at: None,
-            revoked: CancellationToken::new(),
+            _over: Arc::new(revoked.clone().drop_guard()),
+            revoked,
         }
     }
 }
@@ -79,6 +83,16 @@ pub(super) struct NotBearer;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_that_is_over_is_watched_no_more() {
+        let session = Session::new(Data::default);
+        let (copy, watched) = (session.clone(), session.revoked.clone());
+        drop(session);
+        assert!(!watched.is_cancelled());
+        drop(copy);
+        assert!(watched.is_cancelled());
+    }
 
     #[test]
     fn a_bearer_token_is_what_follows_the_scheme() {

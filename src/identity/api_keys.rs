@@ -94,6 +94,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key:
     accounts::touch_config(&tx, account).await?;
     record(&tx, app, caller, &key, "api_key.revoked").await?;
     tx.commit().await?;
+    app.hub.rights_changed(account);
     Ok(key)
 }
 

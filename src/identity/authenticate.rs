@@ -52,27 +52,7 @@ pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller
     })
 }
 
-/// The caller as they are now: for streams, which outlast the request that began them.
-pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
-    if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
-        return Err(Error::Unauthenticated(BAD_TOKEN));
-    }
-    let principal = match &caller.principal {
-        Principal::Anonymous => Principal::Anonymous,
-        Principal::User { id, session, .. } => of_session(app, PersonId::User(*id), *session).await?,
-        Principal::PortalUser { id, session, .. } => of_session(app, PersonId::Portal(*id), *session).await?,
-        Principal::ApiKey { id, .. } => {
-            let key = api_key::Entity::by_id(*id).one(app.db.read()).await?;
-            of_key(key, app.clock.now())?.0
-        }
-    };
-    Ok(Caller {
-        principal,
-        ..caller.clone()
-    })
-}
-
-type Known = (Principal, Option<DateTime<Utc>>);
+pub(super) type Known = (Principal, Option<DateTime<Utc>>);
 
 async fn by_key(app: &App, token: &str) -> Result<Known> {
     let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
@@ -81,7 +61,7 @@ async fn by_key(app: &App, token: &str) -> Result<Known> {
     of_key(key, app.clock.now())
 }
 
-fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
+pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
     let key = key
         .filter(|key| key.is_live(now))
         .ok_or(Error::Unauthenticated(BAD_KEY))?;

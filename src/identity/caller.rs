@@ -80,6 +80,31 @@ impl Principal {
     }
 }
 
+impl Principal {
+    /// Whether both are the same person or key of the same account, whatever each may do.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Anonymous, Self::Anonymous) => true,
+            (Self::User { id, account, .. }, Self::User { id: other, account: its, .. }) => (id, account) == (other, its),
+            (Self::ApiKey { id, account, .. }, Self::ApiKey { id: other, account: its, .. }) => {
+                (id, account) == (other, its)
+            }
+            (Self::PortalUser { id, partner, .. }, Self::PortalUser { id: other, partner: its, .. }) => {
+                (id, partner) == (other, its)
+            }
+            _ => false,
+        }
+    }
+
+    /// The account in which their rights are kept; none for nobody.
+    pub fn kept_by(&self) -> Option<AccountId> {
+        match self {
+            Self::PortalUser { account, .. } => Some(*account),
+            other => other.account(),
+        }
+    }
+}
+
 impl Caller {
     /// Nobody, from there.
     pub fn anonymous(ip: Option<IpAddr>) -> Self {

@@ -65,6 +65,7 @@ pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPasswo
     person.record(&tx, app, &person.who(ip), "password.reset").await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;
+    app.hub.rights_changed(person.account());
     person.id().seen(app);
     Ok(signed_in)
 }
@@ -114,6 +115,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     person.id().void_links(&tx, now).await?;
     person.record(&tx, app, &caller.who(), "password.changed").await?;
     tx.commit().await?;
+    app.hub.rights_changed(person.account());
     match person {
         Person::User(user) => Ok(user),
         Person::Portal(_) => Err(gone()),

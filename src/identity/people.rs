@@ -97,6 +97,7 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
     let changes = json!({"before": before, "after": role});
     record(&tx, app, caller, &user, ("user.role_changed", Some(changes))).await?;
     tx.commit().await?;
+    app.hub.rights_changed(account);
     Ok(user)
 }
 
@@ -117,6 +118,7 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     accounts::touch_config(&tx, account).await?;
     record(&tx, app, caller, &user, ("user.removed", None)).await?;
     tx.commit().await?;
+    app.hub.rights_changed(account);
     Ok(id)
 }
 

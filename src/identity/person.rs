@@ -233,23 +233,32 @@ impl Person {
 
     /// As the caller of that session; none while the partner's portal is off.
     pub async fn principal(&self, db: &impl ConnectionTrait, session: SessionId) -> Result<Option<Principal>> {
-        Ok(match self {
-            Self::User(user) => Some(Principal::User {
+        let is_on = match self {
+            Self::User(_) => true,
+            Self::Portal(user) => portal_is_on(db, user).await?,
+        };
+        Ok(is_on.then(|| self.in_session(session)))
+    }
+
+    /// As the caller of that session, if the partner's portal is on.
+    pub fn in_session(&self, session: SessionId) -> Principal {
+        match self {
+            Self::User(user) => Principal::User {
                 id: user.id,
                 account: user.account_id,
                 role: user.role,
                 name: user.name.clone(),
                 session,
-            }),
-            Self::Portal(user) => portal_is_on(db, user).await?.then(|| Principal::PortalUser {
+            },
+            Self::Portal(user) => Principal::PortalUser {
                 id: user.id,
                 account: user.account_id,
                 partner: user.partner_id,
                 permissions: user.permissions.0.clone(),
                 name: self.name().to_owned(),
                 session,
-            }),
-        })
+            },
+        }
     }
 
     /// Tells the account's trail what they did to themselves.

@@ -81,6 +81,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     };
     audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     tx.commit().await?;
+    app.hub.rights_changed(account);
     Ok(partner)
 }
 
@@ -157,6 +158,7 @@ pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<Port
     PersonId::Portal(id).void_links(&tx, now).await?;
     record(&tx, app, caller, &user, ("portal_user.removed", None)).await?;
     tx.commit().await?;
+    app.hub.rights_changed(account);
     Ok(id)
 }
 

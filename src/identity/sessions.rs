@@ -179,6 +179,7 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
             end(&tx, app, session).await?;
             person.record(&tx, app, &person.who(ip), "session.token_reused").await?;
             tx.commit().await?;
+            app.hub.rights_changed(person.account());
             Err(ended())
         }
         Verdict::Over | Verdict::Replaced => Err(ended()),
@@ -240,10 +241,17 @@ pub async fn log_out(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
         return Ok(());
     };
     let tx = app.db.begin().await?;
-    if let Some(session) = session::Entity::open(id).lock_exclusive().one(&tx).await? {
-        end(&tx, app, session).await?;
-    }
+    let Some(session) = session::Entity::open(id).lock_exclusive().one(&tx).await? else {
+        return Ok(());
+    };
+    let person = PersonId::of(session.user_id, session.portal_user_id);
+    end(&tx, app, session).await?;
     tx.commit().await?;
+    if let Some(person) = person
+        && let Some(person) = person.load(app.db.read()).await?
+    {
+        app.hub.rights_changed(person.account());
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use entity::event;
+use entity::ids::AccountId;
 use redis::aio::ConnectionManager;
 use sea_orm::{DatabaseConnection, DbErr, QuerySelect};
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ pub fn channel(settings: &Settings) -> String {
     format!("{}:heads", settings.redis_prefix)
 }
 
+/// What stands in place of a head where listeners are only to look.
+pub const ROUSE: &str = "look";
 /// Events read at once, and kept for the other listeners of the log.
 pub const PAGE: usize = 256;
 /// Longest wait for Redis to take a notice; the others then find the event by their own reading.
@@ -77,7 +80,8 @@ impl Hub {
             self.tell_here(*id, *head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            tokio::spawn(tell_others(redis, self.channel.clone(), heads));
+            let told = heads.iter().map(|(id, head)| format!("{id}:{head}")).collect();
+            tokio::spawn(tell_others(redis, self.channel.clone(), told));
         }
     }
 
@@ -96,6 +100,28 @@ impl Hub {
         }
     }
 
+    /// The place where it is told that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
+    pub fn rights(&self, account: AccountId) -> Arc<Topic> {
+        self.topic(rights_of(account))
+    }
+
+    /// Tells every node that somebody's rights in an account, or in its portals, have changed. After the commit only.
+    pub fn rights_changed(&self, account: AccountId) {
+        self.rouse_here(rights_of(account));
+        if let Some(redis) = self.redis.clone() {
+            let told = vec![format!("{}:{ROUSE}", rights_of(account))];
+            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+        }
+    }
+
+    /// Makes the listeners of this node look, whatever they know.
+    pub fn rouse_here(&self, id: Uuid) {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+            topic.head.send_modify(|_| ());
+        }
+    }
+
     /// Makes every listener read again: after notices may have been lost.
     pub fn tell_all(&self) {
         let topics: Vec<Arc<Topic>> = self
@@ -111,10 +137,15 @@ impl Hub {
     }
 }
 
-async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, heads: Heads) {
+/// No log has the identifier of an account with every bit turned round.
+fn rights_of(account: AccountId) -> Uuid {
+    Uuid::from_u128(!account.0.as_u128())
+}
+
+async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, told: Vec<String>) {
     let mut pipeline = redis::pipe();
-    for (id, head) in heads {
-        pipeline.publish(&*channel, format!("{id}:{head}")).ignore();
+    for message in told {
+        pipeline.publish(&*channel, message).ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
         Ok(Ok(())) => {}

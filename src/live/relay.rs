@@ -7,7 +7,7 @@ use futures::StreamExt;
 use redis::RedisResult;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::channel;
+use super::hub::{ROUSE, channel};
 use crate::app::App;
 
 /// Between tries to reach a Redis that is away.
@@ -30,6 +30,16 @@ pub async fn relay(app: App, stop: CancellationToken) {
     }
 }
 
+fn hear(app: &App, text: &str) {
+    let Some((id, told)) = text.split_once(':') else { return };
+    let Ok(id) = id.parse() else { return };
+    if told == ROUSE {
+        app.hub.rouse_here(id);
+    } else if let Ok(head) = told.parse() {
+        app.hub.tell_here(id, head);
+    }
+}
+
 async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<()> {
     let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
     subscription.subscribe(channel(&app.config.settings)).await?;
@@ -42,11 +52,6 @@ async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<(
         };
         let Some(message) = message else { return Ok(()) };
         let text: String = message.get_payload()?;
-        if let Some((id, head)) = text
-            .split_once(':')
-            .and_then(|(id, head)| Some((id.parse().ok()?, head.parse().ok()?)))
-        {
-            app.hub.tell_here(id, head);
-        }
+        hear(app, &text);
     }
 }

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 12] = [
+const GROUND: [(&str, &[&str]); 13] = [
     ("live", &["app", "config", "error"]),
     (
         "app",
@@ -40,6 +40,7 @@ const GROUND: [(&str, &[&str]); 12] = [
             "queue", "crypto", "metrics", "tally", "database", "config", "clock", "error",
         ],
     ),
+    ("gather", &["error"]),
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
@@ -53,7 +54,7 @@ const GROUND: [(&str, &[&str]); 12] = [
 ];
 
 /// Against the direction, each for a reason: the room, the module that it uses, and why.
-const EXCEPTIONS: [(&str, &str, &str); 7] = [
+const EXCEPTIONS: [(&str, &str, &str); 8] = [
     (
         "flows",
         "leads::fields",
@@ -71,6 +72,7 @@ const EXCEPTIONS: [(&str, &str, &str); 7] = [
         "pure: computes what TRANSFORM steps set",
     ),
     ("app", "identity::throttle", "a store of the process, which App carries"),
+    ("app", "identity::rights", "a store of the process, which App carries"),
     ("app", "identity::tokens", "keys of the process, which App carries"),
     ("app", "live::hub", "a store of the process, which App carries"),
 ];

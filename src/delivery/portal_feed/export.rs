@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::delivery::templates::value_text;
 use crate::error::{Error, Result};
-use crate::identity::authenticate;
 use crate::identity::caller::Caller;
+use crate::identity::rights;
 
 /// Leads read at once.
 pub const PAGE: u64 = 500;
@@ -84,7 +84,7 @@ impl Export {
         if self.over {
             return Ok(None);
         }
-        self.caller = authenticate::again(&self.app, &self.caller).await?;
+        self.caller = rights::again(&self.app, &self.caller).await?;
         self.caller.require_portal(PortalPermission::Export)?;
         let mut next = self.leads.clone().order_by_desc(Column::Id).limit(PAGE);
         if let Some(last) = self.last {

@@ -3,7 +3,7 @@ use entity::user::Role;
 use leadmesh::error::UserErrorCode;
 use leadmesh::identity::accounts::{self, UpdateAccount};
 use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::{authenticate, sessions};
+use leadmesh::identity::{authenticate, rights, sessions};
 
 use super::support::*;
 
@@ -93,7 +93,7 @@ async fn a_changed_role_and_a_removal_hold_from_the_next_request() {
             code(authenticate::bearer(&app, &bob.session.access_token, None).await),
             "UNAUTHENTICATED"
         );
-        assert_eq!(code(authenticate::again(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(rights::again(&app, &caller).await), "UNAUTHENTICATED");
         assert_eq!(
             code(sessions::refresh(&app, None, &bob.session.refresh_token).await),
             "UNAUTHENTICATED"

@@ -1,0 +1,97 @@
+//! What events are about, read for all streams of the process that ask for it at once: a lead that forty sockets of a partner are
+//! told of is read once, after its event, and not kept.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::Context;
+use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId};
+use entity::{delivery, lead};
+use futures::future::try_join_all;
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use crate::app::App;
+use crate::delivery::portal_feed::{self, PortalLead};
+use crate::error::{Error, Result};
+use crate::gather::Gather;
+
+/// Those streams of the process that wait for a row.
+#[derive(Default)]
+pub struct EventRows {
+    leads: Gather<(AccountId, LeadId), lead::Model>,
+    deliveries: Gather<(AccountId, DeliveryId), delivery::Model>,
+    portal_leads: Gather<((AccountId, PartnerId), DeliveryId), PortalLead>,
+}
+
+/// The process's, from the schema.
+pub(super) fn rows(ctx: &Context<'_>) -> Result<Arc<EventRows>> {
+    let rows = ctx.data::<Arc<EventRows>>().cloned();
+    rows.map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
+}
+
+impl EventRows {
+    /// A lead of an account.
+    pub(super) async fn lead(&self, app: &App, account: AccountId, id: LeadId) -> Result<Option<lead::Model>> {
+        let read = |asked| async {
+            groups(asked, |account, ids| async move {
+                let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
+                let rows = rows.all(app.db.read()).await?;
+                Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
+            })
+            .await
+        };
+        self.leads.load((account, id), read).await
+    }
+
+    /// A delivery of an account.
+    pub(super) async fn delivery(
+        &self,
+        app: &App,
+        account: AccountId,
+        id: DeliveryId,
+    ) -> Result<Option<delivery::Model>> {
+        let read = |asked| async {
+            groups(asked, |account, ids| async move {
+                let rows = delivery::Entity::in_account(account).filter(delivery::Column::Id.is_in(ids));
+                let rows = rows.all(app.db.read()).await?;
+                Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())
+            })
+            .await
+        };
+        self.deliveries.load((account, id), read).await
+    }
+
+    /// A lead in a portal.
+    pub(super) async fn portal_lead(
+        &self,
+        app: &App,
+        portal: (AccountId, PartnerId),
+        id: DeliveryId,
+    ) -> Result<Option<PortalLead>> {
+        let read = |asked| async {
+            groups(asked, |portal, ids| async move {
+                let leads = portal_feed::told(app, portal, ids).await?;
+                Ok(leads.into_iter().map(|lead| ((portal, lead.delivery.id), lead)).collect())
+            })
+            .await
+        };
+        self.portal_leads.load((portal, id), read).await
+    }
+}
+
+/// Reads group by group, all groups at once.
+async fn groups<G, I, V, R, W>(asked: Vec<(G, I)>, read: R) -> Result<HashMap<(G, I), V>>
+where
+    G: Copy + Eq + Hash,
+    I: Eq + Hash,
+    R: Fn(G, Vec<I>) -> W,
+    W: Future<Output = Result<Vec<((G, I), V)>>>,
+{
+    let mut wanted: HashMap<G, Vec<I>> = HashMap::new();
+    for (group, id) in asked {
+        wanted.entry(group).or_default().push(id);
+    }
+    let found = try_join_all(wanted.into_iter().map(|(group, ids)| read(group, ids))).await?;
+    Ok(found.into_iter().flatten().collect())
+}
