@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use super::authenticate::client_ip;
 use super::csv;
@@ -73,7 +73,8 @@ fn answer(export: Export) -> Response {
             }
         }
     });
-    (headers, Body::from_stream(pages)).into_response()
+    // Compression asks once more after the end.
+    (headers, Body::from_stream(pages.fuse())).into_response()
 }
 
 fn refused(error: &Error) -> Response {

@@ -70,9 +70,13 @@ export class Company {
     return await this.server.mailbox.link(email);
   }
 
-  /** Submits leads, the oldest first. */
+  /** Submits leads, one after the other. */
   async submit(...leads) {
-    if (leads.length === 0) return;
+    for (const lead of leads) await this.submitAtOnce([lead]);
+  }
+
+  /** Submits leads in one go, in which none is the first. */
+  async submitAtOnce(leads) {
     const query = `mutation($input: SubmitLeadsInput!) {
       submitLeads(input: $input) { accepted receipts { reasons { field message } } userErrors { message } }
     }`;

@@ -57,6 +57,16 @@ const dialog = () => page.getByRole("dialog").last();
 const named = ({ first_name, last_name }) => `${first_name} ${last_name}`;
 const somebody = (number) => ({ first_name: "Lead", last_name: String(number), email: `lead${number}@example.com` });
 
+/** Looks whether the list has the first so many of these, each once. */
+async function eachOnce(count) {
+  const numbers = (await titles()).map((title) => Number(title.replace("Lead ", "")));
+  const sorted = numbers.toSorted((one, other) => one - other);
+  assert.deepEqual(
+    sorted,
+    Array.from({ length: count }, (_, number) => number),
+  );
+}
+
 /** Follows the mailed link, sets a password and is in. */
 async function enter(permissions = EVERYTHING) {
   await page.goto(await company.invite(email, "Cy Young", permissions));
@@ -206,7 +216,7 @@ describe("the feed", () => {
 
   it("loads older leads, and each only once", EACH, async () => {
     await enterAndSee();
-    await company.submit(...Array.from({ length: 60 }, (_, number) => somebody(number)));
+    await company.submitAtOnce(Array.from({ length: 60 }, (_, number) => somebody(number)));
     await until("all by the stream", async () => (await rows().count()) === 60);
     await page.reload();
     await live();
@@ -215,8 +225,8 @@ describe("the feed", () => {
     await until("the new one", async () => (await rows().count()) === 51);
     await page.getByRole("button", { name: "Load older" }).click();
     await page.getByText("These are all.").waitFor();
-    const expected = Array.from({ length: 61 }, (_, number) => `Lead ${60 - number}`);
-    assert.deepEqual(await titles(), expected);
+    assert.equal((await titles())[0], "Lead 60");
+    await eachOnce(61);
   });
 
   it("misses nothing and doubles nothing when the server is killed, and when the network is gone", EACH, async () => {
@@ -230,13 +240,13 @@ describe("the feed", () => {
 
     await page.context().setOffline(true);
     await page.getByText("Connection: Offline").waitFor();
-    await company.submit(...Array.from({ length: 5 }, (_, number) => somebody(3 + number)));
+    await company.submitAtOnce(Array.from({ length: 5 }, (_, number) => somebody(3 + number)));
     await page.context().setOffline(false);
     await live();
     await company.submit(somebody(8));
     await until("nine leads", async () => (await rows().count()) === 9);
-    const expected = Array.from({ length: 9 }, (_, number) => `Lead ${8 - number}`);
-    assert.deepEqual(await titles(), expected);
+    assert.equal((await titles())[0], "Lead 8");
+    await eachOnce(9);
   });
 
   it("narrows by status, search and day, also for what comes meanwhile", EACH, async () => {
@@ -298,7 +308,7 @@ describe("reviewing", () => {
 
   it("accepts and rejects several at once, more than the server takes in one call", EACH, async () => {
     await enterAndSee();
-    await company.submit(...Array.from({ length: 104 }, (_, number) => somebody(number)));
+    await company.submitAtOnce(Array.from({ length: 104 }, (_, number) => somebody(number)));
     await until("all", async () => (await rows().count()) === 104);
     await row("Lead 7").first().getByRole("checkbox").check();
     await row("Lead 9").first().getByRole("checkbox").check();

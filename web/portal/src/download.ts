@@ -15,8 +15,13 @@ export async function download(narrowing: Narrowing, signal: AbortSignal): Promi
   const target = await choose(name);
   if (target === "none") return;
   const response = await fetchFile(narrowing, signal);
-  if (target && response.body) return await response.body.pipeTo(await target.createWritable(), { signal });
-  save(await response.blob(), name);
+  try {
+    if (target && response.body) return await response.body.pipeTo(await target.createWritable(), { signal });
+    save(await response.blob(), name);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Refused("BROKEN", "The download broke off. Please try again.");
+  }
 }
 
 /** Asked for before anything else: browsers allow it only right after a click. */
