@@ -5,7 +5,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
-const target = process.env.PORTAL_OUT ?? "../../assets/portal";
+const target = process.env.PAGES_OUT ?? "../../assets/portal";
 
 const hash = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex").slice(0, 16);
 
