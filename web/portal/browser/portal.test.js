@@ -3,6 +3,7 @@
 // Each test has a company, a portal user and a browser's context of its own, on one server.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { launch, open } from "./browser.js";
 import { Company, EVERYTHING, PASSWORD } from "./company.js";
@@ -411,6 +412,34 @@ describe("everybody", () => {
     await press("Tab", "Tab", "Enter");
     await page.getByText("No leads here").waitFor();
     assert.equal((await company.reviews()).Maya.reason, "No crew there.");
+  });
+
+  it("can read it: axe finds nothing wrong, by day and by night", EACH, async () => {
+    const check = async (place) => {
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        const { violations } = await page.evaluate("axe.run()");
+        const found = violations.flatMap(({ id, nodes }) =>
+          nodes.map(({ html }) => `${place}, ${colorScheme}: ${id}: ${html}`),
+        );
+        assert.deepEqual(found, []);
+      }
+    };
+    const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    await page.goto(`${server.url}/portal/`);
+    await page.evaluate(axe);
+    await check("log-in");
+    await enterAndSee(...PEOPLE.slice(0, 4), { first_name: "Test" });
+    await row("Maya").getByRole("button", { name: "Accept" }).click();
+    await row("Tomás").getByRole("button", { name: "Reject" }).click();
+    await giveReason("Too far.", "Reject");
+    await row("Ingrid").getByRole("checkbox").check();
+    await page.evaluate(axe);
+    await check("list");
+    await row("Ingrid").locator(".title").click();
+    await check("lead");
+    await dialog().getByRole("button", { name: "Reject" }).click();
+    await check("reason");
   });
 
   it("can use it on a small phone", EACH, async () => {

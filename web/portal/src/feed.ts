@@ -58,6 +58,8 @@ const SAID = { accept: "accepted", reject: "rejected", return: "reported for a r
 const AT_ONCE = 100;
 /** Changes come in bursts; so long is gathered before the figures are read again, in milliseconds. */
 const GATHER = 700;
+/** The same for drawing the list. */
+const BREATH = 25;
 
 async function readStats(days: Span) {
   const now = new Date();
@@ -81,6 +83,8 @@ export class Feed {
   private told = new Map<string, Lead>();
   private gathering?: ReturnType<typeof setTimeout>;
   private looking?: ReturnType<typeof setTimeout>;
+  private waiting: LeadEvent[] = [];
+  private taking?: ReturnType<typeof setTimeout>;
   private arrivals = 0;
   private arriving?: ReturnType<typeof setTimeout>;
 
@@ -112,9 +116,7 @@ export class Feed {
   close(): void {
     this.closed = true;
     this.live?.stop();
-    clearTimeout(this.gathering);
-    clearTimeout(this.looking);
-    clearTimeout(this.arriving);
+    [this.gathering, this.looking, this.arriving, this.taking].forEach((timer) => clearTimeout(timer));
   }
 
   private follow(cursor: string): void {
@@ -126,12 +128,23 @@ export class Feed {
     this.live.start();
   }
 
-  private apply({ kind, lead }: LeadEvent): void {
-    this.told.set(lead.id, lead);
-    this.put([lead]);
-    if (kind === "DELIVERED") this.arrived(lead);
+  /** Events come in bursts, such as after a loss of the connection: what has come is taken in one go. */
+  private apply(event: LeadEvent): void {
+    this.waiting.push(event);
+    this.taking ??= setTimeout(() => this.take(), BREATH);
+  }
+
+  private take(): void {
+    const events = this.waiting.splice(0);
+    this.taking = undefined;
+    const leads = new Map(events.map(({ lead }) => [lead.id, lead]));
+    for (const [id, lead] of leads) this.told.set(id, lead);
+    this.put([...leads.values()]);
+    const arrived = events.filter(({ kind }) => kind === "DELIVERED").map(({ lead }) => lead);
+    if (arrived.length > 0) this.arrived(arrived);
     const known = new Set(this.view.columns.map(({ name }) => name));
-    if (Object.keys(lead.fields).some((name) => !known.has(name))) this.look();
+    const names = new Set([...leads.values()].flatMap(({ fields }) => Object.keys(fields)));
+    if ([...names].some((name) => !known.has(name))) this.look();
     this.gather();
   }
 
@@ -153,12 +166,12 @@ export class Feed {
     this.set({ leads: left, selected: new Set([...selected].filter((id) => pending.has(id))) });
   }
 
-  private arrived(lead: Lead): void {
-    this.set({ fresh: new Set([...this.view.fresh, lead.id]) });
-    this.arrivals += 1;
+  private arrived(leads: readonly Lead[]): void {
+    this.set({ fresh: new Set([...this.view.fresh, ...leads.map(({ id }) => id)]) });
+    this.arrivals += leads.length;
     clearTimeout(this.arriving);
     this.arriving = setTimeout(() => {
-      const text = this.arrivals === 1 ? `New lead: ${lead.title}` : `${this.arrivals} new leads`;
+      const text = this.arrivals === 1 ? `New lead: ${leads[0]?.title}` : `${this.arrivals} new leads`;
       this.arrivals = 0;
       this.announce(text);
     }, GATHER);
