@@ -20,7 +20,7 @@ export function launch() {
 /** A page in a context of its own. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-US", timezoneId: "America/Denver", ...options });
-  context.setDefaultTimeout(8_000);
+  context.setDefaultTimeout(12_000);
   // It would open a window to choose a file in.
   await context.addInitScript(() => delete window.showSaveFilePicker);
   return await context.newPage();

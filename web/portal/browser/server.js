@@ -10,13 +10,13 @@ import { setTimeout as pause } from "node:timers/promises";
 const root = new URL("../../../", import.meta.url).pathname;
 const binary = process.env.LEADMESH_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug/leadmesh");
 
-/** Asks until there is an answer, for at most ten seconds. */
+/** Asks until there is an answer, for at most fifteen seconds. */
 export async function until(what, look) {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await pause(25)) {
+  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await pause(25)) {
     const found = await look();
     if (found) return found;
   }
-  throw new Error(`${what}: not within ten seconds`);
+  throw new Error(`${what}: not within fifteen seconds`);
 }
 
 /** Takes mails and keeps them. */
