@@ -91,6 +91,26 @@ describe("the feed", () => {
     await eachOnce(9);
   });
 
+  it("takes server-sent events where WebSocket does not get through", EACH, async () => {
+    await page.addInitScript(() => {
+      window.WebSocket = class extends WebSocket {
+        constructor(url, protocol) {
+          super(`${url}/blocked`, protocol);
+        }
+      };
+    });
+    await enterAndSee(somebody(0));
+    await company.submit(somebody(1));
+    await until("the new one", async () => (await rows().count()) === 2);
+    await server.kill();
+    await page.getByText("Connection: Reconnecting…").waitFor();
+    await server.run();
+    await company.submit(somebody(2));
+    await live();
+    await until("three leads", async () => (await rows().count()) === 3);
+    await eachOnce(3);
+  });
+
   it("narrows by status, search and day, also for what comes meanwhile", EACH, async () => {
     await enterAndSee(...PEOPLE.slice(0, 3));
     await row("Maya").getByRole("button", { name: "Accept" }).click();

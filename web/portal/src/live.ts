@@ -44,6 +44,8 @@ export class Live {
   private failures = 0;
   private socketsWork = false;
   private streamsWork = true;
+  /** What worked last is tried first. */
+  private streamsFirst = false;
   private refused?: string;
   private cut?: (end: End) => void;
   private wake?: () => void;
@@ -116,7 +118,7 @@ export class Live {
     }
     const late = setTimeout(() => this.listener.onState(navigator.onLine ? "reconnecting" : "offline"), SHORT);
     const renew = setTimeout(() => this.cut?.("renew"), Math.max(renewal() - Date.now(), 1_000));
-    const blocked = !this.socketsWork && this.failures >= BLOCKED && this.streamsWork;
+    const blocked = !this.socketsWork && this.streamsWork && (this.streamsFirst || this.failures >= BLOCKED);
     const end = await (blocked ? this.byEvents(access, late) : this.bySocket(access, late));
     clearTimeout(late);
     clearTimeout(renew);
@@ -209,12 +211,14 @@ export class Live {
       "content-type": "application/json",
     };
     const body = JSON.stringify(this.payload());
+    this.streamsFirst = false;
     const response = await fetch(endpoint, { method: "POST", headers, body, signal, credentials: "omit" });
     if (response.status === 401) return "unauthorized";
     if (!isStream(response)) {
       this.streamsWork = response.status >= 500;
       return "broken";
     }
+    this.streamsFirst = true;
     this.opened(late);
     let silent = setTimeout(() => done("broken"), SILENCE);
     const heard = (): void => {
