@@ -14,4 +14,5 @@ pub mod portal_csv;
 pub mod request_id;
 pub mod router;
 pub mod session;
+pub mod share;
 pub mod websocket;

@@ -60,7 +60,7 @@ impl Server {
             shutdown: stop.clone(),
             open_sockets: app.metrics.sockets.clone(),
             metrics: app.metrics.clone(),
-            ..Endpoint::new(schema(app.clone(), intake), Credentials(app.clone()))
+            ..Endpoint::new(schema(app.clone(), intake), Credentials::new(app.clone()))
         });
         let sockets = endpoint.open_sockets.clone();
         let router = if role == Role::Worker {

@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, Iterable, QueryFilter};
 use super::account_link::AccountLink;
 use super::context::app_and_caller;
 use super::invitation::Invitation;
-use super::streams::{Shared, each};
+use super::streams::{Shared, begin, each};
 use super::submission_docs::SubmissionDocs;
 use crate::app::App;
 use crate::error::Result;
@@ -111,7 +111,7 @@ impl NetworkSubscription {
             scope: None,
             subject: None,
         };
-        let events = follow(app, filter, after.as_deref()).await?;
+        let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let item = move |app: App, event: Arc<event::Model>| async move { item(&app, account, &event).await };
         Ok(each((app, caller), events, item, |caller, told: &NetworkEvent| {
             caller.require(Action::ReadSetup)?;

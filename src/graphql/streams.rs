@@ -26,6 +26,16 @@ use crate::live::streams::{Filter, cursor, follow};
 use rows::rows;
 pub use rows::EventRows;
 
+/// The last event that a client of server-sent events got before it came again; wins over the argument `after`, which is the one
+/// of its first request.
+pub struct ResumeAfter(pub String);
+
+/// After which event a subscription begins; none means now.
+pub(super) fn begin(ctx: &Context<'_>, after: Option<String>) -> Option<String> {
+    let resumed = ctx.data_opt::<ResumeAfter>();
+    resumed.map(|last| last.0.clone()).or(after)
+}
+
 /// A lead that arrived in a flow.
 #[derive(SimpleObject)]
 pub struct LeadArrival {
@@ -91,7 +101,7 @@ impl StreamSubscription {
             scope,
             subject: None,
         };
-        let events = follow(app, filter, after.as_deref()).await?;
+        let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let rows = rows(ctx)?;
         let item = move |app: App, event: Arc<event::Model>| {
             let rows = rows.clone();
@@ -124,7 +134,7 @@ impl StreamSubscription {
             scope,
             subject: None,
         };
-        let events = follow(app, filter, after.as_deref()).await?;
+        let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let rows = rows(ctx)?;
         let item = move |app: App, event: Arc<event::Model>| {
             let rows = rows.clone();
@@ -156,7 +166,7 @@ impl StreamSubscription {
             scope: None,
             subject: None,
         };
-        let events = follow(app, filter, after.as_deref()).await?;
+        let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let rows = rows(ctx)?;
         let item = move |app: App, event: Arc<event::Model>| {
             let rows = rows.clone();

@@ -10,6 +10,7 @@ use entity::ids::FlowId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::share::Shares;
 use super::session::{Authenticate, Caller as Arriving, Session};
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -25,11 +26,24 @@ const LOOK: u64 = 5;
 
 /// Authenticates against an app.
 #[derive(Clone, Debug)]
-pub struct Credentials(pub App);
+pub struct Credentials {
+    app: App,
+    shares: Shares,
+}
+
+impl Credentials {
+    /// Of that app; nobody holds anything open yet.
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            shares: Shares::default(),
+        }
+    }
+}
 
 impl Authenticate for Credentials {
     async fn authenticate(&self, arriving: Arriving<'_>) -> Result<Session> {
-        let app = &self.0;
+        let app = &self.app;
         let ip = client_ip(app, arriving.headers, arriving.peer);
         let Some(token) = arriving.token else {
             return Ok(session(app, None, ip, None));
@@ -40,6 +54,7 @@ impl Authenticate for Credentials {
         };
         let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()));
         if arriving.socket {
+            session.share = known.principal.uuid().map(|id| self.shares.of(id));
             session.expires_at = expiry(app, &known);
             let watched = watch(app.clone(), known, session.revoked.clone());
             tokio::spawn(watched);
@@ -49,7 +64,7 @@ impl Authenticate for Credentials {
 
     fn refused(&self, variables: &Variables) {
         if let Some(flow) = variables.values().find_map(submitted_to) {
-            self.0.tally.refused(flow, None, self.0.clock.now());
+            self.app.tally.refused(flow, None, self.app.clock.now());
         }
     }
 }

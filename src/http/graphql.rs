@@ -5,6 +5,7 @@
 //! bounded.
 
 mod accept;
+mod events;
 mod execute;
 mod read;
 mod respond;
@@ -98,7 +99,8 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             .with_state(self)
     }
 
-    async fn session(&self, parts: &Parts, media: Media) -> Result<Session, Response> {
+    /// `stays` is for what remains open.
+    async fn session(&self, parts: &Parts, media: Media, stays: bool) -> Result<Session, Response> {
         let Ok(token) = bearer(&parts.headers) else {
             let message = "The Authorization header must be \"Bearer\" and a token.";
             let error = mask::coded(code::UNAUTHENTICATED, message, None);
@@ -108,7 +110,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             token,
             headers: &parts.headers,
             peer: peer(parts),
-            socket: false,
+            socket: stays,
         };
         let authentication = self.authenticate.authenticate(caller);
         let limit = self.timeouts.execution;
@@ -121,8 +123,24 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         Err(request_error(status, &refused, media))
     }
 
+    /// Why nothing more can be held open here, if so.
+    fn is_full(&self) -> Option<Fault> {
+        let message = "No more sockets or event streams can be opened here now; try again later.";
+        (self.open_sockets.len() >= self.sockets.open)
+            .then(|| Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message))
+    }
+
+    /// Whether it is a subscription, as far as it is anything.
+    async fn subscribes(&self, parameters: &Parameters) -> bool {
+        let Ok(document) = self.documents.check(&parameters.query).await else {
+            return false;
+        };
+        let operation = document.operation(parameters.operation());
+        operation.is_ok_and(|operation| operation.kind == OperationType::Subscription)
+    }
+
     async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
-        let session = match self.session(&parts, media).await {
+        let session = match self.session(&parts, media, false).await {
             Ok(session) => session,
             Err(refusal) => {
                 if refusal.status() == StatusCode::UNAUTHORIZED {
@@ -138,8 +156,8 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
                 return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));
             }
             OperationType::Subscription => {
-                let message =
-                    "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws.";
+                let message = "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws, or as \
+                               server-sent events: accept text/event-stream.";
                 return Err(respond::refused(&[mask::coded(code::BAD_INPUT, message, None)], media));
             }
             _ => {}
@@ -161,9 +179,8 @@ async fn serve<E: Executor, A: Authenticate>(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     if is_upgrade(&parts) {
-        if endpoint.open_sockets.len() >= endpoint.sockets.open {
-            let message = "No more sockets can be opened here now; try again later.";
-            return Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message).respond(Media::Json);
+        if let Some(full) = endpoint.is_full() {
+            return full.respond(Media::Json);
         }
         return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
             Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
@@ -175,16 +192,25 @@ async fn serve<E: Executor, A: Authenticate>(
     if is_page_visit(&parts) {
         return Redirect::to("/").into_response();
     }
-    let Some(media) = accept::negotiate(&parts.headers) else {
-        let message = "Answers are application/json or application/graphql-response+json; accept one of them.";
+    let takes_events = accept::takes_events(&parts.headers);
+    let negotiated = accept::negotiate(&parts.headers);
+    let Some(media) = negotiated.or(takes_events.then_some(Media::GraphQl)) else {
+        let message = "Answers are application/json, application/graphql-response+json or text/event-stream; accept one.";
         return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
     };
+    let metrics = endpoint.metrics.clone();
     let answer = match read(&endpoint, &parts, body).await {
+        Ok(parameters) if takes_events && (negotiated.is_none() || endpoint.subscribes(&parameters).await) => {
+            match endpoint.is_full() {
+                Some(full) => Err(full.respond(media)),
+                None => events::answer(endpoint, parts, parameters, media).await,
+            }
+        }
         Ok(parameters) => endpoint.answer(parts, parameters, media).await,
         Err(fault) => Err(fault.respond(media)),
     };
     answer.unwrap_or_else(|refusal| {
-        endpoint.metrics.request("refused", refusal.status().as_u16());
+        metrics.request("refused", refusal.status().as_u16());
         refusal
     })
 }

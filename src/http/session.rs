@@ -2,12 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use async_graphql::{Data, Variables};
+use async_graphql::{Data, ServerError, Variables};
 use axum::http::{HeaderMap, header};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::share::{Held, Share};
 use crate::error::Error;
+use crate::graphql::mask::{self, code};
 
 /// A request, or a socket that introduces itself, before anybody knows whose it is.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,8 @@ pub struct Session {
     pub expires_at: Option<Instant>,
     /// Cancelled when the right is lost before that; ends the socket. Cancelled as well when the session is over.
     pub revoked: CancellationToken,
+    /// What the caller holds open; nobody's is counted.
+    pub share: Option<Arc<Share>>,
     /// Whoever watches the right stops with the last copy of the session.
     _over: Arc<DropGuard>,
 }
@@ -45,10 +49,29 @@ impl Session {
             data: Arc::new(data),
             introspection: true,
             expires_at: None,
+            share: None,
             _over: Arc::new(revoked.clone().drop_guard()),
             revoked,
         }
     }
+
+    /// A place for a socket or a stream of server-sent events, of which the caller may have `most`.
+    pub(super) fn hold_connection(&self, most: usize) -> Result<Option<Held>, ServerError> {
+        let held = self.share.as_ref().map(|share| share.connection(most));
+        held.map(|held| held.ok_or_else(|| too_many(most, "sockets and event streams")))
+            .transpose()
+    }
+
+    /// A place for a subscription, of which the caller may have `most`.
+    pub(super) fn hold_stream(&self, most: usize) -> Result<Option<Held>, ServerError> {
+        let held = self.share.as_ref().map(|share| share.stream(most));
+        held.map(|held| held.ok_or_else(|| too_many(most, "subscriptions"))).transpose()
+    }
+}
+
+fn too_many(most: usize, what: &str) -> ServerError {
+    let message = format!("One person or key has at most {most} {what} open at the same time; close some of them.");
+    mask::coded(code::RATE_LIMITED, message, None)
 }
 
 /// Turns credentials into a session. A caller without a token is not refused here unless nothing is public: resolvers

@@ -23,6 +23,10 @@ pub struct SocketLimits {
     pub ping: Duration,
     /// Sockets of this process.
     pub open: usize,
+    /// Sockets and event streams of one person or key in this process.
+    pub of_caller: usize,
+    /// Subscriptions of one person or key in this process.
+    pub streams_of_caller: usize,
     /// Operations of one socket at the same time.
     pub operations: usize,
     /// Bytes of a message.
@@ -39,6 +43,8 @@ impl Default for SocketLimits {
             init: Duration::from_secs(10),
             ping: Duration::from_secs(25),
             open: 20_000,
+            of_caller: 100,
+            streams_of_caller: 1_000,
             operations: 100,
             message: 64 * 1024,
             close: Duration::from_secs(5),

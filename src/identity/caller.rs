@@ -8,6 +8,7 @@ use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, ApiKeyId, PartnerId, PortalUserId, SessionId, UserId};
 use entity::portal_user::PortalPermission;
 use entity::user::Role;
+use uuid::Uuid;
 
 use super::policy::{self, Action};
 use crate::audit::Who;
@@ -93,6 +94,16 @@ impl Principal {
                 (id, partner) == (other, its)
             }
             _ => false,
+        }
+    }
+
+    /// Their own identifier, whatever their kind; none for nobody.
+    pub fn uuid(&self) -> Option<Uuid> {
+        match self {
+            Self::Anonymous => None,
+            Self::User { id, .. } => Some(id.0),
+            Self::ApiKey { id, .. } => Some(id.0),
+            Self::PortalUser { id, .. } => Some(id.0),
         }
     }
 

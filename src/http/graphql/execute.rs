@@ -11,6 +11,7 @@ use crate::{
     graphql::{
         limits::{Document, Refusal},
         mask::{self, code},
+        streams::ResumeAfter,
     },
     http::{
         request_id::RequestId,
@@ -23,6 +24,14 @@ pub(in crate::http) struct Prepared {
     request: Request,
     pub(in crate::http) kind: OperationType,
     name: Option<String>,
+}
+
+impl Prepared {
+    /// Lets a subscription begin after that event, whatever its arguments say.
+    pub(super) fn resume_after(mut self, cursor: &str) -> Self {
+        self.request.data.insert(ResumeAfter(cursor.to_owned()));
+        self
+    }
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {

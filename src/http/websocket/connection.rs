@@ -35,6 +35,7 @@ use crate::{
         graphql::{self, Endpoint, Parameters},
         request_id::RequestId,
         session::{Authenticate, Caller, NotBearer, Session, bearer},
+        share::Held,
     },
 };
 
@@ -71,6 +72,7 @@ pub(super) struct Connection<E, A> {
     times: Times,
     timer: Pin<Box<Sleep>>,
     revoked: CancellationToken,
+    held: Option<Held>,
 }
 
 impl<E: Executor, A: Authenticate> Connection<E, A> {
@@ -87,6 +89,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             heard: true,
             times,
             revoked: CancellationToken::new(),
+            held: None,
         }
     }
 
@@ -224,6 +227,9 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
     }
 
     fn welcome(&mut self, session: Session) -> Result<(), End> {
+        self.held = session
+            .hold_connection(self.endpoint.sockets.of_caller)
+            .map_err(|error| Some(Close::new(1013, format!("Try again later: {}", error.message))))?;
         self.times.welcome(session.expires_at);
         self.revoked = session.revoked.clone();
         self.stage = Stage::Ready(Arc::new(session));

@@ -18,6 +18,7 @@ use crate::{
         graphql::{Endpoint, Parameters},
         request_id::RequestId,
         session::{Authenticate, Session},
+        share::Held,
     },
 };
 
@@ -95,7 +96,10 @@ pub(super) fn events<E: Executor, A: Authenticate>(
             Err(error) => return listed([Event::Error(vec![error])]),
         };
         if prepared.kind == OperationType::Subscription {
-            return subscription(endpoint.stream(prepared, id)).await;
+            return match session.hold_stream(endpoint.sockets.streams_of_caller) {
+                Ok(held) => subscription(kept(endpoint.stream(prepared, id), held)).await,
+                Err(error) => listed([Event::Error(vec![error])]),
+            };
         }
         let response = endpoint.run(prepared, &id).await;
         if mask::is_request_error(&response) {
@@ -108,6 +112,14 @@ pub(super) fn events<E: Executor, A: Authenticate>(
 
 fn listed<const N: usize>(events: [Event; N]) -> BoxStream<'static, Event> {
     stream::iter(events).boxed()
+}
+
+/// A stream that gives its place back when it ends.
+fn kept(responses: BoxStream<'static, Response>, held: Option<Held>) -> BoxStream<'static, Response> {
+    let keep = move |_: &Response| {
+        let _kept = &held;
+    };
+    responses.inspect(keep).boxed()
 }
 
 /// The events of a subscription. A stream that answers nothing but errors and ends at once was never made: the library
