@@ -70,6 +70,15 @@ export class Company {
     return await this.server.mailbox.link(email);
   }
 
+  /** Puts somebody out of the portal. */
+  async remove(email) {
+    const query = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email } } } }";
+    const { users } = (await this.server.ask(query, { id: this.partner }, this.token)).partner.portalAccess;
+    const { id } = users.find((user) => user.email === email);
+    const remove = "mutation($id: ID!) { removePortalUser(id: $id) { userErrors { message } } }";
+    await this.server.ask(remove, { id }, this.token);
+  }
+
   /** Submits leads, one after the other. */
   async submit(...leads) {
     for (const lead of leads) await this.submitAtOnce([lead]);

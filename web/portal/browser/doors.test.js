@@ -79,6 +79,13 @@ describe("coming in", () => {
     assert.deepEqual(await titles(), [named(PEOPLE[0])]);
   });
 
+  it("puts out at once whoever is removed", EACH, async () => {
+    await enter();
+    await live();
+    await company.remove(email);
+    await page.getByText("Your session has ended. Please log in again.").waitFor();
+  });
+
   it("shows people what they may do, and what they may not", EACH, async () => {
     await company.submit(PEOPLE[0]);
     await enter(["VIEW_LEADS"]);

@@ -41,7 +41,7 @@ describe("everybody", () => {
       assert.ok(!behind, "the focus stays in the dialog");
     }
     await press("Escape");
-    assert.equal((await focused()).name, "Tomás Rivera");
+    await until("the focus back", async () => (await focused()).name === "Tomás Rivera");
     await press("Tab", "Enter");
     await until("Tomás gone", async () => (await rows().count()) === 1);
     await until("the focus on the next", async () => (await focused()).name === "Maya Okafor");

@@ -1,5 +1,5 @@
 // The main screen: who is here, how the connection stands, the figures, and the list.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Account } from "./account";
 import { explain } from "./api";
 import { Detail } from "./detail";
@@ -154,14 +154,21 @@ function opened(): string | undefined {
 function useOpened(): [string | undefined, (id: string) => void, () => void] {
   const [id, setId] = useState(opened);
   useEffect(() => {
-    const follow = () => setId(opened());
+    const follow = () => {
+      if (!opened()) pushed.current = false;
+      setId(opened());
+    };
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
   }, []);
+  const pushed = useRef(false);
   const open = (id: string) => {
+    pushed.current = true;
     location.hash = `lead/${id}`;
   };
+  /** As the button for "back" does, where the list is what lies behind. */
   const close = () => {
+    if (pushed.current) return history.back();
     history.replaceState(null, "", location.pathname);
     setId(undefined);
   };

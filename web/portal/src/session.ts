@@ -74,7 +74,7 @@ export function begin({ data, lag }: Answer<Tokens>, stay: boolean): void {
   keep(data, lag, stay ? localStorage : sessionStorage);
 }
 
-/** Ends the session here at once, and on the server as soon as it can be reached. */
+/** Ends the session here at once, and on the server if it can be reached. */
 export async function end(): Promise<void> {
   const session = kept();
   forget();
