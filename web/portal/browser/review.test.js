@@ -91,5 +91,17 @@ describe("reviewing", () => {
     const accepted = await download();
     assert.match(accepted, /Maya/);
     assert.doesNotMatch(accepted, /Rivera/);
+
+    // Where the browser can write to a file, it is streamed into it.
+    await page.evaluate(() => {
+      window.saved = "";
+      const text = new TextDecoder();
+      const write = (bytes) => (window.saved += text.decode(bytes));
+      const close = () => (window.saved += "\u0000");
+      window.showSaveFilePicker = async () => ({ createWritable: async () => new WritableStream({ write, close }) });
+    });
+    await page.getByRole("button", { name: "CSV" }).click();
+    await until("the file closed", () => page.evaluate(() => window.saved.endsWith("\u0000")));
+    assert.equal(await page.evaluate(() => window.saved.replace("\u0000", "")), accepted);
   });
 });
