@@ -78,7 +78,7 @@ async fn explorer(headers: HeaderMap) -> Response {
 }
 
 async fn explorer_asset(Path(name): Path<String>, Query(version): Query<Version>, headers: HeaderMap) -> Response {
-    EXPLORER.asset(&name, version, &headers)
+    EXPLORER.asset(&name, &version, &headers)
 }
 
 async fn portal(headers: HeaderMap) -> Response {
@@ -91,12 +91,12 @@ async fn portal_link(headers: HeaderMap) -> Response {
 }
 
 async fn portal_asset(Path(name): Path<String>, Query(version): Query<Version>, headers: HeaderMap) -> Response {
-    PORTAL.asset(&name, version, &headers)
+    PORTAL.asset(&name, &version, &headers)
 }
 
 impl Site {
-    fn asset(&self, name: &str, version: Version, headers: &HeaderMap) -> Response {
-        let current = (self.file)(name).is_some_and(|file| version.v == Some(hash(&file)));
+    fn asset(&self, name: &str, version: &Version, headers: &HeaderMap) -> Response {
+        let current = (self.file)(name).is_some_and(|file| version.v.as_ref() == Some(&hash(&file)));
         self.serve(name, if current { IMMUTABLE } else { REVALIDATE }, headers)
     }
 

@@ -35,7 +35,8 @@ beforeEach(async () => {
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("console", (message) => {
     // What is cut or refused on purpose is told by the browser as well.
-    const expected = /ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED|WebSocket connection|status of 4/;
+    const expected =
+      /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_INTERNET_DISCONNECTED|WebSocket connection|status of 4/;
     if (message.type() === "error" && !expected.test(message.text())) complaints.push(message.text());
   });
 }, EACH);
