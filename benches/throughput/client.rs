@@ -22,6 +22,8 @@ const MESSAGE: &str = "We have moved into a house from 1978 and would like an of
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) lead: LeadId,
+    /// As it stands in the lead's name.
+    pub(crate) number: usize,
     pub(crate) sent: Instant,
     pub(crate) answered: Instant,
 }
@@ -57,7 +59,12 @@ impl<'t> Client<'t> {
             bail!("a lead was not accepted: {}", String::from_utf8_lossy(answer.body));
         }
         let lead = id_in(answer.body).context("a receipt without an id")?;
-        Ok(Sample { lead, sent, answered })
+        Ok(Sample {
+            lead,
+            number,
+            sent,
+            answered,
+        })
     }
 
     fn request(&self, number: usize) -> String {

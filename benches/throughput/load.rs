@@ -112,7 +112,8 @@ async fn closed(
     Ok(try_join_all(senders).await?.into_iter().flatten().collect())
 }
 
-async fn open(
+/// At an even pace, whether or not those before are answered.
+pub(crate) async fn open(
     leads: usize,
     rate: u32,
     first: usize,

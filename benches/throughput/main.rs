@@ -11,6 +11,7 @@ mod receiver;
 mod report;
 mod seed;
 mod server;
+mod streams;
 mod wire;
 
 use std::path::PathBuf;
@@ -64,6 +65,21 @@ struct Arguments {
     /// Seconds of the run with 100 leads a second; 0 leaves it out.
     #[arg(long, default_value_t = 10)]
     light_seconds: u32,
+    /// Measure open subscriptions instead: what they cost, and how long events take.
+    #[arg(long)]
+    streams: bool,
+    /// Sockets, each with one subscription.
+    #[arg(long, default_value_t = 2_000)]
+    sockets: usize,
+    /// Portals that they follow.
+    #[arg(long, default_value_t = 50)]
+    portals: u16,
+    /// Leads a second meanwhile.
+    #[arg(long, default_value_t = 50)]
+    stream_rate: u32,
+    /// Seconds of that.
+    #[arg(long, default_value_t = 30)]
+    stream_seconds: u32,
     /// The server to start with `serve`, instead of one within this program.
     #[arg(long, env = "LEADMESH_BENCH_BINARY")]
     binary: Option<PathBuf>,
@@ -105,7 +121,13 @@ fn main() -> anyhow::Result<()> {
         None => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(measure(&arguments)),
+            .block_on(async {
+                if arguments.streams {
+                    streams::measure(&arguments).await
+                } else {
+                    measure(&arguments).await
+                }
+            }),
     }
 }
 

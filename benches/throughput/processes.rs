@@ -104,11 +104,20 @@ fn with_children(id: u32) -> Option<f64> {
     Some(own + ended + running)
 }
 
+/// Bytes of memory that a process holds.
+pub(crate) fn resident(id: u32) -> Option<u64> {
+    memory(id, "VmRSS:")
+}
+
 fn peak(id: u32) -> Option<u64> {
+    memory(id, "VmHWM:")
+}
+
+fn memory(id: u32, name: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let kilobytes = text
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?
+        .find_map(|line| line.strip_prefix(name))?
         .trim()
         .trim_end_matches(" kB");
     Some(kilobytes.parse::<u64>().ok()? * 1024)

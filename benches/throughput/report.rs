@@ -109,7 +109,7 @@ fn row(line: &Value) -> String {
 }
 
 /// Of ascending times, in milliseconds.
-fn quantiles(ascending: &[Duration]) -> Value {
+pub(crate) fn quantiles(ascending: &[Duration]) -> Value {
     let at = |percent: usize| {
         let place = (ascending.len() * percent).div_ceil(100).saturating_sub(1);
         ascending.get(place).map(|time| rounded(time.as_secs_f64() * 1_000.0))

@@ -46,13 +46,18 @@ impl Target {
 pub(crate) async fn seed(place: &Place, receiver: SocketAddr, partners: u16) -> anyhow::Result<Target> {
     let app = App::open(place.config()?, Clock::system()).await?;
     let owner = owner(&app).await?;
-    let flow = manage::create(&app, &owner, flow()?).await?.flow.id;
     let profile = profiles::create(&app, &owner, profile()).await?.id;
     for number in 0..partners {
         let partner = partner(number, &format!("http://{receiver}/{number}"));
         let partner = partners::create(&app, &owner, partner).await?.partner.id;
         assignments::assign(&app, &owner, assignment(profile, partner)).await?;
     }
+    target(&app, &owner, profile, partners).await
+}
+
+/// A flow that sends its leads to that profile, and a key to submit with.
+pub(crate) async fn target(app: &App, owner: &Caller, profile: ProfileId, partners: u16) -> anyhow::Result<Target> {
+    let flow = manage::create(app, owner, flow()?).await?.flow.id;
     let step = AddStep {
         flow_id: flow,
         name: "Route".into(),
@@ -61,7 +66,7 @@ pub(crate) async fn seed(place: &Place, receiver: SocketAddr, partners: u16) -> 
         enabled: true,
         step: StepInput::Distribute { profile_id: profile },
     };
-    steps::add(&app, &owner, step).await?;
+    steps::add(app, owner, step).await?;
     let key = CreateApiKey {
         name: "Load".into(),
         scopes: vec![ApiKeyScope::LeadsSubmit],
@@ -69,14 +74,15 @@ pub(crate) async fn seed(place: &Place, receiver: SocketAddr, partners: u16) -> 
     };
     Ok(Target {
         flow,
-        key: api_keys::create(&app, &owner, key).await?.1,
+        key: api_keys::create(app, owner, key).await?.1,
         partners,
         run: app.clock.id(),
         next: AtomicUsize::new(0),
     })
 }
 
-async fn owner(app: &App) -> anyhow::Result<Caller> {
+/// Somebody with an account.
+pub(crate) async fn owner(app: &App) -> anyhow::Result<Caller> {
     let input = SignUp {
         account_name: "Load".into(),
         name: "Olga".into(),
@@ -123,7 +129,8 @@ fn flow() -> anyhow::Result<CreateFlow> {
     })
 }
 
-fn profile() -> NewProfile {
+/// A profile that sends to all.
+pub(crate) fn profile() -> NewProfile {
     NewProfile {
         name: "All".into(),
         description: None,
@@ -136,7 +143,8 @@ fn profile() -> NewProfile {
     }
 }
 
-fn partner(number: u16, url: &str) -> NewPartner {
+/// A partner with a webhook.
+pub(crate) fn partner(number: u16, url: &str) -> NewPartner {
     let webhook = WebhookInput {
         allow_insecure_http: true,
         ..WebhookInput::to(url)
@@ -153,7 +161,8 @@ fn partner(number: u16, url: &str) -> NewPartner {
     }
 }
 
-fn assignment(profile: ProfileId, partner: entity::ids::PartnerId) -> NewAssignment {
+/// Its place in a profile.
+pub(crate) fn assignment(profile: ProfileId, partner: entity::ids::PartnerId) -> NewAssignment {
     NewAssignment {
         profile,
         partner,

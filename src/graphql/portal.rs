@@ -87,7 +87,7 @@ impl Portal {
 
     /// Where the leads can be had as CSV, newest first: by GET with the portal session's token in `Authorization`, in UTF-8 by RFC
     /// 4180. The columns are the labels of `columns`, and then Lead, Delivered at, Status, Review reason, Price, Currency and Test.
-    /// Cells that a spreadsheet would run as a formula get an apostrophe in front. Each export is in the account's audit trail, and
+    /// Cells that begin like a formula of a spreadsheet get an apostrophe in front. Each export is in the account's audit trail, and
     /// takes `VIEW_LEADS` and EXPORT.
     async fn csv_url(
         &self,

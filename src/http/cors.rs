@@ -26,6 +26,7 @@ pub fn layer(config: &Config) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::ACCEPT,
+            HeaderName::from_static("last-event-id"),
             HeaderName::from_static("apollo-require-preflight"),
             HeaderName::from_static("graphql-require-preflight"),
             request_id::HEADER,

@@ -2,23 +2,19 @@
 //! so an export takes the same memory however long it is.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::{StreamExt, stream};
 
 use super::authenticate::client_ip;
 use super::csv;
 use super::graphql::peer;
 use super::session::bearer;
 use crate::app::App;
-use crate::delivery::portal_feed::export::{self, Export};
+use crate::delivery::portal_feed::export;
 use crate::error::{Error, Result};
 use crate::graphql::portal_lead::PortalLeadFilter;
 use crate::identity::authenticate;
@@ -29,13 +25,13 @@ pub fn router(app: &App) -> Router {
 }
 
 async fn leads(State(app): State<App>, parts: Parts) -> Response {
-    match begin(&app, &parts).await {
-        Ok(export) => answer(export),
+    match answer(&app, &parts).await {
+        Ok(response) => response,
         Err(error) => refused(&error),
     }
 }
 
-async fn begin(app: &App, parts: &Parts) -> Result<Export> {
+async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(Error::Unauthenticated(
             "send a token: Authorization: Bearer <portal access token>",
@@ -43,38 +39,12 @@ async fn begin(app: &App, parts: &Parts) -> Result<Export> {
     };
     let caller = authenticate::bearer(app, token, client_ip(app, &parts.headers, peer(parts))).await?;
     let filter = PortalLeadFilter::from_query(parts.uri.query().unwrap_or_default())?;
-    export::export(app, &caller, filter.checked()?).await
-}
-
-fn answer(export: Export) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"leads.csv\""),
-        (CACHE_CONTROL, "no-store"),
-        (VARY, "Authorization"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    let mut first = Vec::new();
-    csv::write(&mut first, export.header());
-    let pages = stream::unfold((Some(export), first), |(export, mut out)| async move {
-        let mut export = export?;
-        match export.page().await {
-            Ok(Some(rows)) => {
-                for row in &rows {
-                    csv::write(&mut out, row.iter().map(String::as_str));
-                }
-                Some((Ok(Bytes::from(out)), (Some(export), Vec::new())))
-            }
-            Ok(None) => None,
-            // The connection is cut: a reader must not take half a file for the whole.
-            Err(error) => {
-                tracing::warn!(?error, "an export ended early");
-                Some((Err(error), (None, Vec::new())))
-            }
-        }
+    let export = export::export(app, &caller, filter.checked()?).await?;
+    let header = export.header().map(str::to_owned).collect();
+    let pages = csv::pages(export, |mut export| async move {
+        Ok(export.page().await?.map(|rows| (rows, export)))
     });
-    // Compression asks once more after the end.
-    (headers, Body::from_stream(pages.fuse())).into_response()
+    csv::download("leads.csv", header, pages).await
 }
 
 fn refused(error: &Error) -> Response {

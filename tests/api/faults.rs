@@ -12,5 +12,6 @@ mod process;
 mod redis;
 mod stopped;
 mod stores;
+mod streams;
 mod worker;
 mod world;

@@ -2,7 +2,11 @@
 
 mod csv;
 mod delivery;
+mod events;
+mod rights;
 mod reviews;
+mod scopes;
+mod streams;
 
 use serde_json::{Value, json};
 

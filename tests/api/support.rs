@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod certificate;
 pub(crate) mod dump;
+pub(crate) mod event_stream;
 pub(crate) mod http_receiver;
 pub(crate) mod mail;
 pub(crate) mod make;

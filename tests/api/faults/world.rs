@@ -71,6 +71,11 @@ impl World {
         self.roles[0].1
     }
 
+    /// Where a process listens, by its place among the roles.
+    pub(super) fn address_of(&self, place: usize) -> SocketAddr {
+        self.roles[place].1
+    }
+
     /// Kills a process, by its place among the roles; returns when.
     pub(super) fn kill(&mut self, place: usize) -> Instant {
         self.processes[place].kill()

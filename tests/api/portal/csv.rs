@@ -2,7 +2,7 @@
 
 use entity::{delivery, lead};
 use reqwest::{Response, StatusCode};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityName, IdenStatic, Iterable};
+use sea_orm::{ConnectionTrait, EntityName, IdenStatic, Iterable};
 use serde_json::{Value, json};
 
 use super::reviews::{ACCEPT, REJECT};
@@ -24,7 +24,7 @@ impl TestApp {
         request.send().await.unwrap()
     }
 
-    async fn records(&self, token: &str, query: &str) -> Vec<String> {
+    pub(super) async fn records(&self, token: &str, query: &str) -> Vec<String> {
         let response = self.csv(Some(token), query).await;
         assert_eq!(response.status(), StatusCode::OK);
         let text = response.text().await.unwrap();
@@ -69,9 +69,9 @@ with_mail!(
         let at = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let expected = [
             format!("{},{ABOUT}", labels.join(",")),
-            format!("Ana,+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[0]),
-            format!("Ana,+14155550132,-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[1]),
-            format!("\"'=HYPERLINK(\"\"x\"\")\",+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[2]),
+            format!("Ana,'+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[0]),
+            format!("Ana,'+14155550132,'-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[1]),
+            format!("\"'=HYPERLINK(\"\"x\"\")\",'+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[2]),
         ];
         assert_eq!(csv, expected.map(|record| record + "\r\n").concat());
 
@@ -123,8 +123,11 @@ with_mail!(
         let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
         let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
         app.submit(&owner, &flow, json!({ "first_name": "Ana", "company": "x".repeat(2_000) })).await;
-        let copies = copies();
-        multiply(&app, copies).await;
+        // What a first, shorter export takes for caches and buffers is not given back to the system.
+        let (some, all) = (copies() / 5, copies());
+        multiply(&app, 0..some).await;
+        assert_eq!(app.records(&pat, "").await.len(), 1 + some + 1);
+        multiply(&app, some..all).await;
         let begin = resident();
 
         let mut response = app.csv(Some(&pat), "").await;
@@ -145,7 +148,7 @@ with_mail!(
             most = most.max(resident());
         }
 
-        assert_eq!(rows, 1 + copies + 1, "a header, the first lead, and its copies");
+        assert_eq!(rows, 1 + all + 1, "a header, the first lead, and its copies");
         assert!(bytes > 40_000_000, "{bytes}");
         let grown = most.saturating_sub(begin);
         assert!(grown < 24_000_000, "an export of {bytes} bytes took {grown} bytes of memory");
@@ -158,14 +161,13 @@ fn copies() -> usize {
 }
 
 /// Makes copies of the only lead and its delivery.
-async fn multiply(app: &TestApp, rows: usize) {
+async fn multiply(app: &TestApp, places: std::ops::Range<usize>) {
+    let (first, rows) = (places.start, places.len());
     let postgres = app.app.db.is_postgres();
-    let number = |offset: usize| {
-        if postgres {
-            format!("lpad(to_hex(n + {offset}), 32, '0')::uuid")
-        } else {
-            format!("unhex(printf('%032x', n + {offset}))")
-        }
+    let number = if postgres {
+        format!("lpad(to_hex(n + {first}), 32, '0')::uuid")
+    } else {
+        format!("unhex(printf('%032x', n + {first}))")
     };
     let numbers = if postgres {
         format!("SELECT generate_series(1, {rows}) AS n")
@@ -179,13 +181,13 @@ async fn multiply(app: &TestApp, rows: usize) {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
-        format!("INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, ({numbers}) AS numbers")
+        format!("INSERT INTO {table} ({columns}) SELECT {values} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS {table}, ({numbers}) AS numbers")
     };
     let leads = lead::Column::iter().map(|column| column.as_str().to_owned()).collect();
     let deliveries = delivery::Column::iter().map(|column| column.as_str().to_owned()).collect();
     let copies = [
-        copy(lead::Entity.table_name(), leads, &[("id", number(0))]),
-        copy(delivery::Entity.table_name(), deliveries, &[("id", number(0)), ("lead_id", number(0))]),
+        copy(lead::Entity.table_name(), leads, &[("id", number.clone())]),
+        copy(delivery::Entity.table_name(), deliveries, &[("id", number.clone()), ("lead_id", number)]),
     ];
     for statement in copies {
         app.app.db.write().execute_unprepared(&statement).await.unwrap();
@@ -193,7 +195,7 @@ async fn multiply(app: &TestApp, rows: usize) {
 }
 
 /// Bytes of memory that this process holds.
-fn resident() -> usize {
+pub(super) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

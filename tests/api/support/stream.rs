@@ -19,6 +19,19 @@ pub(crate) struct Stream(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Stream {
     /// Connects, introduces itself, subscribes.
     pub(crate) async fn open(address: SocketAddr, token: &str, query: &str, variables: Value) -> Self {
+        let mut stream = Self::introduced(address, token).await;
+        let ack = stream.message().await;
+        assert_eq!(
+            ack.as_ref().map(|ack| &ack["type"]),
+            Some(&json!("connection_ack")),
+            "{ack:?}"
+        );
+        stream.also("1", query, variables).await;
+        stream
+    }
+
+    /// Connects and introduces itself; the answer to that is the first message.
+    pub(crate) async fn introduced(address: SocketAddr, token: &str) -> Self {
         let mut request = format!("ws://{address}/graphql").into_client_request().unwrap();
         request
             .headers_mut()
@@ -27,16 +40,6 @@ impl Stream {
         let mut stream = Self(socket);
         stream
             .send(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {token}") } }))
-            .await;
-        let ack = stream.message().await;
-        assert_eq!(
-            ack.as_ref().map(|ack| &ack["type"]),
-            Some(&json!("connection_ack")),
-            "{ack:?}"
-        );
-        let payload = json!({ "query": query, "variables": variables });
-        stream
-            .send(json!({ "type": "subscribe", "id": "1", "payload": payload }))
             .await;
         stream
     }
@@ -72,6 +75,26 @@ impl Stream {
         for _ in 0..count {
             self.event().await;
         }
+    }
+
+    /// Reads to the end of the socket: what came before it, and the close code.
+    pub(crate) async fn ended(mut self) -> (Vec<Value>, u16) {
+        let mut before = Vec::new();
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("it does not end");
+            match message {
+                Some(Ok(Message::Text(text))) => before.push(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(frame)))) => return (before, frame.code.into()),
+                Some(Ok(_)) => {}
+                other => panic!("ended without a code: {other:?}"),
+            }
+        }
+    }
+
+    /// Another operation on the same socket.
+    pub(crate) async fn also(&mut self, id: &str, query: &str, variables: Value) {
+        let payload = json!({ "query": query, "variables": variables });
+        self.send(json!({ "type": "subscribe", "id": id, "payload": payload })).await;
     }
 
     /// Leaves without a word, as a lost connection does.
