@@ -60,6 +60,7 @@ describe("the feed", () => {
     await enterAndSee();
     await company.submitAtOnce(Array.from({ length: 60 }, (_, number) => somebody(number)));
     await until("all by the stream", async () => (await rows().count()) === 60);
+    await page.locator(".figures dl > div").filter({ hasText: "To review" }).getByText("60").waitFor();
     await page.reload();
     await live();
     await until("one page", async () => (await rows().count()) === 50);

@@ -5,6 +5,7 @@ import { belongs, EVERYTHING, filterOf, isImpossible, merged, midnight, type Nar
 import * as operations from "./operations";
 import type { Column, Lead, ReviewPortalLeadsInput } from "./operations";
 import { request } from "./session";
+import { Soon } from "./soon";
 
 /** What can be said of leads. */
 export type Verdict = "accept" | "reject" | "return";
@@ -56,7 +57,7 @@ const MUTATION = { accept: operations.Accept, reject: operations.Reject, return:
 const SAID = { accept: "accepted", reject: "rejected", return: "reported for a return" };
 /** As many leads as one mutation takes. */
 const AT_ONCE = 100;
-/** Changes come in bursts; so long is gathered before the figures are read again, in milliseconds. */
+/** Changes come in bursts: so long they are gathered before they are spoken of, in milliseconds. */
 const GATHER = 700;
 /** The same for drawing the list. */
 const BREATH = 25;
@@ -81,12 +82,16 @@ export class Feed {
   private question = 0;
   /** Leads that events have told of while a page was on its way: the page may be older. */
   private told = new Map<string, Lead>();
-  private gathering?: ReturnType<typeof setTimeout>;
-  private looking?: ReturnType<typeof setTimeout>;
   private waiting: LeadEvent[] = [];
-  private taking?: ReturnType<typeof setTimeout>;
-  private arrivals = 0;
-  private arriving?: ReturnType<typeof setTimeout>;
+  private arrivals: Lead[] = [];
+  /** Draws what has come: after a loss of the connection much comes at once. */
+  private readonly drawing = new Soon(() => this.take(), BREATH);
+  /** Says what has come. */
+  private readonly saying = new Soon(() => this.sayArrivals(), GATHER);
+  /** Reads the figures again. */
+  private readonly measuring = new Soon(() => void this.measure(this.view.span), GATHER);
+  /** Asks the server which of the newest leads belong here, and for the names of new fields. */
+  private readonly looking = new Soon(() => void this.look(this.question), GATHER);
 
   constructor(private readonly changed: (view: View) => void) {}
 
@@ -116,7 +121,7 @@ export class Feed {
   close(): void {
     this.closed = true;
     this.live?.stop();
-    [this.gathering, this.looking, this.arriving, this.taking].forEach((timer) => clearTimeout(timer));
+    [this.drawing, this.saying, this.measuring, this.looking].forEach((soon) => soon.cancel());
   }
 
   private follow(cursor: string): void {
@@ -128,15 +133,13 @@ export class Feed {
     this.live.start();
   }
 
-  /** Events come in bursts, such as after a loss of the connection: what has come is taken in one go. */
   private apply(event: LeadEvent): void {
     this.waiting.push(event);
-    this.taking ??= setTimeout(() => this.take(), BREATH);
+    this.drawing.ask();
   }
 
   private take(): void {
     const events = this.waiting.splice(0);
-    this.taking = undefined;
     const leads = new Map(events.map(({ lead }) => [lead.id, lead]));
     for (const [id, lead] of leads) this.told.set(id, lead);
     this.put([...leads.values()]);
@@ -144,8 +147,8 @@ export class Feed {
     if (arrived.length > 0) this.arrived(arrived);
     const known = new Set(this.view.columns.map(({ name }) => name));
     const names = new Set([...leads.values()].flatMap(({ fields }) => Object.keys(fields)));
-    if ([...names].some((name) => !known.has(name))) this.look();
-    this.gather();
+    if ([...names].some((name) => !known.has(name))) this.looking.ask();
+    this.measuring.ask();
   }
 
   /** Takes new states of leads into the list, and out of it what no longer belongs there. */
@@ -155,7 +158,7 @@ export class Feed {
     const shownNow = new Set(this.view.leads.map(({ id }) => id));
     const verdicts = leads.map((lead) => ({ lead, belongs: belongs(lead, narrowing, now) }));
     const staying = verdicts.filter(({ lead, belongs }) => belongs ?? shownNow.has(lead.id));
-    if (verdicts.some(({ lead, belongs }) => belongs === undefined && !shownNow.has(lead.id))) this.look();
+    if (verdicts.some(({ lead, belongs }) => belongs === undefined && !shownNow.has(lead.id))) this.looking.ask();
     const gone = new Set(verdicts.filter(({ belongs }) => belongs === false).map(({ lead }) => lead.id));
     const all = merged(
       this.view.leads,
@@ -168,24 +171,18 @@ export class Feed {
 
   private arrived(leads: readonly Lead[]): void {
     this.set({ fresh: new Set([...this.view.fresh, ...leads.map(({ id }) => id)]) });
-    this.arrivals += leads.length;
-    clearTimeout(this.arriving);
-    this.arriving = setTimeout(() => {
-      const text = this.arrivals === 1 ? `New lead: ${leads[0]?.title}` : `${this.arrivals} new leads`;
-      this.arrivals = 0;
-      this.announce(text);
-    }, GATHER);
+    this.arrivals.push(...leads);
+    this.saying.ask();
+  }
+
+  private sayArrivals(): void {
+    const [first, ...others] = this.arrivals.splice(0);
+    this.announce(others.length === 0 ? `New lead: ${first?.title}` : `${others.length + 1} new leads`);
   }
 
   /** What is announced twice has to differ to be read twice. */
   private announce(text: string): void {
     this.set({ announcement: this.view.announcement === text ? `${text}\u00a0` : text });
-  }
-
-  /** Reads the figures again, soon. */
-  private gather(): void {
-    clearTimeout(this.gathering);
-    this.gathering = setTimeout(() => void this.measure(this.view.span), GATHER);
   }
 
   /** Shows the figures of so many days. */
@@ -195,13 +192,7 @@ export class Feed {
     if (stats && this.view.span === span) this.set({ stats });
   }
 
-  /** Asks the server which of the newest leads belong here, soon, and for the names of new fields. */
-  private look(): void {
-    clearTimeout(this.looking);
-    this.looking = setTimeout(() => void this.lookNow(this.question), GATHER);
-  }
-
-  private async lookNow(question: number): Promise<void> {
+  private async look(question: number): Promise<void> {
     const [page, more] = await Promise.all([
       readPage(this.view.narrowing).catch(() => undefined),
       request(operations.Columns, {}).catch(() => undefined),
@@ -275,7 +266,7 @@ export class Feed {
       return changed;
     } finally {
       this.set({ busy: new Set([...this.view.busy].filter((id) => !ids.includes(id))) });
-      this.gather();
+      this.measuring.ask();
     }
   }
 

@@ -113,10 +113,17 @@ export function labelOf(name: string, columns: readonly Column[]): string {
   return columns.find((column) => column.name === name)?.label ?? name;
 }
 
+/** What tells leads apart at a glance comes first, what is for later last. */
+function weight({ type }: Column): number {
+  if (type === "CHOICE") return 0;
+  return type === "EMAIL" || type === "PHONE" ? 2 : 1;
+}
+
 /** What a row says of a lead beside its title: the first values that are short and not in the title. */
 export function summary(lead: Lead, columns: readonly Column[]): string {
-  const known = columns.map(({ name, type }) => ({ value: lead.fields[name], type }));
+  const known = columns.toSorted((one, other) => weight(one) - weight(other));
   const texts = known
+    .map(({ name, type }) => ({ value: lead.fields[name], type }))
     .filter(({ type }) => type !== "JSON" && type !== "BOOLEAN")
     .map(({ value, type }) => shown(value, type)?.text ?? "")
     .filter((text) => text !== "" && text.length <= 60 && !lead.title.includes(text));

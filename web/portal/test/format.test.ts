@@ -41,7 +41,8 @@ test("times are told as people do", () => {
 });
 
 test("a summary leaves out what the title says, and what is long", () => {
-  const columns = ["first", "city", "note", "sure"].map((name) => ({ name, label: name, type: "TEXT" }) as Column);
-  const fields = { first: "Ann", city: "Bonn", note: "x".repeat(99), sure: null };
-  assert.equal(summary({ title: "Ann", fields } as unknown as Lead, columns), "Bonn");
+  const types = { first: "TEXT", mail: "EMAIL", city: "TEXT", note: "TEXT", sure: "TEXT", kind: "CHOICE" };
+  const columns = Object.entries(types).map(([name, type]) => ({ name, label: name, type }) as Column);
+  const fields = { first: "Ann", mail: "a@b.example", city: "Bonn", note: "x".repeat(99), sure: null, kind: "Roof" };
+  assert.equal(summary({ title: "Ann", fields } as unknown as Lead, columns), "Roof · Bonn · a@b.example");
 });
