@@ -82,7 +82,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Gather<K, V> {
             Failed::of(&error)
         });
         for (key, asker) in asked {
-            let told = rows.as_ref().map(|rows| rows.get(&key).cloned()).map_err(|failed| *failed);
+            let told = rows
+                .as_ref()
+                .map(|rows| rows.get(&key).cloned())
+                .map_err(|failed| *failed);
             // Who has gone needs no answer.
             drop(asker.send(told));
         }
@@ -131,7 +134,11 @@ mod tests {
                     async move {
                         begun.fetch_add(1, Ordering::SeqCst);
                         gate.acquire().await.unwrap().forget();
-                        Ok(keys.into_iter().filter(|key| *key < 9).map(|key| (key, key * 2)).collect())
+                        Ok(keys
+                            .into_iter()
+                            .filter(|key| *key < 9)
+                            .map(|key| (key, key * 2))
+                            .collect())
                     }
                 };
                 gather.load(key, read).await.unwrap()
@@ -147,7 +154,11 @@ mod tests {
         }
         gate.add_permits(2);
         assert_eq!(first.await.unwrap(), Some(2));
-        let answers: Vec<_> = join_all(others).await.into_iter().map(std::result::Result::unwrap).collect();
+        let answers: Vec<_> = join_all(others)
+            .await
+            .into_iter()
+            .map(std::result::Result::unwrap)
+            .collect();
         assert_eq!(answers, [Some(4), Some(4), Some(6), None]);
         assert_eq!(begun.load(Ordering::SeqCst), 2);
     }
@@ -164,7 +175,11 @@ mod tests {
         }
         let waiting = {
             let gather = gather.clone();
-            tokio::spawn(async move { gather.load(2, |keys| async { Ok(keys.into_iter().map(|key| (key, 7)).collect()) }).await })
+            tokio::spawn(async move {
+                gather
+                    .load(2, |keys| async { Ok(keys.into_iter().map(|key| (key, 7)).collect()) })
+                    .await
+            })
         };
         tokio::task::yield_now().await;
         stuck.abort();

@@ -40,7 +40,10 @@ pub(crate) async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn run(arguments: &Arguments, mode: Mode) -> anyhow::Result<usize> {
     sockets::check_limit(arguments.sockets)?;
-    anyhow::ensure!(arguments.portals > 0 && 100 % arguments.portals == 0, "--portals has to divide 100");
+    anyhow::ensure!(
+        arguments.portals > 0 && 100 % arguments.portals == 0,
+        "--portals has to divide 100"
+    );
     let place = Place::new(mode, arguments.postgres.as_deref(), arguments.redis.as_deref()).await?;
     let portals = seed::seed(&place, arguments.portals).await?;
     let server = Running::start(&place, arguments.binary.as_deref()).await?;
@@ -81,7 +84,10 @@ async fn run(arguments: &Arguments, mode: Mode) -> anyhow::Result<usize> {
         "repeated": told.repeated,
     });
     writeln!(stdout(), "{line}")?;
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&arguments.json)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&arguments.json)?;
     writeln!(file, "{line}")?;
     Ok(told.lost + told.repeated)
 }
@@ -90,11 +96,7 @@ fn leads(arguments: &Arguments) -> usize {
     usize::try_from(arguments.stream_rate * arguments.stream_seconds).unwrap_or(usize::MAX)
 }
 
-async fn submit(
-    portals: &Portals,
-    address: SocketAddr,
-    (leads, rate): (usize, u32),
-) -> anyhow::Result<Vec<Sample>> {
+async fn submit(portals: &Portals, address: SocketAddr, (leads, rate): (usize, u32)) -> anyhow::Result<Vec<Sample>> {
     let first = portals.target.reserve(leads);
     load::open(leads, rate, first, (&portals.target, address)).await
 }

@@ -23,8 +23,8 @@ use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::rights;
 use crate::live::streams::{Filter, cursor, follow};
-use rows::rows;
 pub use rows::EventRows;
+use rows::rows;
 
 /// The last event that a client of server-sent events got before it came again; wins over the argument `after`, which is the one
 /// of its first request.

@@ -10,8 +10,8 @@ use entity::ids::FlowId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::share::Shares;
 use super::session::{Authenticate, Caller as Arriving, Session};
+use super::share::Shares;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::context::Asking;
@@ -95,7 +95,9 @@ fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
 
 /// Ends whatever stays open, once its right is lost. Ends itself when that is over and its token is cancelled.
 async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
-    let Some(account) = caller.principal.kept_by() else { return };
+    let Some(account) = caller.principal.kept_by() else {
+        return;
+    };
     let changes = app.hub.rights(account);
     let mut told = changes.listen();
     let looking = async {

@@ -195,7 +195,8 @@ async fn serve<E: Executor, A: Authenticate>(
     let takes_events = accept::takes_events(&parts.headers);
     let negotiated = accept::negotiate(&parts.headers);
     let Some(media) = negotiated.or(takes_events.then_some(Media::GraphQl)) else {
-        let message = "Answers are application/json, application/graphql-response+json or text/event-stream; accept one.";
+        let message =
+            "Answers are application/json, application/graphql-response+json or text/event-stream; accept one.";
         return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
     };
     let metrics = endpoint.metrics.clone();

@@ -21,7 +21,9 @@ use crate::identity::authenticate;
 
 /// Where it is.
 pub fn router(app: &App) -> Router {
-    Router::new().route("/portal/leads.csv", get(leads)).with_state(app.clone())
+    Router::new()
+        .route("/portal/leads.csv", get(leads))
+        .with_state(app.clone())
 }
 
 async fn leads(State(app): State<App>, parts: Parts) -> Response {

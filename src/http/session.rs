@@ -65,7 +65,8 @@ impl Session {
     /// A place for a subscription, of which the caller may have `most`.
     pub(super) fn hold_stream(&self, most: usize) -> Result<Option<Held>, ServerError> {
         let held = self.share.as_ref().map(|share| share.stream(most));
-        held.map(|held| held.ok_or_else(|| too_many(most, "subscriptions"))).transpose()
+        held.map(|held| held.ok_or_else(|| too_many(most, "subscriptions")))
+            .transpose()
     }
 }
 

@@ -86,13 +86,30 @@ impl Principal {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Anonymous, Self::Anonymous) => true,
-            (Self::User { id, account, .. }, Self::User { id: other, account: its, .. }) => (id, account) == (other, its),
-            (Self::ApiKey { id, account, .. }, Self::ApiKey { id: other, account: its, .. }) => {
-                (id, account) == (other, its)
-            }
-            (Self::PortalUser { id, partner, .. }, Self::PortalUser { id: other, partner: its, .. }) => {
-                (id, partner) == (other, its)
-            }
+            (
+                Self::User { id, account, .. },
+                Self::User {
+                    id: other,
+                    account: its,
+                    ..
+                },
+            ) => (id, account) == (other, its),
+            (
+                Self::ApiKey { id, account, .. },
+                Self::ApiKey {
+                    id: other,
+                    account: its,
+                    ..
+                },
+            ) => (id, account) == (other, its),
+            (
+                Self::PortalUser { id, partner, .. },
+                Self::PortalUser {
+                    id: other,
+                    partner: its,
+                    ..
+                },
+            ) => (id, partner) == (other, its),
             _ => false,
         }
     }

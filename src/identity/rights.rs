@@ -30,7 +30,9 @@ pub struct Rights(Arc<Gather<Held, Principal>>);
 /// The caller with the rights that the database gives them now; an error if they have none any more.
 pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
     if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
-        return Err(Error::Unauthenticated("the access token has expired: refresh the session"));
+        return Err(Error::Unauthenticated(
+            "the access token has expired: refresh the session",
+        ));
     }
     let held = match &caller.principal {
         Principal::Anonymous => return Ok(caller.clone()),
@@ -89,17 +91,31 @@ async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Prin
     }
     let mut found = HashMap::new();
     if !people.is_empty() {
-        let rows = user::Entity::by_ids(people.iter().map(|(_, id)| *id)).all(app.db.read()).await?;
+        let rows = user::Entity::by_ids(people.iter().map(|(_, id)| *id))
+            .all(app.db.read())
+            .await?;
         let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, Person::User(row))).collect();
-        let known = people.into_iter().filter_map(|(session, id)| Some((session, rows.get(&id)?)));
+        let known = people
+            .into_iter()
+            .filter_map(|(session, id)| Some((session, rows.get(&id)?)));
         found.extend(known.map(|(session, person)| (Held::Session(session), person.in_session(session))));
     }
     if !in_portals.is_empty() {
-        let rows = portal_user::Entity::by_ids(in_portals.iter().map(|(_, id)| *id)).all(app.db.read()).await?;
-        let partners = partner::Entity::with_portal(rows.iter().map(|row| row.partner_id)).all(app.db.read()).await?;
+        let rows = portal_user::Entity::by_ids(in_portals.iter().map(|(_, id)| *id))
+            .all(app.db.read())
+            .await?;
+        let partners = partner::Entity::with_portal(rows.iter().map(|row| row.partner_id))
+            .all(app.db.read())
+            .await?;
         let open = |row: &portal_user::Model| partners.iter().any(|partner| partner.id == row.partner_id);
-        let rows: HashMap<_, _> = rows.into_iter().filter(open).map(|row| (row.id, Person::Portal(row))).collect();
-        let known = in_portals.into_iter().filter_map(|(session, id)| Some((session, rows.get(&id)?)));
+        let rows: HashMap<_, _> = rows
+            .into_iter()
+            .filter(open)
+            .map(|row| (row.id, Person::Portal(row)))
+            .collect();
+        let known = in_portals
+            .into_iter()
+            .filter_map(|(session, id)| Some((session, rows.get(&id)?)));
         found.extend(known.map(|(session, person)| (Held::Session(session), person.in_session(session))));
     }
     Ok(found)

@@ -5,6 +5,7 @@ mod buyer_steps;
 mod chains;
 mod docs;
 mod ending;
+mod following;
 mod refusals;
 mod returns;
 mod selling;

@@ -4,8 +4,8 @@ mod csv;
 mod cursor;
 mod delivery;
 mod events;
-mod rights;
 mod reviews;
+mod rights;
 mod scopes;
 mod streams;
 

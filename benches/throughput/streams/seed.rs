@@ -52,7 +52,8 @@ pub(crate) async fn seed(place: &Place, portals: u16) -> anyhow::Result<Portals>
 /// Leads whose number's last two digits are this portal's: in turn, as long as 100 can be divided by the portals.
 fn turn(number: u16, portals: u16) -> anyhow::Result<Rule> {
     let ends = (0..100).filter(|end| end % portals == number);
-    let ends = ends.map(|end| json!({"condition": {"field": "last_name", "operator": "ENDS_WITH", "value": format!("{end:02}")}}));
+    let ends = ends
+        .map(|end| json!({"condition": {"field": "last_name", "operator": "ENDS_WITH", "value": format!("{end:02}")}}));
     Ok(serde_json::from_value(json!({"any": ends.collect::<Vec<_>>()}))?)
 }
 

@@ -103,9 +103,7 @@ impl Export {
             value.map(|value| value_text(value).into_owned()).unwrap_or_default()
         };
         let delivery = &lead.delivery;
-        let price = delivery
-            .price_e4
-            .map(|e4| Decimal::new(e4, 4).normalize().to_string());
+        let price = delivery.price_e4.map(|e4| Decimal::new(e4, 4).normalize().to_string());
         let delivered = delivery.settled_at.unwrap_or(delivery.created_at);
         let about = [
             delivery.id.to_string(),

@@ -23,8 +23,8 @@ impl PortalLeadFilter {
             }
         }
         let open = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
-        let during = (from.is_some() || to.is_some())
-            .then(|| TimeRangeInput::new(from.unwrap_or(open.0), to.unwrap_or(open.1)));
+        let during =
+            (from.is_some() || to.is_some()).then(|| TimeRangeInput::new(from.unwrap_or(open.0), to.unwrap_or(open.1)));
         Ok(Self {
             status: (!status.is_empty()).then_some(status),
             search,

@@ -72,7 +72,10 @@ impl EventRows {
         let read = |asked| async {
             groups(asked, |portal, ids| async move {
                 let leads = portal_feed::told(app, portal, ids).await?;
-                Ok(leads.into_iter().map(|lead| ((portal, lead.delivery.id), lead)).collect())
+                Ok(leads
+                    .into_iter()
+                    .map(|lead| ((portal, lead.delivery.id), lead))
+                    .collect())
             })
             .await
         };

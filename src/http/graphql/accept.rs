@@ -52,10 +52,15 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<Media> {
 
 /// Whether events would be taken, by name: `*/*` does not ask for a stream.
 pub(super) fn takes_events(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"));
+        let named = parts
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("text/event-stream"));
         named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
     })
 }

@@ -40,7 +40,8 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
     media: Media,
 ) -> Result<Response, Response> {
     let session = endpoint.session(&parts, media, true).await?;
-    let held = hold(&endpoint, &session).map_err(|error| request_error(StatusCode::TOO_MANY_REQUESTS, &error, media))?;
+    let held =
+        hold(&endpoint, &session).map_err(|error| request_error(StatusCode::TOO_MANY_REQUESTS, &error, media))?;
     let id = request_id(&parts);
     let (kind, responses) = match endpoint.prepare(parameters, &session).await {
         Ok(prepared) if prepared.kind == OperationType::Mutation && parts.method == Method::GET => {
@@ -191,14 +192,20 @@ mod tests {
     #[test]
     fn an_event_has_its_cursor_as_id_and_its_result_on_one_line() {
         let event = next(&Outcome::new(value!({"leads": {"cursor": "42", "name": "a\nb"}})));
-        assert_eq!(event, "id: 42\nevent: next\ndata: {\"data\":{\"leads\":{\"cursor\":\"42\",\"name\":\"a\\nb\"}}}\n\n");
+        assert_eq!(
+            event,
+            "id: 42\nevent: next\ndata: {\"data\":{\"leads\":{\"cursor\":\"42\",\"name\":\"a\\nb\"}}}\n\n"
+        );
         let event = next(&Outcome::new(value!({"count": 1})));
         assert_eq!(event, "event: next\ndata: {\"data\":{\"count\":1}}\n\n");
     }
 
     #[test]
     fn only_the_cursor_of_an_only_field_is_an_id() {
-        assert_eq!(cursor(&value!({"leads": {"cursor": "1"}, "more": {"cursor": "2"}})), None);
+        assert_eq!(
+            cursor(&value!({"leads": {"cursor": "1"}, "more": {"cursor": "2"}})),
+            None
+        );
         assert_eq!(cursor(&value!({"leads": {"cursor": "1\nevent: x"}})), None);
         assert_eq!(cursor(&value!({"leads": {"cursor": 1}})), None);
         assert_eq!(cursor(&Value::Null), None);

@@ -32,7 +32,11 @@ async fn a_lead_submitted_to_one_process_is_told_by_another_and_again_by_the_fir
         let event = far.event().await["leads"].take();
         assert_eq!(event["lead"]["id"], id);
         // The first event finds the stream still being made; later ones are told through Redis and not found by looking.
-        assert!(number == 0 || begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        assert!(
+            number == 0 || begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
         last = event["cursor"].clone();
     }
     world.kill(1);

@@ -181,13 +181,21 @@ async fn multiply(app: &TestApp, places: std::ops::Range<usize>) {
         };
         let values: Vec<String> = columns.iter().map(value).collect();
         let (columns, values) = (columns.join(", "), values.join(", "));
-        format!("INSERT INTO {table} ({columns}) SELECT {values} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS {table}, ({numbers}) AS numbers")
+        format!(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM (SELECT * FROM {table} ORDER BY id DESC LIMIT 1) AS {table}, ({numbers}) AS numbers"
+        )
     };
     let leads = lead::Column::iter().map(|column| column.as_str().to_owned()).collect();
-    let deliveries = delivery::Column::iter().map(|column| column.as_str().to_owned()).collect();
+    let deliveries = delivery::Column::iter()
+        .map(|column| column.as_str().to_owned())
+        .collect();
     let copies = [
         copy(lead::Entity.table_name(), leads, &[("id", number.clone())]),
-        copy(delivery::Entity.table_name(), deliveries, &[("id", number.clone()), ("lead_id", number)]),
+        copy(
+            delivery::Entity.table_name(),
+            deliveries,
+            &[("id", number.clone()), ("lead_id", number)],
+        ),
     ];
     for statement in copies {
         app.app.db.write().execute_unprepared(&statement).await.unwrap();

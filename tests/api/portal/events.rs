@@ -6,7 +6,8 @@ use super::with_mail;
 use crate::support::event_stream::{Ask, EventStream, ask};
 use crate::support::make::text;
 
-const FOLLOW: &str = "subscription($after: String) { portalLeads(after: $after) { cursor kind lead { title fields } } }";
+const FOLLOW: &str =
+    "subscription($after: String) { portalLeads(after: $after) { cursor kind lead { title fields } } }";
 const ACCESS: &str = "mutation($input: PortalAccessInput!) { setPortalAccess(input: $input) { partner { id } userErrors { code message path } } }";
 
 with_mail!(

@@ -17,9 +17,11 @@ const ANSWER: &str = "mutation($input: AnswerReturnInput!) { answerReturn(input:
     delivery { id review { status by reason } } userErrors { code message path } } }";
 const FOLLOW: &str = "subscription { portalLeads(after: \"0\") { kind lead { id status } } }";
 const UPDATES: &str = "subscription { deliveries(after: \"0\") { status delivery { id review { status by } } } }";
-const LEAD: &str = "query($id: ID!) { lead(id: $id) { timeline { kind message } deliveries { review { status by reason } } } }";
+const LEAD: &str =
+    "query($id: ID!) { lead(id: $id) { timeline { kind message } deliveries { review { status by reason } } } }";
 const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
-const STATS: &str = "query($range: TimeRangeInput!) { portal { stats(range: $range) { total pending accepted rejected returned } } }";
+const STATS: &str =
+    "query($range: TimeRangeInput!) { portal { stats(range: $range) { total pending accepted rejected returned } } }";
 
 /// An account that sends its leads into a portal, and somebody in it.
 struct Sold {
@@ -34,7 +36,12 @@ impl Sold {
         let owner = app.account("Acme").await;
         let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
         let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
-        Self { owner, flow, partner, pat }
+        Self {
+            owner,
+            flow,
+            partner,
+            pat,
+        }
     }
 
     /// A lead and the delivery by which it came into the portal.

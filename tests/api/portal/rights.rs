@@ -32,7 +32,12 @@ impl Sold {
         let owner = app.account("Acme").await;
         let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
         let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
-        Self { owner, flow, partner, pat }
+        Self {
+            owner,
+            flow,
+            partner,
+            pat,
+        }
     }
 
     /// A stream that has told its first lead.
@@ -46,7 +51,10 @@ impl Sold {
 
 /// No event with data came any more.
 fn is_silent(messages: &[Value]) {
-    let told: Vec<_> = messages.iter().filter(|message| message["payload"]["data"].is_object()).collect();
+    let told: Vec<_> = messages
+        .iter()
+        .filter(|message| message["payload"]["data"].is_object())
+        .collect();
     assert!(told.is_empty(), "told after the right was lost: {told:?}");
 }
 

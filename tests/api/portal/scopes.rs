@@ -53,7 +53,12 @@ impl Schema {
     }
 
     fn named(&self, name: &Value) -> &Value {
-        self.0["types"].as_array().unwrap().iter().find(|of| of["name"] == *name).unwrap()
+        self.0["types"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|of| of["name"] == *name)
+            .unwrap()
     }
 
     fn example(&self, of: &Value, name: &str) -> Value {
@@ -82,16 +87,31 @@ impl Schema {
         let fields = self.named(name)["inputFields"].as_array().unwrap();
         let one_of = ONE_OF.contains(&name.as_str().unwrap());
         let needed = |field: &&Value| one_of || is_needed(field);
-        let wanted = fields.iter().filter(needed).take(if one_of { 1 } else { usize::MAX });
+        let simplest = |field: &&Value| !one_of || name != "RuleInput" || field["name"] == "condition";
+        let wanted = fields
+            .iter()
+            .filter(needed)
+            .filter(simplest)
+            .take(if one_of { 1 } else { usize::MAX });
         let members: Map<String, Value> = wanted
-            .map(|field| (text(&field["name"]), self.example(&field["type"], &text(&field["name"]))))
+            .map(|field| {
+                (
+                    text(&field["name"]),
+                    self.example(&field["type"], &text(&field["name"])),
+                )
+            })
             .collect();
         Value::Object(members)
     }
 
     /// An operation that asks for one root field, and its variables.
     fn operation(&self, kind: &str, field: &Value) -> (String, Value) {
-        let needed: Vec<&Value> = field["args"].as_array().unwrap().iter().filter(|arg| is_needed(arg)).collect();
+        let needed: Vec<&Value> = field["args"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|arg| is_needed(arg))
+            .collect();
         let (mut declared, mut given, mut variables) = (String::new(), String::new(), Map::new());
         for arg in needed {
             let name = text(&arg["name"]);
@@ -113,7 +133,11 @@ fn is_needed(value: &Value) -> bool {
 }
 
 fn innermost(of: &Value) -> &Value {
-    if of["ofType"].is_null() { of } else { innermost(&of["ofType"]) }
+    if of["ofType"].is_null() {
+        of
+    } else {
+        innermost(&of["ofType"])
+    }
 }
 
 fn written(of: &Value) -> String {
@@ -127,8 +151,18 @@ fn written(of: &Value) -> String {
 /// The code of the first error of an operation; none if there is no error.
 async fn code(app: &TestApp, token: Option<&str>, query: &str, variables: Value) -> Option<String> {
     let answer = if query.starts_with("subscription") {
-        let wanted = Ask { token, query, variables, ..Ask::default() };
-        EventStream::open(app.address, wanted).await.next().await.unwrap().json()
+        let wanted = Ask {
+            token,
+            query,
+            variables,
+            ..Ask::default()
+        };
+        EventStream::open(app.address, wanted)
+            .await
+            .next()
+            .await
+            .unwrap()
+            .json()
     } else {
         app.ask(token, query, variables).await
     };

@@ -28,7 +28,10 @@ async fn write(addresses: &[std::net::SocketAddr], owner: &Account, flow: &Flow,
             let input = json!({ "input": { "flowId": flow.id, "fields": fields } });
             let address = addresses[place % addresses.len()];
             let answer = ask(&client, address, Some(&owner.key), SUBMIT, input).await;
-            assert_eq!(answer["data"]["submitLead"]["receipt"]["outcome"], "ACCEPTED", "{answer:#}");
+            assert_eq!(
+                answer["data"]["submitLead"]["receipt"]["outcome"], "ACCEPTED",
+                "{answer:#}"
+            );
         }
     };
     join_all((0..WRITERS).map(writer)).await;

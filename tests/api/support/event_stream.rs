@@ -47,7 +47,11 @@ pub(crate) async fn ask(address: SocketAddr, ask: Ask<'_>) -> Response {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{address}/graphql");
     let mut request = if ask.get {
-        let variables = ask.variables.to_string();
+        let variables = if ask.variables.is_null() {
+            "{}".to_owned()
+        } else {
+            ask.variables.to_string()
+        };
         client
             .request(Method::GET, url)
             .query(&[("query", ask.query), ("variables", &variables)])
@@ -87,7 +91,9 @@ impl EventStream {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("nothing came");
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk())
+                .await
+                .expect("nothing came");
             self.rest.extend_from_slice(&chunk.unwrap()?);
         }
     }
@@ -104,8 +110,11 @@ impl EventStream {
     /// A comment, which keeps the connection open.
     pub(crate) async fn comment(&mut self) {
         while !self.rest.starts_with(b":\n\n") {
-            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("nothing came");
-            self.rest.extend_from_slice(&chunk.unwrap().expect("the stream has ended"));
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk())
+                .await
+                .expect("nothing came");
+            self.rest
+                .extend_from_slice(&chunk.unwrap().expect("the stream has ended"));
         }
         self.rest.drain(..3);
     }

@@ -81,7 +81,9 @@ impl Stream {
     pub(crate) async fn ended(mut self) -> (Vec<Value>, u16) {
         let mut before = Vec::new();
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("it does not end");
+            let message = tokio::time::timeout(PATIENCE, self.0.next())
+                .await
+                .expect("it does not end");
             match message {
                 Some(Ok(Message::Text(text))) => before.push(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => return (before, frame.code.into()),
@@ -94,7 +96,8 @@ impl Stream {
     /// Another operation on the same socket.
     pub(crate) async fn also(&mut self, id: &str, query: &str, variables: Value) {
         let payload = json!({ "query": query, "variables": variables });
-        self.send(json!({ "type": "subscribe", "id": id, "payload": payload })).await;
+        self.send(json!({ "type": "subscribe", "id": id, "payload": payload }))
+            .await;
     }
 
     /// Leaves without a word, as a lost connection does.

@@ -17,21 +17,30 @@ fn wanted(query: &str) -> Ask<'_> {
 
 fn end() -> Option<Event> {
     let kind = "complete".to_owned();
-    Some(Event { kind, ..Event::default() })
+    Some(Event {
+        kind,
+        ..Event::default()
+    })
 }
 
 #[tokio::test]
 async fn results_come_as_next_and_the_end_as_complete() {
     let server = Server::start().await;
     for get in [false, true] {
-        let query = Ask { get, ..wanted("subscription { count(to: 2) }") };
+        let query = Ask {
+            get,
+            ..wanted("subscription { count(to: 2) }")
+        };
         let mut events = EventStream::open(server.address, query).await;
         for number in 1..3 {
             assert_eq!(events.data().await, json!({ "count": number }));
         }
         assert_eq!((events.next().await, events.next().await), (end(), None));
     }
-    for (query, data) in [("{ actor }", json!({ "actor": "ann" })), ("mutation { bump }", json!({ "bump": 1 }))] {
+    for (query, data) in [
+        ("{ actor }", json!({ "actor": "ann" })),
+        ("mutation { bump }", json!({ "bump": 1 })),
+    ] {
         let mut events = EventStream::open(server.address, wanted(query)).await;
         assert_eq!(events.data().await, data);
         assert_eq!((events.next().await, events.next().await), (end(), None));
@@ -42,11 +51,32 @@ async fn results_come_as_next_and_the_end_as_complete() {
 async fn who_takes_json_too_gets_events_for_subscriptions_alone() {
     let server = Server::start().await;
     let accept = Some("application/graphql-response+json, application/json, text/event-stream");
-    let answer = ask(server.address, Ask { accept, ..wanted("{ actor }") }).await;
+    let answer = ask(
+        server.address,
+        Ask {
+            accept,
+            ..wanted("{ actor }")
+        },
+    )
+    .await;
     assert!(answer.headers()["content-type"].to_str().unwrap().contains("json"));
-    let mut events = EventStream::open(server.address, Ask { accept, ..wanted("subscription { count(to: 1) }") }).await;
+    let mut events = EventStream::open(
+        server.address,
+        Ask {
+            accept,
+            ..wanted("subscription { count(to: 1) }")
+        },
+    )
+    .await;
     assert_eq!(events.data().await, json!({ "count": 1 }));
-    let refused = ask(server.address, Ask { accept: Some("application/json"), ..wanted("subscription { count(to: 1) }") }).await;
+    let refused = ask(
+        server.address,
+        Ask {
+            accept: Some("application/json"),
+            ..wanted("subscription { count(to: 1) }")
+        },
+    )
+    .await;
     let body = refused.json().await.unwrap();
     assert_eq!(code(&body), "BAD_USER_INPUT");
     assert!(body.to_string().contains("text/event-stream"));
@@ -69,10 +99,24 @@ async fn what_is_wrong_with_the_operation_is_an_event_and_with_the_request_a_sta
         assert_eq!((events.next().await, events.next().await), (end(), None), "{query}");
     }
     for (token, status) in [("bad", 401), ("limited", 429), ("broken", 500)] {
-        let answer = ask(server.address, Ask { token: Some(token), ..wanted("subscription { count(to: 1) }") }).await;
+        let answer = ask(
+            server.address,
+            Ask {
+                token: Some(token),
+                ..wanted("subscription { count(to: 1) }")
+            },
+        )
+        .await;
         assert_eq!(answer.status(), status, "{token}");
     }
-    let answer = ask(server.address, Ask { get: true, ..wanted("mutation { bump }") }).await;
+    let answer = ask(
+        server.address,
+        Ask {
+            get: true,
+            ..wanted("mutation { bump }")
+        },
+    )
+    .await;
     assert_eq!(answer.status(), 405);
     assert_eq!(server.probe.mutations(), 0);
 }
@@ -92,7 +136,10 @@ async fn a_quiet_stream_is_kept_open_by_comments_and_ends_with_its_client() {
 #[tokio::test]
 async fn a_right_that_ends_ends_the_stream_with_an_error() {
     let server = Server::start().await;
-    let short = Ask { token: Some("short"), ..wanted("subscription { silent }") };
+    let short = Ask {
+        token: Some("short"),
+        ..wanted("subscription { silent }")
+    };
     let mut events = EventStream::open(server.address, short).await;
     assert_eq!(code(&events.next().await.unwrap().json()), "UNAUTHENTICATED");
     assert_eq!((events.next().await, events.next().await), (end(), None));
@@ -137,6 +184,9 @@ async fn a_slow_reader_slows_its_stream() {
 async fn streams_of_a_process_are_bounded_with_its_sockets() {
     let server = Server::with(|endpoint, _| endpoint.sockets.open = 1).await;
     let first = server.ready_socket().await;
-    assert_eq!(ask(server.address, wanted("subscription { silent }")).await.status(), 503);
+    assert_eq!(
+        ask(server.address, wanted("subscription { silent }")).await.status(),
+        503
+    );
     drop(first);
 }
