@@ -35,9 +35,23 @@ bench *ARGS:
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}
 
-# Rebuilds the checked-in API explorer; needs Node
-graphiql:
+# Rebuilds the checked-in pages: the API explorer and the portal; needs Node
+pages:
     cd web/graphiql && npm ci --ignore-scripts && npm run check && npm run build
+    cd web/portal && npm ci --ignore-scripts && npm run generate && npm run check && npm run build
+
+# The portal in Chromium; needs Node
+browser *ARGS:
+    scripts/browser-test {{ARGS}}
+
+# The clients in examples/clients; needs Node and Python
+clients:
+    scripts/client-test
+
+# Takes the pictures of the documentation; needs Node and Chromium
+screenshots:
+    cargo build --locked
+    cd web/portal && npm run screenshots
 
 # A PostgreSQL and a Redis to work with, below /tmp; prints their addresses
 services-up:

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::viewer;
 use crate::leads::sealed::open_fields;
+use crate::live::streams;
 use shapes::{Shape, Shapes};
 pub use stats::{Stats, stats};
 
@@ -73,6 +74,12 @@ pub async fn portal(app: &App, caller: &Caller) -> Result<Portal> {
         account_name: company.ok_or(Error::NotFound("account"))?.name,
         user: user.ok_or(Error::Unauthenticated("you have been removed from the portal"))?,
     })
+}
+
+/// Where the caller's feed ends now, as a cursor of its stream.
+pub async fn cursor(app: &App, caller: &Caller) -> Result<String> {
+    let (_, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+    streams::end(app, partner.0).await
 }
 
 /// The leads in the caller's portal, for paging; unordered. [`show`] makes of them what may be seen.

@@ -78,6 +78,13 @@ impl Portal {
         Ok(portal_feed::stats(app, caller, range.checked()?).await?.into())
     }
 
+    /// Where the feed stands now. Read this, then the leads, then subscribe to `portalLeads` with `after` this: nothing that comes
+    /// meanwhile is missed. Takes `VIEW_LEADS`.
+    async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        portal_feed::cursor(app, caller).await
+    }
+
     /// Where the leads can be had as CSV, newest first: by GET with the portal session's token in `Authorization`, in UTF-8 by RFC
     /// 4180. The columns are the labels of `columns`, and then Lead, Delivered at, Status, Review reason, Price, Currency and Test.
     /// Cells that begin like a formula of a spreadsheet get an apostrophe in front. Each export is in the account's audit trail, and

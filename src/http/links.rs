@@ -1,4 +1,4 @@
-//! The pages behind mailed links: an invitation to connect, and setting a password. They are plain HTML forms: they work without
+//! The pages behind links mailed to people of accounts: an invitation to connect, and setting a password. They are plain HTML forms: they work without
 //! scripts, and load nothing from anywhere.
 
 mod invitation;
@@ -23,15 +23,11 @@ struct Link {
     token: String,
 }
 
-/// Routes of the pages: `/invitation`, `/set-password` and `/portal/set-password`.
+/// Routes of the pages: `/invitation` and `/set-password`. `/portal/set-password` is the page for partners.
 pub fn router() -> Router<App> {
     Router::new()
         .route("/invitation", get(invitation::show))
         .route("/set-password", get(password::ask).post(password::set))
-        .route(
-            "/portal/set-password",
-            get(password::ask_portal).post(password::set_portal),
-        )
 }
 
 /// The caller's address, as far as it is known.

@@ -1,12 +1,12 @@
-//! The API explorer (GraphiQL) at `/`, built into the binary.
+//! The web pages built into the binary: the API explorer (GraphiQL) at `/`, and the page for partners at `/portal/`.
 //!
-//! Nothing on the page comes from another host: it works on a closed network, and a content security policy says so.
-//! `web/graphiql` holds its source; what is served is the checked-in result of its build, in `assets/graphiql`.
+//! Nothing on them comes from another host: they work on a closed network, and their content security policies say so.
+//! `web/graphiql` and `web/portal` hold the sources; what is served are the checked-in results of their builds, in `assets`.
 //! Compression is left to the layers around the router.
 
 use axum::Router;
 use axum::extract::{Path, Query};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use axum::http::header::{REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,63 +14,109 @@ use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Deserialize;
 
-/// What the explorer may do: run its own script, and talk to this server. GraphiQL sets inline styles.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws: wss:; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+#[derive(RustEmbed)]
+#[folder = "assets/graphiql/"]
+struct ExplorerFiles;
+
+#[derive(RustEmbed)]
+#[folder = "assets/portal/"]
+struct PortalFiles;
+
+/// A page with its script, stylesheet and licences.
+struct Site {
+    file: fn(&str) -> Option<EmbeddedFile>,
+    policy: &'static str,
+}
+
+/// The explorer may run its own script, and talk to this server. GraphiQL sets inline styles.
+const EXPLORER: Site = Site {
+    file: ExplorerFiles::get,
+    policy: "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+             img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws: wss:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+};
+
+/// The page for partners shows values that strangers have typed in, so it may not even turn a text into HTML.
+const PORTAL: Site = Site {
+    file: PortalFiles::get,
+    policy: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'",
+};
 
 /// Ask again each time; the answer is mostly 304.
 const REVALIDATE: &str = "no-cache";
 /// For an address that names the contents it answers with.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// For an address that holds a secret.
+const SECRET: &str = "no-store";
 
-#[derive(RustEmbed)]
-#[folder = "assets/graphiql/"]
-struct Explorer;
-
-/// The hash that the page puts behind the address of a script or stylesheet.
+/// The hash that a page puts behind the address of a script or stylesheet.
 #[derive(Deserialize)]
 struct Version {
     v: Option<String>,
 }
 
-/// Routes of the explorer: the page at `/`, and its script, stylesheet and licences under `/assets/`.
+/// Routes of the explorer, at `/`, with what it loads under `/assets/`; and of the page for partners, at `/portal/` and behind the
+/// links mailed to them, at `/portal/set-password`, with what it loads under `/portal/assets/`.
 pub fn router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    Router::new().route("/", get(page)).route("/assets/{file}", get(asset))
+    Router::new()
+        .route("/", get(explorer))
+        .route("/assets/{file}", get(explorer_asset))
+        // Relative: a proxy may have put something in front of it.
+        .route("/portal", get(|| async { (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "portal/")]) }))
+        .route("/portal/", get(portal))
+        .route("/portal/set-password", get(portal_link))
+        .route("/portal/assets/{file}", get(portal_asset))
 }
 
-async fn page(headers: HeaderMap) -> Response {
-    serve("index.html", None, &headers)
+async fn explorer(headers: HeaderMap) -> Response {
+    EXPLORER.serve("index.html", REVALIDATE, &headers)
 }
 
-async fn asset(Path(name): Path<String>, Query(version): Query<Version>, headers: HeaderMap) -> Response {
-    serve(&name, version.v.as_deref(), &headers)
+async fn explorer_asset(Path(name): Path<String>, Query(version): Query<Version>, headers: HeaderMap) -> Response {
+    EXPLORER.asset(&name, &version, &headers)
 }
 
-fn serve(name: &str, version: Option<&str>, headers: &HeaderMap) -> Response {
-    let Some((kind, file)) = content_type(name).zip(Explorer::get(name)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let hash = hash(&file);
-    let lifetime = if version.is_some_and(|v| v == hash) {
-        IMMUTABLE
-    } else {
-        REVALIDATE
-    };
-    let common = [
-        (ETAG, format!("\"{hash}\"")),
-        (CACHE_CONTROL, lifetime.to_owned()),
-        (CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-        (REFERRER_POLICY, "no-referrer".to_owned()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    if is_current(headers, &hash) {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
+async fn portal(headers: HeaderMap) -> Response {
+    PORTAL.serve("index.html", REVALIDATE, &headers)
+}
+
+/// The same page: its script takes the token out of the address.
+async fn portal_link(headers: HeaderMap) -> Response {
+    PORTAL.serve("index.html", SECRET, &headers)
+}
+
+async fn portal_asset(Path(name): Path<String>, Query(version): Query<Version>, headers: HeaderMap) -> Response {
+    PORTAL.asset(&name, &version, &headers)
+}
+
+impl Site {
+    fn asset(&self, name: &str, version: &Version, headers: &HeaderMap) -> Response {
+        let current = (self.file)(name).is_some_and(|file| version.v.as_ref() == Some(&hash(&file)));
+        self.serve(name, if current { IMMUTABLE } else { REVALIDATE }, headers)
     }
-    (common, [(CONTENT_TYPE, kind)], file.data.into_owned()).into_response()
+
+    fn serve(&self, name: &str, lifetime: &str, headers: &HeaderMap) -> Response {
+        let Some((kind, file)) = content_type(name).zip((self.file)(name)) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let hash = hash(&file);
+        let common = [
+            (ETAG, format!("\"{hash}\"")),
+            (CACHE_CONTROL, lifetime.to_owned()),
+            (CONTENT_SECURITY_POLICY, self.policy.to_owned()),
+            (REFERRER_POLICY, "no-referrer".to_owned()),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        ];
+        if is_current(headers, &hash) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
+        }
+        (common, [(CONTENT_TYPE, kind)], file.data.into_owned()).into_response()
+    }
 }
 
 /// None for what no browser needs to load from here.
@@ -78,6 +124,7 @@ fn content_type(name: &str) -> Option<&'static str> {
     match name.rsplit_once('.')?.1 {
         "html" => Some("text/html; charset=utf-8"),
         "js" => Some("text/javascript; charset=utf-8"),
+        "svg" => Some("image/svg+xml"),
         "css" => Some("text/css; charset=utf-8"),
         "txt" => Some("text/plain; charset=utf-8"),
         _ => None,
@@ -130,10 +177,17 @@ mod tests {
         String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap()
     }
 
-    /// The addresses that a page loads its script and stylesheet from.
-    fn sources(page: &str) -> Vec<&str> {
+    /// The addresses that a page at `base` loads its script and stylesheet from.
+    fn sources(base: &str, page: &str) -> Vec<String> {
         page.split(['"', ' '])
-            .filter(|word| word.starts_with("/assets/"))
+            .filter(|word| word.contains("assets/"))
+            .map(|word| {
+                if word.starts_with('/') {
+                    word.to_owned()
+                } else {
+                    format!("{base}{word}")
+                }
+            })
             .collect()
     }
 
@@ -147,18 +201,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_the_page_loads_is_here_and_may_be_kept_for_ever() {
-        let page = text(ask("/", "").await).await;
-        assert_eq!(sources(&page).len(), 2, "a script and a stylesheet");
-        for source in sources(&page) {
-            let response = ask(source, "").await;
-            assert_eq!(response.status(), StatusCode::OK, "{source}");
-            assert_eq!(
-                header(&response, CACHE_CONTROL),
-                IMMUTABLE,
-                "{source}: run npm run build in web/graphiql"
-            );
+    async fn everything_the_pages_load_is_here_and_may_be_kept_for_ever() {
+        for (base, source) in [("/", "web/graphiql"), ("/portal/", "web/portal")] {
+            let page = text(ask(base, "").await).await;
+            let loaded = sources(base, &page);
+            assert!(loaded.len() >= 2, "a script and a stylesheet");
+            for address in loaded {
+                let response = ask(&address, "").await;
+                assert_eq!(response.status(), StatusCode::OK, "{address}");
+                assert_eq!(
+                    header(&response, CACHE_CONTROL),
+                    IMMUTABLE,
+                    "{address}: run npm run build in {source}"
+                );
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn the_page_for_partners_may_run_nothing_but_its_own_script() {
+        let response = ask("/portal/", "").await;
+        let policy = header(&response, CONTENT_SECURITY_POLICY);
+        assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(
+            !text(response).await.contains("<script>"),
+            "no script stands in the page"
+        );
+        assert_eq!(header(&ask("/portal", "").await, LOCATION), "portal/");
+    }
+
+    #[tokio::test]
+    async fn a_page_with_a_secret_in_its_address_is_kept_by_nobody() {
+        let response = ask("/portal/set-password?token=lmt_1", "").await;
+        assert_eq!(header(&response, CACHE_CONTROL), SECRET);
+        assert_eq!(header(&response, REFERRER_POLICY), "no-referrer");
+        assert_eq!(text(response).await, text(ask("/portal/", "").await).await);
     }
 
     #[tokio::test]
@@ -185,6 +263,8 @@ mod tests {
             "/assets/missing.js",
             "/assets/..%2F..%2Fweb%2Fgraphiql%2Findex.html",
             "/assets/",
+            "/portal/assets/missing.js",
+            "/portal/index.html",
         ] {
             assert_eq!(ask(path, "").await.status(), StatusCode::NOT_FOUND, "{path}");
         }

@@ -42,6 +42,11 @@ pub fn cursor(event: &event::Model) -> String {
     event.seq.to_string()
 }
 
+/// The place where a log ends now. Who keeps it, then reads what is there, and then follows after it, misses nothing.
+pub async fn end(app: &App, topic: Uuid) -> Result<String> {
+    Ok(head(app, topic).await?.to_string())
+}
+
 struct Following {
     app: App,
     filter: Filter,

@@ -1,6 +1,7 @@
 //! The partner portal and what is live, for partners and accounts.
 
 mod csv;
+mod cursor;
 mod delivery;
 mod events;
 mod reviews;

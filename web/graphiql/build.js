@@ -2,8 +2,11 @@
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
 
-const target = new URL("../../assets/graphiql/", import.meta.url);
+const target = process.env.PAGES_OUT
+  ? pathToFileURL(`${process.env.PAGES_OUT}/`)
+  : new URL("../../assets/graphiql/", import.meta.url);
 
 /** GraphiQL's stylesheet without its fonts, see page.css. */
 const dropFonts = {

@@ -17,6 +17,10 @@ pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company
         out,
         "Leadmesh is running: the API explorer is at {url}/ and GraphQL at {url}/graphql"
     )?;
+    writeln!(
+        out,
+        "The page for partners is at {url}/portal/: come in as Window World, with the password below"
+    )?;
     writeln!(out)?;
     people(out, company)?;
     requests(out, &url, company, lead)

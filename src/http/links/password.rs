@@ -1,6 +1,4 @@
-//! Setting a password by a mailed link.
-
-use std::net::IpAddr;
+//! Setting the password of a person of an account by a mailed link.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -23,77 +21,48 @@ pub(super) struct Filled {
     token: String,
     #[serde(default)]
     password: String,
-    #[serde(default)]
-    name: String,
 }
 
 pub(super) async fn ask(Query(link): Query<Link>) -> Response {
-    form(StatusCode::OK, Scope::Account, &link.token, None)
-}
-
-pub(super) async fn ask_portal(Query(link): Query<Link>) -> Response {
-    form(StatusCode::OK, Scope::Portal, &link.token, None)
-}
-
-pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
-    apply(&app, ip, Scope::Account, filled).await
-}
-
-pub(super) async fn set_portal(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
-    apply(&app, ip, Scope::Portal, filled).await
+    form(StatusCode::OK, &link.token, None)
 }
 
 /// The session that comes with a new password is ended at once: this page has no use for it.
-async fn apply(app: &App, ip: Option<IpAddr>, scope: Scope, filled: Filled) -> Response {
-    let name = Some(filled.name).filter(|name| scope == Scope::Portal && !name.trim().is_empty());
+pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
     let input = NewPassword {
         token: filled.token.clone(),
         password: filled.password,
-        name,
+        name: None,
     };
-    match password_reset::reset(app, scope, ip, input).await {
+    match password_reset::reset(&app, Scope::Account, ip, input).await {
         Ok(signed_in) => {
-            if let Err(error) = sessions::log_out(app, ip, &signed_in.session.refresh_token).await {
+            if let Err(error) = sessions::log_out(&app, ip, &signed_in.session.refresh_token).await {
                 tracing::warn!(?error, "cannot end the session of a page");
             }
             let text = format!(
-                "You can sign in with it now, with {} of the API at {}/graphql.",
-                log_in(scope),
+                "You can sign in with it now, with logIn of the API at {}/graphql.",
                 app.config.public_url
             );
             page(StatusCode::OK, "Your password is set", &paragraph(&text))
         }
         Err(error) => {
             let (status, text) = refusal(&error);
-            form(status, scope, &filled.token, Some(&text))
+            form(status, &filled.token, Some(&text))
         }
     }
 }
 
-fn form(status: StatusCode, scope: Scope, token: &str, wrong: Option<&str>) -> Response {
-    // The form's address is relative, and the same for both pages: a proxy may have put something in front of it.
+fn form(status: StatusCode, token: &str, wrong: Option<&str>) -> Response {
+    // The form's address is relative: a proxy may have put something in front of it.
     let wrong = wrong.map_or_else(String::new, |text| {
         format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(text))
     });
-    let name = match scope {
-        Scope::Account => "",
-        Scope::Portal => {
-            "<label for=\"name\">Your name (optional)</label>\n<input id=\"name\" name=\"name\" maxlength=\"120\" autocomplete=\"name\">\n"
-        }
-    };
     let body = format!(
-        "{wrong}<form method=\"post\" action=\"set-password\">\n<input type=\"hidden\" name=\"token\" value=\"{token}\">\n{name}\
+        "{wrong}<form method=\"post\" action=\"set-password\">\n<input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
          <label for=\"password\">New password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" required autocomplete=\"new-password\">\n\
          <button>Set the password</button>\n</form>\n",
         token = escape(token),
     );
     page(status, "Set your password", &body)
-}
-
-fn log_in(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Account => "logIn",
-        Scope::Portal => "portalLogIn",
-    }
 }

@@ -89,13 +89,14 @@ both!(
         let weak = post("/set-password", "short").await.unwrap();
         assert_eq!(weak.status(), 422);
         assert!(weak.text().await.unwrap().contains("role=\"alert\""));
+        let activate = "mutation($input: ActivatePortalUserInput!) {
+          activatePortalUser(input: $input) { session { accessToken } userErrors { code } }
+        }";
+        let input = json!({ "input": { "token": token, "password": "another good phrase" } });
+        let answer = app.ask(None, activate, input).await;
         assert_eq!(
-            post("/portal/set-password", "another good phrase")
-                .await
-                .unwrap()
-                .status(),
-            422,
-            "the portal's is another scope"
+            answer["data"]["activatePortalUser"]["userErrors"][0]["code"], "INVALID",
+            "the portal's is another scope: {answer}"
         );
         let set = post("/set-password", "another good phrase").await.unwrap();
         assert_eq!(set.status(), 200);

@@ -1,0 +1,106 @@
+// A company that sells leads, and its partner that looks them up in the portal; all made through the API.
+
+const FIELDS = [
+  { name: "first_name", type: "TEXT" },
+  { name: "last_name", type: "TEXT" },
+  { name: "service", type: "TEXT" },
+  { name: "city", type: "TEXT" },
+  { name: "zip", label: "ZIP code", type: "TEXT" },
+  { name: "email", type: "EMAIL" },
+  { name: "phone", type: "PHONE" },
+  { name: "budget", type: "NUMBER" },
+  { name: "move_in", label: "Wanted from", type: "DATE" },
+  { name: "homeowner", type: "BOOLEAN" },
+  { name: "website", type: "URL" },
+  { name: "message", type: "TEXT" },
+];
+
+export const PASSWORD = "correct horse battery";
+export const EVERYTHING = ["VIEW_LEADS", "EXPORT", "REVIEW", "RETURN", "EDIT_CONTACT"];
+
+/** The account that all companies of a server are in: not everybody may sign up as often as tests do. */
+async function account(server) {
+  server.account ??= server.ask(
+    "mutation($input: SignUpInput!) { signUp(input: $input) { session { accessToken } userErrors { message } } }",
+    { input: { accountName: "Sunny Homes", name: "Ann Long", email: "ann@sunny.example", password: PASSWORD } },
+  );
+  return (await server.account).signUp.session.accessToken;
+}
+
+export class Company {
+  static async found(server) {
+    const company = new Company();
+    company.server = server;
+    company.token = await account(server);
+    company.flow = await company.make("createFlow", "CreateFlowInput", "flow { id }", {
+      name: "Windows",
+      fields: FIELDS,
+    });
+    company.partner = await company.make("createPartner", "CreatePartnerInput", "partner { id }", {
+      name: "Window World",
+      email: "office@windows.example",
+    });
+    const money = { amount: "42.50", currency: "USD" };
+    const profile = { name: "Partners", strategy: "SEND_TO_ALL", basePrice: money };
+    const profileId = await company.make("createDistributionProfile", "CreateProfileInput", "profile { id }", profile);
+    await company.make("assignPartner", "AssignPartnerInput", "assignment { id }", {
+      profileId,
+      partnerId: company.partner,
+    });
+    const step = { flowId: company.flow, name: "To all", step: { distribute: { profileId } } };
+    await company.make("addStep", "AddStepInput", "flow { id }", step);
+    await company.make("setPortalAccess", "PortalAccessInput", "partner { id }", {
+      partnerId: company.partner,
+      enabled: true,
+    });
+    return company;
+  }
+
+  /** Runs a mutation, and answers the identifier of what it has made. */
+  async make(mutation, type, answer, input) {
+    const query = `mutation($input: ${type}!) { ${mutation}(input: $input) { ${answer} userErrors { message } } }`;
+    const payload = (await this.server.ask(query, { input }, this.token))[mutation];
+    return Object.values(payload).find((part) => part?.id)?.id;
+  }
+
+  /** Lets somebody into the portal; the link that was mailed to them. */
+  async invite(email, name, permissions = EVERYTHING) {
+    const input = { partnerId: this.partner, email, name, permissions };
+    await this.make("invitePortalUser", "InvitePortalUserInput", "portalUser { id }", input);
+    return await this.server.mailbox.link(email);
+  }
+
+  /** Puts somebody out of the portal. */
+  async remove(email) {
+    const query = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email } } } }";
+    const { users } = (await this.server.ask(query, { id: this.partner }, this.token)).partner.portalAccess;
+    const { id } = users.find((user) => user.email === email);
+    const remove = "mutation($id: ID!) { removePortalUser(id: $id) { userErrors { message } } }";
+    await this.server.ask(remove, { id }, this.token);
+  }
+
+  /** Submits leads, one after the other. */
+  async submit(...leads) {
+    for (const lead of leads) await this.submitAtOnce([lead]);
+  }
+
+  /** Submits leads in one go, in which none is the first. */
+  async submitAtOnce(leads) {
+    const query = `mutation($input: SubmitLeadsInput!) {
+      submitLeads(input: $input) { accepted receipts { reasons { field message } } userErrors { message } }
+    }`;
+    const input = { flowId: this.flow, leads: leads.map((fields) => ({ fields })) };
+    const { submitLeads } = await this.server.ask(query, { input }, this.token);
+    if (submitLeads.accepted !== leads.length) throw new Error(JSON.stringify(submitLeads));
+  }
+
+  /** The deliveries to the partner as the company sees them: their reviews, by first name. */
+  async reviews() {
+    const query = `query($filter: DeliveryFilter) {
+      deliveries(first: 100, filter: $filter) { nodes { lead { fields } review { status by reason } } }
+    }`;
+    const filter = { partnerId: this.partner };
+    const { nodes } = (await this.server.ask(query, { filter }, this.token)).deliveries;
+    return Object.fromEntries(nodes.map(({ lead, review }) => [lead.fields.first_name, review]));
+  }
+}
