@@ -222,6 +222,13 @@ pub struct Profile {
     pub candidates: Vec<Candidate>,
 }
 
+impl Profile {
+    /// Whether who gets a lead depends on who got the ones before.
+    pub fn takes_turns(&self) -> bool {
+        matches!(self.strategy, Strategy::RoundRobin | Strategy::Weighted)
+    }
+}
+
 /// A partner's place in a profile.
 #[derive(Debug)]
 pub struct Candidate {
@@ -235,6 +242,8 @@ pub struct Candidate {
     pub enabled: bool,
     /// Whether the partner gets leads.
     pub active: bool,
+    /// Share among the others, where the strategy shares leads out.
+    pub weight: i32,
     /// Which leads.
     pub rule: Option<Gate>,
     /// When.

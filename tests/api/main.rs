@@ -23,6 +23,7 @@ mod network;
 mod outbound;
 mod portal;
 mod relationships;
+mod routing;
 mod schema;
 mod submission;
 mod support;

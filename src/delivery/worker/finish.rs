@@ -1,6 +1,6 @@
 //! Recording what became of attempts: as leads are stored, all that has finished while the last ones were written at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use entity::{bulk, cap_usage, destination};
 use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 
-use super::reroute;
+use super::reroute::{self, Plan, Rerouted};
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::intake::delivery_event;
-use crate::live::events::{self, Heads};
+use crate::leads::allocate::Touched;
+use crate::leads::intake::{delivery_event, lock};
+use crate::live::events::{self, Heads, NewEvent};
 use crate::queue::LeadContent;
 use crate::queue::slots::Slot;
 
@@ -70,21 +71,13 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     note_health(&tx, &recorded, now).await?;
-    let mut all_events = Vec::with_capacity(recorded.len());
-    let mut waiting = Vec::new();
-    for finished in &recorded {
-        all_events.push(delivery_event(&finished.after()));
-        if matches!(
-            finished.outcome.status,
-            DeliveryStatus::Failed | DeliveryStatus::Refused
-        ) {
-            release_caps(&tx, &finished.delivery).await?;
-            if let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await? {
-                waiting.extend(next.waiting);
-                all_events.extend(next.events);
-            }
-        }
-    }
+    let mut all_events: Vec<NewEvent> = recorded
+        .iter()
+        .map(|finished| delivery_event(&finished.after()))
+        .collect();
+    let next = follow_failures(app, &tx, &recorded, now).await?;
+    let waiting = next.waiting;
+    all_events.extend(next.events);
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
     let heads: Heads = events::append(&tx, now, all_events).await?;
     tx.commit().await?;
@@ -99,7 +92,42 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     Ok(())
 }
 
+/// Gives back what failed deliveries hold on caps, and routes their leads further. What all of them touch is locked first.
+async fn follow_failures(
+    app: &App,
+    tx: &DatabaseTransaction,
+    recorded: &[&Finished],
+    now: DateTime<Utc>,
+) -> Result<Rerouted> {
+    let (mut plans, mut touched) = (Vec::new(), Touched::default());
+    for finished in recorded.iter().filter(|finished| finished.has_failed()) {
+        let plan = Plan::of(tx, &finished.delivery, &finished.lead, now).await?;
+        touched.extend(reroute::touched(&finished.delivery, plan.as_ref(), now));
+        plans.push((finished, plan));
+    }
+    let mut all = Rerouted::default();
+    if plans.is_empty() {
+        return Ok(all);
+    }
+    lock(tx, touched, BTreeMap::new()).await?;
+    for (finished, plan) in plans {
+        release_caps(tx, &finished.delivery).await?;
+        let Some(plan) = plan else { continue };
+        let failed = (&finished.delivery, &finished.lead);
+        if let Some(next) = plan.follow(app, tx, failed, now).await? {
+            all.waiting.extend(next.waiting);
+            all.events.extend(next.events);
+        }
+    }
+    Ok(all)
+}
+
 impl Finished {
+    /// Whether it has ended without its recipient having the lead.
+    fn has_failed(&self) -> bool {
+        matches!(self.outcome.status, DeliveryStatus::Failed | DeliveryStatus::Refused)
+    }
+
     /// The delivery as it stands after the outcome.
     fn after(&self) -> delivery::Model {
         delivery::Model {

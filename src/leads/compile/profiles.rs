@@ -103,6 +103,7 @@ impl Compiler {
             subject: Subject::new(partner.id, &partner.name),
             enabled: assignment.enabled,
             active: partner.active,
+            weight: assignment.weight,
             rule: self.gate(assignment.rule.clone()),
             schedule: assignment.schedule.clone(),
             caps: partner.caps.0.iter().chain(&assignment.caps.0).cloned().collect(),

@@ -14,6 +14,7 @@ use super::{Answer, Job};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::authenticate;
+use crate::leads::allocate::Touched;
 use crate::leads::receipts::Receipt;
 use crate::live::events::{self, Heads};
 use crate::queue::Claimed;
@@ -45,7 +46,8 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     settle_repeats(&tx, jobs, &mut standings).await?;
     let new = jobs.iter_mut().zip(&standings);
     let new = new.filter(|(_, standing)| matches!(standing, Standing::New));
-    let settled = settle(app, &tx, new.map(|(job, _)| to_store(job)).collect()).await?;
+    let leads = new.map(|(job, _)| to_store(job)).collect();
+    let settled = settle(app, &tx, leads, Touched::default()).await?;
     let in_portals = events::count(&settled.events, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), settled.events).await?;
     tx.commit().await.map_err(|error| {
