@@ -1,5 +1,6 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod breaker;
 pub mod counts;
 pub mod email;
 pub mod failure;
@@ -12,6 +13,7 @@ pub mod places;
 pub mod portal_feed;
 pub mod preview;
 pub mod response;
+pub mod resume;
 pub mod retry;
 pub mod signing;
 pub mod smtp_server;

@@ -6,12 +6,13 @@ mod ledger;
 mod pick;
 mod turns;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use entity::cap_usage::Cap;
 use entity::delivery::Reservation;
 use entity::ids::{FlowId, LeadId, ProfileId};
+use uuid::Uuid;
 
 use super::branch::{Entering, Way};
 use super::decide::{Draft, Route};
@@ -140,6 +141,8 @@ pub struct Settling {
     pub turns: Turns,
     /// What flows have accepted in this transaction, by the values of their duplicate keys.
     pub accepted: HashMap<(FlowId, String), LeadId>,
+    /// Endpoints to which nothing is sent now: for the trace.
+    pub closed: HashSet<Uuid>,
     /// The time.
     pub now: DateTime<Utc>,
     /// Tests touch no cap, take no turn and are no duplicates.
@@ -153,6 +156,7 @@ impl Settling {
             ledger,
             turns,
             accepted: HashMap::new(),
+            closed: HashSet::new(),
             now,
             test: false,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::ids::{FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::LeadOutcome;
-use entity::{account_key, cap_usage, duplicate_memory, partner};
+use entity::{account_key, cap_usage, duplicate_memory, endpoint, partner};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -66,6 +66,8 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
     let turns = look_at_turns(app.db.read(), touched.turns).await?;
     let ledger = read_counters(app, touched.counters).await?;
     let mut settling = Settling::new((ledger, Turns::new(turns)), now);
+    let closed = endpoint::Entity::closed_in([account], now).all(app.db.read()).await?;
+    settling.closed = closed.into_iter().map(|row| row.id).collect();
     let chosen = allocate(&mut lead, &mut settling);
     let draft = lead.draft;
     Ok(Simulation {

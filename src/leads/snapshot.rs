@@ -11,6 +11,7 @@ use entity::field::FieldDef;
 use entity::ids::{AccountId, AssignmentId, ConnectionId, FlowId, PartnerId, ProfileId, SettingsId, SourceId, StepId};
 use entity::profile::{OnFailure, Strategy};
 use entity::source::SourceKind;
+use uuid::Uuid;
 
 use super::outcome::Subject;
 use super::rules::CompiledRule;
@@ -256,6 +257,8 @@ pub struct Candidate {
     pub settings: SettingsId,
     /// By what.
     pub channel: Channel,
+    /// What is known of by its failures; none when nothing is sent anywhere.
+    pub endpoint: Option<Uuid>,
     /// The way to the connected account; ACCOUNT channel only.
     pub outlet: Option<Outlet>,
 }

@@ -21,6 +21,7 @@ mod graphql_partners;
 mod identity_use_cases;
 mod network;
 mod outbound;
+mod pauses;
 mod portal;
 mod relationships;
 mod routing;

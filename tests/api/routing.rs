@@ -44,7 +44,8 @@ impl TestApp {
 
     /// A partner with a portal in the profile.
     async fn place(&self, owner: &Account, routed: &mut Routed, name: &str, place: Value) {
-        self.place_with(owner, routed, (name, json!({ "portal": {} })), place).await;
+        self.place_with(owner, routed, (name, json!({ "portal": {} })), place)
+            .await;
     }
 
     /// A partner that gets its leads so in the profile.
@@ -100,7 +101,12 @@ fn looks(trace: &Value) -> Vec<Look> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let look = |look: &Value| {
         let passed = look["passed"].as_bool().unwrap();
-        (text(&look["subject"]), text(&look["check"]), passed, text(&look["detail"]))
+        (
+            text(&look["subject"]),
+            text(&look["check"]),
+            passed,
+            text(&look["detail"]),
+        )
     };
     trace.as_array().unwrap().iter().map(look).collect()
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
-use entity::{connection, delivery_settings, lead};
+use entity::{connection, delivery_settings, endpoint, lead};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use super::Tools;
@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
 use crate::leads::entrances::{LookUp, Purpose, Versions};
-use crate::leads::intake::{CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
+use crate::leads::intake::{Around, CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, finish, stands};
@@ -164,8 +164,13 @@ impl Attempt<'_> {
             occasion,
         };
         let plan = Plan::of(&tx, self.delivery, self.content, app.clock.now()).await?;
-        let also = reroute::touched(self.delivery, plan.as_ref(), app.clock.now());
-        let mut settled = settle(app, &tx, vec![to_store], also).await?;
+        let rests_on = newest.keys().copied();
+        let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
+        let around = Around {
+            closed: closed.into_iter().map(|row| row.id).collect(),
+            touched: reroute::touched(self.delivery, plan.as_ref(), app.clock.now()),
+        };
+        let mut settled = settle(app, &tx, vec![to_store], around).await?;
         let ending = Ending::of(settled.receipts.pop());
         self.record(tx, Some(live), (ending, plan), settled).await
     }

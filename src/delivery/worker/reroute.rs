@@ -107,7 +107,12 @@ impl Plan {
         Ok(Some(insert(tx, row).await?))
     }
 
-    async fn settling(&self, tx: &DatabaseTransaction, failed: &delivery::Model, now: DateTime<Utc>) -> Result<Settling> {
+    async fn settling(
+        &self,
+        tx: &DatabaseTransaction,
+        failed: &delivery::Model,
+        now: DateTime<Utc>,
+    ) -> Result<Settling> {
         let (mut touched, mut seen) = (Touched::default(), BTreeMap::new());
         touched.add_places(&self.profile, &self.candidates, now);
         if failed.test {

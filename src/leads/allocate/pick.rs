@@ -264,7 +264,14 @@ impl Picking<'_> {
         self.had.partners.insert(candidate.partner);
         let buyer = candidate.outlet.as_ref().map(|outlet| outlet.buyer);
         self.had.accounts.extend(buyer);
-        Some(self.offer(&candidate.subject, reservations, (branch, why)))
+        let closed = &self.settling.closed;
+        let waits = candidate.endpoint.is_some_and(|endpoint| closed.contains(&endpoint));
+        let how = if waits {
+            format!("{why}; its destination is paused, so the delivery waits")
+        } else {
+            why.to_owned()
+        };
+        Some(self.offer(&candidate.subject, reservations, (branch, &how)))
     }
 
     pub(super) fn take_buyer(&mut self, subject: &Subject, buyer: &Buyer, branch: Option<Branch>) -> Option<Chosen> {

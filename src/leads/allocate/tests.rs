@@ -122,6 +122,7 @@ fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
         price: None,
         settings: SettingsId(Uuid::nil()),
         channel: Channel::Account,
+        endpoint: None,
         outlet: Some(outlet(from, *to)),
     };
     let action = if exit.profile {

@@ -2,11 +2,12 @@
 //! are settled here, because only here they are exact. Whatever a transaction locks for its leads it locks at once and in one
 //! order, so that leads that go from A to B never wait for those that go from B to A.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use entity::ids::AccountId;
 use entity::{account, bulk, delivery, lead};
 use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
 
 use super::duplicates::Claims;
 use super::locks::{lock, look_at_turns, write};
@@ -41,12 +42,21 @@ pub struct Settled {
     pub waiting: Vec<entity::ids::DeliveryId>,
 }
 
-/// Stores leads in the caller's transaction, which will touch `also` besides. On an error the transaction must be given up.
+/// What a transaction that stores leads knows and does besides.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Endpoints to which nothing is sent now: deliveries to them wait.
+    pub closed: HashSet<Uuid>,
+    /// What else it will touch.
+    pub touched: Touched,
+}
+
+/// Stores leads in the caller's transaction. On an error the transaction must be given up.
 pub async fn settle(
     app: &App,
     tx: &DatabaseTransaction,
     mut leads: Vec<ToStore<'_>>,
-    also: Touched,
+    around: Around,
 ) -> Result<Settled> {
     let mut claims = Claims::default();
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
@@ -56,8 +66,12 @@ pub async fn settle(
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
         claims.refuse(lead, occasion.at);
     }
-    let mut settling = Settling::new(lock_for(tx, &leads, also).await?, app.clock.now());
-    let mut all = Rows::default();
+    let mut settling = Settling::new(lock_for(tx, &leads, around.touched).await?, app.clock.now());
+    let mut all = Rows {
+        closed: around.closed.clone(),
+        ..Rows::default()
+    };
+    settling.closed = around.closed;
     let mut receipts = Vec::with_capacity(leads.len());
     for ToStore { lead, occasion } in leads {
         (settling.now, settling.test) = (occasion.at, occasion.test);

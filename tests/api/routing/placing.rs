@@ -71,10 +71,13 @@ both!(
 both!(weights_and_ranks_have_limits, |app| {
     let owner = app.account("Acme").await;
     let mut routed = app.routed(&owner, json!({ "strategy": "WEIGHTED" })).await;
-    app.place(&owner, &mut routed, "P", json!({ "weight": 1_000_000 })).await;
+    app.place(&owner, &mut routed, "P", json!({ "weight": 1_000_000 }))
+        .await;
     let id = &routed.places["P"].1;
     for (field, value) in [("weight", -1), ("weight", 1_000_001), ("rank", 0), ("rank", 1_000_001)] {
-        let broken = app.refused(&owner.token, UPDATE_PLACE, json!({ "id": id, field: value })).await;
+        let broken = app
+            .refused(&owner.token, UPDATE_PLACE, json!({ "id": id, field: value }))
+            .await;
         assert_eq!(broken, [("INVALID".to_owned(), format!("input.{field}"))], "{value}");
     }
 });
