@@ -1,5 +1,6 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod breaker;
 pub mod counts;
 pub mod email;
 pub mod failure;
@@ -13,6 +14,7 @@ pub mod portal_feed;
 pub mod portal_review;
 pub mod preview;
 pub mod response;
+pub mod resume;
 pub mod retry;
 pub mod signing;
 pub mod smtp_server;

@@ -35,6 +35,7 @@ pub struct Metrics {
     slots_total: Gauge,
     due: Number,
     due_age: Number,
+    paused: Number,
     sockets_open: Gauge,
     registry: Arc<Registry>,
 }
@@ -48,6 +49,8 @@ pub struct Standing {
     pub slots_total: u32,
     /// Deliveries that are due, and for how long the first of them has been; none when the database does not answer.
     pub backlog: Option<(u64, TimeDelta)>,
+    /// Endpoints that are paused; none when the database does not answer.
+    pub paused: Option<u64>,
 }
 
 impl Default for Metrics {
@@ -67,6 +70,7 @@ impl Default for Metrics {
             slots_total: Gauge::default(),
             due: Number::default(),
             due_age: Number::default(),
+            paused: Number::default(),
             sockets_open: Gauge::default(),
             registry: Arc::default(),
         };
@@ -98,6 +102,8 @@ impl Metrics {
         registry.register("due_deliveries", text, self.due.clone());
         let text = "Seconds for which the first of them has been due; NaN without a database";
         registry.register("due_oldest_age_seconds", text, self.due_age.clone());
+        let text = "Webhook endpoints and mail servers that are paused on this server; NaN without a database";
+        registry.register("paused_destinations", text, self.paused.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
     }
@@ -129,7 +135,8 @@ impl Metrics {
         }
     }
 
-    fn ended(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
+    /// A delivery has come to an end.
+    pub fn ended(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
         let labels = [("channel", channel.to_value()), ("status", status.to_value())];
         self.deliveries.get_or_create(&labels).inc();
         if status == DeliveryStatus::Delivered {
@@ -153,6 +160,8 @@ impl Metrics {
         };
         self.due.set(due);
         self.due_age.set(age);
+        let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
+        self.paused.set(paused.map_or(f64::NAN, f64::from));
         self.sockets_open
             .set(i64::try_from(self.sockets.len()).unwrap_or(i64::MAX));
         let mut text = String::new();
@@ -191,6 +200,7 @@ mod tests {
             slots_used: 2,
             slots_total: 64,
             backlog: Some((7, second)),
+            paused: Some(3),
         };
         let text = metrics.text(standing);
         for line in [
@@ -206,6 +216,7 @@ mod tests {
             "leadmesh_delivery_slots 64\n",
             "leadmesh_due_deliveries 7.0\n",
             "leadmesh_due_oldest_age_seconds 1.0\n",
+            "leadmesh_paused_destinations 3.0\n",
             "leadmesh_websocket_connections 0\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
@@ -220,6 +231,7 @@ mod tests {
             slots_used: 0,
             slots_total: 1,
             backlog: None,
+            paused: None,
         };
         assert!(
             Metrics::default()

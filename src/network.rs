@@ -18,6 +18,7 @@ pub mod invitation_mail;
 pub mod invitations;
 pub mod journal;
 pub mod notices;
+pub mod paused;
 pub mod relationship;
 pub mod returns;
 pub mod review;

@@ -65,6 +65,8 @@ pub struct Queue {
     pub doorbell: Arc<Notify>,
     /// Whether there may be due work that was not claimed for want of slots.
     behind: Arc<AtomicBool>,
+    /// Whether something may wait for an endpoint that is held.
+    holds: Arc<AtomicBool>,
     owner: Arc<Mutex<Option<Uuid>>>,
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
@@ -81,6 +83,7 @@ impl Queue {
             slots: Slots::new(settings.concurrency, settings.destination_concurrency),
             doorbell: Arc::default(),
             behind: Arc::default(),
+            holds: Arc::default(),
             owner: Arc::default(),
             ready,
             taken: Arc::new(Mutex::new(Some(receiver))),
@@ -122,6 +125,16 @@ impl Queue {
     /// Notes whether due work may have been left for want of slots.
     pub fn set_behind(&self, behind: bool) {
         self.behind.store(behind, Ordering::SeqCst);
+    }
+
+    /// Notes whether something may wait for an endpoint that is held; workers of other processes find out within a second.
+    pub fn set_holds(&self, holds: bool) {
+        self.holds.store(holds, Ordering::SeqCst);
+    }
+
+    /// Whether something may wait for an endpoint that is held.
+    pub fn holds(&self) -> bool {
+        self.holds.load(Ordering::SeqCst)
     }
 
     /// Slots are free again: what was left for want of them can be claimed now.

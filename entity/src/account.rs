@@ -1,7 +1,7 @@
 //! An account: a company on this server.
 
 use crate::ids::{AccountId, ApiKeyId};
-use crate::{api_key, connection, invitation};
+use crate::{api_key, connection, endpoint, invitation};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, UnionType};
@@ -52,6 +52,19 @@ pub struct Model {
 
 /// Stands for a key among versions, which begin at 0.
 const NO_VERSION: i64 = -1;
+/// Stands for an endpoint among versions.
+const CLOSED: i64 = -2;
+
+/// What batches of leads ask for, all at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The configuration versions of accounts.
+    pub versions: Vec<(AccountId, i64)>,
+    /// Those of some API keys that may be used.
+    pub live_keys: Vec<ApiKeyId>,
+    /// Endpoints of the accounts to which nothing is sent now.
+    pub closed: Vec<Uuid>,
+}
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -121,15 +134,15 @@ impl Entity {
         versions.filter(among).into_tuple().all(db).await
     }
 
-    /// The configuration versions of several accounts, and which of some API keys may be used at that time: both at once, because
-    /// every batch of leads asks for both.
-    pub async fn versions_and_live_keys(
+    /// The configuration versions of several accounts, which of some API keys may be used at that time, and which endpoints of
+    /// the accounts are held: all at once, because every batch of leads asks for all.
+    pub async fn standing(
         db: &impl ConnectionTrait,
-        ids: impl IntoIterator<Item = AccountId>,
+        ids: Vec<AccountId>,
         keys: impl IntoIterator<Item = ApiKeyId>,
         now: DateTime<Utc>,
-    ) -> Result<(Vec<(AccountId, i64)>, Vec<ApiKeyId>), DbErr> {
-        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+    ) -> Result<Standing, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.iter().map(|id| id.0));
         let mut both = Self::find()
             .select_only()
             .column(Column::Id)
@@ -141,16 +154,21 @@ impl Entity {
             .column(api_key::Column::Id)
             .expr_as(Expr::val(NO_VERSION), "config_version");
         both.union(UnionType::All, live.into_query());
-        let (mut versions, mut live) = (Vec::new(), Vec::new());
+        let closed = endpoint::Entity::closed_in(ids, now)
+            .select_only()
+            .column(endpoint::Column::Id)
+            .expr_as(Expr::val(CLOSED), "config_version");
+        both.union(UnionType::All, closed.into_query());
+        let mut standing = Standing::default();
         for row in db.query_all(&both).await? {
             let (id, version): (Uuid, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            if version == NO_VERSION {
-                live.push(ApiKeyId(id));
-            } else {
-                versions.push((AccountId(id), version));
+            match version {
+                NO_VERSION => standing.live_keys.push(ApiKeyId(id)),
+                CLOSED => standing.closed.push(id),
+                _ => standing.versions.push((AccountId(id), version)),
             }
         }
-        Ok((versions, live))
+        Ok(standing)
     }
 
     /// Raises the version of what compiled flows and credentials depend on.

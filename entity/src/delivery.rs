@@ -145,7 +145,8 @@ pub struct Model {
     pub test: bool,
     /// Attempts begun.
     pub attempt_count: i32,
-    /// Attempts that had been made when the present budget of attempts began: 0, or more after a retry by hand.
+    /// Attempts that do not count against the present budget: those before a retry by hand, and those that tried a paused
+    /// endpoint.
     pub attempts_before: i32,
     /// When that budget, and with it the maximum age, began.
     pub budget_since: DateTime<Utc>,
@@ -177,6 +178,8 @@ pub struct Model {
     pub created_at: DateTime<Utc>,
     /// When it was delivered, failed, refused or cancelled.
     pub settled_at: Option<DateTime<Utc>>,
+    /// The endpoint that is held and for which it waits; says nothing of a delivery that does not wait.
+    pub parked_for: Option<Uuid>,
 }
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
@@ -187,14 +190,34 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// The condition of the partial index `delivery_due`, as the index has it: with a parameter in place of a state neither
 /// database sees that the index serves, and SQLite would look at every delivery there ever was.
-fn waiting() -> Expr {
-    Expr::cust("status IN ('QUEUED', 'RETRYING')")
+pub(crate) fn waiting() -> Expr {
+    Expr::cust("status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL")
+}
+
+/// The endpoint is not held.
+fn open(now: DateTime<Utc>) -> Expr {
+    crate::parked::endpoint_of().not_in_subquery(crate::endpoint::Entity::closed_ids(now))
 }
 
 impl Model {
     /// Whose slots its attempts take: the partner's, else the buyer's.
     pub fn destination(&self) -> Uuid {
         destination(self.partner_id, self.buyer_account_id)
+    }
+
+    /// What its attempts say something about: the URL of these settings, or the account's mail server. None when nothing is
+    /// sent anywhere.
+    pub fn endpoint(&self) -> Option<Uuid> {
+        endpoint(self.channel, self.account_id, self.settings_id)
+    }
+}
+
+/// The endpoint of deliveries by a channel with these settings.
+pub fn endpoint(channel: Channel, account: AccountId, settings: SettingsId) -> Option<Uuid> {
+    match channel {
+        Channel::Webhook => Some(settings.0),
+        Channel::Email => Some(account.0),
+        Channel::Portal | Channel::Account => None,
     }
 }
 
@@ -237,7 +260,8 @@ impl Entity {
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
     }
 
-    /// What may be attempted now, oldest first; `retries` tells first attempts from later ones.
+    /// What may be attempted now, oldest first, but for what goes to endpoints that are held; `retries` tells first attempts
+    /// from later ones.
     pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
         let status = if retries {
             DeliveryStatus::Retrying
@@ -248,6 +272,7 @@ impl Entity {
             .filter(waiting())
             .filter(Column::Status.eq(status))
             .filter(Column::DueAt.lte(now))
+            .filter(open(now))
             .order_by_asc(Column::DueAt)
     }
 
@@ -277,8 +302,14 @@ impl Entity {
         Ok((count.unsigned_abs(), row.try_get("", "first")?))
     }
 
-    /// Takes deliveries for a worker: those of them that nobody else has taken since. Their attempt is counted.
-    pub async fn claim(db: &impl ConnectionTrait, owner: Uuid, ids: Vec<DeliveryId>) -> Result<Vec<Model>, DbErr> {
+    /// Takes deliveries for a worker: those of them that nobody else has taken since, and whose endpoint is not held. Their
+    /// attempt is counted.
+    pub async fn claim(
+        db: &impl ConnectionTrait,
+        owner: Uuid,
+        ids: Vec<DeliveryId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Model>, DbErr> {
         let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::Status, Expr::value(DeliveryStatus::Sending.to_value()))
@@ -286,7 +317,8 @@ impl Entity {
             .col_expr(Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
             .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).add(1))
             .filter(among)
-            .filter(Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]))
+            .filter(waiting())
+            .filter(open(now))
             .exec_with_returning(db)
             .await
     }

@@ -1,4 +1,5 @@
-//! The health of a destination that has failed lately; no row means healthy.
+//! What is told of a destination that has failed lately; no row means that it has not. Whether it is paused is said by
+//! [`endpoint`](crate::endpoint).
 
 use crate::delivery;
 use crate::ids::{AccountId, PartnerId};
@@ -18,8 +19,6 @@ pub struct Model {
     pub account_id: AccountId,
     /// Attempts since the last success.
     pub consecutive_failures: i32,
-    /// Paused until then.
-    pub open_until: Option<DateTime<Utc>>,
     /// When.
     pub last_failure_at: DateTime<Utc>,
     /// What it said.
@@ -52,7 +51,6 @@ impl Entity {
             partner_id: Set(partner),
             account_id: Set(delivery.account_id),
             consecutive_failures: Set(1),
-            open_until: Set(None),
             last_failure_at: Set(now),
             last_error: Set(message.to_owned()),
         };
@@ -73,7 +71,6 @@ impl Entity {
         let among = crate::bulk::among(db, Column::PartnerId, partners.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::ConsecutiveFailures, Expr::value(0))
-            .col_expr(Column::OpenUntil, Expr::value(Option::<DateTime<Utc>>::None))
             .filter(among)
             .filter(Column::ConsecutiveFailures.gt(0))
             .exec(db)

@@ -12,10 +12,15 @@ use serde::{Deserialize, Serialize};
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Strategy {
-    /// The best rank.
+    /// The one of the best rank.
     FirstMatch,
     /// All of them, up to maxRecipients.
     SendToAll,
+    /// One of them: the one whose turn it is. Between partners that always match, nobody is ever a whole lead ahead or behind.
+    RoundRobin,
+    /// One of them, in proportion to their weights: counted, not drawn, so that of 1,000 leads weights of 70, 20 and 10 get exactly
+    /// 700, 200 and 100. What a partner misses while it does not match goes to the others for good.
+    Weighted,
 }
 
 /// What follows when the chosen partner's delivery finally fails or is refused.

@@ -1,11 +1,13 @@
 //! How a destination is doing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, Column, DeliveryStatus};
 use entity::destination;
-use entity::ids::{AccountId, PartnerId};
+use entity::endpoint::{self, Hold};
+use entity::ids::{AccountId, PartnerId, SettingsId};
+use entity::{assignment, delivery_settings, partner};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
@@ -23,19 +25,81 @@ const TOGETHER: usize = 100;
 pub enum State {
     /// The last attempt succeeded, or there was none yet.
     Healthy,
-    /// The last attempts failed; deliveries go on.
+    /// The last attempts failed, or it has asked for less (429, `Retry-After`); deliveries go on, after `openUntil` if that is given.
     Degraded,
-    /// It failed so often that deliveries wait until `openUntil`, without spending their attempts.
+    /// It failed so often that its deliveries wait, without spending their attempts. When `openUntil` has come one of them tries it,
+    /// and if that succeeds all go on. Or it has answered 410, and they wait until somebody calls `resumeDestination`.
     Paused,
 }
 
-/// The state that follows from what is kept of a destination's failures.
-pub fn state(kept: Option<&destination::Model>, now: DateTime<Utc>) -> State {
-    match kept {
-        Some(row) if row.open_until.is_some_and(|until| now < until) => State::Paused,
+/// The state that follows from what is kept of a destination's failures and of its endpoints.
+pub fn state(failures: Option<&destination::Model>, held: &[Held]) -> State {
+    let paused = |held: &Held| matches!(held.endpoint.hold, Some(Hold::Failing | Hold::Gone));
+    match failures {
+        _ if held.iter().any(paused) => State::Paused,
         Some(row) if row.consecutive_failures > 0 => State::Degraded,
+        _ if !held.is_empty() => State::Degraded,
         _ => State::Healthy,
     }
+}
+
+/// An endpoint of a partner to which nothing is sent now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// What is kept of it.
+    pub endpoint: endpoint::Model,
+    /// Deliveries to the partner that wait for it, counted up to [`LOOKED_AT`].
+    pub waiting: u64,
+}
+
+/// What is held of some partners' endpoints: those of their settings as they are now, and older ones for which something still
+/// waits. The longest hold comes first.
+pub async fn held(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    partners: &[PartnerId],
+    now: DateTime<Utc>,
+) -> Result<HashMap<PartnerId, Vec<Held>>, DbErr> {
+    let closed = endpoint::Entity::closed_in([account], now).all(db).await?;
+    let mut found: HashMap<PartnerId, Vec<Held>> = HashMap::new();
+    if closed.is_empty() {
+        return Ok(found);
+    }
+    for partner in partners {
+        let own = endpoints_of(db, account, *partner).await?;
+        let theirs = closed
+            .iter()
+            .filter(|row| own.contains(&row.id) || row.partner_id == Some(*partner));
+        for endpoint in theirs {
+            let waiting = delivery::Entity::count_parked(db, (endpoint.id, *partner), LOOKED_AT).await?;
+            if waiting > 0 || own.contains(&endpoint.id) {
+                let endpoint = endpoint.clone();
+                found.entry(*partner).or_default().push(Held { endpoint, waiting });
+            }
+        }
+    }
+    // 410 has no end, and is the longest.
+    let longest = |held: &Held| std::cmp::Reverse(held.endpoint.held_until.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    found.values_mut().for_each(|held| held.sort_by_key(longest));
+    Ok(found)
+}
+
+/// The endpoints of a partner, everywhere and in its places, by its settings as they are now.
+pub async fn endpoints_of(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    partner: PartnerId,
+) -> Result<HashSet<Uuid>, DbErr> {
+    let general = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
+    let places = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner));
+    let places = places.all(db).await?.into_iter().filter_map(|place| place.settings_id);
+    let general = general.one(db).await?.map(|row| row.settings_id);
+    let settings: Vec<SettingsId> = places.chain(general).collect();
+    let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
+    let rows = rows.all(db).await?.into_iter();
+    Ok(rows
+        .filter_map(|row| delivery::endpoint(row.config.channel(), account, row.id))
+        .collect())
 }
 
 /// When each partner last took a delivery, tests included. Only its newest [`LOOKED_AT`] deliveries are looked at.
@@ -90,20 +154,36 @@ mod tests {
     use chrono::TimeDelta;
 
     #[test]
-    fn a_destination_is_paused_until_its_time_has_come() {
+    fn a_destination_is_paused_while_it_is_held_for_more_than_a_while() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-        let row = |failures, pause: Option<i64>| destination::Model {
+        let failures = |failures| destination::Model {
             partner_id: Uuid::nil().into(),
             account_id: Uuid::nil().into(),
             consecutive_failures: failures,
-            open_until: pause.map(|seconds| now + TimeDelta::seconds(seconds)),
             last_failure_at: now,
             last_error: "no answer".into(),
         };
-        assert_eq!(state(None, now), State::Healthy);
-        assert_eq!(state(Some(&row(0, None)), now), State::Healthy);
-        assert_eq!(state(Some(&row(3, None)), now), State::Degraded);
-        assert_eq!(state(Some(&row(3, Some(1))), now), State::Paused);
-        assert_eq!(state(Some(&row(3, Some(0))), now), State::Degraded);
+        let held = |hold| Held {
+            endpoint: endpoint::Model {
+                id: Uuid::nil(),
+                account_id: Uuid::nil().into(),
+                partner_id: None,
+                failures: 10,
+                hold: Some(hold),
+                held_since: Some(now),
+                held_until: Some(now),
+                pauses: 1,
+                probe_id: None,
+                why: "no answer".into(),
+                told: false,
+            },
+            waiting: 3,
+        };
+        assert_eq!(state(None, &[]), State::Healthy);
+        assert_eq!(state(Some(&failures(0)), &[]), State::Healthy);
+        assert_eq!(state(Some(&failures(3)), &[]), State::Degraded);
+        assert_eq!(state(None, &[held(Hold::Throttled)]), State::Degraded);
+        assert_eq!(state(None, &[held(Hold::Throttled), held(Hold::Gone)]), State::Paused);
+        assert_eq!(state(Some(&failures(0)), &[held(Hold::Failing)]), State::Paused);
     }
 }

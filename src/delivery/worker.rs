@@ -6,7 +6,9 @@
 mod attempt;
 mod claim;
 mod contents;
+mod endpoints;
 mod finish;
+mod holds;
 mod into_account;
 mod lease;
 mod prepared;
@@ -141,9 +143,7 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
         let Some(finished) = finished else {
             return tools.app.queue.slots_freed();
         };
-        if tools.finished.send(finished).is_err() {
-            tracing::error!("nobody records outcomes any more: the delivery will be repeated");
-        }
+        finish::hand_in(&tools, finished);
     });
 }
 
@@ -153,12 +153,22 @@ async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationTok
     let doorbell = tools.app.queue.doorbell.clone();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = holds::Looks::default();
     loop {
-        tokio::select! {
+        let swept = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = doorbell.notified() => {}
-            _ = sweep.tick() => {}
+            () = doorbell.notified() => false,
+            _ = sweep.tick() => true,
+        };
+        // Endpoints that others hold are found by the sweep; those that are known to be held are looked after at each look.
+        if swept || tools.app.queue.holds() {
+            match holds::look(&tools, &mut looks).await {
+                Ok(claimed) => claimed
+                    .into_iter()
+                    .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),
+                Err(error) => tracing::warn!(?error, "cannot look after paused endpoints; the next sweep will"),
+            }
         }
         match claim::claim_due(&tools.app, &tools.contents).await {
             Ok(claimed) => claimed

@@ -64,7 +64,7 @@ impl Assignment {
         self.0.rank
     }
 
-    /// Share among the others, for strategies that share leads out.
+    /// Share among the others in a WEIGHTED profile; 0 gets nothing.
     async fn weight(&self) -> i32 {
         self.0.weight
     }

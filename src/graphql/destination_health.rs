@@ -3,55 +3,70 @@
 use async_graphql::{Context, Object};
 use chrono::{DateTime, Utc};
 use entity::destination;
+use entity::endpoint::Hold;
 use entity::ids::{AccountId, PartnerId};
 
 use super::context::ContextExt;
-use super::loaders::distribution::{FailuresOf, LastSuccess};
+use super::loaders::distribution::{FailuresOf, HeldOf, LastSuccess};
 use super::loaders::load;
-use crate::delivery::health::{self, State};
+use crate::delivery::health::{self, Held, State};
 use crate::error::Result;
 
 /// How a partner's destination is doing.
 pub struct DestinationHealth {
     account: AccountId,
     partner: PartnerId,
-    kept: Option<destination::Model>,
-    now: DateTime<Utc>,
+    failures: Option<destination::Model>,
+    held: Vec<Held>,
 }
 
 impl DestinationHealth {
     pub(super) async fn of(ctx: &Context<'_>, account: AccountId, partner: PartnerId) -> Result<Self> {
+        let now = ctx.app()?.clock.now();
         Ok(Self {
             account,
             partner,
-            kept: load(ctx, FailuresOf(account, partner)).await?,
-            now: ctx.app()?.clock.now(),
+            failures: load(ctx, FailuresOf(account, partner)).await?,
+            held: load(ctx, HeldOf(account, partner, now)).await?.unwrap_or_default(),
         })
-    }
-
-    fn state(&self) -> State {
-        health::state(self.kept.as_ref(), self.now)
     }
 }
 
-/// How a partner's destination is doing.
+/// How a partner's destination is doing. A destination is the URL of a version of webhook settings, or for mail the account's mail
+/// server; of several, this tells of the one that is held longest.
 #[Object]
 impl DestinationHealth {
     /// What follows from its last attempts.
-    #[graphql(name = "state")]
-    async fn shown_state(&self) -> State {
-        self.state()
+    async fn state(&self) -> State {
+        health::state(self.failures.as_ref(), &self.held)
     }
 
     /// Failed attempts since the last success, of all deliveries to the partner.
     async fn consecutive_failures(&self) -> i32 {
-        self.kept.as_ref().map_or(0, |row| row.consecutive_failures)
+        self.failures.as_ref().map_or(0, |row| row.consecutive_failures)
     }
 
-    /// Until when its deliveries wait; null unless it is paused.
+    /// Since when its deliveries wait; null when they do not.
+    async fn paused_since(&self) -> Option<DateTime<Utc>> {
+        self.held.first()?.endpoint.held_since
+    }
+
+    /// Until when its deliveries wait at least; null when they do not, and after a 410, which somebody has to end with
+    /// `resumeDestination`. A pause that is over ends with the first delivery that gets through.
     async fn open_until(&self) -> Option<DateTime<Utc>> {
-        let until = self.kept.as_ref()?.open_until;
-        until.filter(|_| self.state() == State::Paused)
+        self.held.first()?.endpoint.held_until
+    }
+
+    /// Why its deliveries wait; null when they do not.
+    async fn paused_because(&self) -> Option<Hold> {
+        self.held.first()?.endpoint.hold
+    }
+
+    /// How many of its deliveries wait, counted up to 10,000 for each of its destinations. They are counted once they are due, so
+    /// within about a second.
+    async fn waiting(&self) -> i32 {
+        let waiting = self.held.iter().map(|held| held.waiting).sum::<u64>();
+        i32::try_from(waiting).unwrap_or(i32::MAX)
     }
 
     /// When it last took a delivery; null if it took none of the newest 10,000 that were routed to it.
@@ -61,11 +76,13 @@ impl DestinationHealth {
 
     /// When an attempt last failed; null if none did yet.
     async fn last_failure_at(&self) -> Option<DateTime<Utc>> {
-        self.kept.as_ref().map(|row| row.last_failure_at)
+        self.failures.as_ref().map(|row| row.last_failure_at)
     }
 
     /// What went wrong then, in words.
     async fn last_error(&self) -> Option<&str> {
-        self.kept.as_ref().map(|row| row.last_error.as_str())
+        let held = self.held.first().map(|held| held.endpoint.why.as_str());
+        let last = self.failures.as_ref().map(|row| row.last_error.as_str());
+        last.or(held)
     }
 }

@@ -22,6 +22,7 @@ use super::relay::{PageArgs, connection, page};
 use super::scalars::{EmailAddress, TimeZone};
 use super::time_range::TimeRangeInput;
 use crate::delivery::counts::Subject;
+use crate::delivery::resume;
 use crate::distribution::partners::{self, Changed, Filter};
 use crate::distribution::{secrets, settings};
 use crate::error::Result;
@@ -263,6 +264,18 @@ impl PartnerMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         let (changed, user_errors) = outcome(settings::set(app, caller, input.into()).await)?;
         Ok(PartnerPayload::changed(changed, user_errors))
+    }
+
+    /// Sends to a partner's destination again at once, though it is paused or has answered 410: what waits goes on, and failures are
+    /// counted anew. Does nothing when nothing is paused. Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    async fn resume_destination(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose destination.")] partner_id: ID,
+    ) -> Result<PartnerPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let (partner, user_errors) = outcome(resume::resume(app, caller, id_or_unknown(&partner_id)).await)?;
+        Ok(PartnerPayload::new(partner, user_errors))
     }
 
     /// Replaces a partner's signing secret, or makes the first one. The one before signs too for 24 hours, so that the partner may

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use chrono::TimeDelta;
-use entity::delivery;
+use entity::{delivery, endpoint};
 
 use crate::app::App;
 use crate::metrics::Standing;
@@ -23,8 +23,14 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         slots_used: app.queue.slots.used(),
         slots_total: app.config.settings.concurrency,
         backlog: backlog(&app).await,
+        paused: paused(&app).await,
     };
     ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
+}
+
+async fn paused(app: &App) -> Option<u64> {
+    let asked = endpoint::Entity::count_paused(app.db.read());
+    tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
 }
 
 async fn backlog(app: &App) -> Option<(u64, TimeDelta)> {

@@ -161,7 +161,7 @@ pub async fn recheck<'a>(
     now: DateTime<Utc>,
     principals: impl IntoIterator<Item = &'a Principal>,
     accounts: impl IntoIterator<Item = AccountId>,
-) -> Result<(StillValid, HashMap<AccountId, i64>)> {
+) -> Result<Rechecked> {
     let (mut keys, mut people) = (HashSet::new(), HashMap::new());
     for principal in principals {
         match principal {
@@ -170,16 +170,31 @@ pub async fn recheck<'a>(
             Principal::Anonymous | Principal::PortalUser { .. } => {}
         }
     }
-    let (versions, live) = account::Entity::versions_and_live_keys(tx, accounts, keys, now).await?;
+    let standing = account::Entity::standing(tx, accounts.into_iter().collect(), keys, now).await?;
     let mut valid = StillValid {
-        keys: live.into_iter().collect(),
+        keys: standing.live_keys.into_iter().collect(),
         ..StillValid::default()
     };
     if !people.is_empty() {
         valid.sessions = open_sessions(tx, people.keys().copied()).await?;
         valid.roles = roles(tx, people.into_values()).await?;
     }
-    Ok((valid, versions.into_iter().collect()))
+    Ok(Rechecked {
+        valid,
+        versions: standing.versions.into_iter().collect(),
+        closed: standing.closed.into_iter().collect(),
+    })
+}
+
+/// How things stand in the transaction that stores leads.
+#[derive(Debug)]
+pub struct Rechecked {
+    /// Credentials that may still be used.
+    pub valid: StillValid,
+    /// The configuration versions of accounts.
+    pub versions: HashMap<AccountId, i64>,
+    /// Endpoints of the accounts to which nothing is sent now.
+    pub closed: HashSet<uuid::Uuid>,
 }
 
 async fn open_sessions(

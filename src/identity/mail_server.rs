@@ -1,6 +1,7 @@
 //! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
 //! that delivers; the settings are kept here.
 
+use entity::endpoint;
 use entity::ids::AccountId;
 use entity::smtp_settings::{self, SmtpSecurity};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
@@ -88,7 +89,11 @@ pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp
         None => row.insert(&tx).await?,
     };
     record(&tx, app, caller, &settings, "smtp_settings.set").await?;
+    // What was wrong with the server before says nothing of this one: mails that wait for it are sent at once.
+    endpoint::Entity::forget([account.0]).exec(&tx).await?;
     tx.commit().await?;
+    app.queue.set_holds(true);
+    app.queue.doorbell.notify_one();
     Ok(settings)
 }
 

@@ -1,51 +1,82 @@
 //! The second half of a decision, taken in the transaction that stores the lead: caps of the flow and the source, then of each
-//! partner in turn. Pure over a [`Ledger`] of counters that the transaction holds locked, so caps are exact: whoever counts
-//! next waits for this commit.
+//! partner in turn. Pure over a [`Ledger`] of counters and over [`Turns`], which the transaction holds locked, so caps and shares
+//! are exact: whoever counts next waits for this commit.
 
 mod ledger;
 mod pick;
+mod turns;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Duration, Utc};
 use entity::cap_usage::Cap;
 use entity::delivery::Reservation;
-use entity::ids::{FlowId, LeadId};
+use entity::ids::{FlowId, LeadId, ProfileId};
+use uuid::Uuid;
 
 use super::branch::{Entering, Way};
 use super::decide::{Draft, Route};
 use super::outcome::{Reason, ReasonCode, Subject};
-use super::snapshot::{Action, Profile, Snapshot, Source, Step};
+use super::snapshot::{Action, Candidate, Profile, Snapshot, Source, Step};
 use ledger::cap_text;
 pub use ledger::{Counter, Ledger, counter};
-pub use pick::{Had, Picking, pick, words};
+pub use pick::{Had, Picking, pick, pick_next, words};
+pub use turns::Turns;
 
-/// Every counter that a lead may touch, here and at the buyers that it may reach.
-pub fn counters(lead: &Entering, now: DateTime<Utc>, found: &mut BTreeSet<Counter>) {
-    let Some(source) = lead.source().filter(|_| lead.draft.reasons.is_empty()) else {
-        return;
-    };
-    let flow = &lead.flow;
-    let own = flow.caps.iter().chain(&source.caps);
-    found.extend(own.map(|cap| counter(cap, now)));
-    for route in &lead.draft.routes {
-        match flow.steps.get(route.step).map(|step| &step.action) {
-            Some(Action::Buyer(buyer)) => found.extend(buyer.caps.iter().map(|cap| counter(cap, now))),
-            Some(Action::Distribute(profile)) => {
-                let candidates = route
-                    .candidates
-                    .iter()
-                    .filter_map(|place| profile.candidates.get(*place));
-                let caps = candidates.flat_map(|candidate| &candidate.caps);
-                found.extend(caps.map(|cap| counter(cap, now)));
+/// What leads may change of what others have left: locked before they are settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Counters of caps.
+    pub counters: BTreeSet<Counter>,
+    /// Profiles whose partners take turns.
+    pub turns: BTreeSet<ProfileId>,
+}
+
+impl Touched {
+    /// Adds what a lead may touch, here and at the buyers that it may reach.
+    pub fn add(&mut self, lead: &Entering, now: DateTime<Utc>) {
+        let Some(source) = lead.source().filter(|_| lead.draft.reasons.is_empty()) else {
+            return;
+        };
+        let flow = &lead.flow;
+        self.add_caps(flow.caps.iter().chain(&source.caps), now);
+        for route in &lead.draft.routes {
+            match flow.steps.get(route.step).map(|step| &step.action) {
+                Some(Action::Buyer(buyer)) => self.add_caps(&buyer.caps, now),
+                Some(Action::Distribute(profile)) => self.add_places(profile, &route.candidates, now),
+                _ => {}
             }
-            _ => {}
-        }
-        for branch in &route.branches {
-            if let Way::Into(nested) = &branch.way {
-                counters(nested, now, found);
+            for branch in &route.branches {
+                if let Way::Into(nested) = &branch.way {
+                    self.add(nested, now);
+                }
             }
         }
+    }
+
+    /// Adds what picking among these places of a profile may touch.
+    pub fn add_places(&mut self, profile: &Profile, places: &[usize], now: DateTime<Utc>) {
+        let candidates = places.iter().filter_map(|place| profile.candidates.get(*place));
+        self.add_caps(candidates.flat_map(|candidate: &Candidate| &candidate.caps), now);
+        if profile.takes_turns() {
+            self.turns.insert(profile.id);
+        }
+    }
+
+    /// Adds what something else touches.
+    pub fn extend(&mut self, other: Self) {
+        self.counters.extend(other.counters);
+        self.turns.extend(other.turns);
+    }
+
+    /// Adds what was counted for a delivery, which may be released.
+    pub fn add_reservations(&mut self, reservations: &[Reservation]) {
+        let counters = reservations.iter().map(|one| (one.cap, one.window));
+        self.counters.extend(counters);
+    }
+
+    fn add_caps<'a>(&mut self, caps: impl IntoIterator<Item = &'a Cap>, now: DateTime<Utc>) {
+        self.counters.extend(caps.into_iter().map(|cap| counter(cap, now)));
     }
 }
 
@@ -106,20 +137,26 @@ impl Fate {
 pub struct Settling {
     /// Caps, held locked.
     pub ledger: Ledger,
+    /// Whose turn it is, held locked.
+    pub turns: Turns,
     /// What flows have accepted in this transaction, by the values of their duplicate keys.
     pub accepted: HashMap<(FlowId, String), LeadId>,
+    /// Endpoints to which nothing is sent now: for the trace.
+    pub closed: HashSet<Uuid>,
     /// The time.
     pub now: DateTime<Utc>,
-    /// Tests touch no cap and are no duplicates.
+    /// Tests touch no cap, take no turn and are no duplicates.
     pub test: bool,
 }
 
 impl Settling {
     /// With these counters, at that time.
-    pub fn new(ledger: Ledger, now: DateTime<Utc>) -> Self {
+    pub fn new((ledger, turns): (Ledger, Turns), now: DateTime<Utc>) -> Self {
         Self {
             ledger,
+            turns,
             accepted: HashMap::new(),
+            closed: HashSet::new(),
             now,
             test: false,
         }

@@ -3,12 +3,14 @@
 
 mod batch;
 mod duplicates;
+mod locks;
 mod rows;
 mod settle;
 mod store;
 
+pub use locks::{lock, look_at_turns, write};
 pub use rows::{CameBy, Occasion, Recipient, delivery_event, fully_set, new_delivery, portal_event, refusal};
-pub use settle::{Settled, ToStore, lock_counters, newest_versions, settle, versions_hold, write_caps};
+pub use settle::{Around, Settled, ToStore, newest_versions, settle, versions_hold};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::ids::{FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::LeadOutcome;
-use entity::{account_key, cap_usage, duplicate_memory, partner};
+use entity::{account_key, cap_usage, duplicate_memory, endpoint, partner};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::allocate::{Chosen, Counter, Ledger, Settling, allocate, counters, profile_of, refuse_duplicate};
+use super::allocate::{Chosen, Counter, Ledger, Settling, Touched, Turns, allocate, profile_of, refuse_duplicate};
 use super::branch::{Entering, Growing};
 use super::compile::{self, Snapshots};
 use super::decide::decide;
 use super::entrances::{LookUp, Purpose, Versions};
+use super::intake::look_at_turns;
 use super::outcome::{Reason, TraceEntry};
 use super::snapshot::Snapshot;
 use crate::app::App;
@@ -60,9 +61,13 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
     let now = app.clock.now();
     let mut lead = enter(app, Arc::new(flow), source, &trial.fields).await?;
     recall(app, &mut lead, now).await?;
-    let mut wanted = BTreeSet::new();
-    counters(&lead, now, &mut wanted);
-    let mut settling = Settling::new(read_counters(app, wanted).await?, now);
+    let mut touched = Touched::default();
+    touched.add(&lead, now);
+    let turns = look_at_turns(app.db.read(), touched.turns).await?;
+    let ledger = read_counters(app, touched.counters).await?;
+    let mut settling = Settling::new((ledger, Turns::new(turns)), now);
+    let closed = endpoint::Entity::closed_in([account], now).all(app.db.read()).await?;
+    settling.closed = closed.into_iter().map(|row| row.id).collect();
     let chosen = allocate(&mut lead, &mut settling);
     let draft = lead.draft;
     Ok(Simulation {

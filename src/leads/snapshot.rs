@@ -11,6 +11,7 @@ use entity::field::FieldDef;
 use entity::ids::{AccountId, AssignmentId, ConnectionId, FlowId, PartnerId, ProfileId, SettingsId, SourceId, StepId};
 use entity::profile::{OnFailure, Strategy};
 use entity::source::SourceKind;
+use uuid::Uuid;
 
 use super::outcome::Subject;
 use super::rules::CompiledRule;
@@ -222,6 +223,13 @@ pub struct Profile {
     pub candidates: Vec<Candidate>,
 }
 
+impl Profile {
+    /// Whether who gets a lead depends on who got the ones before.
+    pub fn takes_turns(&self) -> bool {
+        matches!(self.strategy, Strategy::RoundRobin | Strategy::Weighted)
+    }
+}
+
 /// A partner's place in a profile.
 #[derive(Debug)]
 pub struct Candidate {
@@ -235,6 +243,8 @@ pub struct Candidate {
     pub enabled: bool,
     /// Whether the partner gets leads.
     pub active: bool,
+    /// Share among the others, where the strategy shares leads out.
+    pub weight: i32,
     /// Which leads.
     pub rule: Option<Gate>,
     /// When.
@@ -247,6 +257,8 @@ pub struct Candidate {
     pub settings: SettingsId,
     /// By what.
     pub channel: Channel,
+    /// What is known of by its failures; none when nothing is sent anywhere.
+    pub endpoint: Option<Uuid>,
     /// The way to the connected account; ACCOUNT channel only.
     pub outlet: Option<Outlet>,
 }

@@ -19,6 +19,8 @@ pub struct Slots {
 struct State {
     used: u32,
     destinations: HashMap<Uuid, u32>,
+    /// Of destinations that have failed lately: how many each may have at once now.
+    slowed: HashMap<Uuid, u32>,
     /// Whether later attempts are due that found no slot.
     retries_wait: bool,
 }
@@ -51,7 +53,7 @@ impl Slots {
         } else {
             state.for_first(self.total)
         };
-        if state.used >= total.max(1) || under_way >= self.at_destination(&state, retry) {
+        if state.used >= total.max(1) || under_way >= self.at_destination(&state, destination, retry) {
             return None;
         }
         state.used += 1;
@@ -73,11 +75,26 @@ impl Slots {
     }
 
     /// What one destination may have at once. Retries may use all of it: it is theirs as much as that of first attempts.
-    fn at_destination(&self, state: &State, retry: bool) -> u32 {
-        if retry {
-            self.per_destination
-        } else {
-            state.for_first(self.per_destination).max(1)
+    fn at_destination(&self, state: &State, destination: Uuid, retry: bool) -> u32 {
+        let share = state.slowed.get(&destination).copied().unwrap_or(self.per_destination);
+        if retry { share } else { state.for_first(share).max(1) }
+    }
+
+    /// A destination has failed, or has too much to do: from now on it has half as many at once, but always one.
+    pub fn slow(&self, destination: Uuid) {
+        let mut state = lock(&self.state);
+        let share = state.slowed.entry(destination).or_insert(self.per_destination);
+        *share = (*share / 2).max(1);
+    }
+
+    /// A destination works: it has twice as many at once, up to its share. So one that recovers is not met by all that waits.
+    pub fn ease(&self, destination: Uuid) {
+        let mut state = lock(&self.state);
+        if let Some(share) = state.slowed.get_mut(&destination) {
+            *share *= 2;
+            if *share >= self.per_destination {
+                state.slowed.remove(&destination);
+            }
         }
     }
 
@@ -89,11 +106,11 @@ impl Slots {
     /// Destinations that have no slot free for first or for later attempts.
     pub fn full_destinations(&self, retry: bool) -> Vec<Uuid> {
         let state = lock(&self.state);
-        let limit = self.at_destination(&state, retry);
+        let limit = |destination| self.at_destination(&state, destination, retry);
         state
             .destinations
             .iter()
-            .filter(|(_, used)| **used >= limit)
+            .filter(|(destination, used)| **used >= limit(**destination))
             .map(|(destination, _)| *destination)
             .collect()
     }
@@ -169,6 +186,36 @@ mod tests {
         drop(first);
         assert!(slots.try_take(partner(2), false).is_some());
         assert_eq!(slots.full_destinations(false), [partner(1)]);
+    }
+
+    #[test]
+    fn a_destination_that_fails_has_ever_fewer_at_once_until_it_works_again() {
+        let slots = Slots::new(64, 16);
+        let at_once = || {
+            std::iter::from_fn(|| slots.try_take(partner(1), true))
+                .collect::<Vec<_>>()
+                .len()
+        };
+        let mut shares = vec![at_once()];
+        for _ in 0..5 {
+            slots.slow(partner(1));
+            shares.push(at_once());
+        }
+        assert_eq!(shares, [16, 8, 4, 2, 1, 1]);
+        assert!(
+            (0..16).all(|_| slots.try_take(partner(2), true).is_some()),
+            "others have all of theirs"
+        );
+        let _held = slots.try_take(partner(1), true);
+        assert_eq!(slots.full_destinations(true), [partner(1)]);
+        drop(_held);
+        shares = (0..5)
+            .map(|_| {
+                slots.ease(partner(1));
+                at_once()
+            })
+            .collect();
+        assert_eq!(shares, [2, 4, 8, 16, 16]);
     }
 
     #[test]

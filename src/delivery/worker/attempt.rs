@@ -14,6 +14,7 @@ use super::Tools;
 use super::finish::Finished;
 use super::prepared::{Email, Prepared, Webhook};
 use super::redact::Secrets;
+use crate::delivery::breaker::Bearing;
 use crate::delivery::email::{MailExchange, Message};
 use crate::delivery::payload::Envelope;
 use crate::delivery::response::{Cause, Verdict, judge, judge_mail};
@@ -37,6 +38,8 @@ struct Tried {
     excerpt: Option<String>,
     /// Instead of the cause that the verdict names.
     code: Option<DeliveryErrorCode>,
+    /// Whether the endpoint was asked at all.
+    asked: bool,
 }
 
 impl Tried {
@@ -52,6 +55,7 @@ impl Tried {
             smtp_code: None,
             excerpt: None,
             code: Some(code),
+            asked: false,
         }
     }
 
@@ -107,6 +111,7 @@ impl Tried {
             smtp_code: None,
             excerpt: None,
             code: None,
+            asked: false,
         }
     }
 }
@@ -140,10 +145,11 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
     Finished {
         outcome,
-        attempt,
+        attempt: Some(attempt),
+        bearing: bearing(&tried),
         delivery,
         lead,
-        slot,
+        slot: Some(slot),
     }
 }
 
@@ -154,10 +160,11 @@ pub(super) fn hampered(tools: &Tools, claimed: Claimed, error: &crate::error::Er
     let Claimed { delivery, lead, slot } = claimed;
     Finished {
         outcome: outcome(&delivery, &tried, now),
-        attempt: attempt_row(&delivery, &tried, now, Duration::ZERO),
+        attempt: Some(attempt_row(&delivery, &tried, now, Duration::ZERO)),
+        bearing: Bearing::Silent,
         delivery,
         lead,
-        slot,
+        slot: Some(slot),
     }
 }
 
@@ -203,6 +210,7 @@ async fn send_webhook(
         smtp_code: None,
         excerpt: answer.map(Answer::excerpt).filter(|text| !text.is_empty()),
         code: None,
+        asked: true,
     };
     Ok(tried.without(&headers))
 }
@@ -249,6 +257,7 @@ async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadConten
         smtp_code: exchange.outcome.smtp_code(),
         excerpt: None,
         code: None,
+        asked: true,
     })
 }
 
@@ -291,6 +300,43 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         failure,
         external_id,
     }
+}
+
+/// What the attempt says about the endpoint.
+fn bearing(tried: &Tried) -> Bearing {
+    if !tried.asked {
+        return Bearing::Silent;
+    }
+    match (&tried.verdict, tried.http_status) {
+        (Verdict::Delivered { .. } | Verdict::Refused { .. }, _) => Bearing::Works,
+        (Verdict::Gone { .. }, _) => Bearing::Gone,
+        (Verdict::Retry { retry_after, .. }, Some(429)) => Bearing::Busy {
+            retry_after: *retry_after,
+        },
+        (Verdict::Fail { .. }, Some(429)) => Bearing::Busy { retry_after: None },
+        (Verdict::Retry { retry_after, .. }, Some(status)) if is_of_endpoint(status) => Bearing::Fails {
+            retry_after: *retry_after,
+        },
+        (Verdict::Fail { .. }, Some(status)) if is_of_endpoint(status) => Bearing::Fails { retry_after: None },
+        (_, Some(_)) => Bearing::Works,
+        (Verdict::Retry { cause, .. }, None) => match cause {
+            Cause::Timeout | Cause::Network | Cause::Tls => Bearing::Fails { retry_after: None },
+            // 421 is said of the whole server, other replies of one mail or mailbox.
+            Cause::SmtpTemporary if tried.smtp_code == Some(421) => Bearing::Fails { retry_after: None },
+            Cause::SmtpTemporary | Cause::SmtpRejected => Bearing::Works,
+            Cause::HttpStatus | Cause::DestinationBlocked => Bearing::Silent,
+        },
+        (Verdict::Fail { cause, .. }, None) => match cause {
+            Cause::SmtpTemporary | Cause::SmtpRejected => Bearing::Works,
+            _ => Bearing::Silent,
+        },
+    }
+}
+
+/// Whether a status that is no success would be answered to any lead: 400, 409, 413, 422 and the like are about this one. A
+/// 2xx comes here with a body that does not answer the response rule, which an error page does.
+fn is_of_endpoint(status: u16) -> bool {
+    !(400..500).contains(&status) || matches!(status, 401 | 403 | 404 | 405 | 408)
 }
 
 /// Databases keep microseconds; rounded up, so that no attempt comes before its time.

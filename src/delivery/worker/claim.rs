@@ -1,5 +1,5 @@
 //! Claiming what is due: as much as there are slots for, first attempts before retries, and nothing for a destination that is
-//! busy to its limit.
+//! busy to its limit or held.
 
 use std::collections::HashMap;
 
@@ -48,14 +48,23 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     claimed
 }
 
-async fn take(
+async fn take(app: &App, contents: &Contents, owner: Uuid, slots: HashMap<DeliveryId, Slot>) -> Result<Vec<Claimed>> {
+    let ids = slots.keys().copied().collect();
+    let mut rows = delivery::Entity::claim(app.db.write(), owner, ids, app.clock.now()).await?;
+    rows.sort_by_key(|row| row.id);
+    open(app, contents, rows, slots).await
+}
+
+/// Claimed deliveries with the leads to be delivered. On an error nobody attempts them: the lease must be given up.
+pub(super) async fn open(
     app: &App,
     contents: &Contents,
-    owner: Uuid,
+    rows: Vec<delivery::Model>,
     mut slots: HashMap<DeliveryId, Slot>,
 ) -> Result<Vec<Claimed>> {
-    let mut rows = delivery::Entity::claim(app.db.write(), owner, slots.keys().copied().collect()).await?;
-    rows.sort_by_key(|row| row.id);
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let leads = contents.load(&rows).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
     fail_closed(app, &closed).await?;
@@ -72,7 +81,7 @@ async fn take(
 }
 
 /// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there.
-async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
+pub(super) async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
     let failed = |row: &delivery::Model| Outcome {
         id: row.id,
         owner: row.lease_owner.unwrap_or_default(),

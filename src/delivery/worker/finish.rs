@@ -1,6 +1,6 @@
 //! Recording what became of attempts: as leads are stored, all that has finished while the last ones were written at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,15 @@ use entity::{bulk, cap_usage, destination};
 use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 
-use super::reroute;
+use super::Tools;
+use super::endpoints::note_endpoints;
+use super::reroute::{self, Plan, Rerouted};
 use crate::app::App;
+use crate::delivery::breaker::Bearing;
 use crate::error::Result;
-use crate::leads::intake::delivery_event;
-use crate::live::events::{self, Heads};
+use crate::leads::allocate::Touched;
+use crate::leads::intake::{delivery_event, lock};
+use crate::live::events::{self, Heads, NewEvent};
 use crate::queue::LeadContent;
 use crate::queue::slots::Slot;
 
@@ -28,15 +32,24 @@ const BATCH: usize = 256;
 /// else repeats them and these are dropped.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// An attempt that is over.
+/// An attempt that is over, or a delivery that has ended without one.
 pub(super) struct Finished {
     pub(super) outcome: Outcome,
-    pub(super) attempt: delivery_attempt::ActiveModel,
+    pub(super) attempt: Option<delivery_attempt::ActiveModel>,
+    /// What it says about the endpoint.
+    pub(super) bearing: Bearing,
     pub(super) delivery: delivery::Model,
     pub(super) lead: Arc<LeadContent>,
     /// Held until the outcome is recorded, so that what is in flight never exceeds the slots.
     #[expect(dead_code, reason = "held for its drop")]
-    pub(super) slot: Slot,
+    pub(super) slot: Option<Slot>,
+}
+
+/// Leaves something to be recorded.
+pub(super) fn hand_in(tools: &Tools, finished: Finished) {
+    if tools.finished.send(finished).is_err() {
+        tracing::error!("nobody records outcomes any more: the delivery will be repeated");
+    }
 }
 
 /// Records until nobody attempts any more.
@@ -67,31 +80,29 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
             "dropped late outcomes of deliveries that were taken over"
         );
     }
-    let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
+    let attempts = recorded
+        .iter()
+        .filter_map(|finished| finished.attempt.clone())
+        .collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
-    note_health(&tx, &recorded, now).await?;
-    let mut all_events = Vec::with_capacity(recorded.len());
-    let mut waiting = Vec::new();
-    for finished in &recorded {
-        all_events.push(delivery_event(&finished.after()));
-        if matches!(
-            finished.outcome.status,
-            DeliveryStatus::Failed | DeliveryStatus::Refused
-        ) {
-            release_caps(&tx, &finished.delivery).await?;
-            if let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await? {
-                waiting.extend(next.waiting);
-                all_events.extend(next.events);
-            }
-        }
-    }
+    note_failures(&tx, &recorded, now).await?;
+    let held = note_endpoints(app, &tx, &recorded, now).await?;
+    let mut all_events: Vec<NewEvent> = recorded
+        .iter()
+        .map(|finished| delivery_event(&finished.after()))
+        .collect();
+    let next = follow_failures(app, &tx, &recorded, now).await?;
+    let waiting = next.waiting;
+    all_events.extend(next.events);
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
     let heads: Heads = events::append(&tx, now, all_events).await?;
     tx.commit().await?;
     for finished in &recorded {
-        let (delivery, status) = (&finished.delivery, finished.outcome.status);
-        app.metrics
-            .attempted(delivery.channel, status, now - delivery.created_at);
+        finished.count(app, now);
+    }
+    if held {
+        app.queue.set_holds(true);
+        app.queue.doorbell.notify_one();
     }
     app.metrics.delivered_in_portals(in_portals);
     app.hub.tell(heads);
@@ -99,7 +110,68 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     Ok(())
 }
 
+/// Gives back what failed deliveries hold on caps, and routes their leads further. What all of them touch is locked first.
+async fn follow_failures(
+    app: &App,
+    tx: &DatabaseTransaction,
+    recorded: &[&Finished],
+    now: DateTime<Utc>,
+) -> Result<Rerouted> {
+    let (mut plans, mut touched) = (Vec::new(), Touched::default());
+    for finished in recorded.iter().filter(|finished| finished.has_failed()) {
+        let plan = Plan::of(tx, &finished.delivery, &finished.lead, now).await?;
+        touched.extend(reroute::touched(&finished.delivery, plan.as_ref(), now));
+        plans.push((finished, plan));
+    }
+    let mut all = Rerouted::default();
+    if plans.is_empty() {
+        return Ok(all);
+    }
+    lock(tx, touched, BTreeMap::new()).await?;
+    for (finished, plan) in plans {
+        release_caps(tx, &finished.delivery).await?;
+        let Some(plan) = plan else { continue };
+        let failed = (&finished.delivery, &finished.lead);
+        if let Some(next) = plan.follow(app, tx, failed, now).await? {
+            all.waiting.extend(next.waiting);
+            all.events.extend(next.events);
+        }
+    }
+    Ok(all)
+}
+
 impl Finished {
+    /// Whether it has ended without its recipient having the lead.
+    fn has_failed(&self) -> bool {
+        matches!(self.outcome.status, DeliveryStatus::Failed | DeliveryStatus::Refused)
+    }
+
+    /// Counts it for the metrics, and lets the destination have more or fewer at once.
+    fn count(&self, app: &App, now: DateTime<Utc>) {
+        let (delivery, status) = (&self.delivery, self.outcome.status);
+        let age = now - delivery.created_at;
+        if self.attempt.is_some() {
+            app.metrics.attempted(delivery.channel, status, age);
+        } else {
+            app.metrics.ended(delivery.channel, status, age);
+        }
+        match self.bearing {
+            Bearing::Works => app.queue.slots.ease(delivery.destination()),
+            Bearing::Silent => {}
+            Bearing::Fails { .. } | Bearing::Busy { .. } | Bearing::Gone => {
+                app.queue.slots.slow(delivery.destination());
+            }
+        }
+    }
+
+    /// What went wrong, in words.
+    pub(super) fn message(&self) -> &str {
+        self.outcome
+            .failure
+            .as_ref()
+            .map_or("", |(_, message)| message.as_str())
+    }
+
     /// The delivery as it stands after the outcome.
     fn after(&self) -> delivery::Model {
         delivery::Model {
@@ -121,21 +193,18 @@ pub(crate) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::
 }
 
 /// Failures are counted on the destination; a success clears them. Healthy destinations have no row and cost nothing.
-async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], now: DateTime<Utc>) -> Result<()> {
+async fn note_failures(tx: &DatabaseTransaction, recorded: &[&Finished], now: DateTime<Utc>) -> Result<()> {
     let failing = |status| matches!(status, DeliveryStatus::Retrying | DeliveryStatus::Failed);
     let mut cleared: HashSet<PartnerId> = HashSet::new();
     let mut counted: HashSet<DeliveryId> = HashSet::new();
-    for finished in recorded {
+    // In one order, in which everybody locks them.
+    let mut attempted: Vec<_> = recorded.iter().filter(|finished| finished.attempt.is_some()).collect();
+    attempted.sort_by_key(|finished| finished.delivery.partner_id);
+    for finished in attempted {
         if !failing(finished.outcome.status) {
             cleared.extend(finished.delivery.partner_id);
         } else if counted.insert(finished.delivery.id) {
-            let message = finished
-                .outcome
-                .failure
-                .as_ref()
-                .map(|(_, message)| message.clone())
-                .unwrap_or_default();
-            destination::Entity::count_failure(tx, &finished.delivery, &message, now).await?;
+            destination::Entity::count_failure(tx, &finished.delivery, finished.message(), now).await?;
         }
     }
     destination::Entity::clear(tx, cleared).await?;

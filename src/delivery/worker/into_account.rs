@@ -10,17 +10,18 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
-use entity::{connection, delivery_settings, lead};
+use entity::{connection, delivery_settings, endpoint, lead};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use super::Tools;
 use super::attempt;
 use super::finish::Finished;
+use super::reroute::{self, Plan};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
 use crate::leads::entrances::{LookUp, Purpose, Versions};
-use crate::leads::intake::{CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
+use crate::leads::intake::{Around, CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, finish, stands};
@@ -162,9 +163,16 @@ impl Attempt<'_> {
             lead: &mut lead,
             occasion,
         };
-        let mut settled = settle(app, &tx, vec![to_store]).await?;
+        let plan = Plan::of(&tx, self.delivery, self.content, app.clock.now()).await?;
+        let rests_on = newest.keys().copied();
+        let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
+        let around = Around {
+            closed: closed.into_iter().map(|row| row.id).collect(),
+            touched: reroute::touched(self.delivery, plan.as_ref(), app.clock.now()),
+        };
+        let mut settled = settle(app, &tx, vec![to_store], around).await?;
         let ending = Ending::of(settled.receipts.pop());
-        self.record(tx, Some(live), ending, settled).await
+        self.record(tx, Some(live), (ending, plan), settled).await
     }
 
     /// The connection as it is in the transaction: whatever ended it before this commit holds.
@@ -180,14 +188,15 @@ impl Attempt<'_> {
         if !stands(&tx, self.delivery).await? {
             return Ok(Tried::Done);
         }
-        self.record(tx, live, ending, Settled::default()).await
+        let plan = Plan::of(&tx, self.delivery, self.content, self.tools.app.clock.now()).await?;
+        self.record(tx, live, (ending, plan), Settled::default()).await
     }
 
     async fn record(
         &self,
         tx: DatabaseTransaction,
         live: Option<&connection::Model>,
-        ending: Ending,
+        (ending, plan): (Ending, Option<Plan>),
         settled: Settled,
     ) -> Result<Tried> {
         let recorded = Recorded {
@@ -197,7 +206,7 @@ impl Attempt<'_> {
             started_at: self.started_at,
             duration: self.started.elapsed(),
         };
-        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, settled)).await?;
+        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, plan, settled)).await?;
         let app = &self.tools.app;
         app.metrics.attempted(
             self.delivery.channel,

@@ -1,7 +1,7 @@
 //! What follows a final failure when the profile says so: the next partner that matches gets the lead, in the same transaction,
 //! so that a crash can lose neither.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -16,76 +16,123 @@ use sea_orm::{DatabaseTransaction, Set};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::allocate::{Chosen, Had, Ledger, Picking, Settling, counter, pick};
+use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
 use crate::leads::compile;
 use crate::leads::decide::Draft;
 use crate::leads::intake::{
-    Recipient, delivery_event, fully_set, lock_counters, new_delivery, portal_event, write_caps,
+    Recipient, delivery_event, fully_set, lock, look_at_turns, new_delivery, portal_event, write,
 };
 use crate::leads::snapshot::{Action, Profile, Snapshot};
 use crate::live::events::NewEvent;
 use crate::queue::LeadContent;
 
 /// What was routed further.
+#[derive(Default)]
 pub(super) struct Rerouted {
     pub(super) waiting: Vec<DeliveryId>,
     pub(super) events: Vec<NewEvent>,
 }
 
-/// Routes a failed delivery's lead to the next partner of its profile, if the profile says so and one matches.
-pub(super) async fn to_next_partner(
-    app: &App,
-    tx: &DatabaseTransaction,
-    failed: &delivery::Model,
-    lead: &Arc<LeadContent>,
-    now: DateTime<Utc>,
-) -> Result<Option<Rerouted>> {
-    let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
-        return Ok(None);
-    };
-    let Some(profile) = profile_of(&snapshot, failed).filter(|profile| profile.on_failure == OnFailure::NextPartner)
-    else {
-        return Ok(None);
-    };
-    let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
-        .all(tx)
-        .await?;
-    let mut had = Had {
-        partners: held.iter().filter_map(|row| row.partner_id).collect(),
-        accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
-    };
-    let mut draft = Draft {
-        fields: lead.fields.clone(),
-        ..Draft::default()
-    };
-    let candidates = draft.match_profile(&profile, now);
-    let ledger = if failed.test {
-        Ledger::default()
-    } else {
-        lock(tx, &profile, &candidates, now).await?
-    };
-    let mut settling = Settling::new(ledger, now);
-    settling.test = failed.test;
-    let picked = first(
-        &profile,
-        &candidates,
-        &mut Picking::new(&mut settling, &mut had, &mut draft),
-    );
-    write_caps(tx, &settling.ledger).await?;
-    let Some((candidate, chosen)) = picked.and_then(|chosen| Some((profile.candidates.get(chosen.candidate)?, chosen)))
-    else {
-        return Ok(None);
-    };
-    let recipient = Recipient::Partner(&profile, candidate);
-    let mut row = new_delivery(app, &snapshot, recipient, lead, now);
-    row.step_id = failed.step_id;
-    row.reservations = Reservations(chosen.reservations);
-    let message = format!(
-        "the delivery to another partner has failed: routed to {}",
-        candidate.subject.name
-    );
-    bulk::insert::<lead_event::Entity>(tx, vec![routed(app, &row, message, now)]).await?;
-    Ok(Some(insert(tx, row).await?))
+/// How a failed delivery's lead could be routed further.
+pub(super) struct Plan {
+    snapshot: Snapshot,
+    profile: Arc<Profile>,
+    draft: Draft,
+    candidates: Vec<usize>,
+}
+
+impl Plan {
+    /// If the delivery's profile says so.
+    pub(super) async fn of(
+        tx: &DatabaseTransaction,
+        failed: &delivery::Model,
+        lead: &LeadContent,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>> {
+        if failed.profile_id.is_none() {
+            return Ok(None);
+        }
+        let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
+            return Ok(None);
+        };
+        let profile = profile_of(&snapshot, failed);
+        let Some(profile) = profile.filter(|profile| profile.on_failure == OnFailure::NextPartner) else {
+            return Ok(None);
+        };
+        let mut draft = Draft {
+            fields: lead.fields.clone(),
+            ..Draft::default()
+        };
+        let candidates = draft.match_profile(&profile, now);
+        Ok(Some(Self {
+            snapshot,
+            profile,
+            draft,
+            candidates,
+        }))
+    }
+
+    /// Routes to the next partner that matches, if there is one. What [`touched`] names for the delivery is held locked.
+    pub(super) async fn follow(
+        mut self,
+        app: &App,
+        tx: &DatabaseTransaction,
+        (failed, lead): (&delivery::Model, &Arc<LeadContent>),
+        now: DateTime<Utc>,
+    ) -> Result<Option<Rerouted>> {
+        let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
+            .all(tx)
+            .await?;
+        let mut had = Had {
+            partners: held.iter().filter_map(|row| row.partner_id).collect(),
+            accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
+        };
+        let mut settling = self.settling(tx, failed, now).await?;
+        let mut picking = Picking::new(&mut settling, &mut had, &mut self.draft);
+        let picked = pick_next(&self.profile, &self.candidates, &mut picking);
+        write(tx, &settling).await?;
+        let picked = picked.and_then(|chosen| Some((self.profile.candidates.get(chosen.candidate)?, chosen)));
+        let Some((candidate, chosen)) = picked else {
+            return Ok(None);
+        };
+        let recipient = Recipient::Partner(&self.profile, candidate);
+        let mut row = new_delivery(app, &self.snapshot, recipient, lead, now);
+        row.step_id = failed.step_id;
+        row.reservations = Reservations(chosen.reservations);
+        let message = format!(
+            "the delivery to another partner has failed: routed to {}",
+            candidate.subject.name
+        );
+        bulk::insert::<lead_event::Entity>(tx, vec![routed(app, &row, message, now)]).await?;
+        Ok(Some(insert(tx, row).await?))
+    }
+
+    async fn settling(
+        &self,
+        tx: &DatabaseTransaction,
+        failed: &delivery::Model,
+        now: DateTime<Utc>,
+    ) -> Result<Settling> {
+        let (mut touched, mut seen) = (Touched::default(), BTreeMap::new());
+        touched.add_places(&self.profile, &self.candidates, now);
+        if failed.test {
+            seen = look_at_turns(tx, touched.turns).await?;
+            touched = Touched::default();
+        }
+        let mut settling = Settling::new(lock(tx, touched, seen).await?, now);
+        settling.test = failed.test;
+        Ok(settling)
+    }
+}
+
+/// What the end of a delivery without success may touch: what was counted for it, and what routing its lead further needs.
+pub(super) fn touched(failed: &delivery::Model, plan: Option<&Plan>, now: DateTime<Utc>) -> Touched {
+    let mut touched = Touched::default();
+    touched.add_reservations(&failed.reservations.0);
+    if let Some(plan) = plan.filter(|_| !failed.test) {
+        touched.add_places(&plan.profile, &plan.candidates, now);
+    }
+    touched
 }
 
 fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profile>> {
@@ -93,26 +140,6 @@ fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profi
         Action::Distribute(profile) if Some(profile.id) == failed.profile_id => Some(profile.clone()),
         _ => None,
     })
-}
-
-/// However many partners the strategy takes at once, one failure is followed by one partner.
-fn first(profile: &Profile, candidates: &[usize], picking: &mut Picking<'_>) -> Option<Chosen> {
-    candidates
-        .iter()
-        .find_map(|place| pick(profile, &[*place], Vec::new(), picking).into_iter().next())
-}
-
-async fn lock(tx: &DatabaseTransaction, profile: &Profile, candidates: &[usize], now: DateTime<Utc>) -> Result<Ledger> {
-    let caps = candidates
-        .iter()
-        .filter_map(|place| profile.candidates.get(*place))
-        .flat_map(|candidate| &candidate.caps);
-    let wanted: BTreeSet<_> = caps.map(|cap| counter(cap, now)).collect();
-    if wanted.is_empty() {
-        Ok(Ledger::default())
-    } else {
-        lock_counters(tx, wanted).await
-    }
 }
 
 async fn insert(tx: &DatabaseTransaction, row: delivery::Model) -> Result<Rerouted> {

@@ -20,7 +20,7 @@ pub struct AssignPartnerInput {
     partner_id: ID,
     /// 1 to 1,000,000, where 1 comes first; by default after all others.
     rank: Option<i32>,
-    /// Share among the others, 0 to 1,000,000; by default 1.
+    /// Share among the others in a WEIGHTED profile, 0 to 1,000,000, where 0 gets nothing; by default 1.
     weight: Option<i32>,
     /// Which of the profile's leads it gets; by default all. Rules take the PAID plan.
     rule: Option<RuleInput>,
@@ -44,7 +44,7 @@ pub struct UpdateAssignmentInput {
     id: ID,
     /// 1 to 1,000,000, where 1 comes first.
     rank: Option<i32>,
-    /// Share among the others, 0 to 1,000,000.
+    /// Share among the others in a WEIGHTED profile, 0 to 1,000,000, where 0 gets nothing. Holds from the next lead on.
     weight: Option<i32>,
     /// Which of the profile's leads it gets; null means all.
     rule: MaybeUndefined<RuleInput>,

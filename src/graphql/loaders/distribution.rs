@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Rows, by_account, shared};
 use crate::delivery::counts::{self, Counts, Subject};
-use crate::delivery::health;
+use crate::delivery::health::{self, Held};
 use crate::distribution::wording;
 use crate::error::Error;
 
@@ -128,6 +128,31 @@ impl Loader<FailuresOf> for Rows {
             let rows = destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(partners));
             for row in rows.all(self.db.read()).await.map_err(shared)? {
                 found.insert(FailuresOf(account, row.partner_id), row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is held of a partner's endpoints at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HeldOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
+
+impl Loader<HeldOf> for Rows {
+    type Value = Vec<Held>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[HeldOf]) -> Loaded<HeldOf, Vec<Held>> {
+        let mut found = HashMap::new();
+        let Some(now) = keys.iter().map(|key| key.2).max() else {
+            return Ok(found);
+        };
+        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let held = health::held(self.db.read(), account, &partners, now)
+                .await
+                .map_err(shared)?;
+            for key in keys.iter().filter(|key| key.0 == account) {
+                found.extend(held.get(&key.1).map(|held| (*key, held.clone())));
             }
         }
         Ok(found)

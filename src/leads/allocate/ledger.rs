@@ -42,21 +42,22 @@ impl Ledger {
 
     /// Counts once on every cap, or on none: then the full one is named.
     pub(super) fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
-        let counters: Vec<(&Cap, Counter)> = caps.iter().map(|cap| (cap, counter(cap, now))).collect();
-        if let Some((full, _)) = counters
-            .iter()
-            .find(|(cap, key)| self.used.get(key).copied().unwrap_or_default() >= cap.limit)
-        {
+        if let Some(full) = self.full(caps, now) {
             return Err(full);
         }
-        for (_, key) in &counters {
-            *self.used.entry(*key).or_default() += 1;
-            self.changed.insert(*key);
-        }
-        Ok(counters
-            .into_iter()
-            .map(|(_, (cap, window))| Reservation { cap, window })
-            .collect())
+        let mut count = |cap: &Cap| {
+            let (cap, window) = counter(cap, now);
+            *self.used.entry((cap, window)).or_default() += 1;
+            self.changed.insert((cap, window));
+            Reservation { cap, window }
+        };
+        Ok(caps.iter().map(&mut count).collect())
+    }
+
+    /// The first cap that is used up.
+    pub(super) fn full<'a>(&self, caps: &'a [Cap], now: DateTime<Utc>) -> Option<&'a Cap> {
+        let used = |cap: &Cap| self.used.get(&counter(cap, now)).copied().unwrap_or_default();
+        caps.iter().find(|cap| used(cap) >= cap.limit)
     }
 
     /// Takes back what was counted.

@@ -115,12 +115,14 @@ fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
         subject: subject.clone(),
         enabled: true,
         active: true,
+        weight: 1,
         rule: None,
         schedule: None,
         caps: caps(exit.limit, (5, from, number + at)),
         price: None,
         settings: SettingsId(Uuid::nil()),
         channel: Channel::Account,
+        endpoint: None,
         outlet: Some(outlet(from, *to)),
     };
     let action = if exit.profile {
@@ -278,12 +280,12 @@ proptest! {
     fn counters_say_what_is_held(companies in companies(), leads in 1..4_usize) {
         let now = DateTime::UNIX_EPOCH;
         let (flows, reach) = web(&companies);
-        let mut settling = Settling::new(Ledger::default(), now);
+        let mut settling = Settling::new(Default::default(), now);
         let mut counts = BTreeMap::new();
         for _ in 0..leads {
             let mut lead = enter(&flows, &reach, now);
-            let mut locked = BTreeSet::new();
-            counters(&lead, now, &mut locked);
+            let mut locked = Touched::default();
+            locked.add(&lead, now);
             let chosen = allocate(&mut lead, &mut settling);
             passes_each_account_once(&lead, &chosen);
             held(&lead, &chosen, now, &mut counts);
@@ -317,7 +319,7 @@ fn sells(to: usize) -> Company {
 fn a_lead_that_would_come_back_stops_with_a_warning() {
     let now = DateTime::UNIX_EPOCH;
     let (flows, reach) = web(&[sells(1), sells(0), sells(0), sells(0), sells(0)]);
-    let mut settling = Settling::new(Ledger::default(), now);
+    let mut settling = Settling::new(Default::default(), now);
     let mut lead = enter(&flows, &reach, now);
     let chosen = allocate(&mut lead, &mut settling);
     let Fate::Entered(nested, back) = &chosen[0].fate else {
@@ -335,7 +337,7 @@ fn a_full_cap_skips_the_step_and_a_free_buyer_has_no_rules() {
     let mut second = sells(2);
     (second.takes, second.free, second.limit) = (false, true, Some(0));
     let (flows, reach) = web(&[sells(1), second, sells(0), sells(0), sells(0)]);
-    let mut settling = Settling::new(Ledger::default(), now);
+    let mut settling = Settling::new(Default::default(), now);
     let first = allocate(&mut enter(&flows, &reach, now), &mut settling);
     assert!(first[0].fate.is_good(), "{first:?}");
     let mut lead = enter(&flows, &reach, now);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use entity::delivery_config::Channel;
 use entity::ids::{PartnerId, ProfileId, SettingsId};
-use entity::{account, assignment, delivery_settings, partner, profile, step};
+use entity::{account, assignment, delivery, delivery_settings, partner, profile, step};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 
 use super::Compiler;
@@ -97,18 +97,21 @@ impl Compiler {
 
     fn candidate(&self, assignment: &assignment::Model, partner: &partner::Model, parts: &Parts) -> Option<Candidate> {
         let settings = assignment.settings_id.unwrap_or(partner.settings_id);
+        let channel = *parts.channels.get(&settings)?;
         Some(Candidate {
             assignment: assignment.id,
             partner: partner.id,
             subject: Subject::new(partner.id, &partner.name),
             enabled: assignment.enabled,
             active: partner.active,
+            weight: assignment.weight,
             rule: self.gate(assignment.rule.clone()),
             schedule: assignment.schedule.clone(),
             caps: partner.caps.0.iter().chain(&assignment.caps.0).cloned().collect(),
             price: PriceE4::from_columns(assignment.price_e4, assignment.price_currency.clone()),
             settings,
-            channel: *parts.channels.get(&settings)?,
+            channel,
+            endpoint: delivery::endpoint(channel, partner.account_id, settings),
             outlet: None,
         })
     }

@@ -1,5 +1,6 @@
 //! The rows that a decided lead becomes: itself, its deliveries, and the events that tell of both.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::crypto::Keys;
@@ -32,6 +34,8 @@ const MESSAGE_CHARS: usize = 500;
 /// Everything that a batch writes in bulk.
 #[derive(Default)]
 pub(super) struct Rows {
+    /// Endpoints to which nothing is sent now.
+    pub(super) closed: HashSet<Uuid>,
     pub(super) leads: Vec<lead::ActiveModel>,
     pub(super) deliveries: Vec<delivery::ActiveModel>,
     pub(super) events: Vec<NewEvent>,
@@ -290,7 +294,8 @@ impl Routed<'_> {
     }
 
     fn send(&self, mut row: delivery::Model, all: &mut Rows) {
-        let claim = if row.channel == Channel::Portal {
+        let waits = row.endpoint().is_some_and(|endpoint| all.closed.contains(&endpoint));
+        let claim = if row.channel == Channel::Portal || waits {
             None
         } else {
             self.app.queue.claim_at_birth(row.destination())
@@ -412,6 +417,7 @@ pub fn new_delivery(
         reservations: Reservations::default(),
         created_at: at,
         settled_at: portal.then_some(at),
+        parked_for: None,
     }
 }
 

@@ -5,14 +5,16 @@
 use std::collections::{BTreeSet, HashSet};
 
 use entity::ids::AccountId;
-use entity::{account, bulk, cap_usage, delivery, lead};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
+use entity::{account, bulk, delivery, lead};
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
 
 use super::duplicates::Claims;
+use super::locks::{lock, look_at_turns, write};
 use super::rows::{Occasion, Rows, rows};
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::allocate::{Counter, Ledger, Settling, allocate, counters};
+use crate::leads::allocate::{Ledger, Settling, Touched, Turns, allocate};
 use crate::leads::branch::Entering;
 use crate::leads::entrances::Versions;
 use crate::leads::receipts::Receipt;
@@ -40,8 +42,22 @@ pub struct Settled {
     pub waiting: Vec<entity::ids::DeliveryId>,
 }
 
+/// What a transaction that stores leads knows and does besides.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// Endpoints to which nothing is sent now: deliveries to them wait.
+    pub closed: HashSet<Uuid>,
+    /// What else it will touch.
+    pub touched: Touched,
+}
+
 /// Stores leads in the caller's transaction. On an error the transaction must be given up.
-pub async fn settle(app: &App, tx: &DatabaseTransaction, mut leads: Vec<ToStore<'_>>) -> Result<Settled> {
+pub async fn settle(
+    app: &App,
+    tx: &DatabaseTransaction,
+    mut leads: Vec<ToStore<'_>>,
+    around: Around,
+) -> Result<Settled> {
     let mut claims = Claims::default();
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
         claims.add(lead, occasion.at);
@@ -50,8 +66,12 @@ pub async fn settle(app: &App, tx: &DatabaseTransaction, mut leads: Vec<ToStore<
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
         claims.refuse(lead, occasion.at);
     }
-    let mut settling = Settling::new(lock_caps(tx, &leads).await?, app.clock.now());
-    let mut all = Rows::default();
+    let mut settling = Settling::new(lock_for(tx, &leads, around.touched).await?, app.clock.now());
+    let mut all = Rows {
+        closed: around.closed.clone(),
+        ..Rows::default()
+    };
+    settling.closed = around.closed;
     let mut receipts = Vec::with_capacity(leads.len());
     for ToStore { lead, occasion } in leads {
         (settling.now, settling.test) = (occasion.at, occasion.test);
@@ -59,7 +79,7 @@ pub async fn settle(app: &App, tx: &DatabaseTransaction, mut leads: Vec<ToStore<
         receipts.push(rows(app, lead, chosen, &occasion, &mut all)?);
     }
     claims.keep(tx, &settling.accepted).await?;
-    write_caps(tx, &settling.ledger).await?;
+    write(tx, &settling).await?;
     bulk::insert_both::<lead::Entity, delivery::Entity>(tx, all.leads, all.deliveries).await?;
     Ok(Settled {
         receipts,
@@ -91,45 +111,14 @@ pub async fn newest_versions(tx: &DatabaseTransaction, lead: &Entering) -> Resul
     Ok(account::Entity::versions(tx, accounts).await?.into_iter().collect())
 }
 
-/// Locks every counter that the leads may touch.
-async fn lock_caps(tx: &DatabaseTransaction, leads: &[ToStore<'_>]) -> Result<Ledger> {
-    let mut wanted: BTreeSet<Counter> = BTreeSet::new();
-    for stored in leads.iter().filter(|stored| !stored.occasion.test) {
-        counters(stored.lead, stored.occasion.at, &mut wanted);
+/// Locks everything that the leads may touch, and what the transaction will touch besides. Of what tests would touch it is only
+/// looked whose turn it is.
+async fn lock_for(tx: &DatabaseTransaction, leads: &[ToStore<'_>], mut touched: Touched) -> Result<(Ledger, Turns)> {
+    let mut tests = Touched::default();
+    for stored in leads {
+        let wanted = if stored.occasion.test { &mut tests } else { &mut touched };
+        wanted.add(stored.lead, stored.occasion.at);
     }
-    if wanted.is_empty() {
-        return Ok(Ledger::default());
-    }
-    lock_counters(tx, wanted).await
-}
-
-/// Makes the counters that are missing and locks all.
-pub async fn lock_counters(tx: &DatabaseTransaction, wanted: BTreeSet<Counter>) -> Result<Ledger> {
-    let rows = wanted.iter().map(|(cap, window)| cap_usage::ActiveModel {
-        cap_id: Set(*cap),
-        window_start: Set(*window),
-        used: Set(0),
-    });
-    bulk::insert_if_absent::<cap_usage::Entity>(tx, rows.collect()).await?;
-    let caps: HashSet<_> = wanted.iter().map(|(cap, _)| *cap).collect();
-    let windows: BTreeSet<_> = wanted.iter().map(|(_, window)| *window).collect();
-    let kept = cap_usage::Entity::locked(caps, windows).all(tx).await?;
-    let used = kept
-        .into_iter()
-        .map(|row| ((row.cap_id, row.window_start), row.used))
-        .collect();
-    Ok(Ledger::new(used))
-}
-
-/// Writes the counters back.
-pub async fn write_caps(tx: &DatabaseTransaction, ledger: &Ledger) -> Result<()> {
-    for ((cap, window), used) in ledger.changes() {
-        let row = cap_usage::ActiveModel {
-            cap_id: Set(cap),
-            window_start: Set(window),
-            used: Set(used),
-        };
-        row.update(tx).await?;
-    }
-    Ok(())
+    let seen = look_at_turns(tx, tests.turns.difference(&touched.turns).copied()).await?;
+    lock(tx, touched, seen).await
 }

@@ -1,19 +1,21 @@
 //! Storing submitted leads: one transaction for all of a batch. Rights and idempotency are settled here, because only here
 //! they are exact; the rest is [`settle`](super::settle)'s.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, SourceId};
 use entity::{bulk, idempotency, lead};
 use sea_orm::{DatabaseTransaction, Set};
+use uuid::Uuid;
 
 use super::rows::Occasion;
-use super::settle::{ToStore, accounts, settle, versions_hold};
+use super::settle::{Around, ToStore, accounts, settle, versions_hold};
 use super::{Answer, Job};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::authenticate;
+use crate::leads::allocate::Touched;
 use crate::leads::receipts::Receipt;
 use crate::live::events::{self, Heads};
 use crate::queue::Claimed;
@@ -41,11 +43,16 @@ enum Standing {
 /// Stores a batch. On an error nothing is stored.
 pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     let tx = app.db.begin().await?;
-    let mut standings = check_rights(&tx, app, jobs).await?;
+    let (mut standings, closed) = check_rights(&tx, app, jobs).await?;
     settle_repeats(&tx, jobs, &mut standings).await?;
     let new = jobs.iter_mut().zip(&standings);
     let new = new.filter(|(_, standing)| matches!(standing, Standing::New));
-    let settled = settle(app, &tx, new.map(|(job, _)| to_store(job)).collect()).await?;
+    let leads = new.map(|(job, _)| to_store(job)).collect();
+    let around = Around {
+        closed,
+        touched: Touched::default(),
+    };
+    let settled = settle(app, &tx, leads, around).await?;
     let in_portals = events::count(&settled.events, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), settled.events).await?;
     tx.commit().await.map_err(|error| {
@@ -89,22 +96,23 @@ fn answers(standings: Vec<Standing>, receipts: Vec<Receipt>) -> Result<Vec<Answe
 }
 
 /// The caller's credentials and the flows as they are in this transaction: nothing that was revoked or changed before may count.
-async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<Vec<Standing>> {
+/// With the endpoints that are held.
+async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<(Vec<Standing>, HashSet<Uuid>)> {
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
-    let (valid, newest) = authenticate::recheck(tx, app.clock.now(), principals, rests_on).await?;
+    let now = authenticate::recheck(tx, app.clock.now(), principals, rests_on).await?;
     let standing = |job: &Job| {
-        if !valid.includes(&job.principal) {
+        if !now.valid.includes(&job.principal) {
             return Standing::Answered(Answer::Done(Err(Error::Unauthenticated(
                 "these credentials have ended",
             ))));
         }
-        if !versions_hold(&job.lead, &newest) {
-            return Standing::Answered(Answer::Outdated(newest.clone()));
+        if !versions_hold(&job.lead, &now.versions) {
+            return Standing::Answered(Answer::Outdated(now.versions.clone()));
         }
         Standing::New
     };
-    Ok(jobs.iter().map(standing).collect())
+    Ok((jobs.iter().map(standing).collect(), now.closed.clone()))
 }
 
 /// Takes the idempotency keys. A key that is taken already answers with the first receipt.

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
 use entity::delivery_config::Channel;
-use entity::destination;
 use entity::ids::{PartnerId, ProfileId};
+use entity::{destination, endpoint};
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -54,6 +54,7 @@ impl Made<'_> {
             reservations: Reservations::default(),
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
+            parked_for: None,
         };
         change(&mut row);
         row.into_active_model().insert(self.room.app.db.write()).await.unwrap();
@@ -154,27 +155,39 @@ async fn health_tells_the_last_success_and_what_has_failed_since() {
             partner_id: made.partner,
             account_id: ann.account,
             consecutive_failures: 3,
-            open_until: Some(now + TimeDelta::minutes(1)),
             last_failure_at: now,
             last_error: "no answer".into(),
         };
         failures.into_active_model().insert(room.app.db.write()).await.unwrap();
-        let query = "{ partners { nodes { health { state consecutiveFailures openUntil lastSuccessAt lastError } } } }";
+        let held = endpoint::Model {
+            id: uuid::Uuid::from_u128(1),
+            account_id: ann.account,
+            partner_id: Some(made.partner),
+            failures: 3,
+            hold: Some(endpoint::Hold::Throttled),
+            held_since: Some(now),
+            held_until: Some(now + TimeDelta::minutes(1)),
+            pauses: 0,
+            probe_id: None,
+            why: "no answer".into(),
+            told: false,
+        };
+        // Of other settings than those of now, and nothing waits: the present ones are not held.
+        held.into_active_model().insert(room.app.db.write()).await.unwrap();
+        let query =
+            "{ partners { nodes { health { state consecutiveFailures openUntil waiting lastSuccessAt lastError } } } }";
         let health = |answer: Value| answer["partners"]["nodes"][0]["health"].clone();
-        let paused = health(room.ask(&ann, query, json!({})).await);
-        assert_eq!(
-            (&paused["state"], &paused["consecutiveFailures"]),
-            (&json!("PAUSED"), &json!(3))
-        );
-        assert_ne!(paused["openUntil"], Value::Null);
-        assert_eq!(paused["lastError"], "no answer");
-        let last: chrono::DateTime<chrono::Utc> = serde_json::from_value(paused["lastSuccessAt"].clone()).unwrap();
-        assert_eq!(last, now + TimeDelta::seconds(5));
-        room.app.clock.advance(TimeDelta::minutes(1));
         let degraded = health(room.ask(&ann, query, json!({})).await);
         assert_eq!(
-            (&degraded["state"], &degraded["openUntil"]),
-            (&json!("DEGRADED"), &Value::Null)
+            (&degraded["state"], &degraded["consecutiveFailures"]),
+            (&json!("DEGRADED"), &json!(3))
         );
+        assert_eq!(
+            (&degraded["openUntil"], &degraded["waiting"]),
+            (&Value::Null, &json!(0))
+        );
+        assert_eq!(degraded["lastError"], "no answer");
+        let last: chrono::DateTime<chrono::Utc> = serde_json::from_value(degraded["lastSuccessAt"].clone()).unwrap();
+        assert_eq!(last, now + TimeDelta::seconds(5));
     }
 }

@@ -64,6 +64,15 @@ impl TestApp {
         }
     }
 
+    /// A new account whose owner acts by its key, which outlives days of the test's clock.
+    pub(crate) async fn account_by_key(&self, name: &str) -> Account {
+        let account = self.account(name).await;
+        Account {
+            token: account.key.clone(),
+            ..account
+        }
+    }
+
     /// The payload of a mutation that takes one input and breaks no rule.
     pub(crate) async fn done(&self, token: &str, mutation: &str, input: Value) -> Value {
         let answer = self.ask(Some(token), mutation, json!({ "input": input })).await;

@@ -1,5 +1,6 @@
 //! How deliveries into other accounts end, and recording it with all that follows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Q
 
 use crate::app::App;
 use crate::delivery::worker::finish::release_caps;
-use crate::delivery::worker::reroute;
+use crate::delivery::worker::reroute::{self, Plan};
 use crate::error::{Error, Result};
-use crate::leads::intake::{Settled, delivery_event, refusal};
+use crate::leads::intake::{Settled, delivery_event, lock, refusal};
 use crate::leads::receipts::Receipt;
 use crate::leads::snapshot::PriceE4;
 use crate::live::events;
@@ -111,7 +112,7 @@ pub(super) async fn finish(
     app: &App,
     tx: DatabaseTransaction,
     recorded: Recorded<'_>,
-    (ending, settled): (Ending, Settled),
+    (ending, plan, settled): (Ending, Option<Plan>, Settled),
 ) -> Result<DeliveryStatus> {
     let (delivery, now, status) = (recorded.delivery, app.clock.now(), ending.status);
     keep_terms(&tx, &recorded, &ending).await?;
@@ -130,10 +131,11 @@ pub(super) async fn finish(
         ..delivery.clone()
     }));
     if !ok {
+        lock(&tx, reroute::touched(delivery, plan.as_ref(), now), BTreeMap::new()).await?;
         release_caps(&tx, delivery).await?;
     }
-    if matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused)
-        && let Some(next) = reroute::to_next_partner(app, &tx, delivery, recorded.content, now).await?
+    if let Some(plan) = plan.filter(|_| matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused))
+        && let Some(next) = plan.follow(app, &tx, (delivery, recorded.content), now).await?
     {
         waiting.extend(next.waiting);
         all_events.extend(next.events);

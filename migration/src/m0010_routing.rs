@@ -1,0 +1,44 @@
+//! Whose turn it is in profiles that share leads out; and how endpoints are doing, with what waits for those that are paused.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+const CHANGES: &str = "
+CREATE TABLE profile_turn (
+    profile_id {uuid} PRIMARY KEY REFERENCES profile (id),
+    owed {json} NOT NULL
+);
+
+CREATE TABLE endpoint (
+    id {uuid} PRIMARY KEY,
+    account_id {uuid} NOT NULL REFERENCES account (id),
+    partner_id {uuid},
+    failures integer NOT NULL,
+    hold text,
+    held_since {time},
+    held_until {time},
+    pauses integer NOT NULL,
+    probe_id {uuid},
+    why text NOT NULL,
+    told {bool} NOT NULL,
+    CHECK ((hold IS NULL) = (held_since IS NULL)),
+    CHECK (hold IS NULL OR (hold = 'GONE') = (held_until IS NULL))
+);
+CREATE INDEX endpoint_held ON endpoint (account_id) WHERE hold IS NOT NULL;
+CREATE INDEX endpoint_partner ON endpoint (partner_id) WHERE partner_id IS NOT NULL;
+ALTER TABLE destination DROP COLUMN open_until;
+
+ALTER TABLE delivery ADD COLUMN parked_for {uuid};
+DROP INDEX delivery_due;
+CREATE INDEX delivery_due ON delivery (due_at) WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL;
+CREATE INDEX delivery_parked ON delivery (parked_for, due_at) WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NOT NULL;
+";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::ddl::run(manager, CHANGES).await
+    }
+}

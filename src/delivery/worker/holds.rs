@@ -1,0 +1,167 @@
+//! What waits for endpoints that are held: parked while they are, tried by one delivery when a pause is over, made due again in
+//! parts when they work, and ended when it is too old.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::delivery_config::DeliveryConfig;
+use entity::delivery_outcome::Outcome;
+use entity::delivery_settings;
+use entity::endpoint::{self, Hold};
+use sea_orm::QuerySelect;
+use uuid::Uuid;
+
+use super::finish::{self, Finished};
+use super::{Tools, claim};
+use crate::app::App;
+use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
+use crate::delivery::retry::{default_policy, max_age};
+use crate::error::Result;
+use crate::queue::Claimed;
+use crate::queue::slots::Slot;
+
+/// Deliveries parked, or made due again, in one statement.
+const PART: u64 = 500;
+/// Endpoints looked at in one look.
+const ENDPOINTS: u64 = 1_000;
+/// Deliveries that are too old, ended in one look for each endpoint.
+const STALE: u64 = 200;
+/// How often it is looked for them.
+const STALE_EVERY: TimeDelta = TimeDelta::seconds(10);
+
+/// What a worker remembers between its looks.
+#[derive(Default)]
+pub(super) struct Looks {
+    stale_at: Option<DateTime<Utc>>,
+}
+
+/// Looks after all that is held; answers what is to try endpoints whose pause is over.
+pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed>> {
+    let app = &tools.app;
+    let Some(owner) = app.queue.owner() else {
+        return Ok(Vec::new());
+    };
+    let now = app.clock.now();
+    app.queue.set_holds(false);
+    let held = endpoint::Entity::held().limit(ENDPOINTS).all(app.db.read()).await?;
+    if held.iter().any(|row| row.is_closed(now)) {
+        while delivery::Entity::park(app.db.write(), now, PART).await? == PART {}
+    }
+    let waited_for = delivery::Entity::endpoints_waited_for(app.db.read()).await?;
+    let closed: HashMap<Uuid, &endpoint::Model> = held
+        .iter()
+        .filter(|row| row.is_closed(now))
+        .map(|row| (row.id, row))
+        .collect();
+    release(app, waited_for.iter().filter(|id| !closed.contains_key(*id))).await?;
+    if looks.stale_at.is_none_or(|last| last + STALE_EVERY <= now) {
+        looks.stale_at = Some(now);
+        end_stale(tools, owner, &waited_for, now).await?;
+    }
+    if !held.is_empty() || !waited_for.is_empty() {
+        app.queue.set_holds(true);
+    }
+    let ripe = closed.values().filter(|row| row.hold == Some(Hold::Failing));
+    let ripe = ripe.filter(|row| row.held_until.is_some_and(|until| until <= now) && waited_for.contains(&row.id));
+    try_endpoints(tools, owner, ripe.copied()).await
+}
+
+/// Makes due again what waits for endpoints that work, a part at once: slots let through only so many anyway.
+async fn release<'a>(app: &App, endpoints: impl Iterator<Item = &'a Uuid>) -> Result<()> {
+    for endpoint in endpoints {
+        if delivery::Entity::unpark(app.db.write(), *endpoint, PART).await? == PART {
+            app.queue.doorbell.notify_one();
+        }
+    }
+    Ok(())
+}
+
+/// Takes one delivery for each of these endpoints, unless somebody else has.
+async fn try_endpoints<'a>(
+    tools: &Tools,
+    owner: Uuid,
+    ripe: impl Iterator<Item = &'a endpoint::Model>,
+) -> Result<Vec<Claimed>> {
+    let (mut rows, mut slots) = (Vec::new(), HashMap::new());
+    for endpoint in ripe {
+        if let Some((row, slot)) = take_probe(&tools.app, owner, endpoint).await? {
+            slots.insert(row.id, slot);
+            rows.push(row);
+        }
+    }
+    let opened = claim::open(&tools.app, &tools.contents, rows, slots).await;
+    opened.inspect_err(|_error| tools.app.queue.abandon_lease())
+}
+
+/// Decided by the endpoint's row: whoever changes it first tries.
+async fn take_probe(app: &App, owner: Uuid, endpoint: &endpoint::Model) -> Result<Option<(delivery::Model, Slot)>> {
+    let now = app.clock.now();
+    let first = delivery::Entity::parked_for(endpoint.id).one(app.db.read()).await?;
+    let Some(first) = first else { return Ok(None) };
+    let Some(slot) = app.queue.slots.try_take(first.destination(), true) else {
+        return Ok(None);
+    };
+    let tx = app.db.begin().await?;
+    let taken = endpoint::Entity::take_probe(endpoint.id, first.id, (now, now + PROBE_PATIENCE));
+    if taken.exec(&tx).await?.rows_affected == 0 {
+        return Ok(None);
+    }
+    let claimed = delivery::Entity::claim_probe(&tx, owner, first.id).await?.pop();
+    let Some(claimed) = claimed else { return Ok(None) };
+    tx.commit().await.inspect_err(|_error| app.queue.abandon_lease())?;
+    Ok(Some((claimed, slot)))
+}
+
+/// Ends what has waited until it is too old, as its settings say.
+async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime<Utc>) -> Result<()> {
+    let app = &tools.app;
+    let settings = delivery_settings::Entity::for_worker(endpoints.iter().map(|id| (*id).into()));
+    let settings: HashMap<Uuid, DeliveryConfig> = settings
+        .all(app.db.read())
+        .await?
+        .into_iter()
+        .map(|row| (row.id.0, row.config))
+        .collect();
+    for endpoint in endpoints {
+        let policy = match settings.get(endpoint) {
+            Some(DeliveryConfig::Webhook(config)) => config.retry.clone(),
+            _ => default_policy(),
+        };
+        let age = TimeDelta::from_std(max_age(&policy)).unwrap_or(TimeDelta::MAX);
+        let Some(before) = now.checked_sub_signed(age) else {
+            continue;
+        };
+        let stale = delivery::Entity::claim_stale(app.db.write(), owner, (*endpoint, before), STALE).await;
+        let stale = stale.inspect_err(|_error| app.queue.abandon_lease())?;
+        let leads = tools.contents.load(&stale).await?;
+        for row in stale {
+            match leads.get(&row.lead_id) {
+                Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
+                None => claim::fail_closed(app, &[row]).await?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ended(delivery: delivery::Model, lead: std::sync::Arc<crate::queue::LeadContent>, now: DateTime<Utc>) -> Finished {
+    let message = "its endpoint was paused until the delivery was too old to be sent: see the partner's health";
+    Finished {
+        outcome: Outcome {
+            id: delivery.id,
+            owner: delivery.lease_owner.unwrap_or_default(),
+            attempt: delivery.attempt_count,
+            status: DeliveryStatus::Failed,
+            due_at: None,
+            settled_at: Some(now),
+            failure: Some((DeliveryErrorCode::Paused, message.to_owned())),
+            external_id: None,
+        },
+        attempt: None,
+        bearing: Bearing::Silent,
+        delivery,
+        lead,
+        slot: None,
+    }
+}

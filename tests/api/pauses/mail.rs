@@ -1,0 +1,61 @@
+//! A mail server that is down holds up the mails of its account, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::support::app::both;
+use crate::support::http_receiver::HttpReceiver;
+use crate::support::smtp_receiver::SmtpReceiver;
+
+const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { account { id } userErrors { code message path } } }";
+
+fn mail_server(host: &str, port: u16) -> Value {
+    json!({ "host": host, "port": port, "security": "NONE", "fromAddress": "leads@acme.test", "fromName": "Acme" })
+}
+
+both!(
+    /// New settings of the mail server send at once what waited for the old ones.
+    a_mail_server_that_is_down_pauses_the_mails_of_its_account,
+    |app| {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = closed.local_addr().unwrap().port();
+        drop(closed);
+        let (works, q) = (SmtpReceiver::start().await, HttpReceiver::start().await);
+        let mail = json!({ "email": { "recipients": ["buyer@partner.test"], "subject": "Lead" } });
+        let (acme, other) = (app.account("Acme").await, app.account("Other").await);
+        app.done(&acme.token, SET_SMTP, mail_server("127.0.0.1", port)).await;
+        app.done(&other.token, SET_SMTP, mail_server(&works.host(), works.port())).await;
+        let all = app.to_all(&acme).await;
+        let mut partners = Vec::new();
+        for name in ["M", "N"] {
+            let (partner, _) = app.partner(&acme, name, mail.clone(), json!({})).await;
+            app.assign(&acme, &all.profile, &partner, json!({})).await;
+            partners.push(partner);
+        }
+        let web = app.behind(&acme, &all, "Q", &q).await;
+        let elsewhere = app.to_all(&other).await;
+        let (theirs, _) = app.partner(&other, "M", mail, json!({})).await;
+        app.assign(&other, &elsewhere.profile, &theirs, json!({})).await;
+
+        let leads = app.leads(&acme, &all, 5).await;
+        for partner in &partners {
+            app.health_until(&acme, partner, |health| health["state"] == "PAUSED").await;
+        }
+        let waiting = app.leads(&acme, &all, 2).await;
+        for lead in &waiting {
+            assert_eq!(app.at(&acme, lead, &partners[0]).await.0, "QUEUED");
+        }
+        q.wait_for(7).await;
+        assert_eq!(app.health(&acme, &web).await["state"], "HEALTHY");
+        let lead = app.leads(&other, &elsewhere, 1).await;
+        app.deliveries_at(&other, &lead[0], &["DELIVERED"]).await;
+
+        app.done(&acme.token, SET_SMTP, mail_server(&works.host(), works.port())).await;
+        for lead in &waiting {
+            app.deliveries_at(&acme, lead, &["DELIVERED"]).await;
+        }
+        app.advance(chrono::TimeDelta::seconds(15));
+        for lead in &leads {
+            app.deliveries_at(&acme, lead, &["DELIVERED"]).await;
+        }
+    }
+);

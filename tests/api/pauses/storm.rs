@@ -1,0 +1,65 @@
+//! Fault 13, scaled down: half of the destinations answer 500 for ten minutes.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+
+use super::time;
+use crate::support::app::both;
+use crate::support::http_receiver::{Answer, HttpReceiver};
+use crate::support::make::{ana, text};
+
+both!(
+    /// The healthy ones get everything at once, the others everything within the longest pause after they have recovered.
+    a_storm_of_500_leaves_healthy_destinations_alone_and_loses_nothing,
+    |app| {
+        let owner = app.account_by_key("Acme").await;
+        let all = app.to_all(&owner).await;
+        let mut bad = Vec::new();
+        let mut good = Vec::new();
+        for number in 0..6 {
+            let receiver = HttpReceiver::start().await;
+            let partner = app.behind(&owner, &all, &format!("P{number}"), &receiver).await;
+            if number % 2 == 0 {
+                receiver.answer(Answer::status(500));
+                bad.push((partner, receiver));
+            } else {
+                good.push(receiver);
+            }
+        }
+        let mut leads = Vec::new();
+        let began = app.clock.now();
+        let mut batches = 0;
+        while app.clock.now() - began < TimeDelta::minutes(10) {
+            let receipts = join_all((0..10).map(|_| app.submit(&owner, &all.flow, ana()))).await;
+            leads.extend(receipts.iter().map(|receipt| text(&receipt["id"])));
+            batches += 1;
+            for receiver in &good {
+                receiver.wait_for(batches * 10).await;
+            }
+            for (partner, _) in &bad {
+                app.paused(&owner, partner).await;
+            }
+            app.advance(TimeDelta::seconds(60));
+        }
+        // The first failures, and then a probe after each pause: nothing like 100 leads and their retries.
+        for (_, receiver) in &bad {
+            assert!((10..=40).contains(&receiver.count()), "{}", receiver.count());
+            receiver.answer(Answer::status(200));
+        }
+        let mut due = BTreeSet::new();
+        let first: Vec<_> = app.deliveries(&owner, &leads[0]).await;
+        due.extend(first.iter().filter_map(|one| time(&one["nextAttemptAt"])));
+        let retrying = first.iter().filter(|one| one["status"] == "RETRYING").count();
+        assert_eq!(due.len(), retrying, "retries are jittered: {first:#?}");
+
+        app.advance(TimeDelta::minutes(6));
+        for lead in &leads {
+            app.deliveries_at(&owner, lead, &["DELIVERED"]).await;
+        }
+        for (partner, _) in &bad {
+            assert_eq!(app.health(&owner, partner).await["state"], "HEALTHY");
+        }
+    }
+);
