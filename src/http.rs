@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod cors;
+pub mod csv;
 pub mod docs;
 pub mod graphql;
 pub mod health;
@@ -9,6 +10,7 @@ pub mod links;
 pub mod listen;
 pub mod metrics;
 pub mod pages;
+mod refusal;
 pub mod request_id;
 pub mod router;
 pub mod session;
