@@ -1,5 +1,6 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod by_hand;
 pub mod counts;
 pub mod email;
 pub mod failure;

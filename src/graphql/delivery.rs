@@ -270,7 +270,7 @@ pub struct DeliveryFilter {
 
 impl DeliveryFilter {
     /// An identifier that cannot be one finds nothing.
-    fn wanted(self) -> Result<Wanted> {
+    pub(super) fn wanted(self) -> Result<Wanted> {
         Ok(Wanted {
             statuses: self.status,
             channels: self.channel,

@@ -8,6 +8,7 @@ use super::api_key::ApiKeyMutation;
 use super::assignment::AssignmentMutation;
 use super::audit_event::AuditEventQuery;
 use super::available_source::AvailableSourceQuery;
+use super::by_hand::{ByHandMutation, ByHandQuery};
 use super::delivery::{DeliveryMutation, DeliveryQuery};
 use super::delivery_preview::DeliveryPreviewQuery;
 use super::diagnosis::DiagnosisQuery;
@@ -51,6 +52,7 @@ pub struct Query(
     ProfileQuery,
     DeliveryPreviewQuery,
     DeliveryQuery,
+    ByHandQuery,
     AuditEventQuery,
     FindAccountQuery,
     InvitationQuery,
@@ -76,6 +78,7 @@ pub struct Mutation(
     ProfileMutation,
     AssignmentMutation,
     DeliveryMutation,
+    ByHandMutation,
     ReturnMutation,
     PortalUserMutation,
     PortalSessionMutation,

@@ -110,7 +110,7 @@ impl Finished {
 }
 
 /// A lead that finally went nowhere does not count on the caps it was counted on.
-pub(crate) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
+pub(in crate::delivery) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
     // In the order in which everybody locks them.
     let mut reservations: Vec<_> = delivery.reservations.0.iter().collect();
     reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));

@@ -27,9 +27,9 @@ use crate::live::events::NewEvent;
 use crate::queue::LeadContent;
 
 /// What was routed further.
-pub(super) struct Rerouted {
-    pub(super) waiting: Vec<DeliveryId>,
-    pub(super) events: Vec<NewEvent>,
+pub(in crate::delivery) struct Rerouted {
+    pub(in crate::delivery) waiting: Vec<DeliveryId>,
+    pub(in crate::delivery) events: Vec<NewEvent>,
 }
 
 /// Routes a failed delivery's lead to the next partner of its profile, if the profile says so and one matches.

@@ -412,6 +412,7 @@ pub fn new_delivery(
         reservations: Reservations::default(),
         created_at: at,
         settled_at: portal.then_some(at),
+        erased_at: None,
     }
 }
 

@@ -105,6 +105,7 @@ impl<'a> Seller<'a> {
             reservations: Reservations::default(),
             created_at: app.clock.now(),
             settled_at: Some(app.clock.now()),
+            erased_at: None,
         };
         let id = row.id;
         row.into_active_model().insert(app.db.write()).await.unwrap();

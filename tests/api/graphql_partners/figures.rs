@@ -54,6 +54,7 @@ impl Made<'_> {
             reservations: Reservations::default(),
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
+            erased_at: None,
         };
         change(&mut row);
         row.into_active_model().insert(self.room.app.db.write()).await.unwrap();
