@@ -3,6 +3,8 @@
 pub mod by_hand;
 pub mod counts;
 pub mod email;
+pub mod erasure;
+pub mod erasure_notices;
 pub mod failure;
 pub mod guard;
 pub mod health;

@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod cors;
 pub mod csv;
+pub mod deliveries_csv;
 pub mod docs;
 pub mod graphql;
 pub mod health;

@@ -328,6 +328,18 @@ impl Entity {
             .await
     }
 
+    /// Makes a delivery that ended because its lead is gone one that was cancelled.
+    pub fn cancel_erased(id: DeliveryId, why: &str) -> sea_orm::UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(DeliveryStatus::Cancelled.to_value()))
+            .col_expr(
+                Column::FailureCode,
+                Expr::value(DeliveryErrorCode::Cancelled.to_value()),
+            )
+            .col_expr(Column::FailureMessage, Expr::value(why))
+            .filter(Column::Id.eq(id))
+    }
+
     /// A delivery by which an account got a lead from another one.
     pub fn to_buyer(buyer: AccountId, id: DeliveryId) -> Select<Self> {
         Self::find()

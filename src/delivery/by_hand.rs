@@ -171,6 +171,9 @@ fn stands(row: &row::Model, input: &Settlement) -> Result<bool> {
     if matches!(row.channel, Channel::Portal | Channel::Account) {
         return open("of a delivery into the portal or a connected account it is known whether the recipient has it");
     }
+    if row.erased_at.is_some() {
+        return open("the lead was erased: nothing of it is open");
+    }
     match row.status {
         DeliveryStatus::Sending => open("the delivery is being sent this moment: try again in a few seconds"),
         DeliveryStatus::Refused => open("the recipient has refused the lead"),

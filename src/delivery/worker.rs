@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use entity::delivery;
 use entity::delivery_config::Channel;
+use entity::ids::PartnerId;
 use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,10 +28,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(super) use finish::release_caps;
+pub(super) use prepared::open_headers;
 pub(super) use reroute::Rerouted;
 
 use super::email::Mailer;
 use super::guard::Guard;
+use super::signing::Secret;
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
 use crate::error::Result;
@@ -125,6 +128,16 @@ pub(super) async fn content(app: &App, delivery: &delivery::Model) -> Result<Opt
         .load(std::slice::from_ref(delivery))
         .await?;
     Ok(found.remove(&delivery.lead_id))
+}
+
+/// The secrets that sign for a partner now.
+pub(super) async fn signing_secrets(app: &App, partner: PartnerId) -> Result<Vec<Secret>> {
+    let now = app.clock.now();
+    let all = prepared::load_secrets(app, partner).await?.into_iter();
+    Ok(all
+        .filter(|(_, until)| until.is_none_or(|until| now < until))
+        .map(|(secret, _)| secret)
+        .collect())
 }
 
 /// What follows from a final failure that was settled by hand: the same as from one that the worker has seen.

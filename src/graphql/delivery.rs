@@ -133,6 +133,11 @@ impl Delivery {
         PortalReview::of(&self.0)
     }
 
+    /// When the lead's values were removed, and with them what the recipient has said; null before.
+    async fn erased_at(&self) -> Option<DateTime<Utc>> {
+        self.0.erased_at
+    }
+
     /// When the lead was routed to the recipient.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at

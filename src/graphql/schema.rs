@@ -11,7 +11,9 @@ use super::available_source::AvailableSourceQuery;
 use super::by_hand::{ByHandMutation, ByHandQuery};
 use super::delivery::{DeliveryMutation, DeliveryQuery};
 use super::delivery_preview::DeliveryPreviewQuery;
+use super::delivery_report::DeliveryReportQuery;
 use super::diagnosis::DiagnosisQuery;
+use super::erasure::ErasureMutation;
 use super::find_account::FindAccountQuery;
 use super::flow::{FlowMutation, FlowQuery};
 use super::heartbeat::HeartbeatSubscription;
@@ -53,6 +55,7 @@ pub struct Query(
     DeliveryPreviewQuery,
     DeliveryQuery,
     ByHandQuery,
+    DeliveryReportQuery,
     AuditEventQuery,
     FindAccountQuery,
     InvitationQuery,
@@ -80,6 +83,7 @@ pub struct Mutation(
     DeliveryMutation,
     ByHandMutation,
     ReturnMutation,
+    ErasureMutation,
     PortalUserMutation,
     PortalSessionMutation,
 );

@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::graphql::Endpoint;
 use super::session::Authenticate;
-use super::{cors, docs, health, links, metrics, pages};
+use super::{cors, deliveries_csv, docs, health, links, metrics, pages};
 use crate::app::App;
 use crate::graphql::schema::sdl;
 
@@ -21,6 +21,7 @@ pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>
     let compressed = Router::new()
         .merge(pages::router())
         .merge(docs::router(app))
+        .merge(deliveries_csv::router(app))
         .merge(links::router().with_state(app.clone()))
         .route("/schema.graphql", get(schema))
         .layer(CompressionLayer::new());

@@ -37,13 +37,17 @@ impl Contents {
         }
     }
 
-    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others.
+    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others; one that was
+    /// erased is left out.
     pub(super) async fn load(&self, deliveries: &[delivery::Model]) -> Result<HashMap<LeadId, Arc<LeadContent>>> {
         let mut ids: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut contents = HashMap::new();
         for lead in lead::Entity::for_worker(ids).all(self.app.db.read()).await? {
+            if lead.erased_at.is_some() {
+                continue;
+            }
             let id = lead.id;
             match self.open(lead).await {
                 Ok(content) => drop(contents.insert(id, Arc::new(content))),

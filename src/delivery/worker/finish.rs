@@ -7,16 +7,17 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_attempt;
-use entity::delivery_outcome::{self, Outcome};
+use entity::delivery_outcome::{self, Held, Outcome};
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
 use entity::{bulk, cap_usage, destination};
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use tokio::sync::mpsc;
 
 use super::reroute;
 use crate::app::App;
-use crate::error::Result;
+use crate::delivery::erasure;
+use crate::error::{Error, Result};
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, Heads};
 use crate::queue::LeadContent;
@@ -67,12 +68,25 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
             "dropped late outcomes of deliveries that were taken over"
         );
     }
-    let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
+    let attempts = recorded.iter().map(|finished| {
+        let attempt = finished.attempt.clone();
+        if held.is_erased(finished.delivery.id) {
+            erasure::silent(attempt)
+        } else {
+            attempt
+        }
+    });
+    let attempts = attempts.collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
-    note_health(&tx, &recorded, now).await?;
+    note_health(&tx, &recorded, &held, now).await?;
     let mut all_events = Vec::with_capacity(recorded.len());
     let mut waiting = Vec::new();
     for finished in &recorded {
+        if held.is_erased(finished.delivery.id) {
+            let row = end_erased(app, &tx, finished).await?;
+            all_events.push(delivery_event(&row));
+            continue;
+        }
         all_events.push(delivery_event(&finished.after()));
         if matches!(
             finished.outcome.status,
@@ -99,6 +113,18 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     Ok(())
 }
 
+/// What was sent while its lead was erased goes nowhere else, and leaves no words.
+async fn end_erased(app: &App, tx: &DatabaseTransaction, finished: &Finished) -> Result<delivery::Model> {
+    let outcome = &finished.outcome;
+    if outcome.status != DeliveryStatus::Delivered {
+        release_caps(tx, &finished.delivery).await?;
+    }
+    let row = delivery::Entity::in_account(finished.delivery.account_id).filter(delivery::Column::Id.eq(outcome.id));
+    let row = row.one(tx).await?;
+    let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery that is held is gone")))?;
+    erasure::end(app, tx, row, (&finished.lead.fields, &finished.attempt)).await
+}
+
 impl Finished {
     /// The delivery as it stands after the outcome.
     fn after(&self) -> delivery::Model {
@@ -121,7 +147,7 @@ pub(in crate::delivery) async fn release_caps(tx: &DatabaseTransaction, delivery
 }
 
 /// Failures are counted on the destination; a success clears them. Healthy destinations have no row and cost nothing.
-async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], now: DateTime<Utc>) -> Result<()> {
+async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], held: &Held, now: DateTime<Utc>) -> Result<()> {
     let failing = |status| matches!(status, DeliveryStatus::Retrying | DeliveryStatus::Failed);
     let mut cleared: HashSet<PartnerId> = HashSet::new();
     let mut counted: HashSet<DeliveryId> = HashSet::new();
@@ -129,12 +155,17 @@ async fn note_health(tx: &DatabaseTransaction, recorded: &[&Finished], now: Date
         if !failing(finished.outcome.status) {
             cleared.extend(finished.delivery.partner_id);
         } else if counted.insert(finished.delivery.id) {
-            let message = finished
+            let said = finished
                 .outcome
                 .failure
                 .as_ref()
                 .map(|(_, message)| message.clone())
                 .unwrap_or_default();
+            let message = if held.is_erased(finished.delivery.id) {
+                erasure::REMOVED.to_owned()
+            } else {
+                said
+            };
             destination::Entity::count_failure(tx, &finished.delivery, &message, now).await?;
         }
     }

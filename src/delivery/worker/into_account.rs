@@ -23,7 +23,7 @@ use crate::leads::entrances::{LookUp, Purpose, Versions};
 use crate::leads::intake::{CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
-use ending::{Ending, Recorded, finish, stands};
+use ending::{Ending, Recorded, Standing, finish, stands};
 
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions met.
 const DECISIONS: usize = 5;
@@ -141,8 +141,10 @@ impl Attempt<'_> {
     async fn enter(&self, live: &connection::Model, mut lead: Entering) -> Result<Tried> {
         let app = &self.tools.app;
         let tx = app.db.begin().await?;
-        if !stands(&tx, self.delivery).await? {
-            return Ok(Tried::Done);
+        match stands(&tx, self.delivery).await? {
+            Standing::Lost => return Ok(Tried::Done),
+            Standing::Erased => return self.record(tx, Some(live), Ending::erased(), Settled::default()).await,
+            Standing::Held => {}
         }
         let newest = newest_versions(&tx, &lead).await?;
         if !versions_hold(&lead, &newest) || !self.may_send(&tx, live).await? {
@@ -177,9 +179,11 @@ impl Attempt<'_> {
 
     async fn end(&self, live: Option<&connection::Model>, ending: Ending) -> Result<Tried> {
         let tx = self.tools.app.db.begin().await?;
-        if !stands(&tx, self.delivery).await? {
-            return Ok(Tried::Done);
-        }
+        let ending = match stands(&tx, self.delivery).await? {
+            Standing::Lost => return Ok(Tried::Done),
+            Standing::Erased => Ending::erased(),
+            Standing::Held => ending,
+        };
         self.record(tx, live, ending, Settled::default()).await
     }
 
