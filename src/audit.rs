@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::error::Result;
 
+/// Entries in one statement: `SQLite` takes 32,766 parameters.
+const AT_ONCE: usize = 1_000;
+
 /// Who acts, as the trail tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
@@ -57,8 +60,30 @@ pub async fn record(
     who: &Who,
     entry: Entry<'_>,
 ) -> Result<()> {
+    Entity::insert(row(clock, account, who, entry))
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}
+
+/// Adds several entries about what one act has changed.
+pub async fn record_all<'a>(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    account: AccountId,
+    who: &Who,
+    entries: impl Iterator<Item = Entry<'a>>,
+) -> Result<()> {
+    let rows: Vec<ActiveModel> = entries.map(|entry| row(clock, account, who, entry)).collect();
+    for some in rows.chunks(AT_ONCE) {
+        Entity::insert_many(some.to_vec()).exec_without_returning(db).await?;
+    }
+    Ok(())
+}
+
+fn row(clock: &Clock, account: AccountId, who: &Who, entry: Entry<'_>) -> ActiveModel {
     let at: DateTime<Utc> = clock.now();
-    let row = ActiveModel {
+    ActiveModel {
         id: Set(clock.id()),
         account_id: Set(account),
         at: Set(at),
@@ -71,7 +96,5 @@ pub async fn record(
         subject_label: Set(entry.label.map(str::to_owned)),
         changes: Set(entry.changes),
         ip: Set(who.ip.clone()),
-    };
-    Entity::insert(row).exec_without_returning(db).await?;
-    Ok(())
+    }
 }

@@ -1,8 +1,11 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
 pub mod breaker;
+pub mod by_hand;
 pub mod counts;
 pub mod email;
+pub mod erasure;
+pub mod erasure_notices;
 pub mod failure;
 pub mod guard;
 pub mod health;

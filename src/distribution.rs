@@ -6,10 +6,12 @@
 pub mod assignments;
 mod change;
 mod check;
+pub mod diagnosis;
 mod known_fields;
 pub mod partners;
 pub mod preview;
 pub mod profiles;
 pub mod secrets;
 pub mod settings;
+pub mod test_delivery;
 pub mod wording;

@@ -3,6 +3,7 @@
 pub mod authenticate;
 pub mod cors;
 pub mod csv;
+pub mod deliveries_csv;
 pub mod docs;
 pub mod graphql;
 pub mod health;
@@ -11,6 +12,7 @@ pub mod listen;
 pub mod metrics;
 pub mod pages;
 pub mod portal_csv;
+mod refusal;
 pub mod request_id;
 pub mod router;
 pub mod session;

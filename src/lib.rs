@@ -21,6 +21,7 @@ pub mod live;
 pub mod metrics;
 pub mod network;
 pub mod queue;
+pub mod reports;
 pub mod server;
 pub mod tally;
 pub mod tls;

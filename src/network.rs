@@ -12,6 +12,7 @@ pub mod connections;
 pub mod diagnosis;
 pub mod docs;
 pub mod docs_readers;
+pub mod erasure;
 pub mod expiry;
 pub mod find_account;
 pub mod invitation_mail;

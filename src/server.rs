@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::delivery::instance_mail;
 use crate::delivery::worker::Worker;
+use crate::delivery::{erasure_notices, instance_mail};
 use crate::graphql::schema::schema;
 use crate::housekeeping;
 use crate::http::authenticate::Credentials;
@@ -101,6 +101,7 @@ fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
+        chores.spawn(erasure_notices::run(app.clone(), stop.clone()));
         chores.spawn(housekeeping::run(app.clone(), stop.clone()));
         chores.spawn(housekeeping::tell(app.clone(), stop.clone()));
     }

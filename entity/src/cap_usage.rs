@@ -83,6 +83,17 @@ impl Entity {
         Self::find().filter(Column::CapId.is_in(caps))
     }
 
+    /// Counts one lead again that was taken back, whatever the limit: its recipient has it.
+    pub async fn count_again(db: &impl ConnectionTrait, cap: CapId, window: DateTime<Utc>) -> Result<(), DbErr> {
+        Self::update_many()
+            .col_expr(Column::Used, Expr::col(Column::Used).add(1))
+            .filter(Column::CapId.eq(cap))
+            .filter(Column::WindowStart.eq(window))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
     /// Takes back one lead that was counted.
     pub async fn release(db: &impl ConnectionTrait, cap: CapId, window: DateTime<Utc>) -> Result<(), DbErr> {
         Self::update_many()

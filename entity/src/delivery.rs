@@ -180,6 +180,8 @@ pub struct Model {
     pub settled_at: Option<DateTime<Utc>>,
     /// The endpoint that is held and for which it waits; says nothing of a delivery that does not wait.
     pub parked_for: Option<Uuid>,
+    /// When the lead's values were removed.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
@@ -340,6 +342,47 @@ impl Entity {
             .filter(Column::LeaseOwner.eq(owner))
             .exec_with_returning(db)
             .await
+    }
+
+    /// Makes settled and waiting deliveries due now, with a fresh budget of attempts. What is settled has given its places on caps
+    /// back, so it must not give them back a second time.
+    pub async fn try_again(
+        db: &impl ConnectionTrait,
+        (settled, waiting): (Vec<DeliveryId>, Vec<DeliveryId>),
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Model>, DbErr> {
+        let among = crate::bulk::among(db, Column::Id, settled.iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(Column::Reservations, Expr::value(Reservations::default()))
+            .filter(among)
+            .exec(db)
+            .await?;
+        let all = settled.into_iter().chain(waiting).map(|id| id.0);
+        let among = crate::bulk::among(db, Column::Id, all);
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
+            .col_expr(Column::DueAt, Expr::value(now))
+            .col_expr(Column::AttemptsBefore, Expr::col(Column::AttemptCount))
+            .col_expr(Column::BudgetSince, Expr::value(now))
+            .col_expr(Column::SettledAt, Expr::value(Option::<DateTime<Utc>>::None))
+            .col_expr(Column::FailureCode, Expr::value(Option::<String>::None))
+            .col_expr(Column::FailureMessage, Expr::value(Option::<String>::None))
+            .col_expr(Column::ExternalId, Expr::value(Option::<String>::None))
+            .filter(among)
+            .exec_with_returning(db)
+            .await
+    }
+
+    /// Makes a delivery that ended because its lead is gone one that was cancelled.
+    pub fn cancel_erased(id: DeliveryId, why: &str) -> sea_orm::UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(DeliveryStatus::Cancelled.to_value()))
+            .col_expr(
+                Column::FailureCode,
+                Expr::value(DeliveryErrorCode::Cancelled.to_value()),
+            )
+            .col_expr(Column::FailureMessage, Expr::value(why))
+            .filter(Column::Id.eq(id))
     }
 
     /// A delivery by which an account got a lead from another one.

@@ -40,6 +40,17 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// Takes from attempts what recipients have said.
+    pub async fn forget_words(db: &impl ConnectionTrait, deliveries: &[DeliveryId]) -> Result<(), DbErr> {
+        Self::update_many()
+            .col_expr(Column::Message, Expr::value(Option::<String>::None))
+            .col_expr(Column::Excerpt, Expr::value(Option::<String>::None))
+            .filter(Column::DeliveryId.is_in(deliveries.iter().copied()))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
     /// Attempts of deliveries that the caller has already loaded in their scope.
     pub fn of_deliveries(deliveries: impl IntoIterator<Item = DeliveryId>) -> Select<Self> {
         Self::find().filter(Column::DeliveryId.is_in(deliveries))

@@ -1,13 +1,15 @@
 //! Recording what became of attempts: many at once, and only where the worker still holds the delivery.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{ArrayType, Expr, Value};
-use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, Statement};
+use sea_orm::{
+    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, QueryResult, Statement,
+};
 use uuid::Uuid;
 
-use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity};
+use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
 use crate::ids::DeliveryId;
 
 /// What an attempt made of a delivery.
@@ -38,10 +40,26 @@ UPDATE delivery SET status = o.status, due_at = NULLIF(o.due_at, to_timestamp(0)
 FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
     AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id)
 WHERE delivery.id = o.id AND delivery.status = 'SENDING' AND delivery.lease_owner = o.owner AND delivery.attempt_count = o.attempt
-RETURNING delivery.id";
+RETURNING delivery.id, delivery.erased_at";
+
+/// The deliveries whose outcome was recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Held(HashMap<DeliveryId, bool>);
+
+impl Held {
+    /// Whether it was still held.
+    pub fn contains(&self, id: &DeliveryId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Whether its lead was erased while it was attempted.
+    pub fn is_erased(&self, id: DeliveryId) -> bool {
+        self.0.get(&id).copied().unwrap_or_default()
+    }
+}
 
 /// Records outcomes; answers which deliveries were still held. The others belong to somebody else by now.
-pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<HashSet<DeliveryId>, DbErr> {
+pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<Held, DbErr> {
     if db.get_database_backend() == DatabaseBackend::Postgres {
         let rows = db
             .query_all_raw(Statement::from_sql_and_values(
@@ -50,21 +68,22 @@ pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<H
                 arrays(outcomes),
             ))
             .await?;
-        return rows
-            .iter()
-            .map(|row| row.try_get::<Uuid>("", "id").map(DeliveryId))
-            .collect();
+        let erased = |row: &QueryResult| {
+            let at: Option<DateTime<Utc>> = row.try_get("", "erased_at")?;
+            Ok((DeliveryId(row.try_get("", "id")?), at.is_some()))
+        };
+        return rows.iter().map(erased).collect::<Result<_, _>>().map(Held);
     }
-    let mut held = HashSet::new();
+    let mut held = HashMap::new();
     for outcome in outcomes {
-        if record_one(db, outcome).await? {
-            held.insert(outcome.id);
+        if let Some(row) = record_one(db, outcome).await? {
+            held.insert(outcome.id, row.erased_at.is_some());
         }
     }
-    Ok(held)
+    Ok(Held(held))
 }
 
-async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<bool, DbErr> {
+async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<Option<Model>, DbErr> {
     let (code, message) = outcome.failure.clone().unzip();
     let mut update = Entity::update_many()
         .col_expr(Column::Status, Expr::value(outcome.status.to_value()))
@@ -81,9 +100,9 @@ async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<bool
         .filter(Column::Status.eq(DeliveryStatus::Sending))
         .filter(Column::LeaseOwner.eq(outcome.owner))
         .filter(Column::AttemptCount.eq(outcome.attempt))
-        .exec(db)
+        .exec_with_returning(db)
         .await?;
-    Ok(updated.rows_affected == 1)
+    Ok(updated.into_iter().next())
 }
 
 /// The library takes no nulls in an array: empty texts and 1970 stand for them, and the statement turns them back.

@@ -66,6 +66,23 @@ impl Entity {
         Ok(())
     }
 
+    /// Takes from destinations what they have said, where it is one of these texts.
+    pub async fn forget_words(
+        db: &impl ConnectionTrait,
+        partners: impl IntoIterator<Item = PartnerId>,
+        said: Vec<String>,
+        instead: &str,
+    ) -> Result<(), DbErr> {
+        let among = crate::bulk::among(db, Column::PartnerId, partners.into_iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(Column::LastError, Expr::value(instead))
+            .filter(among)
+            .filter(Column::LastError.is_in(said))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
     /// Forgets the failures of partners that have taken a delivery.
     pub async fn clear(db: &impl ConnectionTrait, partners: impl IntoIterator<Item = PartnerId>) -> Result<(), DbErr> {
         let among = crate::bulk::among(db, Column::PartnerId, partners.into_iter().map(|id| id.0));

@@ -50,6 +50,13 @@ impl Entity {
         Self::find_by_id((flow, key))
     }
 
+    /// Forgets the values of one lead of a flow.
+    pub fn forget_lead(flow: FlowId, lead: LeadId) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::LeadId.eq(lead))
+    }
+
     /// Forgets what was taken under certain keys.
     pub fn forget(keys: impl IntoIterator<Item = (FlowId, String)>) -> sea_orm::DeleteMany<Self> {
         let key = |(flow, hash): (FlowId, String)| Column::FlowId.eq(flow).and(Column::KeyHash.eq(hash));

@@ -44,6 +44,8 @@ pub enum EventKind {
     BuyerReady,
     /// What a sender has to know of a source changed.
     SubmissionDocsChanged,
+    /// A connected account has erased a lead that it had delivered.
+    LeadErased,
 }
 
 /// A row.

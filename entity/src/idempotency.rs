@@ -16,7 +16,8 @@ pub struct Model {
     /// The sender's key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// SHA-256 of what was submitted: the same key with something else is a conflict.
+    /// SHA-256 of what was submitted: the same key with something else is a conflict. Empty once the lead was erased: the key then
+    /// answers whatever comes with it.
     pub fingerprint: String,
     /// The lead and receipt.
     pub lead_id: LeadId,
@@ -40,6 +41,14 @@ impl Entity {
         Self::find()
             .filter(bulk::among(db, Column::SourceId, sources.into_iter().map(|id| id.0)))
             .filter(bulk::among_texts(db, Column::Key, keys))
+    }
+
+    /// Forgets what was submitted under a key; the key goes on answering.
+    pub fn forget_content(source: SourceId, key: &str) -> sea_orm::UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Fingerprint, Expr::value(""))
+            .filter(Column::SourceId.eq(source))
+            .filter(Column::Key.eq(key))
     }
 
     /// Forgets entries from before a time.

@@ -156,6 +156,8 @@ ids! {
     SessionId = "sess";
     /// A mail that the instance itself sends; not shown outside.
     MailId = "mail";
+    /// What tells a recipient that a lead was erased.
+    ErasureNoticeId = "ern";
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub enum LeadEventKind {
     Revealed,
     /// Its values were removed.
     Erased,
+    /// The account that delivered it has erased it, and asks to do the same.
+    ErasureRequested,
 }
 
 /// A row.
@@ -74,6 +76,24 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// Takes the words from what was noted of a lead: people have written some of them. Of who got it and who looked at it the
+    /// words are Leadmesh's own, and stay.
+    pub async fn forget_words(
+        db: &impl ConnectionTrait,
+        (account, lead): (AccountId, LeadId),
+        instead: &str,
+    ) -> Result<(), DbErr> {
+        let own = [LeadEventKind::Routed, LeadEventKind::Revealed];
+        Self::update_many()
+            .col_expr(Column::Message, Expr::value(instead))
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::LeadId.eq(lead))
+            .filter(Column::Kind.is_not_in(own))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
     /// Events of one lead of one account.
     pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
         Self::find()

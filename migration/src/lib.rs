@@ -14,6 +14,7 @@ mod m0007_network;
 mod m0008_docs_read;
 mod m0009_notices;
 mod m0010_routing;
+mod m0011_erasure;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_docs_read::Migration),
             Box::new(m0009_notices::Migration),
             Box::new(m0010_routing::Migration),
+            Box::new(m0011_erasure::Migration),
         ]
     }
 }

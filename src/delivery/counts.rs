@@ -67,7 +67,8 @@ impl Counts {
         (settled > 0).then(|| share(self.delivered, settled)).flatten()
     }
 
-    fn add(&mut self, group: Group) {
+    /// Adds deliveries with the same fate.
+    pub fn add(&mut self, group: Group) {
         let count = u64::try_from(group.count).unwrap_or_default();
         self.routed += count;
         match group.status {
@@ -91,11 +92,15 @@ impl Counts {
 }
 
 /// Deliveries with the same fate.
-struct Group {
-    status: DeliveryStatus,
-    review: Option<ReviewStatus>,
-    count: i64,
-    worth: Option<(Decimal, String)>,
+pub struct Group {
+    /// Where they stand.
+    pub status: DeliveryStatus,
+    /// Where the recipient's review stands.
+    pub review: Option<ReviewStatus>,
+    /// How many.
+    pub count: i64,
+    /// Their prices together, and the currency.
+    pub worth: Option<(Decimal, String)>,
 }
 
 /// Counts an account's deliveries, for each subject those that were routed in the range. Percentiles cost a second query
@@ -175,12 +180,10 @@ type Fate = (
 
 impl Scope<'_> {
     fn deliveries(&self) -> Select<Entity> {
-        Entity::in_account(self.account)
-            .filter(Column::Test.eq(false))
-            .filter(Column::Id.gte(first_id(self.range.start - SLACK)))
-            .filter(Column::Id.lt(first_id(self.range.end + SLACK)))
-            .filter(Column::CreatedAt.gte(self.range.start))
-            .filter(Column::CreatedAt.lt(self.range.end))
+        routed_in(
+            Entity::in_account(self.account).filter(Column::Test.eq(false)),
+            self.range,
+        )
     }
 
     async fn tally(
@@ -270,6 +273,15 @@ impl Scope<'_> {
     }
 }
 
+/// Those of some deliveries that were routed in a range, which is a range of the index too.
+pub fn routed_in(deliveries: Select<Entity>, range: &Range<DateTime<Utc>>) -> Select<Entity> {
+    deliveries
+        .filter(Column::Id.gte(first_id(range.start - SLACK)))
+        .filter(Column::Id.lt(first_id(range.end + SLACK)))
+        .filter(Column::CreatedAt.gte(range.start))
+        .filter(Column::CreatedAt.lt(range.end))
+}
+
 /// The lowest identifier of a moment.
 fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
@@ -277,11 +289,12 @@ fn first_id(at: DateTime<Utc>) -> Uuid {
 }
 
 /// Ten-thousandths of a currency unit, as units.
-fn units(e4: &str) -> Option<Decimal> {
+pub fn units(e4: &str) -> Option<Decimal> {
     Decimal::try_from_i128_with_scale(e4.parse().ok()?, 4).ok()
 }
 
-fn milliseconds(time: TimeDelta) -> f64 {
+/// Of a time; none is negative.
+pub fn milliseconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64().max(0.0) * 1_000.0
 }
 

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use entity::cap_usage;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
+use super::worker::release_caps;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
@@ -16,6 +16,9 @@ use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::intake::delivery_event;
 use crate::live::events;
+
+/// How the audit trail names a retry by hand.
+pub(super) const RETRY: &str = "delivery.retry";
 
 /// Which deliveries.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +54,11 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<d
 
 /// The caller's deliveries that fit.
 pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::Entity>> {
-    let account = caller.require(Action::ReadLeads)?;
+    Ok(fitting(caller.require(Action::ReadLeads)?, filter))
+}
+
+/// An account's deliveries that fit.
+pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::Entity> {
     let fitting = Condition::all()
         .add_option(filter.statuses.map(|statuses| delivery::Column::Status.is_in(statuses)))
         .add_option(
@@ -77,7 +84,7 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
                 .map(|range| delivery::Column::CreatedAt.lt(range.end)),
         )
         .add_option((!filter.include_tests).then(|| delivery::Column::Test.eq(false)));
-    Ok(delivery::Entity::in_account(account).filter(fitting))
+    delivery::Entity::in_account(account).filter(fitting)
 }
 
 /// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
@@ -87,6 +94,9 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
     let row = locked(&tx, account, id).await?;
+    if row.erased_at.is_some() {
+        return Err(conflict("the lead was erased: there is nothing left to send"));
+    }
     match row.status {
         DeliveryStatus::Failed | DeliveryStatus::Cancelled | DeliveryStatus::Retrying => {}
         DeliveryStatus::Queued | DeliveryStatus::Sending => return Err(conflict("the delivery is under way already")),
@@ -111,7 +121,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     if row.status.is_settled() {
         change.reservations = Set(Reservations::default());
     }
-    let row = save(app, tx, caller, change, "delivery.retry").await?;
+    let row = save(app, tx, caller, change, RETRY).await?;
     app.queue.wake(vec![row.id]);
     Ok(row)
 }
@@ -133,9 +143,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
             return Err(conflict("the delivery has ended already"));
         }
     }
-    for reservation in &row.reservations.0 {
-        cap_usage::Entity::release(&tx, reservation.cap, reservation.window).await?;
-    }
+    release_caps(&tx, &row).await?;
     let mut change: delivery::ActiveModel = row.into();
     change.status = Set(DeliveryStatus::Cancelled);
     change.due_at = Set(None);
@@ -145,7 +153,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     save(app, tx, caller, change, "delivery.cancel").await
 }
 
-async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
+pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
     let found = delivery::Entity::in_account(account)
         .filter(delivery::Column::Id.eq(id))
         .lock_exclusive()

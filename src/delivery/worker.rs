@@ -16,21 +16,31 @@ mod redact;
 mod redis_doorbell;
 mod reroute;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use entity::delivery;
 use entity::delivery_config::Channel;
+use entity::ids::PartnerId;
+use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(super) use finish::release_caps;
+pub(super) use prepared::open_headers;
+pub(super) use reroute::Rerouted;
+
 use super::email::Mailer;
 use super::guard::Guard;
+use super::signing::Secret;
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
+use crate::error::Result;
 use crate::leads::compile::Snapshots;
-use crate::queue::Claimed;
+use crate::queue::{Claimed, LeadContent};
 
 /// How often due work is looked for without being told.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -61,7 +71,7 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the worker of this process. There is at most one.
-    pub fn start(app: &App) -> Result<Self, SetUpError> {
+    pub fn start(app: &App) -> std::result::Result<Self, SetUpError> {
         let guard = Guard::new(app.config.settings.allow_destinations.clone());
         let (finished, to_record) = mpsc::unbounded_channel();
         let tools = Tools {
@@ -111,6 +121,38 @@ impl Worker {
         if let Some(owner) = owner {
             lease::give_back(&self.app, owner).await;
         }
+    }
+}
+
+/// The content of a delivery's lead, for routing it further by hand; none when it cannot be opened, which the log tells.
+pub(super) async fn content(app: &App, delivery: &delivery::Model) -> Result<Option<Arc<LeadContent>>> {
+    let mut found = contents::Contents::new(app.clone())
+        .load(std::slice::from_ref(delivery))
+        .await?;
+    Ok(found.remove(&delivery.lead_id))
+}
+
+/// The secrets that sign for a partner now.
+pub(super) async fn signing_secrets(app: &App, partner: PartnerId) -> Result<Vec<Secret>> {
+    let now = app.clock.now();
+    let all = prepared::load_secrets(app, partner).await?.into_iter();
+    Ok(all
+        .filter(|(_, until)| until.is_none_or(|until| now < until))
+        .map(|(secret, _)| secret)
+        .collect())
+}
+
+/// What follows from a final failure that was settled by hand: the same as from one that the worker has seen.
+pub(super) async fn route_on(
+    app: &App,
+    tx: &DatabaseTransaction,
+    failed: &delivery::Model,
+    lead: &Arc<LeadContent>,
+) -> Result<Option<Rerouted>> {
+    let now = app.clock.now();
+    match reroute::Plan::of(tx, failed, lead, now).await? {
+        Some(plan) => plan.follow(app, tx, (failed, lead), now).await,
+        None => Ok(None),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use entity::delivery_config::{Channel, DeliveryConfig, FieldSelection};
 use entity::field::{FieldDef, FieldType};
-use entity::ids::{AccountId, AssignmentId, PartnerId, ProfileId};
+use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId};
 use entity::{assignment, delivery_settings, flow, partner, smtp_settings, step};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
 use serde_json::{Map, Value};
@@ -47,6 +47,34 @@ pub struct Previewed {
 /// `NotFound` if the partner, or a place of it by that identifier, is not in the caller's account.
 pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Previewed> {
     let account = caller.require(Action::ReadSetup)?;
+    let composed = compose(app, account, input).await?;
+    let config = &composed.settings.config;
+    let mut warnings = composed.warnings;
+    let preview = preview::preview(config, &composed.definitions, &composed.lead).unwrap_or_else(|error| {
+        warnings.push(format!("The delivery would fail: {error}."));
+        Preview::of(config.channel(), String::new())
+    });
+    Ok(Previewed { preview, warnings })
+}
+
+/// What a delivery would be made of.
+pub(super) struct Composed {
+    /// To whom.
+    pub(super) partner: partner::Model,
+    /// How.
+    pub(super) settings: delivery_settings::Model,
+    /// The flow that a lead of this kind would come from; none as long as no flow leads there.
+    pub(super) flow: Option<FlowId>,
+    /// What is known of such a lead.
+    pub(super) definitions: Vec<FieldDef>,
+    /// Its values, as a flow with these fields would keep them.
+    pub(super) lead: Map<String, Value>,
+    /// What people should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Puts together what a partner would get.
+pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> Result<Composed> {
     let Value::Object(given) = input.fields else {
         return Err(Error::BadInput("fields is an object of values by field name".into()));
     };
@@ -54,15 +82,18 @@ pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Pre
     let partner = partner.one(app.db.read()).await?.ok_or(Error::NotFound("partner"))?;
     let places = places(app, &partner, input.assignment).await?;
     let own = input.assignment.and(places.first()).and_then(|place| place.settings_id);
-    let config = config(app, &partner, own).await?;
-    let definitions = definitions(app, account, &places, config.fields()).await?;
-    let mut warnings = warnings(app, &partner, &config).await?;
+    let settings = settings_of(app, &partner, own).await?;
+    let (flow, definitions) = definitions(app, account, &places, settings.config.fields()).await?;
+    let mut warnings = warnings(app, &partner, &settings.config).await?;
     let lead = typed(&definitions, given, &mut warnings);
-    let preview = preview::preview(&config, &definitions, &lead).unwrap_or_else(|error| {
-        warnings.push(format!("The delivery would fail: {error}."));
-        Preview::of(config.channel(), String::new())
-    });
-    Ok(Previewed { preview, warnings })
+    Ok(Composed {
+        partner,
+        settings,
+        flow,
+        definitions,
+        lead,
+        warnings,
+    })
 }
 
 /// The partner's places, or the one that was named.
@@ -79,12 +110,15 @@ async fn places(app: &App, partner: &partner::Model, named: Option<AssignmentId>
     Ok(places)
 }
 
-async fn config(app: &App, partner: &partner::Model, own: Option<entity::ids::SettingsId>) -> Result<DeliveryConfig> {
+async fn settings_of(
+    app: &App,
+    partner: &partner::Model,
+    own: Option<entity::ids::SettingsId>,
+) -> Result<delivery_settings::Model> {
     let id = own.unwrap_or(partner.settings_id);
     let row = delivery_settings::Entity::in_account(partner.account_id).filter(delivery_settings::Column::Id.eq(id));
     let row = row.one(app.db.read()).await?;
-    let row = row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?;
-    Ok(row.config)
+    Ok(row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?)
 }
 
 /// The fields of the flows that distribute through the profiles of these places. As long as there are none: those of all
@@ -94,17 +128,19 @@ async fn definitions(
     account: AccountId,
     places: &[assignment::Model],
     selection: &FieldSelection,
-) -> std::result::Result<Vec<FieldDef>, DbErr> {
+) -> std::result::Result<(Option<FlowId>, Vec<FieldDef>), DbErr> {
     let profiles: HashSet<ProfileId> = places.iter().map(|place| place.profile_id).collect();
     let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
     let feeding = steps.all(app.db.read()).await?.into_iter().map(|step| step.flow_id);
     let flows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(feeding));
     let flows = flows.order_by_asc(flow::Column::Id).all(app.db.read()).await?;
     if flows.is_empty() {
-        return Ok(KnownFields::of(app.db.read(), account).await?.under(selection));
+        let known = KnownFields::of(app.db.read(), account).await?;
+        return Ok((None, known.under(selection)));
     }
+    let first = flows.first().map(|flow| flow.id);
     let fields = flows.into_iter().flat_map(|flow| flow.fields.0);
-    Ok(KnownFields::union(fields).under(&FieldSelection::default()))
+    Ok((first, KnownFields::union(fields).under(&FieldSelection::default())))
 }
 
 async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) -> Result<Vec<String>> {

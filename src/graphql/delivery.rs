@@ -133,6 +133,11 @@ impl Delivery {
         PortalReview::of(&self.0)
     }
 
+    /// When the lead's values were removed, and with them what the recipient has said; null before.
+    async fn erased_at(&self) -> Option<DateTime<Utc>> {
+        self.0.erased_at
+    }
+
     /// When the lead was routed to the recipient.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
@@ -270,7 +275,7 @@ pub struct DeliveryFilter {
 
 impl DeliveryFilter {
     /// An identifier that cannot be one finds nothing.
-    fn wanted(self) -> Result<Wanted> {
+    pub(super) fn wanted(self) -> Result<Wanted> {
         Ok(Wanted {
             statuses: self.status,
             channels: self.channel,

@@ -19,7 +19,9 @@ pub struct Diagnosis {
 /// One look.
 #[derive(SimpleObject)]
 pub struct DiagnosisCheck {
-    /// At what, such as `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `flow`.
+    /// At what: of a connection `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `flow`; of a delivery
+    /// `delivery`, `worker`, `partner`, `assignment`, `schedule`, `settings`, `mail server`, `portal`, `connection`, `destination`,
+    /// `last attempt`. New ones may be added.
     pub name: String,
     /// Whether all is well there.
     pub passed: bool,
@@ -29,19 +31,25 @@ pub struct DiagnosisCheck {
     pub remedy: Option<String>,
 }
 
-impl From<Vec<Check>> for Diagnosis {
-    fn from(checks: Vec<Check>) -> Self {
-        let checks = checks.into_iter().map(|check| DiagnosisCheck {
-            name: check.name.to_owned(),
-            passed: check.passed,
-            message: check.message,
-            remedy: check.remedy,
-        });
+impl Diagnosis {
+    /// Of these looks.
+    pub fn of(checks: impl Iterator<Item = DiagnosisCheck>) -> Self {
         let checks: Vec<DiagnosisCheck> = checks.collect();
         Self {
             ok: checks.iter().all(|check| check.passed),
             checks,
         }
+    }
+}
+
+impl From<Vec<Check>> for Diagnosis {
+    fn from(checks: Vec<Check>) -> Self {
+        Self::of(checks.into_iter().map(|check| DiagnosisCheck {
+            name: check.name.to_owned(),
+            passed: check.passed,
+            message: check.message,
+            remedy: check.remedy,
+        }))
     }
 }
 

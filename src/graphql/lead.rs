@@ -2,13 +2,16 @@
 
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::erasure_notice;
 use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
+use sea_orm::QueryOrder;
 use serde_json::Value;
 
 use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::delivery::Delivery;
+use super::erasure::ErasureNotice;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, SourceRow, load};
@@ -154,6 +157,19 @@ impl Lead {
     /// When its values were removed; null while they are there.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
         self.0.erased_at
+    }
+
+    /// Who had it when its values were removed, and whether they were told; empty before.
+    async fn erasure_notices(&self, ctx: &Context<'_>) -> Result<Vec<ErasureNotice>> {
+        if self.0.erased_at.is_none() {
+            return Ok(Vec::new());
+        }
+        let (app, _) = app_and_caller(ctx).await?;
+        let notices = erasure_notice::Entity::of_lead(self.0.account_id, self.0.id)
+            .order_by_asc(erasure_notice::Column::Id)
+            .all(app.db.read())
+            .await?;
+        Ok(notices.into_iter().map(ErasureNotice::from).collect())
     }
 
     /// When it came.

@@ -5,14 +5,15 @@ use std::sync::{Arc, LazyLock};
 use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
-use entity::ids::{AccountId, ConnectionId, InvitationId, SourceId};
-use entity::{connection, invitation};
+use entity::ids::{AccountId, ConnectionId, InvitationId, LeadId, SourceId};
+use entity::{connection, invitation, lead};
 use futures::Stream;
 use sea_orm::{ColumnTrait, Iterable, QueryFilter};
 
 use super::account_link::AccountLink;
 use super::context::app_and_caller;
 use super::invitation::Invitation;
+use super::lead::Lead;
 use super::streams::{Shared, begin, each};
 use super::submission_docs::SubmissionDocs;
 use crate::app::App;
@@ -35,6 +36,8 @@ pub struct NetworkEvent {
     invitation: Option<Invitation>,
     /// The connection as it is now; null when there is none, or it is about something else.
     connection: Option<AccountLink>,
+    /// The account's lead that its sender has erased; null when it is about something else, or the caller may not read leads.
+    lead: Option<Lead>,
     /// What the sender has to know now; null when it is about something else, or is not open to the caller any more.
     submission_docs: Option<SubmissionDocs>,
 }
@@ -66,6 +69,8 @@ pub enum NetworkEventKind {
     BuyerReady,
     /// What a sender has to know of a source changed.
     SubmissionDocsChanged,
+    /// A connected account has erased a lead that it had delivered.
+    LeadErased,
 }
 
 /// Every kind that is shown.
@@ -87,6 +92,7 @@ fn shown(kind: EventKind) -> Option<NetworkEventKind> {
         EventKind::ConnectionTerminated => NetworkEventKind::ConnectionTerminated,
         EventKind::BuyerReady => NetworkEventKind::BuyerReady,
         EventKind::SubmissionDocsChanged => NetworkEventKind::SubmissionDocsChanged,
+        EventKind::LeadErased => NetworkEventKind::LeadErased,
     })
 }
 
@@ -96,7 +102,7 @@ pub struct NetworkSubscription;
 
 #[Subscription]
 impl NetworkSubscription {
-    /// Invitations received and answered, connections changed, submission docs changed. Takes a person of the account, or a key with
+    /// Invitations received and answered, connections changed, submission docs changed, leads erased by who delivered them. Takes a person of the account, or a key with
     /// `NETWORK_READ` or MANAGE; events of invitations are passed over for a VIEWER.
     async fn network(
         &self,
@@ -115,7 +121,9 @@ impl NetworkSubscription {
         let item = move |app: App, event: Arc<event::Model>| async move { item(&app, account, &event).await };
         Ok(each((app, caller), events, item, |caller, told: &NetworkEvent| {
             caller.require(Action::ReadSetup)?;
-            Ok(told.invitation.is_none() || caller.may(Action::ReadInvitations))
+            let invitation = told.invitation.is_none() || caller.may(Action::ReadInvitations);
+            let lead = told.lead.is_none() || caller.may(Action::ReadLeads);
+            Ok(invitation && lead)
         }))
     }
 }
@@ -140,7 +148,7 @@ async fn item(app: &App, account: AccountId, event: &event::Model) -> Result<Opt
             };
             (Some(Invitation::new(row, account)), connection)
         }
-        NetworkEventKind::SubmissionDocsChanged => (None, None),
+        NetworkEventKind::SubmissionDocsChanged | NetworkEventKind::LeadErased => (None, None),
         _ => (None, connection_of(app, account, ConnectionId(event.subject_id)).await?),
     };
     let submission_docs = match kind {
@@ -148,14 +156,24 @@ async fn item(app: &App, account: AccountId, event: &event::Model) -> Result<Opt
         _ => None,
     };
     let submission_docs = submission_docs.map(SubmissionDocs);
+    let lead = match kind {
+        NetworkEventKind::LeadErased => lead_of(app, account, LeadId(event.subject_id)).await?,
+        _ => None,
+    };
     Ok(Some(NetworkEvent {
         cursor: cursor(event),
         kind,
         at: event.at,
         invitation,
         connection,
+        lead,
         submission_docs,
     }))
+}
+
+async fn lead_of(app: &App, account: AccountId, id: LeadId) -> Result<Option<Lead>> {
+    let mine = lead::Entity::in_account(account).filter(lead::Column::Id.eq(id));
+    Ok(mine.one(app.db.read()).await?.map(Lead))
 }
 
 async fn invitation_of(app: &App, account: AccountId, id: InvitationId) -> Result<Option<invitation::Model>> {

@@ -62,6 +62,11 @@ impl PortalLead {
         self.0.delivery.test
     }
 
+    /// When its values were removed: they are gone for good, and have to be erased wherever they were copied. Null before.
+    async fn erased_at(&self) -> Option<DateTime<Utc>> {
+        self.0.delivery.erased_at
+    }
+
     /// When the lead came into the portal.
     async fn delivered_at(&self) -> DateTime<Utc> {
         self.0.delivery.settled_at.unwrap_or(self.0.delivery.created_at)

@@ -1,6 +1,7 @@
 //! Giving leads back.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use entity::lead;
 
 use super::context::app_and_caller;
 use super::delivery::DeliveryPayload;
@@ -39,6 +40,17 @@ pub struct LeadPayload {
     user_errors: Vec<UserError>,
 }
 
+impl LeadPayload {
+    /// Of what a use case answers.
+    pub(super) fn of(result: Result<lead::Model>) -> Result<Self> {
+        let (lead, user_errors) = outcome(result)?;
+        Ok(Self {
+            lead: lead.map(Lead::from),
+            user_errors,
+        })
+    }
+}
+
 /// The returns' part of mutations.
 #[derive(Default)]
 pub struct ReturnMutation;
@@ -58,11 +70,7 @@ impl ReturnMutation {
             lead: id_or_unknown(&input.lead_id),
             reason: input.reason,
         };
-        let (lead, user_errors) = outcome(returns::ask(app, caller, wanted).await)?;
-        Ok(LeadPayload {
-            lead: lead.map(Lead::from),
-            user_errors,
-        })
+        LeadPayload::of(returns::ask(app, caller, wanted).await)
     }
 
     /// Answers a recipient that asks for the return of a lead: then its review is RETURNED, else ACCEPTED. Both sides see it.

@@ -10,9 +10,12 @@ use super::api_key::ApiKeyMutation;
 use super::assignment::AssignmentMutation;
 use super::audit_event::AuditEventQuery;
 use super::available_source::AvailableSourceQuery;
+use super::by_hand::{ByHandMutation, ByHandQuery};
 use super::delivery::{DeliveryMutation, DeliveryQuery};
 use super::delivery_preview::DeliveryPreviewQuery;
+use super::delivery_report::DeliveryReportQuery;
 use super::diagnosis::DiagnosisQuery;
+use super::erasure::ErasureMutation;
 use super::find_account::FindAccountQuery;
 use super::flow::{FlowMutation, FlowQuery};
 use super::heartbeat::HeartbeatSubscription;
@@ -54,6 +57,8 @@ pub struct Query(
     ProfileQuery,
     DeliveryPreviewQuery,
     DeliveryQuery,
+    ByHandQuery,
+    DeliveryReportQuery,
     AuditEventQuery,
     FindAccountQuery,
     InvitationQuery,
@@ -79,7 +84,9 @@ pub struct Mutation(
     ProfileMutation,
     AssignmentMutation,
     DeliveryMutation,
+    ByHandMutation,
     ReturnMutation,
+    ErasureMutation,
     PortalUserMutation,
     PortalSessionMutation,
     PortalReviewMutation,

@@ -8,11 +8,10 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
@@ -22,6 +21,7 @@ use ring::digest;
 
 use super::authenticate::client_ip;
 use super::graphql::peer;
+use super::refusal::refused;
 use super::session::bearer;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -75,28 +75,6 @@ fn answer(docs: &SubmissionDocs, page: bool) -> Response {
         ("text/markdown; charset=utf-8", docs.markdown.clone())
     };
     (common, [(CONTENT_TYPE, kind)], body).into_response()
-}
-
-fn refused(error: &Error) -> Response {
-    let none: Option<(HeaderName, String)> = None;
-    let (status, header) = match error {
-        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, none),
-        Error::RateLimited { retry_after } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            Some((RETRY_AFTER, retry_after.to_string())),
-        ),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, none),
-        other => {
-            tracing::error!(error = ?other, "cannot show submission docs");
-            (StatusCode::INTERNAL_SERVER_ERROR, none)
-        }
-    };
-    let text = format!("{error}\n");
-    match header {
-        Some(header) => (status, [header], text).into_response(),
-        None => (status, text).into_response(),
-    }
 }
 
 /// Whether the first type that is asked for, of those that there are, is the page. Weights are not looked at: who asks for

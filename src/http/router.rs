@@ -12,7 +12,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::graphql::Endpoint;
 use super::session::Authenticate;
-use super::{cors, docs, health, links, metrics, pages, portal_csv};
+use super::{cors, deliveries_csv, docs, health, links, metrics, pages, portal_csv};
 use crate::app::App;
 use crate::graphql::schema::sdl;
 
@@ -22,6 +22,7 @@ pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>
         .merge(pages::router())
         .merge(docs::router(app))
         .merge(portal_csv::router(app))
+        .merge(deliveries_csv::router(app))
         .merge(links::router().with_state(app.clone()))
         .route("/schema.graphql", get(schema))
         .layer(CompressionLayer::new());

@@ -3,16 +3,15 @@
 use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::cap_usage::{Cap, CapPeriod};
+use entity::cap_usage::CapPeriod;
 use entity::{account, connection_side};
 use sea_orm::ConnectionTrait;
-use uuid::Uuid;
 
 use super::connections::Link;
 use super::traffic::{self, Direction};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::flows::caps;
+use crate::flows::calendar;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::counts::Counts;
@@ -84,7 +83,7 @@ pub async fn usage(
     let db = app.db.read();
     let account = account::Entity::by_id(viewer).one(db).await?;
     let zone = account.map_or_else(|| "UTC".to_owned(), |account| account.timezone);
-    let starts = starts(&range, bucket, zone)?;
+    let starts = starts(&range, bucket, &zone)?;
     let life = link.row.connected_at..link.row.terminated_at.unwrap_or(DateTime::<Utc>::MAX_UTC);
     let within = |span: Range<DateTime<Utc>>| {
         let begins = span.start.max(range.start).max(life.start);
@@ -125,32 +124,18 @@ pub async fn usage(
 }
 
 /// Each span of the calendar that has a part in the range, by its beginning.
-fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: String) -> Result<Vec<DateTime<Utc>>> {
+fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: &str) -> Result<Vec<DateTime<Utc>>> {
     let period = match bucket {
         TimeBucket::Hour => CapPeriod::Hour,
         TimeBucket::Day => CapPeriod::Day,
         TimeBucket::Week => CapPeriod::Week,
         TimeBucket::Month => CapPeriod::Month,
     };
-    let calendar = Cap {
-        id: Uuid::nil().into(),
-        period,
-        limit: 0,
-        timezone,
-    };
-    let mut starts = Vec::new();
-    let mut at = range.start;
-    while at < range.end {
-        if starts.len() >= MAX_BUCKETS {
-            return Err(Error::BadInput(format!(
-                "that would be more than {MAX_BUCKETS} buckets: take a shorter range or longer buckets"
-            )));
-        }
-        let (start, end) = caps::window(&calendar, at);
-        starts.push(start);
-        at = end.filter(|end| *end > at).unwrap_or(range.end);
-    }
-    Ok(starts)
+    calendar::spans(range, period, timezone, MAX_BUCKETS).ok_or_else(|| {
+        Error::BadInput(format!(
+            "that would be more than {MAX_BUCKETS} buckets: take a shorter range or longer buckets"
+        ))
+    })
 }
 
 /// The first span is the whole, and bounds what is looked for.
@@ -230,7 +215,7 @@ mod tests {
     #[test]
     fn days_are_those_of_the_zone_also_when_clocks_change() {
         let range = at("2026-03-28T12:00:00Z")..at("2026-03-30T12:00:00Z");
-        let days = starts(&range, TimeBucket::Day, "Europe/Berlin".into()).unwrap();
+        let days = starts(&range, TimeBucket::Day, "Europe/Berlin").unwrap();
         let expected = ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"];
         assert_eq!(days, expected.map(at));
     }
@@ -238,10 +223,10 @@ mod tests {
     #[test]
     fn too_many_spans_are_refused() {
         let range = at("2026-01-01T00:00:00Z")..at("2026-02-11T16:00:00Z");
-        assert_eq!(starts(&range, TimeBucket::Hour, "UTC".into()).unwrap().len(), 1_000);
+        assert_eq!(starts(&range, TimeBucket::Hour, "UTC").unwrap().len(), 1_000);
         let longer = range.start..at("2026-02-11T16:00:01Z");
-        assert!(starts(&longer, TimeBucket::Hour, "UTC".into()).is_err());
-        assert!(starts(&longer, TimeBucket::Week, "UTC".into()).is_ok());
+        assert!(starts(&longer, TimeBucket::Hour, "UTC").is_err());
+        assert!(starts(&longer, TimeBucket::Week, "UTC").is_ok());
     }
 
     #[test]

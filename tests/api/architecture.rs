@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms from the top down, each with the rooms that it may use. A room is a module of `src/`.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     (
         "commands",
         &["server", "graphql", "distribution", "delivery", "flows", "identity"],
@@ -17,12 +17,24 @@ const ROOMS: [(&str, &[&str]); 11] = [
         "server",
         &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
     ),
-    ("http", &["graphql", "network", "delivery", "flows", "identity"]),
+    (
+        "http",
+        &["graphql", "reports", "network", "delivery", "flows", "identity"],
+    ),
     ("housekeeping", &["network"]),
     (
         "graphql",
-        &["network", "distribution", "delivery", "leads", "flows", "identity"],
+        &[
+            "reports",
+            "network",
+            "distribution",
+            "delivery",
+            "leads",
+            "flows",
+            "identity",
+        ],
     ),
+    ("reports", &["delivery", "flows", "identity"]),
     ("network", &["delivery", "leads", "flows", "identity"]),
     ("distribution", &["delivery", "leads", "flows", "identity"]),
     ("delivery", &["leads", "identity"]),

@@ -11,8 +11,12 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
+use super::finish::release_caps;
 use crate::app::App;
+use crate::delivery::erasure;
 use crate::error::Result;
+use crate::leads::intake::delivery_event;
+use crate::live::events;
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
 
@@ -67,7 +71,7 @@ pub(super) async fn open(
     }
     let leads = contents.load(&rows).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
-    fail_closed(app, &closed).await?;
+    end_unsent(app, &closed).await?;
     Ok(openable
         .into_iter()
         .filter_map(|row| {
@@ -80,8 +84,9 @@ pub(super) async fn open(
         .collect())
 }
 
-/// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there.
-pub(super) async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
+/// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there. One that was erased since it was
+/// due is not sent: what is left of it is nothing.
+pub(super) async fn end_unsent(app: &App, rows: &[delivery::Model]) -> Result<()> {
     let failed = |row: &delivery::Model| Outcome {
         id: row.id,
         owner: row.lease_owner.unwrap_or_default(),
@@ -95,9 +100,27 @@ pub(super) async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<(
         )),
         external_id: None,
     };
-    if !rows.is_empty() {
-        delivery_outcome::record(app.db.write(), &rows.iter().map(failed).collect::<Vec<_>>()).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
+    let tx = app.db.begin().await?;
+    let held = delivery_outcome::record(&tx, &rows.iter().map(failed).collect::<Vec<_>>()).await?;
+    let erased: Vec<_> = rows.iter().filter(|row| held.is_erased(row.id)).collect();
+    for row in &erased {
+        release_caps(&tx, row).await?;
+        delivery::Entity::cancel_erased(row.id, erasure::ERASED)
+            .exec(&tx)
+            .await?;
+    }
+    let cancelled = erased.into_iter().map(|row| {
+        delivery_event(&delivery::Model {
+            status: DeliveryStatus::Cancelled,
+            ..row.clone()
+        })
+    });
+    let heads = events::append(&tx, app.clock.now(), cancelled.collect()).await?;
+    tx.commit().await?;
+    app.hub.tell(heads);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use entity::delivery;
 use entity::field::FieldDef;
 use entity::flow;
+use entity::hand_made_lead;
 use entity::ids::{FlowId, LeadId};
 use entity::lead;
 
@@ -36,13 +37,17 @@ impl Contents {
         }
     }
 
-    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others.
+    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others; one that was
+    /// erased is left out.
     pub(super) async fn load(&self, deliveries: &[delivery::Model]) -> Result<HashMap<LeadId, Arc<LeadContent>>> {
         let mut ids: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut contents = HashMap::new();
         for lead in lead::Entity::for_worker(ids).all(self.app.db.read()).await? {
+            if lead.erased_at.is_some() {
+                continue;
+            }
             let id = lead.id;
             match self.open(lead).await {
                 Ok(content) => drop(contents.insert(id, Arc::new(content))),
@@ -55,15 +60,32 @@ impl Contents {
     }
 
     async fn open(&self, lead: lead::Model) -> Result<LeadContent> {
-        let (version, definitions) = self.fields(lead.flow_id).await?;
+        let (flow, definitions) = match self.typed_in(&lead).await? {
+            Some(definitions) => ((FlowId(lead.id.0), 0), definitions),
+            None => {
+                let (version, definitions) = self.fields(lead.flow_id).await?;
+                ((lead.flow_id, version), definitions)
+            }
+        };
         let fields = sealed::open_fields(&self.app, &lead).await?;
         Ok(LeadContent {
             id: lead.id,
             test: lead.test,
             fields,
-            flow: (lead.flow_id, version),
+            flow,
             definitions,
         })
+    }
+
+    /// The fields of a lead that somebody has typed in to try a delivery: not those of a flow. What is prepared for them is kept
+    /// under the lead's own identifier.
+    async fn typed_in(&self, lead: &lead::Model) -> Result<Option<Arc<Vec<FieldDef>>>> {
+        if !lead.source_id.0.is_nil() {
+            return Ok(None);
+        }
+        let kept = hand_made_lead::Entity::for_worker(lead.id);
+        let kept = kept.one(self.app.db.read()).await?;
+        Ok(kept.map(|row| Arc::new(row.fields.0)))
     }
 
     async fn fields(&self, id: FlowId) -> Result<(i32, Arc<Vec<FieldDef>>)> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use entity::delivery_outcome::Held;
 use entity::endpoint::{self, Hold};
 use entity::partner;
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
@@ -19,7 +20,7 @@ use crate::error::Result;
 pub(super) async fn note_endpoints(
     app: &App,
     tx: &DatabaseTransaction,
-    recorded: &[&Finished],
+    (recorded, held): (&[&Finished], &Held),
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let told = recorded.iter().filter(|finished| finished.bearing != Bearing::Silent);
@@ -37,7 +38,7 @@ pub(super) async fn note_endpoints(
         let seen = Seen {
             delivery: &finished.delivery,
             bearing: finished.bearing,
-            message: finished.message(),
+            message: finished.words(held),
         };
         if let Some(row) = breaker::after(after.remove(&id), seen, now, rand::random()) {
             after.insert(id, row);
@@ -101,7 +102,8 @@ async fn tell(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model, action
         label: partner
             .as_ref()
             .map_or(Some("mail server"), |partner| Some(partner.name.as_str())),
-        changes: Some(json!({ "failures": row.failures, "openUntil": row.held_until, "why": row.why })),
+        // Not why: that may repeat what was sent, and trails are never changed.
+        changes: Some(json!({ "failures": row.failures, "openUntil": row.held_until })),
     };
     audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_attempt;
-use entity::delivery_outcome::{self, Outcome};
+use entity::delivery_outcome::{self, Held, Outcome};
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
 use entity::{bulk, cap_usage, destination};
-use sea_orm::DatabaseTransaction;
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use tokio::sync::mpsc;
 
 use super::Tools;
@@ -19,7 +19,8 @@ use super::endpoints::note_endpoints;
 use super::reroute::{self, Plan, Rerouted};
 use crate::app::App;
 use crate::delivery::breaker::Bearing;
-use crate::error::Result;
+use crate::delivery::erasure;
+use crate::error::{Error, Result};
 use crate::leads::allocate::Touched;
 use crate::leads::intake::{delivery_event, lock};
 use crate::live::events::{self, Heads, NewEvent};
@@ -80,18 +81,25 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
             "dropped late outcomes of deliveries that were taken over"
         );
     }
-    let attempts = recorded
-        .iter()
-        .filter_map(|finished| finished.attempt.clone())
-        .collect();
+    let attempts = recorded.iter().filter_map(|finished| {
+        let attempt = finished.attempt.clone()?;
+        Some(match held.is_erased(finished.delivery.id) {
+            true => erasure::silent(attempt),
+            false => attempt,
+        })
+    });
+    let attempts = attempts.collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
-    note_failures(&tx, &recorded, now).await?;
-    let held = note_endpoints(app, &tx, &recorded, now).await?;
-    let mut all_events: Vec<NewEvent> = recorded
+    note_failures(&tx, &recorded, &held, now).await?;
+    let holds = note_endpoints(app, &tx, (&recorded, &held), now).await?;
+    let (erased, going): (Vec<&Finished>, Vec<&Finished>) = recorded
         .iter()
-        .map(|finished| delivery_event(&finished.after()))
-        .collect();
-    let next = follow_failures(app, &tx, &recorded, now).await?;
+        .partition(|finished| held.is_erased(finished.delivery.id));
+    let mut all_events: Vec<NewEvent> = going.iter().map(|finished| delivery_event(&finished.after())).collect();
+    let next = follow_failures(app, &tx, (&going, &erased), now).await?;
+    for finished in erased {
+        all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
+    }
     let waiting = next.waiting;
     all_events.extend(next.events);
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
@@ -100,7 +108,7 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     for finished in &recorded {
         finished.count(app, now);
     }
-    if held {
+    if holds {
         app.queue.set_holds(true);
         app.queue.doorbell.notify_one();
     }
@@ -110,21 +118,25 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     Ok(())
 }
 
-/// Gives back what failed deliveries hold on caps, and routes their leads further. What all of them touch is locked first.
+/// Gives back what failed deliveries hold on caps, and routes their leads further. What all of them touch is locked first, also
+/// that of those whose lead was erased.
 async fn follow_failures(
     app: &App,
     tx: &DatabaseTransaction,
-    recorded: &[&Finished],
+    (going, erased): (&[&Finished], &[&Finished]),
     now: DateTime<Utc>,
 ) -> Result<Rerouted> {
     let (mut plans, mut touched) = (Vec::new(), Touched::default());
-    for finished in recorded.iter().filter(|finished| finished.has_failed()) {
+    for finished in erased {
+        touched.extend(reroute::touched(&finished.delivery, None, now));
+    }
+    for finished in going.iter().filter(|finished| finished.has_failed()) {
         let plan = Plan::of(tx, &finished.delivery, &finished.lead, now).await?;
         touched.extend(reroute::touched(&finished.delivery, plan.as_ref(), now));
         plans.push((finished, plan));
     }
     let mut all = Rerouted::default();
-    if plans.is_empty() {
+    if plans.is_empty() && erased.is_empty() {
         return Ok(all);
     }
     lock(tx, touched, BTreeMap::new()).await?;
@@ -138,6 +150,18 @@ async fn follow_failures(
         }
     }
     Ok(all)
+}
+
+/// What was sent while its lead was erased goes nowhere else, and leaves no words.
+async fn end_erased(app: &App, tx: &DatabaseTransaction, finished: &Finished) -> Result<delivery::Model> {
+    let outcome = &finished.outcome;
+    if outcome.status != DeliveryStatus::Delivered {
+        release_caps(tx, &finished.delivery).await?;
+    }
+    let row = delivery::Entity::in_account(finished.delivery.account_id).filter(delivery::Column::Id.eq(outcome.id));
+    let row = row.one(tx).await?;
+    let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery that is held is gone")))?;
+    erasure::end(app, tx, row, (&finished.lead.fields, finished.attempt.as_ref())).await
 }
 
 impl Finished {
@@ -164,12 +188,13 @@ impl Finished {
         }
     }
 
-    /// What went wrong, in words.
-    pub(super) fn message(&self) -> &str {
-        self.outcome
-            .failure
-            .as_ref()
-            .map_or("", |(_, message)| message.as_str())
+    /// What went wrong, in words; of a lead that was erased meanwhile only that it is not said.
+    pub(super) fn words(&self, held: &Held) -> &str {
+        match &self.outcome.failure {
+            Some(_) if held.is_erased(self.delivery.id) => erasure::REMOVED,
+            Some((_, message)) => message,
+            None => "",
+        }
     }
 
     /// The delivery as it stands after the outcome.
@@ -182,7 +207,7 @@ impl Finished {
 }
 
 /// A lead that finally went nowhere does not count on the caps it was counted on.
-pub(crate) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
+pub(in crate::delivery) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
     // In the order in which everybody locks them.
     let mut reservations: Vec<_> = delivery.reservations.0.iter().collect();
     reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
@@ -193,7 +218,12 @@ pub(crate) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::
 }
 
 /// Failures are counted on the destination; a success clears them. Healthy destinations have no row and cost nothing.
-async fn note_failures(tx: &DatabaseTransaction, recorded: &[&Finished], now: DateTime<Utc>) -> Result<()> {
+async fn note_failures(
+    tx: &DatabaseTransaction,
+    recorded: &[&Finished],
+    held: &Held,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let failing = |status| matches!(status, DeliveryStatus::Retrying | DeliveryStatus::Failed);
     let mut cleared: HashSet<PartnerId> = HashSet::new();
     let mut counted: HashSet<DeliveryId> = HashSet::new();
@@ -204,7 +234,8 @@ async fn note_failures(tx: &DatabaseTransaction, recorded: &[&Finished], now: Da
         if !failing(finished.outcome.status) {
             cleared.extend(finished.delivery.partner_id);
         } else if counted.insert(finished.delivery.id) {
-            destination::Entity::count_failure(tx, &finished.delivery, finished.message(), now).await?;
+            let message = finished.words(held);
+            destination::Entity::count_failure(tx, &finished.delivery, message, now).await?;
         }
     }
     destination::Entity::clear(tx, cleared).await?;

@@ -138,7 +138,7 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         for row in stale {
             match leads.get(&row.lead_id) {
                 Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
-                None => claim::fail_closed(app, &[row]).await?,
+                None => claim::end_unsent(app, &[row]).await?,
             }
         }
     }

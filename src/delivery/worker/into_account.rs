@@ -24,7 +24,7 @@ use crate::leads::entrances::{LookUp, Purpose, Versions};
 use crate::leads::intake::{Around, CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
-use ending::{Ending, Recorded, finish, stands};
+use ending::{Ending, Recorded, Standing, finish, stands};
 
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions met.
 const DECISIONS: usize = 5;
@@ -142,8 +142,13 @@ impl Attempt<'_> {
     async fn enter(&self, live: &connection::Model, mut lead: Entering) -> Result<Tried> {
         let app = &self.tools.app;
         let tx = app.db.begin().await?;
-        if !stands(&tx, self.delivery).await? {
-            return Ok(Tried::Done);
+        match stands(&tx, self.delivery).await? {
+            Standing::Lost => return Ok(Tried::Done),
+            Standing::Erased => {
+                let ending = (Ending::erased(), None);
+                return self.record(tx, Some(live), ending, Settled::default()).await;
+            }
+            Standing::Held => {}
         }
         let newest = newest_versions(&tx, &lead).await?;
         if !versions_hold(&lead, &newest) || !self.may_send(&tx, live).await? {
@@ -185,9 +190,11 @@ impl Attempt<'_> {
 
     async fn end(&self, live: Option<&connection::Model>, ending: Ending) -> Result<Tried> {
         let tx = self.tools.app.db.begin().await?;
-        if !stands(&tx, self.delivery).await? {
-            return Ok(Tried::Done);
-        }
+        let ending = match stands(&tx, self.delivery).await? {
+            Standing::Lost => return Ok(Tried::Done),
+            Standing::Erased => Ending::erased(),
+            Standing::Held => ending,
+        };
         let plan = Plan::of(&tx, self.delivery, self.content, self.tools.app.clock.now()).await?;
         self.record(tx, live, (ending, plan), Settled::default()).await
     }

@@ -139,7 +139,7 @@ fn method(method: WebhookMethod) -> Method {
     }
 }
 
-async fn open_headers(
+pub(in crate::delivery) async fn open_headers(
     app: &App,
     account: AccountId,
     settings: SettingsId,
@@ -156,7 +156,7 @@ async fn open_headers(
     Ok(headers)
 }
 
-async fn load_secrets(app: &App, partner: PartnerId) -> Result<Vec<(Secret, Option<DateTime<Utc>>)>> {
+pub(super) async fn load_secrets(app: &App, partner: PartnerId) -> Result<Vec<(Secret, Option<DateTime<Utc>>)>> {
     let Some(row) = partner::Entity::for_worker([partner]).one(app.db.read()).await? else {
         return Ok(Vec::new());
     };

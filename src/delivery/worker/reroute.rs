@@ -28,9 +28,9 @@ use crate::queue::LeadContent;
 
 /// What was routed further.
 #[derive(Default)]
-pub(super) struct Rerouted {
-    pub(super) waiting: Vec<DeliveryId>,
-    pub(super) events: Vec<NewEvent>,
+pub(in crate::delivery) struct Rerouted {
+    pub(in crate::delivery) waiting: Vec<DeliveryId>,
+    pub(in crate::delivery) events: Vec<NewEvent>,
 }
 
 /// How a failed delivery's lead could be routed further.

@@ -418,6 +418,7 @@ pub fn new_delivery(
         created_at: at,
         settled_at: portal.then_some(at),
         parked_for: None,
+        erased_at: None,
     }
 }
 

@@ -164,7 +164,7 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
 }
 
 async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprint: &str) -> Result<Receipt> {
-    if first.fingerprint != fingerprint {
+    if !first.fingerprint.is_empty() && first.fingerprint != fingerprint {
         let advice = "this idempotency key was used for a lead with other fields: use a new key for a new lead";
         return Err(Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice));
     }

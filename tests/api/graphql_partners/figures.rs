@@ -55,6 +55,7 @@ impl Made<'_> {
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
             parked_for: None,
+            erased_at: None,
         };
         change(&mut row);
         row.into_active_model().insert(self.room.app.db.write()).await.unwrap();

@@ -15,6 +15,7 @@ use entity::{bulk, delivery_attempt};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set, Unchanged};
 
 use crate::app::App;
+use crate::delivery::erasure;
 use crate::delivery::worker::finish::release_caps;
 use crate::delivery::worker::reroute::{self, Plan};
 use crate::error::{Error, Result};
@@ -71,6 +72,15 @@ impl Ending {
         Self::without_lead(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message)
     }
 
+    /// There is nothing left to go over.
+    pub(super) fn erased() -> Self {
+        Self::without_lead(
+            DeliveryStatus::Cancelled,
+            DeliveryErrorCode::Cancelled,
+            erasure::ERASED.into(),
+        )
+    }
+
     /// It would come back.
     pub(super) fn looped(why: &str) -> Self {
         let message = format!("LOOP: {why}");
@@ -96,15 +106,31 @@ pub(super) struct Recorded<'a> {
     pub(super) duration: Duration,
 }
 
+/// Who has a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// This worker.
+    Held,
+    /// This worker, but its lead was erased.
+    Erased,
+    /// Somebody else.
+    Lost,
+}
+
 /// Whether this worker still holds the delivery; locks it.
-pub(super) async fn stands(tx: &DatabaseTransaction, held: &delivery::Model) -> Result<bool> {
+pub(super) async fn stands(tx: &DatabaseTransaction, held: &delivery::Model) -> Result<Standing> {
     let row = delivery::Entity::in_account(held.account_id).filter(delivery::Column::Id.eq(held.id));
     let row = row.lock_exclusive().one(tx).await?;
-    Ok(row.is_some_and(|row| {
+    let own = |row: &delivery::Model| {
         row.status == DeliveryStatus::Sending
             && row.lease_owner == held.lease_owner
             && row.attempt_count == held.attempt_count
-    }))
+    };
+    Ok(match row.filter(own) {
+        Some(row) if row.erased_at.is_some() => Standing::Erased,
+        Some(_) => Standing::Held,
+        None => Standing::Lost,
+    })
 }
 
 /// Records the end of a delivery that is held and locked, routes its lead further if it went nowhere, and commits.

@@ -1,0 +1,129 @@
+//! Who had a lead whose values were removed, and whether they were told: the ledger that stays, without values. A row is the job
+//! of telling its recipient as well.
+
+use crate::delivery_config::Channel;
+use crate::ids::{AccountId, DeliveryId, ErasureNoticeId, LeadId, PartnerId, SettingsId};
+use chrono::{DateTime, Utc};
+use sea_orm::UpdateMany;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
+
+/// What is known of whether a recipient has a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, async_graphql::Enum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "ErasureReceived")]
+pub enum Received {
+    /// It was delivered.
+    Delivered,
+    /// It was shown to the recipient, who refused it.
+    Refused,
+    /// An attempt was made whose outcome does not tell.
+    Perhaps,
+}
+
+/// Whether a recipient was told that it has to erase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, async_graphql::Enum)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[graphql(name = "ErasureNoticeStatus")]
+pub enum NoticeStatus {
+    /// Waiting for its first or next try.
+    Queued,
+    /// The recipient's server took it.
+    Sent,
+    /// Given up; the error says why. Erasing the lead again tries it again.
+    Failed,
+    /// Nothing has to be sent: the recipient sees it in its portal, or in its account.
+    Shown,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "erasure_notice")]
+pub struct Model {
+    /// Identifier, and the `webhook-id` of every try.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: ErasureNoticeId,
+    /// Whose lead it was.
+    pub account_id: AccountId,
+    /// Which lead.
+    pub lead_id: LeadId,
+    /// By which delivery.
+    pub delivery_id: DeliveryId,
+    /// Which partner had it.
+    pub partner_id: Option<PartnerId>,
+    /// Which account had it.
+    pub buyer_account_id: Option<AccountId>,
+    /// By which version of the settings: where the values went, the notice goes.
+    pub settings_id: SettingsId,
+    /// By what.
+    pub channel: Channel,
+    /// Whether it was a test.
+    pub test: bool,
+    /// The recipient's own name for it, unless that names the person.
+    pub external_id: Option<String>,
+    /// Whether the recipient had it.
+    pub received: Received,
+    /// When it got it, or was last tried.
+    pub received_at: DateTime<Utc>,
+    /// Whether it was told.
+    pub status: NoticeStatus,
+    /// How often that was tried.
+    pub attempts: i32,
+    /// When to try next; none when settled.
+    pub due_at: Option<DateTime<Utc>>,
+    /// A worker has it until then.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// What the last try said.
+    pub error: Option<String>,
+    /// When it was told.
+    pub told_at: Option<DateTime<Utc>>,
+    /// When the values were removed.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Those of one lead of one account.
+    pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::LeadId.eq(lead))
+    }
+
+    /// What to try now.
+    pub fn due(now: DateTime<Utc>) -> Select<Self> {
+        Self::find()
+            .filter(Expr::cust("status = 'QUEUED'"))
+            .filter(Column::DueAt.lte(now))
+            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+    }
+
+    /// One, for its worker.
+    pub fn for_worker(id: ErasureNoticeId) -> Select<Self> {
+        Self::find_by_id(id)
+    }
+
+    /// Gives some to a worker, and counts the try.
+    pub fn lease(ids: impl IntoIterator<Item = ErasureNoticeId>, until: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::LeaseUntil, Expr::value(until))
+            .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+            .filter(Column::Id.is_in(ids))
+    }
+
+    /// Tries again what was given up.
+    pub fn try_again(account: AccountId, lead: LeadId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(NoticeStatus::Queued))
+            .col_expr(Column::Attempts, Expr::value(0))
+            .col_expr(Column::DueAt, Expr::value(now))
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::LeadId.eq(lead))
+            .filter(Column::Status.eq(NoticeStatus::Failed))
+    }
+}

@@ -1,0 +1,258 @@
+//! Many deliveries at once, and settling by hand what the network left open.
+
+use chrono::{DateTime, Utc};
+use entity::cap_usage;
+use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus};
+use entity::delivery_config::Channel;
+use entity::event::EventKind;
+use entity::ids::DeliveryId;
+use entity::lead_event::{self, LeadEventKind};
+use entity::{bulk, delivery as row};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
+};
+use serde_json::json;
+
+use super::manage::{self, DeliveryFilter, RETRY};
+use super::worker::{self, Rerouted, release_caps};
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
+use crate::identity::texts;
+use crate::leads::intake::delivery_event;
+use crate::live::events;
+
+/// Deliveries that one call tries again at most.
+pub const MOST: u64 = 1_000;
+/// Characters of a recipient's own name for a lead.
+const EXTERNAL_ID: usize = 255;
+/// Characters of a note.
+const NOTE: usize = 1_000;
+
+/// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most; answers how many. What another
+/// call has taken up is not taken up again.
+///
+/// Those that have FAILED or wait for a retry; CANCELLED ones, and those that a connected account has REFUSED, only when the
+/// filter names these states: somebody has decided so.
+pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> Result<usize> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let now = app.clock.now();
+    let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
+    let tx = app.db.begin().await?;
+    let rows = manage::fitting(account, filter).filter(may).order_by_asc(Column::Id);
+    let rows = rows.limit(MOST).lock_exclusive().all(&tx).await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let (settled, waiting): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status.is_settled());
+    let ids = |rows: Vec<row::Model>| rows.into_iter().map(|row| row.id).collect();
+    let mut rows = delivery::Entity::try_again(&tx, (ids(settled), ids(waiting)), now).await?;
+    rows.sort_by_key(|row| row.id);
+    let entries = rows.iter().map(|row| entry(RETRY, row, None));
+    audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
+    let heads = events::append(&tx, now, rows.iter().map(delivery_event).collect()).await?;
+    tx.commit().await?;
+    app.hub.tell(heads);
+    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
+    let requeued = ids.len();
+    app.queue.wake(ids);
+    Ok(requeued)
+}
+
+/// What may be tried again. What is due already is not: so a repeated call ends.
+fn retryable(named: &[DeliveryStatus], now: DateTime<Utc>) -> Condition {
+    let is = |status: DeliveryStatus| Column::Status.eq(status);
+    let refused = is(DeliveryStatus::Refused)
+        .and(Column::BuyerAccountId.is_not_null())
+        .and(Column::FailureMessage.not_like("LOOP%"));
+    let any = Condition::any()
+        .add(is(DeliveryStatus::Failed))
+        .add(is(DeliveryStatus::Retrying).and(Column::DueAt.gt(now)))
+        .add_option(
+            named
+                .contains(&DeliveryStatus::Cancelled)
+                .then(|| is(DeliveryStatus::Cancelled)),
+        )
+        .add_option(named.contains(&DeliveryStatus::Refused).then_some(refused));
+    Condition::all().add(Column::ErasedAt.is_null()).add(any)
+}
+
+/// What somebody knows of a delivery that the network left open.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Which of the caller's deliveries.
+    pub delivery: DeliveryId,
+    /// Whether the recipient has the lead.
+    pub delivered: bool,
+    /// The recipient's own name for it; only where it has it.
+    pub external_id: Option<String>,
+    /// For whoever reads the timeline.
+    pub note: Option<String>,
+}
+
+/// Settles a delivery by webhook or mail that was attempted and is not known to have arrived.
+///
+/// Where the recipient has the lead it is DELIVERED, and counts on its caps: one that had failed and given its places back takes
+/// them again, whatever the limit. Where it has it not, a delivery that would be tried again is FAILED, its places are given back,
+/// and the lead goes on to the next partner if the profile says so, as after any final failure.
+pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<row::Model> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let input = checked(input)?;
+    let seen = manage::find(app, caller, input.delivery).await?;
+    let lead = match &seen {
+        Some(row) if !input.delivered => worker::content(app, row).await?,
+        _ => None,
+    };
+    let tx = app.db.begin().await?;
+    let row = manage::locked(&tx, account, input.delivery).await.map_err(at_input)?;
+    if stands(&row, &input)? {
+        return Ok(row);
+    }
+    if input.delivered {
+        count_again(&tx, &row).await?;
+    } else {
+        release_caps(&tx, &row).await?;
+    }
+    let row = changed(app, caller, row, &input).update(&tx).await?;
+    if input.delivered {
+        let note = told(app, caller, &row, input.note.as_deref());
+        bulk::insert::<lead_event::Entity>(&tx, vec![note]).await?;
+    }
+    let on = match lead.filter(|_| row.erased_at.is_none()) {
+        Some(lead) => worker::route_on(app, &tx, &row, &lead).await?,
+        None => None,
+    };
+    let entry = entry("delivery.resolve", &row, Some(json!({ "delivered": input.delivered })));
+    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    commit(app, tx, &row, on).await?;
+    Ok(row)
+}
+
+async fn commit(app: &App, tx: DatabaseTransaction, row: &row::Model, on: Option<Rerouted>) -> Result<()> {
+    let mut all = vec![delivery_event(row)];
+    let waiting = on.map(|on| {
+        all.extend(on.events);
+        on.waiting
+    });
+    let in_portals = events::count(&all, EventKind::PortalDelivered);
+    let heads = events::append(&tx, app.clock.now(), all).await?;
+    tx.commit().await?;
+    app.metrics.delivered_in_portals(in_portals);
+    app.hub.tell(heads);
+    app.queue.wake(waiting.unwrap_or_default());
+    Ok(())
+}
+
+fn checked(input: Settlement) -> Result<Settlement> {
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let external_id = given(input.external_id)
+        .map(|id| texts::line(&id, EXTERNAL_ID, "input.externalId"))
+        .transpose()?;
+    let note = given(input.note)
+        .map(|note| texts::line(&note, NOTE, "input.note"))
+        .transpose()?;
+    if !input.delivered && external_id.is_some() {
+        let advice = "a lead that the recipient has not has no name there: leave externalId out";
+        return Err(Error::broken(UserErrorCode::Invalid, "input.externalId", advice));
+    }
+    Ok(Settlement {
+        external_id,
+        note,
+        ..input
+    })
+}
+
+/// Whether the delivery stands so already. It is an error where nothing was left open.
+fn stands(row: &row::Model, input: &Settlement) -> Result<bool> {
+    let open = |message: &str| Err(Error::broken(UserErrorCode::Conflict, "input.id", message));
+    if matches!(row.channel, Channel::Portal | Channel::Account) {
+        return open("of a delivery into the portal or a connected account it is known whether the recipient has it");
+    }
+    if row.erased_at.is_some() {
+        return open("the lead was erased: nothing of it is open");
+    }
+    match row.status {
+        DeliveryStatus::Sending => open("the delivery is being sent this moment: try again in a few seconds"),
+        DeliveryStatus::Refused => open("the recipient has refused the lead"),
+        DeliveryStatus::Delivered => match (&input.external_id, input.delivered) {
+            (None, true) => Ok(true),
+            (Some(id), true) if row.external_id.as_ref() == Some(id) => Ok(true),
+            _ => open("the recipient has confirmed that it has the lead"),
+        },
+        DeliveryStatus::Failed | DeliveryStatus::Cancelled if !input.delivered => Ok(true),
+        _ if row.attempt_count == 0 => open("nothing was sent yet: cancel the delivery if it shall not be"),
+        DeliveryStatus::Queued | DeliveryStatus::Retrying | DeliveryStatus::Failed | DeliveryStatus::Cancelled => {
+            Ok(false)
+        }
+    }
+}
+
+/// What has failed has given its places back. In the order in which everybody locks them.
+async fn count_again(tx: &DatabaseTransaction, row: &row::Model) -> Result<()> {
+    if !row.status.is_settled() {
+        return Ok(());
+    }
+    let mut reservations: Vec<_> = row.reservations.0.iter().collect();
+    reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
+    for reservation in reservations {
+        cap_usage::Entity::count_again(tx, reservation.cap, reservation.window).await?;
+    }
+    Ok(())
+}
+
+fn changed(app: &App, caller: &Caller, row: row::Model, input: &Settlement) -> row::ActiveModel {
+    let code = row.failure_code;
+    let mut change: row::ActiveModel = row.into();
+    change.due_at = Set(None);
+    change.settled_at = Set(Some(app.clock.now()));
+    if input.delivered {
+        change.status = Set(DeliveryStatus::Delivered);
+        change.failure_code = Set(None);
+        change.failure_message = Set(None);
+        if let Some(id) = &input.external_id {
+            change.external_id = Set(Some(id.clone()));
+        }
+    } else {
+        change.status = Set(DeliveryStatus::Failed);
+        change.failure_code = Set(Some(code.unwrap_or(DeliveryErrorCode::Network)));
+        let message = words(caller, "the recipient does not have the lead", input.note.as_deref());
+        change.failure_message = Set(Some(message));
+    }
+    change
+}
+
+fn words(caller: &Caller, what: &str, note: Option<&str>) -> String {
+    let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+    format!("settled by {}: {what}{note}", caller.who().name)
+}
+
+fn told(app: &App, caller: &Caller, row: &row::Model, note: Option<&str>) -> lead_event::ActiveModel {
+    lead_event::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(row.account_id),
+        lead_id: Set(row.lead_id),
+        at: Set(app.clock.now()),
+        kind: Set(LeadEventKind::Delivered),
+        message: Set(words(caller, "the recipient has the lead", note)),
+    }
+}
+
+fn entry(action: &'static str, row: &row::Model, changes: Option<serde_json::Value>) -> Entry<'static> {
+    Entry {
+        action,
+        subject_type: "Delivery",
+        subject_id: row.id.to_string(),
+        label: None,
+        changes,
+    }
+}
+
+fn at_input(error: Error) -> Error {
+    match error {
+        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within("input")).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,259 @@
+//! Tells recipients that a lead they had was erased: a webhook of its own kind, signed as any other, or a mail. It goes where the
+//! lead went, by the settings that the delivery was made with.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use entity::delivery_config::{DeliveryConfig, EmailConfig, WebhookConfig};
+use entity::erasure_notice::{self, Column, Model, NoticeStatus, Received};
+use entity::{delivery_settings, smtp_settings};
+use futures::future::join_all;
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{ActiveModelTrait, QueryOrder, QuerySelect, Set};
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::email::{Mailer, Message};
+use super::guard::Guard;
+use super::smtp_server;
+use super::webhook::{Method, Request, Sender};
+use super::worker::{open_headers, signing_secrets};
+use crate::app::App;
+use crate::error::{Error, Result};
+
+/// Between looks for what is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// For one exchange.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a worker may take over one notice.
+const LEASE: TimeDelta = TimeDelta::minutes(2);
+/// Notices given to a worker at once.
+const AT_ONCE: u64 = 20;
+/// Minutes from each failed try to the next: two days in all, for whoever is told rarely.
+const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
+/// Characters kept of what a recipient said.
+const ERROR: usize = 500;
+
+/// How a try went.
+type Told = std::result::Result<(), String>;
+
+/// Tells until it is told to stop.
+pub async fn run(app: App, stop: CancellationToken) {
+    let guard = Guard::new(app.config.settings.allow_destinations.clone());
+    let sender = match Sender::new(guard.clone()) {
+        Ok(sender) => sender,
+        Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
+    };
+    let mailer = Mailer::new(guard);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(look.tick()).await.is_some() {
+        if let Err(error) = tell_due(&app, &sender, &mailer).await {
+            tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+        }
+    }
+}
+
+async fn tell_due(app: &App, sender: &Sender, mailer: &Mailer) -> Result<()> {
+    let telling = claim(app).await?.into_iter().map(|notice| async move {
+        let told = match tell(app, sender, mailer, &notice).await {
+            Ok(told) => told,
+            Err(error) => {
+                tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
+                Err("the notice could not be prepared: see the server's log".to_owned())
+            }
+        };
+        finish(app, notice, told).await
+    });
+    join_all(telling).await.into_iter().collect()
+}
+
+async fn claim(app: &App) -> Result<Vec<Model>> {
+    let now = app.clock.now();
+    let none: Option<Model> = erasure_notice::Entity::due(now).one(app.db.read()).await?;
+    if none.is_none() {
+        return Ok(Vec::new());
+    }
+    let tx = app.db.begin().await?;
+    let mut due = erasure_notice::Entity::due(now)
+        .order_by_asc(Column::DueAt)
+        .limit(AT_ONCE)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(&tx)
+        .await?;
+    erasure_notice::Entity::lease(due.iter().map(|notice| notice.id), now + LEASE)
+        .exec(&tx)
+        .await?;
+    tx.commit().await?;
+    for notice in &mut due {
+        notice.attempts += 1;
+    }
+    Ok(due)
+}
+
+async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<Told> {
+    let settings = delivery_settings::Entity::for_worker([notice.settings_id]);
+    let settings = settings.one(app.db.read()).await?;
+    let settings = settings.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;
+    match &settings.config {
+        DeliveryConfig::Webhook(config) => {
+            let headers = open_headers(app, settings.account_id, settings.id, config).await?;
+            Ok(post(sender, &request(app, notice, config, headers).await?).await)
+        }
+        DeliveryConfig::Email(config) => mail(app, mailer, notice, config).await,
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Ok(Ok(())),
+    }
+}
+
+async fn request(app: &App, notice: &Model, config: &WebhookConfig, headers: Vec<(String, String)>) -> Result<Request> {
+    let body = json!({
+        "type": "lead.erased",
+        "timestamp": time(notice.created_at),
+        "data": {
+            "leadId": notice.lead_id,
+            "deliveryId": notice.delivery_id,
+            "externalId": notice.external_id,
+            "receivedAt": time(notice.received_at),
+            "erasedAt": time(notice.created_at),
+        },
+    });
+    // It is JSON, whatever the partner's leads are.
+    let headers = headers
+        .into_iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+    Ok(Request {
+        method: Method::POST,
+        url: config
+            .url
+            .parse()
+            .map_err(|error: url::ParseError| Error::Internal(error.into()))?,
+        headers: headers.collect(),
+        content_type: "application/json",
+        body: body.to_string().into_bytes().into(),
+        id: notice.id.to_string(),
+        lead: notice.lead_id.to_string(),
+        sent_at: app.clock.now(),
+        secrets: match notice.partner_id {
+            Some(partner) if config.sign => signing_secrets(app, partner).await?,
+            _ => Vec::new(),
+        },
+        test: notice.test,
+        timeout: TIMEOUT,
+    })
+}
+
+async fn post(sender: &Sender, request: &Request) -> Told {
+    match sender.send(request).await.result {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(format!("the recipient's server answered {}", answer.status)),
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
+async fn mail(app: &App, mailer: &Mailer, notice: &Model, config: &EmailConfig) -> Result<Told> {
+    let settings = smtp_settings::Entity::in_account(notice.account_id);
+    let Some(settings) = settings.one(app.db.read()).await? else {
+        return Ok(Err(
+            "the account has no mail server: set one with setSmtpSettings".to_owned()
+        ));
+    };
+    let server = smtp_server::of_settings(app, &settings).await?;
+    let domain = settings.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
+    let letter = letter(notice, config, domain, app.clock.now());
+    let exchange = mailer.send(&server, &letter, TIMEOUT).await;
+    Ok(exchange.outcome.trouble().map_or(Ok(()), Err))
+}
+
+/// The mail answers the one by which the lead came, so that mail programs show the two together.
+fn letter(notice: &Model, config: &EmailConfig, domain: &str, now: DateTime<Utc>) -> Message {
+    let (lead, delivery) = (notice.lead_id, notice.delivery_id);
+    let test = if notice.test { "[Test] " } else { "" };
+    let how = match notice.received {
+        Received::Delivered => "we sent you",
+        Received::Refused => "we sent you, and you refused,",
+        Received::Perhaps => "we may have sent you",
+    };
+    let theirs = notice
+        .external_id
+        .as_ref()
+        .map(|id| format!(" You call it {id}."))
+        .unwrap_or_default();
+    let first = format!("<{delivery}@{domain}>");
+    Message {
+        recipients: config.recipients.clone(),
+        subject: format!("{test}Please erase the lead {lead}"),
+        text: format!(
+            "On {} {how} the lead {lead} (delivery {delivery}).{theirs}\n\n\
+             We have erased what we knew of this person. Please erase it, too: the mail by which it came, and every copy, \
+             unless the law obliges you to keep it.\n",
+            time(notice.received_at)
+        ),
+        html: None,
+        message_id: format!("<{}@{domain}>", notice.id),
+        sent_at: now,
+        headers: vec![
+            ("In-Reply-To".into(), first.clone()),
+            ("References".into(), first),
+            ("leadmesh-lead-id".into(), lead.to_string()),
+        ],
+    }
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Records a try. A worker whose lease has gone to another records nothing.
+async fn finish(app: &App, notice: Model, told: Told) -> Result<()> {
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let found = erasure_notice::Entity::for_worker(notice.id)
+        .lock_exclusive()
+        .one(&tx)
+        .await?;
+    let held = found.filter(|row| row.status == NoticeStatus::Queued && row.attempts == notice.attempts);
+    if let Some(row) = held {
+        let next = next_try(row.attempts).map(|pause| now + pause);
+        let mut change: erasure_notice::ActiveModel = row.into();
+        change.lease_until = Set(None);
+        match told {
+            Ok(()) => {
+                change.status = Set(NoticeStatus::Sent);
+                change.due_at = Set(None);
+                change.error = Set(None);
+                change.told_at = Set(Some(now));
+            }
+            Err(said) => {
+                if next.is_none() {
+                    change.status = Set(NoticeStatus::Failed);
+                }
+                change.due_at = Set(next);
+                let kept = said.chars().filter(|character| !character.is_control()).take(ERROR);
+                change.error = Set(Some(kept.collect()));
+            }
+        }
+        change.update(&tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// How long to wait after so many tries; none when it is given up.
+fn next_try(attempts: i32) -> Option<TimeDelta> {
+    let pause = PAUSES.get(usize::try_from(attempts).ok()?.checked_sub(1)?)?;
+    Some(TimeDelta::minutes(*pause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_tried_eight_times_over_two_days() {
+        let pauses: Vec<_> = (1..=8).map(next_try).collect();
+        assert!(pauses[..7].iter().all(Option::is_some) && pauses[7].is_none());
+        let whole: i64 = PAUSES.iter().sum();
+        assert!((48..50).contains(&(whole / 60)), "{whole}");
+    }
+}

@@ -1,0 +1,152 @@
+//! The log of deliveries as CSV: `GET /deliveries.csv` with the credentials of an account, and the filter of the list as parameters.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use entity::delivery::DeliveryStatus;
+use entity::delivery_config::Channel;
+use entity::ids::DeliveryId;
+use sea_orm::ActiveEnum;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use super::authenticate::client_ip;
+use super::csv::{self, PAGE};
+use super::graphql::peer;
+use super::refusal::refused;
+use super::session::bearer;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::identity::authenticate;
+use crate::identity::caller::Caller;
+use crate::reports::delivery_log::{self, COLUMNS, DeliveryFilter};
+
+/// Where the log is taken from.
+pub fn router(app: &App) -> Router {
+    Router::new()
+        .route("/deliveries.csv", get(download))
+        .with_state(app.clone())
+}
+
+async fn download(State(app): State<App>, parts: Parts) -> Response {
+    match answer(app, &parts).await {
+        Ok(response) => response,
+        Err(error) => refused(&error),
+    }
+}
+
+async fn answer(app: App, parts: &Parts) -> Result<Response> {
+    let missing = Error::Unauthenticated("send a token: Authorization: Bearer <access token or API key>");
+    let Ok(Some(token)) = bearer(&parts.headers) else {
+        return Err(missing);
+    };
+    let caller = authenticate::bearer(&app, token, client_ip(&app, &parts.headers, peer(parts))).await?;
+    let (filter, told) = filter(parts.uri.query().unwrap_or_default())?;
+    delivery_log::begin(&app, &caller, told).await?;
+    let pages = csv::pages(None, move |after| {
+        next(app.clone(), caller.clone(), filter.clone(), after)
+    });
+    let header = COLUMNS.iter().map(|name| (*name).to_owned()).collect();
+    csv::download("deliveries.csv", header, pages).await
+}
+
+/// The next page. The right is looked at again for each, so that a download ends with it.
+async fn next(
+    app: App,
+    caller: Caller,
+    filter: DeliveryFilter,
+    after: Option<DeliveryId>,
+) -> Result<Option<(Vec<csv::Row>, Option<DeliveryId>)>> {
+    let caller = authenticate::again(&app, &caller).await?;
+    let page = delivery_log::page(&app, &caller, filter, (after, PAGE)).await?;
+    Ok(page.map(|(rows, last)| (rows, Some(last))))
+}
+
+/// The filter, and what the audit trail tells of it. A parameter that is not known is refused: a typing error must not give more
+/// than was meant.
+fn filter(query: &str) -> Result<(DeliveryFilter, Value)> {
+    let mut filter = DeliveryFilter::default();
+    let (mut from, mut to) = (None, None);
+    let mut told: Map<String, Value> = Map::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = || Error::BadInput(format!("{name} cannot be {value:.100}"));
+        match name.as_ref() {
+            "status" => {
+                let named = words::<DeliveryStatus>(&value).ok_or_else(wrong)?;
+                filter.statuses.get_or_insert_default().extend(named);
+            }
+            "channel" => {
+                let named = words::<Channel>(&value).ok_or_else(wrong)?;
+                filter.channels.get_or_insert_default().extend(named);
+            }
+            "partnerId" => filter.partner = Some(id(&value)),
+            "connectionId" => filter.connection = Some(id(&value)),
+            "profileId" => filter.profile = Some(id(&value)),
+            "flowId" => filter.flow = Some(id(&value)),
+            "leadId" => filter.lead = Some(id(&value)),
+            "createdFrom" => from = Some(time(&value).ok_or_else(wrong)?),
+            "createdTo" => to = Some(time(&value).ok_or_else(wrong)?),
+            "includeTests" => filter.include_tests = value.parse().ok().ok_or_else(wrong)?,
+            _ => {
+                return Err(Error::BadInput(format!(
+                    "there is no parameter {name:.100}: there are status, channel, partnerId, connectionId, profileId, flowId, leadId, createdFrom, createdTo and includeTests"
+                )));
+            }
+        }
+        told.insert(name.into_owned(), Value::from(value.into_owned()));
+    }
+    if from.is_some() || to.is_some() {
+        let from = from.unwrap_or(DateTime::UNIX_EPOCH);
+        filter.during = Some(from..to.unwrap_or(LAST));
+    }
+    Ok((filter, Value::Object(told)))
+}
+
+/// 9999-12-31T23:59:59Z: databases take no time for granted that has more digits.
+const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
+    Some(last) => last,
+    None => DateTime::UNIX_EPOCH,
+};
+
+/// Words between commas.
+fn words<E: ActiveEnum<Value = String>>(list: &str) -> Option<Vec<E>> {
+    list.split(',')
+        .map(|word| E::try_from_value(&word.trim().to_owned()).ok())
+        .collect()
+}
+
+/// An identifier that cannot be one finds nothing.
+fn id<I: std::str::FromStr + From<uuid::Uuid>>(text: &str) -> I {
+    text.parse().unwrap_or_else(|_not_one| uuid::Uuid::nil().into())
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    let time: DateTime<Utc> = text.parse().ok()?;
+    Some(time.clamp(DateTime::UNIX_EPOCH, LAST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_the_filter_and_unknown_ones_are_refused() {
+        let (wanted, told) =
+            filter("status=FAILED,REFUSED&status=CANCELLED&createdFrom=2026-01-01T00:00:00Z&includeTests=true")
+                .unwrap();
+        let statuses = [
+            DeliveryStatus::Failed,
+            DeliveryStatus::Refused,
+            DeliveryStatus::Cancelled,
+        ];
+        assert_eq!(wanted.statuses.as_deref(), Some(statuses.as_slice()));
+        assert!(wanted.include_tests && wanted.during.is_some() && wanted.channels.is_none());
+        assert_eq!(told["includeTests"], "true");
+        for query in ["state=FAILED", "status=DONE", "createdTo=yesterday", "includeTests=1"] {
+            assert!(filter(query).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `GET /deliveries.csv`.
+
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, both};
+use crate::support::http_receiver::{Answer, HttpReceiver};
+use crate::support::make::{ana, standard_fields, text, webhook_with};
+
+const KEY: &str =
+    "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { code message path } } }";
+const AUDIT: &str = "{ auditEvents(action: \"deliveries.export\") { nodes { action subjectId changes } } }";
+
+async fn take(app: &TestApp, token: Option<&str>, query: &str) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.get(format!("http://{}/deliveries.csv{query}", app.address));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let response = request.send().await.unwrap();
+    let kind = response
+        .headers()
+        .get("content-type")
+        .map(|kind| kind.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    if status == 200 {
+        assert_eq!(kind.as_deref(), Some("text/csv; charset=utf-8; header=present"));
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+    (status, response.text().await.unwrap())
+}
+
+fn rows(text: &str) -> Vec<csv::StringRecord> {
+    csv::Reader::from_reader(text.as_bytes())
+        .records()
+        .map(Result::unwrap)
+        .collect()
+}
+
+both!(
+    /// The log as the list tells it, formulas neutralised, without a value of a lead; who takes it is told by the trail.
+    the_log_is_taken_away_without_values,
+    ["--smtp-url", "smtp+plain://127.0.0.1:9", "--mail-from", "leads@leadmesh.test"],
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        let (owner, stranger) = (app.account("Acme").await, app.account("Other").await);
+        let mut fields = standard_fields();
+        fields.as_array_mut().unwrap().push(json!({ "name": "ssn", "type": "TEXT", "encrypted": true }));
+        let flow = app.flow(&owner, json!({ "fields": fields, "name": "Solar, \"south\"" })).await;
+        let profile = app.profile(&owner, json!({ "basePrice": { "amount": "2.50", "currency": "EUR" } })).await;
+        let hook = webhook_with(&receiver.url("/"), json!({ "retry": { "attempts": 1 }, "responseRule": { "pointer": "/ok", "acceptedValues": ["yes"], "externalIdPointer": "/id", "reasonPointer": "/why" } }));
+        let (partner, _) = app.partner(&owner, "=cmd|' /C calc'!A0", hook, json!({ "email": "p@partner.test" })).await;
+        app.assign(&owner, &profile, &partner, json!({})).await;
+        app.step(&owner, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        receiver.answers([
+            Answer::status(200).body(r#"{"ok":"yes","id":"@crm-7"}"#),
+            Answer::status(200).body(r#"{"ok":"no","why":"we know ana@example.com of Kx81"}"#),
+            Answer::status(500),
+        ]);
+        let mut lead = ana();
+        lead["ssn"] = json!("Kx81-secret");
+        for _ in 0..3 {
+            let lead = text(&app.submit(&owner, &flow, lead.clone()).await["id"]);
+            app.deliveries_at(&owner, &lead, &["DELIVERED", "FAILED", "REFUSED"]).await;
+        }
+        app.submit_with(&owner, &flow, lead, json!({ "test": true })).await;
+
+        let (status, text_of_all) = take(&app, Some(&owner.token), "").await;
+        assert_eq!(status, 200);
+        assert!(text_of_all.starts_with("id,created_at,status,channel,test,lead_id,") && text_of_all.ends_with("\r\n"), "{text_of_all}");
+        for value in ["Ana", "Silva", "example.com", "Kx81", "555"] {
+            assert!(!text_of_all.contains(value), "{value}: {text_of_all}");
+        }
+        let all = rows(&text_of_all);
+        let listed = app.listed(&owner, json!({})).await;
+        let ids: Vec<_> = all.iter().map(|row| row[0].to_owned()).collect();
+        assert_eq!(ids, listed.iter().map(|row| text(&row["id"])).collect::<Vec<_>>());
+        let statuses: Vec<_> = all.iter().map(|row| row[2].to_owned()).collect();
+        assert_eq!(statuses, ["FAILED", "REFUSED", "DELIVERED"]);
+        let last = &all[2];
+        assert_eq!((&last[7], &last[11], &last[19], &last[20]), ("Solar, \"south\"", "'=cmd|' /C calc'!A0", "'@crm-7", "2.5"));
+
+        for (query, expected) in [
+            ("?status=FAILED,REFUSED", 2),
+            ("?status=FAILED&status=REFUSED", 2),
+            ("?channel=PORTAL", 0),
+            (&format!("?partnerId={partner}&flowId={}", flow.id), 3),
+            ("?partnerId=nobody", 0),
+            ("?includeTests=true", 4),
+            ("?createdTo=2020-01-01T00:00:00Z", 0),
+        ] {
+            let (status, found) = take(&app, Some(&owner.key), query).await;
+            assert_eq!((status, rows(&found).len()), (200, expected), "{query}");
+        }
+        assert_eq!(rows(&take(&app, Some(&stranger.token), &format!("?partnerId={partner}")).await.1).len(), 0);
+        for query in ["?state=FAILED", "?status=DONE", "?createdFrom=today"] {
+            assert_eq!(take(&app, Some(&owner.token), query).await.0, 400, "{query}");
+        }
+        let trail = app.data(&owner.token, AUDIT, json!({})).await;
+        let trail = trail["auditEvents"]["nodes"].as_array().unwrap().clone();
+        assert_eq!(trail.len(), 8, "one for each");
+        assert_eq!((&trail[7]["subjectId"], &trail[7]["changes"]), (&json!(owner.id), &json!({})));
+        assert_eq!(trail[1]["changes"], json!({ "includeTests": "true" }));
+
+        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
+        for (scope, expected) in [("LEADS_READ", 200), ("LEADS_SUBMIT", 403), ("NETWORK_READ", 403)] {
+            let key = app.done(&owner.token, KEY, json!({ "name": scope, "scopes": [scope] })).await;
+            assert_eq!(take(&app, Some(&text(&key["secret"])), "").await.0, expected, "{scope}");
+        }
+        assert_eq!(take(&app, Some(&pat), "").await.0, 403);
+        assert_eq!(take(&app, Some("lmk_nonsense"), "").await.0, 401);
+        assert_eq!(take(&app, None, "").await.0, 401);
+    }
+);
+
+both!(
+    /// More than a page: none is left out or comes twice.
+    a_long_log_is_whole,
+    |app| {
+        let owner = app.account("Acme").await;
+        let (flow, ..) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        let bulk = "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) { accepted userErrors { code message path } } }";
+        for _ in 0..3 {
+            let leads: Vec<Value> = (0..400).map(|place| json!({ "fields": { "first_name": format!("A{place}") } })).collect();
+            let done = app.done(&owner.key, bulk, json!({ "flowId": flow.id, "leads": leads })).await;
+            assert_eq!(done["accepted"], 400);
+        }
+        let (status, text) = take(&app, Some(&owner.token), "").await;
+        let mut ids: Vec<_> = rows(&text).iter().map(|row| row[0].to_owned()).collect();
+        assert_eq!((status, ids.len()), (200, 1_200));
+        assert!(ids.windows(2).all(|pair| pair[0] > pair[1]), "newest first");
+        ids.dedup();
+        assert_eq!(ids.len(), 1_200);
+    }
+);
