@@ -12,6 +12,7 @@ pub mod payload;
 pub mod places;
 pub mod portal_feed;
 pub mod preview;
+mod recount;
 pub mod response;
 pub mod retry;
 pub mod signing;
