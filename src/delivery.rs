@@ -16,6 +16,7 @@ pub mod places;
 pub mod portal_feed;
 pub mod portal_review;
 pub mod preview;
+mod recount;
 pub mod response;
 pub mod resume;
 pub mod retry;

@@ -83,10 +83,14 @@ impl Entity {
         Self::find().filter(Column::CapId.is_in(caps))
     }
 
-    /// Counts one lead again that was taken back, whatever the limit: its recipient has it.
-    pub async fn count_again(db: &impl ConnectionTrait, cap: CapId, window: DateTime<Utc>) -> Result<(), DbErr> {
+    /// Counts leads again that were taken back, whatever the limit.
+    pub async fn count_again(
+        db: &impl ConnectionTrait,
+        (cap, window): (CapId, DateTime<Utc>),
+        leads: i32,
+    ) -> Result<(), DbErr> {
         Self::update_many()
-            .col_expr(Column::Used, Expr::col(Column::Used).add(1))
+            .col_expr(Column::Used, Expr::col(Column::Used).add(leads))
             .filter(Column::CapId.eq(cap))
             .filter(Column::WindowStart.eq(window))
             .exec(db)

@@ -7,7 +7,7 @@ use crate::ids::{
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, Query};
+use sea_orm::sea_query::{Alias, ExprTrait, Query, SimpleExpr};
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
@@ -344,21 +344,35 @@ impl Entity {
             .await
     }
 
-    /// Makes settled and waiting deliveries due now, with a fresh budget of attempts. What is settled has given its places on caps
-    /// back, so it must not give them back a second time.
+    /// Whether the lead has gone on, after the delivery had ended, to somebody who has it or is to have it.
+    pub fn gone_on() -> SimpleExpr {
+        let later = Alias::new("later");
+        let of = |column: Column| Expr::col((later.clone(), column));
+        let ended = [
+            DeliveryStatus::Failed,
+            DeliveryStatus::Refused,
+            DeliveryStatus::Cancelled,
+        ];
+        Expr::exists(
+            Query::select()
+                .expr(Expr::val(1))
+                .from_as(Entity, later.clone())
+                .and_where(of(Column::LeadId).equals((Entity, Column::LeadId)))
+                .and_where(of(Column::ProfileId).equals((Entity, Column::ProfileId)))
+                .and_where(of(Column::CreatedAt).gte(Expr::col((Entity, Column::SettledAt))))
+                .and_where(of(Column::Id).not_equals((Entity, Column::Id)))
+                .and_where(of(Column::Status).is_not_in(ended.map(|status| status.to_value())))
+                .to_owned(),
+        )
+    }
+
+    /// Makes deliveries due now, with a fresh budget of attempts.
     pub async fn try_again(
         db: &impl ConnectionTrait,
-        (settled, waiting): (Vec<DeliveryId>, Vec<DeliveryId>),
+        ids: Vec<DeliveryId>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Model>, DbErr> {
-        let among = crate::bulk::among(db, Column::Id, settled.iter().map(|id| id.0));
-        Self::update_many()
-            .col_expr(Column::Reservations, Expr::value(Reservations::default()))
-            .filter(among)
-            .exec(db)
-            .await?;
-        let all = settled.into_iter().chain(waiting).map(|id| id.0);
-        let among = crate::bulk::among(db, Column::Id, all);
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
             .col_expr(Column::DueAt, Expr::value(now))

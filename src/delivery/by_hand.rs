@@ -1,7 +1,6 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
 use chrono::{DateTime, Utc};
-use entity::cap_usage;
 use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
@@ -15,6 +14,7 @@ use sea_orm::{
 use serde_json::json;
 
 use super::manage::{self, DeliveryFilter, RETRY};
+use super::recount;
 use super::worker::{self, Rerouted, release_caps};
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -36,7 +36,8 @@ const NOTE: usize = 1_000;
 /// call has taken up is not taken up again.
 ///
 /// Those that have FAILED or wait for a retry; CANCELLED ones, and those that a connected account has REFUSED, only when the
-/// filter names these states: somebody has decided so.
+/// filter names these states: somebody has decided so. Those whose lead has gone on to the next partner are left out, for it
+/// would be sold twice; `retryDelivery` tries a single one.
 pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> Result<usize> {
     let account = caller.require(Action::ManageDeliveries)?;
     let now = app.clock.now();
@@ -47,9 +48,9 @@ pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> R
     if rows.is_empty() {
         return Ok(0);
     }
-    let (settled, waiting): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.status.is_settled());
-    let ids = |rows: Vec<row::Model>| rows.into_iter().map(|row| row.id).collect();
-    let mut rows = delivery::Entity::try_again(&tx, (ids(settled), ids(waiting)), now).await?;
+    recount::count_again(&tx, &rows).await?;
+    let ids = rows.into_iter().map(|row| row.id).collect();
+    let mut rows = delivery::Entity::try_again(&tx, ids, now).await?;
     rows.sort_by_key(|row| row.id);
     let entries = rows.iter().map(|row| entry(RETRY, row, None));
     audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
@@ -77,7 +78,10 @@ fn retryable(named: &[DeliveryStatus], now: DateTime<Utc>) -> Condition {
                 .then(|| is(DeliveryStatus::Cancelled)),
         )
         .add_option(named.contains(&DeliveryStatus::Refused).then_some(refused));
-    Condition::all().add(Column::ErasedAt.is_null()).add(any)
+    Condition::all()
+        .add(Column::ErasedAt.is_null())
+        .add(delivery::Entity::gone_on().not())
+        .add(any)
 }
 
 /// What somebody knows of a delivery that the network left open.
@@ -112,7 +116,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<row
         return Ok(row);
     }
     if input.delivered {
-        count_again(&tx, &row).await?;
+        recount::count_again(&tx, std::slice::from_ref(&row)).await?;
     } else {
         release_caps(&tx, &row).await?;
     }
@@ -188,19 +192,6 @@ fn stands(row: &row::Model, input: &Settlement) -> Result<bool> {
             Ok(false)
         }
     }
-}
-
-/// What has failed has given its places back. In the order in which everybody locks them.
-async fn count_again(tx: &DatabaseTransaction, row: &row::Model) -> Result<()> {
-    if !row.status.is_settled() {
-        return Ok(());
-    }
-    let mut reservations: Vec<_> = row.reservations.0.iter().collect();
-    reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
-    for reservation in reservations {
-        cap_usage::Entity::count_again(tx, reservation.cap, reservation.window).await?;
-    }
-    Ok(())
 }
 
 fn changed(app: &App, caller: &Caller, row: row::Model, input: &Settlement) -> row::ActiveModel {

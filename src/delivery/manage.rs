@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
+use super::recount;
 use super::worker::release_caps;
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -88,8 +89,8 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
 }
 
 /// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
-/// mind. It goes with a fresh budget of attempts. The delivery stays the same one, so a
-/// recipient that has it already recognises it.
+/// mind. It goes with a fresh budget of attempts and counts on its caps again, whatever the limit. The delivery stays the same one,
+/// so a recipient that has it already recognises it.
 pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
@@ -108,6 +109,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
             ));
         }
     }
+    recount::count_again(&tx, std::slice::from_ref(&row)).await?;
     let mut change: delivery::ActiveModel = row.clone().into();
     change.status = Set(DeliveryStatus::Retrying);
     change.due_at = Set(Some(app.clock.now()));
@@ -117,10 +119,6 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     change.failure_code = Set(None);
     change.failure_message = Set(None);
     change.external_id = Set(None);
-    // A settled delivery has given its places on caps back, so it must not give them back a second time.
-    if row.status.is_settled() {
-        change.reservations = Set(Reservations::default());
-    }
     let row = save(app, tx, caller, change, RETRY).await?;
     app.queue.wake(vec![row.id]);
     Ok(row)

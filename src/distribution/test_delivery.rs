@@ -17,6 +17,7 @@ use super::preview::{self, Composed, ToPreview};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::intake::{delivery_event, fully_set, portal_event};
@@ -103,6 +104,8 @@ fn unknown(error: Error) -> Error {
 }
 
 async fn within_limit(app: &App, tx: &DatabaseTransaction, account: AccountId) -> Result<()> {
+    // One after the other: those who count at the same time would all find room.
+    accounts::lock(tx, account).await?;
     let since = app.clock.now() - TimeDelta::hours(1);
     if hand_made_lead::Entity::since(account, since).count(tx).await? < AN_HOUR {
         return Ok(());

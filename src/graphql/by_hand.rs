@@ -84,8 +84,10 @@ pub struct ByHandMutation;
 #[Object]
 impl ByHandMutation {
     /// Attempts again at once what fits the filter and may be tried again, each with a fresh budget of attempts: FAILED and RETRYING
-    /// deliveries; CANCELLED ones, and those that a connected account has REFUSED, only when the filter names these states. The
-    /// oldest first, 1,000 at most: call again until it answers 0. Takes a MEMBER or above, or a key with MANAGE.
+    /// deliveries; CANCELLED ones, and those that a connected account has REFUSED, only when the filter names these states. Those
+    /// whose lead has gone on to the next partner are left out; `retryDelivery` takes a single one. They count on their caps again,
+    /// whatever the limits. The oldest first, 1,000 at most: call again until it answers 0. Takes a MEMBER or above, or a key with
+    /// MANAGE.
     async fn retry_deliveries(
         &self,
         ctx: &Context<'_>,

@@ -22,7 +22,9 @@ pub const PAGE: u64 = 500;
 /// What a spreadsheet takes for the start of a formula, and the full-width forms that some fold to it.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 /// What may stand before a formula unseen.
-const SKIPPED: [char; 2] = [' ', '\u{feff}'];
+const SKIPPED: [char; 5] = [' ', '\'', '"', '\u{feff}', '\u{a0}'];
+/// Where the spreadsheets of many countries divide cells, whatever stands in the file.
+const DIVIDERS: [char; 2] = [';', '\t'];
 
 /// Pages of rows by key: `next` gets where the last page ended, and gives a page and where it ends, or none when nothing is
 /// left.
@@ -74,14 +76,33 @@ fn encode(rows: impl IntoIterator<Item = Row>) -> Result<Vec<u8>> {
         .map_err(|error| Error::Internal(error.into_error().into()))
 }
 
-/// The cell with an apostrophe in front when a spreadsheet would run it as a formula (CWE-1236). A telephone number gets one,
-/// too: whoever reads the file by program takes a first apostrophe away.
+/// The cell with an apostrophe, which means "this is text", before what a spreadsheet would run as a formula (CWE-1236, and the OWASP
+/// page "CSV Injection"): at its start and behind a semicolon or tab. Plain numbers, such as `-5` and `+14155550132`, stay as
+/// they are.
 pub fn neutralise(cell: &str) -> Cow<'_, str> {
-    if cell.trim_start_matches(SKIPPED).starts_with(FORMULA) {
-        Cow::Owned(format!("'{cell}"))
-    } else {
-        Cow::Borrowed(cell)
+    if !cell.split(DIVIDERS).any(is_formula) && !is_formula(cell) {
+        return Cow::Borrowed(cell);
     }
+    let mut text = String::with_capacity(cell.len() + 1);
+    for part in cell.split_inclusive(DIVIDERS) {
+        if is_formula(part) {
+            text.push('\'');
+        }
+        text.push_str(part);
+    }
+    Cow::Owned(text)
+}
+
+fn is_formula(text: &str) -> bool {
+    text.trim_start_matches(SKIPPED).starts_with(FORMULA) && !is_number(text.trim_end_matches(DIVIDERS))
+}
+
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, fraction]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A name that is safe between quotation marks of a header.
@@ -108,10 +129,12 @@ mod tests {
     fn a_cell_that_begins_like_a_formula_is_neutralised() {
         for cell in [
             "=HYPERLINK(\"x\")",
-            "+1",
-            "-1",
+            "+1+cmd|' /C calc'!A0",
+            "-1e5",
+            "-",
+            "+1.",
             "@SUM(A1)",
-            "\t=1",
+            "'=1",
             "\r=1",
             "\n=1",
             "＝1",
@@ -119,9 +142,25 @@ mod tests {
         ] {
             assert_eq!(neutralise(cell), format!("'{cell}"), "{cell:?}");
         }
-        for cell in ["", "a=b", "1-2", "ann@example.com", "'", " a", "ü"] {
+        for cell in [
+            "",
+            "a=b",
+            "1-2",
+            "ann@example.com",
+            "'",
+            " a",
+            "ü",
+            "-5",
+            "-0.25",
+            "+14155550132",
+            "a;b; c",
+            "1;-2",
+        ] {
             assert_eq!(neutralise(cell), cell, "{cell:?}");
         }
+        assert_eq!(neutralise("x;=cmd|' /C calc'!A0;"), "x;'=cmd|' /C calc'!A0;");
+        assert_eq!(neutralise("x\t @SUM(A1)"), "x\t' @SUM(A1)");
+        assert_eq!(neutralise("\t=1"), "'\t'=1");
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     let account = caller.require(Action::ManagePartners)?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
+    // First the account, as whoever changes a partner's delivery does: two who wait for each other would put this off.
+    accounts::lock(&tx, account).await?;
     let partner = lock_partner(&tx, account, input.partner).await?;
     let permissions = defaults(input.permissions, &partner.portal_permissions);
     let mut row: partner::ActiveModel = partner.into();
