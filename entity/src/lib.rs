@@ -21,6 +21,7 @@ pub mod event;
 pub mod field;
 pub mod flow;
 pub mod flow_revision;
+pub mod gate;
 pub mod idempotency;
 pub mod ids;
 pub mod instance;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use entity::cap_usage;
+use entity::{cap_usage, connection};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
@@ -107,11 +107,17 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     change.failure_code = Set(None);
     change.failure_message = Set(None);
     change.external_id = Set(None);
+    // Asked for by hand, it goes over the connection that there is now.
+    if let Some(buyer) = row.buyer_account_id
+        && let Some(live) = connection::Entity::live_between(account, buyer).one(&tx).await?
+    {
+        change.connection_id = Set(Some(live.id));
+    }
     // A settled delivery has given its places on caps back, so it must not give them back a second time.
     if row.status.is_settled() {
         change.reservations = Set(Reservations::default());
     }
-    let row = save(app, tx, caller, change, "delivery.retry").await?;
+    let row = save(app, tx, caller, change, "delivery.retried").await?;
     app.queue.wake(vec![row.id]);
     Ok(row)
 }
@@ -142,7 +148,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     change.settled_at = Set(Some(app.clock.now()));
     change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
     change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
-    save(app, tx, caller, change, "delivery.cancel").await
+    save(app, tx, caller, change, "delivery.cancelled").await
 }
 
 async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {

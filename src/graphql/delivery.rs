@@ -20,6 +20,7 @@ use super::relay::{PageArgs, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::policy::Action;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -307,6 +308,7 @@ impl DeliveryQuery {
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<Option<Delivery>> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ReadLeads)?;
         let Ok(id) = id.parse() else { return Ok(None) };
         Ok(manage::find(app, caller, id).await?.map(Delivery))
     }
@@ -345,6 +347,7 @@ impl DeliveryMutation {
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ManageDeliveries)?;
         let retried = match id.parse() {
             Ok(id) => manage::retry(app, caller, id).await,
             Err(_) => Err(unknown()),
@@ -359,6 +362,7 @@ impl DeliveryMutation {
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ManageDeliveries)?;
         let cancelled = match id.parse() {
             Ok(id) => manage::cancel(app, caller, id).await,
             Err(_) => Err(unknown()),

@@ -19,6 +19,7 @@ mod graphql_accounts;
 mod graphql_flow;
 mod graphql_partners;
 mod identity_use_cases;
+mod least_privilege;
 mod network;
 mod outbound;
 mod portal;

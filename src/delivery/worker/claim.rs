@@ -11,8 +11,12 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
+use super::finish::{lock_all, release_caps};
+use super::reroute::Reroutes;
 use crate::app::App;
 use crate::error::Result;
+use crate::leads::intake::delivery_event;
+use crate::live::events;
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
 
@@ -86,9 +90,24 @@ async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
         )),
         external_id: None,
     };
-    if !rows.is_empty() {
-        delivery_outcome::record(app.db.write(), &rows.iter().map(failed).collect::<Vec<_>>()).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
+    let tx = app.db.begin().await?;
+    let held = delivery_outcome::record(&tx, &rows.iter().map(failed).collect::<Vec<_>>()).await?;
+    let ended: Vec<&delivery::Model> = rows.iter().filter(|row| held.contains(&row.id)).collect();
+    lock_all(&tx, Reroutes::default().counters(&ended, app.clock.now())).await?;
+    let mut told = Vec::with_capacity(ended.len());
+    for row in ended {
+        release_caps(&tx, row).await?;
+        told.push(delivery_event(&delivery::Model {
+            status: DeliveryStatus::Failed,
+            ..row.clone()
+        }));
+    }
+    let heads = events::append(&tx, app.clock.now(), told).await?;
+    tx.commit().await?;
+    app.hub.tell(heads);
     Ok(())
 }
 

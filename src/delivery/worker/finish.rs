@@ -1,6 +1,6 @@
 //! Recording what became of attempts: as leads are stored, all that has finished while the last ones were written at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use entity::{bulk, cap_usage, destination};
 use sea_orm::DatabaseTransaction;
 use tokio::sync::mpsc;
 
-use super::reroute;
+use super::reroute::{self, Reroutes};
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::intake::delivery_event;
+use crate::leads::allocate::Counter;
+use crate::leads::intake::{delivery_event, lock_counters};
 use crate::live::events::{self, Heads};
 use crate::queue::LeadContent;
 use crate::queue::slots::Slot;
@@ -70,16 +71,21 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     note_health(&tx, &recorded, now).await?;
+    let ended: Vec<&delivery::Model> = recorded
+        .iter()
+        .filter(|finished| finished.went_nowhere())
+        .map(|finished| &finished.delivery)
+        .collect();
+    let reroutes = Reroutes::load(&tx, &ended).await?;
+    lock_all(&tx, reroutes.counters(&ended, now)).await?;
     let mut all_events = Vec::with_capacity(recorded.len());
     let mut waiting = Vec::new();
     for finished in &recorded {
         all_events.push(delivery_event(&finished.after()));
-        if matches!(
-            finished.outcome.status,
-            DeliveryStatus::Failed | DeliveryStatus::Refused
-        ) {
+        if finished.went_nowhere() {
             release_caps(&tx, &finished.delivery).await?;
-            if let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await? {
+            let failed = (&finished.delivery, &reroutes);
+            if let Some(next) = reroute::to_next_partner(app, &tx, failed, &finished.lead, now).await? {
                 waiting.extend(next.waiting);
                 all_events.extend(next.events);
             }
@@ -100,6 +106,11 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
 }
 
 impl Finished {
+    /// Whether its recipient has not got the lead, and will not.
+    fn went_nowhere(&self) -> bool {
+        matches!(self.outcome.status, DeliveryStatus::Failed | DeliveryStatus::Refused)
+    }
+
     /// The delivery as it stands after the outcome.
     fn after(&self) -> delivery::Model {
         delivery::Model {
@@ -107,6 +118,14 @@ impl Finished {
             ..self.delivery.clone()
         }
     }
+}
+
+/// Locks counters at once, in the order in which everybody locks them.
+pub(super) async fn lock_all(tx: &DatabaseTransaction, counters: BTreeSet<Counter>) -> Result<()> {
+    if !counters.is_empty() {
+        lock_counters(tx, counters).await?;
+    }
+    Ok(())
 }
 
 /// A lead that finally went nowhere does not count on the caps it was counted on.

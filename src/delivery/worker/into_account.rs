@@ -15,7 +15,8 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use super::Tools;
 use super::attempt;
-use super::finish::Finished;
+use super::finish::{Finished, lock_all};
+use super::reroute::Reroutes;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
@@ -77,17 +78,18 @@ impl Attempt<'_> {
         let live = connection::Entity::live_between(seller, buyer)
             .one(app.db.read())
             .await?;
-        let Some(live) = live else {
-            return self.end(None, Ending::disconnected("the connection has ended")).await;
+        // What was on its way when its connection ended does not go over the next one.
+        let Some(live) = live.filter(|live| self.delivery.connection_id == Some(live.id)) else {
+            return self.end(Ending::disconnected("the connection has ended")).await;
         };
         if !live.lets_send(seller) {
-            return self.end(Some(&live), Ending::held_up(&live)).await;
+            return self.end(Ending::held_up(&live)).await;
         }
         let way = self.decide(&live, newest).await?;
         match way {
             Way::Into(lead) => self.enter(&live, *lead).await,
-            Way::NotReady { why, .. } => self.end(Some(&live), Ending::not_ready(why)).await,
-            Way::Loop(why) => self.end(Some(&live), Ending::looped(why)).await,
+            Way::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
+            Way::Loop(why) => self.end(Ending::looped(why)).await,
             Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
@@ -162,9 +164,11 @@ impl Attempt<'_> {
             lead: &mut lead,
             occasion,
         };
-        let mut settled = settle(app, &tx, vec![to_store]).await?;
+        let reroutes = Reroutes::load(&tx, &[self.delivery]).await?;
+        let counters = reroutes.counters(&[self.delivery], app.clock.now());
+        let mut settled = settle(app, &tx, vec![to_store], counters).await?;
         let ending = Ending::of(settled.receipts.pop());
-        self.record(tx, Some(live), ending, settled).await
+        self.record(tx, (ending, settled, reroutes)).await
     }
 
     /// The connection as it is in the transaction: whatever ended it before this commit holds.
@@ -175,29 +179,25 @@ impl Attempt<'_> {
         Ok(found.is_some_and(|connection| connection.lets_send(seller)))
     }
 
-    async fn end(&self, live: Option<&connection::Model>, ending: Ending) -> Result<Tried> {
-        let tx = self.tools.app.db.begin().await?;
+    async fn end(&self, ending: Ending) -> Result<Tried> {
+        let app = &self.tools.app;
+        let tx = app.db.begin().await?;
         if !stands(&tx, self.delivery).await? {
             return Ok(Tried::Done);
         }
-        self.record(tx, live, ending, Settled::default()).await
+        let reroutes = Reroutes::load(&tx, &[self.delivery]).await?;
+        lock_all(&tx, reroutes.counters(&[self.delivery], app.clock.now())).await?;
+        self.record(tx, (ending, Settled::default(), reroutes)).await
     }
 
-    async fn record(
-        &self,
-        tx: DatabaseTransaction,
-        live: Option<&connection::Model>,
-        ending: Ending,
-        settled: Settled,
-    ) -> Result<Tried> {
+    async fn record(&self, tx: DatabaseTransaction, end: (Ending, Settled, Reroutes)) -> Result<Tried> {
         let recorded = Recorded {
             delivery: self.delivery,
             content: self.content,
-            connection: live.map(|connection| connection.id),
             started_at: self.started_at,
             duration: self.started.elapsed(),
         };
-        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, settled)).await?;
+        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, end).await?;
         let app = &self.tools.app;
         app.metrics.attempted(
             self.delivery.channel,

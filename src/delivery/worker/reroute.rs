@@ -1,7 +1,7 @@
 //! What follows a final failure when the profile says so: the next partner that matches gets the lead, in the same transaction,
 //! so that a crash can lose neither.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -9,14 +9,14 @@ use entity::bulk;
 use entity::delivery::{self, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::DeliveryId;
+use entity::ids::{DeliveryId, FlowId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::leads::allocate::{Chosen, Had, Ledger, Picking, Settling, counter, pick};
+use crate::leads::allocate::{Chosen, Counter, Had, Ledger, Picking, Settling, counter, pick};
 use crate::leads::compile;
 use crate::leads::decide::Draft;
 use crate::leads::intake::{
@@ -32,19 +32,54 @@ pub(super) struct Rerouted {
     pub(super) events: Vec<NewEvent>,
 }
 
+/// The profiles by which leads of deliveries are routed further, should these fail.
+#[derive(Default)]
+pub(super) struct Reroutes(HashMap<DeliveryId, (Arc<Snapshot>, Arc<Profile>)>);
+
+impl Reroutes {
+    /// Those of these deliveries.
+    pub(super) async fn load(tx: &DatabaseTransaction, ended: &[&delivery::Model]) -> Result<Self> {
+        let mut flows: HashMap<FlowId, Option<Arc<Snapshot>>> = HashMap::new();
+        let mut found = Self::default();
+        for delivery in ended.iter().filter(|delivery| delivery.profile_id.is_some()) {
+            let flow = match flows.get(&delivery.flow_id) {
+                Some(flow) => flow.clone(),
+                None => compile::load(tx, delivery.flow_id).await?.map(Arc::new),
+            };
+            flows.insert(delivery.flow_id, flow.clone());
+            let Some(flow) = flow else { continue };
+            let profile = profile_of(&flow, delivery).filter(|profile| profile.on_failure == OnFailure::NextPartner);
+            if let Some(profile) = profile {
+                found.0.insert(delivery.id, (flow, profile));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every counter that the end of these deliveries may touch: those that are given back, and those of whoever may be next.
+    /// They are to be locked at once, in the order in which everybody locks them.
+    pub(super) fn counters(&self, ended: &[&delivery::Model], now: DateTime<Utc>) -> BTreeSet<Counter> {
+        let mut counters = BTreeSet::new();
+        for delivery in ended.iter().filter(|delivery| !delivery.test) {
+            let held = delivery.reservations.0.iter();
+            counters.extend(held.map(|reservation| (reservation.cap, reservation.window)));
+            let next = self.0.get(&delivery.id).into_iter();
+            let next = next.flat_map(|(_, profile)| &profile.candidates);
+            counters.extend(next.flat_map(|next| &next.caps).map(|cap| counter(cap, now)));
+        }
+        counters
+    }
+}
+
 /// Routes a failed delivery's lead to the next partner of its profile, if the profile says so and one matches.
 pub(super) async fn to_next_partner(
     app: &App,
     tx: &DatabaseTransaction,
-    failed: &delivery::Model,
+    (failed, reroutes): (&delivery::Model, &Reroutes),
     lead: &Arc<LeadContent>,
     now: DateTime<Utc>,
 ) -> Result<Option<Rerouted>> {
-    let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
-        return Ok(None);
-    };
-    let Some(profile) = profile_of(&snapshot, failed).filter(|profile| profile.on_failure == OnFailure::NextPartner)
-    else {
+    let Some((snapshot, profile)) = reroutes.0.get(&failed.id) else {
         return Ok(None);
     };
     let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
@@ -58,16 +93,16 @@ pub(super) async fn to_next_partner(
         fields: lead.fields.clone(),
         ..Draft::default()
     };
-    let candidates = draft.match_profile(&profile, now);
+    let candidates = draft.match_profile(profile, now);
     let ledger = if failed.test {
         Ledger::default()
     } else {
-        lock(tx, &profile, &candidates, now).await?
+        lock(tx, profile, &candidates, now).await?
     };
     let mut settling = Settling::new(ledger, now);
     settling.test = failed.test;
     let picked = first(
-        &profile,
+        profile,
         &candidates,
         &mut Picking::new(&mut settling, &mut had, &mut draft),
     );
@@ -76,8 +111,8 @@ pub(super) async fn to_next_partner(
     else {
         return Ok(None);
     };
-    let recipient = Recipient::Partner(&profile, candidate);
-    let mut row = new_delivery(app, &snapshot, recipient, lead, now);
+    let recipient = Recipient::Partner(profile, candidate);
+    let mut row = new_delivery(app, snapshot, recipient, lead, now);
     row.step_id = failed.step_id;
     row.reservations = Reservations(chosen.reservations);
     let message = format!(

@@ -40,8 +40,14 @@ pub struct Settled {
     pub waiting: Vec<entity::ids::DeliveryId>,
 }
 
-/// Stores leads in the caller's transaction. On an error the transaction must be given up.
-pub async fn settle(app: &App, tx: &DatabaseTransaction, mut leads: Vec<ToStore<'_>>) -> Result<Settled> {
+/// Stores leads in the caller's transaction, and locks further counters that the caller will touch. On an error the transaction
+/// must be given up.
+pub async fn settle(
+    app: &App,
+    tx: &DatabaseTransaction,
+    mut leads: Vec<ToStore<'_>>,
+    further: BTreeSet<Counter>,
+) -> Result<Settled> {
     let mut claims = Claims::default();
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
         claims.add(lead, occasion.at);
@@ -50,7 +56,7 @@ pub async fn settle(app: &App, tx: &DatabaseTransaction, mut leads: Vec<ToStore<
     for ToStore { lead, occasion } in leads.iter_mut().filter(|stored| !stored.occasion.test) {
         claims.refuse(lead, occasion.at);
     }
-    let mut settling = Settling::new(lock_caps(tx, &leads).await?, app.clock.now());
+    let mut settling = Settling::new(lock_caps(tx, &leads, further).await?, app.clock.now());
     let mut all = Rows::default();
     let mut receipts = Vec::with_capacity(leads.len());
     for ToStore { lead, occasion } in leads {
@@ -91,9 +97,12 @@ pub async fn newest_versions(tx: &DatabaseTransaction, lead: &Entering) -> Resul
     Ok(account::Entity::versions(tx, accounts).await?.into_iter().collect())
 }
 
-/// Locks every counter that the leads may touch.
-async fn lock_caps(tx: &DatabaseTransaction, leads: &[ToStore<'_>]) -> Result<Ledger> {
-    let mut wanted: BTreeSet<Counter> = BTreeSet::new();
+/// Locks every counter that the leads may touch, and the further ones.
+async fn lock_caps(
+    tx: &DatabaseTransaction,
+    leads: &[ToStore<'_>],
+    mut wanted: BTreeSet<Counter>,
+) -> Result<Ledger> {
     for stored in leads.iter().filter(|stored| !stored.occasion.test) {
         counters(stored.lead, stored.occasion.at, &mut wanted);
     }

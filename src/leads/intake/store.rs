@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, SourceId};
-use entity::{bulk, idempotency, lead};
+use entity::{bulk, gate, idempotency, lead};
 use sea_orm::{DatabaseTransaction, Set};
 
 use super::rows::Occasion;
@@ -45,7 +45,8 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     settle_repeats(&tx, jobs, &mut standings).await?;
     let new = jobs.iter_mut().zip(&standings);
     let new = new.filter(|(_, standing)| matches!(standing, Standing::New));
-    let settled = settle(app, &tx, new.map(|(job, _)| to_store(job)).collect()).await?;
+    let new = new.map(|(job, _)| to_store(job)).collect();
+    let settled = settle(app, &tx, new, BTreeSet::new()).await?;
     let in_portals = events::count(&settled.events, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), settled.events).await?;
     tx.commit().await.map_err(|error| {
@@ -90,6 +91,9 @@ fn answers(standings: Vec<Standing>, receipts: Vec<Receipt>) -> Result<Vec<Answe
 
 /// The caller's credentials and the flows as they are in this transaction: nothing that was revoked or changed before may count.
 async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<Vec<Standing>> {
+    // A connection that ends meanwhile ends after these leads. What stays within an account waits for nobody.
+    let crossing = jobs.iter().filter(|job| job.crosses_accounts());
+    gate::pass(tx, accounts(crossing.map(|job| &job.lead))).await?;
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
     let (valid, newest) = authenticate::recheck(tx, app.clock.now(), principals, rests_on).await?;

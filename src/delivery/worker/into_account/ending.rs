@@ -8,14 +8,13 @@ use entity::connection::{self, ConnectionStatus};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::event::EventKind;
-use entity::ids::ConnectionId;
 use entity::lead::LeadOutcome;
 use entity::{bulk, delivery_attempt};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set, Unchanged};
 
 use crate::app::App;
 use crate::delivery::worker::finish::release_caps;
-use crate::delivery::worker::reroute;
+use crate::delivery::worker::reroute::{self, Reroutes};
 use crate::error::{Error, Result};
 use crate::leads::intake::{Settled, delivery_event, refusal};
 use crate::leads::receipts::Receipt;
@@ -90,7 +89,6 @@ impl Ending {
 pub(super) struct Recorded<'a> {
     pub(super) delivery: &'a delivery::Model,
     pub(super) content: &'a Arc<LeadContent>,
-    pub(super) connection: Option<ConnectionId>,
     pub(super) started_at: DateTime<Utc>,
     pub(super) duration: Duration,
 }
@@ -111,7 +109,7 @@ pub(super) async fn finish(
     app: &App,
     tx: DatabaseTransaction,
     recorded: Recorded<'_>,
-    (ending, settled): (Ending, Settled),
+    (ending, settled, reroutes): (Ending, Settled, Reroutes),
 ) -> Result<DeliveryStatus> {
     let (delivery, now, status) = (recorded.delivery, app.clock.now(), ending.status);
     keep_terms(&tx, &recorded, &ending).await?;
@@ -133,7 +131,7 @@ pub(super) async fn finish(
         release_caps(&tx, delivery).await?;
     }
     if matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused)
-        && let Some(next) = reroute::to_next_partner(app, &tx, delivery, recorded.content, now).await?
+        && let Some(next) = reroute::to_next_partner(app, &tx, (delivery, &reroutes), recorded.content, now).await?
     {
         waiting.extend(next.waiting);
         all_events.extend(next.events);
@@ -153,17 +151,13 @@ pub(super) async fn finish(
     Ok(status)
 }
 
-/// A delivery that goes over a newer connection belongs to that one; and what its flow pays is what the buyer pays if nothing
-/// else was agreed.
+/// What the buyer's flow pays is what the buyer pays, if nothing else was agreed.
 async fn keep_terms(tx: &DatabaseTransaction, recorded: &Recorded<'_>, ending: &Ending) -> Result<()> {
     let delivery = recorded.delivery;
     let mut change = delivery::ActiveModel {
         id: Unchanged(delivery.id),
         ..Default::default()
     };
-    if recorded.connection.is_some() && recorded.connection != delivery.connection_id {
-        change.connection_id = Set(recorded.connection);
-    }
     if let Some(price) = ending.price.as_ref().filter(|_| delivery.price_e4.is_none()) {
         change.price_e4 = Set(Some(price.amount));
         change.price_currency = Set(Some(price.currency.clone()));
