@@ -33,8 +33,10 @@ async fn lock(
     }
     let keys: Vec<String> = keys.iter().map(i64::to_string).collect();
     let keys = keys.join(",");
-    tx.execute_unprepared(&format!("SELECT {function}(key) FROM unnest(ARRAY[{keys}]::bigint[]) AS gate(key)"))
-        .await?;
+    tx.execute_unprepared(&format!(
+        "SELECT {function}(key) FROM unnest(ARRAY[{keys}]::bigint[]) AS gate(key)"
+    ))
+    .await?;
     Ok(())
 }
 

@@ -239,7 +239,10 @@ impl Intake {
 
 /// The buyers that have changed their setup since it was looked up.
 fn restless_buyers(reach: Option<&Reach>, newest: &Versions) -> Vec<AccountId> {
-    let entrances = reach.into_iter().flat_map(Reach::values).map(|reached| &reached.entrance);
+    let entrances = reach
+        .into_iter()
+        .flat_map(Reach::values)
+        .map(|reached| &reached.entrance);
     let changed = entrances.filter(|entrance| newest.get(&entrance.buyer).is_some_and(|now| *now != entrance.version));
     changed.map(|entrance| entrance.buyer).collect()
 }

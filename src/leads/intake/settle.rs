@@ -98,11 +98,7 @@ pub async fn newest_versions(tx: &DatabaseTransaction, lead: &Entering) -> Resul
 }
 
 /// Locks every counter that the leads may touch, and the further ones.
-async fn lock_caps(
-    tx: &DatabaseTransaction,
-    leads: &[ToStore<'_>],
-    mut wanted: BTreeSet<Counter>,
-) -> Result<Ledger> {
+async fn lock_caps(tx: &DatabaseTransaction, leads: &[ToStore<'_>], mut wanted: BTreeSet<Counter>) -> Result<Ledger> {
     for stored in leads.iter().filter(|stored| !stored.occasion.test) {
         counters(stored.lead, stored.occasion.at, &mut wanted);
     }

@@ -227,7 +227,9 @@ impl<'a> Walk<'a> {
         let refused = same || (given && REFUSED.contains(&code.as_str()));
         let harmless = !has_marker(answer) && !(root.mutation && code == "something");
         let proves = refused && harmless && !BROKEN.contains(&code.as_str());
-        self.expect(proves, || format!("{} asks {} for {id}: {answer}", caller.who, root.name));
+        self.expect(proves, || {
+            format!("{} asks {} for {id}: {answer}", caller.who, root.name)
+        });
         code
     }
 
@@ -264,7 +266,11 @@ fn told(answer: &Value, field: &str) -> String {
     let found = &answer["data"][field];
     let error = &answer["errors"][0]["extensions"]["code"];
     let code = error.as_str().or_else(|| found["userErrors"][0]["code"].as_str());
-    let empty = found.is_null() || found["ok"] == false || found["nodes"] == json!([]) || *found == json!([]) || *found == json!([null]);
+    let empty = found.is_null()
+        || found["ok"] == false
+        || found["nodes"] == json!([])
+        || *found == json!([])
+        || *found == json!([null]);
     code.unwrap_or(if empty { "nothing" } else { "something" }).to_owned()
 }
 

@@ -1,6 +1,6 @@
 //! An account with one of everything, and those who ask for it.
 
-use entity::mail;
+use entity::mail::{self, MailStatus};
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
@@ -144,7 +144,8 @@ async fn routed(app: &TestApp, owner: &Account) -> String {
     for partner in [&hidden, &visible] {
         app.assign(owner, &profile, partner, json!({})).await;
     }
-    let condition = json!({ "condition": { "field": "company", "operator": "EQUALS", "value": format!("not {MARKER}") } });
+    let condition =
+        json!({ "condition": { "field": "company", "operator": "EQUALS", "value": format!("not {MARKER}") } });
     let steps = [
         json!({ "filter": { "reason": MARKER, "rule": condition } }),
         json!({ "transform": { "assignments": [{ "field": "last_name", "template": MARKER }] } }),
@@ -213,8 +214,15 @@ async fn private(app: &TestApp, owner: &Account, connection: &str) {
 #[expect(clippy::disallowed_methods, reason = "a test's mails are all its own")]
 pub(super) async fn settled(app: &TestApp) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    let tried = |mail: &mail::Model| mail.error.is_some() && mail.lease_until.is_none();
-    while !mail::Entity::find().all(app.app.db.read()).await.unwrap().iter().all(tried) {
+    let tried =
+        |mail: &mail::Model| mail.error.is_some() && (mail.status == MailStatus::Failed || mail.lease_until.is_none());
+    while !mail::Entity::find()
+        .all(app.app.db.read())
+        .await
+        .unwrap()
+        .iter()
+        .all(tried)
+    {
         let waiting = mail::Entity::find().all(app.app.db.read()).await.unwrap();
         assert!(tokio::time::Instant::now() < deadline, "mails still wait: {waiting:#?}");
         tokio::task::yield_now().await;

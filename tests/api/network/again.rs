@@ -127,7 +127,10 @@ async fn being_sent(app: &crate::support::app::TestApp, id: &Value) {
     delivery::Entity::update_many()
         .col_expr(delivery::Column::Status, Expr::value(DeliveryStatus::Sending))
         .col_expr(delivery::Column::LeaseOwner, Expr::value(uuid::Uuid::max()))
-        .col_expr(delivery::Column::DueAt, Expr::value(Option::<chrono::DateTime<chrono::Utc>>::None))
+        .col_expr(
+            delivery::Column::DueAt,
+            Expr::value(Option::<chrono::DateTime<chrono::Utc>>::None),
+        )
         .filter(delivery::Column::Id.eq(id))
         .exec(app.app.db.write())
         .await

@@ -37,14 +37,19 @@ async fn without_workers(app: &mut TestApp) -> (Vec<Server>, Vec<SocketAddr>) {
 
 /// Leads of the seller on their way to the buyer: one RETRYING, one FAILED for want of a flow, and at last one QUEUED.
 async fn on_the_way(app: &TestApp, seller: &Account, buyer: &Account, (flow, target): (&Flow, &Flow)) -> Vec<String> {
-    app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": false })).await;
+    app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": false }))
+        .await;
     let mut leads = Vec::new();
     for _ in 0..2 {
         leads.push(text(&app.submit(seller, flow, ana()).await["id"]));
     }
-    app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": true })).await;
+    app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": true }))
+        .await;
     let failed = app.deliveries(seller, &leads[0]).await;
-    assert_eq!((&failed[0]["status"], &failed[0]["failure"]["code"]), (&json!("FAILED"), &json!("BUYER_NOT_READY")));
+    assert_eq!(
+        (&failed[0]["status"], &failed[0]["failure"]["code"]),
+        (&json!("FAILED"), &json!("BUYER_NOT_READY"))
+    );
     app.data(&seller.token, RETRY, json!({ "id": failed[0]["id"] })).await;
     let restless = restless(&app.app, buyer);
     for _ in 0..100 {
@@ -64,7 +69,13 @@ async fn on_the_way(app: &TestApp, seller: &Account, buyer: &Account, (flow, tar
 }
 
 /// Submits from many places at once while the connection is ended; how many leads were taken.
-async fn race(app: &TestApp, nodes: &[SocketAddr], (a, b): (&Account, &Account), flow: &Flow, connection: &str) -> usize {
+async fn race(
+    app: &TestApp,
+    nodes: &[SocketAddr],
+    (a, b): (&Account, &Account),
+    flow: &Flow,
+    connection: &str,
+) -> usize {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let submit = async |place: usize| {
         let input = json!({ "input": { "flowId": flow.id, "fields": ana() } });
@@ -72,7 +83,10 @@ async fn race(app: &TestApp, nodes: &[SocketAddr], (a, b): (&Account, &Account),
         let payload = &answer["data"]["submitLead"];
         match payload["receipt"]["outcome"].as_str() {
             Some(outcome) => outcome.to_owned(),
-            None => payload["userErrors"][0]["code"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned(),
+            None => payload["userErrors"][0]["code"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{answer}"))
+                .to_owned(),
         }
     };
     // 0 until the end was answered, so that a caller knows whether it began afterwards.
@@ -82,7 +96,10 @@ async fn race(app: &TestApp, nodes: &[SocketAddr], (a, b): (&Account, &Account),
         for _ in 0..EACH {
             let late = ended.load(Ordering::SeqCst) == 1;
             let outcome = submit(caller).await;
-            assert!(outcome == "NOT_FOUND" || (outcome == "ACCEPTED" && !late), "{outcome}, late: {late}");
+            assert!(
+                outcome == "NOT_FOUND" || (outcome == "ACCEPTED" && !late),
+                "{outcome}, late: {late}"
+            );
             if outcome == "ACCEPTED" {
                 progress.send_replace(taken.fetch_add(1, Ordering::SeqCst) + 1);
             }
@@ -94,7 +111,11 @@ async fn race(app: &TestApp, nodes: &[SocketAddr], (a, b): (&Account, &Account),
         ended.store(1, Ordering::SeqCst);
     };
     join(join_all((0..CALLERS).map(caller)), end).await;
-    assert_eq!([submit(0).await, submit(1).await], ["NOT_FOUND", "NOT_FOUND"], "on every node");
+    assert_eq!(
+        [submit(0).await, submit(1).await],
+        ["NOT_FOUND", "NOT_FOUND"],
+        "on every node"
+    );
     taken.into_inner()
 }
 

@@ -44,7 +44,11 @@ async fn a_termination_and_leads_wait_for_each_other() {
     gate::pass(&being_stored, [a.id.parse().unwrap()]).await.unwrap();
     let late = async {
         wait_at_gates(&app, 1).await;
-        assert_eq!(app.told(Some(&a.key), &own.id, ana()).await, "ACCEPTED", "what stays at home waits for nobody");
+        assert_eq!(
+            app.told(Some(&a.key), &own.id, ana()).await,
+            "ACCEPTED",
+            "what stays at home waits for nobody"
+        );
         let commit = async {
             wait_at_gates(&app, 2).await;
             being_stored.commit().await.unwrap();
@@ -60,7 +64,10 @@ pub(super) fn restless(app: &App, account: &Account) -> JoinHandle<()> {
     let (app, id): (App, AccountId) = (app.clone(), account.id.parse().unwrap());
     tokio::spawn(async move {
         loop {
-            account::Entity::raise_config_version(id).exec(app.db.write()).await.unwrap();
+            account::Entity::raise_config_version(id)
+                .exec(app.db.write())
+                .await
+                .unwrap();
         }
     })
 }

@@ -10,11 +10,15 @@ use crate::support::app::{TestApp, both};
 use crate::support::make::{Account, Flow, ana, standard_fields, text};
 
 async fn put_on(app: &TestApp, account: &Account, plan: Plan) {
-    accounts::set_plan(&app.app, account.id.parse().unwrap(), plan).await.unwrap();
+    accounts::set_plan(&app.app, account.id.parse().unwrap(), plan)
+        .await
+        .unwrap();
 }
 
 async fn inbox(app: &TestApp, account: &Account) -> Flow {
-    let inbox = app.data(&account.token, "{ account { inbox { id sources { id } } } }", json!({})).await;
+    let inbox = app
+        .data(&account.token, "{ account { inbox { id sources { id } } } }", json!({}))
+        .await;
     let inbox = &inbox["account"]["inbox"];
     Flow {
         id: text(&inbox["id"]),

@@ -26,7 +26,13 @@ fn canonical(field: &str, operator: Operator, value: Value) -> Value {
 
 #[test]
 fn states_and_countries_are_named_as_people_do() {
-    for (name, code) in [("California", "CA"), (" new york ", "NY"), ("Bayern", "BY"), ("tx", "TX"), ("zz9", "ZZ9")] {
+    for (name, code) in [
+        ("California", "CA"),
+        (" new york ", "NY"),
+        ("Bayern", "BY"),
+        ("tx", "TX"),
+        ("zz9", "ZZ9"),
+    ] {
         assert_eq!(canonical("state", Equals, json!(name)), json!(code));
     }
     assert_eq!(canonical("state", In, json!(["Texas", "TX"])), json!(["TX"]));
