@@ -340,7 +340,8 @@ pub struct DeliveryMutation;
 #[Object]
 impl DeliveryMutation {
     /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
-    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`.
+    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`;
+    /// into a connected account it goes over the connection that there is now.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
