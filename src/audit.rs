@@ -40,7 +40,7 @@ impl Who {
 /// What was done.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
-    /// As `noun.verb`.
+    /// As `noun.verb`, the verb in the past tense: `flow.created`.
     pub action: &'static str,
     /// The GraphQL type of the subject.
     pub subject_type: &'static str,

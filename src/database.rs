@@ -40,6 +40,7 @@ impl Db {
 
     /// With one writer connection writers queue fairly in this process instead of polling the file's lock.
     async fn connect_sqlite(url: &str, connections: u32) -> Result<Self, DbErr> {
+        private_file(url)?;
         let separator = if url.contains('?') { '&' } else { '?' };
         let writer = Database::connect(sqlite_options(&format!("{url}{separator}mode=rwc"), 1)).await?;
         writer.execute_unprepared("PRAGMA journal_mode=WAL").await?;
@@ -83,6 +84,27 @@ impl Db {
     }
 }
 
+/// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
+fn private_file(url: &str) -> Result<(), DbErr> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or_default();
+    if path.is_empty() || path.starts_with(':') {
+        return Ok(());
+    }
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(DbErr::Custom(format!("cannot make {path}: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn options(url: &str, connections: u32, patience: Duration) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -105,4 +127,26 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
             .pragma("temp_store", "MEMORY")
     });
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_its_owner_reads_the_file_and_what_is_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("leadmesh.db");
+        let db = Db::connect(&format!("sqlite://{}", path.display()), 2).await.unwrap();
+        db.write().execute_unprepared("CREATE TABLE t (a int)").await.unwrap();
+        let mut files = 0;
+        for file in std::fs::read_dir(directory.path()).unwrap() {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            files += 1;
+        }
+        assert_eq!(files, 3, "the database, its log and its index");
+    }
 }

@@ -1,8 +1,10 @@
 //! What one side of a connection keeps of it for itself. The other side never sees it.
 
+use crate::connection;
 use crate::ids::{AccountId, ConnectionId, FlowId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::{QuerySelect, QueryTrait};
 
 /// A row: there are two for each connection.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -40,6 +42,17 @@ impl Entity {
     /// One side of one connection.
     pub fn of(connection: ConnectionId, account: AccountId) -> Select<Self> {
         Self::find_by_id((connection, account))
+    }
+
+    /// The sides of connections that have not ended and deliver into a flow by its account's choice.
+    pub fn receiving_into(account: AccountId, flow: FlowId) -> Select<Self> {
+        let live = connection::Entity::of_account(account)
+            .filter(connection::Column::Status.ne(connection::ConnectionStatus::Terminated))
+            .select_only()
+            .column(connection::Column::Id);
+        Self::in_account(account)
+            .filter(Column::ReceivingFlowId.eq(flow))
+            .filter(Column::ConnectionId.in_subquery(live.into_query()))
     }
 
     /// One account's side of all its connections.

@@ -23,6 +23,7 @@ pub mod event;
 pub mod field;
 pub mod flow;
 pub mod flow_revision;
+pub mod gate;
 pub mod hand_made_lead;
 pub mod idempotency;
 pub mod ids;

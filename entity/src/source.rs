@@ -125,6 +125,17 @@ impl Entity {
         Self::linking(owner, connection).filter(Column::SenderAccountId.eq(sender))
     }
 
+    /// Switches off the sources through which an account submitted over a connection that has ended.
+    pub fn switch_former_off(owner: AccountId, sender: AccountId) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Enabled, Expr::value(false))
+            .filter(Column::AccountId.eq(owner))
+            .filter(Column::SenderAccountId.eq(sender))
+            .filter(Column::Kind.eq(SourceKind::Account))
+            .filter(Column::ConnectionId.is_not_null())
+            .filter(Column::DeletedAt.is_null())
+    }
+
     fn linking(owner: AccountId, connection: ConnectionId) -> UpdateMany<Self> {
         Self::update_many()
             .col_expr(Column::ConnectionId, Expr::value(connection))

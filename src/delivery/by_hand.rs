@@ -129,7 +129,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<row
         Some(lead) => worker::route_on(app, &tx, &row, &lead).await?,
         None => None,
     };
-    let entry = entry("delivery.resolve", &row, Some(json!({ "delivered": input.delivered })));
+    let entry = entry("delivery.resolved", &row, Some(json!({ "delivered": input.delivered })));
     audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     commit(app, tx, &row, on).await?;
     Ok(row)

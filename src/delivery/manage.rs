@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use entity::connection;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
@@ -19,7 +20,7 @@ use crate::leads::intake::delivery_event;
 use crate::live::events;
 
 /// How the audit trail names a retry by hand.
-pub(super) const RETRY: &str = "delivery.retry";
+pub(super) const RETRY: &str = "delivery.retried";
 
 /// Which deliveries.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +120,12 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
     change.failure_code = Set(None);
     change.failure_message = Set(None);
     change.external_id = Set(None);
+    // Asked for by hand, it goes over the connection that there is now.
+    if let Some(buyer) = row.buyer_account_id
+        && let Some(live) = connection::Entity::live_between(account, buyer).one(&tx).await?
+    {
+        change.connection_id = Set(Some(live.id));
+    }
     let row = save(app, tx, caller, change, RETRY).await?;
     app.queue.wake(vec![row.id]);
     Ok(row)
@@ -148,7 +155,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     change.settled_at = Set(Some(app.clock.now()));
     change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
     change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
-    save(app, tx, caller, change, "delivery.cancel").await
+    save(app, tx, caller, change, "delivery.cancelled").await
 }
 
 pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {

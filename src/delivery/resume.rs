@@ -32,7 +32,7 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
     let held = endpoint::Entity::locked(&tx, theirs.clone()).await?;
     if held.iter().any(|row| row.hold.is_some()) {
         let entry = Entry {
-            action: "destination.resume",
+            action: "destination.resumed",
             subject_type: "Partner",
             subject_id: id.to_string(),
             label: Some(&partner.name),

@@ -97,7 +97,7 @@ pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<
     let place = row.insert(&change.tx).await?;
     let told = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
     change
-        .record("assignment.create", subject(&place, &partner), Some(told))
+        .record("assignment.created", subject(&place, &partner), Some(told))
         .await?;
     let signing_secret = match delivery {
         Some(delivery) => {
@@ -123,7 +123,7 @@ pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Res
         .await?;
     if let Some(changes) = differences(&view(&before), &view(&after)) {
         let subject = subject(&after, &partner);
-        change.record("assignment.update", subject, Some(changes)).await?;
+        change.record("assignment.updated", subject, Some(changes)).await?;
     }
     let signing_secret = match delivery {
         MaybeUndefined::Value(delivery) => {
@@ -151,7 +151,7 @@ pub async fn remove(app: &App, caller: &Caller, id: AssignmentId) -> Result<prof
     row.update(&change.tx).await?;
     let told = json!({"profile": profile.name});
     change
-        .record("assignment.remove", subject(&place, &partner), Some(told))
+        .record("assignment.removed", subject(&place, &partner), Some(told))
         .await?;
     change.commit().await?;
     Ok(profile)

@@ -111,7 +111,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Cha
     let partner = row.insert(&change.tx).await?;
     settings::insert(&change, id, &settings).await?;
     let told = json!({"email": partner.email, "delivery": settings.told()});
-    change.record("partner.create", subject(&partner), Some(told)).await?;
+    change.record("partner.created", subject(&partner), Some(told)).await?;
     change.commit().await?;
     Ok(Changed {
         partner,
@@ -175,7 +175,7 @@ pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result
     };
     let after = row.update(&change.tx).await?;
     let changes = differences(&view(&before), &view(&after));
-    change.record("partner.update", subject(&after), changes).await?;
+    change.record("partner.updated", subject(&after), changes).await?;
     change.commit().await?;
     Ok(after)
 }
@@ -195,9 +195,9 @@ pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool)
     };
     let after = row.update(&change.tx).await?;
     let action = if active {
-        "partner.activate"
+        "partner.activated"
     } else {
-        "partner.deactivate"
+        "partner.deactivated"
     };
     change.record(action, subject(&after), None).await?;
     change.commit().await?;

@@ -109,7 +109,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     };
     let profile = row.insert(&change.tx).await?;
     let told = json!({"strategy": profile.strategy, "enabled": profile.enabled});
-    change.record("profile.create", subject(&profile), Some(told)).await?;
+    change.record("profile.created", subject(&profile), Some(told)).await?;
     change.commit().await?;
     Ok(profile)
 }
@@ -134,7 +134,7 @@ pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result
     };
     let after = row.update(&change.tx).await?;
     let changes = differences(&view(&before), &view(&after));
-    change.record("profile.update", subject(&after), changes).await?;
+    change.record("profile.updated", subject(&after), changes).await?;
     change.commit().await?;
     Ok(after)
 }
@@ -153,7 +153,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: ProfileId, enabled: boo
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    let action = if enabled { "profile.enable" } else { "profile.disable" };
+    let action = if enabled { "profile.enabled" } else { "profile.disabled" };
     change.record(action, subject(&after), None).await?;
     change.commit().await?;
     Ok(after)
@@ -180,7 +180,7 @@ pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<Profile
         ..Default::default()
     };
     row.update(&change.tx).await?;
-    change.record("profile.delete", subject(&profile), None).await?;
+    change.record("profile.deleted", subject(&profile), None).await?;
     change.commit().await?;
     Ok(id)
 }

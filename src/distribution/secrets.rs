@@ -68,7 +68,7 @@ pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partne
         id: id.to_string(),
         label: &after.name,
     };
-    change.record("partner.rotate_secret", subject, None).await?;
+    change.record("partner.secret_rotated", subject, None).await?;
     change.commit().await?;
     Ok((after, secret.revealed))
 }

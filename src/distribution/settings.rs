@@ -180,7 +180,7 @@ async fn replace(change: Change<'_>, partner: partner::Model, asked: Asked<'_>) 
     let partner = row.update(&change.tx).await?;
     let told = json!({"delivery": {"from": told(&before.config), "to": settings.told()}});
     let subject = partners::subject(&partner);
-    change.record("partner.set_delivery", subject, Some(told)).await?;
+    change.record("partner.delivery_set", subject, Some(told)).await?;
     change.commit().await?;
     Ok(Changed {
         partner,
@@ -210,7 +210,7 @@ pub(super) async fn override_in(
     let changed = sign_if_asked(change, partner, &settings).await?;
     let told = json!({"delivery": {"from": before.map(|row| told(&row.config)), "to": settings.told()}});
     let subject = assignments::subject(place, &changed.partner);
-    change.record("assignment.set_delivery", subject, Some(told)).await?;
+    change.record("assignment.delivery_set", subject, Some(told)).await?;
     Ok(changed)
 }
 

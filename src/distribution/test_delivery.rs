@@ -54,7 +54,7 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
     fields.insert(&tx).await?;
     let row = fully_set(row).insert(&tx).await?;
     let entry = Entry {
-        action: "partner.test_delivery",
+        action: "partner.test_delivery_sent",
         subject_type: "Partner",
         subject_id: composed.partner.id.to_string(),
         label: Some(&composed.partner.name),

@@ -32,7 +32,7 @@ pub struct Changed {
 
 /// What a change is called in history and audit trail.
 pub(super) struct Change {
-    /// As `noun.verb`.
+    /// As `noun.verb`, the verb in the past tense.
     pub(super) action: &'static str,
     /// The GraphQL type of the subject.
     pub(super) subject_type: &'static str,

@@ -1,6 +1,7 @@
 //! Making, changing, switching and deleting flows.
 
 use async_graphql::MaybeUndefined;
+use entity::connection_side;
 use entity::field::{FieldDef, FieldType};
 use entity::flow::{self, FieldDefs, Names};
 use entity::ids::FlowId;
@@ -101,7 +102,7 @@ pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Cha
     apply(&mut edit, given);
     let flow = &edit.after.flow;
     let source = sources::blank(app, flow, SourceKind::Own, "Default".into());
-    let change = Change::of_flow("flow.create", flow, format!("Created {}", flow.name));
+    let change = Change::of_flow("flow.created", flow, format!("Created {}", flow.name));
     edit.after.sources.push(source);
     edit.save(change).await
 }
@@ -129,7 +130,7 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
         edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     }
     let summary = format!("Changed {}", words(&changed_parts(&before.flow, &edit.after.flow)));
-    let change = Change::of_flow("flow.update", &edit.after.flow, summary);
+    let change = Change::of_flow("flow.updated", &edit.after.flow, summary);
     edit.save(change).await
 }
 
@@ -137,23 +138,32 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
 pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) -> Result<Changed> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     edit.after.flow.enabled = enabled;
+    if edit.after.flow.is_inbox && !enabled {
+        edit.check.paid("enabled", "refusing what other accounts deliver");
+    }
     let (action, verb) = if enabled {
-        ("flow.enable", "Enabled")
+        ("flow.enabled", "Enabled")
     } else {
-        ("flow.disable", "Disabled")
+        ("flow.disabled", "Disabled")
     };
     let change = Change::of_flow(action, &edit.after.flow, format!("{verb} the flow"));
     edit.save(change).await
 }
 
-/// Deletes a flow with its sources and steps. Its leads stay, and so does its history. The Inbox cannot be deleted.
+/// Deletes a flow with its sources and steps. Its leads stay, and so does its history. The Inbox cannot be deleted, nor a flow that
+/// was chosen to receive over a connection (`IN_USE`).
 pub async fn delete(app: &App, caller: &Caller, id: FlowId) -> Result<()> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     if edit.after.flow.is_inbox {
         let text = "every account keeps its Inbox: disable it instead";
         edit.check.broken(UserErrorCode::Conflict, "id", text);
     }
-    let change = Change::of_flow("flow.delete", &edit.after.flow, "Deleted the flow".into());
+    let receiving = connection_side::Entity::receiving_into(edit.account(), id);
+    if receiving.one(&edit.tx).await?.is_some() {
+        let text = "partners deliver into this flow: choose another one for them with setReceivingFlow first";
+        edit.check.broken(UserErrorCode::InUse, "id", text);
+    }
+    let change = Change::of_flow("flow.deleted", &edit.after.flow, "Deleted the flow".into());
     edit.after.flow.deleted_at = Some(app.clock.now());
     edit.after.sources.clear();
     edit.after.steps.clear();

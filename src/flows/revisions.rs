@@ -53,7 +53,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     check_profiles(&mut edit).await?;
     settle_reverted(&mut edit).await?;
     let change = Change::of_flow(
-        "flow.revert",
+        "flow.reverted",
         &edit.after.flow,
         format!("Reverted to version {version}"),
     );
@@ -89,6 +89,9 @@ async fn relink(edit: &mut Edit<'_>) -> Result<()> {
 async fn check_plan(edit: &mut Edit<'_>) -> Result<()> {
     for what in edit.after.paid_parts() {
         edit.check.paid("version", what);
+    }
+    if edit.after.flow.is_inbox && !edit.after.flow.enabled {
+        edit.check.paid("version", "refusing what other accounts deliver");
     }
     let profiles: Vec<ProfileId> = edit.after.steps.iter().filter_map(|step| step.profile_id).collect();
     for (index, profile) in profiles.iter().enumerate() {

@@ -99,7 +99,7 @@ async fn record(tx: &DatabaseTransaction, app: &App, source: &source::Model, sen
         ip: None,
     };
     let entry = Entry {
-        action: "source.add",
+        action: "source.added",
         subject_type: "AccountSource",
         subject_id: source.id.to_string(),
         label: Some(&source.name),

@@ -101,7 +101,7 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<
         price: Some(input.price).into(),
     };
     apply(&mut edit, &mut source, given);
-    let change = change("source.add", &source, format!("Added source {}", source.name));
+    let change = change("source.added", &source, format!("Added source {}", source.name));
     edit.after.sources.push(source);
     edit.save(change).await
 }
@@ -117,7 +117,7 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
     apply(&mut edit, &mut source, input);
     let parts = words(&changed_parts(&before, &source));
     let change = change(
-        "source.update",
+        "source.updated",
         &source,
         format!("Changed {parts} of source {}", source.name),
     );
@@ -134,7 +134,7 @@ pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed>
         return Err(Error::broken(UserErrorCode::Conflict, "id", text));
     }
     let source = edit.after.sources.remove(place);
-    let change = change("source.remove", &source, format!("Removed source {}", source.name));
+    let change = change("source.removed", &source, format!("Removed source {}", source.name));
     edit.save(change).await
 }
 

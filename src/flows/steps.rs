@@ -102,7 +102,7 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed
         deleted_at: None,
     };
     set_up(&mut edit, &mut step, input.step).await?;
-    let change = change("step.add", &step, format!("Added step {}", step.name));
+    let change = change("step.added", &step, format!("Added step {}", step.name));
     let place = clamped(input.position, edit.after.steps.len());
     edit.after.steps.insert(place, step);
     edit.save(change).await
@@ -135,7 +135,7 @@ pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: Updat
         set_up(&mut edit, &mut step, given).await?;
     }
     let parts = words(&changed_parts(&before, &step));
-    let change = change("step.update", &step, format!("Changed {parts} of step {}", step.name));
+    let change = change("step.updated", &step, format!("Changed {parts} of step {}", step.name));
     edit.after.steps.insert(place, step);
     edit.save(change).await
 }
@@ -152,9 +152,9 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) 
     buyer::switch(&mut edit, &mut step, enabled).await?;
     step.enabled = enabled;
     let (action, verb) = if enabled {
-        ("step.enable", "Enabled")
+        ("step.enabled", "Enabled")
     } else {
-        ("step.disable", "Disabled")
+        ("step.disabled", "Disabled")
     };
     let change = change(action, &step, format!("{verb} step {}", step.name));
     edit.after.steps.insert(place, step);
@@ -165,7 +165,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) 
 pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<Changed> {
     let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
     let step = edit.after.steps.remove(place);
-    let change = change("step.remove", &step, format!("Removed step {}", step.name));
+    let change = change("step.removed", &step, format!("Removed step {}", step.name));
     edit.save(change).await
 }
 
@@ -175,7 +175,7 @@ pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> R
     let step = edit.after.steps.remove(place);
     let place = clamped(Some(position), edit.after.steps.len());
     let summary = format!("Moved step {} to place {}", step.name, place + 1);
-    let change = change("step.move", &step, summary);
+    let change = change("step.moved", &step, summary);
     edit.after.steps.insert(place, step);
     edit.save(change).await
 }

@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use entity::audit_event;
 use entity::connection::{self, Column, ConnectionStatus};
 use entity::connection_side;
-use entity::flow;
 use entity::ids::{AccountId, ConnectionId};
 use entity::relationship::RelationshipType;
 use sea_orm::{ColumnTrait, QueryFilter};
@@ -130,20 +129,15 @@ impl AccountLink {
         Ok(self.side(ctx).await?.expected_daily_volume)
     }
 
-    /// Which of the caller's flows the partner's buyer steps deliver into: the chosen one, else the inbox. Null when the relationship
-    /// brings no leads.
+    /// Which of the caller's flows the partner's buyer steps deliver into: the chosen one, else the inbox; the inbox always on the
+    /// FREE plan. Null when the relationship brings no leads.
     async fn receiving_flow(&self, ctx: &Context<'_>) -> Result<Option<Flow>> {
         if !self.0.relationship().receives() {
             return Ok(None);
         }
-        if let Some(id) = self.side(ctx).await?.receiving_flow_id {
-            let chosen = loaders::load(ctx, FlowRow(self.0.viewer, id)).await?;
-            if let Some(row) = chosen.filter(|row| row.deleted_at.is_none()) {
-                return Ok(Some(Flow(row)));
-            }
-        }
-        let inbox = flow::Entity::in_account(self.0.viewer).filter(flow::Column::IsInbox.eq(true));
-        Ok(inbox.one(ctx.app()?.db.read()).await?.map(Flow))
+        let id = connections::receiving_flow(ctx.app()?, &self.0).await?;
+        let Some(id) = id else { return Ok(None) };
+        Ok(loaders::load(ctx, FlowRow(self.0.viewer, id)).await?.map(Flow))
     }
 
     /// The sources of the caller's flows through which the partner submits.

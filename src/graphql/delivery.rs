@@ -20,6 +20,7 @@ use super::relay::{PageArgs, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::policy::Action;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -312,6 +313,7 @@ impl DeliveryQuery {
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<Option<Delivery>> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ReadLeads)?;
         let Ok(id) = id.parse() else { return Ok(None) };
         Ok(manage::find(app, caller, id).await?.map(Delivery))
     }
@@ -343,13 +345,15 @@ pub struct DeliveryMutation;
 #[Object]
 impl DeliveryMutation {
     /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
-    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`.
+    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`;
+    /// into a connected account it goes over the connection that there is now.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ManageDeliveries)?;
         let retried = match id.parse() {
             Ok(id) => manage::retry(app, caller, id).await,
             Err(_) => Err(unknown()),
@@ -364,6 +368,7 @@ impl DeliveryMutation {
         #[graphql(desc = "Its identifier.")] id: ID,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ManageDeliveries)?;
         let cancelled = match id.parse() {
             Ok(id) => manage::cancel(app, caller, id).await,
             Err(_) => Err(unknown()),

@@ -19,7 +19,8 @@ pub struct Diagnosis {
 /// One look.
 #[derive(SimpleObject)]
 pub struct DiagnosisCheck {
-    /// At what: of a connection `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `flow`; of a delivery
+    /// At what: of a connection `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`,
+    /// `flow`; of a delivery
     /// `delivery`, `worker`, `partner`, `assignment`, `schedule`, `settings`, `mail server`, `portal`, `connection`, `destination`,
     /// `last attempt`. New ones may be added.
     pub name: String,
@@ -66,7 +67,7 @@ impl DiagnosisQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The partner's account.")] partner_id: ID,
         #[graphql(
-            desc = "A flow of the caller's that the partner should submit to, or one of the partner's that is open to the caller."
+            desc = "A flow of the caller's that the partner should submit to or that sells to it, or one of the partner's that is open to the caller."
         )]
         flow_id: Option<ID>,
     ) -> Result<Diagnosis> {

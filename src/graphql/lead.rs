@@ -21,6 +21,7 @@ use super::relay::{PageArgs, connection, page};
 use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
+use crate::identity::policy::Action;
 use crate::leads::outcome;
 use crate::leads::read::{self, LeadFilter as Wanted};
 use crate::leads::receipts::reasons;
@@ -257,6 +258,7 @@ impl LeadQuery {
     /// A lead of the caller's account; null when there is none with this identifier.
     async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<Option<Lead>> {
         let (app, caller) = app_and_caller(ctx).await?;
+        caller.require(Action::ReadLeads)?;
         let Ok(id) = id.parse() else { return Ok(None) };
         Ok(read::find(app, caller, id).await?.map(Lead))
     }

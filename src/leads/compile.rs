@@ -1,6 +1,7 @@
 //! Loading a flow and compiling it into a [`Snapshot`]; kept until its account's configuration changes.
 
 mod exits;
+mod plan;
 mod profiles;
 
 use std::collections::HashMap;
@@ -108,14 +109,15 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
         definitions: all_definitions(&flow.fields, &others),
     };
     let mut exits = Exits::load(db, account.id, &steps).await?;
-    let parts = load_parts(db, &account, &steps, &mut exits).await?;
-    let compiled = Compiled {
+    let mut parts = load_parts(db, &account, &steps, &mut exits).await?;
+    let mut compiled = Compiled {
         account,
         flow,
         sources,
         links,
         steps,
     };
+    plan::keep_to(&mut compiled, &mut parts);
     words.snapshot(compiled, &parts, &exits).map(Some)
 }
 
@@ -186,10 +188,11 @@ impl Compiler {
             .enumerate()
             .map(|(place, field)| (field.name.clone(), place))
             .collect();
-        let steps = steps
+        let mut steps = steps
             .into_iter()
             .map(|step| self.step(step, &flow.fields.0, parts, exits))
             .collect::<Result<Vec<Step>>>()?;
+        plan::pass_over(account.plan, &mut steps);
         Ok(Snapshot {
             account: account.id,
             paid: account.plan == Plan::Paid,
@@ -198,6 +201,7 @@ impl Compiler {
             version: flow.version,
             subject: Subject::new(flow.id, &flow.name),
             enabled: flow.enabled,
+            beyond_plan: account.plan == Plan::Free && !flow.is_inbox,
             rule: self.gate(flow.acceptance_rule),
             duplicate_days: flow.duplicate_window_days.unwrap_or_default(),
             duplicate_keys: if flow.duplicate_window_days.is_some() {

@@ -103,6 +103,12 @@ fn is_open(flow: &Snapshot, source: &Source, draft: &mut Draft) -> bool {
             "the source is disabled"
         },
     );
+    if flow.beyond_plan {
+        let why = "PLAN_REQUIRED: on the FREE plan, the recipient takes leads in its Inbox only";
+        draft.trace.look(&flow.subject, "plan", false, why);
+        draft.reasons.push(Reason::new(ReasonCode::FlowDisabled, why));
+        return false;
+    }
     if !source.enabled {
         draft.reasons.push(Reason::new(
             ReasonCode::SourceDisabled,

@@ -76,6 +76,15 @@ pub fn type_value(def: &FieldDef, raw: &Value, context: &TypingContext<'_>) -> T
     }
 }
 
+/// The code that a rule means by a state or country in any spelling, by the tables that leads are read with; none if they lack it.
+pub fn code_of(field_type: FieldType, text: &str) -> Option<&'static str> {
+    match field_type {
+        FieldType::State => state::code(text),
+        FieldType::Country => country::code(text),
+        _ => None,
+    }
+}
+
 fn read(def: &FieldDef, raw: &Value, context: &TypingContext<'_>) -> Result<Option<Value>, String> {
     if def.field_type == FieldType::Json {
         return json::read(raw);

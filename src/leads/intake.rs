@@ -12,14 +12,12 @@ pub use locks::{lock, look_at_turns, write};
 pub use rows::{CameBy, Occasion, Recipient, delivery_event, fully_set, new_delivery, portal_event, refusal};
 pub use settle::{Around, Settled, ToStore, newest_versions, settle, versions_hold};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
-use ring::digest;
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -44,6 +42,9 @@ const WAITING: usize = 2_048;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a submission is decided anew because the flow has changed meanwhile.
 const DECISIONS: usize = 5;
+/// How often because a buyer has changed its setup, before what goes to that buyer is left to the worker: nobody's changes may
+/// hold up another account's leads.
+const PATIENT_ROUNDS: usize = 1;
 
 /// A lead as its sender gives it.
 #[derive(Clone, Debug)]
@@ -90,6 +91,11 @@ enum Answer {
 }
 
 impl Job {
+    /// Whether the lead comes from another account, or may go into one.
+    fn crosses_accounts(&self) -> bool {
+        self.reach.is_some() || !self.lead.path.is_empty()
+    }
+
     /// Decides from the beginning: a draft is used up by the attempt to store it.
     fn decide_again(&mut self, app: &App) {
         let lead = &mut self.lead;
@@ -142,8 +148,8 @@ impl Intake {
             .transpose()?;
         let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
         let mut flow = self.snapshots.get(app.db.read(), submission.flow).await?;
-        let mut newest = Versions::new();
-        for _ in 0..DECISIONS {
+        let (mut newest, mut left_out) = (Versions::new(), HashSet::new());
+        for round in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
             let source = match find_source(&snapshot, account, submission.source) {
                 Ok(source) => source,
@@ -153,12 +159,14 @@ impl Intake {
                     continue;
                 }
             };
+            let owner = snapshot.account;
             let (answer, answered) = oneshot::channel();
+            let reach = self.reach(app, &snapshot, newest, &left_out).await?;
             let mut job = Job {
-                reach: self.reach(app, &snapshot, newest).await?,
+                reach: reach.clone(),
                 lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
-                idempotency: idempotency.clone(),
+                idempotency: self.fingerprinted(app, owner, idempotency.as_ref()).await?,
                 test: submission.test,
                 principal: caller.principal.clone(),
                 at,
@@ -169,7 +177,12 @@ impl Intake {
             self.enqueue(job).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
-                Ok(Answer::Outdated(versions)) => newest = versions,
+                Ok(Answer::Outdated(versions)) => {
+                    if round >= PATIENT_ROUNDS {
+                        left_out.extend(restless_buyers(reach.as_deref(), &versions));
+                    }
+                    newest = versions;
+                }
                 Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
             }
             flow = self
@@ -182,8 +195,26 @@ impl Intake {
         ))
     }
 
-    /// What a lead may reach from a flow that delivers to accounts.
-    async fn reach(&self, app: &App, flow: &Snapshot, newest: Versions) -> Result<Option<Arc<Reach>>> {
+    /// The key with a fingerprint of what it is used for, from which nobody without the account's keys can guess the values.
+    async fn fingerprinted(
+        &self,
+        app: &App,
+        owner: AccountId,
+        key: Option<&(String, String)>,
+    ) -> Result<Option<(String, String)>> {
+        let Some((key, content)) = key else { return Ok(None) };
+        let keys = app.vault.keys(app.db.write(), &app.clock, Some(owner)).await?;
+        Ok(Some((key.clone(), keys.index("submission", content))))
+    }
+
+    /// What a lead may reach from a flow that delivers to accounts. Those that are left out get it from the worker.
+    async fn reach(
+        &self,
+        app: &App,
+        flow: &Snapshot,
+        newest: Versions,
+        left_out: &HashSet<AccountId>,
+    ) -> Result<Option<Arc<Reach>>> {
         if flow.exits.is_empty() {
             return Ok(None);
         }
@@ -193,7 +224,9 @@ impl Intake {
             newest,
             purpose: Purpose::Storing,
         };
-        Ok(Some(Arc::new(look_up.reach(flow).await?)))
+        let mut reach = look_up.reach(flow).await?;
+        reach.retain(|(_, buyer), _| !left_out.contains(buyer));
+        Ok(Some(Arc::new(reach)))
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {
@@ -204,6 +237,16 @@ impl Intake {
             )),
         }
     }
+}
+
+/// The buyers that have changed their setup since it was looked up.
+fn restless_buyers(reach: Option<&Reach>, newest: &Versions) -> Vec<AccountId> {
+    let entrances = reach
+        .into_iter()
+        .flat_map(Reach::values)
+        .map(|reached| &reached.entrance);
+    let changed = entrances.filter(|entrance| newest.get(&entrance.buyer).is_some_and(|now| *now != entrance.version));
+    changed.map(|entrance| entrance.buyer).collect()
 }
 
 /// A submitted lead, not decided yet. A connected account that submits counts among those that the lead has passed.
@@ -280,15 +323,13 @@ fn find_source(flow: &Snapshot, account: AccountId, named: Option<SourceId>) -> 
     }
 }
 
-/// The key with the fingerprint of what it was used for.
+/// The key with what it is used for, as text.
 fn checked_key(key: String, fields: &Map<String, Value>, test: bool) -> Result<(String, String)> {
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY_CHARS || key.chars().any(char::is_control) {
         let advice = format!("an idempotency key has 1 to {MAX_KEY_CHARS} characters and no control characters");
         return Err(Error::broken(UserErrorCode::Invalid, "input.idempotencyKey", advice));
     }
-    let mut content = serde_json::to_vec(fields)?;
-    content.push(u8::from(test));
-    let hash = digest::digest(&digest::SHA256, &content);
-    Ok((key, STANDARD_NO_PAD.encode(hash.as_ref())))
+    let content = serde_json::to_string(fields)?;
+    Ok((key, format!("{content}{test}")))
 }

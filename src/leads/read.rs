@@ -144,7 +144,7 @@ pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Model) -> Result<Ma
     let who = caller.who();
     let tx = app.db.begin().await?;
     let entry = Entry {
-        action: "lead.reveal",
+        action: "lead.revealed",
         subject_type: "Lead",
         subject_id: lead.id.to_string(),
         label: None,

@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub subject: Subject,
     /// Whether it takes leads.
     pub enabled: bool,
+    /// Whether its account does not pay for it any more: then it takes none.
+    pub beyond_plan: bool,
     /// What it knows about a lead, in order.
     pub fields: Arc<Vec<FieldDef>>,
     /// Places in `fields`, by name.

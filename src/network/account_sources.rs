@@ -4,14 +4,20 @@
 //! whenever it matters. So nothing has to be switched off when a connection ends, and a draft is only a source without a
 //! live connection. What is accepted later gives it one again.
 
+use std::collections::BTreeSet;
+
 use entity::event::EventKind;
 use entity::ids::{AccountId, ConnectionId, InvitationId};
 use entity::invitation::InvitationStatus;
 use entity::source::{self, SourceKind};
 use entity::{account, connection, invitation};
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, QueryFilter};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set,
+};
+use serde_json::json;
 
 use crate::app::App;
+use crate::audit::{self, Entry, Who};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::sources::{self, AddSource, Sender};
 use crate::flows::{Changed, Edit};
@@ -155,11 +161,12 @@ async fn is_waited_for(edit: &Edit<'_>, invitation: &invitation::Model) -> Resul
 }
 
 /// Brings the sources that waited for an invitation to life: those of the inviter's flows, and those that both sides have left
-/// of a former connection or an invitation that was declined. Each is switched as its owner wants it, with its rule and all.
-/// Answers what the senders are told, for the end of the transaction.
+/// of a former connection or an invitation that was declined. Drafts are switched as their owner wants it, with their rules and
+/// all; what was a source over a former connection is off until its owner switches it on, so that nobody submits again by what
+/// was agreed once. Answers what the senders are told, for the end of the transaction.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
-    _app: &App,
+    app: &App,
     invitation: &invitation::Model,
     connection: &connection::Model,
 ) -> Result<Vec<NewEvent>> {
@@ -169,13 +176,48 @@ pub async fn on_accepted(
     let host = invitation.from_account_id;
     let guest = connection.partner_of(host);
     let asked = earlier(tx, invitation, guest).await?;
+    for (owner, sender) in [(host, guest), (guest, host)] {
+        source::Entity::switch_former_off(owner, sender).exec(tx).await?;
+    }
     source::Entity::link_invited(host, guest, connection.id, asked)
         .exec(tx)
         .await?;
     for (owner, sender) in [(host, guest), (guest, host)] {
         source::Entity::link(owner, sender, connection.id).exec(tx).await?;
+        leave_one_each(tx, app, connection, owner).await?;
     }
     opened(tx, connection).await
+}
+
+/// An account that was prepared for twice, by identifier and by address, is a source of a flow once: the older one stays.
+async fn leave_one_each(
+    tx: &DatabaseTransaction,
+    app: &App,
+    connection: &connection::Model,
+    owner: AccountId,
+) -> Result<()> {
+    let sources = source::Entity::in_account(owner)
+        .filter(source::Column::ConnectionId.eq(connection.id))
+        .filter(source::Column::Kind.eq(SourceKind::Account))
+        .order_by_asc(source::Column::Id);
+    let mut flows = BTreeSet::new();
+    for source in sources.all(tx).await? {
+        if flows.insert(source.flow_id) {
+            continue;
+        }
+        let entry = Entry {
+            action: "source.removed",
+            subject_type: "AccountSource",
+            subject_id: source.id.to_string(),
+            label: Some(&source.name),
+            changes: Some(json!({ "reason": "the account is a source of this flow already" })),
+        };
+        audit::record(tx, &app.clock, owner, &Who::system(), entry).await?;
+        let mut twin = source.into_active_model();
+        twin.deleted_at = Set(Some(app.clock.now()));
+        twin.update(tx).await?;
+    }
+    Ok(())
 }
 
 /// The invitations that the inviter ever sent to the invitee, by identifier or to that address.

@@ -6,6 +6,7 @@ mod state;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use entity::account::Plan;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
@@ -98,9 +99,10 @@ async fn make_ready(
         _ => false,
     };
     let sends = connection.lets_send(seller);
+    let paid = accounts::lock(tx, seller).await?.plan == Plan::Paid;
     let mut change = step.clone().into_active_model();
     change.connection_id = Set(Some(connection.id));
-    change.enabled = Set(wanted && sends);
+    change.enabled = Set(wanted && sends && paid);
     change.config = Set(config);
     let step = change.update(tx).await?;
     if sends {
@@ -108,7 +110,7 @@ async fn make_ready(
     }
     accounts::touch_config(tx, seller).await?;
     let entry = Entry {
-        action: "step.ready",
+        action: "step.made_ready",
         subject_type: "BuyerStep",
         subject_id: step.id.to_string(),
         label: Some(&step.name),

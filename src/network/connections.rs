@@ -2,11 +2,11 @@
 
 mod side;
 
-use entity::account;
 use entity::connection::{self, Column, ConnectionStatus, Entity};
 use entity::event::EventKind;
-use entity::ids::{AccountId, ConnectionId};
+use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::relationship::RelationshipType;
+use entity::{account, gate};
 use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
@@ -22,6 +22,7 @@ use super::sides::Sides;
 use super::{buyer_steps, review};
 use crate::app::App;
 use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::flows::sellers;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::texts;
@@ -110,6 +111,15 @@ pub async fn find(app: &App, caller: &Caller, id: ConnectionId) -> Result<Option
     Ok(row.map(|row| Link::new(row, account)))
 }
 
+/// Into which of the viewer's flows the partner's buyer steps deliver.
+pub async fn receiving_flow(app: &App, link: &Link) -> Result<Option<FlowId>> {
+    let db = app.db.read();
+    let Some(viewer) = account::Entity::by_id(link.viewer).one(db).await? else {
+        return Ok(None);
+    };
+    sellers::receiving_flow(db, &viewer, link.row.id).await
+}
+
 /// How many connections of an account are active.
 pub async fn active_of(app: &App, account: AccountId) -> Result<u64> {
     let active = Entity::of_account(account).filter(Column::Status.eq(ConnectionStatus::Active));
@@ -139,6 +149,7 @@ pub async fn change(app: &App, caller: &Caller, id: ConnectionId, at: At, step: 
     let mine = caller.require(Action::ManageNetwork)?;
     let step = checked(step)?;
     let tx = app.db.begin().await?;
+    close_gates(&tx, mine, id).await?;
     let (sides, before) = lock(&tx, mine, id, at.id).await?;
     let moved = relationship::apply(&before, mine, app.clock.now(), &step);
     let Some(moved) = moved.map_err(|broken| placed(broken, at))? else {
@@ -158,6 +169,13 @@ pub async fn change(app: &App, caller: &Caller, id: ConnectionId, at: At, step: 
     tx.commit().await?;
     journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
     Ok(Link::new(after, mine))
+}
+
+/// Waits for the leads that are being stored over the connection, and lets none pass until the commit.
+async fn close_gates(tx: &DatabaseTransaction, mine: AccountId, id: ConnectionId) -> Result<()> {
+    let found = Entity::of_account(mine).filter(Column::Id.eq(id)).one(tx).await?;
+    let sides = found.map(|row| [row.low_account_id, row.high_account_id]);
+    Ok(gate::close(tx, sides.into_iter().flatten()).await?)
 }
 
 /// Locks both accounts and the connection.

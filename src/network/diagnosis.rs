@@ -6,10 +6,12 @@ use entity::connection::{self, Column as Link};
 use entity::ids::{AccountId, FlowId};
 use entity::invitation::{self, InvitationStatus};
 use entity::source::{self, SourceKind};
+use entity::step::{self, StepConfig};
 use entity::{account, flow, mail};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
+use super::buyer_steps;
 use crate::app::App;
 use crate::error::Result;
 use crate::identity::caller::Caller;
@@ -18,7 +20,7 @@ use crate::identity::policy::Action;
 /// One look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// At what: `invitation`, `mail`, `connection`, `suspension`, `direction`, `flow`, `source`.
+    /// At what: `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`, `flow`.
     pub name: &'static str,
     /// Whether all is well there.
     pub passed: bool,
@@ -45,6 +47,9 @@ struct Facts {
 enum FlowFacts {
     /// One of the caller's, with the source that the partner submits through, if there is one.
     Mine(flow::Model, Option<source::Model>),
+    /// One of the caller's that does not take the partner's leads but sells to it: with the buyer step, and whether the partner can
+    /// take what comes.
+    Selling(flow::Model, step::Model, bool),
     /// One of the partner's, with the source that the caller submits through.
     Theirs(flow::Model, source::Model),
     /// None of the caller's, and none that is opened to it.
@@ -79,7 +84,7 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
         None => None,
     };
     let flow = match flow {
-        Some(flow) => Some(flow_facts(app, me, partner, flow).await?),
+        Some(flow) => Some(flow_facts(app, (me, partner), connection.as_ref(), flow).await?),
         None => None,
     };
     let now = app.clock.now();
@@ -106,7 +111,12 @@ async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Resu
     Ok(rows.one(app.db.read()).await?)
 }
 
-async fn flow_facts(app: &App, me: AccountId, partner: AccountId, id: FlowId) -> Result<FlowFacts> {
+async fn flow_facts(
+    app: &App,
+    (me, partner): (AccountId, AccountId),
+    connection: Option<&connection::Model>,
+    id: FlowId,
+) -> Result<FlowFacts> {
     let db = app.db.read();
     let source = |of: AccountId, sender: AccountId| {
         source::Entity::in_account(of)
@@ -116,11 +126,28 @@ async fn flow_facts(app: &App, me: AccountId, partner: AccountId, id: FlowId) ->
     };
     let of = |account| flow::Entity::in_account(account).filter(flow::Column::Id.eq(id));
     if let Some(flow) = of(me).one(db).await? {
-        return Ok(FlowFacts::Mine(flow, source(me, partner).one(db).await?));
+        let source = source(me, partner).one(db).await?;
+        return Ok(match (buyer_step(app, connection, id).await?, connection) {
+            (Some(step), Some(link)) if source.is_none() => {
+                let receiving = buyer_steps::receiving(db, link, me).await?;
+                FlowFacts::Selling(flow, step, receiving)
+            }
+            _ => FlowFacts::Mine(flow, source),
+        });
     }
     let opened = source(partner, me).one(db).await?;
     Ok(match (of(partner).one(db).await?, opened) {
         (Some(flow), Some(source)) => FlowFacts::Theirs(flow, source),
         _ => FlowFacts::Unknown,
     })
+}
+
+/// The step of a flow that delivers over a connection, if there is one.
+async fn buyer_step(app: &App, over: Option<&connection::Model>, flow: FlowId) -> Result<Option<step::Model>> {
+    let Some(link) = over else { return Ok(None) };
+    let steps = step::Entity::of_flow(flow).all(app.db.read()).await?;
+    let sells = |step: &step::Model| matches!(step.config, StepConfig::Buyer { .. });
+    Ok(steps
+        .into_iter()
+        .find(|step| step.connection_id == Some(link.id) && sells(step)))
 }

@@ -120,7 +120,7 @@ impl Erasing<'_> {
     async fn record(&self, tx: &DatabaseTransaction) -> Result<()> {
         let (app, row) = (self.app, &self.row);
         let entry = Entry {
-            action: "lead.erase",
+            action: "lead.erased",
             subject_type: "Lead",
             subject_id: row.id.to_string(),
             label: None,

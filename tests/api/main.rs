@@ -21,6 +21,7 @@ mod graphql_flow;
 mod graphql_partners;
 mod hand;
 mod identity_use_cases;
+mod least_privilege;
 mod network;
 mod outbound;
 mod pauses;

@@ -1,11 +1,14 @@
 //! Companies that exchange leads: who may submit what to whom, and what each sees of the other (scenarios N1 to N23).
 
+mod again;
 mod available;
 mod buyer_steps;
 mod chains;
 mod docs;
 mod ending;
 mod following;
+mod meanwhile;
+mod plan;
 mod refusals;
 mod returns;
 mod selling;

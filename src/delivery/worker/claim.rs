@@ -1,7 +1,7 @@
 //! Claiming what is due: as much as there are slots for, first attempts before retries, and nothing for a destination that is
 //! busy to its limit or held.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
@@ -12,10 +12,12 @@ use uuid::Uuid;
 
 use super::contents::Contents;
 use super::finish::release_caps;
+use super::reroute;
 use crate::app::App;
 use crate::delivery::erasure;
 use crate::error::Result;
-use crate::leads::intake::delivery_event;
+use crate::leads::allocate::Touched;
+use crate::leads::intake::{delivery_event, lock};
 use crate::live::events;
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
@@ -105,20 +107,32 @@ pub(super) async fn end_unsent(app: &App, rows: &[delivery::Model]) -> Result<()
     }
     let tx = app.db.begin().await?;
     let held = delivery_outcome::record(&tx, &rows.iter().map(failed).collect::<Vec<_>>()).await?;
-    let erased: Vec<_> = rows.iter().filter(|row| held.is_erased(row.id)).collect();
-    for row in &erased {
-        release_caps(&tx, row).await?;
-        delivery::Entity::cancel_erased(row.id, erasure::ERASED)
-            .exec(&tx)
-            .await?;
+    let ended: Vec<&delivery::Model> = rows.iter().filter(|row| held.contains(&row.id)).collect();
+    let now = app.clock.now();
+    let mut touched = Touched::default();
+    for row in &ended {
+        touched.extend(reroute::touched(row, None, now));
     }
-    let cancelled = erased.into_iter().map(|row| {
-        delivery_event(&delivery::Model {
-            status: DeliveryStatus::Cancelled,
+    lock(&tx, touched, BTreeMap::new()).await?;
+    let mut told = Vec::with_capacity(ended.len());
+    for row in ended {
+        release_caps(&tx, row).await?;
+        let erased = held.is_erased(row.id);
+        if erased {
+            delivery::Entity::cancel_erased(row.id, erasure::ERASED)
+                .exec(&tx)
+                .await?;
+        }
+        told.push(delivery_event(&delivery::Model {
+            status: if erased {
+                DeliveryStatus::Cancelled
+            } else {
+                DeliveryStatus::Failed
+            },
             ..row.clone()
-        })
-    });
-    let heads = events::append(&tx, app.clock.now(), cancelled.collect()).await?;
+        }));
+    }
+    let heads = events::append(&tx, now, told).await?;
     tx.commit().await?;
     app.hub.tell(heads);
     Ok(())

@@ -61,7 +61,7 @@ async fn write(
     for row in gone.iter().filter(|row| row.hold.is_some()) {
         held = true;
         if row.hold == Some(Hold::Failing) {
-            tell(app, tx, row, "destination.recover").await?;
+            tell(app, tx, row, "destination.recovered").await?;
         }
     }
     for (id, row) in after {
@@ -72,7 +72,7 @@ async fn write(
         let hold = row.hold.filter(|_| old.is_none_or(|old| old.hold != row.hold));
         held |= row.hold.is_some();
         match hold {
-            Some(Hold::Failing) => tell(app, tx, &row, "destination.pause").await?,
+            Some(Hold::Failing) => tell(app, tx, &row, "destination.paused").await?,
             Some(Hold::Gone) => tell(app, tx, &row, "destination.gone").await?,
             Some(Hold::Throttled) | None => {}
         }

@@ -78,17 +78,18 @@ impl Attempt<'_> {
         let live = connection::Entity::live_between(seller, buyer)
             .one(app.db.read())
             .await?;
-        let Some(live) = live else {
-            return self.end(None, Ending::disconnected("the connection has ended")).await;
+        // What was on its way when its connection ended does not go over the next one.
+        let Some(live) = live.filter(|live| self.delivery.connection_id == Some(live.id)) else {
+            return self.end(Ending::disconnected("the connection has ended")).await;
         };
         if !live.lets_send(seller) {
-            return self.end(Some(&live), Ending::held_up(&live)).await;
+            return self.end(Ending::held_up(&live)).await;
         }
         let way = self.decide(&live, newest).await?;
         match way {
             Way::Into(lead) => self.enter(&live, *lead).await,
-            Way::NotReady { why, .. } => self.end(Some(&live), Ending::not_ready(why)).await,
-            Way::Loop(why) => self.end(Some(&live), Ending::looped(why)).await,
+            Way::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
+            Way::Loop(why) => self.end(Ending::looped(why)).await,
             Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
@@ -145,8 +146,7 @@ impl Attempt<'_> {
         match stands(&tx, self.delivery).await? {
             Standing::Lost => return Ok(Tried::Done),
             Standing::Erased => {
-                let ending = (Ending::erased(), None);
-                return self.record(tx, Some(live), ending, Settled::default()).await;
+                return self.record(tx, (Ending::erased(), None, Settled::default())).await;
             }
             Standing::Held => {}
         }
@@ -177,7 +177,7 @@ impl Attempt<'_> {
         };
         let mut settled = settle(app, &tx, vec![to_store], around).await?;
         let ending = Ending::of(settled.receipts.pop());
-        self.record(tx, Some(live), (ending, plan), settled).await
+        self.record(tx, (ending, plan, settled)).await
     }
 
     /// The connection as it is in the transaction: whatever ended it before this commit holds.
@@ -188,7 +188,7 @@ impl Attempt<'_> {
         Ok(found.is_some_and(|connection| connection.lets_send(seller)))
     }
 
-    async fn end(&self, live: Option<&connection::Model>, ending: Ending) -> Result<Tried> {
+    async fn end(&self, ending: Ending) -> Result<Tried> {
         let tx = self.tools.app.db.begin().await?;
         let ending = match stands(&tx, self.delivery).await? {
             Standing::Lost => return Ok(Tried::Done),
@@ -196,24 +196,17 @@ impl Attempt<'_> {
             Standing::Held => ending,
         };
         let plan = Plan::of(&tx, self.delivery, self.content, self.tools.app.clock.now()).await?;
-        self.record(tx, live, (ending, plan), Settled::default()).await
+        self.record(tx, (ending, plan, Settled::default())).await
     }
 
-    async fn record(
-        &self,
-        tx: DatabaseTransaction,
-        live: Option<&connection::Model>,
-        (ending, plan): (Ending, Option<Plan>),
-        settled: Settled,
-    ) -> Result<Tried> {
+    async fn record(&self, tx: DatabaseTransaction, end: (Ending, Option<Plan>, Settled)) -> Result<Tried> {
         let recorded = Recorded {
             delivery: self.delivery,
             content: self.content,
-            connection: live.map(|connection| connection.id),
             started_at: self.started_at,
             duration: self.started.elapsed(),
         };
-        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, (ending, plan, settled)).await?;
+        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, end).await?;
         let app = &self.tools.app;
         app.metrics.attempted(
             self.delivery.channel,

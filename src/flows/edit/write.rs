@@ -33,7 +33,8 @@ fn removed_step(row: &step::Model, at: Option<DateTime<Utc>>) -> step::Model {
     }
 }
 
-/// Rows that are new or changed, and those that are gone as `removed` leaves them.
+/// Rows that are gone, as `removed` leaves them, then those that are new or changed: what takes the place of another one is
+/// written after it.
 fn differing<M: Clone + PartialEq, K: PartialEq>(
     before: &[M],
     after: &[M],
@@ -44,7 +45,7 @@ fn differing<M: Clone + PartialEq, K: PartialEq>(
     let gone = before
         .iter()
         .filter(|row| !after.iter().any(|kept| key(kept) == key(row)));
-    changed.chain(gone.map(removed)).collect()
+    gone.map(removed).chain(changed).collect()
 }
 
 /// Inserts rows, or replaces those that exist: a row that was removed comes back under its identifier.
@@ -77,7 +78,7 @@ mod tests {
         let gone = |row: &(i32, &'static str)| (row.0, "gone");
         assert_eq!(
             differing(&before, &after, |row| row.0, gone),
-            [(2, "B"), (4, "d"), (1, "gone")]
+            [(1, "gone"), (2, "B"), (4, "d")]
         );
     }
 }

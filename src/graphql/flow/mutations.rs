@@ -64,7 +64,8 @@ impl FlowMutation {
         FlowPayload::new(manage::update(app, caller, id, input.into()).await)
     }
 
-    /// Switches a flow on or off. One that is off rejects every lead with `FLOW_DISABLED`.
+    /// Switches a flow on or off. One that is off rejects every lead with `FLOW_DISABLED`. The Inbox of an account on the FREE plan
+    /// cannot be switched off.
     async fn set_flow_enabled(
         &self,
         ctx: &Context<'_>,
@@ -75,7 +76,8 @@ impl FlowMutation {
         FlowPayload::new(manage::set_enabled(app, caller, id_or_unknown(&id), enabled).await)
     }
 
-    /// Deletes a flow with its sources and steps. Its leads stay. The Inbox cannot be deleted.
+    /// Deletes a flow with its sources and steps. Its leads stay. The Inbox cannot be deleted, nor a flow that was chosen to receive
+    /// over a connection (`IN_USE`).
     async fn delete_flow(&self, ctx: &Context<'_>, #[graphql(desc = "Which flow.")] id: ID) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (deleted, user_errors) = outcome(manage::delete(app, caller, id_or_unknown(&id)).await)?;

@@ -190,6 +190,7 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         version: 1,
         subject: Subject::new(place, "flow"),
         enabled: true,
+        beyond_plan: false,
         fields: Arc::default(),
         places: HashMap::new(),
         rule: (!company.takes).then(|| Gate::Unusable("takes nothing".into())),

@@ -17,8 +17,8 @@ use crate::leads::snapshot::{Candidate, PriceE4, Profile};
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) profiles: Vec<profile::Model>,
-    assignments: Vec<assignment::Model>,
-    partners: HashMap<PartnerId, partner::Model>,
+    pub(super) assignments: Vec<assignment::Model>,
+    pub(super) partners: HashMap<PartnerId, partner::Model>,
     channels: HashMap<SettingsId, Channel>,
 }
 

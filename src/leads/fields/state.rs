@@ -66,6 +66,12 @@ fn state_country(country: &str) -> &str {
     }
 }
 
+/// The code of a state by its code or name, whichever country it is in: a rule does not say.
+pub(super) fn code(text: &str) -> Option<&'static str> {
+    let folded = fold(text);
+    TABLES.iter().find_map(|(country, ..)| find(country, &folded))
+}
+
 fn named(country: &str, folded: &str) -> Option<&'static str> {
     let own = find(country, folded);
     match country {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, SourceId};
-use entity::{bulk, idempotency, lead};
+use entity::{bulk, gate, idempotency, lead};
 use sea_orm::{DatabaseTransaction, Set};
 use uuid::Uuid;
 
@@ -98,6 +98,9 @@ fn answers(standings: Vec<Standing>, receipts: Vec<Receipt>) -> Result<Vec<Answe
 /// The caller's credentials and the flows as they are in this transaction: nothing that was revoked or changed before may count.
 /// With the endpoints that are held.
 async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<(Vec<Standing>, HashSet<Uuid>)> {
+    // A connection that ends meanwhile ends after these leads. What stays within an account waits for nobody.
+    let crossing = jobs.iter().filter(|job| job.crosses_accounts());
+    gate::pass(tx, accounts(crossing.map(|job| &job.lead))).await?;
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
     let now = authenticate::recheck(tx, app.clock.now(), principals, rests_on).await?;

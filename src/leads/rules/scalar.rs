@@ -11,6 +11,7 @@ use serde_json::{Number, Value};
 use super::MAX_VALUE_CHARS;
 use super::fold::Folded;
 use super::text::{brief, listed};
+use crate::leads::fields::code_of;
 
 /// The types of field that compare in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +142,11 @@ fn canonical_text(field: &FieldDef, text: &str) -> Result<String, String> {
     }
     match field.field_type {
         FieldType::Email => Ok(text.to_ascii_lowercase()),
-        FieldType::State | FieldType::Country | FieldType::PostalCode => Ok(text.to_ascii_uppercase()),
+        FieldType::State | FieldType::Country => {
+            let code = code_of(field.field_type, text);
+            Ok(code.map_or_else(|| text.to_ascii_uppercase(), str::to_owned))
+        }
+        FieldType::PostalCode => Ok(text.to_ascii_uppercase()),
         FieldType::Phone => Some(dialled(text))
             .filter(|number| !number.is_empty())
             .ok_or_else(|| not_a(text, "phone number")),

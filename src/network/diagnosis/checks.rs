@@ -4,7 +4,7 @@ use entity::connection::{self, ConnectionStatus};
 use entity::invitation::{self, InvitationStatus};
 use entity::mail::MailStatus;
 use entity::relationship::RelationshipType;
-use entity::{flow, source};
+use entity::{flow, source, step};
 
 use super::{Check, Facts, FlowFacts};
 
@@ -37,6 +37,9 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
             format!("check the flow's identifier; if it is one of {name}, ask them to add you as a source of it"),
         )),
         Some(FlowFacts::Mine(flow, source)) => checks.extend(mine(facts, link, flow, source.as_ref())),
+        Some(FlowFacts::Selling(flow, step, receiving)) => {
+            checks.extend(selling(facts, link, (flow, step), *receiving));
+        }
         Some(FlowFacts::Theirs(flow, source)) => checks.extend(theirs(facts, link, flow, source)),
     }
     checks
@@ -192,15 +195,7 @@ fn mine(facts: &Facts, link: &connection::Model, flow: &flow::Model, source: Opt
 
 fn theirs(facts: &Facts, link: &connection::Model, flow: &flow::Model, source: &source::Model) -> Vec<Check> {
     let name = &facts.partner;
-    let direction = if link.type_for(facts.me).sends() {
-        passed("direction", format!("your leads may go to {name}"))
-    } else {
-        failed(
-            "direction",
-            format!("the relationship lets none of your leads go to {name}"),
-            "ask for BOTH or SEND_LEADS with requestRelationshipType; the partner has to agree",
-        )
-    };
+    let direction = sending(facts, link);
     let open = if source.enabled {
         passed("source", format!("{name} has opened the flow {} to you", flow.name))
     } else {
@@ -211,6 +206,47 @@ fn theirs(facts: &Facts, link: &connection::Model, flow: &flow::Model, source: &
         )
     };
     vec![direction, open, enabled(flow, "ask them to enable it")]
+}
+
+fn selling(
+    facts: &Facts,
+    link: &connection::Model,
+    (flow, step): (&flow::Model, &step::Model),
+    receiving: bool,
+) -> Vec<Check> {
+    let name = &facts.partner;
+    let step = if step.enabled {
+        passed("step", format!("the step {} delivers to {name}", step.name))
+    } else {
+        failed(
+            "step",
+            format!("the step {} is disabled: leads skip it", step.name),
+            "enable it with setStepEnabled",
+        )
+    };
+    let buyer = if receiving {
+        passed("buyer", format!("{name} can take leads"))
+    } else {
+        failed(
+            "buyer",
+            format!("{name} cannot take leads now: its receiving flow, or its source for you, is disabled or gone"),
+            "ask them to enable it",
+        )
+    };
+    let flow = enabled(flow, "enable it with setFlowEnabled");
+    vec![sending(facts, link), step, buyer, flow]
+}
+
+fn sending(facts: &Facts, link: &connection::Model) -> Check {
+    let name = &facts.partner;
+    if link.type_for(facts.me).sends() {
+        return passed("direction", format!("your leads may go to {name}"));
+    }
+    failed(
+        "direction",
+        format!("the relationship lets none of your leads go to {name}"),
+        "ask for BOTH or SEND_LEADS with requestRelationshipType; the partner has to agree",
+    )
 }
 
 fn enabled(flow: &flow::Model, remedy: &str) -> Check {

@@ -133,7 +133,7 @@ async fn a_place_keeps_its_own_rule_price_caps_hours_and_delivery() {
         let actions = room.actions().await;
         assert_eq!(
             actions[2..],
-            ["assignment.create", "assignment.set_delivery", "assignment.update"]
+            ["assignment.created", "assignment.delivery_set", "assignment.updated"]
         );
     }
 }

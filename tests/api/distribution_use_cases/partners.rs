@@ -67,7 +67,7 @@ async fn a_new_partner_is_active_and_gets_all_fields_in_the_portal() {
         assert_eq!(settings.config.channel(), Channel::Portal);
         assert_eq!(settings.config.fields(), &FieldSelection::default());
         assert_eq!(room.config_version().await, 2);
-        assert_eq!(room.actions().await, ["partner.create"]);
+        assert_eq!(room.actions().await, ["partner.created"]);
     }
 }
 
@@ -153,7 +153,7 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
         let told = room.trail().await.pop().unwrap();
         assert_eq!(
             (told.action.as_str(), told.subject_id),
-            ("partner.update", before.id.to_string())
+            ("partner.updated", before.id.to_string())
         );
         let changes = told.changes.unwrap();
         assert_eq!(changes["name"], json!({"from": "P", "to": "Q"}));
@@ -214,7 +214,7 @@ async fn a_partner_is_switched_off_and_on_and_only_changes_are_told() {
         }
         assert_eq!(
             room.actions().await,
-            ["partner.create", "partner.deactivate", "partner.activate"]
+            ["partner.created", "partner.deactivated", "partner.activated"]
         );
     }
 }

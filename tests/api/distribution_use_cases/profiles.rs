@@ -99,7 +99,7 @@ async fn a_profile_keeps_its_rule_in_canonical_form_and_its_price_exactly() {
             (Some(125_000), Some("USD"))
         );
         assert_eq!(room.config_version().await, 2);
-        assert_eq!(room.actions().await, ["profile.create"]);
+        assert_eq!(room.actions().await, ["profile.created"]);
     }
 }
 

@@ -93,7 +93,7 @@ async fn new_settings_are_a_new_version_and_the_old_one_stays() {
         let versions = delivery_settings::Entity::in_account(room.account);
         assert_eq!(versions.count(room.app.db.read()).await.unwrap(), 2);
         let told = room.trail().await.pop().unwrap();
-        assert_eq!(told.action, "partner.set_delivery");
+        assert_eq!(told.action, "partner.delivery_set");
         let delivery = told.changes.unwrap()["delivery"].clone();
         assert_eq!(
             (&delivery["from"]["channel"], &delivery["to"]["channel"]),

@@ -76,7 +76,7 @@ both!(
         let owner = app.signed_in(&owner).await;
         let again = app.erase(&owner, &lead).await;
         assert_eq!(again["erasedAt"], told["erasedAt"], "erased once");
-        assert_eq!(app.audited(&owner, &lead).await, ["lead.erase"]);
+        assert_eq!(app.audited(&owner, &lead).await, ["lead.erased"]);
         assert_eq!(app.told_at(&owner, &lead, &["SENT"]).await["erasureNotices"].as_array().unwrap().len(), 1);
     }
 );

@@ -42,7 +42,7 @@ both!(
         for answer in &all {
             assert_eq!(answer["data"]["eraseLead"]["lead"], all[0]["data"]["eraseLead"]["lead"], "{answer}");
         }
-        assert_eq!(app.audited(&owner, &lead).await, ["lead.erase"]);
+        assert_eq!(app.audited(&owner, &lead).await, ["lead.erased"]);
         super::assert_nobody_in(&app.dump().await);
     }
 );

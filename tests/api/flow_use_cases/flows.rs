@@ -58,7 +58,7 @@ async fn a_new_flow_has_a_source_a_revision_an_audit_entry_and_its_values_in_can
         assert_eq!((history.len(), history[0].summary.as_str()), (1, "Created Solar"));
         assert_eq!(history[0].actor_name, "Olga");
         assert_eq!(history[0].snapshot["sources"][0]["id"], json!(sources[0].id));
-        assert_eq!(room.audit(account).await, ["flow.create"]);
+        assert_eq!(room.audit(account).await, ["flow.created"]);
         assert_eq!(room.config_version(account).await, 2);
     }
 }

@@ -130,6 +130,7 @@ async fn an_inbox_that_came_without_history_can_go_back_to_how_it_came() {
             ..room.create(&owner, solar()).await
         };
         let inbox = inbox.into_active_model().insert(room.app.db.write()).await.unwrap();
+        room.set_plan(account_of(&owner), Plan::Paid).await;
         manage::set_enabled(&room.app, &owner, inbox.id, false).await.unwrap();
         let back = done(history_of::revert(&room.app, &owner, inbox.id, 1).await);
         assert!(back.enabled && back.version == 3);

@@ -98,7 +98,7 @@ both!(
             assert_eq!(payload["delivery"]["nextAttemptAt"], Value::Null);
         }
         assert_eq!(used(&app, &owner, &first).await, 1);
-        assert_eq!(app.audited(&owner, &id).await, ["delivery.resolve"], "one of eight has settled it");
+        assert_eq!(app.audited(&owner, &id).await, ["delivery.resolved"], "one of eight has settled it");
         let told = app.data(&owner.token, TIMELINE, json!({ "id": lead })).await.to_string();
         assert!(told.contains("settled by Acme Owner: the recipient has the lead: they told us by phone"), "{told}");
         let again = json!({ "id": id, "delivered": true, "externalId": "crm-8" });

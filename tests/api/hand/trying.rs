@@ -78,7 +78,7 @@ both!(
         assert_eq!(stats["partner"]["caps"][0]["used"], 0);
         assert_eq!(app.listed(&owner, json!({})).await.len(), 0, "tests are left out");
         assert_eq!(app.listed(&owner, json!({ "includeTests": true })).await.len(), 4);
-        assert_eq!(app.audited(&owner, &portal).await.last().unwrap(), "partner.test_delivery");
+        assert_eq!(app.audited(&owner, &portal).await.last().unwrap(), "partner.test_delivery_sent");
     }
 );
 

@@ -7,12 +7,16 @@ use crate::support::app::both;
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{ana, text, webhook};
 
-const ENABLE: &str = "mutation($id: ID!, $on: Boolean!) { setStepEnabled(id: $id, enabled: $on) {
+/// Switches a step.
+pub(super) const ENABLE: &str = "mutation($id: ID!, $on: Boolean!) { setStepEnabled(id: $id, enabled: $on) {
     flow { id } userErrors { code message path } } }";
-const SET_FLOW: &str = "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { flow { id } userErrors { code message path } } }";
-const RETRY: &str =
+/// Switches a flow.
+pub(super) const SET_FLOW: &str = "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { flow { id } userErrors { code message path } } }";
+/// Retries a delivery.
+pub(super) const RETRY: &str =
     "mutation($id: ID!) { retryDelivery(id: $id) { delivery { id status } userErrors { code message path } } }";
-const UPDATE_FLOW: &str =
+/// Changes a flow.
+pub(super) const UPDATE_FLOW: &str =
     "mutation($input: UpdateFlowInput!) { updateFlow(input: $input) { flow { id } userErrors { code message path } } }";
 
 both!(

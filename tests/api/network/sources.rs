@@ -249,7 +249,9 @@ both!(
         assert_eq!(app.refused(&a.token, UPDATE_SOURCE, enable).await[0].0, "NOT_CONNECTED");
 
         app.connect(&b, &a, "BOTH").await;
-        assert_eq!(told().await, "ACCEPTED", "connected again, the source lives as its owner wants it");
+        assert_eq!(told().await, "SOURCE_DISABLED", "connected again, and waiting for its owner");
+        app.done(&a.token, UPDATE_SOURCE, json!({ "id": source, "enabled": true })).await;
+        assert_eq!(told().await, "ACCEPTED");
     }
 );
 

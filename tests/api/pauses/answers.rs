@@ -120,7 +120,7 @@ both!(
         app.data(&owner.token, RESUME, json!({ "id": partner })).await;
         app.deliveries_at(&owner, &third[0], &["DELIVERED"]).await;
         assert_eq!((p.count(), app.health(&owner, &partner).await["state"].clone()), (2, json!("HEALTHY")));
-        assert_eq!(app.told_of_destinations().await, ["destination.gone", "destination.resume"]);
+        assert_eq!(app.told_of_destinations().await, ["destination.gone", "destination.resumed"]);
         let answer = app.ask(Some(&owner.token), RESUME, json!({ "id": "ptnr_00000000000000000000000000" })).await;
         assert_eq!(answer["data"]["resumeDestination"]["userErrors"][0]["code"], "NOT_FOUND", "{answer:#}");
     }

@@ -66,7 +66,7 @@ both!(
         assert_eq!((p.count(), q.count()), (14 + leads.len(), leads.len()));
         let health = app.health(&owner, &bad).await;
         assert_eq!((&health["state"], &health["waiting"], &health["openUntil"]), (&json!("HEALTHY"), &json!(0), &Value::Null));
-        assert_eq!(app.told_of_destinations().await, ["destination.pause", "destination.recover"]);
+        assert_eq!(app.told_of_destinations().await, ["destination.paused", "destination.recovered"]);
     }
 );
 
@@ -93,7 +93,7 @@ both!(
         let order = p.requests().into_iter().map(|request| request.header("leadmesh-lead-id").unwrap().to_owned());
         let first_attempts: Vec<String> = order.skip(10).filter(|lead| waiting.contains(lead)).collect();
         assert_eq!(first_attempts, waiting);
-        assert_eq!(app.told_of_destinations().await, ["destination.pause", "destination.resume"]);
+        assert_eq!(app.told_of_destinations().await, ["destination.paused", "destination.resumed"]);
     }
 );
 

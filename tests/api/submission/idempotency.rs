@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
+use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use crate::support::app::both;
@@ -157,3 +158,18 @@ both!(a_key_that_cannot_be_is_refused, |app| {
         "ACCEPTED"
     );
 });
+
+both!(
+    /// From a fingerprint nobody can try values out: it takes the account's key.
+    the_same_lead_has_another_fingerprint_in_another_account, |app| {
+        for name in ["Acme", "Bolt"] {
+            let owner = app.account(name).await;
+            let flow = app.flow(&owner, json!({})).await;
+            app.submit_with(&owner, &flow, ana(), json!({ "idempotencyKey": "k" })).await;
+        }
+        #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
+        let rows = entity::idempotency::Entity::find().all(app.app.db.read()).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        assert_ne!(rows[0].fingerprint, rows[1].fingerprint);
+    }
+);

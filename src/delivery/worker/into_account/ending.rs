@@ -9,7 +9,6 @@ use entity::connection::{self, ConnectionStatus};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::event::EventKind;
-use entity::ids::ConnectionId;
 use entity::lead::LeadOutcome;
 use entity::{bulk, delivery_attempt};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set, Unchanged};
@@ -101,7 +100,6 @@ impl Ending {
 pub(super) struct Recorded<'a> {
     pub(super) delivery: &'a delivery::Model,
     pub(super) content: &'a Arc<LeadContent>,
-    pub(super) connection: Option<ConnectionId>,
     pub(super) started_at: DateTime<Utc>,
     pub(super) duration: Duration,
 }
@@ -181,17 +179,13 @@ pub(super) async fn finish(
     Ok(status)
 }
 
-/// A delivery that goes over a newer connection belongs to that one; and what its flow pays is what the buyer pays if nothing
-/// else was agreed.
+/// What the buyer's flow pays is what the buyer pays, if nothing else was agreed.
 async fn keep_terms(tx: &DatabaseTransaction, recorded: &Recorded<'_>, ending: &Ending) -> Result<()> {
     let delivery = recorded.delivery;
     let mut change = delivery::ActiveModel {
         id: Unchanged(delivery.id),
         ..Default::default()
     };
-    if recorded.connection.is_some() && recorded.connection != delivery.connection_id {
-        change.connection_id = Set(recorded.connection);
-    }
     if let Some(price) = ending.price.as_ref().filter(|_| delivery.price_e4.is_none()) {
         change.price_e4 = Set(Some(price.amount));
         change.price_currency = Set(Some(price.currency.clone()));

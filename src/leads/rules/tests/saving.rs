@@ -25,6 +25,21 @@ fn canonical(field: &str, operator: Operator, value: Value) -> Value {
 }
 
 #[test]
+fn states_and_countries_are_named_as_people_do() {
+    for (name, code) in [
+        ("California", "CA"),
+        (" new york ", "NY"),
+        ("Bayern", "BY"),
+        ("tx", "TX"),
+        ("zz9", "ZZ9"),
+    ] {
+        assert_eq!(canonical("state", Equals, json!(name)), json!(code));
+    }
+    assert_eq!(canonical("state", In, json!(["Texas", "TX"])), json!(["TX"]));
+    assert_eq!(canonical("country", Equals, json!("Germany")), json!("DE"));
+}
+
+#[test]
 fn every_operator_is_refused_on_every_type_it_does_not_fit() {
     for field_type in TYPES {
         let name = type_name(field_type).to_lowercase();
