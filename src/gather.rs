@@ -61,7 +61,7 @@ where
     pub async fn load<F, R>(&self, key: K, read: F) -> Result<Option<V>>
     where
         F: Fn(Vec<K>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<HashMap<K, V>>> + Send,
+        R: Future<Output = Result<HashMap<K, V>>> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
         let begins = {
@@ -167,7 +167,7 @@ mod tests {
         let ask = |key: u32| {
             let (gather, begun, gate) = (gather.clone(), begun.clone(), gate.clone());
             tokio::spawn(async move {
-                let read = |keys: Vec<u32>| {
+                let read = move |keys: Vec<u32>| {
                     let (begun, gate) = (begun.clone(), gate.clone());
                     async move {
                         begun.fetch_add(1, Ordering::SeqCst);

@@ -86,6 +86,14 @@ impl Entity {
         Self::find().filter(Column::AccountId.eq(account))
     }
 
+    /// Takes from an account's endpoints what they have said, where it is one of these texts.
+    pub fn forget_words(account: AccountId, said: Vec<String>, instead: &str) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Why, Expr::value(instead))
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::Why.is_in(said))
+    }
+
     /// Held ones of every account, for the delivery worker.
     pub fn held() -> Select<Self> {
         Self::find().filter(Column::Hold.is_not_null())

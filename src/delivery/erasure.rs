@@ -8,7 +8,7 @@ use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
 use entity::ids::DeliveryId;
-use entity::{bulk, delivery_attempt, destination};
+use entity::{bulk, delivery_attempt, destination, endpoint};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set, TryIntoModel};
 use serde_json::{Map, Value};
 
@@ -92,6 +92,11 @@ pub async fn strip(
         .chain(rows.iter().filter_map(|row| row.failure_message.clone()))
         .collect();
     let partners = rows.iter().filter_map(|row| row.partner_id);
+    if let Some(account) = rows.first().map(|row| row.account_id) {
+        endpoint::Entity::forget_words(account, said.clone(), REMOVED)
+            .exec(tx)
+            .await?;
+    }
     destination::Entity::forget_words(tx, partners, said, REMOVED).await?;
     delivery_attempt::Entity::forget_words(tx, &ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());

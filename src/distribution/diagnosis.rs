@@ -16,6 +16,7 @@ use url::Url;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::delivery::guard::Guard;
+use crate::delivery::health::{self, Held};
 use crate::delivery::preview;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
@@ -48,6 +49,7 @@ struct Facts {
     mail_server: Option<smtp_settings::Model>,
     connection: Option<connection::Model>,
     destination: Option<destination::Model>,
+    held: Vec<Held>,
     last: Option<delivery_attempt::Model>,
 }
 
@@ -96,6 +98,10 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
         }
         None => None,
     };
+    let held = match row.partner_id {
+        Some(id) => health::held(db, account, &[id], app.clock.now()).await?.remove(&id),
+        None => None,
+    };
     let connection = match row.buyer_account_id {
         Some(buyer) => connection::Entity::live_between(account, buyer).one(db).await?,
         None => None,
@@ -114,6 +120,7 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
         partner,
         assignment,
         destination,
+        held: held.unwrap_or_default(),
         connection,
         delivery: row,
     })

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
+use crate::identity::rights;
 use crate::reports::delivery_log::{self, COLUMNS, DeliveryFilter};
 
 /// Where the log is taken from.
@@ -60,7 +61,7 @@ async fn next(
     filter: DeliveryFilter,
     after: Option<DeliveryId>,
 ) -> Result<Option<(Vec<csv::Row>, Option<DeliveryId>)>> {
-    let caller = authenticate::again(&app, &caller).await?;
+    let caller = rights::again(&app, &caller).await?;
     let page = delivery_log::page(&app, &caller, filter, (after, PAGE)).await?;
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }

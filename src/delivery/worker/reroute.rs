@@ -9,7 +9,7 @@ use entity::bulk;
 use entity::delivery::{self, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::{DeliveryId, FlowId};
+use entity::ids::DeliveryId;
 use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};

@@ -195,7 +195,8 @@ fn destination(facts: &Facts) -> Option<Check> {
     facts.delivery.partner_id?;
     let kept = facts.destination.as_ref();
     let error = kept.map(|row| row.last_error.as_str()).unwrap_or_default();
-    Some(match health::state(kept, facts.now) {
+    let held = facts.held.first().map(|held| held.endpoint.why.as_str());
+    Some(match health::state(kept, &facts.held) {
         State::Healthy => passed("destination", "the destination is healthy"),
         State::Degraded => failed(
             "destination",
@@ -204,7 +205,7 @@ fn destination(facts: &Facts) -> Option<Check> {
         ),
         State::Paused => failed(
             "destination",
-            format!("the destination is paused after repeated failure: {error}"),
+            format!("nothing is sent to the destination now: {}", held.unwrap_or(error)),
             remedy(entity::delivery::DeliveryErrorCode::Paused),
         ),
     })
