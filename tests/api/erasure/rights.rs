@@ -17,7 +17,7 @@ both!(
     |app| {
         let (owner, stranger) = (app.account("Acme").await, app.account("Other").await);
         let flow = flow(&app, &owner).await;
-        let partners = super::routed(&app, &owner, &flow, vec![json!({ "portal": {} })]).await;
+        let partners = crate::erasure::routed(&app, &owner, &flow, vec![json!({ "portal": {} })]).await;
         let lead = text(&app.submit(&owner, &flow, person()).await["id"]);
         let variables = json!({ "id": lead, "reason": "asked" });
         let member = app.colleague(&owner, "meg@acme.test", "MEMBER").await;
@@ -43,6 +43,6 @@ both!(
             assert_eq!(answer["data"]["eraseLead"]["lead"], all[0]["data"]["eraseLead"]["lead"], "{answer}");
         }
         assert_eq!(app.audited(&owner, &lead).await, ["lead.erase"]);
-        super::assert_nobody_in(&app.dump().await);
+        crate::erasure::assert_nobody_in(&app.dump().await);
     }
 );
