@@ -63,7 +63,7 @@ impl App {
         } else if db.pending_migrations().await? > 0 {
             bail!("the database's schema is not up to date: run `leadmesh migrate` first");
         }
-        let vault = Vault::new(&config.master_key);
+        let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
         master_key::check(&db, &vault).await?;
         // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.
         vault.keys(db.write(), &clock, None).await?;

@@ -39,7 +39,8 @@ pub struct Settings {
     /// 32 bytes in base64 under which every account's keys are sealed [default: generated, with SQLite only].
     #[arg(long, env = "LEADMESH_MASTER_KEY", hide_env_values = true)]
     pub master_key: Option<String>,
-    /// The master key before, while `leadmesh keys rewrap` moves to a new one.
+    /// Another master key that opens what is sealed, and seals nothing: the one before or the one to come, while `leadmesh keys
+    /// rewrap` moves from one to the other.
     #[arg(long, env = "LEADMESH_PREVIOUS_MASTER_KEY", hide_env_values = true)]
     pub previous_master_key: Option<String>,
     /// 32 bytes in base64 that sign access tokens [default: generated, with SQLite only].

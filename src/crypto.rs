@@ -32,6 +32,8 @@ const CHECK: &str = "leadmesh master key";
 #[derive(Clone)]
 pub struct Vault {
     master: XChaCha20Poly1305,
+    /// Opens, too, and seals nothing: while the operator moves from one master key to another.
+    other: Option<XChaCha20Poly1305>,
     cache: moka::future::Cache<Option<AccountId>, Arc<Keys>>,
 }
 
@@ -52,7 +54,17 @@ impl Vault {
             .build();
         Self {
             master: XChaCha20Poly1305::new((&master.0).into()),
+            other: None,
             cache,
+        }
+    }
+
+    /// The same, opening also what is under another master key: the one before, or the one to come.
+    #[must_use]
+    pub fn opening_also(self, other: Option<&Secret>) -> Self {
+        Self {
+            other: other.map(|other| XChaCha20Poly1305::new((&other.0).into())),
+            ..self
         }
     }
 
@@ -61,11 +73,19 @@ impl Vault {
         Ok(STANDARD_NO_PAD.encode(encrypt(&self.master, CHECK.as_bytes(), CHECK.as_bytes())?))
     }
 
-    /// Whether the constant was sealed under this master key.
+    /// Whether the constant was sealed under this master key, or the other one that opens.
     pub fn is_check_value(&self, value: &str) -> bool {
         STANDARD_NO_PAD
             .decode(value)
-            .is_ok_and(|sealed| decrypt(&self.master, &sealed, CHECK.as_bytes()).is_ok())
+            .is_ok_and(|sealed| self.unseal(&sealed, CHECK.as_bytes()).is_ok())
+    }
+
+    fn unseal(&self, sealed: &[u8], context: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let opened = decrypt(&self.master, sealed, context);
+        match &self.other {
+            Some(other) => opened.or_else(|_other_key| decrypt(other, sealed, context)),
+            None => opened,
+        }
     }
 
     /// The keys of an account (or, with none, of the instance), made when there are none yet.
@@ -174,7 +194,8 @@ impl Vault {
         let mut seal = HashMap::new();
         let (mut active, mut index) = (None, None);
         for row in rows {
-            let key = decrypt(&self.master, &row.wrapped, &wrap_context(row.id, owner))
+            let key = self
+                .unseal(&row.wrapped, &wrap_context(row.id, owner))
                 .context("a data key is not sealed under this master key")?;
             match row.purpose {
                 KeyPurpose::Index => index = Some(hmac::Key::new(hmac::HMAC_SHA256, &key)),

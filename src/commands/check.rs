@@ -108,7 +108,8 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
 }
 
 async fn master_key_fits(config: &Config, db: &Db) -> Found {
-    match master_key::is_known(db.read(), &Vault::new(&config.master_key)).await {
+    let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
+    match master_key::is_known(db.read(), &vault).await {
         Ok(Some(true)) => Found::Right("it is the one that the database was made with".into()),
         Ok(None) => Found::Right("the first start will keep it".into()),
         Ok(Some(false)) => Found::Wrong(

@@ -1,12 +1,12 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus};
+use entity::bulk;
+use entity::delivery::{self, ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::DeliveryId;
 use entity::lead_event::{self, LeadEventKind};
-use entity::{bulk, delivery as row};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -102,7 +102,7 @@ pub struct Settlement {
 /// Where the recipient has the lead it is DELIVERED, and counts on its caps: one that had failed and given its places back takes
 /// them again, whatever the limit. Where it has it not, a delivery that would be tried again is FAILED, its places are given back,
 /// and the lead goes on to the next partner if the profile says so, as after any final failure.
-pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<row::Model> {
+pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let input = checked(input)?;
     let seen = manage::find(app, caller, input.delivery).await?;
@@ -135,7 +135,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<row
     Ok(row)
 }
 
-async fn commit(app: &App, tx: DatabaseTransaction, row: &row::Model, on: Option<Rerouted>) -> Result<()> {
+async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Option<Rerouted>) -> Result<()> {
     let mut all = vec![delivery_event(row)];
     let waiting = on.map(|on| {
         all.extend(on.events);
@@ -170,7 +170,7 @@ fn checked(input: Settlement) -> Result<Settlement> {
 }
 
 /// Whether the delivery stands so already. It is an error where nothing was left open.
-fn stands(row: &row::Model, input: &Settlement) -> Result<bool> {
+fn stands(row: &Model, input: &Settlement) -> Result<bool> {
     let open = |message: &str| Err(Error::broken(UserErrorCode::Conflict, "input.id", message));
     if matches!(row.channel, Channel::Portal | Channel::Account) {
         return open("of a delivery into the portal or a connected account it is known whether the recipient has it");
@@ -194,9 +194,9 @@ fn stands(row: &row::Model, input: &Settlement) -> Result<bool> {
     }
 }
 
-fn changed(app: &App, caller: &Caller, row: row::Model, input: &Settlement) -> row::ActiveModel {
+fn changed(app: &App, caller: &Caller, row: Model, input: &Settlement) -> ActiveModel {
     let code = row.failure_code;
-    let mut change: row::ActiveModel = row.into();
+    let mut change: ActiveModel = row.into();
     change.due_at = Set(None);
     change.settled_at = Set(Some(app.clock.now()));
     if input.delivered {
@@ -220,7 +220,7 @@ fn words(caller: &Caller, what: &str, note: Option<&str>) -> String {
     format!("settled by {}: {what}{note}", caller.who().name)
 }
 
-fn told(app: &App, caller: &Caller, row: &row::Model, note: Option<&str>) -> lead_event::ActiveModel {
+fn told(app: &App, caller: &Caller, row: &Model, note: Option<&str>) -> lead_event::ActiveModel {
     lead_event::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(row.account_id),
@@ -231,7 +231,7 @@ fn told(app: &App, caller: &Caller, row: &row::Model, note: Option<&str>) -> lea
     }
 }
 
-fn entry(action: &'static str, row: &row::Model, changes: Option<serde_json::Value>) -> Entry<'static> {
+fn entry(action: &'static str, row: &Model, changes: Option<serde_json::Value>) -> Entry<'static> {
     Entry {
         action,
         subject_type: "Delivery",

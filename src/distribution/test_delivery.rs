@@ -73,23 +73,25 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
 }
 
 fn values(fields: &Value) -> Result<Map<String, Value>> {
-    let text = fields.to_string();
-    if text.len() > MOST_BYTES {
+    if fields.to_string().len() > MOST_BYTES {
         let advice = format!("give at most {MOST_BYTES} bytes of values");
         return Err(Error::broken(UserErrorCode::TooLong, "input.fields", advice));
     }
+    let wrong = |advice: &str| Err(Error::broken(UserErrorCode::Invalid, "input.fields", advice));
     match fields {
-        Value::Object(given) if !text.contains("\\u0000") => Ok(given.clone()),
-        Value::Object(_) => Err(Error::broken(
-            UserErrorCode::Invalid,
-            "input.fields",
-            "a value has no NUL",
-        )),
-        _ => Err(Error::broken(
-            UserErrorCode::Invalid,
-            "input.fields",
-            "give an object of values by field name",
-        )),
+        Value::Object(_) if has_nul(fields) => wrong("a value has no NUL"),
+        Value::Object(given) => Ok(given.clone()),
+        _ => wrong("give an object of values by field name"),
+    }
+}
+
+/// `PostgreSQL` stores none.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(values) => values.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
     }
 }
 
@@ -197,9 +199,10 @@ async fn lead_row(
 ) -> Result<lead::ActiveModel> {
     let (account, definitions) = (row.account_id, &composed.definitions);
     let sealed = definitions.iter().any(|field| field.encrypted);
-    let keys = match sealed {
-        true => Some(app.vault.keys(app.db.write(), &app.clock, Some(account)).await?),
-        false => None,
+    let keys = if sealed {
+        Some(app.vault.keys(app.db.write(), &app.clock, Some(account)).await?)
+    } else {
+        None
     };
     let typed = &composed.lead;
     let raw = given

@@ -102,7 +102,7 @@ impl ByHandMutation {
     }
 
     /// Settles by hand what the network left open: the recipient has the lead (DELIVERED, under `externalId`), or has it not
-    /// (FAILED; the lead goes on to the next partner if the profile says NEXT_PARTNER). Places on caps follow: kept or taken again
+    /// (FAILED; the lead goes on to the next partner if the profile says `NEXT_PARTNER`). Places on caps follow: kept or taken again
     /// when it has it, given back when it has it not. CONFLICT where nothing is open, such as while it is being sent. Settling
     /// the same way again changes nothing. Takes a MEMBER or above, or a key with MANAGE.
     async fn resolve_delivery(

@@ -62,11 +62,11 @@ impl TestApp {
 }
 
 /// Every text and number of the person, in lower case.
-const PERSON: [&str; 2] = ["zq7", "5550199"];
+const PERSON: [&str; 2] = ["zuloqui", "5550199"];
 
 fn person() -> Value {
-    json!({ "first_name": "Zq7ana", "last_name": "Zq7silva", "email": "Zq7.Ana@Example.com", "phone": "(415) 555-0199",
-        "company": "Zq7 Ltd", "ssn": "Zq7-secret", "score": "zq7 is none" })
+    json!({ "first_name": "Zuloquiana", "last_name": "Silva", "email": "Zuloqui.Ana@Example.com", "phone": "(415) 555-0199",
+        "company": "Zuloqui Ltd", "ssn": "Zuloqui-secret", "score": "zuloqui is none" })
 }
 
 fn assert_nobody_in(what: &str) {
@@ -123,11 +123,11 @@ both!(
             let status = if request.path() == "/well" || request.json()["type"] == "lead.erased" { 200 } else { 500 };
             Answer::status(status).body(request.body.clone())
         });
-        server.respond(|mail, step| (mail == 1 && matches!(step, Step::Content(_))).then_some(Reply::Say("550 zq7.ana@example.com is unknown")));
+        server.respond(|mail, step| (mail == 1 && matches!(step, Step::Content(_))).then_some(Reply::Say("550 zuloqui.ana@example.com is unknown")));
         let owner = app.account("Acme").await;
         app.mail_server(&owner, &server).await;
         let flow = flow(&app, &owner).await;
-        let named = json!({ "responseRule": { "pointer": "/last_name", "acceptedValues": ["Zq7silva"], "externalIdPointer": "/email" } });
+        let named = json!({ "responseRule": { "pointer": "/last_name", "acceptedValues": ["Silva"], "externalIdPointer": "/email" } });
         let refused = json!({ "responseRule": { "pointer": "/last_name", "acceptedValues": ["nobody"], "reasonPointer": "/email" } });
         let partners = routed(&app, &owner, &flow, vec![
             webhook_with(&receiver.url("/well"), named),
@@ -147,7 +147,7 @@ both!(
         for marker in PERSON {
             assert!(of_twin.contains(marker), "the test must be able to fail");
         }
-        let twin = app.data(&owner.token, SEARCH, json!({ "search": "zq7.ana@example.com" })).await;
+        let twin = app.data(&owner.token, SEARCH, json!({ "search": "zuloqui.ana@example.com" })).await;
         for node in twin["leads"]["nodes"].as_array().unwrap() {
             assert!(!app.erase(&owner, node["id"].as_str().unwrap()).await["erasedAt"].is_null());
         }
@@ -168,7 +168,7 @@ both!(
         let feed = app.data(&pat, FEED, json!({})).await;
         let shown = &feed["portal"]["leads"]["nodes"][0];
         assert!(!shown["erasedAt"].is_null() && shown["fields"]["email"].is_null(), "{shown}");
-        let found = app.data(&owner.token, SEARCH, json!({ "search": "zq7.ana@example.com" })).await;
+        let found = app.data(&owner.token, SEARCH, json!({ "search": "zuloqui.ana@example.com" })).await;
         assert_eq!(found["leads"]["nodes"], json!([]));
 
         // Nothing more goes out, the receipt can be had again, and the same person may come anew.
@@ -200,7 +200,7 @@ both!(
         });
         let owner = app.account("Acme").await;
         let flow = flow(&app, &owner).await;
-        let named = json!({ "responseRule": { "pointer": "/last_name", "acceptedValues": ["Zq7silva"], "externalIdPointer": "/email" } });
+        let named = json!({ "responseRule": { "pointer": "/last_name", "acceptedValues": ["Silva"], "externalIdPointer": "/email" } });
         let settings = vec![webhook_with(&receiver.url("/well"), named), webhook_with(&receiver.url("/ill"), json!({}))];
         let partners = routed(&app, &owner, &flow, settings).await;
         let lead = text(&app.submit(&owner, &flow, person()).await["id"]);

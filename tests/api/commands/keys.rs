@@ -1,9 +1,19 @@
 use super::process::{Run, leadmesh, run};
 use crate::support::app::{Mode, TestApp, both};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
+use leadmesh::config::Secret;
+use leadmesh::crypto::{Vault, master_key};
 use leadmesh::identity::data_keys;
+use serde_json::json;
 
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "HwABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4=";
+
+fn secret(text: &str) -> Secret {
+    Secret(STANDARD.decode(text).unwrap().try_into().unwrap())
+}
 
 both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
     let account = test.account("Acme").await;
@@ -32,6 +42,44 @@ both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
     let trail = test.dump().await;
     assert!(trail.contains("account.key_rotated"));
 });
+
+const SECRET_FIELDS: &str = r#"[{ "name": "first_name", "type": "TEXT" }, { "name": "ssn", "type": "TEXT", "encrypted": true }]"#;
+
+both!(
+    /// A server that knows both master keys goes on while the command moves the data keys, and so does whoever it lets in meanwhile.
+    the_master_key_moves_while_leads_flow,
+    ["--previous-master-key", NEW],
+    |test| {
+        let (old, new) = (Vault::new(&secret(OLD)), Vault::new(&secret(NEW)));
+        let app = &test.app;
+        let owner = test.account("Acme").await;
+        let fields: serde_json::Value = serde_json::from_str(SECRET_FIELDS).unwrap();
+        let flow = test.flow(&owner, json!({ "fields": fields })).await;
+        let mut leads = Vec::new();
+        for round in 0..3 {
+            let submissions = (0..8).map(|place| test.submit(&owner, &flow, json!({ "ssn": format!("ssn {round}-{place}") })));
+            let (receipts, moved) = tokio::join!(join_all(submissions), master_key::rewrap(&app.db, &new, &old));
+            assert!(moved.unwrap() >= 4);
+            leads.extend(receipts.into_iter().enumerate().map(|(place, receipt)| (format!("ssn {round}-{place}"), receipt)));
+            app.vault.forget(Some(owner.id.parse().unwrap())).await;
+        }
+        let reveal = "query($id: ID!) { lead(id: $id) { fields(reveal: true) } }";
+        for (expected, receipt) in leads {
+            let lead = test.data(&owner.token, reveal, json!({ "id": receipt["id"] })).await;
+            assert_eq!(lead["lead"]["fields"]["ssn"], expected);
+        }
+        let late = test.account("Late").await;
+        let late = Some(late.id.parse().unwrap());
+        assert!(new.reload(app.db.write(), &app.clock, late).await.is_err(), "its keys are under the old master key");
+        master_key::rewrap(&app.db, &new, &old).await.unwrap();
+        for owner in [Some(owner.id.parse().unwrap()), late, None] {
+            new.reload(app.db.write(), &app.clock, owner).await.unwrap();
+            assert!(old.reload(app.db.write(), &app.clock, owner).await.is_err());
+        }
+        master_key::check(&app.db, &new).await.unwrap();
+        assert!(master_key::check(&app.db, &old).await.is_err(), "a server with the old key alone does not start");
+    }
+);
 
 #[test]
 fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {

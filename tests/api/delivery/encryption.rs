@@ -239,3 +239,42 @@ both!(
         }
     }
 );
+
+both!(
+    /// Encrypted values are found whole and told apart by keyed hashes, which are each account's own and outlast a rotation.
+    encrypted_values_are_found_and_compared_by_keyed_hash,
+    |app| {
+        const FOUND: &str = "query($search: String) { leads(filter: { search: $search }) { nodes { id } } }";
+        let mut keys = Vec::new();
+        for name in ["Acme", "Other"] {
+            let owner = app.account(name).await;
+            let sealed = |name: &str, kind: &str| json!({ "name": name, "type": kind, "encrypted": true });
+            let fields = json!([sealed("email", "EMAIL"), sealed("phone", "PHONE"), sealed("first_name", "TEXT"), sealed("last_name", "TEXT")]);
+            let flow = json!({ "fields": fields, "duplicateKeys": ["email"], "duplicateWindowDays": 30 });
+            let flow = app.flow(&owner, flow).await;
+            let person = json!({ "email": "Vv44.Person@Example.com", "phone": "(415) 555-0177", "first_name": "Kx81ana", "last_name": "Kx81silva" });
+            let first = app.submit(&owner, &flow, person.clone()).await;
+            assert_eq!(first["outcome"], "ACCEPTED");
+            data_keys::rotate_all(&app.app).await.unwrap();
+            let again = app.submit(&owner, &flow, json!({ "email": "vv44.person@EXAMPLE.com" })).await;
+            assert_eq!(again["reasons"][0]["code"], "DUPLICATE", "{again}");
+            for (search, expected) in [
+                ("VV44.person@example.COM", 2),
+                ("+1 415 555 0177", 1),
+                ("kx81ANA kx81silva", 1),
+                ("kx81ana", 0),
+                ("vv44", 0),
+                ("vv44.person@example.co", 0),
+            ] {
+                let found = app.data(&owner.token, FOUND, json!({ "search": search })).await;
+                assert_eq!(found["leads"]["nodes"].as_array().unwrap().len(), expected, "{search}");
+            }
+            let row = stored(&app, first["id"].as_str().unwrap()).await;
+            keys.push((row.email_key, row.phone_key, row.name_key));
+        }
+        assert!(keys[0].0.is_some() && keys[0].0 != keys[1].0 && keys[0].1 != keys[1].1 && keys[0].2 != keys[1].2);
+        let dump = app.dump().await;
+        assert_none_in(&dump);
+        assert!(!dump.contains("5550177"));
+    }
+);

@@ -88,15 +88,15 @@ both!(
         let server = SmtpReceiver::start().await;
         let owner = app.account("Acme").await;
         let mail_server = json!({ "host": server.host(), "port": server.port(), "security": "NONE", "fromAddress": "leads@acme.test" });
-        app.done(&owner.token, super::SET_SMTP, mail_server.clone()).await;
+        app.done(&owner.token, crate::erasure::SET_SMTP, mail_server.clone()).await;
         let flow = flow(&app, &owner).await;
         let mail = json!({ "email": { "recipients": ["a@buyer.test", "b@buyer.test"], "subject": "New" } });
-        super::routed(&app, &owner, &flow, vec![mail]).await;
+        crate::erasure::routed(&app, &owner, &flow, vec![mail]).await;
         let lead = text(&app.submit(&owner, &flow, person()).await["id"]);
         app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
         let mut gone = mail_server.clone();
         merge(&mut gone, json!({ "port": 9 }));
-        app.done(&owner.token, super::SET_SMTP, gone).await;
+        app.done(&owner.token, crate::erasure::SET_SMTP, gone).await;
 
         app.erase(&owner, &lead).await;
         for attempt in 1..=8 {
@@ -105,7 +105,7 @@ both!(
         }
         let owner = app.signed_in(&owner).await;
         app.told_at(&owner, &lead, &["FAILED"]).await;
-        app.done(&owner.token, super::SET_SMTP, mail_server).await;
+        app.done(&owner.token, crate::erasure::SET_SMTP, mail_server).await;
         app.erase(&owner, &lead).await;
         app.told_at(&owner, &lead, &["SENT"]).await;
         let mails = server.wait_for(2).await;

@@ -67,7 +67,7 @@ both!(
         let (status, text_of_all) = take(&app, Some(&owner.token), "").await;
         assert_eq!(status, 200);
         assert!(text_of_all.starts_with("id,created_at,status,channel,test,lead_id,") && text_of_all.ends_with("\r\n"), "{text_of_all}");
-        for value in ["Ana", "Silva", "example.com", "Kx81", "555"] {
+        for value in ["Ana", "Silva", "example.com", "Kx81", "5550132"] {
             assert!(!text_of_all.contains(value), "{value}: {text_of_all}");
         }
         let all = rows(&text_of_all);
