@@ -108,7 +108,7 @@ with_mail!(
         let query = format!("subscription {{ portalLeads(after: \"0\") {{ cursor kind lead {{ title{copies} }} }} }}");
         let mut stalled = app.subscribe(&pat, &query, json!({})).await;
         let mut lively = app.subscribe(&pat, FOLLOW, json!({ "after": "0" })).await;
-        let begin = super::csv::resident();
+        let begin = crate::portal::csv::resident();
         let reading = async {
             let mut told = Told::default();
             for _ in 0..LEADS {
@@ -118,7 +118,7 @@ with_mail!(
         };
         let (told, ()) = join(reading, write(&[app.address], &owner, &flow, &"x".repeat(1_900))).await;
         told.is_all();
-        let grown = super::csv::resident().saturating_sub(begin);
+        let grown = crate::portal::csv::resident().saturating_sub(begin);
         assert!(grown < 36_000_000, "a stalled reader of 40 MB took {grown} bytes");
 
         let mut told = Told::default();
