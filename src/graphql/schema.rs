@@ -85,7 +85,7 @@ pub struct Mutation(
     PortalReviewMutation,
 );
 
-/// Everything that can be followed, over WebSocket by graphql-transport-ws. Each event carries a cursor: subscribing again with
+/// Everything that can be followed, over WebSocket by graphql-transport-ws or as server-sent events. Each event carries a cursor: subscribing again with
 /// `after: cursor` first replays, in order and without gaps or repeats, what happened since, and then goes on live. A right that
 /// is lost or runs out ends the stream.
 #[derive(Default, MergedSubscription)]
