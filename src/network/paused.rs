@@ -20,9 +20,7 @@ pub async fn tell_paused(app: &App) -> Result<usize> {
     let long = Condition::all()
         .add(endpoint::Column::Hold.eq(Hold::Failing))
         .add(endpoint::Column::HeldSince.lte(app.clock.now() - LONG));
-    let serious = Condition::any()
-        .add(endpoint::Column::Hold.eq(Hold::Gone))
-        .add(long);
+    let serious = Condition::any().add(endpoint::Column::Hold.eq(Hold::Gone)).add(long);
     let rows = endpoint::Entity::untold()
         .filter(serious)
         .limit(MOST)
