@@ -94,8 +94,7 @@ pub fn pause(number: i32, jitter: f64) -> TimeDelta {
     } else {
         0.0
     };
-    let length = length.to_std().unwrap_or_default();
-    TimeDelta::from_std(length.mul_f64(1.0 + JITTER * share)).unwrap_or(LONGEST_PAUSE)
+    whole_micros(length.to_std().unwrap_or_default().mul_f64(1.0 + JITTER * share))
 }
 
 fn counted(kept: Option<Model>, seen: Seen<'_>) -> Option<Model> {
@@ -167,7 +166,13 @@ fn held(row: Model, hold: Hold, now: DateTime<Utc>, until: Option<DateTime<Utc>>
 }
 
 fn peace(asked: Duration) -> TimeDelta {
-    TimeDelta::from_std(asked).unwrap_or(LONGEST_PEACE).min(LONGEST_PEACE)
+    whole_micros(asked).min(LONGEST_PEACE)
+}
+
+/// Databases keep microseconds; rounded up, so that nothing comes before its time.
+fn whole_micros(length: Duration) -> TimeDelta {
+    let micros = i64::try_from(length.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX);
+    TimeDelta::microseconds(micros)
 }
 
 #[cfg(test)]

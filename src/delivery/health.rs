@@ -80,7 +80,9 @@ pub async fn held(
     }
     // 410 has no end, and is the longest.
     let longest = |held: &Held| std::cmp::Reverse(held.endpoint.held_until.unwrap_or(DateTime::<Utc>::MAX_UTC));
-    found.values_mut().for_each(|held| held.sort_by_key(longest));
+    for held in found.values_mut() {
+        held.sort_by_key(longest);
+    }
     Ok(found)
 }
 

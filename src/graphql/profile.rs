@@ -70,7 +70,7 @@ impl DistributionProfile {
         self.0.on_failure
     }
 
-    /// At most so many partners per lead in a SEND_TO_ALL profile; null means no limit. The other strategies take one.
+    /// At most so many partners per lead in a `SEND_TO_ALL` profile; null means no limit. The other strategies take one.
     async fn max_recipients(&self) -> Option<i32> {
         self.0.max_recipients
     }

@@ -206,9 +206,9 @@ mod tests {
             (0..16).all(|_| slots.try_take(partner(2), true).is_some()),
             "others have all of theirs"
         );
-        let _held = slots.try_take(partner(1), true);
+        let held = slots.try_take(partner(1), true);
         assert_eq!(slots.full_destinations(true), [partner(1)]);
-        drop(_held);
+        drop(held);
         shares = (0..5)
             .map(|_| {
                 slots.ease(partner(1));

@@ -8,11 +8,12 @@ mod turns;
 use std::collections::BTreeMap;
 
 use entity::delivery;
+use futures::future::join_all;
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
-use crate::support::make::{Account, Flow};
+use crate::support::make::{Account, Flow, ana};
 
 const UPDATE_PLACE: &str = "mutation($input: UpdateAssignmentInput!) { updateAssignment(input: $input) {
     assignment { id } userErrors { code message path } } }";
@@ -40,6 +41,12 @@ impl TestApp {
             profile,
             places: BTreeMap::new(),
         }
+    }
+
+    /// Submits leads: one, which has the flow compiled, and then the others at once.
+    async fn flood(&self, owner: &Account, flow: &Flow, leads: usize) {
+        self.submit(owner, flow, ana()).await;
+        join_all((1..leads).map(|_| self.submit(owner, flow, ana()))).await;
     }
 
     /// A partner with a portal in the profile.

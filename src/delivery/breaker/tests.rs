@@ -110,6 +110,14 @@ fn pauses_double_to_five_minutes_and_only_the_probe_makes_the_next() {
 }
 
 #[test]
+fn a_hold_ends_at_a_time_that_databases_can_keep() {
+    for jitter in [0.123_456_789_123, 0.999_999_999] {
+        assert_eq!(pause(3, jitter).subsec_nanos() % 1_000, 0);
+    }
+    assert_eq!(peace(Duration::MAX), LONGEST_PEACE);
+}
+
+#[test]
 fn whoever_is_busy_gets_peace_and_is_not_paused() {
     let asked = |seconds| Bearing::Busy {
         retry_after: Some(Duration::from_secs(seconds)),
@@ -132,7 +140,7 @@ fn whoever_is_busy_gets_peace_and_is_not_paused() {
 #[test]
 fn a_failure_with_retry_after_is_left_alone_as_long_as_it_asks() {
     let asked = Bearing::Fails {
-        retry_after: Some(Duration::from_secs(60)),
+        retry_after: Some(Duration::from_mins(1)),
     };
     let row = see(None, 1, asked, 0).unwrap();
     assert_eq!((row.hold, until(&row)), (Some(Hold::Throttled), 60));

@@ -308,17 +308,9 @@ fn bearing(tried: &Tried) -> Bearing {
         return Bearing::Silent;
     }
     match (&tried.verdict, tried.http_status) {
-        (Verdict::Delivered { .. } | Verdict::Refused { .. }, _) => Bearing::Works,
         (Verdict::Gone { .. }, _) => Bearing::Gone,
-        (Verdict::Retry { retry_after, .. }, Some(429)) => Bearing::Busy {
-            retry_after: *retry_after,
-        },
-        (Verdict::Fail { .. }, Some(429)) => Bearing::Busy { retry_after: None },
-        (Verdict::Retry { retry_after, .. }, Some(status)) if is_of_endpoint(status) => Bearing::Fails {
-            retry_after: *retry_after,
-        },
-        (Verdict::Fail { .. }, Some(status)) if is_of_endpoint(status) => Bearing::Fails { retry_after: None },
-        (_, Some(_)) => Bearing::Works,
+        (Verdict::Delivered { .. } | Verdict::Refused { .. }, _) => Bearing::Works,
+        (verdict, Some(status)) => bearing_of_status(verdict, status),
         (Verdict::Retry { cause, .. }, None) => match cause {
             Cause::Timeout | Cause::Network | Cause::Tls => Bearing::Fails { retry_after: None },
             // 421 is said of the whole server, other replies of one mail or mailbox.
@@ -330,6 +322,20 @@ fn bearing(tried: &Tried) -> Bearing {
             Cause::SmtpTemporary | Cause::SmtpRejected => Bearing::Works,
             _ => Bearing::Silent,
         },
+    }
+}
+
+fn bearing_of_status(verdict: &Verdict, status: u16) -> Bearing {
+    let retry_after = match verdict {
+        Verdict::Retry { retry_after, .. } => *retry_after,
+        _ => None,
+    };
+    if status == 429 {
+        Bearing::Busy { retry_after }
+    } else if is_of_endpoint(status) {
+        Bearing::Fails { retry_after }
+    } else {
+        Bearing::Works
     }
 }
 

@@ -69,9 +69,9 @@ async fn write(
         if old == Some(&row) {
             continue;
         }
-        let hold = row.hold.filter(|_| old.is_none_or(|old| old.hold != row.hold));
+        let new_hold = row.hold.filter(|_| old.is_none_or(|old| old.hold != row.hold));
         held |= row.hold.is_some();
-        match hold {
+        match new_hold {
             Some(Hold::Failing) => tell(app, tx, &row, "destination.paused").await?,
             Some(Hold::Gone) => tell(app, tx, &row, "destination.gone").await?,
             Some(Hold::Throttled) | None => {}

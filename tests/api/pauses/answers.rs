@@ -19,7 +19,7 @@ async fn is_left_alone(app: &TestApp, retry_after: &str, seconds: std::ops::Rang
         Answer::status(429).header("retry-after", retry_after),
         Answer::status(200),
     ]);
-    let owner = app.account_by_key(&format!("Acme {own} {}", seconds.end())).await;
+    let owner = app.account_by_key(&format!("Acme {}", retry_after.len())).await;
     let all = app.to_all(&owner).await;
     let partner = app.behind(&owner, &all, "P", &p).await;
     let first = app.leads(&owner, &all, 1).await;
