@@ -225,8 +225,8 @@ impl<'a> Walk<'a> {
         let code = told(answer, root.name);
         // Of what was once shared it may be said that it is over.
         let refused = same || (given && REFUSED.contains(&code.as_str()));
-        let harmless = !has_marker(answer) && !(root.mutation && code == "something");
-        let proves = refused && harmless && !BROKEN.contains(&code.as_str());
+        let harmful = has_marker(answer) || (root.mutation && code == "something");
+        let proves = refused && !harmful && !BROKEN.contains(&code.as_str());
         self.expect(proves, || {
             format!("{} asks {} for {id}: {answer}", caller.who, root.name)
         });
