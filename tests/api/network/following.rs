@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::support::app::{Mode, both};
 use crate::support::stream::Stream;
 
-const FOLLOW: &str = "subscription { network(after: \"0\") { cursor kind connection { status } submissionDocs { sourceId } } }";
+const FOLLOW: &str =
+    "subscription { network(after: \"0\") { cursor kind connection { status } submissionDocs { sourceId } } }";
 const UPDATE_FLOW: &str = "mutation($input: UpdateFlowInput!) { updateFlow(input: $input) { flow { version } userErrors { code message path } } }";
 const CHANGES: usize = 20;
 
