@@ -13,6 +13,7 @@ mod m0006_events;
 mod m0007_network;
 mod m0008_docs_read;
 mod m0009_notices;
+mod m0014_delivery;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_network::Migration),
             Box::new(m0008_docs_read::Migration),
             Box::new(m0009_notices::Migration),
+            Box::new(m0014_delivery::Migration),
         ]
     }
 }

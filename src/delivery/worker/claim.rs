@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
-use entity::delivery_outcome::{self, Outcome};
+use entity::delivery;
 use entity::ids::{AccountId, DeliveryId, PartnerId};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
+use super::unopened;
 use crate::app::App;
 use crate::error::Result;
 use crate::queue::Claimed;
@@ -58,7 +58,7 @@ async fn take(
     rows.sort_by_key(|row| row.id);
     let leads = contents.load(&rows).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
-    fail_closed(app, &closed).await?;
+    unopened::fail(app, &closed).await?;
     Ok(openable
         .into_iter()
         .filter_map(|row| {
@@ -69,27 +69,6 @@ async fn take(
             })
         })
         .collect())
-}
-
-/// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there.
-async fn fail_closed(app: &App, rows: &[delivery::Model]) -> Result<()> {
-    let failed = |row: &delivery::Model| Outcome {
-        id: row.id,
-        owner: row.lease_owner.unwrap_or_default(),
-        attempt: row.attempt_count,
-        status: DeliveryStatus::Failed,
-        due_at: None,
-        settled_at: Some(app.clock.now()),
-        failure: Some((
-            DeliveryErrorCode::Template,
-            "the lead's encrypted values cannot be opened: see the server's log".into(),
-        )),
-        external_id: None,
-    };
-    if !rows.is_empty() {
-        delivery_outcome::record(app.db.write(), &rows.iter().map(failed).collect::<Vec<_>>()).await?;
-    }
-    Ok(())
 }
 
 /// Slots first, rows after: nothing is ever claimed that could not be sent at once. Answers whether surely nothing that is

@@ -10,8 +10,8 @@ use entity::delivery_attempt;
 use entity::delivery_outcome::{self, Outcome};
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
-use entity::{bulk, cap_usage, destination};
-use sea_orm::DatabaseTransaction;
+use entity::{bulk, cap_usage, destination, mail_recipient};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel};
 use tokio::sync::mpsc;
 
 use super::reroute;
@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Finished {
     pub(super) outcome: Outcome,
     pub(super) attempt: delivery_attempt::ActiveModel,
+    /// What a mail server said of each recipient.
+    pub(super) recipients: Vec<mail_recipient::Model>,
     pub(super) delivery: delivery::Model,
     pub(super) lead: Arc<LeadContent>,
     /// Held until the outcome is recorded, so that what is in flight never exceeds the slots.
@@ -69,6 +71,9 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     }
     let attempts = recorded.iter().map(|finished| finished.attempt.clone()).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
+    let recipients = recorded.iter().flat_map(|finished| finished.recipients.iter().cloned());
+    let recipients = recipients.map(|row| row.into_active_model().reset_all()).collect();
+    bulk::insert_if_absent::<mail_recipient::Entity>(&tx, recipients).await?;
     note_health(&tx, &recorded, now).await?;
     let mut all_events = Vec::with_capacity(recorded.len());
     let mut waiting = Vec::new();

@@ -1,0 +1,75 @@
+//! Deliveries whose lead cannot be read: its row is damaged, or the key to its encrypted values is missing. Each fails by itself,
+//! at once and with the reason; a retry by hand delivers it once the lead can be read again.
+
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::delivery_outcome::{self, Outcome};
+use entity::{bulk, delivery_attempt};
+use sea_orm::Set;
+
+use super::finish::release_caps;
+use crate::app::App;
+use crate::error::Result;
+use crate::leads::intake::delivery_event;
+use crate::live::events;
+
+const WHY: &str = "the lead cannot be read, nothing was sent: see the server's log, then retry the delivery";
+
+/// Fails those of them that this worker still holds. No other partner gets the lead in their place: it cannot be read for
+/// that one either.
+pub(super) async fn fail(app: &App, rows: &[delivery::Model]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let outcomes: Vec<Outcome> = rows.iter().map(|row| failed(row, now)).collect();
+    let held = delivery_outcome::record(&tx, &outcomes).await?;
+    let rows: Vec<&delivery::Model> = rows.iter().filter(|row| held.contains(&row.id)).collect();
+    let attempts = rows.iter().map(|row| attempt(row, now)).collect();
+    bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
+    let mut told = Vec::with_capacity(rows.len());
+    for row in &rows {
+        release_caps(&tx, row).await?;
+        told.push(delivery_event(&delivery::Model {
+            status: DeliveryStatus::Failed,
+            ..(*row).clone()
+        }));
+    }
+    let heads = events::append(&tx, now, told).await?;
+    tx.commit().await?;
+    for row in rows {
+        let age = now - row.created_at;
+        app.metrics.attempted(row.channel, DeliveryStatus::Failed, age);
+    }
+    app.hub.tell(heads);
+    Ok(())
+}
+
+fn failed(row: &delivery::Model, now: DateTime<Utc>) -> Outcome {
+    Outcome {
+        id: row.id,
+        owner: row.lease_owner.unwrap_or_default(),
+        attempt: row.attempt_count,
+        status: DeliveryStatus::Failed,
+        due_at: None,
+        settled_at: Some(now),
+        failure: Some((DeliveryErrorCode::Template, WHY.into())),
+        external_id: None,
+    }
+}
+
+fn attempt(row: &delivery::Model, now: DateTime<Utc>) -> delivery_attempt::ActiveModel {
+    delivery_attempt::ActiveModel {
+        delivery_id: Set(row.id),
+        number: Set(row.attempt_count),
+        started_at: Set(now),
+        duration_us: Set(0),
+        ok: Set(false),
+        http_status: Set(None),
+        smtp_code: Set(None),
+        error_code: Set(Some(DeliveryErrorCode::Template)),
+        message: Set(Some(WHY.into())),
+        excerpt: Set(None),
+    }
+}
