@@ -89,7 +89,8 @@ impl Metrics {
         registry.register("deliveries", text, self.deliveries.clone());
         let text = "Attempts to deliver, by whether they succeeded";
         registry.register("delivery_attempts", text, self.attempts.clone());
-        let text = "Calls to workers of other processes that Redis did not take; they find the work up to a second later";
+        let text =
+            "Calls to workers of other processes that Redis did not take; they find the work up to a second later";
         registry.register("redis_wake_failures", text, self.wakes_failed.clone());
         let text = "Seconds from routing to delivery";
         registry.register("delivery_latency_seconds", text, self.latency.clone());

@@ -294,7 +294,10 @@ impl Entity {
             .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
             .col_expr(Column::DueAt, Expr::value(at))
             .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).sub(1))
-            .col_expr(Column::BudgetSince, Expr::value(if untried { at } else { held.budget_since }))
+            .col_expr(
+                Column::BudgetSince,
+                Expr::value(if untried { at } else { held.budget_since }),
+            )
             .filter(Column::Id.eq(held.id))
             .filter(Column::Status.eq(DeliveryStatus::Sending))
             .filter(Column::LeaseOwner.eq(held.lease_owner))

@@ -189,8 +189,15 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         let message = "write the user name that the password belongs to";
         return Err(Broken::new(UserErrorCode::Required, "input.username", message));
     }
-    let most = if input.auth == SmtpAuth::Xoauth2 { TOKEN } else { CREDENTIAL };
-    if password.as_ref().is_some_and(|password| password.chars().count() > most) {
+    let most = if input.auth == SmtpAuth::Xoauth2 {
+        TOKEN
+    } else {
+        CREDENTIAL
+    };
+    if password
+        .as_ref()
+        .is_some_and(|password| password.chars().count() > most)
+    {
         let message = format!("take at most {most} characters");
         return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
     }
@@ -198,7 +205,10 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         let message = "write the user name that the access token belongs to";
         return Err(Broken::new(UserErrorCode::Required, "input.username", message));
     }
-    if input.mails_per_minute.is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit)) {
+    if input
+        .mails_per_minute
+        .is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit))
+    {
         let message = "take 1 to 10,000 mails a minute, or leave it out for no limit";
         return Err(Broken::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
     }

@@ -194,7 +194,8 @@ async fn log_in(connection: &mut AsyncSmtpConnection, auth: Auth, credentials: &
         Auth::Token => (&[Mechanism::Xoauth2], "XOAUTH2"),
     };
     if connection.server_info().get_auth_mechanism(mechanisms).is_none() {
-        let text = format!("the mail server offers no login by {names} on this connection; check port, security and auth");
+        let text =
+            format!("the mail server offers no login by {names} on this connection; check port, security and auth");
         return Err(Failure::Unsendable(text).into());
     }
     match connection.auth(mechanisms, credentials).await.map_err(Trouble::from) {

@@ -22,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::queue::{Claimed, LeadContent};
 
 /// What is to be signed never goes out unsigned.
-const NO_SECRET: &str = "the partner has no signing secret, nothing was sent: make one with rotateSigningSecret, then retry the delivery";
+const NO_SECRET: &str =
+    "the partner has no signing secret, nothing was sent: make one with rotateSigningSecret, then retry the delivery";
 /// Characters kept of a stranger's text.
 const MESSAGE_CHARS: usize = 500;
 

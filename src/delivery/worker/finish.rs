@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::reroute;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, Heads};
 use crate::queue::LeadContent;
@@ -27,6 +27,8 @@ const BATCH: usize = 256;
 /// Between tries to record while the database is away. The outcomes are kept; should the lease run out meanwhile, somebody
 /// else repeats them and these are dropped.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Tries to record what the database refuses although it can be reached.
+const MOST_REFUSALS: u32 = 3;
 
 /// An attempt that is over.
 pub(super) struct Finished {
@@ -45,16 +47,60 @@ pub(super) struct Finished {
 pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        while let Err(error) = record(&app, &batch).await {
-            tracing::warn!(?error, outcomes = batch.len(), "cannot record outcomes; trying again");
-            tokio::time::sleep(PAUSE).await;
+        match record_patiently(&app, &batch, Rerouting::Try).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::error!(
+                    ?error,
+                    "outcomes cannot be recorded together; recording them one by one"
+                );
+                record_each(&app, &batch).await;
+            }
         }
         batch.clear();
         app.queue.slots_freed();
     }
 }
 
-async fn record(app: &App, batch: &[Finished]) -> Result<()> {
+/// Whether a lead that finally failed is routed to another partner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rerouting {
+    Try,
+    LeaveOut,
+}
+
+/// Records as soon as the database can be reached; fails if it says no again and again.
+async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
+    let mut refusals = 0;
+    loop {
+        let Err(error) = record(app, batch, rerouting).await else {
+            return Ok(());
+        };
+        refusals += u32::from(!matches!(error, Error::Unavailable(_)));
+        if refusals == MOST_REFUSALS {
+            return Err(error);
+        }
+        tracing::warn!(?error, outcomes = batch.len(), "cannot record outcomes; trying again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One that cannot be recorded must not hold up the others. What most often cannot is the way to the next partner, for rows that
+/// it takes are damaged; without it the failure at least is recorded.
+async fn record_each(app: &App, batch: &[Finished]) {
+    for finished in batch {
+        let (one, delivery) = (std::slice::from_ref(finished), finished.delivery.id);
+        let Err(error) = record_patiently(app, one, Rerouting::Try).await else {
+            continue;
+        };
+        tracing::error!(%delivery, ?error, "an outcome cannot be recorded; recording it without another partner");
+        if let Err(error) = record_patiently(app, one, Rerouting::LeaveOut).await {
+            tracing::error!(%delivery, ?error, "an outcome is lost; the delivery stays SENDING until this process ends");
+        }
+    }
+}
+
+async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
     let tx = app.db.begin().await?;
     let now = app.clock.now();
     let outcomes: Vec<Outcome> = batch.iter().map(|finished| finished.outcome.clone()).collect();
@@ -84,7 +130,9 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
             DeliveryStatus::Failed | DeliveryStatus::Refused
         ) {
             release_caps(&tx, &finished.delivery).await?;
-            if let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await? {
+            if rerouting == Rerouting::Try
+                && let Some(next) = reroute::to_next_partner(app, &tx, &finished.delivery, &finished.lead, now).await?
+            {
                 waiting.extend(next.waiting);
                 all_events.extend(next.events);
             }

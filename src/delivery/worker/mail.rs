@@ -69,7 +69,11 @@ pub(super) async fn send(
 
 /// Those who have it get it no second time. Should all have it, for want of a record of the end, all get it again.
 fn missing(all: &[String], reached: &[String]) -> Vec<String> {
-    let missing: Vec<String> = all.iter().filter(|address| !reached.contains(address)).cloned().collect();
+    let missing: Vec<String> = all
+        .iter()
+        .filter(|address| !reached.contains(address))
+        .cloned()
+        .collect();
     if missing.is_empty() { all.to_vec() } else { missing }
 }
 
@@ -83,16 +87,14 @@ fn letter(mail: Mail, envelope: &Envelope<'_>, from: &str) -> Message {
         html: mail.html,
         message_id: format!("<{}@{domain}>", envelope.delivery_id),
         sent_at: chrono::DateTime::UNIX_EPOCH,
-        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 
 /// What was said of each; nothing where the server said nothing of them.
-fn recipients(
-    delivery: &delivery::Model,
-    asked: &[String],
-    outcome: &MailOutcome,
-) -> Vec<mail_recipient::Model> {
+fn recipients(delivery: &delivery::Model, asked: &[String], outcome: &MailOutcome) -> Vec<mail_recipient::Model> {
     let (taken, refused) = match outcome {
         MailOutcome::Accepted { reply, refused } => (Some(reply), refused.as_slice()),
         MailOutcome::Refused { refused, .. } => (None, refused.as_slice()),
