@@ -92,8 +92,8 @@ pub struct SmtpSettingsInput {
     mails_per_minute: Option<i32>,
     /// The name to sign in with, at most 500 characters; left out, mails are sent without signing in.
     username: Option<String>,
-    /// The password to sign in with, at most 500 characters, or the access token, at most 4,000; kept encrypted. Left out, the one before stays, as long as host,
-    /// port, security, kind of sign-in and user name stay too.
+    /// The password to sign in with, at most 500 characters, or the access token, at most 4,000; kept encrypted. Left out, the one
+    /// before stays, as long as host, port, security, kind of sign-in and user name stay too.
     #[graphql(secret)]
     password: Option<String>,
     /// The sender's name as mail programs show it, at most 120 characters.
