@@ -47,15 +47,9 @@ pub(super) struct Finished {
 pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        match record_patiently(&app, &batch, Rerouting::Try).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::error!(
-                    ?error,
-                    "outcomes cannot be recorded together; recording them one by one"
-                );
-                record_each(&app, &batch).await;
-            }
+        if let Err(error) = record_patiently(&app, &batch, Rerouting::Try).await {
+            tracing::error!(?error, "outcomes cannot be recorded together; recording them one by one");
+            record_each(&app, &batch).await;
         }
         batch.clear();
         app.queue.slots_freed();
