@@ -71,14 +71,15 @@ impl App {
             Some(url) => Some(connect_redis(url).await?),
             None => None,
         };
+        let metrics = Metrics::default();
         Ok(Self {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
             rights: Rights::default(),
             hub: Hub::new(&config.settings, redis.clone()),
-            queue: Queue::new(&config.settings, redis),
+            queue: Queue::new(&config.settings, redis, metrics.wakes_failed.clone()),
             mail_bell: Arc::default(),
-            metrics: Metrics::default(),
+            metrics,
             tally: Tally::default(),
             config: Arc::new(config),
             db,

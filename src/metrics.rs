@@ -29,6 +29,8 @@ pub struct Metrics {
     batches: Histogram,
     deliveries: Counters<2>,
     attempts: Counters<1>,
+    /// Calls to workers that Redis did not take, counted by who calls.
+    pub wakes_failed: Counter,
     latency: Histogram,
     requests: Counters<2>,
     slots_used: Gauge,
@@ -64,6 +66,7 @@ impl Default for Metrics {
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             deliveries: Family::default(),
             attempts: Family::default(),
+            wakes_failed: Counter::default(),
             latency: Histogram::new(exponential_buckets(0.001, 4.0, 13)),
             requests: Family::default(),
             slots_used: Gauge::default(),
@@ -90,6 +93,9 @@ impl Metrics {
         registry.register("deliveries", text, self.deliveries.clone());
         let text = "Attempts to deliver, by whether they succeeded";
         registry.register("delivery_attempts", text, self.attempts.clone());
+        let text =
+            "Calls to workers of other processes that Redis did not take; they find the work up to a second later";
+        registry.register("redis_wake_failures", text, self.wakes_failed.clone());
         let text = "Seconds from routing to delivery";
         registry.register("delivery_latency_seconds", text, self.latency.clone());
         let text = "GraphQL requests over HTTP, by operation (refused if none was run) and status";

@@ -10,6 +10,7 @@ use std::time::Duration;
 use entity::delivery;
 use entity::field::FieldDef;
 use entity::ids::{DeliveryId, FlowId, LeadId};
+use prometheus_client::metrics::counter::Counter;
 use redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, mpsc};
@@ -72,11 +73,12 @@ pub struct Queue {
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
     redis: Option<ConnectionManager>,
     stream: Arc<str>,
+    failed: Counter,
 }
 
 impl Queue {
-    /// A queue without a worker yet.
-    pub fn new(settings: &Settings, redis: Option<ConnectionManager>) -> Self {
+    /// A queue without a worker yet. `failed` counts calls that Redis does not take.
+    pub fn new(settings: &Settings, redis: Option<ConnectionManager>, failed: Counter) -> Self {
         // Unbounded only by its type: every entry holds one of the slots.
         let (ready, receiver) = mpsc::unbounded_channel();
         Self {
@@ -89,6 +91,7 @@ impl Queue {
             taken: Arc::new(Mutex::new(Some(receiver))),
             redis,
             stream: stream(settings).into(),
+            failed,
         }
     }
 
@@ -158,12 +161,18 @@ impl Queue {
         }
         self.doorbell.notify_one();
         if let Some(redis) = self.redis.clone() {
-            tokio::spawn(push(redis, self.stream.clone(), ids));
+            let (stream, failed) = (self.stream.clone(), self.failed.clone());
+            tokio::spawn(async move {
+                if !push(redis, stream, ids).await {
+                    failed.inc();
+                }
+            });
         }
     }
 }
 
-async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryId>) {
+/// Whether Redis has taken it.
+async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryId>) -> bool {
     let mut pipeline = redis::pipe();
     for ids in ids.chunks(IDS_PER_ENTRY) {
         let text: Vec<String> = ids.iter().map(ToString::to_string).collect();
@@ -173,8 +182,9 @@ async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryI
             .ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::debug!(%error, "cannot wake workers; the sweep will"),
         Err(_elapsed) => tracing::debug!("cannot wake workers in time; the sweep will"),
     }
+    false
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Query, SimpleExpr};
-use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{Iterable, QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -263,7 +263,7 @@ impl Entity {
     }
 
     /// What may be attempted now, oldest first, but for what goes to endpoints that are held; `retries` tells first attempts
-    /// from later ones.
+    /// from later ones. Channels of a newer version are left to its workers.
     pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
         let status = if retries {
             DeliveryStatus::Retrying
@@ -275,6 +275,7 @@ impl Entity {
             .filter(Column::Status.eq(status))
             .filter(Column::DueAt.lte(now))
             .filter(open(now))
+            .filter(Column::Channel.is_in(Channel::iter()))
             .order_by_asc(Column::DueAt)
     }
 
@@ -323,6 +324,33 @@ impl Entity {
             .filter(open(now))
             .exec_with_returning(db)
             .await
+    }
+
+    /// Puts back what its holder has claimed and will not attempt yet: the attempt does not count, and the maximum age of one that
+    /// was not attempted yet begins at `at`, when it is due.
+    pub async fn put_back(
+        db: &impl ConnectionTrait,
+        held: &Model,
+        status: DeliveryStatus,
+        at: DateTime<Utc>,
+    ) -> Result<(), DbErr> {
+        let untried = held.attempt_count - 1 == held.attempts_before;
+        Self::update_many()
+            .col_expr(Column::Status, Expr::value(status.to_value()))
+            .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
+            .col_expr(Column::DueAt, Expr::value(at))
+            .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).sub(1))
+            .col_expr(
+                Column::BudgetSince,
+                Expr::value(if untried { at } else { held.budget_since }),
+            )
+            .filter(Column::Id.eq(held.id))
+            .filter(Column::Status.eq(DeliveryStatus::Sending))
+            .filter(Column::LeaseOwner.eq(held.lease_owner))
+            .filter(Column::AttemptCount.eq(held.attempt_count))
+            .exec(db)
+            .await?;
+        Ok(())
     }
 
     /// What workers hold whose lease has run out.

@@ -20,6 +20,34 @@ pub enum SmtpSecurity {
     None,
 }
 
+/// How the sender signs in at a mail server.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    EnumIter,
+    DeriveActiveEnum,
+    Serialize,
+    Deserialize,
+    async_graphql::Enum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SmtpAuth {
+    /// User name and password, by PLAIN or LOGIN as the server offers.
+    #[default]
+    Password,
+    /// User name and an OAuth 2.0 access token in place of the password, by XOAUTH2. Set a new one before it runs out.
+    #[sea_orm(string_value = "XOAUTH2")]
+    #[serde(rename = "XOAUTH2")]
+    #[graphql(name = "XOAUTH2")]
+    Xoauth2,
+}
+
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "smtp_settings")]
@@ -33,6 +61,8 @@ pub struct Model {
     pub port: i32,
     /// How the connection is protected.
     pub security: SmtpSecurity,
+    /// How to sign in.
+    pub auth: SmtpAuth,
     /// For AUTH.
     pub username: Option<String>,
     /// Sealed with the account's key.
@@ -43,6 +73,8 @@ pub struct Model {
     pub from_address: String,
     /// Reply-To.
     pub reply_to: Option<String>,
+    /// The most mails a minute; none for no limit.
+    pub mails_per_minute: Option<i32>,
     /// Last successful test mail with these settings.
     pub verified_at: Option<DateTime<Utc>>,
     /// What the last failed test said.

@@ -15,6 +15,7 @@ mod m0008_docs_read;
 mod m0009_notices;
 mod m0010_routing;
 mod m0011_erasure;
+mod m0014_delivery;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_notices::Migration),
             Box::new(m0010_routing::Migration),
             Box::new(m0011_erasure::Migration),
+            Box::new(m0014_delivery::Migration),
         ]
     }
 }

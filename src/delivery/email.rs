@@ -29,6 +29,8 @@ pub struct SmtpServer {
     pub security: Security,
     /// User name and password, if the server wants them.
     pub login: Option<(String, String)>,
+    /// What the password is.
+    pub auth: Auth,
     /// What mail programs show instead of the address.
     pub from_name: Option<String>,
     /// Sender in the envelope and in the header.
@@ -46,6 +48,16 @@ pub enum Security {
     Tls,
     /// None: password and mail travel readable.
     None,
+}
+
+/// By what a mail server knows its user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// A password, sent by PLAIN or LOGIN as the server offers.
+    #[default]
+    Password,
+    /// An access token of OAuth 2.0, sent by XOAUTH2 and no other way.
+    Token,
 }
 
 /// One mail to any number of recipients, all of whom see each other.

@@ -8,7 +8,7 @@ use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
 use entity::ids::DeliveryId;
-use entity::{bulk, delivery_attempt, destination, endpoint};
+use entity::{bulk, delivery_attempt, destination, endpoint, mail_recipient};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set, TryIntoModel};
 use serde_json::{Map, Value};
 
@@ -99,6 +99,7 @@ pub async fn strip(
     }
     destination::Entity::forget_words(tx, partners, said, REMOVED).await?;
     delivery_attempt::Entity::forget_words(tx, &ids).await?;
+    mail_recipient::Entity::forget_words(tx, &ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
         let waits = matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::email::{Mailer, Message, Security, SmtpServer};
+use super::email::{Auth, Mailer, Message, Security, SmtpServer};
 use super::guard::Guard;
 use crate::app::App;
 use crate::config::MailServer;
@@ -102,6 +102,7 @@ pub fn server(settings: MailServer) -> SmtpServer {
             SmtpSecurity::None => Security::None,
         },
         login: settings.login,
+        auth: Auth::Password,
         from_name: settings.from_name,
         from_address: settings.from_address,
         reply_to: None,

@@ -113,10 +113,15 @@ pub fn judge(
     }
 }
 
-/// Judges the end of an SMTP exchange: 4xx is tried again, 5xx is not. If at least one recipient was accepted the mail
-/// is delivered, for sending it again would reach that recipient twice; the others are named in the note.
+/// Judges the end of an SMTP exchange: 4xx is tried again, 5xx is not. Where some recipients were accepted, those put off
+/// by a 4xx are worth another attempt, to them alone; those refused by a 5xx are named in the note.
 pub fn judge_mail(outcome: &MailOutcome) -> Verdict {
     match outcome {
+        MailOutcome::Accepted { refused, .. } if refused.iter().any(|one| one.reply.is_temporary()) => Verdict::Retry {
+            cause: Cause::SmtpTemporary,
+            message: note(refused).unwrap_or_default(),
+            retry_after: None,
+        },
         MailOutcome::Accepted { refused, .. } => Verdict::Delivered {
             external_id: None,
             note: note(refused),

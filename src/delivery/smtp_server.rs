@@ -1,8 +1,8 @@
 //! An account's mail server as the mailer takes it, its password opened for the moment.
 
-use entity::smtp_settings::{self, SmtpSecurity};
+use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 
-use super::email::{Security, SmtpServer};
+use super::email::{Auth, Security, SmtpServer};
 use crate::app::App;
 use crate::error::Result;
 use crate::identity::mail_server;
@@ -17,6 +17,10 @@ pub async fn of_settings(app: &App, settings: &smtp_settings::Model) -> Result<S
             SmtpSecurity::Starttls => Security::StartTls,
             SmtpSecurity::Tls => Security::Tls,
             SmtpSecurity::None => Security::None,
+        },
+        auth: match settings.auth {
+            SmtpAuth::Password => Auth::Password,
+            SmtpAuth::Xoauth2 => Auth::Token,
         },
         login: settings.username.clone().zip(password),
         from_name: settings.from_name.clone(),

@@ -11,10 +11,13 @@ mod finish;
 mod holds;
 mod into_account;
 mod lease;
+mod mail;
+mod pace;
 mod prepared;
 mod redact;
 mod redis_doorbell;
 mod reroute;
+mod unopened;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +75,11 @@ pub struct Worker {
 impl Worker {
     /// Starts the worker of this process. There is at most one.
     pub fn start(app: &App) -> std::result::Result<Self, SetUpError> {
-        let guard = Guard::new(app.config.settings.allow_destinations.clone());
+        Self::start_behind(app, Guard::new(app.config.settings.allow_destinations.clone()))
+    }
+
+    /// The same behind a guard of one's own, for tests of what names resolve to.
+    pub fn start_behind(app: &App, guard: Guard) -> std::result::Result<Self, SetUpError> {
         let (finished, to_record) = mpsc::unbounded_channel();
         let tools = Tools {
             app: app.clone(),
@@ -180,7 +187,7 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
         let finished = if claimed.delivery.channel == Channel::Account {
             into_account::attempt(&tools, claimed).await
         } else {
-            Some(attempt::attempt(&tools, claimed).await)
+            attempt::attempt(&tools, claimed).await
         };
         let Some(finished) = finished else {
             return tools.app.queue.slots_freed();

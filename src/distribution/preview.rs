@@ -162,8 +162,10 @@ async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) 
         }
         Channel::Webhook | Channel::Portal | Channel::Account => {}
     }
-    if let DeliveryConfig::Webhook(config) = config {
-        warnings.extend(settings::warnings(config));
+    match config {
+        DeliveryConfig::Webhook(config) => warnings.extend(settings::warnings(config)),
+        DeliveryConfig::Email(config) => warnings.extend(settings::email_warnings(config)),
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => {}
     }
     Ok(warnings)
 }

@@ -229,6 +229,71 @@ mod tests {
         (0..24_u32, 0..60_u32).prop_map(|(hours, minutes)| format!("{hours:02}:{minutes:02}"))
     }
 
+    /// Zones whose clocks change in either half of the world, by a whole hour and by half of one, and the days of both changes.
+    const CHANGES: [(&str, [&str; 2]); 6] = [
+        ("Europe/Berlin", ["2024-03-31", "2024-10-27"]),
+        ("America/New_York", ["2024-03-10", "2024-11-03"]),
+        ("America/St_Johns", ["2024-03-10", "2024-11-03"]),
+        ("Australia/Lord_Howe", ["2024-04-07", "2024-10-06"]),
+        // At midnight, so that it is the evening before that is an hour longer.
+        ("America/Santiago", ["2024-04-06", "2024-09-08"]),
+        ("Pacific/Auckland", ["2024-04-07", "2024-09-29"]),
+    ];
+
+    /// What the clocks on the wall show, minute by minute, for the day before a change, its day, and the day after.
+    fn around(zone: &str, day: &str) -> impl Iterator<Item = (DateTime<Utc>, chrono::NaiveDateTime)> {
+        let zone = timezone::stored(zone);
+        let noon: DateTime<Utc> = format!("{day}T12:00:00Z").parse().unwrap();
+        let minutes = -36 * 60..36 * 60;
+        minutes.map(move |minute| {
+            let at = noon + chrono::TimeDelta::minutes(minute);
+            (at, at.with_timezone(&zone).naive_local())
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// A window that began before a change is open until the clocks show its end, however often or seldom they show it.
+        #[test]
+        fn over_a_change_of_the_clocks_the_time_shown_decides(
+            change in 0..CHANGES.len(),
+            second: bool,
+            from in time(),
+            to in time(),
+            day in 0..7_usize,
+        ) {
+            let all = [&WORKDAYS[..], &[Weekday::Saturday, Weekday::Sunday]].concat();
+            let (zone, days) = CHANGES[change];
+            let one = schedule(zone, &[(&all[day..=day], &from, &to)]);
+            let every = schedule(zone, &[(&all, &from, &to)]);
+            let (from, to) = (minutes(&from).unwrap(), minutes(&to).unwrap());
+            for (at, shown) in around(zone, days[usize::from(second)]) {
+                let minute = shown.hour() * 60 + shown.minute();
+                let inside = if from < to { minute >= from && minute < to } else { minute >= from || minute < to };
+                prop_assert_eq!(open_at(&every, at), inside, "{} {}", at, shown);
+                // After midnight it is the day before that counts.
+                let began = if from >= to && minute < to && minute < from { shown.date().pred_opt().unwrap() } else { shown.date() };
+                let own = named(began.weekday()) == all[day];
+                prop_assert_eq!(open_at(&one, at), inside && own, "{} {}", at, shown);
+            }
+        }
+
+        /// A day of 23 or 25 hours is open for as long as its window, the change given or taken.
+        #[test]
+        fn a_whole_day_is_as_long_as_the_clocks_make_it(change in 0..CHANGES.len(), second: bool) {
+            let (zone, days) = CHANGES[change];
+            let all = [&WORKDAYS[..], &[Weekday::Saturday, Weekday::Sunday]].concat();
+            let date: chrono::NaiveDate = days[usize::from(second)].parse().unwrap();
+            let today = all.iter().position(|day| *day == named(date.weekday())).unwrap();
+            let whole = schedule(zone, &[(&all[today..=today], "00:00", "24:00")]);
+            let open = around(zone, days[usize::from(second)]).filter(|(at, _)| open_at(&whole, *at)).count();
+            let shown = around(zone, days[usize::from(second)]).filter(|(_, shown)| shown.date() == date).count();
+            prop_assert_eq!(open, shown);
+            prop_assert!(shown != 24 * 60, "the clocks do not change on {} in {}", date, zone);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_window_and_its_complement_are_never_open_together(

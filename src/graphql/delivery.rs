@@ -1,17 +1,18 @@
 //! Deliveries: where leads go, and how that went.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, ReviewStatus};
-use entity::delivery_attempt;
 use entity::delivery_config::Channel;
+use entity::ids::DeliveryId;
+use entity::{delivery_attempt, mail_recipient};
 
 use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::lead::Lead;
-use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, load};
+use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, load};
 use super::money::Money;
 use super::partner::Partner;
 use super::payload::{UserError, outcome};
@@ -173,7 +174,10 @@ connection!(
 
 /// One attempt of a delivery.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct DeliveryAttempt {
+    #[graphql(skip)]
+    delivery: DeliveryId,
     /// From 1.
     number: i32,
     /// When it began.
@@ -194,6 +198,41 @@ pub struct DeliveryAttempt {
     response_excerpt: Option<String>,
 }
 
+#[ComplexObject]
+impl DeliveryAttempt {
+    /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
+    /// the mail is left out of later attempts.
+    async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
+        let found = load(ctx, RecipientsOf(self.delivery)).await?.unwrap_or_default();
+        let own = found.into_iter().filter(|row| row.attempt == self.number);
+        Ok(own.map(MailRecipient::from).collect())
+    }
+}
+
+/// One recipient of a mail that delivers a lead.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct MailRecipient {
+    /// The address.
+    address: String,
+    /// Whether the mail server took the mail for it; whether it arrives is for the recipient's side to say.
+    ok: bool,
+    /// Code of the server's reply: 4xx is tried again, 5xx is final.
+    smtp_code: Option<i32>,
+    /// The reply, one line.
+    reply: Option<String>,
+}
+
+impl From<mail_recipient::Model> for MailRecipient {
+    fn from(row: mail_recipient::Model) -> Self {
+        Self {
+            address: row.address,
+            ok: row.ok,
+            smtp_code: row.code,
+            reply: row.reply,
+        }
+    }
+}
+
 impl From<delivery_attempt::Model> for DeliveryAttempt {
     #[expect(
         clippy::cast_precision_loss,
@@ -201,6 +240,7 @@ impl From<delivery_attempt::Model> for DeliveryAttempt {
     )]
     fn from(attempt: delivery_attempt::Model) -> Self {
         Self {
+            delivery: attempt.delivery_id,
             number: attempt.number,
             started_at: attempt.started_at,
             duration_ms: attempt.duration_us as f64 / 1000.0,

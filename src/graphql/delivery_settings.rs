@@ -18,7 +18,7 @@ use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::loaders::distribution::SettingsRow;
 use super::loaders::load;
 use super::scalars::{EmailAddress, UrlText};
-use crate::distribution::settings::warnings;
+use crate::distribution::settings::{email_warnings, warnings};
 use crate::error::Result;
 
 /// How a partner gets its leads. A delivery keeps the settings that it was made with; changes count from the next one on.
@@ -49,6 +49,8 @@ pub struct EmailSettings {
     fields: FieldSelection,
     /// Names shown in place of the fields' labels.
     mapping: Vec<FieldMapping>,
+    /// What is allowed and still worth a word, for people.
+    warnings: Vec<String>,
 }
 
 /// Delivery by HTTP request.
@@ -211,6 +213,7 @@ impl WebhookSettings {
 impl From<EmailConfig> for EmailSettings {
     fn from(config: EmailConfig) -> Self {
         Self {
+            warnings: email_warnings(&config),
             recipients: each(config.recipients),
             subject: config.subject,
             body: config.body,

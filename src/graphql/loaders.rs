@@ -26,7 +26,7 @@ use crate::database::Db;
 use crate::error::{Error, Result};
 
 pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
-pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, SourceRow};
+pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, RecipientsOf, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
 pub use links::{DocsReadersOf, OpenedOver};
 pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::smtp_settings::{self, SmtpSecurity};
+use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 
 use super::account::AccountPayload;
 use super::context::app_and_caller;
@@ -31,6 +31,17 @@ impl SmtpSettings {
     /// How the connection is protected.
     async fn security(&self) -> SmtpSecurity {
         self.0.security
+    }
+
+    /// How Leadmesh signs in there.
+    async fn auth(&self) -> SmtpAuth {
+        self.0.auth
+    }
+
+    /// The most mails that go through it in a minute, spread evenly; the others wait without spending an attempt. Null for no
+    /// limit.
+    async fn mails_per_minute(&self) -> Option<i32> {
+        self.0.mails_per_minute
     }
 
     /// The name with which Leadmesh signs in there; null to send without signing in.
@@ -73,10 +84,16 @@ pub struct SmtpSettingsInput {
     port: i32,
     /// How the connection is protected. There is no fallback from one to another.
     security: SmtpSecurity,
+    /// How to sign in; left out, by password.
+    #[graphql(default_with = "SmtpAuth::Password")]
+    auth: SmtpAuth,
+    /// The most mails a minute, 1 to 10,000, as the provider of the server allows. Mails are spread evenly, and those that wait
+    /// spend no attempt. Left out, there is no limit.
+    mails_per_minute: Option<i32>,
     /// The name to sign in with, at most 500 characters; left out, mails are sent without signing in.
     username: Option<String>,
-    /// The password to sign in with, at most 500 characters; kept encrypted. Left out, the one before stays, as long as host,
-    /// port, security and user name stay too.
+    /// The password to sign in with, at most 500 characters, or the access token, at most 4,000; kept encrypted. Left out, the one
+    /// before stays, as long as host, port, security, kind of sign-in and user name stay too.
     #[graphql(secret)]
     password: Option<String>,
     /// The sender's name as mail programs show it, at most 120 characters.
@@ -93,6 +110,8 @@ impl From<SmtpSettingsInput> for mail_server::SmtpSettings {
             host: input.host,
             port: input.port,
             security: input.security,
+            auth: input.auth,
+            mails_per_minute: input.mails_per_minute,
             username: input.username,
             password: input.password,
             from_name: input.from_name,

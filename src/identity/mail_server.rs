@@ -1,9 +1,11 @@
 //! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
 //! that delivers; the settings are kept here.
 
+use chrono::{DateTime, Utc};
 use entity::endpoint;
 use entity::ids::AccountId;
-use entity::smtp_settings::{self, SmtpSecurity};
+use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
+use entity::{mail_pace, mail_turn};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
 use serde_json::json;
 use url::Host;
@@ -20,6 +22,9 @@ use crate::error::{Broken, Result, UserErrorCode};
 const PLACE: &str = "smtp/password";
 const HOST: usize = 253;
 const CREDENTIAL: usize = 500;
+/// Access tokens are longer than passwords.
+const TOKEN: usize = 4_000;
+const MAILS_PER_MINUTE: std::ops::RangeInclusive<i32> = 1..=10_000;
 
 /// Settings as they are typed in.
 ///
@@ -32,6 +37,8 @@ pub struct SmtpSettings {
     pub port: i32,
     /// How the connection is protected.
     pub security: SmtpSecurity,
+    /// How to sign in; left out, by password.
+    pub auth: SmtpAuth,
     /// For AUTH; none to send without.
     pub username: Option<String>,
     /// For AUTH. Left out, the one before stays, as long as it still goes to the same server under the same name.
@@ -42,6 +49,8 @@ pub struct SmtpSettings {
     pub from_address: String,
     /// Reply-To.
     pub reply_to: Option<String>,
+    /// 1 to 10,000 mails a minute; none for no limit.
+    pub mails_per_minute: Option<i32>,
 }
 
 /// The settings of the caller's account.
@@ -84,10 +93,12 @@ pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp
         (None, before) => kept_password(before.as_ref(), &input)?,
     };
     let row = row(app, account, input, sealed);
+    let before_limit = before.as_ref().and_then(|before| before.mails_per_minute);
     let settings = match before {
         Some(_) => row.update(&tx).await?,
         None => row.insert(&tx).await?,
     };
+    release_if_changed(&tx, &settings, before_limit, app.clock.now()).await?;
     record(&tx, app, caller, &settings, "smtp_settings.set").await?;
     // What was wrong with the server before says nothing of this one: mails that wait for it are sent at once.
     endpoint::Entity::forget([account.0]).exec(&tx).await?;
@@ -134,6 +145,20 @@ pub async fn verified(
     Ok(Some(settings))
 }
 
+/// Under another limit, mails that wait for their turn get a new one at once.
+async fn release_if_changed(
+    tx: &DatabaseTransaction,
+    settings: &smtp_settings::Model,
+    before: Option<i32>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if before.is_some() && before != settings.mails_per_minute {
+        mail_pace::Entity::forget(tx, settings.account_id).await?;
+        mail_turn::Entity::release(tx, settings.account_id, now).await?;
+    }
+    Ok(())
+}
+
 /// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
 /// otherwise have it sent to themselves.
 fn kept_password(
@@ -145,7 +170,7 @@ fn kept_password(
     }
     let same = before.filter(|before| {
         (&before.host, before.port, before.security) == (&input.host, input.port, input.security)
-            && before.username == input.username
+            && (&before.username, before.auth) == (&input.username, input.auth)
     });
     let kept = same.and_then(|before| before.sealed_password.clone());
     kept.map(Some).ok_or_else(|| {
@@ -169,12 +194,28 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         let message = "write the user name that the password belongs to";
         return Err(Broken::new(UserErrorCode::Required, "input.username", message));
     }
+    let most = if input.auth == SmtpAuth::Xoauth2 {
+        TOKEN
+    } else {
+        CREDENTIAL
+    };
     if password
         .as_ref()
-        .is_some_and(|password| password.chars().count() > CREDENTIAL)
+        .is_some_and(|password| password.chars().count() > most)
     {
-        let message = format!("take at most {CREDENTIAL} characters");
+        let message = format!("take at most {most} characters");
         return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
+    }
+    if input.auth == SmtpAuth::Xoauth2 && username.is_none() {
+        let message = "write the user name that the access token belongs to";
+        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+    }
+    if input
+        .mails_per_minute
+        .is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit))
+    {
+        let message = "take 1 to 10,000 mails a minute, or leave it out for no limit";
+        return Err(Broken::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
     }
     Ok(SmtpSettings {
         host: host(&input.host)?,
@@ -215,6 +256,8 @@ fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String
         host: Set(input.host),
         port: Set(input.port),
         security: Set(input.security),
+        auth: Set(input.auth),
+        mails_per_minute: Set(input.mails_per_minute),
         username: Set(input.username),
         sealed_password: Set(sealed),
         from_name: Set(input.from_name),
@@ -243,6 +286,8 @@ async fn record(
             "host": settings.host,
             "port": settings.port,
             "security": settings.security,
+            "auth": settings.auth,
+            "mailsPerMinute": settings.mails_per_minute,
             "fromAddress": settings.from_address,
         })),
     };
@@ -251,7 +296,6 @@ async fn record(
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
     use uuid::Uuid;
 
     use super::*;
@@ -261,6 +305,8 @@ mod tests {
             host: " SMTP.Example.com ".into(),
             port: 587,
             security: SmtpSecurity::Starttls,
+            auth: SmtpAuth::Password,
+            mails_per_minute: None,
             username: Some("ann".into()),
             password: None,
             from_name: Some(" ".into()),
@@ -275,6 +321,8 @@ mod tests {
             host: "smtp.example.com".into(),
             port: 587,
             security: SmtpSecurity::Starttls,
+            auth: SmtpAuth::Password,
+            mails_per_minute: None,
             username: Some("ann".into()),
             sealed_password: Some("sealed".into()),
             from_name: None,
@@ -326,6 +374,19 @@ mod tests {
             ..input()
         };
         assert_eq!(path(nameless).as_deref(), Some("input.username"));
+        let token = SmtpSettings {
+            username: None,
+            auth: SmtpAuth::Xoauth2,
+            ..input()
+        };
+        assert_eq!(path(token).as_deref(), Some("input.username"));
+        for limit in [0, -1, 10_001] {
+            let pace = SmtpSettings {
+                mails_per_minute: Some(limit),
+                ..input()
+            };
+            assert_eq!(path(pace).as_deref(), Some("input.mailsPerMinute"));
+        }
         let header = SmtpSettings {
             from_name: Some("A\r\nBcc: x@y.test".into()),
             ..input()
@@ -351,6 +412,10 @@ mod tests {
             },
             SmtpSettings {
                 security: SmtpSecurity::None,
+                ..same.clone()
+            },
+            SmtpSettings {
+                auth: SmtpAuth::Xoauth2,
                 ..same.clone()
             },
             SmtpSettings {

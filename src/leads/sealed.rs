@@ -88,7 +88,12 @@ pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value
 }
 
 async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
-    let mut values = stored.as_object().cloned().unwrap_or_default();
+    let mut values = match stored {
+        Value::Object(values) => values.clone(),
+        Value::Null => Map::new(),
+        // Never taken for a lead without values: it would be delivered as one.
+        _ => return Err(Error::Internal(anyhow::anyhow!("a lead whose values are no object"))),
+    };
     if !values.values().any(|value| sealed_text(value).is_some()) {
         values.values_mut().for_each(|value| *value = plain(value.take()));
         return Ok(values);

@@ -1,12 +1,21 @@
 //! Deliveries by webhook, email and portal: what partners get, and what becomes of it.
 
+mod answers;
 mod channels;
 mod email;
 mod encryption;
+mod exactly;
 mod exhaustion;
+mod forbidden;
 mod log;
+mod mail_server;
+mod poison;
+mod secrets;
 mod shapes;
 mod sharing;
+mod signatures;
+mod unruly;
+mod waiting;
 mod webhook;
 
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
 mod backlog;
+mod frozen;
 mod gaps;
 mod killed;
 mod ledger;
@@ -10,8 +11,10 @@ mod load;
 mod postgres;
 mod process;
 mod redis;
+mod slow;
 mod stopped;
 mod stores;
 mod streams;
+mod unruly;
 mod worker;
 mod world;

@@ -10,4 +10,5 @@ pub(crate) mod make;
 pub(crate) mod network;
 pub(crate) mod portal_user;
 pub(crate) mod smtp_receiver;
+pub(crate) mod standard_webhooks;
 pub(crate) mod stream;

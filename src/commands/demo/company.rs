@@ -5,7 +5,7 @@ use entity::delivery_config::{FieldSelection, FieldSelectionMode};
 use entity::field::FieldType;
 use entity::ids::{FlowId, PartnerId};
 use entity::profile::{OnFailure, Strategy};
-use entity::smtp_settings::SmtpSecurity;
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 
 use super::kept::Kept;
 use super::people::SERVICES;
@@ -143,6 +143,8 @@ async fn set_mail_server(app: &App, caller: &Caller, receivers: &Receivers) -> R
         host: receivers.smtp.ip().to_string(),
         port: receivers.smtp.port().into(),
         security: SmtpSecurity::None,
+        auth: SmtpAuth::Password,
+        mails_per_minute: None,
         username: None,
         password: None,
         from_name: Some("Sunny Homes".into()),

@@ -119,6 +119,7 @@ mod tests {
             port: 25,
             security: Security::None,
             login: None,
+            auth: crate::delivery::email::Auth::Password,
             from_name: Some("Müller & Co".into()),
             from_address: "leads@seller.test".into(),
             reply_to: Some("sales@seller.test".into()),

@@ -13,7 +13,7 @@ use std::{
 use ring::digest;
 use tokio::time::{Instant, sleep};
 
-use super::{Security, SmtpServer, session::Session};
+use super::{Auth, Security, SmtpServer, session::Session};
 
 const MOST_IDLE: usize = 128;
 const MOST_IDLE_PER_SERVER: usize = 16;
@@ -39,7 +39,7 @@ impl Key {
             server.host.as_bytes(),
             &port,
             security,
-            &[u8::from(login.is_some())],
+            &[u8::from(login.is_some()), u8::from(server.auth == Auth::Token)],
             user,
             password,
         ] {
@@ -202,6 +202,7 @@ mod tests {
             host: "mail.test".into(),
             port: 587,
             security: Security::StartTls,
+            auth: Auth::Password,
             login: Some(("user".into(), "password".into())),
             from_name: None,
             from_address: "a@b.test".into(),

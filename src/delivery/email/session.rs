@@ -13,7 +13,7 @@ use lettre::{
     },
 };
 
-use super::{MailOutcome, RefusedRecipient, Reply, Security, SmtpServer, compose::Letter};
+use super::{Auth, MailOutcome, RefusedRecipient, Reply, Security, SmtpServer, compose::Letter};
 use crate::delivery::{
     failure::{self, Failure},
     guard::Guard,
@@ -56,7 +56,8 @@ impl Session {
             start_tls(&mut connection, server, &hello).await?;
         }
         if let Some((user, password)) = &server.login {
-            log_in(&mut connection, user, password).await?;
+            let credentials = Credentials::new(user.clone(), password.clone());
+            log_in(&mut connection, server.auth, &credentials).await?;
         }
         Ok(Self {
             connection,
@@ -187,17 +188,17 @@ async fn start_tls(connection: &mut AsyncSmtpConnection, server: &SmtpServer, he
     Ok(connection.starttls(tls(server)?, hello).await?)
 }
 
-async fn log_in(connection: &mut AsyncSmtpConnection, user: &str, password: &str) -> Result<(), Trouble> {
-    let known = [Mechanism::Plain, Mechanism::Login];
-    if connection.server_info().get_auth_mechanism(&known).is_none() {
-        let text = "the mail server offers no login by PLAIN or LOGIN on this connection; check port and security";
-        return Err(Failure::Unsendable(text.into()).into());
+async fn log_in(connection: &mut AsyncSmtpConnection, auth: Auth, credentials: &Credentials) -> Result<(), Trouble> {
+    let (mechanisms, names): (&[Mechanism], _) = match auth {
+        Auth::Password => (&[Mechanism::Plain, Mechanism::Login], "PLAIN or LOGIN"),
+        Auth::Token => (&[Mechanism::Xoauth2], "XOAUTH2"),
+    };
+    if connection.server_info().get_auth_mechanism(mechanisms).is_none() {
+        let text =
+            format!("the mail server offers no login by {names} on this connection; check port, security and auth");
+        return Err(Failure::Unsendable(text).into());
     }
-    match connection
-        .auth(&known, &Credentials::new(user.to_owned(), password.to_owned()))
-        .await
-        .map_err(Trouble::from)
-    {
+    match connection.auth(mechanisms, credentials).await.map_err(Trouble::from) {
         Ok(_) => Ok(()),
         Err(Trouble::Reply(reply)) => Err(Trouble::Reply(Reply {
             text: format!("{} (at login)", reply.text),

@@ -1,3 +1,4 @@
+mod leaks;
 mod mail;
 mod webhook;
 

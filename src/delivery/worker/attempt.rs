@@ -7,55 +7,70 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_attempt;
 use entity::delivery_config::RetryPolicy;
 use entity::delivery_outcome::Outcome;
-use entity::smtp_settings;
+use entity::mail_recipient;
 use sea_orm::Set;
 
 use super::Tools;
 use super::finish::Finished;
-use super::prepared::{Email, Prepared, Webhook};
+use super::mail;
+use super::prepared::{Prepared, Webhook};
 use super::redact::Secrets;
 use crate::delivery::breaker::Bearing;
-use crate::delivery::email::{MailExchange, Message};
-use crate::delivery::payload::Envelope;
-use crate::delivery::response::{Cause, Verdict, judge, judge_mail};
+use crate::delivery::response::{Cause, Verdict, judge};
 use crate::delivery::retry::{self, Next};
-use crate::delivery::smtp_server;
 use crate::delivery::webhook::{Answer, Request};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::queue::{Claimed, LeadContent};
 
-/// For the whole exchange with a mail server.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is to be signed never goes out unsigned.
+const NO_SECRET: &str =
+    "the partner has no signing secret, nothing was sent: make one with rotateSigningSecret, then retry the delivery";
 /// Characters kept of a stranger's text.
 const MESSAGE_CHARS: usize = 500;
 
 /// What is known after an attempt, before it is decided what follows.
-struct Tried {
-    verdict: Verdict,
-    policy: RetryPolicy,
-    http_status: Option<u16>,
-    smtp_code: Option<u16>,
-    excerpt: Option<String>,
+pub(super) struct Tried {
+    pub(super) verdict: Verdict,
+    pub(super) policy: RetryPolicy,
+    pub(super) http_status: Option<u16>,
+    pub(super) smtp_code: Option<u16>,
+    pub(super) excerpt: Option<String>,
     /// Instead of the cause that the verdict names.
-    code: Option<DeliveryErrorCode>,
+    pub(super) code: Option<DeliveryErrorCode>,
     /// Whether the endpoint was asked at all.
-    asked: bool,
+    pub(super) asked: bool,
+    /// What a mail server said of each recipient.
+    pub(super) recipients: Vec<mail_recipient::Model>,
+    /// Whether one of several recipients has it, by this attempt or an earlier one: then it is not failed for the others.
+    pub(super) reached: bool,
 }
 
 impl Tried {
-    fn failed(code: DeliveryErrorCode, message: impl Into<String>) -> Self {
+    /// What an exchange has come to, under that policy.
+    pub(super) fn judged(verdict: Verdict, policy: RetryPolicy) -> Self {
+        Self {
+            verdict,
+            policy,
+            http_status: None,
+            smtp_code: None,
+            excerpt: None,
+            code: None,
+            asked: true,
+            recipients: Vec::new(),
+            reached: false,
+        }
+    }
+
+    /// There was no exchange, and there will be none.
+    pub(super) fn failed(code: DeliveryErrorCode, message: impl Into<String>) -> Self {
         let verdict = Verdict::Fail {
             cause: Cause::HttpStatus,
             message: message.into(),
         };
         Self {
-            verdict,
-            policy: RetryPolicy::default(),
-            http_status: None,
-            smtp_code: None,
-            excerpt: None,
             code: Some(code),
             asked: false,
+            ..Self::judged(verdict, RetryPolicy::default())
         }
     }
 
@@ -88,36 +103,51 @@ impl Tried {
                 message: clean(message),
             },
         };
+        let clean_reply = |recipient: mail_recipient::Model| mail_recipient::Model {
+            reply: recipient.reply.map(clean),
+            ..recipient
+        };
         Self {
             verdict,
             excerpt: self.excerpt.map(clean),
+            recipients: self.recipients.into_iter().map(clean_reply).collect(),
             ..self
         }
     }
 
-    /// Our own fault, such as a database that is away: tried again like a network error.
-    fn hampered(error: &crate::error::Error) -> Self {
+    /// Our own fault. A database that is away is waited for, however many attempts the settings allow; what will be the same
+    /// next time, such as settings that cannot be read, fails at once.
+    fn hampered(error: &Error) -> Self {
         tracing::warn!(?error, "a delivery could not be prepared");
-        let message = "the delivery could not be prepared: see the server's log".to_owned();
+        if !matches!(error, Error::Unavailable(_)) {
+            let message = "the partner's delivery settings or secrets cannot be read, nothing was sent: see the server's \
+                           log, set them anew, then retry the delivery";
+            return Self::failed(DeliveryErrorCode::Template, message);
+        }
+        let patient = RetryPolicy {
+            attempts: u32::MAX,
+            max_delay_ms: 60_000,
+            ..RetryPolicy::default()
+        };
+        Self::put_off(patient)
+    }
+
+    /// Waits for ourselves.
+    fn put_off(policy: RetryPolicy) -> Self {
         let verdict = Verdict::Retry {
             cause: Cause::Network,
-            message,
+            message: "the delivery could not be prepared, nothing was sent: see the server's log".to_owned(),
             retry_after: None,
         };
         Self {
-            verdict,
-            policy: RetryPolicy::default(),
-            http_status: None,
-            smtp_code: None,
-            excerpt: None,
-            code: None,
             asked: false,
+            ..Self::judged(verdict, policy)
         }
     }
 }
 
-/// Makes one attempt. Never fails as such: what went wrong is what is recorded.
-pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
+/// Makes one attempt. Never fails as such: what went wrong is what is recorded. None where it was put back to wait for its turn.
+pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished> {
     let (started_at, started) = (tools.app.clock.now(), Instant::now());
     let Claimed {
         delivery,
@@ -130,9 +160,10 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
             Prepared::Webhook(webhook) => send_webhook(tools, &delivery, &lead, webhook)
                 .await
                 .unwrap_or_else(|error| Tried::hampered(&error)),
-            Prepared::Email(email) => send_email(tools, &delivery, &lead, email)
-                .await
-                .unwrap_or_else(|error| Tried::hampered(&error)),
+            Prepared::Email(email) => match mail::send(tools, &delivery, &lead, email).await {
+                Ok(tried) => tried?,
+                Err(error) => Tried::hampered(&error),
+            },
             Prepared::Unusable(error) => Tried::failed(DeliveryErrorCode::Template, error.to_string()),
             Prepared::Nothing => {
                 Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here")
@@ -143,24 +174,26 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Finished {
     let tried = tried.without(&Secrets::of_lead(&lead));
     let outcome = outcome(&delivery, &tried, tools.app.clock.now());
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
-    Finished {
+    Some(Finished {
         outcome,
         attempt: Some(attempt),
         bearing: bearing(&tried),
+        recipients: tried.recipients,
         delivery,
         lead,
         slot: Some(slot),
-    }
+    })
 }
 
 /// An attempt that could not be made, for reasons of our own.
-pub(super) fn hampered(tools: &Tools, claimed: Claimed, error: &crate::error::Error) -> Finished {
-    let now = tools.app.clock.now();
-    let tried = Tried::hampered(error);
+pub(super) fn hampered(tools: &Tools, claimed: Claimed, error: &Error) -> Finished {
+    tracing::warn!(?error, "a delivery could not be made");
+    let (now, tried) = (tools.app.clock.now(), Tried::put_off(RetryPolicy::default()));
     let Claimed { delivery, lead, slot } = claimed;
     Finished {
         outcome: outcome(&delivery, &tried, now),
         attempt: Some(attempt_row(&delivery, &tried, now, Duration::ZERO)),
+        recipients: Vec::new(),
         bearing: Bearing::Silent,
         delivery,
         lead,
@@ -178,6 +211,13 @@ async fn send_webhook(
         Ok(body) => body,
         Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
     };
+    let secrets = match delivery.partner_id {
+        Some(partner) if webhook.config.sign => tools.prepared.secrets(&tools.app, partner).await?,
+        _ => Vec::new(),
+    };
+    if webhook.config.sign && secrets.is_empty() {
+        return Ok(Tried::failed(DeliveryErrorCode::Template, NO_SECRET));
+    }
     let now = tools.app.clock.now();
     let request = Request {
         method: webhook.method.clone(),
@@ -188,83 +228,36 @@ async fn send_webhook(
         id: delivery.id.to_string(),
         lead: lead.id.to_string(),
         sent_at: now,
-        secrets: match delivery.partner_id {
-            Some(partner) if webhook.config.sign => tools.prepared.secrets(&tools.app, partner).await?,
-            _ => Vec::new(),
-        },
+        secrets,
         test: delivery.test,
         timeout: Duration::from_millis(u64::from(webhook.config.timeout_ms)),
     };
     let exchange = tools.sender.send(&request).await;
     let answer = exchange.result.as_ref().ok();
     let headers = Secrets::new(webhook.headers.iter().map(|(_, value)| value.clone()));
+    let config = &webhook.config;
+    let verdict = judge(
+        &exchange.result,
+        config.response_rule.as_ref(),
+        &config.retry.give_up_on,
+        now,
+    );
     let tried = Tried {
-        verdict: judge(
-            &exchange.result,
-            webhook.config.response_rule.as_ref(),
-            &webhook.config.retry.give_up_on,
-            now,
-        ),
-        policy: webhook.config.retry.clone(),
         http_status: answer.map(|answer| answer.status),
-        smtp_code: None,
         excerpt: answer.map(Answer::excerpt).filter(|text| !text.is_empty()),
-        code: None,
-        asked: true,
+        ..Tried::judged(verdict, config.retry.clone())
     };
     Ok(tried.without(&headers))
-}
-
-async fn send_email(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent, email: &Email) -> Result<Tried> {
-    let app = &tools.app;
-    let Some(settings) = smtp_settings::Entity::in_account(delivery.account_id)
-        .one(app.db.read())
-        .await?
-    else {
-        let message = "the account has no mail server: set one with setSmtpSettings, then retry the delivery";
-        return Ok(Tried::failed(DeliveryErrorCode::SmtpNotConfigured, message));
-    };
-    let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope {
-        delivery_id: &id,
-        lead_id: &lead_id,
-        test: delivery.test,
-    };
-    let mail = match email.mail.render(&lead.fields, &envelope) {
-        Ok(mail) => mail,
-        Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
-    };
-    let domain = settings.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
-    let message = Message {
-        recipients: email.config.recipients.clone(),
-        subject: mail.subject,
-        text: mail.text,
-        html: mail.html,
-        message_id: format!("<{id}@{domain}>"),
-        sent_at: app.clock.now(),
-        headers: envelope
-            .headers()
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    };
-    let server = smtp_server::of_settings(app, &settings).await?;
-    let exchange: MailExchange = tools.mailer.send(&server, &message, MAIL_TIMEOUT).await;
-    Ok(Tried {
-        verdict: judge_mail(&exchange.outcome),
-        policy: RetryPolicy::default(),
-        http_status: None,
-        smtp_code: exchange.outcome.smtp_code(),
-        excerpt: None,
-        code: None,
-        asked: true,
-    })
 }
 
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {
     let age = (now - delivery.budget_since).to_std().unwrap_or_default();
     let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
-    let next = retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random());
+    let next = match retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random()) {
+        // The others are named in the attempts.
+        Next::Failed | Next::Exhausted | Next::Expired if tried.reached => Next::Delivered,
+        next => next,
+    };
     let due_at = match next {
         Next::After(delay) => Some(now + whole_micros(delay)),
         _ => None,
@@ -275,7 +268,8 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         Next::After(_) => DeliveryStatus::Retrying,
         Next::Failed | Next::Gone | Next::Exhausted | Next::Expired => DeliveryStatus::Failed,
     };
-    let failure = error_of(tried).map(|(code, message)| match next {
+    let error = error_of(tried).filter(|_| next != Next::Delivered);
+    let failure = error.map(|(code, message)| match next {
         Next::Exhausted => (
             DeliveryErrorCode::RetriesExhausted,
             format!("all {attempt} attempts failed; the last: {message}"),

@@ -1,24 +1,18 @@
 //! Claiming what is due: as much as there are slots for, first attempts before retries, and nothing for a destination that is
 //! busy to its limit or held.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
-use entity::delivery_outcome::{self, Outcome};
+use entity::delivery;
 use entity::ids::{AccountId, DeliveryId, PartnerId};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
-use super::finish::release_caps;
-use super::reroute;
+use super::unopened;
 use crate::app::App;
-use crate::delivery::erasure;
 use crate::error::Result;
-use crate::leads::allocate::Touched;
-use crate::leads::intake::{delivery_event, lock};
-use crate::live::events;
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
 
@@ -73,7 +67,7 @@ pub(super) async fn open(
     }
     let leads = contents.load(&rows).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
-    end_unsent(app, &closed).await?;
+    unopened::end(app, &closed).await?;
     Ok(openable
         .into_iter()
         .filter_map(|row| {
@@ -84,58 +78,6 @@ pub(super) async fn open(
             })
         })
         .collect())
-}
-
-/// A lead that cannot be opened fails by itself; a retry by hand delivers it once the key is there. One that was erased since it was
-/// due is not sent: what is left of it is nothing.
-pub(super) async fn end_unsent(app: &App, rows: &[delivery::Model]) -> Result<()> {
-    let failed = |row: &delivery::Model| Outcome {
-        id: row.id,
-        owner: row.lease_owner.unwrap_or_default(),
-        attempt: row.attempt_count,
-        status: DeliveryStatus::Failed,
-        due_at: None,
-        settled_at: Some(app.clock.now()),
-        failure: Some((
-            DeliveryErrorCode::Template,
-            "the lead's encrypted values cannot be opened: see the server's log".into(),
-        )),
-        external_id: None,
-    };
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let tx = app.db.begin().await?;
-    let held = delivery_outcome::record(&tx, &rows.iter().map(failed).collect::<Vec<_>>()).await?;
-    let ended: Vec<&delivery::Model> = rows.iter().filter(|row| held.contains(&row.id)).collect();
-    let now = app.clock.now();
-    let mut touched = Touched::default();
-    for row in &ended {
-        touched.extend(reroute::touched(row, None, now));
-    }
-    lock(&tx, touched, BTreeMap::new()).await?;
-    let mut told = Vec::with_capacity(ended.len());
-    for row in ended {
-        release_caps(&tx, row).await?;
-        let erased = held.is_erased(row.id);
-        if erased {
-            delivery::Entity::cancel_erased(row.id, erasure::ERASED)
-                .exec(&tx)
-                .await?;
-        }
-        told.push(delivery_event(&delivery::Model {
-            status: if erased {
-                DeliveryStatus::Cancelled
-            } else {
-                DeliveryStatus::Failed
-            },
-            ..row.clone()
-        }));
-    }
-    let heads = events::append(&tx, now, told).await?;
-    tx.commit().await?;
-    app.hub.tell(heads);
-    Ok(())
 }
 
 /// Slots first, rows after: nothing is ever claimed that could not be sent at once. Answers whether surely nothing that is

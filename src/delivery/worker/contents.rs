@@ -44,7 +44,7 @@ impl Contents {
         ids.sort_unstable();
         ids.dedup();
         let mut contents = HashMap::new();
-        for lead in lead::Entity::for_worker(ids).all(self.app.db.read()).await? {
+        for lead in self.rows(ids).await? {
             if lead.erased_at.is_some() {
                 continue;
             }
@@ -57,6 +57,26 @@ impl Contents {
             }
         }
         Ok(contents)
+    }
+
+    /// The rows. Should they not come all at once, each is asked for by itself: a damaged one must not hold up the others.
+    async fn rows(&self, ids: Vec<LeadId>) -> Result<Vec<lead::Model>> {
+        let all = lead::Entity::for_worker(ids.clone()).all(self.app.db.read()).await;
+        match all.map_err(Error::from) {
+            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error) => tracing::error!(?error, "leads cannot be read together; reading them one by one"),
+            Ok(rows) => return Ok(rows),
+        }
+        let mut rows = Vec::new();
+        for id in ids {
+            let one = lead::Entity::for_worker([id]).one(self.app.db.read()).await;
+            match one.map_err(Error::from) {
+                Err(error @ Error::Unavailable(_)) => return Err(error),
+                Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be read for delivery"),
+                Ok(row) => rows.extend(row),
+            }
+        }
+        Ok(rows)
     }
 
     async fn open(&self, lead: lead::Model) -> Result<LeadContent> {

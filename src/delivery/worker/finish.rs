@@ -10,8 +10,8 @@ use entity::delivery_attempt;
 use entity::delivery_outcome::{self, Held, Outcome};
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
-use entity::{bulk, cap_usage, destination};
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use entity::{bulk, cap_usage, destination, mail_recipient};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter};
 use tokio::sync::mpsc;
 
 use super::Tools;
@@ -32,11 +32,15 @@ const BATCH: usize = 256;
 /// Between tries to record while the database is away. The outcomes are kept; should the lease run out meanwhile, somebody
 /// else repeats them and these are dropped.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Tries to record what the database refuses although it can be reached.
+const MOST_REFUSALS: u32 = 3;
 
 /// An attempt that is over, or a delivery that has ended without one.
 pub(super) struct Finished {
     pub(super) outcome: Outcome,
     pub(super) attempt: Option<delivery_attempt::ActiveModel>,
+    /// What a mail server said of each recipient.
+    pub(super) recipients: Vec<mail_recipient::Model>,
     /// What it says about the endpoint.
     pub(super) bearing: Bearing,
     pub(super) delivery: delivery::Model,
@@ -57,16 +61,57 @@ pub(super) fn hand_in(tools: &Tools, finished: Finished) {
 pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        while let Err(error) = record(&app, &batch).await {
-            tracing::warn!(?error, outcomes = batch.len(), "cannot record outcomes; trying again");
-            tokio::time::sleep(PAUSE).await;
+        if let Err(error) = record_patiently(&app, &batch, Rerouting::Try).await {
+            tracing::error!(
+                ?error,
+                "outcomes cannot be recorded together; recording them one by one"
+            );
+            record_each(&app, &batch).await;
         }
         batch.clear();
         app.queue.slots_freed();
     }
 }
 
-async fn record(app: &App, batch: &[Finished]) -> Result<()> {
+/// Whether a lead that finally failed is routed to another partner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rerouting {
+    Try,
+    LeaveOut,
+}
+
+/// Records as soon as the database can be reached; fails if it says no again and again.
+async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
+    let mut refusals = 0;
+    loop {
+        let Err(error) = record(app, batch, rerouting).await else {
+            return Ok(());
+        };
+        refusals += u32::from(!matches!(error, Error::Unavailable(_)));
+        if refusals == MOST_REFUSALS {
+            return Err(error);
+        }
+        tracing::warn!(?error, outcomes = batch.len(), "cannot record outcomes; trying again");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// One that cannot be recorded must not hold up the others. What most often cannot is the way to the next partner, for rows that
+/// it takes are damaged; without it the failure at least is recorded.
+async fn record_each(app: &App, batch: &[Finished]) {
+    for finished in batch {
+        let (one, delivery) = (std::slice::from_ref(finished), finished.delivery.id);
+        let Err(error) = record_patiently(app, one, Rerouting::Try).await else {
+            continue;
+        };
+        tracing::error!(%delivery, ?error, "an outcome cannot be recorded; recording it without another partner");
+        if let Err(error) = record_patiently(app, one, Rerouting::LeaveOut).await {
+            tracing::error!(%delivery, ?error, "an outcome is lost; the delivery stays SENDING until this process ends");
+        }
+    }
+}
+
+async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
     let tx = app.db.begin().await?;
     let now = app.clock.now();
     let outcomes: Vec<Outcome> = batch.iter().map(|finished| finished.outcome.clone()).collect();
@@ -90,13 +135,16 @@ async fn record(app: &App, batch: &[Finished]) -> Result<()> {
     });
     let attempts = attempts.collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
+    let recipients = recorded.iter().flat_map(|finished| finished.said_of_recipients(&held));
+    let recipients = recipients.map(|row| row.into_active_model().reset_all()).collect();
+    bulk::insert_if_absent::<mail_recipient::Entity>(&tx, recipients).await?;
     note_failures(&tx, &recorded, &held, now).await?;
     let holds = note_endpoints(app, &tx, (&recorded, &held), now).await?;
     let (erased, going): (Vec<&Finished>, Vec<&Finished>) = recorded
         .iter()
         .partition(|finished| held.is_erased(finished.delivery.id));
     let mut all_events: Vec<NewEvent> = going.iter().map(|finished| delivery_event(&finished.after())).collect();
-    let next = follow_failures(app, &tx, (&going, &erased), now).await?;
+    let next = follow_failures(app, &tx, (&going, &erased), rerouting).await?;
     for finished in erased {
         all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
     }
@@ -124,14 +172,18 @@ async fn follow_failures(
     app: &App,
     tx: &DatabaseTransaction,
     (going, erased): (&[&Finished], &[&Finished]),
-    now: DateTime<Utc>,
+    rerouting: Rerouting,
 ) -> Result<Rerouted> {
+    let now = app.clock.now();
     let (mut plans, mut touched) = (Vec::new(), Touched::default());
     for finished in erased {
         touched.extend(reroute::touched(&finished.delivery, None, now));
     }
     for finished in going.iter().filter(|finished| finished.has_failed()) {
-        let plan = Plan::of(tx, &finished.delivery, &finished.lead, now).await?;
+        let plan = match rerouting {
+            Rerouting::Try => Plan::of(tx, &finished.delivery, &finished.lead, now).await?,
+            Rerouting::LeaveOut => None,
+        };
         touched.extend(reroute::touched(&finished.delivery, plan.as_ref(), now));
         plans.push((finished, plan));
     }
@@ -195,6 +247,15 @@ impl Finished {
             Some((_, message)) => message,
             None => "",
         }
+    }
+
+    /// What a mail server said of each recipient; of a lead that was erased meanwhile without its words.
+    fn said_of_recipients(&self, held: &Held) -> impl Iterator<Item = mail_recipient::Model> {
+        let erased = held.is_erased(self.delivery.id);
+        self.recipients.iter().cloned().map(move |row| mail_recipient::Model {
+            reply: row.reply.filter(|_| !erased),
+            ..row
+        })
     }
 
     /// The delivery as it stands after the outcome.

@@ -13,7 +13,7 @@ use sea_orm::QuerySelect;
 use uuid::Uuid;
 
 use super::finish::{self, Finished};
-use super::{Tools, claim};
+use super::{Tools, claim, unopened};
 use crate::app::App;
 use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
 use crate::delivery::retry::{default_policy, max_age};
@@ -138,7 +138,7 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         for row in stale {
             match leads.get(&row.lead_id) {
                 Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
-                None => claim::end_unsent(app, &[row]).await?,
+                None => unopened::end(app, &[row]).await?,
             }
         }
     }
@@ -159,6 +159,7 @@ fn ended(delivery: delivery::Model, lead: std::sync::Arc<crate::queue::LeadConte
             external_id: None,
         },
         attempt: None,
+        recipients: Vec::new(),
         bearing: Bearing::Silent,
         delivery,
         lead,

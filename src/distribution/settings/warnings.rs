@@ -1,6 +1,7 @@
 //! What is allowed and still worth a word.
 
-use entity::delivery_config::WebhookConfig;
+use entity::delivery_config::{EmailConfig, WebhookConfig};
+use serde_json::Value;
 
 /// Words in the names of headers that carry credentials.
 const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];
@@ -26,5 +27,46 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     if config.retry.attempts == 1 {
         warnings.push("Failed deliveries are not tried again: a short outage of the recipient loses its leads until somebody retries by hand.".to_owned());
     }
+    if config.template.as_ref().is_some_and(|shape| !names_a_field(shape)) {
+        warnings.push("The custom shape names no field: every lead is sent with the same body.".to_owned());
+    }
     warnings
+}
+
+/// What people should know about the settings of deliveries by mail, in words.
+pub fn email_warnings(config: &EmailConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !config.body.is_empty() && !is_template(&config.body) {
+        warnings.push(
+            "The body names no field: every lead is sent with the same text. Leave it empty for a table of the shared fields."
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+fn names_a_field(shape: &Value) -> bool {
+    match shape {
+        Value::String(text) => is_template(text),
+        Value::Array(items) => items.iter().any(names_a_field),
+        Value::Object(entries) => entries.values().any(names_a_field),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_shape_without_a_field_is_noticed_however_deep() {
+        assert!(names_a_field(&json!({ "a": [1, { "b": "x {{ lead.email }}" }] })));
+        assert!(!names_a_field(&json!({ "{{ lead.email }}": ["x", 1, null] })));
+    }
 }

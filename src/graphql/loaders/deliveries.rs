@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
 use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SourceId};
-use entity::{delivery, delivery_attempt, lead, partner, source};
+use entity::{delivery, delivery_attempt, lead, mail_recipient, partner, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Rows, by_account, shared};
@@ -81,6 +81,24 @@ impl Loader<AttemptsOf> for Rows {
         let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();
         for row in rows.all(self.db.read()).await.map_err(shared)? {
             found.entry(AttemptsOf(row.delivery_id)).or_default().push(row);
+        }
+        Ok(found)
+    }
+}
+
+/// What the mail server said of each recipient of a delivery that the caller has been given, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecipientsOf(pub DeliveryId);
+
+impl Loader<RecipientsOf> for Rows {
+    type Value = Vec<mail_recipient::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[RecipientsOf]) -> Loaded<RecipientsOf, Vec<mail_recipient::Model>> {
+        let rows = mail_recipient::Entity::of_deliveries(keys.iter().map(|key| key.0));
+        let mut found: HashMap<RecipientsOf, Vec<mail_recipient::Model>> = HashMap::new();
+        for row in rows.all(self.db.read()).await.map_err(shared)? {
+            found.entry(RecipientsOf(row.delivery_id)).or_default().push(row);
         }
         Ok(found)
     }

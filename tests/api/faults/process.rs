@@ -57,6 +57,28 @@ impl Process {
         at
     }
 
+    /// Its number, for signals.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written; processes of one role share a log.
+    pub(super) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Kilobytes of memory that it has had at once since [`Self::forget_peak`]; where the system does not tell, always 0.
+    pub(super) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak.map_or(0, |text| text.trim().trim_end_matches(" kB").parse().unwrap())
+    }
+
+    /// Lets the peak begin anew.
+    pub(super) fn forget_peak(&self) {
+        drop(std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5"));
+    }
+
     /// SIGTERM; returns how it ended and how long it took.
     pub(super) async fn terminate(&mut self, within: Duration) -> (ExitStatus, Duration) {
         let at = Instant::now();

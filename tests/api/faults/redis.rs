@@ -1,4 +1,4 @@
-//! Faults 5 to 7: Redis forgets everything, is killed, is away. It only wakes, so nothing may depend on it.
+//! Faults 5 to 8: Redis forgets everything, is killed, is away, is full, is slow. It only wakes, so nothing may depend on it.
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,45 @@ async fn deliveries_go_on_while_redis_is_away() {
         signal(world.stores.pid(Service::Redis), "KILL");
         tokio::time::sleep(Duration::from_secs(30)).await;
         world.stores.restart(Service::Redis).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_without_room_loses_nothing() {
+    under_load("full", async |world| {
+        let mut redis = world.stores.redis().await;
+        for (setting, value) in [("maxmemory-policy", "noeviction"), ("maxmemory", "1mb")] {
+            let mut set = redis::cmd("CONFIG");
+            set.arg("SET").arg(setting).arg(value);
+            set.exec_async(&mut redis).await.unwrap();
+        }
+        let refused = redis::cmd("SET").arg("probe").arg("x").exec_async(&mut redis).await;
+        assert!(refused.unwrap_err().to_string().contains("OOM"), "there is room left");
+        let failures = world.metric("leadmesh_redis_wake_failures_total").await;
+        world.receiver.wait_for(world.receiver.count() + 200).await;
+        assert!(
+            world.metric("leadmesh_redis_wake_failures_total").await > failures,
+            "nobody is told"
+        );
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("maxmemory").arg("0");
+        set.exec_async(&mut redis).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_answers_late_loses_nothing() {
+    under_load("late", async |world| {
+        let mut redis = world.stores.redis().await;
+        // Everybody waits a fifth of a second for each answer, and once for four seconds.
+        for pause in std::iter::repeat_n(200, 20).chain([4_000]) {
+            let mut client = redis::cmd("CLIENT");
+            client.arg("PAUSE").arg(pause).arg("ALL");
+            client.exec_async(&mut redis).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(pause + 20)).await;
+        }
     })
     .await;
 }

@@ -112,6 +112,16 @@ impl World {
         answer.get("errors").is_none()
     }
 
+    /// A number that the API's process tells of itself.
+    pub(super) async fn metric(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.address());
+        let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}: {text}"))
+    }
+
     /// How many deliveries stand at one of these, up to 100.
     pub(super) async fn count(&self, statuses: &[&str]) -> usize {
         let query =

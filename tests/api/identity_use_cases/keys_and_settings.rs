@@ -1,5 +1,5 @@
 use entity::api_key::ApiKeyScope;
-use entity::smtp_settings::SmtpSecurity;
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use entity::user::Role;
 use leadmesh::error::UserErrorCode;
 use leadmesh::identity::api_keys::{self, CreateApiKey};
@@ -107,6 +107,8 @@ fn server(password: Option<&str>) -> SmtpSettings {
         host: "smtp.example.com".into(),
         port: 587,
         security: SmtpSecurity::Starttls,
+        auth: SmtpAuth::Password,
+        mails_per_minute: None,
         username: Some("ann".into()),
         password: password.map(str::to_owned),
         from_name: Some("Acme".into()),

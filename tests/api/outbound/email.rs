@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use leadmesh::delivery::{
-    email::{MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer},
+    email::{Auth, MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer},
     failure::Failure,
     guard::Guard,
     response::{Cause, Verdict, judge_mail},
@@ -23,6 +23,7 @@ fn server(receiver: &SmtpReceiver) -> SmtpServer {
         port: receiver.port(),
         security: Security::None,
         login: None,
+        auth: Auth::Password,
         from_name: Some("Müller & Co".into()),
         from_address: "leads@seller.test".into(),
         reply_to: None,

@@ -7,6 +7,8 @@ use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
+use leadmesh::delivery::guard::Guard;
+use leadmesh::delivery::worker::Worker;
 use leadmesh::server::{Role, Server};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
@@ -115,6 +117,21 @@ impl TestApp {
     pub(crate) async fn restart(&mut self) {
         let (app, server) = run(&self.arguments, &self.clock, Role::Both).await;
         (self.app, self.address, self.server) = (app, server.address(), Some(server));
+    }
+
+    /// Starts it again with an API that lets settings lead into those networks, and a worker behind that guard, which ends with
+    /// the test.
+    pub(crate) async fn restart_behind(&mut self, guard: Guard, allowed: &str) -> Worker {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        let place = self.arguments.iter().position(|text| text == "--allow-destinations");
+        allowed.clone_into(&mut self.arguments[place.unwrap() + 1]);
+        let (app, server) = run(&self.arguments, &self.clock, Role::Api).await;
+        let worker = Worker::start_behind(&app, guard).unwrap();
+        wait_for_lease(&app, Role::Worker).await;
+        (self.app, self.address, self.server) = (app, server.address(), Some(server));
+        worker
     }
 
     /// Moves the clock and lets the worker look.

@@ -226,6 +226,17 @@ impl Dialogue {
             };
             let mut parts = all.split('\0').skip(1).map(str::to_owned);
             (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+        } else if mechanism == "XOAUTH2" {
+            let all = match initial {
+                Some(text) => text,
+                None => self.ask("334 ").await?,
+            };
+            let part = |name: &str| {
+                all.split('\u{1}')
+                    .find_map(|part| part.strip_prefix(name))
+                    .unwrap_or_default()
+            };
+            (part("user=").to_owned(), part("auth=Bearer ").to_owned())
         } else {
             let user = match initial {
                 Some(text) => text,

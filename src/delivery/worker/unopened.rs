@@ -1,0 +1,103 @@
+//! Deliveries whose lead cannot be read: its row is damaged, or the key to its encrypted values is missing. Each fails by itself,
+//! at once and with the reason; a retry by hand delivers it once the lead can be read again. One whose lead was erased since it
+//! was due is cancelled: what is left of it is nothing.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::delivery_outcome::{self, Outcome};
+use entity::{bulk, delivery_attempt};
+use sea_orm::{DatabaseTransaction, Set};
+
+use super::finish::release_caps;
+use super::reroute;
+use crate::app::App;
+use crate::delivery::erasure;
+use crate::error::Result;
+use crate::leads::allocate::Touched;
+use crate::leads::intake::{delivery_event, lock};
+use crate::live::events;
+
+const WHY: &str = "the lead cannot be read, nothing was sent: see the server's log, then retry the delivery";
+
+/// Ends those of them that this worker still holds. No other partner gets the lead in their place: it cannot be read for
+/// that one either.
+pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let outcomes: Vec<Outcome> = rows.iter().map(|row| failed(row, now)).collect();
+    let held = delivery_outcome::record(&tx, &outcomes).await?;
+    let rows = rows.iter().filter(|row| held.contains(&row.id));
+    let (erased, damaged): (Vec<&delivery::Model>, Vec<_>) = rows.partition(|row| held.is_erased(row.id));
+    let attempts = damaged.iter().map(|row| attempt(row, now)).collect();
+    bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
+    give_back(&tx, erased.iter().chain(&damaged).copied(), now).await?;
+    for row in &erased {
+        delivery::Entity::cancel_erased(row.id, erasure::ERASED)
+            .exec(&tx)
+            .await?;
+    }
+    let cancelled = erased.iter().map(|row| told(row, DeliveryStatus::Cancelled));
+    let failed = damaged.iter().map(|row| told(row, DeliveryStatus::Failed));
+    let heads = events::append(&tx, now, cancelled.chain(failed).collect()).await?;
+    tx.commit().await?;
+    for row in damaged {
+        let age = now - row.created_at;
+        app.metrics.attempted(row.channel, DeliveryStatus::Failed, age);
+    }
+    app.hub.tell(heads);
+    Ok(())
+}
+
+/// Their places on caps, locked at once and in the order in which everybody locks them.
+async fn give_back(
+    tx: &DatabaseTransaction,
+    rows: impl Iterator<Item = &delivery::Model> + Clone,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut touched = Touched::default();
+    for row in rows.clone() {
+        touched.extend(reroute::touched(row, None, now));
+    }
+    lock(tx, touched, BTreeMap::new()).await?;
+    for row in rows {
+        release_caps(tx, row).await?;
+    }
+    Ok(())
+}
+
+fn told(row: &delivery::Model, status: DeliveryStatus) -> events::NewEvent {
+    delivery_event(&delivery::Model { status, ..row.clone() })
+}
+
+fn failed(row: &delivery::Model, now: DateTime<Utc>) -> Outcome {
+    Outcome {
+        id: row.id,
+        owner: row.lease_owner.unwrap_or_default(),
+        attempt: row.attempt_count,
+        status: DeliveryStatus::Failed,
+        due_at: None,
+        settled_at: Some(now),
+        failure: Some((DeliveryErrorCode::Template, WHY.into())),
+        external_id: None,
+    }
+}
+
+fn attempt(row: &delivery::Model, now: DateTime<Utc>) -> delivery_attempt::ActiveModel {
+    delivery_attempt::ActiveModel {
+        delivery_id: Set(row.id),
+        number: Set(row.attempt_count),
+        started_at: Set(now),
+        duration_us: Set(0),
+        ok: Set(false),
+        http_status: Set(None),
+        smtp_code: Set(None),
+        error_code: Set(Some(DeliveryErrorCode::Template)),
+        message: Set(Some(WHY.into())),
+        excerpt: Set(None),
+    }
+}

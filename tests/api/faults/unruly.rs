@@ -1,0 +1,55 @@
+//! Fault 12: bodies that drip for minutes, and bodies without end. Each attempt ends at the deadline with what its status line
+//! says, is made once, and takes no memory to speak of.
+
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use super::load::{Seen, Submitter};
+use super::world::World;
+use crate::support::app::Mode;
+use crate::support::http_receiver::Answer;
+
+const WARM: usize = 200;
+const LEADS: usize = 5;
+const CONCURRENCY: usize = 64;
+/// Kilobytes that the process may grow by while it reads them.
+const GROWTH: u64 = 10_240;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_without_end_take_no_memory_embedded() {
+    bodies_without_end_take_no_memory(Mode::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_without_end_take_no_memory_server() {
+    bodies_without_end_take_no_memory(Mode::Server).await;
+}
+
+async fn bodies_without_end_take_no_memory(mode: Mode) {
+    let world = World::start(mode, &["serve"], 3, CONCURRENCY).await;
+    let (submitter, mut tries) = (Submitter::new(&world), Vec::new());
+    for number in 0..WARM {
+        submitter
+            .until_acknowledged(&format!("warm-{number}"), &mut tries)
+            .await;
+    }
+    world.receiver.wait_for(3 * WARM).await;
+    world.rest().await;
+    world.processes[0].forget_peak();
+    let before = world.processes[0].peak();
+
+    world.receiver.respond(|_, request| match request.path() {
+        "/0" => Answer::drip(200, Duration::from_secs(1), 120),
+        "/1" => Answer::endless(200),
+        _ => Answer::status(200),
+    });
+    for number in 0..LEADS {
+        submitter.until_acknowledged(&number.to_string(), &mut tries).await;
+    }
+    let ledger = Ledger::at_rest(&world, &Seen(tries)).await;
+    let grown = world.processes[0].peak().saturating_sub(before);
+
+    let figures = ledger.check(0);
+    println!("{mode:?}: {figures:?}, grown by {grown} KiB at its peak from {before} KiB");
+    assert!(grown < GROWTH, "the process grew by {grown} KiB");
+}
