@@ -25,7 +25,7 @@ both!(
         let first = text(&app.submit(&owner, &flow, ana()).await["id"]);
         let failed = app.deliveries_at(&owner, &first, &["FAILED"]).await.remove(0);
         app.advance(chrono::TimeDelta::hours(1));
-        let owner = app.signed_in(&owner).await;
+        let (owner, buyer) = (app.signed_in(&owner).await, app.signed_in(&buyer).await);
         let middle = app.clock.now();
         app.advance(chrono::TimeDelta::seconds(1));
         let second = text(&app.submit(&owner, &portal_flow, ana()).await["id"]);

@@ -105,6 +105,7 @@ both!(
         assert_eq!(app.refused(&owner.token, RESOLVE, again).await, [("CONFLICT".to_owned(), "input.id".to_owned())]);
         assert_eq!(app.refused(&owner.token, RESOLVE, json!({ "id": id, "delivered": false })).await[0].0, "CONFLICT");
         app.advance(chrono::TimeDelta::days(1));
+        let owner = app.signed_in(&owner).await;
         assert_eq!((app.deliveries(&owner, &lead).await.len(), receiver.count()), (1, 1));
     }
 );
