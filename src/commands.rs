@@ -98,7 +98,7 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
         Command::Worker(settings) => serve::serve(*settings, Role::Worker).await?,
         Command::Migrate(settings) => migrate::migrate(&settings, out).await?,
         Command::Schema => out.write_all(crate::graphql::schema::sdl().as_bytes())?,
-        Command::Demo(arguments) => demo::demo(arguments, out).await?,
+        Command::Demo(arguments) => Box::pin(demo::demo(arguments, out)).await?,
         Command::Import(arguments) => return import::import(arguments, out).await,
         Command::Account(command) => account::account(command, out).await?,
         Command::Keys(command) => keys::keys(command, out).await?,

@@ -236,10 +236,10 @@ mod tests {
             let gather = gather.clone();
             async move {
                 let read = |keys: Vec<u32>| async move {
-                    match keys.contains(&13) {
-                        true => Err(Error::Internal(anyhow::anyhow!("damaged"))),
-                        false => Ok(keys.into_iter().map(|key| (key, key)).collect()),
+                    if keys.contains(&13) {
+                        return Err(Error::Internal(anyhow::anyhow!("damaged")));
                     }
+                    Ok(keys.into_iter().map(|key| (key, key)).collect())
                 };
                 (key, gather.load(key, read).await.ok())
             }

@@ -56,7 +56,7 @@ pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> R
     audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
     let heads = events::append(&tx, now, rows.iter().map(delivery_event).collect()).await?;
     tx.commit().await?;
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
     let requeued = ids.len();
     app.queue.wake(ids);
@@ -145,7 +145,7 @@ async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Option<Rero
     let heads = events::append(&tx, app.clock.now(), all).await?;
     tx.commit().await?;
     app.metrics.delivered_in_portals(in_portals);
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     app.queue.wake(waiting.unwrap_or_default());
     Ok(())
 }

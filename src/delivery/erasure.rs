@@ -201,9 +201,9 @@ pub async fn write_down(
 }
 
 /// Whether the recipient had the lead, and since when. Whatever may have reached it counts.
-fn received<'a>(
+fn received(
     row: &Model,
-    attempts: &mut dyn Iterator<Item = &'a delivery_attempt::Model>,
+    attempts: &mut dyn Iterator<Item = &delivery_attempt::Model>,
 ) -> Option<(Received, DateTime<Utc>)> {
     let settled = row.settled_at.unwrap_or(row.created_at);
     match row.status {

@@ -194,6 +194,6 @@ async fn save(
     audit::record(&tx, &app.clock, row.account_id, &caller.who(), entry).await?;
     let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
     tx.commit().await?;
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     Ok(row)
 }

@@ -221,7 +221,7 @@ impl Said<'_> {
         );
         let heads = events::append(&tx, at, told).await?;
         tx.commit().await?;
-        app.hub.tell(heads);
+        app.hub.tell(&heads);
         Ok(rows)
     }
 

@@ -65,7 +65,7 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
     let told = [Some(delivery_event(&row)), portal.flatten()];
     let heads = events::append(&tx, row.created_at, told.into_iter().flatten().collect()).await?;
     tx.commit().await?;
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     if row.due_at.is_some() {
         app.queue.wake(vec![row.id]);
     }

@@ -80,8 +80,8 @@ impl Hub {
     }
 
     /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
-    pub fn tell(&self, heads: Heads) {
-        for (id, head) in &heads {
+    pub fn tell(&self, heads: &Heads) {
+        for (id, head) in heads {
             self.tell_here(*id, *head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {

@@ -100,7 +100,7 @@ impl Erasing<'_> {
         }
         let heads = events::append(&tx, now, told).await?;
         tx.commit().await?;
-        app.hub.tell(heads);
+        app.hub.tell(&heads);
         Ok(erased)
     }
 

@@ -97,5 +97,5 @@ pub async fn tell(app: &App, accounts: impl IntoIterator<Item = AccountId>) {
             Err(error) => tracing::debug!(%error, "cannot tell of new events; they will be read later"),
         }
     }
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
 }

@@ -208,7 +208,7 @@ impl Step {
         bulk::insert::<lead_event::Entity>(&tx, notes).await?;
         let heads = events::append(&tx, now, told).await?;
         tx.commit().await?;
-        app.hub.tell(heads);
+        app.hub.tell(&heads);
         Ok(())
     }
 

@@ -80,12 +80,11 @@ impl Contents {
     }
 
     async fn open(&self, lead: lead::Model) -> Result<LeadContent> {
-        let (flow, definitions) = match self.typed_in(&lead).await? {
-            Some(definitions) => ((FlowId(lead.id.0), 0), definitions),
-            None => {
-                let (version, definitions) = self.fields(lead.flow_id).await?;
-                ((lead.flow_id, version), definitions)
-            }
+        let (flow, definitions) = if let Some(definitions) = self.typed_in(&lead).await? {
+            ((FlowId(lead.id.0), 0), definitions)
+        } else {
+            let (version, definitions) = self.fields(lead.flow_id).await?;
+            ((lead.flow_id, version), definitions)
         };
         let fields = sealed::open_fields(&self.app, &lead).await?;
         Ok(LeadContent {

@@ -128,9 +128,10 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
     }
     let attempts = recorded.iter().filter_map(|finished| {
         let attempt = finished.attempt.clone()?;
-        Some(match held.is_erased(finished.delivery.id) {
-            true => erasure::silent(attempt),
-            false => attempt,
+        Some(if held.is_erased(finished.delivery.id) {
+            erasure::silent(attempt)
+        } else {
+            attempt
         })
     });
     let attempts = attempts.collect();
@@ -161,7 +162,7 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
         app.queue.doorbell.notify_one();
     }
     app.metrics.delivered_in_portals(in_portals);
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     app.queue.wake(waiting);
     Ok(())
 }

@@ -113,7 +113,7 @@ async fn release(app: &App, owner: Uuid, now: DateTime<Utc>) -> crate::error::Re
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     let heads = events::append(&tx, app.clock.now(), released.iter().map(delivery_event).collect()).await?;
     tx.commit().await?;
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     if !released.is_empty() {
         tracing::warn!(
             deliveries = released.len(),

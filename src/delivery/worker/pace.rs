@@ -45,7 +45,7 @@ pub(super) async fn is_its_turn(
         events::Heads::new()
     };
     tx.commit().await?;
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     Ok(turn <= now)
 }
 

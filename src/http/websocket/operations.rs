@@ -116,10 +116,10 @@ fn listed<const N: usize>(events: [Event; N]) -> BoxStream<'static, Event> {
 
 /// A stream that gives its place back when it ends.
 fn kept(responses: BoxStream<'static, Response>, held: Option<Held>) -> BoxStream<'static, Response> {
-    let keep = move |_: &Response| {
-        let _kept = &held;
-    };
-    responses.inspect(keep).boxed()
+    let kept = stream::unfold((responses, held), |(mut responses, held)| async move {
+        Some((responses.next().await?, (responses, held)))
+    });
+    kept.boxed()
 }
 
 /// The events of a subscription. A stream that answers nothing but errors and ends at once was never made: the library

@@ -32,7 +32,7 @@ pub(super) async fn name(
         ids.dedup();
         names.push(load(db, account, axis.dimension, ids).await?);
     }
-    let named = rows.into_iter().map(|(places, counts)| {
+    let labelled = rows.into_iter().map(|(places, counts)| {
         let headings = places.iter().zip(axes.iter().zip(&names));
         let headings = headings.map(|(place, (axis, names))| heading(axis, place, names));
         Row {
@@ -40,7 +40,7 @@ pub(super) async fn name(
             counts,
         }
     });
-    Ok(named.collect())
+    Ok(labelled.collect())
 }
 
 fn id(place: &Place) -> Option<Uuid> {

@@ -174,7 +174,7 @@ pub(super) async fn finish(
     for claimed in settled.claimed {
         app.queue.hand_over(claimed);
     }
-    app.hub.tell(heads);
+    app.hub.tell(&heads);
     app.queue.wake(waiting);
     Ok(status)
 }
