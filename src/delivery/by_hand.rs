@@ -1,5 +1,7 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{self, ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Model};
@@ -15,7 +17,7 @@ use serde_json::json;
 
 use super::manage::{self, DeliveryFilter, RETRY};
 use super::recount;
-use super::worker::{self, Rerouted, release_caps};
+use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
@@ -106,47 +108,42 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     let account = caller.require(Action::ManageDeliveries)?;
     let input = checked(input)?;
     let seen = manage::find(app, caller, input.delivery).await?;
-    let lead = match &seen {
-        Some(row) if !input.delivered => worker::content(app, row).await?,
-        _ => None,
+    let mut leads = match &seen {
+        Some(row) if !input.delivered => worker::contents(app, std::slice::from_ref(row)).await?,
+        _ => HashMap::new(),
     };
     let tx = app.db.begin().await?;
     let row = manage::locked(&tx, account, input.delivery).await.map_err(at_input)?;
     if stands(&row, &input)? {
         return Ok(row);
     }
+    let mut on = Rerouted::default();
     if input.delivered {
         recount::count_again(&tx, std::slice::from_ref(&row)).await?;
     } else {
-        release_caps(&tx, &row).await?;
+        let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
+        on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;
     }
     let row = changed(app, caller, row, &input).update(&tx).await?;
     if input.delivered {
         let note = told(app, caller, &row, input.note.as_deref());
         bulk::insert::<lead_event::Entity>(&tx, vec![note]).await?;
     }
-    let on = match lead.filter(|_| row.erased_at.is_none()) {
-        Some(lead) => worker::route_on(app, &tx, &row, &lead).await?,
-        None => None,
-    };
     let entry = entry("delivery.resolved", &row, Some(json!({ "delivered": input.delivered })));
     audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     commit(app, tx, &row, on).await?;
     Ok(row)
 }
 
-async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Option<Rerouted>) -> Result<()> {
+async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Rerouted) -> Result<()> {
     let mut all = vec![delivery_event(row)];
-    let waiting = on.map(|on| {
-        all.extend(on.events);
-        on.waiting
-    });
+    all.extend(on.events);
     let in_portals = events::count(&all, EventKind::PortalDelivered);
     let heads = events::append(&tx, app.clock.now(), all).await?;
     tx.commit().await?;
     app.metrics.delivered_in_portals(in_portals);
     app.hub.tell(&heads);
-    app.queue.wake(waiting.unwrap_or_default());
+    app.queue.wake(on.waiting);
     Ok(())
 }
 

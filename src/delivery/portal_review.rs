@@ -3,18 +3,20 @@
 //! All leads of one call change or none does. Saying the same again changes nothing and is no error; of two people who say
 //! different things at once the first counts, and the other is told who it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, Review, ReviewStatus};
 use entity::event::EventKind;
-use entity::ids::{AccountId, DeliveryId, PartnerId};
+use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::portal_user::PortalPermission;
 use entity::{bulk, partner};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
+use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -23,6 +25,9 @@ use crate::identity::rights;
 use crate::identity::texts;
 use crate::leads::intake::{delivery_event, portal_event};
 use crate::live::events;
+use crate::queue::LeadContent;
+
+type Leads = HashMap<LeadId, Arc<LeadContent>>;
 
 /// Leads in one call at most.
 pub const MAX_LEADS: usize = 100;
@@ -55,6 +60,7 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
     let (account, partner) = caller.require_portal(verdict.permission())?;
     let reason = reason(verdict, input.reason)?;
     check_count(&input.ids)?;
+    let leads = rejected_leads(app, (account, partner), verdict, &input.ids).await?;
     let tx = app.db.begin().await?;
     let partner = still_allowed(&tx, caller, verdict, (account, partner)).await?;
     let wanted = delivery::Entity::in_portal(account, partner.id).filter(delivery::Column::Id.is_in(input.ids.clone()));
@@ -76,10 +82,24 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
                 reason,
             },
         };
-        let changed = said.commit(tx, changing).await?;
+        let changed = said.commit(tx, changing, leads).await?;
         rows.extend(changed.into_iter().map(|row| (row.id, row)));
     }
     Ok(input.ids.iter().filter_map(|id| rows.remove(id)).collect())
+}
+
+/// What goes on to the next partner, if the profile says so; read before anything is locked.
+async fn rejected_leads(
+    app: &App,
+    (account, partner): (AccountId, PartnerId),
+    verdict: Verdict,
+    ids: &[DeliveryId],
+) -> Result<Leads> {
+    if verdict != Verdict::Reject {
+        return Ok(Leads::new());
+    }
+    let rows = delivery::Entity::in_portal(account, partner).filter(delivery::Column::Id.is_in(ids.iter().copied()));
+    worker::contents(app, &rows.all(app.db.read()).await?).await
 }
 
 fn reason(verdict: Verdict, given: Option<String>) -> Result<Option<String>> {
@@ -206,7 +226,12 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    async fn commit(self, tx: DatabaseTransaction, ids: BTreeSet<DeliveryId>) -> Result<Vec<delivery::Model>> {
+    async fn commit(
+        self,
+        tx: DatabaseTransaction,
+        ids: BTreeSet<DeliveryId>,
+        leads: Leads,
+    ) -> Result<Vec<delivery::Model>> {
         let (app, at) = (self.app, self.review.at);
         let rows = delivery::Entity::set_review(&tx, ids, &self.review).await?;
         let notes = rows.iter().map(|row| self.note(row, at)).collect();
@@ -219,10 +244,22 @@ impl Said<'_> {
             rows.iter()
                 .filter_map(|row| portal_event(row, EventKind::PortalReviewed)),
         );
+        let on = self.follow(&tx, &rows, &leads).await?;
+        told.extend(on.events);
+        let in_portals = events::count(&told, EventKind::PortalDelivered);
         let heads = events::append(&tx, at, told).await?;
         tx.commit().await?;
+        app.metrics.delivered_in_portals(in_portals);
         app.hub.tell(&heads);
+        app.queue.wake(on.waiting);
         Ok(rows)
+    }
+
+    /// A lead that was rejected counts on no cap and goes on, as one that a webhook has refused.
+    async fn follow(&self, tx: &DatabaseTransaction, rows: &[delivery::Model], leads: &Leads) -> Result<Rerouted> {
+        let rejected = rows.iter().filter(|_| self.verdict == Verdict::Reject);
+        let rejected: Vec<_> = rejected.map(|row| (row, leads.get(&row.lead_id))).collect();
+        worker::follow(self.app, tx, &rejected).await
     }
 
     fn note(&self, row: &delivery::Model, at: DateTime<Utc>) -> lead_event::ActiveModel {

@@ -19,13 +19,13 @@ mod redis_doorbell;
 mod reroute;
 mod unopened;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::delivery;
 use entity::delivery_config::Channel;
-use entity::ids::PartnerId;
-use sea_orm::DatabaseTransaction;
+use entity::ids::{LeadId, PartnerId};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub(super) use finish::release_caps;
 pub(super) use prepared::open_headers;
-pub(super) use reroute::Rerouted;
+pub(super) use reroute::{Rerouted, follow};
 
 use super::email::Mailer;
 use super::guard::Guard;
@@ -131,12 +131,9 @@ impl Worker {
     }
 }
 
-/// The content of a delivery's lead, for routing it further by hand; none when it cannot be opened, which the log tells.
-pub(super) async fn content(app: &App, delivery: &delivery::Model) -> Result<Option<Arc<LeadContent>>> {
-    let mut found = contents::Contents::new(app.clone())
-        .load(std::slice::from_ref(delivery))
-        .await?;
-    Ok(found.remove(&delivery.lead_id))
+/// The leads of deliveries, for routing them further by hand; without those that cannot be opened, which the log tells.
+pub(super) async fn contents(app: &App, deliveries: &[delivery::Model]) -> Result<HashMap<LeadId, Arc<LeadContent>>> {
+    contents::Contents::new(app.clone()).load(deliveries).await
 }
 
 /// The secrets that sign for a partner now.
@@ -147,20 +144,6 @@ pub(super) async fn signing_secrets(app: &App, partner: PartnerId) -> Result<Vec
         .filter(|(_, until)| until.is_none_or(|until| now < until))
         .map(|(secret, _)| secret)
         .collect())
-}
-
-/// What follows from a final failure that was settled by hand: the same as from one that the worker has seen.
-pub(super) async fn route_on(
-    app: &App,
-    tx: &DatabaseTransaction,
-    failed: &delivery::Model,
-    lead: &Arc<LeadContent>,
-) -> Result<Option<Rerouted>> {
-    let now = app.clock.now();
-    match reroute::Plan::of(tx, failed, lead, now).await? {
-        Some(plan) => plan.follow(app, tx, (failed, lead), now).await,
-        None => Ok(None),
-    }
 }
 
 async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {

@@ -45,7 +45,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
 const GROUND: [(&str, &[&str]); 13] = [
-    ("live", &["app", "config", "error"]),
+    ("live", &["app", "gather", "config", "error"]),
     (
         "app",
         &[

@@ -1,6 +1,6 @@
 //! Recording what became of attempts: as leads are stored, all that has finished while the last ones were written at once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +16,12 @@ use tokio::sync::mpsc;
 
 use super::Tools;
 use super::endpoints::note_endpoints;
-use super::reroute::{self, Plan, Rerouted};
+use super::reroute;
 use crate::app::App;
 use crate::delivery::breaker::Bearing;
 use crate::delivery::erasure;
 use crate::error::{Error, Result};
-use crate::leads::allocate::Touched;
-use crate::leads::intake::{delivery_event, lock};
+use crate::leads::intake::delivery_event;
 use crate::live::events::{self, Heads, NewEvent};
 use crate::queue::LeadContent;
 use crate::queue::slots::Slot;
@@ -145,7 +144,18 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
         .iter()
         .partition(|finished| held.is_erased(finished.delivery.id));
     let mut all_events: Vec<NewEvent> = going.iter().map(|finished| delivery_event(&finished.after())).collect();
-    let next = follow_failures(app, &tx, (&going, &erased), rerouting).await?;
+    let failed = going.iter().filter(|finished| finished.has_failed());
+    let failed = failed.map(|finished| {
+        (
+            &finished.delivery,
+            (rerouting == Rerouting::Try).then_some(&finished.lead),
+        )
+    });
+    let unsent = erased
+        .iter()
+        .filter(|finished| finished.outcome.status != DeliveryStatus::Delivered);
+    let unsent = unsent.map(|finished| (&finished.delivery, None));
+    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>()).await?;
     for finished in erased {
         all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
     }
@@ -167,51 +177,10 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
     Ok(())
 }
 
-/// Gives back what failed deliveries hold on caps, and routes their leads further. What all of them touch is locked first, also
-/// that of those whose lead was erased.
-async fn follow_failures(
-    app: &App,
-    tx: &DatabaseTransaction,
-    (going, erased): (&[&Finished], &[&Finished]),
-    rerouting: Rerouting,
-) -> Result<Rerouted> {
-    let now = app.clock.now();
-    let (mut plans, mut touched) = (Vec::new(), Touched::default());
-    for finished in erased {
-        touched.extend(reroute::touched(&finished.delivery, None, now));
-    }
-    for finished in going.iter().filter(|finished| finished.has_failed()) {
-        let plan = match rerouting {
-            Rerouting::Try => Plan::of(tx, &finished.delivery, &finished.lead, now).await?,
-            Rerouting::LeaveOut => None,
-        };
-        touched.extend(reroute::touched(&finished.delivery, plan.as_ref(), now));
-        plans.push((finished, plan));
-    }
-    let mut all = Rerouted::default();
-    if plans.is_empty() && erased.is_empty() {
-        return Ok(all);
-    }
-    lock(tx, touched, BTreeMap::new()).await?;
-    for (finished, plan) in plans {
-        release_caps(tx, &finished.delivery).await?;
-        let Some(plan) = plan else { continue };
-        let failed = (&finished.delivery, &finished.lead);
-        if let Some(next) = plan.follow(app, tx, failed, now).await? {
-            all.waiting.extend(next.waiting);
-            all.events.extend(next.events);
-        }
-    }
-    Ok(all)
-}
-
 /// What was sent while its lead was erased goes nowhere else, and leaves no words.
 async fn end_erased(app: &App, tx: &DatabaseTransaction, finished: &Finished) -> Result<delivery::Model> {
-    let outcome = &finished.outcome;
-    if outcome.status != DeliveryStatus::Delivered {
-        release_caps(tx, &finished.delivery).await?;
-    }
-    let row = delivery::Entity::in_account(finished.delivery.account_id).filter(delivery::Column::Id.eq(outcome.id));
+    let mine = delivery::Entity::in_account(finished.delivery.account_id);
+    let row = mine.filter(delivery::Column::Id.eq(finished.delivery.id));
     let row = row.one(tx).await?;
     let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery that is held is gone")))?;
     erasure::end(app, tx, row, (&finished.lead.fields, finished.attempt.as_ref())).await

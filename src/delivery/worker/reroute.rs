@@ -14,6 +14,7 @@ use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
+use super::finish::release_caps;
 use crate::app::App;
 use crate::error::Result;
 use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
@@ -100,7 +101,7 @@ impl Plan {
         row.step_id = failed.step_id;
         row.reservations = Reservations(chosen.reservations);
         let message = format!(
-            "the delivery to another partner has failed: routed to {}",
+            "another partner has not taken the lead: routed to {}",
             candidate.subject.name
         );
         bulk::insert::<lead_event::Entity>(tx, vec![routed(app, &row, message, now)]).await?;
@@ -123,6 +124,38 @@ impl Plan {
         settling.test = failed.test;
         Ok(settling)
     }
+}
+
+/// Gives back what deliveries hold on caps that have ended without their recipient having the lead, and routes the lead further
+/// where it is given. What all of them touch is locked first, at once and in the order in which everybody locks it.
+pub(in crate::delivery) async fn follow(
+    app: &App,
+    tx: &DatabaseTransaction,
+    ended: &[(&delivery::Model, Option<&Arc<LeadContent>>)],
+) -> Result<Rerouted> {
+    let (now, mut all) = (app.clock.now(), Rerouted::default());
+    let (mut plans, mut touched) = (Vec::with_capacity(ended.len()), Touched::default());
+    for (delivery, lead) in ended {
+        let plan = match lead {
+            Some(lead) => Plan::of(tx, delivery, lead, now).await?.zip(Some(*lead)),
+            None => None,
+        };
+        touched.extend(self::touched(delivery, plan.as_ref().map(|(plan, _)| plan), now));
+        plans.push((*delivery, plan));
+    }
+    if plans.is_empty() {
+        return Ok(all);
+    }
+    lock(tx, touched, BTreeMap::new()).await?;
+    for (delivery, plan) in plans {
+        release_caps(tx, delivery).await?;
+        let Some((plan, lead)) = plan else { continue };
+        if let Some(next) = plan.follow(app, tx, (delivery, lead), now).await? {
+            all.waiting.extend(next.waiting);
+            all.events.extend(next.events);
+        }
+    }
+    Ok(all)
 }
 
 /// What the end of a delivery without success may touch: what was counted for it, and what routing its lead further needs.

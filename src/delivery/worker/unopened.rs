@@ -2,21 +2,17 @@
 //! at once and with the reason; a retry by hand delivers it once the lead can be read again. One whose lead was erased since it
 //! was due is cancelled: what is left of it is nothing.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::{bulk, delivery_attempt};
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::Set;
 
-use super::finish::release_caps;
 use super::reroute;
 use crate::app::App;
 use crate::delivery::erasure;
 use crate::error::Result;
-use crate::leads::allocate::Touched;
-use crate::leads::intake::{delivery_event, lock};
+use crate::leads::intake::delivery_event;
 use crate::live::events;
 
 const WHY: &str = "the lead cannot be read, nothing was sent: see the server's log, then retry the delivery";
@@ -35,7 +31,8 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
     let (erased, damaged): (Vec<&delivery::Model>, Vec<_>) = rows.partition(|row| held.is_erased(row.id));
     let attempts = damaged.iter().map(|row| attempt(row, now)).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
-    give_back(&tx, erased.iter().chain(&damaged).copied(), now).await?;
+    let ended: Vec<_> = erased.iter().chain(&damaged).map(|row| (*row, None)).collect();
+    reroute::follow(app, &tx, &ended).await?;
     for row in &erased {
         delivery::Entity::cancel_erased(row.id, erasure::ERASED)
             .exec(&tx)
@@ -50,23 +47,6 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
         app.metrics.attempted(row.channel, DeliveryStatus::Failed, age);
     }
     app.hub.tell(&heads);
-    Ok(())
-}
-
-/// Their places on caps, locked at once and in the order in which everybody locks them.
-async fn give_back(
-    tx: &DatabaseTransaction,
-    rows: impl Iterator<Item = &delivery::Model> + Clone,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let mut touched = Touched::default();
-    for row in rows.clone() {
-        touched.extend(reroute::touched(row, None, now));
-    }
-    lock(tx, touched, BTreeMap::new()).await?;
-    for row in rows {
-        release_caps(tx, row).await?;
-    }
     Ok(())
 }
 

@@ -96,7 +96,7 @@ both!(
     |app| {
         let mut app = app;
         let receiver = HttpReceiver::start().await;
-        receiver.answer(Answer::status(503));
+        receiver.answer(Answer::status(422));
         let owner = app.account("Acme").await;
         let good = flow_to(&app, &owner, "good", &receiver.url("/good")).await;
         submit(&app, &owner, &good, GOOD).await;

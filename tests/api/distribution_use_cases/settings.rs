@@ -6,7 +6,7 @@ use entity::delivery_config::{DeliveryConfig, FieldSelection, FieldSelectionMode
 use entity::delivery_settings;
 use entity::field::FieldType;
 use entity::ids::{PartnerId, SettingsId};
-use entity::portal_user::PortalPermission;
+use entity::portal_user::{self, Permissions, PortalPermission};
 use leadmesh::delivery::{places, signing};
 use leadmesh::distribution::partners::{self, Changed};
 use leadmesh::distribution::secrets;
@@ -15,7 +15,7 @@ use leadmesh::distribution::settings::{
 };
 use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::identity::caller::{Caller, Principal};
-use sea_orm::{ActiveModelTrait, ColumnTrait, PaginatorTrait, QueryFilter, Set, Unchanged};
+use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set, Unchanged};
 
 use super::{Room, broken, new_partner, refused};
 
@@ -262,9 +262,26 @@ async fn settings_of_foreign_partners_cannot_be_set() {
     }
 }
 
-fn portal_user(room: &Room, partner: PartnerId, permissions: &[PortalPermission]) -> Caller {
+async fn portal_user(room: &Room, partner: PartnerId, permissions: &[PortalPermission]) -> Caller {
+    let id = room.app.clock.id();
+    let row = portal_user::Model {
+        id,
+        account_id: room.account,
+        partner_id: partner,
+        email: format!("{id}@buyer.test"),
+        name: Some("Pat".into()),
+        phone: None,
+        permissions: Permissions(permissions.to_vec()),
+        password_hash: None,
+        invited_at: None,
+        activated_at: None,
+        last_seen_at: None,
+        removed_at: None,
+    };
+    let row = row.into_active_model().reset_all();
+    row.insert(room.app.db.write()).await.unwrap();
     let principal = Principal::PortalUser {
-        id: room.app.clock.id(),
+        id,
         account: room.account,
         partner,
         permissions: permissions.to_vec(),
@@ -287,7 +304,7 @@ async fn a_partner_sets_its_own_delivery_but_never_sees_more_by_it() {
             fields: Some(only(&["first_name"])),
         });
         room.set(id, narrow).await.unwrap();
-        let pat = portal_user(&room, id, &[PortalPermission::EditDelivery]);
+        let pat = portal_user(&room, id, &[PortalPermission::EditDelivery]).await;
         let closed = settings::set_from_portal(&room.app, &pat, DeliveryInput::default()).await;
         assert!(matches!(closed, Err(Error::Forbidden(_))));
         let row = entity::partner::ActiveModel {
@@ -304,8 +321,22 @@ async fn a_partner_sets_its_own_delivery_but_never_sees_more_by_it() {
         let spying = email("{{ lead.ssn }}", None);
         let spying = settings::set_from_portal(&room.app, &pat, spying).await;
         refused(spying, UserErrorCode::UnknownField, "input.email.subject");
-        let powerless = portal_user(&room, id, &[PortalPermission::ViewLeads]);
+        let powerless = portal_user(&room, id, &[PortalPermission::ViewLeads]).await;
         let refused = settings::set_from_portal(&room.app, &powerless, DeliveryInput::default()).await;
         assert!(matches!(refused, Err(Error::Forbidden(_))));
+        let Principal::PortalUser { id: user, .. } = &pat.principal else {
+            unreachable!()
+        };
+        let gone = portal_user::ActiveModel {
+            id: Unchanged(*user),
+            removed_at: Set(Some(room.app.clock.now())),
+            ..Default::default()
+        };
+        gone.update(room.app.db.write()).await.unwrap();
+        let late = settings::set_from_portal(&room.app, &pat, DeliveryInput::default()).await;
+        assert!(
+            matches!(late, Err(Error::Forbidden(_))),
+            "removed while the request waited"
+        );
     }
 }

@@ -24,12 +24,12 @@ fn once(url: &str) -> Value {
 }
 
 /// P first and Q after it, with a cap on P; the flow, and both.
-async fn two_in_turn(app: &TestApp, owner: &Account, url: &str) -> (crate::support::make::Flow, String, String) {
+async fn two_in_turn(app: &TestApp, owner: &Account, delivery: Value) -> (crate::support::make::Flow, String, String) {
     let flow = app.flow(owner, json!({})).await;
     let profile = json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" });
     let profile = app.profile(owner, profile).await;
     let caps = json!({ "caps": [{ "period": "DAY", "limit": 1 }] });
-    let (first, _) = app.partner(owner, "P", webhook(url), caps).await;
+    let (first, _) = app.partner(owner, "P", delivery, caps).await;
     let (second, _) = app.partner(owner, "Q", json!({ "portal": {} }), json!({})).await;
     app.assign(owner, &profile, &first, json!({ "rank": 1 })).await;
     app.assign(owner, &profile, &second, json!({ "rank": 2 })).await;
@@ -69,13 +69,45 @@ both!(
         app.restart().await;
         for id in failed {
             app.delivery_at(&owner, id, "DELIVERED").await;
-            assert_eq!(app.audited(&owner, id).await, ["delivery.retry"]);
+            assert_eq!(app.audited(&owner, id).await, ["delivery.retried"]);
         }
         assert_eq!(app.retry_many(&owner, json!({ "status": ["CANCELLED", "DELIVERED"] })).await, 1);
         let done = app.delivery_at(&owner, cancelled, "DELIVERED").await;
         assert_eq!(done["attemptCount"], 2);
-        assert_eq!(app.audited(&owner, cancelled).await, ["delivery.retry", "delivery.cancel", "delivery.retry"]);
+        assert_eq!(app.audited(&owner, cancelled).await, ["delivery.retried", "delivery.cancelled", "delivery.retried"]);
         assert_eq!(receiver.count(), 12, "each six times failed and once delivered");
+    }
+);
+
+both!(
+    /// Failures that are tried again count on their caps again, and give back once what they do not use; what has gone on to another
+    /// partner is not sold twice by the way.
+    what_is_tried_again_counts_and_is_not_sold_twice,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(422));
+        let owner = app.account("Acme").await;
+        let caps = json!({ "caps": [{ "period": "DAY", "limit": 1 }] });
+        let flow = app.flow(&owner, json!({})).await;
+        let profile = app.profile(&owner, json!({ "strategy": "FIRST_MATCH" })).await;
+        let (alone, _) = app.partner(&owner, "R", once(&receiver.url("/")), caps).await;
+        app.assign(&owner, &profile, &alone, json!({ "rank": 1 })).await;
+        app.step(&owner, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let id = text(&app.deliveries_at(&owner, &lead, &["FAILED"]).await[0]["id"]);
+        assert_eq!(used(&app, &owner, &alone).await, 0);
+
+        assert_eq!(app.retry_many(&owner, json!({ "partnerId": alone })).await, 1);
+        app.deliveries_at(&owner, &lead, &["FAILED"]).await;
+        assert_eq!(used(&app, &owner, &alone).await, 0, "taken again, and given back once");
+        app.done(&owner.token, RESOLVE, json!({ "id": id, "delivered": true })).await;
+        assert_eq!(used(&app, &owner, &alone).await, 1);
+
+        let (in_turn, first, _) = two_in_turn(&app, &owner, once(&receiver.url("/"))).await;
+        let sold = text(&app.submit(&owner, &in_turn, ana()).await["id"]);
+        app.deliveries_at(&owner, &sold, &["FAILED", "DELIVERED"]).await;
+        assert_eq!(app.deliveries(&owner, &sold).await.len(), 2, "the next partner has it");
+        assert_eq!(app.retry_many(&owner, json!({ "partnerId": first })).await, 0);
     }
 );
 
@@ -86,7 +118,7 @@ both!(
         let receiver = HttpReceiver::start().await;
         receiver.answer(Answer::status(503));
         let owner = app.account("Acme").await;
-        let (flow, first, _) = two_in_turn(&app, &owner, &receiver.url("/")).await;
+        let (flow, first, _) = two_in_turn(&app, &owner, webhook(&receiver.url("/"))).await;
         let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
         let id = text(&app.deliveries_at(&owner, &lead, &["RETRYING"]).await[0]["id"]);
         assert_eq!(used(&app, &owner, &first).await, 1);
@@ -118,7 +150,7 @@ both!(
         let receiver = HttpReceiver::start().await;
         receiver.answer(Answer::status(503));
         let owner = app.account("Acme").await;
-        let (flow, first, second) = two_in_turn(&app, &owner, &receiver.url("/")).await;
+        let (flow, first, second) = two_in_turn(&app, &owner, webhook(&receiver.url("/"))).await;
         let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
         let id = text(&app.deliveries_at(&owner, &lead, &["RETRYING"]).await[0]["id"]);
         let named = json!({ "id": id, "delivered": false, "externalId": "x" });
@@ -150,7 +182,7 @@ both!(
     |app| {
         let receiver = HttpReceiver::start().await;
         let owner = app.account("Acme").await;
-        let (flow, first, _) = two_in_turn(&app, &owner, &receiver.url("/")).await;
+        let (flow, first, _) = two_in_turn(&app, &owner, webhook(&receiver.url("/"))).await;
         receiver.answer(Answer::status(500));
         let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
         let id = text(&app.deliveries_at(&owner, &lead, &["RETRYING"]).await[0]["id"]);

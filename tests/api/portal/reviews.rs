@@ -216,3 +216,41 @@ with_mail!(
         assert_eq!(seen["partner"]["stats"]["revenue"], json!([{ "amount": "20" }]), "{seen:#}");
     }
 );
+
+with_mail!(
+    /// A rejected lead counts on no cap of its partner and goes on to the next one, once; an accepted one stays.
+    a_rejected_lead_goes_on_to_the_next_partner,
+    |app| {
+        let owner = app.account("Acme").await;
+        let flow = app.flow(&owner, json!({})).await;
+        let profile = json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" });
+        let profile = app.profile(&owner, profile).await;
+        let caps = json!({ "caps": [{ "period": "DAY", "limit": 1 }] });
+        let (first, _) = app.partner(&owner, "P", json!({ "portal": {} }), caps).await;
+        let (second, _) = app.partner(&owner, "Q", json!({ "portal": {} }), json!({})).await;
+        app.assign(&owner, &profile, &first, json!({ "rank": 1 })).await;
+        app.assign(&owner, &profile, &second, json!({ "rank": 2 })).await;
+        app.step(&owner, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        let pat = app.portal_user(&owner, &first, "pat@buyer.test").await;
+        let quinn = app.portal_user(&owner, &second, "quinn@other.test").await;
+        let mut feed = app.subscribe(&quinn, FOLLOW, json!({})).await;
+
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let left = text(&app.deliveries(&owner, &lead).await[0]["id"]);
+        let reject = json!({ "input": { "ids": [left], "reason": "out of area" } });
+        join_all((0..8).map(|_| app.ask(Some(&pat), REJECT, reject.clone()))).await;
+        let event = feed.event().await["portalLeads"].take();
+        assert_eq!(event["kind"], "DELIVERED");
+        let deliveries = app.deliveries(&owner, &lead).await;
+        assert_eq!(deliveries.len(), 2, "it went on once: {deliveries:?}");
+        assert!(deliveries.iter().any(|delivery| delivery["id"] == event["lead"]["id"]));
+
+        let next = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let taken = app.deliveries(&owner, &next).await;
+        assert_eq!(taken[0]["partner"]["name"], "P", "its place on the cap was given back: {taken:?}");
+        app.done(&pat, ACCEPT, json!({ "ids": [taken[0]["id"]] })).await;
+        assert_eq!(app.deliveries(&owner, &next).await.len(), 1);
+        let third = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        assert_eq!(app.deliveries(&owner, &third).await[0]["partner"]["name"], "Q", "the cap is full");
+    }
+);
