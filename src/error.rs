@@ -176,6 +176,9 @@ impl From<serde_json::Error> for Error {
     }
 }
 
+/// What is said when the database gave a transaction up for another's sake: certainly nothing was changed.
+pub const GAVE_WAY: &str = "another change was made at the same time: nothing was changed, try again";
+
 impl From<DbErr> for Error {
     /// A database that is away is told apart from one that says no: the caller may try again.
     fn from(error: DbErr) -> Self {
@@ -194,7 +197,7 @@ impl From<DbErr> for Error {
                 if is_given_way(cause) =>
             {
                 tracing::warn!(%error, "a transaction gave way to another");
-                Self::Unavailable("another change was made at the same time: nothing was changed, try again")
+                Self::Unavailable(GAVE_WAY)
             }
             other => Self::Internal(other.into()),
         }

@@ -66,18 +66,16 @@ impl Entity {
         Ok(())
     }
 
-    /// Takes from destinations what they have said, where it is one of these texts.
+    /// Takes from destinations what they have said.
     pub async fn forget_words(
         db: &impl ConnectionTrait,
         partners: impl IntoIterator<Item = PartnerId>,
-        said: Vec<String>,
         instead: &str,
     ) -> Result<(), DbErr> {
         let among = crate::bulk::among(db, Column::PartnerId, partners.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::LastError, Expr::value(instead))
             .filter(among)
-            .filter(Column::LastError.is_in(said))
             .exec(db)
             .await?;
         Ok(())

@@ -86,12 +86,18 @@ impl Entity {
         Self::find().filter(Column::AccountId.eq(account))
     }
 
-    /// Takes from an account's endpoints what they have said, where it is one of these texts.
-    pub fn forget_words(account: AccountId, said: Vec<String>, instead: &str) -> UpdateMany<Self> {
+    /// Takes from endpoints what they have said.
+    pub async fn forget_words(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = Uuid>,
+        instead: &str,
+    ) -> Result<(), DbErr> {
         Self::update_many()
             .col_expr(Column::Why, Expr::value(instead))
-            .filter(Column::AccountId.eq(account))
-            .filter(Column::Why.is_in(said))
+            .filter(among(db, Column::Id, ids))
+            .exec(db)
+            .await?;
+        Ok(())
     }
 
     /// Held ones of every account, for the delivery worker.

@@ -35,6 +35,13 @@ impl Entity {
             .filter(Column::At.gte(time))
     }
 
+    /// Those of some leads of an account.
+    pub fn of_leads(account: AccountId, leads: impl IntoIterator<Item = LeadId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::LeadId.is_in(leads))
+    }
+
     /// One lead's, for the delivery worker, which acts for every account.
     pub fn for_worker(lead: LeadId) -> Select<Self> {
         Self::find_by_id(lead)

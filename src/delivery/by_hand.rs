@@ -124,12 +124,15 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
         on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;
     }
+    let from = row.status;
     let row = changed(app, caller, row, &input).update(&tx).await?;
     if input.delivered {
         let note = told(app, caller, &row, input.note.as_deref());
         bulk::insert::<lead_event::Entity>(&tx, vec![note]).await?;
     }
-    let entry = entry("delivery.resolved", &row, Some(json!({ "delivered": input.delivered })));
+    // Without the note, which may hold a value of the lead.
+    let told = json!({ "delivered": input.delivered, "from": from, "externalId": input.external_id });
+    let entry = entry("delivery.resolved", &row, Some(told));
     audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     commit(app, tx, &row, on).await?;
     Ok(row)

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
-use entity::ids::DeliveryId;
+use entity::ids::{DeliveryId, PartnerId};
 use entity::{bulk, delivery_attempt, destination, endpoint, mail_recipient};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set, TryIntoModel};
 use serde_json::{Map, Value};
 
 use super::templates::value_text;
-use super::worker::release_caps;
+use super::worker;
 use crate::app::App;
 use crate::error::Result;
 
@@ -91,24 +91,37 @@ pub async fn strip(
     let said: Vec<String> = said
         .chain(rows.iter().filter_map(|row| row.failure_message.clone()))
         .collect();
-    let partners = rows.iter().filter_map(|row| row.partner_id);
-    if let Some(account) = rows.first().map(|row| row.account_id) {
-        endpoint::Entity::forget_words(account, said.clone(), REMOVED)
-            .exec(tx)
-            .await?;
-    }
-    destination::Entity::forget_words(tx, partners, said, REMOVED).await?;
+    // What failed at last begins with how often: the words of the attempt are at its end.
+    let repeats = |text: &str| said.iter().any(|said| text.ends_with(said.as_str())) || values.are_in(text);
     delivery_attempt::Entity::forget_words(tx, &ids).await?;
     mail_recipient::Entity::forget_words(tx, &ids).await?;
+    forget_failures(tx, &rows, repeats).await?;
+    let waiting = rows
+        .iter()
+        .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying));
+    let waiting: Vec<_> = waiting.map(|row| (row, None)).collect();
+    worker::follow(app, tx, &waiting).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
         let waits = matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);
-        if waits {
-            release_caps(tx, &row).await?;
-        }
         stripped.push(without_words(row, values, app.clock.now(), waits).update(tx).await?);
     }
     Ok((stripped, attempts))
+}
+
+/// What destinations and endpoints keep of the last failure. In the order in which the worker notes them.
+async fn forget_failures(tx: &DatabaseTransaction, rows: &[Model], repeats: impl Fn(&str) -> bool) -> Result<()> {
+    let Some(account) = rows.first().map(|row| row.account_id) else {
+        return Ok(());
+    };
+    let partners: HashSet<PartnerId> = rows.iter().filter_map(|row| row.partner_id).collect();
+    let kept = destination::Entity::in_account(account).all(tx).await?.into_iter();
+    let kept = kept.filter(|row| partners.contains(&row.partner_id) && repeats(&row.last_error));
+    destination::Entity::forget_words(tx, kept.map(|row| row.partner_id), REMOVED).await?;
+    let kept = endpoint::Entity::in_account(account).all(tx).await?.into_iter();
+    let kept = kept.filter(|row| repeats(&row.why)).map(|row| row.id);
+    endpoint::Entity::forget_words(tx, kept, REMOVED).await?;
+    Ok(())
 }
 
 fn without_words(row: Model, values: &Values, now: DateTime<Utc>, cancel: bool) -> delivery::ActiveModel {

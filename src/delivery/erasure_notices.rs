@@ -99,7 +99,13 @@ async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Re
     match &settings.config {
         DeliveryConfig::Webhook(config) => {
             let headers = open_headers(app, settings.account_id, settings.id, config).await?;
-            Ok(post(sender, &request(app, notice, config, headers).await?).await)
+            let request = request(app, notice, config, headers).await?;
+            if config.sign && request.secrets.is_empty() {
+                return Ok(Err(
+                    "the partner has no signing secret: make one with rotateSigningSecret".to_owned(),
+                ));
+            }
+            Ok(post(sender, &request).await)
         }
         DeliveryConfig::Email(config) => mail(app, mailer, notice, config).await,
         DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Ok(Ok(())),

@@ -15,7 +15,7 @@ use entity::delivery::{Column, Entity, Model, ReviewStatus};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
-use entity::{account, lead, partner, portal_user};
+use entity::{account, hand_made_lead, lead, partner, portal_user};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect, Select};
 use serde_json::{Map, Value};
@@ -130,16 +130,23 @@ async fn shown(
         return Err(Error::Internal(anyhow::anyhow!("a lead of another partner's portal")));
     }
     let pairs = deliveries.iter().map(|row| (row.settings_id, row.flow_id));
-    let wanted = deliveries.iter().map(|row| row.lead_id);
+    let wanted: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
+    let typed_in = hand_made_lead::Entity::of_leads(account, wanted.iter().copied());
+    let typed_in = async { Ok(typed_in.all(app.db.read()).await?) };
     let leads = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(wanted));
     let leads = async { Ok(leads.all(app.db.read()).await?) };
-    let (shapes, leads) = tokio::try_join!(Shapes::load(app, account, pairs), leads)?;
+    let (shapes, leads, typed_in) = tokio::try_join!(Shapes::load(app, account, pairs), leads, typed_in)?;
+    let typed_in: HashMap<LeadId, Vec<FieldDef>> =
+        typed_in.into_iter().map(|row| (row.lead_id, row.fields.0)).collect();
     let leads: HashMap<LeadId, lead::Model> = leads.into_iter().map(|lead| (lead.id, lead)).collect();
     let mut shown = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         let lead = leads.get(&delivery.lead_id);
         let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
-        let shape = shapes.of(delivery.settings_id, delivery.flow_id)?;
+        let shape = match typed_in.get(&delivery.lead_id) {
+            Some(definitions) => shapes.of_typed_in(delivery.settings_id, definitions)?,
+            None => shapes.of(delivery.settings_id, delivery.flow_id)?,
+        };
         let values = open_fields(app, lead).await?;
         shown.push(seen(delivery, &shape, &values));
     }
@@ -162,7 +169,9 @@ fn seen(delivery: Model, shape: &Shape<'_>, values: &Map<String, Value>) -> Port
 /// Every field that some lead in the caller's portal shows, each once: those of the newest settings first.
 pub async fn columns(app: &App, caller: &Caller) -> Result<Vec<FieldDef>> {
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
-    let mut pairs = pairs(app, Entity::in_portal(account, partner)).await?;
+    // Without what somebody typed in to try the delivery, which no profile has picked.
+    let picked = Entity::in_portal(account, partner).filter(Column::ProfileId.is_not_null());
+    let mut pairs = pairs(app, picked).await?;
     pairs.sort_unstable_by(|one, other| other.cmp(one));
     let shapes = Shapes::load(app, account, pairs.iter().copied()).await?;
     let mut columns: Vec<FieldDef> = Vec::new();

@@ -150,7 +150,7 @@ fn changing(
         let at = format!("input.ids.{place}");
         match rows.get(id) {
             None => broken.push(Broken::new(UserErrorCode::NotFound, &at, "no such lead")),
-            Some(row) => match verdict.step(row.review.unwrap_or(ReviewStatus::PendingReview)) {
+            Some(row) => match verdict.of(row) {
                 Step::Change => drop(changing.insert(*id)),
                 Step::Nothing => {}
                 Step::Refuse(why) => {
@@ -188,6 +188,16 @@ impl Verdict {
             Self::Accept => ReviewStatus::Accepted,
             Self::Reject => ReviewStatus::Rejected,
             Self::Return => ReviewStatus::ReturnRequested,
+        }
+    }
+
+    /// Of a lead that was erased nothing new is said: a reason might repeat what it held.
+    fn of(self, row: &delivery::Model) -> Step {
+        match self.step(row.review.unwrap_or(ReviewStatus::PendingReview)) {
+            Step::Change if row.erased_at.is_some() => {
+                Step::Refuse("has nothing left to review: the sender has erased this lead")
+            }
+            step => step,
         }
     }
 

@@ -36,7 +36,8 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
             subject_type: "Partner",
             subject_id: id.to_string(),
             label: Some(&partner.name),
-            changes: Some(json!({ "why": held.iter().map(|row| row.why.clone()).collect::<Vec<_>>() })),
+            // Not why: that may repeat what was sent, and trails are never changed.
+            changes: Some(json!({ "holds": held.iter().filter_map(|row| row.hold).collect::<Vec<_>>() })),
         };
         audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     }

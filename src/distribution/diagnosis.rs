@@ -8,7 +8,8 @@ use entity::delivery::{self, Model};
 use entity::delivery_config::DeliveryConfig;
 use entity::ids::DeliveryId;
 use entity::{
-    assignment, connection, delivery_attempt, delivery_settings, destination, flow, partner, smtp_settings, worker,
+    assignment, connection, delivery_attempt, delivery_settings, destination, flow, hand_made_lead, partner,
+    smtp_settings, worker,
 };
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use url::Url;
@@ -134,7 +135,11 @@ async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
         .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?
         .config;
     let flow = flow::Entity::ever_in_account(account).filter(flow::Column::Id.eq(row.flow_id));
-    let fields = flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default();
+    let typed_in = hand_made_lead::Entity::of_leads(account, [row.lead_id]);
+    let fields = match typed_in.one(db).await? {
+        Some(typed_in) => typed_in.fields.0,
+        None => flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default(),
+    };
     // Of no lead: whether templates can be read at all.
     let unusable = preview::preview(&config, &fields, &serde_json::Map::new()).err();
     let guard = Guard::new(app.config.settings.allow_destinations.clone());

@@ -10,7 +10,7 @@ use entity::hand_made_lead;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::lead::{self, LeadOutcome};
 use entity::{connection, flow};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Set};
 use serde_json::{Map, Value, json};
 
 use super::preview::{self, Composed, ToPreview};
@@ -25,7 +25,7 @@ use crate::leads::sealed::{Place, stored_fields};
 use crate::live::events;
 
 /// Test deliveries of an account in an hour, so that nobody's mailbox is filled by them.
-pub const AN_HOUR: u64 = 60;
+pub const AN_HOUR: usize = 60;
 /// Bytes of the values as JSON.
 const MOST_BYTES: usize = 64 * 1024;
 
@@ -109,12 +109,15 @@ async fn within_limit(app: &App, tx: &DatabaseTransaction, account: AccountId) -
     // One after the other: those who count at the same time would all find room.
     accounts::lock(tx, account).await?;
     let since = app.clock.now() - TimeDelta::hours(1);
-    if hand_made_lead::Entity::since(account, since).count(tx).await? < AN_HOUR {
-        return Ok(());
+    let sent = hand_made_lead::Entity::since(account, since).all(tx).await?;
+    match sent.iter().map(|lead| lead.at).min() {
+        Some(first) if sent.len() >= AN_HOUR => {
+            let left = (first - since).num_seconds();
+            let retry_after = u64::try_from(left).unwrap_or_default().max(1);
+            Err(Error::RateLimited { retry_after })
+        }
+        _ => Ok(()),
     }
-    let advice =
-        format!("an account sends at most {AN_HOUR} test deliveries an hour: wait, or look at previewDelivery");
-    Err(Error::broken(UserErrorCode::LimitReached, "", advice))
 }
 
 async fn inbox(app: &App, account: AccountId) -> Result<FlowId> {

@@ -122,8 +122,8 @@ impl ByHandMutation {
 
     /// Sends a partner what `previewDelivery` shows for these values, through the ordinary worker, marked as a test: `[Test]` in a
     /// mail's subject and `leadmesh-test: true` in its headers and in a webhook's; in the portal and in a connected account the
-    /// lead says `test`. It is in the log with `includeTests`, and counts nowhere. 60 an hour for an account. Takes a MEMBER or
-    /// above, or a key with MANAGE.
+    /// lead says `test`. It is in the log with `includeTests`, and counts nowhere. 60 an hour for an account, then `RATE_LIMITED`.
+    /// Takes a MEMBER or above, or a key with MANAGE.
     async fn send_test_delivery(
         &self,
         ctx: &Context<'_>,

@@ -387,6 +387,7 @@ impl DeliveryMutation {
     /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
     /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`;
     /// into a connected account it goes over the connection that there is now.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
@@ -402,6 +403,7 @@ impl DeliveryMutation {
     }
 
     /// Stops a QUEUED or RETRYING delivery and gives back its places on caps.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn cancel_delivery(
         &self,
         ctx: &Context<'_>,

@@ -29,10 +29,10 @@ pub struct DeliveryCounts {
     /// Delivered ones among those that were delivered, failed or refused, from 0 to 1; null as long as there are none.
     pub success_rate: Option<f64>,
     /// Half of the delivered ones took at most so many milliseconds from routing to arrival; null without any. Taken of the
-    /// newest 2,000 delivered ones of the range.
+    /// newest 2,000 delivered ones of the range, in a report of the row.
     pub p50_ms: Option<f64>,
     /// 95 % of the delivered ones took at most so many milliseconds from routing to arrival; null without any. Taken of the
-    /// newest 2,000 delivered ones of the range.
+    /// newest 2,000 delivered ones of the range, in a report of the row.
     pub p95_ms: Option<f64>,
     /// Prices of the delivered ones, a sum for each currency. Those that were rejected in the portal or given back are left out.
     pub revenue: Vec<Money>,

@@ -102,8 +102,9 @@ pub struct NetworkSubscription;
 
 #[Subscription]
 impl NetworkSubscription {
-    /// Invitations received and answered, connections changed, submission docs changed, leads erased by who delivered them. Takes a person of the account, or a key with
-    /// `NETWORK_READ` or MANAGE; events of invitations are passed over for a VIEWER.
+    /// Invitations received and answered, connections changed, submission docs changed, leads erased by who delivered them. Takes a
+    /// person of the account, or a key with `NETWORK_READ` or MANAGE; events of invitations are passed over for a VIEWER, those of
+    /// leads for a key without `LEADS_READ`.
     async fn network(
         &self,
         ctx: &Context<'_>,

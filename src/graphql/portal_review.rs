@@ -26,7 +26,8 @@ pub struct PortalLeadsPayload {
     /// The leads as they are now, in the order of their identifiers, each once; empty when nothing was changed because of a
     /// broken rule.
     leads: Vec<PortalLead>,
-    /// Rules that the input broke: `NOT_FOUND`, or CONFLICT when somebody has said otherwise before.
+    /// Rules that the input broke: REQUIRED without leads or a reason, `LIMIT_REACHED` beyond 100 leads, `TOO_LONG`, `NOT_FOUND`, or
+    /// CONFLICT when somebody has said otherwise before or the lead was erased.
     user_errors: Vec<UserError>,
 }
 

@@ -217,7 +217,7 @@ pub struct ReceiptMutation;
 
 #[Object]
 impl ReceiptMutation {
-    /// Submits a lead to a flow, with the credentials of a source's account: an API key with LEADS_SUBMIT, or a person above
+    /// Submits a lead to a flow, with the credentials of a source's account: an API key with LEADS_SUBMIT or MANAGE, or a person above
     /// VIEWER. When the receipt arrives, the lead and all deliveries that follow from it are stored.
     async fn submit_lead(
         &self,

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use entity::ids::FlowId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::session::{Authenticate, Caller as Arriving, Session};
 use super::share::Shares;
@@ -46,7 +47,9 @@ impl Authenticate for Credentials {
         let app = &self.app;
         let ip = client_ip(app, arriving.headers, arriving.peer);
         let Some(token) = arriving.token else {
-            return Ok(session(app, None, ip, None));
+            let mut session = session(app, None, ip, None);
+            session.share = ip.filter(|_| arriving.socket).map(|ip| self.shares.of(place(ip)));
+            return Ok(session);
         };
         let known = match authenticate::cached(app, token, ip).await.filter(|_| !arriving.socket) {
             Some(known) => known,
@@ -75,6 +78,14 @@ fn submitted_to(value: &Value) -> Option<FlowId> {
     match input.get("flowId") {
         Some(Value::String(flow)) if input.contains_key("fields") || input.contains_key("leads") => flow.parse().ok(),
         _ => None,
+    }
+}
+
+/// Whose share callers without a token have: that of their address, of IPv6 the first 64 bits, which one network has.
+fn place(ip: IpAddr) -> Uuid {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Uuid::from_u128(ip.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(ip) => Uuid::from_u128(ip.to_bits() & (u128::MAX << 64)),
     }
 }
 
@@ -138,4 +149,18 @@ pub fn client_ip(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Op
         .filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
     // From the right: what the nearest trusted proxy has written is true, what a client has written stands further left.
     Some(hops.into_iter().find(|hop| !trusted(hop)).unwrap_or(peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_has_one_share() {
+        let of = |text: &str| place(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

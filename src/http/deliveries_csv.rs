@@ -101,7 +101,11 @@ fn filter(query: &str) -> Result<(DeliveryFilter, Value)> {
     }
     if from.is_some() || to.is_some() {
         let from = from.unwrap_or(DateTime::UNIX_EPOCH);
-        filter.during = Some(from..to.unwrap_or(LAST));
+        let to = to.unwrap_or(LAST);
+        if from >= to {
+            return Err(Error::BadInput("createdFrom is before createdTo".into()));
+        }
+        filter.during = Some(from..to);
     }
     Ok((filter, Value::Object(told)))
 }

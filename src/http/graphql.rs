@@ -139,16 +139,23 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         operation.is_ok_and(|operation| operation.kind == OperationType::Subscription)
     }
 
-    async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
-        let session = match self.session(&parts, media, false).await {
-            Ok(session) => session,
-            Err(refusal) => {
-                if refusal.status() == StatusCode::UNAUTHORIZED {
-                    self.authenticate.refused(&parameters.variables);
-                }
-                return Err(refusal);
+    /// The session; refused credentials are counted against the flow that they would have submitted to.
+    async fn session_or_count(
+        &self,
+        parts: &Parts,
+        parameters: &Parameters,
+        media: Media,
+        stays: bool,
+    ) -> Result<Session, Response> {
+        self.session(parts, media, stays).await.inspect_err(|refusal| {
+            if refusal.status() == StatusCode::UNAUTHORIZED {
+                self.authenticate.refused(&parameters.variables);
             }
-        };
+        })
+    }
+
+    async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
+        let session = self.session_or_count(&parts, &parameters, media, false).await?;
         let prepared = self.prepare(parameters, &session).await;
         let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
         match prepared.kind {

@@ -3,15 +3,14 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 
 use super::authenticate::client_ip;
 use super::csv;
 use super::graphql::peer;
+use super::refusal::refused;
 use super::session::bearer;
 use crate::app::App;
 use crate::delivery::portal_feed::export;
@@ -47,27 +46,4 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response> {
         Ok(export.page().await?.map(|rows| (rows, export)))
     });
     csv::download("leads.csv", header, pages).await
-}
-
-fn refused(error: &Error) -> Response {
-    let none: Option<(HeaderName, String)> = None;
-    let (status, header) = match error {
-        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, none),
-        Error::BadInput(_) | Error::Broken(_) => (StatusCode::BAD_REQUEST, none),
-        Error::RateLimited { retry_after } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            Some((RETRY_AFTER, retry_after.to_string())),
-        ),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, none),
-        other => {
-            tracing::error!(error = ?other, "cannot export leads");
-            (StatusCode::INTERNAL_SERVER_ERROR, none)
-        }
-    };
-    let text = format!("{error}\n");
-    match header {
-        Some(header) => (status, [header], text).into_response(),
-        None => (status, text).into_response(),
-    }
 }

@@ -71,7 +71,7 @@ impl Session {
 }
 
 fn too_many(most: usize, what: &str) -> ServerError {
-    let message = format!("One person or key has at most {most} {what} open at the same time; close some of them.");
+    let message = format!("One caller has at most {most} {what} open at the same time; close some of them.");
     mask::coded(code::RATE_LIMITED, message, None)
 }
 

@@ -10,7 +10,7 @@ mod store;
 
 pub use locks::{lock, look_at_turns, write};
 pub use rows::{CameBy, Occasion, Recipient, delivery_event, fully_set, new_delivery, portal_event, refusal};
-pub use settle::{Around, Settled, ToStore, newest_versions, settle, versions_hold};
+pub use settle::{Around, Settled, ToStore, accounts, newest_versions, settle, versions_hold};
 
 use std::collections::HashSet;
 use std::sync::Arc;

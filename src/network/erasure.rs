@@ -43,7 +43,17 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
     let row = found.lock_exclusive().one(&tx).await?.ok_or_else(unknown)?;
     if row.erased_at.is_some() {
         let again = erasure_notice::Entity::try_again(mine, id, app.clock.now());
-        again.exec(&tx).await?;
+        let told_again = again.exec(&tx).await?.rows_affected;
+        if told_again > 0 {
+            let entry = Entry {
+                action: "lead.erasure_told_again",
+                subject_type: "Lead",
+                subject_id: id.to_string(),
+                label: None,
+                changes: Some(json!({ "notices": told_again })),
+            };
+            audit::record(&tx, &app.clock, mine, &caller.who(), entry).await?;
+        }
         tx.commit().await?;
         return Ok(row);
     }
@@ -77,6 +87,8 @@ struct Erasing<'a> {
 impl Erasing<'_> {
     async fn commit(self, tx: DatabaseTransaction, values: &Values) -> Result<lead::Model> {
         let (app, now) = (self.app, self.app.clock.now());
+        // First what a submission looks at first: two who wait for each other would hold up leads.
+        self.forget_what_it_left(&tx).await?;
         let before = lock_all(&tx, &self.row).await?;
         let cancelled: Vec<_> = before
             .iter()
@@ -85,7 +97,7 @@ impl Erasing<'_> {
             .collect();
         let (rows, attempts) = strip(app, &tx, before, values).await?;
         write_down(app, &tx, &rows, &attempts).await?;
-        self.forget_what_it_left(&tx).await?;
+        lead_event::Entity::forget_words(&tx, (self.row.account_id, self.row.id), REMOVED).await?;
         let erased = without_values(self.row.clone(), now).update(&tx).await?;
         self.record(&tx).await?;
         let mut told: Vec<NewEvent> = Vec::new();
@@ -104,10 +116,9 @@ impl Erasing<'_> {
         Ok(erased)
     }
 
-    /// What was noted of it elsewhere. The sender's key stays, without what was sent under it: the receipt can be had again.
+    /// What submissions look at. The sender's key stays, without what was sent under it: the receipt can be had again.
     async fn forget_what_it_left(&self, tx: &DatabaseTransaction) -> Result<()> {
         let row = &self.row;
-        lead_event::Entity::forget_words(tx, (row.account_id, row.id), REMOVED).await?;
         duplicate_memory::Entity::forget_lead(row.flow_id, row.id)
             .exec(tx)
             .await?;

@@ -65,8 +65,7 @@ fn notice(whose: &str, row: &endpoint::Model) -> Notice {
     Notice {
         subject: format!("Deliveries to {whose} are paused"),
         text: format!(
-            "{whose} {what}; the last answer: {}. {then} Deliveries wait meanwhile, and fail when they are too old.",
-            row.why
+            "{whose} {what}; the partner's health tells why. {then} Deliveries wait meanwhile, and fail when they are too old."
         ),
     }
 }

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
+use crate::delivery::erasure::REMOVED;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -54,6 +55,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
     let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without the delivery by which it came")))?;
     check_returnable(&lead, &row)?;
     let buyer = company(&tx, account).await?;
+    let reason = row.erased_at.map_or(reason, |_| REMOVED.to_owned());
     let mut change = row.into_active_model();
     change.review = Set(Some(ReviewStatus::ReturnRequested));
     change.review_by = Set(Some(buyer.name.clone()));
@@ -138,6 +140,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         )
     };
     let seller = company(&tx, account).await?;
+    let reason = reason.filter(|_| row.erased_at.is_none());
     let told_too = row.buyer_account_id.map(|buyer| (buyer, partner(&seller)));
     let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
     let mut change = row.into_active_model();

@@ -53,7 +53,7 @@ pub const COLUMNS: [&str; 25] = [
 pub async fn begin(app: &App, caller: &Caller, filter: Value) -> Result<()> {
     let account = caller.require(Action::ReadLeads)?;
     let entry = Entry {
-        action: "deliveries.export",
+        action: "delivery.exported",
         subject_type: "Account",
         subject_id: account.to_string(),
         label: None,

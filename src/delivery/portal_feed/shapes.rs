@@ -51,6 +51,13 @@ impl Shapes {
         })
     }
 
+    /// What is shared of a lead that somebody typed in to try a delivery: its fields are not those of a flow.
+    pub(super) fn of_typed_in<'a>(&'a self, settings: SettingsId, definitions: &'a [FieldDef]) -> Result<Shape<'a>> {
+        let config = self.settings.get(&settings);
+        let config = config.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;
+        Ok(Shape { config, definitions })
+    }
+
     pub(super) fn of(&self, settings: SettingsId, flow: FlowId) -> Result<Shape<'_>> {
         let missing = |what| move || Error::Internal(anyhow::anyhow!("a delivery without its {what}"));
         Ok(Shape {

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
-use entity::{connection, delivery_settings, endpoint, lead};
+use entity::{connection, delivery_settings, endpoint, gate, lead};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use super::Tools;
@@ -21,7 +21,9 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
 use crate::leads::entrances::{LookUp, Purpose, Versions};
-use crate::leads::intake::{Around, CameBy, Occasion, Settled, ToStore, newest_versions, settle, versions_hold};
+use crate::leads::intake::{
+    Around, CameBy, Occasion, Settled, ToStore, accounts, newest_versions, settle, versions_hold,
+};
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, Standing, finish, stands};
@@ -143,6 +145,7 @@ impl Attempt<'_> {
     async fn enter(&self, live: &connection::Model, mut lead: Entering) -> Result<Tried> {
         let app = &self.tools.app;
         let tx = app.db.begin().await?;
+        gate::pass(&tx, accounts([&lead])).await?;
         match stands(&tx, self.delivery).await? {
             Standing::Lost => return Ok(Tried::Done),
             Standing::Erased => {

@@ -54,6 +54,7 @@ impl FlowMutation {
     }
 
     /// Changes a flow. It holds for the very next lead.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn update_flow(
         &self,
         ctx: &Context<'_>,
@@ -66,6 +67,7 @@ impl FlowMutation {
 
     /// Switches a flow on or off. One that is off rejects every lead with `FLOW_DISABLED`. The Inbox of an account on the FREE plan
     /// cannot be switched off.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn set_flow_enabled(
         &self,
         ctx: &Context<'_>,
@@ -78,6 +80,7 @@ impl FlowMutation {
 
     /// Deletes a flow with its sources and steps. Its leads stay. The Inbox cannot be deleted, nor a flow that was chosen to receive
     /// over a connection (`IN_USE`).
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn delete_flow(&self, ctx: &Context<'_>, #[graphql(desc = "Which flow.")] id: ID) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (deleted, user_errors) = outcome(manage::delete(app, caller, id_or_unknown(&id)).await)?;
@@ -89,6 +92,7 @@ impl FlowMutation {
 
     /// Brings a flow with its sources and steps back to what it was at a version, as a new revision. Refused where the account
     /// may not have that any more.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn revert_flow(
         &self,
         ctx: &Context<'_>,
@@ -101,6 +105,7 @@ impl FlowMutation {
 
     /// Adds a source to a flow: one of the account's own, or a partner that submits with its own credentials. A flow has at most
     /// 100, and a partner once.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn add_source(
         &self,
         ctx: &Context<'_>,
@@ -112,6 +117,7 @@ impl FlowMutation {
     }
 
     /// Changes a source. It holds for the very next lead.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn update_source(
         &self,
         ctx: &Context<'_>,
@@ -123,12 +129,14 @@ impl FlowMutation {
     }
 
     /// Removes a source: it may not submit any more. Its leads stay.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn remove_source(&self, ctx: &Context<'_>, #[graphql(desc = "Which source.")] id: ID) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         FlowPayload::new(sources::remove(app, caller, id_or_unknown(&id)).await)
     }
 
     /// Adds a step to a flow; a flow has at most 50.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn add_step(
         &self,
         ctx: &Context<'_>,
@@ -141,6 +149,7 @@ impl FlowMutation {
     }
 
     /// Changes a step; it keeps its kind.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn update_step(
         &self,
         ctx: &Context<'_>,
@@ -153,6 +162,7 @@ impl FlowMutation {
     }
 
     /// Switches a step on or off; leads pass one that is off as if it were not there.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn set_step_enabled(
         &self,
         ctx: &Context<'_>,
@@ -164,12 +174,14 @@ impl FlowMutation {
     }
 
     /// Removes a step.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn remove_step(&self, ctx: &Context<'_>, #[graphql(desc = "Which step.")] id: ID) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         FlowPayload::new(steps::remove(app, caller, id_or_unknown(&id)).await)
     }
 
     /// Moves a step to another place among the steps of its flow.
+    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn move_step(
         &self,
         ctx: &Context<'_>,

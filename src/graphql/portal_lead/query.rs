@@ -17,7 +17,10 @@ impl PortalLeadFilter {
             match &*name {
                 // None of the states, which nothing has.
                 "status" if value.is_empty() => none = true,
-                "status" => status.push(one_status(&value)?),
+                "status" => {
+                    let named = value.split(',').map(one_status);
+                    status.extend(named.collect::<Result<Vec<_>>>()?);
+                }
                 "search" => search = Some(value.into_owned()),
                 "from" => from = Some(time(&value)?),
                 "to" => to = Some(time(&value)?),
@@ -80,6 +83,8 @@ mod tests {
         ] {
             assert_eq!(PortalLeadFilter::from_query(query).unwrap().to_query(), query);
         }
+        let listed = PortalLeadFilter::from_query("status=ACCEPTED,REJECTED").unwrap();
+        assert_eq!(listed.to_query(), "status=ACCEPTED&status=REJECTED");
         let since = PortalLeadFilter::from_query("from=2026-01-01T00:00:00%2B01:00").unwrap();
         assert!(since.checked().unwrap().delivered_in.unwrap().end.timestamp() > 250_000_000_000);
     }

@@ -39,7 +39,7 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
     parameters: Parameters,
     media: Media,
 ) -> Result<Response, Response> {
-    let session = endpoint.session(&parts, media, true).await?;
+    let session = endpoint.session_or_count(&parts, &parameters, media, true).await?;
     let held =
         hold(&endpoint, &session).map_err(|error| request_error(StatusCode::TOO_MANY_REQUESTS, &error, media))?;
     let id = request_id(&parts);

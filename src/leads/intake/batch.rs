@@ -12,12 +12,14 @@ use tokio::sync::{Mutex, mpsc};
 use super::store::{Stored, store};
 use super::{Answer, Job};
 use crate::app::App;
-use crate::error::Error;
+use crate::error::{Error, GAVE_WAY};
 
 const NOT_KNOWN: &str =
     "an internal error: it is not known whether the lead is stored; submit again, with an idempotency key to be sure";
 /// Leads stored in one transaction.
 const BATCH: usize = 256;
+/// How often a batch is stored anew because the database gave it up for the sake of another transaction.
+const WAYS_GIVEN: u32 = 3;
 
 /// Runs until nobody can submit any more and everything that waited is stored.
 pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
@@ -29,7 +31,7 @@ pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
         }
         let (batch, later) = without_twins(batch);
         held_back = later;
-        store_batch(&app, batch).await;
+        store_batch(&app, batch, WAYS_GIVEN).await;
     }
 }
 
@@ -61,12 +63,20 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
 }
 
 /// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
-async fn store_batch(app: &App, mut batch: Vec<Job>) {
+async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
     let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind().await;
     match stored.unwrap_or_else(|_panic| Err(panicked())) {
         Ok(stored) => tell(app, batch, stored),
+        Err(Error::Unavailable(GAVE_WAY)) if ways_left > 0 => {
+            for job in &mut batch {
+                job.decide_again(app);
+            }
+            Box::pin(store_batch(app, batch, ways_left - 1)).await;
+        }
+        // Nothing was stored or claimed.
+        Err(Error::Unavailable(GAVE_WAY)) => answer_all(batch, GAVE_WAY),
         Err(Error::Unavailable(why)) => {
             app.queue.abandon_lease();
             answer_all(batch, why);
@@ -84,7 +94,7 @@ async fn store_batch(app: &App, mut batch: Vec<Job>) {
             );
             for mut job in batch {
                 job.decide_again(app);
-                Box::pin(store_batch(app, vec![job])).await;
+                Box::pin(store_batch(app, vec![job], ways_left)).await;
             }
         }
     }

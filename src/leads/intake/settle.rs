@@ -99,9 +99,11 @@ pub fn versions_hold(lead: &Entering, newest: &Versions) -> bool {
 }
 
 /// Every account that leads rest on.
-pub(super) fn accounts<'a>(leads: impl Iterator<Item = &'a Entering>) -> BTreeSet<AccountId> {
+pub fn accounts<'a>(leads: impl IntoIterator<Item = &'a Entering>) -> BTreeSet<AccountId> {
     let mut rests_on = Vec::new();
-    leads.for_each(|lead| lead.versions(&mut rests_on));
+    for lead in leads {
+        lead.versions(&mut rests_on);
+    }
     rests_on.into_iter().map(|(account, _)| account).collect()
 }
 

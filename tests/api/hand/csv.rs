@@ -8,7 +8,7 @@ use crate::support::make::{ana, standard_fields, text, webhook_with};
 
 const KEY: &str =
     "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { code message path } } }";
-const AUDIT: &str = "{ auditEvents(action: \"deliveries.export\") { nodes { action subjectId changes } } }";
+const AUDIT: &str = "{ auditEvents(action: \"delivery.exported\") { nodes { action subjectId changes } } }";
 
 async fn take(app: &TestApp, token: Option<&str>, query: &str) -> (u16, String) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -128,7 +128,9 @@ both!(
         for _ in 0..60 {
             app.done(&owner.token, TRY, input(json!({}))).await;
         }
-        assert_eq!(app.refused(&owner.token, TRY, input(json!({}))).await[0].0, "LIMIT_REACHED");
+        let answer = app.ask(Some(&owner.token), TRY, json!({ "input": input(json!({})) })).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "RATE_LIMITED", "{answer}");
+        assert!(answer["errors"][0]["extensions"]["retryAfterSeconds"].as_i64().unwrap() > 3_000, "{answer}");
         app.advance(chrono::TimeDelta::minutes(61));
         let owner = app.signed_in(&owner).await;
         app.done(&owner.token, TRY, input(json!({}))).await;

@@ -69,9 +69,9 @@ with_mail!(
         let at = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let expected = [
             format!("{},{ABOUT}", labels.join(",")),
-            format!("Ana,'+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[0]),
-            format!("Ana,'+14155550132,'-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[1]),
-            format!("\"'=HYPERLINK(\"\"x\"\")\",'+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[2]),
+            format!("Ana,+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[0]),
+            format!("Ana,+14155550132,-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[1]),
+            format!("\"'=HYPERLINK(\"\"x\"\")\",+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[2]),
         ];
         assert_eq!(csv, expected.map(|record| record + "\r\n").concat());
 
