@@ -32,7 +32,7 @@ pub enum NoticeStatus {
     Sent,
     /// Given up; the error says why. Erasing the lead again tries it again.
     Failed,
-    /// Nothing has to be sent: the recipient sees it in its portal, or in its account.
+    /// Nothing has to be sent: the recipient sees it in its account, or in its portal once that is open.
     Shown,
 }
 

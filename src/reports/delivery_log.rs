@@ -1,5 +1,5 @@
 //! The log of deliveries as rows to take away: what was sent to whom and what became of it, without a value of any lead. Texts of
-//! recipients are left out, too: they may repeat what they were sent.
+//! recipients are left out, too: they may repeat what they were sent. Only their own name for the lead (`external_id`) is in it.
 
 use std::collections::HashMap;
 

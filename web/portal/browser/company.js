@@ -94,6 +94,15 @@ export class Company {
     if (submitLeads.accepted !== leads.length) throw new Error(JSON.stringify(submitLeads));
   }
 
+  /** Erases the lead that was delivered to the partner last. */
+  async erase() {
+    const newest = "query($filter: DeliveryFilter) { deliveries(first: 1, filter: $filter) { nodes { lead { id } } } }";
+    const { nodes } = (await this.server.ask(newest, { filter: { partnerId: this.partner } }, this.token)).deliveries;
+    const erase = 'mutation($id: ID!) { eraseLead(id: $id, reason: "asked for") { userErrors { message } } }';
+    const { userErrors } = (await this.server.ask(erase, { id: nodes[0].lead.id }, this.token)).eraseLead;
+    if (userErrors.length > 0) throw new Error(JSON.stringify(userErrors));
+  }
+
   /** The deliveries to the partner as the company sees them: their reviews, by first name. */
   async reviews() {
     const query = `query($filter: DeliveryFilter) {

@@ -71,6 +71,23 @@ describe("reviewing", () => {
     await page.getByRole("alert").getByText("has rejected this lead already").waitFor();
   });
 
+  it("says of an erased lead that copies have to go, and asks for no review", EACH, async () => {
+    await enterAndSee(PEOPLE[0]);
+    await row("Maya").locator(".title").click();
+    await dialog().getByRole("button", { name: "Accept" }).waitFor();
+    await company.erase();
+    await dialog().getByText("erase your copies").waitFor();
+    assert.equal(
+      await dialog()
+        .getByRole("button", { name: /Accept|Reject/ })
+        .count(),
+      0,
+    );
+    await page.keyboard.press("Escape");
+    await rows().getByText("Erased", { exact: true }).waitFor();
+    assert.doesNotMatch(await rows().first().innerText(), /Maya|Okafor|Accept/);
+  });
+
   it("downloads what the list shows as CSV", EACH, async () => {
     await enterAndSee(PEOPLE[0], { ...PEOPLE[1], message: '=HYPERLINK("x"), and "quotes"' });
     const download = async () => {

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { explain } from "./api";
 import type { Feed } from "./feed";
-import { labelOf, moment, money, shown, statusName } from "./format";
+import { chip, labelOf, moment, money, shown, statusName } from "./format";
+import { awaitsReview } from "./list";
 import type { Column, Lead } from "./operations";
 import { Alert, Dialog, Icon } from "./parts";
 import type { May } from "./portal";
@@ -48,7 +49,6 @@ export function Detail({ id, feed, may, accountName, close }: DetailProps) {
     await feed.find(id).then(setFound, () => undefined);
     refocus();
   };
-  const pending = lead?.status === "PENDING_REVIEW";
   return (
     <Dialog title={lead?.title ?? "Lead"} kind="sheet" close={close}>
       <Alert>{wrong}</Alert>
@@ -56,7 +56,7 @@ export function Detail({ id, feed, may, accountName, close }: DetailProps) {
       {lead === null ? <p>There is no such lead. It may have been removed.</p> : null}
       {lead === undefined && !wrong ? <p role="status">Loading…</p> : null}
       <p class="row foot" ref={buttons}>
-        {lead && pending && may("REVIEW") ? (
+        {lead && awaitsReview(lead) && may("REVIEW") ? (
           <>
             <button type="button" class="primary" aria-disabled={busy} onClick={() => void accept()}>
               <Icon name="check" /> Accept
@@ -102,6 +102,7 @@ function Facts({ lead, columns }: { lead: Lead; columns: readonly Column[] }) {
         {lead.price ? <strong class="price">{money(lead.price)}</strong> : null}
       </p>
       {lead.review ? <Said lead={lead} /> : null}
+      {lead.erasedAt ? <Erased at={lead.erasedAt} /> : null}
       <dl class="fields">
         {fields.map(({ name, value }) => (
           <div key={name}>
@@ -122,7 +123,7 @@ function Facts({ lead, columns }: { lead: Lead; columns: readonly Column[] }) {
           </div>
         ))}
       </dl>
-      {fields.length === 0 ? <p class="hint">Nothing of this lead is shared with you.</p> : null}
+      {fields.length === 0 && !lead.erasedAt ? <p class="hint">Nothing of this lead is shared with you.</p> : null}
     </>
   );
 }
@@ -141,6 +142,15 @@ function Said({ lead }: { lead: Lead }) {
   );
 }
 
+function Erased({ at }: { at: string }) {
+  return (
+    <p class="notice" role="status">
+      The sender has erased this lead: erase your copies. ({moment(at)})
+    </p>
+  );
+}
+
 export function Status({ lead }: { lead: Lead }) {
-  return <span class={`chip ${lead.status.toLowerCase().replaceAll("_", "-")}`}>{statusName(lead.status)}</span>;
+  const { kind, text } = chip(lead);
+  return <span class={`chip ${kind}`}>{text}</span>;
 }

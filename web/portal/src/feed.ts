@@ -1,7 +1,17 @@
 // What the main screen shows, and everything that changes it.
 import { explain, Refused, sentence } from "./api";
 import { Live, type LeadEvent, type LiveState } from "./live";
-import { belongs, EVERYTHING, filterOf, isImpossible, merged, midnight, type Narrowing, parts } from "./list";
+import {
+  awaitsReview,
+  belongs,
+  EVERYTHING,
+  filterOf,
+  isImpossible,
+  merged,
+  midnight,
+  type Narrowing,
+  parts,
+} from "./list";
 import * as operations from "./operations";
 import type { Column, Lead, ReviewPortalLeadsInput } from "./operations";
 import { request } from "./session";
@@ -165,7 +175,7 @@ export class Feed {
       staying.map(({ lead }) => lead),
     );
     const left = all.filter(({ id }) => !gone.has(id));
-    const pending = new Set(left.filter(({ status }) => status === "PENDING_REVIEW").map(({ id }) => id));
+    const pending = new Set(left.filter(awaitsReview).map(({ id }) => id));
     this.set({ leads: left, selected: new Set([...selected].filter((id) => pending.has(id))) });
   }
 
@@ -252,7 +262,7 @@ export class Feed {
 
   /** Selects all that are shown and wait for their review, or none. */
   selectAll(on: boolean): void {
-    const waiting = this.view.leads.filter(({ status }) => status === "PENDING_REVIEW").map(({ id }) => id);
+    const waiting = this.view.leads.filter(awaitsReview).map(({ id }) => id);
     this.set({ selected: new Set(on ? waiting : []) });
   }
 

@@ -99,6 +99,12 @@ export function statusName(status: PortalLeadStatus): string {
   return STATUS[status] ?? status;
 }
 
+/** The chip that says where a lead stands: its class, and its text. */
+export function chip({ status, erasedAt }: Lead): { kind: string; text: string } {
+  if (erasedAt && status === "PENDING_REVIEW") return { kind: "erased", text: "Erased" };
+  return { kind: status.toLowerCase().replaceAll("_", "-"), text: statusName(status) };
+}
+
 /** Minutes as people say them. */
 export function duration(minutes: number | null): string {
   if (minutes === null) return "–";
@@ -121,6 +127,7 @@ function weight({ type }: Column): number {
 
 /** What a row says of a lead beside its title: the first values that are short and not in the title. */
 export function summary(lead: Lead, columns: readonly Column[]): string {
+  if (lead.erasedAt) return "The sender has erased this lead";
   const known = columns.toSorted((one, other) => weight(one) - weight(other));
   const texts = known
     .map(({ name, type }) => ({ value: lead.fields[name], type }))

@@ -4,7 +4,7 @@ import { explain } from "./api";
 import { Status } from "./detail";
 import type { Feed } from "./feed";
 import { ago, counted, money, moment, summary } from "./format";
-import { EVERYTHING } from "./list";
+import { awaitsReview, EVERYTHING } from "./list";
 import type { Lead } from "./operations";
 import { Alert, Icon } from "./parts";
 import type { May } from "./portal";
@@ -36,7 +36,7 @@ export function List({ feed, may, accountName, open }: ListProps) {
     }
   };
   const accept = (ids: readonly string[]) => void act(ids, () => feed.review("accept", ids));
-  const waiting = view.leads.filter(({ status }) => status === "PENDING_REVIEW").length;
+  const waiting = view.leads.filter(awaitsReview).length;
   return (
     <section id="leads" tabIndex={-1} ref={section} aria-label="Leads" aria-busy={view.state === "loading"}>
       <Alert>{wrong}</Alert>
@@ -126,7 +126,7 @@ interface RowProps {
 function Row({ lead, feed, reviews, open, accept, reject }: RowProps) {
   const { view } = feed;
   const busy = view.busy.has(lead.id);
-  const actable = reviews && lead.status === "PENDING_REVIEW";
+  const actable = reviews && awaitsReview(lead);
   return (
     <li data-lead={lead.id} class={view.fresh.has(lead.id) ? "fresh" : undefined} aria-busy={busy}>
       {actable ? (

@@ -87,6 +87,11 @@ export function belongs(lead: Lead, narrowing: Narrowing, now: Date): boolean | 
   return narrowing.search.trim() ? undefined : true;
 }
 
+/** Whether a lead waits for its review; of one that the sender has erased there is nothing to say any more. */
+export function awaitsReview({ status, erasedAt }: Lead): boolean {
+  return status === "PENDING_REVIEW" && !erasedAt;
+}
+
 /** Two lists in one, newest first, each lead once; of two states of a lead that of `newer` counts. */
 export function merged(older: readonly Lead[], newer: readonly Lead[]): Lead[] {
   const byId = new Map([...older, ...newer].map((lead) => [lead.id, lead]));

@@ -154,6 +154,7 @@ export type Lead = {
   status: PortalLeadStatus;
   test: boolean;
   deliveredAt: string;
+  erasedAt: string | null;
   price: {
     amount: string;
     currency: string;
@@ -254,7 +255,7 @@ export const Leads: Operation<{
     };
   };
 }, { filter?: PortalLeadFilter | null; after?: string | null }> = {
-  text: "query Leads($filter:PortalLeadFilter$after:String){portal{leads(filter:$filter first:50 after:$after){nodes{...Lead}pageInfo{endCursor hasNextPage}}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "query Leads($filter:PortalLeadFilter$after:String){portal{leads(filter:$filter first:50 after:$after){nodes{...Lead}pageInfo{endCursor hasNextPage}}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };
 
 export const OneLead: Operation<{
@@ -262,7 +263,7 @@ export const OneLead: Operation<{
     lead: Lead | null;
   };
 }, { id: string }> = {
-  text: "query OneLead($id:ID!){portal{lead(id:$id){...Lead}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "query OneLead($id:ID!){portal{lead(id:$id){...Lead}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };
 
 export const Stats: Operation<{
@@ -296,7 +297,7 @@ export const Accept: Operation<{
     }>;
   };
 }, { input: ReviewPortalLeadsInput }> = {
-  text: "mutation Accept($input:ReviewPortalLeadsInput!){answer:acceptPortalLeads(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "mutation Accept($input:ReviewPortalLeadsInput!){answer:acceptPortalLeads(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };
 
 export const Reject: Operation<{
@@ -307,7 +308,7 @@ export const Reject: Operation<{
     }>;
   };
 }, { input: ReviewPortalLeadsInput }> = {
-  text: "mutation Reject($input:ReviewPortalLeadsInput!){answer:rejectPortalLeads(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "mutation Reject($input:ReviewPortalLeadsInput!){answer:rejectPortalLeads(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };
 
 export const Return: Operation<{
@@ -318,7 +319,7 @@ export const Return: Operation<{
     }>;
   };
 }, { input: ReviewPortalLeadsInput }> = {
-  text: "mutation Return($input:ReviewPortalLeadsInput!){answer:requestReturn(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "mutation Return($input:ReviewPortalLeadsInput!){answer:requestReturn(input:$input){leads{...Lead}userErrors{message}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };
 
 export const UpdateContact: Operation<{
@@ -352,5 +353,5 @@ export const Live: Operation<{
     lead: Lead;
   };
 }, { after?: string | null }> = {
-  text: "subscription Live($after:String){portalLeads(after:$after){cursor kind lead{...Lead}}}fragment Lead on PortalLead{id title fields status test deliveredAt price{amount currency}review{by at reason}}",
+  text: "subscription Live($after:String){portalLeads(after:$after){cursor kind lead{...Lead}}}fragment Lead on PortalLead{id title fields status test deliveredAt erasedAt price{amount currency}review{by at reason}}",
 };

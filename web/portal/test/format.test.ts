@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, duration, money, shown, statusName, summary } from "../src/format";
+import { ago, chip, duration, money, shown, statusName, summary } from "../src/format";
 import type { Column, Lead } from "../src/operations";
 
 test("only addresses that are safe to follow become links", () => {
@@ -30,6 +30,14 @@ test("prices keep an unknown currency, and whole amounts lose the zeros", () => 
 test("a status that a newer server has is shown as it is", () => {
   assert.equal(statusName("ACCEPTED"), "Accepted");
   assert.equal(statusName("PARKED" as "ACCEPTED"), "PARKED");
+});
+
+test("an erased lead is called so where nothing else was said of it", () => {
+  const erased = { status: "PENDING_REVIEW", erasedAt: "2026-11-22T10:00:00Z", title: "Lead", fields: {} } as Lead;
+  assert.deepEqual(chip(erased), { kind: "erased", text: "Erased" });
+  assert.deepEqual(chip({ ...erased, status: "RETURN_REQUESTED" }).kind, "return-requested");
+  assert.deepEqual(chip({ ...erased, erasedAt: null }), { kind: "pending-review", text: "To review" });
+  assert.match(summary(erased, []), /sender has erased/);
 });
 
 test("times are told as people do", () => {

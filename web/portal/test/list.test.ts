@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { belongs, EVERYTHING, filterOf, isImpossible, merged, type Narrowing, parts, span } from "../src/list";
+import {
+  awaitsReview,
+  belongs,
+  EVERYTHING,
+  filterOf,
+  isImpossible,
+  merged,
+  type Narrowing,
+  parts,
+  span,
+} from "../src/list";
 import type { Lead } from "../src/operations";
 
 const NOW = new Date(2026, 10, 22, 12);
@@ -11,6 +21,7 @@ const lead = (id: string, part: Partial<Lead> = {}): Lead => ({
   status: "PENDING_REVIEW",
   test: false,
   deliveredAt: NOW.toISOString(),
+  erasedAt: null,
   price: null,
   review: null,
   ...part,
@@ -38,6 +49,12 @@ test("a lead belongs where its status and its day do, and only the server knows 
   assert.equal(belongs(yesterday, narrowed({ days: "week" }), NOW), true);
   assert.equal(belongs(lead("a"), narrowed({ search: "x@example.com" }), NOW), undefined);
   assert.equal(belongs(lead("a"), narrowed({ search: "x@example.com", tab: "rejected" }), NOW), false);
+});
+
+test("a lead that the sender has erased waits for no review", () => {
+  assert.ok(awaitsReview(lead("a")));
+  assert.ok(!awaitsReview(lead("a", { status: "ACCEPTED" })));
+  assert.ok(!awaitsReview(lead("a", { erasedAt: NOW.toISOString() })));
 });
 
 test("days of one's own are both included, and either may be left out", () => {
