@@ -45,9 +45,10 @@ const RIGHTS: &[(Right, &str)] = &[
         Right::Own,
         "account addSource addStep answerReturn assignPartner auditEvents availableSources cancelDelivery changePassword
         clearSmtpSettings createApiKey createDistributionProfile createFlow createPartner deleteDistributionProfile deleteFlow
-        deliveries delivery distributionProfile distributionProfiles flow flows invitePortalUser inviteUser
-        lead leads moveStep partner partners previewDelivery removeAssignment removePortalUser removeSource removeStep
-        removeUser retryDelivery returnLead revertFlow revokeApiKey rotateSigningSecret sendTestEmail
+        deliveries delivery deliveryReport diagnoseDelivery distributionProfile distributionProfiles eraseLead flow flows
+        invitePortalUser inviteUser lead leads moveStep partner partners previewDelivery removeAssignment removePortalUser removeSource removeStep
+        removeUser resolveDelivery resumeDestination retryDeliveries retryDelivery returnLead revertFlow revokeApiKey
+        rotateSigningSecret sendTestDelivery sendTestEmail
         setDistributionProfileEnabled setFlowEnabled setPartnerActive setPartnerDelivery setPortalAccess setSmtpSettings
         setStepEnabled simulateSubmission updateAccount updateAssignment updateDistributionProfile updateFlow updatePartner
         updateSource updateStep updateUserRole",
@@ -64,7 +65,10 @@ const RIGHTS: &[(Right, &str)] = &[
         suspendConnection terminateConnection",
     ),
     (Right::Accounts, "findAccount sendInvitation"),
-    (Right::Portal, "portal updatePortalContact"),
+    (
+        Right::Portal,
+        "acceptPortalLeads portal rejectPortalLeads requestReturn updatePortalContact updatePortalDelivery",
+    ),
 ];
 
 /// The fields of other objects that take identifiers. Here they only narrow what the caller sees anyway.

@@ -68,7 +68,7 @@ with_mail!(
         let trail = app.data(&owner.token, AUDIT, json!({ "id": partner })).await;
         let by_pat = trail["auditEvents"]["nodes"].as_array().unwrap().iter();
         let by_pat: Vec<_> = by_pat.filter(|entry| entry["actor"]["kind"] == "PORTAL_USER").collect();
-        let told = json!({ "action": "partner.set_delivery", "actor": { "kind": "PORTAL_USER", "name": "Pat" } });
+        let told = json!({ "action": "partner.delivery_set", "actor": { "kind": "PORTAL_USER", "name": "Pat" } });
         assert_eq!(by_pat, [&told, &told]);
     }
 );
