@@ -85,9 +85,17 @@ async fn try_endpoints<'a>(
 ) -> Result<Vec<Claimed>> {
     let (mut rows, mut slots) = (Vec::new(), HashMap::new());
     for endpoint in ripe {
-        if let Some((row, slot)) = take_probe(&tools.app, owner, endpoint).await? {
-            slots.insert(row.id, slot);
-            rows.push(row);
+        match take_probe(&tools.app, owner, endpoint).await {
+            Ok(Some((row, slot))) => {
+                slots.insert(row.id, slot);
+                rows.push(row);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                // Those taken before are ours already, and are attempted.
+                tracing::warn!(?error, "cannot try paused endpoints; the next sweep will");
+                break;
+            }
         }
     }
     let opened = claim::open(&tools.app, &tools.contents, rows, slots).await;
@@ -132,14 +140,26 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         let Some(before) = now.checked_sub_signed(age) else {
             continue;
         };
-        let stale = delivery::Entity::claim_stale(app.db.write(), owner, (*endpoint, before), STALE).await;
-        let stale = stale.inspect_err(|_error| app.queue.abandon_lease())?;
-        let leads = tools.contents.load(&stale).await?;
-        for row in stale {
-            match leads.get(&row.lead_id) {
-                Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
-                None => unopened::end(app, &[row]).await?,
-            }
+        let ended = end_stale_of(tools, owner, (*endpoint, before), now).await;
+        // Rows may be ours that nobody here will end: with another lease, they are taken over.
+        ended.inspect_err(|_error| app.queue.abandon_lease())?;
+    }
+    Ok(())
+}
+
+/// Ends what waits for one endpoint and is older than that. On an error the lease must be given up.
+async fn end_stale_of(
+    tools: &Tools,
+    owner: Uuid,
+    older: (Uuid, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let stale = delivery::Entity::claim_stale(tools.app.db.write(), owner, older, STALE).await?;
+    let leads = tools.contents.load(&stale).await?;
+    for row in stale {
+        match leads.get(&row.lead_id) {
+            Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
+            None => unopened::end(&tools.app, &[row]).await?,
         }
     }
     Ok(())
