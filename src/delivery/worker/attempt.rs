@@ -252,7 +252,7 @@ async fn send_webhook(
 
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {
     let age = (now - delivery.budget_since).to_std().unwrap_or_default();
-    let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
+    let attempt = u32::try_from(delivery.attempt_count.saturating_sub(delivery.attempts_before)).unwrap_or_default();
     let next = match retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random()) {
         // The others are named in the attempts.
         Next::Failed | Next::Exhausted | Next::Expired if tried.reached => Next::Delivered,
@@ -395,3 +395,6 @@ fn attempt_row(
         excerpt: Set(tried.excerpt.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;
