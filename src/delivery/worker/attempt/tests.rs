@@ -64,3 +64,14 @@ fn fewer_attempts_than_do_not_count_leave_the_whole_budget() {
     assert_eq!(status(6, 0), DeliveryStatus::Failed);
     assert_eq!(status(8, 2), DeliveryStatus::Failed);
 }
+
+#[test]
+fn a_mail_that_somebody_has_is_not_failed_whatever_comes_of_the_next_attempt() {
+    let somebody = ["a@buyer.test".to_owned()];
+    let of = |reached: &[String]| {
+        let tried = Tried::failed(DeliveryErrorCode::SmtpNotConfigured, "no server").knowing(reached);
+        outcome(&delivery(2, 0), &tried, DateTime::UNIX_EPOCH)
+    };
+    assert_eq!((of(&somebody).status, of(&somebody).failure), (DeliveryStatus::Delivered, None));
+    assert_eq!(of(&[]).status, DeliveryStatus::Failed);
+}
