@@ -8,6 +8,7 @@ use crate::support::http_receiver::HttpReceiver;
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 
 const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { account { id } userErrors { code message path } } }";
+const CLEAR_SMTP: &str = "mutation { clearSmtpSettings { userErrors { code } } }";
 
 fn mail_server(host: &str, port: u16) -> Value {
     json!({ "host": host, "port": port, "security": "NONE", "fromAddress": "leads@acme.test", "fromName": "Acme" })
@@ -88,6 +89,30 @@ both!(
         app.health_until(&acme, &partner, |health| health["state"] == "HEALTHY").await;
         for lead in &leads {
             assert_ne!(app.at(&acme, lead, &partner).await.0, "FAILED");
+        }
+    }
+);
+
+both!(
+    /// Without the mail server, what waited for it fails at once and says why.
+    mails_that_wait_for_a_mail_server_fail_when_it_is_taken_away,
+    |app| {
+        let server = SmtpReceiver::start().await;
+        server.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Say("421 down")));
+        let acme = app.account("Acme").await;
+        app.done(&acme.token, SET_SMTP, mail_server(&server.host(), server.port())).await;
+        let all = app.to_all(&acme).await;
+        let mail = json!({ "email": { "recipients": ["buyer@partner.test"], "subject": "Lead" } });
+        let (partner, _) = app.partner(&acme, "M", mail, json!({})).await;
+        app.assign(&acme, &all.profile, &partner, json!({})).await;
+        app.fail_until_paused(&acme, &all, &partner).await;
+        let waiting = app.leads(&acme, &all, 2).await;
+        app.health_until(&acme, &partner, |health| health["waiting"].as_i64() >= Some(2)).await;
+
+        app.data(&acme.token, CLEAR_SMTP, json!({})).await;
+        for lead in &waiting {
+            let failed = app.deliveries_at(&acme, lead, &["FAILED"]).await;
+            assert_eq!(failed[0]["failure"]["code"], "SMTP_NOT_CONFIGURED");
         }
     }
 );
