@@ -168,6 +168,12 @@ impl Entity {
             .filter(Column::HeldUntil.lte(now))
     }
 
+    /// Whether it is this delivery that tries an endpoint after a pause.
+    pub async fn is_tried_by(db: &impl ConnectionTrait, id: Uuid, delivery: DeliveryId) -> Result<bool, DbErr> {
+        let row = Self::find_by_id(id).one(db).await?;
+        Ok(row.is_some_and(|row| row.probe_id == Some(delivery)))
+    }
+
     /// Notes that the owners have been told.
     pub fn note_told(id: Uuid) -> UpdateMany<Self> {
         Self::update_many()

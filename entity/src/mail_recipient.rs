@@ -3,6 +3,7 @@
 use crate::ids::DeliveryId;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
+use std::collections::HashSet;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -63,5 +64,21 @@ impl Entity {
             .into_tuple()
             .all(db)
             .await
+    }
+
+    /// Those of some deliveries whose mail at least one recipient has.
+    pub async fn reached_by(
+        db: &impl ConnectionTrait,
+        deliveries: impl IntoIterator<Item = DeliveryId>,
+    ) -> Result<HashSet<DeliveryId>, DbErr> {
+        let among = crate::bulk::among(db, Column::DeliveryId, deliveries.into_iter().map(|id| id.0));
+        let ids = Self::find()
+            .filter(among)
+            .filter(Column::Ok.eq(true))
+            .select_only()
+            .column(Column::DeliveryId)
+            .distinct()
+            .into_tuple::<DeliveryId>();
+        Ok(ids.all(db).await?.into_iter().collect())
     }
 }

@@ -97,22 +97,28 @@ pub fn pause(number: i32, jitter: f64) -> TimeDelta {
     whole_micros(length.to_std().unwrap_or_default().mul_f64(1.0 + JITTER * share))
 }
 
+/// What is kept of a delivery's endpoint before there is anything against it; none when nothing is sent anywhere.
+pub fn blank(delivery: &delivery::Model) -> Option<Model> {
+    let id = delivery.endpoint()?;
+    Some(Model {
+        id,
+        account_id: delivery.account_id,
+        partner_id: delivery.partner_id.filter(|_| id != delivery.account_id.0),
+        failures: 0,
+        hold: None,
+        held_since: None,
+        held_until: None,
+        pauses: 0,
+        probe_id: None,
+        why: String::new(),
+        told: false,
+    })
+}
+
 fn counted(kept: Option<Model>, seen: Seen<'_>) -> Option<Model> {
     let mut row = match kept {
         Some(row) => row,
-        None => Model {
-            id: seen.delivery.endpoint()?,
-            account_id: seen.delivery.account_id,
-            partner_id: seen.delivery.partner_id,
-            failures: 0,
-            hold: None,
-            held_since: None,
-            held_until: None,
-            pauses: 0,
-            probe_id: None,
-            why: String::new(),
-            told: false,
-        },
+        None => blank(seen.delivery)?,
     };
     if seen.delivery.endpoint() == Some(row.account_id.0) {
         row.partner_id = None;

@@ -108,15 +108,20 @@ pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp
     Ok(settings)
 }
 
-/// Takes the mail server away: deliveries by email fail from now on.
+/// Takes the mail server away: deliveries by email fail from now on, also those that waited for it.
 pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
     let account = caller.require(Action::ManageMailServer)?;
     let tx = app.db.begin().await?;
     accounts::lock(&tx, account).await?;
     if let Some(settings) = smtp_settings::Entity::in_account(account).one(&tx).await? {
         settings.clone().delete(&tx).await?;
+        mail_pace::Entity::forget(&tx, account).await?;
+        mail_turn::Entity::release(&tx, account, app.clock.now()).await?;
         record(&tx, app, caller, &settings, "smtp_settings.cleared").await?;
+        endpoint::Entity::forget([account.0]).exec(&tx).await?;
         tx.commit().await?;
+        app.queue.set_holds(true);
+        app.queue.doorbell.notify_one();
     }
     Ok(())
 }

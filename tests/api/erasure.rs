@@ -7,6 +7,7 @@ mod rights;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use entity::worker::{self, Lapsed};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -220,5 +221,31 @@ both!(
         assert_eq!(used["partner"]["caps"][0]["used"], 0);
         let posted = receiver.requests().iter().filter(|request| request.json()["type"] != "lead.erased").count();
         assert_eq!(posted, 2);
+    }
+);
+
+both!(
+    /// Nobody has seen the end of the attempt: the recipient may have it, and is told.
+    what_a_worker_was_sending_that_has_gone_is_told_too,
+    |app| {
+        let (held, receiver) = (Arc::new(Semaphore::new(0)), HttpReceiver::start().await);
+        let permits = held.clone();
+        receiver.respond(move |_, request| {
+            let answer = Answer::status(200);
+            if request.json()["type"] == "lead.erased" { answer } else { answer.hold(permits.clone()) }
+        });
+        let owner = app.account("Acme").await;
+        let flow = flow(&app, &owner).await;
+        routed(&app, &owner, &flow, vec![webhook_with(&receiver.url("/"), json!({}))]).await;
+        let lead = text(&app.submit(&owner, &flow, person()).await["id"]);
+        receiver.wait_for(1).await;
+        app.erase(&owner, &lead).await;
+
+        let lease = Lapsed::Id(app.app.queue.owner().unwrap());
+        worker::Entity::remove(lease).exec(app.app.db.write()).await.unwrap();
+        app.deliveries_at(&owner, &lead, &["CANCELLED"]).await;
+        let erased = app.told_at(&owner, &lead, &["SENT"]).await;
+        assert_eq!(erased["erasureNotices"][0]["received"], "PERHAPS");
+        held.add_permits(100);
     }
 );

@@ -115,15 +115,27 @@ impl Tried {
         }
     }
 
-    /// Our own fault. A database that is away is waited for, however many attempts the settings allow; what will be the same
-    /// next time, such as settings that cannot be read, fails at once.
+    /// Knowing who of several recipients has it by earlier attempts, whatever has come of this one.
+    fn knowing(mut self, reached: &[String]) -> Self {
+        self.reached |= !reached.is_empty();
+        self
+    }
+
+    /// Our own fault. A database that is away is waited for; what will be the same next time, such as settings that cannot be
+    /// read, fails at once.
     fn hampered(error: &Error) -> Self {
-        tracing::warn!(?error, "a delivery could not be prepared");
-        if !matches!(error, Error::Unavailable(_)) {
-            let message = "the partner's delivery settings or secrets cannot be read, nothing was sent: see the server's \
-                           log, set them anew, then retry the delivery";
-            return Self::failed(DeliveryErrorCode::Template, message);
+        if matches!(error, Error::Unavailable(_)) {
+            return Self::put_off_patiently(error);
         }
+        tracing::warn!(?error, "a delivery could not be prepared");
+        let message = "the partner's delivery settings or secrets cannot be read, nothing was sent: see the server's \
+                       log, set them anew, then retry the delivery";
+        Self::failed(DeliveryErrorCode::Template, message)
+    }
+
+    /// Waits for ourselves, however many attempts the settings allow.
+    fn put_off_patiently(error: &Error) -> Self {
+        tracing::warn!(?error, "a delivery could not be prepared");
         let patient = RetryPolicy {
             attempts: u32::MAX,
             max_delay_ms: 60_000,
@@ -154,21 +166,9 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished>
         lead,
         mut slot,
     } = claimed;
-    let tried = match tools.prepared.get(&tools.app, &delivery, &lead).await {
-        Err(error) => Tried::hampered(&error),
-        Ok(prepared) => match &*prepared {
-            Prepared::Webhook(webhook) => send_webhook(tools, &delivery, &lead, webhook)
-                .await
-                .unwrap_or_else(|error| Tried::hampered(&error)),
-            Prepared::Email(email) => match mail::send(tools, &delivery, &lead, email).await {
-                Ok(tried) => tried?,
-                Err(error) => Tried::hampered(&error),
-            },
-            Prepared::Unusable(error) => Tried::failed(DeliveryErrorCode::Template, error.to_string()),
-            Prepared::Nothing => {
-                Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here")
-            }
-        },
+    let tried = match mail::reached(&tools.app, &delivery).await {
+        Err(error) => Tried::put_off_patiently(&error),
+        Ok(reached) => try_once(tools, &delivery, &lead, &reached).await?.knowing(&reached),
     };
     slot.leave_destination();
     let tried = tried.without(&Secrets::of_lead(&lead));
@@ -183,6 +183,32 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished>
         lead,
         slot: Some(slot),
     })
+}
+
+/// Sends it if that can be done; none where it waits for its turn. `reached` has it already.
+async fn try_once(
+    tools: &Tools,
+    delivery: &delivery::Model,
+    lead: &LeadContent,
+    reached: &[String],
+) -> Option<Tried> {
+    let tried = match tools.prepared.get(&tools.app, delivery, lead).await {
+        Err(error) => Tried::hampered(&error),
+        Ok(prepared) => match &*prepared {
+            Prepared::Webhook(webhook) => send_webhook(tools, delivery, lead, webhook)
+                .await
+                .unwrap_or_else(|error| Tried::hampered(&error)),
+            Prepared::Email(email) => match mail::send(tools, (delivery, reached), lead, email).await {
+                Ok(tried) => tried?,
+                Err(error) => Tried::hampered(&error),
+            },
+            Prepared::Unusable(error) => Tried::failed(DeliveryErrorCode::Template, error.to_string()),
+            Prepared::Nothing => {
+                Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here")
+            }
+        },
+    };
+    Some(tried)
 }
 
 /// An attempt that could not be made, for reasons of our own.
@@ -252,7 +278,7 @@ async fn send_webhook(
 
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {
     let age = (now - delivery.budget_since).to_std().unwrap_or_default();
-    let attempt = u32::try_from(delivery.attempt_count - delivery.attempts_before).unwrap_or(u32::MAX);
+    let attempt = u32::try_from(delivery.attempt_count.saturating_sub(delivery.attempts_before)).unwrap_or_default();
     let next = match retry::next(&tried.policy, attempt, age, &tried.verdict, rand::random()) {
         // The others are named in the attempts.
         Next::Failed | Next::Exhausted | Next::Expired if tried.reached => Next::Delivered,
@@ -395,3 +421,6 @@ fn attempt_row(
         excerpt: Set(tried.excerpt.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use entity::delivery_outcome::Held;
 use entity::endpoint::{self, Hold};
-use entity::partner;
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use entity::{bulk, partner};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub(super) async fn note_endpoints(
         return Ok(false);
     }
     let ids: BTreeSet<Uuid> = told.iter().map(|(id, _)| *id).collect();
+    let first = blanks(&told).into_values().map(|row| row.into_active_model().reset_all());
+    bulk::insert_if_absent::<endpoint::Entity>(tx, first.collect()).await?;
     let before = endpoint::Entity::locked(tx, ids).await?;
     let before: BTreeMap<Uuid, endpoint::Model> = before.into_iter().map(|row| (row.id, row)).collect();
     let mut after = before.clone();
@@ -45,6 +47,15 @@ pub(super) async fn note_endpoints(
         }
     }
     write(app, tx, &before, after).await
+}
+
+/// Rows of those that have failed, to be there if they are not yet, in one order. Without one nothing could be locked, and of
+/// two workers that note the first failures at once the later one would undo what the other has noted.
+fn blanks(told: &[(Uuid, &Finished)]) -> BTreeMap<Uuid, endpoint::Model> {
+    let failed = told.iter().filter(|(_, finished)| finished.bearing != Bearing::Works);
+    failed
+        .filter_map(|(id, finished)| Some((*id, breaker::blank(&finished.delivery)?)))
+        .collect()
 }
 
 async fn write(

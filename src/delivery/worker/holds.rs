@@ -2,13 +2,14 @@
 //! parts when they work, and ended when it is too old.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
-use entity::delivery_config::DeliveryConfig;
+use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::delivery_outcome::Outcome;
-use entity::delivery_settings;
 use entity::endpoint::{self, Hold};
+use entity::{delivery_settings, mail_recipient};
 use sea_orm::QuerySelect;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::app::App;
 use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
 use crate::delivery::retry::{default_policy, max_age};
 use crate::error::Result;
-use crate::queue::Claimed;
+use crate::queue::{Claimed, LeadContent};
 use crate::queue::slots::Slot;
 
 /// Deliveries parked, or made due again, in one statement.
@@ -85,9 +86,17 @@ async fn try_endpoints<'a>(
 ) -> Result<Vec<Claimed>> {
     let (mut rows, mut slots) = (Vec::new(), HashMap::new());
     for endpoint in ripe {
-        if let Some((row, slot)) = take_probe(&tools.app, owner, endpoint).await? {
-            slots.insert(row.id, slot);
-            rows.push(row);
+        match take_probe(&tools.app, owner, endpoint).await {
+            Ok(Some((row, slot))) => {
+                slots.insert(row.id, slot);
+                rows.push(row);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                // Those taken before are ours already, and are attempted.
+                tracing::warn!(?error, "cannot try paused endpoints; the next sweep will");
+                break;
+            }
         }
     }
     let opened = claim::open(&tools.app, &tools.contents, rows, slots).await;
@@ -132,30 +141,51 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         let Some(before) = now.checked_sub_signed(age) else {
             continue;
         };
-        let stale = delivery::Entity::claim_stale(app.db.write(), owner, (*endpoint, before), STALE).await;
-        let stale = stale.inspect_err(|_error| app.queue.abandon_lease())?;
-        let leads = tools.contents.load(&stale).await?;
-        for row in stale {
-            match leads.get(&row.lead_id) {
-                Some(lead) => finish::hand_in(tools, ended(row, lead.clone(), now)),
-                None => unopened::end(app, &[row]).await?,
-            }
+        let ended = end_stale_of(tools, owner, (*endpoint, before), now).await;
+        // Rows may be ours that nobody here will end: with another lease, they are taken over.
+        ended.inspect_err(|_error| app.queue.abandon_lease())?;
+    }
+    Ok(())
+}
+
+/// Ends what waits for one endpoint and is older than that; a mail that somebody has is not failed for the others. On an error the lease must be given up.
+async fn end_stale_of(
+    tools: &Tools,
+    owner: Uuid,
+    older: (Uuid, DateTime<Utc>),
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let stale = delivery::Entity::claim_stale(tools.app.db.write(), owner, older, STALE).await?;
+    let leads = tools.contents.load(&stale).await?;
+    let mails = stale.iter().filter(|row| row.channel == Channel::Email);
+    let reached = mail_recipient::Entity::reached_by(tools.app.db.read(), mails.map(|row| row.id)).await?;
+    for row in stale {
+        let has_it = reached.contains(&row.id);
+        match leads.get(&row.lead_id) {
+            Some(lead) => finish::hand_in(tools, ended((row, has_it), lead.clone(), now)),
+            None => unopened::end(&tools.app, &[row]).await?,
         }
     }
     Ok(())
 }
 
-fn ended(delivery: delivery::Model, lead: std::sync::Arc<crate::queue::LeadContent>, now: DateTime<Utc>) -> Finished {
+fn ended((delivery, has_it): (delivery::Model, bool), lead: Arc<LeadContent>, now: DateTime<Utc>) -> Finished {
     let message = "its endpoint was paused until the delivery was too old to be sent: see the partner's health";
+    let (status, failure) = if has_it {
+        (DeliveryStatus::Delivered, None)
+    } else {
+        let failure = (DeliveryErrorCode::Paused, message.to_owned());
+        (DeliveryStatus::Failed, Some(failure))
+    };
     Finished {
         outcome: Outcome {
             id: delivery.id,
             owner: delivery.lease_owner.unwrap_or_default(),
             attempt: delivery.attempt_count,
-            status: DeliveryStatus::Failed,
+            status,
             due_at: None,
             settled_at: Some(now),
-            failure: Some((DeliveryErrorCode::Paused, message.to_owned())),
+            failure,
             external_id: None,
         },
         attempt: None,

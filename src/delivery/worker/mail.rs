@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use entity::delivery::{self, DeliveryErrorCode};
-use entity::delivery_config::RetryPolicy;
+use entity::delivery_config::{Channel, RetryPolicy};
 use entity::{mail_recipient, smtp_settings};
 
 use super::Tools;
 use super::attempt::Tried;
 use super::pace;
 use super::prepared::Email;
+use crate::app::App;
 use crate::delivery::email::{MailOutcome, Message};
 use crate::delivery::payload::{Envelope, Mail};
 use crate::delivery::response::judge_mail;
@@ -21,10 +22,18 @@ use crate::queue::LeadContent;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const NO_SERVER: &str = "the account has no mail server: set one with setSmtpSettings, then retry the delivery";
 
-/// Makes the attempt; none when it is not the delivery's turn, and then it waits for it.
+/// Who has the mail of a delivery by earlier attempts.
+pub(super) async fn reached(app: &App, delivery: &delivery::Model) -> Result<Vec<String>> {
+    if delivery.channel != Channel::Email || delivery.attempt_count <= 1 {
+        return Ok(Vec::new());
+    }
+    Ok(mail_recipient::Entity::reached(app.db.read(), delivery.id).await?)
+}
+
+/// Makes the attempt, to those who are not among `reached`; none when it is not the delivery's turn, and then it waits for it.
 pub(super) async fn send(
     tools: &Tools,
-    delivery: &delivery::Model,
+    (delivery, reached): (&delivery::Model, &[String]),
     lead: &LeadContent,
     email: &Email,
 ) -> Result<Option<Tried>> {
@@ -47,12 +56,8 @@ pub(super) async fn send(
     if !pace::is_its_turn(app, delivery, &settings).await? {
         return Ok(None);
     }
-    let mut reached = Vec::new();
-    if delivery.attempt_count > 1 {
-        reached = mail_recipient::Entity::reached(app.db.read(), delivery.id).await?;
-    }
     let message = Message {
-        recipients: missing(&email.config.recipients, &reached),
+        recipients: missing(&email.config.recipients, reached),
         sent_at: app.clock.now(),
         ..letter(mail, &envelope, &settings.from_address)
     };
@@ -60,7 +65,7 @@ pub(super) async fn send(
     let recipients = recipients(delivery, &message.recipients, &exchange.outcome);
     let taken = matches!(exchange.outcome, MailOutcome::Accepted { .. });
     Ok(Some(Tried {
-        reached: taken || !reached.is_empty(),
+        reached: taken,
         recipients,
         smtp_code: exchange.outcome.smtp_code(),
         ..Tried::judged(judge_mail(&exchange.outcome), RetryPolicy::default())

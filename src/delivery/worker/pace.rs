@@ -3,8 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryStatus};
-use entity::smtp_settings;
-use entity::{mail_pace, mail_turn};
+use entity::{endpoint, mail_pace, mail_turn, smtp_settings};
 use sea_orm::DatabaseTransaction;
 
 use crate::app::App;
@@ -28,6 +27,8 @@ pub(super) async fn is_its_turn(
     let tx = app.db.begin().await?;
     let had = mail_turn::Entity::use_up(&tx, delivery.id).await?;
     let turn = match had {
+        // The one that tries a mail server after a pause: the others wait for what it finds.
+        _ if endpoint::Entity::is_tried_by(&tx, delivery.account_id.0, delivery.id).await? => now,
         Some(at) if at > now => at,
         Some(at) if now - at <= LATE => now,
         _ => mail_pace::Entity::take(&tx, delivery.account_id, now, gap(limit)).await?,

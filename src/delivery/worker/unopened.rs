@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::{bulk, delivery_attempt};
-use sea_orm::Set;
+use sea_orm::{DatabaseTransaction, Set};
 
 use super::reroute;
 use crate::app::App;
@@ -38,6 +38,7 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
             .exec(&tx)
             .await?;
     }
+    tell_of_erasure(app, &tx, &erased).await?;
     let cancelled = erased.iter().map(|row| told(row, DeliveryStatus::Cancelled));
     let failed = damaged.iter().map(|row| told(row, DeliveryStatus::Failed));
     let heads = events::append(&tx, now, cancelled.chain(failed).collect()).await?;
@@ -48,6 +49,18 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
     }
     app.hub.tell(&heads);
     Ok(())
+}
+
+/// An attempt whose end nobody saw may have been written down since the lead was erased: then the recipient may have it, and has
+/// to be told.
+async fn tell_of_erasure(app: &App, tx: &DatabaseTransaction, erased: &[&delivery::Model]) -> Result<()> {
+    if erased.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<delivery::Model> = erased.iter().map(|row| (*row).clone()).collect();
+    let attempts = delivery_attempt::Entity::of_deliveries(rows.iter().map(|row| row.id));
+    let attempts = attempts.all(tx).await?;
+    erasure::write_down(app, tx, &rows, &attempts).await
 }
 
 fn told(row: &delivery::Model, status: DeliveryStatus) -> events::NewEvent {

@@ -9,6 +9,7 @@ use crate::support::make::{Account, Flow, ana, merge, text};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 
 const TEST: &str = "mutation { sendTestEmail(to: \"ops@acme.test\") { ok message userErrors { code message path } } }";
+const CLEAR: &str = "mutation { clearSmtpSettings { userErrors { code } } }";
 const SHOWN: &str = "{ viewer { account { smtpSettings { auth mailsPerMinute username verifiedAt lastError } } } }";
 const RECIPIENTS: &str = "query($id: ID!) { lead(id: $id) { deliveries { status failure { code }
     attempts { ok smtpCode recipients { address ok smtpCode reply } } } } }";
@@ -176,6 +177,26 @@ both!(
         let last = &delivered[0]["attempts"][1];
         assert_eq!((&last["ok"], &last["smtpCode"]), (&json!(false), &json!(550)));
         assert_eq!(mail.count(), 1);
+    }
+);
+
+both!(
+    /// Nor is it failed because the mail server was taken away before the others had it.
+    a_mail_that_reached_somebody_ends_delivered_without_a_mail_server,
+    |app| {
+        let mail = SmtpReceiver::start().await;
+        mail.respond(|_, step| matches!(step, Step::Rcpt("b@buyer.test")).then_some(Reply::Say("450 later")));
+        let owner = app.account("Acme").await;
+        app.set_smtp(&owner, &mail).await;
+        let (flow, ..) = app.flow_to(&owner, email(&["a@buyer.test", "b@buyer.test"], json!({}))).await;
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        app.deliveries_at(&owner, &lead, &["RETRYING"]).await;
+        app.data(&owner.token, CLEAR, json!({})).await;
+        app.advance_to_retry(&owner, &lead).await;
+
+        let delivered = app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
+        assert_eq!(delivered[0]["failure"], Value::Null);
+        assert_eq!(delivered[0]["attempts"][1]["ok"], false);
     }
 );
 

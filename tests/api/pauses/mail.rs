@@ -1,12 +1,14 @@
 //! A mail server that is down holds up the mails of its account, and nothing else.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::app::both;
 use crate::support::http_receiver::HttpReceiver;
-use crate::support::smtp_receiver::SmtpReceiver;
+use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 
 const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { account { id } userErrors { code message path } } }";
+const CLEAR_SMTP: &str = "mutation { clearSmtpSettings { userErrors { code } } }";
 
 fn mail_server(host: &str, port: u16) -> Value {
     json!({ "host": host, "port": port, "security": "NONE", "fromAddress": "leads@acme.test", "fromName": "Acme" })
@@ -56,6 +58,61 @@ both!(
         app.advance(chrono::TimeDelta::seconds(15));
         for lead in &leads {
             app.deliveries_at(&acme, lead, &["DELIVERED"]).await;
+        }
+    }
+);
+
+both!(
+    /// The mail that tries it does not wait for a turn behind those that wait for the pause, and spends no attempt.
+    a_mail_server_with_a_limit_is_tried_after_its_pause,
+    |app| {
+        let server = SmtpReceiver::start().await;
+        server.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Say("421 down")));
+        let acme = app.account_by_key("Acme").await;
+        let mut slow = mail_server(&server.host(), server.port());
+        slow["mailsPerMinute"] = json!(1);
+        app.done(&acme.token, SET_SMTP, slow).await;
+        let all = app.to_all(&acme).await;
+        let mail = json!({ "email": { "recipients": ["buyer@partner.test"], "subject": "Lead" } });
+        let (partner, _) = app.partner(&acme, "M", mail, json!({})).await;
+        app.assign(&acme, &all.profile, &partner, json!({})).await;
+
+        let leads = app.leads(&acme, &all, 30).await;
+        for failures in 1..=9 {
+            app.health_until(&acme, &partner, |health| health["consecutiveFailures"] == failures).await;
+            app.advance(TimeDelta::minutes(1));
+        }
+        app.paused(&acme, &partner).await;
+        server.respond(|_, step| matches!(step, Step::Rcpt(_)).then_some(Reply::Say("450 later")));
+        // The eleventh has missed its turn by then.
+        app.advance(TimeDelta::seconds(70));
+        app.health_until(&acme, &partner, |health| health["state"] == "HEALTHY").await;
+        for lead in &leads {
+            assert_ne!(app.at(&acme, lead, &partner).await.0, "FAILED");
+        }
+    }
+);
+
+both!(
+    /// Without the mail server, what waited for it fails at once and says why.
+    mails_that_wait_for_a_mail_server_fail_when_it_is_taken_away,
+    |app| {
+        let server = SmtpReceiver::start().await;
+        server.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Say("421 down")));
+        let acme = app.account("Acme").await;
+        app.done(&acme.token, SET_SMTP, mail_server(&server.host(), server.port())).await;
+        let all = app.to_all(&acme).await;
+        let mail = json!({ "email": { "recipients": ["buyer@partner.test"], "subject": "Lead" } });
+        let (partner, _) = app.partner(&acme, "M", mail, json!({})).await;
+        app.assign(&acme, &all.profile, &partner, json!({})).await;
+        app.fail_until_paused(&acme, &all, &partner).await;
+        let waiting = app.leads(&acme, &all, 2).await;
+        app.health_until(&acme, &partner, |health| health["waiting"].as_i64() >= Some(2)).await;
+
+        app.data(&acme.token, CLEAR_SMTP, json!({})).await;
+        for lead in &waiting {
+            let failed = app.deliveries_at(&acme, lead, &["FAILED"]).await;
+            assert_eq!(failed[0]["failure"]["code"], "SMTP_NOT_CONFIGURED");
         }
     }
 );
