@@ -48,7 +48,10 @@ pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<F
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
         if let Err(error) = record_patiently(&app, &batch, Rerouting::Try).await {
-            tracing::error!(?error, "outcomes cannot be recorded together; recording them one by one");
+            tracing::error!(
+                ?error,
+                "outcomes cannot be recorded together; recording them one by one"
+            );
             record_each(&app, &batch).await;
         }
         batch.clear();
