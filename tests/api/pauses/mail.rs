@@ -68,7 +68,7 @@ both!(
     |app| {
         let server = SmtpReceiver::start().await;
         server.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Say("421 down")));
-        let acme = app.account_by_key("Acme").await;
+        let acme = app.account("Acme").await;
         let mut slow = mail_server(&server.host(), server.port());
         slow["mailsPerMinute"] = json!(1);
         app.done(&acme.token, SET_SMTP, slow).await;
