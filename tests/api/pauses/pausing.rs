@@ -143,6 +143,6 @@ both!(
         let delivery = webhook_with(&new.url("/"), json!({}));
         app.done(&owner.token, set, json!({ "partnerId": partner, "delivery": delivery })).await;
         housekeeping::forget(&app.app).await.unwrap();
-        assert_eq!(app.health(&owner, &partner).await["state"], "HEALTHY");
+        assert_eq!(app.health(&owner, &partner).await["state"], "DEGRADED", "failed, but not paused");
     }
 );
