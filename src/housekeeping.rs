@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use entity::{idempotency, mail, one_time_token, session};
+use entity::{endpoint, idempotency, mail, one_time_token, session};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +56,10 @@ pub async fn forget(app: &App) -> Result<u64> {
     let links = one_time_token::Entity::forget_before(over).exec(db).await?;
     let sessions = session::Entity::forget_before(over).exec(db).await?;
     let mails = mail::Entity::forget_sent_before(over).exec(db).await?;
+    let endpoints = endpoint::Entity::forget_over(app.clock.now()).exec(db).await?;
     let keys = forget_keys(app).await?;
-    Ok(links.rows_affected + sessions.rows_affected + mails.rows_affected + keys)
+    let rows = [links, sessions, mails, endpoints].map(|done| done.rows_affected);
+    Ok(rows.into_iter().sum::<u64>() + keys)
 }
 
 /// Idempotency keys may be many: they go in parts, the oldest first.

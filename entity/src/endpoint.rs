@@ -3,10 +3,11 @@
 
 use crate::bulk::among;
 use crate::ids::{AccountId, DeliveryId, PartnerId};
+use crate::{assignment, delivery, partner, smtp_settings};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, OnConflict, Query, SelectStatement};
-use sea_orm::{Condition, DeleteMany, IntoActiveModel, QueryOrder, QuerySelect, UpdateMany};
+use sea_orm::{Condition, DeleteMany, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// Why nothing is sent to an endpoint.
@@ -100,9 +101,23 @@ impl Entity {
         Ok(())
     }
 
-    /// Held ones of every account, for the delivery worker.
-    pub fn held() -> Select<Self> {
+    fn held() -> Select<Self> {
         Self::find().filter(Column::Hold.is_not_null())
+    }
+
+    /// Whether any of any account is closed.
+    pub async fn any_closed(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<bool, DbErr> {
+        Ok(Self::held().filter(closed(now)).one(db).await?.is_some())
+    }
+
+    /// The closed ones of these, of whichever account, for the delivery worker.
+    pub async fn closed_among(
+        db: &impl ConnectionTrait,
+        ids: impl IntoIterator<Item = Uuid>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Model>, DbErr> {
+        let rows = Self::held().filter(closed(now)).filter(among(db, Column::Id, ids));
+        rows.all(db).await
     }
 
     /// Paused ones of which the owners have not been told, for the notices.
@@ -155,6 +170,31 @@ impl Entity {
     /// Forgets what was wrong with some.
     pub fn forget(ids: impl IntoIterator<Item = Uuid>) -> DeleteMany<Self> {
         Self::delete_many().filter(Column::Id.is_in(ids))
+    }
+
+    /// Forgets what has no meaning any more: that one has asked for peace until a time that has come, and what was wrong with those
+    /// that nothing is set to use and nothing waits for.
+    pub fn forget_over(now: DateTime<Utc>) -> DeleteMany<Self> {
+        let had_peace = Column::Hold.eq(Hold::Throttled).and(Column::HeldUntil.lte(now));
+        let of_partners = partner::Entity::find()
+            .select_only()
+            .column(partner::Column::SettingsId);
+        let of_places = assignment::Entity::find()
+            .select_only()
+            .column(assignment::Column::SettingsId)
+            .filter(assignment::Column::SettingsId.is_not_null());
+        let mail_servers = smtp_settings::Entity::find()
+            .select_only()
+            .column(smtp_settings::Column::AccountId);
+        let waited_for = delivery::Entity::parked_anywhere()
+            .select_only()
+            .column(delivery::Column::ParkedFor);
+        let unused = Condition::all()
+            .add(Column::Id.not_in_subquery(of_partners.into_query()))
+            .add(Column::Id.not_in_subquery(of_places.into_query()))
+            .add(Column::Id.not_in_subquery(mail_servers.into_query()))
+            .add(Column::Id.not_in_subquery(waited_for.into_query()));
+        Self::delete_many().filter(Condition::any().add(had_peace).add(unused))
     }
 
     /// Lets one delivery try an endpoint whose pause is over. Changes one row for whoever comes first, and none for the others;

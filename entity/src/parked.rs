@@ -51,10 +51,14 @@ impl Entity {
         Ok(unparked.exec(db).await?.rows_affected)
     }
 
+    /// What waits for any endpoint.
+    pub(crate) fn parked_anywhere() -> Select<Self> {
+        Self::find().filter(parked())
+    }
+
     /// What waits for an endpoint, the first first.
     pub fn parked_for(endpoint: Uuid) -> Select<Self> {
-        Self::find()
-            .filter(parked())
+        Self::parked_anywhere()
             .filter(Column::ParkedFor.eq(endpoint))
             .order_by_asc(Column::DueAt)
     }

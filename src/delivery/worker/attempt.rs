@@ -186,12 +186,7 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished>
 }
 
 /// Sends it if that can be done; none where it waits for its turn. `reached` has it already.
-async fn try_once(
-    tools: &Tools,
-    delivery: &delivery::Model,
-    lead: &LeadContent,
-    reached: &[String],
-) -> Option<Tried> {
+async fn try_once(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent, reached: &[String]) -> Option<Tried> {
     let tried = match tools.prepared.get(&tools.app, delivery, lead).await {
         Err(error) => Tried::hampered(&error),
         Ok(prepared) => match &*prepared {

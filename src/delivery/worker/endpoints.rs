@@ -31,7 +31,9 @@ pub(super) async fn note_endpoints(
         return Ok(false);
     }
     let ids: BTreeSet<Uuid> = told.iter().map(|(id, _)| *id).collect();
-    let first = blanks(&told).into_values().map(|row| row.into_active_model().reset_all());
+    let first = blanks(&told)
+        .into_values()
+        .map(|row| row.into_active_model().reset_all());
     bulk::insert_if_absent::<endpoint::Entity>(tx, first.collect()).await?;
     let before = endpoint::Entity::locked(tx, ids).await?;
     let before: BTreeMap<Uuid, endpoint::Model> = before.into_iter().map(|row| (row.id, row)).collect();

@@ -10,7 +10,6 @@ use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::delivery_outcome::Outcome;
 use entity::endpoint::{self, Hold};
 use entity::{delivery_settings, mail_recipient};
-use sea_orm::QuerySelect;
 use uuid::Uuid;
 
 use super::finish::{self, Finished};
@@ -19,13 +18,15 @@ use crate::app::App;
 use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
 use crate::delivery::retry::{default_policy, max_age};
 use crate::error::Result;
-use crate::queue::{Claimed, LeadContent};
 use crate::queue::slots::Slot;
+use crate::queue::{Claimed, LeadContent};
 
 /// Deliveries parked, or made due again, in one statement.
 const PART: u64 = 500;
-/// Endpoints looked at in one look.
-const ENDPOINTS: u64 = 1_000;
+/// Endpoints looked at in one statement.
+const PAGE: usize = 1_000;
+/// Endpoints tried in one look. Which of more is left to chance, so that none has to wait for ever.
+const PROBES: usize = 1_000;
 /// Deliveries that are too old, ended in one look for each endpoint.
 const STALE: u64 = 200;
 /// How often it is looked for them.
@@ -45,27 +46,33 @@ pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed
     };
     let now = app.clock.now();
     app.queue.set_holds(false);
-    let held = endpoint::Entity::held().limit(ENDPOINTS).all(app.db.read()).await?;
-    if held.iter().any(|row| row.is_closed(now)) {
+    if endpoint::Entity::any_closed(app.db.read(), now).await? {
         while delivery::Entity::park(app.db.write(), now, PART).await? == PART {}
     }
     let waited_for = delivery::Entity::endpoints_waited_for(app.db.read()).await?;
-    let closed: HashMap<Uuid, &endpoint::Model> = held
-        .iter()
-        .filter(|row| row.is_closed(now))
-        .map(|row| (row.id, row))
-        .collect();
+    let closed = closed_among(app, &waited_for, now).await?;
     release(app, waited_for.iter().filter(|id| !closed.contains_key(*id))).await?;
     if looks.stale_at.is_none_or(|last| last + STALE_EVERY <= now) {
         looks.stale_at = Some(now);
         end_stale(tools, owner, &waited_for, now).await?;
     }
-    if !held.is_empty() || !waited_for.is_empty() {
+    // Those for which nothing waits are left to the sweep: one that is never used again costs nothing.
+    if !waited_for.is_empty() {
         app.queue.set_holds(true);
     }
     let ripe = closed.values().filter(|row| row.hold == Some(Hold::Failing));
-    let ripe = ripe.filter(|row| row.held_until.is_some_and(|until| until <= now) && waited_for.contains(&row.id));
-    try_endpoints(tools, owner, ripe.copied()).await
+    let ripe = ripe.filter(|row| row.held_until.is_some_and(|until| until <= now));
+    try_endpoints(tools, owner, ripe.take(PROBES)).await
+}
+
+/// Which of these are held.
+async fn closed_among(app: &App, endpoints: &[Uuid], now: DateTime<Utc>) -> Result<HashMap<Uuid, endpoint::Model>> {
+    let mut closed = HashMap::new();
+    for page in endpoints.chunks(PAGE) {
+        let rows = endpoint::Entity::closed_among(app.db.read(), page.iter().copied(), now).await?;
+        closed.extend(rows.into_iter().map(|row| (row.id, row)));
+    }
+    Ok(closed)
 }
 
 /// Makes due again what waits for endpoints that work, a part at once: slots let through only so many anyway.
@@ -149,12 +156,7 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
 }
 
 /// Ends what waits for one endpoint and is older than that; a mail that somebody has is not failed for the others. On an error the lease must be given up.
-async fn end_stale_of(
-    tools: &Tools,
-    owner: Uuid,
-    older: (Uuid, DateTime<Utc>),
-    now: DateTime<Utc>,
-) -> Result<()> {
+async fn end_stale_of(tools: &Tools, owner: Uuid, older: (Uuid, DateTime<Utc>), now: DateTime<Utc>) -> Result<()> {
     let stale = delivery::Entity::claim_stale(tools.app.db.write(), owner, older, STALE).await?;
     let leads = tools.contents.load(&stale).await?;
     let mails = stale.iter().filter(|row| row.channel == Channel::Email);

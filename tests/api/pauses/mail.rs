@@ -68,7 +68,7 @@ both!(
     |app| {
         let server = SmtpReceiver::start().await;
         server.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Say("421 down")));
-        let acme = app.account_by_key("Acme").await;
+        let acme = app.account("Acme").await;
         let mut slow = mail_server(&server.host(), server.port());
         slow["mailsPerMinute"] = json!(1);
         app.done(&acme.token, SET_SMTP, slow).await;
@@ -86,7 +86,8 @@ both!(
         server.respond(|_, step| matches!(step, Step::Rcpt(_)).then_some(Reply::Say("450 later")));
         // The eleventh has missed its turn by then.
         app.advance(TimeDelta::seconds(70));
-        app.health_until(&acme, &partner, |health| health["state"] == "HEALTHY").await;
+        let tried = app.health_until(&acme, &partner, |health| health["lastError"] == "buyer@partner.test was refused: 450 later").await;
+        assert_eq!(tried["state"], "DEGRADED", "not paused any more");
         for lead in &leads {
             assert_ne!(app.at(&acme, lead, &partner).await.0, "FAILED");
         }

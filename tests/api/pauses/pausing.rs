@@ -1,6 +1,7 @@
 //! D15: a destination is paused, tried, and goes on by itself.
 
 use chrono::TimeDelta;
+use leadmesh::housekeeping;
 use serde_json::{Value, json};
 
 use super::{RESUME, time};
@@ -121,5 +122,27 @@ both!(
         let failed = app.deliveries_at(&owner, &waiting[0], &["FAILED"]).await;
         assert_eq!((&failed[0]["failure"]["code"], &failed[0]["attemptCount"]), (&json!("PAUSED"), &json!(0)));
         assert_eq!(failed[0]["attempts"], json!([]));
+    }
+);
+
+both!(
+    /// What is against settings is kept as long as somebody uses them.
+    settings_that_were_replaced_are_no_longer_held_against_a_partner,
+    |app| {
+        let (old, new) = (HttpReceiver::start().await, HttpReceiver::start().await);
+        old.answer(Answer::status(410));
+        let owner = app.account_by_key("Acme").await;
+        let all = app.to_all(&owner).await;
+        let partner = app.behind(&owner, &all, "P", &old).await;
+        app.leads(&owner, &all, 1).await;
+        app.health_until(&owner, &partner, |health| health["pausedBecause"] == "GONE").await;
+        housekeeping::forget(&app.app).await.unwrap();
+        assert_eq!(app.health(&owner, &partner).await["state"], "PAUSED");
+
+        let set = "mutation($input: SetPartnerDeliveryInput!) { setPartnerDelivery(input: $input) { partner { id } userErrors { code message path } } }";
+        let delivery = webhook_with(&new.url("/"), json!({}));
+        app.done(&owner.token, set, json!({ "partnerId": partner, "delivery": delivery })).await;
+        housekeeping::forget(&app.app).await.unwrap();
+        assert_eq!(app.health(&owner, &partner).await["state"], "DEGRADED", "failed, but not paused");
     }
 );

@@ -72,6 +72,9 @@ fn a_mail_that_somebody_has_is_not_failed_whatever_comes_of_the_next_attempt() {
         let tried = Tried::failed(DeliveryErrorCode::SmtpNotConfigured, "no server").knowing(reached);
         outcome(&delivery(2, 0), &tried, DateTime::UNIX_EPOCH)
     };
-    assert_eq!((of(&somebody).status, of(&somebody).failure), (DeliveryStatus::Delivered, None));
+    assert_eq!(
+        (of(&somebody).status, of(&somebody).failure),
+        (DeliveryStatus::Delivered, None)
+    );
     assert_eq!(of(&[]).status, DeliveryStatus::Failed);
 }
