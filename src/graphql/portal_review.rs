@@ -48,7 +48,7 @@ impl PortalReviewMutation {
     }
 
     /// Does not take leads that wait for their review. Their price counts no more, they give back their places on caps, and each
-    /// goes on to the next partner if its profile says NEXT_PARTNER. Saying it again changes nothing. Takes a
+    /// goes on to the next partner if its profile says `NEXT_PARTNER`. Saying it again changes nothing. Takes a
     /// portal session with `VIEW_LEADS` and REVIEW.
     async fn reject_portal_leads(
         &self,

@@ -125,19 +125,7 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
             "dropped late outcomes of deliveries that were taken over"
         );
     }
-    let attempts = recorded.iter().filter_map(|finished| {
-        let attempt = finished.attempt.clone()?;
-        Some(if held.is_erased(finished.delivery.id) {
-            erasure::silent(attempt)
-        } else {
-            attempt
-        })
-    });
-    let attempts = attempts.collect();
-    bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
-    let recipients = recorded.iter().flat_map(|finished| finished.said_of_recipients(&held));
-    let recipients = recipients.map(|row| row.into_active_model().reset_all()).collect();
-    bulk::insert_if_absent::<mail_recipient::Entity>(&tx, recipients).await?;
+    note_attempts(&tx, &recorded, &held).await?;
     note_failures(&tx, &recorded, &held, now).await?;
     let holds = note_endpoints(app, &tx, (&recorded, &held), now).await?;
     let (erased, going): (Vec<&Finished>, Vec<&Finished>) = recorded
@@ -174,6 +162,23 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
     app.metrics.delivered_in_portals(in_portals);
     app.hub.tell(&heads);
     app.queue.wake(waiting);
+    Ok(())
+}
+
+/// Attempts, with what a mail server said of each recipient; of leads that were erased meanwhile without words.
+async fn note_attempts(tx: &DatabaseTransaction, recorded: &[&Finished], held: &Held) -> Result<()> {
+    let attempts = recorded.iter().filter_map(|finished| {
+        let attempt = finished.attempt.clone()?;
+        Some(if held.is_erased(finished.delivery.id) {
+            erasure::silent(attempt)
+        } else {
+            attempt
+        })
+    });
+    bulk::insert_if_absent::<delivery_attempt::Entity>(tx, attempts.collect()).await?;
+    let recipients = recorded.iter().flat_map(|finished| finished.said_of_recipients(held));
+    let recipients = recipients.map(|row| row.into_active_model().reset_all()).collect();
+    bulk::insert_if_absent::<mail_recipient::Entity>(tx, recipients).await?;
     Ok(())
 }
 

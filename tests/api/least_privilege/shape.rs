@@ -166,7 +166,8 @@ impl Filling<'_> {
             let inside = at
                 .filter(|(place, _)| place[0] == name(member))
                 .map(|(place, id)| (&place[1..], id));
-            if inside.is_some() || required(member) {
+            // Some verdicts need a reason, though its type does not say so.
+            if inside.is_some() || required(member) || name(member) == "reason" {
                 object.insert(
                     name(member).to_owned(),
                     self.value(&member["type"], name(member), inside),

@@ -42,7 +42,8 @@ pub(crate) async fn dump(app: &App) -> String {
             } else {
                 String::from_utf8_lossy(&row.try_get::<Vec<u8>>("", "row").unwrap()).into_owned()
             };
-            writeln!(text, "{name}: {row}").unwrap();
+            // A row is a line, whatever bytes its identifiers have.
+            writeln!(text, "{name}: {}", row.replace('\n', "␊")).unwrap();
         }
     }
     text
