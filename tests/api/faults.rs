@@ -3,6 +3,7 @@
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
 mod backlog;
+mod ended;
 mod frozen;
 mod gaps;
 mod killed;
