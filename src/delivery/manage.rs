@@ -7,6 +7,7 @@ use entity::connection;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
+use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
 use super::recount;
@@ -41,6 +42,8 @@ pub struct DeliveryFilter {
     pub lead: Option<LeadId>,
     /// Routed in this time.
     pub during: Option<Range<DateTime<Utc>>>,
+    /// Of leads that a search has found, as the identifiers that it selects.
+    pub found: Option<SelectStatement>,
     /// Tests too.
     pub include_tests: bool,
 }
@@ -73,6 +76,7 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
         .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
+        .add_option(filter.found.map(|found| delivery::Column::LeadId.in_subquery(found)))
         .add_option(
             filter
                 .during

@@ -94,7 +94,8 @@ impl ByHandMutation {
         #[graphql(desc = "Which deliveries; tests only if it says so.")] filter: DeliveryFilter,
     ) -> Result<RetryDeliveriesPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (requeued, user_errors) = outcome(by_hand::retry_many(app, caller, filter.wanted()?).await)?;
+        let filter = filter.wanted(app, caller).await?;
+        let (requeued, user_errors) = outcome(by_hand::retry_many(app, caller, filter).await)?;
         Ok(RetryDeliveriesPayload {
             requeued: i32::try_from(requeued.unwrap_or_default()).unwrap_or(i32::MAX),
             user_errors,

@@ -19,9 +19,12 @@ use super::payload::{UserError, outcome};
 use super::profile::DistributionProfile;
 use super::relay::{PageArgs, connection, page};
 use super::time_range::TimeRangeInput;
+use crate::app::App;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::leads::read;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -309,6 +312,9 @@ pub struct DeliveryFilter {
     lead_id: Option<ID>,
     /// Routed in this time.
     created_in: Option<TimeRangeInput>,
+    /// Of leads with this email address or phone number, in any spelling, or whose name begins with this; 200 characters at most.
+    /// Encrypted values are found whole only.
+    search: Option<String>,
     /// Tests too.
     #[graphql(default_with = "Some(false)")]
     include_tests: Option<bool>,
@@ -316,8 +322,13 @@ pub struct DeliveryFilter {
 
 impl DeliveryFilter {
     /// An identifier that cannot be one finds nothing.
-    pub(super) fn wanted(self) -> Result<Wanted> {
+    pub(super) async fn wanted(self, app: &App, caller: &Caller) -> Result<Wanted> {
+        let found = match self.search.filter(|text| !text.trim().is_empty()) {
+            Some(text) => Some(read::searched(app, caller, &text).await?),
+            None => None,
+        };
         Ok(Wanted {
+            found,
             statuses: self.status,
             channels: self.channel,
             partner: self.partner_id.as_ref().map(id_or_unknown),
@@ -370,7 +381,7 @@ impl DeliveryQuery {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<DeliveryConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let select = manage::list(caller, filter.unwrap_or_default().wanted()?)?;
+        let select = manage::list(caller, filter.unwrap_or_default().wanted(app, caller).await?)?;
         let args = PageArgs::new(first, after, last, before);
         Ok(page(app.db.read(), select, delivery::Column::Id, |row| row.id.0, args)
             .await?

@@ -64,7 +64,7 @@ impl DeliveryReportQuery {
         let wanted = Wanted {
             range: range.checked()?,
             by,
-            filter: filter.unwrap_or_default().wanted()?,
+            filter: filter.unwrap_or_default().wanted(app, caller).await?,
             percentiles: counts.field("p50Ms").exists() || counts.field("p95Ms").exists(),
         };
         let rows = deliveries::report(app, caller, wanted).await?;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::{self, LeadOutcome};
 use entity::{bulk, delivery, lead_event};
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Select, Set};
 use serde_json::{Map, Value};
 
@@ -83,9 +83,16 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
     Ok(lead::Entity::in_account(account).filter(found))
 }
 
-fn sent_to(account: AccountId, partner: PartnerId) -> sea_orm::sea_query::SelectStatement {
+fn sent_to(account: AccountId, partner: PartnerId) -> SelectStatement {
     let deliveries = delivery::Entity::in_account(account).filter(delivery::Column::PartnerId.eq(partner));
     deliveries.select_only().column(delivery::Column::LeadId).into_query()
+}
+
+/// The caller's leads that a search text finds, as a part of a query: their identifiers.
+pub async fn searched(app: &App, caller: &Caller, text: &str) -> Result<SelectStatement> {
+    let account = caller.require(Action::ReadLeads)?;
+    let found = lead::Entity::in_account(account).filter(matching(app, account, text).await?);
+    Ok(found.select_only().column(lead::Column::Id).into_query())
 }
 
 /// Leads whose email or phone is that text, or whose name begins with it. Encrypted values are found by their keyed hash, so
