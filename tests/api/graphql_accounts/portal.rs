@@ -79,7 +79,7 @@ impl<'a> Seller<'a> {
             lead_id: lead.id,
             flow_id: flow.id,
             step_id: None,
-            profile_id: None,
+            profile_id: Some(app.clock.id()),
             assignment_id: None,
             partner_id: Some(self.partner),
             buyer_account_id: None,
