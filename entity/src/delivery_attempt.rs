@@ -1,8 +1,9 @@
 //! One attempt of a delivery.
 
-use crate::delivery::DeliveryErrorCode;
+use crate::delivery::{self, DeliveryErrorCode};
 use crate::ids::DeliveryId;
 use chrono::{DateTime, Utc};
+use sea_orm::Set;
 use sea_orm::entity::prelude::*;
 
 /// A row.
@@ -49,6 +50,22 @@ impl Entity {
             .exec(db)
             .await?;
         Ok(())
+    }
+
+    /// An attempt of a delivery that ended without an answer, for a reason of our own.
+    pub fn unanswered(of: &delivery::Model, at: DateTime<Utc>, code: DeliveryErrorCode, message: &str) -> ActiveModel {
+        ActiveModel {
+            delivery_id: Set(of.id),
+            number: Set(of.attempt_count),
+            started_at: Set(at),
+            duration_us: Set(0),
+            ok: Set(false),
+            http_status: Set(None),
+            smtp_code: Set(None),
+            error_code: Set(Some(code)),
+            message: Set(Some(message.to_owned())),
+            excerpt: Set(None),
+        }
     }
 
     /// Attempts of deliveries that the caller has already loaded in their scope.

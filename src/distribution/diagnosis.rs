@@ -19,23 +19,10 @@ use crate::clock::Clock;
 use crate::delivery::guard::Guard;
 use crate::delivery::health::{self, Held};
 use crate::delivery::preview;
+use crate::diagnosis::Check;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-
-/// One look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// At what: `delivery`, `worker`, `partner`, `assignment`, `schedule`, `settings`, `mail server`, `portal`, `connection`,
-    /// `destination`, `last attempt`.
-    pub name: &'static str,
-    /// Whether all is well there.
-    pub passed: bool,
-    /// What was found.
-    pub message: String,
-    /// What to do, where something is wrong.
-    pub remedy: Option<String>,
-}
 
 /// What is known of a delivery.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::context::app_and_caller;
 use super::delivery::{DeliveryFilter, DeliveryPayload};
-use super::diagnosis::{Diagnosis, DiagnosisCheck};
+use super::diagnosis::Diagnosis;
 use super::ids::id_or_unknown;
 use super::payload::{UserError, outcome};
 use crate::delivery::by_hand::{self, Settlement};
-use crate::distribution::diagnosis::{self, Check};
+use crate::distribution::diagnosis;
 use crate::distribution::preview::ToPreview;
 use crate::distribution::test_delivery;
 use crate::error::Result;
@@ -45,17 +45,6 @@ pub struct RetryDeliveriesPayload {
     requeued: i32,
     /// Rules that the input broke.
     user_errors: Vec<UserError>,
-}
-
-impl From<Vec<Check>> for Diagnosis {
-    fn from(checks: Vec<Check>) -> Self {
-        Self::of(checks.into_iter().map(|check| DiagnosisCheck {
-            name: check.name.to_owned(),
-            passed: check.passed,
-            message: check.message,
-            remedy: check.remedy,
-        }))
-    }
 }
 
 /// Asking why.

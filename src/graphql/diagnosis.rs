@@ -4,8 +4,9 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::context::app_and_caller;
 use super::ids::id_or_unknown;
+use crate::diagnosis::Check;
 use crate::error::Result;
-use crate::network::diagnosis::{self, Check};
+use crate::network::diagnosis;
 
 /// What a look at everything that is needed has found.
 #[derive(SimpleObject)]
@@ -32,25 +33,23 @@ pub struct DiagnosisCheck {
     pub remedy: Option<String>,
 }
 
-impl Diagnosis {
-    /// Of these looks.
-    pub fn of(checks: impl Iterator<Item = DiagnosisCheck>) -> Self {
-        let checks: Vec<DiagnosisCheck> = checks.collect();
+impl From<Vec<Check>> for Diagnosis {
+    fn from(checks: Vec<Check>) -> Self {
         Self {
             ok: checks.iter().all(|check| check.passed),
-            checks,
+            checks: checks.into_iter().map(DiagnosisCheck::from).collect(),
         }
     }
 }
 
-impl From<Vec<Check>> for Diagnosis {
-    fn from(checks: Vec<Check>) -> Self {
-        Self::of(checks.into_iter().map(|check| DiagnosisCheck {
+impl From<Check> for DiagnosisCheck {
+    fn from(check: Check) -> Self {
+        Self {
             name: check.name.to_owned(),
             passed: check.passed,
             message: check.message,
             remedy: check.remedy,
-        }))
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Why a partner cannot be reached: each look on the way from the invitation to the source, with what to do about it.
+//! Why a partner cannot be reached: each look on the way from the invitation to the source, with what to do about it: at
+//! `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`, `flow`.
 
 mod checks;
 
@@ -13,22 +14,10 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::buyer_steps;
 use crate::app::App;
+use crate::diagnosis::Check;
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-
-/// One look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// At what: `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`, `flow`.
-    pub name: &'static str,
-    /// Whether all is well there.
-    pub passed: bool,
-    /// What was found.
-    pub message: String,
-    /// What to do, where something is wrong.
-    pub remedy: Option<String>,
-}
 
 /// What is known of a relationship; only what the caller's account may see of it.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@ mod streams;
 
 use serde_json::{Value, json};
 
-use crate::support::app::both;
+use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::HttpReceiver;
-use crate::support::make::{ana, text, webhook};
+use crate::support::make::{Account, Flow, ana, text, webhook};
 use crate::support::stream::Stream;
 
 /// A test of an app that can mail links, in both modes.
@@ -28,6 +28,35 @@ macro_rules! with_mail {
     };
 }
 use with_mail;
+
+/// An account that sends its leads into a portal, and somebody in it.
+struct Sold {
+    owner: Account,
+    flow: Flow,
+    partner: String,
+    pat: String,
+}
+
+impl Sold {
+    async fn new(app: &TestApp) -> Self {
+        let owner = app.account("Acme").await;
+        let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
+        Self {
+            owner,
+            flow,
+            partner,
+            pat,
+        }
+    }
+
+    /// A lead and the delivery by which it came into the portal.
+    async fn lead(&self, app: &TestApp) -> (String, String) {
+        let lead = text(&app.submit(&self.owner, &self.flow, ana()).await["id"]);
+        let delivery = text(&app.deliveries(&self.owner, &lead).await[0]["id"]);
+        (lead, delivery)
+    }
+}
 
 const FOLLOW: &str = "subscription($after: String) { portalLeads(after: $after) {
     cursor kind lead { id title fields status test review { status } } } }";

@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::rights;
 
-/// Leads read at once.
-pub const PAGE: u64 = 500;
+/// Leads read at once: few, for one may hold many kilobytes, several times over while it is being shown.
+pub const PAGE: u64 = 100;
 /// What stands beside the shared fields.
 const ABOUT: [&str; 7] = [
     "Lead",

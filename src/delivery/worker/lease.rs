@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::leads::intake::delivery_event;
 use crate::live::events;
 
+const INTERRUPTED: &str = "the worker stopped before the outcome was known; the recipient may have it";
 /// How long a worker that has vanished keeps what it held. Four renewals may fail before.
 const LEASE: TimeDelta = TimeDelta::seconds(6);
 /// How often the lease is renewed and others' are looked at.
@@ -109,7 +110,10 @@ pub(super) async fn give_back(app: &App, owner: Uuid) {
 async fn release(app: &App, owner: Uuid, now: DateTime<Utc>) -> crate::error::Result<()> {
     let tx = app.db.begin().await?;
     let released = delivery::Entity::give_back(&tx, owner, app.clock.now()).await?;
-    let attempts = released.iter().map(|row| interrupted(row, now)).collect();
+    let attempts = released
+        .iter()
+        .map(|row| delivery_attempt::Entity::unanswered(row, now, DeliveryErrorCode::Network, INTERRUPTED));
+    let attempts = attempts.collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     let heads = events::append(&tx, app.clock.now(), released.iter().map(delivery_event).collect()).await?;
     tx.commit().await?;
@@ -122,21 +126,4 @@ async fn release(app: &App, owner: Uuid, now: DateTime<Utc>) -> crate::error::Re
         app.queue.doorbell.notify_one();
     }
     Ok(())
-}
-
-fn interrupted(row: &delivery::Model, now: DateTime<Utc>) -> delivery_attempt::ActiveModel {
-    delivery_attempt::ActiveModel {
-        delivery_id: Set(row.id),
-        number: Set(row.attempt_count),
-        started_at: Set(now),
-        duration_us: Set(0),
-        ok: Set(false),
-        http_status: Set(None),
-        smtp_code: Set(None),
-        error_code: Set(Some(DeliveryErrorCode::Network)),
-        message: Set(Some(
-            "the worker stopped before the outcome was known; the recipient may have it".into(),
-        )),
-        excerpt: Set(None),
-    }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_outcome::{self, Outcome};
 use entity::{bulk, delivery_attempt};
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::DatabaseTransaction;
 
 use super::reroute;
 use crate::app::App;
@@ -29,7 +29,9 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
     let held = delivery_outcome::record(&tx, &outcomes).await?;
     let rows = rows.iter().filter(|row| held.contains(&row.id));
     let (erased, damaged): (Vec<&delivery::Model>, Vec<_>) = rows.partition(|row| held.is_erased(row.id));
-    let attempts = damaged.iter().map(|row| attempt(row, now)).collect();
+    let attempt =
+        |row: &&delivery::Model| delivery_attempt::Entity::unanswered(row, now, DeliveryErrorCode::Template, WHY);
+    let attempts = damaged.iter().map(attempt).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     let ended: Vec<_> = erased.iter().chain(&damaged).map(|row| (*row, None)).collect();
     reroute::follow(app, &tx, &ended).await?;
@@ -77,20 +79,5 @@ fn failed(row: &delivery::Model, now: DateTime<Utc>) -> Outcome {
         settled_at: Some(now),
         failure: Some((DeliveryErrorCode::Template, WHY.into())),
         external_id: None,
-    }
-}
-
-fn attempt(row: &delivery::Model, now: DateTime<Utc>) -> delivery_attempt::ActiveModel {
-    delivery_attempt::ActiveModel {
-        delivery_id: Set(row.id),
-        number: Set(row.attempt_count),
-        started_at: Set(now),
-        duration_us: Set(0),
-        ok: Set(false),
-        http_status: Set(None),
-        smtp_code: Set(None),
-        error_code: Set(Some(DeliveryErrorCode::Template)),
-        message: Set(Some(WHY.into())),
-        excerpt: Set(None),
     }
 }

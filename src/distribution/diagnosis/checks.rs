@@ -3,9 +3,10 @@
 use entity::delivery::DeliveryStatus;
 use entity::delivery_config::{Channel, DeliveryConfig};
 
+use super::Facts;
 use super::codes::remedy;
-use super::{Check, Facts};
 use crate::delivery::health::{self, State};
+use crate::diagnosis::{Check, failed, passed};
 use crate::flows::schedule;
 
 /// The one answer for a delivery that is unknown, and for another account's.
@@ -229,22 +230,4 @@ fn last_attempt(facts: &Facts) -> Option<Check> {
             remedy(code),
         ),
     })
-}
-
-fn passed(name: &'static str, message: impl Into<String>) -> Check {
-    Check {
-        name,
-        passed: true,
-        message: message.into(),
-        remedy: None,
-    }
-}
-
-fn failed(name: &'static str, message: impl Into<String>, remedy: &str) -> Check {
-    Check {
-        name,
-        passed: false,
-        message: message.into(),
-        remedy: Some(remedy.to_owned()),
-    }
 }

@@ -6,7 +6,8 @@ use entity::mail::MailStatus;
 use entity::relationship::RelationshipType;
 use entity::{flow, source, step};
 
-use super::{Check, Facts, FlowFacts};
+use super::{Facts, FlowFacts};
+use crate::diagnosis::{Check, failed, passed};
 
 /// The one answer for an account that is unknown, and for one without any relationship to the caller's.
 pub(super) fn stranger() -> Check {
@@ -258,22 +259,4 @@ fn enabled(flow: &flow::Model, remedy: &str) -> Check {
         format!("the flow {} is disabled: it takes no leads", flow.name),
         remedy,
     )
-}
-
-fn passed(name: &'static str, message: String) -> Check {
-    Check {
-        name,
-        passed: true,
-        message,
-        remedy: None,
-    }
-}
-
-fn failed(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Check {
-    Check {
-        name,
-        passed: false,
-        message: message.into(),
-        remedy: Some(remedy.into()),
-    }
 }

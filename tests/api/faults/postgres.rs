@@ -6,7 +6,7 @@ use super::ledger::Ledger;
 use super::load::{Answer, Load};
 use super::process::signal;
 use super::stores::Service;
-use super::world::World;
+use super::world::{World, until};
 use crate::support::app::Mode;
 use crate::support::http_receiver;
 
@@ -29,7 +29,7 @@ async fn a_restarted_database_loses_nothing_and_nobody_gets_a_false_receipt() {
     world.receiver.wait_for(50).await;
 
     signal(world.stores.pid(Service::Postgres), "QUIT");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until("the database is gone", async || !world.is_answered().await).await;
     let down = Instant::now();
     tokio::time::sleep(DOWN).await;
     let up = Instant::now();

@@ -3,9 +3,8 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::with_mail;
-use crate::support::app::TestApp;
-use crate::support::make::{Account, Flow, ana, broken, text};
+use super::{Sold, with_mail};
+use crate::support::make::{ana, broken, text};
 
 pub(super) const ACCEPT: &str = "mutation($input: ReviewPortalLeadsInput!) { acceptPortalLeads(input: $input) {
     leads { id status review { status by reason } } userErrors { code message path } } }";
@@ -22,35 +21,6 @@ const LEAD: &str =
 const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
 const STATS: &str =
     "query($range: TimeRangeInput!) { portal { stats(range: $range) { total pending accepted rejected returned } } }";
-
-/// An account that sends its leads into a portal, and somebody in it.
-struct Sold {
-    owner: Account,
-    flow: Flow,
-    partner: String,
-    pat: String,
-}
-
-impl Sold {
-    async fn new(app: &TestApp) -> Self {
-        let owner = app.account("Acme").await;
-        let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
-        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
-        Self {
-            owner,
-            flow,
-            partner,
-            pat,
-        }
-    }
-
-    /// A lead and the delivery by which it came into the portal.
-    async fn lead(&self, app: &TestApp) -> (String, String) {
-        let lead = text(&app.submit(&self.owner, &self.flow, ana()).await["id"]);
-        let delivery = text(&app.deliveries(&self.owner, &lead).await[0]["id"]);
-        (lead, delivery)
-    }
-}
 
 fn kinds(lead: &Value) -> Vec<String> {
     let entries = lead["lead"]["timeline"].as_array().unwrap();

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use leadmesh::server::Role;
 use serde_json::{Value, json};
 
-use super::with_mail;
+use super::{Sold, with_mail};
 use crate::support::app::{Mode, TestApp};
-use crate::support::make::{Account, Flow, ana, text};
+use crate::support::make::{Account, ana, text};
 use crate::support::stream::Stream;
 
 const FOLLOW: &str = "subscription($after: String) { portalLeads(after: $after) { cursor lead { id } } }";
@@ -20,26 +20,7 @@ const HEARTBEAT: &str = "subscription { heartbeat(count: 2, intervalMs: 60000) {
 /// Well below the 5 s after which everybody is looked at without being told.
 const AT_ONCE: Duration = Duration::from_millis(2_500);
 
-struct Sold {
-    owner: Account,
-    flow: Flow,
-    partner: String,
-    pat: String,
-}
-
 impl Sold {
-    async fn new(app: &TestApp) -> Self {
-        let owner = app.account("Acme").await;
-        let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
-        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
-        Self {
-            owner,
-            flow,
-            partner,
-            pat,
-        }
-    }
-
     /// A stream that has told its first lead.
     async fn follow(&self, app: &TestApp) -> Stream {
         let mut stream = app.subscribe(&self.pat, FOLLOW, json!({ "after": "0" })).await;
