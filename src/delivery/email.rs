@@ -14,6 +14,7 @@ use super::{failure::Failure, guard::Guard};
 mod compose;
 mod pool;
 mod session;
+mod trust;
 
 use pool::{Key, Pool};
 use session::{Session, Trouble};
@@ -135,7 +136,7 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer that trusts Mozilla's certificate authorities.
+    /// A mailer that trusts the certificate authorities of the system, or Mozilla's where the system has none.
     pub fn new(guard: Guard) -> Self {
         crate::tls::install_tls();
         Self {

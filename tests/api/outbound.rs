@@ -8,10 +8,7 @@ use std::{
 };
 
 use leadmesh::delivery::guard::Guard;
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::support::certificate;
 
@@ -32,13 +29,7 @@ fn strict() -> Guard {
 
 /// A TLS server for one connection, whose certificate nobody trusts.
 fn untrusted_tls_server() -> SocketAddr {
-    leadmesh::tls::install_tls();
-    let (certificate, key) = certificate::self_signed("localhost");
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.into()], key)
-        .unwrap();
+    let (config, _) = certificate::server(&[]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

@@ -13,7 +13,7 @@ use lettre::{
     },
 };
 
-use super::{Auth, MailOutcome, RefusedRecipient, Reply, Security, SmtpServer, compose::Letter};
+use super::{Auth, MailOutcome, RefusedRecipient, Reply, Security, SmtpServer, compose::Letter, trust};
 use crate::delivery::{
     failure::{self, Failure},
     guard::Guard,
@@ -174,10 +174,8 @@ impl From<Trouble> for MailOutcome {
     }
 }
 
-/// TLS for the name that was configured, whatever address is dialled.
 fn tls(server: &SmtpServer) -> Result<TlsParameters, Trouble> {
-    let name = server.host.trim_start_matches('[').trim_end_matches(']');
-    Ok(TlsParameters::new(name.to_owned())?)
+    Ok(trust::tls(server.host.trim_start_matches('[').trim_end_matches(']'))?)
 }
 
 async fn start_tls(connection: &mut AsyncSmtpConnection, server: &SmtpServer, hello: &ClientId) -> Result<(), Trouble> {

@@ -14,6 +14,8 @@ pub(super) struct Stores {
     data: tempfile::TempDir,
     services: Option<Services>,
     concurrency: usize,
+    /// A file of certificates that processes trust, and no others.
+    trusted: Option<PathBuf>,
 }
 
 struct Services {
@@ -41,6 +43,7 @@ impl Stores {
             data,
             services,
             concurrency,
+            trusted: None,
         };
         if mode == Mode::Server {
             let migrated = process::command(&stores, "migrate")
@@ -50,6 +53,13 @@ impl Stores {
             assert!(migrated.success());
         }
         stores
+    }
+
+    /// Lets processes that start from now on trust these certificates (PEM) and no others.
+    pub(super) fn trust(&mut self, certificates: &str) {
+        let file = self.directory().join("trusted.pem");
+        std::fs::write(&file, certificates).unwrap();
+        self.trusted = Some(file);
     }
 
     /// Where the processes run and write their logs.
@@ -69,6 +79,8 @@ impl Stores {
             set("LEADMESH_CONCURRENCY", &self.concurrency.to_string()),
             set("LEADMESH_DESTINATION_CONCURRENCY", &self.concurrency.to_string()),
         ];
+        let trusted = self.trusted.iter();
+        all.extend(trusted.map(|file| set("SSL_CERT_FILE", file.to_str().unwrap())));
         all.extend(self.services.iter().flat_map(|services| services.urls.clone()));
         all
     }

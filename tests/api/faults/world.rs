@@ -34,6 +34,8 @@ pub(super) struct World {
     roles: Vec<(&'static str, SocketAddr)>,
     pub(super) receiver: HttpReceiver,
     pub(super) stores: Stores,
+    /// A token of who owns the account.
+    pub(super) owner: String,
     /// May submit and read.
     pub(super) key: String,
     pub(super) flow: String,
@@ -45,8 +47,29 @@ pub(super) struct World {
 impl World {
     /// One with so many partners, served by processes of those roles; each delivers `concurrency` leads at once.
     pub(super) async fn start(mode: Mode, roles: &[&'static str], partners: usize, concurrency: usize) -> Self {
-        leadmesh::tls::install_tls();
+        let receiver = HttpReceiver::start().await;
         let stores = Stores::start(mode, concurrency).await;
+        Self::start_on(stores, receiver, roles, partners).await
+    }
+
+    /// One with a single partner, whose endpoint speaks HTTP/2 over TLS.
+    pub(super) async fn start_over_tls(mode: Mode, roles: &[&'static str], concurrency: usize) -> Self {
+        let (receiver, certificate) = HttpReceiver::start_tls().await;
+        let mut stores = Stores::start(mode, concurrency).await;
+        stores.trust(&certificate);
+        Self::start_on(stores, receiver, roles, 1).await
+    }
+
+    /// One without partners, that trusts who has one of these certificates and no others.
+    pub(super) async fn start_trusting(mode: Mode, certificates: &str) -> Self {
+        let receiver = HttpReceiver::start().await;
+        let mut stores = Stores::start(mode, 8).await;
+        stores.trust(certificates);
+        Self::start_on(stores, receiver, &["serve"], 0).await
+    }
+
+    async fn start_on(stores: Stores, receiver: HttpReceiver, roles: &[&'static str], partners: usize) -> Self {
+        leadmesh::tls::install_tls();
         let roles: Vec<_> = roles.iter().map(|role| (*role, free_address())).collect();
         let mut processes = Vec::new();
         for (role, address) in &roles {
@@ -55,8 +78,9 @@ impl World {
         let mut world = Self {
             processes,
             roles,
-            receiver: HttpReceiver::start().await,
+            receiver,
             stores,
+            owner: String::new(),
             key: String::new(),
             flow: String::new(),
             secrets: HashMap::new(),
@@ -92,6 +116,12 @@ impl World {
         let mut answer = ask(&self.client, self.address(), Some(&self.key), query, variables).await;
         assert!(answer.get("errors").is_none(), "{answer:#}");
         answer["data"].take()
+    }
+
+    /// The payload of a mutation by the owner that broke no rule.
+    pub(super) async fn changed(&self, name: &str, mutation: &str, variables: Value) -> Value {
+        let answer = ask(&self.client, self.address(), Some(&self.owner), mutation, variables).await;
+        accepted(&answer, name)
     }
 
     /// Waits until queries are answered again.
@@ -142,6 +172,7 @@ impl World {
         let input = json!({ "accountName": "Acme", "name": "Ann", "email": "ann@acme.test", "password": PASSWORD });
         let signed_up = self.done(None, "signUp", SIGN_UP, input).await;
         let token = text(&signed_up["session"]["accessToken"]);
+        self.owner.clone_from(&token);
         let owner = Some(token.as_str());
         let input = json!({ "name": "test", "scopes": ["LEADS_SUBMIT", "LEADS_READ"] });
         self.key = text(&self.done(owner, "createApiKey", KEY, input).await["secret"]);

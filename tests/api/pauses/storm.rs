@@ -1,18 +1,24 @@
 //! Fault 13, scaled down: half of the destinations answer 500 for ten minutes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
+use tokio::sync::Semaphore;
 
 use super::time;
 use crate::support::app::both;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, text};
 
+/// Requests that those which recover answer at first, together.
+const RECOVERING: usize = 20;
+
 both!(
     /// The healthy ones get everything at once, the others everything within the longest pause after they have recovered.
     a_storm_of_500_leaves_healthy_destinations_alone_and_loses_nothing,
+    ["--concurrency", "32", "--destination-concurrency", "8"],
     |app| {
         let owner = app.account_by_key("Acme").await;
         let all = app.to_all(&owner).await;
@@ -43,10 +49,11 @@ both!(
             }
             app.advance(TimeDelta::seconds(60));
         }
+        let permits = Arc::new(Semaphore::new(RECOVERING));
         // The first failures, and then a probe after each pause: nothing like 100 leads and their retries.
         for (_, receiver) in &bad {
             assert!((10..=40).contains(&receiver.count()), "{}", receiver.count());
-            receiver.answer(Answer::status(200));
+            receiver.answer(Answer::status(200).hold(permits.clone()));
         }
         let mut due = BTreeSet::new();
         let first: Vec<_> = app.deliveries(&owner, &leads[0]).await;
@@ -54,7 +61,18 @@ both!(
         let retrying = first.iter().filter(|one| one["status"] == "RETRYING").count();
         assert_eq!(due.len(), retrying, "retries are jittered: {first:#?}");
 
+        // They work again, slowly, and all that has waited for them is due. Meanwhile new leads reach the others at once.
+        let before: Vec<usize> = bad.iter().map(|(_, receiver)| receiver.count()).collect();
         app.advance(TimeDelta::minutes(6));
+        for ((_, receiver), before) in bad.iter().zip(before) {
+            receiver.wait_for(before + 1).await;
+        }
+        let fresh = join_all((0..10).map(|_| app.submit(&owner, &all.flow, ana()))).await;
+        leads.extend(fresh.iter().map(|receipt| text(&receipt["id"])));
+        for receiver in &good {
+            receiver.wait_for(batches * 10 + 10).await;
+        }
+        permits.add_permits(10_000);
         for lead in &leads {
             app.deliveries_at(&owner, lead, &["DELIVERED"]).await;
         }

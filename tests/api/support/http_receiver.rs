@@ -14,15 +14,19 @@ use std::{
 
 use axum::body::{Body, Bytes, to_bytes};
 use futures::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore, watch},
     task::JoinHandle,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
+
+use super::certificate;
 
 /// How long a test waits for something that is to arrive before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A running receiver. It stops when it is dropped.
 pub(crate) struct HttpReceiver {
     pub(crate) address: SocketAddr,
+    scheme: &'static str,
     state: Arc<State>,
     accepting: JoinHandle<()>,
 }
@@ -40,6 +45,7 @@ pub(crate) struct Received {
     /// 1 for the first request of this receiver.
     pub(crate) number: usize,
     pub(crate) method: Method,
+    pub(crate) version: Version,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -77,11 +83,24 @@ struct State {
     connections: AtomicUsize,
     active: AtomicUsize,
     most_active: AtomicUsize,
+    /// Ends the connections that there are.
+    broken: Notify,
 }
 
 impl HttpReceiver {
     /// Listens on a free port of 127.0.0.1 and answers everything with 200 until told otherwise.
     pub(crate) async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Over TLS, with HTTP/2 for those who want it. The second is its certificate as PEM: whom nobody told to trust it will not.
+    pub(crate) async fn start_tls() -> (Self, String) {
+        let (config, pem) = certificate::server(&["h2", "http/1.1"]);
+        (Self::listen(Some(TlsAcceptor::from(Arc::new(config)))).await, pem)
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -92,10 +111,12 @@ impl HttpReceiver {
             connections: AtomicUsize::new(0),
             active: AtomicUsize::new(0),
             most_active: AtomicUsize::new(0),
+            broken: Notify::new(),
         });
-        let accepting = tokio::spawn(accept(listener, state.clone()));
+        let accepting = tokio::spawn(accept(listener, tls, state.clone()));
         Self {
             address,
+            scheme,
             state,
             accepting,
         }
@@ -103,7 +124,7 @@ impl HttpReceiver {
 
     /// The receiver's URL with a path, which starts with a slash.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// Answers by a function of the request and its number (the first is 1), from the next request on.
@@ -161,6 +182,11 @@ impl HttpReceiver {
     /// How many connections have been accepted, closed ones included.
     pub(crate) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
+    }
+
+    /// Breaks all connections that there are over TLS, and with them what is under way on them.
+    pub(crate) fn break_connections(&self) {
+        self.state.broken.notify_waiters();
     }
 
     /// How many requests were waiting for their answer at once, at most. An answer counts as given when its headers
@@ -294,13 +320,17 @@ fn drip(every: Duration, times: usize) -> Body {
     Body::from_stream(drops)
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let mut serving = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, peer)) = listener.accept() => {
                 state.connections.fetch_add(1, Ordering::SeqCst);
-                serving.spawn(serve(stream, peer, state.clone()));
+                stream.set_nodelay(true).unwrap();
+                match tls.clone() {
+                    None => serving.spawn(serve(stream, peer, state.clone())),
+                    Some(tls) => serving.spawn(serve_tls(stream, tls, peer, state.clone())),
+                };
             }
             Some(_) = serving.join_next() => {}
         }
@@ -308,7 +338,6 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
-    stream.set_nodelay(true).unwrap();
     let reset = Arc::new(Notify::new());
     let wanted = reset.clone();
     let service = service_fn(move |request| answer(request, peer, state.clone(), reset.clone()));
@@ -322,6 +351,20 @@ async fn serve(stream: TcpStream, peer: SocketAddr, state: Arc<State>) {
             // Closing with a zero linger time sends RST.
             let _ = connection.into_parts().io.into_inner().set_zero_linger();
         }
+    }
+}
+
+async fn serve_tls(stream: TcpStream, tls: TlsAcceptor, peer: SocketAddr, state: Arc<State>) {
+    let Ok(stream) = tls.accept(stream).await else {
+        return;
+    };
+    let served = state.clone();
+    // A single request cannot be reset here: an HTTP/2 connection belongs to many.
+    let service = service_fn(move |request| answer(request, peer, served.clone(), Arc::default()));
+    let server = auto::Builder::new(TokioExecutor::new());
+    tokio::select! {
+        _ = server.serve_connection(TokioIo::new(stream), service) => {}
+        () = state.broken.notified() => {}
     }
 }
 
@@ -339,6 +382,7 @@ async fn answer(
     let received = Received {
         number: 0,
         method: head.method,
+        version: head.version,
         uri: head.uri,
         headers: head.headers,
         body,

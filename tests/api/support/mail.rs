@@ -7,6 +7,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 pub(crate) struct ReceivedMail {
     /// Who was logged in.
     pub(crate) user: Option<String>,
+    /// Whether it came over TLS.
+    pub(crate) secured: bool,
     /// The sender in the envelope.
     pub(crate) from: String,
     /// The recipients in the envelope that were accepted.

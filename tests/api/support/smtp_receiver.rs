@@ -11,13 +11,16 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
+use tokio_rustls::TlsAcceptor;
+
+use super::certificate;
 use super::mail::ReceivedMail;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,6 +76,18 @@ struct State {
 impl SmtpReceiver {
     /// Listens on a free port of 127.0.0.1, offers login, and takes every mail until told otherwise.
     pub(crate) async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Speaks TLS from the first byte, or offers STARTTLS and takes nothing without it. The second is its certificate as PEM: whom
+    /// nobody told to trust it will not.
+    pub(crate) async fn start_tls(implicit: bool) -> (Self, String) {
+        let (config, pem) = certificate::server(&[]);
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        (Self::listen(Some(Tls { acceptor, implicit })).await, pem)
+    }
+
+    async fn listen(tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -83,7 +98,7 @@ impl SmtpReceiver {
             begun: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
         });
-        let accepting = tokio::spawn(accept(listener, state.clone()));
+        let accepting = tokio::spawn(accept(listener, tls, state.clone()));
         Self {
             address,
             state,
@@ -146,14 +161,20 @@ impl Drop for SmtpReceiver {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+#[derive(Clone)]
+struct Tls {
+    acceptor: TlsAcceptor,
+    implicit: bool,
+}
+
+async fn accept(listener: TcpListener, tls: Option<Tls>, state: Arc<State>) {
     let mut serving = JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
                 stream.set_nodelay(true).unwrap();
                 state.connections.fetch_add(1, Ordering::SeqCst);
-                let dialogue = Dialogue { stream: BufReader::new(stream), state: state.clone(), mail: ReceivedMail::default() };
+                let dialogue = Dialogue { stream: plain(stream), tls: tls.clone(), state: state.clone(), mail: ReceivedMail::default() };
                 serving.spawn(dialogue.run());
             }
             Some(_) = serving.join_next() => {}
@@ -161,8 +182,19 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
+/// What a dialogue is held over.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+fn plain(stream: impl Wire + 'static) -> BufReader<Box<dyn Wire>> {
+    BufReader::new(Box::new(stream))
+}
+
 struct Dialogue {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Wire>>,
+    /// Until it is secured.
+    tls: Option<Tls>,
     state: Arc<State>,
     mail: ReceivedMail,
 }
@@ -178,6 +210,9 @@ impl From<std::io::Error> for Over {
 
 impl Dialogue {
     async fn run(mut self) {
+        if self.tls.as_ref().is_some_and(|tls| tls.implicit) && self.secure().await.is_err() {
+            return;
+        }
         if let Ok(true) = self.react(Step::Connect, "220 receiver.test ESMTP").await {
             while self.command().await.is_ok() {}
         }
@@ -188,6 +223,11 @@ impl Dialogue {
         let upper = line.to_ascii_uppercase();
         match upper.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" | "HELO" => self.greet().await,
+            "STARTTLS" if self.tls.is_some() => {
+                self.say("220 go ahead").await?;
+                self.secure().await
+            }
+            "AUTH" | "MAIL" if self.tls.is_some() => self.say("530 first STARTTLS").await,
             "AUTH" => self.log_in(&line).await,
             "MAIL" => self.sender(&line).await,
             "RCPT" => self.recipient(&line).await,
@@ -206,13 +246,25 @@ impl Dialogue {
     }
 
     async fn greet(&mut self) -> Result<(), Over> {
-        let extensions = self.state.greeting.lock().unwrap().clone();
+        let mut extensions = self.state.greeting.lock().unwrap().clone();
+        if self.tls.is_some() {
+            extensions = vec!["STARTTLS"];
+        }
         let lines: Vec<String> = extensions
             .iter()
             .map(|extension| format!("250-{extension}\r\n"))
             .collect();
         self.say(&format!("250-receiver.test\r\n{}250 HELP", lines.concat()))
             .await
+    }
+
+    async fn secure(&mut self) -> Result<(), Over> {
+        let tls = self.tls.take().ok_or(Over)?;
+        let (unread, _) = tokio::io::duplex(1);
+        let stream = std::mem::replace(&mut self.stream, plain(unread)).into_inner();
+        self.stream = plain(tls.acceptor.accept(stream).await?);
+        self.mail.secured = true;
+        Ok(())
     }
 
     async fn log_in(&mut self, line: &str) -> Result<(), Over> {
@@ -336,6 +388,7 @@ impl Dialogue {
     fn forget(&mut self) {
         self.mail = ReceivedMail {
             user: self.mail.user.take(),
+            secured: self.mail.secured,
             ..ReceivedMail::default()
         };
     }
