@@ -109,6 +109,8 @@ where
     F: Fn(Vec<K>) -> R,
     R: Future<Output = Result<HashMap<K, V>>>,
 {
+    // Whoever was woken by the same event is to ask first: this goes to the end of the line.
+    tokio::task::yield_now().await;
     while let Some(asked) = reader.next() {
         answer(asked, &read).await;
     }

@@ -6,6 +6,8 @@ use crate::ids::{AccountId, PartnerId, SettingsId};
 use crate::portal_user::Permissions;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{QuerySelect, QueryTrait};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -78,11 +80,10 @@ impl Entity {
         Expr::cust_with_values(sql, [tag])
     }
 
-    /// Which of these partners have their portal on.
-    pub fn with_portal(ids: impl IntoIterator<Item = PartnerId>) -> Select<Self> {
-        Self::find()
-            .filter(Column::Id.is_in(ids))
-            .filter(Column::PortalEnabled.eq(true))
+    /// The identifiers of those that have their portal on, as part of a statement.
+    pub fn with_portal() -> SelectStatement {
+        let on = Self::find().filter(Column::PortalEnabled.eq(true));
+        on.select_only().column(Column::Id).into_query()
     }
 
     /// Partners by id for the delivery worker, which acts for every account.

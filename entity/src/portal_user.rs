@@ -1,6 +1,7 @@
 //! A person of a partner, in the portal.
 
-use crate::ids::{AccountId, PartnerId, PortalUserId};
+use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId};
+use crate::{partner, session};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::UpdateMany;
@@ -94,10 +95,12 @@ impl Entity {
         Self::find_by_id(id).filter(Column::RemovedAt.is_null())
     }
 
-    /// Who of these people was not removed.
-    pub fn by_ids(ids: impl IntoIterator<Item = PortalUserId>) -> Select<Self> {
+    /// Who is signed in by these sessions, not removed, to a portal that is on.
+    pub fn signed_in(sessions: impl IntoIterator<Item = SessionId>) -> Select<Self> {
+        let people = session::Entity::people_in(sessions, session::Column::PortalUserId);
         Self::find()
-            .filter(Column::Id.is_in(ids))
+            .filter(Column::Id.in_subquery(people))
+            .filter(Column::PartnerId.in_subquery(partner::Entity::with_portal()))
             .filter(Column::RemovedAt.is_null())
     }
 

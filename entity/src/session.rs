@@ -4,7 +4,7 @@ use crate::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use crate::portal_user;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
+use sea_orm::sea_query::{ExprTrait, SelectStatement};
 use sea_orm::{DeleteMany, QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
@@ -52,6 +52,11 @@ impl Entity {
         Self::find()
             .filter(Column::Id.is_in(ids))
             .filter(Column::EndedAt.is_null())
+    }
+
+    /// Who is signed in by those of these sessions that have not ended: people of accounts, or of portals. Part of a statement.
+    pub fn people_in(ids: impl IntoIterator<Item = SessionId>, person: Column) -> SelectStatement {
+        Self::open_among(ids).select_only().column(person).into_query()
     }
 
     /// Ends the sessions of a person.

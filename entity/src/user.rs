@@ -1,6 +1,7 @@
 //! A person of an account.
 
-use crate::ids::{AccountId, UserId};
+use crate::ids::{AccountId, SessionId, UserId};
+use crate::session;
 use chrono::{DateTime, Utc};
 use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
@@ -78,6 +79,14 @@ impl Entity {
     pub fn by_ids(ids: impl IntoIterator<Item = UserId>) -> Select<Self> {
         Self::find()
             .filter(Column::Id.is_in(ids))
+            .filter(Column::RemovedAt.is_null())
+    }
+
+    /// Who is signed in by these sessions, not removed.
+    pub fn signed_in(sessions: impl IntoIterator<Item = SessionId>) -> Select<Self> {
+        let people = session::Entity::people_in(sessions, session::Column::UserId);
+        Self::find()
+            .filter(Column::Id.in_subquery(people))
             .filter(Column::RemovedAt.is_null())
     }
 

@@ -1,18 +1,18 @@
 //! What callers of open streams may do now. Each event asks anew, so that a lost right holds from the very next one on; those
-//! who ask at once are read for together, three statements for all of them.
+//! who ask at once are read for together, two statements for all of a kind.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::ids::{ApiKeyId, SessionId};
 use entity::portal_user::PortalPermission;
-use entity::{api_key, partner, portal_user, session, user};
-
+use entity::{api_key, portal_user, session, user};
 use sea_orm::{DatabaseTransaction, QuerySelect};
+use tokio::try_join;
 
 use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
-use super::person::{Person, PersonId};
+use super::person::Person;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::gather::Gather;
@@ -22,7 +22,10 @@ const GONE: &str = "the session or key has ended: sign in again";
 /// By what somebody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Held {
+    /// A session of somebody of an account.
     Session(SessionId),
+    /// A session of somebody of a portal.
+    PortalSession(SessionId),
     Key(ApiKeyId),
 }
 
@@ -39,7 +42,8 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
     }
     let held = match &caller.principal {
         Principal::Anonymous => return Ok(caller.clone()),
-        Principal::User { session, .. } | Principal::PortalUser { session, .. } => Held::Session(*session),
+        Principal::User { session, .. } => Held::Session(*session),
+        Principal::PortalUser { session, .. } => Held::PortalSession(*session),
         Principal::ApiKey { id, .. } => Held::Key(*id),
     };
     let reading = app.clone();
@@ -68,15 +72,21 @@ pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: Po
 }
 
 async fn read(app: &App, asked: Vec<Held>) -> Result<HashMap<Held, Principal>> {
-    let (mut sessions, mut keys) = (Vec::new(), Vec::new());
+    let (mut sessions, mut in_portals, mut keys) = (Vec::new(), Vec::new(), Vec::new());
     for held in asked {
         match held {
             Held::Session(id) => sessions.push(id),
+            Held::PortalSession(id) => in_portals.push(id),
             Held::Key(id) => keys.push(id),
         }
     }
-    let mut found = by_session(app, sessions).await?;
-    found.extend(by_key(app, keys).await?);
+    let (mut found, in_portals, keys) = try_join!(
+        by_session(app, sessions),
+        by_portal_session(app, in_portals),
+        by_key(app, keys)
+    )?;
+    found.extend(in_portals);
+    found.extend(keys);
     Ok(found)
 }
 
@@ -98,43 +108,28 @@ async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Prin
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let open = session::Entity::open_among(ids).all(app.db.read()).await?;
-    let (mut people, mut in_portals) = (Vec::new(), Vec::new());
-    for session in open {
-        match PersonId::of(session.user_id, session.portal_user_id) {
-            Some(PersonId::User(id)) => people.push((session.id, id)),
-            Some(PersonId::Portal(id)) => in_portals.push((session.id, id)),
-            None => {}
-        }
+    let (db, open) = (app.db.read(), session::Entity::open_among(ids.iter().copied()));
+    let people = user::Entity::signed_in(ids);
+    let (open, people) = try_join!(open.all(db), people.all(db))?;
+    let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::User(row))).collect();
+    let known = open.iter().filter_map(|session| {
+        let person = people.get(&session.user_id?)?;
+        Some((Held::Session(session.id), person.in_session(session.id)))
+    });
+    Ok(known.collect())
+}
+
+async fn by_portal_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Principal>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
-    let mut found = HashMap::new();
-    if !people.is_empty() {
-        let rows = user::Entity::by_ids(people.iter().map(|(_, id)| *id))
-            .all(app.db.read())
-            .await?;
-        let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, Person::User(row))).collect();
-        let known = people
-            .into_iter()
-            .filter_map(|(session, id)| Some((session, rows.get(&id)?)));
-        found.extend(known.map(|(session, person)| (Held::Session(session), person.in_session(session))));
-    }
-    if !in_portals.is_empty() {
-        let rows = portal_user::Entity::by_ids(in_portals.iter().map(|(_, id)| *id))
-            .all(app.db.read())
-            .await?;
-        let partners = partner::Entity::with_portal(rows.iter().map(|row| row.partner_id))
-            .all(app.db.read())
-            .await?;
-        let open = |row: &portal_user::Model| partners.iter().any(|partner| partner.id == row.partner_id);
-        let rows: HashMap<_, _> = rows
-            .into_iter()
-            .filter(open)
-            .map(|row| (row.id, Person::Portal(row)))
-            .collect();
-        let known = in_portals
-            .into_iter()
-            .filter_map(|(session, id)| Some((session, rows.get(&id)?)));
-        found.extend(known.map(|(session, person)| (Held::Session(session), person.in_session(session))));
-    }
-    Ok(found)
+    let (db, open) = (app.db.read(), session::Entity::open_among(ids.iter().copied()));
+    let people = portal_user::Entity::signed_in(ids);
+    let (open, people) = try_join!(open.all(db), people.all(db))?;
+    let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::Portal(row))).collect();
+    let known = open.iter().filter_map(|session| {
+        let person = people.get(&session.portal_user_id?)?;
+        Some((Held::PortalSession(session.id), person.in_session(session.id)))
+    });
+    Ok(known.collect())
 }

@@ -37,14 +37,10 @@ impl Shapes {
         flows.sort_unstable();
         flows.dedup();
         let db = app.db.read();
-        let settings = delivery_settings::Entity::in_account(account)
-            .filter(delivery_settings::Column::Id.is_in(settings))
-            .all(db)
-            .await?;
-        let flows = flow::Entity::ever_in_account(account)
-            .filter(flow::Column::Id.is_in(flows))
-            .all(db)
-            .await?;
+        let settings =
+            delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
+        let flows = flow::Entity::ever_in_account(account).filter(flow::Column::Id.is_in(flows));
+        let (settings, flows) = tokio::try_join!(settings.all(db), flows.all(db))?;
         Ok(Self {
             settings: settings.into_iter().map(|row| (row.id, row.config)).collect(),
             flows: flows.into_iter().map(|row| (row.id, row.fields.0)).collect(),
