@@ -1,5 +1,6 @@
 //! What every use case shares: settings, stores, clock, keys, and the ways to tell others that something happened.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -21,9 +22,13 @@ use crate::tally::Tally;
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// A running Leadmesh, as its use cases see it.
+/// A running Leadmesh, as its use cases see it. Cheap to clone: every open socket has some.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What it is made of.
+#[derive(Debug)]
+pub struct Parts {
     /// Settings.
     pub config: Arc<Config>,
     /// The truth.
@@ -50,6 +55,14 @@ pub struct App {
     pub tally: Tally,
 }
 
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl App {
     /// Connects to the stores and checks that they fit together. Embedded, the schema is brought up to date first.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
@@ -72,7 +85,7 @@ impl App {
             None => None,
         };
         let metrics = Metrics::default();
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
             rights: Rights::default(),
@@ -85,7 +98,7 @@ impl App {
             db,
             clock,
             vault,
-        })
+        })))
     }
 }
 

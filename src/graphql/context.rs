@@ -35,7 +35,8 @@ impl Asking {
         self.fresh
             .get_or_try_init(|| async {
                 match &self.token {
-                    Some(token) => authenticate::bearer(app, token, self.ip).await,
+                    // In a box of its own: every subscription keeps room for this.
+                    Some(token) => Box::pin(authenticate::bearer(app, token, self.ip)).await,
                     None => Ok(Caller::anonymous(self.ip)),
                 }
             })

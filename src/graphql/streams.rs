@@ -217,19 +217,17 @@ where
         async move {
             let (app, caller) = follower?;
             loop {
-                let next = async {
-                    let Some(event) = events.next().await else {
-                        return Ok(None);
-                    };
+                let event = events.next().await?;
+                // In a box of its own, so that a stream which waits is small.
+                let made = Box::pin(async {
                     let made = item(app.clone(), event?);
                     let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
-                    let Some(made) = made else { return Ok(Some(None)) };
-                    Ok(Some(may(&now, &made)?.then_some(made)))
-                };
-                match next.await {
-                    Ok(None) => return None,
-                    Ok(Some(None)) => {}
-                    Ok(Some(Some(item))) => return Some((Ok(item), (events, Some((app, caller))))),
+                    let Some(made) = made else { return Ok(None) };
+                    Ok(may(&now, &made)?.then_some(made))
+                });
+                match made.await {
+                    Ok(None) => {}
+                    Ok(Some(item)) => return Some((Ok(item), (events, Some((app, caller))))),
                     Err(error) => return Some((Err(Arc::new(error)), (events, None))),
                 }
             }

@@ -114,7 +114,9 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
     let looking = async {
         loop {
             told.mark_unchanged();
-            if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = rights::again(&app, &caller).await {
+            // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
+            let now = Box::pin(rights::again(&app, &caller)).await;
+            if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }
             // Both are only reasons to look.

@@ -17,6 +17,9 @@ use self::{
 };
 use super::{graphql::Endpoint, session::Authenticate};
 
+/// Bytes read from a socket at once: clients send little, and each socket has such a buffer all the time.
+const READ_BUFFER: usize = 1024;
+
 /// Whether a text is a message that a client may send. Public for the fuzzer.
 pub fn is_message(text: &str) -> bool {
     Incoming::parse(text).is_ok()
@@ -71,7 +74,7 @@ pub(super) fn accept<E: Executor, A: Authenticate>(
     let backstop = endpoint.sockets.message.saturating_mul(4);
     let upgrade = upgrade
         .protocols([NAME])
-        .read_buffer_size(4096)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_message_size(backstop)
         .max_frame_size(backstop);

@@ -65,10 +65,7 @@ pub async fn follow(
     let topic = app.hub.topic(filter.topic);
     // Listening begins before the head is read: what is told between the two is not missed.
     let told = topic.listen();
-    let at = match after {
-        Some(cursor) => read_cursor(app, filter.topic, cursor).await?,
-        None => head(app, filter.topic).await?,
-    };
+    let at = Box::pin(beginning(app, filter.topic, after)).await?;
     let following = Following {
         app: app.clone(),
         filter,
@@ -84,6 +81,13 @@ pub async fn follow(
             Err(error) => Some((Err(error), None)),
         }
     }))
+}
+
+async fn beginning(app: &App, topic: Uuid, after: Option<&str>) -> Result<i64> {
+    match after {
+        Some(cursor) => read_cursor(app, topic, cursor).await,
+        None => head(app, topic).await,
+    }
 }
 
 async fn read_cursor(app: &App, topic: Uuid, cursor: &str) -> Result<i64> {
@@ -114,7 +118,8 @@ impl Following {
             }
             // Seen before reading: what is told while we read wakes us afterwards.
             self.told.mark_unchanged();
-            let events = self.topic.after(self.app.db.read(), self.at).await?;
+            // In a box of its own, so that a stream which waits is small.
+            let events = Box::pin(self.topic.after(self.app.db.read(), self.at)).await?;
             if events.is_empty() {
                 // The topic outlives its listeners only by this handle, so the channel does not close.
                 drop(tokio::time::timeout(LOOK, self.told.changed()).await);

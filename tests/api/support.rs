@@ -12,3 +12,4 @@ pub(crate) mod portal_user;
 pub(crate) mod smtp_receiver;
 pub(crate) mod standard_webhooks;
 pub(crate) mod stream;
+pub(crate) mod torrent;

@@ -39,6 +39,9 @@ use crate::{
     },
 };
 
+/// Pings for which a client that reads nothing is waited for: 200 seconds.
+const STALLED_PINGS: u32 = 8;
+
 /// How far the introduction has come.
 enum Stage {
     New(Box<Parts>),
@@ -67,8 +70,8 @@ pub(super) struct Connection<E, A> {
     operations: Operations,
     outbox: Outbox,
     id: RequestId,
-    /// Whether anything has been received since the last ping.
-    heard: bool,
+    /// Pings since anything was received.
+    silent: u32,
     times: Times,
     timer: Pin<Box<Sleep>>,
     revoked: CancellationToken,
@@ -86,7 +89,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             stage: Stage::New(Box::new(parts)),
             operations: Operations::default(),
             outbox: Outbox::default(),
-            heard: true,
+            silent: 0,
             times,
             revoked: CancellationToken::new(),
             held: None,
@@ -169,7 +172,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
     }
 
     fn received(&mut self, frame: Option<Result<Message, SocketError>>) -> Result<(), End> {
-        self.heard = true;
+        self.silent = 0;
         match frame {
             None | Some(Ok(Message::Close(_))) => Err(None),
             Some(Err(error)) => {
@@ -283,13 +286,19 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             Some(Due::Leave) => Err(Some(Close::new(1012, "Service restart"))),
             Some(Due::Init) => Err(Some(Close::new(4408, "Connection initialisation timeout"))),
             Some(Due::Expiry) => Err(Some(Close::new(4403, "Forbidden: the token has expired"))),
-            Some(Due::Ping) if !std::mem::take(&mut self.heard) => Err(Some(Close::new(1001, "No answer to a ping"))),
+            Some(Due::Ping) if self.silent >= self.patience() => Err(Some(Close::new(1001, "No answer to a ping"))),
             Some(Due::Ping) => {
+                self.silent += 1;
                 self.outbox.control(Message::Ping(Vec::new().into()));
                 Ok(())
             }
             None => Ok(()),
         }
+    }
+
+    /// Pings that may go by in silence. A client that does not read has not seen them yet.
+    fn patience(&self) -> u32 {
+        if self.outbox.is_held_up() { STALLED_PINGS } else { 1 }
     }
 
     fn rearm(&mut self) {

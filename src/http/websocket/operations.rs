@@ -97,7 +97,9 @@ pub(super) fn events<E: Executor, A: Authenticate>(
         };
         if prepared.kind == OperationType::Subscription {
             return match session.hold_stream(endpoint.sockets.streams_of_caller) {
-                Ok(held) => subscription(kept(endpoint.stream(prepared, id), held)).await,
+                Ok(held) => subscription(kept(endpoint.stream(prepared, id), held))
+                    .flatten_stream()
+                    .boxed(),
                 Err(error) => listed([Event::Error(vec![error])]),
             };
         }
@@ -107,7 +109,8 @@ pub(super) fn events<E: Executor, A: Authenticate>(
         }
         listed([Event::Next(response), Event::Complete])
     };
-    begin.flatten_stream().boxed()
+    // In a box of its own, which goes when the operation has begun.
+    begin.boxed().flatten_stream().boxed()
 }
 
 fn listed<const N: usize>(events: [Event; N]) -> BoxStream<'static, Event> {

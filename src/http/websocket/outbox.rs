@@ -86,6 +86,11 @@ impl Outbox {
         Ok(sent)
     }
 
+    /// Whether something waits that the client does not take.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.unflushed || !self.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.pong.is_none() && self.close.is_none() && self.controls.is_empty() && self.results.is_empty()
     }

@@ -9,6 +9,7 @@ use super::world::World;
 use crate::support::app::{Mode, ask};
 use crate::support::make::{SUBMIT, ana};
 use crate::support::stream::Stream;
+use crate::support::torrent::{ARRIVALS, LEADS, Told, follow, write};
 
 const FOLLOW: &str = "subscription($after: String) { leads(after: $after) { cursor lead { id } } }";
 
@@ -48,4 +49,25 @@ async fn a_lead_submitted_to_one_process_is_told_by_another_and_again_by_the_fir
     }
     let id = submit(&world).await;
     assert_eq!(near.event().await["leads"]["lead"]["id"], id);
+}
+
+/// P5 and P6 across processes: sixteen writers at both, a reader whose connection is cut and opened at the other one in turn, and
+/// one that takes nothing until all is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_at_two_processes_miss_nothing_that_many_write_to_both() {
+    let world = World::start(Mode::Server, &["serve", "serve"], 1, 8).await;
+    let addresses = [world.address_of(0), world.address_of(1)];
+    let copies: String = (0..20).map(|number| format!(" c{number}: fields")).collect();
+    let query = format!("subscription {{ leads(after: \"0\") {{ cursor lead {{ id{copies} }} }} }}");
+    let mut stalled = Stream::open(addresses[1], &world.key, &query, json!({})).await;
+    let filler = "x".repeat(1_900);
+    let (written, followed) = tokio::join!(
+        write(&addresses, &world.key, &world.flow, &filler),
+        follow(&addresses, &world.key, ARRIVALS),
+    );
+    assert_eq!(followed.leads, written.ids);
+    let mut told = Told::default();
+    told.read(ARRIVALS, &mut stalled, LEADS).await;
+    assert_eq!(told.leads, written.ids);
+    world.rest().await;
 }

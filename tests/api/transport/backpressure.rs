@@ -1,5 +1,7 @@
 //! Slow readers and busy streams (traps 7 and 8, as far as the transport can lose events).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::server::{Server, Socket, complete, next, soon, until};
@@ -42,6 +44,31 @@ async fn a_slow_reader_slows_its_streams_loses_nothing_and_is_still_read() {
     })
     .await;
     assert_eq!(message, next("2", &json!({"hello": "hello world"})));
+}
+
+#[tokio::test]
+async fn a_reader_that_stalls_past_pings_gets_everything_and_one_that_never_reads_is_dropped() {
+    let server = Server::with(|endpoint, _| {
+        endpoint.sockets.ping = Duration::from_millis(400);
+        endpoint.sockets.close = Duration::from_millis(100);
+    })
+    .await;
+    let mut socket = server.ready_socket().await;
+    stuck(&server, &mut socket, "1").await;
+    // Three pings, none of which it can have seen.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    let expected = server.probe.produced();
+    for number in 0..expected {
+        let message = socket.json().await;
+        let text = message["payload"]["data"]["endless"].as_str().unwrap().to_owned();
+        assert_eq!(text.split(' ').next().unwrap().parse(), Ok(number));
+    }
+    let mut dead = server.ready_socket().await;
+    dead.subscribe("1", "subscription { endless }").await;
+    until(|| server.probe.streams() == 2).await;
+    drop(socket);
+    until(|| server.probe.streams() == 0).await;
+    drop(dead);
 }
 
 #[tokio::test]
