@@ -5,12 +5,16 @@
 //! for 6 to become visible. Appending is therefore the last act of a transaction, so that the lock is held only for the commit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
 use entity::topic;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{ActiveEnum, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, EntityTrait, Set, Statement};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, EntityTrait,
+    IntoActiveModel, Set, Statement,
+};
 use uuid::Uuid;
 
 /// Rows per statement on `SQLite`, whose statements take at most 32,766 parameters.
@@ -31,8 +35,17 @@ pub struct NewEvent {
     pub detail: Option<String>,
 }
 
-/// The new heads of the logs that were appended to; told to the hub after the commit.
-pub type Heads = BTreeMap<Uuid, i64>;
+/// The logs that were appended to; told to the hub after the commit.
+pub type Heads = BTreeMap<Uuid, Grown>;
+
+/// How a log has grown.
+#[derive(Clone, Debug, Default)]
+pub struct Grown {
+    /// The number of its last entry.
+    pub head: i64,
+    /// The entries that lead up to that without a gap, where they are at hand: listeners of this node need not read them.
+    pub entries: Vec<Arc<event::Model>>,
+}
 
 /// How many of these events are of a kind.
 pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
@@ -44,10 +57,44 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
     if events.is_empty() {
         return Ok(Heads::new());
     }
-    if tx.get_database_backend() == DatabaseBackend::Postgres {
-        append_postgres(tx, at, &events).await
+    let heads = if tx.get_database_backend() == DatabaseBackend::Postgres {
+        append_postgres(tx, at, &events).await?
     } else {
-        append_sqlite(tx, at, events).await
+        append_sqlite(tx, at, &events).await?
+    };
+    let mut logs = by_log(&events);
+    let grown = |(id, head)| {
+        let entries = numbered(head, logs.remove(&id).unwrap_or_default());
+        let entries = entries.map(|(seq, event)| Arc::new(entry(seq, at, event))).collect();
+        (id, Grown { head, entries })
+    };
+    Ok(heads.into_iter().map(grown).collect())
+}
+
+fn by_log(events: &[NewEvent]) -> BTreeMap<Uuid, Vec<&NewEvent>> {
+    let mut logs: BTreeMap<Uuid, Vec<&NewEvent>> = BTreeMap::new();
+    for event in events {
+        logs.entry(event.topic).or_default().push(event);
+    }
+    logs
+}
+
+/// New entries of one log with their numbers, of which the last is the head.
+fn numbered(head: i64, events: Vec<&NewEvent>) -> impl Iterator<Item = (i64, &NewEvent)> {
+    let before = head - i64::try_from(events.len()).unwrap_or(i64::MAX);
+    (before + 1..).zip(events)
+}
+
+/// As it stands in the database.
+fn entry(seq: i64, at: DateTime<Utc>, event: &NewEvent) -> event::Model {
+    event::Model {
+        topic_id: event.topic,
+        seq,
+        kind: event.kind,
+        subject_id: event.subject,
+        scope_id: event.scope,
+        detail: event.detail.clone(),
+        at,
     }
 }
 
@@ -66,7 +113,11 @@ WITH new AS (
 )
 SELECT id, head FROM heads";
 
-async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[NewEvent]) -> Result<Heads, DbErr> {
+async fn append_postgres(
+    tx: &DatabaseTransaction,
+    at: DateTime<Utc>,
+    events: &[NewEvent],
+) -> Result<BTreeMap<Uuid, i64>, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
     // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
@@ -95,19 +146,16 @@ async fn append_postgres(tx: &DatabaseTransaction, at: DateTime<Utc>, events: &[
         .collect()
 }
 
-async fn append_sqlite(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<Heads, DbErr> {
-    let mut logs: BTreeMap<Uuid, Vec<NewEvent>> = BTreeMap::new();
-    for event in events {
-        logs.entry(event.topic).or_default().push(event);
-    }
-    let mut heads = Heads::new();
-    for (id, events) in logs {
+async fn append_sqlite(
+    tx: &DatabaseTransaction,
+    at: DateTime<Utc>,
+    events: &[NewEvent],
+) -> Result<BTreeMap<Uuid, i64>, DbErr> {
+    let mut heads = BTreeMap::new();
+    for (id, events) in by_log(events) {
         let head = raise(tx, id, i64::try_from(events.len()).unwrap_or(i64::MAX)).await?;
-        let first = head - i64::try_from(events.len()).unwrap_or(i64::MAX);
-        let rows: Vec<event::ActiveModel> = (first + 1..)
-            .zip(events)
-            .map(|(seq, event)| row(seq, at, event))
-            .collect();
+        let entries = numbered(head, events).map(|(seq, event)| entry(seq, at, event).into_active_model());
+        let rows: Vec<event::ActiveModel> = entries.map(|row| row.reset_all()).collect();
         for chunk in rows.chunks(CHUNK) {
             event::Entity::insert_many(chunk.to_vec())
                 .exec_without_returning(tx)
@@ -132,16 +180,4 @@ async fn raise(tx: &DatabaseTransaction, id: Uuid, by: i64) -> Result<i64, DbErr
         .exec_with_returning(tx)
         .await?
         .head)
-}
-
-fn row(seq: i64, at: DateTime<Utc>, event: NewEvent) -> event::ActiveModel {
-    event::ActiveModel {
-        topic_id: Set(event.topic),
-        seq: Set(seq),
-        kind: Set(event.kind),
-        subject_id: Set(event.subject),
-        scope_id: Set(event.scope),
-        detail: Set(event.detail),
-        at: Set(at),
-    }
 }

@@ -1,5 +1,5 @@
-//! Who listens to which event log on this node. Telling carries only a log's new head; what happened is read from the
-//! database, once for all listeners of a log.
+//! Who listens to which event log on this node. What is told by this node comes with what happened; other nodes tell only a log's
+//! new head, and what happened is read from the database, once for all listeners of a log.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -81,28 +81,30 @@ impl Hub {
 
     /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
     pub fn tell(&self, heads: &Heads) {
-        for (id, head) in heads {
-            self.tell_here(*id, *head);
+        for (id, grown) in heads {
+            if let Some((first, topic)) = grown.entries.first().zip(self.listened_to(*id)) {
+                topic.keep(first.seq - 1, &grown.entries);
+            }
+            self.tell_here(*id, grown.head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            let told = heads.iter().map(|(id, head)| format!("{id}:{head}")).collect();
+            let told = heads.iter().map(|(id, grown)| format!("{id}:{}", grown.head)).collect();
             tokio::spawn(tell_others(redis, self.channel.clone(), told));
         }
     }
 
     /// Tells the listeners of this node.
     pub fn tell_here(&self, id: Uuid, head: i64) {
-        let topic = self
-            .topics
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .and_then(Weak::upgrade);
-        if let Some(topic) = topic {
+        if let Some(topic) = self.listened_to(id) {
             topic
                 .head
                 .send_if_modified(|known| std::mem::replace(known, head.max(*known)) < head);
         }
+    }
+
+    fn listened_to(&self, id: Uuid) -> Option<Arc<Topic>> {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        topics.get(&id).and_then(Weak::upgrade)
     }
 
     /// The place where it is told that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
@@ -121,8 +123,7 @@ impl Hub {
 
     /// Makes the listeners of this node look, whatever they know.
     pub fn rouse_here(&self, id: Uuid) {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+        if let Some(topic) = self.listened_to(id) {
             topic.head.send_modify(|_| ());
         }
     }

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::Result;
 use crate::identity::caller::Caller;
-use crate::live::events::{self, Heads, NewEvent};
+use crate::live::events::{self, Grown, Heads, NewEvent};
 
 /// Something done, as each side's audit trail tells it.
 #[derive(Clone, Debug)]
@@ -92,7 +92,10 @@ pub async fn tell(app: &App, accounts: impl IntoIterator<Item = AccountId>) {
     let mut heads = Heads::new();
     for account in accounts {
         match topic::Entity::by_id(account.0).one(app.db.read()).await {
-            Ok(Some(topic)) => drop(heads.insert(topic.id, topic.head)),
+            Ok(Some(topic)) => {
+                let (head, entries) = (topic.head, Vec::new());
+                heads.insert(topic.id, Grown { head, entries });
+            }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "cannot tell of new events; they will be read later"),
         }
