@@ -5,7 +5,20 @@ import { describe, it } from "node:test";
 import { EVERYTHING } from "./company.js";
 import { PEOPLE } from "./people.js";
 import { until } from "./server.js";
-import { company, dialog, EACH, enter, enterAndSee, giveReason, live, page, row, rows, server } from "./world.js";
+import {
+  company,
+  dialog,
+  EACH,
+  email,
+  enter,
+  enterAndSee,
+  giveReason,
+  live,
+  page,
+  row,
+  rows,
+  server,
+} from "./world.js";
 
 describe("everybody", () => {
   it("can do it all with the keyboard, and sees where they are", EACH, async () => {
