@@ -103,9 +103,9 @@ pub struct PortalAccessInput {
     partner_id: ID,
     /// Whether they may. Switching it off ends all of their sessions.
     enabled: bool,
-    /// What people may do who are invited from now on without saying so; left out, as before, at first `VIEW_LEADS`, EXPORT,
-    /// REVIEW and RETURN. Whoever is in the portal already loses what is not in this list, at once, and gains nothing by it:
-    /// `updatePortalUser` says what one person may do.
+    /// What people may do who are invited from now on without saying so; left out, as before, at first all but `EDIT_DELIVERY`.
+    /// Whoever is in the portal already loses what is not in this list, at once, and gains nothing by it: `updatePortalUser` says
+    /// what one person may do.
     permissions: Option<Vec<PortalPermission>>,
 }
 
