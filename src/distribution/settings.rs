@@ -9,7 +9,7 @@ mod shared;
 mod warnings;
 mod webhook;
 
-use entity::delivery_config::{DeliveryConfig, FieldMapping, FieldSelection, PortalConfig};
+use entity::delivery_config::{Channel, DeliveryConfig, FieldMapping, FieldSelection, PortalConfig};
 use entity::delivery_settings::{self, ActiveModel, Column, Entity};
 use entity::ids::{AssignmentId, ConnectionId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
@@ -164,6 +164,45 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
         sharing: Some(sharing),
     };
     replace(change, partner, asked).await
+}
+
+/// How a partner gets its leads, as its people see it in the portal: no secret, nothing of what the account decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InPortal {
+    /// On which way.
+    pub channel: Channel,
+    /// Where that leads; none for people without `EDIT_DELIVERY`, in the portal and into an account.
+    pub destination: Option<Destination>,
+}
+
+/// Where leads go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To these addresses.
+    Email(Vec<String>),
+    /// To this address, as it was set; it may hold a token of the recipient's own.
+    Webhook(String),
+}
+
+/// How the calling portal user's company gets its leads, where no place in a profile says otherwise.
+pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
+    let (account, id, _) = caller.require_portal_user()?;
+    let db = app.db.read();
+    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
+    let partner = partner.one(db).await?.ok_or(Error::NotFound("partner"))?;
+    let row = Entity::in_account(account).filter(Column::Id.eq(partner.settings_id));
+    let row = row.one(db).await?;
+    let config = row
+        .ok_or_else(|| anyhow::anyhow!("the delivery settings of {id} are gone"))?
+        .config;
+    let channel = config.channel();
+    let may = caller.require_portal(PortalPermission::EditDelivery).is_ok();
+    let destination = match config {
+        DeliveryConfig::Email(config) if may => Some(Destination::Email(config.recipients)),
+        DeliveryConfig::Webhook(config) if may => Some(Destination::Webhook(config.url)),
+        _ => None,
+    };
+    Ok(InPortal { channel, destination })
 }
 
 /// Moves a partner to new settings, and commits.

@@ -2,15 +2,18 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use entity::delivery;
+use entity::delivery_config::Channel;
 
 use super::context::{ContextExt, app_and_caller};
+use super::field_mapping::each;
 use super::flow_field::FlowField;
 use super::portal_lead::{PortalLead, PortalLeadConnection, PortalLeadFilter};
 use super::portal_user::PortalUser;
 use super::relay::{self, PageArgs};
-use super::scalars::UrlText;
+use super::scalars::{EmailAddress, UrlText};
 use super::time_range::TimeRangeInput;
 use crate::delivery::portal_feed::{self, Filter};
+use crate::distribution::settings::{self, Destination};
 use crate::error::Result;
 
 /// A portal.
@@ -100,11 +103,43 @@ impl Portal {
         Ok(UrlText(address))
     }
 
+    /// How the partner gets its leads from now on, unless the account has set something else for some of them.
+    async fn delivery(&self, ctx: &Context<'_>) -> Result<PortalDelivery> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        Ok(settings::in_portal(app, caller).await?.into())
+    }
+
     /// The fields that the partner's leads show, each once. Takes `VIEW_LEADS`.
     async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let columns = portal_feed::columns(app, caller).await?;
         Ok(columns.into_iter().map(FlowField::from).collect())
+    }
+}
+
+/// How a partner gets its leads. `updatePortalDelivery` changes it.
+#[derive(SimpleObject)]
+pub struct PortalDelivery {
+    /// By mail, by webhook, into the portal, or into an account of the partner's own.
+    channel: Channel,
+    /// The addresses to which mails go; null on other ways, and for those without `EDIT_DELIVERY`.
+    recipients: Option<Vec<EmailAddress>>,
+    /// Where requests go; null on other ways, and for those without `EDIT_DELIVERY`.
+    url: Option<UrlText>,
+}
+
+impl From<settings::InPortal> for PortalDelivery {
+    fn from(seen: settings::InPortal) -> Self {
+        let (recipients, url) = match seen.destination {
+            None => (None, None),
+            Some(Destination::Email(addresses)) => (Some(each(addresses)), None),
+            Some(Destination::Webhook(url)) => (None, Some(url.into())),
+        };
+        Self {
+            channel: seen.channel,
+            recipients,
+            url,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::scalars::EmailAddress;
 use crate::distribution::settings;
 use crate::error::Result;
 use crate::identity::policy::Action;
-use crate::identity::portal_users::{self, InvitePortalUser, UpdateContact};
+use crate::identity::portal_users::{self, InvitePortalUser, UpdateContact, UpdatePortalUser};
 use crate::identity::viewer;
 
 /// A person of a partner.
@@ -103,8 +103,9 @@ pub struct PortalAccessInput {
     partner_id: ID,
     /// Whether they may. Switching it off ends all of their sessions.
     enabled: bool,
-    /// What people may do who are invited from now on without saying so; left out, as before, at first `VIEW_LEADS`, EXPORT,
-    /// REVIEW and RETURN.
+    /// What people may do who are invited from now on without saying so; left out, as before, at first all but `EDIT_DELIVERY`.
+    /// Whoever is in the portal already loses what is not in this list, at once, and gains nothing by it: `updatePortalUser` says
+    /// what one person may do.
     permissions: Option<Vec<PortalPermission>>,
 }
 
@@ -119,6 +120,15 @@ pub struct InvitePortalUserInput {
     name: Option<String>,
     /// What they may do; left out, what the partner's portal access says.
     permissions: Option<Vec<PortalPermission>>,
+}
+
+/// What somebody may do in a portal.
+#[derive(InputObject)]
+pub struct UpdatePortalUserInput {
+    /// Identifier of the portal user.
+    id: ID,
+    /// What they may do from now on, whole; also what the partner's portal access does not give to everybody.
+    permissions: Vec<PortalPermission>,
 }
 
 /// What portal users change of themselves; what is left out stays as it is.
@@ -193,6 +203,21 @@ impl PortalUserMutation {
             permissions: input.permissions,
         };
         PortalUserPayload::of(portal_users::invite(app, caller, input).await)
+    }
+
+    /// Changes what somebody may do in the portal of one of the caller's partners. What is taken from them ends at once, with the
+    /// streams that need it. Takes a MEMBER or above, or a key with MANAGE.
+    async fn update_portal_user(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who, and what they may do.")] input: UpdatePortalUserInput,
+    ) -> Result<PortalUserPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let input = UpdatePortalUser {
+            id: id_or_unknown(&input.id),
+            permissions: input.permissions,
+        };
+        PortalUserPayload::of(portal_users::update(app, caller, input).await)
     }
 
     /// Removes somebody from the portal of one of the caller's partners; their sessions and links end at once. Takes a MEMBER or

@@ -74,7 +74,7 @@ impl ReturnMutation {
     }
 
     /// Answers a recipient that asks for the return of a lead: then its review is RETURNED, else ACCEPTED. Both sides see it.
-    /// CONFLICT when nobody asks. Takes a MEMBER or above, or a key with MANAGE.
+    /// The same answer once more changes nothing; CONFLICT when nobody asks. Takes a MEMBER or above, or a key with MANAGE.
     async fn answer_return(
         &self,
         ctx: &Context<'_>,

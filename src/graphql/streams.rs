@@ -1,5 +1,6 @@
 //! Subscriptions that follow event logs. Each event names its cursor; `after` replays from it. The right to follow is looked at
-//! anew for each event, after it has happened: no event goes to somebody who had lost the right before.
+//! anew for each event, after it has happened: no event goes to somebody who had lost the right before. It is looked at, too,
+//! whenever rights in the account change.
 
 mod rows;
 
@@ -12,6 +13,7 @@ use entity::ids::{DeliveryId, LeadId};
 use entity::portal_user::PortalPermission;
 use futures::{Stream, StreamExt};
 use sea_orm::ActiveEnum;
+use uuid::Uuid;
 
 use super::context::app_and_caller;
 use super::delivery::Delivery;
@@ -197,13 +199,14 @@ fn status(event: &event::Model) -> Option<DeliveryStatus> {
     DeliveryStatus::try_from_value(event.detail.as_ref()?).ok()
 }
 
-/// Turns events into items, for as long as the caller may see them: `may` is asked with the rights that the caller has then, an
-/// error ends the stream, and an item that they may not see is passed over, as is what is no longer there.
+/// Turns events into items, for as long as the caller may follow: `may` is asked with the rights that the caller has then, of each
+/// item, and of none when rights in their account have changed. An error ends the stream; an item that they may not see is passed
+/// over, as is what is no longer there. That a session or key has ended is told by whoever watches it, not by each of its streams.
 pub(super) fn each<T, E, F, W>(
     (app, caller): (&App, &Caller),
     events: E,
     item: F,
-    may: fn(&Caller, &T) -> Result<bool>,
+    may: fn(&Caller, Option<&T>) -> Result<bool>,
 ) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
 where
     E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
@@ -211,24 +214,36 @@ where
     F: Fn(App, Arc<event::Model>) -> W + Send + Clone + 'static,
     W: Future<Output = Result<Option<T>>> + Send,
 {
-    let begin = (Box::pin(events), Some((app.clone(), caller.clone())));
-    futures::stream::unfold(begin, move |(mut events, follower)| {
+    // Nobody follows without an account, in which rights change.
+    let changes = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
+    let told = changes.listen();
+    let begin = (Box::pin(events), (changes, told), Some((app.clone(), caller.clone())));
+    futures::stream::unfold(begin, move |(mut events, (changes, mut told), follower)| {
         let item = item.clone();
         async move {
             let (app, caller) = follower?;
             loop {
-                let event = events.next().await?;
+                let event = tokio::select! {
+                    event = events.next() => Some(event?),
+                    Ok(()) = told.changed() => None,
+                };
                 // In a box of its own, so that a stream which waits is small.
                 let made = Box::pin(async {
+                    let Some(event) = event else {
+                        if let Ok(now) = rights::again(&app, &caller).await {
+                            may(&now, None)?;
+                        }
+                        return Ok(None);
+                    };
                     let made = item(app.clone(), event?);
                     let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
                     let Some(made) = made else { return Ok(None) };
-                    Ok(may(&now, &made)?.then_some(made))
+                    Ok(may(&now, Some(&made))?.then_some(made))
                 });
                 match made.await {
                     Ok(None) => {}
-                    Ok(Some(item)) => return Some((Ok(item), (events, Some((app, caller))))),
-                    Err(error) => return Some((Err(Arc::new(error)), (events, None))),
+                    Ok(Some(item)) => return Some((Ok(item), (events, (changes, told), Some((app, caller))))),
+                    Err(error) => return Some((Err(Arc::new(error)), (events, (changes, told), None))),
                 }
             }
         }

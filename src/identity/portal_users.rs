@@ -50,7 +50,8 @@ pub struct PortalAccess {
     pub partner: PartnerId,
     /// Whether they may.
     pub enabled: bool,
-    /// What those invited from now on may do; left out, as before.
+    /// What those invited from now on may do where nothing else is said; left out, as before. Present people lose what is not among
+    /// it, and gain nothing.
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
@@ -62,6 +63,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     // First the account, as whoever changes a partner's delivery does: two who wait for each other would put this off.
     accounts::lock(&tx, account).await?;
     let partner = lock_partner(&tx, account, input.partner).await?;
+    let narrows = input.permissions.is_some();
     let permissions = defaults(input.permissions, &partner.portal_permissions);
     let mut row: partner::ActiveModel = partner.into();
     row.portal_enabled = Set(input.enabled);
@@ -72,6 +74,9 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
         session::Entity::end_of_partner(account, partner.id, now)
             .exec(&tx)
             .await?;
+    }
+    if narrows {
+        narrow(&tx, app, caller, &partner).await?;
     }
     accounts::touch_config(&tx, account).await?;
     let entry = Entry {
@@ -85,6 +90,58 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(partner)
+}
+
+/// Takes from a partner's present people what its portal access does not hold any more.
+async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &partner::Model) -> Result<()> {
+    let users = portal_user::Entity::of_partner(partner.account_id, partner.id);
+    // In one order, so that two who change the same people cannot wait for each other.
+    let users = users.order_by_asc(portal_user::Column::Id).lock_exclusive();
+    for user in users.all(tx).await? {
+        let left = common(&user.permissions, &partner.portal_permissions);
+        set_permissions(tx, app, caller, (user, left)).await?;
+    }
+    Ok(())
+}
+
+/// What a portal user may do from now on.
+#[derive(Clone, Debug)]
+pub struct UpdatePortalUser {
+    /// Who.
+    pub id: PortalUserId,
+    /// What they may do, whole; also what the partner's portal access does not give to everybody.
+    pub permissions: Vec<PortalPermission>,
+}
+
+/// Changes what one portal user may do. What is taken from them holds at once, on their open streams too.
+pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Result<portal_user::Model> {
+    let account = caller.require(Action::ManagePartners)?;
+    let tx = app.db.begin().await?;
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(input.id));
+    let found = mine.lock_exclusive().one(&tx).await?;
+    let user = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
+    let user = set_permissions(&tx, app, caller, (user, each_once(input.permissions))).await?;
+    tx.commit().await?;
+    app.hub.rights_changed(account);
+    Ok(user)
+}
+
+/// Notes it in the trail, if it is a change.
+async fn set_permissions(
+    tx: &DatabaseTransaction,
+    app: &App,
+    caller: &Caller,
+    (user, permissions): (portal_user::Model, Permissions),
+) -> Result<portal_user::Model> {
+    if user.permissions == permissions {
+        return Ok(user);
+    }
+    let changes = json!({"permissions": {"from": user.permissions, "to": permissions}});
+    let mut row: portal_user::ActiveModel = user.into();
+    row.permissions = Set(permissions);
+    let user = row.update(tx).await?;
+    record(tx, app, caller, &user, ("portal_user.permissions_set", Some(changes))).await?;
+    Ok(user)
 }
 
 /// Somebody who is to use a partner's portal.
@@ -216,6 +273,10 @@ fn defaults(asked: Option<Vec<PortalPermission>>, before: &Permissions) -> Permi
         let usual = || Permissions(USUAL.to_vec());
         return if before.0.is_empty() { usual() } else { before.clone() };
     };
+    each_once(asked)
+}
+
+fn each_once(asked: Vec<PortalPermission>) -> Permissions {
     let mut distinct = Vec::new();
     for permission in asked {
         if !distinct.contains(&permission) {
@@ -223,6 +284,12 @@ fn defaults(asked: Option<Vec<PortalPermission>>, before: &Permissions) -> Permi
         }
     }
     Permissions(distinct)
+}
+
+/// What both hold, in the order of the first.
+fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
+    let kept = held.0.iter().filter(|permission| allowed.0.contains(permission));
+    Permissions(kept.copied().collect())
 }
 
 async fn record(
@@ -254,5 +321,12 @@ mod tests {
         assert_eq!(defaults(Some(Vec::new()), &before).0, []);
         assert_eq!(defaults(None, &before), before);
         assert_eq!(defaults(None, &Permissions(Vec::new())).0, USUAL);
+    }
+
+    #[test]
+    fn what_both_hold_is_no_more_than_either() {
+        use PortalPermission::{EditDelivery, Export, Review, ViewLeads};
+        let (held, allowed) = (vec![ViewLeads, EditDelivery, Review], vec![Export, Review, ViewLeads]);
+        assert_eq!(common(&Permissions(held), &Permissions(allowed)).0, [ViewLeads, Review]);
     }
 }

@@ -112,7 +112,8 @@ pub struct Answer {
 }
 
 /// Answers a recipient that has asked for a return: a connected account, or a partner in its portal. The price of a returned lead
-/// counts no more; the places that it took on caps stay taken.
+/// counts no more; the places that it took on caps stay taken. The same answer once more changes nothing and is no error: whoever
+/// lost the first one's response says it again.
 pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = input.reason.filter(|reason| !reason.trim().is_empty());
@@ -124,22 +125,17 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let row = row.lock_exclusive().one(&tx).await?;
     let at = |code, text: &str| Error::broken(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
-    if row.review != Some(ReviewStatus::ReturnRequested) {
-        return Err(at(
-            UserErrorCode::Conflict,
-            "nobody waits for an answer: no return of this lead is asked for",
-        ));
-    }
-    let (review, kind, verb) = if input.approve {
-        (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
-    } else {
-        (
-            ReviewStatus::Accepted,
-            LeadEventKind::Reviewed,
-            "does not take the lead back",
-        )
-    };
+    let (review, kind, verb) = told(input.approve);
     let seller = company(&tx, account).await?;
+    if row.review != Some(ReviewStatus::ReturnRequested) {
+        let said_before = row.review == Some(review) && row.review_by.as_ref() == Some(&seller.name);
+        let text = "nobody waits for an answer: no return of this lead is asked for";
+        return if said_before {
+            Ok(row)
+        } else {
+            Err(at(UserErrorCode::Conflict, text))
+        };
+    }
     let reason = reason.filter(|_| row.erased_at.is_none());
     let told_too = row.buyer_account_id.map(|buyer| (buyer, partner(&seller)));
     let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
@@ -160,6 +156,18 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let theirs = theirs.unwrap_or(row.lead_id);
     step.commit(app, tx, (&row, theirs)).await?;
     Ok(row)
+}
+
+fn told(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
+    if approve {
+        (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
+    } else {
+        (
+            ReviewStatus::Accepted,
+            LeadEventKind::Reviewed,
+            "does not take the lead back",
+        )
+    }
 }
 
 async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {

@@ -51,7 +51,7 @@ const RIGHTS: &[(Right, &str)] = &[
         rotateSigningSecret sendTestDelivery sendTestEmail
         setDistributionProfileEnabled setFlowEnabled setPartnerActive setPartnerDelivery setPortalAccess setSmtpSettings
         setStepEnabled simulateSubmission updateAccount updateAssignment updateDistributionProfile updateFlow updatePartner
-        updateSource updateStep updateUserRole",
+        updatePortalUser updateSource updateStep updateUserRole",
     ),
     (
         Right::Sides,

@@ -3,11 +3,14 @@
 mod csv;
 mod cursor;
 mod delivery;
+mod doors;
 mod events;
 mod reviews;
 mod rights;
 mod scopes;
 mod streams;
+
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -65,6 +68,9 @@ const FEED: &str = "{ portal { leads { nodes { id title fields status test } } }
 const SET_DELIVERY: &str = "mutation($input: SetPartnerDeliveryInput!) { setPartnerDelivery(input: $input) {
     partner { id } userErrors { code message path } } }";
 
+/// Well below the 15 s after which a stream looks by itself, without having been told.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// The titles and the last cursor of the next events of a portal.
 async fn titles(stream: &mut Stream, count: usize) -> (Vec<String>, Value) {
     let (mut titles, mut cursor) = (Vec::new(), Value::Null);
@@ -91,13 +97,15 @@ both!(
         app.submit(&owner, &flow, json!({ "first_name": "First" })).await;
         assert_eq!(titles(&mut feed, 1).await.0, ["First"]);
 
+        let begin = Instant::now();
         let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let event = feed.event().await["portalLeads"].take();
+        assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
 
         let delivery = app.deliveries(&owner, &lead).await[0].take();
         let told = (&delivery["status"], &delivery["channel"], &delivery["review"], &delivery["attempts"]);
         assert_eq!(told, (&json!("DELIVERED"), &json!("PORTAL"), &json!({ "status": "PENDING_REVIEW" }), &json!([])));
         let fields = json!({ "first_name": "Ana", "email": "ana@example.com" });
-        let event = feed.event().await["portalLeads"].take();
         assert_eq!(event["kind"], "DELIVERED");
         let expected = json!({ "id": delivery["id"], "title": "Ana", "fields": fields, "status": "PENDING_REVIEW", "test": false, "review": null });
         assert_eq!(event["lead"], expected);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use async_graphql::{Response, ServerError};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::http::{graphql::Parameters, session::bearer_token};
@@ -17,11 +17,31 @@ pub(super) const NAME: &str = "graphql-transport-ws";
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Incoming {
-    ConnectionInit { payload: Option<Map<String, Value>> },
-    Subscribe { id: String, payload: Parameters },
-    Complete { id: String },
-    Ping { payload: Option<Map<String, Value>> },
+    ConnectionInit {
+        payload: Option<Map<String, Value>>,
+    },
+    Subscribe {
+        id: String,
+        payload: Parameters,
+    },
+    Complete {
+        id: String,
+    },
+    Ping {
+        payload: Option<Map<String, Value>>,
+    },
+    #[serde(deserialize_with = "pong")]
     Pong,
+}
+
+/// The payload of a pong is of no use; it is read so that what is no object is refused, as in a ping.
+fn pong<'de, D: Deserializer<'de>>(message: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    struct Pong {
+        #[serde(rename = "payload")]
+        _payload: Option<Map<String, Value>>,
+    }
+    Pong::deserialize(message).map(drop)
 }
 
 /// The longest operation id; clients send UUIDs or counters.
@@ -168,8 +188,12 @@ mod tests {
             r#"{"type":"complete"}"#,
             r#"{"type":"connection_init","payload":"x"}"#,
             r#"{"type":"ping","payload":7}"#,
+            r#"{"type":"pong","payload":7}"#,
         ] {
             assert_eq!(Incoming::parse(text).unwrap_err().code, 4400, "{text}");
+        }
+        for text in [r#"{"type":"pong"}"#, r#"{"type":"pong","payload":{"n":7}}"#] {
+            assert!(matches!(Incoming::parse(text), Ok(Incoming::Pong)), "{text}");
         }
     }
 

@@ -52,7 +52,10 @@ both!(
 
         let answered = app.done(&seller.token, ANSWER, answer(true)).await;
         assert_eq!(answered["delivery"]["review"], json!({ "status": "RETURNED", "by": "Seller", "reason": "sorry" }));
-        assert!(kinds(&app.leads_of(&buyer, None).await[0]).contains(&"RETURNED"));
+        assert_eq!(app.done(&seller.token, ANSWER, answer(true)).await, answered, "said again");
+        for lead in [app.leads_of(&buyer, None).await.swap_remove(0), app.sold(&seller, &sold["id"]).await] {
+            assert_eq!(kinds(&lead).into_iter().filter(|kind| *kind == "RETURNED").count(), 1, "{lead:#}");
+        }
         assert_eq!(app.refused(&seller.token, ANSWER, answer(false)).await[0].0, "CONFLICT");
         assert_eq!(app.refused(&buyer.token, RETURN, input).await[0].0, "CONFLICT");
         for (who, lead, actors) in [(&seller, &sold["id"], ["USER", "PARTNER_ACCOUNT"]), (&buyer, &got["id"], ["PARTNER_ACCOUNT", "USER"])] {
@@ -61,5 +64,32 @@ both!(
             let told: Vec<_> = events.iter().map(|event| (event["action"].as_str().unwrap(), event["actor"]["kind"].as_str().unwrap())).collect();
             assert_eq!(told, [("lead.return_answered", actors[0]), ("lead.return_requested", actors[1])]);
         }
+    }
+);
+
+both!(
+    /// A lead that is not taken back stays accepted; the answer may be said again, and is told once.
+    a_lead_that_is_not_taken_back_stays,
+    |app| {
+        let (seller, buyer) = (app.account("Seller").await, app.account("Buyer").await);
+        let (flow, _, _) = app.selling(&seller, &buyer, json!({})).await;
+        let sold = app.submit(&seller, &flow, ana()).await;
+        let got = app.leads_of(&buyer, None).await.swap_remove(0);
+        app.done(&buyer.token, RETURN, json!({ "leadId": got["id"], "reason": "wrong number" })).await;
+        let delivery = app.sold(&seller, &sold["id"]).await["deliveries"][0]["id"].clone();
+        let answer = |approve| json!({ "deliveryId": delivery, "approve": approve });
+
+        let answered = app.done(&seller.token, ANSWER, answer(false)).await;
+        assert_eq!(answered["delivery"]["review"], json!({ "status": "ACCEPTED", "by": "Seller", "reason": null }));
+        assert_eq!(app.done(&seller.token, ANSWER, answer(false)).await, answered);
+        assert_eq!(app.refused(&seller.token, ANSWER, answer(true)).await[0].0, "CONFLICT");
+
+        for (who, lead) in [(&seller, &sold["id"]), (&buyer, &got["id"])] {
+            let events = app.data(&who.token, AUDIT, json!({ "id": lead })).await;
+            let events = events["auditEvents"]["nodes"].as_array().unwrap().clone();
+            let told: Vec<_> = events.iter().map(|event| event["action"].as_str().unwrap()).collect();
+            assert_eq!(told, ["lead.return_answered", "lead.return_requested"]);
+        }
+        assert_eq!(kinds(&app.sold(&seller, &sold["id"]).await).into_iter().filter(|kind| *kind == "REVIEWED").count(), 1);
     }
 );

@@ -52,6 +52,7 @@ with_mail!(
             json!({ "first_name": "=HYPERLINK(\"x\")", "company": "@SUM(A1)" }),
             json!({ "company": "Roofs, \"Best\"", "score": -2.5 }),
             json!({ "company": "Müller" }),
+            json!({ "company": "two\nlines" }),
         ] {
             app.submit(&owner, &flow, lead(more)).await;
         }
@@ -59,8 +60,8 @@ with_mail!(
         let ids: Vec<String> = listed["portal"]["leads"]["nodes"].as_array().unwrap().iter().map(|node| text(&node["id"])).collect();
         let labels: Vec<String> = listed["portal"]["columns"].as_array().unwrap().iter().map(|column| text(&column["label"])).collect();
         assert_eq!(listed["portal"]["csvUrl"], "http://leadmesh.test/portal/leads.csv?status=REJECTED&search=a%26b");
-        app.done(&pat, ACCEPT, json!({ "ids": [ids[0]] })).await;
-        app.done(&pat, REJECT, json!({ "ids": [ids[1]], "reason": "-2+3" })).await;
+        app.done(&pat, ACCEPT, json!({ "ids": [ids[1]] })).await;
+        app.done(&pat, REJECT, json!({ "ids": [ids[2]], "reason": "-2+3" })).await;
 
         let response = app.csv(Some(&pat), "").await;
         assert_eq!(response.headers()["content-type"], "text/csv; charset=utf-8; header=present");
@@ -69,13 +70,14 @@ with_mail!(
         let at = app.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         let expected = [
             format!("{},{ABOUT}", labels.join(",")),
-            format!("Ana,+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[0]),
-            format!("Ana,+14155550132,-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[1]),
-            format!("\"'=HYPERLINK(\"\"x\"\")\",+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[2]),
+            format!("Ana,+14155550132,,\"two\nlines\",{},{at},PENDING_REVIEW,,,,false", ids[0]),
+            format!("Ana,+14155550132,,Müller,{},{at},ACCEPTED,,,,false", ids[1]),
+            format!("Ana,+14155550132,-2.5,\"Roofs, \"\"Best\"\"\",{},{at},REJECTED,'-2+3,,,false", ids[2]),
+            format!("\"'=HYPERLINK(\"\"x\"\")\",+14155550132,,'@SUM(A1),{},{at},PENDING_REVIEW,,,,false", ids[3]),
         ];
         assert_eq!(csv, expected.map(|record| record + "\r\n").concat());
 
-        for (query, count) in [("?status=ACCEPTED&status=REJECTED", 2), ("?search=415%20555%200132", 3), ("?search=secret@example.com", 0), ("?from=2001-01-01T00:00:00Z", 3), ("?to=2001-01-01T00:00:00Z", 0)] {
+        for (query, count) in [("?status=ACCEPTED&status=REJECTED", 2), ("?search=415%20555%200132", 4), ("?search=secret@example.com", 0), ("?from=2001-01-01T00:00:00Z", 4), ("?to=2001-01-01T00:00:00Z", 0)] {
             assert_eq!(app.records(&pat, query).await.len(), 1 + count, "{query}");
         }
         assert_eq!(app.records(&quinn, "").await, [ABOUT], "what is another partner's does not exist");
@@ -95,8 +97,8 @@ with_mail!(
         let (_, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
         let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
         let access = "mutation($input: PortalAccessInput!) { setPortalAccess(input: $input) { partner { id } userErrors { code message path } } }";
-        app.done(&owner.token, access, json!({ "partnerId": partner, "enabled": true, "permissions": ["VIEW_LEADS"] })).await;
         let looking = app.portal_user(&owner, &partner, "lou@buyer.test").await;
+        app.permit(&owner, (&partner, "lou@buyer.test"), json!(["VIEW_LEADS"])).await;
         for (token, query, status) in [
             (None, "", 401),
             (Some("nonsense"), "", 401),
@@ -110,6 +112,9 @@ with_mail!(
             let response = app.csv(token, query).await;
             assert_eq!(response.status().as_u16(), status, "{token:?} {query}");
         }
+        let less = json!({ "partnerId": partner, "enabled": true, "permissions": ["VIEW_LEADS", "REVIEW"] });
+        app.done(&owner.token, access, less).await;
+        assert_eq!(app.csv(Some(&pat), "").await.status(), StatusCode::FORBIDDEN, "taken from everybody");
         app.done(&owner.token, access, json!({ "partnerId": partner, "enabled": false })).await;
         assert_eq!(app.csv(Some(&pat), "").await.status(), StatusCode::UNAUTHORIZED);
     }

@@ -1,13 +1,10 @@
 //! A partner that sets up its own delivery in the portal, as far as the account lets it.
 
-use entity::portal_user::{self, Permissions, PortalPermission};
-use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, Set};
 use serde_json::{Value, json};
 
 use super::with_mail;
-use crate::support::app::TestApp;
 use crate::support::http_receiver::HttpReceiver;
-use crate::support::make::{Account, ana, text, webhook_with};
+use crate::support::make::{ana, text, webhook_with};
 
 const UPDATE: &str = "mutation($input: DeliverySettingsInput!) { updatePortalDelivery(input: $input) {
     portalUser { email } signingSecret userErrors { code message path } } }";
@@ -15,17 +12,9 @@ const SET_DELIVERY: &str = "mutation($input: SetPartnerDeliveryInput!) { setPart
     partner { id } userErrors { code message path } } }";
 const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action actor { kind name } } } }";
 
-/// Gives somebody in the portal this permission on top of those that they have.
-pub(super) async fn permit(app: &TestApp, owner: &Account, email: &str, more: PortalPermission) {
-    let account = owner.id.parse().unwrap();
-    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Email.eq(email));
-    let user = mine.one(app.app.db.read()).await.unwrap().unwrap();
-    let mut permissions = user.permissions.0.clone();
-    permissions.push(more);
-    let mut row = user.into_active_model();
-    row.permissions = Set(Permissions(permissions));
-    row.update(app.app.db.write()).await.unwrap();
-}
+const WAY: &str = "{ portal { delivery { channel recipients url } } }";
+/// What is usual, and changing the delivery.
+const MORE: [&str; 5] = ["VIEW_LEADS", "EXPORT", "REVIEW", "RETURN", "EDIT_DELIVERY"];
 
 with_mail!(
     /// What the partner asks to see is not what it gets: the account's selection holds, and no account is reached this way.
@@ -41,7 +30,7 @@ with_mail!(
         assert_eq!(app.error_code(Some(&owner.token), UPDATE, wanted.clone()).await, "FORBIDDEN");
         assert_eq!(app.error_code(None, UPDATE, wanted).await, "UNAUTHENTICATED");
 
-        permit(&app, &owner, "pat@buyer.test", PortalPermission::EditDelivery).await;
+        app.permit(&owner, (&partner, "pat@buyer.test"), json!(MORE)).await;
         let into_account = json!({ "account": { "connectionId": "conn_00000000000000000000000000" } });
         let refused = app.refused(&pat, UPDATE, into_account).await;
         assert_eq!(refused, [("NOT_CONNECTED".to_owned(), "input.account.connectionId".to_owned())]);
@@ -70,5 +59,32 @@ with_mail!(
         let by_pat: Vec<_> = by_pat.filter(|entry| entry["actor"]["kind"] == "PORTAL_USER").collect();
         let told = json!({ "action": "partner.delivery_set", "actor": { "kind": "PORTAL_USER", "name": "Pat" } });
         assert_eq!(by_pat, [&told, &told]);
+    }
+);
+
+with_mail!(
+    /// Everybody in the portal sees on which way leads come; where that leads, only who may change it. Nothing secret is told.
+    a_partner_sees_how_its_leads_come,
+    |app| {
+        let owner = app.account("Acme").await;
+        let (_, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        let pat = app.portal_user(&owner, &partner, "pat@buyer.test").await;
+        let lou = app.portal_user(&owner, &partner, "lou@buyer.test").await;
+        app.permit(&owner, (&partner, "pat@buyer.test"), json!(MORE)).await;
+        let way = async |token: &str| app.data(token, WAY, json!({})).await["portal"]["delivery"].take();
+        let plain = json!({ "channel": "PORTAL", "recipients": null, "url": null });
+        assert_eq!((way(&pat).await, way(&lou).await), (plain.clone(), plain));
+
+        let headers = json!({ "headers": [{ "name": "X-Key", "value": "very-secret-value" }], "sign": true });
+        let hook = webhook_with("http://127.0.0.1:9/in?for=p", headers);
+        app.done(&owner.token, SET_DELIVERY, json!({ "partnerId": partner, "delivery": hook })).await;
+        assert_eq!(way(&pat).await, json!({ "channel": "WEBHOOK", "recipients": null, "url": "http://127.0.0.1:9/in?for=p" }));
+        assert_eq!(way(&lou).await, json!({ "channel": "WEBHOOK", "recipients": null, "url": null }));
+
+        let mail = json!({ "email": { "recipients": ["a@buyer.test", "b@buyer.test"], "subject": "New lead" } });
+        app.done(&pat, UPDATE, mail).await;
+        assert_eq!(way(&pat).await, json!({ "channel": "EMAIL", "recipients": ["a@buyer.test", "b@buyer.test"], "url": null }));
+        assert_eq!(way(&lou).await, json!({ "channel": "EMAIL", "recipients": null, "url": null }));
+        assert_eq!(app.error_code(Some(&owner.token), WAY, json!({})).await, "FORBIDDEN");
     }
 );

@@ -60,8 +60,41 @@ with_mail!(
         let message = seen["lead"]["timeline"].as_array().unwrap().iter().find(|entry| entry["kind"] == "REVIEWED").unwrap()["message"].clone();
         assert_eq!(message, "Pat of P accepts the lead");
         let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": taken })).await;
-        let told = json!([{ "action": "portal_lead.accepted", "actor": { "kind": "PORTAL_USER", "name": "Pat" } }]);
-        assert_eq!(trail["auditEvents"]["nodes"], told);
+        let by_pat = |action: &str| json!([{ "action": action, "actor": { "kind": "PORTAL_USER", "name": "Pat" } }]);
+        assert_eq!(trail["auditEvents"]["nodes"], by_pat("portal_lead.accepted"));
+        let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": left })).await;
+        assert_eq!(trail["auditEvents"]["nodes"], by_pat("portal_lead.rejected"));
+    }
+);
+
+with_mail!(
+    /// REVIEW and RETURN are apart: each is needed for what it is for, and without it the lead stays as it was.
+    nobody_reviews_or_returns_without_the_permission,
+    |app| {
+        let sold = Sold::new(&app).await;
+        let (lead, id) = sold.lead(&app).await;
+        let input = json!({ "input": { "ids": [id], "reason": "no" } });
+        for (permissions, refused) in [
+            (json!(["VIEW_LEADS", "EXPORT"]), &[ACCEPT, REJECT, RETURN][..]),
+            (json!(["VIEW_LEADS", "RETURN"]), &[ACCEPT, REJECT]),
+            (json!(["VIEW_LEADS", "REVIEW"]), &[RETURN]),
+            (json!(["REVIEW", "RETURN"]), &[ACCEPT, REJECT, RETURN]),
+        ] {
+            app.permit(&sold.owner, (&sold.partner, "pat@buyer.test"), permissions.clone()).await;
+            for mutation in refused {
+                let code = app.error_code(Some(&sold.pat), mutation, input.clone()).await;
+                assert_eq!(code, "FORBIDDEN", "{permissions}: {mutation}");
+            }
+        }
+
+        app.permit(&sold.owner, (&sold.partner, "pat@buyer.test"), json!(["VIEW_LEADS", "REVIEW"])).await;
+        let query = "query($id: ID!) { portal { lead(id: $id) { status review { status } } } }";
+        let shown = app.data(&sold.pat, query, json!({ "id": id })).await["portal"]["lead"].take();
+        assert_eq!(shown, json!({ "status": "PENDING_REVIEW", "review": null }));
+        let seen = app.data(&sold.owner.token, LEAD, json!({ "id": lead })).await;
+        assert!(!kinds(&seen).iter().any(|kind| kind.starts_with("RE")), "{seen:#}");
+        assert_eq!(app.data(&sold.owner.token, AUDIT, json!({ "id": id })).await["auditEvents"]["nodes"], json!([]));
+        app.done(&sold.pat, ACCEPT, json!({ "ids": [id] })).await;
     }
 );
 
@@ -120,43 +153,64 @@ with_mail!(
 );
 
 with_mail!(
-    /// A return is asked for, answered by the account, and seen on both streams; a refused one can be asked for again.
+    /// A return is asked for, answered by the account, and seen on both streams; a refused one can be asked for again. What is
+    /// said twice is told once.
     a_return_is_asked_for_and_answered,
     |app| {
         let sold = Sold::new(&app).await;
         let (lead, id) = sold.lead(&app).await;
         let answer = |approve| json!({ "deliveryId": id, "approve": approve, "reason": "looked into it" });
-        app.done(&sold.pat, ACCEPT, json!({ "ids": [id] })).await;
         let mut feed = app.subscribe(&sold.pat, FOLLOW, json!({})).await;
-        feed.skip(2).await;
+        let mut updates = app.subscribe(&sold.owner.token, UPDATES, json!({})).await;
+        feed.skip(1).await;
+        updates.skip(1).await;
+        let mut both_are_told = async |status: &str, by: &str| {
+            let event = feed.event().await["portalLeads"].take();
+            assert_eq!(event, json!({ "kind": "REVIEWED", "lead": { "id": id, "status": status } }));
+            let update = updates.event().await["deliveries"].take();
+            let review = json!({ "status": status, "by": by });
+            assert_eq!(update, json!({ "status": "DELIVERED", "delivery": { "id": id, "review": review } }));
+        };
+        app.done(&sold.pat, ACCEPT, json!({ "ids": [id] })).await;
+        both_are_told("ACCEPTED", "Pat").await;
 
-        assert_eq!(app.refused(&sold.owner.token, ANSWER, answer(true)).await[0].0, "CONFLICT");
+        for approve in [true, false] {
+            assert_eq!(app.refused(&sold.owner.token, ANSWER, answer(approve)).await[0].0, "CONFLICT", "accepted by Pat");
+        }
         let ask = json!({ "ids": [id], "reason": "wrong number" });
         let asked = app.done(&sold.pat, RETURN, ask.clone()).await;
         assert_eq!(asked["leads"][0]["status"], "RETURN_REQUESTED");
         assert_eq!(app.done(&sold.pat, RETURN, ask.clone()).await, asked);
+        both_are_told("RETURN_REQUESTED", "Pat").await;
         assert_eq!(app.refused(&sold.pat, ACCEPT, json!({ "ids": [id] })).await[0].0, "CONFLICT");
         let refused = app.done(&sold.owner.token, ANSWER, answer(false)).await;
         let review = json!({ "status": "ACCEPTED", "by": "Acme", "reason": "looked into it" });
         assert_eq!(refused["delivery"]["review"], review);
+        assert_eq!(app.done(&sold.owner.token, ANSWER, answer(false)).await, refused, "said again");
+        assert_eq!(app.refused(&sold.owner.token, ANSWER, answer(true)).await[0].0, "CONFLICT", "another answer");
+        both_are_told("ACCEPTED", "Acme").await;
         app.done(&sold.pat, RETURN, ask).await;
+        both_are_told("RETURN_REQUESTED", "Pat").await;
         let returned = app.done(&sold.owner.token, ANSWER, answer(true)).await;
         assert_eq!(returned["delivery"]["review"]["status"], "RETURNED");
+        assert_eq!(app.done(&sold.owner.token, ANSWER, answer(true)).await, returned, "said again");
+        assert_eq!(app.refused(&sold.owner.token, ANSWER, answer(false)).await[0].0, "CONFLICT", "another answer");
+        both_are_told("RETURNED", "Acme").await;
         for mutation in [ACCEPT, REJECT, RETURN] {
             let input = json!({ "ids": [id], "reason": "late" });
             assert_eq!(app.refused(&sold.pat, mutation, input).await[0].0, "CONFLICT");
         }
 
-        for status in ["RETURN_REQUESTED", "ACCEPTED", "RETURN_REQUESTED", "RETURNED"] {
-            let event = feed.event().await["portalLeads"].take();
-            assert_eq!((&event["kind"], &event["lead"]["id"]), (&json!("REVIEWED"), &json!(id)), "{status}");
-        }
         let seen = app.data(&sold.owner.token, LEAD, json!({ "id": lead })).await;
         let told: Vec<String> = kinds(&seen).into_iter().filter(|kind| kind.starts_with("RE")).collect();
         assert_eq!(told, ["REVIEWED", "RETURN_REQUESTED", "REVIEWED", "RETURN_REQUESTED", "RETURNED"]);
         let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": lead })).await;
         let told = json!({ "action": "lead.return_answered", "actor": { "kind": "USER", "name": "Acme Owner" } });
         assert_eq!(trail["auditEvents"]["nodes"], json!([told, told]), "one entry for each answer");
+        let trail = app.data(&sold.owner.token, AUDIT, json!({ "id": id })).await;
+        let by_pat = |action: &str| json!({ "action": action, "actor": { "kind": "PORTAL_USER", "name": "Pat" } });
+        let [asked, accepted] = ["portal_lead.return_requested", "portal_lead.accepted"].map(by_pat);
+        assert_eq!(trail["auditEvents"]["nodes"], json!([asked, asked, accepted]));
     }
 );
 

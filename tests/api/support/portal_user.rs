@@ -12,7 +12,27 @@ const INVITE: &str = "mutation($input: InvitePortalUserInput!) { invitePortalUse
 const ACTIVATE: &str = "mutation($input: ActivatePortalUserInput!) { activatePortalUser(input: $input) {
     session { accessToken } userErrors { code message path } } }";
 
+const USERS: &str = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email permissions } } } }";
+const UPDATE: &str = "mutation($input: UpdatePortalUserInput!) { updatePortalUser(input: $input) {
+    portalUser { id permissions } userErrors { code message path } } }";
+
 impl TestApp {
+    /// Somebody in a partner's portal, as the account sees them.
+    pub(crate) async fn in_portal(&self, owner: &Account, partner: &str, email: &str) -> Value {
+        let mut data = self.data(&owner.token, USERS, json!({ "id": partner })).await;
+        let users = data["partner"]["portalAccess"]["users"].as_array_mut().unwrap();
+        let found = users.iter_mut().find(|user| user["email"] == email);
+        found.expect("not in the portal").take()
+    }
+
+    /// Sets what somebody in a partner's portal may do.
+    pub(crate) async fn permit(&self, owner: &Account, (partner, email): (&str, &str), permissions: Value) {
+        let id = self.in_portal(owner, partner, email).await["id"].take();
+        let input = json!({ "id": id, "permissions": permissions });
+        let changed = self.done(&owner.token, UPDATE, input).await;
+        assert_eq!(changed["portalUser"]["permissions"], permissions);
+    }
+
     /// Opens a partner's portal and lets somebody in; their access token. The app needs a mail server, and no working one:
     /// `--smtp-url smtp+plain://127.0.0.1:9 --mail-from leads@leadmesh.test`.
     pub(crate) async fn portal_user(&self, owner: &Account, partner: &str, email: &str) -> String {

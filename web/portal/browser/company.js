@@ -70,11 +70,24 @@ export class Company {
     return await this.server.mailbox.link(email);
   }
 
+  /** Somebody in the portal, as the company sees them. */
+  async person(email) {
+    const query = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email phone } } } }";
+    const { users } = (await this.server.ask(query, { id: this.partner }, this.token)).partner.portalAccess;
+    return users.find((user) => user.email === email);
+  }
+
+  /** Where the partner's leads go, as the company sees it. */
+  async delivery() {
+    const query = `query($id: ID!) {
+      partner(id: $id) { delivery { ... on WebhookSettings { url } ... on EmailSettings { recipients } } }
+    }`;
+    return (await this.server.ask(query, { id: this.partner }, this.token)).partner.delivery;
+  }
+
   /** Puts somebody out of the portal. */
   async remove(email) {
-    const query = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email } } } }";
-    const { users } = (await this.server.ask(query, { id: this.partner }, this.token)).partner.portalAccess;
-    const { id } = users.find((user) => user.email === email);
+    const { id } = await this.person(email);
     const remove = "mutation($id: ID!) { removePortalUser(id: $id) { userErrors { message } } }";
     await this.server.ask(remove, { id }, this.token);
   }

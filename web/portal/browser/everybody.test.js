@@ -5,7 +5,20 @@ import { describe, it } from "node:test";
 import { EVERYTHING } from "./company.js";
 import { PEOPLE } from "./people.js";
 import { until } from "./server.js";
-import { company, dialog, EACH, enter, enterAndSee, giveReason, live, page, row, rows, server } from "./world.js";
+import {
+  company,
+  dialog,
+  EACH,
+  email,
+  enter,
+  enterAndSee,
+  giveReason,
+  live,
+  page,
+  row,
+  rows,
+  server,
+} from "./world.js";
 
 describe("everybody", () => {
   it("can do it all with the keyboard, and sees where they are", EACH, async () => {
@@ -113,13 +126,33 @@ describe("everybody", () => {
   it("can change their contact data and how leads reach them, if they may", EACH, async () => {
     await enter([...EVERYTHING, "EDIT_DELIVERY"]);
     await live();
-    await page.getByRole("button", { name: "Account" }).click();
+    const open = () => page.getByRole("button", { name: "Account" }).click();
+    const save = () => dialog().getByRole("button", { name: "Save the delivery" }).click();
+    const url = dialog().getByLabel("Address of the webhook");
+    const hook = "https://hooks.windows.example/leads?for=us";
+    await open();
     await dialog().getByLabel("Phone").fill("+1 415 555 0199");
     await dialog().getByRole("button", { name: "Save the contact" }).click();
     await dialog().getByText("Saved.", { exact: true }).waitFor();
+    assert.equal((await company.person(email)).phone, "+1 415 555 0199");
+    assert.ok(await dialog().getByLabel("On this page").isChecked());
     await dialog().getByLabel("To your own system").check();
-    await dialog().getByLabel("Address of the webhook").fill("https://hooks.windows.example/leads");
-    await dialog().getByRole("button", { name: "Save the delivery" }).click();
+    await url.fill(hook);
+    await save();
     await dialog().getByText("whsec_").waitFor();
+    assert.deepEqual(await company.delivery(), { url: hook });
+
+    await dialog().getByRole("button", { name: "Close" }).click();
+    await open();
+    await until("the present way", async () => (await url.count()) === 1 && (await url.inputValue()) === hook);
+    assert.ok(await dialog().getByLabel("To your own system").isChecked());
+    await save();
+    await dialog().getByText("This is how they reach you already.").waitFor();
+    assert.deepEqual(await company.delivery(), { url: hook }, "opening and saving changes nothing");
+    await dialog().getByLabel("By mail").check();
+    await dialog().getByLabel("Addresses").fill("office@windows.example, cy@windows.example");
+    await save();
+    await dialog().getByText("The next leads come this way.").waitFor();
+    assert.deepEqual(await company.delivery(), { recipients: ["office@windows.example", "cy@windows.example"] });
   });
 });

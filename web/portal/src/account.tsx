@@ -1,9 +1,9 @@
 // What people change of themselves, and of how their company gets its leads.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { explain, sentence } from "./api";
 import * as operations from "./operations";
-import type { DeliverySettingsInput, Person, PortalPermission } from "./operations";
+import type { DeliveryChannel, DeliverySettingsInput, Person, PortalPermission, PresentWay } from "./operations";
 import { Alert, Dialog, Input, Submit } from "./parts";
 import type { May, Place } from "./portal";
 import { request } from "./session";
@@ -98,29 +98,46 @@ function Contact({ user, rename }: { user: Person; rename: (user: Person) => voi
   );
 }
 
-type Way = "portal" | "email" | "webhook";
-
+/** How leads reach everybody here now, and the form that changes it. */
 function Delivery({ place }: { place: Place }) {
-  const [way, setWay] = useState<Way>("portal");
-  const [recipients, setRecipients] = useState(place.user.email);
-  const [url, setUrl] = useState("");
+  const [now, setNow] = useState<PresentWay>();
+  const [wrong, setWrong] = useState("");
+  useEffect(() => {
+    request(operations.Delivery, {}).then(
+      ({ portal }) => setNow(portal.delivery),
+      (error: unknown) => setWrong(explain(error)),
+    );
+  }, []);
+  if (now) return <DeliveryForm place={place} begin={now} />;
+  return wrong ? <Alert>{wrong}</Alert> : <p role="status">Loading how leads reach you…</p>;
+}
+
+function DeliveryForm({ place, begin }: { place: Place; begin: PresentWay }) {
+  const [now, setNow] = useState(begin);
+  const [way, setWay] = useState(begin.channel);
+  const [recipients, setRecipients] = useState((begin.recipients ?? [place.user.email]).join(", "));
+  const [url, setUrl] = useState(begin.url ?? "");
   const [secret, setSecret] = useState<string | null>(null);
   const save = async () => {
-    const { updatePortalDelivery: answer } = await request(operations.UpdateDelivery, { input: input() });
+    const wanted = chosen();
+    if (way === "ACCOUNT" || JSON.stringify(wanted) === JSON.stringify(now))
+      return "This is how they reach you already.";
+    const { updatePortalDelivery: answer } = await request(operations.UpdateDelivery, { input: input(wanted) });
+    if (answer.userErrors[0]) return sentence(answer.userErrors[0].message);
     setSecret(answer.signingSecret);
-    return answer.userErrors[0] && sentence(answer.userErrors[0].message);
+    setNow(wanted);
+    return undefined;
   };
-  const input = (): DeliverySettingsInput => {
-    switch (way) {
-      case "portal":
-        return { portal: {} };
-      case "email": {
-        const addresses = recipients.split(/[\s,;]+/).filter(Boolean);
-        return { email: { recipients: addresses, subject: `New lead from ${place.accountName}` } };
-      }
-      case "webhook":
-        return { webhook: { url: url.trim() } };
+  const chosen = (): PresentWay => ({
+    channel: way,
+    recipients: way === "EMAIL" ? recipients.split(/[\s,;]+/).filter(Boolean) : null,
+    url: way === "WEBHOOK" ? url.trim() : null,
+  });
+  const input = (wanted: PresentWay): DeliverySettingsInput => {
+    if (wanted.recipients) {
+      return { email: { recipients: wanted.recipients, subject: `New lead from ${place.accountName}` } };
     }
+    return wanted.url === null ? { portal: {} } : { webhook: { url: wanted.url } };
   };
   const done = (
     <div class="note">
@@ -135,16 +152,17 @@ function Delivery({ place }: { place: Place }) {
   return (
     <Form title="How new leads reach you" button="Save the delivery" save={save} done={done}>
       <p class="hint">
-        Saving replaces the present way for everybody at {place.partnerName}. Leads that go by mail or webhook do not
-        appear in this list.
+        Saving replaces the present way, and all that was set for it, for everybody at {place.partnerName}. Leads that
+        go by mail or webhook do not appear in this list.
       </p>
+      {now.channel === "ACCOUNT" ? <p>At present they go into an account of {place.partnerName}.</p> : null}
       <fieldset class="choices">
         <legend class="hidden">Way</legend>
-        <Choice way="portal" now={way} choose={setWay} name="On this page" />
-        <Choice way="email" now={way} choose={setWay} name="By mail" />
-        <Choice way="webhook" now={way} choose={setWay} name="To your own system, by webhook" />
+        <Choice way="PORTAL" now={way} choose={setWay} name="On this page" />
+        <Choice way="EMAIL" now={way} choose={setWay} name="By mail" />
+        <Choice way="WEBHOOK" now={way} choose={setWay} name="To your own system, by webhook" />
       </fieldset>
-      {way === "email" ? (
+      {way === "EMAIL" ? (
         <Input
           label="Addresses"
           hint="Up to 20, with commas between them."
@@ -154,7 +172,7 @@ function Delivery({ place }: { place: Place }) {
           change={setRecipients}
         />
       ) : null}
-      {way === "webhook" ? (
+      {way === "WEBHOOK" ? (
         <Input
           label="Address of the webhook"
           hint="Starts with https:// and takes JSON by POST."
@@ -170,9 +188,9 @@ function Delivery({ place }: { place: Place }) {
 }
 
 interface ChoiceProps {
-  way: Way;
-  now: Way;
-  choose: (way: Way) => void;
+  way: DeliveryChannel;
+  now: DeliveryChannel;
+  choose: (way: DeliveryChannel) => void;
   name: string;
 }
 

@@ -19,6 +19,8 @@ export interface ActivatePortalUserInput {
   token: string;
 }
 
+export type DeliveryChannel = "ACCOUNT" | "EMAIL" | "PORTAL" | "WEBHOOK";
+
 export interface DeliverySettingsInput {
   account?: AccountSettingsInput | null;
   email?: EmailSettingsInput | null;
@@ -141,6 +143,12 @@ export type Person = {
   permissions: Array<PortalPermission>;
 };
 
+export type PresentWay = {
+  channel: DeliveryChannel;
+  recipients: Array<string> | null;
+  url: string | null;
+};
+
 export type Column = {
   name: string;
   label: string;
@@ -234,6 +242,14 @@ export const Start: Operation<{
   };
 }, Record<string, never>> = {
   text: "query Start{portal{cursor columns{...Column}}}fragment Column on FlowField{name label type}",
+};
+
+export const Delivery: Operation<{
+  portal: {
+    delivery: PresentWay;
+  };
+}, Record<string, never>> = {
+  text: "query Delivery{portal{delivery{...PresentWay}}}fragment PresentWay on PortalDelivery{channel recipients url}",
 };
 
 export const Columns: Operation<{
