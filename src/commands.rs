@@ -9,7 +9,7 @@ mod check;
 mod demo;
 mod import;
 mod keys;
-mod logs;
+pub mod logs;
 mod migrate;
 mod serve;
 mod signals;

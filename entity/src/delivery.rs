@@ -43,7 +43,7 @@ pub enum DeliveryStatus {
 pub enum DeliveryErrorCode {
     /// The account has no mail server: set one and retry.
     SmtpNotConfigured,
-    /// The mail server refused for good (5xx).
+    /// The mail server refused for good (5xx), or the mail came back and somebody has settled it so.
     SmtpRejected,
     /// The mail server refused for now (4xx).
     SmtpTemporary,

@@ -20,7 +20,7 @@ pub struct Model {
     pub place: i32,
     /// The address.
     pub address: String,
-    /// Whether the server took the mail for it.
+    /// Whether the server took the mail for it, and nobody has settled since that it did not arrive.
     pub ok: bool,
     /// The code of the reply; of one that was taken, that of the reply to the mail.
     pub code: Option<i32>,
@@ -49,6 +49,17 @@ impl Entity {
         Self::update_many()
             .col_expr(Column::Reply, Expr::value(Option::<String>::None))
             .filter(among)
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Lets nobody have the mail of a delivery: somebody knows that it did not arrive. Should it be sent again, all get it.
+    pub async fn take_back(db: &impl ConnectionTrait, delivery: DeliveryId) -> Result<(), DbErr> {
+        Self::update_many()
+            .col_expr(Column::Ok, Expr::value(false))
+            .filter(Column::DeliveryId.eq(delivery))
+            .filter(Column::Ok.eq(true))
             .exec(db)
             .await?;
         Ok(())

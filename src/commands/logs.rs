@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -29,12 +29,7 @@ const DISCREET: [&str; 13] = [
 
 /// Starts the log of this process; once.
 pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigError> {
-    let chosen = EnvFilter::builder().parse(directives).map_err(|error| {
-        ConfigError::Set(format!(
-            "RUST_LOG is {directives:?}, which is not understood ({error}): set a level such as info, or target=level by comma"
-        ))
-    })?;
-    let filter = chosen.and(FilterFn::new(may_be_logged));
+    let filter = filter(directives)?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -46,6 +41,20 @@ pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigErr
         .with(layer)
         .try_init()
         .map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+}
+
+/// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see secrets.
+///
+/// # Errors
+///
+/// When the directives are not understood.
+pub fn filter<S: 'static>(directives: &str) -> Result<impl Filter<S> + Send + Sync + 'static, ConfigError> {
+    let chosen = EnvFilter::builder().parse(directives).map_err(|error| {
+        ConfigError::Set(format!(
+            "RUST_LOG is {directives:?}, which is not understood ({error}): set a level such as info, or target=level by comma"
+        ))
+    })?;
+    Ok(chosen.and(FilterFn::new(may_be_logged)))
 }
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {

@@ -9,6 +9,7 @@ use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::DeliveryId;
 use entity::lead_event::{self, LeadEventKind};
+use entity::mail_recipient;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
@@ -99,7 +100,8 @@ pub struct Settlement {
     pub note: Option<String>,
 }
 
-/// Settles a delivery by webhook or mail that was attempted and is not known to have arrived.
+/// Settles a delivery by webhook or mail that was attempted and is not known to have arrived. A mail that a server has taken may
+/// bounce later, so that one that is DELIVERED can be settled as not.
 ///
 /// Where the recipient has the lead it is DELIVERED, and counts on its caps: one that had failed and given its places back takes
 /// them again, whatever the limit. Where it has it not, a delivery that would be tried again is FAILED, its places are given back,
@@ -123,6 +125,9 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     } else {
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
         on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;
+        if row.channel == Channel::Email {
+            mail_recipient::Entity::take_back(&tx, row.id).await?;
+        }
     }
     let from = row.status;
     let row = changed(app, caller, row, &input).update(&tx).await?;
@@ -181,6 +186,7 @@ fn stands(row: &Model, input: &Settlement) -> Result<bool> {
     match row.status {
         DeliveryStatus::Sending => open("the delivery is being sent this moment: try again in a few seconds"),
         DeliveryStatus::Refused => open("the recipient has refused the lead"),
+        DeliveryStatus::Delivered if row.channel == Channel::Email && !input.delivered => Ok(false),
         DeliveryStatus::Delivered => match (&input.external_id, input.delivered) {
             (None, true) => Ok(true),
             (Some(id), true) if row.external_id.as_ref() == Some(id) => Ok(true),
@@ -195,7 +201,12 @@ fn stands(row: &Model, input: &Settlement) -> Result<bool> {
 }
 
 fn changed(app: &App, caller: &Caller, row: Model, input: &Settlement) -> ActiveModel {
-    let code = row.failure_code;
+    let bounced = row.status == DeliveryStatus::Delivered;
+    let code = row.failure_code.unwrap_or(if bounced {
+        DeliveryErrorCode::SmtpRejected
+    } else {
+        DeliveryErrorCode::Network
+    });
     let mut change: ActiveModel = row.into();
     change.due_at = Set(None);
     change.settled_at = Set(Some(app.clock.now()));
@@ -208,9 +219,10 @@ fn changed(app: &App, caller: &Caller, row: Model, input: &Settlement) -> Active
         }
     } else {
         change.status = Set(DeliveryStatus::Failed);
-        change.failure_code = Set(Some(code.unwrap_or(DeliveryErrorCode::Network)));
+        change.failure_code = Set(Some(code));
         let message = words(caller, "the recipient does not have the lead", input.note.as_deref());
         change.failure_message = Set(Some(message));
+        change.external_id = Set(None);
     }
     change
 }

@@ -9,7 +9,7 @@ use std::{
     fmt,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::Arc,
 };
@@ -89,11 +89,20 @@ impl Guard {
         literal(url).map_or(Ok(()), |address| self.check(address))
     }
 
+    /// Judges a host as settings name it: an address in its usual spelling, or a name that means this machine everywhere (RFC
+    /// 6761 section 6.3). Other names pass; they are judged when they are resolved, for every connection anew.
+    pub fn check_host(&self, host: &str) -> Result<(), Blocked> {
+        match bare(host).parse() {
+            Ok(address) => self.check(address),
+            Err(_) if is_local(host) => self.check(Ipv4Addr::LOCALHOST.into()),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// The addresses of a host, name or literal, that may be dialled: never empty. Forbidden ones among several are
     /// dropped. To be used when settings are saved, and by whoever connects to exactly these addresses.
     pub async fn vet(&self, host: &str) -> Result<Vec<IpAddr>, Refusal> {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found = match bare.parse::<IpAddr>() {
+        let found = match bare(host).parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => (self.lookup)(host.to_owned()).await.map_err(|e| unresolved(host, &e))?,
         };
@@ -135,6 +144,16 @@ impl Resolve for Guard {
             Ok::<Addrs, Box<dyn Error + Send + Sync>>(Box::new(sockets))
         })
     }
+}
+
+/// A host without the brackets that addresses of six have in URLs.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn is_local(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// The address a URL spells out, if its host is not a name.

@@ -18,6 +18,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::intake::delivery_event;
+use crate::leads::read;
 use crate::live::events;
 
 /// How the audit trail names a retry by hand.
@@ -46,6 +47,14 @@ pub struct DeliveryFilter {
     pub found: Option<SelectStatement>,
     /// Tests too.
     pub include_tests: bool,
+}
+
+/// The caller's leads that a search text finds, for [`DeliveryFilter::found`]; a blank one leaves nothing out.
+pub async fn found(app: &App, caller: &Caller, search: Option<&str>) -> Result<Option<SelectStatement>> {
+    match search.filter(|text| !text.trim().is_empty()) {
+        Some(text) => read::searched(app, caller, text).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// One delivery; none when it is not there or not the caller's.

@@ -1,11 +1,25 @@
-//! An account's mail server as the mailer takes it, its password opened for the moment.
+//! An account's mail server: set where it may be dialled, and as the mailer takes it, its password opened for the moment.
 
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 
 use super::email::{Auth, Security, SmtpServer};
+use super::guard::{Blocked, Guard};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Broken, Result, UserErrorCode};
+use crate::identity::caller::Caller;
 use crate::identity::mail_server;
+use crate::identity::policy::Action;
+
+/// Sets the mail server of the caller's account, unless its host is a forbidden address. What a name leads to is judged at each
+/// connection.
+pub async fn set(app: &App, caller: &Caller, input: mail_server::SmtpSettings) -> Result<smtp_settings::Model> {
+    caller.require(Action::ManageMailServer)?;
+    let host = mail_server::host(&input.host)?;
+    let guard = Guard::new(app.config.settings.allow_destinations.clone());
+    let blocked = |blocked: Blocked| Broken::new(UserErrorCode::DestinationBlocked, "input.host", blocked.to_string());
+    guard.check_host(&host).map_err(blocked)?;
+    mail_server::set(app, caller, mail_server::SmtpSettings { host, ..input }).await
+}
 
 /// The server of those settings.
 pub async fn of_settings(app: &App, settings: &smtp_settings::Model) -> Result<SmtpServer> {

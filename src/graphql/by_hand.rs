@@ -17,7 +17,8 @@ use crate::error::Result;
 /// What somebody knows of a delivery that the network left open.
 #[derive(InputObject)]
 pub struct ResolveDeliveryInput {
-    /// Which delivery: one by webhook or mail that was attempted, and is RETRYING, FAILED or CANCELLED.
+    /// Which delivery: one by webhook or mail that was attempted, and is RETRYING, FAILED or CANCELLED; with `delivered: false`
+    /// also a DELIVERED mail that bounced.
     id: ID,
     /// Whether the recipient has the lead.
     delivered: bool,
@@ -93,8 +94,9 @@ impl ByHandMutation {
 
     /// Settles by hand what the network left open: the recipient has the lead (DELIVERED, under `externalId`), or has it not
     /// (FAILED; the lead goes on to the next partner if the profile says `NEXT_PARTNER`). Places on caps follow: kept or taken again
-    /// when it has it, given back when it has it not. CONFLICT where nothing is open, such as while it is being sent. Settling
-    /// the same way again changes nothing. Takes a MEMBER or above, or a key with MANAGE.
+    /// when it has it, given back when it has it not. A mail that bounced is settled so although its server took it, which had
+    /// made it DELIVERED. CONFLICT where nothing is open, such as while it is being sent. Settling the same way again changes
+    /// nothing. Takes a MEMBER or above, or a key with MANAGE.
     async fn resolve_delivery(
         &self,
         ctx: &Context<'_>,

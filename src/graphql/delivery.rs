@@ -24,7 +24,6 @@ use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::leads::read;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -217,7 +216,8 @@ impl DeliveryAttempt {
 pub struct MailRecipient {
     /// The address.
     address: String,
-    /// Whether the mail server took the mail for it; whether it arrives is for the recipient's side to say.
+    /// Whether the mail server took the mail for it; whether it arrives is for the recipient's side to say. False once
+    /// `resolveDelivery` has settled that it did not.
     ok: bool,
     /// Code of the server's reply: 4xx is tried again, 5xx is final.
     smtp_code: Option<i32>,
@@ -323,12 +323,8 @@ pub struct DeliveryFilter {
 impl DeliveryFilter {
     /// An identifier that cannot be one finds nothing.
     pub(super) async fn wanted(self, app: &App, caller: &Caller) -> Result<Wanted> {
-        let found = match self.search.filter(|text| !text.trim().is_empty()) {
-            Some(text) => Some(read::searched(app, caller, &text).await?),
-            None => None,
-        };
         Ok(Wanted {
-            found,
+            found: manage::found(app, caller, self.search.as_deref()).await?,
             statuses: self.status,
             channels: self.channel,
             partner: self.partner_id.as_ref().map(id_or_unknown),

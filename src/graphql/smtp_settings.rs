@@ -8,7 +8,7 @@ use super::account::AccountPayload;
 use super::context::app_and_caller;
 use super::payload::{UserError, outcome};
 use super::scalars::EmailAddress;
-use crate::delivery::test_mail;
+use crate::delivery::{smtp_server, test_mail};
 use crate::error::Result;
 use crate::identity::mail_server;
 
@@ -78,7 +78,8 @@ impl SmtpSettings {
 /// A mail server for the caller's account, replacing the one before.
 #[derive(InputObject)]
 pub struct SmtpSettingsInput {
-    /// Name or IP address of the server, such as `smtp.example.com`.
+    /// Name or IP address of the server, such as `smtp.example.com`. `DESTINATION_BLOCKED` where it is an address in a private or
+    /// other special network, which the operator has not allowed.
     host: String,
     /// TCP port of the server, 1 to 65535; by custom 587 with STARTTLS, 465 with TLS.
     port: i32,
@@ -146,7 +147,7 @@ impl SmtpSettingsMutation {
         #[graphql(desc = "The mail server.")] input: SmtpSettingsInput,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let result = mail_server::set(app, caller, input.into()).await;
+        let result = smtp_server::set(app, caller, input.into()).await;
         AccountPayload::after(app, caller, result).await
     }
 

@@ -47,7 +47,7 @@ pub struct LeadArrival {
     lead: Lead,
 }
 
-/// A change of a delivery's state.
+/// A change of a delivery's state or review.
 #[derive(SimpleObject)]
 pub struct DeliveryUpdate {
     /// Its place: subscribe again with `after` this.
@@ -118,7 +118,8 @@ impl StreamSubscription {
         Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
     }
 
-    /// Every change of state of the account's deliveries.
+    /// Every change of state of the account's deliveries and of their review. A new one is told as QUEUED, or as SENDING where it is
+    /// sent at once; the beginning of later attempts is not told, what became of them is.
     async fn deliveries(
         &self,
         ctx: &Context<'_>,

@@ -19,6 +19,7 @@ use super::graphql::peer;
 use super::refusal::refused;
 use super::session::bearer;
 use crate::app::App;
+use crate::delivery::manage;
 use crate::error::{Error, Result};
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
@@ -45,8 +46,10 @@ async fn answer(app: App, parts: &Parts) -> Result<Response> {
         return Err(missing);
     };
     let caller = authenticate::bearer(&app, token, client_ip(&app, &parts.headers, peer(parts))).await?;
-    let (filter, told) = filter(parts.uri.query().unwrap_or_default())?;
-    delivery_log::begin(&app, &caller, told).await?;
+    let asked = asked(parts.uri.query().unwrap_or_default())?;
+    let found = manage::found(&app, &caller, asked.search.as_deref()).await?;
+    let filter = DeliveryFilter { found, ..asked.filter };
+    delivery_log::begin(&app, &caller, asked.told).await?;
     let pages = csv::pages(None, move |after| {
         next(app.clone(), caller.clone(), filter.clone(), after)
     });
@@ -66,10 +69,18 @@ async fn next(
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }
 
-/// The filter, and what the audit trail tells of it. A parameter that is not known is refused: a typing error must not give more
-/// than was meant.
-fn filter(query: &str) -> Result<(DeliveryFilter, Value)> {
-    let mut filter = DeliveryFilter::default();
+/// What the parameters say.
+struct Asked {
+    /// All but the search, which takes the account's keys.
+    filter: DeliveryFilter,
+    search: Option<String>,
+    /// What the audit trail tells of it: of the search only that there was one, for its text is a value of a lead.
+    told: Value,
+}
+
+/// A parameter that is not known is refused: a typing error must not give more than was meant.
+fn asked(query: &str) -> Result<Asked> {
+    let (mut filter, mut search) = (DeliveryFilter::default(), None);
     let (mut from, mut to) = (None, None);
     let mut told: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -88,12 +99,17 @@ fn filter(query: &str) -> Result<(DeliveryFilter, Value)> {
             "profileId" => filter.profile = Some(id(&value)),
             "flowId" => filter.flow = Some(id(&value)),
             "leadId" => filter.lead = Some(id(&value)),
+            "search" => {
+                search = Some(value.into_owned());
+                told.insert("searched".into(), Value::Bool(true));
+                continue;
+            }
             "createdFrom" => from = Some(time(&value).ok_or_else(wrong)?),
             "createdTo" => to = Some(time(&value).ok_or_else(wrong)?),
             "includeTests" => filter.include_tests = value.parse().ok().ok_or_else(wrong)?,
             _ => {
                 return Err(Error::BadInput(format!(
-                    "there is no parameter {name:.100}: there are status, channel, partnerId, connectionId, profileId, flowId, leadId, createdFrom, createdTo and includeTests"
+                    "there is no parameter {name:.100}: there are status, channel, partnerId, connectionId, profileId, flowId, leadId, search, createdFrom, createdTo and includeTests"
                 )));
             }
         }
@@ -107,7 +123,11 @@ fn filter(query: &str) -> Result<(DeliveryFilter, Value)> {
         }
         filter.during = Some(from..to);
     }
-    Ok((filter, Value::Object(told)))
+    Ok(Asked {
+        filter,
+        search,
+        told: Value::Object(told),
+    })
 }
 
 /// 9999-12-31T23:59:59Z: databases take no time for granted that has more digits.
@@ -139,19 +159,24 @@ mod tests {
 
     #[test]
     fn parameters_are_the_filter_and_unknown_ones_are_refused() {
-        let (wanted, told) =
-            filter("status=FAILED,REFUSED&status=CANCELLED&createdFrom=2026-01-01T00:00:00Z&includeTests=true")
-                .unwrap();
+        let query =
+            "status=FAILED,REFUSED&status=CANCELLED&createdFrom=2026-01-01T00:00:00Z&includeTests=true&search=Ana+S";
+        let Asked { filter, search, told } = asked(query).unwrap();
         let statuses = [
             DeliveryStatus::Failed,
             DeliveryStatus::Refused,
             DeliveryStatus::Cancelled,
         ];
-        assert_eq!(wanted.statuses.as_deref(), Some(statuses.as_slice()));
-        assert!(wanted.include_tests && wanted.during.is_some() && wanted.channels.is_none());
-        assert_eq!(told["includeTests"], "true");
+        assert_eq!(filter.statuses.as_deref(), Some(statuses.as_slice()));
+        assert!(filter.include_tests && filter.during.is_some() && filter.channels.is_none());
+        assert_eq!(search.as_deref(), Some("Ana S"));
+        assert_eq!(
+            (&told["includeTests"], &told["searched"]),
+            (&Value::from("true"), &Value::Bool(true))
+        );
+        assert!(told.get("search").is_none(), "{told}");
         for query in ["state=FAILED", "status=DONE", "createdTo=yesterday", "includeTests=1"] {
-            assert!(filter(query).is_err(), "{query}");
+            assert!(asked(query).is_err(), "{query}");
         }
     }
 }

@@ -78,7 +78,7 @@ pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Opti
     Ok(Some(String::from_utf8(plain).map_err(anyhow::Error::from)?))
 }
 
-/// Sets the mail server of the caller's account. It counts as not verified until a test mail has gone through.
+/// Sets the mail server of the caller's account; whether it may be dialled is asked before. It counts as not verified until a test mail has gone through.
 pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp_settings::Model> {
     let account = caller.require(Action::ManageMailServer)?;
     let input = checked(input)?;
@@ -237,7 +237,11 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
 }
 
 /// A name, or an address without brackets, in its one spelling.
-fn host(text: &str) -> std::result::Result<String, Broken> {
+///
+/// # Errors
+///
+/// When it is neither, at `input.host`.
+pub fn host(text: &str) -> std::result::Result<String, Broken> {
     let text = texts::line(text, HOST, "input.host")?;
     let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {
         format!("[{text}]")

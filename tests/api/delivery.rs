@@ -15,7 +15,9 @@ mod shapes;
 mod sharing;
 mod signatures;
 mod unruly;
+mod updates;
 mod waiting;
+mod warnings;
 mod webhook;
 
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ const SET_DELIVERY: &str = "mutation($input: SetPartnerDeliveryInput!) { setPart
 
 impl TestApp {
     /// Gives an account that mail server.
-    async fn set_smtp(&self, owner: &Account, server: &SmtpReceiver) {
+    pub(crate) async fn set_smtp(&self, owner: &Account, server: &SmtpReceiver) {
         let input = json!({
             "host": server.host(), "port": server.port(), "security": "NONE", "fromAddress": "leads@acme.test", "fromName": "Acme",
         });

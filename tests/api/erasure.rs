@@ -20,7 +20,7 @@ use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 pub(crate) const ERASE: &str = "mutation($id: ID!, $reason: String!) { eraseLead(id: $id, reason: $reason) {
     lead { id erasedAt } userErrors { code message path } } }";
 const LEAD: &str = "query($id: ID!) { lead(id: $id) { id fields rawFields erasedAt outcome trace { check detail } timeline { kind message }
-    erasureNotices { id channel status received externalId attempts error partnerId buyerId deliveryId }
+    erasureNotices { id channel status received receivedAt externalId attempts error partnerId buyerId deliveryId toldAt }
     deliveries { id status channel externalId erasedAt failure { code message } attempts { message responseExcerpt httpStatus } } } }";
 const SEARCH: &str = "query($search: String) { leads(filter: { search: $search }) { nodes { id } } }";
 const REVEAL: &str = "query($id: ID!) { lead(id: $id) { fields(reveal: true) } }";

@@ -1,5 +1,7 @@
 //! What people do about deliveries by hand.
 
+mod bounces;
+mod cancelling;
 mod csv;
 mod diagnosis;
 mod log;

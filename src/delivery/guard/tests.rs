@@ -28,6 +28,24 @@ fn resolving_to(addresses: &[&str]) -> Guard {
 }
 
 #[test]
+fn hosts_of_settings_are_refused_by_address_and_by_the_names_of_this_machine() {
+    for host in ["10.0.0.1", "[::1]", "::1", "localhost", "localhost.", "a.localhost"] {
+        assert!(strict().check_host(host).is_err(), "{host}");
+    }
+    for host in [
+        "8.8.8.8",
+        "smtp.example.com",
+        "notlocalhost",
+        "localhost.example.com",
+        "",
+    ] {
+        assert_eq!(strict().check_host(host), Ok(()), "{host}");
+    }
+    let allowed = Guard::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    assert_eq!(allowed.check_host("localhost"), Ok(()));
+}
+
+#[test]
 fn special_addresses_are_refused_with_the_name_of_their_range() {
     for (address, range) in [
         ("0.0.0.0", "unspecified"),

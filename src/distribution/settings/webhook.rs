@@ -1,7 +1,5 @@
 //! Settings of delivery by HTTP request.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use entity::delivery_config::{FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod};
 use serde_json::Value;
 use url::Url;
@@ -128,23 +126,9 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
         return Err(Broken::new(UserErrorCode::InsecureUrl, path, message));
     }
     let guard = Guard::new(settings.settings.allow_destinations.clone());
-    let allowed = guard.check_url(&url).and_then(|()| {
-        let local = url.domain().is_some_and(is_local);
-        if local {
-            guard.check(IpAddr::V4(Ipv4Addr::LOCALHOST))
-        } else {
-            Ok(())
-        }
-    });
+    let allowed = guard.check_host(url.host_str().unwrap_or_default());
     allowed.map_err(|blocked| Broken::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
     Ok(url.into())
-}
-
-/// Names that mean this machine everywhere (RFC 6761 section 6.3). Others are judged when they are resolved, for every
-/// request anew.
-fn is_local(domain: &str) -> bool {
-    let domain = domain.trim_end_matches('.');
-    domain == "localhost" || domain.ends_with(".localhost")
 }
 
 #[cfg(test)]

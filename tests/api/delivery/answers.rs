@@ -94,3 +94,27 @@ both!(
         assert_eq!(delivered[0]["externalId"], "a");
     }
 );
+
+both!(
+    /// What is wrong with TLS is said in words, and no lead goes out.
+    errors_of_tls_are_explained_and_tried_again,
+    |app| {
+        let (untrusted, _) = HttpReceiver::start_tls().await;
+        let plain = HttpReceiver::start().await;
+        let owner = app.account("Acme").await;
+        for (url, expected) in [
+            (untrusted.url("/"), "the certificate of the destination was issued by an authority that is not trusted"),
+            (plain.url("/").replace("http:", "https:"), "the destination did not answer with TLS; check the port and the scheme"),
+        ] {
+            let (flow, ..) = app.flow_to(&owner, webhook_with(&url, json!({}))).await;
+            let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+            let waiting = app.deliveries_at(&owner, &lead, &["RETRYING"]).await;
+            let attempt = &waiting[0]["attempts"][0];
+            assert_eq!((&attempt["errorCode"], &attempt["ok"], &attempt["httpStatus"]), (&json!("TLS"), &json!(false), &Value::Null));
+            assert!(text(&attempt["message"]).starts_with(expected), "{attempt}");
+            assert_eq!(waiting[0]["failure"]["code"], "TLS");
+            assert!(waiting[0]["nextAttemptAt"].is_string(), "{waiting:?}");
+        }
+        assert_eq!((untrusted.count(), plain.count()), (0, 0));
+    }
+);

@@ -10,11 +10,11 @@ use leadmesh::server::Role;
 use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 
-use super::email;
 use super::sharing::to_all;
+use super::{RETRY, email};
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{merge, standard_fields, text, webhook};
+use crate::support::make::{accepted, merge, standard_fields, text, webhook};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
 
 const SSN: &str = "Kx81-Qz \"7\" ü";
@@ -24,6 +24,8 @@ const LEAD: &str =
 const REVEAL: &str = "query($id: ID!) { lead(id: $id) { fields(reveal: true) } }";
 const FEED: &str =
     "query($search: String) { portal { leads(filter: { search: $search }) { nodes { title fields } } } }";
+const SWITCH: &str =
+    "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { userErrors { code message path } } }";
 const SIMULATE: &str = "query($flow: ID!, $fields: JSON!) { simulateSubmission(flowId: $flow, fields: $fields) { trace { detail } reasons { message } } }";
 
 /// The usual fields and encrypted ones.
@@ -122,6 +124,48 @@ both!(
         let revealed = app.data(&owner.token, REVEAL, json!({ "id": lead })).await;
         assert_eq!(revealed["lead"]["fields"]["ssn"], SSN);
         assert_none_in(&app.dump().await);
+    }
+);
+
+both!(
+    /// D18: in the portal's file and its live events, and over a connection into another account, where it is sealed under that
+    /// account's key; also when somebody tries it again by hand.
+    an_encrypted_value_is_readable_in_files_events_and_connected_accounts,
+    ["--smtp-url", "smtp+plain://127.0.0.1:9", "--mail-from", "leads@leadmesh.test"],
+    |app| {
+        let (owner, buyer) = (app.account("Acme").await, app.account("Buyer").await);
+        let connection = app.connect(&owner, &buyer, "SEND_LEADS").await;
+        let target = app.flow(&buyer, json!({ "fields": fields() })).await;
+        app.receive_in(&buyer, &connection, &target).await;
+        let deliveries = vec![json!({ "portal": {} }), json!({ "account": { "connectionId": connection } })];
+        let (flow, partners) = to_all(&app, &owner, fields(), deliveries).await;
+        let pat = app.portal_user(&owner, &partners[0], "pat@buyer.test").await;
+        let mut feed = app.subscribe(&pat, "subscription { portalLeads(after: \"0\") { lead { fields } } }", json!({})).await;
+        app.data(&buyer.token, SWITCH, json!({ "id": target.id, "on": false })).await;
+
+        let lead = text(&app.submit(&owner, &flow, secret_lead()).await["id"]);
+        let ended = app.deliveries_at(&owner, &lead, &["DELIVERED", "FAILED"]).await;
+        let failed = ended.iter().find(|delivery| delivery["channel"] == "ACCOUNT").unwrap();
+        assert_eq!(failed["failure"]["code"], "BUYER_NOT_READY");
+        assert_none_in(&app.dump().await);
+        app.data(&buyer.token, SWITCH, json!({ "id": target.id, "on": true })).await;
+        accepted(&app.ask(Some(&owner.token), RETRY, json!({ "id": failed["id"] })).await, "retryDelivery");
+        let delivered = app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
+        assert_none_in(&app.dump().await);
+
+        let event = feed.event().await;
+        assert_eq!((&event["portalLeads"]["lead"]["fields"]["ssn"], &event["portalLeads"]["lead"]["fields"]["hidden"]), (&json!(SSN), &json!("vv44.person@example.com")));
+        let file = app.records(&pat, "").await.join("\n");
+        assert!(file.contains("\"Kx81-Qz \"\"7\"\" ü\"") && file.contains("vv44.person@example.com"), "{file}");
+
+        let bought = delivered.iter().find(|delivery| delivery["channel"] == "ACCOUNT").unwrap();
+        let bought = json!({ "id": bought["externalId"] });
+        let theirs = app.data(&buyer.token, REVEAL, bought.clone()).await["lead"]["fields"].take();
+        assert_eq!((&theirs["ssn"], &theirs["hidden"]), (&json!(SSN), &json!("vv44.person@example.com")));
+        assert_none_in(&app.data(&buyer.token, LEAD, bought.clone()).await.to_string());
+        assert_none_in(&app.data(&owner.token, LEAD, json!({ "id": lead })).await.to_string());
+        let sealed = [stored(&app, &lead).await, stored(&app, bought["id"].as_str().unwrap()).await].map(|row| text(&row.fields["ssn"]["$sealed"]));
+        assert_ne!(sealed[0][..20], sealed[1][..20], "each under its own account's key");
     }
 );
 

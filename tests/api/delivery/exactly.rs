@@ -121,3 +121,31 @@ fn same_mail(shown: &Value, sent: &crate::support::mail::ReceivedMail) {
     let got = if html { sent.html() } else { sent.text() };
     assert_eq!(body.trim_end(), got.unwrap().replace("\r\n", "\n").trim_end());
 }
+
+both!(
+    /// Into another account go the values that the preview shows, under the names that it shows.
+    a_preview_shows_what_enters_a_connected_account,
+    |app| {
+        let (owner, buyer) = (app.account("Acme").await, app.account("Buyer").await);
+        let connection = app.connect(&owner, &buyer, "SEND_LEADS").await;
+        let mut theirs = standard_fields();
+        theirs.as_array_mut().unwrap().push(json!({ "name": "firm", "type": "TEXT" }));
+        let target = app.flow(&buyer, json!({ "fields": theirs })).await;
+        app.receive_in(&buyer, &connection, &target).await;
+        let all = json!({ "connectionId": connection });
+        let mut some = all.clone();
+        merge(&mut some, json!({ "fields": { "mode": "EXCEPT", "fields": ["state", "phone"] }, "mapping": [{ "from": "company", "to": "firm" }] }));
+        for (account, names) in [(all, 7), (some, 5)] {
+            let (flow, partners) = to_all(&app, &owner, standard_fields(), vec![json!({ "account": account })]).await;
+            let asked = json!({ "partner": partners[0], "fields": lead() });
+            let shown = app.data(&owner.token, PREVIEW, asked).await["previewDelivery"].take();
+            assert_eq!((&shown["channel"], &shown["method"], &shown["url"]), (&json!("ACCOUNT"), &Value::Null, &Value::Null));
+            let body: Value = serde_json::from_str(shown["body"].as_str().unwrap()).unwrap();
+            assert_eq!(body.as_object().unwrap().len(), names, "{body:#}");
+            let sent = text(&app.submit(&owner, &flow, lead()).await["id"]);
+            let delivered = app.deliveries_at(&owner, &sent, &["DELIVERED"]).await;
+            let got = app.data(&buyer.token, "query($id: ID!) { lead(id: $id) { fields } }", json!({ "id": delivered[0]["externalId"] })).await;
+            assert_eq!(got["lead"]["fields"], body);
+        }
+    }
+);

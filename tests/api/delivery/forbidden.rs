@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use leadmesh::delivery::guard::Guard;
 use serde_json::{Value, json};
 
-use super::{SET_DELIVERY, email};
+use super::{SET_DELIVERY, SET_SMTP, email};
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, ana, text, webhook, webhook_with};
@@ -116,6 +116,28 @@ both!(
         let broken = app.refused(&owner.token, SET_DELIVERY, set("http://crm.example.com/".into(), false)).await;
         assert_eq!(broken[0].0, "INSECURE_URL");
         app.done(&owner.token, SET_DELIVERY, set("https://crm.example.com/".into(), false)).await;
+    }
+);
+
+both!(
+    /// The same of mail servers; a name may be saved, and an address that the operator allows.
+    mail_servers_inside_are_refused_when_they_are_saved,
+    |app| {
+        let mut app = app;
+        let _worker = app.restart_behind(Guard::new(Vec::new()), ELSEWHERE).await;
+        let owner = app.account("Acme").await;
+        let at = |host: &str| json!({ "host": host, "port": 587, "security": "STARTTLS", "fromAddress": "leads@acme.test" });
+        let bare = INSIDE.iter().filter_map(|host| host.strip_prefix('[')?.strip_suffix(']'));
+        for host in INSIDE.into_iter().chain(bare).chain(["localhost", "LocalHost", "any.localhost", "localhost."]) {
+            let broken = app.refused(&owner.token, SET_SMTP, at(host)).await;
+            assert_eq!(broken, [("DESTINATION_BLOCKED".to_owned(), "input.host".to_owned())], "{host}");
+        }
+        for host in ["smtp.example.com", "198.51.100.1"] {
+            app.done(&owner.token, SET_SMTP, at(host)).await;
+        }
+        let member = json!({ "input": at("127.0.0.1") });
+        assert_eq!(app.error_code(None, SET_SMTP, member.clone()).await, "UNAUTHENTICATED");
+        assert_eq!(app.error_code(Some(&owner.key), SET_SMTP, member).await, "FORBIDDEN");
     }
 );
 

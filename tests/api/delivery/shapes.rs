@@ -35,6 +35,32 @@ both!(
 );
 
 both!(
+    /// D6: a custom shape as a form: objects and lists in brackets, byte for byte, without what the lead lacks.
+    a_form_nests_in_brackets,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        let owner = app.account("Acme").await;
+        let template = json!({
+            "contact": { "mail": "{{ lead.email }}", "names": ["{{ lead.first_name }}", { "last": "{{ lead.last_name }}" }] },
+            "empty": [],
+            "fixed": [true, 1.5, null],
+            "phone": "{{ lead.phone }}",
+            "score": "{{ lead.score }}",
+        });
+        let settings = json!({ "payload": "FORM", "template": template });
+        let (flow, ..) = app.flow_to(&owner, webhook_with(&receiver.url("/"), settings)).await;
+
+        app.submit(&owner, &flow, json!({ "first_name": "Jürgen & Co", "last_name": "a=b", "email": "j@example.com", "score": 7 })).await;
+
+        let request = receiver.next().await;
+        assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+        let body = "contact%5Bmail%5D=j%40example.com&contact%5Bnames%5D%5B0%5D=J%C3%BCrgen+%26+Co&contact%5Bnames%5D%5B1%5D%5Blast%5D=a%3Db\
+            &fixed%5B0%5D=true&fixed%5B1%5D=1.5&score=7";
+        assert_eq!(request.text(), body);
+    }
+);
+
+both!(
     /// D5: PUT and PATCH.
     a_webhook_uses_the_method_that_its_partner_wants,
     |app| {

@@ -1,7 +1,7 @@
 //! Destinations that ask to be left alone for a while.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
@@ -88,5 +88,37 @@ both!(
             };
             assert!(stamp(1) >= until.timestamp() && stamp(2) < until.timestamp(), "{} {}", stamp(1), stamp(2));
         }
+    }
+);
+
+both!(
+    /// No pause is longer than `maxDelayMs`, and what would be due after `maxAgeMinutes` is given up at once, with the last answer.
+    a_delivery_that_is_too_old_has_expired,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(422).body("no such product"));
+        let owner = by_key(app.account("Acme").await);
+        let retry = json!({ "attempts": 20, "initialDelayMs": 10_000, "maxDelayMs": 20_000, "maxAgeMinutes": 1 });
+        let (flow, ..) = app.flow_to(&owner, webhook_with(&receiver.url("/"), json!({ "retry": retry }))).await;
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        // Six times ten seconds would be a minute. Of the minute less than a pause is left after the fourth attempt.
+        for (attempts, least, most) in [(1, 10, 12), (2, 20, 24), (3, 20, 24)] {
+            receiver.wait_for(attempts).await;
+            let wait = due_in(&app, &owner, &lead).await;
+            assert!(wait >= TimeDelta::seconds(least) && wait <= TimeDelta::seconds(most), "{attempts}: {wait}");
+            app.advance(wait);
+        }
+        let expired = app.deliveries_at(&owner, &lead, &["FAILED"]).await;
+        assert_eq!(expired[0]["failure"]["code"], "EXPIRED");
+        let message = text(&expired[0]["failure"]["message"]);
+        assert!(message.starts_with("too old to be tried again; the last attempt: ") && message.contains("422"), "{message}");
+        assert_eq!((&expired[0]["attemptCount"], &expired[0]["nextAttemptAt"]), (&json!(4), &Value::Null));
+        let codes: Vec<_> = expired[0]["attempts"].as_array().unwrap().iter().map(|one| text(&one["errorCode"])).collect();
+        assert_eq!(codes, ["HTTP_STATUS"; 4], "the attempts say what they met");
+
+        app.advance(TimeDelta::hours(2));
+        let (beside, ..) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        app.submit(&owner, &beside, ana()).await;
+        assert_eq!((app.deliveries(&owner, &lead).await[0]["attemptCount"].clone(), receiver.count()), (json!(4), 4));
     }
 );

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::both;
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{ana, webhook, webhook_with};
+use crate::support::make::{ana, webhook_with};
 
 both!(
     /// D5: JSON with a header and a subset of fields.
@@ -36,18 +36,18 @@ both!(
 );
 
 both!(
-    /// D7: failures of every kind, then success: one id, every attempt on record, growing gaps.
+    /// D7: failures of every kind, then success: one id and one idempotency key, every attempt on record, growing gaps.
     a_failing_webhook_is_tried_again_under_one_id,
     |app| {
         let receiver = HttpReceiver::start().await;
-        receiver.answers([Answer::status(500), Answer::status(404), Answer::reset(), Answer::status(200)]);
-        let owner = app.account("Acme").await;
-        let (flow, ..) = app.flow_to(&owner, webhook(&receiver.url("/"))).await;
+        receiver.answers([Answer::status(500), Answer::status(404), Answer::hang(), Answer::reset(), Answer::status(200)]);
+        let owner = app.account_by_key("Acme").await;
+        let (flow, ..) = app.flow_to(&owner, webhook_with(&receiver.url("/"), json!({ "timeoutMs": 1_000 }))).await;
 
         let receipt = app.submit(&owner, &flow, ana()).await;
         let lead = receipt["id"].as_str().unwrap();
 
-        for (attempts, gap) in [(1, 10), (2, 60), (3, 300)] {
+        for (attempts, gap) in [(1, 10), (2, 60), (3, 300), (4, 1_800)] {
             receiver.wait_for(attempts).await;
             let deliveries = app.deliveries_at(&owner, lead, &["RETRYING"]).await;
             assert_eq!(deliveries[0]["attemptCount"], attempts);
@@ -59,8 +59,12 @@ both!(
 
         let deliveries = app.deliveries_at(&owner, lead, &["DELIVERED"]).await;
         let codes: Vec<&Value> = deliveries[0]["attempts"].as_array().unwrap().iter().map(|attempt| &attempt["errorCode"]).collect();
-        assert_eq!(codes, [&json!("HTTP_STATUS"), &json!("HTTP_STATUS"), &json!("NETWORK"), &Value::Null]);
-        let ids: Vec<_> = receiver.requests().iter().map(|request| request.header("webhook-id").map(str::to_owned)).collect();
-        assert!(ids.iter().all(|id| id.as_deref() == deliveries[0]["id"].as_str()), "{ids:?}");
+        assert_eq!(codes, [&json!("HTTP_STATUS"), &json!("HTTP_STATUS"), &json!("TIMEOUT"), &json!("NETWORK"), &Value::Null]);
+        assert_eq!(receiver.count(), 5);
+        for request in receiver.requests() {
+            for name in ["webhook-id", "idempotency-key"] {
+                assert_eq!(request.header(name), deliveries[0]["id"].as_str(), "{name} of request {}", request.number);
+            }
+        }
     }
 );

@@ -1,6 +1,6 @@
 //! Telling recipients.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use entity::ids::LeadId;
 use entity::{erasure_notice, lead};
 use leadmesh::delivery::signing::{self, Secret};
@@ -35,6 +35,13 @@ async fn tried(app: &TestApp, lead: &str, attempts: i32) {
     }
 }
 
+fn time(text: &Value) -> DateTime<Utc> {
+    text.as_str()
+        .unwrap_or_else(|| panic!("no time: {text}"))
+        .parse()
+        .unwrap()
+}
+
 both!(
     /// A webhook of its own kind, signed, under one identifier on every try, until the partner has taken it.
     a_partner_is_told_by_a_signed_webhook_until_it_has_heard,
@@ -49,16 +56,22 @@ both!(
         app.step(&owner, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
         let lead = text(&app.submit(&owner, &flow, person()).await["id"]);
         let delivery = text(&app.deliveries_at(&owner, &lead, &["DELIVERED"]).await[0]["id"]);
+        let delivered_at = app.clock.now();
+        app.advance(TimeDelta::minutes(3));
         receiver.answers([Answer::status(200), Answer::status(503), Answer::status(204)]);
 
         app.erase(&owner, &lead).await;
         receiver.wait_for(2).await;
         let told = app.told_at(&owner, &lead, &["QUEUED"]).await;
-        assert_eq!(told["erasureNotices"][0]["attempts"], 1);
+        let waiting = &told["erasureNotices"][0];
+        assert_eq!((&waiting["attempts"], &waiting["toldAt"]), (&json!(1), &Value::Null));
+        assert_eq!(time(&waiting["receivedAt"]), delivered_at, "when it got the lead");
         tried(&app, &lead, 1).await;
         app.advance(TimeDelta::minutes(1));
         let told = app.told_at(&owner, &lead, &["SENT"]).await;
         let notice = &told["erasureNotices"][0];
+        assert_eq!((time(&notice["receivedAt"]), time(&notice["toldAt"])), (delivered_at, app.clock.now()));
+        assert_eq!(notice["deliveryId"], delivery);
         assert_eq!((&notice["received"], &notice["channel"], &notice["partnerId"], &notice["error"]), (&json!("DELIVERED"), &json!("WEBHOOK"), &json!(partner), &Value::Null));
         let requests = receiver.wait_for(3).await;
         for request in &requests[1..] {
@@ -94,6 +107,7 @@ both!(
         crate::erasure::routed(&app, &owner, &flow, vec![mail]).await;
         let lead = text(&app.submit(&owner, &flow, person()).await["id"]);
         app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
+        let delivered_at = app.clock.now();
         let mut gone = mail_server.clone();
         merge(&mut gone, json!({ "port": 9 }));
         app.done(&owner.token, crate::erasure::SET_SMTP, gone).await;
@@ -107,9 +121,13 @@ both!(
         app.told_at(&owner, &lead, &["FAILED"]).await;
         app.done(&owner.token, crate::erasure::SET_SMTP, mail_server).await;
         app.erase(&owner, &lead).await;
-        app.told_at(&owner, &lead, &["SENT"]).await;
+        let told = app.told_at(&owner, &lead, &["SENT"]).await;
+        let notice = &told["erasureNotices"][0];
+        assert_eq!((time(&notice["receivedAt"]), time(&notice["toldAt"])), (delivered_at, app.clock.now()));
         let mails = server.wait_for(2).await;
         let last = &mails[1];
+        assert_eq!((last.recipients.as_slice(), mails.len()), (mails[0].recipients.as_slice(), 2), "whoever had it is told");
+        assert_eq!(last.recipients, ["a@buyer.test", "b@buyer.test"]);
         assert_eq!(last.subject(), format!("Please erase the lead {lead}"));
         assert!(last.text().unwrap().contains("Please erase it, too"));
     }

@@ -49,13 +49,11 @@ pub(super) struct Person {
     pub(super) account: AccountId,
 }
 
-/// One for every database that there is.
+/// One for every kind of database.
 pub(super) async fn rooms() -> Vec<Room> {
-    let mut rooms = vec![Room::open(None).await];
-    if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
-        rooms.push(Room::open(Some(&server)).await);
-    }
-    rooms
+    let server = std::env::var("LEADMESH_TEST_DATABASE_URL");
+    let server = server.expect("LEADMESH_TEST_DATABASE_URL is not set: run scripts/test");
+    vec![Room::open(None).await, Room::open(Some(&server)).await]
 }
 
 pub(super) fn start() -> DateTime<Utc> {

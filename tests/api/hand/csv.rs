@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{ana, standard_fields, text, webhook_with};
+use crate::support::make::{ana, merge, standard_fields, text, webhook_with};
 
 const KEY: &str =
     "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { code message path } } }";
@@ -109,6 +109,66 @@ both!(
         assert_eq!(take(&app, Some(&pat), "").await.0, 403);
         assert_eq!(take(&app, Some("lmk_nonsense"), "").await.0, 401);
         assert_eq!(take(&app, None, "").await.0, 401);
+    }
+);
+
+/// Parameters, the list's filter for the same, and the leads that both find.
+type Narrowed<'a> = (&'a [(&'a str, &'a str)], Value, &'a [&'a str]);
+
+fn encoded(parameters: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::from("?"));
+    query.extend_pairs(parameters).finish()
+}
+
+both!(
+    /// Each parameter finds what the list finds; what was searched for is a value of a lead and stays out of the trail.
+    the_log_is_narrowed_as_the_list_is,
+    |app| {
+        let (owner, buyer) = (app.account("Acme").await, app.account("Buyer").await);
+        let (selling, _, connection) = app.selling(&owner, &buyer, json!({ "name": "Theirs" })).await;
+        let (flow, ..) = app.flow_to(&owner, json!({ "portal": {} })).await;
+        let profile = app.data(&owner.token, "{ distributionProfiles { nodes { id } } }", json!({})).await;
+        let profile = text(&profile["distributionProfiles"]["nodes"][0]["id"]);
+        let sold = text(&app.submit(&owner, &selling, json!({ "first_name": "Bo", "phone": "(415) 555-0199" })).await["id"]);
+        app.advance(chrono::TimeDelta::minutes(10));
+        let since = app.clock.now();
+        let kept = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let (sold, kept) = (&sold[..], &kept[..]);
+        let since = since.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+
+        let cases: [Narrowed; 13] = [
+            (&[("search", "ANA@example.com")], json!({ "search": "ANA@example.com" }), &[kept]),
+            (&[("search", "ana sil")], json!({ "search": "ana sil" }), &[kept]),
+            (&[("search", "+1 415 555 0199")], json!({ "search": "+1 415 555 0199" }), &[sold]),
+            (&[("search", "%")], json!({ "search": "%" }), &[]),
+            (&[("search", " ")], json!({ "search": " " }), &[kept, sold]),
+            (&[("connectionId", &connection)], json!({ "connectionId": connection }), &[sold]),
+            (&[("profileId", &profile)], json!({ "profileId": profile }), &[kept]),
+            (&[("leadId", sold)], json!({ "leadId": sold }), &[sold]),
+            (&[("leadId", "nobody")], json!({ "leadId": "nobody" }), &[]),
+            (&[("createdFrom", &since)], json!({ "createdIn": { "from": since, "to": "2100-01-01T00:00:00Z" } }), &[kept]),
+            (&[("createdTo", &since)], json!({ "createdIn": { "from": "2000-01-01T00:00:00Z", "to": since } }), &[sold]),
+            (&[("search", "ana"), ("connectionId", &connection)], json!({ "search": "ana", "connectionId": connection }), &[]),
+            (&[("search", "ana"), ("profileId", &profile)], json!({ "search": "ana", "profileId": profile }), &[kept]),
+        ];
+        let count = cases.len();
+        for (parameters, filter, expected) in cases {
+            let (status, found) = take(&app, Some(&owner.token), &encoded(parameters)).await;
+            assert_eq!(status, 200, "{found}");
+            let found: Vec<_> = rows(&found).iter().map(|row| row[5].to_owned()).collect();
+            assert_eq!(found, expected, "{parameters:?}");
+            let listed = app.listed(&owner, filter).await;
+            assert_eq!(found, listed.iter().map(|row| text(&row["lead"]["id"])).collect::<Vec<_>>(), "{parameters:?}");
+        }
+        let long = encoded(&[("search", &"x".repeat(201))]);
+        assert_eq!(take(&app, Some(&owner.token), &long).await.0, 400);
+
+        let trail = app.data(&owner.token, AUDIT, json!({})).await;
+        let trail = trail["auditEvents"]["nodes"].as_array().unwrap().clone();
+        assert_eq!(trail.len(), count, "one for each that was answered");
+        let mut both = json!({ "searched": true });
+        merge(&mut both, json!({ "profileId": profile }));
+        assert_eq!((&trail[0]["changes"], &trail[count - 1]["changes"]), (&both, &json!({ "searched": true })));
     }
 );
 

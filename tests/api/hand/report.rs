@@ -111,12 +111,30 @@ fn figures(rows: &[Value]) -> BTreeMap<String, (i64, i64, i64, i64)> {
         .collect()
 }
 
+/// A dimension, and the key under which a report counts a delivery of the list.
+type Dimension = (&'static str, fn(&Value) -> String);
+const DIMENSIONS: [Dimension; 9] = [
+    ("PARTNER", |row| named(row, "partner")),
+    ("BUYER", |row| named(row, "buyer")),
+    ("PROFILE", |row| named(row, "profile")),
+    ("FLOW", |row| named(row, "flow")),
+    ("CHANNEL", |row| word(&row["channel"])),
+    ("STATUS", |row| word(&row["status"])),
+    ("ERROR", |row| word(&row["failure"]["code"])),
+    ("DAY", |row| text(&row["createdAt"])[..10].to_owned()),
+    ("HOUR", |row| format!("{}:00:00+00:00", &text(&row["createdAt"])[..13])),
+];
+
 fn named(delivery: &Value, what: &str) -> String {
-    delivery[what]["id"].as_str().unwrap_or("NONE").to_owned()
+    word(&delivery[what]["id"])
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or("NONE").to_owned()
 }
 
 both!(
-    /// Every dimension, and two together: the figures are those of the list; those by partner are those of the partners.
+    /// Every dimension, and any two together: the figures are those of the list; those by partner are those of the partners.
     figures_are_those_of_the_list,
     |app| {
         let receiver = HttpReceiver::start().await;
@@ -125,22 +143,20 @@ both!(
         let owner = app.signed_in(&owner).await;
         let list = app.data(&owner.token, ALL, json!({})).await["deliveries"]["nodes"].as_array().unwrap().clone();
         assert_eq!(list.len(), 27);
-        let word = |value: &Value| value.as_str().unwrap_or("NONE").to_owned();
-        let day = |delivery: &Value| text(&delivery["createdAt"])[..10].to_owned();
-        for (dimension, expected) in [
-            ("PARTNER", counted(&list, |row| named(row, "partner"))),
-            ("BUYER", counted(&list, |row| named(row, "buyer"))),
-            ("PROFILE", counted(&list, |row| named(row, "profile"))),
-            ("FLOW", counted(&list, |row| named(row, "flow"))),
-            ("CHANNEL", counted(&list, |row| word(&row["channel"]))),
-            ("STATUS", counted(&list, |row| word(&row["status"]))),
-            ("ERROR", counted(&list, |row| word(&row["failure"]["code"]))),
-            ("DAY", counted(&list, day)),
-        ] {
-            assert_eq!(figures(&report(&app, &owner, &[dimension], json!({})).await), expected, "{dimension}");
+        // Hours are told of a month at most.
+        let lately = json!({ "range": {
+            "from": (app.clock.now() - TimeDelta::days(2)).to_rfc3339(), "to": (app.clock.now() + TimeDelta::days(1)).to_rfc3339() } });
+        for (dimension, key) in DIMENSIONS {
+            let expected = counted(&list, key);
+            assert_eq!(figures(&report(&app, &owner, &[dimension], lately.clone()).await), expected, "{dimension}");
+            for (second, other) in DIMENSIONS {
+                if dimension != second {
+                    let expected = counted(&list, |row| format!("{}/{}", key(row), other(row)));
+                    let rows = report(&app, &owner, &[dimension, second], lately.clone()).await;
+                    assert_eq!(figures(&rows), expected, "{dimension} and {second}");
+                }
+            }
         }
-        let both = counted(&list, |row| format!("{}/{}", named(row, "partner"), word(&row["status"])));
-        assert_eq!(figures(&report(&app, &owner, &["PARTNER", "STATUS"], json!({})).await), both);
         let filter = json!({ "filter": { "channel": ["WEBHOOK"], "flowId": flow, "profileId": profile, "includeTests": true } });
         let hook = report(&app, &owner, &["FLOW"], filter).await;
         assert_eq!((hook.len(), &hook[0]["counts"]["routed"], &hook[0]["counts"]["successRate"]), (1, &json!(9), &json!(1.0 / 3.0)));
@@ -151,10 +167,7 @@ both!(
             let partner = stats["partners"]["nodes"].as_array().unwrap().iter().find(|partner| partner["id"] == row["key"]);
             assert_eq!(partner.unwrap()["stats"], row["counts"], "{}", row["label"]);
         }
-        let hours = report(&app, &owner, &["HOUR", "CHANNEL"], json!({ "range": {
-            "from": (app.clock.now() - TimeDelta::days(2)).to_rfc3339(), "to": (app.clock.now() + TimeDelta::days(1)).to_rfc3339() } })).await;
-        let hour = |row: &Value| format!("{}:00:00+00:00/{}", &text(&row["createdAt"])[..13], text(&row["channel"]));
-        assert_eq!(figures(&hours), counted(&list, hour));
+        let hours = report(&app, &owner, &["HOUR", "CHANNEL"], lately).await;
         let mut keys: Vec<String> = hours.iter().map(|row| text(&row["keys"][0])).collect();
         let told = keys.clone();
         keys.sort();

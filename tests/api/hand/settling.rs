@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use super::RESOLVE;
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{Account, ana, broken, text, webhook, webhook_with};
+use crate::support::make::{Account, accepted, ana, broken, text, webhook, webhook_with};
 
 const TIMELINE: &str = "query($id: ID!) { lead(id: $id) { timeline { kind message } } }";
-const CANCEL: &str =
+pub(super) const CANCEL: &str =
     "mutation($id: ID!) { cancelDelivery(id: $id) { delivery { id status } userErrors { code message path } } }";
+const RETRY: &str =
+    "mutation($id: ID!) { retryDelivery(id: $id) { delivery { id status } userErrors { code message path } } }";
 const USED: &str = "query($id: ID!) { partner(id: $id) { caps { used } } }";
 
-async fn used(app: &TestApp, owner: &Account, partner: &str) -> i64 {
+pub(super) async fn used(app: &TestApp, owner: &Account, partner: &str) -> i64 {
     let data = app.data(&owner.token, USED, json!({ "id": partner })).await;
     data["partner"]["caps"][0]["used"].as_i64().unwrap()
 }
@@ -24,7 +26,11 @@ fn once(url: &str) -> Value {
 }
 
 /// P first and Q after it, with a cap on P; the flow, and both.
-async fn two_in_turn(app: &TestApp, owner: &Account, delivery: Value) -> (crate::support::make::Flow, String, String) {
+pub(super) async fn two_in_turn(
+    app: &TestApp,
+    owner: &Account,
+    delivery: Value,
+) -> (crate::support::make::Flow, String, String) {
     let flow = app.flow(owner, json!({})).await;
     let profile = json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" });
     let profile = app.profile(owner, profile).await;
@@ -108,6 +114,33 @@ both!(
         app.deliveries_at(&owner, &sold, &["FAILED", "DELIVERED"]).await;
         assert_eq!(app.deliveries(&owner, &sold).await.len(), 2, "the next partner has it");
         assert_eq!(app.retry_many(&owner, json!({ "partnerId": first })).await, 0);
+
+        // One of them is tried again alone, whatever became of its lead, and counts once however often that is asked for.
+        let mut app = app;
+        app.stop().await;
+        let (_, api) = app.another(Role::Api).await;
+        app.address = api.address();
+        let conflict = [("CONFLICT".to_owned(), "id".to_owned())];
+        let fresh = text(&app.submit(&owner, &in_turn, ana()).await["id"]);
+        let queued = app.deliveries(&owner, &fresh).await[0].take();
+        assert_eq!((&queued["status"], used(&app, &owner, &first).await), (&json!("QUEUED"), 1));
+        assert_eq!(broken(&app.ask(Some(&owner.token), RETRY, json!({ "id": queued["id"] })).await), conflict);
+        accepted(&app.ask(Some(&owner.token), CANCEL, json!({ "id": queued["id"] })).await, "cancelDelivery");
+        assert_eq!(used(&app, &owner, &first).await, 0);
+        let ended = app.deliveries(&owner, &sold).await;
+        for _again in 0..2 {
+            let retried = app.ask(Some(&owner.token), RETRY, json!({ "id": ended[0]["id"] })).await;
+            assert_eq!(accepted(&retried, "retryDelivery")["delivery"]["status"], "RETRYING");
+            assert_eq!(used(&app, &owner, &first).await, 1);
+        }
+        for done in [&ended[1]["id"], &json!(id)] {
+            assert_eq!(broken(&app.ask(Some(&owner.token), RETRY, json!({ "id": done })).await), conflict, "it is delivered");
+        }
+        api.stop().await;
+        app.restart().await;
+        app.deliveries_at(&owner, &sold, &["FAILED", "DELIVERED"]).await;
+        assert_eq!(used(&app, &owner, &first).await, 0);
+        assert_eq!(app.deliveries(&owner, &sold).await.len(), 2, "it goes on once");
     }
 );
 

@@ -30,13 +30,13 @@ impl TestApp {
     }
 
     /// Makes what comes over a connection enter that flow.
-    pub(super) async fn receive_in(&self, buyer: &Account, connection: &str, flow: &Flow) {
+    pub(crate) async fn receive_in(&self, buyer: &Account, connection: &str, flow: &Flow) {
         let input = json!({ "connectionId": connection, "flowId": flow.id });
         self.done(&buyer.token, RECEIVE, input).await;
     }
 
     /// A flow of the seller that sells to a flow of the buyer: both flows and the connection.
-    pub(super) async fn selling(&self, seller: &Account, buyer: &Account, into: Value) -> (Flow, Flow, String) {
+    pub(crate) async fn selling(&self, seller: &Account, buyer: &Account, into: Value) -> (Flow, Flow, String) {
         let connection = self.connect(seller, buyer, "SEND_LEADS").await;
         let target = self.flow(buyer, into).await;
         self.receive_in(buyer, &connection, &target).await;

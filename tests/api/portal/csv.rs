@@ -24,7 +24,7 @@ impl TestApp {
         request.send().await.unwrap()
     }
 
-    pub(super) async fn records(&self, token: &str, query: &str) -> Vec<String> {
+    pub(crate) async fn records(&self, token: &str, query: &str) -> Vec<String> {
         let response = self.csv(Some(token), query).await;
         assert_eq!(response.status(), StatusCode::OK);
         let text = response.text().await.unwrap();

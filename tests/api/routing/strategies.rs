@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
+use super::of;
 use crate::support::app::both;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, text, webhook_with};
+
+const UPDATE_PARTNER: &str = "mutation($input: UpdatePartnerInput!) { updatePartner(input: $input) { partner { id } userErrors { code message path } } }";
 
 both!(
     /// D19: rank 1 first, until its cap is used up.
@@ -47,7 +50,8 @@ both!(
 );
 
 both!(
-    /// D19: the best ranks of those that match, up to the limit.
+    /// D19, D20: the best ranks of those that match and have room, up to the limit; the others are told that enough have it, and a
+    /// simulation tells the same.
     max_recipients_takes_the_best_ranks_that_match,
     |app| {
         let owner = app.account("Acme").await;
@@ -58,7 +62,30 @@ both!(
         app.place(&owner, &mut routed, "Q", json!({ "rank": 1, "rule": texas })).await;
         app.place(&owner, &mut routed, "R", json!({ "rank": 2 })).await;
         app.place(&owner, &mut routed, "S", json!({ "rank": 3 })).await;
-        app.submit(&owner, &routed.flow, ana()).await;
-        assert_eq!(app.got(&routed).await, [0, 0, 1, 1]);
+        app.place(&owner, &mut routed, "T", json!({ "rank": 2 })).await;
+        let caps = json!([{ "period": "LIFETIME", "limit": 1 }]);
+        app.done(&owner.token, UPDATE_PARTNER, json!({ "id": routed.places["T"].0, "caps": caps })).await;
+
+        let enough = [("strategy", false, "matches, but enough partners have it already")];
+        let chosen = [("chosen", true, "gets the lead")];
+        for (taken, passed_over) in [(["R", "T"], &["P", "S"][..]), (["R", "S"], &["P"][..])] {
+            let (mut names, simulated) = app.simulated(&owner, &routed.flow, ana()).await;
+            let lead = app.submit(&owner, &routed.flow, ana()).await;
+            let trace = app.trace(&owner, &lead["id"]).await;
+            names.sort();
+            assert_eq!((names, &simulated), (taken.map(str::to_owned).to_vec(), &trace));
+            for name in taken {
+                assert_eq!(of(&trace, name), chosen, "{name}");
+            }
+            for name in passed_over {
+                assert_eq!(of(&trace, name), enough, "{name}");
+            }
+            assert_eq!(of(&trace, "Q")[0].0, "rule");
+            if !taken.contains(&"T") {
+                let [("caps", false, why)] = of(&trace, "T")[..] else { panic!("{trace:#?}") };
+                assert!(why.contains("the cap of 1 leads per lifetime"), "{why}");
+            }
+        }
+        assert_eq!(app.got(&routed).await, [0, 0, 2, 1, 1]);
     }
 );

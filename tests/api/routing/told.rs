@@ -1,12 +1,15 @@
 //! D20: the trace and the simulation name for every partner the first check that failed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::of;
 use crate::support::app::both;
 use crate::support::make::ana;
 
 const SET_ACTIVE: &str = "mutation($id: ID!) { setPartnerActive(id: $id, active: false) { partner { id } userErrors { code message path } } }";
+
+const SWITCH: &str =
+    "mutation($id: ID!) { setFlowEnabled(id: $id, enabled: false) { userErrors { code message path } } }";
 
 both!(
     /// Each partner fails at another check, though later ones would fail, too.
@@ -75,5 +78,51 @@ both!(
         assert_eq!(of(&trace, "Q")[0], ("chosen", true, "gets the lead: it is its turn among 2 that match"));
         assert_eq!(of(&trace, "Q")[1], ("not sent before", false, "the partner has this lead already"));
         assert_eq!(of(&trace, "P")[1], ("chosen", true, "gets the lead: it is its turn among 1 that match"));
+    }
+);
+
+both!(
+    /// What is looked at before and after the partners' own checks: the profile's rule, and whether an account can be reached and
+    /// takes leads at all.
+    profiles_that_do_not_match_and_accounts_that_cannot_take_are_named,
+    |app| {
+        let owner = app.account("Acme").await;
+        let texas = json!({ "condition": { "field": "state", "operator": "EQUALS", "value": "TX" } });
+        let profile = json!({ "name": "Texans", "strategy": "SEND_TO_ALL", "rule": texas });
+        let mut routed = app.routed(&owner, profile).await;
+        app.place(&owner, &mut routed, "P", json!({})).await;
+        let second = app.profile(&owner, json!({ "name": "All" })).await;
+        let step = json!({ "distribute": { "profileId": second } });
+        app.step(&owner, &routed.flow, "Others", step, Value::Null).await;
+        for (name, ends) in [("Unready", false), ("Left", true)] {
+            let buyer = app.account(name).await;
+            let connection = app.connect(&owner, &buyer, "SEND_LEADS").await;
+            let target = app.flow(&buyer, json!({})).await;
+            app.receive_in(&buyer, &connection, &target).await;
+            let into = json!({ "account": { "connectionId": connection } });
+            let (partner, _) = app.partner(&owner, name, into, json!({})).await;
+            app.assign(&owner, &second, &partner, json!({})).await;
+            if ends {
+                app.change(&buyer, "suspend", &connection).await;
+            } else {
+                app.data(&buyer.token, SWITCH, json!({ "id": target.id })).await;
+            }
+        }
+
+        let (names, simulated) = app.simulated(&owner, &routed.flow, ana()).await;
+        let lead = app.submit(&owner, &routed.flow, ana()).await;
+        let trace = app.trace(&owner, &lead["id"]).await;
+        assert_eq!((names, &simulated), (Vec::new(), &trace));
+        let [("profile rule", false, why)] = of(&trace, "Texans")[..] else { panic!("{trace:#?}") };
+        assert_eq!(why, "State is not TX");
+        assert_eq!(of(&trace, "P"), [], "nobody looks at the partners of a profile that does not match");
+        assert_eq!(of(&trace, "Unready"), [("chosen", false, "cannot take leads now: its receiving flow is disabled")]);
+        assert_eq!(of(&trace, "Left"), [("connection", false, "disconnected: the connection is suspended")]);
+
+        let mut texan = ana();
+        texan["state"] = json!("TX");
+        let lead = app.submit(&owner, &routed.flow, texan).await;
+        let trace = app.trace(&owner, &lead["id"]).await;
+        assert!(of(&trace, "Texans")[0].1 && of(&trace, "P") == [("chosen", true, "gets the lead")], "{trace:#?}");
     }
 );
