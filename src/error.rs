@@ -199,9 +199,20 @@ impl From<DbErr> for Error {
                 tracing::warn!(%error, "a transaction gave way to another");
                 Self::Unavailable(GAVE_WAY)
             }
+            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
+                if is_busy(cause) =>
+            {
+                tracing::warn!(%error, "somebody else holds the database");
+                Self::Unavailable("the database is busy: nothing was changed, try again")
+            }
             other => Self::Internal(other.into()),
         }
     }
+}
+
+/// Whether somebody else has held an `SQLite` file for longer than was waited for it (`SQLITE_BUSY` and its extended codes).
+fn is_busy(error: &SqlxError) -> bool {
+    matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| ["5", "261", "517", "773"].contains(&&*code)))
 }
 
 /// Whether the database gave this transaction up for another's sake: a deadlock, or a serialization failure (`PostgreSQL`,

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entity::delivery;
+use entity::due::Destination;
 use entity::field::FieldDef;
-use entity::ids::{DeliveryId, FlowId, LeadId};
+use entity::ids::{AccountId, DeliveryId, FlowId, LeadId};
 use prometheus_client::metrics::counter::Counter;
 use redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
@@ -121,8 +122,8 @@ impl Queue {
 
     /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
     /// there is no worker here or it is busy, and then the row waits for whoever is free.
-    pub fn claim_at_birth(&self, destination: Uuid) -> Option<(Uuid, Slot)> {
-        Some((self.owner()?, self.slots.try_take(destination, false)?))
+    pub fn claim_at_birth(&self, account: AccountId, destination: Destination) -> Option<(Uuid, Slot)> {
+        Some((self.owner()?, self.slots.try_take(account, destination, false)?))
     }
 
     /// Notes whether due work may have been left for want of slots.

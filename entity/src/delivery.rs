@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Query, SimpleExpr};
-use sea_orm::{Iterable, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -197,14 +197,14 @@ pub(crate) fn waiting() -> Expr {
 }
 
 /// The endpoint is not held.
-fn open(now: DateTime<Utc>) -> Expr {
+pub(crate) fn open(now: DateTime<Utc>) -> Expr {
     crate::parked::endpoint_of().not_in_subquery(crate::endpoint::Entity::closed_ids(now))
 }
 
 impl Model {
-    /// Whose slots its attempts take: the partner's, else the buyer's.
-    pub fn destination(&self) -> Uuid {
-        destination(self.partner_id, self.buyer_account_id)
+    /// Who gets it: the partner, else the buyer.
+    pub fn recipient(&self) -> Option<Uuid> {
+        self.partner_id.map(|id| id.0).or(self.buyer_account_id.map(|id| id.0))
     }
 
     /// What its attempts say something about: the URL of these settings, or the account's mail server. None when nothing is
@@ -221,11 +221,6 @@ pub fn endpoint(channel: Channel, account: AccountId, settings: SettingsId) -> O
         Channel::Email => Some(account.0),
         Channel::Portal | Channel::Account => None,
     }
-}
-
-/// Whose slots attempts take that go to this partner, else to this buyer.
-pub fn destination(partner: Option<PartnerId>, buyer: Option<AccountId>) -> Uuid {
-    partner.map(|id| id.0).or(buyer.map(|id| id.0)).unwrap_or_default()
 }
 
 /// What a recipient says of what it got.
@@ -260,23 +255,6 @@ impl Entity {
             .filter(Column::PartnerId.eq(partner))
             .filter(Column::Channel.eq(Channel::Portal))
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
-    }
-
-    /// What may be attempted now, oldest first, but for what goes to endpoints that are held; `retries` tells first attempts
-    /// from later ones. Channels of a newer version are left to its workers.
-    pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
-        let status = if retries {
-            DeliveryStatus::Retrying
-        } else {
-            DeliveryStatus::Queued
-        };
-        Self::find()
-            .filter(waiting())
-            .filter(Column::Status.eq(status))
-            .filter(Column::DueAt.lte(now))
-            .filter(open(now))
-            .filter(Column::Channel.is_in(Channel::iter()))
-            .order_by_asc(Column::DueAt)
     }
 
     /// How many deliveries are due, counted up to `most`, and since when the first of them is.

@@ -16,6 +16,7 @@ pub mod delivery_outcome;
 pub mod delivery_settings;
 pub mod destination;
 pub mod docs_read;
+pub mod due;
 pub mod duplicate_memory;
 pub mod endpoint;
 pub mod erasure_notice;

@@ -16,6 +16,7 @@ mod m0009_notices;
 mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
+mod m0015_due;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_routing::Migration),
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
+            Box::new(m0015_due::Migration),
         ]
     }
 }

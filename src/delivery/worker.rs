@@ -202,7 +202,7 @@ async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationTok
                 Err(error) => tracing::warn!(?error, "cannot look after paused endpoints; the next sweep will"),
             }
         }
-        match claim::claim_due(&tools.app, &tools.contents).await {
+        match claim::claim_due(&tools.app, &tools.contents, swept).await {
             Ok(claimed) => claimed
                 .into_iter()
                 .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),

@@ -1,12 +1,13 @@
-//! Claiming what is due: as much as there are slots for, first attempts before retries, and nothing for a destination that is
-//! busy to its limit or held.
+//! Claiming what is due: as much as there are slots for, first attempts before retries, in turns from all accounts where not
+//! all can be had, and nothing for a destination that is busy to its limit or held.
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use entity::delivery;
-use entity::ids::{AccountId, DeliveryId, PartnerId};
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
+use entity::due::{Destination, Due, to_none_of};
+use entity::ids::{AccountId, DeliveryId};
+use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
@@ -18,9 +19,11 @@ use crate::queue::slots::Slot;
 
 /// Rows looked at for each free slot: some belong to destinations whose slots run out on the way.
 const LOOK_AHEAD: u64 = 4;
+/// Accounts looked at by themselves in one look. Which of more is left to chance, so that none has to wait for ever.
+const ACCOUNTS: usize = 32;
 
-/// Claims what is due and may be attempted now.
-pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
+/// Claims what is due and may be attempted now. A thorough look goes past what was found for destinations that are full by then.
+pub(super) async fn claim_due(app: &App, contents: &Contents, thorough: bool) -> Result<Vec<Claimed>> {
     let Some(owner) = app.queue.owner() else {
         return Ok(Vec::new());
     };
@@ -29,7 +32,10 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     app.queue.set_behind(true);
     let mut all_taken = true;
     for retries in [false, true] {
-        let taken = reserve(app, retries, &mut slots).await?;
+        let mut taken = reserve(app, retries, &mut slots).await?;
+        if thorough && !taken {
+            taken = reserve(app, retries, &mut slots).await?;
+        }
         if retries {
             app.queue.slots.set_retries_wait(!taken);
         }
@@ -87,40 +93,83 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
     if free == 0 {
         return Ok(false);
     }
-    let full = app.queue.slots.full_destinations(retries);
-    let mut all_taken = full.is_empty();
-    let limit = free * LOOK_AHEAD;
-    let due: Vec<Due> = delivery::Entity::due(app.clock.now(), retries)
-        .filter(to_none_of(&full))
-        .select_only()
-        .columns([
-            delivery::Column::Id,
-            delivery::Column::PartnerId,
-            delivery::Column::BuyerAccountId,
-        ])
-        .limit(limit)
-        .into_tuple()
-        .all(app.db.read())
-        .await?;
-    all_taken &= u64::try_from(due.len()).is_ok_and(|found| found < limit);
-    for (id, partner, buyer) in due {
-        let destination = delivery::destination(partner, buyer);
-        match app.queue.slots.try_take(destination, retries) {
-            Some(slot) => drop(slots.insert(id, slot)),
+    let look = Look {
+        app,
+        now: app.clock.now(),
+        retries,
+        full: app.queue.slots.full_destinations(retries),
+    };
+    let (due, mut all_taken) = look.find(free * LOOK_AHEAD).await?;
+    for one in due {
+        if slots.contains_key(&one.id) {
+            continue;
+        }
+        match app.queue.slots.try_take(one.account_id, one.destination(), retries) {
+            Some(slot) => drop(slots.insert(one.id, slot)),
             None => all_taken = false,
         }
     }
     Ok(all_taken)
 }
 
-/// A delivery that is due, and where it goes.
-type Due = (DeliveryId, Option<PartnerId>, Option<AccountId>);
+/// A look for what is due.
+struct Look<'a> {
+    app: &'a App,
+    now: DateTime<Utc>,
+    retries: bool,
+    /// Not for these.
+    full: Vec<Destination>,
+}
 
-/// No comparison holds for what is null: who has no partner is asked for by itself.
-fn to_none_of(full: &[Uuid]) -> Condition {
-    let other_partner = delivery::Column::PartnerId.is_not_in(full.iter().copied());
-    let other_buyer = delivery::Column::BuyerAccountId.is_not_in(full.iter().copied());
-    Condition::any()
-        .add(other_partner)
-        .add(delivery::Column::PartnerId.is_null().and(other_buyer))
+impl Look<'_> {
+    /// At most about so many deliveries, in the order in which they are to have slots, and whether that is all that is due. Accounts
+    /// are asked for one by one only where one is full or there is more than that: else the oldest are all there are.
+    async fn find(&self, most: u64) -> Result<(Vec<Due>, bool)> {
+        let full = self.app.queue.slots.full_accounts(self.retries);
+        let mut oldest = Vec::new();
+        if full.is_empty() {
+            oldest = self.oldest(None, most).await?;
+            if is_fewer(&oldest, most) {
+                return Ok((oldest, self.full.is_empty()));
+            }
+        }
+        let due = delivery::Entity::accounts_due(self.app.db.read(), self.now, self.retries).await?;
+        let mut accounts: Vec<AccountId> = due.iter().copied().filter(|account| !full.contains(account)).collect();
+        if accounts.len() <= 1 && !oldest.is_empty() {
+            return Ok((oldest, false));
+        }
+        if accounts.len() > ACCOUNTS {
+            let first = rand::random_range(0..accounts.len());
+            accounts.rotate_left(first);
+            accounts.truncate(ACCOUNTS);
+        }
+        let (found, all) = self.in_turns(&accounts, most).await?;
+        Ok((found, all && accounts.len() == due.len()))
+    }
+
+    /// The first of each account, then the second of each, and so on; and whether that is all.
+    async fn in_turns(&self, accounts: &[AccountId], most: u64) -> Result<(Vec<Due>, bool)> {
+        let each = most.div_ceil(accounts.len().max(1) as u64);
+        let (mut found, mut all) = (Vec::new(), self.full.is_empty());
+        for account in accounts {
+            let oldest = self.oldest(Some(*account), each).await?;
+            all &= is_fewer(&oldest, each);
+            found.extend(oldest.into_iter().enumerate());
+        }
+        found.sort_by_key(|(place, _)| *place);
+        Ok((found.into_iter().map(|(_, due)| due).collect(), all))
+    }
+
+    /// The oldest of an account, or of all.
+    async fn oldest(&self, account: Option<AccountId>, most: u64) -> Result<Vec<Due>> {
+        let mut due = delivery::Entity::due(self.now, self.retries).filter(to_none_of(&self.full));
+        if let Some(account) = account {
+            due = due.filter(delivery::Column::AccountId.eq(account));
+        }
+        Ok(due.limit(most).into_partial_model().all(self.app.db.read()).await?)
+    }
+}
+
+fn is_fewer(found: &[Due], most: u64) -> bool {
+    u64::try_from(found.len()).is_ok_and(|found| found < most)
 }

@@ -115,7 +115,8 @@ async fn take_probe(app: &App, owner: Uuid, endpoint: &endpoint::Model) -> Resul
     let now = app.clock.now();
     let first = delivery::Entity::parked_for(endpoint.id).one(app.db.read()).await?;
     let Some(first) = first else { return Ok(None) };
-    let Some(slot) = app.queue.slots.try_take(first.destination(), true) else {
+    let slots = &app.queue.slots;
+    let Some(slot) = slots.try_take(first.account_id, first.destination(), true) else {
         return Ok(None);
     };
     let tx = app.db.begin().await?;

@@ -41,7 +41,7 @@ pub(super) async fn keep(app: App, stop: CancellationToken) {
                 holding
             }
         };
-        if let Err(error) = take_over(&app, &wall).await {
+        if let Err(error) = take_over(&app, &wall, holding).await {
             tracing::warn!(?error, "cannot look for deliveries that others have left");
         }
     }
@@ -73,15 +73,12 @@ async fn renew(app: &App, wall: &Clock, holding: Option<Uuid>, stopping: bool) -
     Ok(Some(owner))
 }
 
-/// Makes due again what workers held whose lease has run out, with a note of the attempt that nobody saw the end of.
-async fn take_over(app: &App, wall: &Clock) -> crate::error::Result<()> {
+/// Makes due again what workers held whose lease has run out, with a note of the attempt that nobody saw the end of. Of what is
+/// under the lease `holding`, this one sees the end, even where renewing it took too long.
+async fn take_over(app: &App, wall: &Clock, holding: Option<Uuid>) -> crate::error::Result<()> {
     let now = wall.now();
-    let alive: Vec<Uuid> = worker::Entity::alive(now)
-        .all(app.db.read())
-        .await?
-        .into_iter()
-        .map(|row| row.id)
-        .collect();
+    let alive = worker::Entity::alive(now).all(app.db.read()).await?;
+    let alive: Vec<Uuid> = alive.into_iter().map(|row| row.id).chain(holding).collect();
     let orphans = delivery::Entity::orphaned(alive).all(app.db.read()).await?;
     let mut owners: Vec<Uuid> = orphans.iter().filter_map(|row| row.lease_owner).collect();
     owners.sort_unstable();

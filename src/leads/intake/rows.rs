@@ -298,7 +298,7 @@ impl Routed<'_> {
         let claim = if row.channel == Channel::Portal || waits {
             None
         } else {
-            self.app.queue.claim_at_birth(row.destination())
+            self.app.queue.claim_at_birth(row.account_id, row.destination())
         };
         if row.channel == Channel::Portal {
             all.events.extend(portal_event(&row, EventKind::PortalDelivered));
@@ -428,7 +428,7 @@ pub fn delivery_event(row: &delivery::Model) -> NewEvent {
         topic: row.account_id.0,
         kind: EventKind::Delivery,
         subject: row.id.0,
-        scope: Some(row.destination()),
+        scope: row.recipient(),
         detail: Some(row.status.to_value()),
     }
 }

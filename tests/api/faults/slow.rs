@@ -1,11 +1,13 @@
 //! Fault 10: a database whose commits are slow, and then one that records nothing for longer than a lease lasts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
+use tokio::sync::Semaphore;
 
 use super::ledger::Ledger;
-use super::load::Load;
+use super::load::{Load, Seen, Submitter};
 use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver::Answer;
@@ -64,13 +66,46 @@ async fn slow_commits_hold_back_claims_and_lose_no_lease() {
     assert_eq!(leases(&world).await, owners, "the lease was lost");
 }
 
-async fn leases(world: &World) -> Vec<String> {
-    let sql = "SELECT id::text AS id FROM worker ORDER BY id";
-    let rows = world
-        .stores
-        .database()
-        .await
-        .query_all_raw(Statement::from_string(DbBackend::Postgres, sql))
+/// The same of a file that somebody else holds for longer than a lease: nobody can write, to renew it either. Clients are told to
+/// come again, and what was under way is recorded when it can be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_held_holds_back_claims_and_nothing_is_sent_twice() {
+    let world = World::start(Mode::Embedded, &["serve"], 2, CONCURRENCY).await;
+    let permits = Arc::new(Semaphore::new(0));
+    world.receiver.answer(Answer::status(200).hold(permits.clone()));
+    let (submitter, mut tries) = (Submitter::new(&world), Vec::new());
+    for number in 0..2 * CONCURRENCY {
+        submitter.until_acknowledged(&number.to_string(), &mut tries).await;
+    }
+    world.receiver.wait_for(CONCURRENCY).await;
+    let (owners, other) = (leases(&world).await, world.stores.database().await);
+
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    permits.add_permits(10 * CONCURRENCY);
+    let load = Load::start(&world);
+    tokio::time::sleep(STUCK).await;
+    assert_eq!(
+        world.receiver.count(),
+        CONCURRENCY,
+        "claims go on while nothing is recorded"
+    );
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    world.receiver.wait_for(4 * CONCURRENCY + 100).await;
+    let seen = load.finish().await;
+
+    assert!(seen.wrong().is_empty(), "{:?}", seen.wrong());
+    tries.extend(seen.0);
+    let figures = Ledger::at_rest(&world, &Seen(tries)).await.check(0);
+    println!("{figures:?}");
+    assert!(world.receiver.most_active() <= CONCURRENCY);
+    assert_eq!(leases(&world).await, owners, "the lease was lost");
+}
+
+async fn leases(world: &World) -> Vec<uuid::Uuid> {
+    let database = world.stores.database().await;
+    let sql = "SELECT id FROM worker ORDER BY id";
+    let rows = database
+        .query_all_raw(Statement::from_string(database.get_database_backend(), sql))
         .await;
     rows.unwrap().iter().map(|row| row.try_get("", "id").unwrap()).collect()
 }

@@ -90,9 +90,14 @@ impl Stores {
         self.services().pid(service)
     }
 
-    /// A single connection to the database.
+    /// A single connection to the database, or to its file.
     pub(super) async fn database(&self) -> sea_orm::DatabaseConnection {
-        let mut options = sea_orm::ConnectOptions::new(self.services().url("DATABASE_URL"));
+        let file = self.directory().join("leadmesh.db");
+        let url = match &self.services {
+            Some(services) => services.url("DATABASE_URL").to_owned(),
+            None => format!("sqlite://{}", file.display()),
+        };
+        let mut options = sea_orm::ConnectOptions::new(url);
         options.max_connections(1);
         sea_orm::Database::connect(options).await.unwrap()
     }
