@@ -35,7 +35,7 @@ async fn mail_goes_over_tls_to_servers_that_are_vouched_for(mode: Mode) {
     }
     for (receiver, security, told) in [
         (&stranger, "STARTTLS", "certificate"),
-        (&upgraded, "NONE", "first STARTTLS"),
+        (&upgraded, "NONE", "no login"),
         (&upgraded, "TLS", "TLS"),
     ] {
         let sent = send(&world, receiver, security).await;
