@@ -74,7 +74,7 @@ pub struct Settings {
     /// Deliveries under way at once in this process, 1 to 10,000.
     #[arg(long, env = "LEADMESH_CONCURRENCY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: u32,
-    /// Deliveries under way at once to one destination in this process.
+    /// Deliveries under way at once to one destination in this process; with several processes each has as many.
     #[arg(long, env = "LEADMESH_DESTINATION_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub destination_concurrency: u32,
     /// Database connections of this process.

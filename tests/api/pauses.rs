@@ -1,6 +1,7 @@
 //! Destinations that fail: they are paused, tried, and go on, and nobody else notices (scenario D15, faults 11, 13, 14, 15 and 22).
 
 mod answers;
+mod fairness;
 mod limits;
 mod mail;
 mod pausing;
@@ -18,6 +19,8 @@ use crate::support::make::{Account, Flow, ana, text, webhook_with};
 
 const HEALTH: &str = "query($id: ID!) { partner(id: $id) { health {
     state pausedSince openUntil pausedBecause waiting consecutiveFailures lastError } } }";
+const SUBMIT_MANY: &str = "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) {
+    accepted userErrors { code message path } } }";
 const RESUME: &str =
     "mutation($id: ID!) { resumeDestination(partnerId: $id) { partner { id } userErrors { code message path } } }";
 

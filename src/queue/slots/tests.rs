@@ -14,7 +14,9 @@ fn account(number: u128) -> AccountId {
 /// As many slots as an account gets, at as many partners as it takes.
 fn all_of(slots: &Slots, number: u128, retry: bool) -> Vec<Slot> {
     let partners = (0..1_000).map(|one| partner(number * 1_000 + one));
-    partners.map_while(|partner| slots.try_take(account(number), partner, retry)).collect()
+    partners
+        .map_while(|partner| slots.try_take(account(number), partner, retry))
+        .collect()
 }
 
 #[test]
@@ -91,7 +93,10 @@ fn first_attempts_leave_an_eighth_to_retries_that_wait() {
     let retries: Vec<Slot> = std::iter::from_fn(|| slots.try_take(account(1), partner(1), true)).collect();
     assert_eq!(retries.len(), 2);
     slots.set_retries_wait(false);
-    assert!(slots.try_take(account(1), partner(1), false).is_none(), "the retries have the rest");
+    assert!(
+        slots.try_take(account(1), partner(1), false).is_none(),
+        "the retries have the rest"
+    );
 }
 
 #[test]
@@ -111,7 +116,10 @@ fn an_account_that_is_not_alone_leaves_a_quarter_and_never_takes_it_from_who_has
     assert_eq!((other.len(), slots.free()), (48, 16));
     assert!(!all_of(&slots, 3, false).is_empty(), "there is one for who has none");
     big.truncate(160);
-    assert!(slots.try_take(account(1), partner(1), false).is_none(), "it has more than its share still");
+    assert!(
+        slots.try_take(account(1), partner(1), false).is_none(),
+        "it has more than its share still"
+    );
     assert!(slots.try_take(account(2), partner(2), false).is_some());
 }
 
@@ -139,7 +147,11 @@ fn an_account_s_first_attempts_do_not_take_the_slots_of_its_retries() {
     let first = all_of(&slots, 1, false);
     assert_eq!(first.len(), 168);
     let later = all_of(&slots, 1, true);
-    assert_eq!(later.len(), 18, "three times as many as it leaves of the 192 for retries");
+    assert_eq!(
+        later.len(),
+        18,
+        "three times as many as it leaves of the 192 for retries"
+    );
     assert!(slots.try_take(account(2), partner(2), true).is_some());
 }
 

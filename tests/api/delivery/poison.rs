@@ -16,10 +16,15 @@ const LOG: &str = "query($flow: ID!) { deliveries(filter: { flowId: $flow }, fir
 const GOOD: usize = 50;
 
 /// What is damaged, by a statement on what belongs to the partner of that name, and what becomes of it.
-const DAMAGES: [(&str, &str, &str); 5] = [
+const DAMAGES: [(&str, &str, &str); 6] = [
     (
         "values",
         "UPDATE lead SET fields = '\"x\"' WHERE id = (SELECT lead_id FROM delivery WHERE partner_id = (SELECT id FROM partner WHERE name = 'values'))",
+        "the lead cannot be read",
+    ),
+    (
+        "lost",
+        "DELETE FROM lead WHERE id = (SELECT lead_id FROM delivery WHERE partner_id = (SELECT id FROM partner WHERE name = 'lost'))",
         "the lead cannot be read",
     ),
     (

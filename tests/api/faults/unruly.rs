@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::ledger::Ledger;
 use super::load::{Seen, Submitter};
 use super::world::World;
@@ -14,6 +16,9 @@ const LEADS: usize = 5;
 const CONCURRENCY: usize = 64;
 /// Kilobytes that the process may grow by while it reads them.
 const GROWTH: u64 = 10_240;
+/// Milliseconds that an exchange with a body that drips takes: the deadline, which is 15 s, and ten more on a busy machine.
+const DEADLINE: std::ops::Range<f64> = 15_000.0..25_000.0;
+const DRIPPED: &str = "{ deliveries(first: 100) { nodes { partner { name } attempts { durationMs } } } }";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_without_end_take_no_memory_embedded() {
@@ -47,9 +52,24 @@ async fn bodies_without_end_take_no_memory(mode: Mode) {
         submitter.until_acknowledged(&number.to_string(), &mut tries).await;
     }
     let ledger = Ledger::at_rest(&world, &Seen(tries)).await;
+    let took = dripped(&world).await;
     let grown = world.processes[0].peak().saturating_sub(before);
 
     let figures = ledger.check(0);
     println!("{mode:?}: {figures:?}, grown by {grown} KiB at its peak from {before} KiB");
     assert!(grown < GROWTH, "the process grew by {grown} KiB");
+    assert!(took.iter().all(|took| DEADLINE.contains(took)), "{took:?}");
+}
+
+/// Milliseconds that each of the latest leads took at the partner whose body drips.
+async fn dripped(world: &World) -> Vec<f64> {
+    let data = world.data(DRIPPED, json!({})).await;
+    let nodes = data["deliveries"]["nodes"].as_array().unwrap();
+    let theirs = nodes.iter().filter(|node| node["partner"]["name"] == "Partner /0");
+    let took: Vec<f64> = theirs
+        .take(LEADS)
+        .map(|node| node["attempts"][0]["durationMs"].as_f64().unwrap())
+        .collect();
+    assert_eq!(took.len(), LEADS);
+    took
 }

@@ -117,3 +117,34 @@ both!(
         }
     }
 );
+
+both!(
+    /// However many partners get mails: those who get them otherwise are not held up, nor are other accounts.
+    a_mail_server_that_hangs_is_asked_by_few_at_once,
+    ["--concurrency", "64", "--destination-concurrency", "4"],
+    |app| {
+        let (hangs, works, q) = (SmtpReceiver::start().await, SmtpReceiver::start().await, HttpReceiver::start().await);
+        hangs.respond(|_, step| matches!(step, Step::Connect).then_some(Reply::Hang));
+        let mail = json!({ "email": { "recipients": ["buyer@partner.test"], "subject": "Lead" } });
+        let (acme, other) = (app.account("Acme").await, app.account("Other").await);
+        app.done(&acme.token, SET_SMTP, mail_server(&hangs.host(), hangs.port())).await;
+        app.done(&other.token, SET_SMTP, mail_server(&works.host(), works.port())).await;
+        let (all, elsewhere) = (app.to_all(&acme).await, app.to_all(&other).await);
+        for name in ["M1", "M2", "M3", "M4", "M5"] {
+            let (partner, _) = app.partner(&acme, name, mail.clone(), json!({})).await;
+            app.assign(&acme, &all.profile, &partner, json!({})).await;
+        }
+        app.behind(&acme, &all, "Q", &q).await;
+        let (theirs, _) = app.partner(&other, "M", mail, json!({})).await;
+        app.assign(&other, &elsewhere.profile, &theirs, json!({})).await;
+
+        app.leads(&acme, &all, 10).await;
+        q.wait_for(10).await;
+        app.leads(&other, &elsewhere, 3).await;
+        works.wait_for(3).await;
+        while hangs.connections() < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((hangs.connections(), app.app.queue.slots.full_destinations(false).len()), (4, 1));
+    }
+);

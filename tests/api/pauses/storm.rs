@@ -1,19 +1,24 @@
 //! Fault 13, scaled down: half of the destinations answer 500 for ten minutes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::time;
+use super::{SUBMIT_MANY, time};
 use crate::support::app::both;
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{ana, text};
+use crate::support::make::{ana, text, webhook_with};
 
 /// Requests that those which recover answer at first, together.
 const RECOVERING: usize = 20;
+/// Leads whose retries are to be spread.
+const SPREAD: usize = 500;
+const NEXT: &str = "query($after: String) { deliveries(first: 100, after: $after) {
+    nodes { nextAttemptAt } pageInfo { hasNextPage endCursor } } }";
 
 both!(
     /// The healthy ones get everything at once, the others everything within the longest pause after they have recovered.
@@ -79,5 +84,44 @@ both!(
         for (partner, _) in &bad {
             assert_eq!(app.health(&owner, partner).await["state"], "HEALTHY");
         }
+    }
+);
+
+both!(
+    /// Leads that came and failed in one moment; with 422 the destination is not paused, so each has its own time.
+    retries_of_what_failed_at_once_are_spread_over_the_jitter,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(422));
+        let owner = app.account_by_key("Acme").await;
+        let retry = json!({ "retry": { "attempts": 3, "initialDelayMs": 60_000 } });
+        let (flow, ..) = app.flow_to(&owner, webhook_with(&receiver.url("/"), retry)).await;
+        // One alone, so that the others find the flow compiled.
+        app.submit(&owner, &flow, ana()).await;
+        let leads: Vec<Value> = (1..SPREAD).map(|_| json!({ "fields": ana() })).collect();
+        let bulk = json!({ "flowId": flow.id, "leads": leads });
+        assert_eq!(app.done(&owner.key, SUBMIT_MANY, bulk).await["accepted"], SPREAD - 1);
+        receiver.wait_for(SPREAD).await;
+        while app.app.queue.slots.used() > 0 {
+            tokio::task::yield_now().await;
+        }
+
+        let (now, mut seconds, mut after) = (app.clock.now(), BTreeMap::<i64, usize>::new(), Value::Null);
+        loop {
+            let mut data = app.data(&owner.token, NEXT, json!({ "after": after })).await;
+            let page = data["deliveries"].take();
+            for node in page["nodes"].as_array().unwrap() {
+                let pause = time(&node["nextAttemptAt"]).unwrap() - now;
+                *seconds.entry(pause.num_seconds()).or_default() += 1;
+            }
+            if page["pageInfo"]["hasNextPage"] != true {
+                break;
+            }
+            after = page["pageInfo"]["endCursor"].clone();
+        }
+        // A fifth of a minute is added at random.
+        assert_eq!(seconds.values().sum::<usize>(), SPREAD);
+        assert!(seconds.keys().all(|second| (60..=72).contains(second)), "{seconds:?}");
+        assert!(seconds.values().all(|count| *count <= 3 * SPREAD / 12), "{seconds:?}");
     }
 );
