@@ -192,7 +192,9 @@ pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
     let partner = partner.one(db).await?.ok_or(Error::NotFound("partner"))?;
     let row = Entity::in_account(account).filter(Column::Id.eq(partner.settings_id));
     let row = row.one(db).await?;
-    let config = row.ok_or_else(|| anyhow::anyhow!("the delivery settings of {id} are gone"))?.config;
+    let config = row
+        .ok_or_else(|| anyhow::anyhow!("the delivery settings of {id} are gone"))?
+        .config;
     let channel = config.channel();
     let may = caller.require_portal(PortalPermission::EditDelivery).is_ok();
     let destination = match config {

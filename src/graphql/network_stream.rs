@@ -120,12 +120,18 @@ impl NetworkSubscription {
         };
         let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let item = move |app: App, event: Arc<event::Model>| async move { item(&app, account, &event).await };
-        Ok(each((app, caller), events, item, |caller, told: Option<&NetworkEvent>| {
-            caller.require(Action::ReadSetup)?;
-            let invitation = told.is_none_or(|told| told.invitation.is_none()) || caller.may(Action::ReadInvitations);
-            let lead = told.is_none_or(|told| told.lead.is_none()) || caller.may(Action::ReadLeads);
-            Ok(invitation && lead)
-        }))
+        Ok(each(
+            (app, caller),
+            events,
+            item,
+            |caller, told: Option<&NetworkEvent>| {
+                caller.require(Action::ReadSetup)?;
+                let invitation =
+                    told.is_none_or(|told| told.invitation.is_none()) || caller.may(Action::ReadInvitations);
+                let lead = told.is_none_or(|told| told.lead.is_none()) || caller.may(Action::ReadLeads);
+                Ok(invitation && lead)
+            },
+        ))
     }
 }
 

@@ -223,26 +223,26 @@ where
         async move {
             let (app, caller) = follower?;
             loop {
-                let next = async {
-                    let event = tokio::select! {
-                        event = events.next() => event,
-                        Ok(()) = told.changed() => {
-                            if let Ok(now) = rights::again(&app, &caller).await {
-                                may(&now, None)?;
-                            }
-                            return Ok(Some(None));
+                let event = tokio::select! {
+                    event = events.next() => Some(event?),
+                    _ = told.changed() => None,
+                };
+                // In a box of its own, so that a stream which waits is small.
+                let made = Box::pin(async {
+                    let Some(event) = event else {
+                        if let Ok(now) = rights::again(&app, &caller).await {
+                            may(&now, None)?;
                         }
+                        return Ok(None);
                     };
-                    let Some(event) = event else { return Ok(None) };
                     let made = item(app.clone(), event?);
                     let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
-                    let Some(made) = made else { return Ok(Some(None)) };
-                    Ok(Some(may(&now, Some(&made))?.then_some(made)))
-                };
-                match next.await {
-                    Ok(None) => return None,
-                    Ok(Some(None)) => {}
-                    Ok(Some(Some(item))) => return Some((Ok(item), (events, (changes, told), Some((app, caller))))),
+                    let Some(made) = made else { return Ok(None) };
+                    Ok(may(&now, Some(&made))?.then_some(made))
+                });
+                match made.await {
+                    Ok(None) => {}
+                    Ok(Some(item)) => return Some((Ok(item), (events, (changes, told), Some((app, caller))))),
                     Err(error) => return Some((Err(Arc::new(error)), (events, (changes, told), None))),
                 }
             }

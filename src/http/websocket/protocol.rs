@@ -17,10 +17,19 @@ pub(super) const NAME: &str = "graphql-transport-ws";
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Incoming {
-    ConnectionInit { payload: Option<Map<String, Value>> },
-    Subscribe { id: String, payload: Parameters },
-    Complete { id: String },
-    Ping { payload: Option<Map<String, Value>> },
+    ConnectionInit {
+        payload: Option<Map<String, Value>>,
+    },
+    Subscribe {
+        id: String,
+        payload: Parameters,
+    },
+    Complete {
+        id: String,
+    },
+    Ping {
+        payload: Option<Map<String, Value>>,
+    },
     #[serde(deserialize_with = "pong")]
     Pong,
 }

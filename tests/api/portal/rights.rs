@@ -262,8 +262,14 @@ with_mail!(
 /// The stream is told why, and ends, without an event that would make it look.
 async fn ends_forbidden(stream: &mut Stream, begin: Instant) {
     let told = stream.message().await.unwrap();
-    assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], "FORBIDDEN", "{told:#}");
-    assert_eq!(stream.message().await.unwrap(), json!({ "type": "complete", "id": "1" }));
+    assert_eq!(
+        told["payload"]["errors"][0]["extensions"]["code"], "FORBIDDEN",
+        "{told:#}"
+    );
+    assert_eq!(
+        stream.message().await.unwrap(),
+        json!({ "type": "complete", "id": "1" })
+    );
     assert!(begin.elapsed() < AT_ONCE, "{:?}", begin.elapsed());
 }
 
