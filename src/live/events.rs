@@ -155,7 +155,7 @@ async fn append_sqlite(
     for (id, events) in by_log(events) {
         let head = raise(tx, id, i64::try_from(events.len()).unwrap_or(i64::MAX)).await?;
         let entries = numbered(head, events).map(|(seq, event)| entry(seq, at, event).into_active_model());
-        let rows: Vec<event::ActiveModel> = entries.map(|row| row.reset_all()).collect();
+        let rows: Vec<event::ActiveModel> = entries.map(ActiveModelTrait::reset_all).collect();
         for chunk in rows.chunks(CHUNK) {
             event::Entity::insert_many(chunk.to_vec())
                 .exec_without_returning(tx)

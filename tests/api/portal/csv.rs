@@ -181,7 +181,7 @@ async fn download(app: &TestApp, token: &str) -> Download {
 
 /// Rows of a long export: enough that they would be seen in memory; 200,000 take minutes in a build that is not optimised.
 fn copies() -> usize {
-    std::env::var("LEADMESH_TEST_ROWS").map_or(20_000, |rows| rows.parse().unwrap())
+    std::env::var("LEADMESH_TEST_ROWS").map_or(12_000, |rows| rows.parse().unwrap())
 }
 
 /// Makes copies of the only lead and its delivery.
