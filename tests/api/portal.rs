@@ -3,6 +3,7 @@
 mod csv;
 mod cursor;
 mod delivery;
+mod erased;
 mod events;
 mod reviews;
 mod rights;

@@ -82,7 +82,7 @@ pub(super) fn check(
     let url = checked_url(&input.url, input.allow_insecure_http, settings, &at("url"))?;
     let headers = headers::check(input.headers, &at("headers"))?;
     let timeout = input.timeout_ms.unwrap_or(DEFAULT_TIMEOUT);
-    let fields = shared::selection(input.fields, &at("fields"))?;
+    let fields = shared::selection(input.fields, &known, &at("fields"))?;
     let response_rule = input
         .response_rule
         .map(|rule| retry::response_rule(rule, &at("responseRule")));

@@ -46,6 +46,25 @@ async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
 }
 
 #[test]
+fn an_embedded_database_has_one_server_and_commands_run_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = [("LEADMESH_LISTEN", "127.0.0.1:0")];
+    let first = Run::start(with(dir.path(), &["serve"], &listen));
+    first.logs("ready");
+    for command in ["serve", "api", "worker"] {
+        // Its log tells nothing yet at this level.
+        let quiet = [listen[0], ("RUST_LOG", "off")];
+        let refused = run(with(dir.path(), &[command], &quiet)).failed(2);
+        assert!(refused.contains("another server uses"), "{refused}");
+    }
+    run(with(dir.path(), &["account", "list"], &[("RUST_LOG", "off")])).succeeded();
+    first.signal("KILL");
+    drop(first);
+    let second = Run::start(with(dir.path(), &["serve"], &listen));
+    second.logs("ready");
+}
+
+#[test]
 fn settings_that_cannot_be_used_are_told_with_what_to_set() {
     let dir = tempfile::tempdir().unwrap();
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
