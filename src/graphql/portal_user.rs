@@ -104,7 +104,7 @@ pub struct PortalAccessInput {
     /// Whether they may. Switching it off ends all of their sessions.
     enabled: bool,
     /// What people may do who are invited from now on without saying so; left out, as before, at first `VIEW_LEADS`, EXPORT,
-    /// REVIEW and RETURN.
+    /// REVIEW, RETURN and `EDIT_CONTACT`.
     permissions: Option<Vec<PortalPermission>>,
 }
 

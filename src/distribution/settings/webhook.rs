@@ -117,7 +117,9 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.ok_or_else(|| invalid("give an absolute address such as https://crm.example.com/leads"))?;
+    let url = url.ok_or_else(|| {
+        invalid("give an address that begins with https:// (or http://), such as https://crm.example.com/leads")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid(
             "put user and password into a header, Authorization, not into the address",
