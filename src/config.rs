@@ -19,7 +19,7 @@ use origins::Origins;
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Address of HTTP and WebSocket.
-    #[arg(long, env = "LEADMESH_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "LEADMESH_LISTEN", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     pub listen: SocketAddr,
     /// What links in mails and docs start with [default: http:// and the listen address].
     #[arg(long, env = "LEADMESH_PUBLIC_URL")]
@@ -249,6 +249,11 @@ fn checked_public_url(text: &str) -> Result<String, ConfigError> {
             "LEADMESH_PUBLIC_URL is {text:?} but must be an http:// or https:// address without a query"
         ))),
     }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let advice = "LEADMESH_LISTEN takes an IP address and a port, such as 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine";
+    text.parse().map_err(|_invalid| advice.to_owned())
 }
 
 /// FREE or PAID, in any case.

@@ -1,5 +1,7 @@
 //! Connections: one pool for `PostgreSQL`; for `SQLite` one writer and several readers.
 
+pub mod only_server;
+
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
@@ -87,11 +89,9 @@ impl Db {
 /// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
 fn private_file(url: &str) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt;
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let path = path.split('?').next().unwrap_or_default();
-    if path.is_empty() || path.starts_with(':') {
+    let Some(path) = sqlite_file(url) else {
         return Ok(());
-    }
+    };
     let made = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -103,6 +103,13 @@ fn private_file(url: &str) -> Result<(), DbErr> {
         }
         _ => Ok(()),
     }
+}
+
+/// The file of `sqlite://…`; none for other databases, and for one in memory.
+fn sqlite_file(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
+    let path = path.split('?').next()?;
+    (!path.is_empty() && !path.starts_with(':')).then_some(path)
 }
 
 fn options(url: &str, connections: u32, patience: Duration) -> ConnectOptions {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::database::only_server::OnlyServer;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
 use crate::graphql::schema::schema;
@@ -42,11 +43,14 @@ pub struct Server {
     /// The instance's mail, forgetting what is over, and writing what is counted.
     chores: TaskTracker,
     stop: CancellationToken,
+    /// Given back when all of the above has ended.
+    _only: OnlyServer,
 }
 
 impl Server {
-    /// Starts it on that listener.
+    /// Starts it on that listener. Refused where another process serves the same embedded database.
     pub fn start(app: &App, role: Role, listener: TcpListener) -> anyhow::Result<Self> {
+        let only = OnlyServer::of(&app.config.database_url)?;
         let address = listener.local_addr().context("the listener has no address")?;
         let worker = match role {
             Role::Api => None,
@@ -76,6 +80,7 @@ impl Server {
             serving,
             chores,
             stop,
+            _only: only,
         })
     }
 

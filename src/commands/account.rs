@@ -70,6 +70,7 @@ pub(super) fn require_data(settings: &Settings) -> Result<(), ConfigError> {
 }
 
 fn parse_id(text: &str) -> Result<AccountId, String> {
-    text.parse()
-        .map_err(|_invalid| "an account's ID begins with acct_; `leadmesh account list` shows them".to_owned())
+    text.parse().map_err(|_invalid| {
+        "no account has such an ID: it is acct_ and 26 letters and digits, as `leadmesh account list` shows".to_owned()
+    })
 }

@@ -44,7 +44,7 @@ impl<W: Write> Report<'_, W> {
     }
 }
 
-/// Looks at everything and tells what it found; the exit code is 1 when something is wrong.
+/// Looks at everything and tells what it found; the exit code is 2 when something has to be set otherwise.
 pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     logs::start(&settings.log, settings.log_format)?;
     let mut report = Report { out, wrong: false };
@@ -61,7 +61,7 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             report.add("mail", mail(&config).await)?;
         }
     }
-    let code = u8::from(report.wrong);
+    let code = if report.wrong { 2 } else { 0 };
     out.flush()?;
     Ok(ExitCode::from(code))
 }

@@ -1,8 +1,10 @@
 //! `leadmesh import`: the rows of a CSV file as leads.
 //!
-//! Whatever stops it, the same command goes on where it stopped: receipts are written in the order of the rows, and a row
-//! without a receipt is sent again under the same idempotency key, so that the server answers with the first receipt.
+//! Whatever stops it, the same command goes on where it stopped: a row without a receipt is sent again under the same
+//! idempotency key, so that the server answers with the first receipt. And when the file was corrected, the same command submits
+//! what is new in it.
 
+mod keys;
 mod receipts;
 mod rows;
 mod submit;
@@ -16,18 +18,15 @@ use anyhow::Context;
 use entity::ids::{FlowId, SourceId};
 use futures::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use ring::digest;
 use url::Url;
 
 use super::api::Api;
 use crate::config::ConfigError;
+use keys::Keys;
 use receipts::Receipts;
 use rows::{Batch, Rows};
 use submit::Target;
 use summary::Summary;
-
-/// The part of a file's fingerprint that idempotency keys carry, in bytes.
-const FINGERPRINT: usize = 16;
 
 /// What to import, and where.
 #[derive(clap::Args)]
@@ -54,31 +53,35 @@ pub(super) struct Arguments {
     test: bool,
 }
 
-/// Imports what has no receipt yet. The exit code is 1 if there are rows that could not be submitted as they are.
+/// Imports what has no receipt yet. The exit code is 1 if there are rows that could not be submitted as they are, this time or
+/// before.
 pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let file = &arguments.file;
-    let fingerprint = fingerprint(&arguments).map_err(|source| unreadable(file, &source))?;
-    let mut rows = Rows::open(file)?;
+    let rows = Rows::open(file)?;
     let path = receipts_path(file);
-    let (mut receipts, done) = Receipts::open(&path, &fingerprint)?;
-    rows.skip(done)?;
+    let import = keys::import(arguments.flow, arguments.source, arguments.test);
+    let (mut receipts, done) = Receipts::open(&path, &import)?;
     let target = Target {
         api: Api::new(arguments.url, arguments.key)?,
         flow: arguments.flow,
         source: arguments.source,
         test: arguments.test,
-        fingerprint,
     };
     let progress = progress(file)?;
-    let mut summary = Summary::new(done);
-    let batches = rows.batches().map(|batch: anyhow::Result<Batch>| {
+    let mut summary = Summary::default();
+    let batches = rows.batches(Keys::new(import), done);
+    let batches = batches.map(|batch: anyhow::Result<Batch>| {
         let target = &target;
-        async move { target.submit(batch?).await }
+        async move {
+            let batch = batch?;
+            anyhow::Ok((target.submit(batch.rows).await?, batch.passed, batch.position))
+        }
     });
     let mut answers = stream::iter(batches).buffered(usize::from(arguments.concurrency));
     while let Some(answer) = answers.next().await {
-        let (answered, bytes) = answer.with_context(|| again(receipts.rows()))?;
+        let (answered, passed, bytes) = answer.with_context(|| again(receipts.rows()))?;
         receipts.write(&answered)?;
+        summary.pass(passed);
         summary.count(&answered);
         progress.set_position(bytes);
         progress.set_message(summary.to_string());
@@ -91,31 +94,6 @@ pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow
 
 fn again(rows: u64) -> String {
     format!("stopped after {rows} rows; the same command goes on from there")
-}
-
-/// Of everything on which receipts depend: the file, where it goes, and whether it is a test.
-fn fingerprint(arguments: &Arguments) -> std::io::Result<String> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let source = arguments.source.map(|source| source.to_string()).unwrap_or_default();
-    context.update(format!("{}|{source}|{}|", arguments.flow, arguments.test).as_bytes());
-    let mut hashing = Hashing(&mut context);
-    std::io::copy(&mut std::fs::File::open(&arguments.file)?, &mut hashing)?;
-    let hash = context.finish();
-    let bytes = hash.as_ref().iter().take(FINGERPRINT);
-    Ok(bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
-}
-
-struct Hashing<'a>(&'a mut digest::Context);
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {

@@ -6,6 +6,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Unchanged};
 
 use super::Vault;
+use crate::config::ConfigError;
 use crate::database::Db;
 
 /// The fact that tells a wrong master key.
@@ -23,9 +24,8 @@ pub async fn check(db: &Db, vault: &Vault) -> anyhow::Result<()> {
         .exec_without_returning(db.write())
         .await?;
     if is_known(db.write(), vault).await? != Some(true) {
-        bail!(
-            "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one, or every encrypted value stays closed"
-        );
+        let text = "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one, or every encrypted value stays closed";
+        return Err(ConfigError::Set(text.to_owned()).into());
     }
     Ok(())
 }
@@ -43,9 +43,10 @@ pub async fn rewrap(db: &Db, vault: &Vault, previous: &Vault) -> anyhow::Result<
     let under = (is_known(&tx, previous).await?, is_known(&tx, vault).await?);
     match under {
         (None, _) => bail!("there are no keys to move yet: start the server first, with the new master key alone"),
-        (Some(false), Some(false)) => bail!(
-            "LEADMESH_PREVIOUS_MASTER_KEY is not the key that this database was made with: set it to the one that the servers use now"
-        ),
+        (Some(false), Some(false)) => {
+            let text = "LEADMESH_PREVIOUS_MASTER_KEY is not the key that this database was made with: set it to the one that the servers use now";
+            return Err(ConfigError::Set(text.to_owned()).into());
+        }
         _ => {}
     }
     let keys = account_key::Entity::for_operator().all(&tx).await?;

@@ -9,6 +9,40 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
 use super::guard::{Blocked, Refusal};
 
+const REFUSED: &str = "the destination refused the connection; nothing listens on that port";
+const UNREACHABLE: &str = "the destination cannot be reached from this network";
+/// Within [`Refusal::Unresolved`].
+const UNRESOLVED: &str = " could not be resolved: ";
+const NO_TLS: &str = "the destination did not answer with TLS; check the port and the scheme";
+const CERTIFICATE: &str = "the certificate of the destination";
+
+/// What the text of a kept failure says of how far the attempt came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// There was no connection: the destination can have nothing of it.
+    Nobody,
+    /// Something that speaks no TLS.
+    NoTls,
+    /// A server with a certificate that is not acceptable.
+    BadCertificate,
+    /// Whatever else: it may have the lead.
+    Further,
+}
+
+/// Reads it from the text, which is all that is kept of a failure.
+pub fn reached(message: &str) -> Reached {
+    let begins = |with: &str| message.starts_with(with);
+    if begins(REFUSED) || begins(UNREACHABLE) || message.contains(UNRESOLVED) {
+        Reached::Nobody
+    } else if begins(NO_TLS) {
+        Reached::NoTls
+    } else if begins(CERTIFICATE) {
+        Reached::BadCertificate
+    } else {
+        Reached::Further
+    }
+}
+
 /// Why there was no answer. The texts contain no URL, no header value and no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -80,14 +114,12 @@ fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
 fn explain_io(kind: io::ErrorKind) -> Option<Failure> {
     let text = match kind {
         io::ErrorKind::TimedOut => return Some(Failure::Timeout),
-        io::ErrorKind::ConnectionRefused => "the destination refused the connection; nothing listens on that port",
+        io::ErrorKind::ConnectionRefused => REFUSED,
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
             "the destination broke the connection"
         }
         io::ErrorKind::UnexpectedEof => "the destination closed the connection in the middle of the exchange",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            "the destination cannot be reached from this network"
-        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => UNREACHABLE,
         _ => return None,
     };
     Some(Failure::Network(text.to_owned()))
@@ -96,9 +128,7 @@ fn explain_io(kind: io::ErrorKind) -> Option<Failure> {
 fn explain_tls(error: &TlsError) -> String {
     match error {
         TlsError::InvalidCertificate(certificate) => explain_certificate(certificate),
-        TlsError::InvalidMessage(_) | TlsError::InappropriateMessage { .. } => {
-            "the destination did not answer with TLS; check the port and the scheme".to_owned()
-        }
+        TlsError::InvalidMessage(_) | TlsError::InappropriateMessage { .. } => NO_TLS.to_owned(),
         TlsError::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion)
         | TlsError::PeerIncompatible(_) => {
             "the destination offers no TLS version or cipher that is still considered secure".to_owned()
@@ -121,9 +151,9 @@ fn explain_certificate(error: &CertificateError) -> String {
         CertificateError::BadSignature | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "was not signed by the authority it names"
         }
-        other => return format!("the certificate of the destination is not acceptable: {other}"),
+        other => return format!("{CERTIFICATE} is not acceptable: {other}"),
     };
-    format!("the certificate of the destination {text}")
+    format!("{CERTIFICATE} {text}")
 }
 
 #[cfg(test)]
@@ -170,6 +200,31 @@ mod tests {
             explain(&odd),
             Failure::Network("the connection failed: something odd".into())
         );
+    }
+
+    #[test]
+    fn how_far_an_attempt_came_is_read_from_its_text() {
+        let of = |error: &(dyn Error + 'static)| reached(&explain(error).to_string());
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::HostUnreachable] {
+            assert_eq!(of(&io::Error::from(kind)), Reached::Nobody);
+        }
+        let unknown = Refusal::Unresolved {
+            host: "crm.example".into(),
+            cause: "no such name".into(),
+        };
+        assert_eq!(of(&io::Error::other(unknown)), Reached::Nobody);
+        let plain = TlsError::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        assert_eq!(of(&io::Error::other(plain)), Reached::NoTls);
+        for error in [CertificateError::Expired, CertificateError::BadEncoding] {
+            assert_eq!(of(&wrapped(error)), Reached::BadCertificate);
+        }
+        for kind in [
+            io::ErrorKind::TimedOut,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::Other,
+        ] {
+            assert_eq!(of(&io::Error::from(kind)), Reached::Further);
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Portal {
 /// Which leads to list; what is left out restricts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only those whose review stands at one of these.
+    /// Only those whose review stands at one of these. What was erased waits for no review.
     pub status: Option<Vec<ReviewStatus>>,
     /// Only those whose shared email, phone number or full name is this, in any spelling.
     pub search: Option<String>,
@@ -87,7 +87,9 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter) -> Result<Select<E
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
     let mut leads = Entity::in_portal(account, partner);
     if let Some(status) = filter.status {
+        let reviewed = Column::Review.ne(ReviewStatus::PendingReview);
         leads = leads.filter(Column::Review.is_in(status));
+        leads = leads.filter(reviewed.or(Column::ErasedAt.is_null()));
     }
     if let Some(during) = filter.delivered_in {
         leads = leads.filter(delivered_during(&during));

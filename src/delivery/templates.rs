@@ -9,6 +9,7 @@
 
 mod check;
 mod engine;
+mod names;
 mod scan;
 mod text;
 
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 pub(crate) use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
+pub use names::no_such_field;
 use scan::Part;
 pub use text::{escape_html, is_absent, value_json, value_text};
 

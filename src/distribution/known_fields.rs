@@ -8,6 +8,7 @@ use entity::flow;
 use entity::ids::AccountId;
 use sea_orm::{ConnectionTrait, DbErr, QueryOrder};
 
+use crate::delivery::templates::no_such_field;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule};
 
@@ -15,17 +16,24 @@ use crate::leads::rules::{self, ProblemKind, Rule};
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownFields {
     definitions: Vec<FieldDef>,
+    /// Names of deleted flows: their leads are still there, and are shared or not like others.
+    former: HashSet<String>,
     to_recipient: bool,
 }
 
 impl KnownFields {
     /// Reads them.
     pub(super) async fn of(db: &impl ConnectionTrait, account: AccountId) -> std::result::Result<Self, DbErr> {
-        let flows = flow::Entity::in_account(account)
+        let flows = flow::Entity::ever_in_account(account)
             .order_by_asc(flow::Column::Id)
             .all(db)
             .await?;
-        Ok(Self::union(flows.into_iter().flat_map(|flow| flow.fields.0)))
+        let (live, deleted): (Vec<_>, Vec<_>) = flows.into_iter().partition(|flow| flow.deleted_at.is_none());
+        let former = deleted.into_iter().flat_map(|flow| flow.fields.0);
+        Ok(Self {
+            former: former.map(|field| field.name).collect(),
+            ..Self::union(live.into_iter().flat_map(|flow| flow.fields.0))
+        })
     }
 
     /// Each name once, as it is first defined.
@@ -34,6 +42,7 @@ impl KnownFields {
         let first = fields.into_iter().filter(|field| names.insert(field.name.clone()));
         Self {
             definitions: first.collect(),
+            former: HashSet::new(),
             to_recipient: false,
         }
     }
@@ -51,8 +60,30 @@ impl KnownFields {
         self.to_recipient
     }
 
+    /// Refuses a selection with a name that no flow has or had: a typing error under EXCEPT would share what it was meant to
+    /// hold back. `path` is where its names stand. An account without any field may make settings before its flows; and a
+    /// recipient, to whom the account's selection applies, could not correct it.
+    pub(super) fn names(&self, selection: &FieldSelection, path: &str) -> Result<()> {
+        if self.to_recipient || (self.definitions.is_empty() && self.former.is_empty()) {
+            return Ok(());
+        }
+        let known =
+            |name: &String| self.former.contains(name) || self.definitions.iter().any(|field| field.name == *name);
+        let unknown = selection.fields.iter().enumerate().filter(|(_, name)| !known(name));
+        let broken = unknown.map(|(index, name)| {
+            let text = no_such_field(name, &self.definitions);
+            Broken::new(UserErrorCode::UnknownField, &format!("{path}.{index}"), text)
+        });
+        let broken: Vec<Broken> = broken.collect();
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Broken(broken))
+        }
+    }
+
     /// What settings with this selection may speak of. To the fields of the flows it adds those that the selection names:
-    /// settings may be made before the flow whose fields they share.
+    /// an account's first settings may be made before the flow whose fields they share, and deleted flows have leads.
     pub(super) fn under(self, selection: &FieldSelection) -> Vec<FieldDef> {
         let named = selection.fields.iter().map(|name| text_field(name));
         let mut all = Self::union(self.definitions.into_iter().chain(named)).definitions;
@@ -135,6 +166,43 @@ mod tests {
             ["age", "later"]
         );
         assert_eq!(under(FieldSelectionMode::Except, known.for_recipient()), ["ssn"]);
+    }
+
+    #[test]
+    fn a_selection_names_fields_that_some_flow_has_or_had() {
+        let known = KnownFields {
+            former: ["ssn".to_owned()].into(),
+            ..KnownFields::union([field("age", FieldType::Integer)])
+        };
+        let told = |known: &KnownFields, mode| {
+            let fields = ["age", "ssn", "agee"].map(str::to_owned).to_vec();
+            match known.names(&FieldSelection { mode, fields }, "input.fields") {
+                Ok(()) => Vec::new(),
+                Err(Error::Broken(broken)) => broken,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        for mode in [FieldSelectionMode::Only, FieldSelectionMode::Except] {
+            let [broken] = &told(&known, mode)[..] else { panic!() };
+            assert_eq!(
+                (broken.code, broken.path.join(".")),
+                (UserErrorCode::UnknownField, "input.fields.2".into())
+            );
+            assert!(
+                broken.message.contains("\"agee\"") && broken.message.contains("age"),
+                "{broken:?}"
+            );
+        }
+        assert_eq!(
+            told(&KnownFields::default(), FieldSelectionMode::Only),
+            [],
+            "there is no flow yet"
+        );
+        assert_eq!(
+            told(&known.for_recipient(), FieldSelectionMode::Only),
+            [],
+            "not the recipient's to correct"
+        );
     }
 
     #[test]

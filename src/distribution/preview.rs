@@ -148,14 +148,11 @@ async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) 
     if !partner.active {
         warnings.push("The partner is not active: no lead is routed to it.".to_owned());
     }
+    let mut can_mail = true;
     match config.channel() {
         Channel::Email => {
             let server = smtp_settings::Entity::in_account(partner.account_id);
-            if server.one(app.db.read()).await?.is_none() {
-                let text =
-                    "The account has no mail server: deliveries by mail fail until one is set with setSmtpSettings.";
-                warnings.push(text.to_owned());
-            }
+            can_mail = server.one(app.db.read()).await?.is_some();
         }
         Channel::Portal if !partner.portal_enabled => {
             warnings.push("The partner's portal is closed: its people see the lead once it is opened.".to_owned());
@@ -164,7 +161,7 @@ async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) 
     }
     match config {
         DeliveryConfig::Webhook(config) => warnings.extend(settings::warnings(config)),
-        DeliveryConfig::Email(config) => warnings.extend(settings::email_warnings(config)),
+        DeliveryConfig::Email(config) => warnings.extend(settings::email_warnings(config, can_mail)),
         DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => {}
     }
     Ok(warnings)

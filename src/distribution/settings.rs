@@ -13,7 +13,7 @@ use entity::delivery_config::{Channel, DeliveryConfig, FieldMapping, FieldSelect
 use entity::delivery_settings::{self, ActiveModel, Column, Entity};
 use entity::ids::{AssignmentId, ConnectionId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
-use entity::{assignment, partner};
+use entity::{assignment, partner, smtp_settings};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unchanged};
 use serde_json::{Value, json};
 use url::Url;
@@ -315,7 +315,15 @@ pub(super) async fn prepare(
     }
     let path = asked.path;
     let config = match delivery {
-        DeliveryInput::Email(input) => DeliveryConfig::Email(email::check(input, known, &format!("{path}.email"))?),
+        DeliveryInput::Email(input) => {
+            let path = format!("{path}.email");
+            let by_recipient = known.is_for_recipient();
+            let config = email::check(input, known, &path)?;
+            if by_recipient {
+                has_mail_server(change, &path).await?;
+            }
+            DeliveryConfig::Email(config)
+        }
         DeliveryInput::Webhook(input) => {
             let path = format!("{path}.webhook");
             let (mut config, headers) = webhook::check(*input, &change.app.config, known, &path)?;
@@ -330,13 +338,26 @@ pub(super) async fn prepare(
             DeliveryConfig::Webhook(config)
         }
         DeliveryInput::Portal(input) => DeliveryConfig::Portal(PortalConfig {
-            fields: shared::selection(input.fields, &format!("{path}.portal.fields"))?,
+            fields: shared::selection(input.fields, &known, &format!("{path}.portal.fields"))?,
         }),
         DeliveryInput::Account(input) => {
             DeliveryConfig::Account(account::check(change, input, known, &format!("{path}.account")).await?)
         }
     };
     Ok(Prepared { id, config })
+}
+
+/// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.
+async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
+    let server = smtp_settings::Entity::in_account(change.account.id);
+    if server.one(&change.tx).await?.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has not set up a mail server yet, so no lead could be sent by mail: ask them to, or choose another way",
+        change.account.name
+    );
+    Err(Error::broken(UserErrorCode::NotConfigured, path, &message))
 }
 
 /// Stores a version of a partner's settings.

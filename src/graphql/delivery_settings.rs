@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::account_link::AccountLink;
 use super::context::ContextExt;
 use super::field_mapping::{FieldMapping, FieldSelection, each};
-use super::loaders::distribution::SettingsRow;
+use super::loaders::distribution::{MailServerOf, SettingsRow};
 use super::loaders::load;
 use super::scalars::{EmailAddress, UrlText};
 use crate::distribution::settings::{email_warnings, warnings};
@@ -158,7 +158,10 @@ impl DeliverySettings {
         let row = load(ctx, SettingsRow(partner.account_id, id)).await?;
         let row = row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?;
         Ok(match row.config {
-            DeliveryConfig::Email(config) => Self::Email(config.into()),
+            DeliveryConfig::Email(config) => {
+                let can_mail = load(ctx, MailServerOf(partner.account_id)).await?.is_some();
+                Self::Email(EmailSettings::of(config, can_mail))
+            }
             DeliveryConfig::Webhook(config) => {
                 let signing = SigningView::of(partner, config.sign, ctx.app()?.clock.now());
                 Self::Webhook(Box::new(WebhookSettings::of(config, signing)))
@@ -210,10 +213,10 @@ impl WebhookSettings {
     }
 }
 
-impl From<EmailConfig> for EmailSettings {
-    fn from(config: EmailConfig) -> Self {
+impl EmailSettings {
+    fn of(config: EmailConfig, can_mail: bool) -> Self {
         Self {
-            warnings: email_warnings(&config),
+            warnings: email_warnings(&config, can_mail),
             recipients: each(config.recipients),
             subject: config.subject,
             body: config.body,

@@ -35,7 +35,8 @@ pub struct FieldSelection {
 pub struct FieldSelectionInput {
     /// How `fields` is read.
     pub mode: FieldSelectionMode,
-    /// Names of fields, at most 500; needed when the mode is ONLY, without effect when it is ALL.
+    /// Names of fields, at most 500; one that no flow of the account has is `UNKNOWN_FIELD`. Needed when the mode is ONLY, without
+    /// effect when it is ALL.
     pub fields: Option<Vec<String>>,
 }
 

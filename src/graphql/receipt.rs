@@ -277,10 +277,10 @@ fn intake<'a>(ctx: &Context<'a>) -> Result<&'a Intake> {
 
 fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     if input.leads.is_empty() || input.leads.len() > MAX_BULK {
-        let advice = format!(
-            "a call takes 1 to {MAX_BULK} leads, and this one has {}: split it",
-            input.leads.len()
-        );
+        let advice = match input.leads.len() {
+            0 => format!("a call takes 1 to {MAX_BULK} leads, and this one has none: give at least one"),
+            many => format!("a call takes 1 to {MAX_BULK} leads, and this one has {many}: split it"),
+        };
         return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 
 const BAD_KEY: &str = "the API key is unknown, revoked or past its time: use another";
-const BAD_TOKEN: &str = "the access token is not valid any more: refresh the session or sign in again";
+const BAD_TOKEN: &str = "the access token is not valid, or not any more: refresh the session or sign in again";
 
 /// The caller with that access token or API key.
 pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller> {

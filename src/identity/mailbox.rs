@@ -64,6 +64,9 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
         created_at: Set(now),
     };
     row.insert(tx).await?;
+    if !can_send {
+        tracing::warn!(mail = %id, "{NO_SERVER}; this mail was not sent");
+    }
     app.mail_bell.notify_one();
     Ok(id)
 }

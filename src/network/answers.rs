@@ -205,8 +205,13 @@ async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Res
     Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
 }
 
+/// By whichever of the two it was asked for.
 fn unknown(path: &str) -> Error {
-    let message = "no such invitation among those that you received: open the newest link that was mailed to you";
+    let message = if path.ends_with("token") {
+        "no invitation has this token: open the newest link that was mailed to you"
+    } else {
+        "no such invitation among those that your account received: give the id of one of them"
+    };
     Error::broken(UserErrorCode::NotFound, path, message)
 }
 

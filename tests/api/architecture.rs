@@ -59,7 +59,7 @@ const GROUND: [(&str, &[&str]); 14] = [
     ("diagnosis", &[]),
     ("metrics", &[]),
     ("tally", &[]),
-    ("database", &[]),
+    ("database", &["config"]),
     ("config", &[]),
     ("tls", &[]),
     ("error", &[]),

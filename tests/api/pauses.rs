@@ -1,5 +1,6 @@
 //! Destinations that fail: they are paused, tried, and go on, and nobody else notices (scenario D15, faults 11, 13, 14, 15 and 22).
 
+mod advice;
 mod answers;
 mod fairness;
 mod limits;

@@ -4,6 +4,7 @@ mod csv;
 mod cursor;
 mod delivery;
 mod doors;
+mod erased;
 mod events;
 mod reviews;
 mod rights;

@@ -17,7 +17,29 @@ const send = createGraphiQLFetcher({ url: endpoint.href, subscriptionUrl: socket
 function fetcher(request, options) {
   const entries = Object.entries(options?.headers ?? {});
   const headers = Object.fromEntries(entries.filter(([, value]) => !/^\s*bearer\s*$/i.test(value)));
-  return send(request, { ...options, headers });
+  return shown(send(request, { ...options, headers }));
+}
+
+/** What a subscription that is refused or broken off throws is shown in place of its next result. */
+async function shown(sent) {
+  const results = await sent;
+  return results?.[Symbol.asyncIterator] ? told(results) : results;
+}
+
+function told(results) {
+  const inner = results[Symbol.asyncIterator]();
+  // graphql-ws throws errors, lists of GraphQL errors, and the event that closed the socket.
+  const refused = (error) => ({
+    done: false,
+    value: { errors: Array.isArray(error) ? error : [{ message: error?.message || error?.reason || String(error) }] },
+  });
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => inner.next().catch(refused),
+    return: (value) => inner.return?.(value) ?? Promise.resolve({ done: true, value }),
+  };
 }
 
 // GraphiQL writes the headers, and with them the token, into tabs and history. All of it is kept for

@@ -10,8 +10,9 @@ const account = `# Leadmesh: companies exchange sales leads.
 #
 # 1. Run SignUp (or LogIn), copy the accessToken.
 # 2. Put it behind "Bearer " under Headers, below.
-#    It is forgotten with this browser tab.
-# 3. Run WhoAmI, then go on in the next tabs.
+#    It is forgotten with this page's tab in the browser.
+# 3. Run WhoAmI, then go on in the next tabs here: each
+#    has Headers of its own, so put the token there too.
 #
 # "leadmesh demo" prints tokens of accounts in which
 # leads are already moving.

@@ -55,7 +55,7 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let portal = partner(
         app,
         caller,
-        "Window World",
+        "Sash & Daughters",
         DeliveryInput::Portal(PortalInput::default()),
     )
     .await?;

@@ -19,7 +19,7 @@ pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company
     )?;
     writeln!(
         out,
-        "The page for partners is at {url}/portal/: come in as Window World, with the password below"
+        "The page for partners is at {url}/portal/: come in as Sash & Daughters, with the password below"
     )?;
     writeln!(out)?;
     people(out, company)?;
@@ -34,13 +34,13 @@ fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "Roof & Sons a mail, Window World sees it in its portal. The Neighbour is another company on this server."
+        "Roof & Sons a mail, Sash & Daughters sees it in its portal. The Neighbour is another company on this server."
     )?;
     writeln!(out)?;
     writeln!(out, "  flow               {}", kept.flow)?;
     writeln!(out, "  Sunny Homes        {}  {}", kept.owner, kept.api_key)?;
     writeln!(out, "  The Neighbour      {}  {}", kept.neighbour, kept.neighbour_key)?;
-    writeln!(out, "  Window World       {}", kept.portal_user)?;
+    writeln!(out, "  Sash & Daughters   {}", kept.portal_user)?;
     writeln!(out, "  everyone's password  {}", kept.password)?;
     writeln!(out)?;
     writeln!(
@@ -49,7 +49,7 @@ fn people(out: &mut impl Write, company: &Company) -> std::io::Result<()> {
     )?;
     writeln!(out, "  Sunny Homes        {}", company.owner_token)?;
     writeln!(out, "  The Neighbour      {}", company.neighbour_token)?;
-    writeln!(out, "  Window World       {}", company.portal_token)
+    writeln!(out, "  Sash & Daughters   {}", company.portal_token)
 }
 
 fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> std::io::Result<()> {
@@ -72,13 +72,13 @@ fn requests(out: &mut impl Write, url: &str, company: &Company, lead: &str) -> s
     )?;
     writeln!(out, "{}", post(&kept.api_key, receipt, id.clone()))?;
     writeln!(out, "{}", post(&kept.neighbour_key, receipt, id))?;
-    writeln!(out, "See what Window World sees in its portal:")?;
+    writeln!(out, "See what Sash & Daughters sees in its portal:")?;
     writeln!(out, "{}", post(&company.portal_token, portal, json!({})))?;
     writeln!(
         out,
         "Watch leads come into that portal: open {url}/, put its token into Headers, and run the subscription:"
     )?;
-    writeln!(out, "  {{\"Authorization\": \"Bearer (token of Window World)\"}}")?;
+    writeln!(out, "  {{\"Authorization\": \"Bearer (token of Sash & Daughters)\"}}")?;
     writeln!(
         out,
         "  subscription {{ portalLeads {{ kind cursor lead {{ title fields }} }} }}"

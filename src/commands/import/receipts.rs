@@ -1,12 +1,13 @@
-//! The file of receipts: a row for each row of the import, in order.
+//! The file of receipts: a line for each row that was tried, in order. A corrected row gets another one; the first stays.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter};
 use std::path::Path;
 
 use anyhow::Context;
 
-use super::submit::Answered;
+use super::submit::{Answered, ERROR};
 use crate::config::ConfigError;
 
 const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_key"];
@@ -14,14 +15,13 @@ const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_
 /// Receipts being written.
 pub(super) struct Receipts {
     file: csv::Writer<BufWriter<File>>,
-    fingerprint: String,
     rows: u64,
 }
 
 impl Receipts {
-    /// Opens the file, made if absent, and answers how many rows have a receipt in it. What a crash left half-written at
-    /// its end is cut off. The receipts of another import are not touched.
-    pub(super) fn open(path: &Path, fingerprint: &str) -> anyhow::Result<(Self, u64)> {
+    /// Opens the file, made if absent, and answers which keys have a receipt in it, and whether that says ERROR. What a crash
+    /// left half-written at its end is cut off. The receipts of another import are not touched.
+    pub(super) fn open(path: &Path, import: &str) -> anyhow::Result<(Self, HashMap<String, bool>)> {
         let unwritable = || format!("cannot write {}", path.display());
         let file = OpenOptions::new()
             .read(true)
@@ -29,18 +29,14 @@ impl Receipts {
             .create(true)
             .open(path)
             .with_context(unwritable)?;
-        let kept = kept(&file, path, fingerprint)?;
+        let kept = kept(&file, path, import)?;
         file.set_len(kept.bytes).with_context(unwritable)?;
         let mut file = csv::Writer::from_writer(BufWriter::new(file));
         if kept.bytes == 0 {
             file.write_record(HEADER).with_context(unwritable)?;
         }
-        let receipts = Self {
-            file,
-            fingerprint: fingerprint.to_owned(),
-            rows: kept.rows,
-        };
-        Ok((receipts, kept.rows))
+        let receipts = Self { file, rows: kept.rows };
+        Ok((receipts, kept.done))
     }
 
     /// Rows that have a receipt.
@@ -51,46 +47,50 @@ impl Receipts {
     /// Adds the receipts of the next rows.
     pub(super) fn write(&mut self, answered: &[Answered]) -> anyhow::Result<()> {
         for answer in answered {
-            let (row, key) = (answer.row.to_string(), key(&self.fingerprint, answer.row));
+            let row = answer.row.to_string();
             // One line each, whatever the server says: by its lines a file is read again.
             let reasons = answer.reasons.join("; ").replace(['\n', '\r'], " ");
             let lead = answer.lead.as_deref().unwrap_or_default();
             self.file
-                .write_record([&row, answer.outcome.as_str(), lead, &reasons, &key])?;
+                .write_record([&row, answer.outcome.as_str(), lead, &reasons, &answer.key])?;
         }
         self.rows += answered.len() as u64;
         self.file.flush().context("cannot write the receipts")
     }
 }
 
-/// The idempotency key of a row.
-pub(super) fn key(fingerprint: &str, row: u64) -> String {
-    format!("import-{fingerprint}-{row}")
-}
-
 struct Kept {
     rows: u64,
+    done: HashMap<String, bool>,
     /// Up to the end of the last whole line.
     bytes: u64,
 }
 
-fn kept(file: &File, path: &Path, fingerprint: &str) -> anyhow::Result<Kept> {
+fn kept(file: &File, path: &Path, import: &str) -> anyhow::Result<Kept> {
     let foreign = || {
         ConfigError::Set(format!(
-            "{} has the receipts of another import (another version of the file, another flow or source, or a test): move it away first",
+            "{} has the receipts of another import (another flow or source, or a test): move it away first",
             path.display()
         ))
     };
     let mut reader = BufReader::new(file);
     let (mut lines, mut bytes, mut line) = (0_u64, 0_u64, Vec::new());
+    let mut done = HashMap::new();
     while reader.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
         let text = String::from_utf8_lossy(&line);
-        let ours = match lines {
-            0 => text.trim_end() == HEADER.join(","),
-            row => text.trim_end().ends_with(&format!(",{}", key(fingerprint, row))),
-        };
-        if !ours {
-            return Err(foreign().into());
+        let text = text.trim_end();
+        if lines == 0 {
+            if text != HEADER.join(",") {
+                return Err(foreign().into());
+            }
+        } else {
+            // Neither the outcome nor the key is ever quoted.
+            let outcome = text.split(',').nth(1);
+            let key = text.rsplit(',').next().filter(|key| key.starts_with(import));
+            let (Some(outcome), Some(key)) = (outcome, key) else {
+                return Err(foreign().into());
+            };
+            done.insert(key.to_owned(), outcome == ERROR);
         }
         lines += 1;
         bytes += line.len() as u64;
@@ -98,6 +98,7 @@ fn kept(file: &File, path: &Path, fingerprint: &str) -> anyhow::Result<Kept> {
     }
     Ok(Kept {
         rows: lines.saturating_sub(1),
+        done,
         bytes,
     })
 }
@@ -109,6 +110,7 @@ mod tests {
     fn answered(row: u64) -> Answered {
         Answered {
             row,
+            key: format!("import-abc-{row}"),
             outcome: "REJECTED".into(),
             lead: Some(format!("lead_{row}")),
             reasons: vec!["REQUIRED email: say\n\"so\", please".into(), "x".into()],
@@ -121,30 +123,30 @@ mod tests {
     fn what_was_half_written_is_cut_off_and_the_rest_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("receipts.csv");
-        let (mut receipts, done) = Receipts::open(&path, "abc").unwrap();
-        assert_eq!(done, 0);
+        let (mut receipts, done) = Receipts::open(&path, "import-abc-").unwrap();
+        assert!(done.is_empty());
         receipts.write(&[answered(1), answered(2)]).unwrap();
         drop(receipts);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 3]).unwrap();
 
-        let (mut receipts, done) = Receipts::open(&path, "abc").unwrap();
-        assert_eq!(done, 1);
+        let (mut receipts, done) = Receipts::open(&path, "import-abc-").unwrap();
+        assert_eq!(done, HashMap::from([("import-abc-1".to_owned(), false)]));
         receipts.write(&[answered(2)]).unwrap();
         drop(receipts);
         assert_eq!(std::fs::read(&path).unwrap(), whole);
-        assert_eq!(Receipts::open(&path, "abc").unwrap().1, 2);
+        assert_eq!(Receipts::open(&path, "import-abc-").unwrap().1.len(), 2);
     }
 
     #[test]
     fn the_receipts_of_another_import_are_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("receipts.csv");
-        let (mut receipts, _) = Receipts::open(&path, "abc").unwrap();
+        let (mut receipts, _) = Receipts::open(&path, "import-abc-").unwrap();
         receipts.write(&[answered(1)]).unwrap();
         drop(receipts);
         let before = std::fs::read(&path).unwrap();
-        let error = Receipts::open(&path, "def").err().unwrap().to_string();
+        let error = Receipts::open(&path, "import-def-").err().unwrap().to_string();
         assert!(error.contains("move it away first"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }

@@ -1,11 +1,12 @@
 //! Reading the file, a batch at a time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::keys::Keys;
 use super::unreadable;
 use crate::config::ConfigError;
 
@@ -25,12 +26,24 @@ pub(super) struct Rows {
 /// A row, or why it cannot be submitted.
 pub(super) struct Row {
     pub(super) number: u64,
+    /// Under which it is submitted.
+    pub(super) key: String,
     pub(super) fields: Result<Map<String, Value>, String>,
 }
 
-/// Some rows in a row.
+/// Rows that have a receipt from before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) rows: u64,
+    /// Those of them that could not be submitted.
+    pub(super) errors: u64,
+}
+
+/// Some of the rows that follow each other.
 pub(super) struct Batch {
     pub(super) rows: Vec<Row>,
+    /// Those among them that are passed over.
+    pub(super) passed: Passed,
     /// Bytes of the file up to the end of them.
     pub(super) position: u64,
 }
@@ -62,44 +75,48 @@ impl Rows {
         })
     }
 
-    /// Passes over the first rows.
-    pub(super) fn skip(&mut self, rows: u64) -> anyhow::Result<()> {
-        let mut record = csv::ByteRecord::new();
-        while self.number < rows && self.reader.read_byte_record(&mut record)? {
-            self.number += 1;
-        }
-        Ok(())
-    }
-
-    /// The rest, in batches. It ends with the file or the first error of reading it.
-    pub(super) fn batches(mut self) -> impl Iterator<Item = anyhow::Result<Batch>> {
+    /// All of them, in batches. Those whose keys are `done` (and whether with an error) are passed over. It ends with the file or
+    /// the first error of reading it.
+    pub(super) fn batches(
+        mut self,
+        mut keys: Keys,
+        done: HashMap<String, bool>,
+    ) -> impl Iterator<Item = anyhow::Result<Batch>> {
         let mut over = false;
         std::iter::from_fn(move || {
             if over {
                 return None;
             }
-            let batch = self.batch();
+            let batch = self.batch(&mut keys, &done);
             over = batch.is_err();
             batch.transpose()
         })
     }
 
-    fn batch(&mut self) -> anyhow::Result<Option<Batch>> {
+    fn batch(&mut self, keys: &mut Keys, done: &HashMap<String, bool>) -> anyhow::Result<Option<Batch>> {
         let start = self.reader.position().byte();
-        let mut rows = Vec::new();
+        let (mut rows, mut passed) = (Vec::new(), Passed::default());
         let mut record = csv::ByteRecord::new();
         while rows.len() < BATCH && self.reader.position().byte() - start < BATCH_BYTES {
             if !self.reader.read_byte_record(&mut record)? {
                 break;
             }
             self.number += 1;
+            let key = keys.next(&self.columns, &record);
+            if let Some(error) = done.get(&key) {
+                passed.rows += 1;
+                passed.errors += u64::from(*error);
+                continue;
+            }
             rows.push(Row {
                 number: self.number,
+                key,
                 fields: fields(&self.columns, &record),
             });
         }
+        let any = !rows.is_empty() || passed.rows > 0;
         let position = self.reader.position().byte();
-        Ok((!rows.is_empty()).then_some(Batch { rows, position }))
+        Ok(any.then_some(Batch { rows, passed, position }))
     }
 }
 
@@ -135,8 +152,13 @@ mod tests {
         Rows::open(&path)
     }
 
+    fn batches(text: &[u8], done: HashMap<String, bool>) -> Vec<Batch> {
+        let batches = open(text).unwrap().batches(Keys::new("import-".into()), done);
+        batches.map(Result::unwrap).collect()
+    }
+
     fn read(text: &[u8]) -> Vec<(u64, Result<Value, String>)> {
-        let batches = open(text).unwrap().batches().map(Result::unwrap);
+        let batches = batches(text, HashMap::new()).into_iter();
         batches
             .flat_map(|batch| batch.rows)
             .map(|row| (row.number, row.fields.map(Value::Object)))
@@ -167,8 +189,8 @@ mod tests {
     #[test]
     fn a_batch_is_bounded_by_rows_and_by_bytes() {
         let sizes = |text: String| -> Vec<usize> {
-            let batches = open(text.as_bytes()).unwrap().batches();
-            batches.map(|batch| batch.unwrap().rows.len()).collect()
+            let batches = batches(text.as_bytes(), HashMap::new());
+            batches.iter().map(|batch| batch.rows.len()).collect()
         };
         assert_eq!(sizes(format!("name\n{}", "Ann\n".repeat(250))), [100, 100, 50]);
         let long = "x".repeat(100_000);
@@ -177,10 +199,14 @@ mod tests {
 
     #[test]
     fn rows_that_were_done_are_passed_over() {
-        let mut rows = open(b"name\nAnn\nBo\nCy\n").unwrap();
-        rows.skip(2).unwrap();
-        let batch = rows.batches().next().unwrap().unwrap();
-        assert_eq!(batch.rows.iter().map(|row| row.number).collect::<Vec<_>>(), [3]);
+        let text = b"name\nAnn\nBo\nCy\n";
+        let first = batches(text, HashMap::new());
+        let key = |row: usize| first[0].rows[row].key.clone();
+        let rest = batches(text, HashMap::from([(key(0), false), (key(2), true)]));
+        assert_eq!(rest[0].rows.iter().map(|row| row.number).collect::<Vec<_>>(), [2]);
+        assert_eq!(rest[0].passed, Passed { rows: 2, errors: 1 });
+        let all = HashMap::from([(key(0), false), (key(1), false), (key(2), false)]);
+        assert_eq!(batches(text, all)[0].passed, Passed { rows: 3, errors: 0 });
     }
 
     #[test]

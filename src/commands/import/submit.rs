@@ -7,8 +7,7 @@ use entity::ids::{FlowId, SourceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::receipts::key;
-use super::rows::Batch;
+use super::rows::Row;
 use crate::commands::api::{Api, CallError};
 
 const SUBMIT: &str = "
@@ -35,12 +34,13 @@ pub(super) struct Target {
     pub(super) flow: FlowId,
     pub(super) source: Option<SourceId>,
     pub(super) test: bool,
-    pub(super) fingerprint: String,
 }
 
 /// What became of a row.
 pub(super) struct Answered {
     pub(super) row: u64,
+    /// Its idempotency key.
+    pub(super) key: String,
     /// As the receipt says, or `ERROR`.
     pub(super) outcome: String,
     /// None if there is no lead.
@@ -87,21 +87,21 @@ struct UserError {
 }
 
 impl Target {
-    /// Submits what can be submitted of a batch, and answers for each row in order; with it, the batch's position.
-    pub(super) async fn submit(&self, batch: Batch) -> anyhow::Result<(Vec<Answered>, u64)> {
+    /// Submits what can be submitted of some rows, and answers for each in order.
+    pub(super) async fn submit(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Answered>> {
         let mut leads = Vec::new();
-        let mut answered = Vec::with_capacity(batch.rows.len());
+        let mut answered = Vec::with_capacity(rows.len());
         let mut places = Vec::new();
-        for row in batch.rows {
+        for row in rows {
             let reasons = match row.fields {
                 Ok(fields) => {
                     places.push(answered.len());
-                    leads.push(json!({"fields": fields, "idempotencyKey": key(&self.fingerprint, row.number)}));
+                    leads.push(json!({"fields": fields, "idempotencyKey": row.key}));
                     Vec::new()
                 }
                 Err(why) => vec![why],
             };
-            answered.push(Answered::error(row.number, reasons));
+            answered.push(Answered::error((row.number, row.key), reasons));
         }
         if !leads.is_empty() {
             let results = results(self.call(leads).await?, places.len())?;
@@ -111,7 +111,7 @@ impl Target {
                 }
             }
         }
-        Ok((answered, batch.position))
+        Ok(answered)
     }
 
     async fn call(&self, leads: Vec<Value>) -> anyhow::Result<Payload> {
@@ -163,9 +163,10 @@ fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt,
 }
 
 impl Answered {
-    fn error(row: u64, reasons: Vec<String>) -> Self {
+    fn error((row, key): (u64, String), reasons: Vec<String>) -> Self {
         Self {
             row,
+            key,
             outcome: ERROR.to_owned(),
             lead: None,
             reasons,

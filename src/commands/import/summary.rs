@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
+use super::rows::Passed;
 use super::submit::{Answered, ERROR};
 
 /// Kinds of reasons and warnings that are told apart.
 const KINDS: usize = 20;
 
+const CORRECT: &str = "see the receipts, correct the file, and run the same command again";
+
 /// Numbers of one run.
 #[derive(Default)]
 pub(super) struct Summary {
-    before: u64,
+    before: Passed,
     outcomes: BTreeMap<String, u64>,
     replayed: u64,
     reasons: BTreeMap<String, u64>,
@@ -20,12 +23,10 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Nothing yet, apart from rows that had a receipt before.
-    pub(super) fn new(before: u64) -> Self {
-        Self {
-            before,
-            ..Self::default()
-        }
+    /// Rows that had a receipt before.
+    pub(super) fn pass(&mut self, passed: Passed) {
+        self.before.rows += passed.rows;
+        self.before.errors += passed.errors;
     }
 
     pub(super) fn count(&mut self, answered: &[Answered]) {
@@ -37,19 +38,24 @@ impl Summary {
         }
     }
 
-    /// Whether there were rows that could not be submitted as they are.
+    /// Whether there are rows that could not be submitted as they are, now or before.
     pub(super) fn has_errors(&self) -> bool {
-        self.outcomes.contains_key(ERROR)
+        self.outcomes.contains_key(ERROR) || self.before.errors > 0
     }
 
     /// For people.
     pub(super) fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let rows: u64 = self.outcomes.values().sum();
-        match (self.before, rows) {
+        match (self.before.rows, rows) {
             (0, 0) => writeln!(out, "the file has no rows below its header")?,
             (0, _) => writeln!(out, "{rows} rows: {self}")?,
             (before, 0) => writeln!(out, "all {before} rows had their receipts: nothing was submitted")?,
             (before, _) => writeln!(out, "{before} rows had their receipts, {rows} more: {self}")?,
+        }
+        match self.before.errors {
+            0 => {}
+            1 => writeln!(out, "1 row still has an error: {CORRECT}")?,
+            many => writeln!(out, "{many} rows still have errors: {CORRECT}")?,
         }
         if self.replayed > 0 {
             writeln!(

@@ -163,7 +163,7 @@ fn settings_that_name_unshared_or_unknown_fields_are_refused_with_their_place() 
     assert!(subject.1.starts_with("subject: The field \"ssn\""), "{}", subject.1);
     assert_eq!(body.0, ProblemKind::UnknownField);
     assert!(
-        body.1.starts_with("body: The flow has no field named \"nope\""),
+        body.1.starts_with("body: There is no field named \"nope\""),
         "{}",
         body.1
     );

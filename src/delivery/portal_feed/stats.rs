@@ -16,9 +16,9 @@ use crate::identity::caller::Caller;
 /// What became of the leads of a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
-    /// All of them; those whose return was asked for are counted here alone.
+    /// All of them; those whose return was asked for, and those erased before they were looked at, are counted here alone.
     pub total: i64,
-    /// Not looked at yet.
+    /// Not looked at yet; without erased ones, of which nothing is left to look at.
     pub pending: i64,
     /// Taken.
     pub accepted: i64,
@@ -36,20 +36,21 @@ pub async fn stats(app: &App, caller: &Caller, during: Range<DateTime<Utc>>) -> 
     let leads = Entity::in_portal(account, partner)
         .filter(Column::Test.eq(false))
         .filter(delivered_during(&during));
-    let counts: Vec<(Option<ReviewStatus>, i64)> = leads
+    let counts: Vec<(Option<ReviewStatus>, i64, i64)> = leads
         .clone()
         .select_only()
         .column(Column::Review)
         .column_as(Column::Id.count(), "leads")
+        .column_as(Column::ErasedAt.count(), "erased")
         .group_by(Column::Review)
         .into_tuple()
         .all(app.db.read())
         .await?;
     let mut stats = Stats::default();
-    for (review, leads) in counts {
+    for (review, leads, erased) in counts {
         stats.total += leads;
         match review.unwrap_or(ReviewStatus::PendingReview) {
-            ReviewStatus::PendingReview => stats.pending += leads,
+            ReviewStatus::PendingReview => stats.pending += leads - erased,
             ReviewStatus::Accepted => stats.accepted += leads,
             ReviewStatus::Rejected => stats.rejected += leads,
             ReviewStatus::Returned => stats.returned += leads,

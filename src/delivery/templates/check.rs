@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use entity::delivery_config::{FieldMapping, FieldSelection};
 use entity::field::FieldDef;
 
+use super::names::no_such_field;
 use super::{Template, TemplateError};
 
 /// A reason to refuse settings.
@@ -35,11 +36,10 @@ impl TemplateProblem {
         }
     }
 
-    fn unknown(name: &str) -> Self {
-        let message = format!("The flow has no field named \"{name}\"; use one of its field names.");
+    fn unknown(name: &str, fields: &[FieldDef]) -> Self {
         Self {
             kind: ProblemKind::UnknownField,
-            message,
+            message: no_such_field(name, fields),
         }
     }
 
@@ -80,7 +80,7 @@ pub fn check(template: &Template, flow_fields: &[FieldDef], selection: &FieldSel
     let names: BTreeSet<&String> = template.fields.iter().chain(bare).collect();
     names
         .into_iter()
-        .filter_map(|name| field_problem(name, known(name), selection))
+        .filter_map(|name| field_problem(name, flow_fields, selection))
         .collect()
 }
 
@@ -93,9 +93,11 @@ pub fn check_fields(
 ) -> Vec<TemplateProblem> {
     let known = |name: &str| flow_fields.iter().any(|field| field.name == name);
     let unknown = selection.fields.iter().filter(|name| !known(name));
-    let mut problems: Vec<_> = unknown.map(|name| TemplateProblem::unknown(name)).collect();
+    let mut problems: Vec<_> = unknown
+        .map(|name| TemplateProblem::unknown(name, flow_fields))
+        .collect();
     for renaming in mapping {
-        problems.extend(field_problem(&renaming.from, known(&renaming.from), selection));
+        problems.extend(field_problem(&renaming.from, flow_fields, selection));
         if renaming.to.trim().is_empty() {
             problems.push(TemplateProblem::invalid(format!(
                 "\"{}\" is renamed to nothing; give it a name or remove the renaming.",
@@ -107,9 +109,9 @@ pub fn check_fields(
     problems
 }
 
-fn field_problem(name: &str, known: bool, selection: &FieldSelection) -> Option<TemplateProblem> {
-    if !known {
-        Some(TemplateProblem::unknown(name))
+fn field_problem(name: &str, fields: &[FieldDef], selection: &FieldSelection) -> Option<TemplateProblem> {
+    if !fields.iter().any(|field| field.name == name) {
+        Some(TemplateProblem::unknown(name, fields))
     } else if !selection.shares(name) {
         Some(TemplateProblem::not_shared(name))
     } else {

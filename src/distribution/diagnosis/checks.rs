@@ -2,9 +2,10 @@
 
 use entity::delivery::DeliveryStatus;
 use entity::delivery_config::{Channel, DeliveryConfig};
+use entity::endpoint::Hold;
 
 use super::Facts;
-use super::codes::remedy;
+use super::codes::{GONE, remedy, remedy_of};
 use crate::delivery::health::{self, State};
 use crate::diagnosis::{Check, failed, passed};
 use crate::flows::schedule;
@@ -43,7 +44,12 @@ fn delivery(facts: &Facts) -> Check {
         return passed("delivery", message);
     }
     let why = row.failure_message.as_deref().unwrap_or("no reason is known");
-    let advice = row.failure_code.map_or("retry the delivery", remedy);
+    let last = facts.last.as_ref();
+    let advice = match (row.failure_code, last) {
+        (Some(code), Some(attempt)) if attempt.error_code == Some(code) => remedy_of(attempt, code, row.channel),
+        (Some(code), _) => remedy(code),
+        (None, _) => "retry the delivery",
+    };
     let fails = |what: &str| failed("delivery", format!("{what}: {why}"), advice);
     match row.status {
         DeliveryStatus::Delivered => passed("delivery", "the recipient has the lead"),
@@ -196,18 +202,32 @@ fn destination(facts: &Facts) -> Option<Check> {
     facts.delivery.partner_id?;
     let kept = facts.destination.as_ref();
     let error = kept.map(|row| row.last_error.as_str()).unwrap_or_default();
-    let held = facts.held.first().map(|held| held.endpoint.why.as_str());
+    let held = facts.held.first().map(|held| &held.endpoint);
+    let why = held.map_or(error, |endpoint| endpoint.why.as_str());
     Some(match health::state(kept, &facts.held) {
         State::Healthy => passed("destination", "the destination is healthy"),
-        State::Degraded => failed(
-            "destination",
-            format!("the last attempts to the destination have failed: {error}"),
-            "see the attempts; it recovers with the first that succeeds",
-        ),
+        State::Degraded => match held.and_then(|endpoint| endpoint.held_until) {
+            Some(until) => failed(
+                "destination",
+                format!("the destination asked for less: {why}"),
+                format!(
+                    "wait until {}: then it is tried again by itself",
+                    until.format("%Y-%m-%d %H:%M:%S UTC")
+                ),
+            ),
+            None => failed(
+                "destination",
+                format!("the last attempts to the destination have failed: {error}"),
+                "nothing is held back, and the first success ends this; see the attempts of each delivery for what was wrong with it",
+            ),
+        },
         State::Paused => failed(
             "destination",
-            format!("nothing is sent to the destination now: {}", held.unwrap_or(error)),
-            remedy(entity::delivery::DeliveryErrorCode::Paused),
+            format!("nothing is sent to the destination now: {why}"),
+            match held.and_then(|endpoint| endpoint.hold) {
+                Some(Hold::Gone) => GONE,
+                _ => remedy(entity::delivery::DeliveryErrorCode::Paused),
+            },
         ),
     })
 }
@@ -227,7 +247,7 @@ fn last_attempt(facts: &Facts) -> Option<Check> {
                 "attempt {number} failed: {}",
                 attempt.message.as_deref().unwrap_or_default()
             ),
-            remedy(code),
+            remedy_of(attempt, code, facts.delivery.channel),
         ),
     })
 }

@@ -1,8 +1,45 @@
 //! What to do about each kind of failure.
 
 use entity::delivery::DeliveryErrorCode;
+use entity::delivery_attempt;
+use entity::delivery_config::Channel;
 
-/// The advice.
+use crate::delivery::failure::{Reached, reached};
+
+const CORRECT_SMTP: &str = "correct host, port and security with setSmtpSettings, and try them with sendTestEmail";
+
+/// The advice about an attempt that failed, from all that is kept of it.
+pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCode, channel: Channel) -> &'static str {
+    let how_far = reached(attempt.message.as_deref().unwrap_or_default());
+    let by_mail = channel == Channel::Email;
+    match (code, attempt.http_status, how_far) {
+        (DeliveryErrorCode::HttpStatus, Some(410), _) => GONE,
+        (DeliveryErrorCode::HttpStatus, Some(429), _) => {
+            "wait until the openUntil of the partner's health: the destination asked for less, and is tried again by itself"
+        }
+        (DeliveryErrorCode::Network, _, Reached::Nobody)
+        | (DeliveryErrorCode::Tls, _, Reached::NoTls | Reached::BadCertificate)
+            if by_mail =>
+        {
+            CORRECT_SMTP
+        }
+        (DeliveryErrorCode::Network, _, Reached::Nobody) => {
+            "nothing was sent: check the address, and ask the partner whether its server runs and can be reached"
+        }
+        (DeliveryErrorCode::Tls, _, Reached::NoTls) => {
+            "nothing was sent: correct port and scheme of the address with setPartnerDelivery"
+        }
+        (DeliveryErrorCode::Tls, _, Reached::BadCertificate) => {
+            "nothing was sent: ask the partner to put a valid certificate on its server"
+        }
+        _ => remedy(code),
+    }
+}
+
+/// Waiting ends no 410.
+pub(super) const GONE: &str = "ask the partner for its new address and set it with setPartnerDelivery; if the old one is back, let it go on with resumeDestination";
+
+/// The advice where nothing but the code is known.
 pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
     match code {
         DeliveryErrorCode::SmtpNotConfigured => "set a mail server with setSmtpSettings, then retry the delivery",
@@ -19,7 +56,7 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::Network => {
             "check the address, and ask the partner whether its server runs; if it has the lead, settle that with resolveDelivery"
         }
-        DeliveryErrorCode::Tls => "ask the partner to renew the certificate of its server",
+        DeliveryErrorCode::Tls => "ask the partner which TLS its server offers: it has to be TLS 1.2 or 1.3",
         DeliveryErrorCode::DestinationBlocked => {
             "give a public address with setPartnerDelivery, or let the operator allow this one with LEADMESH_ALLOW_DESTINATIONS"
         }
@@ -38,5 +75,51 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::Expired => "retry the delivery if the lead is still of use",
         DeliveryErrorCode::Cancelled => "retry the delivery if it shall go out after all",
         DeliveryErrorCode::Paused => "wait until the destination answers again, or let it go on with resumeDestination",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn advice(code: DeliveryErrorCode, http_status: Option<i32>, message: &str, channel: Channel) -> &'static str {
+        let attempt = delivery_attempt::Model {
+            delivery_id: uuid::Uuid::nil().into(),
+            number: 1,
+            started_at: DateTime::UNIX_EPOCH,
+            duration_us: 0,
+            ok: false,
+            http_status,
+            smtp_code: None,
+            error_code: Some(code),
+            message: Some(message.to_owned()),
+            excerpt: None,
+        };
+        remedy_of(&attempt, code, channel)
+    }
+
+    #[test]
+    fn advice_follows_what_happened_and_not_the_code_alone() {
+        let web = |code, status, message| advice(code, status, message, Channel::Webhook);
+        let refused = "the destination refused the connection; nothing listens on that port";
+        let refused_advice = web(DeliveryErrorCode::Network, None, refused);
+        assert!(
+            !refused_advice.contains("resolveDelivery"),
+            "nothing can have been sent"
+        );
+        let broken = web(DeliveryErrorCode::Network, None, "the destination broke the connection");
+        assert!(broken.contains("resolveDelivery"), "it may have the lead");
+        let plain = "the destination did not answer with TLS; check the port and the scheme";
+        assert!(web(DeliveryErrorCode::Tls, None, plain).contains("scheme"));
+        let expired = "the certificate of the destination has expired";
+        assert!(web(DeliveryErrorCode::Tls, None, expired).contains("certificate"));
+        assert!(web(DeliveryErrorCode::HttpStatus, Some(410), "").contains("resumeDestination"));
+        assert!(web(DeliveryErrorCode::HttpStatus, Some(429), "").contains("openUntil"));
+        assert!(web(DeliveryErrorCode::HttpStatus, Some(500), "").contains("excerpt"));
+        for (code, message) in [(DeliveryErrorCode::Network, refused), (DeliveryErrorCode::Tls, expired)] {
+            assert!(advice(code, None, message, Channel::Email).contains("setSmtpSettings"));
+        }
     }
 }

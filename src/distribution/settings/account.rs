@@ -29,7 +29,7 @@ pub(super) async fn check(
         let message = "the relationship does not let you send leads to this account: ask it for a wider one first";
         return Err(Error::broken(UserErrorCode::DirectionNotAgreed, &at, message));
     }
-    let fields = shared::selection(input.fields, &format!("{path}.fields"))?;
+    let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
     let known = known.under(&fields);
     shared::mapping(&input.mapping, &fields, &known, &format!("{path}.mapping")).map_err(Error::Broken)?;
     Ok(AccountConfig {

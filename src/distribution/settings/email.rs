@@ -35,7 +35,7 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
     let recipients = recipients(&input.recipients, &format!("{path}.recipients"))?;
     let subject = texts::line(&input.subject, MAX_SUBJECT, &format!("{path}.subject"))?;
     let body = input.body.filter(|body| !body.trim().is_empty()).unwrap_or_default();
-    let fields = shared::selection(input.fields, &format!("{path}.fields"))?;
+    let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
     let known = known.under(&fields);
     let escape = match input.format {
         EmailFormat::Text => Escape::None,

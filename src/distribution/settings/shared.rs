@@ -4,24 +4,29 @@ use entity::delivery_config::{FieldMapping, FieldSelection, FieldSelectionMode};
 use entity::field::FieldDef;
 
 use crate::delivery::templates::{self, Escape, ProblemKind, Template, TemplateProblem};
-use crate::error::{Broken, UserErrorCode};
+use crate::distribution::known_fields::KnownFields;
+use crate::error::{Broken, Error, UserErrorCode};
 
 /// How many fields a selection or a list of renamings may name.
 const MAX_FIELDS: usize = 500;
 /// The longest name of a field, in characters.
 const MAX_NAME: usize = 100;
 
-/// Checks a selection; none means all fields. Names that no flow has (yet) are allowed: they share nothing.
-pub(super) fn selection(given: Option<FieldSelection>, path: &str) -> Result<FieldSelection, Broken> {
+/// Checks a selection; none means all fields.
+pub(super) fn selection(
+    given: Option<FieldSelection>,
+    known: &KnownFields,
+    path: &str,
+) -> Result<FieldSelection, Error> {
     let mut selection = given.unwrap_or_default();
     let path = format!("{path}.fields");
     if selection.fields.len() > MAX_FIELDS {
         let message = "a selection names 500 fields at most";
-        return Err(Broken::new(UserErrorCode::LimitReached, &path, message));
+        return Err(Error::broken(UserErrorCode::LimitReached, &path, message));
     }
     if selection.mode == FieldSelectionMode::Only && selection.fields.is_empty() {
         let message = "name at least one field, or share ALL";
-        return Err(Broken::new(UserErrorCode::Required, &path, message));
+        return Err(Error::broken(UserErrorCode::Required, &path, message));
     }
     for (index, name) in selection.fields.iter().enumerate() {
         field_name(name, &format!("{path}.{index}"))?;
@@ -29,6 +34,7 @@ pub(super) fn selection(given: Option<FieldSelection>, path: &str) -> Result<Fie
     if selection.mode == FieldSelectionMode::All {
         selection.fields.clear();
     }
+    known.names(&selection, &path)?;
     Ok(selection)
 }
 
@@ -47,7 +53,11 @@ pub(super) fn mapping(
         field_name(&renaming.from, &format!("{path}.{index}.from")).map_err(|broken| vec![broken])?;
         field_name(&renaming.to, &format!("{path}.{index}.to")).map_err(|broken| vec![broken])?;
     }
-    none(templates::check_fields(selection, mapping, known), path)
+    broken(
+        templates::check_fields(selection, mapping, known),
+        UserErrorCode::Invalid,
+        path,
+    )
 }
 
 /// Checks a template of text.
@@ -65,13 +75,17 @@ pub(super) fn template(
     none(problems, path)
 }
 
-/// Turns problems into broken rules at one place; none is well.
+/// Turns problems of templates into broken rules at one place; none is well.
 pub(super) fn none(problems: Vec<TemplateProblem>, path: &str) -> Result<(), Vec<Broken>> {
+    broken(problems, UserErrorCode::InvalidTemplate, path)
+}
+
+fn broken(problems: Vec<TemplateProblem>, otherwise: UserErrorCode, path: &str) -> Result<(), Vec<Broken>> {
     let broken = problems.into_iter().map(|problem| {
         let code = match problem.kind {
             ProblemKind::UnknownField => UserErrorCode::UnknownField,
             ProblemKind::FieldNotShared => UserErrorCode::FieldNotShared,
-            ProblemKind::Invalid => UserErrorCode::InvalidTemplate,
+            ProblemKind::Invalid => otherwise,
         };
         Broken::new(code, path, problem.message)
     });

@@ -33,9 +33,14 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     warnings
 }
 
-/// What people should know about the settings of deliveries by mail, in words.
-pub fn email_warnings(config: &EmailConfig) -> Vec<String> {
+/// What people should know about the settings of deliveries by mail, in words; `can_mail` is whether the account has a mail
+/// server.
+pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
     let mut warnings = Vec::new();
+    if !can_mail {
+        warnings
+            .push("The account has no mail server: set one with setSmtpSettings, or these deliveries fail.".to_owned());
+    }
     if !config.body.is_empty() && !is_template(&config.body) {
         warnings.push(
             "The body names no field: every lead is sent with the same text. Leave it empty for a table of the shared fields."

@@ -80,7 +80,7 @@ pub(super) fn check(
     let url = checked_url(&input.url, input.allow_insecure_http, settings, &at("url"))?;
     let headers = headers::check(input.headers, &at("headers"))?;
     let timeout = input.timeout_ms.unwrap_or(DEFAULT_TIMEOUT);
-    let fields = shared::selection(input.fields, &at("fields"))?;
+    let fields = shared::selection(input.fields, &known, &at("fields"))?;
     let response_rule = input
         .response_rule
         .map(|rule| retry::response_rule(rule, &at("responseRule")));
@@ -115,7 +115,9 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"));
-    let url = url.ok_or_else(|| invalid("give an absolute address such as https://crm.example.com/leads"))?;
+    let url = url.ok_or_else(|| {
+        invalid("give an address that begins with https:// (or http://), such as https://crm.example.com/leads")
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid(
             "put user and password into a header, Authorization, not into the address",

@@ -11,6 +11,7 @@ use super::{SubmissionDocs, meaning, pretty, type_name};
 pub const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #ccc;vertical-align:top}\
+.wide{overflow-x:auto}\
 code,pre{font:14px/1.4 ui-monospace,monospace}code{overflow-wrap:anywhere}pre{background:#f4f4f4;padding:.8rem;overflow-x:auto}\
 .off{border-left:4px solid #b00020;padding:.4rem .8rem;background:#fdecee}\
 @media(prefers-color-scheme:dark){body{color:#e8e8e8;background:#161616}pre{background:#242424}th,td{border-color:#444}.off{background:#3a1a1e}}";
@@ -70,7 +71,7 @@ impl Page {
 
     fn fields(&mut self, fields: &[FieldDef]) {
         self.heading("Fields");
-        self.0.push_str("<table>\n<tr><th>Name</th><th>Label</th><th>Type</th><th>Required</th><th>Example</th><th>Notes</th></tr>\n");
+        self.0.push_str("<div class=\"wide\">\n<table>\n<tr><th>Name</th><th>Label</th><th>Type</th><th>Required</th><th>Example</th><th>Notes</th></tr>\n");
         for field in fields {
             let code = |text: &str| format!("<code>{}</code>", escaped(text));
             let cells = [
@@ -83,7 +84,7 @@ impl Page {
             ];
             let _ = writeln!(self.0, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
         }
-        self.0.push_str("</table>\n");
+        self.0.push_str("</table>\n</div>\n");
         self.text("p", "Fields that are not listed here are dropped with a warning.");
     }
 

@@ -260,6 +260,10 @@ fn another_account_gets_its_own_key_and_not_the_owners_name_for_it() {
 fn the_page_shows_what_accounts_write_as_text() {
     let page = html::render(&docs(&flow(), &source(&[("a<b>", "age")])));
     assert!(page.contains("<td><code>a&lt;b&gt;</code></td>"));
+    assert!(
+        page.contains("<div class=\"wide\">\n<table>") && html::STYLE.contains(".wide{overflow-x:auto}"),
+        "on a phone the table scrolls, not the page"
+    );
     assert!(page.contains("Pick | choose\n&lt;b&gt;one&lt;/b&gt; One of Buy, Rent."));
     assert!(page.contains("<li>Price of an accepted lead: <code>12.5 USD</code></li>"));
     assert_eq!(

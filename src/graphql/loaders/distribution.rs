@@ -8,7 +8,7 @@ use async_graphql::dataloader::Loader;
 use chrono::{DateTime, Utc};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, PartnerId, ProfileId, SettingsId};
-use entity::{assignment, delivery_settings, destination, flow, step};
+use entity::{assignment, delivery_settings, destination, flow, smtp_settings, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Rows, by_account, shared};
@@ -31,6 +31,27 @@ impl Loader<SettingsRow> for Rows {
             let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(ids));
             for row in rows.all(self.db.read()).await.map_err(shared)? {
                 found.insert(SettingsRow(account, row.id), row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The mail server of an account, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MailServerOf(pub AccountId);
+
+impl Loader<MailServerOf> for Rows {
+    type Value = smtp_settings::Model;
+    type Error = Arc<Error>;
+
+    /// One by one: a request sees the partners of one account.
+    async fn load(&self, keys: &[MailServerOf]) -> Loaded<MailServerOf, smtp_settings::Model> {
+        let mut found = HashMap::new();
+        for key in keys {
+            let row = smtp_settings::Entity::in_account(key.0).one(self.db.read());
+            if let Some(row) = row.await.map_err(shared)? {
+                found.insert(*key, row);
             }
         }
         Ok(found)

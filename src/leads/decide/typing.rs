@@ -99,12 +99,15 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
             .reasons
             .push(Reason::about(ReasonCode::InvalidValue, sent_as, what));
     } else {
-        let kept = if keep { "it was kept as sent" } else { "it was not kept" };
-        draft.warnings.push(Reason::about(
-            ReasonCode::InvalidValue,
-            sent_as,
-            format!("{what}; {kept}"),
-        ));
+        let kept = if keep { "kept as sent" } else { "not kept" };
+        // Some of these are sentences.
+        let told = match what.strip_suffix('.') {
+            Some(sentence) => format!("{sentence}. It was {kept}."),
+            None => format!("{what}; it was {kept}"),
+        };
+        draft
+            .warnings
+            .push(Reason::about(ReasonCode::InvalidValue, sent_as, told));
     }
 }
 

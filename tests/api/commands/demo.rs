@@ -70,7 +70,10 @@ async fn leads_move_and_the_printed_requests_work_until_it_is_stopped() {
     assert_eq!(post(&url, own).await["data"]["submission"]["outcome"], "ACCEPTED");
     assert_eq!(post(&url, neighbours).await, json!({"data": {"submission": null}}));
     let portal = post(&url, portal).await;
-    assert_eq!(portal["data"]["portal"]["partnerName"], "Window World", "{portal:#}");
+    assert_eq!(
+        portal["data"]["portal"]["partnerName"], "Sash & Daughters",
+        "{portal:#}"
+    );
     assert_eq!(portal["data"]["portal"]["leads"]["nodes"].as_array().unwrap().len(), 3);
     demo.says("submitted by somebody else, arrived: webhook, email, portal");
 

@@ -94,14 +94,16 @@ both!(an_import_twice_gives_the_same_receipts, |test| {
         lines[9]
     );
 
-    let second = import.run(&[]).succeeded();
-    assert!(second.contains("all 250 rows had their receipts"), "{second}");
+    let second = import.run(&[]);
+    assert_eq!(second.code(), 1, "row 9 is as it was: {second:?}");
+    assert!(second.out.contains("all 250 rows had their receipts"), "{second:?}");
+    assert!(second.out.contains("1 row still has an error"), "{second:?}");
     assert_eq!(import.receipts(), receipts);
 
     // As a crash leaves it: some receipts, the last of them half-written.
     let end = receipts.match_indices('\n').nth(120).unwrap().0;
     std::fs::write(dir.path().join("leads.receipts.csv"), &receipts[..end + 10]).unwrap();
-    let third = import.run(&[]).succeeded();
+    let third = import.run(&[]).out;
     assert!(
         third.contains("120 rows had their receipts, 130 more: 130 accepted"),
         "{third}"
@@ -112,6 +114,46 @@ both!(an_import_twice_gives_the_same_receipts, |test| {
     std::fs::remove_file(dir.path().join("leads.receipts.csv")).unwrap();
     import.run(&[]);
     assert_eq!(import.receipts(), receipts);
+});
+
+both!(a_corrected_file_submits_only_what_is_new, |test| {
+    let owner = test.account("Acme").await;
+    let flow = flow(&test, &owner).await;
+    let dir = tempfile::tempdir().unwrap();
+    let import = Import {
+        test: &test,
+        flow: &flow,
+        key: &owner.key,
+        dir: dir.path(),
+    };
+    let file = |rows: &str| std::fs::write(dir.path().join("leads.csv"), rows).unwrap();
+    file("first_name,email\nAnn,ann@example.com\nBo\nAnn,ann@example.com\nCy\n");
+    let first = import.run(&[]);
+    assert!(
+        first.code() == 1 && first.out.contains("4 rows: 2 accepted, 2 error"),
+        "{first:?}"
+    );
+    let again = import.run(&[]);
+    assert!(
+        again.code() == 1 && again.out.contains("2 rows still have errors"),
+        "{again:?}"
+    );
+
+    // Corrected, sorted otherwise, and one more.
+    file(
+        "email,first_name\nnew@example.com,New\nann@example.com,Ann\nbo@example.com,Bo\nann@example.com,Ann\ncy@example.com,Cy\n",
+    );
+    let corrected = import.run(&[]).succeeded();
+    assert!(
+        corrected.contains("2 rows had their receipts, 3 more: 3 accepted"),
+        "{corrected}"
+    );
+    assert!(!corrected.contains("submitted before"), "{corrected}");
+
+    // Without the receipts the server knows them all.
+    std::fs::remove_file(dir.path().join("leads.receipts.csv")).unwrap();
+    let replayed = import.run(&[]).succeeded();
+    assert!(replayed.contains("5 of them had been submitted before"), "{replayed}");
 });
 
 both!(an_import_that_cannot_work_says_what_to_change, |test| {

@@ -106,7 +106,7 @@ fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
 
     let wanted = run(command(&["keys", "rewrap"], NEW, None)).failed(2);
     assert!(wanted.contains("set LEADMESH_PREVIOUS_MASTER_KEY"), "{wanted}");
-    let wrong = run(command(&["keys", "rewrap"], NEW, Some(NEW))).failed(1);
+    let wrong = run(command(&["keys", "rewrap"], NEW, Some(NEW))).failed(2);
     assert!(wrong.contains("LEADMESH_PREVIOUS_MASTER_KEY is not the key"), "{wrong}");
     for _again in 0..2 {
         let moved = run(command(&["keys", "rewrap"], NEW, Some(OLD))).succeeded();
@@ -115,7 +115,7 @@ fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
             "{moved}"
         );
     }
-    let old = run(command(&["serve"], OLD, None)).failed(1);
+    let old = run(command(&["serve"], OLD, None)).failed(2);
     assert!(
         old.contains("LEADMESH_MASTER_KEY is not the key that this database was made with"),
         "{old}"

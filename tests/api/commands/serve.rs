@@ -45,6 +45,54 @@ async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
     }
 }
 
+#[tokio::test]
+async fn a_mail_that_cannot_be_sent_is_told_in_the_log_with_what_to_set() {
+    leadmesh::tls::install_tls();
+    let dir = tempfile::tempdir().unwrap();
+    let variables = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
+    let server = Run::start(with(dir.path(), &["serve"], &variables));
+    let ready: Value = serde_json::from_str(server.logs("\"ready\"").last().unwrap()).unwrap();
+    let url = format!("{}graphql", ready["graphiql"].as_str().unwrap());
+    let post = async |token: &str, query: &str| -> Value {
+        let request = reqwest::Client::new()
+            .post(&url)
+            .json(&serde_json::json!({ "query": query }));
+        let request = if token.is_empty() {
+            request
+        } else {
+            request.bearer_auth(token)
+        };
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let sign_up = r#"mutation { signUp(input: { accountName: "Acme", name: "Ada", email: "ada@acme.test", password: "correct horse battery" }) { session { accessToken } } }"#;
+    let signed_up = post("", sign_up).await;
+    let token = signed_up["data"]["signUp"]["session"]["accessToken"].as_str().unwrap();
+    let invite =
+        r#"mutation { inviteUser(input: { email: "bo@acme.test", name: "Bo", role: ADMIN }) { user { id } } }"#;
+    let invited = post(token, invite).await;
+    assert!(invited["data"]["inviteUser"]["user"]["id"].is_string(), "{invited}");
+    server.logs("set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM");
+}
+
+#[test]
+fn an_embedded_database_has_one_server_and_commands_run_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = [("LEADMESH_LISTEN", "127.0.0.1:0")];
+    let first = Run::start(with(dir.path(), &["serve"], &listen));
+    first.logs("ready");
+    for command in ["serve", "api", "worker"] {
+        // Its log tells nothing yet at this level.
+        let quiet = [listen[0], ("RUST_LOG", "off")];
+        let refused = run(with(dir.path(), &[command], &quiet)).failed(2);
+        assert!(refused.contains("another server uses"), "{refused}");
+    }
+    run(with(dir.path(), &["account", "list"], &[("RUST_LOG", "off")])).succeeded();
+    first.signal("KILL");
+    drop(first);
+    let second = Run::start(with(dir.path(), &["serve"], &listen));
+    second.logs("ready");
+}
+
 #[test]
 fn settings_that_cannot_be_used_are_told_with_what_to_set() {
     let dir = tempfile::tempdir().unwrap();
@@ -102,6 +150,9 @@ fn settings_that_cannot_be_used_are_told_with_what_to_set() {
     assert!(!error.contains("secret"), "{error}");
     let usage = run(with(dir.path(), &["serve"], &[("LEADMESH_CONCURRENCY", "0")]));
     assert_eq!(usage.code(), 2, "{usage:?}");
+    let by_name = run(with(dir.path(), &["serve"], &[("LEADMESH_LISTEN", "localhost:8080")]));
+    assert_eq!(by_name.code(), 2, "{by_name:?}");
+    assert!(by_name.errors.contains("such as 127.0.0.1:8080"), "{by_name:?}");
 }
 
 #[test]
@@ -149,13 +200,13 @@ fn a_check_says_what_is_right_and_what_to_set() {
         ("REDIS_URL", "redis://127.0.0.1:1"),
     ];
     let wrong = run(with(dir.path(), &["check"], &mail));
-    assert_eq!(wrong.code(), 1, "{wrong:?}");
+    assert_eq!(wrong.code(), 2, "{wrong:?}");
     for said in ["WRONG mail       127.0.0.1:1: ", "WRONG redis      cannot connect"] {
         assert!(wrong.out.contains(said), "{}", wrong.out);
     }
     let bad = run(with(dir.path(), &["check"], &[("LEADMESH_PUBLIC_URL", "x")]));
     assert!(
-        bad.code() == 1 && bad.out.starts_with("WRONG settings   LEADMESH_PUBLIC_URL"),
+        bad.code() == 2 && bad.out.starts_with("WRONG settings   LEADMESH_PUBLIC_URL"),
         "{bad:?}"
     );
 }

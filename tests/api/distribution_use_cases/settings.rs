@@ -224,8 +224,9 @@ async fn templates_are_checked_against_the_fields_of_all_flows() {
         refused(room.set(id, hidden).await, UserErrorCode::FieldNotShared, path);
         let open = email("{{ lead.", None);
         refused(room.set(id, open).await, UserErrorCode::InvalidTemplate, path);
-        let later = email("{{ lead.later }}", Some(only(&["later"])));
-        assert!(room.set(id, later).await.is_ok());
+        let misspelt = "input.delivery.email.fields.fields.1";
+        let later = email("{{ lead.later }}", Some(only(&["ssn", "later"])));
+        refused(room.set(id, later).await, UserErrorCode::UnknownField, misspelt);
     }
 }
 

@@ -118,20 +118,20 @@ async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
 }
 
 #[tokio::test]
-async fn before_there_is_a_flow_the_fields_that_settings_name_are_known() {
+async fn before_a_flow_leads_to_the_partner_the_fields_of_all_flows_are_known() {
     for room in rooms().await {
         let ann = room.owner("ann@example.com").await;
-        let portal = json!({"portal": {"fields": {"mode": "ONLY", "fields": ["later"]}}});
+        let portal = json!({"portal": {"fields": {"mode": "ONLY", "fields": ["comments"]}}});
         let partner = json!({"name": "Bolt", "email": "x@example.com", "delivery": portal});
         let partner = room.partner(&ann, partner).await;
-        let fields = json!({"later": "on", "never": 1});
+        let fields = json!({"comments": "on", "never": 1});
         let shown = room
             .ask(&ann, PREVIEW, json!({"partner": partner, "fields": fields}))
             .await;
         let shown = &shown["previewDelivery"];
         assert_eq!(
             (&shown["channel"], &shown["body"]),
-            (&json!("PORTAL"), &json!(r#"{"later":"on"}"#))
+            (&json!("PORTAL"), &json!(r#"{"comments":"on"}"#))
         );
         assert!(shown["warnings"].to_string().contains("portal is closed"));
     }

@@ -9,7 +9,7 @@ fn webhook() -> Value {
         "url": "https://crm.example.com/leads",
         "headers": [{"name": "X-Api-Key", "value": "very-secret-1234"}],
         "mapping": [],
-        "fields": {"mode": "EXCEPT", "fields": ["ssn"]},
+        "fields": {"mode": "EXCEPT", "fields": ["comments"]},
         "responseRule": {"pointer": "/ok", "acceptedValues": ["true"]},
     }})
 }
@@ -48,7 +48,7 @@ async fn a_partner_is_made_read_and_changed() {
             settings["headers"],
             json!([{"name": "X-Api-Key", "valueHint": "…1234"}])
         );
-        assert_eq!(settings["fields"], json!({"mode": "EXCEPT", "fields": ["ssn"]}));
+        assert_eq!(settings["fields"], json!({"mode": "EXCEPT", "fields": ["comments"]}));
         let hint = format!("…{}", &secret[secret.len() - 4..]);
         assert_eq!(settings["signing"]["hint"], json!(hint));
         assert_eq!(settings["retry"]["attempts"], 6);

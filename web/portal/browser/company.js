@@ -37,7 +37,7 @@ export class Company {
       fields: FIELDS,
     });
     company.partner = await company.make("createPartner", "CreatePartnerInput", "partner { id }", {
-      name: "Window World",
+      name: "Sash & Daughters",
       email: "office@windows.example",
     });
     const money = { amount: "42.50", currency: "USD" };

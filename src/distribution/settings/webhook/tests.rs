@@ -174,6 +174,18 @@ fn numbers_renamings_and_selections_stay_within_their_bounds() {
         }];
     });
     refused(rename, UserErrorCode::UnknownField, "mapping");
+    let twice = with(|input| {
+        let renamed = |from: &str| FieldMapping {
+            from: from.into(),
+            to: "x".into(),
+        };
+        input.mapping = vec![renamed("a"), renamed("b")];
+        input.fields = Some(FieldSelection {
+            mode: FieldSelectionMode::Only,
+            fields: vec!["a".into(), "b".into()],
+        });
+    });
+    refused(twice, UserErrorCode::Invalid, "mapping");
     let nothing = with(|input| {
         input.fields = Some(FieldSelection {
             mode: FieldSelectionMode::Only,

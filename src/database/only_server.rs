@@ -1,0 +1,64 @@
+//! An embedded database has one server: a second one would deliver what the first one holds, and hear of none of its events.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+
+use super::sqlite_file;
+use crate::config::ConfigError;
+
+/// The right to be the server of a database. It goes when dropped, and with the process however that ends.
+#[derive(Debug)]
+pub struct OnlyServer {
+    /// The lock is on the open file; none is needed on `PostgreSQL`, nor for a database in memory.
+    _lock: Option<File>,
+}
+
+impl OnlyServer {
+    /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it is the
+    /// same one whatever else is set differently.
+    pub fn of(database_url: &str) -> Result<Self, ConfigError> {
+        let Some(database) = sqlite_file(database_url) else {
+            return Ok(Self { _lock: None });
+        };
+        let path = format!("{database}.lock");
+        let unusable = |error: std::io::Error| {
+            ConfigError::Set(format!("cannot lock {path}: {error}; make its directory writable"))
+        };
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
+        let file = file.map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _lock: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(ConfigError::Set(format!(
+                "another server uses {database} already, and an embedded database has one only: stop it, set another LEADMESH_DATA_DIR, or set DATABASE_URL to a PostgreSQL for several"
+            ))),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_is_refused_until_the_first_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leadmesh.db");
+        let url = format!("sqlite://{}", path.display());
+        let first = OnlyServer::of(&url).unwrap();
+        let error = OnlyServer::of(&format!("{url}?mode=rwc")).unwrap_err().to_string();
+        assert!(
+            error.contains("another server uses") && error.contains("leadmesh.db already"),
+            "{error}"
+        );
+        drop(first);
+        let again = OnlyServer::of(&url).unwrap();
+        assert!(OnlyServer::of("postgres://h/db").is_ok() && OnlyServer::of("sqlite::memory:").is_ok());
+        drop(again);
+    }
+}
