@@ -56,8 +56,8 @@ async fn run(arguments: &Arguments, mode: Mode) -> anyhow::Result<usize> {
     let told = warm_up.len() * (FIRST_SOCKETS / portals.tokens.len());
     drop(first.take(told, LATEST).await);
     tokio::time::sleep(SETTLE).await;
-    let before = resident(server.id());
     let alone = submit(&portals, address, (leads(arguments), rate)).await?;
+    let before = resident(server.id());
 
     let sockets = Sockets::open(address, &portals.tokens, arguments.sockets).await?;
     tokio::time::sleep(SETTLE).await;

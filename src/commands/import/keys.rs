@@ -37,10 +37,10 @@ impl Keys {
 
     /// The key of the next row. The order of columns does not matter, nor do empty cells.
     pub(super) fn next(&mut self, columns: &[String], record: &ByteRecord) -> String {
-        let mut context = Context::new(&SHA256);
+        let mut digest = Context::new(&SHA256);
         let mut add = |part: &[u8]| {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
         };
         if record.len() == columns.len() {
             let cells = columns.iter().map(String::as_bytes).zip(record);
@@ -53,7 +53,7 @@ impl Keys {
         } else {
             record.iter().for_each(add);
         }
-        let content = hex(context, CONTENT);
+        let content = hex(digest, CONTENT);
         let times = self.seen.entry(content.clone()).or_default();
         *times += 1;
         format!("{}{content}-{times}", self.import)

@@ -53,10 +53,13 @@ async fn a_mail_that_cannot_be_sent_is_told_in_the_log_with_what_to_set() {
     let server = Run::start(with(dir.path(), &["serve"], &variables));
     let ready: Value = serde_json::from_str(server.logs("\"ready\"").last().unwrap()).unwrap();
     let url = format!("{}graphql", ready["graphiql"].as_str().unwrap());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(20))
+        .build()
+        .unwrap();
     let post = async |token: &str, query: &str| -> Value {
-        let request = reqwest::Client::new()
-            .post(&url)
-            .json(&serde_json::json!({ "query": query }));
+        let request = client.post(&url).json(&serde_json::json!({ "query": query }));
         let request = if token.is_empty() {
             request
         } else {
