@@ -125,6 +125,11 @@ impl Error {
         Self::Broken(vec![Broken::new(code, path, message)])
     }
 
+    /// Whether the database has surely done nothing: a statement gave way, or did not begin.
+    pub fn changed_nothing(&self) -> bool {
+        matches!(self, Self::Unavailable(text) if [GAVE_WAY, BUSY].contains(text))
+    }
+
     /// The `extensions.code` of a top-level error.
     pub fn code(&self) -> &'static str {
         match self {
@@ -176,6 +181,9 @@ impl From<serde_json::Error> for Error {
     }
 }
 
+/// What is said while somebody else holds the file of an embedded database.
+const BUSY: &str = "the database is busy: nothing was changed, try again";
+
 /// What is said when the database gave a transaction up for another's sake: certainly nothing was changed.
 pub const GAVE_WAY: &str = "another change was made at the same time: nothing was changed, try again";
 
@@ -203,7 +211,7 @@ impl From<DbErr> for Error {
                 if is_busy(cause) =>
             {
                 tracing::warn!(%error, "somebody else holds the database");
-                Self::Unavailable("the database is busy: nothing was changed, try again")
+                Self::Unavailable(BUSY)
             }
             other => Self::Internal(other.into()),
         }

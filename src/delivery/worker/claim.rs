@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::contents::Contents;
 use super::unopened;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
 
@@ -45,20 +45,21 @@ pub(super) async fn claim_due(app: &App, contents: &Contents, thorough: bool) ->
     if slots.is_empty() {
         return Ok(Vec::new());
     }
-    let claimed = take(app, contents, owner, slots).await;
-    if claimed.is_err() {
-        // Rows may be ours, even if only the answer was lost, that nobody here will attempt: with another lease, they are
-        // taken over.
-        app.queue.abandon_lease();
-    }
-    claimed
+    let rows = take(app, owner, slots.keys().copied().collect()).await?;
+    let claimed = open(app, contents, rows, slots).await;
+    claimed.inspect_err(|_error| app.queue.abandon_lease())
 }
 
-async fn take(app: &App, contents: &Contents, owner: Uuid, slots: HashMap<DeliveryId, Slot>) -> Result<Vec<Claimed>> {
-    let ids = slots.keys().copied().collect();
-    let mut rows = delivery::Entity::claim(app.db.write(), owner, ids, app.clock.now()).await?;
+async fn take(app: &App, owner: Uuid, ids: Vec<DeliveryId>) -> Result<Vec<delivery::Model>> {
+    let taken = delivery::Entity::claim(app.db.write(), owner, ids, app.clock.now()).await;
+    let mut rows = taken.map_err(Error::from).inspect_err(|error| {
+        // Rows may be ours, if only the answer was lost, that nobody here will attempt: with another lease, they are taken over.
+        if !error.changed_nothing() {
+            app.queue.abandon_lease();
+        }
+    })?;
     rows.sort_by_key(|row| row.id);
-    open(app, contents, rows, slots).await
+    Ok(rows)
 }
 
 /// Claimed deliveries with the leads to be delivered. On an error nobody attempts them: the lease must be given up.

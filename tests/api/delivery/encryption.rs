@@ -6,7 +6,6 @@ use entity::ids::LeadId;
 use entity::lead;
 use futures::future::join_all;
 use leadmesh::identity::data_keys;
-use leadmesh::server::Role;
 use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 
@@ -244,7 +243,7 @@ both!(
         let hook = crate::support::make::webhook_with(&receiver.url("/"), headers);
         let (flow, _) = to_all(&app, &owner, fields(), vec![hook]).await;
         // The command is a process of its own, which the server learns of only by what it finds in the database.
-        let (command, server) = app.another(Role::Api).await;
+        let command = app.command().await;
         let mut leads = Vec::new();
         for round in 0..4 {
             let submissions = (0..8).map(|place| {
@@ -257,7 +256,6 @@ both!(
             rotated.unwrap();
             leads.extend(receipts.iter().map(|receipt| text(&receipt["id"])));
         }
-        server.stop().await;
         for lead in &leads {
             app.deliveries_at(&owner, lead, &["RETRYING"]).await;
         }

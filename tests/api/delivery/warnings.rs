@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::email;
+use super::{SET_SMTP, email};
 use crate::support::app::both;
 use crate::support::make::{merge, text};
 
@@ -26,6 +26,11 @@ both!(
     |app| {
         let owner = app.account("Acme").await;
         let (partner, _) = app.partner(&owner, "P", json!({ "portal": {} }), json!({})).await;
+        let without = app.done(&owner.token, SET, json!({ "partnerId": partner, "delivery": email(&["a@buyer.test"], json!({})) })).await;
+        let warning = without["partner"]["delivery"]["warnings"][0].clone();
+        assert!(text(&warning).starts_with("The account has no mail server"), "{warning}");
+        let server = json!({ "host": "127.0.0.1", "port": 9, "security": "NONE", "fromAddress": "leads@acme.test" });
+        app.done(&owner.token, SET_SMTP, server).await;
         let plain = json!({ "url": "http://crm.example.com/leads", "allowInsecureHttp": true });
         let key = json!([{ "name": "X-Api-Key", "value": "k-123456789" }]);
         let other = json!([{ "name": "X-Team", "value": "k-123456789" }]);

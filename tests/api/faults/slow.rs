@@ -81,7 +81,7 @@ async fn a_file_that_is_held_holds_back_claims_and_nothing_is_sent_twice() {
     let (owners, other) = (leases(&world).await, world.stores.database().await);
 
     other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
-    permits.add_permits(10 * CONCURRENCY);
+    permits.add_permits(100_000);
     let load = Load::start(&world);
     tokio::time::sleep(STUCK).await;
     assert_eq!(

@@ -108,6 +108,11 @@ impl TestApp {
         run(&self.arguments, &self.clock, role).await
     }
 
+    /// A process on the same stores that serves nobody, as commands are.
+    pub(crate) async fn command(&self) -> App {
+        open(&self.arguments, &self.clock).await
+    }
+
     /// Stops the server in order, as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
         self.server.take().unwrap().stop().await;
@@ -227,12 +232,16 @@ pub(crate) async fn ask(
 }
 
 async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
-    let config = Config::new(CommandLine::parse_from(arguments).settings).unwrap();
-    let app = App::open(config, clock.clone()).await.unwrap();
+    let app = open(arguments, clock).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::start(&app, role, listener).unwrap();
     wait_for_lease(&app, role).await;
     (app, server)
+}
+
+async fn open(arguments: &[String], clock: &Clock) -> App {
+    let config = Config::new(CommandLine::parse_from(arguments).settings).unwrap();
+    App::open(config, clock.clone()).await.unwrap()
 }
 
 /// A worker takes its lease in the background; tests begin with it taken.
