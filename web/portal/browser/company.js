@@ -70,6 +70,12 @@ export class Company {
     return await this.server.mailbox.link(email);
   }
 
+  /** Says through which server the company's mails go; nobody asks it. */
+  async hasMailServer() {
+    const input = { host: "smtp.sunny.example", port: 465, security: "TLS", fromAddress: "leads@sunny.example" };
+    await this.make("setSmtpSettings", "SmtpSettingsInput", "account { id }", input);
+  }
+
   /** Somebody in the portal, as the company sees them. */
   async person(email) {
     const query = "query($id: ID!) { partner(id: $id) { portalAccess { users { id email phone } } } }";

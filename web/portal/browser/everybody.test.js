@@ -152,6 +152,10 @@ describe("everybody", () => {
     await dialog().getByLabel("By mail").check();
     await dialog().getByLabel("Addresses").fill("office@windows.example, cy@windows.example");
     await save();
+    await dialog().getByText("mail server").waitFor();
+    assert.deepEqual(await company.delivery(), { url: hook }, "mails that could not be sent are refused");
+    await company.hasMailServer();
+    await save();
     await dialog().getByText("The next leads come this way.").waitFor();
     assert.deepEqual(await company.delivery(), { recipients: ["office@windows.example", "cy@windows.example"] });
   });
