@@ -44,6 +44,7 @@ pub mod portal_session;
 pub mod portal_user;
 pub mod profile;
 pub mod receipt;
+pub mod registry;
 pub mod relay;
 pub mod returns;
 pub mod rule;
