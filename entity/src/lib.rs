@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod instance;
 pub mod invitation;
+pub mod key_holder;
 pub mod lead;
 pub mod lead_event;
 pub mod mail;

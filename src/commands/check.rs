@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::logs;
-use super::serve::{mode, shown};
+use super::serve::mode;
 use crate::app::connect_redis;
+use crate::config::store_address::shown;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::Db;
@@ -138,7 +139,7 @@ async fn mail(config: &Config) -> Found {
     };
     let server = instance_mail::server(settings);
     let place = format!("{}:{}", server.host, server.port);
-    match instance_mail::mailer().probe(&server, MAIL).await {
+    match instance_mail::mailer(config).probe(&server, MAIL).await {
         Ok(()) => Found::Right(format!("{place} lets us in")),
         Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
     }

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::account::{open, require_data};
 use super::{explained, logs};
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::Db;
@@ -51,7 +52,7 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
         .await
         .context("cannot connect to the database that DATABASE_URL names")?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
-    let count = master_key::rewrap(&db, &vault, &previous).await?;
+    let count = master_key::rewrap(&db, &Clock::system(), &vault, &previous).await?;
     writeln!(
         out,
         "{count} data keys are under LEADMESH_MASTER_KEY now: restart every server with it, and unset LEADMESH_PREVIOUS_MASTER_KEY"

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, Settings};
 use crate::database::Db;
 
 /// Brings the schema up to date. Of the settings it needs no more than the database.
@@ -13,10 +13,7 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     logs::start(&settings.log, settings.log_format)?;
     let url = config::database_url(settings)?;
     if settings.database_url.is_none() {
-        std::fs::create_dir_all(&settings.data_dir).map_err(|source| ConfigError::DataDir {
-            path: settings.data_dir.clone(),
-            source,
-        })?;
+        config::make_data_dir(&settings.data_dir)?;
     }
     let db = Db::connect(&url, settings.database_connections)
         .await

@@ -84,7 +84,7 @@ impl Worker {
         let tools = Tools {
             app: app.clone(),
             sender: Sender::new(guard.clone())?,
-            mailer: Mailer::new(guard),
+            mailer: Mailer::new(guard, app.config.ehlo_name()),
             prepared: prepared::Kept::default(),
             contents: contents::Contents::new(app.clone()),
             snapshots: Snapshots::default(),

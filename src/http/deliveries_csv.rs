@@ -13,7 +13,7 @@ use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use super::csv::{self, PAGE};
 use super::graphql::peer;
 use super::refusal::refused;

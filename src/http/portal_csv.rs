@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use super::csv;
 use super::graphql::peer;
 use super::refusal::refused;
