@@ -11,9 +11,7 @@ use entity::ids::DeliveryId;
 use entity::lead_event::{self, LeadEventKind};
 use entity::mail_recipient;
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
 use super::manage::{self, DeliveryFilter, RETRY};
@@ -21,6 +19,7 @@ use super::recount;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -143,7 +142,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     Ok(row)
 }
 
-async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Rerouted) -> Result<()> {
+async fn commit(app: &App, tx: Transaction, row: &Model, on: Rerouted) -> Result<()> {
     let mut all = vec![delivery_event(row)];
     all.extend(on.events);
     let in_portals = events::count(&all, EventKind::PortalDelivered);

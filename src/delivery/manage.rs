@@ -14,6 +14,7 @@ use super::recount;
 use super::worker::release_caps;
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -191,7 +192,7 @@ fn conflict(message: &str) -> Error {
 
 async fn save(
     app: &App,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     caller: &Caller,
     change: delivery::ActiveModel,
     action: &'static str,

@@ -11,6 +11,7 @@
 mod architecture;
 mod commands;
 mod cors;
+mod database;
 mod delivery;
 mod distribution_use_cases;
 mod erasure;
