@@ -19,7 +19,7 @@ use super::journal::{self, Deed};
 use super::notices::{self, Notice};
 use super::relationship::{self, Move, Moved};
 use super::sides::Sides;
-use super::{buyer_steps, review};
+use super::{disconnecting, review};
 use crate::app::App;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::flows::sellers;
@@ -161,13 +161,12 @@ pub async fn change(app: &App, caller: &Caller, id: ConnectionId, at: At, step: 
     notify(&tx, app, &sides, &moved).await?;
     let mut events = journal::for_both(&sides, moved.kind, id.0);
     events.extend(end(&tx, app, &sides, &moved).await?);
-    if moved.kind == EventKind::ConnectionTerminated {
-        // Before the logs are locked: it locks counters, and whoever stores leads locks those first.
-        events.extend(buyer_steps::on_terminated(&tx, app, &after).await?);
-    }
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
     journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
+    if moved.kind == EventKind::ConnectionTerminated {
+        disconnecting::begin(app, &after).await;
+    }
     Ok(Link::new(after, mine))
 }
 
