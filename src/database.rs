@@ -1,10 +1,11 @@
 //! Connections: one pool for `PostgreSQL`; for `SQLite` one writer and several readers.
 
+mod figures;
 pub mod only_server;
+mod schema;
 
 use std::time::Duration;
 
-use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
@@ -75,14 +76,19 @@ impl Db {
         self.writer.get_database_backend() == DatabaseBackend::Postgres
     }
 
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), DbErr> {
-        Migrator::up(&self.writer, None).await
+    /// Brings the schema up to date, and answers how many changes it lacked. Of several processes one does so, and the others wait.
+    pub async fn migrate(&self) -> Result<usize, DbErr> {
+        schema::bring_up_to_date(&self.writer).await
     }
 
     /// Changes that the schema still lacks.
     pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
-        Ok(Migrator::get_pending_migrations(&self.writer).await?.len())
+        schema::lacking(&self.writer).await
+    }
+
+    /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
+    pub async fn sample(&self) -> Result<(), DbErr> {
+        figures::sample(self.write()).await
     }
 }
 

@@ -53,6 +53,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             Some(Err(error)) => tracing::warn!(?error, "cannot forget what is over; trying again in an hour"),
             None => return,
         }
+        if let Some(Err(error)) = stop.run_until_cancelled(app.db.sample()).await {
+            tracing::warn!(?error, "cannot look at how tables have grown; trying again in an hour");
+        }
     }
 }
 

@@ -437,6 +437,13 @@ impl Entity {
             .await
     }
 
+    /// Deliveries of some leads, of which there are few.
+    pub fn of_leads(account: AccountId, leads: impl IntoIterator<Item = LeadId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::LeadId.is_in(leads))
+            .filter(owned_by(account))
+    }
+
     /// Deliveries of one lead, of which there are few.
     pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
         Self::find().filter(Column::LeadId.eq(lead)).filter(owned_by(account))

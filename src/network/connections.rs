@@ -96,9 +96,11 @@ fn partner_is_called(viewer: AccountId, search: &str) -> sea_orm::sea_query::Sim
     Expr::exists(partner)
 }
 
-/// What a text contains, or begins with, in lower case, for `LIKE`.
+/// What a text contains, or begins with, in lower case, for `LIKE`. No name is longer than what is looked at, so that a longer text
+/// finds nothing; a database refuses a pattern that is very long.
 pub(super) fn pattern(before: &str, text: &str) -> LikeExpr {
-    let text = text.trim().replace('\0', "").to_lowercase();
+    let text: String = text.trim().chars().take(2 * texts::NAME).collect();
+    let text = text.replace('\0', "").to_lowercase();
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     LikeExpr::new(format!("{before}{escaped}%")).escape('\\')
 }
