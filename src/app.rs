@@ -80,6 +80,9 @@ impl App {
             db.migrate()
                 .await
                 .context("cannot bring the embedded database up to date")?;
+            db.sample()
+                .await
+                .context("cannot look at the tables of the embedded database")?;
         } else if db.pending_migrations().await? > 0 {
             bail!("the database's schema is not up to date: run `leadmesh migrate` first");
         }

@@ -2,13 +2,14 @@
 
 mod connection;
 mod explain;
+mod figures;
 pub mod only_server;
 mod pools;
+mod schema;
 mod transaction;
 
 use std::sync::Arc;
 
-use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 use uuid::Uuid;
 
@@ -121,14 +122,19 @@ impl Db {
         self.0.pools.now()
     }
 
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), DbErr> {
-        Migrator::up(&self.0.pools.upkeep, None).await
+    /// Brings the schema up to date, and answers how many changes it lacked. Of several processes one does so, and the others wait.
+    pub async fn migrate(&self) -> Result<usize, DbErr> {
+        schema::bring_up_to_date(&self.0.pools.upkeep).await
     }
 
     /// Changes that the schema still lacks.
     pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
-        Ok(Migrator::get_pending_migrations(&self.0.pools.upkeep).await?.len())
+        schema::lacking(&self.0.pools.upkeep).await
+    }
+
+    /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
+    pub async fn sample(&self) -> Result<(), DbErr> {
+        figures::sample(self.write()).await
     }
 }
 

@@ -19,9 +19,8 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     let db = Db::connect(&url, settings.database_connections)
         .await
         .map_err(|error| not_connected(&error))?;
-    let pending = db.pending_migrations().await?;
-    db.migrate().await.context("cannot bring the schema up to date")?;
-    match pending {
+    let made = db.migrate().await.context("cannot bring the schema up to date")?;
+    match made {
         0 => writeln!(out, "the schema was up to date")?,
         1 => writeln!(out, "the schema is up to date: 1 change was made")?,
         count => writeln!(out, "the schema is up to date: {count} changes were made")?,

@@ -60,7 +60,8 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     })
 }
 
-/// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
+/// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a
+/// full batch costs 16 further transactions, not 256, and its caller alone gets its error.
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
@@ -91,11 +92,14 @@ async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
             tracing::warn!(
                 leads = batch.len(),
                 ?error,
-                "a batch could not be stored; each lead is now stored by itself"
+                "a batch could not be stored; each half is now stored by itself"
             );
-            for mut job in batch {
-                job.decide_again(app);
-                Box::pin(store_batch(app, vec![job], ways_left)).await;
+            let second = batch.split_off(batch.len() / 2);
+            for mut half in [batch, second] {
+                for job in &mut half {
+                    job.decide_again(app);
+                }
+                Box::pin(store_batch(app, half, ways_left)).await;
             }
         }
     }
