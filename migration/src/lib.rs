@@ -17,6 +17,8 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0025_proof_of_address;
+mod m0026_known_proofs;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0025_proof_of_address::Migration),
+            Box::new(m0026_known_proofs::Migration),
         ]
     }
 }

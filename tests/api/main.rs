@@ -26,6 +26,7 @@ mod network;
 mod outbound;
 mod pauses;
 mod portal;
+mod proof;
 mod relationships;
 mod routing;
 mod schema;
