@@ -20,6 +20,8 @@ mod m0014_delivery;
 mod m0015_due;
 mod m0023_history;
 mod m0024_bounded_steps;
+mod m0025_proof_of_address;
+mod m0026_known_proofs;
 mod m0027_key_holder;
 
 /// Brings a database to the newest schema.
@@ -45,6 +47,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_due::Migration),
             Box::new(m0023_history::Migration),
             Box::new(m0024_bounded_steps::Migration),
+            Box::new(m0025_proof_of_address::Migration),
+            Box::new(m0026_known_proofs::Migration),
             Box::new(m0027_key_holder::Migration),
         ]
     }

@@ -1,5 +1,6 @@
 //! The binary, run as its users run it.
 
+mod account;
 mod demo;
 mod import;
 mod migrate;

@@ -29,6 +29,7 @@ mod outbound;
 mod pauses;
 mod plans;
 mod portal;
+mod proof;
 mod relationships;
 mod routing;
 mod schema;
