@@ -15,6 +15,7 @@ use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
+use crate::graphql::registry::Registry;
 use crate::graphql::schema::schema;
 use crate::housekeeping;
 use crate::http::authenticate::Credentials;
@@ -69,7 +70,11 @@ impl Server {
             open_sockets: app.metrics.sockets.clone(),
             metrics: app.metrics.clone(),
             writes: app.writes.clone(),
-            ..Endpoint::new(schema(app.clone(), intake), Credentials::new(app.clone()))
+            ..Endpoint::new(
+                schema(app.clone(), intake),
+                Registry::of_this_server(),
+                Credentials::new(app.clone()),
+            )
         });
         let sockets = endpoint.open_sockets.clone();
         let router = if role == Role::Worker {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Endpoint, read::Parameters};
 use crate::{
     graphql::{
-        limits::{Document, Refusal},
+        limits::{Document, Refusal, Refusals},
         mask::{self, code},
         streams::ResumeAfter,
     },
@@ -43,26 +43,27 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         &self,
         parameters: Parameters,
         session: &Session,
-    ) -> Result<Prepared, ServerError> {
+    ) -> Result<Prepared, Vec<ServerError>> {
         let document = self.documents.check(&parameters.query).await?;
         Ok(self.admit(&document, parameters, session)?)
     }
 
-    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusal> {
+    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusals> {
         let operation = document.operation(parameters.operation())?;
-        let mut variables = parameters.variables;
-        operation.admit(&mut variables, &self.documents.limits)?;
+        let variables = self.documents.admit(operation, parameters.variables)?;
         if operation.introspects && !session.introspection {
             // The library would answer `null` without a word.
             return Err(Refusal::forbidden(
                 "Introspection is turned off here; the schema is served at /schema.graphql.",
-            ));
+            )
+            .into());
         }
+        let parsed = document.parsed(&variables);
         let mut request = Request::new("").variables(variables);
         request.operation_name = operation.name().map(str::to_owned);
         request.extensions = parameters.extensions;
         request.data = (session.data)();
-        request.set_parsed_query(document.parsed());
+        request.set_parsed_query(parsed);
         Ok(Prepared {
             request,
             kind: operation.kind,
