@@ -44,7 +44,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 14] = [
+const GROUND: [(&str, &[&str]); 15] = [
     ("live", &["app", "gather", "config", "error"]),
     (
         "app",
@@ -56,6 +56,7 @@ const GROUND: [(&str, &[&str]); 14] = [
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
+    ("descriptors", &[]),
     ("diagnosis", &[]),
     ("metrics", &[]),
     ("tally", &[]),
