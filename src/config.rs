@@ -87,8 +87,8 @@ pub struct Settings {
     /// Deliveries under way at once to one destination in this process; with several processes each has as many.
     #[arg(long, env = "LEADMESH_DESTINATION_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub destination_concurrency: u32,
-    /// Database connections of this process.
-    #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    /// Database connections of this process, at least 5: they are divided among requests, intake, worker and lease.
+    #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(5..=1_000))]
     pub database_connections: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]

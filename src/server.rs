@@ -69,6 +69,7 @@ impl Server {
             shutdown: stop.clone(),
             open_sockets: app.metrics.sockets.clone(),
             metrics: app.metrics.clone(),
+            writes: app.writes.clone(),
             ..Endpoint::new(schema(app.clone(), intake), Credentials::new(app.clone()))
         });
         let sockets = endpoint.open_sockets.clone();
@@ -108,6 +109,8 @@ impl Server {
     pub async fn stop(self) {
         self.stop.cancel();
         drop(self.serving.await);
+        // Before the worker, which gets what they have claimed.
+        self.app.writes.finish().await;
         if let Some(worker) = self.worker {
             worker.stop().await;
         }

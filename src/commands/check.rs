@@ -12,7 +12,7 @@ use crate::app::connect_redis;
 use crate::config::store_address::shown;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
-use crate::database::Db;
+use crate::database::{self, Db};
 use crate::delivery::instance_mail;
 use crate::descriptors;
 
@@ -101,7 +101,7 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
     let db = match Db::connect(&config.database_url, 2).await {
         Ok(db) => db,
         Err(error) => {
-            let text = format!("cannot connect to {address}: {error}; set DATABASE_URL to a database that is running");
+            let text = format!("cannot connect to {address}: {}", database::explain(&error));
             return vec![("database", Found::Wrong(text))];
         }
     };

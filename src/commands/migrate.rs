@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
+use crate::app::not_connected;
 use crate::config::{self, Settings};
 use crate::database::Db;
 
@@ -17,10 +18,9 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     }
     let db = Db::connect(&url, settings.database_connections)
         .await
-        .context("cannot connect to the database that DATABASE_URL names")?;
-    let pending = db.pending_migrations().await?;
-    db.migrate().await.context("cannot bring the schema up to date")?;
-    match pending {
+        .map_err(|error| not_connected(&error))?;
+    let made = db.migrate().await.context("cannot bring the schema up to date")?;
+    match made {
         0 => writeln!(out, "the schema was up to date")?,
         1 => writeln!(out, "the schema is up to date: 1 change was made")?,
         count => writeln!(out, "the schema is up to date: {count} changes were made")?,

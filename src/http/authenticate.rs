@@ -90,13 +90,19 @@ fn place(ip: IpAddr) -> Uuid {
 }
 
 fn session(app: &App, token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
-    let app = app.clone();
-    Session::new(move || {
+    let account = known.as_ref().and_then(|known| known.principal.account());
+    let owner = account.map(|account| account.0).or(ip.map(place));
+    // Instead of the schema's: what this operation reads and writes counts on the share of who asks.
+    let app = owner.map_or_else(|| app.clone(), |owner| app.for_account(owner));
+    let mut session = Session::new(move || {
         let mut data = Data::default();
+        data.insert(app.clone());
         data.insert(loaders::loader(&app));
         data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
         data
-    })
+    });
+    session.owner = owner;
+    session
 }
 
 fn expiry(app: &App, caller: &Caller) -> Option<Instant> {

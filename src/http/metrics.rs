@@ -39,6 +39,8 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         slots_total: app.config.settings.concurrency,
         backlog: backlog(&app).await,
         paused: paused(&app).await,
+        writes: app.writes.running(),
+        pools: app.db.pools(),
     };
     ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
 }

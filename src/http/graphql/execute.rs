@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use async_graphql::{Executor, Request, Response, ServerError, parser::types::OperationType};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{Endpoint, read::Parameters};
 use crate::{
@@ -24,6 +25,8 @@ pub(in crate::http) struct Prepared {
     request: Request,
     pub(in crate::http) kind: OperationType,
     name: Option<String>,
+    /// Whose share of writes it counts on.
+    owner: Option<Uuid>,
 }
 
 impl Prepared {
@@ -64,10 +67,12 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             request,
             kind: operation.kind,
             name: operation.name().map(str::to_owned),
+            owner: session.owner,
         })
     }
 
-    /// Runs a query or mutation to its end, at most as long as is allowed; errors come out masked.
+    /// Runs a query or mutation, and waits for it at most as long as is allowed; errors come out masked. A mutation goes on to its
+    /// end also when nobody waits for it any more.
     pub(in crate::http) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
         let span = tracing::info_span!(
             "graphql",
@@ -75,15 +80,28 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             operation.name = prepared.name.as_deref(),
             request_id = id.as_str()
         );
-        let execution = AssertUnwindSafe(self.executor.execute(prepared.request))
-            .catch_unwind()
-            .instrument(span);
-        match tokio::time::timeout(self.timeouts.execution, execution).await {
-            Ok(Ok(mut response)) => {
+        let (executor, is_write) = (self.executor.clone(), prepared.kind == OperationType::Mutation);
+        let execution = async move {
+            AssertUnwindSafe(executor.execute(prepared.request))
+                .catch_unwind()
+                .await
+        };
+        let execution = execution.instrument(span);
+        let ended = async {
+            if is_write {
+                self.writes.run(prepared.owner, execution).await
+            } else {
+                Ok(execution.await)
+            }
+        };
+        match tokio::time::timeout(self.timeouts.execution, ended).await {
+            Ok(Ok(Ok(mut response))) => {
                 mask::mask(&mut response, id.as_str());
                 response
             }
-            Ok(Err(_panic)) => Response::from_errors(vec![panicked(id)]),
+            Ok(Ok(Err(_panic))) => Response::from_errors(vec![panicked(id)]),
+            Ok(Err(refusal)) => Response::from_errors(vec![mask::refused(refusal, id.as_str())]),
+            Err(_elapsed) if is_write => Response::from_errors(vec![goes_on(self.timeouts.execution)]),
             Err(_elapsed) => Response::from_errors(vec![timed_out(self.timeouts.execution)]),
         }
     }
@@ -113,6 +131,14 @@ fn panicked(id: &RequestId) -> ServerError {
 pub(super) fn timed_out(limit: Duration) -> ServerError {
     let message = format!(
         "The request took longer than {} s and was stopped. Ask for less at once.",
+        limit.as_secs_f32()
+    );
+    mask::coded(code::TIMEOUT, message, None)
+}
+
+fn goes_on(limit: Duration) -> ServerError {
+    let message = format!(
+        "The mutation takes longer than {} s and goes on without this request: look whether it was done before you repeat it.",
         limit.as_secs_f32()
     );
     mask::coded(code::TIMEOUT, message, None)
