@@ -14,9 +14,13 @@ use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db};
 use crate::delivery::instance_mail;
+use crate::descriptors;
 
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
+
+/// Open files that are enough for all connections of callers, the database's and deliveries.
+const ENOUGH_FILES: u64 = 32_768;
 
 /// What is found of one thing.
 enum Found {
@@ -61,11 +65,23 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             report.add("redis", redis(&config).await)?;
             report.add("mail", mail(&config).await)?;
             report.add("addresses", addresses(&config))?;
+            report.add("files", files())?;
         }
     }
     let code = if report.wrong { 2 } else { 0 };
     out.flush()?;
     Ok(ExitCode::from(code))
+}
+
+fn files() -> Found {
+    descriptors::raise();
+    match descriptors::limit() {
+        Some(limit) if limit < ENOUGH_FILES => Found::Note(format!(
+            "this process may have {limit} files open: raise that (ulimit -n, LimitNOFILE of systemd) to {ENOUGH_FILES} for many connections"
+        )),
+        Some(limit) => Found::Right(format!("this process may have {limit} open")),
+        None => Found::Right("there is no limit of open files".into()),
+    }
 }
 
 async fn address(config: &Config) -> Found {

@@ -9,12 +9,14 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::store_address::shown;
 use crate::config::{Config, ConfigError, Settings};
+use crate::descriptors;
 use crate::identity::addresses;
 use crate::server::{Role, Server};
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
+    descriptors::raise();
     let mut signals = Signals::listen()?;
     let server = tokio::select! {
         server = start(settings, role) => server?,
