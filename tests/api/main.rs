@@ -13,6 +13,7 @@ mod commands;
 mod cors;
 mod delivery;
 mod distribution_use_cases;
+mod documents;
 mod erasure;
 mod faults;
 mod flow_use_cases;
