@@ -34,8 +34,14 @@ both!(nothing_executes_where_any_variable_is_wrong, |app| {
         (json!({"id": "x", "nmae": "B"}), "Did you mean \"name\"?"),
         (json!({"id": "x", "name": 7}), "at \"update.name\": expected a String"),
         (json!({"id": "x", "name": "\u{0}"}), "NUL"),
-        (json!({"id": "x", "caps": [{"period": "day", "limit": 1}]}), "Did you mean \"DAY\"?"),
-        (json!({"id": "x", "caps": [{"period": "DAY", "limit": 2_147_483_648_i64}]}), "32 bits"),
+        (
+            json!({"id": "x", "caps": [{"period": "day", "limit": 1}]}),
+            "Did you mean \"DAY\"?",
+        ),
+        (
+            json!({"id": "x", "caps": [{"period": "DAY", "limit": 2_147_483_648_i64}]}),
+            "32 bits",
+        ),
         (Value::Null, "must not be null"),
     ] {
         let variables = json!({"create": {"name": "A", "email": "a@example.com"}, "update": update});
@@ -77,17 +83,21 @@ both!(fields_that_conflict_are_refused_and_not_dropped, |app| {
     }
 });
 
-both!(an_absent_variable_leaves_the_default_and_a_single_value_is_a_list_of_one, |app| {
-    let token = owner(&app).await;
-    let created = "mutation ($tags: [String!]) { createPartner(input: {name: \"A\", email: \"a@example.com\", tags: $tags}) { partner { tags } userErrors { code } } }";
-    let answer = app.data(&token, created, json!({"tags": "solar"})).await;
-    assert_eq!(answer["createPartner"]["partner"]["tags"], json!(["solar"]));
-    let types = "query ($with: Boolean!) { __type(name: \"Partner\") { fields(includeDeprecated: $with) { name } } }";
-    app.data(&token, types, json!({"with": true})).await;
-    let paged = "query ($n: Int) { partners(first: $n) { nodes { name } } }";
-    let answer = app.data(&token, paged, json!({})).await;
-    assert_eq!(answer["partners"]["nodes"].as_array().unwrap().len(), 1);
-});
+both!(
+    an_absent_variable_leaves_the_default_and_a_single_value_is_a_list_of_one,
+    |app| {
+        let token = owner(&app).await;
+        let created = "mutation ($tags: [String!]) { createPartner(input: {name: \"A\", email: \"a@example.com\", tags: $tags}) { partner { tags } userErrors { code } } }";
+        let answer = app.data(&token, created, json!({"tags": "solar"})).await;
+        assert_eq!(answer["createPartner"]["partner"]["tags"], json!(["solar"]));
+        let types =
+            "query ($with: Boolean!) { __type(name: \"Partner\") { fields(includeDeprecated: $with) { name } } }";
+        app.data(&token, types, json!({"with": true})).await;
+        let paged = "query ($n: Int) { partners(first: $n) { nodes { name } } }";
+        let answer = app.data(&token, paged, json!({})).await;
+        assert_eq!(answer["partners"]["nodes"].as_array().unwrap().len(), 1);
+    }
+);
 
 both!(texts_may_have_any_character_but_nul, |app| {
     let token = owner(&app).await;
