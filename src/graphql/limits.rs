@@ -222,6 +222,10 @@ pub struct Operation {
 impl Document {
     fn check(text: &str, limits: &Limits, registry: &Registry) -> Result<Self, Refusals> {
         let parsed = Self::read(text, limits)?;
+        for (_, operation) in parsed.operations.iter() {
+            // Bounds go before rules: what is too large is not looked at closely.
+            walk::walk(&parsed, &operation.node, limits)?;
+        }
         let facts = validation::validate(&parsed, registry)?;
         Ok(Self::measured(parsed, facts, limits)?)
     }

@@ -14,6 +14,7 @@ mod cors;
 mod database;
 mod delivery;
 mod distribution_use_cases;
+mod documents;
 mod erasure;
 mod faults;
 mod flow_use_cases;

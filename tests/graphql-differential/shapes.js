@@ -41,7 +41,7 @@ async function account() {
   const token = session.accessToken;
   const fields = [{ name: 'number', type: 'INTEGER', required: true }];
   const { flow } = await mutate('createFlow', { name: 'Leads', fields }, 'flow { id }', token);
-  for (const name of ['North', 'South']) await mutate('createPartner', { name }, 'partner { id }', token);
+  for (const name of ['North', 'South']) await mutate('createPartner', { name, email: 'x@example.com' }, 'partner { id }', token);
   for (const number of [1, 'wrong', 3]) {
     await mutate('submitLead', { flowId: flow.id, fields: { number } }, 'receipt { id }', token);
   }

@@ -9,9 +9,10 @@ use crate::graphql::registry::{ArgumentDef, named};
 
 pub(super) const REFUSED: &str = "it contains the character U+0000 (NUL), which cannot be stored; remove it";
 
-/// Whether what is given there are the values of a lead.
+/// Whether what is given there are the values of a lead or its key, which the intake judges lead by lead: one of them must not
+/// refuse the others of its batch.
 pub(super) fn is_of_lead(argument: &ArgumentDef) -> bool {
-    argument.name == "fields" && named(&argument.ty) == "JSON"
+    (argument.name == "fields" && named(&argument.ty) == "JSON") || argument.name == "idempotencyKey"
 }
 
 /// Whether a text or name inside has one.
