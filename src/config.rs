@@ -94,6 +94,9 @@ pub struct Settings {
     /// Database connections of this process, at least 5: they are divided among requests, intake, worker and lease.
     #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(5..=1_000))]
     pub database_connections: u32,
+    /// Most bytes that a delivery may send as body or mail, 1,024 to 16,777,216; larger ones fail.
+    #[arg(long, env = "LEADMESH_PAYLOAD_BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(1_024..=16_777_216))]
+    pub payload_bytes: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,

@@ -59,6 +59,8 @@ pub enum DeliveryErrorCode {
     DestinationBlocked,
     /// The payload could not be rendered.
     Template,
+    /// What was to be sent is larger than a delivery may be.
+    PayloadTooLarge,
     /// The answer said that the partner does not want it.
     RefusedByPartner,
     /// The buyer's flow rejected it.

@@ -34,6 +34,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         concurrency: 64,
         destination_concurrency: 32,
         database_connections: 8,
+        payload_bytes: 1_048_576,
         idempotency_days: 7,
         invitation_days: 14,
         review_days: 90,
