@@ -17,6 +17,7 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0021_invalid_values;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0021_invalid_values::Migration),
         ]
     }
 }

@@ -1,23 +1,24 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{self, ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::DeliveryId;
+use entity::ids::{AssignmentId, DeliveryId, PartnerId, StepId};
 use entity::lead_event::{self, LeadEventKind};
-use entity::mail_recipient;
+use entity::{mail_recipient, mail_turn};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 
-use super::manage::{self, DeliveryFilter, RETRY};
-use super::recount;
+use super::again::{self, Refusal, RetrySettings};
+use super::manage::{self, DeliveryFilter};
+use super::reservations;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -30,40 +31,100 @@ use crate::live::events;
 
 /// Deliveries that one call tries again at most.
 pub const MOST: u64 = 1_000;
+/// Looks of one call, should recipients whose caps are used up have filled those before.
+const ROUNDS: u32 = 20;
 /// Characters of a recipient's own name for a lead.
 const EXTERNAL_ID: usize = 255;
 /// Characters of a note.
 const NOTE: usize = 1_000;
 
-/// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most; answers how many. What another
-/// call has taken up is not taken up again.
+/// What came of trying many again.
+#[derive(Clone, Debug, Default)]
+pub struct RetriedMany {
+    /// How many are due now, or in a portal.
+    pub requeued: u64,
+    /// Those that were looked at and stay as they are, by the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Deliveries that stay as they are for one reason.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Why.
+    pub refusal: Refusal,
+    /// How many of those that were looked at.
+    pub count: u64,
+}
+
+/// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most. What another call has taken up is
+/// not taken up again.
 ///
 /// Those that have FAILED or wait for a retry; CANCELLED ones, and those that a connected account has REFUSED, only when the
 /// filter names these states: somebody has decided so. Those whose lead has gone on to the next partner are left out, for it
-/// would be sold twice; `retryDelivery` tries a single one.
-pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> Result<usize> {
+/// would be sold twice; `retryDelivery` tries a single one. Each takes a place on its recipient's caps; what finds none is left
+/// out, and holds up nothing of other recipients.
+pub async fn retry_many(
+    app: &App,
+    caller: &Caller,
+    filter: DeliveryFilter,
+    settings: RetrySettings,
+) -> Result<RetriedMany> {
     let account = caller.require(Action::ManageDeliveries)?;
-    let now = app.clock.now();
-    let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
-    let tx = app.db.begin().await?;
-    let rows = manage::fitting(account, filter).filter(may).order_by_asc(Column::Id);
-    let rows = rows.limit(MOST).lock_exclusive().all(&tx).await?;
-    if rows.is_empty() {
-        return Ok(0);
+    let (mut many, mut full) = (RetriedMany::default(), BTreeSet::new());
+    for _ in 0..ROUNDS {
+        let most = MOST - many.requeued;
+        let now = app.clock.now();
+        let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
+        let may = may.add_option((!full.is_empty()).then(|| elsewhere(&full, settings)));
+        let tx = app.db.begin().await?;
+        let rows = manage::fitting(account, filter.clone())
+            .filter(may)
+            .order_by_asc(Column::Id);
+        let rows = rows.limit(most).lock_exclusive().all(&tx).await?;
+        let found = rows.len() as u64;
+        let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
+        again::commit(app, tx, caller, (&mut retried, settings)).await?;
+        many.requeued += retried.rows.len() as u64;
+        let nobody_refused = retried.refused.is_empty();
+        for (row, refusal) in retried.refused {
+            full.insert((row.step_id, row.assignment_id, row.partner_id));
+            many.leave_out(refusal);
+        }
+        if nobody_refused || found < most || many.requeued == MOST {
+            break;
+        }
     }
-    recount::count_again(&tx, &rows).await?;
-    let ids = rows.into_iter().map(|row| row.id).collect();
-    let mut rows = delivery::Entity::try_again(&tx, ids, now).await?;
-    rows.sort_by_key(|row| row.id);
-    let entries = rows.iter().map(|row| entry(RETRY, row, None));
-    audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
-    let heads = events::append(&tx, now, rows.iter().map(delivery_event).collect()).await?;
-    tx.commit().await?;
-    app.hub.tell(&heads);
-    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
-    let requeued = ids.len();
-    app.queue.wake(ids);
-    Ok(requeued)
+    Ok(many)
+}
+
+impl RetriedMany {
+    fn leave_out(&mut self, refusal: Refusal) {
+        match self.left_out.iter_mut().find(|left_out| left_out.refusal == refusal) {
+            Some(left_out) => left_out.count += 1,
+            None => self.left_out.push(LeftOut { refusal, count: 1 }),
+        }
+    }
+}
+
+/// Where a delivery was routed: the step, the place in its profile, the partner.
+type Place = (Option<StepId>, Option<AssignmentId>, Option<PartnerId>);
+
+/// Not where deliveries were refused. By their own settings those that wait for a retry are not: they hold their places on caps.
+fn elsewhere(full: &BTreeSet<Place>, settings: RetrySettings) -> Condition {
+    let is = |column: Column, id: Option<uuid::Uuid>| match id {
+        Some(id) => column.eq(id),
+        None => column.is_null(),
+    };
+    let mut any = Condition::any();
+    for (step, assignment, partner) in full {
+        any = any.add(
+            is(Column::StepId, step.map(|id| id.0))
+                .and(is(Column::AssignmentId, assignment.map(|id| id.0)))
+                .and(is(Column::PartnerId, partner.map(|id| id.0))),
+        );
+    }
+    let waits = (settings == RetrySettings::Frozen).then(|| Column::Status.eq(DeliveryStatus::Retrying));
+    Condition::any().add(any.not()).add_option(waits)
 }
 
 /// What may be tried again. What is due already is not: so a repeated call ends.
@@ -120,8 +181,9 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
         return Ok(row);
     }
     let mut on = Rerouted::default();
+    mail_turn::Entity::forget(&tx, [row.id]).await?;
     if input.delivered {
-        recount::count_again(&tx, std::slice::from_ref(&row)).await?;
+        reservations::take_again(&tx, &row).await?;
     } else {
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
         on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;

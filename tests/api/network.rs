@@ -10,6 +10,7 @@ mod following;
 mod meanwhile;
 mod plan;
 mod refusals;
+mod retrying;
 mod returns;
 mod selling;
 mod sources;

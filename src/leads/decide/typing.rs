@@ -1,5 +1,7 @@
 //! Taking a sender's values into a draft: mapped, typed, normalised; what is not known is dropped with a warning.
 
+use std::collections::HashSet;
+
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Map, Value};
 
@@ -34,6 +36,21 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     for (field, sent_as, value) in known {
         take(field, sent_as, value, &context, draft);
     }
+}
+
+/// Fields whose value is not of their type, of values as they are stored: for leads of which that was not noted.
+pub fn invalid(definitions: &[FieldDef], fields: &Map<String, Value>) -> HashSet<String> {
+    let country = definitions
+        .iter()
+        .filter(|field| field.field_type == FieldType::Country)
+        .find_map(|field| fields.get(&field.name)?.as_str());
+    let context = TypingContext { country };
+    let wrong = |field: &&FieldDef| {
+        let value = fields.get(&field.name);
+        value.is_some_and(|value| matches!(type_value(field, value, &context), Typed::Invalid(_)))
+    };
+    let wrong = definitions.iter().filter(wrong);
+    wrong.map(|field| field.name.clone()).collect()
 }
 
 fn own_name<'a>(source: &'a Source, sent_as: &'a str) -> &'a str {

@@ -14,9 +14,8 @@ use entity::{bulk, delivery_attempt};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set, Unchanged};
 
 use crate::app::App;
-use crate::delivery::erasure;
-use crate::delivery::worker::finish::release_caps;
 use crate::delivery::worker::reroute::{self, Plan};
+use crate::delivery::{erasure, reservations};
 use crate::error::{Error, Result};
 use crate::leads::intake::{Settled, delivery_event, lock, refusal};
 use crate::leads::receipts::Receipt;
@@ -156,7 +155,7 @@ pub(super) async fn finish(
     }));
     if !ok {
         lock(&tx, reroute::touched(delivery, plan.as_ref(), now), BTreeMap::new()).await?;
-        release_caps(&tx, delivery).await?;
+        reservations::release(&tx, delivery).await?;
     }
     if let Some(plan) = plan.filter(|_| matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused))
         && let Some(next) = plan.follow(app, &tx, (delivery, recorded.content), now).await?
