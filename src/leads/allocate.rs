@@ -15,6 +15,7 @@ use entity::ids::{FlowId, LeadId, ProfileId};
 use uuid::Uuid;
 
 use super::branch::{Entering, Way};
+use super::decide::typing::sent_name;
 use super::decide::{Draft, Route};
 use super::outcome::{Reason, ReasonCode, Subject};
 use super::snapshot::{Action, Candidate, Profile, Snapshot, Source, Step};
@@ -208,6 +209,7 @@ pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
     for route in std::mem::take(&mut draft.routes) {
         chosen.extend(send(&flow, route, &mut Picking::new(settling, &mut had, draft)));
     }
+    tell_of_lost(&flow, source, draft);
     let delivers = |step: &&Step| step.enabled && matches!(step.action, Action::Distribute(_) | Action::Buyer(_));
     if !chosen.iter().any(|chosen| chosen.fate.is_good()) && flow.steps.iter().any(|step| delivers(&step)) {
         draft.warnings.push(Reason::new(
@@ -216,6 +218,23 @@ pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
         ));
     }
     chosen
+}
+
+/// What buyers drop is the business of the account that shares it, which has it in its trace too, and of no other sender; by the
+/// names under which it submits.
+fn tell_of_lost(flow: &Snapshot, source: &Source, draft: &mut Draft) {
+    let own = source.sender == flow.account;
+    draft
+        .warnings
+        .retain(|warning| own || warning.code != ReasonCode::FieldNotTaken);
+    for warning in draft
+        .warnings
+        .iter_mut()
+        .filter(|warning| warning.code == ReasonCode::FieldNotTaken)
+    {
+        let sent_as = warning.field.as_deref().map(|name| sent_name(source, name).to_owned());
+        warning.field = sent_as;
+    }
 }
 
 /// Sends a lead where one step routes it.

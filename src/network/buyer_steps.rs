@@ -1,6 +1,7 @@
 //! Steps that deliver to connected accounts: what becomes of them, and of what is on its way, with the relationship.
 
 mod adding;
+mod sharing;
 mod state;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use crate::leads::allocate::Counter;
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, NewEvent};
 pub use adding::{add, update};
+pub use sharing::warnings;
 pub use state::{BuyerStepState, Standing, receiving, state};
 
 /// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever

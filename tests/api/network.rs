@@ -7,6 +7,7 @@ mod chains;
 mod docs;
 mod ending;
 mod following;
+mod lost_fields;
 mod meanwhile;
 mod plan;
 mod refusals;

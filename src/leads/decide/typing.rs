@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use entity::delivery_config::FieldMapping;
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     let mut known: Vec<(&FieldDef, &str, &Value)> = Vec::with_capacity(submitted.len());
     let mut unknown = Vec::new();
     for (sent_as, value) in submitted {
-        match flow.field(own_name(source, sent_as)) {
+        match flow.field(own_name(&source.mapping, sent_as)) {
             Some(field) => known.push((field, sent_as, value)),
             None => unknown.push(sent_as.as_str()),
         }
@@ -53,16 +54,16 @@ pub fn invalid(definitions: &[FieldDef], fields: &Map<String, Value>) -> HashSet
     wrong.map(|field| field.name.clone()).collect()
 }
 
-fn own_name<'a>(source: &'a Source, sent_as: &'a str) -> &'a str {
-    source
-        .mapping
+/// The flow's name for what a sender calls so.
+pub fn own_name<'a>(mapping: &'a [FieldMapping], sent_as: &'a str) -> &'a str {
+    mapping
         .iter()
         .find(|mapping| mapping.from == sent_as)
         .map_or(sent_as, |mapping| mapping.to.as_str())
 }
 
 /// The name by which a sender knows a field.
-fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
+pub(crate) fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
     source
         .mapping
         .iter()
