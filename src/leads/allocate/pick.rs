@@ -355,7 +355,7 @@ impl Picking<'_> {
         self.trace.look(subject, "shared fields", false, detail);
         for field in fields.iter().take(LOST_TOLD) {
             let message = format!(
-                "{} does not know this field, and drops it: rename it in the mapping, or share without it",
+                "the recipient of {} does not know this field, and drops it: rename it in the mapping, or share without it",
                 subject.name
             );
             self.warnings
@@ -363,7 +363,10 @@ impl Picking<'_> {
         }
         let untold = fields.len().saturating_sub(LOST_TOLD);
         if untold > 0 {
-            let message = format!("{} does not know {untold} more fields, and drops them", subject.name);
+            let message = format!(
+                "the recipient of {} does not know {untold} more fields, and drops them",
+                subject.name
+            );
             self.warnings.push(Reason::new(ReasonCode::FieldNotTaken, message));
         }
     }
