@@ -70,9 +70,9 @@ pub async fn retry_many(
     settings: RetrySettings,
 ) -> Result<RetriedMany> {
     let account = caller.require(Action::ManageDeliveries)?;
-    let (mut many, mut full) = (RetriedMany::default(), BTreeSet::new());
+    let (mut retried_so_far, mut full) = (RetriedMany::default(), BTreeSet::new());
     for _ in 0..ROUNDS {
-        let most = MOST - many.requeued;
+        let most = MOST - retried_so_far.requeued;
         let now = app.clock.now();
         let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
         let may = may.add_option((!full.is_empty()).then(|| elsewhere(&full, settings)));
@@ -84,17 +84,17 @@ pub async fn retry_many(
         let found = rows.len() as u64;
         let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
         again::commit(app, tx, caller, (&mut retried, settings)).await?;
-        many.requeued += retried.rows.len() as u64;
+        retried_so_far.requeued += retried.rows.len() as u64;
         let nobody_refused = retried.refused.is_empty();
         for (row, refusal) in retried.refused {
             full.insert((row.step_id, row.assignment_id, row.partner_id));
-            many.leave_out(refusal);
+            retried_so_far.leave_out(refusal);
         }
-        if nobody_refused || found < most || many.requeued == MOST {
+        if nobody_refused || found < most || retried_so_far.requeued == MOST {
             break;
         }
     }
-    Ok(many)
+    Ok(retried_so_far)
 }
 
 impl RetriedMany {

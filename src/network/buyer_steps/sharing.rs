@@ -80,12 +80,12 @@ fn encrypted(config: &AccountConfig, fields: &[FieldDef]) -> Option<String> {
 }
 
 fn listed(names: &[&str]) -> String {
-    let named: Vec<&str> = names.iter().take(NAMED).copied().collect();
+    let first: Vec<&str> = names.iter().take(NAMED).copied().collect();
     let more = names.len().saturating_sub(NAMED);
     let more = if more > 0 {
         format!(" and {more} more")
     } else {
         String::new()
     };
-    format!("{}{more}", named.join(", "))
+    format!("{}{more}", first.join(", "))
 }
