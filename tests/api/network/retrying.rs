@@ -53,7 +53,7 @@ impl TestApp {
     async fn at_rest(&self, owner: &Account) -> Vec<Value> {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
         loop {
-            let rows = delivery::Entity::find().all(self.app.db.read()).await.unwrap();
+            let rows = deliveries(&self.app.db).await;
             let now = self.clock.now();
             let busy = rows.iter().any(|row| {
                 row.status == DeliveryStatus::Sending
@@ -71,10 +71,16 @@ impl TestApp {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
+async fn deliveries(db: &Db) -> Vec<delivery::Model> {
+    delivery::Entity::find().all(db.read()).await.unwrap()
+}
+
 /// The counters say what deliveries hold, and none is above the limit.
+#[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
 async fn assert_exact(db: &Db, limit: i32, what: &str) {
     let mut held: BTreeMap<_, i32> = BTreeMap::new();
-    for row in delivery::Entity::find().all(db.read()).await.unwrap() {
+    for row in deliveries(db).await {
         let holds = match row.status {
             DeliveryStatus::Failed | DeliveryStatus::Refused | DeliveryStatus::Cancelled => false,
             DeliveryStatus::Delivered => row.review != Some(ReviewStatus::Rejected),
@@ -279,7 +285,7 @@ both!(
         assert_eq!(app.retry_by(&owner, json!({ "partnerId": partner }), "CURRENT").await["requeued"], 2);
         app.at_rest(&owner).await;
         assert_eq!((wrong.count(), right.count()), (4, 3));
-        let rows = delivery::Entity::find().all(app.app.db.read()).await.unwrap();
+        let rows = deliveries(&app.app.db).await;
         assert!(rows.iter().all(|row| row.status == DeliveryStatus::Delivered && row.settings_id == rows[0].settings_id));
         let trail = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { action changes } } }";
         let trail = app.data(&owner.token, trail, json!({ "id": id })).await;
@@ -309,7 +315,7 @@ both!(
         app.deliver_by(&owner, &partner, json!({ "portal": {} })).await;
         let into_portal = accepted(&retry(0).await, "retryDelivery");
         assert_eq!((&into_portal["delivery"]["status"], &into_portal["delivery"]["channel"]), (&json!("DELIVERED"), &json!("PORTAL")));
-        let row = delivery::Entity::find().all(app.app.db.read()).await.unwrap();
+        let row = deliveries(&app.app.db).await;
         assert_eq!(row.iter().filter(|row| row.review == Some(ReviewStatus::PendingReview)).count(), 1);
 
         let email = json!({ "email": { "recipients": ["leads@partner.test"], "subject": "Lead" } });
