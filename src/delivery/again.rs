@@ -16,6 +16,7 @@ pub use super::present::{Refusal, RetrySettings};
 use super::reservations;
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::intake::{delivery_event, portal_event};
@@ -133,7 +134,7 @@ fn told(rows: &[Model]) -> Vec<NewEvent> {
 /// Writes retries into the audit trail and the logs, and commits. Answers nothing: what is due is attempted from then on.
 pub(super) async fn commit(
     app: &App,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     caller: &Caller,
     (retried, settings): (&mut Retried, RetrySettings),
 ) -> Result<()> {

@@ -4,24 +4,24 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use entity::bulk;
-use entity::delivery::{self, ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Model};
+use entity::delivery::{ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::{AssignmentId, DeliveryId, PartnerId, StepId};
+use entity::ids::{AccountId, AssignmentId, DeliveryId, PartnerId, StepId};
 use entity::lead_event::{self, LeadEventKind};
+use entity::retryable::Page;
 use entity::{mail_recipient, mail_turn};
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, Iterable, QueryFilter, QuerySelect, Select, Set};
 use serde_json::json;
 
-use super::again::{self, Refusal, RetrySettings};
+use super::again::{self, Refusal, Retried, RetrySettings};
 use super::manage::{self, DeliveryFilter};
 use super::reservations;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -30,7 +30,11 @@ use crate::leads::intake::delivery_event;
 use crate::live::events;
 
 /// Deliveries that one call tries again at most.
-pub const MOST: u64 = 1_000;
+pub const MOST: usize = 1_000;
+/// Of these in one transaction.
+const PART: usize = 200;
+/// Deliveries looked at by one statement.
+const PAGE: u64 = 1_000;
 /// Looks of one call, should recipients whose caps are used up have filled those before.
 const ROUNDS: u32 = 20;
 /// Characters of a recipient's own name for a lead.
@@ -42,7 +46,7 @@ const NOTE: usize = 1_000;
 #[derive(Clone, Debug, Default)]
 pub struct RetriedMany {
     /// How many are due now, or in a portal.
-    pub requeued: u64,
+    pub requeued: usize,
     /// Those that were looked at and stay as they are, by the reason.
     pub left_out: Vec<LeftOut>,
 }
@@ -53,7 +57,7 @@ pub struct LeftOut {
     /// Why.
     pub refusal: Refusal,
     /// How many of those that were looked at.
-    pub count: u64,
+    pub count: usize,
 }
 
 /// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most. What another call has taken up is
@@ -70,31 +74,36 @@ pub async fn retry_many(
     settings: RetrySettings,
 ) -> Result<RetriedMany> {
     let account = caller.require(Action::ManageDeliveries)?;
+    let states = states(filter.statuses.as_deref());
     let (mut retried_so_far, mut full) = (RetriedMany::default(), BTreeSet::new());
     for _ in 0..ROUNDS {
-        let most = MOST - retried_so_far.requeued;
-        let now = app.clock.now();
-        let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
-        let may = may.add_option((!full.is_empty()).then(|| elsewhere(&full, settings)));
-        let tx = app.db.begin().await?;
-        let rows = manage::fitting(account, filter.clone())
-            .filter(may)
-            .order_by_asc(Column::Id);
-        let rows = rows.limit(most).lock_exclusive().all(&tx).await?;
-        let found = rows.len() as u64;
-        let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
-        again::commit(app, tx, caller, (&mut retried, settings)).await?;
-        retried_so_far.requeued += retried.rows.len() as u64;
-        let nobody_refused = retried.refused.is_empty();
-        for (row, refusal) in retried.refused {
-            full.insert((row.step_id, row.assignment_id, row.partner_id));
-            retried_so_far.leave_out(refusal);
+        let (most, places_full) = (MOST - retried_so_far.requeued, full.len());
+        // Read where nobody waits for it, however long the history is; then written a part at a time, as it stands by then.
+        let among = among(account, &filter).filter(elsewhere(&full, settings));
+        let mut found = candidates(app, (&among, filter.lead.is_some()), &states).await?;
+        found.truncate(most);
+        for part in found.chunks(PART) {
+            let retried = retry_part(app, caller, part, (&states, settings)).await?;
+            retried_so_far.requeued += retried.rows.len();
+            for (row, refusal) in retried.refused {
+                full.insert((row.step_id, row.assignment_id, row.partner_id));
+                retried_so_far.leave_out(refusal);
+            }
         }
-        if nobody_refused || found < most || retried_so_far.requeued == MOST {
+        if found.len() < most || full.len() == places_full || retried_so_far.requeued == MOST {
             break;
         }
     }
     Ok(retried_so_far)
+}
+
+/// An account's deliveries that fit, in whatever state.
+fn among(account: AccountId, filter: &DeliveryFilter) -> Select<Entity> {
+    let filter = DeliveryFilter {
+        statuses: None,
+        ..filter.clone()
+    };
+    manage::fitting(account, filter)
 }
 
 impl RetriedMany {
@@ -123,29 +132,76 @@ fn elsewhere(full: &BTreeSet<Place>, settings: RetrySettings) -> Condition {
                 .and(is(Column::PartnerId, partner.map(|id| id.0))),
         );
     }
+    if full.is_empty() {
+        return Condition::all();
+    }
     let waits = (settings == RetrySettings::Frozen).then(|| Column::Status.eq(DeliveryStatus::Retrying));
     Condition::any().add(any.not()).add_option(waits)
 }
 
-/// What may be tried again. What is due already is not: so a repeated call ends.
-fn retryable(named: &[DeliveryStatus], now: DateTime<Utc>) -> Condition {
-    let is = |status: DeliveryStatus| Column::Status.eq(status);
-    let refused = is(DeliveryStatus::Refused)
-        .and(Column::BuyerAccountId.is_not_null())
-        .and(Column::FailureMessage.not_like("LOOP%"));
-    let any = Condition::any()
-        .add(is(DeliveryStatus::Failed))
-        .add(is(DeliveryStatus::Retrying).and(Column::DueAt.gt(now)))
-        .add_option(
-            named
-                .contains(&DeliveryStatus::Cancelled)
-                .then(|| is(DeliveryStatus::Cancelled)),
-        )
-        .add_option(named.contains(&DeliveryStatus::Refused).then_some(refused));
-    Condition::all()
-        .add(Column::ErasedAt.is_null())
-        .add(delivery::Entity::gone_on().not())
-        .add(any)
+/// In which states deliveries are tried again.
+fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
+    match named {
+        None => vec![DeliveryStatus::Failed, DeliveryStatus::Retrying],
+        Some(named) => DeliveryStatus::iter().filter(|status| named.contains(status)).collect(),
+    }
+}
+
+/// The oldest [`MOST`] of an account that fit and may be tried again.
+async fn candidates(
+    app: &App,
+    (among, few): (&Select<Entity>, bool),
+    states: &[DeliveryStatus],
+) -> Result<Vec<DeliveryId>> {
+    let (now, mut found) = (app.clock.now(), Vec::new());
+    for status in states {
+        found.extend(of_state(app, (among, few), *status, now).await?);
+    }
+    found.sort_unstable();
+    found.truncate(MOST);
+    Ok(found)
+}
+
+/// The oldest [`MOST`] in one state, page by page: of a page those are left out whose lead has gone on.
+async fn of_state(
+    app: &App,
+    (among, few): (&Select<Entity>, bool),
+    status: DeliveryStatus,
+    now: DateTime<Utc>,
+) -> Result<Vec<DeliveryId>> {
+    let (db, mut found) = (app.db.read(), Vec::new());
+    let mut page = Page {
+        status,
+        after: None,
+        most: PAGE,
+    };
+    loop {
+        let ids = Entity::retryable(among.clone(), page, few, now);
+        let ids: Vec<DeliveryId> = ids.select_only().column(Column::Id).into_tuple().all(db).await?;
+        page.after = ids.last().copied();
+        let is_last = u64::try_from(ids.len()).is_ok_and(|count| count < PAGE);
+        let gone = Entity::gone_on_among(db, &ids).await?;
+        found.extend(ids.into_iter().filter(|id| !gone.contains(id)));
+        if is_last || found.len() >= MOST {
+            return Ok(found);
+        }
+    }
+}
+
+/// Tries those of them again that may be by now.
+async fn retry_part(
+    app: &App,
+    caller: &Caller,
+    part: &[DeliveryId],
+    (states, settings): (&[DeliveryStatus], RetrySettings),
+) -> Result<Retried> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let tx = app.db.begin().await?;
+    let rows = Entity::still_retryable(&tx, part.iter().copied(), states, app.clock.now());
+    let rows = rows.filter(Column::AccountId.eq(account)).all(&tx).await?;
+    let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
+    again::commit(app, tx, caller, (&mut retried, settings)).await?;
+    Ok(retried)
 }
 
 /// What somebody knows of a delivery that the network left open.
@@ -205,7 +261,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     Ok(row)
 }
 
-async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Rerouted) -> Result<()> {
+async fn commit(app: &App, tx: Transaction, row: &Model, on: Rerouted) -> Result<()> {
     let mut all = vec![delivery_event(row)];
     all.extend(on.events);
     let in_portals = events::count(&all, EventKind::PortalDelivered);

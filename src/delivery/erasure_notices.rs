@@ -59,10 +59,11 @@ pub async fn run(app: App, stop: CancellationToken) {
         Ok(sender) => sender,
         Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
     };
+    let mailer = Mailer::new(guard, app.config.ehlo_name());
     let mut telling = Telling {
         app,
         sender,
-        mailer: Mailer::new(guard),
+        mailer,
         tasks: JoinSet::new(),
         shares: Shares::default(),
     };

@@ -109,7 +109,7 @@ impl ByHandMutation {
         let (retried, user_errors) =
             outcome(by_hand::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
         let retried = retried.unwrap_or_default();
-        let count = |deliveries: u64| i32::try_from(deliveries).unwrap_or(i32::MAX);
+        let count = |deliveries: usize| i32::try_from(deliveries).unwrap_or(i32::MAX);
         let left_out = retried.left_out.into_iter().map(|left_out| RetryLeftOut {
             code: left_out.refusal.code,
             message: left_out.refusal.message,

@@ -1,6 +1,8 @@
 //! The binary, run as its users run it.
 
+mod account;
 mod demo;
 mod import;
+mod migrate;
 mod process;
 mod serve;

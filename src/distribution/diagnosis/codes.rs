@@ -63,6 +63,10 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::Template => {
             "correct the template with setPartnerDelivery, look at previewDelivery, then retryDelivery with settings: CURRENT"
         }
+        DeliveryErrorCode::PayloadTooLarge => {
+            "share fewer fields with the partner or shorten the template with setPartnerDelivery, look at previewDelivery, then \
+             retryDelivery with settings: CURRENT"
+        }
         DeliveryErrorCode::RefusedByPartner => {
             "ask the partner for the reason; a rule of its assignment can keep such leads away"
         }
