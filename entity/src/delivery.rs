@@ -382,27 +382,6 @@ impl Entity {
         )
     }
 
-    /// Makes deliveries due now, with a fresh budget of attempts.
-    pub async fn try_again(
-        db: &impl ConnectionTrait,
-        ids: Vec<DeliveryId>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Model>, DbErr> {
-        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
-        Self::update_many()
-            .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
-            .col_expr(Column::DueAt, Expr::value(now))
-            .col_expr(Column::AttemptsBefore, Expr::col(Column::AttemptCount))
-            .col_expr(Column::BudgetSince, Expr::value(now))
-            .col_expr(Column::SettledAt, Expr::value(Option::<DateTime<Utc>>::None))
-            .col_expr(Column::FailureCode, Expr::value(Option::<String>::None))
-            .col_expr(Column::FailureMessage, Expr::value(Option::<String>::None))
-            .col_expr(Column::ExternalId, Expr::value(Option::<String>::None))
-            .filter(among)
-            .exec_with_returning(db)
-            .await
-    }
-
     /// Makes a delivery that ended because its lead is gone one that was cancelled.
     pub fn cancel_erased(id: DeliveryId, why: &str) -> sea_orm::UpdateMany<Self> {
         Self::update_many()

@@ -18,6 +18,7 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0021_invalid_values;
 mod m0023_history;
 mod m0024_bounded_steps;
 mod m0025_proof_of_address;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0021_invalid_values::Migration),
             Box::new(m0023_history::Migration),
             Box::new(m0024_bounded_steps::Migration),
             Box::new(m0025_proof_of_address::Migration),
