@@ -1,6 +1,7 @@
 //! Connections: one pool for `PostgreSQL`; for `SQLite` one writer and several readers.
 
 pub mod only_server;
+pub mod time;
 
 use std::time::Duration;
 

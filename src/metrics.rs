@@ -38,6 +38,8 @@ pub struct Metrics {
     due: Number,
     due_age: Number,
     paused: Number,
+    clock_ahead: Number,
+    set_aside: Counter,
     sockets_open: Gauge,
     registry: Arc<Registry>,
 }
@@ -53,6 +55,8 @@ pub struct Standing {
     pub backlog: Option<(u64, TimeDelta)>,
     /// Endpoints that are paused; none when the database does not answer.
     pub paused: Option<u64>,
+    /// By how much this machine's clock is ahead of the database's.
+    pub clock_ahead: TimeDelta,
 }
 
 impl Default for Metrics {
@@ -74,6 +78,8 @@ impl Default for Metrics {
             due: Number::default(),
             due_age: Number::default(),
             paused: Number::default(),
+            clock_ahead: Number::default(),
+            set_aside: Counter::default(),
             sockets_open: Gauge::default(),
             registry: Arc::default(),
         };
@@ -110,6 +116,10 @@ impl Metrics {
         registry.register("due_oldest_age_seconds", text, self.due_age.clone());
         let text = "Webhook endpoints and mail servers that are paused on this server; NaN without a database";
         registry.register("paused_destinations", text, self.paused.clone());
+        let text = "Seconds by which this machine's clock is ahead of the database's, which deliveries go by; negative when behind";
+        registry.register("clock_offset_seconds", text, self.clock_ahead.clone());
+        let text = "Deliveries given up because processes died again and again while they attempted them";
+        registry.register("deliveries_set_aside", text, self.set_aside.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
     }
@@ -150,6 +160,11 @@ impl Metrics {
         }
     }
 
+    /// Deliveries have been given up because processes died while they attempted them.
+    pub fn set_aside(&self, deliveries: usize) {
+        self.set_aside.inc_by(u64::try_from(deliveries).unwrap_or(u64::MAX));
+    }
+
     /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.
     pub fn request(&self, operation: &str, status: u16) {
         let labels = [("operation", operation.to_owned()), ("status", status.to_string())];
@@ -168,6 +183,7 @@ impl Metrics {
         self.due_age.set(age);
         let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
+        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
         self.sockets_open
             .set(i64::try_from(self.sockets.len()).unwrap_or(i64::MAX));
         let mut text = String::new();
@@ -202,11 +218,13 @@ mod tests {
         metrics.attempted(Channel::Webhook, DeliveryStatus::Delivered, second);
         metrics.delivered_in_portals(1);
         metrics.request("mutation", 200);
+        metrics.set_aside(2);
         let standing = Standing {
             slots_used: 2,
             slots_total: 64,
             backlog: Some((7, second)),
             paused: Some(3),
+            clock_ahead: TimeDelta::milliseconds(-1_500),
         };
         let text = metrics.text(standing);
         for line in [
@@ -224,6 +242,8 @@ mod tests {
             "leadmesh_due_oldest_age_seconds 1.0\n",
             "leadmesh_paused_destinations 3.0\n",
             "leadmesh_websocket_connections 0\n",
+            "leadmesh_clock_offset_seconds -1.5\n",
+            "leadmesh_deliveries_set_aside_total 2\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -238,6 +258,7 @@ mod tests {
             slots_total: 1,
             backlog: None,
             paused: None,
+            clock_ahead: TimeDelta::zero(),
         };
         assert!(
             Metrics::default()

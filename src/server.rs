@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::database::only_server::OnlyServer;
+use crate::database::time;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
 use crate::graphql::schema::schema;
@@ -104,6 +105,7 @@ impl Server {
 /// What a process does besides.
 fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
+    chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(erasure_notices::run(app.clone(), stop.clone()));

@@ -17,6 +17,8 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0019_suspects;
+mod m0020_lanes;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0019_suspects::Migration),
+            Box::new(m0020_lanes::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ use entity::erasure_notice::{self, Column, Model, NoticeStatus, Received};
 use entity::{delivery_settings, smtp_settings};
 use futures::future::join_all;
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ActiveModelTrait, QueryOrder, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,10 @@ const AT_ONCE: u64 = 20;
 const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
 /// Characters kept of what a recipient said.
 const ERROR: usize = 500;
+
+/// A notice is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+const MOST_INTERRUPTIONS: i32 = 3;
+const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 
 /// How a try went.
 type Told = std::result::Result<(), String>;
@@ -71,8 +75,10 @@ async fn tell_due(app: &App, sender: &Sender, mailer: &Mailer) -> Result<()> {
 
 async fn claim(app: &App) -> Result<Vec<Model>> {
     let now = app.clock.now();
-    let none: Option<Model> = erasure_notice::Entity::due(now).one(app.db.read()).await?;
-    if none.is_none() {
+    let db = app.db.read();
+    let some = erasure_notice::Entity::due(now).one(db).await?.is_some()
+        || erasure_notice::Entity::interrupted(now).one(db).await?.is_some();
+    if !some {
         return Ok(Vec::new());
     }
     let tx = app.db.begin().await?;
@@ -82,6 +88,9 @@ async fn claim(app: &App) -> Result<Vec<Model>> {
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(&tx)
         .await?;
+    if due.is_empty() {
+        due.extend(take_interrupted(&tx, now).await?);
+    }
     erasure_notice::Entity::lease(due.iter().map(|notice| notice.id), now + LEASE)
         .exec(&tx)
         .await?;
@@ -90,6 +99,32 @@ async fn claim(app: &App) -> Result<Vec<Model>> {
         notice.attempts += 1;
     }
     Ok(due)
+}
+
+/// One notice that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
+/// tried so again and again is given up.
+async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<Model>> {
+    let found = erasure_notice::Entity::interrupted(now)
+        .order_by_asc(Column::DueAt)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let Some(notice) = found.one(tx).await? else {
+        return Ok(None);
+    };
+    let interruptions = notice.interruptions.saturating_add(1);
+    let give_up = interruptions >= MOST_INTERRUPTIONS;
+    let id = notice.id;
+    let mut change: erasure_notice::ActiveModel = notice.into();
+    change.interruptions = Set(interruptions);
+    if give_up {
+        tracing::error!(notice = %id, "{INTERRUPTED}");
+        change.status = Set(NoticeStatus::Failed);
+        change.due_at = Set(None);
+        change.lease_until = Set(None);
+        change.error = Set(Some(INTERRUPTED.to_owned()));
+    }
+    let notice = change.update(tx).await?;
+    Ok((!give_up).then_some(notice))
 }
 
 async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<Told> {

@@ -59,7 +59,7 @@ const GROUND: [(&str, &[&str]); 14] = [
     ("diagnosis", &[]),
     ("metrics", &[]),
     ("tally", &[]),
-    ("database", &["config"]),
+    ("database", &["config", "clock"]),
     ("config", &[]),
     ("tls", &[]),
     ("error", &[]),
