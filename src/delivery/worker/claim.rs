@@ -156,12 +156,12 @@ fn lanes(app: &App, look: Look, mut heads: Vec<Due>, most: u64) -> Vec<(Lane, u6
 fn in_turns(mut found: Vec<Due>) -> Vec<Due> {
     found.sort_by_key(|due| due.due_at);
     let mut places: HashMap<AccountId, usize> = HashMap::new();
-    let mut placed: Vec<(usize, Due)> = Vec::with_capacity(found.len());
+    let mut ranked: Vec<(usize, Due)> = Vec::with_capacity(found.len());
     for due in found {
         let place = places.entry(due.account_id).or_default();
-        placed.push((*place, due));
+        ranked.push((*place, due));
         *place += 1;
     }
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, due)| due).collect()
+    ranked.sort_by_key(|(place, _)| *place);
+    ranked.into_iter().map(|(_, due)| due).collect()
 }

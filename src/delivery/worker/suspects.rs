@@ -186,7 +186,7 @@ pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Res
     };
     let mut taken = HashMap::new();
     let (size, alone) = (*size, *size == 1);
-    let takes = |row: &delivery::Model, to: Destination| {
+    let slot_for = |row: &delivery::Model, to: Destination| {
         if alone {
             slots.try_take_alone(row.account_id, to)
         } else {
@@ -194,7 +194,7 @@ pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Res
         }
     };
     for (_, row) in waiting.iter().filter(|(part, _)| (*part == 1) == alone).take(size) {
-        if let Some(slot) = takes(row, row.destination()) {
+        if let Some(slot) = slot_for(row, row.destination()) {
             taken.insert(row.id, slot);
         }
     }

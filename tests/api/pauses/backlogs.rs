@@ -6,7 +6,7 @@ use std::sync::Arc;
 use entity::due::{Lane, Look};
 use entity::ids::AccountId;
 use sea_orm::{ConnectionTrait, Statement};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::support::app::{Mode, TestApp, both};
@@ -110,7 +110,7 @@ fn literal(mode: Mode, account: AccountId) -> String {
 }
 
 both!(
-    /// One account has a hundred thousand deliveries due for one destination, another has three. Whatever is asked, no more is
+    /// One account has a hundred thousand deliveries due for one destination, another has none. Whatever is asked, no more is
     /// read than is answered.
     a_backlog_is_not_read_to_find_what_else_is_due,
     ["--concurrency", "16", "--destination-concurrency", "4"],
