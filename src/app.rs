@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
-use crate::database::{self, Db, Lane};
+use crate::database::{self, Db, Lane, time};
 use crate::delivery::rendering::Rendering;
 use crate::identity::rights::Rights;
 use crate::identity::throttle::Throttle;
@@ -89,6 +89,9 @@ impl App {
         } else if db.pending_migrations().await? > 0 {
             bail!("the database's schema is not up to date: run `leadmesh migrate` first");
         }
+        time::begin(&db, &clock)
+            .await
+            .context("cannot look at the database's clock")?;
         let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
         master_key::check(&db, &vault).await?;
         // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.

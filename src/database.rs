@@ -6,6 +6,7 @@ mod figures;
 pub mod only_server;
 mod pools;
 mod schema;
+pub mod time;
 mod transaction;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::network::{disconnecting, expiry, paused};
+use crate::network::{disconnecting, expiry, paused, set_aside};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// How late it may be told that an invitation has expired. Nothing depends on it.
@@ -19,8 +19,8 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
 const PART: u64 = 5_000;
 
-/// Tells, every minute, that invitations have expired and destinations are paused. Of several processes one tells each. Before that
-/// it cancels what is left of connections that have ended.
+/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes
+/// one tells each. Before that it cancels what is left of connections that have ended.
 pub async fn tell(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -33,6 +33,12 @@ pub async fn tell(app: App, stop: CancellationToken) {
         }
         if let Some(Err(error)) = stop.run_until_cancelled(paused::tell_paused(&app)).await {
             tracing::warn!(?error, "cannot tell of paused destinations; trying again in a minute");
+        }
+        if let Some(Err(error)) = stop.run_until_cancelled(set_aside::tell_set_aside(&app)).await {
+            tracing::warn!(
+                ?error,
+                "cannot tell of deliveries that were set aside; trying again in a minute"
+            );
         }
         match stop.run_until_cancelled(expiry::tell_expired(&app)).await {
             Some(Ok(_)) => {}

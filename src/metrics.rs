@@ -41,6 +41,8 @@ pub struct Metrics {
     due: Number,
     due_age: Number,
     paused: Number,
+    clock_ahead: Number,
+    set_aside: Counter,
     sockets_open: Gauge,
     writes: Gauge,
     pool_sizes: Gauges,
@@ -64,6 +66,8 @@ pub struct Standing {
     pub writes: usize,
     /// The database connections of this process.
     pub pools: Vec<PoolUse>,
+    /// By how much this machine's clock is ahead of the database's.
+    pub clock_ahead: TimeDelta,
 }
 
 impl Default for Metrics {
@@ -85,6 +89,8 @@ impl Default for Metrics {
             due: Number::default(),
             due_age: Number::default(),
             paused: Number::default(),
+            clock_ahead: Number::default(),
+            set_aside: Counter::default(),
             sockets_open: Gauge::default(),
             writes: Gauge::default(),
             pool_sizes: Family::default(),
@@ -125,6 +131,10 @@ impl Metrics {
         registry.register("due_oldest_age_seconds", text, self.due_age.clone());
         let text = "Webhook endpoints and mail servers that are paused on this server; NaN without a database";
         registry.register("paused_destinations", text, self.paused.clone());
+        let text = "Seconds by which this machine's clock is ahead of the database's, which deliveries go by; negative when behind";
+        registry.register("clock_offset_seconds", text, self.clock_ahead.clone());
+        let text = "Deliveries given up because processes died again and again while they attempted them";
+        registry.register("deliveries_set_aside", text, self.set_aside.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
         let text = "Mutations and other writes of requests that run in this process";
@@ -173,6 +183,11 @@ impl Metrics {
         }
     }
 
+    /// Deliveries have been given up because processes died while they attempted them.
+    pub fn set_aside(&self, deliveries: usize) {
+        self.set_aside.inc_by(u64::try_from(deliveries).unwrap_or(u64::MAX));
+    }
+
     /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.
     pub fn request(&self, operation: &str, status: u16) {
         let labels = [("operation", operation.to_owned()), ("status", status.to_string())];
@@ -199,6 +214,7 @@ impl Metrics {
             self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
             self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
         }
+        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -235,6 +251,7 @@ mod tests {
         metrics.attempted(Channel::Webhook, DeliveryStatus::Delivered, second);
         metrics.delivered_in_portals(1);
         metrics.request("mutation", 200);
+        metrics.set_aside(2);
         let standing = Standing {
             slots_used: 2,
             slots_total: 64,
@@ -247,6 +264,7 @@ mod tests {
                 in_use: 6,
                 waiting: 4,
             }],
+            clock_ahead: TimeDelta::milliseconds(-1_500),
         };
         let text = metrics.text(standing.clone());
         for line in [
@@ -268,6 +286,8 @@ mod tests {
             "leadmesh_database_connections{pool=\"readers\"} 8\n",
             "leadmesh_database_connections_in_use{pool=\"readers\"} 6\n",
             "leadmesh_database_connections_waiting{pool=\"readers\"} 4\n",
+            "leadmesh_clock_offset_seconds -1.5\n",
+            "leadmesh_deliveries_set_aside_total 2\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -284,6 +304,7 @@ mod tests {
             paused: None,
             writes: 0,
             pools: Vec::new(),
+            clock_ahead: TimeDelta::zero(),
         };
         assert!(
             Metrics::default()

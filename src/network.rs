@@ -24,6 +24,7 @@ pub mod paused;
 pub mod relationship;
 pub mod returns;
 pub mod review;
+pub mod set_aside;
 pub mod sides;
 pub mod tallies;
 pub mod traffic;

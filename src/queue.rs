@@ -6,7 +6,7 @@ pub mod slots;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::delivery;
 use entity::due::Destination;
@@ -32,6 +32,14 @@ const STREAM_LENGTH: usize = 100_000;
 const IDS_PER_ENTRY: usize = 100;
 /// Longest wait for Redis to take an entry.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The lease of this process' worker.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    lease: Uuid,
+    /// Nothing is claimed under it after this, unless it is renewed before; none where it never runs out.
+    until: Option<Instant>,
+}
 
 /// A delivery that this process may attempt now: it owns the row's lease and holds a slot.
 #[derive(Debug)]
@@ -72,7 +80,7 @@ pub struct Queue {
     behind: Arc<AtomicBool>,
     /// Whether something may wait for an endpoint that is held.
     holds: Arc<AtomicBool>,
-    owner: Arc<Mutex<Option<Uuid>>>,
+    owner: Arc<Mutex<Option<Owner>>>,
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
     redis: Option<ConnectionManager>,
@@ -104,21 +112,35 @@ impl Queue {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Says which lease this process' worker holds now; none while it has none.
-    pub fn set_owner(&self, owner: Option<Uuid>) {
-        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = owner;
+    /// Says that this process' worker has no lease now.
+    pub fn forget_owner(&self) {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The lease of this process' worker.
+    /// Says which lease this process' worker holds now, and until when without a renewal.
+    pub fn set_owner(&self, lease: Uuid, until: Option<Instant>) {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(Owner { lease, until });
+    }
+
+    /// The lease of this process' worker, even one that may have run out.
     pub fn owner(&self) -> Option<Uuid> {
-        *self.owner.lock().unwrap_or_else(PoisonError::into_inner)
+        let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.map(|owner| owner.lease)
+    }
+
+    /// The lease under which something may be claimed: not one that may have run out, for what is claimed under that is taken over
+    /// by others while it is sent.
+    pub fn valid_owner(&self) -> Option<Uuid> {
+        let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let valid = owner.filter(|owner| owner.until.is_none_or(|until| Instant::now() < until));
+        valid.map(|owner| owner.lease)
     }
 
     /// Gives up the lease, because rows may be under it that nobody here knows of: after a commit whose end is not known.
     /// The worker takes a new lease; what was under the old one is taken over when that runs out.
     pub fn abandon_lease(&self) {
         if self.owner().is_some() {
-            self.set_owner(None);
+            self.forget_owner();
             self.doorbell.notify_one();
         }
     }
@@ -126,7 +148,7 @@ impl Queue {
     /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
     /// there is no worker here or it is busy, and then the row waits for whoever is free.
     pub fn claim_at_birth(&self, account: AccountId, destination: Destination) -> Option<(Uuid, Slot)> {
-        Some((self.owner()?, self.slots.try_take(account, destination, false)?))
+        Some((self.valid_owner()?, self.slots.try_take(account, destination, false)?))
     }
 
     /// Notes whether due work may have been left for want of slots.

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::config::ConfigError;
 use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
+use crate::database::time;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
 use crate::descriptors;
@@ -162,6 +163,7 @@ fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
         app.vault.clone(),
         stop.clone(),
     ));
+    chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(erasure_notices::run(app.clone(), stop.clone()));

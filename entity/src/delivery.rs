@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Func, Query, SimpleExpr};
-use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
+
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -77,6 +77,8 @@ pub enum DeliveryErrorCode {
     Cancelled,
     /// The destination is paused after repeated failure.
     Paused,
+    /// Processes of this server died again and again while they attempted it; retry it by hand once the cause is gone.
+    SetAside,
 }
 
 /// Where a partner's review of a lead stands.
@@ -192,7 +194,7 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The condition of the partial index `delivery_due`, as the index has it: with a parameter in place of a state neither
+/// The condition of the partial indexes of what is due, as the index has it: with a parameter in place of a state neither
 /// database sees that the index serves, and SQLite would look at every delivery there ever was.
 pub(crate) fn waiting() -> Expr {
     Expr::cust("status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL")
@@ -267,32 +269,6 @@ impl Entity {
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
     }
 
-    /// How many deliveries are due, counted up to `most`, and since when the first of them is.
-    pub async fn backlog(
-        db: &impl ConnectionTrait,
-        now: DateTime<Utc>,
-        most: u64,
-    ) -> Result<(u64, Option<DateTime<Utc>>), DbErr> {
-        let due = Self::find()
-            .select_only()
-            .column(Column::DueAt)
-            .filter(waiting())
-            .filter(Column::DueAt.lte(now))
-            .order_by_asc(Column::DueAt)
-            .limit(most)
-            .into_query();
-        let counted = Query::select()
-            .expr_as(Expr::cust("count(*)"), "due")
-            .expr_as(Expr::cust("min(due_at)"), "first")
-            .from_subquery(due, "backlog")
-            .to_owned();
-        let Some(row) = db.query_one(&counted).await? else {
-            return Ok((0, None));
-        };
-        let count: i64 = row.try_get("", "due")?;
-        Ok((count.unsigned_abs(), row.try_get("", "first")?))
-    }
-
     /// Takes deliveries for a worker: those of them that nobody else has taken since, and whose endpoint is not held. Their
     /// attempt is counted.
     pub async fn claim(
@@ -302,16 +278,22 @@ impl Entity {
         now: DateTime<Utc>,
     ) -> Result<Vec<Model>, DbErr> {
         let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        Self::claiming(owner)
+            .filter(among)
+            .filter(waiting())
+            .filter(crate::suspect::under_lease(db.get_database_backend(), owner))
+            .filter(open(now))
+            .exec_with_returning(db)
+            .await
+    }
+
+    /// Makes deliveries the worker's, and counts their attempt.
+    pub(crate) fn claiming(owner: Uuid) -> sea_orm::UpdateMany<Self> {
         Self::update_many()
             .col_expr(Column::Status, Expr::value(DeliveryStatus::Sending.to_value()))
             .col_expr(Column::LeaseOwner, Expr::value(owner))
             .col_expr(Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
             .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).add(1))
-            .filter(among)
-            .filter(waiting())
-            .filter(open(now))
-            .exec_with_returning(db)
-            .await
     }
 
     /// Puts back what its holder has claimed and will not attempt yet: the attempt does not count, and the maximum age of one that

@@ -1,12 +1,12 @@
 //! What is due: which deliveries may be attempted now, whose they are, and on whose slots.
 
-use crate::delivery::{Column, DeliveryStatus, Entity, Model, open, waiting};
+use crate::delivery::{DeliveryStatus, Entity, Model};
 use crate::delivery_config::Channel;
 use crate::ids::{AccountId, DeliveryId, PartnerId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{ActiveEnum, Condition, Iterable, QueryOrder, Statement};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ActiveEnum, DatabaseBackend, Iterable, QueryResult, Statement, Value};
 
 /// Where attempts go, as far as they share slots: who must not be asked by too many at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,16 +20,38 @@ pub enum Destination {
 }
 
 /// As much of a due delivery as it takes to give it a slot.
-#[derive(Clone, Debug, DerivePartialModel)]
-#[sea_orm(entity = "Entity")]
+#[derive(Clone, Debug)]
 pub struct Due {
     /// Which.
     pub id: DeliveryId,
     /// Whose.
     pub account_id: AccountId,
+    /// Since when.
+    pub due_at: DateTime<Utc>,
+    /// Where it waits.
+    pub lane: Lane,
     channel: Channel,
     partner_id: Option<PartnerId>,
     buyer_account_id: Option<AccountId>,
+}
+
+/// Where an account's deliveries wait in one row: for the URL of some settings, for the account's mail server, or for an account
+/// that gets leads. A destination may have several: its settings have versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// Whose deliveries.
+    pub account: AccountId,
+    /// The settings, or the account.
+    pub id: Uuid,
+}
+
+/// The oldest of what is due.
+#[derive(Clone, Debug, Default)]
+pub struct Oldest {
+    /// Those of them whose endpoints are not held.
+    pub open: Vec<Due>,
+    /// How many were read, with the others.
+    pub read: u64,
 }
 
 impl Due {
@@ -59,30 +81,285 @@ fn destination(
     }
 }
 
-impl Entity {
-    /// What may be attempted now, oldest first, but for what goes to endpoints that are held; `retries` tells first attempts
-    /// from later ones. Channels of a newer version are left to its workers.
-    pub fn due(now: DateTime<Utc>, retries: bool) -> Select<Self> {
-        Self::find()
-            .filter(waiting())
-            .filter(Column::Status.eq(status(retries)))
-            .filter(Column::DueAt.lte(now))
-            .filter(open(now))
-            .filter(Column::Channel.is_in(Channel::iter()))
-            .order_by_asc(Column::DueAt)
+/// The lane of a delivery, as the index `delivery_due_lane` has it; `of` is the table's name in the statement, with its point.
+fn lane(of: &str) -> String {
+    format!(
+        "(CASE {of}channel WHEN 'EMAIL' THEN {of}account_id WHEN 'ACCOUNT' THEN {of}buyer_account_id ELSE {of}settings_id END)"
+    )
+}
+
+/// A look for what may be attempted now: at first or at later attempts. Each of its statements reads of a backlog only the rows
+/// that it answers, and one for each lane or account that it passes over, however many deliveries wait there.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// The time now.
+    pub now: DateTime<Utc>,
+    /// First attempts or later ones.
+    pub retries: bool,
+}
+
+/// Lanes looked at in one look. Those beyond are found when these are empty, or when what waits there is the oldest.
+const LANES: u64 = 1_024;
+/// Accounts looked at in one look, chosen by [`Look::accounts`]' caller from as many as this.
+const ACCOUNTS: u64 = 4_096;
+
+impl Look {
+    /// The oldest deliveries that are due, at most so many. Channels of a newer version are left to its workers.
+    pub async fn oldest(self, db: &impl ConnectionTrait, most: u64) -> Result<Oldest, DbErr> {
+        let rows = db
+            .query_all_raw(self.oldest_statement(db.get_database_backend(), most))
+            .await?;
+        let mut oldest = Oldest {
+            open: Vec::with_capacity(rows.len()),
+            read: u64::try_from(rows.len()).unwrap_or(most),
+        };
+        for row in rows {
+            if row.try_get::<i32>("", "open")? == 1 {
+                oldest.open.push(due(&row)?);
+            }
+        }
+        Ok(oldest)
     }
 
-    /// The accounts of which something is due, for endpoints that are held too: the index `delivery_due_account` is read at one
-    /// place for each.
-    pub async fn accounts_due(
+    /// The statement of [`Self::oldest`], for tests of how it is planned.
+    pub fn oldest_statement(self, backend: DatabaseBackend, most: u64) -> Statement {
+        let sql = self.filled(
+            "
+SELECT d.*, CASE WHEN d.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
+        WHERE e.id = d.endpoint AND {closed}) THEN 1 ELSE 0 END AS open
+FROM (SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, {lane} AS lane,
+        CASE channel WHEN 'EMAIL' THEN account_id ELSE settings_id END AS endpoint
+    FROM delivery WHERE {waiting} AND due_at <= $1 ORDER BY due_at LIMIT $2) d
+ORDER BY d.due_at",
+        );
+        Statement::from_sql_and_values(backend, sql, [self.now.into(), as_limit(most)])
+    }
+
+    /// The accounts of which something waits, due or not: the index is read at one place for each.
+    pub async fn accounts(self, db: &impl ConnectionTrait) -> Result<Vec<AccountId>, DbErr> {
+        let rows = db
+            .query_all_raw(self.accounts_statement(db.get_database_backend()))
+            .await?;
+        rows.iter().map(|row| row.try_get("", "id").map(AccountId)).collect()
+    }
+
+    /// The statement of [`Self::accounts`], for tests of how it is planned.
+    pub fn accounts_statement(self, backend: DatabaseBackend) -> Statement {
+        let sql = self.filled(
+            "
+WITH RECURSIVE due (id) AS (
+    SELECT (SELECT account_id FROM delivery WHERE {waiting} ORDER BY account_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT account_id FROM delivery WHERE {waiting} AND account_id > due.id ORDER BY account_id LIMIT 1)
+        FROM due WHERE due.id IS NOT NULL
+)
+SELECT id FROM due WHERE id IS NOT NULL LIMIT $1",
+        );
+        Statement::from_sql_and_values(backend, sql, [as_limit(ACCOUNTS)])
+    }
+
+    /// The first due delivery of each lane of these accounts that is not held.
+    pub async fn heads(self, db: &impl ConnectionTrait, accounts: &[AccountId]) -> Result<Vec<Due>, DbErr> {
+        let mut heads = Vec::new();
+        for statement in self.heads_statements(db.get_database_backend(), accounts) {
+            for row in db.query_all_raw(statement).await? {
+                heads.push(due(&row)?);
+            }
+        }
+        Ok(heads)
+    }
+
+    /// The statements of [`Self::heads`], for tests of how they are planned: one for all accounts, or on `SQLite`, which has no
+    /// lateral joins and whose statements travel nowhere, one for each.
+    pub fn heads_statements(self, backend: DatabaseBackend, accounts: &[AccountId]) -> Vec<Statement> {
+        if backend == DatabaseBackend::Postgres {
+            let ids: Vec<Uuid> = accounts.iter().map(|account| account.0).collect();
+            let values = [Value::from(ids), self.now.into(), as_limit(LANES)];
+            return vec![Statement::from_sql_and_values(backend, self.filled(HEADS), values)];
+        }
+        let sql = self.filled(HEADS_SQLITE);
+        let of = |account: &AccountId| {
+            let values = [account.0.into(), self.now.into(), as_limit(LANES)];
+            Statement::from_sql_and_values(backend, &sql, values)
+        };
+        accounts.iter().map(of).collect()
+    }
+
+    /// The oldest due deliveries of lanes, of each at most so many.
+    pub async fn oldest_of(self, db: &impl ConnectionTrait, lanes: &[(Lane, u64)]) -> Result<Vec<Due>, DbErr> {
+        let mut found = Vec::new();
+        for statement in self.oldest_of_statements(db.get_database_backend(), lanes) {
+            for row in db.query_all_raw(statement).await? {
+                found.push(due(&row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The statements of [`Self::oldest_of`], for tests of how they are planned.
+    pub fn oldest_of_statements(self, backend: DatabaseBackend, lanes: &[(Lane, u64)]) -> Vec<Statement> {
+        if backend == DatabaseBackend::Postgres {
+            let column = |kind: ArrayType, of: &dyn Fn(&(Lane, u64)) -> Value| {
+                Value::Array(kind, Some(Box::new(lanes.iter().map(of).collect())))
+            };
+            let values = [
+                column(ArrayType::Uuid, &|(lane, _)| lane.account.0.into()),
+                column(ArrayType::Uuid, &|(lane, _)| lane.id.into()),
+                column(ArrayType::BigInt, &|(_, most)| as_limit(*most)),
+                self.now.into(),
+            ];
+            return vec![Statement::from_sql_and_values(backend, self.filled(OLDEST_OF), values)];
+        }
+        let sql = self.filled(OLDEST_OF_SQLITE);
+        let of = |(lane, most): &(Lane, u64)| {
+            let values = [lane.account.0.into(), lane.id.into(), as_limit(*most), self.now.into()];
+            Statement::from_sql_and_values(backend, &sql, values)
+        };
+        lanes.iter().map(of).collect()
+    }
+
+    /// The conditions are those of the partial indexes, as text: with a parameter in place of a state neither database sees that
+    /// an index serves.
+    fn filled(self, sql: &str) -> String {
+        let waiting = |of: &str| {
+            let status = status(self.retries).to_value();
+            format!("{of}status IN ('QUEUED', 'RETRYING') AND {of}parked_for IS NULL AND {of}status = '{status}'")
+        };
+        let channels: Vec<String> = Channel::iter()
+            .map(|channel| format!("'{}'", channel.to_value()))
+            .collect();
+        sql.replace("{waiting}", &waiting(""))
+            .replace("{n.waiting}", &waiting("n."))
+            .replace("{lane}", &lane(""))
+            .replace("{n.lane}", &lane("n."))
+            .replace("{channels}", &channels.join(", "))
+            .replace("{closed}", &closed("$1"))
+            .replace("{closed.2}", &closed("$2"))
+    }
+}
+
+/// Nothing is sent to the endpoint `e` at that time.
+fn closed(now: &str) -> String {
+    format!("(e.hold IN ('FAILING', 'GONE') OR (e.hold = 'THROTTLED' AND e.held_until > {now}))")
+}
+
+fn as_limit(most: u64) -> Value {
+    i64::try_from(most).unwrap_or(i64::MAX).into()
+}
+
+fn due(row: &QueryResult) -> Result<Due, DbErr> {
+    let account_id = AccountId(row.try_get("", "account_id")?);
+    Ok(Due {
+        id: DeliveryId(row.try_get("", "id")?),
+        account_id,
+        due_at: row.try_get("", "due_at")?,
+        lane: Lane {
+            account: account_id,
+            id: row.try_get("", "lane")?,
+        },
+        channel: row.try_get("", "channel")?,
+        partner_id: row.try_get::<Option<Uuid>>("", "partner_id")?.map(PartnerId),
+        buyer_account_id: row.try_get::<Option<Uuid>>("", "buyer_account_id")?.map(AccountId),
+    })
+}
+
+const HEADS: &str = "
+SELECT d.* FROM UNNEST($1::uuid[]) AS a (id)
+CROSS JOIN LATERAL (
+    WITH RECURSIVE lanes (lane) AS (
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id ORDER BY {lane} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} > lanes.lane
+            ORDER BY {lane} LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT lane FROM lanes WHERE lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM endpoint e
+        WHERE e.id = lanes.lane AND e.account_id = a.id AND {closed.2}) LIMIT $3
+) l
+CROSS JOIN LATERAL (
+    SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, l.lane AS lane FROM delivery
+    WHERE {waiting} AND account_id = a.id AND {lane} = l.lane AND due_at <= $2 ORDER BY due_at LIMIT 1
+) d
+WHERE d.channel IN ({channels})";
+
+const HEADS_SQLITE: &str = "
+WITH RECURSIVE lanes (lane) AS (
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 ORDER BY {lane} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} > lanes.lane
+        ORDER BY {lane} LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL
+)
+SELECT d.id, d.account_id, d.channel, d.partner_id, d.buyer_account_id, d.due_at, l.lane AS lane
+FROM (SELECT lane FROM lanes WHERE lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM endpoint e
+    WHERE e.id = lanes.lane AND e.account_id = $1 AND {closed.2}) LIMIT $3) l
+CROSS JOIN delivery d
+WHERE d.id = (SELECT n.id FROM delivery n WHERE {n.waiting} AND n.account_id = $1 AND {n.lane} = l.lane
+        AND n.due_at <= $2 ORDER BY n.due_at LIMIT 1)
+    AND d.channel IN ({channels})";
+
+const OLDEST_OF: &str = "
+SELECT d.* FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS l (account, lane, most)
+CROSS JOIN LATERAL (
+    SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, l.lane AS lane FROM delivery
+    WHERE {waiting} AND account_id = l.account AND {lane} = l.lane AND due_at <= $4 ORDER BY due_at LIMIT l.most
+) d
+WHERE d.channel IN ({channels})";
+
+const OLDEST_OF_SQLITE: &str = "
+SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, {lane} AS lane FROM delivery
+WHERE {waiting} AND account_id = $1 AND {lane} = $2 AND due_at <= $4 ORDER BY due_at LIMIT $3";
+
+impl Entity {
+    /// How many deliveries are due, counted up to `most` of first and of later attempts, and since when the first of them is.
+    pub async fn backlog(
         db: &impl ConnectionTrait,
         now: DateTime<Utc>,
-        retries: bool,
-    ) -> Result<Vec<AccountId>, DbErr> {
-        let sql = ACCOUNTS_DUE.replace("{status}", &status(retries).to_value());
-        let accounts = Statement::from_sql_and_values(db.get_database_backend(), sql, [now.into()]);
-        let rows = db.query_all_raw(accounts).await?;
-        rows.iter().map(|row| row.try_get("", "id").map(AccountId)).collect()
+        most: u64,
+    ) -> Result<(u64, Option<DateTime<Utc>>), DbErr> {
+        let backend = db.get_database_backend();
+        let (mut count, mut first) = (0, None);
+        for retries in [false, true] {
+            let sql = Look { now, retries }.filled(
+                "SELECT count(*) AS due, min(due_at) AS first FROM (SELECT due_at FROM delivery
+                 WHERE {waiting} AND due_at <= $1 ORDER BY due_at LIMIT $2) backlog",
+            );
+            let counted = Statement::from_sql_and_values(backend, sql, [now.into(), as_limit(most)]);
+            let Some(row) = db.query_one_raw(counted).await? else {
+                continue;
+            };
+            count += row.try_get::<i64>("", "due")?.unsigned_abs();
+            let since: Option<DateTime<Utc>> = row.try_get("", "first")?;
+            first = first.into_iter().chain(since).min();
+        }
+        Ok((count.min(most), first))
+    }
+
+    /// Parks at most so many due deliveries whose endpoint is held; answers how many.
+    pub async fn park(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> Result<u64, DbErr> {
+        let mut parked = 0;
+        for retries in [false, true] {
+            let statement = Look { now, retries }.park_statement(db.get_database_backend(), most);
+            parked += db.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(parked)
+    }
+}
+
+impl Look {
+    /// The statement of [`Entity::park`], for tests of how it is planned: each lane that is held is read by itself.
+    pub fn park_statement(self, backend: DatabaseBackend, most: u64) -> Statement {
+        let found = if backend == DatabaseBackend::Postgres {
+            "SELECT d.id FROM endpoint e CROSS JOIN LATERAL (SELECT id FROM delivery WHERE {waiting}
+                AND account_id = e.account_id AND {lane} = e.id AND due_at <= $1 ORDER BY due_at LIMIT $2) d"
+        } else {
+            "SELECT n.id FROM endpoint e CROSS JOIN delivery n ON {n.waiting}
+                AND n.account_id = e.account_id AND {n.lane} = e.id AND n.due_at <= $1"
+        };
+        let sql = self.filled(&format!(
+            "UPDATE delivery SET parked_for = CASE channel WHEN 'EMAIL' THEN account_id ELSE settings_id END
+             WHERE id IN ({found} WHERE e.hold IS NOT NULL AND {{closed}} LIMIT $2)
+                AND status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL"
+        ));
+        Statement::from_sql_and_values(backend, sql, [self.now.into(), as_limit(most)])
     }
 }
 
@@ -92,41 +369,6 @@ fn status(retries: bool) -> DeliveryStatus {
     } else {
         DeliveryStatus::Queued
     }
-}
-
-const ACCOUNTS_DUE: &str = "
-WITH RECURSIVE due (id) AS (
-    SELECT (SELECT account_id FROM delivery WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL
-        AND status = '{status}' AND due_at <= $1 ORDER BY account_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT account_id FROM delivery WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL
-        AND status = '{status}' AND due_at <= $1 AND account_id > due.id ORDER BY account_id LIMIT 1)
-        FROM due WHERE due.id IS NOT NULL
-)
-SELECT id FROM due WHERE id IS NOT NULL";
-
-/// What goes to none of these. No comparison holds for what is null: it is asked for by itself.
-pub fn to_none_of(full: &[Destination]) -> Condition {
-    let is_mail = || Column::Channel.eq(Channel::Email);
-    let (mut partners, mut buyers, mut servers) = (Vec::new(), Vec::new(), Vec::new());
-    for destination in full {
-        match destination {
-            Destination::Partner(id) => partners.push(*id),
-            Destination::Buyer(id) => buyers.push(*id),
-            Destination::MailServer(id) => servers.push(*id),
-        }
-    }
-    let other_partner = is_mail()
-        .or(Column::PartnerId.is_null())
-        .or(Column::PartnerId.is_not_in(partners.iter().copied()));
-    let other_buyer = Column::BuyerAccountId
-        .is_null()
-        .or(Column::BuyerAccountId.is_not_in(buyers.iter().copied()));
-    let other_server = is_mail().not().or(Column::AccountId.is_not_in(servers.iter().copied()));
-    Condition::all()
-        .add_option((!partners.is_empty()).then_some(other_partner))
-        .add_option((!buyers.is_empty()).then_some(other_buyer))
-        .add_option((!servers.is_empty()).then_some(other_server))
 }
 
 #[cfg(test)]

@@ -73,6 +73,8 @@ pub struct Model {
     pub due_at: Option<DateTime<Utc>>,
     /// A worker has it until then.
     pub lease_until: Option<DateTime<Utc>>,
+    /// Tries that nobody saw the end of.
+    pub interruptions: i32,
     /// What the last try said.
     pub error: Option<String>,
     /// When it was told.
@@ -110,7 +112,15 @@ impl Entity {
             .filter(open)
             .filter(Expr::cust("status = 'QUEUED'"))
             .filter(Column::DueAt.lte(now))
-            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+            .filter(Column::LeaseUntil.is_null())
+    }
+
+    /// Those of them that a worker has taken and never told the end of. They may be what has ended it: they are tried one by one.
+    pub fn interrupted(now: DateTime<Utc>) -> Select<Self> {
+        Self::find()
+            .filter(Expr::cust("status = 'QUEUED'"))
+            .filter(Column::DueAt.lte(now))
+            .filter(Column::LeaseUntil.lt(now))
     }
 
     /// One, for its worker.
@@ -131,6 +141,7 @@ impl Entity {
         Self::update_many()
             .col_expr(Column::Status, Expr::value(NoticeStatus::Queued))
             .col_expr(Column::Attempts, Expr::value(0))
+            .col_expr(Column::Interruptions, Expr::value(0))
             .col_expr(Column::DueAt, Expr::value(now))
             .filter(Column::AccountId.eq(account))
             .filter(Column::LeadId.eq(lead))

@@ -52,6 +52,7 @@ pub mod session;
 pub mod smtp_settings;
 pub mod source;
 pub mod step;
+pub mod suspect;
 pub mod topic;
 pub mod user;
 pub mod worker;

@@ -44,6 +44,8 @@ pub struct Model {
     pub due_at: Option<DateTime<Utc>>,
     /// A worker has it until then.
     pub lease_until: Option<DateTime<Utc>>,
+    /// Tries that nobody saw the end of.
+    pub interruptions: i32,
     /// What the last try said.
     pub error: Option<String>,
     /// When the server took it.
@@ -69,7 +71,15 @@ impl Entity {
         Self::find()
             .filter(Column::Status.eq(MailStatus::Queued))
             .filter(Column::DueAt.lte(now))
-            .filter(Column::LeaseUntil.is_null().or(Column::LeaseUntil.lt(now)))
+            .filter(Column::LeaseUntil.is_null())
+    }
+
+    /// Those of them that a worker has taken and never told the end of. They may be what has ended it: they are tried one by one.
+    pub fn interrupted(now: DateTime<Utc>) -> Select<Self> {
+        Self::find()
+            .filter(Column::Status.eq(MailStatus::Queued))
+            .filter(Column::DueAt.lte(now))
+            .filter(Column::LeaseUntil.lt(now))
     }
 
     /// Forgets mails that were sent before a time, but for those by which an invitation tells what became of its letter.

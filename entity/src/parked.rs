@@ -1,8 +1,7 @@
 //! Deliveries that wait for an endpoint that is held. They are parked: marked, and by that out of the index of what is due, so
 //! that a long row of them costs the others nothing.
 
-use crate::delivery::{Column, DeliveryStatus, Entity, Model, waiting};
-use crate::endpoint;
+use crate::delivery::{Column, DeliveryStatus, Entity, Model};
 use crate::ids::{DeliveryId, PartnerId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -10,7 +9,7 @@ use sea_orm::sea_query::{ExprTrait, SimpleExpr};
 use sea_orm::{ActiveEnum, QueryOrder, QuerySelect, QueryTrait, Statement};
 
 /// The condition of the partial index `delivery_parked`, as the index has it.
-fn parked() -> Expr {
+pub(crate) fn parked() -> Expr {
     Expr::cust("status IN ('QUEUED', 'RETRYING') AND parked_for IS NOT NULL")
 }
 
@@ -20,24 +19,6 @@ pub(crate) fn endpoint_of() -> SimpleExpr {
 }
 
 impl Entity {
-    /// Parks at most so many due deliveries whose endpoint is held; answers how many.
-    pub async fn park(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> Result<u64, DbErr> {
-        let due = Self::find()
-            .select_only()
-            .column(Column::Id)
-            .filter(waiting())
-            .filter(Column::DueAt.lte(now))
-            .filter(endpoint_of().in_subquery(endpoint::Entity::closed_ids(now)))
-            .order_by_asc(Column::DueAt)
-            .limit(most)
-            .into_query();
-        let parked = Self::update_many()
-            .col_expr(Column::ParkedFor, endpoint_of())
-            .filter(Column::Id.in_subquery(due))
-            .filter(waiting());
-        Ok(parked.exec(db).await?.rows_affected)
-    }
-
     /// Makes at most so many deliveries that wait for an endpoint due again, the first first; answers how many.
     pub async fn unpark(db: &impl ConnectionTrait, endpoint: Uuid, most: u64) -> Result<u64, DbErr> {
         let first = Self::parked_for(endpoint)

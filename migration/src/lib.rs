@@ -18,6 +18,8 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0019_suspects;
+mod m0020_lanes;
 mod m0021_invalid_values;
 mod m0023_history;
 mod m0024_bounded_steps;
@@ -46,6 +48,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0019_suspects::Migration),
+            Box::new(m0020_lanes::Migration),
             Box::new(m0021_invalid_values::Migration),
             Box::new(m0023_history::Migration),
             Box::new(m0024_bounded_steps::Migration),

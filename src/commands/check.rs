@@ -4,15 +4,17 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 
 use super::logs;
 use super::serve::mode;
 use crate::app::connect_redis;
+use crate::clock::Clock;
 use crate::config::store_address::shown;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
-use crate::database::{self, Db};
+use crate::database::{self, Db, time};
 use crate::delivery::instance_mail;
 use crate::descriptors;
 
@@ -21,6 +23,8 @@ const MAIL: Duration = Duration::from_secs(10);
 
 /// Open files that are enough for all connections of callers, the database's and deliveries.
 const ENOUGH_FILES: u64 = 32_768;
+/// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
+const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
 
 /// What is found of one thing.
 enum Found {
@@ -118,11 +122,31 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
         Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
     };
     let fits = matches!(found, Found::Right(_));
-    let mut all = vec![("database", found)];
+    let mut all = vec![("database", found), ("clock", clock(&db).await)];
     if fits {
         all.push(("master key", master_key_fits(config, &db).await));
     }
     all
+}
+
+/// Processes go by the database's clock, so that one of this machine that is wrong harms no delivery; certificates and logs go by
+/// it all the same, and who is so far off may as well be right.
+async fn clock(db: &Db) -> Found {
+    let clock = Clock::system();
+    if !db.is_postgres() {
+        return Found::Right("this machine's is the only one".into());
+    }
+    if let Err(error) = time::begin(db, &clock).await {
+        return Found::Wrong(format!("the database's cannot be read: {error}"));
+    }
+    match time::offset(&clock) {
+        None => {
+            let ahead = clock.ahead().num_milliseconds();
+            Found::Right(format!("within {} ms of the database's", ahead.abs().max(1)))
+        }
+        Some(offset) if clock.ahead().abs() > FAR_OFF => Found::Wrong(offset),
+        Some(offset) => Found::Note(offset),
+    }
 }
 
 async fn master_key_fits(config: &Config, db: &Db) -> Found {

@@ -216,6 +216,7 @@ pub async fn write_down(
             attempts: Set(0),
             due_at: Set((!told).then_some(now)),
             lease_until: Set(None),
+            interruptions: Set(0),
             error: Set(None),
             told_at: Set(told.then_some(now)),
             created_at: Set(now),

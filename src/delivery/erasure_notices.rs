@@ -9,7 +9,7 @@ use entity::delivery_config::{DeliveryConfig, EmailConfig, WebhookConfig};
 use entity::erasure_notice::{self, Column, Model, NoticeStatus, Received};
 use entity::{delivery_settings, smtp_settings};
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ActiveModelTrait, QueryOrder, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -48,6 +48,10 @@ const ROUNDS: usize = 16;
 const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
 /// Characters kept of what a recipient said.
 const ERROR: usize = 500;
+
+/// A notice is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+const MOST_INTERRUPTIONS: i32 = 3;
+const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 
 /// How a try went.
 type Told = std::result::Result<(), String>;
@@ -156,8 +160,14 @@ impl Telling {
         for _ in 0..ROUNDS {
             let left = AT_ONCE.saturating_sub(self.tasks.len() + due.len());
             let open = erasure_notice::Entity::due(now, self.shares.closed(now));
-            if left == 0 || open.clone().one(app.db.read()).await?.is_none() {
-                return Ok((due, left == 0));
+            if left == 0 {
+                return Ok((due, true));
+            }
+            if open.clone().one(app.db.read()).await?.is_none() {
+                if due.is_empty() && self.tasks.is_empty() {
+                    due.extend(self.claim_interrupted().await?);
+                }
+                return Ok((due, false));
             }
             let tx = app.db.begin().await?;
             let found = open
@@ -177,6 +187,26 @@ impl Telling {
             }));
         }
         Ok((due, true))
+    }
+
+    /// One notice that a worker took and never told the end of, while nothing else is under way.
+    async fn claim_interrupted(&mut self) -> Result<Option<Model>> {
+        let (app, now) = (&self.app, self.app.clock.now());
+        let open = erasure_notice::Entity::interrupted(now);
+        if open.one(app.db.read()).await?.is_none() {
+            return Ok(None);
+        }
+        let tx = app.db.begin().await?;
+        let notice = take_interrupted(&tx, now).await?;
+        let lease = erasure_notice::Entity::lease(notice.iter().map(|notice| notice.id), now + LEASE);
+        lease.exec(&tx).await?;
+        tx.commit().await?;
+        let Some(notice) = notice else { return Ok(None) };
+        self.shares.take(&notice);
+        Ok(Some(Model {
+            attempts: notice.attempts + 1,
+            ..notice
+        }))
     }
 }
 
@@ -232,6 +262,32 @@ impl Shares {
             self.quick.insert(tried.destination);
         }
     }
+}
+
+/// One notice that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
+/// tried so again and again is given up.
+async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<Model>> {
+    let found = erasure_notice::Entity::interrupted(now)
+        .order_by_asc(Column::DueAt)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let Some(notice) = found.one(tx).await? else {
+        return Ok(None);
+    };
+    let interruptions = notice.interruptions.saturating_add(1);
+    let give_up = interruptions >= MOST_INTERRUPTIONS;
+    let id = notice.id;
+    let mut change: erasure_notice::ActiveModel = notice.into();
+    change.interruptions = Set(interruptions);
+    if give_up {
+        tracing::error!(notice = %id, "{INTERRUPTED}");
+        change.status = Set(NoticeStatus::Failed);
+        change.due_at = Set(None);
+        change.lease_until = Set(None);
+        change.error = Set(Some(INTERRUPTED.to_owned()));
+    }
+    let notice = change.update(tx).await?;
+    Ok((!give_up).then_some(notice))
 }
 
 async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<Told> {
@@ -415,6 +471,7 @@ mod tests {
             received: Received::Delivered,
             received_at: DateTime::UNIX_EPOCH,
             status: NoticeStatus::Queued,
+            interruptions: 0,
             attempts: 0,
             due_at: None,
             lease_until: None,

@@ -17,6 +17,7 @@ mod prepared;
 mod redact;
 mod redis_doorbell;
 mod reroute;
+mod suspects;
 mod unopened;
 
 use std::collections::HashMap;
@@ -112,8 +113,11 @@ impl Worker {
     /// Takes nothing more, waits for what is under way, and gives back the rest.
     pub async fn stop(self) {
         let owner = self.app.queue.owner();
-        self.app.queue.set_owner(None);
+        self.app.queue.forget_owner();
         self.stop.cancel();
+        if let Some(owner) = owner {
+            lease::note_stopping(&self.app, owner).await;
+        }
         self.tasks.close();
         // What is given back before its outcome is recorded would be sent again.
         let drained = async {
@@ -203,7 +207,7 @@ async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationTok
                 Err(error) => tracing::warn!(?error, "cannot look after paused endpoints; the next sweep will"),
             }
         }
-        match claim::claim_due(&tools.app, &tools.contents, swept).await {
+        match claim::claim_due(&tools.app, &tools.contents).await {
             Ok(claimed) => claimed
                 .into_iter()
                 .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),

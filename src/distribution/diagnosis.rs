@@ -98,8 +98,8 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
     let now_by = assignment.as_ref().and_then(|place| place.settings_id);
     let now_by = now_by.or_else(|| partner.as_ref().map(|partner| partner.settings_id));
     let last = delivery_attempt::Entity::of_deliveries([row.id]).order_by_desc(delivery_attempt::Column::Number);
-    // Leases follow the machine's clock.
-    let alive = worker::Entity::alive(Clock::system().now());
+    // Leases follow the database's clock, or the machine's where that has none.
+    let alive = worker::Entity::alive(db, Clock::system().now());
     Ok(Facts {
         now: app.clock.now(),
         served: alive.one(db).await?.is_some(),

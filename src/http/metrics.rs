@@ -41,6 +41,7 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         paused: paused(&app).await,
         writes: app.writes.running(),
         pools: app.db.pools(),
+        clock_ahead: app.clock.ahead(),
     };
     ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
 }

@@ -20,6 +20,9 @@ const AT_ONCE: u64 = 20;
 const PAUSES: [i64; 3] = [1, 5, 30];
 /// Characters kept of what a mail server said.
 const ERROR: usize = 500;
+/// A mail is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+const MOST_INTERRUPTIONS: i32 = 3;
+const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 const NO_SERVER: &str = "this server sends no mail: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
 /// What a mail says.
@@ -59,6 +62,7 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> 
         attempts: Set(0),
         due_at: Set(can_send.then_some(now)),
         lease_until: Set(None),
+        interruptions: Set(0),
         error: Set((!can_send).then(|| NO_SERVER.to_owned())),
         sent_at: Set(None),
         created_at: Set(now),
@@ -106,6 +110,9 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(&tx)
         .await?;
+    if due.is_empty() {
+        due.extend(take_interrupted(&tx, now).await?);
+    }
     mail::Entity::lease(due.iter().map(|mail| mail.id), until)
         .exec(&tx)
         .await?;
@@ -115,6 +122,29 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
         mail.attempts += 1;
     }
     Ok(due)
+}
+
+/// One mail that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
+/// tried so again and again is given up.
+async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<mail::Model>> {
+    let found = mail::Entity::interrupted(now)
+        .order_by_asc(mail::Column::DueAt)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let Some(mail) = found.one(tx).await? else {
+        return Ok(None);
+    };
+    let interruptions = mail.interruptions.saturating_add(1);
+    let give_up = interruptions >= MOST_INTERRUPTIONS;
+    let mut row = if give_up {
+        tracing::error!(mail = %mail.id, "{INTERRUPTED}");
+        failed(mail, INTERRUPTED)
+    } else {
+        mail.into()
+    };
+    row.interruptions = Set(interruptions);
+    let mail = row.update(tx).await?;
+    Ok((!give_up).then_some(mail))
 }
 
 async fn open(app: &App, mail: &mail::Model) -> anyhow::Result<MailBody> {

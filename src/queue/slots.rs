@@ -35,6 +35,20 @@ struct State {
     slowed: HashMap<Destination, u32>,
     /// Whether later attempts are due that found no slot.
     retries_wait: bool,
+    /// Slots of deliveries that are attempted apart from others of their kind.
+    isolated: u32,
+    alone: Alone,
+}
+
+/// Whether one delivery is to have the whole process to itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Alone {
+    #[default]
+    No,
+    /// No slot is given to others until all are free.
+    Wanted,
+    /// One delivery is under way, and no other.
+    Taken,
 }
 
 /// One of the slots; dropped, it is free again.
@@ -45,6 +59,7 @@ pub struct Slot {
     account: (AccountId, bool),
     /// None when the exchange is over.
     destination: Option<Destination>,
+    isolated: bool,
 }
 
 impl Slots {
@@ -61,9 +76,56 @@ impl Slots {
     /// delays fresh leads; while some wait, first attempts leave an eighth, so that a flood of leads never starves them.
     pub fn try_take(&self, account: AccountId, destination: Destination, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
+        if state.alone != Alone::No {
+            return None;
+        }
+        self.take(&mut state, account, destination, retry)
+    }
+
+    /// A slot for a delivery that is attempted apart from others of its kind, but beside all others.
+    pub fn try_take_isolated(&self, account: AccountId, destination: Destination) -> Option<Slot> {
+        let mut slot = self.try_take(account, destination, true)?;
+        slot.isolate();
+        Some(slot)
+    }
+
+    /// The slot of the only delivery that is under way in this process. Where others are, no more of them begin, and it can be had
+    /// when they are over.
+    pub fn try_take_alone(&self, account: AccountId, destination: Destination) -> Option<Slot> {
+        let mut slot = {
+            let mut state = lock(&self.state);
+            if state.alone == Alone::Taken {
+                return None;
+            }
+            state.alone = Alone::Wanted;
+            if state.used > 0 {
+                return None;
+            }
+            let slot = self.take(&mut state, account, destination, true)?;
+            state.alone = Alone::Taken;
+            slot
+        };
+        slot.isolate();
+        Some(slot)
+    }
+
+    /// Nothing waits for being alone any more.
+    pub fn give_up_alone(&self) {
+        let mut state = lock(&self.state);
+        if state.alone == Alone::Wanted {
+            state.alone = Alone::No;
+        }
+    }
+
+    /// Deliveries under way that are attempted apart from others.
+    pub fn isolated(&self) -> u32 {
+        lock(&self.state).isolated
+    }
+
+    fn take(&self, state: &mut State, account: AccountId, destination: Destination, retry: bool) -> Option<Slot> {
         state.meet(account);
         let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
-        if under_way >= self.at_destination(&state, destination, retry) || !self.has_room(&state, account, retry) {
+        if under_way >= self.at_destination(state, destination, retry) || !self.has_room(state, account, retry) {
             return None;
         }
         state.used += 1;
@@ -73,6 +135,7 @@ impl Slots {
             state: self.state.clone(),
             account: (account, retry),
             destination: Some(destination),
+            isolated: false,
         })
     }
 
@@ -90,7 +153,20 @@ impl Slots {
 
     /// Slots that are free now.
     pub fn free(&self) -> u32 {
-        self.total.saturating_sub(lock(&self.state).used)
+        let state = lock(&self.state);
+        if state.alone == Alone::No {
+            self.total.saturating_sub(state.used)
+        } else {
+            0
+        }
+    }
+
+    /// How many more a destination may have now.
+    pub fn room(&self, destination: Destination, retry: bool) -> u32 {
+        let state = lock(&self.state);
+        let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
+        self.at_destination(&state, destination, retry)
+            .saturating_sub(under_way)
     }
 
     /// Notes whether later attempts are due that found no slot.
@@ -177,6 +253,11 @@ fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, u32>, of: &K) {
 }
 
 impl Slot {
+    fn isolate(&mut self) {
+        self.isolated = true;
+        lock(&self.state).isolated += 1;
+    }
+
     /// Frees the destination's share: the exchange with it is over.
     pub fn leave_destination(&mut self) {
         if let Some(destination) = self.destination.take() {
@@ -189,6 +270,12 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.used = state.used.saturating_sub(1);
+        if self.isolated {
+            state.isolated = state.isolated.saturating_sub(1);
+        }
+        if state.alone == Alone::Taken {
+            state.alone = Alone::No;
+        }
         one_less(&mut state.accounts, &self.account);
         if let Some(destination) = self.destination.take() {
             one_less(&mut state.destinations, &destination);

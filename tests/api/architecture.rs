@@ -61,7 +61,7 @@ const GROUND: [(&str, &[&str]); 17] = [
     ("metrics", &["database"]),
     ("tally", &[]),
     ("writes", &["fair", "error"]),
-    ("database", &["fair", "config", "error"]),
+    ("database", &["fair", "config", "clock", "error"]),
     ("fair", &[]),
     ("config", &[]),
     ("tls", &[]),

@@ -3,12 +3,14 @@
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
 mod backlog;
+mod clocks;
 mod ended;
 mod frozen;
 mod gaps;
 mod hangups;
 mod http2;
 mod killed;
+mod killer;
 mod ledger;
 mod load;
 mod mail_tls;

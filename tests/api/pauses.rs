@@ -2,6 +2,7 @@
 
 mod advice;
 mod answers;
+mod backlogs;
 mod fairness;
 mod limits;
 mod mail;

@@ -1,14 +1,12 @@
 //! Claiming what is due: as much as there are slots for, first attempts before retries, in turns from all accounts where not
 //! all can be had, and nothing for a destination that is busy to its limit or held.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use entity::delivery;
-use entity::due::{Destination, Due, to_none_of};
+use entity::due::{Due, Lane, Look};
 use entity::ids::{AccountId, DeliveryId};
-use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::contents::Contents;
@@ -21,14 +19,14 @@ use crate::queue::slots::Slot;
 /// Rows looked at for each free slot: some belong to destinations whose slots run out on the way.
 const LOOK_AHEAD: u64 = 4;
 /// Accounts looked at by themselves in one look. Which of more is left to chance, so that none has to wait for ever.
-const ACCOUNTS: usize = 32;
+const ACCOUNTS: usize = 256;
 /// Tries to read what was claimed while the database is away, and the time between them.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Claims what is due and may be attempted now. A thorough look goes past what was found for destinations that are full by then.
-pub(super) async fn claim_due(app: &App, contents: &Contents, thorough: bool) -> Result<Vec<Claimed>> {
-    let Some(owner) = app.queue.owner() else {
+/// Claims what is due and may be attempted now.
+pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
+    let Some(owner) = app.queue.valid_owner() else {
         return Ok(Vec::new());
     };
     let mut slots: HashMap<DeliveryId, Slot> = HashMap::new();
@@ -36,10 +34,7 @@ pub(super) async fn claim_due(app: &App, contents: &Contents, thorough: bool) ->
     app.queue.set_behind(true);
     let mut all_taken = true;
     for retries in [false, true] {
-        let mut taken = reserve(app, retries, &mut slots).await?;
-        if thorough && !taken {
-            taken = reserve(app, retries, &mut slots).await?;
-        }
+        let taken = reserve(app, retries, &mut slots).await?;
         if retries {
             app.queue.slots.set_retries_wait(!taken);
         }
@@ -123,12 +118,10 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
         return Ok(false);
     }
     let look = Look {
-        app,
         now: app.clock.now(),
         retries,
-        full: app.queue.slots.full_destinations(retries),
     };
-    let (due, mut all_taken) = look.find(free * LOOK_AHEAD).await?;
+    let (due, mut all_taken) = find(app, look, free * LOOK_AHEAD).await?;
     for one in due {
         if slots.contains_key(&one.id) {
             continue;
@@ -141,64 +134,62 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
     Ok(all_taken)
 }
 
-/// A look for what is due.
-struct Look<'a> {
-    app: &'a App,
-    now: DateTime<Utc>,
-    retries: bool,
-    /// Not for these.
-    full: Vec<Destination>,
+/// At most about so many deliveries, in the order in which they are to have slots, and whether that is all that is due. The oldest
+/// may be all there are. Where they are not, they may all be for one destination that is full, or of one account: then it is looked
+/// at each lane by itself, of which only that is read which its destination has room for.
+async fn find(app: &App, look: Look, most: u64) -> Result<(Vec<Due>, bool)> {
+    let db = app.db.read();
+    let oldest = look.oldest(db, most).await?;
+    if oldest.read < most {
+        return Ok((oldest.open, true));
+    }
+    let full = app.queue.slots.full_accounts(look.retries);
+    let waiting = look.accounts(db).await?.into_iter();
+    let mut accounts: Vec<AccountId> = waiting.filter(|account| !full.contains(account)).collect();
+    if accounts.len() > ACCOUNTS {
+        let first = rand::random_range(0..accounts.len());
+        accounts.rotate_left(first);
+        accounts.truncate(ACCOUNTS);
+    }
+    if accounts.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let heads = look.heads(db, &accounts).await?;
+    let lanes = lanes(app, look, heads, most);
+    Ok((in_turns(look.oldest_of(db, &lanes).await?), false))
 }
 
-impl Look<'_> {
-    /// At most about so many deliveries, in the order in which they are to have slots, and whether that is all that is due. Accounts
-    /// are asked for one by one only where one is full or there is more than that: else the oldest are all there are.
-    async fn find(&self, most: u64) -> Result<(Vec<Due>, bool)> {
-        let full = self.app.queue.slots.full_accounts(self.retries);
-        let mut oldest = Vec::new();
-        if full.is_empty() {
-            oldest = self.oldest(None, most).await?;
-            if is_fewer(&oldest, most) {
-                return Ok((oldest, self.full.is_empty()));
-            }
+/// The lanes to be read, and how much of each: of every account about as much, and nothing of what has no room. In an account, lanes
+/// whose first delivery has waited longest come first.
+fn lanes(app: &App, look: Look, mut heads: Vec<Due>, most: u64) -> Vec<(Lane, u64)> {
+    heads.sort_by_key(|head| head.due_at);
+    heads.retain(|head| app.queue.slots.room(head.destination(), look.retries) > 0);
+    let accounts: HashSet<AccountId> = heads.iter().map(|head| head.account_id).collect();
+    let each = most.div_ceil(accounts.len().max(1) as u64);
+    let mut read: HashMap<AccountId, u64> = HashMap::new();
+    let mut lanes = Vec::with_capacity(heads.len());
+    for head in heads {
+        let read = read.entry(head.account_id).or_default();
+        let room = u64::from(app.queue.slots.room(head.destination(), look.retries));
+        let wanted = room.min(each.saturating_sub(*read));
+        if wanted > 0 {
+            *read += wanted;
+            lanes.push((head.lane, wanted));
         }
-        let due = delivery::Entity::accounts_due(self.app.db.read(), self.now, self.retries).await?;
-        let mut accounts: Vec<AccountId> = due.iter().copied().filter(|account| !full.contains(account)).collect();
-        if accounts.len() <= 1 && !oldest.is_empty() {
-            return Ok((oldest, false));
-        }
-        if accounts.len() > ACCOUNTS {
-            let first = rand::random_range(0..accounts.len());
-            accounts.rotate_left(first);
-            accounts.truncate(ACCOUNTS);
-        }
-        let (found, all) = self.in_turns(&accounts, most).await?;
-        Ok((found, all && accounts.len() == due.len()))
     }
-
-    /// The first of each account, then the second of each, and so on; and whether that is all.
-    async fn in_turns(&self, accounts: &[AccountId], most: u64) -> Result<(Vec<Due>, bool)> {
-        let each = most.div_ceil(accounts.len().max(1) as u64);
-        let (mut found, mut all) = (Vec::new(), self.full.is_empty());
-        for account in accounts {
-            let oldest = self.oldest(Some(*account), each).await?;
-            all &= is_fewer(&oldest, each);
-            found.extend(oldest.into_iter().enumerate());
-        }
-        found.sort_by_key(|(place, _)| *place);
-        Ok((found.into_iter().map(|(_, due)| due).collect(), all))
-    }
-
-    /// The oldest of an account, or of all.
-    async fn oldest(&self, account: Option<AccountId>, most: u64) -> Result<Vec<Due>> {
-        let mut due = delivery::Entity::due(self.now, self.retries).filter(to_none_of(&self.full));
-        if let Some(account) = account {
-            due = due.filter(delivery::Column::AccountId.eq(account));
-        }
-        Ok(due.limit(most).into_partial_model().all(self.app.db.read()).await?)
-    }
+    lanes
 }
 
-fn is_fewer(found: &[Due], most: u64) -> bool {
-    u64::try_from(found.len()).is_ok_and(|found| found < most)
+/// The first of each account, then the second of each, and so on. What goes to one destination keeps its order.
+fn in_turns(mut found: Vec<Due>) -> Vec<Due> {
+    found.sort_by_key(|due| due.due_at);
+    let mut places: HashMap<AccountId, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, Due)> = Vec::with_capacity(found.len());
+    for due in found {
+        let place = places.entry(due.account_id).or_default();
+        ranked.push((*place, due));
+        *place += 1;
+    }
+    ranked.sort_by_key(|(place, _)| *place);
+    ranked.into_iter().map(|(_, due)| due).collect()
 }

@@ -9,11 +9,12 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::delivery_outcome::Outcome;
 use entity::endpoint::{self, Hold};
+use entity::suspect::ISOLATION;
 use entity::{delivery_settings, mail_recipient};
 use uuid::Uuid;
 
 use super::finish::{self, Finished};
-use super::{Tools, claim, unopened};
+use super::{Tools, claim, suspects, unopened};
 use crate::app::App;
 use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
 use crate::delivery::retry::{default_policy, max_age};
@@ -23,6 +24,8 @@ use crate::queue::{Claimed, LeadContent};
 
 /// Deliveries parked, or made due again, in one statement.
 const PART: u64 = 500;
+/// Parts parked in one look.
+const PARTS: u32 = 4;
 /// Endpoints looked at in one statement.
 const PAGE: usize = 1_000;
 /// Endpoints tried in one look. Which of more is left to chance, so that none has to wait for ever.
@@ -41,15 +44,24 @@ pub(super) struct Looks {
 /// Looks after all that is held; answers what is to try endpoints whose pause is over.
 pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed>> {
     let app = &tools.app;
-    let Some(owner) = app.queue.owner() else {
+    let Some(owner) = app.queue.valid_owner() else {
         return Ok(Vec::new());
     };
     let now = app.clock.now();
     app.queue.set_holds(false);
     if endpoint::Entity::any_closed(app.db.read(), now).await? {
-        while delivery::Entity::park(app.db.write(), now, PART).await? == PART {}
+        // A part at a time, so that nobody waits for the parking of a long row; none of it is read by the looks for what is due.
+        let mut parts = 0;
+        while parts < PARTS && delivery::Entity::park(app.db.write(), now, PART).await? >= PART {
+            parts += 1;
+        }
+        if parts == PARTS {
+            app.queue.doorbell.notify_one();
+        }
     }
-    let waited_for = delivery::Entity::endpoints_waited_for(app.db.read()).await?;
+    let mut waited_for = delivery::Entity::endpoints_waited_for(app.db.read()).await?;
+    let some_waited = !waited_for.is_empty();
+    waited_for.retain(|id| *id != ISOLATION);
     let closed = closed_among(app, &waited_for, now).await?;
     release(app, waited_for.iter().filter(|id| !closed.contains_key(*id))).await?;
     if looks.stale_at.is_none_or(|last| last + STALE_EVERY <= now) {
@@ -57,12 +69,18 @@ pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed
         end_stale(tools, owner, &waited_for, now).await?;
     }
     // Those for which nothing waits are left to the sweep: one that is never used again costs nothing.
-    if !waited_for.is_empty() {
+    if some_waited {
         app.queue.set_holds(true);
     }
     let ripe = closed.values().filter(|row| row.hold == Some(Hold::Failing));
     let ripe = ripe.filter(|row| row.held_until.is_some_and(|until| until <= now));
-    try_endpoints(tools, owner, ripe.take(PROBES)).await
+    let mut claimed = try_endpoints(tools, owner, ripe.take(PROBES)).await?;
+    match suspects::claim(tools, owner, now).await {
+        Ok(isolated) => claimed.extend(isolated),
+        // Those taken before are ours already, and are attempted.
+        Err(error) => tracing::warn!(?error, "cannot look for deliveries to be isolated; the next sweep will"),
+    }
+    Ok(claimed)
 }
 
 /// Which of these are held.

@@ -80,6 +80,10 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::RetriesExhausted => "see the attempts for the cause, and retry the delivery once it is gone",
         DeliveryErrorCode::Expired => "retry the delivery if the lead is still of use",
         DeliveryErrorCode::Cancelled => "retry the delivery if it shall go out after all",
+        DeliveryErrorCode::SetAside => {
+            "ask who runs this server to look at its log and memory: its process ended again and again while it attempted this \
+             delivery. Correct the partner's template or the lead, then retry the delivery; it is attempted apart from all others"
+        }
         DeliveryErrorCode::Paused => "wait until the destination answers again, or let it go on with resumeDestination",
     }
 }

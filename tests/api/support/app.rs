@@ -77,6 +77,13 @@ pub(crate) struct TestApp {
 impl TestApp {
     /// Starts one with further settings, such as `--sign-up closed`.
     pub(crate) async fn start_with(mode: Mode, more: &[&str]) -> Self {
+        let now: DateTime<Utc> =
+            DateTime::<Utc>::from(std::time::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap()).trunc_subsecs(6);
+        Self::start_by(Clock::standing_at(now), mode, more).await
+    }
+
+    /// Starts one that goes by that clock.
+    pub(crate) async fn start_by(clock: Clock, mode: Mode, more: &[&str]) -> Self {
         leadmesh::tls::install_tls();
         // RUST_LOG shows what the server says while a test runs.
         let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
@@ -87,9 +94,6 @@ impl TestApp {
             Mode::Server => Some(DropDatabase::create().await),
         };
         let arguments = arguments(data_dir.path(), database.as_ref(), more);
-        let now: DateTime<Utc> =
-            DateTime::<Utc>::from(std::time::UNIX_EPOCH + std::time::UNIX_EPOCH.elapsed().unwrap()).trunc_subsecs(6);
-        let clock = Clock::standing_at(now);
         let (app, server) = run(&arguments, &clock, Role::Both).await;
         Self {
             address: server.address(),
@@ -107,6 +111,11 @@ impl TestApp {
     /// Another process on the same stores (server mode), or the same one again.
     pub(crate) async fn another(&self, role: Role) -> (App, Server) {
         run(&self.arguments, &self.clock, role).await
+    }
+
+    /// Another process on the same stores, on a machine whose clock is another.
+    pub(crate) async fn another_by(&self, clock: &Clock, role: Role) -> (App, Server) {
+        run(&self.arguments, clock, role).await
     }
 
     /// A process on the same stores that serves nobody, as commands are.

@@ -1,0 +1,172 @@
+//! A delivery that was under way when a process died. It says something of the attempts from [`Model::attempt`] on only while no
+//! attempt has ended since.
+
+use crate::delivery::{self, DeliveryErrorCode, DeliveryStatus, open};
+use crate::ids::{AccountId, DeliveryId};
+use crate::worker;
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveEnum, DatabaseBackend, DeleteMany, IntoActiveModel, QuerySelect, UpdateMany};
+
+/// In place of an endpoint: what waits to be attempted apart from others is parked for this.
+pub const ISOLATION: Uuid = Uuid::max();
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "suspect")]
+pub struct Model {
+    /// Which.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub delivery_id: DeliveryId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// The number of the attempt during which the process died.
+    pub attempt: i32,
+    /// Attempts in a row during which it did.
+    pub deaths: i32,
+    /// How many deliveries the last death leaves in doubt, this one among them.
+    pub company: i32,
+    /// The lease under which it was attempted. Its holder takes it back when it turns out to live.
+    pub lease: Uuid,
+    /// When the death was noticed.
+    pub seen_at: DateTime<Utc>,
+    /// Of one that was set aside, whether the owners have been told.
+    pub notified: Option<bool>,
+}
+
+/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// What is known of deliveries that the caller has already loaded in their scope.
+    pub async fn of(
+        db: &impl ConnectionTrait,
+        deliveries: impl IntoIterator<Item = DeliveryId>,
+    ) -> Result<Vec<Model>, DbErr> {
+        let ids = deliveries.into_iter().map(|id| id.0);
+        Self::find()
+            .filter(crate::bulk::among(db, Column::DeliveryId, ids))
+            .all(db)
+            .await
+    }
+
+    /// Writes rows, whether there were some or not.
+    pub async fn keep(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<(), DbErr> {
+        use sea_orm::Iterable;
+        let columns = || Column::iter().filter(|column| !matches!(column, Column::DeliveryId));
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let part = rows.by_ref().take(1_000).map(|row| row.into_active_model().reset_all());
+            let on_conflict = OnConflict::column(Column::DeliveryId)
+                .update_columns(columns())
+                .to_owned();
+            Self::insert_many(part.collect::<Vec<_>>())
+                .on_conflict(on_conflict)
+                .exec_without_returning(db)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what was held against deliveries because of a lease whose holder lives.
+    pub fn acquit(lease: Uuid) -> DeleteMany<Self> {
+        Self::delete_many()
+            .filter(Column::Lease.eq(lease))
+            .filter(Column::Notified.is_null())
+    }
+
+    /// Forgets deaths that were noticed before.
+    pub fn forget_before(time: DateTime<Utc>) -> DeleteMany<Self> {
+        Self::delete_many()
+            .filter(Column::SeenAt.lt(time))
+            .filter(Column::Notified.is_null())
+    }
+
+    /// Those that were set aside and of which the owners have not been told, for the notices.
+    pub fn untold() -> Select<Self> {
+        Self::find().filter(Expr::cust("notified = FALSE"))
+    }
+
+    /// Notes that the owners have been told of these.
+    pub fn note_told(account: AccountId, ids: impl IntoIterator<Item = DeliveryId>) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Notified, Expr::value(true))
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::DeliveryId.is_in(ids))
+            .filter(Expr::cust("notified = FALSE"))
+    }
+}
+
+impl delivery::Entity {
+    /// Lets waiting deliveries be attempted apart from others only.
+    pub async fn isolate(db: &impl ConnectionTrait, ids: Vec<DeliveryId>) -> Result<(), DbErr> {
+        let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
+        let isolated = Self::update_many()
+            .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
+            .filter(among);
+        isolated.exec(db).await?;
+        Ok(())
+    }
+
+    /// Fails deliveries that wait, for good. Should somebody retry one by hand, it is attempted apart from others.
+    pub async fn set_aside(
+        db: &impl ConnectionTrait,
+        ids: Vec<DeliveryId>,
+        (why, now): (&str, DateTime<Utc>),
+    ) -> Result<Vec<delivery::Model>, DbErr> {
+        let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
+        Self::update_many()
+            .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
+            .col_expr(delivery::Column::Status, Expr::value(DeliveryStatus::Failed.to_value()))
+            .col_expr(
+                delivery::Column::FailureCode,
+                Expr::value(DeliveryErrorCode::SetAside.to_value()),
+            )
+            .col_expr(delivery::Column::FailureMessage, Expr::value(why))
+            .col_expr(delivery::Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
+            .col_expr(delivery::Column::SettledAt, Expr::value(now))
+            .filter(among)
+            .exec_with_returning(db)
+            .await
+    }
+
+    /// Those that wait to be attempted apart from others and whose endpoint is not held, the first first.
+    pub fn isolated(now: DateTime<Utc>, most: u64) -> Select<Self> {
+        Self::parked_for(ISOLATION)
+            .filter(delivery::Column::DueAt.lte(now))
+            .filter(open(now))
+            .limit(most)
+    }
+
+    /// Takes deliveries that are to be attempted apart from others, as [`claim`](Self::claim) takes others.
+    pub async fn claim_isolated(
+        db: &impl ConnectionTrait,
+        owner: Uuid,
+        ids: Vec<DeliveryId>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<delivery::Model>, DbErr> {
+        let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
+        Self::claiming(owner)
+            .col_expr(delivery::Column::ParkedFor, Expr::value(Option::<Uuid>::None))
+            .filter(among)
+            .filter(crate::parked::parked())
+            .filter(delivery::Column::ParkedFor.eq(ISOLATION))
+            .filter(under_lease(db.get_database_backend(), owner))
+            .filter(open(now))
+            .exec_with_returning(db)
+            .await
+    }
+}
+
+/// Nothing is claimed under a lease that has run out: others would take it over while it is sent. With `SQLite` none runs out while
+/// its process lives.
+pub(crate) fn under_lease(backend: DatabaseBackend, owner: Uuid) -> Expr {
+    match backend {
+        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
+        _ => Expr::exists(worker::Entity::holds(owner)).into(),
+    }
+}
