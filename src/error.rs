@@ -110,6 +110,10 @@ pub enum Error {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The answer would cost more than one may; the text says what to do.
+    CostExceeded(String),
+    /// The answer would have more bytes than one may; the text says what to do.
+    AnswerTooLarge(String),
     /// Overloaded or a store is away: try again. The text says whether anything may have been changed.
     Unavailable(&'static str),
     /// A bug, or a store that failed in an unforeseen way. Never shown.
@@ -138,6 +142,8 @@ impl Error {
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadInput(_) | Self::Broken(_) => "BAD_USER_INPUT",
             Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::CostExceeded(_) => "COST_EXCEEDED",
+            Self::AnswerTooLarge(_) => "ANSWER_TOO_LARGE",
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
@@ -150,7 +156,7 @@ impl fmt::Display for Error {
         match self {
             Self::Unauthenticated(text) | Self::Forbidden(text) | Self::Unavailable(text) => f.write_str(text),
             Self::NotFound(noun) => write!(f, "no such {noun}"),
-            Self::BadInput(text) => f.write_str(text),
+            Self::BadInput(text) | Self::CostExceeded(text) | Self::AnswerTooLarge(text) => f.write_str(text),
             Self::Broken(broken) => {
                 let texts: Vec<&str> = broken.iter().map(|rule| rule.message.as_str()).collect();
                 f.write_str(&texts.join("; "))

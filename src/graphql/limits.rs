@@ -2,10 +2,18 @@
 //!
 //! A request's text is scanned, parsed once, measured ([`Limits`]) and corrected where the library would misread it;
 //! only then is it given to the schema, already parsed. Texts that passed are kept, so that the thousandth identical
-//! mutation costs a lookup and a copy. What depends on variables (cost, required variables) is checked for each request.
+//! mutation costs a lookup and a copy. What depends on variables (cost, required variables, the sizes of their values) is
+//! checked for each request. What the estimate cannot know is counted while executing ([`budget`], [`counting`]), and
+//! how often one may ask is a matter of [`rate`].
 
+pub mod answer;
+mod bounds;
+pub mod budget;
 mod cost;
 mod count;
+pub mod counting;
+mod inputs;
+pub mod rate;
 mod rewrite;
 mod scan;
 mod variables;
@@ -22,8 +30,12 @@ use async_graphql::{
 };
 use moka::future::Cache;
 
-use self::cost::Cost;
-use crate::graphql::mask::{self, code};
+pub use self::bounds::Bounds;
+use self::{cost::Cost, inputs::Inputs};
+use crate::graphql::{
+    mask::{self, code},
+    registry::Registry,
+};
 
 /// An upper bound that names itself when it refuses.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +82,10 @@ pub struct Limits {
     pub default_page: u64,
     /// The largest page that any field answers; larger sizes are refused by the field itself.
     pub largest_page: u64,
+    /// Entries that the estimate takes a list for that is no page. Most have fewer; longer ones are counted while executing.
+    pub default_list: u64,
+    /// How large the values of arguments may be.
+    pub bounds: Bounds,
     /// Memory for cached documents, in bytes (estimated from the length of their texts).
     pub cache_bytes: u64,
 }
@@ -90,6 +106,8 @@ impl Default for Limits {
             cost: 5_000,
             default_page: 20,
             largest_page: 100,
+            default_list: 5,
+            bounds: Bounds::default(),
             cache_bytes: 32 * 1024 * 1024,
         }
     }
@@ -180,6 +198,21 @@ pub struct Document {
     operations: Vec<Operation>,
 }
 
+/// What an operation costs with certain variables.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// The estimate, in points.
+    pub points: u64,
+    /// What the caller's rate is charged for it beforehand. Taking leads in is nearly free: a sender is limited by what it
+    /// submits, not by what it asks to be told of that.
+    pub charged: f64,
+    /// Whether the rate is charged for what the answer turned out to cost besides.
+    pub settled: bool,
+}
+
+/// What a rate is charged for each `submitLead` or `submitLeads`, in points.
+const SUBMISSION: f64 = 0.1;
+
 /// One operation of a [`Document`], with what has to be known before it is executed.
 #[derive(Debug)]
 pub struct Operation {
@@ -189,6 +222,10 @@ pub struct Operation {
     /// Whether it asks for `__schema` or `__type`.
     pub introspects: bool,
     cost: Cost,
+    /// How often one object is asked for its `__typename` at most.
+    pub typenames: usize,
+    submissions: Option<usize>,
+    inputs: Arc<Inputs>,
     variables: Vec<Positioned<VariableDefinition>>,
 }
 
@@ -198,13 +235,18 @@ impl Document {
         let mut parsed = parser::parse_query(text)?;
         count::count(&parsed, limits)?;
         rewrite::rewrite(&mut parsed)?;
+        let registry = Registry::of_this_server();
+        let inputs = Arc::new(Inputs::of(&parsed, &registry, limits)?);
         let operations = parsed.operations.iter().map(|(name, operation)| {
-            let facts = walk::walk(&parsed, &operation.node, limits)?;
+            let facts = walk::walk(&parsed, &operation.node, &registry, limits)?;
             Ok(Operation {
                 name: name.cloned(),
                 kind: operation.node.ty,
                 introspects: facts.introspects,
                 cost: facts.cost,
+                typenames: facts.typenames,
+                submissions: facts.submissions,
+                inputs: inputs.clone(),
                 variables: operation.node.variable_definitions.clone(),
             })
         });
@@ -234,8 +276,11 @@ impl Document {
 
 impl Operation {
     /// Checks and completes the variables of a request, then the cost that follows from them.
-    pub fn admit(&self, variables: &mut Variables, limits: &Limits) -> Result<(), Refusal> {
+    pub fn admit(&self, variables: &mut Variables, limits: &Limits) -> Result<Price, Refusal> {
         variables::complete(&self.variables, variables)?;
+        let registry = Registry::of_this_server();
+        self.inputs
+            .admit(&self.variables, variables, &registry, &limits.bounds)?;
         let points = self.cost.points(variables);
         if points > limits.cost {
             return Err(Refusal::too_complex(format!(
@@ -243,7 +288,19 @@ impl Operation {
                 limits.cost
             )));
         }
-        Ok(())
+        Ok(Price {
+            points,
+            charged: self.charge(points),
+            settled: self.submissions.is_none(),
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "both are bounded by the limits of a document")]
+    fn charge(&self, points: u64) -> f64 {
+        match self.submissions {
+            Some(fields) => fields as f64 * SUBMISSION,
+            None => points as f64,
+        }
     }
 
     /// What it is called in the document.

@@ -22,6 +22,7 @@ mod graphql_partners;
 mod hand;
 mod identity_use_cases;
 mod least_privilege;
+mod limits;
 mod network;
 mod outbound;
 mod pauses;
