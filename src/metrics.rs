@@ -16,8 +16,11 @@ use prometheus_client::registry::Registry;
 use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
+use crate::database::PoolUse;
+
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Gauges = Family<Labels<1>, Gauge>;
 type Number = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The counters of one App; clones count together.
@@ -39,11 +42,15 @@ pub struct Metrics {
     due_age: Number,
     paused: Number,
     sockets_open: Gauge,
+    writes: Gauge,
+    pool_sizes: Gauges,
+    pool_uses: Gauges,
+    pool_waits: Gauges,
     registry: Arc<Registry>,
 }
 
 /// What is looked up when somebody asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// Deliveries under way in this process.
     pub slots_used: u32,
@@ -53,6 +60,10 @@ pub struct Standing {
     pub backlog: Option<(u64, TimeDelta)>,
     /// Endpoints that are paused; none when the database does not answer.
     pub paused: Option<u64>,
+    /// Mutations and other writes that run in this process.
+    pub writes: usize,
+    /// The database connections of this process.
+    pub pools: Vec<PoolUse>,
 }
 
 impl Default for Metrics {
@@ -75,6 +86,10 @@ impl Default for Metrics {
             due_age: Number::default(),
             paused: Number::default(),
             sockets_open: Gauge::default(),
+            writes: Gauge::default(),
+            pool_sizes: Family::default(),
+            pool_uses: Family::default(),
+            pool_waits: Family::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -112,6 +127,14 @@ impl Metrics {
         registry.register("paused_destinations", text, self.paused.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
+        let text = "Mutations and other writes of requests that run in this process";
+        registry.register("running_writes", text, self.writes.clone());
+        let text = "Database connections that this process may have, by pool";
+        registry.register("database_connections", text, self.pool_sizes.clone());
+        let text = "Statements and transactions that run in this process, by pool";
+        registry.register("database_connections_in_use", text, self.pool_uses.clone());
+        let text = "Statements and transactions of this process that wait for a connection, by pool";
+        registry.register("database_connections_waiting", text, self.pool_waits.clone());
     }
 
     /// A lead has been stored.
@@ -168,8 +191,14 @@ impl Metrics {
         self.due_age.set(age);
         let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
-        self.sockets_open
-            .set(i64::try_from(self.sockets.len()).unwrap_or(i64::MAX));
+        self.sockets_open.set(to_i64(self.sockets.len()));
+        self.writes.set(to_i64(standing.writes));
+        for pool in standing.pools {
+            let labels = [("pool", pool.pool.to_owned())];
+            self.pool_sizes.get_or_create(&labels).set(to_i64(pool.size));
+            self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
+            self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
+        }
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -180,6 +209,10 @@ impl Metrics {
             }
         }
     }
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl std::fmt::Debug for Metrics {
@@ -207,8 +240,15 @@ mod tests {
             slots_total: 64,
             backlog: Some((7, second)),
             paused: Some(3),
+            writes: 5,
+            pools: vec![PoolUse {
+                pool: "readers",
+                size: 8,
+                in_use: 6,
+                waiting: 4,
+            }],
         };
-        let text = metrics.text(standing);
+        let text = metrics.text(standing.clone());
         for line in [
             "leadmesh_build_info{version=\"",
             "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
@@ -224,6 +264,10 @@ mod tests {
             "leadmesh_due_oldest_age_seconds 1.0\n",
             "leadmesh_paused_destinations 3.0\n",
             "leadmesh_websocket_connections 0\n",
+            "leadmesh_running_writes 5\n",
+            "leadmesh_database_connections{pool=\"readers\"} 8\n",
+            "leadmesh_database_connections_in_use{pool=\"readers\"} 6\n",
+            "leadmesh_database_connections_waiting{pool=\"readers\"} 4\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -238,6 +282,8 @@ mod tests {
             slots_total: 1,
             backlog: None,
             paused: None,
+            writes: 0,
+            pools: Vec::new(),
         };
         assert!(
             Metrics::default()

@@ -3,6 +3,7 @@
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
+mod concurrently;
 mod ddl;
 mod m0001_identity;
 mod m0002_flows;
@@ -17,6 +18,9 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0023_history;
+mod m0024_bounded_steps;
+mod m0027_key_holder;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -39,6 +43,9 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0023_history::Migration),
+            Box::new(m0024_bounded_steps::Migration),
+            Box::new(m0027_key_holder::Migration),
         ]
     }
 }

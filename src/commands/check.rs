@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::logs;
-use super::serve::{mode, shown};
+use super::serve::mode;
 use crate::app::connect_redis;
+use crate::config::store_address::shown;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
-use crate::database::Db;
+use crate::database::{self, Db};
 use crate::delivery::instance_mail;
 
 /// For the mail server to let us in.
@@ -84,7 +85,7 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
     let db = match Db::connect(&config.database_url, 2).await {
         Ok(db) => db,
         Err(error) => {
-            let text = format!("cannot connect to {address}: {error}; set DATABASE_URL to a database that is running");
+            let text = format!("cannot connect to {address}: {}", database::explain(&error));
             return vec![("database", Found::Wrong(text))];
         }
     };
@@ -138,7 +139,7 @@ async fn mail(config: &Config) -> Found {
     };
     let server = instance_mail::server(settings);
     let place = format!("{}:{}", server.host, server.port);
-    match instance_mail::mailer().probe(&server, MAIL).await {
+    match instance_mail::mailer(config).probe(&server, MAIL).await {
         Ok(()) => Found::Right(format!("{place} lets us in")),
         Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
     }

@@ -2,12 +2,12 @@
 
 use anyhow::bail;
 use tokio::net::TcpListener;
-use url::Url;
 
 use super::logs;
 use super::signals::Signals;
 use crate::app::App;
 use crate::clock::Clock;
+use crate::config::store_address::shown;
 use crate::config::{Config, ConfigError, Settings};
 use crate::server::{Role, Server};
 
@@ -75,33 +75,4 @@ fn announce(config: &Config, role: Role, server: &Server) {
 /// In words.
 pub(super) fn mode(config: &Config) -> &'static str {
     if config.is_embedded() { "embedded" } else { "server" }
-}
-
-/// An address of a store without its password.
-pub(super) fn shown(address: &str) -> String {
-    if address.starts_with("sqlite:") {
-        return address.to_owned();
-    }
-    let Ok(mut url) = Url::parse(address) else {
-        return "an address that cannot be read".to_owned();
-    };
-    // Both fail only for addresses without a host, which have no password either.
-    let _no_host = url.set_password(None);
-    url.set_query(None);
-    url.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        assert_eq!(
-            shown("postgres://ann:secret@db.example:5433/leads?password=secret"),
-            "postgres://ann@db.example:5433/leads"
-        );
-        assert_eq!(shown("redis://:secret@cache.example/1"), "redis://cache.example/1");
-        assert_eq!(shown("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
-    }
 }

@@ -39,6 +39,7 @@ use crate::graphql::{
     mask::{self, code},
 };
 use crate::metrics::Metrics;
+use crate::writes::Writes;
 
 /// How long the parts of a request may take.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub struct Endpoint<E, A> {
     pub shutdown: CancellationToken,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Where mutations run, whatever becomes of their requests; wait for them after `shutdown`.
+    pub writes: Writes,
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
@@ -88,6 +91,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             open_sockets: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             metrics: Metrics::default(),
+            writes: Writes::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use crate::app::App;
 
 /// What a link carries.

@@ -107,6 +107,8 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
+            // A client may say that it sends no more and still read the answer.
+            .half_close(true)
             .max_buf_size(HEADER_BYTES);
         builder
             .http2()

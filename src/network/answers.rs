@@ -247,6 +247,7 @@ async fn connect(
         terminated_at: Set(None),
         terminated_by: Set(None),
         termination_reason: Set(None),
+        cancelling: Set(false),
     };
     let inserted = connection.insert(tx).await;
     let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;

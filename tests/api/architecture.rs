@@ -44,12 +44,12 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 14] = [
-    ("live", &["app", "gather", "config", "error"]),
+const GROUND: [(&str, &[&str]); 16] = [
+    ("live", &["app", "gather", "database", "config", "error"]),
     (
         "app",
         &[
-            "queue", "crypto", "metrics", "tally", "database", "config", "clock", "error",
+            "queue", "crypto", "metrics", "tally", "writes", "database", "config", "clock", "error",
         ],
     ),
     ("gather", &["error"]),
@@ -57,9 +57,11 @@ const GROUND: [(&str, &[&str]); 14] = [
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
     ("diagnosis", &[]),
-    ("metrics", &[]),
+    ("metrics", &["database"]),
     ("tally", &[]),
-    ("database", &["config"]),
+    ("writes", &["fair", "error"]),
+    ("database", &["fair", "config", "error"]),
+    ("fair", &[]),
     ("config", &[]),
     ("tls", &[]),
     ("error", &[]),

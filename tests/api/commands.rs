@@ -2,5 +2,6 @@
 
 mod demo;
 mod import;
+mod migrate;
 mod process;
 mod serve;

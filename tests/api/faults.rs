@@ -6,6 +6,7 @@ mod backlog;
 mod ended;
 mod frozen;
 mod gaps;
+mod hangups;
 mod http2;
 mod killed;
 mod ledger;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use entity::{assignment, partner};
-use sea_orm::{ActiveModelTrait, IntoActiveModel, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, both};

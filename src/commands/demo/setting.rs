@@ -11,6 +11,7 @@ use crate::config::{LogFormat, Settings, SignUp};
 pub(super) fn settings(arguments: &Arguments) -> Settings {
     Settings {
         listen: arguments.listen,
+        metrics_listen: None,
         public_url: None,
         database_url: None,
         redis_url: None,
@@ -21,6 +22,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         token_secret: None,
         smtp_url: None,
         mail_from: None,
+        ehlo_name: None,
         allow_destinations: ["127.0.0.0/8"].iter().filter_map(|net| net.parse().ok()).collect(),
         default_plan: Plan::Paid,
         invited_plan: Plan::Free,

@@ -124,7 +124,7 @@ impl Tried {
     /// Our own fault. A database that is away is waited for; what will be the same next time, such as settings that cannot be
     /// read, fails at once.
     fn hampered(error: &Error) -> Self {
-        if matches!(error, Error::Unavailable(_)) {
+        if error.is_temporary() {
             return Self::put_off_patiently(error);
         }
         tracing::warn!(?error, "a delivery could not be prepared");

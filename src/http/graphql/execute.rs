@@ -5,6 +5,7 @@ use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use async_graphql::{Executor, Request, Response, ServerError, parser::types::OperationType};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{Endpoint, read::Parameters};
 use crate::{
@@ -28,6 +29,8 @@ pub(in crate::http) struct Prepared {
     budget: Arc<Budget>,
     price: Price,
     allowance: Option<Allowance>,
+    /// Whose share of writes it counts on.
+    owner: Option<Uuid>,
 }
 
 impl Prepared {
@@ -74,19 +77,21 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             request,
             kind: operation.kind,
             name: operation.name().map(str::to_owned),
+            owner: session.owner,
             budget,
             price,
             allowance: session.allowance.clone(),
         })
     }
 
-    /// Runs a query or mutation to its end, at most as long as is allowed and as far as its budget goes; errors come out masked.
+    /// Runs a query or mutation, and waits for it at most as long as is allowed; a query goes as far as its budget does, a
+    /// mutation on to its end also when nobody waits for it any more. Errors come out masked.
     pub(in crate::http) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
         let (budget, price, allowance) = (prepared.budget.clone(), prepared.price, prepared.allowance.clone());
         let is_mutation = prepared.kind == OperationType::Mutation;
         let response = tokio::select! {
             response = self.run_whole(prepared, id) => response,
-            _ = budget.run_out() => Response::default(),
+            _ = budget.run_out(), if !is_mutation => Response::default(),
         };
         if let Some(allowance) = allowance.filter(|_| price.settled) {
             allowance.settle(beyond(budget.points(), price));
@@ -104,15 +109,28 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             operation.name = prepared.name.as_deref(),
             request_id = id.as_str()
         );
-        let execution = AssertUnwindSafe(self.executor.execute(prepared.request))
-            .catch_unwind()
-            .instrument(span);
-        match tokio::time::timeout(self.timeouts.execution, execution).await {
-            Ok(Ok(mut response)) => {
+        let (executor, is_write) = (self.executor.clone(), prepared.kind == OperationType::Mutation);
+        let execution = async move {
+            AssertUnwindSafe(executor.execute(prepared.request))
+                .catch_unwind()
+                .await
+        };
+        let execution = execution.instrument(span);
+        let ended = async {
+            if is_write {
+                self.writes.run(prepared.owner, execution).await
+            } else {
+                Ok(execution.await)
+            }
+        };
+        match tokio::time::timeout(self.timeouts.execution, ended).await {
+            Ok(Ok(Ok(mut response))) => {
                 mask::mask(&mut response, id.as_str());
                 response
             }
-            Ok(Err(_panic)) => Response::from_errors(vec![panicked(id)]),
+            Ok(Ok(Err(_panic))) => Response::from_errors(vec![panicked(id)]),
+            Ok(Err(refusal)) => Response::from_errors(vec![mask::refused(refusal, id.as_str())]),
+            Err(_elapsed) if is_write => Response::from_errors(vec![goes_on(self.timeouts.execution)]),
             Err(_elapsed) => Response::from_errors(vec![timed_out(self.timeouts.execution)]),
         }
     }
@@ -182,6 +200,14 @@ fn panicked(id: &RequestId) -> ServerError {
 pub(super) fn timed_out(limit: Duration) -> ServerError {
     let message = format!(
         "The request took longer than {} s and was stopped. Ask for less at once.",
+        limit.as_secs_f32()
+    );
+    mask::coded(code::TIMEOUT, message, None)
+}
+
+fn goes_on(limit: Duration) -> ServerError {
+    let message = format!(
+        "The mutation takes longer than {} s and goes on without this request: look whether it was done before you repeat it.",
         limit.as_secs_f32()
     );
     mask::coded(code::TIMEOUT, message, None)

@@ -149,15 +149,20 @@ fn mark(response: &mut Response, error: &ServerError) {
             );
         }
         Some(code::RATE_LIMITED) => {
-            if let Some(Value::Number(seconds)) = error.extensions.as_ref().and_then(|e| e.get("retryAfterSeconds")) {
-                set(
-                    response,
-                    header::RETRY_AFTER,
-                    HeaderValue::from(seconds.as_u64().unwrap_or(1)),
-                );
+            if let Some(seconds) = retry_after(error) {
+                set(response, header::RETRY_AFTER, HeaderValue::from(seconds));
             }
         }
+        Some(code::UNAVAILABLE) => set(response, header::RETRY_AFTER, HeaderValue::from_static("1")),
         _ => {}
+    }
+}
+
+/// After how many seconds the caller may try again, where an error says so.
+fn retry_after(error: &ServerError) -> Option<u64> {
+    match error.extensions.as_ref()?.get("retryAfterSeconds")? {
+        Value::Number(seconds) => Some(seconds.as_u64().unwrap_or(1)),
+        _ => None,
     }
 }
 
@@ -175,6 +180,8 @@ pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Resp
     answer.headers_mut().extend(response.http_headers.clone());
     if is_away {
         set(&mut answer, header::RETRY_AFTER, HeaderValue::from_static("1"));
+    } else if let Some(seconds) = response.errors.iter().find_map(retry_after) {
+        set(&mut answer, header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
 }

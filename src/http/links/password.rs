@@ -34,11 +34,16 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<F
         password: filled.password,
         name: None,
     };
-    match password_reset::reset(&app, Scope::Account, ip, input).await {
-        Ok(signed_in) => {
-            if let Err(error) = sessions::log_out(&app, ip, &signed_in.session.refresh_token).await {
-                tracing::warn!(?error, "cannot end the session of a page");
-            }
+    let resetting = app.clone();
+    let reset = async move {
+        let signed_in = password_reset::reset(&resetting, Scope::Account, ip, input).await?;
+        if let Err(error) = sessions::log_out(&resetting, ip, &signed_in.session.refresh_token).await {
+            tracing::warn!(?error, "cannot end the session of a page");
+        }
+        Ok(())
+    };
+    match app.writes.run(None, reset).await.flatten() {
+        Ok(()) => {
             let text = format!(
                 "You can sign in with it now, with logIn of the API at {}/graphql.",
                 app.config.public_url
