@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db, Lane};
+use crate::delivery::rendering::Rendering;
 use crate::identity::rights::Rights;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub hub: Hub,
     /// Slots of this process' delivery worker, and the way to wake any.
     pub queue: Queue,
+    /// Threads on which payloads are rendered.
+    pub rendering: Rendering,
     /// Rung when the instance has written a mail.
     pub mail_bell: Arc<Notify>,
     /// What this process counts.
@@ -101,6 +104,7 @@ impl App {
             rights: Rights::default(),
             hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis, metrics.wakes_failed.clone()),
+            rendering: Rendering::new(config.settings.payload_bytes),
             mail_bell: Arc::default(),
             metrics,
             tally: Tally::default(),

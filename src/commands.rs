@@ -50,7 +50,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Submits the rows of a CSV file as leads, and writes a receipt for each
     Import(import::Arguments),
-    /// Shows accounts, and changes their plans
+    /// Shows accounts, changes their plans, and lets people in who cannot get in
     #[command(subcommand)]
     Account(account::Command),
     /// Changes the keys that encrypt

@@ -75,6 +75,10 @@ pub struct Settings {
     /// Who may sign up: open, invited or closed.
     #[arg(long, env = "LEADMESH_SIGN_UP", default_value = "open", value_enum)]
     pub sign_up: SignUp,
+    /// Whether an email address counts only once a mailed link has proven it: required or off [default: required with a mail
+    /// server, off without one]. The same for all processes.
+    #[arg(long, env = "LEADMESH_PROOF_OF_ADDRESS", value_enum)]
+    pub proof_of_address: Option<ProofOfAddress>,
     /// Origins whose pages may call the API from a browser, as `https://app.example.com`; `*` for all.
     #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
     pub allow_origins: Vec<String>,
@@ -90,6 +94,9 @@ pub struct Settings {
     /// Database connections of this process, at least 5: they are divided among requests, intake, worker and lease.
     #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(5..=1_000))]
     pub database_connections: u32,
+    /// Most bytes that a delivery may send as body or mail, 1,024 to 16,777,216; larger ones fail.
+    #[arg(long, env = "LEADMESH_PAYLOAD_BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(1_024..=16_777_216))]
+    pub payload_bytes: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,
@@ -134,6 +141,15 @@ pub enum SignUp {
     Invited,
     /// Nobody.
     Closed,
+}
+
+/// Whether addresses are to be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProofOfAddress {
+    /// By a mailed link, before they count.
+    Required,
+    /// Not at all: they count from sign-up.
+    Off,
 }
 
 /// Settings that cannot be used, with what to set instead.
@@ -232,6 +248,14 @@ impl Config {
             _ => None,
         };
         self.settings.ehlo_name.clone().or_else(of_public_url)
+    }
+
+    /// Whether an address counts only once a mailed link has proven it.
+    pub fn requires_proof(&self) -> bool {
+        match self.settings.proof_of_address {
+            Some(setting) => setting == ProofOfAddress::Required,
+            None => self.mail.is_some(),
+        }
     }
 
     /// Whether it runs on `SQLite`.

@@ -27,6 +27,8 @@ pub enum UserErrorCode {
     NotConfigured,
     /// A documented limit is reached.
     LimitReached,
+    /// A cap is used up in its present window.
+    CapReached,
     /// An account cannot invite itself.
     SelfInvite,
     /// The two accounts are connected already.

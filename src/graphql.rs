@@ -58,6 +58,8 @@ pub mod source;
 pub mod step;
 pub mod streams;
 pub mod submission_docs;
+pub mod syntax;
 pub mod time_range;
 pub mod user;
+pub mod validation;
 pub mod viewer;

@@ -8,6 +8,7 @@ pub mod config;
 pub mod crypto;
 pub mod database;
 pub mod delivery;
+pub mod descriptors;
 pub mod diagnosis;
 pub mod distribution;
 pub mod error;

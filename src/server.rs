@@ -15,6 +15,8 @@ use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
+use crate::descriptors;
+use crate::graphql::registry::Registry;
 use crate::graphql::schema::schema;
 use crate::housekeeping;
 use crate::http::authenticate::Credentials;
@@ -69,7 +71,11 @@ impl Server {
             open_sockets: app.metrics.sockets.clone(),
             metrics: app.metrics.clone(),
             writes: app.writes.clone(),
-            ..Endpoint::new(schema(app.clone(), intake), Credentials::new(app.clone()))
+            ..Endpoint::new(
+                schema(app.clone(), intake),
+                Registry::of_this_server(),
+                Credentials::new(app.clone()),
+            )
         });
         let sockets = endpoint.open_sockets.clone();
         let router = if role == Role::Worker {
@@ -87,7 +93,7 @@ impl Server {
                 TaskTracker::new(),
             ));
         }
-        let serving = tokio::spawn(serve(listener, router, ListenLimits::default(), stop.clone(), sockets));
+        let serving = tokio::spawn(serve(listener, router, listen_limits(app), stop.clone(), sockets));
         Ok(Self {
             app: app.clone(),
             address,
@@ -115,6 +121,26 @@ impl Server {
         }
         self.chores.wait().await;
         tallies::flush(&self.app).await;
+    }
+}
+
+/// As many connections as the limit of open files leaves after the database's and deliveries', and half of them for one address.
+fn listen_limits(app: &App) -> ListenLimits {
+    let settings = &app.config.settings;
+    let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
+    let wanted = ListenLimits::default().connections;
+    let connections = descriptors::connections(wanted, reserved, descriptors::limit());
+    if connections < wanted {
+        tracing::warn!(
+            connections,
+            "the limit of open files leaves fewer connections of callers than {wanted}: raise it (ulimit -n, LimitNOFILE of systemd) to 65536"
+        );
+    }
+    ListenLimits {
+        connections,
+        per_address: connections / 2,
+        proxies: settings.trusted_proxies.clone(),
+        ..ListenLimits::default()
     }
 }
 

@@ -47,6 +47,7 @@ pub mod profile;
 pub mod profile_turn;
 pub mod refused_attempt;
 pub mod relationship;
+pub mod retried;
 pub mod retryable;
 pub mod session;
 pub mod smtp_settings;

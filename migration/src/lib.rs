@@ -18,8 +18,11 @@ mod m0010_routing;
 mod m0011_erasure;
 mod m0014_delivery;
 mod m0015_due;
+mod m0021_invalid_values;
 mod m0023_history;
 mod m0024_bounded_steps;
+mod m0025_proof_of_address;
+mod m0026_known_proofs;
 mod m0027_key_holder;
 
 /// Brings a database to the newest schema.
@@ -43,8 +46,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_erasure::Migration),
             Box::new(m0014_delivery::Migration),
             Box::new(m0015_due::Migration),
+            Box::new(m0021_invalid_values::Migration),
             Box::new(m0023_history::Migration),
             Box::new(m0024_bounded_steps::Migration),
+            Box::new(m0025_proof_of_address::Migration),
+            Box::new(m0026_known_proofs::Migration),
             Box::new(m0027_key_holder::Migration),
         ]
     }

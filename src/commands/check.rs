@@ -14,9 +14,13 @@ use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db};
 use crate::delivery::instance_mail;
+use crate::descriptors;
 
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
+
+/// Open files that are enough for all connections of callers, the database's and deliveries.
+const ENOUGH_FILES: u64 = 32_768;
 
 /// What is found of one thing.
 enum Found {
@@ -60,11 +64,24 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             }
             report.add("redis", redis(&config).await)?;
             report.add("mail", mail(&config).await)?;
+            report.add("addresses", addresses(&config))?;
+            report.add("files", files())?;
         }
     }
     let code = if report.wrong { 2 } else { 0 };
     out.flush()?;
     Ok(ExitCode::from(code))
+}
+
+fn files() -> Found {
+    descriptors::raise();
+    match descriptors::limit() {
+        Some(limit) if limit < ENOUGH_FILES => Found::Note(format!(
+            "this process may have {limit} files open: raise that (ulimit -n, LimitNOFILE of systemd) to {ENOUGH_FILES} for many connections"
+        )),
+        Some(limit) => Found::Right(format!("this process may have {limit} open")),
+        None => Found::Right("there is no limit of open files".into()),
+    }
 }
 
 async fn address(config: &Config) -> Found {
@@ -128,6 +145,24 @@ async fn redis(config: &Config) -> Found {
             Ok(_) => Found::Right(format!("{} answers", shown(url))),
             Err(error) => Found::Wrong(format!("{error:#}; set REDIS_URL to a Redis that is running")),
         },
+    }
+}
+
+/// What an email address is worth on this server.
+fn addresses(config: &Config) -> Found {
+    match (config.requires_proof(), config.mail.is_some()) {
+        (true, true) => Found::Right("an address counts once a link that was mailed to it was used".into()),
+        (true, false) => Found::Note(
+            "an address counts once it is proven by a mailed link, and without a mail server none can be: nobody receives invitations \
+             at an address or is found by one; set LEADMESH_SMTP_URL, or LEADMESH_PROOF_OF_ADDRESS=off"
+                .into(),
+        ),
+        (false, _) => Found::Note(
+            "not proven: whoever signs up first with an address sees the invitations that are sent to it, and a sign-up tells whether an \
+             address is known; set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM, and LEADMESH_PROOF_OF_ADDRESS to nothing or required, unless \
+             only people whom you trust can reach this server"
+                .into(),
+        ),
     }
 }
 

@@ -3,17 +3,20 @@
 use anyhow::bail;
 use tokio::net::TcpListener;
 
-use super::logs;
 use super::signals::Signals;
+use super::{explained, logs};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::store_address::shown;
 use crate::config::{Config, ConfigError, Settings};
+use crate::descriptors;
+use crate::identity::addresses;
 use crate::server::{Role, Server};
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
+    descriptors::raise();
     let mut signals = Signals::listen()?;
     let server = tokio::select! {
         server = start(settings, role) => server?,
@@ -37,6 +40,9 @@ pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Resul
 async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
     let app = App::open(Config::new(settings)?, Clock::system()).await?;
+    if role != Role::Worker {
+        addresses::apply_setting(&app).await.map_err(explained)?;
+    }
     let server = Server::start(&app, role, listener)?;
     announce(&app.config, role, &server);
     Ok(server)

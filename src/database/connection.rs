@@ -143,7 +143,7 @@ impl Connection {
             let _place = place;
             repeat_lost(repeats, || statement(connections.clone())).await
         });
-        running.await.unwrap_or_else(broken)
+        running.await.unwrap_or_else(|error| broken(&error))
     }
 
     /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later would
@@ -159,7 +159,7 @@ impl Connection {
             let begun = repeat_lost(pool.size, || begin(&pool.connections)).await?;
             Ok(Transaction::new(begun, place))
         });
-        beginning.await.unwrap_or_else(broken)
+        beginning.await.unwrap_or_else(|error| broken(&error))
     }
 }
 
@@ -186,7 +186,7 @@ where
 }
 
 /// A statement that panicked, or that the end of the process has stopped.
-pub(super) fn broken<T>(error: JoinError) -> Result<T, DbErr> {
+pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
     Err(DbErr::Custom(format!("a statement did not come to its end: {error}")))
 }
 

@@ -88,7 +88,9 @@ fn is_lock_timeout(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };
-    let code = cause.as_database_error().and_then(|error| error.code());
+    let code = cause
+        .as_database_error()
+        .and_then(sea_orm::sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code == "55P03")
 }
 

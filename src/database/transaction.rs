@@ -27,7 +27,7 @@ impl Transaction {
             let _place = place;
             inner.commit().await
         });
-        committing.await.unwrap_or_else(broken)
+        committing.await.unwrap_or_else(|error| broken(&error))
     }
 
     /// Undoes everything.

@@ -1,18 +1,20 @@
 //! Tells recipients that a lead they had was erased: a webhook of its own kind, signed as any other, or a mail. It goes where the
 //! lead went, by the settings that the delivery was made with.
 
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::delivery_config::{DeliveryConfig, EmailConfig, WebhookConfig};
 use entity::erasure_notice::{self, Column, Model, NoticeStatus, Received};
 use entity::{delivery_settings, smtp_settings};
-use futures::future::join_all;
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ActiveModelTrait, QueryOrder, QuerySelect, Set};
 use serde_json::json;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::email::{Mailer, Message};
 use super::guard::Guard;
@@ -28,8 +30,20 @@ const LOOK: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take over one notice.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Notices given to a worker at once.
-const AT_ONCE: u64 = 20;
+/// Notices under way in one process.
+const AT_ONCE: usize = 64;
+/// Notices under way to a destination that has answered quickly.
+const QUICK_SHARE: usize = 16;
+/// Notices under way to a destination of which nothing is known yet.
+const FIRST_SHARE: usize = 2;
+/// How long a try takes to a destination that is then left alone.
+const SLOW: Duration = Duration::from_secs(5);
+/// For how long.
+const REST: TimeDelta = TimeDelta::minutes(1);
+/// Destinations that are remembered as quick.
+const MOST_QUICK: usize = 10_000;
+/// Looks for other destinations, should the first notices all be for some that have no room.
+const ROUNDS: usize = 16;
 /// Minutes from each failed try to the next: two days in all, for whoever is told rarely.
 const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
 /// Characters kept of what a recipient said.
@@ -46,50 +60,178 @@ pub async fn run(app: App, stop: CancellationToken) {
         Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
     };
     let mailer = Mailer::new(guard, app.config.ehlo_name());
+    let mut telling = Telling {
+        app,
+        sender,
+        mailer,
+        tasks: JoinSet::new(),
+        shares: Shares::default(),
+    };
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(look.tick()).await.is_some() {
-        if let Err(error) = tell_due(&app, &sender, &mailer).await {
-            tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+    let mut more = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = look.tick() => more = telling.start_due().await,
+            Some(told) = telling.tasks.join_next() => {
+                telling.note(told);
+                if more {
+                    more = telling.start_due().await;
+                }
+            }
         }
     }
+    while telling.tasks.join_next().await.is_some() {}
 }
 
-async fn tell_due(app: &App, sender: &Sender, mailer: &Mailer) -> Result<()> {
-    let telling = claim(app).await?.into_iter().map(|notice| async move {
-        let told = match tell(app, sender, mailer, &notice).await {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
-                Err("the notice could not be prepared: see the server's log".to_owned())
+/// Notices under way.
+struct Telling {
+    app: App,
+    sender: Sender,
+    mailer: Mailer,
+    tasks: JoinSet<Tried>,
+    shares: Shares,
+}
+
+/// A try that is over.
+struct Tried {
+    destination: Uuid,
+    /// Whether it took so long that the destination is left alone for a while.
+    slow: bool,
+}
+
+impl Telling {
+    /// Begins what is due, as far as destinations have room; answers whether there may be more.
+    async fn start_due(&mut self) -> bool {
+        match self.claim().await {
+            Ok((due, more)) => {
+                for notice in due {
+                    self.start(notice);
+                }
+                more
             }
-        };
-        finish(app, notice, told).await
-    });
-    join_all(telling).await.into_iter().collect()
+            Err(error) => {
+                tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+                false
+            }
+        }
+    }
+
+    fn start(&mut self, notice: Model) {
+        let (app, sender, mailer) = (self.app.clone(), self.sender.clone(), self.mailer.clone());
+        let destination = notice.destination();
+        self.tasks.spawn(async move {
+            let started = Instant::now();
+            let told = match tell(&app, &sender, &mailer, &notice).await {
+                Ok(told) => told,
+                Err(error) => {
+                    tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
+                    Err("the notice could not be prepared: see the server's log".to_owned())
+                }
+            };
+            let slow = started.elapsed() >= SLOW;
+            if let Err(error) = finish(&app, notice, told).await {
+                tracing::warn!(?error, "the outcome of a notice cannot be recorded; it is repeated");
+            }
+            Tried { destination, slow }
+        });
+    }
+
+    fn note(&mut self, tried: std::result::Result<Tried, JoinError>) {
+        match tried {
+            Ok(tried) => self.shares.free(&tried, self.app.clock.now()),
+            Err(error) => tracing::error!(%error, "telling of an erased lead has panicked; it is repeated"),
+        }
+        if self.tasks.is_empty() {
+            self.shares.under_way.clear();
+        }
+    }
+
+    /// Takes what is due under a lease, the first first, but no more for one destination than its share. Answers whether there may
+    /// be more for others.
+    async fn claim(&mut self) -> Result<(Vec<Model>, bool)> {
+        let (app, now) = (self.app.clone(), self.app.clock.now());
+        let mut due = Vec::new();
+        for _ in 0..ROUNDS {
+            let left = AT_ONCE.saturating_sub(self.tasks.len() + due.len());
+            let open = erasure_notice::Entity::due(now, self.shares.closed(now));
+            if left == 0 || open.clone().one(app.db.read()).await?.is_none() {
+                return Ok((due, left == 0));
+            }
+            let tx = app.db.begin().await?;
+            let found = open
+                .order_by_asc(Column::DueAt)
+                .limit(u64::try_from(left).unwrap_or(u64::MAX))
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(&tx)
+                .await?;
+            let taken: Vec<Model> = found.into_iter().filter(|notice| self.shares.take(notice)).collect();
+            erasure_notice::Entity::lease(taken.iter().map(|notice| notice.id), now + LEASE)
+                .exec(&tx)
+                .await?;
+            tx.commit().await?;
+            due.extend(taken.into_iter().map(|notice| Model {
+                attempts: notice.attempts + 1,
+                ..notice
+            }));
+        }
+        Ok((due, true))
+    }
 }
 
-async fn claim(app: &App) -> Result<Vec<Model>> {
-    let now = app.clock.now();
-    let none: Option<Model> = erasure_notice::Entity::due(now).one(app.db.read()).await?;
-    if none.is_none() {
-        return Ok(Vec::new());
+/// What destinations have under way, so that dead ones do not hold up the others.
+#[derive(Default)]
+struct Shares {
+    under_way: HashMap<Uuid, usize>,
+    /// Those that have answered quickly.
+    quick: HashSet<Uuid>,
+    /// Those that have not, and until when they are left alone.
+    resting: HashMap<Uuid, DateTime<Utc>>,
+}
+
+impl Shares {
+    fn share(&self, destination: Uuid) -> usize {
+        if self.quick.contains(&destination) {
+            QUICK_SHARE
+        } else {
+            FIRST_SHARE
+        }
     }
-    let tx = app.db.begin().await?;
-    let mut due = erasure_notice::Entity::due(now)
-        .order_by_asc(Column::DueAt)
-        .limit(AT_ONCE)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(&tx)
-        .await?;
-    erasure_notice::Entity::lease(due.iter().map(|notice| notice.id), now + LEASE)
-        .exec(&tx)
-        .await?;
-    tx.commit().await?;
-    for notice in &mut due {
-        notice.attempts += 1;
+
+    /// Destinations that get nothing now.
+    fn closed(&self, now: DateTime<Utc>) -> Vec<Uuid> {
+        let full = self.under_way.iter();
+        let full = full.filter(|(destination, under_way)| **under_way >= self.share(**destination));
+        let resting = self.resting.iter().filter(|(_, until)| **until > now);
+        full.map(|(id, _)| *id).chain(resting.map(|(id, _)| *id)).collect()
     }
-    Ok(due)
+
+    /// Whether the notice's destination has room; then it is under way.
+    fn take(&mut self, notice: &Model) -> bool {
+        let (destination, share) = (notice.destination(), self.share(notice.destination()));
+        let under_way = self.under_way.entry(destination).or_default();
+        let room = *under_way < share;
+        *under_way += usize::from(room);
+        room
+    }
+
+    fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
+        if let Some(under_way) = self.under_way.get_mut(&tried.destination) {
+            *under_way = under_way.saturating_sub(1);
+        }
+        self.under_way.retain(|_, under_way| *under_way > 0);
+        self.resting.retain(|_, until| *until > now);
+        if self.quick.len() > MOST_QUICK {
+            self.quick.clear();
+        }
+        if tried.slow {
+            self.quick.remove(&tried.destination);
+            self.resting.insert(tried.destination, now + REST);
+        } else {
+            self.quick.insert(tried.destination);
+        }
+    }
 }
 
 async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<Told> {
@@ -253,7 +395,62 @@ fn next_try(attempts: i32) -> Option<TimeDelta> {
 
 #[cfg(test)]
 mod tests {
+    use entity::delivery_config::Channel;
+
     use super::*;
+
+    fn notice(destination: u128) -> Model {
+        let id = Uuid::from_u128(destination);
+        Model {
+            id: Uuid::nil().into(),
+            account_id: Uuid::nil().into(),
+            lead_id: Uuid::nil().into(),
+            delivery_id: Uuid::nil().into(),
+            partner_id: None,
+            buyer_account_id: None,
+            settings_id: id.into(),
+            channel: Channel::Webhook,
+            test: false,
+            external_id: None,
+            received: Received::Delivered,
+            received_at: DateTime::UNIX_EPOCH,
+            status: NoticeStatus::Queued,
+            attempts: 0,
+            due_at: None,
+            lease_until: None,
+            error: None,
+            told_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_dead_destination_takes_two_places_and_rests() {
+        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
+        let dead = notice(1);
+        assert_eq!((0..9).filter(|_| shares.take(&dead)).count(), FIRST_SHARE);
+        assert_eq!(shares.closed(now), [dead.destination()]);
+        assert!(shares.take(&notice(2)), "another one has its own places");
+        for slow in [true, true] {
+            shares.free(
+                &Tried {
+                    destination: dead.destination(),
+                    slow,
+                },
+                now,
+            );
+        }
+        assert_eq!(shares.closed(now), [dead.destination()]);
+        assert_eq!(shares.closed(now + REST), Vec::<Uuid>::new());
+        shares.free(
+            &Tried {
+                destination: notice(2).destination(),
+                slow: false,
+            },
+            now,
+        );
+        assert_eq!((0..99).filter(|_| shares.take(&notice(2))).count(), QUICK_SHARE);
+    }
 
     #[test]
     fn a_notice_is_tried_eight_times_over_two_days() {

@@ -1,10 +1,10 @@
 //! The check of a document before the library sees it, and the cache of documents that passed.
 //!
-//! A request's text is scanned, parsed once, measured ([`Limits`]) and corrected where the library would misread it;
-//! only then is it given to the schema, already parsed. Texts that passed are kept, so that the thousandth identical
-//! mutation costs a lookup and a copy. What depends on variables (cost, required variables, the sizes of their values) is
-//! checked for each request. What the estimate cannot know is counted while executing ([`budget`], [`counting`]), and
-//! how often one may ask is a matter of [`rate`].
+//! A request's text is read once ([`super::syntax`]), measured ([`Limits`]), validated ([`super::validation`]) and corrected
+//! where the library would misread it; only then is it given to the schema, already parsed. Texts that passed are kept, so
+//! that the thousandth identical mutation costs a lookup and a copy. What depends on variables (their values, cost) is
+//! checked for each request. What the estimate cannot know is counted while executing ([`budget`],
+//! [`counting`]), and how often one may ask is a matter of [`rate`].
 
 pub mod answer;
 mod bounds;
@@ -13,20 +13,16 @@ mod cost;
 mod count;
 pub mod counting;
 mod inputs;
+mod prune;
 pub mod rate;
 mod rewrite;
-mod scan;
-mod variables;
 mod walk;
 
 use std::sync::Arc;
 
 use async_graphql::{
     Name, Pos, Positioned, ServerError, Variables,
-    parser::{
-        self,
-        types::{ExecutableDocument, OperationType, VariableDefinition},
-    },
+    parser::types::{ExecutableDocument, OperationType, VariableDefinition},
 };
 use moka::future::Cache;
 
@@ -35,6 +31,8 @@ use self::{cost::Cost, inputs::Inputs};
 use crate::graphql::{
     mask::{self, code},
     registry::Registry,
+    syntax::{self, SyntaxError},
+    validation::{self, Facts, Fault, VariableFacts},
 };
 
 /// An upper bound that names itself when it refuses.
@@ -163,31 +161,55 @@ impl From<Refusal> for ServerError {
     }
 }
 
-impl From<parser::Error> for Refusal {
-    /// The library's text quotes the whole line; what it expected stands after its last `=`.
-    fn from(error: parser::Error) -> Self {
-        let at = error.positions().next();
-        match error {
-            parser::Error::Syntax { message, start, .. } => {
-                let expected = message
-                    .rsplit_once("\n  = ")
-                    .map_or("something else", |(_, expected)| expected);
-                Self {
-                    code: code::PARSE,
-                    message: format!(
-                        "Syntax error at line {}, column {}: {expected}.",
-                        start.line, start.column
-                    ),
-                    at,
-                }
-            }
-            parser::Error::RecursionLimitExceeded => Self::too_complex("The document is nested too deep.".to_owned()),
-            other => Self {
-                code: code::VALIDATION,
-                message: format!("{other}."),
-                at,
+impl From<SyntaxError> for Refusal {
+    fn from(error: SyntaxError) -> Self {
+        match &error {
+            SyntaxError::Unexpected { at, .. } => Self {
+                code: code::PARSE,
+                message: error.to_string(),
+                at: Some(*at),
             },
+            SyntaxError::Tokens(_) | SyntaxError::Nesting(_) => Self::too_complex(error.to_string()),
         }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            code: fault.code,
+            message: fault.message,
+            at: fault.at,
+        }
+    }
+}
+
+/// All that is wrong with a request, as far as it is told; at least one.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.first())]
+pub struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    fn first(&self) -> &str {
+        self.0.first().map_or("", |refusal| refusal.message.as_str())
+    }
+}
+
+impl From<Refusal> for Refusals {
+    fn from(refusal: Refusal) -> Self {
+        Self(vec![refusal])
+    }
+}
+
+impl From<Vec<Fault>> for Refusals {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self(faults.into_iter().map(Refusal::from).collect())
+    }
+}
+
+impl From<Refusals> for Vec<ServerError> {
+    fn from(refusals: Refusals) -> Self {
+        refusals.0.into_iter().map(ServerError::from).collect()
     }
 }
 
@@ -196,6 +218,15 @@ impl From<parser::Error> for Refusal {
 pub struct Document {
     parsed: ExecutableDocument,
     operations: Vec<Operation>,
+}
+
+/// What a request may be executed with.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The coerced variables.
+    pub variables: Variables,
+    /// What it costs with them.
+    pub price: Price,
 }
 
 /// What an operation costs with certain variables.
@@ -227,27 +258,65 @@ pub struct Operation {
     submissions: Option<usize>,
     inputs: Arc<Inputs>,
     variables: Vec<Positioned<VariableDefinition>>,
+    facts: VariableFacts,
 }
 
 impl Document {
-    fn check(text: &str, limits: &Limits) -> Result<Self, Refusal> {
-        scan::scan(text, limits)?;
-        let mut parsed = parser::parse_query(text)?;
-        count::count(&parsed, limits)?;
+    fn check(text: &str, limits: &Limits, registry: &Registry) -> Result<Self, Refusals> {
+        let parsed = Self::read(text, limits)?;
+        for (_, operation) in parsed.operations.iter() {
+            // Bounds go before rules: what is too large is not looked at closely.
+            walk::walk(&parsed, &operation.node, registry, limits)?;
+        }
+        let facts = validation::validate(&parsed, registry)?;
+        Ok(Self::measured(parsed, facts, limits, registry)?)
+    }
+
+    /// The tree of a text that is not too large to be looked at.
+    fn read(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusals> {
+        if text.len() > limits.document_bytes {
+            return Err(Refusal::too_complex(format!(
+                "The document is {} bytes long; at most {} are accepted. Pass data in variables.",
+                text.len(),
+                limits.document_bytes
+            ))
+            .into());
+        }
+        let bounds = syntax::Bounds {
+            tokens: limits.tokens,
+            nesting: limits.nesting,
+        };
+        let read = syntax::read(text, bounds).map_err(Refusal::from)?;
+        if !read.faults.is_empty() {
+            let faults = read.faults.into_iter();
+            return Err(Refusals(
+                faults.map(|(at, fault)| Refusal::invalid(fault, at)).collect(),
+            ));
+        }
+        count::count(&read.document, limits)?;
+        Ok(read.document)
+    }
+
+    fn measured(
+        mut parsed: ExecutableDocument,
+        mut facts: Facts,
+        limits: &Limits,
+        registry: &Registry,
+    ) -> Result<Self, Refusal> {
         rewrite::rewrite(&mut parsed)?;
-        let registry = Registry::of_this_server();
-        let inputs = Arc::new(Inputs::of(&parsed, &registry, limits)?);
+        let inputs = Arc::new(Inputs::of(&parsed, registry, limits)?);
         let operations = parsed.operations.iter().map(|(name, operation)| {
-            let facts = walk::walk(&parsed, &operation.node, &registry, limits)?;
+            let walked = walk::walk(&parsed, &operation.node, registry, limits)?;
             Ok(Operation {
                 name: name.cloned(),
                 kind: operation.node.ty,
-                introspects: facts.introspects,
-                cost: facts.cost,
-                typenames: facts.typenames,
-                submissions: facts.submissions,
+                introspects: walked.introspects,
+                cost: walked.cost,
+                typenames: walked.typenames,
+                submissions: walked.submissions,
                 inputs: inputs.clone(),
                 variables: operation.node.variable_definitions.clone(),
+                facts: facts.remove(&name.cloned()).unwrap_or_default(),
             })
         });
         let operations = operations.collect::<Result<_, Refusal>>()?;
@@ -268,19 +337,26 @@ impl Document {
         }
     }
 
-    /// A copy for the library, which consumes it.
-    pub fn parsed(&self) -> ExecutableDocument {
-        self.parsed.clone()
+    /// A copy for the library, which consumes it. Arguments for which there is no variable are left out: the library would
+    /// not take their defaults.
+    pub fn parsed(&self, variables: &Variables) -> ExecutableDocument {
+        let mut parsed = self.parsed.clone();
+        prune::prune(&mut parsed, variables);
+        parsed
     }
 }
 
 impl Operation {
-    /// Checks and completes the variables of a request, then the cost that follows from them.
-    pub fn admit(&self, variables: &mut Variables, limits: &Limits) -> Result<Price, Refusal> {
-        variables::complete(&self.variables, variables)?;
-        let registry = Registry::of_this_server();
-        self.inputs
-            .admit(&self.variables, variables, &registry, &limits.bounds)?;
+    /// Holds the values of a request's variables against the bounds and coerces them, all of them, then checks the cost that
+    /// follows from them.
+    pub fn admit(&self, given: Variables, limits: &Limits, registry: &Registry) -> Result<Admitted, Refusals> {
+        self.inputs.admit(&self.variables, &given, registry, &limits.bounds)?;
+        let variables = validation::variables::coerce(&self.variables, &self.facts, registry, given)?;
+        let price = self.afford(&variables, limits)?;
+        Ok(Admitted { variables, price })
+    }
+
+    fn afford(&self, variables: &Variables, limits: &Limits) -> Result<Price, Refusal> {
         let points = self.cost.points(variables);
         if points > limits.cost {
             return Err(Refusal::too_complex(format!(
@@ -314,6 +390,7 @@ impl Operation {
 pub struct Documents {
     /// The bounds.
     pub limits: Limits,
+    registry: Arc<Registry>,
     passed: Cache<Arc<str>, Arc<Document>>,
 }
 
@@ -321,24 +398,33 @@ pub struct Documents {
 const GROWTH: usize = 32;
 
 impl Documents {
-    /// An empty cache under `limits`.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty cache under `limits`, for that schema.
+    pub fn new(limits: Limits, registry: Arc<Registry>) -> Self {
         let weight = |text: &Arc<str>, _: &Arc<Document>| u32::try_from(text.len() * GROWTH).unwrap_or(u32::MAX);
         let passed = Cache::builder()
             .weigher(weight)
             .max_capacity(limits.cache_bytes)
             .build();
-        Self { limits, passed }
+        Self {
+            limits,
+            registry,
+            passed,
+        }
     }
 
     /// The checked form of `text`. Documents that fail are not remembered: failing is cheap, and room is not.
-    pub async fn check(&self, text: &str) -> Result<Arc<Document>, Refusal> {
+    pub async fn check(&self, text: &str) -> Result<Arc<Document>, Refusals> {
         if let Some(document) = self.passed.get(text).await {
             return Ok(document);
         }
-        let document = Arc::new(Document::check(text, &self.limits)?);
+        let document = Arc::new(Document::check(text, &self.limits, &self.registry)?);
         self.passed.insert(text.into(), document.clone()).await;
         Ok(document)
+    }
+
+    /// See [`Operation::admit`].
+    pub fn admit(&self, operation: &Operation, given: Variables) -> Result<Admitted, Refusals> {
+        operation.admit(given, &self.limits, &self.registry)
     }
 }
 

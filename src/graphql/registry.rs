@@ -80,15 +80,13 @@ pub struct ArgumentDef {
     pub default: Option<Value>,
 }
 
-/// A directive.
+/// A directive. Each may stand at a place once: none of ours is repeatable, and the library reads every one as if it were.
 #[derive(Debug)]
 pub struct DirectiveDef {
     /// What it takes.
     pub arguments: Vec<ArgumentDef>,
     /// Where it may stand.
     pub locations: Vec<DirectiveLocation>,
-    /// Whether it may stand there more than once.
-    pub repeatable: bool,
 }
 
 /// The text is not a schema that documents can be checked against.

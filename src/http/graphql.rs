@@ -37,6 +37,7 @@ use super::{
 use crate::graphql::{
     limits::{Documents, Limits},
     mask::{self, code},
+    registry::Registry,
 };
 use crate::metrics::Metrics;
 use crate::writes::Writes;
@@ -76,12 +77,12 @@ pub struct Endpoint<E, A> {
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
-    /// An endpoint with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
-    pub fn new(executor: E, authenticate: A) -> Self {
+    /// An endpoint for the schema that `registry` was read from, with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
+    pub fn new(executor: E, registry: Arc<Registry>, authenticate: A) -> Self {
         Self {
             executor,
             authenticate,
-            documents: Documents::new(Limits::default()),
+            documents: Documents::new(Limits::default(), registry),
             body_limit: 1024 * 1024,
             timeouts: Timeouts {
                 body: Duration::from_secs(15),
@@ -176,7 +177,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         media: Media,
     ) -> Result<Response, Response> {
         let prepared = self.prepare(parameters, session).await;
-        let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
+        let prepared = prepared.map_err(|errors| respond::refused(&errors, media))?;
         match prepared.kind {
             OperationType::Mutation if parts.method == Method::GET => {
                 return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));

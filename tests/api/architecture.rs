@@ -44,7 +44,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 16] = [
+const GROUND: [(&str, &[&str]); 17] = [
     ("live", &["app", "gather", "database", "config", "error"]),
     (
         "app",
@@ -56,6 +56,7 @@ const GROUND: [(&str, &[&str]); 16] = [
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
+    ("descriptors", &[]),
     ("diagnosis", &[]),
     ("metrics", &["database"]),
     ("tally", &[]),

@@ -56,11 +56,12 @@ both!(
 async fn check(app: &TestApp, how: &str) {
     let mut wrong = Vec::new();
     for Case { name, statement, by } in cases(app) {
+        let ends_early = statement.sql.contains("LIMIT");
         let plan = plan(app, statement).await;
         // What is read as a whole, on either database.
         let whole = plan
             .lines()
-            .any(|line| line.contains("Seq Scan on") || is_whole_scan(line));
+            .any(|line| line.contains("Seq Scan on") || is_whole_scan(line, ends_early));
         let found = by.iter().any(|index| plan.lines().any(|line| names(line, index)));
         if whole || !found {
             wrong.push(format!("{name}, {how}: not by {by:?}, but\n{plan}"));
@@ -69,10 +70,10 @@ async fn check(app: &TestApp, how: &str) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `SCAN delivery` of `SQLite`, also by an index; `SCAN later CONSTANT ROW` and the like read nothing.
-fn is_whole_scan(line: &str) -> bool {
-    let line = line.trim();
-    line.starts_with("SCAN ") && !line.contains("CONSTANT ROW") && !line.contains("subquery")
+/// `SCAN delivery` of `SQLite`: also by an index, unless that gives the order in which a page ends early.
+fn is_whole_scan(line: &str, ends_early: bool) -> bool {
+    let in_order = ends_early && line.contains("USING INDEX");
+    line.trim().starts_with("SCAN ") && !line.contains("CONSTANT ROW") && !in_order
 }
 
 /// Whether a line of a plan names an index, and not one that begins so.
@@ -145,7 +146,13 @@ fn deliveries(app: &TestApp) -> Vec<Case> {
         Case {
             name: "what is cancelled over a connection",
             statement: delivery::Entity::cancellable_over(db, connection, some, late).build(backend),
-            by: DELIVERY_KEY,
+            // Each with the identifiers as a bound.
+            by: &[
+                "delivery_pkey",
+                "sqlite_autoindex_delivery_1",
+                "delivery_connection",
+                "delivery_connection_open",
+            ],
         },
         Case {
             name: "attempts of deliveries",
@@ -267,12 +274,11 @@ fn intake(app: &TestApp) -> Vec<Case> {
 /// First pages, newest first, of an account that has few among the many of another.
 fn lists(app: &TestApp) -> Vec<Case> {
     let backend = app.app.db.write().get_database_backend();
-    let (account, partner): (AccountId, PartnerId) = (id(SMALL_ACCOUNT), id(PARTNER));
+    let account: AccountId = id(SMALL_ACCOUNT);
     let leads = lead::Entity::in_account(account)
         .order_by_desc(lead::Column::Id)
         .limit(21);
     let deliveries = delivery::Entity::in_account(account).order_by_desc(delivery::Column::Id);
-    let feed = delivery::Entity::in_portal(id(ACCOUNT), partner).order_by_desc(delivery::Column::Id);
     let one: LeadId = lead_id(4_711);
     let found = lead::Entity::in_account(id(ACCOUNT)).filter(lead::Column::EmailKey.is_in(["ana4711@example.com"]));
     let got = delivery::Entity::to_buyer(account, delivery_id(4_707));
@@ -286,11 +292,6 @@ fn lists(app: &TestApp) -> Vec<Case> {
             name: "the first page of deliveries",
             statement: deliveries.limit(21).build(backend),
             by: &["delivery_account"],
-        },
-        Case {
-            name: "the first page of a portal",
-            statement: feed.limit(21).build(backend),
-            by: &["delivery_partner"],
         },
         Case {
             name: "a lead by its identifier",

@@ -177,12 +177,11 @@ async fn end_stale_rows(tools: &Tools, stale: Vec<delivery::Model>, now: DateTim
     .await?;
     for row in stale {
         let has_it = reached.contains(&row.id);
-        match leads.get(&row.lead_id) {
-            Some(lead) => finish::hand_in(tools, ended((row, has_it), lead.clone(), now)),
-            None => {
-                let row = [row];
-                claim::patiently(|| unopened::end(&tools.app, &row)).await?;
-            }
+        if let Some(lead) = leads.get(&row.lead_id) {
+            finish::hand_in(tools, ended((row, has_it), lead.clone(), now));
+        } else {
+            let row = [row];
+            claim::patiently(|| unopened::end(&tools.app, &row)).await?;
         }
     }
     Ok(())

@@ -38,6 +38,8 @@ struct Used {
 struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     step: Step<'a>,
+    /// Input objects around it.
+    level: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -64,13 +66,23 @@ impl<'a> Path<'a> {
         Self {
             parent: None,
             step: Step::Name(name),
+            level: 0,
         }
     }
 
-    fn then<'b>(&'b self, step: Step<'b>) -> Path<'b> {
+    fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path {
             parent: Some(self),
-            step,
+            step: Step::Name(name),
+            level: self.level + 1,
+        }
+    }
+
+    fn entry<'b>(&'b self, index: usize) -> Path<'b> {
+        Path {
+            parent: Some(self),
+            step: Step::Index(index),
+            level: self.level,
         }
     }
 }
@@ -122,22 +134,13 @@ impl Inputs {
     fn check_variable(&self, check: Check<'_>, definition: &VariableDefinition, value: &Value) -> Result<(), Refusal> {
         let variable = &definition.name.node;
         let ty = &definition.var_type.node;
-        match self.used.get(variable) {
-            Some(used) => {
-                let place = Place {
-                    owner: &used.owner,
-                    name: &used.name,
-                };
-                check.value(&Path::root(&used.path), place, ty, value, 0)
-            }
-            None => {
-                let place = Place {
-                    owner: "",
-                    name: variable,
-                };
-                check.value(&Path::root(variable), place, ty, value, 0)
-            }
-        }
+        let used = self.used.get(variable);
+        let place = Place {
+            owner: used.map_or("", |used| &used.owner),
+            name: used.map_or(variable, |used| &used.name),
+        };
+        let path = used.map_or(variable.as_str(), |used| &used.path);
+        check.value(&Path::root(path), place, ty, value)
     }
 }
 
@@ -192,7 +195,7 @@ impl<'a> Reader<'a> {
             let Ok(literal) = literal;
             let is_variable = mentioned.len() == 1 && literal == Value::Null;
             self.check
-                .value(&Path::root(&name.node), place, &argument.ty, &literal, 0)?;
+                .value(&Path::root(&name.node), place, &argument.ty, &literal)?;
             for variable in mentioned {
                 let path = if is_variable {
                     name.node.to_string()
@@ -219,7 +222,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn value(&self, at: &Path<'_>, place: Place<'_>, ty: &Type, value: &Value, level: usize) -> Result<(), Refusal> {
+    fn value(&self, at: &Path<'_>, place: Place<'_>, ty: &Type, value: &Value) -> Result<(), Refusal> {
         match (&ty.base, value) {
             (_, Value::Null) => Ok(()),
             (BaseType::List(item), Value::List(items)) => {
@@ -231,18 +234,17 @@ impl Check<'_> {
                     )));
                 }
                 let mut entries = items.iter().enumerate();
-                entries
-                    .try_for_each(|(index, entry)| self.value(&at.then(Step::Index(index)), place, item, entry, level))
+                entries.try_for_each(|(index, entry)| self.value(&at.entry(index), place, item, entry))
             }
-            (BaseType::List(item), single) => self.value(at, place, item, single, level),
+            (BaseType::List(item), single) => self.value(at, place, item, single),
             (BaseType::Named(name), value) => match self.registry.get(name) {
                 Some(TypeDef::Input(input)) => {
                     let Value::Object(fields) = value else { return Ok(()) };
-                    self.check_level(at, level)?;
+                    self.check_level(at)?;
                     for (key, value) in fields {
                         let Some(field) = input.field(key) else { continue };
                         let place = Place { owner: name, name: key };
-                        self.value(&at.then(Step::Name(key)), place, &field.ty, value, level + 1)?;
+                        self.value(&at.field(key), place, &field.ty, value)?;
                     }
                     Ok(())
                 }
@@ -251,8 +253,8 @@ impl Check<'_> {
         }
     }
 
-    fn check_level(&self, at: &Path<'_>, level: usize) -> Result<(), Refusal> {
-        if level < self.bounds.levels {
+    fn check_level(&self, at: &Path<'_>) -> Result<(), Refusal> {
+        if at.level < self.bounds.levels {
             return Ok(());
         }
         Err(Refusal::input(format!(

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 
 /// A full bucket holds what comes back in this time.
-pub const WINDOW: Duration = Duration::from_secs(60);
+pub const WINDOW: Duration = Duration::from_mins(1);
 /// Buckets that are kept before those that are full again are forgotten.
 const KEPT: usize = 10_000;
 

@@ -58,6 +58,29 @@ impl Loader<MailServerOf> for Rows {
     }
 }
 
+/// The fields that some flow of an account encrypts, each name once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EncryptedFieldsOf(pub AccountId);
+
+impl Loader<EncryptedFieldsOf> for Rows {
+    type Value = Vec<FieldDef>;
+    type Error = Arc<Error>;
+
+    /// One by one: a request sees the partners of one account.
+    async fn load(&self, keys: &[EncryptedFieldsOf]) -> Loaded<EncryptedFieldsOf, Vec<FieldDef>> {
+        let mut found = HashMap::new();
+        for key in keys {
+            let flows = flow::Entity::in_account(key.0).order_by_asc(flow::Column::Id);
+            let flows = flows.all(self.db.read()).await.map_err(shared)?;
+            let mut names = HashSet::new();
+            let fields = flows.into_iter().flat_map(|flow| flow.fields.0);
+            let once = fields.filter(|field| field.encrypted && names.insert(field.name.clone()));
+            found.insert(*key, once.collect());
+        }
+        Ok(found)
+    }
+}
+
 /// The places in a profile, best rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlacesIn(pub AccountId, pub ProfileId);

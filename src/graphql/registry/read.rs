@@ -45,7 +45,6 @@ impl Registry {
                 let definition = DirectiveDef {
                     arguments: arguments(directive.arguments),
                     locations: directive.locations.into_iter().map(|location| location.node).collect(),
-                    repeatable: directive.is_repeatable,
                 };
                 self.directives.insert(directive.name.node, definition);
             }

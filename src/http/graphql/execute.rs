@@ -11,7 +11,7 @@ use super::{Endpoint, read::Parameters};
 use crate::{
     error::Error,
     graphql::{
-        limits::{Document, Price, Refusal, budget::Budget, rate::Allowance},
+        limits::{Admitted, Document, Price, Refusal, Refusals, budget::Budget, rate::Allowance},
         mask::{self, code},
         streams::ResumeAfter,
     },
@@ -47,32 +47,34 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         &self,
         parameters: Parameters,
         session: &Session,
-    ) -> Result<Prepared, ServerError> {
+    ) -> Result<Prepared, Vec<ServerError>> {
         let document = self.documents.check(&parameters.query).await?;
         let prepared = self.admit(&document, parameters, session)?;
         if let Some(allowance) = &session.allowance {
-            allowance.draw(prepared.price.charged).map_err(limited)?;
+            let drawn = allowance.draw(prepared.price.charged);
+            drawn.map_err(|error| vec![limited(error)])?;
         }
         Ok(prepared)
     }
 
-    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusal> {
+    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusals> {
         let operation = document.operation(parameters.operation())?;
-        let mut variables = parameters.variables;
-        let price = operation.admit(&mut variables, &self.documents.limits)?;
+        let Admitted { variables, price } = self.documents.admit(operation, parameters.variables)?;
         if operation.introspects && !session.introspection {
             // The library would answer `null` without a word.
             return Err(Refusal::forbidden(
                 "Introspection is turned off here; the schema is served at /schema.graphql.",
-            ));
+            )
+            .into());
         }
+        let parsed = document.parsed(&variables);
         let mut request = Request::new("").variables(variables);
         request.operation_name = operation.name().map(str::to_owned);
         request.extensions = parameters.extensions;
         request.data = (session.data)();
         let budget = budget(&mut request);
         budget.count_typenames(operation.typenames);
-        request.set_parsed_query(document.parsed());
+        request.set_parsed_query(parsed);
         Ok(Prepared {
             request,
             kind: operation.kind,
@@ -172,12 +174,13 @@ fn beyond(points: u64, price: Price) -> f64 {
     (points as f64 - price.charged).max(0.0)
 }
 
+const USED_UP: &str = "What this caller may ask in a minute is used up: wait as many seconds as retryAfterSeconds says, and ask for \
+                       less at once.";
+
 /// That the caller's rate is used up.
 fn limited(error: Error) -> ServerError {
     let mut limited = mask::refused(error, "");
-    limited.message = "What this caller may ask in a minute is used up: wait as many seconds as retryAfterSeconds says, and ask for less \
-                       at once."
-        .to_owned();
+    USED_UP.clone_into(&mut limited.message);
     limited
 }
 

@@ -81,7 +81,7 @@ pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
 }
 
 /// Tells how the caller's buckets stand: the tightest in the headers that most clients know, all of them in those of the
-/// IETF's draft "RateLimit header fields for HTTP".
+/// IETF's draft "`RateLimit` header fields for HTTP".
 pub(super) fn tell_rate(response: &mut Response, allowance: &Allowance) {
     let standings = allowance.standings();
     let Some(tightest) = standings.first() else { return };
@@ -121,7 +121,9 @@ pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
         },
     };
     let mut response = json(status, &Errors { errors }, media);
-    errors.iter().for_each(|error| mark(&mut response, error));
+    for error in errors {
+        mark(&mut response, error);
+    }
     response
 }
 

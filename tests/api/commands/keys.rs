@@ -43,7 +43,8 @@ both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
     assert!(trail.contains("account.key_rotated"));
 });
 
-const SECRET_FIELDS: &str = r#"[{ "name": "first_name", "type": "TEXT" }, { "name": "ssn", "type": "TEXT", "encrypted": true }]"#;
+const SECRET_FIELDS: &str =
+    r#"[{ "name": "first_name", "type": "TEXT" }, { "name": "ssn", "type": "TEXT", "encrypted": true }]"#;
 
 both!(
     /// A server that knows both master keys goes on while the command moves the data keys, and so does whoever it lets in meanwhile.
@@ -151,20 +152,23 @@ fn keys_are_not_moved_from_under_a_server_that_does_not_know_the_new_one() {
     assert!(moved.contains("data keys are under LEADMESH_MASTER_KEY now"), "{moved}");
 }
 
-both!(a_server_whose_keys_were_moved_to_an_unknown_master_key_is_not_ready, |test| {
-    use sea_orm::ActiveModelTrait;
-    use sea_orm::ActiveValue::{Set, Unchanged};
-    assert_eq!(test.get("/readyz").await.status(), 200);
-    let moved = entity::instance::ActiveModel {
-        name: Unchanged("master_key_check".to_owned()),
-        value: Set(Vault::new(&secret(NEW)).check_value().unwrap()),
-    };
-    moved.update(test.app.db.write()).await.unwrap();
-    let answer = test.get("/readyz").await;
-    assert_eq!(answer.status(), 503);
-    let text = answer.text().await.unwrap();
-    assert!(text.contains("LEADMESH_MASTER_KEY does not open the keys"), "{text}");
-});
+both!(
+    a_server_whose_keys_were_moved_to_an_unknown_master_key_is_not_ready,
+    |test| {
+        use sea_orm::ActiveModelTrait;
+        use sea_orm::ActiveValue::{Set, Unchanged};
+        assert_eq!(test.get("/readyz").await.status(), 200);
+        let moved = entity::instance::ActiveModel {
+            name: Unchanged("master_key_check".to_owned()),
+            value: Set(Vault::new(&secret(NEW)).check_value().unwrap()),
+        };
+        moved.update(test.app.db.write()).await.unwrap();
+        let answer = test.get("/readyz").await;
+        assert_eq!(answer.status(), 503);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("LEADMESH_MASTER_KEY does not open the keys"), "{text}");
+    }
+);
 
 #[tokio::test]
 async fn the_operator_sees_accounts_and_changes_their_plans() {

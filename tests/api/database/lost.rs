@@ -85,3 +85,44 @@ async fn every_session_has_its_time_limits() {
     }
     assert_eq!(shown(db, "statement_timeout").await, 30);
 }
+
+/// What is told of a database at that address.
+async fn told(url: &str) -> String {
+    leadmesh::database::explain(&leadmesh::database::Db::connect(url, 5).await.unwrap_err())
+}
+
+/// A server that refuses whoever comes as `PostgreSQL` refuses a wrong password.
+async fn refusing() -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut startup = [0; 1024];
+            drop(socket.read(&mut startup).await);
+            let fields = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"ann\"\0\0";
+            let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+            drop(socket.write_all(&[b"E", length.as_slice(), fields].concat()).await);
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_cannot_be_connected_to_is_told_with_what_to_set() {
+    let refusing = refusing().await;
+    let wrong = told(&format!("postgres://ann:secret@{refusing}/db?sslmode=disable")).await;
+    assert!(
+        wrong.contains("password authentication failed") && wrong.contains("set user and password"),
+        "{wrong}"
+    );
+    let mut url = url::Url::parse(&std::env::var("LEADMESH_TEST_DATABASE_URL").unwrap()).unwrap();
+    url.set_path("nothing_here");
+    let missing = told(url.as_str()).await;
+    assert!(missing.contains("create that database"), "{missing}");
+    let away = told("postgres://ann:secret@127.0.0.1:1/db").await;
+    assert!(away.contains("nothing answers"), "{away}");
+    for text in [wrong, missing, away] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -28,7 +28,8 @@ impl Way<'_> {
         let outer = std::iter::once(self.argument).chain(self.inner.iter().copied());
         for (outer, inner) in outer.zip(&self.inner) {
             path += &"[0]".repeat(lists(&outer.ty));
-            path += &format!(".{}", inner.name);
+            path.push('.');
+            path += &inner.name;
         }
         path
     }
