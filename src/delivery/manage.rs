@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use entity::choice::distinct;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
@@ -72,11 +73,15 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
 /// An account's deliveries that fit.
 pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::Entity> {
     let fitting = Condition::all()
-        .add_option(filter.statuses.map(|statuses| delivery::Column::Status.is_in(statuses)))
+        .add_option(
+            filter
+                .statuses
+                .map(|statuses| delivery::Column::Status.is_in(distinct(statuses))),
+        )
         .add_option(
             filter
                 .channels
-                .map(|channels| delivery::Column::Channel.is_in(channels)),
+                .map(|channels| delivery::Column::Channel.is_in(distinct(channels))),
         )
         .add_option(filter.partner.map(|id| delivery::Column::PartnerId.eq(id)))
         .add_option(filter.connection.map(|id| delivery::Column::ConnectionId.eq(id)))

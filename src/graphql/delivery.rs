@@ -12,7 +12,7 @@ use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::lead::Lead;
-use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, load};
+use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
 use super::payload::{UserError, outcome};
@@ -99,7 +99,7 @@ impl Delivery {
 
     /// Every attempt, in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<DeliveryAttempt>> {
-        let found = load(ctx, AttemptsOf(self.0.id)).await?.unwrap_or_default();
+        let found = list(ctx, AttemptsOf(self.0.id)).await?;
         Ok(found.into_iter().map(DeliveryAttempt::from).collect())
     }
 
@@ -206,7 +206,7 @@ impl DeliveryAttempt {
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
     /// the mail is left out of later attempts.
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
-        let found = load(ctx, RecipientsOf(self.delivery)).await?.unwrap_or_default();
+        let found = list(ctx, RecipientsOf(self.delivery)).await?;
         let own = found.into_iter().filter(|row| row.attempt == self.number);
         Ok(own.map(MailRecipient::from).collect())
     }
