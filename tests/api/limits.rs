@@ -126,12 +126,12 @@ async fn crowded(app: &TestApp, owner: &Account, places: usize) -> String {
     let (mut partners, mut rows) = (Vec::new(), Vec::new());
     for number in 1..places {
         let mut other = partner.clone().into_active_model().reset_all();
-        let id = uuid::Uuid::now_v7();
+        let id: uuid::Uuid = app.clock.id();
         other.id = Set(id.into());
         other.name = Set(format!("P {number}"));
         partners.push(other);
         let mut row = place.clone().into_active_model().reset_all();
-        row.id = Set(uuid::Uuid::now_v7().into());
+        row.id = Set(app.clock.id());
         row.partner_id = Set(id.into());
         rows.push(row);
     }

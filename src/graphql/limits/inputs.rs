@@ -78,7 +78,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    fn entry<'b>(&'b self, index: usize) -> Path<'b> {
+    fn entry(&self, index: usize) -> Path<'_> {
         Path {
             parent: Some(self),
             step: Step::Index(index),
