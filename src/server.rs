@@ -131,7 +131,7 @@ fn listen_limits(app: &App) -> ListenLimits {
     let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
     let wanted = ListenLimits::default().connections;
     let connections = descriptors::connections(wanted, reserved, descriptors::limit());
-    if connections < wanted {
+    if connections < wanted / 2 {
         tracing::warn!(
             connections,
             "the limit of open files leaves fewer connections of callers than {wanted}: raise it (ulimit -n, LimitNOFILE of systemd) to 65536"

@@ -1,7 +1,8 @@
 //! Tells recipients that a lead they had was erased: a webhook of its own kind, signed as any other, or a mail. It goes where the
 //! lead went, by the settings that the delivery was made with.
 
-use std::collections::{HashMap, HashSet};
+mod shares;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -14,8 +15,8 @@ use serde_json::json;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
+use self::shares::{Shares, Tried};
 use super::email::{Mailer, Message};
 use super::guard::Guard;
 use super::smtp_server;
@@ -32,16 +33,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 /// Notices under way in one process.
 const AT_ONCE: usize = 64;
-/// Notices under way to a destination that has answered quickly.
-const QUICK_SHARE: usize = 16;
-/// Notices under way to a destination of which nothing is known yet.
-const FIRST_SHARE: usize = 2;
 /// How long a try takes to a destination that is then left alone.
 const SLOW: Duration = Duration::from_secs(5);
-/// For how long.
-const REST: TimeDelta = TimeDelta::minutes(1);
-/// Destinations that are remembered as quick.
-const MOST_QUICK: usize = 10_000;
 /// Looks for other destinations, should the first notices all be for some that have no room.
 const ROUNDS: usize = 16;
 /// Minutes from each failed try to the next: two days in all, for whoever is told rarely.
@@ -96,13 +89,6 @@ struct Telling {
     mailer: Mailer,
     tasks: JoinSet<Tried>,
     shares: Shares,
-}
-
-/// A try that is over.
-struct Tried {
-    destination: Uuid,
-    /// Whether it took so long that the destination is left alone for a while.
-    slow: bool,
 }
 
 impl Telling {
@@ -207,60 +193,6 @@ impl Telling {
             attempts: notice.attempts + 1,
             ..notice
         }))
-    }
-}
-
-/// What destinations have under way, so that dead ones do not hold up the others.
-#[derive(Default)]
-struct Shares {
-    under_way: HashMap<Uuid, usize>,
-    /// Those that have answered quickly.
-    quick: HashSet<Uuid>,
-    /// Those that have not, and until when they are left alone.
-    resting: HashMap<Uuid, DateTime<Utc>>,
-}
-
-impl Shares {
-    fn share(&self, destination: Uuid) -> usize {
-        if self.quick.contains(&destination) {
-            QUICK_SHARE
-        } else {
-            FIRST_SHARE
-        }
-    }
-
-    /// Destinations that get nothing now.
-    fn closed(&self, now: DateTime<Utc>) -> Vec<Uuid> {
-        let full = self.under_way.iter();
-        let full = full.filter(|(destination, under_way)| **under_way >= self.share(**destination));
-        let resting = self.resting.iter().filter(|(_, until)| **until > now);
-        full.map(|(id, _)| *id).chain(resting.map(|(id, _)| *id)).collect()
-    }
-
-    /// Whether the notice's destination has room; then it is under way.
-    fn take(&mut self, notice: &Model) -> bool {
-        let (destination, share) = (notice.destination(), self.share(notice.destination()));
-        let under_way = self.under_way.entry(destination).or_default();
-        let room = *under_way < share;
-        *under_way += usize::from(room);
-        room
-    }
-
-    fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
-        if let Some(under_way) = self.under_way.get_mut(&tried.destination) {
-            *under_way = under_way.saturating_sub(1);
-        }
-        self.under_way.retain(|_, under_way| *under_way > 0);
-        self.resting.retain(|_, until| *until > now);
-        if self.quick.len() > MOST_QUICK {
-            self.quick.clear();
-        }
-        if tried.slow {
-            self.quick.remove(&tried.destination);
-            self.resting.insert(tried.destination, now + REST);
-        } else {
-            self.quick.insert(tried.destination);
-        }
     }
 }
 
@@ -451,63 +383,7 @@ fn next_try(attempts: i32) -> Option<TimeDelta> {
 
 #[cfg(test)]
 mod tests {
-    use entity::delivery_config::Channel;
-
     use super::*;
-
-    fn notice(destination: u128) -> Model {
-        let id = Uuid::from_u128(destination);
-        Model {
-            id: Uuid::nil().into(),
-            account_id: Uuid::nil().into(),
-            lead_id: Uuid::nil().into(),
-            delivery_id: Uuid::nil().into(),
-            partner_id: None,
-            buyer_account_id: None,
-            settings_id: id.into(),
-            channel: Channel::Webhook,
-            test: false,
-            external_id: None,
-            received: Received::Delivered,
-            received_at: DateTime::UNIX_EPOCH,
-            status: NoticeStatus::Queued,
-            interruptions: 0,
-            attempts: 0,
-            due_at: None,
-            lease_until: None,
-            error: None,
-            told_at: None,
-            created_at: DateTime::UNIX_EPOCH,
-        }
-    }
-
-    #[test]
-    fn a_dead_destination_takes_two_places_and_rests() {
-        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
-        let dead = notice(1);
-        assert_eq!((0..9).filter(|_| shares.take(&dead)).count(), FIRST_SHARE);
-        assert_eq!(shares.closed(now), [dead.destination()]);
-        assert!(shares.take(&notice(2)), "another one has its own places");
-        for slow in [true, true] {
-            shares.free(
-                &Tried {
-                    destination: dead.destination(),
-                    slow,
-                },
-                now,
-            );
-        }
-        assert_eq!(shares.closed(now), [dead.destination()]);
-        assert_eq!(shares.closed(now + REST), Vec::<Uuid>::new());
-        shares.free(
-            &Tried {
-                destination: notice(2).destination(),
-                slow: false,
-            },
-            now,
-        );
-        assert_eq!((0..99).filter(|_| shares.take(&notice(2))).count(), QUICK_SHARE);
-    }
 
     #[test]
     fn a_notice_is_tried_eight_times_over_two_days() {

@@ -1,6 +1,6 @@
 //! What one answer may cost, counted while it is made.
 //!
-//! The estimate of [`super::cost`] cannot know how long a list is. Every object, entry and leaf value draws on a budget
+//! The estimate of `cost` cannot know how long a list is. Every object, entry and leaf value draws on a budget
 //! when it is made, every row when a loader hands it out, and so do the bytes of what will be written. A request that has
 //! nothing left ends there. Each event of a subscription has a budget of its own.
 
