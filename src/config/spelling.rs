@@ -26,12 +26,14 @@ pub fn check<'a>(given: impl IntoIterator<Item = &'a str>, known: &[String]) -> 
     Ok(())
 }
 
-/// What Kubernetes and Docker set for a service that is called `leadmesh` or `leadmesh-…`, and what our tests use.
+/// What Kubernetes and Docker set for a service that is called `leadmesh` or `leadmesh-…`, and what our tests and scripts use.
 fn is_of_others(name: &str) -> bool {
     let is_port = name
         .split_once("_PORT_")
         .is_some_and(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()));
     name.starts_with("LEADMESH_TEST_")
+        || name.starts_with("LEADMESH_BENCH_")
+        || name == "LEADMESH_BIN"
         || name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
         || name.ends_with("_PORT")
@@ -92,6 +94,7 @@ mod tests {
             "LEADMESH_LISTEN",
             "HOME",
             "LEADMESH_TEST_DATABASE_URL",
+            "LEADMESH_BIN",
             "LEADMESH_SERVICE_HOST",
             "LEADMESH_SERVICE_PORT_HTTP",
             "LEADMESH_PORT",
