@@ -38,16 +38,16 @@ const RIGHTS: &[(Right, &str)] = &[
     (
         Right::Everybody,
         "activatePortalUser invitationPreview logIn logOut portalLogIn refreshSession requestPasswordReset
-        requestPortalPasswordReset resetPassword signUp viewer",
+        requestPortalPasswordReset resetPassword signUp verifyEmail viewer",
     ),
     (Right::SignedIn, "node nodes"),
     (
         Right::Own,
-        "account addSource addStep answerReturn assignPartner auditEvents availableSources cancelDelivery changePassword
+        "account addSource addStep answerReturn assignPartner auditEvents availableSources cancelDelivery changeEmail changePassword
         clearSmtpSettings createApiKey createDistributionProfile createFlow createPartner deleteDistributionProfile deleteFlow
         deliveries delivery deliveryReport diagnoseDelivery distributionProfile distributionProfiles eraseLead flow flows
         invitePortalUser inviteUser lead leads moveStep partner partners previewDelivery removeAssignment removePortalUser removeSource removeStep
-        removeUser resolveDelivery resumeDestination retryDeliveries retryDelivery returnLead revertFlow revokeApiKey
+        removeUser resendContactVerification resendVerification resolveDelivery resumeDestination retryDeliveries retryDelivery returnLead revertFlow revokeApiKey
         rotateSigningSecret sendTestDelivery sendTestEmail
         setDistributionProfileEnabled setFlowEnabled setPartnerActive setPartnerDelivery setPortalAccess setSmtpSettings
         setStepEnabled simulateSubmission updateAccount updateAssignment updateDistributionProfile updateFlow updatePartner
