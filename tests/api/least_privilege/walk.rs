@@ -177,6 +177,10 @@ impl<'a> Walk<'a> {
 
     /// A foreign identifier, in any place, is answered as one that nobody has, and does nothing.
     async fn by_places(&mut self, caller: &Caller, root: &Root<'_>, right: Right, given: &Given<'_>) {
+        // A log-in names an account or partner beside a password, without which it says nothing; guesses are limited.
+        if matches!(root.name.as_ref(), "logIn" | "portalLogIn") {
+            return;
+        }
         for place in self.shape.places(root) {
             let at = (root, &place);
             let ids = self.to_ask_for(caller, right, &place, given);
