@@ -3,14 +3,17 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use sea_orm::DbErr;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
-use crate::database::{Db, time};
+use crate::database::{self, Db, Lane, time};
+use crate::delivery::rendering::Rendering;
 use crate::identity::rights::Rights;
 use crate::identity::throttle::Throttle;
 use crate::identity::tokens::TokenKeys;
@@ -18,21 +21,24 @@ use crate::live::hub::Hub;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::tally::Tally;
+use crate::writes::Writes;
 
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// A running Leadmesh, as its use cases see it. Cheap to clone: every open socket has some.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Parts>);
+pub struct App {
+    /// The truth, by the connections of one lane.
+    pub db: Db,
+    parts: Arc<Parts>,
+}
 
 /// What it is made of.
 #[derive(Debug)]
 pub struct Parts {
     /// Settings.
     pub config: Arc<Config>,
-    /// The truth.
-    pub db: Db,
     /// The time.
     pub clock: Clock,
     /// Keys of every account.
@@ -47,19 +53,23 @@ pub struct Parts {
     pub hub: Hub,
     /// Slots of this process' delivery worker, and the way to wake any.
     pub queue: Queue,
+    /// Threads on which payloads are rendered.
+    pub rendering: Rendering,
     /// Rung when the instance has written a mail.
     pub mail_bell: Arc<Notify>,
     /// What this process counts.
     pub metrics: Metrics,
     /// What this process counts for accounts to read, before it is written.
     pub tally: Tally,
+    /// Writes that go on to their end whatever becomes of their requests.
+    pub writes: Writes,
 }
 
 impl Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.parts
     }
 }
 
@@ -68,11 +78,14 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = Db::connect(&config.database_url, config.settings.database_connections)
             .await
-            .context("cannot connect to the database that DATABASE_URL names")?;
+            .map_err(|error| not_connected(&error))?;
         if config.is_embedded() {
             db.migrate()
                 .await
                 .context("cannot bring the embedded database up to date")?;
+            db.sample()
+                .await
+                .context("cannot look at the tables of the embedded database")?;
         } else if db.pending_migrations().await? > 0 {
             bail!("the database's schema is not up to date: run `leadmesh migrate` first");
         }
@@ -88,21 +101,52 @@ impl App {
             None => None,
         };
         let metrics = Metrics::default();
-        Ok(Self(Arc::new(Parts {
+        let parts = Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
             rights: Rights::default(),
             hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis, metrics.wakes_failed.clone()),
+            rendering: Rendering::new(config.settings.payload_bytes),
             mail_bell: Arc::default(),
             metrics,
             tally: Tally::default(),
+            writes: Writes::default(),
             config: Arc::new(config),
-            db,
             clock,
             vault,
-        })))
+        };
+        Ok(Self {
+            db,
+            parts: Arc::new(parts),
+        })
     }
+
+    /// The same app, which uses the database by the connections of that lane.
+    #[must_use]
+    pub fn by_lane(&self, lane: Lane) -> Self {
+        Self {
+            db: self.db.by_lane(lane),
+            parts: self.parts.clone(),
+        }
+    }
+
+    /// The same app, which uses the database within the share of that account (or of whoever asks without one).
+    #[must_use]
+    pub fn for_account(&self, owner: Uuid) -> Self {
+        Self {
+            db: self.db.for_account(owner),
+            parts: self.parts.clone(),
+        }
+    }
+}
+
+/// Why there is no connection to the database, with what to set.
+pub fn not_connected(error: &DbErr) -> anyhow::Error {
+    anyhow!(
+        "cannot connect to the database that DATABASE_URL names: {}",
+        database::explain(error)
+    )
 }
 
 /// A connection that is re-made when it is lost. Starting without Redis is refused: it is a mistake in the settings more

@@ -19,9 +19,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{ConfigError, Settings};
+use crate::config::{ConfigError, Settings, spelling};
 use crate::error::Error;
 use crate::server::Role;
 use crate::tls::install_tls;
@@ -50,7 +50,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Submits the rows of a CSV file as leads, and writes a receipt for each
     Import(import::Arguments),
-    /// Shows accounts, and changes their plans
+    /// Shows accounts, changes their plans, and lets people in who cannot get in
     #[command(subcommand)]
     Account(account::Command),
     /// Changes the keys that encrypt
@@ -84,6 +84,10 @@ fn try_run(out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)));
         }
     };
+    // Printing the schema reads no settings.
+    if !matches!(command, Command::Schema) {
+        check_spelling()?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(perform(command, out));
     // Nothing is left to wait for: what had to end in order has ended.
@@ -106,6 +110,24 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_spelling() -> Result<(), ConfigError> {
+    let mut known = Vec::new();
+    add_settings(&CommandLine::command(), &mut known);
+    let given: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .collect();
+    spelling::check(given.iter().map(String::as_str), &known)
+}
+
+/// Adds the environment variables that a command or one below it reads.
+fn add_settings(command: &clap::Command, known: &mut Vec<String>) {
+    let names = command.get_arguments().filter_map(clap::Arg::get_env);
+    known.extend(names.filter_map(|name| name.to_str()).map(str::to_owned));
+    for below in command.get_subcommands() {
+        add_settings(below, known);
+    }
 }
 
 /// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat anything
@@ -143,8 +165,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod mail;
 pub mod origins;
+pub mod spelling;
+pub mod store_address;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,10 @@ pub struct Settings {
     /// Address of HTTP and WebSocket.
     #[arg(long, env = "LEADMESH_LISTEN", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     pub listen: SocketAddr,
+    /// Address that serves the metrics to any caller, such as `10.0.0.5:9090` [default: none; `/metrics` of the main address answers
+    /// only direct callers on this machine].
+    #[arg(long, env = "LEADMESH_METRICS_LISTEN", value_parser = parse_metrics_listen)]
+    pub metrics_listen: Option<SocketAddr>,
     /// What links in mails and docs start with [default: http:// and the listen address].
     #[arg(long, env = "LEADMESH_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -53,6 +59,10 @@ pub struct Settings {
     /// From address of the instance's mails; needed with a mail server.
     #[arg(long, env = "LEADMESH_MAIL_FROM")]
     pub mail_from: Option<String>,
+    /// The name that this server gives itself to mail servers (EHLO), such as `leads.example.com` [default: the host of the public
+    /// URL if that is a domain name, else `[127.0.0.1]`].
+    #[arg(long, env = "LEADMESH_EHLO_NAME", value_parser = parse_domain)]
+    pub ehlo_name: Option<String>,
     /// Networks that webhooks and mail servers may be in although private, as CIDRs.
     #[arg(long, env = "LEADMESH_ALLOW_DESTINATIONS", value_delimiter = ',')]
     pub allow_destinations: Vec<IpNet>,
@@ -65,6 +75,10 @@ pub struct Settings {
     /// Who may sign up: open, invited or closed.
     #[arg(long, env = "LEADMESH_SIGN_UP", default_value = "open", value_enum)]
     pub sign_up: SignUp,
+    /// Whether an email address counts only once a mailed link has proven it: required or off [default: required with a mail
+    /// server, off without one]. The same for all processes.
+    #[arg(long, env = "LEADMESH_PROOF_OF_ADDRESS", value_enum)]
+    pub proof_of_address: Option<ProofOfAddress>,
     /// Origins whose pages may call the API from a browser, as `https://app.example.com`; `*` for all.
     #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
     pub allow_origins: Vec<String>,
@@ -77,9 +91,12 @@ pub struct Settings {
     /// Deliveries under way at once to one destination in this process; with several processes each has as many.
     #[arg(long, env = "LEADMESH_DESTINATION_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub destination_concurrency: u32,
-    /// Database connections of this process.
-    #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1_000))]
+    /// Database connections of this process, at least 5: they are divided among requests, intake, worker and lease.
+    #[arg(long, env = "LEADMESH_DATABASE_CONNECTIONS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(5..=1_000))]
     pub database_connections: u32,
+    /// Most bytes that a delivery may send as body or mail, 1,024 to 16,777,216; larger ones fail.
+    #[arg(long, env = "LEADMESH_PAYLOAD_BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(1_024..=16_777_216))]
+    pub payload_bytes: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,
@@ -115,6 +132,15 @@ pub enum SignUp {
     Invited,
     /// Nobody.
     Closed,
+}
+
+/// Whether addresses are to be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProofOfAddress {
+    /// By a mailed link, before they count.
+    Required,
+    /// Not at all: they count from sign-up.
+    Off,
 }
 
 /// Settings that cannot be used, with what to set instead.
@@ -171,15 +197,11 @@ impl Config {
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
         let database_url = database_url(&settings)?;
         let embedded = database_url.starts_with("sqlite:");
-        if let Some(url) = settings
-            .redis_url
-            .as_deref()
-            .filter(|url| !url.starts_with("redis://") && !url.starts_with("rediss://"))
-        {
-            let scheme = url.split_once(':').map_or("something else", |(scheme, _)| scheme);
-            return Err(ConfigError::Set(format!(
-                "REDIS_URL starts with {scheme:?} but must be redis://… or rediss://…"
-            )));
+        if settings.database_url.is_none() {
+            make_data_dir(&settings.data_dir)?;
+        }
+        if let Some(url) = &settings.redis_url {
+            store_address::check("REDIS_URL", url, &["redis://", "rediss://"])?;
         }
         let mail = mail::mail_server(settings.smtp_url.as_deref(), settings.mail_from.as_deref())?;
         let key = |value: &Option<String>, variable, file| match value {
@@ -209,6 +231,24 @@ impl Config {
         })
     }
 
+    /// The name that this server gives itself to mail servers; none where it has no domain name. The host name of the machine
+    /// is never used: it would tell strangers how the inside of the operator's network is named.
+    pub fn ehlo_name(&self) -> Option<String> {
+        let of_public_url = || match url::Url::parse(&self.public_url).ok()?.host()?.to_owned() {
+            url::Host::Domain(name) if name.contains('.') => Some(name),
+            _ => None,
+        };
+        self.settings.ehlo_name.clone().or_else(of_public_url)
+    }
+
+    /// Whether an address counts only once a mailed link has proven it.
+    pub fn requires_proof(&self) -> bool {
+        match self.settings.proof_of_address {
+            Some(setting) => setting == ProofOfAddress::Required,
+            None => self.mail.is_some(),
+        }
+    }
+
     /// Whether it runs on `SQLite`.
     pub fn is_embedded(&self) -> bool {
         self.database_url.starts_with("sqlite:")
@@ -219,21 +259,11 @@ impl Config {
 pub fn database_url(settings: &Settings) -> Result<String, ConfigError> {
     match &settings.database_url {
         None => Ok(sqlite_url(&settings.data_dir)),
-        Some(url) if is_database(url) => Ok(url.clone()),
-        // Without a colon it might be anything, a password included.
         Some(url) => {
-            let scheme = url.split_once(':').map_or("something else", |(scheme, _)| scheme);
-            Err(ConfigError::Set(format!(
-                "DATABASE_URL starts with {scheme:?} but must be postgres://… or sqlite://…"
-            )))
+            store_address::check("DATABASE_URL", url, &["postgres://", "postgresql://", "sqlite:"])?;
+            Ok(url.clone())
         }
     }
-}
-
-fn is_database(url: &str) -> bool {
-    ["postgres://", "postgresql://", "sqlite:"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
 }
 
 fn sqlite_url(data_dir: &Path) -> String {
@@ -254,6 +284,19 @@ fn checked_public_url(text: &str) -> Result<String, ConfigError> {
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let advice = "LEADMESH_LISTEN takes an IP address and a port, such as 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine";
     text.parse().map_err(|_invalid| advice.to_owned())
+}
+
+fn parse_metrics_listen(text: &str) -> Result<SocketAddr, String> {
+    let advice = "LEADMESH_METRICS_LISTEN takes an IP address and a port, such as 127.0.0.1:9090";
+    text.parse().map_err(|_invalid| advice.to_owned())
+}
+
+/// A domain name as it may stand in EHLO (RFC 5321, section 4.1.2); names outside ASCII become their ASCII form.
+fn parse_domain(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) if name.len() <= 253 => Ok(name),
+        _ => Err("LEADMESH_EHLO_NAME takes a domain name, such as leads.example.com".to_owned()),
+    }
 }
 
 /// FREE or PAID, in any case.
@@ -277,13 +320,21 @@ fn parse_secret(variable: &str, text: &str) -> Result<Secret, ConfigError> {
     })
 }
 
+/// Makes the directory of the embedded database and of generated keys, if it is not there.
+pub fn make_data_dir(data_dir: &Path) -> Result<(), ConfigError> {
+    std::fs::create_dir_all(data_dir).map_err(|source| ConfigError::DataDir {
+        path: data_dir.to_owned(),
+        source,
+    })
+}
+
 /// A secret that the data directory keeps; made at the first start.
 fn kept_secret(data_dir: &Path, file: &str) -> Result<Secret, ConfigError> {
     let failed = |source| ConfigError::DataDir {
         path: data_dir.to_owned(),
         source,
     };
-    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    make_data_dir(data_dir)?;
     let path = data_dir.join(file);
     match std::fs::read_to_string(&path) {
         Ok(text) => parse_secret(&path.display().to_string(), &text),

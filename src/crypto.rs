@@ -1,6 +1,7 @@
 //! Encryption at rest: a data key per account, wrapped by the operator's master key; values sealed by XChaCha20-Poly1305
 //! (draft-irtf-cfrg-xchacha-03) with their account and place as associated data, so that a sealed value opens nowhere else.
 
+pub mod key_holders;
 pub mod master_key;
 
 use std::collections::HashMap;
@@ -31,10 +32,35 @@ const CHECK: &str = "leadmesh master key";
 /// Opens and seals for every account.
 #[derive(Clone)]
 pub struct Vault {
-    master: XChaCha20Poly1305,
+    master: MasterKey,
     /// Opens, too, and seals nothing: while the operator moves from one master key to another.
-    other: Option<XChaCha20Poly1305>,
+    other: Option<MasterKey>,
     cache: moka::future::Cache<Option<AccountId>, Arc<Keys>>,
+}
+
+/// A key of the operator's.
+#[derive(Clone)]
+struct MasterKey {
+    cipher: XChaCha20Poly1305,
+    fingerprint: String,
+}
+
+impl MasterKey {
+    fn new(secret: &Secret) -> Self {
+        Self {
+            cipher: XChaCha20Poly1305::new((&secret.0).into()),
+            fingerprint: fingerprint(secret),
+        }
+    }
+}
+
+/// Names a master key without telling anything of it: half of a SHA-256 hash, under a prefix of its own.
+fn fingerprint(secret: &Secret) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(b"leadmesh master key fingerprint");
+    context.update(&secret.0);
+    let hash = context.finish();
+    STANDARD_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
 }
 
 /// The keys of one account, or of the instance.
@@ -53,7 +79,7 @@ impl Vault {
             .time_to_live(FRESH)
             .build();
         Self {
-            master: XChaCha20Poly1305::new((&master.0).into()),
+            master: MasterKey::new(master),
             other: None,
             cache,
         }
@@ -63,14 +89,14 @@ impl Vault {
     #[must_use]
     pub fn opening_also(self, other: Option<&Secret>) -> Self {
         Self {
-            other: other.map(|other| XChaCha20Poly1305::new((&other.0).into())),
+            other: other.map(MasterKey::new),
             ..self
         }
     }
 
     /// A sealed constant, kept in the database to tell a wrong master key at the start.
     pub fn check_value(&self) -> anyhow::Result<String> {
-        Ok(STANDARD_NO_PAD.encode(encrypt(&self.master, CHECK.as_bytes(), CHECK.as_bytes())?))
+        Ok(STANDARD_NO_PAD.encode(encrypt(&self.master.cipher, CHECK.as_bytes(), CHECK.as_bytes())?))
     }
 
     /// Whether the constant was sealed under this master key, or the other one that opens.
@@ -80,10 +106,21 @@ impl Vault {
             .is_ok_and(|sealed| self.unseal(&sealed, CHECK.as_bytes()).is_ok())
     }
 
+    /// Names the master key that seals.
+    pub fn fingerprint(&self) -> &str {
+        &self.master.fingerprint
+    }
+
+    /// Names the master keys that open.
+    pub fn fingerprints(&self) -> Vec<&str> {
+        let all = [Some(&self.master), self.other.as_ref()];
+        all.into_iter().flatten().map(|key| key.fingerprint.as_str()).collect()
+    }
+
     fn unseal(&self, sealed: &[u8], context: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let opened = decrypt(&self.master, sealed, context);
+        let opened = decrypt(&self.master.cipher, sealed, context);
         match &self.other {
-            Some(other) => opened.or_else(|_other_key| decrypt(other, sealed, context)),
+            Some(other) => opened.or_else(|_other_key| decrypt(&other.cipher, sealed, context)),
             None => opened,
         }
     }
@@ -144,7 +181,7 @@ impl Vault {
     ) -> anyhow::Result<account_key::ActiveModel> {
         let id: Uuid = clock.id();
         let key: [u8; 32] = rand::random();
-        let wrapped = encrypt(&self.master, &key, &wrap_context(id, owner))?;
+        let wrapped = encrypt(&self.master.cipher, &key, &wrap_context(id, owner))?;
         Ok(account_key::ActiveModel {
             id: Set(id),
             account_id: Set(owner),
@@ -180,12 +217,12 @@ impl Vault {
         row: account_key::Model,
     ) -> anyhow::Result<()> {
         let context = wrap_context(row.id, row.account_id);
-        if decrypt(&self.master, &row.wrapped, &context).is_ok() {
+        if decrypt(&self.master.cipher, &row.wrapped, &context).is_ok() {
             return Ok(());
         }
-        let key = decrypt(&previous.master, &row.wrapped, &context)?;
+        let key = decrypt(&previous.master.cipher, &row.wrapped, &context)?;
         let mut row: account_key::ActiveModel = row.into();
-        row.wrapped = Set(encrypt(&self.master, &key, &context)?);
+        row.wrapped = Set(encrypt(&self.master.cipher, &key, &context)?);
         row.update(db).await?;
         Ok(())
     }

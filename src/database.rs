@@ -1,108 +1,141 @@
-//! Connections: one pool for `PostgreSQL`; for `SQLite` one writer and several readers.
+//! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
 
+mod connection;
+mod explain;
+mod figures;
 pub mod only_server;
+mod pools;
+mod schema;
 pub mod time;
+mod transaction;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use migration::{Migrator, MigratorTrait};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
+use uuid::Uuid;
 
-/// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
-const ACQUIRE: Duration = Duration::from_secs(2);
-/// The same for the one writer of `SQLite`, behind which all other writers queue.
-const WRITER_TURN: Duration = Duration::from_secs(5);
+use self::connection::Repeats;
+pub use self::connection::{Connection, PoolUse};
+pub use self::explain::explain;
+use self::pools::{Kind, Pools};
+pub use self::transaction::Transaction;
+use crate::fair::Share;
 
-/// The database.
+/// The kinds of work that have connections of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Requests, and whatever is none of the others.
+    Requests,
+    /// Storing submitted leads, and what is read for that.
+    Intake,
+    /// Claiming deliveries and recording what became of them.
+    Worker,
+    /// Renewing the worker's lease.
+    Lease,
+}
+
+/// The database, by the connections of one lane. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db {
-    readers: DatabaseConnection,
-    writer: DatabaseConnection,
+pub struct Db(Arc<Way>);
+
+#[derive(Debug)]
+struct Way {
+    pools: Arc<Pools>,
+    read: Connection,
+    write: Connection,
+}
+
+/// What an account may use of the connections for requests.
+#[derive(Default)]
+struct Shares {
+    read: Option<Arc<Share>>,
+    write: Option<Arc<Share>>,
 }
 
 impl Db {
-    /// Connects to `postgres://…` or `sqlite://…`; the `SQLite` file is made if absent.
+    /// Connects to `postgres://…` or `sqlite://…`, with at most so many connections of this process; the `SQLite` file is made if
+    /// absent.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
-        if url.starts_with("sqlite:") {
-            Self::connect_sqlite(url, connections).await
+        let pools = if url.starts_with("sqlite:") {
+            Pools::sqlite(url, connections).await?
         } else {
-            Self::connect_postgres(url, connections).await
-        }
-    }
-
-    async fn connect_postgres(url: &str, connections: u32) -> Result<Self, DbErr> {
-        let pool = Database::connect(options(url, connections, ACQUIRE)).await?;
-        Ok(Self {
-            readers: pool.clone(),
-            writer: pool,
-        })
-    }
-
-    /// With one writer connection writers queue fairly in this process instead of polling the file's lock.
-    async fn connect_sqlite(url: &str, connections: u32) -> Result<Self, DbErr> {
-        private_file(url)?;
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let writer = Database::connect(sqlite_options(&format!("{url}{separator}mode=rwc"), 1)).await?;
-        writer.execute_unprepared("PRAGMA journal_mode=WAL").await?;
-        let readers = Database::connect(sqlite_options(url, connections)).await?;
-        Ok(Self { readers, writer })
-    }
-
-    /// For statements that only read.
-    pub fn read(&self) -> &DatabaseConnection {
-        &self.readers
-    }
-
-    /// For single statements that write.
-    pub fn write(&self) -> &DatabaseConnection {
-        &self.writer
-    }
-
-    /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later
-    /// would fail with "database is locked" whenever another writer came between.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let immediate = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
+            Pools::postgres(url, connections).await?
         };
-        self.writer.begin_with_options(immediate).await
+        let pools = Arc::new(pools);
+        Ok(Self::by(&pools, &pools.requests, Shares::default()))
+    }
+
+    fn by(pools: &Arc<Pools>, kind: &Kind, shares: Shares) -> Self {
+        Self(Arc::new(Way {
+            read: Connection::new(kind.read.clone(), shares.read, Repeats::Yes),
+            write: Connection::new(kind.write.clone(), shares.write, Repeats::No),
+            pools: pools.clone(),
+        }))
+    }
+
+    /// The same database by the connections of that lane.
+    #[must_use]
+    pub fn by_lane(&self, lane: Lane) -> Self {
+        let pools = &self.0.pools;
+        let kind = match lane {
+            Lane::Requests => &pools.requests,
+            Lane::Intake => &pools.intake,
+            Lane::Worker => &pools.worker,
+            Lane::Lease => &pools.lease,
+        };
+        Self::by(pools, kind, Shares::default())
+    }
+
+    /// The same database by the connections for requests, of which this account (or another owner) gets no more than its share:
+    /// beyond it statements wait, and fail with [`Shortage::Share`](crate::error::Shortage) where that takes too long.
+    #[must_use]
+    pub fn for_account(&self, owner: Uuid) -> Self {
+        let pools = &self.0.pools;
+        let shares = Shares {
+            read: Some(pools.reading.of(owner)),
+            write: Some(pools.writing.of(owner)),
+        };
+        Self::by(pools, &pools.requests, shares)
+    }
+
+    /// For statements that only read: one may be run again when its connection was lost.
+    pub fn read(&self) -> &Connection {
+        &self.0.read
+    }
+
+    /// For single statements that write. One that has begun goes on to its end, also where nobody waits for it any more.
+    pub fn write(&self) -> &Connection {
+        &self.0.write
+    }
+
+    /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction.
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.0.write.begin().await
     }
 
     /// Which of the two it is.
     pub fn is_postgres(&self) -> bool {
-        self.writer.get_database_backend() == DatabaseBackend::Postgres
+        self.0.write.get_database_backend() == DatabaseBackend::Postgres
     }
 
-    /// Brings the schema up to date.
-    pub async fn migrate(&self) -> Result<(), DbErr> {
-        Migrator::up(&self.writer, None).await
+    /// What the pools of this process are used for at the moment.
+    pub fn pools(&self) -> Vec<PoolUse> {
+        self.0.pools.now()
+    }
+
+    /// Brings the schema up to date, and answers how many changes it lacked. Of several processes one does so, and the others wait.
+    pub async fn migrate(&self) -> Result<usize, DbErr> {
+        schema::bring_up_to_date(&self.0.pools.upkeep).await
     }
 
     /// Changes that the schema still lacks.
     pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
-        Ok(Migrator::get_pending_migrations(&self.writer).await?.len())
+        schema::lacking(&self.0.pools.upkeep).await
     }
-}
 
-/// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
-fn private_file(url: &str) -> Result<(), DbErr> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let Some(path) = sqlite_file(url) else {
-        return Ok(());
-    };
-    let made = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match made {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(DbErr::Custom(format!("cannot make {path}: {error}")))
-        }
-        _ => Ok(()),
+    /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
+    pub async fn sample(&self) -> Result<(), DbErr> {
+        figures::sample(self.write()).await
     }
 }
 
@@ -111,30 +144,6 @@ fn sqlite_file(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
     let path = path.split('?').next()?;
     (!path.is_empty() && !path.starts_with(':')).then_some(path)
-}
-
-fn options(url: &str, connections: u32, patience: Duration) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .acquire_timeout(patience)
-        .connect_timeout(patience)
-        .sqlx_logging(false)
-        .test_before_acquire(false);
-    options
-}
-
-fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
-    let mut options = options(url, connections, WRITER_TURN);
-    options.map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .busy_timeout(WRITER_TURN)
-            .foreign_keys(true)
-            // A receipt is a promise that a power failure must not break either.
-            .pragma("synchronous", "FULL")
-            .pragma("temp_store", "MEMORY")
-    });
-    options
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod portal_feed;
 pub mod portal_review;
 pub mod preview;
 mod recount;
+pub mod rendering;
 pub mod response;
 pub mod resume;
 pub mod retry;

@@ -110,10 +110,60 @@ pub enum Error {
         /// Seconds to wait.
         retry_after: u64,
     },
-    /// Overloaded or a store is away: try again. The text says whether anything may have been changed.
+    /// This process is overloaded or stopping, and has changed nothing: try again.
     Unavailable(&'static str),
+    /// The database did not do it: try again.
+    Outage(Outage),
     /// A bug, or a store that failed in an unforeseen way. Never shown.
     Internal(anyhow::Error),
+}
+
+/// Why the database did not do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// There is no connection: nothing was begun, or what was begun is undone.
+    Unreachable,
+    /// It gave the transaction up for another's sake; nothing was changed.
+    GaveWay,
+    /// Another holds for too long what the statement needs (a lock, the file of an embedded database); nothing was changed.
+    Busy,
+    /// The statement took longer than it may; nothing was changed.
+    TooSlow,
+    /// The connection was lost under a statement or commit: it is not known whether it was done.
+    EndUnknown,
+}
+
+impl Outage {
+    /// The public text.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Unreachable => "the database is not reachable: nothing was changed, try again",
+            Self::GaveWay => "another change was made at the same time: nothing was changed, try again",
+            Self::Busy => "the database is busy: nothing was changed, try again",
+            Self::TooSlow => {
+                "the database took too long for this and was stopped: nothing was changed, ask for less at once"
+            }
+            Self::EndUnknown => "the connection to the database was lost: look whether it was done, or try again",
+        }
+    }
+}
+
+/// No connection of the pool is free for a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Shortage {
+    /// All connections are in use, and were for as long as a caller waits.
+    #[error("all database connections of this kind are in use")]
+    Pool,
+    /// The account has its share of the connections in use.
+    #[error("the account has its share of the database connections in use")]
+    Share,
+}
+
+impl From<Shortage> for DbErr {
+    fn from(shortage: Shortage) -> Self {
+        let cause = SqlxError::Configuration(Box::new(shortage));
+        Self::Conn(RuntimeErr::SqlxError(cause.into()))
+    }
 }
 
 /// Of a use case.
@@ -127,7 +177,26 @@ impl Error {
 
     /// Whether the database has surely done nothing: a statement gave way, or did not begin.
     pub fn changed_nothing(&self) -> bool {
-        matches!(self, Self::Unavailable(text) if [GAVE_WAY, BUSY].contains(text))
+        match self {
+            Self::Unavailable(_) | Self::RateLimited { .. } => true,
+            Self::Outage(outage) => *outage != Outage::EndUnknown,
+            _ => false,
+        }
+    }
+
+    /// Whether the same may succeed in a moment, without anybody changing anything.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Outage(_) | Self::RateLimited { .. })
+    }
+
+    /// The error of a statement in a transaction that was not told to commit: whatever became of the connection, the database
+    /// undoes it.
+    #[must_use]
+    pub fn before_commit(self) -> Self {
+        match self {
+            Self::Outage(Outage::EndUnknown) => Self::Outage(Outage::Unreachable),
+            other => other,
+        }
     }
 
     /// The `extensions.code` of a top-level error.
@@ -138,7 +207,8 @@ impl Error {
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadInput(_) | Self::Broken(_) => "BAD_USER_INPUT",
             Self::RateLimited { .. } => "RATE_LIMITED",
-            Self::Unavailable(_) => "UNAVAILABLE",
+            Self::Outage(Outage::TooSlow) => "TIMEOUT",
+            Self::Unavailable(_) | Self::Outage(_) => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -149,6 +219,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthenticated(text) | Self::Forbidden(text) | Self::Unavailable(text) => f.write_str(text),
+            Self::Outage(outage) => f.write_str(outage.text()),
             Self::NotFound(noun) => write!(f, "no such {noun}"),
             Self::BadInput(text) => f.write_str(text),
             Self::Broken(broken) => {
@@ -181,65 +252,103 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// What is said while somebody else holds the file of an embedded database.
-const BUSY: &str = "the database is busy: nothing was changed, try again";
-
-/// What is said when the database gave a transaction up for another's sake: certainly nothing was changed.
-pub const GAVE_WAY: &str = "another change was made at the same time: nothing was changed, try again";
+/// What a caller waits before it tries again when its share of something is used up, in seconds.
+pub const SHARE_RETRY: u64 = 1;
 
 impl From<DbErr> for Error {
     /// A database that is away is told apart from one that says no: the caller may try again.
     fn from(error: DbErr) -> Self {
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
-                tracing::warn!(%error, "database is not reachable");
-                Self::Unavailable("the database is not reachable: nothing was changed, try again")
+        match shortage(&error) {
+            Some(Shortage::Share) => {
+                return Self::RateLimited {
+                    retry_after: SHARE_RETRY,
+                };
             }
-            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
-                if is_lost(cause) =>
-            {
-                tracing::warn!(%error, "the connection to the database was lost");
-                Self::Unavailable("the connection to the database was lost: look whether it was done, or try again")
+            Some(Shortage::Pool) => {
+                tracing::warn!("all database connections of this kind are in use");
+                return Self::Unavailable(
+                    "the server is busy, all its database connections are in use: nothing was changed, try again",
+                );
             }
-            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
-                if is_given_way(cause) =>
-            {
-                tracing::warn!(%error, "a transaction gave way to another");
-                Self::Unavailable(GAVE_WAY)
+            None => {}
+        }
+        match outage(&error) {
+            Some(outage) => {
+                tracing::warn!(%error, ?outage, "the database did not do it");
+                Self::Outage(outage)
             }
-            DbErr::Exec(RuntimeErr::SqlxError(ref cause)) | DbErr::Query(RuntimeErr::SqlxError(ref cause))
-                if is_busy(cause) =>
-            {
-                tracing::warn!(%error, "somebody else holds the database");
-                Self::Unavailable(BUSY)
-            }
-            other => Self::Internal(other.into()),
+            None => Self::Internal(error.into()),
         }
     }
 }
 
-/// Whether somebody else has held an `SQLite` file for longer than was waited for it (`SQLITE_BUSY` and its extended codes).
+/// Whether a statement failed because no connection was free, not because of the database.
+fn shortage(error: &DbErr) -> Option<Shortage> {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
+        return None;
+    };
+    match &**cause {
+        SqlxError::Configuration(cause) => cause.downcast_ref().copied(),
+        _ => None,
+    }
+}
+
+/// Whether the database was away or said "not now"; none for one that says no.
+pub fn outage(error: &DbErr) -> Option<Outage> {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Some(Outage::Unreachable),
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+            let cases = [
+                (is_lost(cause), Outage::EndUnknown),
+                (is_given_way(cause), Outage::GaveWay),
+                (is_busy(cause), Outage::Busy),
+                (is_too_slow(cause), Outage::TooSlow),
+            ];
+            cases.into_iter().find_map(|(holds, outage)| holds.then_some(outage))
+        }
+        _ => None,
+    }
+}
+
+/// Whether another has held for too long what a statement needs: an `SQLite` file (`SQLITE_BUSY` and its extended codes), or a lock
+/// in `PostgreSQL` (`lock_not_available`).
 fn is_busy(error: &SqlxError) -> bool {
-    matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| ["5", "261", "517", "773"].contains(&&*code)))
+    has_code(error, &["5", "261", "517", "773", "55P03"])
+}
+
+/// Whether `PostgreSQL` has stopped a statement at its time limit (`query_canceled`).
+fn is_too_slow(error: &SqlxError) -> bool {
+    has_code(error, &["57014"])
+}
+
+fn has_code(error: &SqlxError, codes: &[&str]) -> bool {
+    matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
 }
 
 /// Whether the database gave this transaction up for another's sake: a deadlock, or a serialization failure (`PostgreSQL`,
 /// appendix A, class 40).
 fn is_given_way(error: &SqlxError) -> bool {
-    matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| ["40P01", "40001"].contains(&&*code)))
+    has_code(error, &["40P01", "40001"])
 }
 
-/// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, and with 57P01 to 57P03 the
-/// server is stopping, has crashed or is starting (`PostgreSQL`, appendix A).
+/// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, with 57P01 to 57P03 the server is
+/// stopping, has crashed or is starting, and with 25P03 and 25P04 it has ended a session that took too long over a transaction
+/// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is not known what has reached the disk.
 fn is_lost(error: &SqlxError) -> bool {
     match error {
         SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
-        SqlxError::Database(error) => error
-            .code()
-            .is_some_and(|code| code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&&*code)),
+        SqlxError::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08")
+                || ["57P01", "57P02", "57P03", "25P03", "25P04"].contains(&&*code)
+                || code
+                    .parse::<u32>()
+                    .is_ok_and(|number| code.len() < 5 && number & 0xff == SQLITE_IOERR)
+        }),
         _ => false,
     }
 }
+
+const SQLITE_IOERR: u32 = 10;
 
 /// Turns a broken constraint of the database into the rule it stands for.
 pub trait OrBroken<T> {
@@ -266,8 +375,20 @@ mod tests {
     fn a_connection_lost_under_a_statement_is_told_apart_from_a_bug() {
         let error = |cause: SqlxError| Error::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
         let lost = error(SqlxError::Io(io::ErrorKind::UnexpectedEof.into()));
+        assert!(matches!(lost, Error::Outage(Outage::EndUnknown)) && !lost.changed_nothing());
         assert_eq!(lost.code(), "UNAVAILABLE");
+        assert!(lost.before_commit().changed_nothing());
         assert_eq!(error(SqlxError::PoolTimedOut).code(), "UNAVAILABLE");
         assert_eq!(error(SqlxError::RowNotFound).code(), "INTERNAL_SERVER_ERROR");
+    }
+
+    #[test]
+    fn what_is_left_undone_for_want_of_a_connection_says_so() {
+        let pool = Error::from(DbErr::from(Shortage::Pool));
+        assert!(pool.changed_nothing() && pool.code() == "UNAVAILABLE", "{pool:?}");
+        let share = Error::from(DbErr::from(Shortage::Share));
+        assert!(matches!(share, Error::RateLimited { retry_after: 1 }), "{share:?}");
+        let away = Error::from(DbErr::Conn(RuntimeErr::SqlxError(SqlxError::PoolTimedOut.into())));
+        assert!(matches!(away, Error::Outage(Outage::Unreachable)), "{away:?}");
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Outage, Result};
 
 /// Keys of one reading at most.
 const BATCH: usize = 500;
@@ -23,6 +23,7 @@ type Asked<K, V> = Vec<(K, oneshot::Sender<Answer<V>>)>;
 #[derive(Clone, Copy, Debug)]
 enum Failed {
     Unavailable(&'static str),
+    Outage(Outage),
     Internal,
 }
 
@@ -75,6 +76,7 @@ where
         let told = answer.await.unwrap_or(Err(Failed::Internal));
         told.map_err(|failed| match failed {
             Failed::Unavailable(text) => Error::Unavailable(text),
+            Failed::Outage(outage) => Error::Outage(outage),
             Failed::Internal => Error::Internal(anyhow::anyhow!("a reading for many failed")),
         })
     }
@@ -131,6 +133,7 @@ where
         let told = match read(keys.into_iter().collect()).await {
             Ok(rows) => Ok(rows),
             Err(Error::Unavailable(text)) => Err(Failed::Unavailable(text)),
+            Err(Error::Outage(outage)) => Err(Failed::Outage(outage)),
             Err(error) if alone => {
                 tracing::error!(?error, "a row that streams wait for cannot be read");
                 Err(Failed::Internal)

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::network::{expiry, paused, set_aside};
+use crate::network::{disconnecting, expiry, paused, set_aside};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// How late it may be told that an invitation has expired. Nothing depends on it.
@@ -19,11 +19,18 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
 const PART: u64 = 5_000;
 
-/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes one tells each.
+/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes one tells each. Before that
+/// it cancels what is left of connections that have ended.
 pub async fn tell(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(minutely.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(disconnecting::finish(&app)).await {
+            tracing::warn!(
+                ?error,
+                "cannot cancel deliveries over ended connections; trying again in a minute"
+            );
+        }
         if let Some(Err(error)) = stop.run_until_cancelled(paused::tell_paused(&app)).await {
             tracing::warn!(?error, "cannot tell of paused destinations; trying again in a minute");
         }
@@ -51,6 +58,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             Some(Ok(rows)) => tracing::info!(rows, "forgot what was over"),
             Some(Err(error)) => tracing::warn!(?error, "cannot forget what is over; trying again in an hour"),
             None => return,
+        }
+        if let Some(Err(error)) = stop.run_until_cancelled(app.db.sample()).await {
+            tracing::warn!(?error, "cannot look at how tables have grown; trying again in an hour");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP and WebSocket: the edge of the system.
 
 pub mod authenticate;
+pub mod client_address;
 pub mod cors;
 pub mod csv;
 pub mod deliveries_csv;

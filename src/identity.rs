@@ -1,17 +1,20 @@
 //! Accounts, people, credentials, and what each may do.
 
 pub mod accounts;
+pub mod addresses;
 pub mod api_keys;
 pub mod audit_trail;
 pub mod authenticate;
 pub mod caller;
 pub mod data_keys;
 pub mod email_address;
+pub mod holdings;
 pub mod jwt_ring;
 pub mod letters;
 pub mod links;
 pub mod mail_server;
 pub mod mailbox;
+pub mod operator;
 pub mod password_reset;
 pub mod passwords;
 pub mod people;
@@ -25,4 +28,5 @@ pub mod sign_up;
 pub mod texts;
 pub mod throttle;
 pub mod tokens;
+pub mod verification;
 pub mod viewer;

@@ -16,8 +16,11 @@ use prometheus_client::registry::Registry;
 use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
+use crate::database::PoolUse;
+
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
+type Gauges = Family<Labels<1>, Gauge>;
 type Number = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// The counters of one App; clones count together.
@@ -41,11 +44,15 @@ pub struct Metrics {
     clock_ahead: Number,
     set_aside: Counter,
     sockets_open: Gauge,
+    writes: Gauge,
+    pool_sizes: Gauges,
+    pool_uses: Gauges,
+    pool_waits: Gauges,
     registry: Arc<Registry>,
 }
 
 /// What is looked up when somebody asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Standing {
     /// Deliveries under way in this process.
     pub slots_used: u32,
@@ -57,6 +64,10 @@ pub struct Standing {
     pub paused: Option<u64>,
     /// By how much this machine's clock is ahead of the database's.
     pub clock_ahead: TimeDelta,
+    /// Mutations and other writes that run in this process.
+    pub writes: usize,
+    /// The database connections of this process.
+    pub pools: Vec<PoolUse>,
 }
 
 impl Default for Metrics {
@@ -81,6 +92,10 @@ impl Default for Metrics {
             clock_ahead: Number::default(),
             set_aside: Counter::default(),
             sockets_open: Gauge::default(),
+            writes: Gauge::default(),
+            pool_sizes: Family::default(),
+            pool_uses: Family::default(),
+            pool_waits: Family::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -122,6 +137,14 @@ impl Metrics {
         registry.register("deliveries_set_aside", text, self.set_aside.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
+        let text = "Mutations and other writes of requests that run in this process";
+        registry.register("running_writes", text, self.writes.clone());
+        let text = "Database connections that this process may have, by pool";
+        registry.register("database_connections", text, self.pool_sizes.clone());
+        let text = "Statements and transactions that run in this process, by pool";
+        registry.register("database_connections_in_use", text, self.pool_uses.clone());
+        let text = "Statements and transactions of this process that wait for a connection, by pool";
+        registry.register("database_connections_waiting", text, self.pool_waits.clone());
     }
 
     /// A lead has been stored.
@@ -184,8 +207,14 @@ impl Metrics {
         let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
         self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
-        self.sockets_open
-            .set(i64::try_from(self.sockets.len()).unwrap_or(i64::MAX));
+        self.sockets_open.set(to_i64(self.sockets.len()));
+        self.writes.set(to_i64(standing.writes));
+        for pool in standing.pools {
+            let labels = [("pool", pool.pool.to_owned())];
+            self.pool_sizes.get_or_create(&labels).set(to_i64(pool.size));
+            self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
+            self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
+        }
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -196,6 +225,10 @@ impl Metrics {
             }
         }
     }
+}
+
+fn to_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl std::fmt::Debug for Metrics {
@@ -225,8 +258,15 @@ mod tests {
             backlog: Some((7, second)),
             paused: Some(3),
             clock_ahead: TimeDelta::milliseconds(-1_500),
+            writes: 5,
+            pools: vec![PoolUse {
+                pool: "readers",
+                size: 8,
+                in_use: 6,
+                waiting: 4,
+            }],
         };
-        let text = metrics.text(standing);
+        let text = metrics.text(standing.clone());
         for line in [
             "leadmesh_build_info{version=\"",
             "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
@@ -244,6 +284,10 @@ mod tests {
             "leadmesh_websocket_connections 0\n",
             "leadmesh_clock_offset_seconds -1.5\n",
             "leadmesh_deliveries_set_aside_total 2\n",
+            "leadmesh_running_writes 5\n",
+            "leadmesh_database_connections{pool=\"readers\"} 8\n",
+            "leadmesh_database_connections_in_use{pool=\"readers\"} 6\n",
+            "leadmesh_database_connections_waiting{pool=\"readers\"} 4\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -259,6 +303,8 @@ mod tests {
             backlog: None,
             paused: None,
             clock_ahead: TimeDelta::zero(),
+            writes: 0,
+            pools: Vec::new(),
         };
         assert!(
             Metrics::default()

@@ -10,6 +10,7 @@ pub mod available_sources;
 pub mod buyer_steps;
 pub mod connections;
 pub mod diagnosis;
+pub mod disconnecting;
 pub mod docs;
 pub mod docs_readers;
 pub mod erasure;

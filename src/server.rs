@@ -10,10 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::config::ConfigError;
+use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
 use crate::database::time;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
+use crate::descriptors;
+use crate::graphql::registry::Registry;
 use crate::graphql::schema::schema;
 use crate::housekeeping;
 use crate::http::authenticate::Credentials;
@@ -49,8 +53,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on that listener. Refused where another process serves the same embedded database.
+    /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where another process serves the
+    /// same embedded database.
     pub fn start(app: &App, role: Role, listener: TcpListener) -> anyhow::Result<Self> {
+        let metrics = app.config.settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let only = OnlyServer::of(&app.config.database_url)?;
         let address = listener.local_addr().context("the listener has no address")?;
         let worker = match role {
@@ -65,15 +71,30 @@ impl Server {
             shutdown: stop.clone(),
             open_sockets: app.metrics.sockets.clone(),
             metrics: app.metrics.clone(),
-            ..Endpoint::new(schema(app.clone(), intake), Credentials::new(app.clone()))
+            writes: app.writes.clone(),
+            ..Endpoint::new(
+                schema(app.clone(), intake),
+                Registry::of_this_server(),
+                Credentials::new(app.clone()),
+            )
         });
         let sockets = endpoint.open_sockets.clone();
         let router = if role == Role::Worker {
-            router::health(app)
+            router::worker(app)
         } else {
             router::all(app, endpoint)
         };
-        let serving = tokio::spawn(serve(listener, router, ListenLimits::default(), stop.clone(), sockets));
+        if let Some(metrics) = metrics {
+            let limits = ListenLimits::default();
+            chores.spawn(serve(
+                metrics,
+                router::metrics(app),
+                limits,
+                stop.clone(),
+                TaskTracker::new(),
+            ));
+        }
+        let serving = tokio::spawn(serve(listener, router, listen_limits(app), stop.clone(), sockets));
         Ok(Self {
             app: app.clone(),
             address,
@@ -94,6 +115,8 @@ impl Server {
     pub async fn stop(self) {
         self.stop.cancel();
         drop(self.serving.await);
+        // Before the worker, which gets what they have claimed.
+        self.app.writes.finish().await;
         if let Some(worker) = self.worker {
             worker.stop().await;
         }
@@ -102,10 +125,45 @@ impl Server {
     }
 }
 
+/// As many connections as the limit of open files leaves after the database's and deliveries', and half of them for one address.
+fn listen_limits(app: &App) -> ListenLimits {
+    let settings = &app.config.settings;
+    let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
+    let wanted = ListenLimits::default().connections;
+    let connections = descriptors::connections(wanted, reserved, descriptors::limit());
+    if connections < wanted {
+        tracing::warn!(
+            connections,
+            "the limit of open files leaves fewer connections of callers than {wanted}: raise it (ulimit -n, LimitNOFILE of systemd) to 65536"
+        );
+    }
+    ListenLimits {
+        connections,
+        per_address: connections / 2,
+        proxies: settings.trusted_proxies.clone(),
+        ..ListenLimits::default()
+    }
+}
+
+fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    let advice = "set LEADMESH_METRICS_LISTEN to an address of this machine and a free port";
+    listener.map_err(|error| ConfigError::Set(format!("cannot listen on {address}: {error}; {advice}")).into())
+}
+
 /// What a process does besides.
 fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
     chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
+    chores.spawn(key_holders::announce(
+        app.db.clone(),
+        app.clock.clone(),
+        app.vault.clone(),
+        stop.clone(),
+    ));
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(erasure_notices::run(app.clone(), stop.clone()));

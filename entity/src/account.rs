@@ -4,7 +4,7 @@ use crate::ids::{AccountId, ApiKeyId};
 use crate::{api_key, connection, endpoint, invitation};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, UnionType};
+use sea_orm::sea_query::{Alias, ExprTrait, Query, UnionType};
 use sea_orm::{Condition, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,10 @@ pub struct Model {
     pub timezone: String,
     /// For exact look-up by partners; lower case.
     pub contact_email: Option<String>,
+    /// When a link that was mailed to the contact address was used.
+    pub contact_verified_at: Option<DateTime<Utc>>,
+    /// Whether partners may find it by that address. Without proof only where the operator asks for none.
+    pub contact_counts: bool,
     /// Whether partners may find it by the start of its name.
     pub listed: bool,
     /// Whether its owners get a mail when a partner invites, answers or changes something.
@@ -106,9 +110,32 @@ impl Entity {
         Self::find().filter(ids)
     }
 
-    /// Accounts that let themselves be found by that address, in lower case.
+    /// Accounts that let themselves be found by that address, in lower case. Where one has proven it, those that have not are not
+    /// found by it.
     pub fn by_contact_email(email: &str) -> Select<Self> {
-        Self::find().filter(Column::ContactEmail.eq(email))
+        let other = Alias::new("other");
+        let proven = Query::select()
+            .expr(Expr::value(1))
+            .from_as(Entity, other.clone())
+            .and_where(Expr::col((other.clone(), Column::ContactEmail)).eq(email))
+            .and_where(Expr::col((other.clone(), Column::ContactCounts)).eq(true))
+            .and_where(Expr::col((other, Column::ContactVerifiedAt)).is_not_null())
+            .take();
+        let goes_first = Condition::any()
+            .add(Column::ContactVerifiedAt.is_not_null())
+            .add(Expr::exists(proven).not());
+        Self::find()
+            .filter(Column::ContactEmail.eq(email))
+            .filter(Column::ContactCounts.eq(true))
+            .filter(goes_first)
+    }
+
+    /// Lets accounts be found by contact addresses that are not proven, or not any more.
+    pub fn count_unproven_contacts(counts: bool) -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::ContactCounts, Expr::value(counts))
+            .filter(Column::ContactCounts.ne(counts))
+            .filter(Column::ContactVerifiedAt.is_null())
     }
 
     /// Accounts that let themselves be found by the start of their name.

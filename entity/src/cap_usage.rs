@@ -98,6 +98,22 @@ impl Entity {
         Ok(())
     }
 
+    /// Takes back leads that were counted.
+    pub async fn release_many(
+        db: &impl ConnectionTrait,
+        (cap, window): (CapId, DateTime<Utc>),
+        leads: i32,
+    ) -> Result<(), DbErr> {
+        let left = Expr::case(Expr::col(Column::Used).gt(leads), Expr::col(Column::Used).sub(leads)).finally(0);
+        Self::update_many()
+            .col_expr(Column::Used, left.into())
+            .filter(Column::CapId.eq(cap))
+            .filter(Column::WindowStart.eq(window))
+            .exec(db)
+            .await?;
+        Ok(())
+    }
+
     /// Takes back one lead that was counted.
     pub async fn release(db: &impl ConnectionTrait, cap: CapId, window: DateTime<Utc>) -> Result<(), DbErr> {
         Self::update_many()

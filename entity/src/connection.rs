@@ -61,6 +61,8 @@ pub struct Model {
     pub terminated_by: Option<AccountId>,
     /// Why, in that side's words.
     pub termination_reason: Option<String>,
+    /// Ended, and deliveries over it may still have to be cancelled.
+    pub cancelling: bool,
 }
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
@@ -135,6 +137,18 @@ impl Entity {
         Self::find()
             .filter(Column::Status.eq(ConnectionStatus::Active))
             .filter(Condition::any().add(as_low).add(as_high))
+    }
+
+    /// Ended connections over which deliveries may still have to be cancelled.
+    pub fn cancelling() -> Select<Self> {
+        Self::find().filter(Expr::cust("cancelling"))
+    }
+
+    /// Notes that nothing is left to be cancelled over an ended connection.
+    pub fn all_cancelled(id: ConnectionId) -> sea_orm::UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::Cancelling, Expr::value(false))
+            .filter(Column::Id.eq(id))
     }
 
     /// The live connection of a pair, in either order.

@@ -6,9 +6,9 @@ use crate::ids::{
 };
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
-use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, ExprTrait, Query, SimpleExpr};
+use sea_orm::sea_query::{Alias, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -59,6 +59,8 @@ pub enum DeliveryErrorCode {
     DestinationBlocked,
     /// The payload could not be rendered.
     Template,
+    /// What was to be sent is larger than a delivery may be.
+    PayloadTooLarge,
     /// The answer said that the partner does not want it.
     RefusedByPartner,
     /// The buyer's flow rejected it.
@@ -196,6 +198,14 @@ impl ActiveModelBehavior for ActiveModel {}
 /// database sees that the index serves, and SQLite would look at every delivery there ever was.
 pub(crate) fn waiting() -> Expr {
     Expr::cust("status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL")
+}
+
+/// Compares the account without offering its index: beside a column that names a few rows the planner might take that of the
+/// account and read all that the account ever delivered, as `SQLite` does as long as it knows no figures.
+pub fn owned_by(account: AccountId) -> Expr {
+    let column = |column: Column| Expr::col((Entity, column));
+    let not_an_index = Func::coalesce([column(Column::AccountId), column(Column::Id)]);
+    Expr::expr(not_an_index).eq(account)
 }
 
 /// The endpoint is not held.
@@ -394,13 +404,6 @@ impl Entity {
             .filter(Column::BuyerAccountId.eq(buyer))
     }
 
-    /// Deliveries over a connection, in one order.
-    pub fn over(connection: ConnectionId) -> Select<Self> {
-        Self::find()
-            .filter(Column::ConnectionId.eq(connection))
-            .order_by_asc(Column::Id)
-    }
-
     /// Sets the review of deliveries that the caller holds locked.
     pub async fn set_review(
         db: &impl ConnectionTrait,
@@ -418,8 +421,15 @@ impl Entity {
             .await
     }
 
-    /// Deliveries of one lead.
+    /// Deliveries of some leads, of which there are few.
+    pub fn of_leads(account: AccountId, leads: impl IntoIterator<Item = LeadId>) -> Select<Self> {
+        Self::find()
+            .filter(Column::LeadId.is_in(leads))
+            .filter(owned_by(account))
+    }
+
+    /// Deliveries of one lead, of which there are few.
     pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
-        Self::in_account(account).filter(Column::LeadId.eq(lead))
+        Self::find().filter(Column::LeadId.eq(lead)).filter(owned_by(account))
     }
 }

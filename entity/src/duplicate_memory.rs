@@ -50,11 +50,11 @@ impl Entity {
         Self::find_by_id((flow, key))
     }
 
-    /// Forgets the values of one lead of a flow.
+    /// Forgets the values of one lead of a flow, by the index `duplicate_memory_lead`.
     pub fn forget_lead(flow: FlowId, lead: LeadId) -> sea_orm::DeleteMany<Self> {
         Self::delete_many()
-            .filter(Column::FlowId.eq(flow))
             .filter(Column::LeadId.eq(lead))
+            .filter(Column::FlowId.eq(flow))
     }
 
     /// Forgets what was taken under certain keys.

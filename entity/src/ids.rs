@@ -2,6 +2,7 @@
 //!
 //! The text form follows `TypeID` 0.3: it sorts as the UUID does, so by creation time.
 
+use chrono::{DateTime, Utc};
 use sea_orm::DeriveValueType;
 use uuid::Uuid;
 
@@ -19,6 +20,12 @@ impl std::fmt::Display for InvalidId {
 }
 
 impl std::error::Error for InvalidId {}
+
+/// The lowest identifier that was made at that time or later: rows of a period are found by their primary keys.
+pub fn since(time: DateTime<Utc>) -> Uuid {
+    let milliseconds = u128::try_from(time.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(milliseconds << 80)
+}
 
 fn encode(id: Uuid) -> String {
     let bits = id.as_u128();

@@ -146,9 +146,9 @@ impl Entity {
     }
 }
 
-/// Whether it went to the address of somebody who was one of that account's people already, and signs in there: anybody may
-/// be made a person of an account without knowing of it. To see it is all; to answer takes the mailed link, which proves that
-/// the address is theirs.
+/// Whether it went to the address of one of that account's people, and the address counts as theirs: proven by a mailed link,
+/// or, where the operator asks for no proof, held since before the invitation. To see it is all; to answer takes the mailed
+/// link.
 fn reaches(account: AccountId) -> SimpleExpr {
     let person = |column| Expr::col((user::Entity, column));
     let known = Query::select()
@@ -158,7 +158,12 @@ fn reaches(account: AccountId) -> SimpleExpr {
         .and_where(person(user::Column::AccountId).eq(account))
         .and_where(person(user::Column::RemovedAt).is_null())
         .and_where(person(user::Column::PasswordHash).is_not_null())
-        .and_where(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt))))
+        .and_where(person(user::Column::HoldsEmail).eq(true))
+        .and_where(
+            person(user::Column::EmailVerifiedAt)
+                .is_not_null()
+                .or(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt)))),
+        )
         .take();
     Column::ToAccountId.is_null().and(Expr::exists(known))
 }

@@ -1,6 +1,6 @@
 //! A link that works once: password reset, invitation of a person, activation of a portal user.
 
-use crate::ids::{PortalUserId, UserId};
+use crate::ids::{AccountId, PortalUserId, UserId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DeleteMany, UpdateMany};
@@ -17,6 +17,10 @@ pub enum TokenPurpose {
     PasswordReset,
     /// Activating a portal user, or setting a new portal password.
     PortalPassword,
+    /// Proving the address of a person of an account.
+    ProveAddress,
+    /// Proving the contact address of an account.
+    ProveContact,
 }
 
 /// A row.
@@ -32,6 +36,10 @@ pub struct Model {
     pub user_id: Option<UserId>,
     /// For whom, in the portal scope.
     pub portal_user_id: Option<PortalUserId>,
+    /// Which account's contact address it proves.
+    pub account_id: Option<AccountId>,
+    /// The address to which it was mailed; none of a link that was shown instead, which proves no address.
+    pub mailed_to: Option<String>,
     /// When it ends.
     pub expires_at: DateTime<Utc>,
     /// Set by its one use, or when a newer one or a removal made it void.
@@ -52,9 +60,23 @@ impl Entity {
         Self::find_by_id(hash)
     }
 
-    /// Makes the unused links of a person void.
+    /// Makes the unused links of a person void by which a password is set.
     pub fn void_of_user(user: UserId, now: DateTime<Utc>) -> UpdateMany<Self> {
-        Self::void(now).filter(Column::UserId.eq(user))
+        Self::void(now)
+            .filter(Column::UserId.eq(user))
+            .filter(Column::Purpose.ne(TokenPurpose::ProveAddress))
+    }
+
+    /// Makes the unused links void that prove the address of a person.
+    pub fn void_proofs_of_user(user: UserId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::void(now)
+            .filter(Column::UserId.eq(user))
+            .filter(Column::Purpose.eq(TokenPurpose::ProveAddress))
+    }
+
+    /// Makes the unused links void that prove the contact address of an account.
+    pub fn void_proofs_of_account(account: AccountId, now: DateTime<Utc>) -> UpdateMany<Self> {
+        Self::void(now).filter(Column::AccountId.eq(account))
     }
 
     /// Makes the unused links of a portal user void.

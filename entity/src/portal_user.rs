@@ -44,8 +44,10 @@ pub struct Model {
     pub account_id: AccountId,
     /// The partner whose leads they see.
     pub partner_id: PartnerId,
-    /// Lower case; unique among the portal users not removed.
+    /// Lower case; unique among the partner's portal users not removed.
     pub email: String,
+    /// When a link that was mailed to the address was used.
+    pub email_verified_at: Option<DateTime<Utc>>,
     /// As shown.
     pub name: Option<String>,
     /// Contact data that they keep themselves.
@@ -83,8 +85,8 @@ impl Entity {
             .filter(Column::RemovedAt.is_null())
     }
 
-    /// The one person with that address, for logging in.
-    pub fn by_email(email: &str) -> Select<Self> {
+    /// Everybody with that address, in whichever partner's portal.
+    pub fn claiming(email: &str) -> Select<Self> {
         Self::find()
             .filter(Column::Email.eq(email))
             .filter(Column::RemovedAt.is_null())

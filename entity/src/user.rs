@@ -5,6 +5,7 @@ use crate::session;
 use chrono::{DateTime, Utc};
 use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Alias, ExprTrait, Query};
 use serde::{Deserialize, Serialize};
 
 /// What a person may do.
@@ -35,8 +36,13 @@ pub struct Model {
     pub account_id: AccountId,
     /// As shown.
     pub name: String,
-    /// Lower case; unique on the server among people not removed.
+    /// Lower case; unique in the account among people not removed.
     pub email: String,
+    /// When a link that was mailed to the address was used.
+    pub email_verified_at: Option<DateTime<Utc>>,
+    /// Whether the address counts as theirs on this server: it receives invitations and goes first at log-in. At most one of all
+    /// people who claim an address holds it. Without proof only where the operator asks for none.
+    pub holds_email: bool,
     /// Argon2id; none until an invited person has set one.
     pub password_hash: Option<String>,
     /// What they may do.
@@ -63,11 +69,46 @@ impl Entity {
             .filter(Column::RemovedAt.is_null())
     }
 
-    /// The one person with that address, for logging in.
-    pub fn by_email(email: &str) -> Select<Self> {
+    /// The one person whose address counts as theirs.
+    pub fn holder_of(email: &str) -> Select<Self> {
+        Self::claiming(email).filter(Column::HoldsEmail.eq(true))
+    }
+
+    /// Everybody who claims that address, proven or not.
+    pub fn claiming(email: &str) -> Select<Self> {
         Self::find()
             .filter(Column::Email.eq(email))
             .filter(Column::RemovedAt.is_null())
+    }
+
+    /// Takes addresses from those who hold them without proof: the operator asks for it.
+    pub fn drop_unproven() -> UpdateMany<Self> {
+        Self::update_many()
+            .col_expr(Column::HoldsEmail, Expr::value(false))
+            .filter(Column::HoldsEmail.eq(true))
+            .filter(Column::EmailVerifiedAt.is_null())
+    }
+
+    /// Lets the first of those who claim an address that nobody holds hold it without proof: the operator asks for none.
+    pub fn assume_unproven() -> UpdateMany<Self> {
+        let other = Alias::new("other");
+        let its = |column: Column| Expr::col((other.clone(), column));
+        let own = |column: Column| Expr::col((Entity, column));
+        let earlier = Query::select()
+            .expr(Expr::value(1))
+            .from_as(Entity, other.clone())
+            .and_where(its(Column::Email).equals((Entity, Column::Email)))
+            .and_where(its(Column::RemovedAt).is_null())
+            .and_where(its(Column::PasswordHash).is_not_null())
+            .and_where(its(Column::Id).ne(own(Column::Id)))
+            .and_where(its(Column::HoldsEmail).eq(true).or(its(Column::Id).lt(own(Column::Id))))
+            .take();
+        Self::update_many()
+            .col_expr(Column::HoldsEmail, Expr::value(true))
+            .filter(Column::HoldsEmail.eq(false))
+            .filter(Column::RemovedAt.is_null())
+            .filter(Column::PasswordHash.is_not_null())
+            .filter(Expr::exists(earlier).not())
     }
 
     /// A person by a token's subject; not removed.

@@ -50,3 +50,12 @@ pub fn two(data: &[u8]) -> Option<(Value, Map<String, Value>)> {
         serde_json::from_slice(second).ok()?,
     ))
 }
+
+/// How many values a value consists of.
+pub fn nodes(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Value::Object(entries) => 1 + entries.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
+}

@@ -3,6 +3,7 @@
 
 use entity::delivery_config::{FieldSelection, PayloadFormat, RetryPolicy, WebhookConfig, WebhookMethod};
 use leadmesh::delivery::payload::PreparedWebhook;
+use leadmesh::delivery::templates::Budget;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -18,9 +19,10 @@ fuzz_target!(|data: &[u8]| {
             let Ok(prepared) = PreparedWebhook::new(&config, &fields) else {
                 continue;
             };
-            let Ok(body) = prepared.render(&lead) else {
+            let Ok(body) = prepared.render(&lead, &Budget::of_bytes(BYTES)) else {
                 continue;
             };
+            assert!(body.bytes.len() <= BYTES, "every byte is counted");
             match payload {
                 PayloadFormat::Json => drop(serde_json::from_slice::<Value>(&body.bytes).expect("it is JSON")),
                 PayloadFormat::Form => assert!(body.bytes.is_ascii(), "a form is percent-encoded"),
@@ -28,6 +30,9 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// Bytes that a body may have here: few, so that the bound is met.
+const BYTES: usize = 4_096;
 
 fn config(payload: PayloadFormat, template: Option<Value>) -> WebhookConfig {
     WebhookConfig {

@@ -3,6 +3,7 @@
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
+mod concurrently;
 mod ddl;
 mod m0001_identity;
 mod m0002_flows;
@@ -19,6 +20,11 @@ mod m0014_delivery;
 mod m0015_due;
 mod m0019_suspects;
 mod m0020_lanes;
+mod m0023_history;
+mod m0024_bounded_steps;
+mod m0025_proof_of_address;
+mod m0026_known_proofs;
+mod m0027_key_holder;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -43,6 +49,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_due::Migration),
             Box::new(m0019_suspects::Migration),
             Box::new(m0020_lanes::Migration),
+            Box::new(m0023_history::Migration),
+            Box::new(m0024_bounded_steps::Migration),
+            Box::new(m0025_proof_of_address::Migration),
+            Box::new(m0026_known_proofs::Migration),
+            Box::new(m0027_key_holder::Migration),
         ]
     }
 }

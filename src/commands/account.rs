@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings, parse_plan};
 use crate::identity::accounts;
+use crate::identity::operator::{self, Handed};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -24,6 +25,29 @@ pub(super) enum Command {
         /// FREE or PAID
         #[arg(value_parser = parse_plan)]
         plan: Plan,
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
+    /// Makes an OWNER of an account, and prints a link by which they set their password
+    CreateOwner {
+        /// Which, as acct_…
+        #[arg(value_parser = parse_id)]
+        id: AccountId,
+        /// With which they will sign in
+        email: String,
+        /// As shown [default: the address]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        settings: Box<Settings>,
+    },
+    /// Prints a link by which somebody who cannot get in sets a new password
+    ResetPassword {
+        /// With which they sign in
+        email: String,
+        /// Which account, as acct_…, where several know the address
+        #[arg(long, value_parser = parse_id)]
+        account: Option<AccountId>,
         #[command(flatten)]
         settings: Box<Settings>,
     },
@@ -47,8 +71,42 @@ pub(super) async fn account(command: Command, out: &mut impl Write) -> anyhow::R
             let account = accounts::set_plan(&app, id, plan).await.map_err(explained)?;
             writeln!(out, "{} ({}) is {} now", account.name, account.id, plan.to_value())?;
         }
+        Command::CreateOwner {
+            id,
+            email,
+            name,
+            settings,
+        } => {
+            let app = open(*settings).await?;
+            let made = operator::create_owner(&app, id, &email, name.as_deref()).await;
+            hand_over(out, &made.map_err(explained)?, "seven days")?;
+        }
+        Command::ResetPassword {
+            email,
+            account,
+            settings,
+        } => {
+            let app = open(*settings).await?;
+            let made = operator::reset_password(&app, &email, account).await;
+            hand_over(out, &made.map_err(explained)?, "an hour")?;
+        }
     }
     Ok(())
+}
+
+/// The one place where such a link is shown.
+fn hand_over(out: &mut impl Write, made: &Handed, lifetime: &str) -> std::io::Result<()> {
+    let (user, account) = (&made.user, &made.account);
+    writeln!(
+        out,
+        "{} ({}), {} of {} ({}), sets a password here, once and within {lifetime}:",
+        user.email,
+        user.id,
+        user.role.to_value(),
+        account.name,
+        account.id
+    )?;
+    writeln!(out, "{}", made.link)
 }
 
 /// Opens what is there already: a command must not make a new server by a mistake in the settings.

@@ -8,19 +8,24 @@ use chrono::TimeDelta;
 use tokio::net::TcpListener;
 
 use super::logs;
-use super::serve::{mode, shown};
+use super::serve::mode;
 use crate::app::connect_redis;
 use crate::clock::Clock;
+use crate::config::store_address::shown;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
-use crate::database::{Db, time};
+use crate::database::{self, Db, time};
 use crate::delivery::instance_mail;
+use crate::descriptors;
 
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
 
 /// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
 const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
+
+/// Open files that are enough for all connections of callers, the database's and deliveries.
+const ENOUGH_FILES: u64 = 32_768;
 
 /// What is found of one thing.
 enum Found {
@@ -64,11 +69,24 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             }
             report.add("redis", redis(&config).await)?;
             report.add("mail", mail(&config).await)?;
+            report.add("addresses", addresses(&config))?;
+            report.add("files", files())?;
         }
     }
     let code = if report.wrong { 2 } else { 0 };
     out.flush()?;
     Ok(ExitCode::from(code))
+}
+
+fn files() -> Found {
+    descriptors::raise();
+    match descriptors::limit() {
+        Some(limit) if limit < ENOUGH_FILES => Found::Note(format!(
+            "this process may have {limit} files open: raise that (ulimit -n, LimitNOFILE of systemd) to {ENOUGH_FILES} for many connections"
+        )),
+        Some(limit) => Found::Right(format!("this process may have {limit} open")),
+        None => Found::Right("there is no limit of open files".into()),
+    }
 }
 
 async fn address(config: &Config) -> Found {
@@ -89,7 +107,7 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
     let db = match Db::connect(&config.database_url, 2).await {
         Ok(db) => db,
         Err(error) => {
-            let text = format!("cannot connect to {address}: {error}; set DATABASE_URL to a database that is running");
+            let text = format!("cannot connect to {address}: {}", database::explain(&error));
             return vec![("database", Found::Wrong(text))];
         }
     };
@@ -155,6 +173,24 @@ async fn redis(config: &Config) -> Found {
     }
 }
 
+/// What an email address is worth on this server.
+fn addresses(config: &Config) -> Found {
+    match (config.requires_proof(), config.mail.is_some()) {
+        (true, true) => Found::Right("an address counts once a link that was mailed to it was used".into()),
+        (true, false) => Found::Note(
+            "an address counts once it is proven by a mailed link, and without a mail server none can be: nobody receives invitations \
+             at an address or is found by one; set LEADMESH_SMTP_URL, or LEADMESH_PROOF_OF_ADDRESS=off"
+                .into(),
+        ),
+        (false, _) => Found::Note(
+            "not proven: whoever signs up first with an address sees the invitations that are sent to it, and a sign-up tells whether an \
+             address is known; set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM, and LEADMESH_PROOF_OF_ADDRESS to nothing or required, unless \
+             only people whom you trust can reach this server"
+                .into(),
+        ),
+    }
+}
+
 async fn mail(config: &Config) -> Found {
     let Some(settings) = config.mail.clone() else {
         let text =
@@ -163,7 +199,7 @@ async fn mail(config: &Config) -> Found {
     };
     let server = instance_mail::server(settings);
     let place = format!("{}:{}", server.host, server.port);
-    match instance_mail::mailer().probe(&server, MAIL).await {
+    match instance_mail::mailer(config).probe(&server, MAIL).await {
         Ok(()) => Found::Right(format!("{place} lets us in")),
         Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
     }

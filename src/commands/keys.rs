@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use anyhow::Context;
-
 use super::account::{open, require_data};
 use super::{explained, logs};
+use crate::app::not_connected;
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::Db;
@@ -49,9 +49,9 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
     };
     let db = Db::connect(&config.database_url, config.settings.database_connections)
         .await
-        .context("cannot connect to the database that DATABASE_URL names")?;
+        .map_err(|error| not_connected(&error))?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
-    let count = master_key::rewrap(&db, &vault, &previous).await?;
+    let count = master_key::rewrap(&db, &Clock::system(), &vault, &previous).await?;
     writeln!(
         out,
         "{count} data keys are under LEADMESH_MASTER_KEY now: restart every server with it, and unset LEADMESH_PREVIOUS_MASTER_KEY"

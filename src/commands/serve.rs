@@ -2,18 +2,21 @@
 
 use anyhow::bail;
 use tokio::net::TcpListener;
-use url::Url;
 
-use super::logs;
 use super::signals::Signals;
+use super::{explained, logs};
 use crate::app::App;
 use crate::clock::Clock;
+use crate::config::store_address::shown;
 use crate::config::{Config, ConfigError, Settings};
+use crate::descriptors;
+use crate::identity::addresses;
 use crate::server::{Role, Server};
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
+    descriptors::raise();
     let mut signals = Signals::listen()?;
     let server = tokio::select! {
         server = start(settings, role) => server?,
@@ -37,6 +40,9 @@ pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Resul
 async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
     let app = App::open(Config::new(settings)?, Clock::system()).await?;
+    if role != Role::Worker {
+        addresses::apply_setting(&app).await.map_err(explained)?;
+    }
     let server = Server::start(&app, role, listener)?;
     announce(&app.config, role, &server);
     Ok(server)
@@ -75,33 +81,4 @@ fn announce(config: &Config, role: Role, server: &Server) {
 /// In words.
 pub(super) fn mode(config: &Config) -> &'static str {
     if config.is_embedded() { "embedded" } else { "server" }
-}
-
-/// An address of a store without its password.
-pub(super) fn shown(address: &str) -> String {
-    if address.starts_with("sqlite:") {
-        return address.to_owned();
-    }
-    let Ok(mut url) = Url::parse(address) else {
-        return "an address that cannot be read".to_owned();
-    };
-    // Both fail only for addresses without a host, which have no password either.
-    let _no_host = url.set_password(None);
-    url.set_query(None);
-    url.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        assert_eq!(
-            shown("postgres://ann:secret@db.example:5433/leads?password=secret"),
-            "postgres://ann@db.example:5433/leads"
-        );
-        assert_eq!(shown("redis://:secret@cache.example/1"), "redis://cache.example/1");
-        assert_eq!(shown("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
-    }
 }

@@ -5,7 +5,8 @@ use entity::{account_key, instance};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Unchanged};
 
-use super::Vault;
+use super::{Vault, key_holders};
+use crate::clock::Clock;
 use crate::config::ConfigError;
 use crate::database::Db;
 
@@ -38,7 +39,9 @@ pub async fn is_known(db: &impl ConnectionTrait, vault: &Vault) -> anyhow::Resul
 
 /// Moves every data key from the master key before to this one, all in one transaction, and answers how many there are. Done
 /// again it changes nothing, except for keys that a server still running with the old one has made since.
-pub async fn rewrap(db: &Db, vault: &Vault, previous: &Vault) -> anyhow::Result<usize> {
+///
+/// Refused while a process runs that does not open the new master key: its submissions would fail from then on.
+pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> anyhow::Result<usize> {
     let tx = db.begin().await?;
     let under = (is_known(&tx, previous).await?, is_known(&tx, vault).await?);
     match under {
@@ -48,6 +51,13 @@ pub async fn rewrap(db: &Db, vault: &Vault, previous: &Vault) -> anyhow::Result<
             return Err(ConfigError::Set(text.to_owned()).into());
         }
         _ => {}
+    }
+    let without = key_holders::count_without(&tx, vault, clock.now()).await?;
+    if without > 0 {
+        let text = format!(
+            "{without} running server processes do not know the new master key and could not open anything afterwards: restart each with its present LEADMESH_MASTER_KEY and the new key as LEADMESH_PREVIOUS_MASTER_KEY, or stop them, then run this again; a process that was killed counts for 30 seconds"
+        );
+        return Err(ConfigError::Set(text).into());
     }
     let keys = account_key::Entity::for_operator().all(&tx).await?;
     let count = keys.len();

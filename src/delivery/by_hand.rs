@@ -4,16 +4,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use entity::bulk;
-use entity::delivery::{self, ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Model};
+use entity::delivery::{ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::DeliveryId;
+use entity::ids::{AccountId, DeliveryId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::mail_recipient;
-use sea_orm::sea_query::ExprTrait;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use entity::retryable::Page;
+use sea_orm::{ActiveModelTrait, ColumnTrait, Iterable, QueryFilter, QuerySelect, Select, Set};
 use serde_json::json;
 
 use super::manage::{self, DeliveryFilter, RETRY};
@@ -21,6 +19,7 @@ use super::recount;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -29,7 +28,11 @@ use crate::leads::intake::delivery_event;
 use crate::live::events;
 
 /// Deliveries that one call tries again at most.
-pub const MOST: u64 = 1_000;
+pub const MOST: usize = 1_000;
+/// Of these in one transaction.
+const PART: usize = 200;
+/// Deliveries looked at by one statement.
+const PAGE: u64 = 1_000;
 /// Characters of a recipient's own name for a lead.
 const EXTERNAL_ID: usize = 255;
 /// Characters of a note.
@@ -44,16 +47,87 @@ const NOTE: usize = 1_000;
 pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> Result<usize> {
     let account = caller.require(Action::ManageDeliveries)?;
     let now = app.clock.now();
-    let may = retryable(filter.statuses.as_deref().unwrap_or_default(), now);
+    let states = states(filter.statuses.as_deref());
+    // Read where nobody waits for it, however long the history is; then written a part at a time, as it stands by then.
+    let found = candidates(app, (account, filter), &states, now).await?;
+    let mut requeued = 0;
+    for part in found.chunks(PART) {
+        requeued += retry_part(app, caller, part, &states).await?;
+    }
+    Ok(requeued)
+}
+
+/// In which states deliveries are tried again.
+fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
+    match named {
+        None => vec![DeliveryStatus::Failed, DeliveryStatus::Retrying],
+        Some(named) => DeliveryStatus::iter().filter(|status| named.contains(status)).collect(),
+    }
+}
+
+/// The oldest [`MOST`] of an account that fit and may be tried again.
+async fn candidates(
+    app: &App,
+    (account, filter): (AccountId, DeliveryFilter),
+    states: &[DeliveryStatus],
+    now: DateTime<Utc>,
+) -> Result<Vec<DeliveryId>> {
+    let few = filter.lead.is_some();
+    let among = manage::fitting(
+        account,
+        DeliveryFilter {
+            statuses: None,
+            ..filter
+        },
+    );
+    let mut found = Vec::new();
+    for status in states {
+        found.extend(of_state(app, (&among, few), *status, now).await?);
+    }
+    found.sort_unstable();
+    found.truncate(MOST);
+    Ok(found)
+}
+
+/// The oldest [`MOST`] in one state, page by page: of a page those are left out whose lead has gone on.
+async fn of_state(
+    app: &App,
+    (among, few): (&Select<Entity>, bool),
+    status: DeliveryStatus,
+    now: DateTime<Utc>,
+) -> Result<Vec<DeliveryId>> {
+    let (db, mut found) = (app.db.read(), Vec::new());
+    let mut page = Page {
+        status,
+        after: None,
+        most: PAGE,
+    };
+    loop {
+        let ids = Entity::retryable(among.clone(), page, few, now);
+        let ids: Vec<DeliveryId> = ids.select_only().column(Column::Id).into_tuple().all(db).await?;
+        page.after = ids.last().copied();
+        let is_last = u64::try_from(ids.len()).is_ok_and(|count| count < PAGE);
+        let gone = Entity::gone_on_among(db, &ids).await?;
+        found.extend(ids.into_iter().filter(|id| !gone.contains(id)));
+        if is_last || found.len() >= MOST {
+            return Ok(found);
+        }
+    }
+}
+
+/// Tries those of them again that may be by now; answers how many.
+async fn retry_part(app: &App, caller: &Caller, part: &[DeliveryId], states: &[DeliveryStatus]) -> Result<usize> {
+    let account = caller.require(Action::ManageDeliveries)?;
+    let now = app.clock.now();
     let tx = app.db.begin().await?;
-    let rows = manage::fitting(account, filter).filter(may).order_by_asc(Column::Id);
-    let rows = rows.limit(MOST).lock_exclusive().all(&tx).await?;
+    let rows = Entity::still_retryable(&tx, part.iter().copied(), states, now);
+    let rows = rows.filter(Column::AccountId.eq(account)).all(&tx).await?;
     if rows.is_empty() {
         return Ok(0);
     }
     recount::count_again(&tx, &rows).await?;
     let ids = rows.into_iter().map(|row| row.id).collect();
-    let mut rows = delivery::Entity::try_again(&tx, ids, now).await?;
+    let mut rows = Entity::try_again(&tx, ids, now).await?;
     rows.sort_by_key(|row| row.id);
     let entries = rows.iter().map(|row| entry(RETRY, row, None));
     audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
@@ -64,27 +138,6 @@ pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> R
     let requeued = ids.len();
     app.queue.wake(ids);
     Ok(requeued)
-}
-
-/// What may be tried again. What is due already is not: so a repeated call ends.
-fn retryable(named: &[DeliveryStatus], now: DateTime<Utc>) -> Condition {
-    let is = |status: DeliveryStatus| Column::Status.eq(status);
-    let refused = is(DeliveryStatus::Refused)
-        .and(Column::BuyerAccountId.is_not_null())
-        .and(Column::FailureMessage.not_like("LOOP%"));
-    let any = Condition::any()
-        .add(is(DeliveryStatus::Failed))
-        .add(is(DeliveryStatus::Retrying).and(Column::DueAt.gt(now)))
-        .add_option(
-            named
-                .contains(&DeliveryStatus::Cancelled)
-                .then(|| is(DeliveryStatus::Cancelled)),
-        )
-        .add_option(named.contains(&DeliveryStatus::Refused).then_some(refused));
-    Condition::all()
-        .add(Column::ErasedAt.is_null())
-        .add(delivery::Entity::gone_on().not())
-        .add(any)
 }
 
 /// What somebody knows of a delivery that the network left open.
@@ -143,7 +196,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     Ok(row)
 }
 
-async fn commit(app: &App, tx: DatabaseTransaction, row: &Model, on: Rerouted) -> Result<()> {
+async fn commit(app: &App, tx: Transaction, row: &Model, on: Rerouted) -> Result<()> {
     let mut all = vec![delivery_event(row)];
     all.extend(on.events);
     let in_portals = events::count(&all, EventKind::PortalDelivered);

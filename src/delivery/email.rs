@@ -4,9 +4,10 @@
 //! that was configured. The SMTP dialogue is held here command by command, because a recipient that is refused must be
 //! told apart from one that is accepted, which a whole-message interface does not do.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::Ipv4Addr, time::Duration};
 
 use chrono::{DateTime, Utc};
+use lettre::transport::smtp::extension::ClientId;
 use tokio::time::{Instant, timeout_at};
 
 use super::{failure::Failure, guard::Guard};
@@ -133,15 +134,18 @@ pub struct RefusedRecipient {
 pub struct Mailer {
     guard: Guard,
     pool: Pool,
+    ehlo: ClientId,
 }
 
 impl Mailer {
-    /// A mailer that trusts the certificate authorities of the system, or Mozilla's where the system has none.
-    pub fn new(guard: Guard) -> Self {
+    /// A mailer that trusts the certificate authorities of the system, or Mozilla's where the system has none. It gives itself
+    /// `ehlo_name` to mail servers, or, without a domain name, an address literal (RFC 5321, section 4.1.4) that tells nothing.
+    pub fn new(guard: Guard, ehlo_name: Option<String>) -> Self {
         crate::tls::install_tls();
         Self {
             guard,
             pool: Pool::default(),
+            ehlo: ehlo_name.map_or(ClientId::Ipv4(Ipv4Addr::LOCALHOST), ClientId::Domain),
         }
     }
 
@@ -162,7 +166,7 @@ impl Mailer {
 
     /// Connects and logs in, and sends nothing. What the server says against it comes back in words.
     pub async fn probe(&self, server: &SmtpServer, timeout: Duration) -> Result<(), String> {
-        match timeout_at(Instant::now() + timeout, Session::open(&self.guard, server)).await {
+        match timeout_at(Instant::now() + timeout, Session::open(&self.guard, server, &self.ehlo)).await {
             Err(_) => Err(Failure::Timeout.to_string()),
             Ok(Err(trouble)) => Err(MailOutcome::from(trouble).trouble().unwrap_or_default()),
             Ok(Ok(_session)) => Ok(()),
@@ -190,7 +194,7 @@ impl Mailer {
                 Ok(()) => return Ok(session),
             }
         }
-        let mut session = Session::open(&self.guard, server).await?;
+        let mut session = Session::open(&self.guard, server, &self.ehlo).await?;
         session.begin(letter).await?;
         Ok(session)
     }

@@ -9,7 +9,10 @@ use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
 use entity::ids::{DeliveryId, PartnerId};
 use entity::{bulk, delivery_attempt, destination, endpoint, mail_recipient};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set, TryIntoModel};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set, TryIntoModel,
+};
 use serde_json::{Map, Value};
 
 use super::templates::value_text;
@@ -115,11 +118,19 @@ async fn forget_failures(tx: &DatabaseTransaction, rows: &[Model], repeats: impl
         return Ok(());
     };
     let partners: HashSet<PartnerId> = rows.iter().filter_map(|row| row.partner_id).collect();
-    let kept = destination::Entity::in_account(account).all(tx).await?.into_iter();
-    let kept = kept.filter(|row| partners.contains(&row.partner_id) && repeats(&row.last_error));
+    let kept = destination::Entity::in_account(account)
+        .filter(destination::Column::PartnerId.is_in(partners.iter().copied()))
+        .all(tx)
+        .await?
+        .into_iter();
+    let kept = kept.filter(|row| repeats(&row.last_error));
     destination::Entity::forget_words(tx, kept.map(|row| row.partner_id), REMOVED).await?;
-    let kept = endpoint::Entity::in_account(account).all(tx).await?.into_iter();
-    let kept = kept.filter(|row| repeats(&row.why)).map(|row| row.id);
+    // Those of these partners, and the account's mail server.
+    let reached = endpoint::Column::PartnerId
+        .is_in(partners)
+        .or(endpoint::Column::Id.eq(account.0));
+    let kept = endpoint::Entity::in_account(account).filter(reached).all(tx).await?;
+    let kept = kept.into_iter().filter(|row| repeats(&row.why)).map(|row| row.id);
     endpoint::Entity::forget_words(tx, kept, REMOVED).await?;
     Ok(())
 }

@@ -49,7 +49,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         Ok(sender) => sender,
         Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
     };
-    let mailer = Mailer::new(guard);
+    let mailer = Mailer::new(guard, app.config.ehlo_name());
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(look.tick()).await.is_some() {

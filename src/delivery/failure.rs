@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_guard_is_found_inside_other_errors() {
-        let blocked = Blocked {
+        let blocked = Blocked::Address {
             address: [10, 0, 0, 1].into(),
             range: "private",
         };

@@ -30,14 +30,28 @@ pub struct Guard {
     lookup: Lookup,
 }
 
-/// A destination that must not be dialled, and the kind of range it lies in.
+/// A destination that must not be dialled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the destination {address} is a {range} address; the operator can allow it with LEADMESH_ALLOW_DESTINATIONS")]
-pub struct Blocked {
-    /// The address that was refused; of several, the first.
-    pub address: IpAddr,
-    /// What the range is for, as in "private".
-    pub range: &'static str,
+pub enum Blocked {
+    /// The settings name a forbidden address.
+    #[error(
+        "the destination {address} is a {range} address; the operator can allow it with LEADMESH_ALLOW_DESTINATIONS"
+    )]
+    Address {
+        /// The address that was refused.
+        address: IpAddr,
+        /// What the range is for, as in "private".
+        range: &'static str,
+    },
+    /// A host name leads to forbidden addresses only. They are told to the operator's log and not to the account, which could
+    /// draw a map of the operator's network with a list of names.
+    #[error(
+        "the host name {host} leads to no address that may be reached; the operator can allow more with LEADMESH_ALLOW_DESTINATIONS, and finds the address in the log"
+    )]
+    Name {
+        /// The name as it was asked for.
+        host: String,
+    },
 }
 
 /// Why a host has no address that may be dialled.
@@ -78,7 +92,9 @@ impl Guard {
     /// Whether one address may be dialled.
     pub fn check(&self, address: IpAddr) -> Result<(), Blocked> {
         match ranges::special(address) {
-            Some(range) if !self.allowed.iter().any(|net| net.contains(&address)) => Err(Blocked { address, range }),
+            Some(range) if !self.allowed.iter().any(|net| net.contains(&address)) => {
+                Err(Blocked::Address { address, range })
+            }
             _ => Ok(()),
         }
     }
@@ -102,10 +118,11 @@ impl Guard {
     /// The addresses of a host, name or literal, that may be dialled: never empty. Forbidden ones among several are
     /// dropped. To be used when settings are saved, and by whoever connects to exactly these addresses.
     pub async fn vet(&self, host: &str) -> Result<Vec<IpAddr>, Refusal> {
-        let found = match bare(host).parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => (self.lookup)(host.to_owned()).await.map_err(|e| unresolved(host, &e))?,
-        };
+        if let Ok(address) = bare(host).parse::<IpAddr>() {
+            self.check(address)?;
+            return Ok(vec![address]);
+        }
+        let found = (self.lookup)(host.to_owned()).await.map_err(|e| unresolved(host, &e))?;
         self.permitted(host, &found)
     }
 
@@ -120,7 +137,10 @@ impl Guard {
         }
         match first_blocked {
             _ if !permitted.is_empty() => Ok(permitted),
-            Some(blocked) => Err(blocked.into()),
+            Some(blocked) => {
+                tracing::info!(host, %blocked, "a destination is blocked");
+                Err(Blocked::Name { host: host.to_owned() }.into())
+            }
             None => Err(unresolved(host, &"it has no address")),
         }
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::email::{Auth, Mailer, Message, Security, SmtpServer};
 use super::guard::Guard;
 use crate::app::App;
-use crate::config::MailServer;
+use crate::config::{Config, MailServer};
 use crate::error::Result;
 use crate::identity::mailbox::{self, MailBody};
 
@@ -29,7 +29,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     let Some(settings) = app.config.mail.clone() else {
         return;
     };
-    let (server, mailer) = (server(settings), mailer());
+    let (server, mailer) = (server(settings), mailer(&app.config));
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -84,11 +84,9 @@ fn message(app: &App, server: &SmtpServer, mail: &mail::Model, body: &MailBody) 
 }
 
 /// A mailer that may go anywhere, for the operator's own mail server only.
-pub fn mailer() -> Mailer {
-    Mailer::new(Guard::new(vec![
-        IpNet::V4(Ipv4Net::default()),
-        IpNet::V6(Ipv6Net::default()),
-    ]))
+pub fn mailer(config: &Config) -> Mailer {
+    let anywhere = vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+    Mailer::new(Guard::new(anywhere), config.ehlo_name())
 }
 
 /// The operator's mail server as the mailer takes it.

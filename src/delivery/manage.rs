@@ -14,6 +14,7 @@ use super::recount;
 use super::worker::release_caps;
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -84,7 +85,6 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
         .add_option(filter.connection.map(|id| delivery::Column::ConnectionId.eq(id)))
         .add_option(filter.profile.map(|id| delivery::Column::ProfileId.eq(id)))
         .add_option(filter.flow.map(|id| delivery::Column::FlowId.eq(id)))
-        .add_option(filter.lead.map(|id| delivery::Column::LeadId.eq(id)))
         .add_option(filter.found.map(|found| delivery::Column::LeadId.in_subquery(found)))
         .add_option(
             filter
@@ -99,7 +99,10 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
                 .map(|range| delivery::Column::CreatedAt.lt(range.end)),
         )
         .add_option((!filter.include_tests).then(|| delivery::Column::Test.eq(false)));
-    delivery::Entity::in_account(account).filter(fitting)
+    match filter.lead {
+        Some(lead) => delivery::Entity::of_lead(account, lead).filter(fitting),
+        None => delivery::Entity::in_account(account).filter(fitting),
+    }
 }
 
 /// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
@@ -191,7 +194,7 @@ fn conflict(message: &str) -> Error {
 
 async fn save(
     app: &App,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     caller: &Caller,
     change: delivery::ActiveModel,
     action: &'static str,

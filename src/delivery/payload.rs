@@ -12,11 +12,14 @@ mod json_shape;
 mod mail;
 mod webhook;
 
+use entity::delivery::DeliveryErrorCode;
 use entity::delivery_config::{FieldMapping, FieldSelection};
 use entity::field::FieldDef;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::templates::{TemplateError, TemplateProblem, Values, wire_name};
+pub(super) use super::templates::Budget;
+use super::templates::{Overrun, TemplateError, TemplateProblem, Values, json_within, wire_name};
 pub use mail::{Mail, PreparedEmail};
 pub use webhook::{Body, PreparedWebhook};
 
@@ -37,6 +40,12 @@ pub enum PayloadError {
         /// What is wrong and what to do about it.
         advice: &'static str,
     },
+    /// What is rendered for the delivery has more bytes than it may.
+    #[error("what is to be sent has more than {limit} bytes; share fewer fields, or shorten the template")]
+    TooLarge {
+        /// Most bytes for everything together.
+        limit: usize,
+    },
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON: {message}")]
     Json {
@@ -47,17 +56,27 @@ pub enum PayloadError {
 
 impl PayloadError {
     fn template(setting: impl Into<String>) -> impl FnOnce(TemplateError) -> Self {
-        |source| Self::Template {
-            setting: setting.into(),
-            source,
+        |source| match source {
+            TemplateError::TooLarge { limit } => Self::TooLarge { limit },
+            source => Self::Template {
+                setting: setting.into(),
+                source,
+            },
         }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-    fn json(error: serde_json::Error) -> Self {
-        Self::Json {
-            message: error.to_string(),
+    /// What to record of a delivery that fails for it.
+    pub fn code(&self) -> DeliveryErrorCode {
+        match self {
+            Self::TooLarge { .. } => DeliveryErrorCode::PayloadTooLarge,
+            Self::Template { .. } | Self::Shape { .. } | Self::Json { .. } => DeliveryErrorCode::Template,
         }
+    }
+}
+
+impl From<Overrun> for PayloadError {
+    fn from(overrun: Overrun) -> Self {
+        Self::template("payload")(overrun.into())
     }
 }
 
@@ -156,6 +175,21 @@ pub fn select(
     let columns = Columns::new(selection, mapping, definitions);
     let owned = |(column, value): (&Column, &Value)| (column.wire.clone(), column.label.clone(), value.clone());
     columns.values(lead).map(owned).collect()
+}
+
+/// Compact JSON, counted against the budget while it is written.
+pub(super) fn json_text<T: Serialize + ?Sized>(value: &T, budget: &Budget) -> Result<Vec<u8>, PayloadError> {
+    let json = json_within(value, budget.bytes_left()).map_err(|error| {
+        if error.is_io() {
+            PayloadError::TooLarge { limit: budget.limit() }
+        } else {
+            PayloadError::Json {
+                message: error.to_string(),
+            }
+        }
+    })?;
+    budget.write(json.len())?;
+    Ok(json)
 }
 
 #[cfg(test)]

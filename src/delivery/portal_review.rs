@@ -19,6 +19,7 @@ use serde_json::json;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::rights;
@@ -236,12 +237,7 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    async fn commit(
-        self,
-        tx: DatabaseTransaction,
-        ids: BTreeSet<DeliveryId>,
-        leads: Leads,
-    ) -> Result<Vec<delivery::Model>> {
+    async fn commit(self, tx: Transaction, ids: BTreeSet<DeliveryId>, leads: Leads) -> Result<Vec<delivery::Model>> {
         let (app, at) = (self.app, self.review.at);
         let rows = delivery::Entity::set_review(&tx, ids, &self.review).await?;
         let notes = rows.iter().map(|row| self.note(row, at)).collect();

@@ -10,7 +10,7 @@ use entity::delivery_config::{Channel, DeliveryConfig, EmailConfig, WebhookConfi
 use entity::field::FieldDef;
 use serde_json::{Map, Value};
 
-use super::payload::{self, Envelope, PayloadError, PreparedEmail, PreparedWebhook};
+use super::payload::{self, Budget, Envelope, PayloadError, PreparedEmail, PreparedWebhook};
 use super::signing::Secret;
 use super::webhook::{self, Bytes, Method, Request};
 
@@ -61,16 +61,17 @@ impl Preview {
 /// What these settings would send for a lead with these values, of a flow with these fields.
 ///
 /// # Errors
-/// If the delivery would fail for want of a payload.
+/// If the delivery would fail for want of a payload, which the bounds of one hold for as well.
 pub fn preview(
     config: &DeliveryConfig,
     definitions: &[FieldDef],
     lead: &Map<String, Value>,
+    budget: &Budget,
 ) -> Result<Preview, PayloadError> {
     match config {
-        DeliveryConfig::Webhook(config) => webhook(config, definitions, lead),
-        DeliveryConfig::Email(config) => mail(config, definitions, lead),
-        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Ok(values(config, definitions, lead)),
+        DeliveryConfig::Webhook(config) => webhook(config, definitions, lead, budget),
+        DeliveryConfig::Email(config) => mail(config, definitions, lead, budget),
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => values(config, definitions, lead, budget),
     }
 }
 
@@ -78,8 +79,9 @@ fn webhook(
     config: &WebhookConfig,
     definitions: &[FieldDef],
     lead: &Map<String, Value>,
+    budget: &Budget,
 ) -> Result<Preview, PayloadError> {
-    let body = PreparedWebhook::new(config, definitions)?.render(lead)?;
+    let body = PreparedWebhook::new(config, definitions)?.render(lead, budget)?;
     let text = String::from_utf8_lossy(&body.bytes).into_owned();
     let headers = headers(config, body.content_type);
     let content_type = headers.iter().find(|(name, _)| name == "content-type");
@@ -137,13 +139,18 @@ fn stand_in(config: &WebhookConfig, content_type: &'static str) -> Option<Reques
     })
 }
 
-fn mail(config: &EmailConfig, definitions: &[FieldDef], lead: &Map<String, Value>) -> Result<Preview, PayloadError> {
+fn mail(
+    config: &EmailConfig,
+    definitions: &[FieldDef],
+    lead: &Map<String, Value>,
+    budget: &Budget,
+) -> Result<Preview, PayloadError> {
     let envelope = Envelope {
         delivery_id: DELIVERY_ID,
         lead_id: LEAD_ID,
         test: false,
     };
-    let mail = PreparedEmail::new(config, definitions)?.render(lead, &envelope)?;
+    let mail = PreparedEmail::new(config, definitions)?.render(lead, &envelope, budget)?;
     let (content_type, body) = match mail.html {
         Some(html) => ("text/html; charset=utf-8", html),
         None => ("text/plain; charset=utf-8", mail.text),
@@ -156,13 +163,19 @@ fn mail(config: &EmailConfig, definitions: &[FieldDef], lead: &Map<String, Value
     })
 }
 
-fn values(config: &DeliveryConfig, definitions: &[FieldDef], lead: &Map<String, Value>) -> Preview {
+fn values(
+    config: &DeliveryConfig,
+    definitions: &[FieldDef],
+    lead: &Map<String, Value>,
+    budget: &Budget,
+) -> Result<Preview, PayloadError> {
     let shared = payload::select(lead, config.fields(), config.mapping(), definitions);
     let shared: Map<String, Value> = shared.into_iter().map(|(name, _, value)| (name, value)).collect();
-    Preview {
+    let json = payload::json_text(&shared, budget)?;
+    Ok(Preview {
         content_type: Some("application/json".to_owned()),
-        ..Preview::of(config.channel(), Value::Object(shared).to_string())
-    }
+        ..Preview::of(config.channel(), String::from_utf8_lossy(&json).into_owned())
+    })
 }
 
 #[cfg(test)]

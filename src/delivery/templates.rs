@@ -2,30 +2,34 @@
 //!
 //! A placeholder names a field as `{{ lead.first_name }}` or `{{ first_name }}`. Filters (`{{ lead.city | upper }}`),
 //! `if`, `for`, `set x = …`, `with` and comments work as in Jinja. Not available, on purpose: includes and macros,
-//! calls of functions and methods, captured blocks, and any way around HTML escaping.
+//! calls of functions and methods, captured blocks, repetition by `*`, widths, and any way around HTML escaping.
+//!
+//! Templates and values come from people who may mean harm. Parsing refuses what is nested or chained too deep before anything
+//! recurses; rendering counts every step, every value and every byte against a [`Budget`] before it is taken, made or written.
 //!
 //! A template sees nothing but the [`Values`] it is given. Where only the shared fields are put in, no template can show
 //! another one, however it asks. A field that is absent or null renders as nothing.
 
+mod budget;
 mod check;
 mod engine;
 mod names;
 mod scan;
 mod text;
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use minijinja::Expression;
 use serde_json::{Map, Value};
 
+pub(in crate::delivery) use budget::Overrun;
+pub use budget::{Budget, DEFAULT_OUTPUT_BYTES};
 pub(crate) use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
 pub use names::no_such_field;
-use scan::Part;
+use scan::lex;
+pub(in crate::delivery) use text::json_within;
 pub use text::{escape_html, is_absent, value_json, value_text};
 
 /// Longest source of a template, in bytes.
@@ -65,6 +69,15 @@ pub enum TemplateError {
         /// What is wrong and what to write instead.
         advice: &'static str,
     },
+    /// The template does more than a delivery may cost.
+    #[error("the template does too much work; shorten its loops, its lists and the texts that it makes")]
+    Work,
+    /// What is rendered for a delivery exceeds its [`Budget`].
+    #[error("what is to be sent has more than {limit} bytes; share fewer fields, or shorten the template")]
+    TooLarge {
+        /// Most bytes for everything together.
+        limit: usize,
+    },
 }
 
 /// A place in a template's source.
@@ -91,7 +104,6 @@ impl fmt::Display for Place {
 #[derive(Debug, Default)]
 pub struct Values<'a> {
     fields: BTreeMap<&'a str, &'a Value>,
-    context: OnceCell<minijinja::Value>,
 }
 
 impl<'a> Values<'a> {
@@ -104,64 +116,45 @@ impl<'a> Values<'a> {
         self.fields.get(name).copied()
     }
 
-    /// The same values for the engine; made once, for all templates that are rendered with them.
-    fn context(&self) -> minijinja::Value {
-        self.context.get_or_init(|| engine::context(&self.fields)).clone()
+    fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.fields.iter().map(|(name, value)| (*name, *value))
     }
 }
 
 impl<'a> FromIterator<(&'a str, &'a Value)> for Values<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a Value)>>(fields: I) -> Self {
         let fields = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        Self {
-            fields,
-            context: OnceCell::new(),
-        }
+        Self { fields }
     }
 }
 
-/// A parsed template. Parsing costs far more than rendering, so keep it; it may be shared between threads.
+/// A parsed template. Parsing costs more than rendering, so keep it; it may be shared between threads.
 #[derive(Debug)]
 pub struct Template {
-    body: Body,
+    program: Program,
     escape: Escape,
+    is_one_placeholder: bool,
     fields: BTreeSet<String>,
     bare: BTreeSet<String>,
     locals: BTreeSet<String>,
 }
 
-#[derive(Debug)]
-enum Body {
-    /// Nothing but text and plain placeholders: rendered here.
-    Parts(Vec<Part>),
-    /// One expression and nothing around it.
-    Whole {
-        expression: Expression<'static, 'static>,
-        program: Program,
-    },
-    /// Everything else.
-    Program(Program),
-}
-
 impl Template {
-    /// Parses a template of at most [`MAX_TEMPLATE_BYTES`]. Every filter and test is known to exist afterwards; fields
-    /// are left to [`check`].
+    /// Parses a template of at most [`MAX_TEMPLATE_BYTES`], in time that grows with its length and on a stack that does not.
+    /// Every filter and test is known to exist afterwards; fields are left to [`check`].
     pub fn parse(source: &str, escape: Escape) -> Result<Self, TemplateError> {
         if source.len() > MAX_TEMPLATE_BYTES {
             return Err(TemplateError::TooLong { bytes: source.len() });
         }
-        let scan = scan::scan(source)?;
-        let body = match scan.parts {
-            Some(parts) => Body::Parts(parts),
-            None => compile(source, escape, scan.only_expression)?,
-        };
-        let (fields, bare, locals) = (scan.fields, scan.bare, scan.locals);
+        let pieces = lex::pieces(source)?;
+        let scan = scan::scan(source, &pieces)?;
         Ok(Self {
-            body,
+            program: Program::parse(source, &pieces)?,
             escape,
-            fields,
-            bare,
-            locals,
+            is_one_placeholder: scan.is_one_placeholder,
+            fields: scan.fields,
+            bare: scan.bare,
+            locals: scan.locals,
         })
     }
 
@@ -174,66 +167,25 @@ impl Template {
 
     /// Whether the template is plain text, the same for every lead.
     pub fn is_literal(&self) -> bool {
-        match &self.body {
-            Body::Parts(parts) => parts.iter().all(|part| matches!(part, Part::Text(_))),
-            Body::Whole { .. } | Body::Program(_) => false,
-        }
+        self.program.is_literal()
     }
 
-    /// Renders to text. The work is bounded; a template that asks for too much fails.
-    pub fn render(&self, values: &Values<'_>) -> Result<String, TemplateError> {
-        match &self.body {
-            Body::Parts(parts) => Ok(self.join(parts, values)),
-            Body::Whole { program, .. } | Body::Program(program) => program.render(values.context()),
-        }
+    /// Renders to text, at the cost of a budget; fails when that is used up.
+    pub fn render(&self, values: &Values<'_>, budget: &Budget) -> Result<String, TemplateError> {
+        self.program.render(values, self.escape, budget)
     }
 
     /// Renders to a JSON value: the value itself, with its type, if the template is exactly one unescaped placeholder
     /// (null if the field is absent), and a string otherwise.
-    pub fn render_value(&self, values: &Values<'_>) -> Result<Value, TemplateError> {
-        if self.escape == Escape::None {
-            match &self.body {
-                Body::Whole { expression, .. } => {
-                    return engine::evaluate(expression, values.context());
-                }
-                Body::Parts(parts) => {
-                    if let [Part::Field(name)] = parts.as_slice() {
-                        return Ok(values.get(name).cloned().unwrap_or(Value::Null));
-                    }
-                }
-                Body::Program(_) => {}
-            }
+    pub fn render_value(&self, values: &Values<'_>, budget: &Budget) -> Result<Value, TemplateError> {
+        if self.escape == Escape::None
+            && self.is_one_placeholder
+            && let Some(value) = self.program.value(values, budget)?
+        {
+            return Ok(value);
         }
-        self.render(values).map(Value::String)
+        self.render(values, budget).map(Value::String)
     }
-
-    fn join(&self, parts: &[Part], values: &Values<'_>) -> String {
-        let mut out = String::new();
-        for part in parts {
-            match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Field(name) => {
-                    let text = values.get(name).map_or(Cow::Borrowed(""), value_text);
-                    out.push_str(&match self.escape {
-                        Escape::None => text,
-                        Escape::Html => Cow::Owned(escape_html(&text).into_owned()),
-                    });
-                }
-            }
-        }
-        out
-    }
-}
-
-fn compile(source: &str, escape: Escape, expression: Option<&str>) -> Result<Body, TemplateError> {
-    let program = Program::compile(source, escape)?;
-    Ok(match expression {
-        Some(expression) => Body::Whole {
-            expression: engine::compile_expression(expression)?,
-            program,
-        },
-        None => Body::Program(program),
-    })
 }
 
 #[cfg(test)]

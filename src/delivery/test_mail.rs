@@ -35,7 +35,10 @@ pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     let settings = mail_server::get(app, caller).await?;
     let settings = settings.ok_or_else(|| Error::broken(UserErrorCode::NotConfigured, "", NO_SERVER))?;
     let server = smtp_server::of_settings(app, &settings).await?;
-    let mailer = Mailer::new(Guard::new(app.config.settings.allow_destinations.clone()));
+    let mailer = Mailer::new(
+        Guard::new(app.config.settings.allow_destinations.clone()),
+        app.config.ehlo_name(),
+    );
     let exchange = mailer.send(&server, &letter(app, &settings, to), PATIENCE).await;
     let tested = judged(&exchange.outcome);
     let outcome = if tested.ok { Ok(()) } else { Err(tested.message.clone()) };

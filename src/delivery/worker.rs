@@ -42,6 +42,7 @@ use super::guard::Guard;
 use super::signing::Secret;
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
+use crate::database::Lane;
 use crate::error::Result;
 use crate::leads::compile::Snapshots;
 use crate::queue::{Claimed, LeadContent};
@@ -81,18 +82,19 @@ impl Worker {
 
     /// The same behind a guard of one's own, for tests of what names resolve to.
     pub fn start_behind(app: &App, guard: Guard) -> std::result::Result<Self, SetUpError> {
+        let app = &app.by_lane(Lane::Worker);
         let (finished, to_record) = mpsc::unbounded_channel();
         let tools = Tools {
             app: app.clone(),
             sender: Sender::new(guard.clone())?,
-            mailer: Mailer::new(guard),
+            mailer: Mailer::new(guard, app.config.ehlo_name()),
             prepared: prepared::Kept::default(),
             contents: contents::Contents::new(app.clone()),
             snapshots: Snapshots::default(),
             finished,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let lease = tokio::spawn(lease::keep(app.clone(), stop.clone()));
+        let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), stop.clone()));
         tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
         let recording = tokio::spawn(finish::record_all(app.clone(), to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use entity::account::{self, Plan};
 use entity::ids::AccountId;
-use sea_orm::DatabaseTransaction;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::crypto::Keys;
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
@@ -21,7 +21,7 @@ pub(super) struct Change<'a> {
     pub(super) caller: &'a Caller,
     pub(super) account: account::Model,
     pub(super) keys: Arc<Keys>,
-    pub(super) tx: DatabaseTransaction,
+    pub(super) tx: Transaction,
 }
 
 /// What the trail says about a change.

@@ -14,6 +14,7 @@ use entity::{
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use url::Url;
 
+use super::preview::PATIENCE;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::delivery::guard::Guard;
@@ -128,7 +129,11 @@ async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
         None => flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default(),
     };
     // Of no lead: whether templates can be read at all.
-    let unusable = preview::preview(&config, &fields, &serde_json::Map::new()).err();
+    let own = config.clone();
+    let rendered = app.rendering.run(PATIENCE, move |budget| {
+        preview::preview(&own, &fields, &serde_json::Map::new(), budget)
+    });
+    let unusable = rendered.await?.err();
     let guard = Guard::new(app.config.settings.allow_destinations.clone());
     let url = match &config {
         DeliveryConfig::Webhook(config) => config.url.parse::<Url>().ok(),

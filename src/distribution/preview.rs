@@ -1,6 +1,7 @@
 //! Showing what a partner would get for a lead, before there is one.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use entity::delivery_config::{Channel, DeliveryConfig, FieldSelection};
 use entity::field::{FieldDef, FieldType};
@@ -17,6 +18,9 @@ use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::fields::{Typed, TypingContext, type_value};
+
+/// How long a preview waits for its turn to be rendered.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A delivery to be shown.
 #[derive(Clone, Debug)]
@@ -50,7 +54,11 @@ pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Pre
     let composed = compose(app, account, input).await?;
     let config = &composed.settings.config;
     let mut warnings = composed.warnings;
-    let preview = preview::preview(config, &composed.definitions, &composed.lead).unwrap_or_else(|error| {
+    let (own, definitions, lead) = (config.clone(), composed.definitions, composed.lead);
+    let rendered = app.rendering.run(PATIENCE, move |budget| {
+        preview::preview(&own, &definitions, &lead, budget)
+    });
+    let preview = rendered.await?.unwrap_or_else(|error| {
         warnings.push(format!("The delivery would fail: {error}."));
         Preview::of(config.channel(), String::new())
     });

@@ -7,7 +7,7 @@ use entity::cap_usage::Caps;
 use entity::ids::{AccountId, FlowId, SourceId, StepId};
 use entity::{account, flow, source, step};
 use sea_orm::sea_query::LockType;
-use sea_orm::{ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
 use super::checks::Checker;
@@ -15,6 +15,7 @@ use super::contents::Contents;
 use super::{MAX_FLOWS, revisions};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
@@ -61,7 +62,7 @@ impl Change {
 pub(crate) struct Edit<'a> {
     pub(super) app: &'a App,
     /// What the change is made in.
-    pub(crate) tx: DatabaseTransaction,
+    pub(crate) tx: Transaction,
     pub(super) account: account::Model,
     /// As it should become.
     pub(super) after: Contents,
@@ -144,7 +145,7 @@ impl<'a> Edit<'a> {
     async fn load(
         app: &'a App,
         caller: &Caller,
-        (tx, account): (DatabaseTransaction, account::Model),
+        (tx, account): (Transaction, account::Model),
         id: FlowId,
     ) -> Result<Option<Self>> {
         let flow = flow::Entity::in_account(account.id).filter(flow::Column::Id.eq(id));
@@ -164,7 +165,7 @@ impl<'a> Edit<'a> {
     fn new(
         app: &'a App,
         caller: &Caller,
-        (tx, account): (DatabaseTransaction, account::Model),
+        (tx, account): (Transaction, account::Model),
         before: Option<Contents>,
         after: Contents,
     ) -> Self {
@@ -231,7 +232,7 @@ impl<'a> Edit<'a> {
 
 /// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
 /// stays as it is. On `PostgreSQL` weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the rows.
-async fn begin(app: &App, caller: &Caller) -> Result<(DatabaseTransaction, account::Model)> {
+async fn begin(app: &App, caller: &Caller) -> Result<(Transaction, account::Model)> {
     let id = caller.require(Action::ManageFlows)?;
     let tx = app.db.begin().await?;
     let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::texts;
 
 /// Which flows to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +45,10 @@ pub fn list(caller: &Caller, filter: &FlowFilter) -> Result<Select<flow::Entity>
     Ok(flows)
 }
 
-/// Whether a column has the text in it, in any case of letters (of ASCII only, on `SQLite`). `%` and `_` stand for themselves.
+/// Whether a column has the text in it, in any case of letters (of ASCII only, on `SQLite`). `%` and `_` stand for themselves. No name
+/// is longer than what is looked at, so that a longer text finds nothing; a database refuses a pattern that is very long.
 pub fn contains(column: impl ColumnTrait, text: &str) -> SimpleExpr {
+    let text: String = text.chars().take(2 * texts::NAME).collect();
     let text = text.to_lowercase();
     let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     let pattern = LikeExpr::new(format!("%{literal}%")).escape('\\');

@@ -73,6 +73,12 @@ impl Account {
         email.ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without a contact address")))
     }
 
+    /// When a mailed link has shown that the contact address is the account's; null until then. Where the operator asks for proof,
+    /// nobody finds the account by an address that is not proven.
+    async fn contact_email_verified_at(&self) -> Option<DateTime<Utc>> {
+        self.row.contact_verified_at
+    }
+
     /// Whether other accounts can find this one by the start of its name.
     async fn listed(&self) -> bool {
         self.row.listed
@@ -179,7 +185,8 @@ pub struct UpdateAccountInput {
     website: MaybeUndefined<UrlText>,
     /// The zone in which days and weeks of caps and reports begin, unless they name their own.
     timezone: Option<TimeZone>,
-    /// The address by which partners can look the account up, exactly. It can be changed but not taken away.
+    /// The address by which partners can look the account up, exactly. It can be changed but not taken away. A new one counts once the
+    /// link that is mailed there was used, or at once if it is the caller's own and proven.
     contact_email: MaybeUndefined<EmailAddress>,
     /// Whether other accounts can find this one by the start of its name.
     listed: Option<bool>,

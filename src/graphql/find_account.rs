@@ -21,7 +21,10 @@ impl FindAccountQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The whole identifier.")] id: Option<ID>,
-        #[graphql(desc = "The whole contact address, in any case.")] email: Option<EmailAddress>,
+        #[graphql(
+            desc = "The whole contact address, in any case; only a proven one where the operator asks for proof."
+        )]
+        email: Option<EmailAddress>,
         #[graphql(
             desc = "The beginning of the name, at least 3 characters, in any case; only accounts that are `listed` are found so."
         )]

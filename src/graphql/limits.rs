@@ -1,29 +1,31 @@
 //! The check of a document before the library sees it, and the cache of documents that passed.
 //!
-//! A request's text is scanned, parsed once, measured ([`Limits`]) and corrected where the library would misread it;
-//! only then is it given to the schema, already parsed. Texts that passed are kept, so that the thousandth identical
-//! mutation costs a lookup and a copy. What depends on variables (cost, required variables) is checked for each request.
+//! A request's text is read once ([`super::syntax`]), measured ([`Limits`]), validated ([`super::validation`]) and corrected
+//! where the library would misread it; only then is it given to the schema, already parsed. Texts that passed are kept, so
+//! that the thousandth identical mutation costs a lookup and a copy. What depends on variables (their values, cost) is
+//! checked for each request.
 
 mod cost;
 mod count;
+mod prune;
 mod rewrite;
-mod scan;
-mod variables;
 mod walk;
 
 use std::sync::Arc;
 
 use async_graphql::{
     Name, Pos, Positioned, ServerError, Variables,
-    parser::{
-        self,
-        types::{ExecutableDocument, OperationType, VariableDefinition},
-    },
+    parser::types::{ExecutableDocument, OperationType, VariableDefinition},
 };
 use moka::future::Cache;
 
 use self::cost::Cost;
-use crate::graphql::mask::{self, code};
+use crate::graphql::{
+    mask::{self, code},
+    registry::Registry,
+    syntax::{self, Bounds, SyntaxError},
+    validation::{self, Facts, Fault, VariableFacts},
+};
 
 /// An upper bound that names itself when it refuses.
 #[derive(Debug, Clone, Copy)]
@@ -145,31 +147,55 @@ impl From<Refusal> for ServerError {
     }
 }
 
-impl From<parser::Error> for Refusal {
-    /// The library's text quotes the whole line; what it expected stands after its last `=`.
-    fn from(error: parser::Error) -> Self {
-        let at = error.positions().next();
-        match error {
-            parser::Error::Syntax { message, start, .. } => {
-                let expected = message
-                    .rsplit_once("\n  = ")
-                    .map_or("something else", |(_, expected)| expected);
-                Self {
-                    code: code::PARSE,
-                    message: format!(
-                        "Syntax error at line {}, column {}: {expected}.",
-                        start.line, start.column
-                    ),
-                    at,
-                }
-            }
-            parser::Error::RecursionLimitExceeded => Self::too_complex("The document is nested too deep.".to_owned()),
-            other => Self {
-                code: code::VALIDATION,
-                message: format!("{other}."),
-                at,
+impl From<SyntaxError> for Refusal {
+    fn from(error: SyntaxError) -> Self {
+        match &error {
+            SyntaxError::Unexpected { at, .. } => Self {
+                code: code::PARSE,
+                message: error.to_string(),
+                at: Some(*at),
             },
+            SyntaxError::Tokens(_) | SyntaxError::Nesting(_) => Self::too_complex(error.to_string()),
         }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            code: fault.code,
+            message: fault.message,
+            at: fault.at,
+        }
+    }
+}
+
+/// All that is wrong with a request, as far as it is told; at least one.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.first())]
+pub struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    fn first(&self) -> &str {
+        self.0.first().map_or("", |refusal| refusal.message.as_str())
+    }
+}
+
+impl From<Refusal> for Refusals {
+    fn from(refusal: Refusal) -> Self {
+        Self(vec![refusal])
+    }
+}
+
+impl From<Vec<Fault>> for Refusals {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self(faults.into_iter().map(Refusal::from).collect())
+    }
+}
+
+impl From<Refusals> for Vec<ServerError> {
+    fn from(refusals: Refusals) -> Self {
+        refusals.0.into_iter().map(ServerError::from).collect()
     }
 }
 
@@ -190,22 +216,56 @@ pub struct Operation {
     pub introspects: bool,
     cost: Cost,
     variables: Vec<Positioned<VariableDefinition>>,
+    facts: VariableFacts,
 }
 
 impl Document {
-    fn check(text: &str, limits: &Limits) -> Result<Self, Refusal> {
-        scan::scan(text, limits)?;
-        let mut parsed = parser::parse_query(text)?;
-        count::count(&parsed, limits)?;
+    fn check(text: &str, limits: &Limits, registry: &Registry) -> Result<Self, Refusals> {
+        let parsed = Self::read(text, limits)?;
+        for (_, operation) in parsed.operations.iter() {
+            // Bounds go before rules: what is too large is not looked at closely.
+            walk::walk(&parsed, &operation.node, limits)?;
+        }
+        let facts = validation::validate(&parsed, registry)?;
+        Ok(Self::measured(parsed, facts, limits)?)
+    }
+
+    /// The tree of a text that is not too large to be looked at.
+    fn read(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusals> {
+        if text.len() > limits.document_bytes {
+            return Err(Refusal::too_complex(format!(
+                "The document is {} bytes long; at most {} are accepted. Pass data in variables.",
+                text.len(),
+                limits.document_bytes
+            ))
+            .into());
+        }
+        let bounds = Bounds {
+            tokens: limits.tokens,
+            nesting: limits.nesting,
+        };
+        let read = syntax::read(text, bounds).map_err(Refusal::from)?;
+        if !read.faults.is_empty() {
+            let faults = read.faults.into_iter();
+            return Err(Refusals(
+                faults.map(|(at, fault)| Refusal::invalid(fault, at)).collect(),
+            ));
+        }
+        count::count(&read.document, limits)?;
+        Ok(read.document)
+    }
+
+    fn measured(mut parsed: ExecutableDocument, mut facts: Facts, limits: &Limits) -> Result<Self, Refusal> {
         rewrite::rewrite(&mut parsed)?;
         let operations = parsed.operations.iter().map(|(name, operation)| {
-            let facts = walk::walk(&parsed, &operation.node, limits)?;
+            let walked = walk::walk(&parsed, &operation.node, limits)?;
             Ok(Operation {
                 name: name.cloned(),
                 kind: operation.node.ty,
-                introspects: facts.introspects,
-                cost: facts.cost,
+                introspects: walked.introspects,
+                cost: walked.cost,
                 variables: operation.node.variable_definitions.clone(),
+                facts: facts.remove(&name.cloned()).unwrap_or_default(),
             })
         });
         let operations = operations.collect::<Result<_, Refusal>>()?;
@@ -226,16 +286,24 @@ impl Document {
         }
     }
 
-    /// A copy for the library, which consumes it.
-    pub fn parsed(&self) -> ExecutableDocument {
-        self.parsed.clone()
+    /// A copy for the library, which consumes it. Arguments for which there is no variable are left out: the library would
+    /// not take their defaults.
+    pub fn parsed(&self, variables: &Variables) -> ExecutableDocument {
+        let mut parsed = self.parsed.clone();
+        prune::prune(&mut parsed, variables);
+        parsed
     }
 }
 
 impl Operation {
-    /// Checks and completes the variables of a request, then the cost that follows from them.
-    pub fn admit(&self, variables: &mut Variables, limits: &Limits) -> Result<(), Refusal> {
-        variables::complete(&self.variables, variables)?;
+    /// Coerces the variables of a request, all of them, then checks the cost that follows from them.
+    pub fn admit(&self, given: Variables, limits: &Limits, registry: &Registry) -> Result<Variables, Refusals> {
+        let variables = validation::variables::coerce(&self.variables, &self.facts, registry, given)?;
+        self.afford(&variables, limits)?;
+        Ok(variables)
+    }
+
+    fn afford(&self, variables: &Variables, limits: &Limits) -> Result<(), Refusal> {
         let points = self.cost.points(variables);
         if points > limits.cost {
             return Err(Refusal::too_complex(format!(
@@ -257,6 +325,7 @@ impl Operation {
 pub struct Documents {
     /// The bounds.
     pub limits: Limits,
+    registry: Arc<Registry>,
     passed: Cache<Arc<str>, Arc<Document>>,
 }
 
@@ -264,24 +333,33 @@ pub struct Documents {
 const GROWTH: usize = 32;
 
 impl Documents {
-    /// An empty cache under `limits`.
-    pub fn new(limits: Limits) -> Self {
+    /// An empty cache under `limits`, for that schema.
+    pub fn new(limits: Limits, registry: Arc<Registry>) -> Self {
         let weight = |text: &Arc<str>, _: &Arc<Document>| u32::try_from(text.len() * GROWTH).unwrap_or(u32::MAX);
         let passed = Cache::builder()
             .weigher(weight)
             .max_capacity(limits.cache_bytes)
             .build();
-        Self { limits, passed }
+        Self {
+            limits,
+            registry,
+            passed,
+        }
     }
 
     /// The checked form of `text`. Documents that fail are not remembered: failing is cheap, and room is not.
-    pub async fn check(&self, text: &str) -> Result<Arc<Document>, Refusal> {
+    pub async fn check(&self, text: &str) -> Result<Arc<Document>, Refusals> {
         if let Some(document) = self.passed.get(text).await {
             return Ok(document);
         }
-        let document = Arc::new(Document::check(text, &self.limits)?);
+        let document = Arc::new(Document::check(text, &self.limits, &self.registry)?);
         self.passed.insert(text.into(), document.clone()).await;
         Ok(document)
+    }
+
+    /// See [`Operation::admit`].
+    pub fn admit(&self, operation: &Operation, given: Variables) -> Result<Variables, Refusals> {
+        operation.admit(given, &self.limits, &self.registry)
     }
 }
 

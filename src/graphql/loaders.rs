@@ -70,6 +70,10 @@ where
 fn of_one(shared: &Error) -> Error {
     match shared {
         Error::Unavailable(text) => Error::Unavailable(text),
+        Error::Outage(outage) => Error::Outage(*outage),
+        Error::RateLimited { retry_after } => Error::RateLimited {
+            retry_after: *retry_after,
+        },
         other => Error::Internal(anyhow::anyhow!("{other:?}")),
     }
 }

@@ -1,13 +1,15 @@
 //! Signing in and new passwords by mail, for a partner's people in the portal. Refreshing and logging out are the same for both.
 
-use async_graphql::{Context, InputObject, Object};
+use async_graphql::{Context, ID, InputObject, Object};
 
 use super::context::ContextExt;
+use super::ids::id_or_unknown;
 use super::payload::AcknowledgePayload;
 use super::scalars::EmailAddress;
 use super::session::{SessionPayload, acknowledged};
 use crate::error::Result;
 use crate::identity::password_reset::{self, NewPassword};
+use crate::identity::person::Within;
 use crate::identity::sessions::{self, LogIn};
 use crate::identity::tokens::Scope;
 
@@ -19,6 +21,8 @@ pub struct PortalLogInInput {
     /// Their password.
     #[graphql(secret)]
     password: String,
+    /// The partner, where the portals of several know the address and the password; left out, the one that was used last.
+    partner_id: Option<ID>,
 }
 
 /// A password by a mailed link.
@@ -48,11 +52,15 @@ impl PortalSessionMutation {
         #[graphql(desc = "Address and password.")] input: PortalLogInInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let within = match &input.partner_id {
+            Some(id) => Within::Partner(id_or_unknown(id)),
+            None => Within::Scope(Scope::Portal),
+        };
         let input = LogIn {
             email: input.email.0,
             password: input.password,
         };
-        SessionPayload::of(sessions::log_in(app, Scope::Portal, ip, input).await)
+        SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
     /// Sets a portal user's password by a mailed link, ends all of their sessions, and signs them in. A link works once.

@@ -14,6 +14,7 @@ use super::payload::{DeletePayload, UserError, outcome};
 use super::scalars::EmailAddress;
 use crate::distribution::settings;
 use crate::error::Result;
+use crate::identity::people::Invited;
 use crate::identity::policy::Action;
 use crate::identity::portal_users::{self, InvitePortalUser, UpdateContact, UpdatePortalUser};
 use crate::identity::viewer;
@@ -38,6 +39,11 @@ impl PortalUser {
     /// The address with which they sign in to the portal.
     async fn email(&self) -> EmailAddress {
         EmailAddress(self.0.email.clone())
+    }
+
+    /// When they have shown by a mailed link that the address is theirs.
+    async fn email_verified_at(&self) -> Option<DateTime<Utc>> {
+        self.0.email_verified_at
     }
 
     /// As shown, at most 120 characters.
@@ -114,7 +120,7 @@ pub struct PortalAccessInput {
 pub struct InvitePortalUserInput {
     /// Identifier of the partner, whose portal access has to be on.
     partner_id: ID,
-    /// The address to which the link goes and with which they will sign in; no two portal users of the server share one.
+    /// The address to which the link goes and with which they will sign in; no two portal users of the partner share one.
     email: EmailAddress,
     /// As shown until they change it, 1 to 120 characters.
     name: Option<String>,
@@ -147,6 +153,9 @@ pub struct PortalUserPayload {
     pub portal_user: Option<PortalUser>,
     /// The partner's new signing secret, shown this once, when `updatePortalDelivery` made one; else null.
     pub signing_secret: Option<String>,
+    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, and
+    /// only this once. Else null.
+    pub one_time_link: Option<String>,
     /// Rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
@@ -157,6 +166,18 @@ impl PortalUserPayload {
         Ok(Self {
             portal_user: user.map(PortalUser),
             signing_secret: None,
+            one_time_link: None,
+            user_errors,
+        })
+    }
+
+    fn invited(result: Result<Invited<portal_user::Model>>) -> Result<Self> {
+        let (invited, user_errors) = outcome(result)?;
+        let (user, link) = invited.map(|invited| (invited.person, invited.link)).unzip();
+        Ok(Self {
+            portal_user: user.map(PortalUser),
+            signing_secret: None,
+            one_time_link: link.flatten(),
             user_errors,
         })
     }
@@ -189,7 +210,7 @@ impl PortalUserMutation {
     }
 
     /// Lets somebody into the portal of one of the caller's partners and mails them a link, valid for seven days, to set their
-    /// password. Takes a MEMBER or above, or a key with MANAGE.
+    /// password. A server that sends no mail answers the link instead, once: `oneTimeLink`. Takes a MEMBER or above, or a key with MANAGE.
     async fn invite_portal_user(
         &self,
         ctx: &Context<'_>,
@@ -202,7 +223,7 @@ impl PortalUserMutation {
             name: input.name,
             permissions: input.permissions,
         };
-        PortalUserPayload::of(portal_users::invite(app, caller, input).await)
+        PortalUserPayload::invited(portal_users::invite(app, caller, input).await)
     }
 
     /// Changes what somebody may do in the portal of one of the caller's partners. What is taken from them ends at once, with the
@@ -267,6 +288,7 @@ impl PortalUserMutation {
         Ok(PortalUserPayload {
             portal_user,
             signing_secret: changed.and_then(|changed| changed.signing_secret),
+            one_time_link: None,
             user_errors,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema};
+use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema, ValidationMode};
 
 use super::account::{AccountMutation, AccountQuery};
 use super::account_link::{AccountLinkMutation, AccountLinkQuery};
@@ -107,6 +107,8 @@ pub fn schema(app: App, intake: Intake) -> Schema {
         .data(app)
         .data(intake)
         .data(Arc::<EventRows>::default())
+        // `validation` has been there before.
+        .validation_mode(ValidationMode::Fast)
         .finish()
 }
 

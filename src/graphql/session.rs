@@ -1,17 +1,20 @@
 //! Signing up, in and out, and new passwords by mail, for people of accounts.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::context::ContextExt;
+use super::ids::id_or_unknown;
 use super::payload::{AcknowledgePayload, UserError, outcome};
 use super::scalars::{EmailAddress, TimeZone, UrlText};
 use super::viewer::Viewer;
 use crate::error::Result;
-use crate::identity::password_reset::{self, NewPassword};
+use crate::identity::password_reset::{self, Consent, NewPassword};
+use crate::identity::person::Within;
 use crate::identity::sessions::{self, LogIn, SignedIn};
 use crate::identity::sign_up::{self, SignUp};
 use crate::identity::tokens::Scope;
+use crate::identity::verification;
 
 /// The tokens of one log-in.
 #[derive(SimpleObject)]
@@ -110,6 +113,9 @@ pub struct LogInInput {
     /// Their password.
     #[graphql(secret)]
     password: String,
+    /// The account, where several know the address and the password; left out, the one for which the address is proven, else the one
+    /// that was used last.
+    account_id: Option<ID>,
 }
 
 /// A password by a mailed link.
@@ -121,6 +127,10 @@ pub struct ResetPasswordInput {
     /// The new password, under the same rules as at sign-up.
     #[graphql(secret)]
     password: String,
+    /// Whether the account is taken with all that is in it. Needed where somebody made it who has not proven that the address is theirs,
+    /// and more can act in it than this person: without it the answer is CONFLICT and lists what there is.
+    #[graphql(default)]
+    confirm_account: bool,
 }
 
 /// Signing up, in and out.
@@ -129,8 +139,9 @@ pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Makes an account with its first person and its inbox, and signs that person in. The operator may have closed sign-up:
-    /// FORBIDDEN. With the token of an invitation the address has to be the invited one: `EMAIL_MISMATCH`, EXPIRED,
+    /// Makes an account with its first person and its inbox, and signs that person in. A link is mailed that proves the address; until it
+    /// was used, others may claim the same address, and it receives nothing. Where the operator asks for no proof, an address that
+    /// somebody has is TAKEN. The operator may have closed sign-up: FORBIDDEN. With the token of an invitation the address has to be the invited one: `EMAIL_MISMATCH`, EXPIRED,
     /// `INVITATION_CLOSED`. At most so many tries from one address are taken: `RATE_LIMITED`.
     async fn sign_up(
         &self,
@@ -150,11 +161,15 @@ impl SessionMutation {
         #[graphql(desc = "Address and password.")] input: LogInInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let within = match &input.account_id {
+            Some(id) => Within::Account(id_or_unknown(id)),
+            None => Within::Scope(Scope::Account),
+        };
         let input = LogIn {
             email: input.email.0,
             password: input.password,
         };
-        SessionPayload::of(sessions::log_in(app, Scope::Account, ip, input).await)
+        SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
     /// Takes a refresh token for new tokens, once. Using one again that was replaced more than ten seconds ago ends its session:
@@ -179,7 +194,8 @@ impl SessionMutation {
         acknowledged(sessions::log_out(app, ip, &refresh_token).await)
     }
 
-    /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address.
+    /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
+    /// nobody has proven it, each account that claims it gets a link, and the mail says which.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
@@ -189,18 +205,36 @@ impl SessionMutation {
         acknowledged(password_reset::request(app, Scope::Account, ip, &email.0).await)
     }
 
-    /// Sets a password by a mailed link, ends all of the person's sessions, and signs them in. A link works once.
+    /// Proves an address by the token of a mailed link: that of a person, or the contact address of an account. From then on it
+    /// counts: invitations to it are received, and the account is found by it. TAKEN when another user of the server has proven it
+    /// before. A link works once, within three days.
+    async fn verify_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From the link.", secret)] token: String,
+    ) -> Result<AcknowledgePayload> {
+        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        acknowledged(verification::verify(app, ip, &token).await)
+    }
+
+    /// Sets a password by a mailed link, ends all of the person's sessions, and signs them in. A link works once. One that was mailed
+    /// proves the address, too.
     async fn reset_password(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The link's token and the new password.")] input: ResetPasswordInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let consent = if input.confirm_account {
+            Consent::Given
+        } else {
+            Consent::Ask
+        };
         let input = NewPassword {
             token: input.token,
             password: input.password,
             name: None,
         };
-        SessionPayload::of(password_reset::reset(app, Scope::Account, ip, input).await)
+        SessionPayload::of(password_reset::reset_with(app, Scope::Account, ip, input, consent).await)
     }
 }

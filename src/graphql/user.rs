@@ -6,11 +6,13 @@ use entity::user::{self, Role};
 
 use super::context::app_and_caller;
 use super::ids::id_or_unknown;
-use super::payload::{DeletePayload, UserError, outcome};
+use super::payload::{AcknowledgePayload, DeletePayload, UserError, outcome};
 use super::scalars::EmailAddress;
+use super::session::acknowledged;
 use crate::error::Result;
 use crate::identity::password_reset::{self, ChangePassword};
-use crate::identity::people::{self, InviteUser};
+use crate::identity::people::{self, InviteUser, Invited};
+use crate::identity::verification::{self, ChangeEmail};
 
 /// A person of an account.
 pub struct User(pub user::Model);
@@ -39,6 +41,12 @@ impl User {
         EmailAddress(self.0.email.clone())
     }
 
+    /// When they have shown by a mailed link that the address is theirs; null until then, and while another user of the server has
+    /// proven it.
+    async fn email_verified_at(&self) -> Option<DateTime<Utc>> {
+        self.0.email_verified_at
+    }
+
     /// What they may do.
     async fn role(&self) -> Role {
         self.0.role
@@ -58,7 +66,7 @@ impl User {
 /// Somebody who is to become a person of the caller's account.
 #[derive(InputObject)]
 pub struct InviteUserInput {
-    /// The address to which the link goes and with which they will sign in; no two people of the server share one.
+    /// The address to which the link goes and with which they will sign in; no two people of the account share one.
     email: EmailAddress,
     /// As shown, 1 to 120 characters.
     name: String,
@@ -86,11 +94,24 @@ pub struct ChangePasswordInput {
     new_password: String,
 }
 
+/// Another address to sign in with.
+#[derive(InputObject)]
+pub struct ChangeEmailInput {
+    /// The new address.
+    email: EmailAddress,
+    /// The password, which stays.
+    #[graphql(secret)]
+    current_password: String,
+}
+
 /// A person of the caller's account after a change.
 #[derive(SimpleObject)]
 pub struct UserPayload {
     /// As they are now; null when nothing was changed.
     user: Option<User>,
+    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, and
+    /// only this once. Else null.
+    one_time_link: Option<String>,
     /// Rules that the input broke.
     user_errors: Vec<UserError>,
 }
@@ -100,6 +121,17 @@ impl UserPayload {
         let (user, user_errors) = outcome(result)?;
         Ok(Self {
             user: user.map(User),
+            one_time_link: None,
+            user_errors,
+        })
+    }
+
+    fn invited(result: Result<Invited<user::Model>>) -> Result<Self> {
+        let (invited, user_errors) = outcome(result)?;
+        let (user, link) = invited.map(|invited| (invited.person, invited.link)).unzip();
+        Ok(Self {
+            user: user.map(User),
+            one_time_link: link.flatten(),
             user_errors,
         })
     }
@@ -125,8 +157,36 @@ impl UserMutation {
         UserPayload::of(password_reset::change(app, caller, input).await)
     }
 
-    /// Makes somebody a person of the caller's account and mails them a link, valid for seven days, to set their password.
-    /// Takes an OWNER or ADMIN.
+    /// Gives the caller another address to sign in with, and mails a link there that proves it. Until then it does not count as theirs:
+    /// `emailVerifiedAt` is null. At most 5 an hour: `RATE_LIMITED`.
+    async fn change_email(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The address, and the password.")] input: ChangeEmailInput,
+    ) -> Result<UserPayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        let input = ChangeEmail {
+            email: input.email.0,
+            current_password: input.current_password,
+        };
+        UserPayload::of(verification::change_email(app, caller, input).await)
+    }
+
+    /// Mails the link again by which the caller proves their address; nothing is sent when they have. `NOT_CONFIGURED` where the server
+    /// sends no mail. At most 5 an hour: `RATE_LIMITED`.
+    async fn resend_verification(&self, ctx: &Context<'_>) -> Result<AcknowledgePayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        acknowledged(verification::resend(app, caller).await)
+    }
+
+    /// The same for the contact address of the caller's account. Takes an OWNER or ADMIN.
+    async fn resend_contact_verification(&self, ctx: &Context<'_>) -> Result<AcknowledgePayload> {
+        let (app, caller) = app_and_caller(ctx).await?;
+        acknowledged(verification::resend_contact(app, caller).await)
+    }
+
+    /// Makes somebody a person of the caller's account and mails them a link, valid for seven days, to set their password. A server
+    /// that sends no mail answers the link instead, once: `oneTimeLink`. Takes an OWNER or ADMIN.
     async fn invite_user(
         &self,
         ctx: &Context<'_>,
@@ -138,7 +198,7 @@ impl UserMutation {
             name: input.name,
             role: input.role,
         };
-        UserPayload::of(people::invite(app, caller, input).await)
+        UserPayload::invited(people::invite(app, caller, input).await)
     }
 
     /// Changes what a person of the caller's account may do, from their next request on. Takes an OWNER or ADMIN.

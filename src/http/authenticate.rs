@@ -1,16 +1,16 @@
 //! Credentials of a request or socket to the data that its operations run with.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_graphql::{Data, Value, Variables};
-use axum::http::HeaderMap;
 use entity::ids::FlowId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::client_address::client_ip;
 use super::session::{Authenticate, Caller as Arriving, Session};
 use super::share::Shares;
 use crate::app::App;
@@ -90,13 +90,19 @@ fn place(ip: IpAddr) -> Uuid {
 }
 
 fn session(app: &App, token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
-    let app = app.clone();
-    Session::new(move || {
+    let account = known.as_ref().and_then(|known| known.principal.account());
+    let owner = account.map(|account| account.0).or(ip.map(place));
+    // Instead of the schema's: what this operation reads and writes counts on the share of who asks.
+    let app = owner.map_or_else(|| app.clone(), |owner| app.for_account(owner));
+    let mut session = Session::new(move || {
         let mut data = Data::default();
+        data.insert(app.clone());
         data.insert(loaders::loader(&app));
         data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
         data
-    })
+    });
+    session.owner = owner;
+    session
 }
 
 fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
@@ -133,24 +139,6 @@ fn until_next_look() -> Duration {
     let elapsed = u64::try_from(BEGIN.elapsed().as_micros()).unwrap_or_default();
     let period = LOOK * 1_000_000;
     Duration::from_micros(period - elapsed % period)
-}
-
-/// The caller's address: the peer's, or what a trusted proxy says of it.
-pub fn client_ip(app: &App, headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<IpAddr> {
-    let peer = peer?.ip();
-    let trusted = |ip: &IpAddr| app.config.settings.trusted_proxies.iter().any(|net| net.contains(ip));
-    if !trusted(&peer) {
-        return Some(peer);
-    }
-    let forwarded = headers
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let hops = forwarded
-        .rsplit(',')
-        .filter_map(|hop| hop.trim().parse::<IpAddr>().ok());
-    // From the right: what the nearest trusted proxy has written is true, what a client has written stands further left.
-    Some(hops.into_iter().find(|hop| !trusted(hop)).unwrap_or(peer))
 }
 
 #[cfg(test)]

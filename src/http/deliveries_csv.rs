@@ -13,7 +13,7 @@ use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use super::csv::{self, PAGE};
 use super::graphql::peer;
 use super::refusal::refused;
@@ -49,7 +49,13 @@ async fn answer(app: App, parts: &Parts) -> Result<Response> {
     let asked = asked(parts.uri.query().unwrap_or_default())?;
     let found = manage::found(&app, &caller, asked.search.as_deref()).await?;
     let filter = DeliveryFilter { found, ..asked.filter };
-    delivery_log::begin(&app, &caller, asked.told).await?;
+    let app = caller
+        .principal
+        .account()
+        .map_or(app.clone(), |account| app.for_account(account.0));
+    let (noting, noted) = ((app.clone(), caller.clone()), asked.told);
+    let note = async move { delivery_log::begin(&noting.0, &noting.1, noted).await };
+    app.writes.run(None, note).await.flatten()?;
     let pages = csv::pages(None, move |after| {
         next(app.clone(), caller.clone(), filter.clone(), after)
     });

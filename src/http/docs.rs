@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use entity::ids::SourceId;
 use ring::digest;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use super::graphql::peer;
 use super::refusal::refused;
 use super::session::bearer;

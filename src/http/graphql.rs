@@ -37,8 +37,10 @@ use super::{
 use crate::graphql::{
     limits::{Documents, Limits},
     mask::{self, code},
+    registry::Registry,
 };
 use crate::metrics::Metrics;
+use crate::writes::Writes;
 
 /// How long the parts of a request may take.
 #[derive(Debug, Clone)]
@@ -70,15 +72,17 @@ pub struct Endpoint<E, A> {
     pub shutdown: CancellationToken,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Where mutations run, whatever becomes of their requests; wait for them after `shutdown`.
+    pub writes: Writes,
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
-    /// An endpoint with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
-    pub fn new(executor: E, authenticate: A) -> Self {
+    /// An endpoint for the schema that `registry` was read from, with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
+    pub fn new(executor: E, registry: Arc<Registry>, authenticate: A) -> Self {
         Self {
             executor,
             authenticate,
-            documents: Documents::new(Limits::default()),
+            documents: Documents::new(Limits::default(), registry),
             body_limit: 1024 * 1024,
             timeouts: Timeouts {
                 body: Duration::from_secs(15),
@@ -88,6 +92,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             open_sockets: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             metrics: Metrics::default(),
+            writes: Writes::default(),
         }
     }
 
@@ -157,7 +162,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
         let session = self.session_or_count(&parts, &parameters, media, false).await?;
         let prepared = self.prepare(parameters, &session).await;
-        let prepared = prepared.map_err(|error| respond::refused(&[error], media))?;
+        let prepared = prepared.map_err(|errors| respond::refused(&errors, media))?;
         match prepared.kind {
             OperationType::Mutation if parts.method == Method::GET => {
                 return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));

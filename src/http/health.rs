@@ -6,20 +6,32 @@ use axum::response::IntoResponse;
 use sea_orm::ConnectionTrait;
 
 use crate::app::App;
+use crate::crypto::master_key;
 use crate::database::time;
 
-/// 200 when the database answers, 503 with the reason otherwise. Redis is not asked: without it the work goes on. A machine whose
-/// clock is wrong is ready, for the work goes by the database's clock, and says so in a second line.
+const AWAY: &str = "the database does not answer\n";
+
+/// 200 when the database answers and is still under a master key of this process, 503 with the reason otherwise. Redis is not
+/// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and says so
+/// in a second line.
 pub async fn ready(State(app): State<App>) -> impl IntoResponse {
-    match app.db.write().execute_unprepared("SELECT 1").await {
-        Ok(_) => {
+    if let Err(error) = app.db.write().execute_unprepared("SELECT 1").await {
+        tracing::warn!(%error, "not ready: the database does not answer");
+        return (StatusCode::SERVICE_UNAVAILABLE, AWAY.to_owned());
+    }
+    match master_key::is_known(app.db.read(), &app.vault).await {
+        Ok(Some(true)) => {
             let clock = time::offset(&app.clock).map(|offset| format!("warning: {offset}\n"));
             (StatusCode::OK, format!("ready\n{}", clock.unwrap_or_default()))
         }
+        Ok(_) => {
+            tracing::error!("not ready: LEADMESH_MASTER_KEY does not open the keys of the database any more");
+            let text = "LEADMESH_MASTER_KEY does not open the keys of the database: restart with the key that they were moved to\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
+        }
         Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            let why = "the database does not answer\n".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, why)
+            tracing::warn!(?error, "not ready: the master key cannot be compared");
+            (StatusCode::SERVICE_UNAVAILABLE, AWAY.to_owned())
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The pages behind links mailed to people of accounts: an invitation to connect, and setting a password. They are plain HTML forms: they work without
+//! The pages behind links mailed to people of accounts: an invitation to connect, setting a password, and
+//! proving an address. They are plain HTML forms: they work without
 //! scripts, and load nothing from anywhere.
 
 mod invitation;
 mod page;
 mod password;
+mod verify;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +15,7 @@ use axum::http::request::Parts;
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use crate::app::App;
 
 /// What a link carries.
@@ -23,11 +25,12 @@ struct Link {
     token: String,
 }
 
-/// Routes of the pages: `/invitation` and `/set-password`. `/portal/set-password` is the page for partners.
+/// Routes of the pages: `/invitation`, `/set-password` and `/verify-email`. `/portal/set-password` is the page for partners.
 pub fn router() -> Router<App> {
     Router::new()
         .route("/invitation", get(invitation::show))
         .route("/set-password", get(password::ask).post(password::set))
+        .route("/verify-email", get(verify::ask).post(verify::confirm))
 }
 
 /// The caller's address, as far as it is known.

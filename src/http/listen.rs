@@ -1,12 +1,17 @@
 //! Accepting connections and serving HTTP/1 and HTTP/2 on them.
 //!
 //! `axum::serve` gives a stalled request line all the time in the world; here every step has a limit, the number of
-//! connections is bounded, and a shutdown waits for what is under way.
+//! connections is bounded in all and for each address, and a shutdown waits for what is under way.
+
+mod activity;
+mod bounded_stream;
+mod places;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    body::Body,
     extract::{ConnectInfo, Request},
 };
 use hyper::body::Incoming;
@@ -17,20 +22,33 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
+use ipnet::IpNet;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    net::TcpListener,
+    time::{Instant, MissedTickBehavior},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+
+use activity::{Activity, TrackedBody};
+use bounded_stream::BoundedStream;
+use places::Places;
 
 /// How connections are treated.
 #[derive(Debug, Clone)]
 pub struct ListenLimits {
     /// Connections at the same time, sockets included; more wait in the backlog of the system.
     pub connections: usize,
-    /// For the header of a request; also how long an idle connection is kept.
+    /// Of these from one IPv4 address or IPv6 network of 64 bits; more are closed at once.
+    pub per_address: usize,
+    /// Networks of proxies, to which `per_address` does not apply.
+    pub proxies: Vec<IpNet>,
+    /// For the header of a request; also how long an idle connection of HTTP/1 is kept.
     pub header: Duration,
+    /// How long a connection of HTTP/2 is kept that only answers pings.
+    pub idle: Duration,
+    /// How long a peer may read nothing of what is sent to it. Longer than the patience with the reader of a WebSocket.
+    pub stall: Duration,
     /// For requests and sockets that are under way when a shutdown begins.
     pub grace: Duration,
 }
@@ -39,7 +57,11 @@ impl Default for ListenLimits {
     fn default() -> Self {
         Self {
             connections: 20_000,
+            per_address: 10_000,
+            proxies: Vec::new(),
             header: Duration::from_secs(10),
+            idle: Duration::from_secs(120),
+            stall: Duration::from_secs(210),
             grace: Duration::from_secs(20),
         }
     }
@@ -51,6 +73,8 @@ const HEADER_BYTES: usize = 32 * 1024;
 const STREAMS: u32 = 100;
 /// After a connection could not be accepted (usually: no file descriptors left).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How often `idle` and `stall` are looked at in each of them.
+const LOOKS: u32 = 8;
 
 /// Serves `router` on `listener` until `shutdown`, then until every request and every socket of `sockets` has ended or
 /// the grace is over.
@@ -63,12 +87,16 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let server = Server::new(router, &limits);
-    let permits = Arc::new(Semaphore::new(limits.connections));
-    while let Some(accepted) = shutdown.run_until_cancelled(accept(&listener, &permits)).await {
+    let places = Places::new(limits.connections, limits.per_address, limits.proxies.clone());
+    while let Some(accepted) = shutdown
+        .run_until_cancelled(accept(&listener, &places, limits.stall))
+        .await
+    {
         match accepted {
-            Ok((stream, peer, permit)) => {
-                tokio::spawn(server.clone().connection(stream, peer, graceful.watcher(), permit));
+            Ok(Some((stream, peer))) => {
+                tokio::spawn(server.clone().connection(stream, peer, graceful.watcher()));
             }
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -83,14 +111,23 @@ pub async fn serve(
     }
 }
 
+/// The next connection; none when its address has all that it may have.
 async fn accept(
     listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+    places: &Places,
+    stall: Duration,
+) -> io::Result<Option<(BoundedStream, SocketAddr)>> {
+    let permit = places
+        .next()
+        .await
+        .ok_or_else(|| io::Error::other("the listener is closed"))?;
     let (stream, peer) = listener.accept().await?;
+    let Some(place) = places.take(permit, peer.ip()) else {
+        tracing::debug!(%peer, "refused a connection: its address has too many; name proxies in LEADMESH_TRUSTED_PROXIES");
+        return Ok(None);
+    };
     stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+    Ok(Some((BoundedStream::new(stream, stall, place), peer)))
 }
 
 #[derive(Clone)]
@@ -98,6 +135,8 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     header: Duration,
+    idle: Duration,
+    stall: Duration,
 }
 
 impl Server {
@@ -107,6 +146,8 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
+            // A client may say that it sends no more and still read the answer.
+            .half_close(true)
             .max_buf_size(HEADER_BYTES);
         builder
             .http2()
@@ -119,15 +160,23 @@ impl Server {
             router,
             builder,
             header: limits.header,
+            idle: limits.idle,
+            stall: limits.stall,
         }
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher, permit: OwnedSemaphorePermit) {
+    async fn connection(self, stream: BoundedStream, peer: SocketAddr, watcher: Watcher) {
         let spoken = CancellationToken::new();
+        let activity = Arc::new(Activity::new());
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
             spoken.cancel();
             request.extensions_mut().insert(ConnectInfo(peer));
-            self.router.clone().oneshot(request)
+            let exchange = activity.begin();
+            let answering = self.router.clone().oneshot(request);
+            async move {
+                let answer = answering.await?;
+                Ok::<_, std::convert::Infallible>(answer.map(|body| Body::new(TrackedBody::new(body, exchange))))
+            }
         });
         let connection = self
             .builder
@@ -145,7 +194,19 @@ impl Server {
                 }
             }
             () = silence => tracing::debug!(%peer, "a connection never sent a request"),
+            reason = over(&activity, self.idle, self.stall) => tracing::debug!(%peer, reason, "closed a connection"),
         }
-        drop(permit);
+    }
+}
+
+/// Waits until the connection only takes a place, and says why. hyper has no such limits for HTTP/2.
+async fn over(activity: &Activity, idle: Duration, stall: Duration) -> &'static str {
+    let mut looks = tokio::time::interval(idle.min(stall) / LOOKS);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        if let Some(reason) = activity.fault(Instant::now(), idle, stall) {
+            return reason;
+        }
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use entity::{delivery, endpoint};
 
+use super::graphql::peer;
 use crate::app::App;
 use crate::metrics::Standing;
 
@@ -17,6 +20,18 @@ const MOST: u64 = 10_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The metrics for callers on this machine that no proxy stands before; for others there is nothing. The API's address is
+/// public, and these numbers tell strangers how much business is done.
+pub async fn for_this_machine(app: State<App>, parts: Parts) -> Response {
+    let local = peer(&parts).is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    let forwarded = ["x-forwarded-for", "forwarded", "via", "x-real-ip"];
+    if !local || forwarded.iter().any(|name| parts.headers.contains_key(*name)) {
+        let text = "the metrics are at the address of LEADMESH_METRICS_LISTEN; here only direct callers on this machine get them\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    }
+    metrics(app).await.into_response()
+}
+
 /// The metrics of this process, in the text format of `OpenMetrics`.
 pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let standing = Standing {
@@ -25,6 +40,8 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         backlog: backlog(&app).await,
         paused: paused(&app).await,
         clock_ahead: app.clock.ahead(),
+        writes: app.writes.running(),
+        pools: app.db.pools(),
     };
     ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
 }

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::authenticate::client_ip;
+use super::client_address::client_ip;
 use super::csv;
 use super::graphql::peer;
 use super::refusal::refused;
@@ -40,7 +40,12 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     };
     let caller = authenticate::bearer(app, token, client_ip(app, &parts.headers, peer(parts))).await?;
     let filter = PortalLeadFilter::from_query(parts.uri.query().unwrap_or_default())?;
-    let export = export::export(app, &caller, filter.checked()?).await?;
+    let filter = filter.checked()?;
+    let mine = caller.principal.account();
+    let mine = mine.map_or_else(|| app.clone(), |account| app.for_account(account.0));
+    // What is noted of the export is noted to its end.
+    let begin = async move { export::export(&mine, &caller, filter).await };
+    let export = app.writes.run(None, begin).await.flatten()?;
     let header = export.header().map(str::to_owned).collect();
     let pages = csv::pages(export, |mut export| async move {
         Ok(export.page().await?.map(|rows| (rows, export)))

@@ -4,7 +4,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::error::Error;
+use crate::error::{Error, Outage};
 
 /// The answer to what could not be done: its public text, with the status that says whose fault it is.
 pub(super) fn refused(error: &Error) -> Response {
@@ -18,7 +18,10 @@ pub(super) fn refused(error: &Error) -> Response {
             StatusCode::TOO_MANY_REQUESTS,
             Some((RETRY_AFTER, retry_after.to_string())),
         ),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, none),
+        Error::Outage(Outage::TooSlow) => (StatusCode::GATEWAY_TIMEOUT, none),
+        Error::Unavailable(_) | Error::Outage(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some((RETRY_AFTER, "1".to_owned())))
+        }
         Error::Internal(cause) => {
             tracing::error!(error = ?cause, "a request failed");
             (StatusCode::INTERNAL_SERVER_ERROR, none)

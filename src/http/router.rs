@@ -27,18 +27,29 @@ pub fn all<E: Executor, A: Authenticate>(app: &App, endpoint: Arc<Endpoint<E, A>
         .route("/schema.graphql", get(schema))
         .layer(CompressionLayer::new());
     health(app)
+        .route("/metrics", get(metrics::for_this_machine).with_state(app.clone()))
         .merge(endpoint.router())
         .merge(compressed)
         .layer(cors::layer(&app.config))
         .layer(CatchPanicLayer::new())
 }
 
-/// What a process without the API serves.
-pub fn health(app: &App) -> Router {
+/// What a process without the API serves. Its address is not for strangers, so the metrics are for every caller.
+pub fn worker(app: &App) -> Router {
+    health(app).merge(metrics(app))
+}
+
+/// The metrics alone, for every caller: `LEADMESH_METRICS_LISTEN`.
+pub fn metrics(app: &App) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .with_state(app.clone())
+}
+
+fn health(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
         .fallback(|| async { (StatusCode::NOT_FOUND, "nothing here; the API is at /graphql\n") })
         .with_state(app.clone())
 }

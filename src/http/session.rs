@@ -6,6 +6,7 @@ use async_graphql::{Data, ServerError, Variables};
 use axum::http::{HeaderMap, header};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use super::share::{Held, Share};
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub struct Session {
     pub expires_at: Option<Instant>,
     /// Cancelled when the right is lost before that; ends the socket. Cancelled as well when the session is over.
     pub revoked: CancellationToken,
+    /// The account that asks, or what stands for who asks without one: writes are counted by it.
+    pub owner: Option<Uuid>,
     /// What the caller holds open; nobody's is counted.
     pub share: Option<Arc<Share>>,
     /// Whoever watches the right stops with the last copy of the session.
@@ -49,6 +52,7 @@ impl Session {
             data: Arc::new(data),
             introspection: true,
             expires_at: None,
+            owner: None,
             share: None,
             _over: Arc::new(revoked.clone().drop_guard()),
             revoked,

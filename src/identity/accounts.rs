@@ -6,13 +6,15 @@ use async_graphql::MaybeUndefined;
 use entity::account::{self, Plan};
 use entity::account_key::KeyPurpose;
 use entity::ids::AccountId;
+use entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
-use super::caller::Caller;
+use super::caller::{Caller, Principal};
 use super::policy::Action;
-use super::{email_address, texts};
+use super::throttle::Kind;
+use super::{email_address, texts, verification};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -42,6 +44,8 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
         website: Set(new.website),
         timezone: Set(new.timezone),
         contact_email: Set(Some(new.contact_email)),
+        contact_verified_at: Set(None),
+        contact_counts: Set(!app.config.requires_proof()),
         listed: Set(false),
         notify_by_mail: Set(true),
         config_version: Set(1),
@@ -119,13 +123,43 @@ pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<
     let mut row: account::ActiveModel = before.clone().into();
     apply(&mut row, input)?;
     row.updated_at = Set(app.clock.now());
-    let account = row.update(&tx).await?;
+    let mut account = row.update(&tx).await?;
+    if account.contact_email != before.contact_email {
+        account = claim_contact(&tx, app, caller, account).await?;
+    }
     // Time zones and names are part of compiled flows.
     touch_config(&tx, id).await?;
     let changes = json!({"before": shown(&before), "after": shown(&account)});
     let entry = entry(&account, "account.updated", Some(changes));
     audit::record(&tx, &app.clock, id, &caller.who(), entry).await?;
     tx.commit().await?;
+    Ok(account)
+}
+
+/// A new contact address counts when the caller has proven it as their own already; else a link goes there first.
+async fn claim_contact(
+    tx: &DatabaseTransaction,
+    app: &App,
+    caller: &Caller,
+    account: account::Model,
+) -> Result<account::Model> {
+    let proven_at = match &caller.principal {
+        Principal::User { id, .. } => {
+            let own = user::Entity::by_id(*id).one(tx).await?;
+            let own = own.filter(|own| own.holds_email && Some(&own.email) == account.contact_email.as_ref());
+            own.and_then(|own| own.email_verified_at)
+        }
+        _ => None,
+    };
+    let id = account.id;
+    let mut row: account::ActiveModel = account.into();
+    row.contact_verified_at = Set(proven_at);
+    row.contact_counts = Set(proven_at.is_some() || !app.config.requires_proof());
+    let account = row.update(tx).await?;
+    if app.config.requires_proof() {
+        app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
+        verification::ask_for_contact_proof(tx, app, &account).await?;
+    }
     Ok(account)
 }
 

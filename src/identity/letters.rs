@@ -46,6 +46,67 @@ pub fn new_password(to: &str, scope: Scope, link: &str) -> Letter {
     letter(to, subject, &said, link)
 }
 
+/// To an address with which somebody has signed up.
+pub fn prove_address(to: &str, account: &str, link: &str) -> Letter {
+    let said = format!(
+        "Somebody, hopefully you, uses this address to sign in to the account “{account}” on Leadmesh. If it was you, confirm within \
+         three days that the address is yours. If it was not you, do nothing: the address then counts for nobody, and you can sign up \
+         with it yourself."
+    );
+    letter(to, "Confirm your address for Leadmesh".to_owned(), &said, link)
+}
+
+/// To a proven address with which somebody has signed up once more.
+pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Letter {
+    let said = format!(
+        "Somebody, hopefully you, has signed up for Leadmesh as “{account}” with this address, which is yours already: sign in with \
+         it as before, or ask for a new password. The other account cannot receive what is sent to you. If it is yours too, give it \
+         another address; if it was not you, there is nothing to do."
+    );
+    letter(to, "Your address was used on Leadmesh".to_owned(), &said, public_url)
+}
+
+/// To an address that an account has named as its contact.
+pub fn prove_contact(to: &str, account: &str, link: &str) -> Letter {
+    let said = format!(
+        "The account “{account}” on Leadmesh has named this address as its contact. If that is right, confirm it within three days, so \
+         that partners can find the account by it. If you do not know the account, do nothing."
+    );
+    letter(to, "Confirm a contact address for Leadmesh".to_owned(), &said, link)
+}
+
+/// What somebody who asks for a new password may set one for.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// A paragraph that says whose password it is.
+    pub about: String,
+    /// The link that sets it.
+    pub link: String,
+}
+
+/// To somebody who asks for a new password, where the address is claimed more than once or not proven: each link says for what it is.
+pub fn new_passwords(to: &str, scope: Scope, ways: &[Way]) -> Letter {
+    let first = new_password(to, scope, "");
+    let said = "Somebody, hopefully you, asked for a new password. Each link below works for an hour. Use only the link of an account \
+                that you know: other people may have made one with your address. If it was not you, do nothing.";
+    let mut text = format!("{said}\n");
+    let mut html = format!("<p>{}</p>\n", escape(said));
+    for Way { about, link } in ways {
+        let (paragraph, address) = (escape(about), escape(link));
+        text.extend(["\n", about, "\n\n", link, "\n"]);
+        html.extend([
+            "<p>",
+            &paragraph,
+            "</p>\n<p><a href=\"",
+            &address,
+            "\">",
+            &address,
+            "</a></p>\n",
+        ]);
+    }
+    Letter { text, html, ..first }
+}
+
 /// One paragraph and one link.
 pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Letter {
     let (paragraph, address) = (escape(said), escape(link));
@@ -76,6 +137,30 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_link_for_a_password_says_for_what_it_is() {
+        let way = |about: &str, link: &str| Way {
+            about: about.into(),
+            link: link.into(),
+        };
+        let ways = [
+            way("For <A>:", "https://x.example/1"),
+            way("For B:", "https://x.example/2"),
+        ];
+        let mail = new_passwords("a@example.com", Scope::Account, &ways);
+        assert_eq!(mail.subject, "Your new password for Leadmesh");
+        assert!(
+            mail.text
+                .ends_with("\nFor <A>:\n\nhttps://x.example/1\n\nFor B:\n\nhttps://x.example/2\n"),
+            "{}",
+            mail.text
+        );
+        assert!(
+            mail.html
+                .contains("<p>For &lt;A&gt;:</p>\n<p><a href=\"https://x.example/1\">")
+        );
+    }
 
     #[test]
     fn names_are_text_and_never_markup() {

@@ -2,21 +2,30 @@
 
 use std::net::IpAddr;
 
-use entity::user;
+use entity::{account, partner, user};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter};
 
 use super::caller::{Caller, Principal};
+use super::holdings::Holdings;
 use super::letters;
+use super::links::{self, Holder, Way};
 use super::person::{Person, PersonId};
 use super::policy::Action;
 use super::sessions::{self, SignedIn};
 use super::throttle::Kind;
 use super::tokens::Scope;
-use super::{email_address, links, mailbox, passwords, texts, tokens};
+use super::{email_address, mailbox, passwords, texts, tokens};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
+/// Accounts or portals for which one mail carries links.
+const LINKS: u64 = 5;
+
 /// Mails a link for a new password, and says nothing about whether there is somebody to mail it to. An unknown address
 /// costs nearly the same work, rolled back; five tries an hour are too few to measure the rest.
+///
+/// The link is for the person whose address it is. While nobody has proven it, everybody who claims it gets one, and the mail says
+/// which account each is for: another than the reader may have made it.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let email = email_address::parse(email, "email")?;
@@ -24,16 +33,66 @@ pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -
         .check(Kind::ResetEmail, &format!("{scope:?} {email}"))
         .await?;
     let tx = app.db.begin().await?;
-    if let Some(person) = Person::by_email(&tx, scope, &email).await? {
-        let link = links::make(&tx, app, person.id(), links::RESET).await?;
-        mailbox::queue_mail(&tx, app, letters::new_password(&email, scope, &link)).await?;
-        tx.commit().await?;
-    } else {
-        let mail = letters::new_password(&email, scope, &tokens::random(tokens::ONE_TIME));
-        mailbox::queue_mail(&tx, app, mail).await?;
-        tx.rollback().await?;
+    let claiming = Person::claiming(&tx, scope, &email, LINKS).await?;
+    match claiming.as_slice() {
+        [] => {
+            let mail = letters::new_password(&email, scope, &tokens::random(tokens::ONE_TIME));
+            mailbox::queue_mail(&tx, app, mail).await?;
+            return Ok(tx.rollback().await?);
+        }
+        [first, ..] if first.holds_address() => {
+            let link = links::make(&tx, app, first.id(), links::RESET, Way::Mailed).await?;
+            mailbox::queue_mail(&tx, app, letters::new_password(&email, scope, &link)).await?;
+        }
+        [only] if scope == Scope::Portal => {
+            let link = links::make(&tx, app, only.id(), links::RESET, Way::Mailed).await?;
+            mailbox::queue_mail(&tx, app, letters::new_password(&email, scope, &link)).await?;
+        }
+        several => {
+            let mut ways = Vec::new();
+            for person in in_order(several) {
+                let link = links::make(&tx, app, person.id(), links::RESET, Way::Mailed).await?;
+                let about = about(&tx, app, person).await?;
+                ways.push(letters::Way { about, link });
+            }
+            mailbox::queue_mail(&tx, app, letters::new_passwords(&email, scope, &ways)).await?;
+        }
     }
+    tx.commit().await?;
     Ok(())
+}
+
+/// Locked one after the other, so that two requests for one address cannot wait for each other.
+fn in_order(people: &[Person]) -> Vec<&Person> {
+    let mut people: Vec<_> = people.iter().collect();
+    people.sort_by_key(|person| person.id().to_string());
+    people
+}
+
+/// Whose password it is, for somebody who may not know the account.
+async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<String> {
+    let account = account::Entity::by_id(person.account()).one(tx).await?;
+    let account = account.ok_or(Error::NotFound("account"))?;
+    let since = account.created_at.format("%-d %B %Y");
+    Ok(match person {
+        Person::Portal(user) => {
+            let partner = partner::Entity::in_account(user.account_id).filter(partner::Column::Id.eq(user.partner_id));
+            let partner = partner.one(tx).await?.ok_or(Error::NotFound("partner"))?;
+            format!("For the leads of “{}” from “{}”:", partner.name, account.name)
+        }
+        Person::User(user) => {
+            let beside = Holdings::besides(tx, app, user).await?.lines();
+            let beside = if beside.is_empty() {
+                String::new()
+            } else {
+                format!(" Besides you it has: {}.", beside.join("; "))
+            };
+            format!(
+                "For the account “{}”, made on {since} under the name of {}, who has not proven that this address is theirs.{beside}",
+                account.name, user.name
+            )
+        }
+    })
 }
 
 /// A password by a mailed link.
@@ -49,25 +108,120 @@ pub struct NewPassword {
     pub name: Option<String>,
 }
 
-/// Sets a password by a mailed link, ends all sessions, and signs in.
+/// Whether somebody takes an account as it is that another may have made in their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Ask before.
+    Ask,
+    /// They know what is in it.
+    Given,
+}
+
+/// Sets a password by a mailed link, ends all sessions, and signs in. A link that was mailed proves the address by that.
 pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPassword) -> Result<SignedIn> {
+    reset_with(app, scope, ip, input, Consent::Ask).await
+}
+
+/// The same of somebody who has been asked.
+///
+/// # Errors
+///
+/// CONFLICT, with what there is, when the account was made by somebody who had not proven the address, and more in it could act
+/// than this person.
+pub async fn reset_with(
+    app: &App,
+    scope: Scope,
+    ip: Option<IpAddr>,
+    input: NewPassword,
+    consent: Consent,
+) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let holder = links::look(app.db.read(), app, scope, &input.token).await?;
-    passwords::check(&input.password, holder.email(), "input.password")?;
+    passwords::check(&input.password, holder.person.email(), "input.password")?;
     let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
     let hash = passwords::hash(input.password).await?;
 
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    let person = links::take(&tx, app, scope, &input.token).await?;
+    let Holder { person, reads_address } = links::take(&tx, app, scope, &input.token).await?;
+    if consent == Consent::Ask
+        && let Some(found) = found_there(&tx, app, &person, reads_address).await?
+    {
+        return Err(Error::broken(
+            UserErrorCode::Conflict,
+            "input.confirmAccount",
+            unproven(&found),
+        ));
+    }
     let person = person.set_password(&tx, hash, name, now).await?;
     person.id().end_sessions(&tx, now, None).await?;
+    let person = if reads_address {
+        person.prove_address(&tx, app).await?
+    } else {
+        person.assume_address(&tx, app).await?
+    };
     person.record(&tx, app, &person.who(ip), "password.reset").await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;
     app.hub.rights_changed(person.account());
     person.id().seen(app);
     Ok(signed_in)
+}
+
+/// What a link for a password opens, for its holder before they decide.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Whose account it is.
+    pub account: String,
+    /// The person.
+    pub person: String,
+    /// Their address.
+    pub email: String,
+    /// What they have to know and to agree to; empty when there is nothing.
+    pub found_there: Vec<String>,
+}
+
+/// What the link of a person of an account opens, without using it.
+pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Opened> {
+    app.throttle.check_ip(Kind::TokenIp, ip).await?;
+    let db = app.db.read();
+    let Holder { person, reads_address } = links::look(db, app, Scope::Account, token).await?;
+    let account = account::Entity::by_id(person.account()).one(db).await?;
+    let found = found_there(db, app, &person, reads_address).await?;
+    Ok(Opened {
+        account: account.ok_or(Error::NotFound("account"))?.name,
+        person: person.name().to_owned(),
+        email: person.email().to_owned(),
+        found_there: found.map(|found| found.lines()).unwrap_or_default(),
+    })
+}
+
+/// What else there is in an account that a mailed link would hand to the reader of an address which whoever signed up with it has
+/// never proven; none if there is nothing to be asked.
+async fn found_there(
+    db: &impl ConnectionTrait,
+    app: &App,
+    person: &Person,
+    reads_address: bool,
+) -> Result<Option<Holdings>> {
+    let Person::User(user) = person else {
+        return Ok(None);
+    };
+    // Whoever was invited has set no password yet: the mail has told them into which account.
+    let made_by_another = reads_address && user.password_hash.is_some() && !user.holds_email;
+    if !made_by_another {
+        return Ok(None);
+    }
+    let found = Holdings::besides(db, app, user).await?;
+    Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+fn unproven(found: &Holdings) -> String {
+    format!(
+        "this account was made by somebody who has not proven that the address is theirs, and more than you can act in it: {}. \
+         If you know all of it, send confirmAccount: true; if not, sign up with your address yourself",
+        found.lines().join("; ")
+    )
 }
 
 /// A password by the old one.

@@ -70,16 +70,34 @@ pub async fn hash(password: String) -> Result<String> {
     .await
 }
 
+/// Hashes that one log-in is compared with: always as many, so that its time does not tell how many people claim an address.
+pub const CANDIDATES: usize = 3;
+
 /// Whether it is the password of that hash; of none, after the same time, it never is.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
+    at_leisure(move || is_of(&password, hash.as_deref())).await
+}
+
+/// The place of the first of some hashes whose password it is. Looks at [`CANDIDATES`] hashes, whether or not there are as many.
+pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<usize>> {
     at_leisure(move || {
-        let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
-        let hash = PasswordHash::new(&hash).map_err(|error| anyhow!("a password hash is damaged: {error}"))?;
-        let fits = argon2()?.verify_password(password.as_bytes(), &hash).is_ok();
-        Ok(fits && known)
+        let mut found = None;
+        for place in 0..CANDIDATES {
+            if is_of(&password, hashes.get(place).map(String::as_str))? && found.is_none() {
+                found = Some(place);
+            }
+        }
+        Ok(found)
     })
     .await
+}
+
+fn is_of(password: &str, hash: Option<&str>) -> anyhow::Result<bool> {
+    let known = hash.is_some();
+    let hash =
+        PasswordHash::new(hash.unwrap_or(NOBODY)).map_err(|error| anyhow!("a password hash is damaged: {error}"))?;
+    let fits = argon2()?.verify_password(password.as_bytes(), &hash).is_ok();
+    Ok(fits && known)
 }
 
 fn argon2() -> anyhow::Result<Argon2<'static>> {
@@ -135,6 +153,28 @@ mod tests {
         assert_ne!(kept, hash("correct horse".into()).await.unwrap());
         assert!(verify("correct horse".into(), Some(kept.clone())).await.unwrap());
         assert!(!verify("correct horsf".into(), Some(kept)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn of_several_hashes_the_first_that_fits_is_found() {
+        let (one, other) = (
+            hash("correct horse".into()).await.unwrap(),
+            hash("battery staple".into()).await.unwrap(),
+        );
+        let place =
+            |password: &str, hashes: Vec<&String>| first_of(password.to_owned(), hashes.into_iter().cloned().collect());
+        assert_eq!(
+            place("battery staple", vec![&one, &other, &other]).await.unwrap(),
+            Some(1)
+        );
+        assert_eq!(place("neither of them", vec![&one, &other]).await.unwrap(), None);
+        assert_eq!(place("correct horse", Vec::new()).await.unwrap(), None);
+        assert_eq!(
+            place("correct horse", vec![&other, &other, &other, &one])
+                .await
+                .unwrap(),
+            None
+        );
     }
 
     #[tokio::test]

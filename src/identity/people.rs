@@ -7,14 +7,15 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransactio
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
+use super::links::{self, Way};
 use super::person::PersonId;
 use super::policy::Action;
-use super::{accounts, email_address, letters, links, mailbox, texts};
+use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
 
-const TAKEN: &str = "somebody with this address is a user of this server already";
+const TAKEN: &str = "somebody with this address is a user of this account already";
 
 /// The people of the caller's account, in the order in which they came.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<user::Model>> {
@@ -41,8 +42,24 @@ pub struct InviteUser {
     pub role: Role,
 }
 
-/// Makes a person without a password, and mails them a link to set one.
-pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<user::Model> {
+/// Somebody who was invited.
+#[derive(Clone)]
+pub struct Invited<T> {
+    /// Who.
+    pub person: T,
+    /// The link to set a password, for the inviter to pass on where this server sends no mail. Shown this once, and kept nowhere.
+    pub link: Option<String>,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Invited({:?})", self.person)
+    }
+}
+
+/// Makes a person without a password, and mails them a link to set one. Whether the address is known elsewhere on the server makes
+/// no difference.
+pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
@@ -54,6 +71,8 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
         account_id: Set(account),
         name: Set(name),
         email: Set(email),
+        email_verified_at: Set(None),
+        holds_email: Set(false),
         password_hash: Set(None),
         role: Set(input.role),
         last_seen_at: Set(None),
@@ -64,7 +83,8 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
         .insert(&tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED).await?;
+    let way = Way::of_invitations(app);
+    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, way).await?;
     let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
     mailbox::queue_mail(&tx, app, mail).await?;
     record(
@@ -76,7 +96,10 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<use
     )
     .await?;
     tx.commit().await?;
-    Ok(user)
+    Ok(Invited {
+        person: user,
+        link: (way == Way::Shown).then_some(link),
+    })
 }
 
 /// Changes what somebody may do. It holds from their next request.

@@ -4,13 +4,18 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
-use entity::ids::{AccountId, PortalUserId, SessionId, UserId};
+use entity::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use entity::{one_time_token, partner, portal_user, session, user};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, Func};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Select,
+    Set,
+};
 use uuid::Uuid;
 
 use super::caller::Principal;
 use super::tokens::Scope;
+use super::{addresses, passwords};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::Result;
@@ -22,6 +27,28 @@ pub enum PersonId {
     User(UserId),
     /// Of a partner.
     Portal(PortalUserId),
+}
+
+/// Where somebody signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// Wherever the address and the password are theirs.
+    Scope(Scope),
+    /// To that account.
+    Account(AccountId),
+    /// To that partner's portal.
+    Partner(PartnerId),
+}
+
+impl Within {
+    /// The world that it is in.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Scope(scope) => *scope,
+            Self::Account(_) => Scope::Account,
+            Self::Partner(_) => Scope::Portal,
+        }
+    }
 }
 
 /// A person who was not removed.
@@ -136,11 +163,30 @@ impl std::fmt::Display for PersonId {
 }
 
 impl Person {
-    /// The one person with that address, in that scope.
-    pub async fn by_email(db: &impl ConnectionTrait, scope: Scope, email: &str) -> Result<Option<Self>> {
+    /// Who claims that address in that scope, at most so many: who holds it first, then who was there last.
+    pub async fn claiming(db: &impl ConnectionTrait, scope: Scope, email: &str, most: u64) -> Result<Vec<Self>> {
         Ok(match scope {
-            Scope::Account => user::Entity::by_email(email).one(db).await?.map(Self::User),
-            Scope::Portal => portal_user::Entity::by_email(email).one(db).await?.map(Self::Portal),
+            Scope::Account => users(user_claims(email).limit(most).all(db).await?),
+            Scope::Portal => portal_users(portal_claims(email).limit(most).all(db).await?),
+        })
+    }
+
+    /// In the same order those who have a password to be compared with.
+    pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+        let most = u64::try_from(passwords::CANDIDATES).unwrap_or(u64::MAX);
+        let of_users = || user_claims(email).filter(user::Column::PasswordHash.is_not_null());
+        let of_portals = || portal_claims(email).filter(portal_user::Column::PasswordHash.is_not_null());
+        Ok(match within {
+            Within::Scope(Scope::Account) => users(of_users().limit(most).all(db).await?),
+            Within::Scope(Scope::Portal) => portal_users(of_portals().limit(most).all(db).await?),
+            Within::Account(account) => {
+                let there = of_users().filter(user::Column::AccountId.eq(*account));
+                users(there.limit(most).all(db).await?)
+            }
+            Within::Partner(partner) => {
+                let there = of_portals().filter(portal_user::Column::PartnerId.eq(*partner));
+                portal_users(there.limit(most).all(db).await?)
+            }
         })
     }
 
@@ -173,6 +219,14 @@ impl Person {
         match self {
             Self::User(user) => &user.email,
             Self::Portal(user) => &user.email,
+        }
+    }
+
+    /// Whether the address counts as theirs; in portals it never does for one alone.
+    pub fn holds_address(&self) -> bool {
+        match self {
+            Self::User(user) => user.holds_email,
+            Self::Portal(_) => false,
         }
     }
 
@@ -261,6 +315,27 @@ impl Person {
         }
     }
 
+    /// Notes that they have used a link that was mailed to their address.
+    pub async fn prove_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
+        Ok(match self {
+            Self::User(user) => Self::User(addresses::prove(tx, app, &user).await?.user()),
+            Self::Portal(user) => {
+                let verified_at = user.email_verified_at.or(Some(app.clock.now()));
+                let mut row: portal_user::ActiveModel = user.into();
+                row.email_verified_at = Set(verified_at);
+                Self::Portal(row.update(tx).await?)
+            }
+        })
+    }
+
+    /// Where the operator asks for no proof, lets somebody with a password hold an address that nobody holds.
+    pub async fn assume_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
+        Ok(match self {
+            Self::User(user) if !app.config.requires_proof() => Self::User(addresses::assume(tx, user).await?),
+            other => other,
+        })
+    }
+
     /// Tells the account's trail what they did to themselves.
     pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Who, action: &'static str) -> Result<()> {
         let entry = Entry {
@@ -275,6 +350,34 @@ impl Person {
         };
         audit::record(tx, &app.clock, self.account(), who, entry).await
     }
+}
+
+/// Everybody of an account who claims an address: who holds it first, then who was there last.
+fn user_claims(email: &str) -> Select<user::Entity> {
+    use user::Column::{CreatedAt, HoldsEmail, Id, LastSeenAt};
+    let latest = Func::coalesce([LastSeenAt, CreatedAt].map(Expr::col));
+    user::Entity::claiming(email)
+        .order_by_desc(HoldsEmail)
+        .order_by_desc(Expr::from(latest))
+        .order_by_desc(Id)
+}
+
+/// Everybody in a portal who claims an address: who has proven it first, then who was there last.
+fn portal_claims(email: &str) -> Select<portal_user::Entity> {
+    use portal_user::Column::{ActivatedAt, EmailVerifiedAt, Id, InvitedAt, LastSeenAt};
+    let latest = Func::coalesce([LastSeenAt, ActivatedAt, InvitedAt].map(Expr::col));
+    portal_user::Entity::claiming(email)
+        .order_by_desc(EmailVerifiedAt.is_not_null())
+        .order_by_desc(Expr::from(latest))
+        .order_by_desc(Id)
+}
+
+fn users(rows: Vec<user::Model>) -> Vec<Person> {
+    rows.into_iter().map(Person::User).collect()
+}
+
+fn portal_users(rows: Vec<portal_user::Model>) -> Vec<Person> {
+    rows.into_iter().map(Person::Portal).collect()
 }
 
 async fn portal_is_on(db: &impl ConnectionTrait, user: &portal_user::Model) -> Result<bool> {

@@ -11,9 +11,11 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
+use super::links::{self, Way};
+use super::people::Invited;
 use super::person::PersonId;
 use super::policy::Action;
-use super::{accounts, email_address, letters, links, mailbox, texts};
+use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
@@ -26,7 +28,7 @@ const USUAL: [PortalPermission; 4] = [
     PortalPermission::Return,
 ];
 const PHONE: usize = 40;
-const TAKEN: &str = "somebody with this address uses a portal of this server already; \
+const TAKEN: &str = "somebody with this address uses the portal of this partner already; \
                      if the link is lost, they can ask for a new password";
 
 /// The portal users of one of the caller's partners, in the order in which they were invited.
@@ -157,8 +159,9 @@ pub struct InvitePortalUser {
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
-/// Makes a portal user without a password, and mails them a link to set one.
-pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<portal_user::Model> {
+/// Makes a portal user without a password, and mails them a link to set one. Whether the address is known elsewhere on the server
+/// makes no difference.
+pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
     let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
@@ -173,6 +176,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         account_id: Set(account),
         partner_id: Set(partner.id),
         email: Set(email),
+        email_verified_at: Set(None),
         name: Set(name),
         phone: Set(None),
         permissions: Set(defaults(input.permissions, &partner.portal_permissions)),
@@ -186,7 +190,8 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED).await?;
+    let way = Way::of_invitations(app);
+    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, way).await?;
     let company = company(&tx, account).await?;
     let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
     mailbox::queue_mail(&tx, app, mail).await?;
@@ -199,7 +204,10 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     )
     .await?;
     tx.commit().await?;
-    Ok(user)
+    Ok(Invited {
+        person: user,
+        link: (way == Way::Shown).then_some(link),
+    })
 }
 
 /// Removes a portal user, whose sessions and links end with that. The row stays for the audit trail.

@@ -14,6 +14,7 @@ use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
 use super::person::Person;
 use crate::app::App;
+use crate::database::Lane;
 use crate::error::{Error, Result};
 use crate::gather::Gather;
 
@@ -46,7 +47,8 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
         Principal::PortalUser { session, .. } => Held::PortalSession(*session),
         Principal::ApiKey { id, .. } => Held::Key(*id),
     };
-    let reading = app.clone();
+    // Read on behalf of all who ask at the moment: the share of one of them must not hold up the others.
+    let reading = app.by_lane(Lane::Requests);
     let read = move |asked| {
         let app = reading.clone();
         async move { read(&app, asked).await }

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use super::caller::Caller;
 use super::email_address;
 use super::passwords;
-use super::person::{Person, PersonId};
+use super::person::{Person, PersonId, Within};
 use super::throttle::Kind;
 use super::tokens::{self, Scope, Subject};
 use crate::app::App;
@@ -70,22 +70,32 @@ pub struct LogIn {
 
 /// Signs somebody in. A wrong password and an unknown address answer alike, after the same time.
 pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
+    log_in_within(app, Within::Scope(scope), ip, input).await
+}
+
+/// The same, where an address may be known in several places under one password. Of several people who claim an address the
+/// password tells which it is: who has proven the address goes first, then who was there last.
+pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::LogInIp, ip).await?;
     let wrong = || Error::broken(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
-    check_guesses(app, scope, &email).await?;
-    let found = Person::by_email(app.db.read(), scope, &email).await?;
-    let hash = found.as_ref().and_then(Person::password_hash).map(str::to_owned);
-    let fits = passwords::verify(input.password, hash.clone()).await?;
-    let person = found.filter(|_| fits).ok_or_else(wrong)?;
+    check_guesses(app, within.scope(), &email).await?;
+    let candidates = Person::candidates(app.db.read(), &email, &within).await?;
+    let able = candidates.into_iter().filter_map(|person| {
+        let hash = person.password_hash()?.to_owned();
+        Some((person.id(), hash))
+    });
+    let able: Vec<_> = able.collect();
+    let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
+    let fitting = passwords::first_of(input.password, hashes).await?;
+    let (id, hash) = fitting.and_then(|place| able.get(place)).ok_or_else(wrong)?;
 
     let tx = app.db.begin().await?;
-    // The password may have been changed while it was checked.
-    let person = person
-        .id()
+    // The password or the address may have been changed while it was checked.
+    let person = id
         .lock(&tx)
         .await?
-        .filter(|now| now.password_hash() == hash.as_deref());
+        .filter(|now| now.password_hash() == Some(hash.as_str()) && now.email() == email);
     let person = person.ok_or_else(wrong)?;
     let signed_in = open(&tx, app, &person, ip).await?;
     tx.commit().await?;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
 use entity::account::{self, Plan};
 use entity::invitation::{self, InvitationStatus};
 use entity::user::{self, Role};
@@ -11,8 +12,8 @@ use super::accounts::{self, NewAccount};
 use super::person::Person;
 use super::sessions::{self, SignedIn};
 use super::throttle::Kind;
-use super::tokens::{self, Scope};
-use super::{email_address, passwords, texts};
+use super::tokens;
+use super::{addresses, email_address, passwords, texts, verification};
 use crate::app::App;
 use crate::audit;
 use crate::config::{Config, SignUp as Mode};
@@ -74,20 +75,31 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
         check_invitation(app.db.read(), app, token, &email).await?;
     }
     passwords::check(&input.password, &email, "input.password")?;
-    if Person::by_email(app.db.read(), Scope::Account, &email).await?.is_some() {
-        return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));
-    }
+    check_free(app, &email, input.invitation_token.is_some()).await?;
     let hash = passwords::hash(input.password).await?;
 
     let tx = app.db.begin().await?;
     let account = accounts::make(&tx, app, new).await?;
+    let mut proven_at = None;
     if let Some(token) = &input.invitation_token {
         // What proves that the address is theirs lets the account see the invitation; it answers nothing.
         let mut invitation = check_invitation(&tx, app, token, &email).await?.into_active_model();
         invitation.to_account_id = Set(Some(account.id));
         invitation.update(&tx).await?;
+        addresses::make_room(&tx, app, &email, "input.email").await?;
+        proven_at = Some(app.clock.now());
     }
-    let owner = owner(&tx, app, &account, (name, email, hash)).await?;
+    let first = First {
+        name,
+        email,
+        hash,
+        proven_at,
+    };
+    let owner = owner(&tx, app, &account, first).await?;
+    match proven_at {
+        Some(_) => drop(addresses::prove_contact(&tx, app, account.id, &owner.email).await?),
+        None => verification::ask_for_proof(&tx, app, &owner, &account).await?,
+    }
     let person = Person::User(owner);
     let entry = accounts::entry(&account, "account.created", None);
     audit::record(&tx, &app.clock, account.id, &person.who(ip), entry).await?;
@@ -148,18 +160,23 @@ fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Re
     })
 }
 
-async fn owner(
-    tx: &DatabaseTransaction,
-    app: &App,
-    account: &account::Model,
-    (name, email, hash): (String, String, String),
-) -> Result<user::Model> {
+/// The first person of a new account.
+struct First {
+    name: String,
+    email: String,
+    hash: String,
+    proven_at: Option<DateTime<Utc>>,
+}
+
+async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: First) -> Result<user::Model> {
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(account.id),
-        name: Set(name),
-        email: Set(email),
-        password_hash: Set(Some(hash)),
+        name: Set(first.name),
+        email: Set(first.email),
+        holds_email: Set(first.proven_at.is_some() || !app.config.requires_proof()),
+        email_verified_at: Set(first.proven_at),
+        password_hash: Set(Some(first.hash)),
         role: Set(Role::Owner),
         last_seen_at: Set(None),
         created_at: Set(app.clock.now()),
@@ -168,4 +185,18 @@ async fn owner(
     row.insert(tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)
+}
+
+/// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anybody may claim
+/// one: no answer tells whether somebody has it, and the mail that follows tells its owner.
+async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
+    let holder = user::Entity::holder_of(email).one(app.db.read()).await?;
+    let is_taken = holder.is_some_and(|holder| match proves {
+        true => holder.email_verified_at.is_some(),
+        false => !app.config.requires_proof(),
+    });
+    if is_taken {
+        return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));
+    }
+    Ok(())
 }

@@ -44,6 +44,10 @@ pub enum Kind {
     InvitationTo,
     /// Look-ups of other accounts, by account.
     FindAccount,
+    /// Mails with a link that proves an address, asked for again, by person or account.
+    VerifyAgain,
+    /// The same, written by themselves after sign-ups and changes, by address.
+    VerifyFirst,
 }
 
 /// So many tries in so many seconds.
@@ -67,6 +71,8 @@ impl Kind {
             Self::Invitation => (300, HOUR),
             Self::InvitationTo => (10, HOUR),
             Self::FindAccount => (60, FIVE_MINUTES),
+            Self::VerifyAgain => (5, HOUR),
+            Self::VerifyFirst => (10, HOUR),
         };
         Limit { tries, seconds }
     }
@@ -81,6 +87,8 @@ impl Kind {
             Self::Invitation => "invitation",
             Self::InvitationTo => "invitation-to",
             Self::FindAccount => "find-account",
+            Self::VerifyAgain => "verify-again",
+            Self::VerifyFirst => "verify-first",
         }
     }
 }

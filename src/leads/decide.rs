@@ -13,7 +13,7 @@ use super::branch::Branch;
 use super::outcome::{Reason, ReasonCode, Trace};
 use super::rules::FieldValue;
 use super::snapshot::{Action, Candidate, Gate, Profile, Snapshot, Source, Step};
-use crate::delivery::templates::Values;
+use crate::delivery::templates::{Budget, Values};
 use crate::flows::schedule;
 
 /// A lead on its way to a decision.
@@ -49,6 +49,9 @@ pub struct Route {
     /// What would become of the lead at those that are accounts; filled in by [`Growing`](super::branch::Growing).
     pub branches: Vec<Branch>,
 }
+
+/// Units of work for all TRANSFORM steps of one lead: some milliseconds, for leads are decided where they are received.
+const TRANSFORM_WORK: u64 = 100_000;
 
 /// Decides a lead as far as it goes without the database.
 pub fn decide(flow: &Snapshot, source: &Source, submitted: &Map<String, Value>, now: DateTime<Utc>) -> Draft {
@@ -189,6 +192,7 @@ impl Draft {
 
     /// Goes through the steps in order, until a filter stops the lead.
     fn walk(&mut self, flow: &Snapshot, source: &Source, now: DateTime<Utc>) {
+        let budget = Budget::default().with_work(TRANSFORM_WORK);
         for (place, step) in flow.steps.iter().enumerate() {
             if !self.enters(step) {
                 continue;
@@ -202,7 +206,7 @@ impl Draft {
                         return;
                     }
                 }
-                Action::Transform(assignments) => self.transform(step, assignments),
+                Action::Transform(assignments) => self.transform(step, assignments, &budget),
                 Action::Distribute(profile) => {
                     let candidates = self.match_profile(profile, now);
                     self.routes.push(Route {
@@ -243,9 +247,10 @@ impl Draft {
         &mut self,
         step: &Step,
         assignments: &[(entity::field::FieldDef, crate::delivery::templates::Template)],
+        budget: &Budget,
     ) {
         for (field, template) in assignments {
-            let rendered = template.render_value(&Values::all(&self.fields));
+            let rendered = template.render_value(&Values::all(&self.fields), budget);
             let detail = match rendered {
                 Ok(value) => typing::set(self, field, &value),
                 Err(error) => Err(error.to_string()),

@@ -32,7 +32,7 @@ pub use definition::{
 pub use email::MAX_EMAIL_BYTES;
 pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH};
 pub use phone::load_phone_plans;
-pub use search::{NAME_FIELDS, search_key_email, search_key_name, search_key_phone};
+pub use search::{MAX_SEARCH_KEY_CHARS, NAME_FIELDS, search_key, search_key_email, search_key_name, search_key_phone};
 pub use text::MAX_TEXT_CHARS;
 pub use web::MAX_URL_BYTES;
 

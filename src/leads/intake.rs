@@ -28,6 +28,7 @@ use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
 use super::snapshot::{Access, Snapshot};
 use crate::app::App;
+use crate::database::Lane;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
@@ -121,7 +122,7 @@ impl Intake {
         let waiting = Arc::new(Mutex::new(waiting));
         let writers = if app.db.is_postgres() { 2 } else { 1 };
         for _ in 0..writers {
-            tokio::spawn(batch::write(app.clone(), waiting.clone()));
+            tokio::spawn(batch::write(app.by_lane(Lane::Intake), waiting.clone()));
         }
         Self {
             jobs,
@@ -133,7 +134,9 @@ impl Intake {
     /// has no right to submit is refused, and counted.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
         let flow = submission.flow;
-        let result = self.decide_and_store(app, caller, submission).await;
+        let result = self
+            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission)
+            .await;
         if result.as_ref().is_err_and(is_refusal) {
             app.tally.refused(flow, caller.principal.account(), app.clock.now());
         }

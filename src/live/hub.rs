@@ -9,12 +9,13 @@ use entity::event;
 use entity::ids::AccountId;
 use futures::future::try_join_all;
 use redis::aio::ConnectionManager;
-use sea_orm::{DatabaseConnection, QuerySelect};
+use sea_orm::QuerySelect;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::events::Heads;
 use crate::config::Settings;
+use crate::database::Connection;
 use crate::error::Result;
 use crate::gather::Gather;
 
@@ -167,7 +168,7 @@ impl Topic {
     }
 
     /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are at the same place share one reading.
-    pub async fn after(self: &Arc<Self>, db: &DatabaseConnection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
+    pub async fn after(self: &Arc<Self>, db: &Connection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
         if let Some(kept) = self.kept(seq) {
             return Ok(kept);
         }
@@ -206,7 +207,7 @@ impl Topic {
     }
 }
 
-async fn page(db: &DatabaseConnection, topic: Uuid, seq: i64) -> Result<(i64, Vec<Arc<event::Model>>)> {
+async fn page(db: &Connection, topic: Uuid, seq: i64) -> Result<(i64, Vec<Arc<event::Model>>)> {
     let limit = u64::try_from(PAGE).unwrap_or(u64::MAX);
     let rows = event::Entity::after(topic, seq).limit(limit).all(db).await?;
     Ok((seq, rows.into_iter().map(Arc::new).collect()))

@@ -19,7 +19,7 @@ use crate::error::{Error, OrBroken, Result, UserErrorCode};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
-use crate::identity::{texts, tokens};
+use crate::identity::{addresses, texts, tokens};
 use crate::live::events::NewEvent;
 
 /// Most characters of a reason.
@@ -163,6 +163,9 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
     let now = now.filter(|now| answer.token.is_none() || now.token_hash == row.token_hash);
     let row = now.ok_or_else(|| unknown(path))?;
     check_open(&row, app, path)?;
+    if answer.token.is_some() && row.to_email.is_some() {
+        prove_address(tx, app, caller).await?;
+    }
     Ok(Answering {
         sides,
         row,
@@ -203,6 +206,16 @@ async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Res
     }
     let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
     Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
+}
+
+/// Whoever answers by a token that was mailed to their address has proven it by that.
+async fn prove_address(tx: &DatabaseTransaction, app: &App, caller: &Caller) -> Result<()> {
+    if let Principal::User { id, .. } = &caller.principal
+        && let Some(person) = entity::user::Entity::by_id(*id).one(tx).await?
+    {
+        addresses::prove(tx, app, &person).await?;
+    }
+    Ok(())
 }
 
 /// By whichever of the two it was asked for.
@@ -247,6 +260,7 @@ async fn connect(
         terminated_at: Set(None),
         terminated_by: Set(None),
         termination_reason: Set(None),
+        cancelling: Set(false),
     };
     let inserted = connection.insert(tx).await;
     let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;

@@ -1,30 +1,23 @@
-//! Steps that deliver to connected accounts: what becomes of them, and of what is on its way, with the relationship.
+//! Steps that deliver to connected accounts: what becomes of them with the relationship.
 
 mod adding;
 mod state;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use entity::account::Plan;
-use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::step::{self, StepConfig};
-use entity::{cap_usage, connection, invitation};
+use entity::{connection, invitation};
 use sea_orm::sea_query::ExprTrait;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::Result;
 use crate::flows::sellers;
 use crate::identity::accounts;
-use crate::leads::allocate::Counter;
-use crate::leads::intake::delivery_event;
 use crate::live::events::{self, NewEvent};
 pub use adding::{add, update};
 pub use state::{BuyerStepState, Standing, receiving, state};
@@ -136,61 +129,4 @@ pub async fn ensure_seller_source(
 ) -> Result<()> {
     let buyer = connection.partner_of(seller);
     sellers::ensure_source(tx, app, connection.id, (seller, buyer)).await
-}
-
-/// How old failed deliveries are at most that the end of a connection still ends.
-const LATELY: TimeDelta = TimeDelta::days(1);
-/// How many of them at most.
-const MOST_CANCELLED: u64 = 500;
-
-/// Ends what is on its way over a connection: CANCELLED with DISCONNECTED, with its places on caps given back. What a worker is
-/// sending this moment is ended by that worker, which looks at the connection before it commits. Answers the events that tell of
-/// it: logs are locked after counters.
-pub async fn on_terminated(
-    tx: &DatabaseTransaction,
-    app: &App,
-    connection: &connection::Model,
-) -> Result<Vec<NewEvent>> {
-    let now = app.clock.now();
-    let waiting = delivery::Column::Status.is_in([DeliveryStatus::Queued, DeliveryStatus::Retrying]);
-    let waiting = delivery::Entity::over(connection.id).filter(waiting).lock_exclusive();
-    let mut rows = waiting.all(tx).await?;
-    // What waits for the buyer to get ready waits in vain now. Older ones stay as they are: ending a connection must not take
-    // long, and must not rewrite what was reported.
-    let in_vain = delivery::Entity::over(connection.id)
-        .filter(delivery::Column::Status.eq(DeliveryStatus::Failed))
-        .filter(delivery::Column::FailureCode.eq(DeliveryErrorCode::BuyerNotReady))
-        .filter(delivery::Column::CreatedAt.gt(now - LATELY))
-        .order_by_desc(delivery::Column::Id)
-        .limit(MOST_CANCELLED)
-        .lock_exclusive();
-    rows.extend(in_vain.all(tx).await?);
-    release(tx, &rows).await?;
-    let mut told = Vec::with_capacity(rows.len());
-    for row in rows {
-        told.push(delivery_event(&cancel(tx, row, now).await?));
-    }
-    Ok(told)
-}
-
-async fn cancel(tx: &DatabaseTransaction, row: delivery::Model, now: DateTime<Utc>) -> Result<delivery::Model> {
-    let mut change = row.into_active_model();
-    change.status = Set(DeliveryStatus::Cancelled);
-    change.due_at = Set(None);
-    change.settled_at = Set(Some(now));
-    change.failure_code = Set(Some(DeliveryErrorCode::Disconnected));
-    change.failure_message = Set(Some("the connection has ended".into()));
-    Ok(change.update(tx).await?)
-}
-
-/// Gives places on caps back in the one order in which everybody locks them. Failed deliveries have given theirs back.
-async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<()> {
-    let open = rows.iter().filter(|row| !row.status.is_settled());
-    let reservations = open.flat_map(|row| &row.reservations.0);
-    let mut counted: Vec<Counter> = reservations.map(|place| (place.cap, place.window)).collect();
-    counted.sort_unstable();
-    for (cap, window) in counted {
-        cap_usage::Entity::release(tx, cap, window).await?;
-    }
-    Ok(())
 }

@@ -19,7 +19,7 @@ use super::journal::{self, Deed};
 use super::notices::{self, Notice};
 use super::relationship::{self, Move, Moved};
 use super::sides::Sides;
-use super::{buyer_steps, review};
+use super::{disconnecting, review};
 use crate::app::App;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::flows::sellers;
@@ -96,9 +96,11 @@ fn partner_is_called(viewer: AccountId, search: &str) -> sea_orm::sea_query::Sim
     Expr::exists(partner)
 }
 
-/// What a text contains, or begins with, in lower case, for `LIKE`.
+/// What a text contains, or begins with, in lower case, for `LIKE`. No name is longer than what is looked at, so that a longer text
+/// finds nothing; a database refuses a pattern that is very long.
 pub(super) fn pattern(before: &str, text: &str) -> LikeExpr {
-    let text = text.trim().replace('\0', "").to_lowercase();
+    let text: String = text.trim().chars().take(2 * texts::NAME).collect();
+    let text = text.replace('\0', "").to_lowercase();
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     LikeExpr::new(format!("{before}{escaped}%")).escape('\\')
 }
@@ -161,13 +163,12 @@ pub async fn change(app: &App, caller: &Caller, id: ConnectionId, at: At, step: 
     notify(&tx, app, &sides, &moved).await?;
     let mut events = journal::for_both(&sides, moved.kind, id.0);
     events.extend(end(&tx, app, &sides, &moved).await?);
-    if moved.kind == EventKind::ConnectionTerminated {
-        // Before the logs are locked: it locks counters, and whoever stores leads locks those first.
-        events.extend(buyer_steps::on_terminated(&tx, app, &after).await?);
-    }
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
     journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
+    if moved.kind == EventKind::ConnectionTerminated {
+        disconnecting::begin(app, &after).await;
+    }
     Ok(Link::new(after, mine))
 }
 

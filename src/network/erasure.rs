@@ -14,6 +14,7 @@ use super::journal::as_partner;
 use super::notices::{Notice, tell_owners};
 use crate::app::App;
 use crate::audit::{self, Entry};
+use crate::database::Transaction;
 use crate::delivery::erasure::{REMOVED, Values, lock_all, strip, write_down};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -85,7 +86,7 @@ struct Erasing<'a> {
 }
 
 impl Erasing<'_> {
-    async fn commit(self, tx: DatabaseTransaction, values: &Values) -> Result<lead::Model> {
+    async fn commit(self, tx: Transaction, values: &Values) -> Result<lead::Model> {
         let (app, now) = (self.app, self.app.clock.now());
         // First what a submission looks at first: two who wait for each other would hold up leads.
         self.forget_what_it_left(&tx).await?;

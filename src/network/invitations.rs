@@ -91,7 +91,7 @@ pub async fn waiting_for(app: &App, account: AccountId) -> Result<u64> {
 pub struct Preview {
     /// As it stands.
     pub invitation: invitation::Model,
-    /// Whether somebody with the invited address, or the invited account, can sign in already.
+    /// Whether somebody whose address the invited one is, or the invited account, can sign in already.
     pub has_account: bool,
 }
 
@@ -103,7 +103,7 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Optio
         return Ok(None);
     };
     let has_account = match &invitation.to_email {
-        Some(email) => user::Entity::by_email(email).one(db).await?.is_some(),
+        Some(email) => user::Entity::holder_of(email).one(db).await?.is_some(),
         None => true,
     };
     Ok(Some(Preview {
@@ -112,13 +112,16 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Optio
     }))
 }
 
-/// The account that an invitation reaches now: the invited one, or that of the person with the invited address.
+/// The account that an invitation reaches now: the invited one, or that of the person whose address the invited one is. Without
+/// proof it is theirs only for invitations that came after them.
 pub async fn receiver(db: &impl ConnectionTrait, row: &invitation::Model) -> Result<Option<AccountId>> {
     match (row.to_account_id, &row.to_email) {
         (None, Some(email)) => {
-            let person = user::Entity::by_email(email).one(db).await?;
+            let person = user::Entity::holder_of(email).one(db).await?;
+            let is_told =
+                |person: &user::Model| person.email_verified_at.is_some() || person.created_at <= row.created_at;
             Ok(person
-                .filter(|person| person.created_at <= row.created_at && person.password_hash.is_some())
+                .filter(|person| person.password_hash.is_some() && is_told(person))
                 .map(|person| person.account_id))
         }
         (account, _) => Ok(account),

@@ -17,7 +17,8 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Mails a notice to every owner who has signed in once, but for the one who has had another mail about it.
+/// Mails a notice to every owner who has signed in once, but for the one who has had another mail about it. Where addresses are to
+/// be proven, only to those that are.
 ///
 /// Without a mail server nothing is written: a notice that cannot be sent now is of no use later.
 pub async fn tell_owners(
@@ -34,7 +35,8 @@ pub async fn tell_owners(
         .filter(user::Column::Role.eq(Role::Owner))
         .filter(user::Column::PasswordHash.is_not_null());
     for owner in owners.all(tx).await? {
-        if except == Some(owner.email.as_str()) {
+        let is_theirs = owner.holds_email || !app.config.requires_proof();
+        if except == Some(owner.email.as_str()) || !is_theirs {
             continue;
         }
         let text = format!("{} You get this mail as an owner of {}.", notice.text, account.name);

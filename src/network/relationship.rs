@@ -173,6 +173,7 @@ fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<S
         terminated_at: Some(now),
         terminated_by: Some(me),
         termination_reason: reason.clone(),
+        cancelling: true,
         ..without_request(before)
     };
     Moved {

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
+use crate::database::Transaction;
 use crate::delivery::erasure::REMOVED;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -197,7 +198,7 @@ struct Step {
 
 impl Step {
     /// Tells both sides and commits. The buyer's lead is told apart from the seller's, which each side alone sees.
-    async fn commit(self, app: &App, tx: DatabaseTransaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
+    async fn commit(self, app: &App, tx: Transaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
         let now = app.clock.now();
         let mut told = vec![delivery_event(row)];
         if row.channel == Channel::Portal {

@@ -44,22 +44,25 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 14] = [
-    ("live", &["app", "gather", "config", "error"]),
+const GROUND: [(&str, &[&str]); 17] = [
+    ("live", &["app", "gather", "database", "config", "error"]),
     (
         "app",
         &[
-            "queue", "crypto", "metrics", "tally", "database", "config", "clock", "error",
+            "queue", "crypto", "metrics", "tally", "writes", "database", "config", "clock", "error",
         ],
     ),
     ("gather", &["error"]),
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),
+    ("descriptors", &[]),
     ("diagnosis", &[]),
-    ("metrics", &[]),
+    ("metrics", &["database"]),
     ("tally", &[]),
-    ("database", &["config", "clock"]),
+    ("writes", &["fair", "error"]),
+    ("database", &["fair", "config", "clock", "error"]),
+    ("fair", &[]),
     ("config", &[]),
     ("tls", &[]),
     ("error", &[]),

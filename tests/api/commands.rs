@@ -1,6 +1,10 @@
 //! The binary, run as its users run it.
 
+mod account;
+mod chores;
 mod demo;
 mod import;
+mod keys;
+mod migrate;
 mod process;
 mod serve;

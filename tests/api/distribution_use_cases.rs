@@ -167,6 +167,8 @@ async fn insert_account(app: &App, plan: Plan) -> AccountId {
         website: Set(None),
         timezone: Set("Europe/Berlin".into()),
         contact_email: Set(None),
+        contact_verified_at: Set(None),
+        contact_counts: Set(false),
         listed: Set(false),
         notify_by_mail: Set(true),
         config_version: Set(1),

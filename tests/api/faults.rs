@@ -7,6 +7,7 @@ mod clocks;
 mod ended;
 mod frozen;
 mod gaps;
+mod hangups;
 mod http2;
 mod killed;
 mod killer;

@@ -81,6 +81,8 @@ impl Room {
             website: None,
             timezone: "Europe/Berlin".into(),
             contact_email: None,
+            contact_verified_at: None,
+            contact_counts: false,
             listed: false,
             notify_by_mail: true,
             config_version: 1,

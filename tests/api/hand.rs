@@ -4,6 +4,7 @@ mod bounces;
 mod cancelling;
 mod csv;
 mod diagnosis;
+mod idle;
 mod log;
 mod report;
 mod rights;

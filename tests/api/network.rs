@@ -2,6 +2,7 @@
 
 mod again;
 mod available;
+mod backlog;
 mod buyer_steps;
 mod chains;
 mod docs;

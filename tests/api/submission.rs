@@ -5,6 +5,7 @@ mod caps;
 mod duplicates;
 mod fields;
 mod idempotency;
+mod long_values;
 mod revisions;
 mod rules;
 mod steps;

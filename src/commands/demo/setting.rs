@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use entity::account::Plan;
 
 use super::Arguments;
-use crate::config::{LogFormat, Settings, SignUp};
+use crate::config::{LogFormat, ProofOfAddress, Settings, SignUp};
 
 /// Written out, so that no setting of a real server in the environment takes part.
 pub(super) fn settings(arguments: &Arguments) -> Settings {
     Settings {
         listen: arguments.listen,
+        metrics_listen: None,
         public_url: None,
         database_url: None,
         redis_url: None,
@@ -21,6 +22,9 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         token_secret: None,
         smtp_url: None,
         mail_from: None,
+        ehlo_name: None,
+        // Its people are made up: nobody reads their mails.
+        proof_of_address: Some(ProofOfAddress::Off),
         allow_destinations: ["127.0.0.0/8"].iter().filter_map(|net| net.parse().ok()).collect(),
         default_plan: Plan::Paid,
         invited_plan: Plan::Free,
@@ -30,6 +34,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         concurrency: 64,
         destination_concurrency: 32,
         database_connections: 8,
+        payload_bytes: 1_048_576,
         idempotency_days: 7,
         invitation_days: 14,
         review_days: 90,

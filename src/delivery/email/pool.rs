@@ -133,6 +133,7 @@ async fn sweep(pool: Weak<Mutex<Idle>>) {
 
 #[cfg(test)]
 mod tests {
+    use lettre::transport::smtp::extension::ClientId;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -159,7 +160,8 @@ mod tests {
             login: None,
             ..server()
         };
-        Session::open(&Guard::new(vec!["127.0.0.0/8".parse().unwrap()]), &here)
+        let hello = ClientId::Domain("here.test".into());
+        Session::open(&Guard::new(vec!["127.0.0.0/8".parse().unwrap()]), &here, &hello)
             .await
             .unwrap()
     }

@@ -41,19 +41,18 @@ pub(super) enum Trouble {
 
 impl Session {
     /// Connects to the addresses that pass the guard, secures the connection and logs in.
-    pub(super) async fn open(guard: &Guard, server: &SmtpServer) -> Result<Self, Trouble> {
+    pub(super) async fn open(guard: &Guard, server: &SmtpServer, hello: &ClientId) -> Result<Self, Trouble> {
         let found = guard.vet(&server.host).await.map_err(Failure::from)?;
         let addresses: Vec<SocketAddr> = found.iter().map(|ip| SocketAddr::new(*ip, server.port)).collect();
-        let hello = ClientId::default();
         let implicit = if server.security == Security::Tls {
             Some(tls(server)?)
         } else {
             None
         };
-        let opening = AsyncSmtpConnection::connect_tokio1(addresses.as_slice(), Some(CONNECT), &hello, implicit, None);
+        let opening = AsyncSmtpConnection::connect_tokio1(addresses.as_slice(), Some(CONNECT), hello, implicit, None);
         let mut connection = opening.await?;
         if server.security == Security::StartTls {
-            start_tls(&mut connection, server, &hello).await?;
+            start_tls(&mut connection, server, hello).await?;
         }
         if let Some((user, password)) = &server.login {
             let credentials = Credentials::new(user.clone(), password.clone());

@@ -4,35 +4,78 @@
 //! Objects nest as `contact[mail]=…` and lists as `a[0]=…`. Absent values are left out, and empty lists and objects
 //! have no form.
 
-use serde_json::Value;
-use url::form_urlencoded::Serializer;
+//!
+//! A name is repeated for every item that it holds, so a short lead can make a long form: each pair is counted before it is
+//! written.
 
-use crate::delivery::templates::{is_absent, value_text};
+use serde_json::Value;
+use url::form_urlencoded::byte_serialize;
+
+use super::Budget;
+use crate::delivery::templates::{Overrun, is_absent, value_text};
 
 /// Encodes named values in their order.
-pub(super) fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
-    let mut out = Serializer::new(String::new());
+pub(super) fn encode<'a>(
+    fields: impl Iterator<Item = (&'a str, &'a Value)>,
+    budget: &Budget,
+) -> Result<String, Overrun> {
+    let mut form = Form {
+        out: String::new(),
+        name: String::new(),
+        budget,
+    };
     for (name, value) in fields {
-        append(&mut out, name, value);
+        form.within(name, value)?;
     }
-    out.finish()
+    Ok(form.out)
 }
 
-fn append(out: &mut Serializer<'_, String>, name: &str, value: &Value) {
-    match value {
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                append(out, &format!("{name}[{index}]"), item);
+struct Form<'b> {
+    out: String,
+    /// The name as far as it is known.
+    name: String,
+    budget: &'b Budget,
+}
+
+impl Form<'_> {
+    /// Appends a value under a longer name.
+    fn within(&mut self, more: &str, value: &Value) -> Result<(), Overrun> {
+        let before = self.name.len();
+        self.name.push_str(more);
+        self.append(value)?;
+        self.name.truncate(before);
+        Ok(())
+    }
+
+    fn append(&mut self, value: &Value) -> Result<(), Overrun> {
+        match value {
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.within(&format!("[{index}]"), item)?;
+                }
             }
-        }
-        Value::Object(entries) => {
-            for (key, item) in entries {
-                append(out, &format!("{name}[{key}]"), item);
+            Value::Object(entries) => {
+                for (key, item) in entries {
+                    self.within(&format!("[{key}]"), item)?;
+                }
             }
+            _ if is_absent(value) => {}
+            _ => self.pair(&value_text(value))?,
         }
-        _ if is_absent(value) => {}
-        _ => {
-            out.append_pair(name, &value_text(value));
+        Ok(())
+    }
+
+    fn pair(&mut self, value: &str) -> Result<(), Overrun> {
+        let separator = if self.out.is_empty() { "" } else { "&" };
+        let before = self.out.len();
+        // What is encoded has at most three times the bytes, so nothing much is made before it is refused.
+        if self.name.len().saturating_add(value.len()) > self.budget.bytes_left() {
+            return Err(Overrun::Bytes(self.budget.limit()));
         }
+        self.out.push_str(separator);
+        self.out.extend(byte_serialize(self.name.as_bytes()));
+        self.out.push('=');
+        self.out.extend(byte_serialize(value.as_bytes()));
+        self.budget.write(self.out.len() - before)
     }
 }

@@ -106,7 +106,8 @@ impl Text {
 /// Resolves the entity at the beginning; an unknown one is a plain `&`. Returns its length in bytes, too.
 fn entity(rest: &str) -> (char, usize) {
     let body = rest.get(1..).unwrap_or_default();
-    let Some(end) = body.find(';').filter(|end| *end <= 10) else {
+    // Looks no further than the longest name: a text of nothing but & would be searched to its end for each of them.
+    let Some(end) = body.bytes().take(11).position(|byte| byte == b';') else {
         return ('&', 1);
     };
     let name = body.get(..end).unwrap_or_default();

@@ -8,11 +8,15 @@ use entity::delivery_config::FieldSelection;
 use entity::field::FieldDef;
 use serde_json::{Map, Value};
 
-use super::PayloadError;
+use super::{Budget, PayloadError};
 use crate::delivery::templates::{Escape, MAX_TEMPLATE_BYTES, Template, TemplateProblem, Values, check};
 
 /// Most levels of nesting; bounds the recursion here.
 const MAX_DEPTH: usize = 32;
+/// Bytes of a pointer to which nothing more is added.
+const LONG_POINTER: usize = 200;
+/// Characters of a key that a pointer shows.
+const LONG_KEY: usize = 100;
 
 /// A parsed custom shape.
 #[derive(Debug)]
@@ -40,8 +44,9 @@ impl Shape {
         matches!(self.0, Node::Object(_))
     }
 
-    pub(super) fn render(&self, values: &Values<'_>) -> Result<Value, PayloadError> {
-        self.0.render(values)
+    /// All leaves share the budget.
+    pub(super) fn render(&self, values: &Values<'_>, budget: &Budget) -> Result<Value, PayloadError> {
+        self.0.render(values, budget)
     }
 
     pub(super) fn check(&self, definitions: &[FieldDef], selection: &FieldSelection) -> Vec<TemplateProblem> {
@@ -57,6 +62,16 @@ impl Shape {
 /// How messages name a place in the shape.
 fn setting(pointer: &str) -> String {
     format!("template{pointer}")
+}
+
+/// The pointer to something within what a pointer names. Long ones are cut off: each leaf keeps its own.
+fn below(pointer: &str, key: &str) -> String {
+    if pointer.len() >= LONG_POINTER {
+        return pointer.to_owned();
+    }
+    let key: String = key.chars().take(LONG_KEY).collect();
+    let key = key.replace('~', "~0").replace('/', "~1");
+    format!("{pointer}/{key}")
 }
 
 impl Node {
@@ -79,7 +94,7 @@ impl Node {
                 })
             }
             Value::Array(items) => {
-                let node = |(i, item)| Self::parse(item, format!("{pointer}/{i}"), depth + 1);
+                let node = |(i, item): (usize, &Value)| Self::parse(item, below(&pointer, &i.to_string()), depth + 1);
                 items
                     .iter()
                     .enumerate()
@@ -89,8 +104,7 @@ impl Node {
             }
             Value::Object(entries) => {
                 let entry = |(key, value): (&String, &Value)| {
-                    let escaped = key.replace('~', "~0").replace('/', "~1");
-                    let node = Self::parse(value, format!("{pointer}/{escaped}"), depth + 1)?;
+                    let node = Self::parse(value, below(&pointer, key), depth + 1)?;
                     Ok((key.clone(), node))
                 };
                 entries.iter().map(entry).collect::<Result<_, _>>().map(Self::Object)
@@ -99,19 +113,19 @@ impl Node {
         }
     }
 
-    fn render(&self, values: &Values<'_>) -> Result<Value, PayloadError> {
+    fn render(&self, values: &Values<'_>, budget: &Budget) -> Result<Value, PayloadError> {
         match self {
             Self::Fixed(value) => Ok(value.clone()),
             Self::Leaf { template, pointer } => template
-                .render_value(values)
+                .render_value(values, budget)
                 .map_err(|error| PayloadError::template(setting(pointer))(error)),
             Self::List(items) => items
                 .iter()
-                .map(|item| item.render(values))
+                .map(|item| item.render(values, budget))
                 .collect::<Result<_, _>>()
                 .map(Value::Array),
             Self::Object(entries) => {
-                let entry = |(key, node): &(String, Self)| Ok((key.clone(), node.render(values)?));
+                let entry = |(key, node): &(String, Self)| Ok((key.clone(), node.render(values, budget)?));
                 entries
                     .iter()
                     .map(entry)

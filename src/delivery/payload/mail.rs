@@ -5,7 +5,7 @@ use entity::field::FieldDef;
 use serde_json::{Map, Value};
 
 use super::html_text::html_to_text;
-use super::{Columns, Envelope, PayloadError};
+use super::{Budget, Columns, Envelope, PayloadError};
 use crate::delivery::templates::{
     Escape, Template, TemplateProblem, check, check_fields, escape_html, is_absent, value_text,
 };
@@ -68,22 +68,35 @@ impl PreparedEmail {
     }
 
     /// Renders the mail for one lead. The subject of a test delivery begins with `[Test]`.
-    pub fn render(&self, lead: &Map<String, Value>, envelope: &Envelope<'_>) -> Result<Mail, PayloadError> {
+    /// Subject, body and the plain text beside an HTML body count together.
+    ///
+    /// # Errors
+    /// If a template fails on the lead's values, or the budget is used up.
+    pub fn render(
+        &self,
+        lead: &Map<String, Value>,
+        envelope: &Envelope<'_>,
+        budget: &Budget,
+    ) -> Result<Mail, PayloadError> {
         let values = self.columns.template_values(lead);
         let subject = self
             .subject
-            .render(&values)
+            .render(&values, budget)
             .map_err(PayloadError::template("subject"))?;
         let subject = one_line(&subject, envelope.test);
         let body = match &self.body {
-            Some(body) => Some(body.render(&values).map_err(PayloadError::template("body"))?),
+            Some(body) => Some(body.render(&values, budget).map_err(PayloadError::template("body"))?),
             None => None,
         };
         let (text, html) = match (self.format, body) {
             (EmailFormat::Text, Some(text)) => (text, None),
-            (EmailFormat::Text, None) => (self.list(lead), None),
-            (EmailFormat::Html, Some(html)) => (html_to_text(&html), Some(html)),
-            (EmailFormat::Html, None) => (self.list(lead), Some(self.table(lead, &subject))),
+            (EmailFormat::Text, None) => (self.list(lead, budget)?, None),
+            (EmailFormat::Html, Some(html)) => {
+                let text = html_to_text(&html);
+                budget.write(text.len())?;
+                (text, Some(html))
+            }
+            (EmailFormat::Html, None) => (self.list(lead, budget)?, Some(self.table(lead, &subject, budget)?)),
         };
         Ok(Mail { subject, text, html })
     }
@@ -94,22 +107,30 @@ impl PreparedEmail {
     }
 
     /// `Label: value`, a line each. Further lines of a value are indented, so that none can pass for a field.
-    fn list(&self, lead: &Map<String, Value>) -> String {
-        self.shown(lead).fold(String::new(), |mut list, (label, value)| {
+    fn list(&self, lead: &Map<String, Value>, budget: &Budget) -> Result<String, PayloadError> {
+        let mut list = String::new();
+        for (label, value) in self.shown(lead) {
+            let before = list.len();
             list.extend([label, ": ", &value.replace(['\n', '\r'], "\n    "), "\n"]);
-            list
-        })
+            budget.write(list.len() - before)?;
+        }
+        Ok(list)
     }
 
-    fn table(&self, lead: &Map<String, Value>, caption: &str) -> String {
-        let rows: String = self.shown(lead).map(|(label, value)| row(label, &value)).collect();
+    fn table(&self, lead: &Map<String, Value>, caption: &str, budget: &Budget) -> Result<String, PayloadError> {
+        let mut rows = String::new();
+        for (label, value) in self.shown(lead) {
+            let row = row(label, &value);
+            budget.write(row.len())?;
+            rows.push_str(&row);
+        }
         let caption = escape_html(caption);
-        format!(
+        Ok(format!(
             "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"><title>{caption}</title></head>\n<body>\n\
              <table style=\"border-collapse:collapse;font-family:sans-serif\">\n\
              <caption style=\"text-align:left;font-weight:bold;padding:4px 0\">{caption}</caption>\n\
              <tbody>\n{rows}</tbody>\n</table>\n</body>\n</html>\n"
-        )
+        ))
     }
 }
 

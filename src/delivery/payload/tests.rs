@@ -95,7 +95,7 @@ fn email(subject: &str, body: &str, format: EmailFormat) -> EmailConfig {
 fn body(config: &WebhookConfig, lead: &Map<String, Value>) -> String {
     let body = PreparedWebhook::new(config, &definitions())
         .unwrap()
-        .render(lead)
+        .render(lead, &Budget::default())
         .unwrap();
     String::from_utf8(body.bytes).unwrap()
 }
@@ -103,7 +103,7 @@ fn body(config: &WebhookConfig, lead: &Map<String, Value>) -> String {
 fn mail(config: &EmailConfig, lead: &Map<String, Value>) -> Mail {
     PreparedEmail::new(config, &definitions())
         .unwrap()
-        .render(lead, &ENVELOPE)
+        .render(lead, &ENVELOPE, &Budget::default())
         .unwrap()
 }
 

@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::json_shape::Shape;
-use super::{Columns, PayloadError, form};
-use crate::delivery::templates::{TemplateProblem, check_fields, value_json};
+use super::{Budget, Columns, PayloadError, form, json_text};
+use crate::delivery::templates::{TemplateProblem, check_fields};
 
 /// A request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,43 +60,56 @@ impl PreparedWebhook {
     ///
     /// Without custom shape it is one flat object or form of the shared fields under the recipient's names, in the
     /// flow's order. A JSON-valued field is nested in JSON and written with brackets in a form.
-    pub fn render(&self, lead: &Map<String, Value>) -> Result<Body, PayloadError> {
-        let shaped = match &self.shape {
-            Some(shape) => Some(shape.render(&self.columns.template_values(lead))?),
-            None => None,
+    ///
+    /// # Errors
+    /// If a template fails on the lead's values, or the budget is used up.
+    pub fn render(&self, lead: &Map<String, Value>, budget: &Budget) -> Result<Body, PayloadError> {
+        let Some(shape) = &self.shape else {
+            return self.flat(lead, budget);
         };
-        match (self.payload, shaped) {
-            (PayloadFormat::Json, Some(value)) => json(&value),
-            (PayloadFormat::Json, None) => json(&Flat {
-                columns: &self.columns,
-                lead,
-            }),
-            (PayloadFormat::Form, Some(value)) => {
+        let value = shape.render(&self.columns.template_values(lead), budget)?;
+        let budget = budget.for_encoding();
+        match self.payload {
+            PayloadFormat::Json => json(&value, &budget),
+            PayloadFormat::Form => {
                 let entries = value.as_object().into_iter().flatten();
-                Ok(form_body(entries.map(|(name, value)| (name.as_str(), value))))
+                form_body(entries.map(|(name, value)| (name.as_str(), value)), &budget)
             }
-            (PayloadFormat::Form, None) => {
-                let values = self.columns.values(lead);
-                Ok(form_body(values.map(|(column, value)| (column.wire.as_str(), value))))
+        }
+    }
+
+    /// Whether the shared fields are written as they are, without a template: that takes one pass over the lead and ends at the
+    /// latest when the bytes are used up.
+    pub fn is_plain(&self) -> bool {
+        self.shape.is_none()
+    }
+
+    fn flat(&self, lead: &Map<String, Value>, budget: &Budget) -> Result<Body, PayloadError> {
+        let columns = &self.columns;
+        match self.payload {
+            PayloadFormat::Json => json(&Flat { columns, lead }, budget),
+            PayloadFormat::Form => {
+                let values = columns.values(lead);
+                form_body(values.map(|(column, value)| (column.wire.as_str(), value)), budget)
             }
         }
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Result<Body, PayloadError> {
-    let bytes = value_json(value).map_err(PayloadError::json)?;
+fn json<T: Serialize>(value: &T, budget: &Budget) -> Result<Body, PayloadError> {
+    let bytes = json_text(value, budget)?;
     Ok(Body {
         content_type: "application/json",
         bytes,
     })
 }
 
-fn form_body<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>) -> Body {
-    let bytes = form::encode(fields).into_bytes();
-    Body {
+fn form_body<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>, budget: &Budget) -> Result<Body, PayloadError> {
+    let bytes = form::encode(fields, budget)?.into_bytes();
+    Ok(Body {
         content_type: "application/x-www-form-urlencoded",
         bytes,
-    }
+    })
 }
 
 /// The flat object, written straight from the lead.

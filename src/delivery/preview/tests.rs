@@ -69,7 +69,13 @@ fn shown(preview: &Preview, name: &str) -> Option<String> {
 
 #[test]
 fn a_webhook_is_shown_with_the_headers_that_are_sent_and_none_of_its_secrets() {
-    let shown_webhook = preview(&DeliveryConfig::Webhook(webhook_settings()), &fields(), &lead()).unwrap();
+    let shown_webhook = preview(
+        &DeliveryConfig::Webhook(webhook_settings()),
+        &fields(),
+        &lead(),
+        &Budget::default(),
+    )
+    .unwrap();
     assert_eq!(shown_webhook.method, Some(Method::PUT));
     assert_eq!(shown_webhook.url.as_deref(), Some("https://crm.example/in"));
     assert_eq!(shown_webhook.body, r#"{"mail":"a@b.co"}"#);
@@ -92,7 +98,13 @@ fn an_unsigned_webhook_has_no_signature_and_a_custom_type_is_the_one_that_is_sen
         value_hint: "…json".into(),
         sealed_value: "sealed".into(),
     }];
-    let shown_webhook = preview(&DeliveryConfig::Webhook(settings), &fields(), &lead()).unwrap();
+    let shown_webhook = preview(
+        &DeliveryConfig::Webhook(settings),
+        &fields(),
+        &lead(),
+        &Budget::default(),
+    )
+    .unwrap();
     assert_eq!(shown(&shown_webhook, "webhook-signature"), None);
     assert_eq!(shown_webhook.content_type.as_deref(), Some("…json"));
 }
@@ -107,7 +119,7 @@ fn a_mail_is_shown_as_it_is_composed() {
         fields: all_but_ssn(),
         mapping: vec![],
     };
-    let mail = preview(&DeliveryConfig::Email(config), &fields(), &lead()).unwrap();
+    let mail = preview(&DeliveryConfig::Email(config), &fields(), &lead(), &Budget::default()).unwrap();
     assert_eq!(mail.subject.as_deref(), Some("Lead a@b.co"));
     assert_eq!(mail.recipients, Some(vec!["buyer@example.com".to_owned()]));
     assert_eq!(mail.content_type.as_deref(), Some("text/plain; charset=utf-8"));
@@ -118,6 +130,6 @@ fn a_mail_is_shown_as_it_is_composed() {
 #[test]
 fn the_portal_shows_the_shared_fields() {
     let config = PortalConfig { fields: all_but_ssn() };
-    let portal = preview(&DeliveryConfig::Portal(config), &fields(), &lead()).unwrap();
+    let portal = preview(&DeliveryConfig::Portal(config), &fields(), &lead(), &Budget::default()).unwrap();
     assert_eq!(portal.body, r#"{"email":"a@b.co"}"#);
 }

@@ -134,7 +134,7 @@ fn failures_are_retried_except_the_ones_that_cannot_change() {
     ] {
         assert!(matches!(plain(&Err(failure)), Verdict::Retry { cause, .. } if cause == expected));
     }
-    let blocked = Failure::Blocked(Blocked {
+    let blocked = Failure::Blocked(Blocked::Address {
         address: [10, 0, 0, 1].into(),
         range: "private",
     });

@@ -1,143 +1,94 @@
-//! The template engine behind everything that is more than text and plain placeholders.
+//! The engine: parses what the scan has let through into a tree of bounded depth, and renders it within a [`Budget`].
+//!
+//! It knows exactly what templates are promised and nothing that makes much of little: no repetition by `*`, no widths, no
+//! calls, no macros. Every value is counted before it is made and every byte before it is written, so that a rendering ends
+//! by itself, whatever the template and the values are.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+mod compare;
+mod eval;
+mod filters;
+mod operators;
+mod output;
+mod parse;
+mod render;
+mod sequences;
+mod tests_of_values;
+mod tree;
+mod value;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, ValueKind};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value};
+use serde_json::Value;
 
-use super::text::{escape_html, float_text, value_json};
-use super::{Escape, Place, TemplateError};
+use super::budget::{Budget, Overrun};
+use super::scan::lex::Piece;
+use super::{Escape, Place, TemplateError, Values};
+use eval::Scope;
+pub(super) use filters::FILTERS;
+use output::Output;
+use tree::Node;
 
-/// Work that one rendering may do. A unit pays for about one step or 64 bytes, so this is some 2.5 MB of output or a
-/// few milliseconds.
-const FUEL: u64 = 40_000;
+/// Why an expression has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fail {
+    /// The budget is used up.
+    Over(Overrun),
+    /// A filter or operator does not fit the value.
+    Misfit,
+    /// Values are put into one another too often.
+    TooDeep,
+}
 
-const NAME: &str = "template";
-
-static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(write_text));
-static HTML: LazyLock<Environment<'static>> = LazyLock::new(|| environment(write_html));
-
-type Format = fn(&mut Output<'_>, &mut State<'_, '_>, &Value) -> Result<(), Error>;
-
-/// Escaping is left to the formatter, which knows no "safe" text: whatever a template computes is escaped when written.
-fn environment(format: Format) -> Environment<'static> {
-    let mut environment = Environment::new();
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        environment.set_syntax(syntax);
+impl From<Overrun> for Fail {
+    fn from(overrun: Overrun) -> Self {
+        Self::Over(overrun)
     }
-    for global in ["range", "dict", "debug", "namespace"] {
-        environment.remove_global(global);
-    }
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-    environment.set_fuel(Some(FUEL));
-    environment.set_formatter(format);
-    environment
 }
 
-fn write_text(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    Ok(out.write_str(&plain(value)?)?)
-}
-
-fn write_html(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    Ok(out.write_str(&escape_html(&plain(value)?))?)
-}
-
-/// The engine's counterpart of [`super::value_text`].
-fn plain(value: &Value) -> Result<String, Error> {
-    Ok(match value.kind() {
-        ValueKind::Undefined | ValueKind::None => String::new(),
-        ValueKind::Bool => value.is_true().to_string(),
-        ValueKind::Number if !value.is_integer() => float_text(f64::try_from(value.clone())?),
-        ValueKind::Number | ValueKind::String | ValueKind::Bytes => value.to_string(),
-        _ => {
-            let json = value_json(value).map_err(bad_json)?;
-            String::from_utf8_lossy(&json).into_owned()
+impl Fail {
+    /// Values are not named: errors are kept where the lead's values may not be.
+    fn at(self, line: usize) -> TemplateError {
+        let advice = match self {
+            Self::Over(Overrun::Bytes(limit)) => return TemplateError::TooLarge { limit },
+            Self::Over(Overrun::Work) => return TemplateError::Work,
+            Self::Misfit => {
+                "a filter or operator does not fit the lead's value; give absent fields a value with | default(…) and \
+                 check the types"
+            }
+            Self::TooDeep => "values are put into one another too often; make them flatter",
+        };
+        TemplateError::Render {
+            place: Place { line, column: None },
+            advice,
         }
-    })
+    }
 }
 
-fn bad_json(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::BadSerialization, "not JSON").with_source(error)
-}
-
-/// The values under `lead` and, for the short spelling, by themselves.
-pub(super) fn context(fields: &BTreeMap<&str, &serde_json::Value>) -> Value {
-    let lead: BTreeMap<String, Value> = fields
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), Value::from(Serde(value))))
-        .collect();
-    let mut context = lead.clone();
-    context.insert("lead".to_owned(), Value::from(lead));
-    Value::from(context)
-}
-
-/// A compiled template.
+/// A parsed template.
 #[derive(Debug)]
-pub(super) struct Program(Environment<'static>);
+pub(super) struct Program(Vec<Node>);
 
 impl Program {
-    pub(super) fn compile(source: &str, escape: Escape) -> Result<Self, TemplateError> {
-        let mut environment = match escape {
-            Escape::None => TEXT.clone(),
-            Escape::Html => HTML.clone(),
+    pub(super) fn parse(source: &str, pieces: &[Piece<'_>]) -> Result<Self, TemplateError> {
+        parse::parse(source, pieces).map(Self)
+    }
+
+    pub(super) fn is_literal(&self) -> bool {
+        self.0.iter().all(|node| matches!(node, Node::Text(_)))
+    }
+
+    pub(super) fn render(&self, values: &Values<'_>, escape: Escape, budget: &Budget) -> Result<String, TemplateError> {
+        let mut scope = Scope::new(values, budget);
+        let mut output = Output::new(escape, budget);
+        render::nodes(&self.0, &mut scope, &mut output)?;
+        Ok(output.finish())
+    }
+
+    /// The value of the template's one placeholder.
+    pub(super) fn value(&self, values: &Values<'_>, budget: &Budget) -> Result<Option<Value>, TemplateError> {
+        let [Node::Output(placed)] = self.0.as_slice() else {
+            return Ok(None);
         };
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| syntax(&error))?;
-        Ok(Self(environment))
-    }
-
-    pub(super) fn render(&self, context: Value) -> Result<String, TemplateError> {
-        let template = self.0.get_template(NAME).map_err(|error| failed(&error))?;
-        template.render(context).map_err(|error| failed(&error))
-    }
-}
-
-pub(super) fn compile_expression(source: &str) -> Result<Expression<'static, 'static>, TemplateError> {
-    TEXT.compile_expression_owned(source.to_owned())
-        .map_err(|error| syntax(&error))
-}
-
-pub(super) fn evaluate(
-    expression: &Expression<'static, 'static>,
-    context: Value,
-) -> Result<serde_json::Value, TemplateError> {
-    let value = expression.eval(context).map_err(|error| failed(&error))?;
-    serde_json::to_value(&value).map_err(|error| failed(&bad_json(error)))
-}
-
-fn place(error: &Error) -> Place {
-    Place {
-        line: error.line().unwrap_or(1),
-        column: None,
-    }
-}
-
-/// Compiling has seen nothing but the source, so the engine's own words may be passed on.
-fn syntax(error: &Error) -> TemplateError {
-    let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    let advice = format!("{detail}. Write a field as {{{{ lead.name }}}} and close every {{% if %}} and {{% for %}}.");
-    TemplateError::Syntax {
-        place: place(error),
-        advice,
-    }
-}
-
-/// The engine's own words may quote values here, so only the kind of the error is passed on.
-fn failed(error: &Error) -> TemplateError {
-    let advice = match error.kind() {
-        ErrorKind::OutOfFuel => "the template does too much work; shorten its loops and its output",
-        ErrorKind::InvalidOperation | ErrorKind::NonPrimitive | ErrorKind::UndefinedError => {
-            "a filter or operator does not fit the lead's value; give absent fields a value with | default(…) and check \
-             the types"
-        }
-        _ => "the template cannot be rendered with the lead's values; simplify this place",
-    };
-    TemplateError::Render {
-        place: place(error),
-        advice,
+        let mut scope = Scope::new(values, budget);
+        let value = scope.eval(&placed.expr).and_then(|value| value.into_json(budget));
+        value.map(Some).map_err(|fail| fail.at(placed.line))
     }
 }

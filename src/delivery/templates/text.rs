@@ -51,6 +51,54 @@ pub fn value_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_jso
     Ok(out)
 }
 
+/// The same of at most so many bytes.
+pub(in crate::delivery) fn json_within<T: Serialize + ?Sized>(
+    value: &T,
+    most: usize,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut out = Within {
+        written: Vec::new(),
+        size: 0,
+        most,
+    };
+    value.serialize(&mut Serializer::with_formatter(&mut out, PlainNumbers))?;
+    Ok(out.written)
+}
+
+/// How many bytes a value has as compact JSON; none if that is more than `most`.
+pub(super) fn json_size<T: Serialize + ?Sized>(value: &T, most: usize) -> Option<usize> {
+    let mut out = Within {
+        written: io::sink(),
+        size: 0,
+        most,
+    };
+    let written = value.serialize(&mut Serializer::with_formatter(&mut out, PlainNumbers));
+    written.ok().map(|()| out.size)
+}
+
+/// Counts what is written before it is, and takes no more than it may.
+struct Within<W> {
+    written: W,
+    size: usize,
+    most: usize,
+}
+
+impl<W: io::Write> io::Write for Within<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let size = self.size.saturating_add(bytes.len());
+        if size > self.most {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.size = size;
+        self.written.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 struct PlainNumbers;
 
 impl Formatter for PlainNumbers {

@@ -16,6 +16,7 @@ use super::mail;
 use super::prepared::{Prepared, Webhook};
 use super::redact::Secrets;
 use crate::delivery::breaker::Bearing;
+use crate::delivery::payload::{Body, PayloadError};
 use crate::delivery::response::{Cause, Verdict, judge};
 use crate::delivery::retry::{self, Next};
 use crate::delivery::webhook::{Answer, Request};
@@ -74,6 +75,11 @@ impl Tried {
         }
     }
 
+    /// There is nothing that could be sent, and there will be nothing.
+    pub(super) fn unrendered(error: &PayloadError) -> Self {
+        Self::failed(error.code(), error.to_string())
+    }
+
     /// Without what must not be kept of it.
     fn without(self, secrets: &Secrets) -> Self {
         let clean = |text: String| secrets.redact(text);
@@ -124,7 +130,7 @@ impl Tried {
     /// Our own fault. A database that is away is waited for; what will be the same next time, such as settings that cannot be
     /// read, fails at once.
     fn hampered(error: &Error) -> Self {
-        if matches!(error, Error::Unavailable(_)) {
+        if error.is_temporary() {
             return Self::put_off_patiently(error);
         }
         tracing::warn!(?error, "a delivery could not be prepared");
@@ -197,7 +203,7 @@ async fn try_once(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent,
                 Ok(tried) => tried?,
                 Err(error) => Tried::hampered(&error),
             },
-            Prepared::Unusable(error) => Tried::failed(DeliveryErrorCode::Template, error.to_string()),
+            Prepared::Unusable(error) => Tried::unrendered(error),
             Prepared::Nothing => {
                 Tried::failed(DeliveryErrorCode::BuyerNotReady, "the channel takes no deliveries here")
             }
@@ -228,9 +234,10 @@ async fn send_webhook(
     lead: &LeadContent,
     webhook: &Webhook,
 ) -> Result<Tried> {
-    let body = match webhook.payload.render(&lead.fields) {
+    let timeout = Duration::from_millis(u64::from(webhook.config.timeout_ms));
+    let body = match body(tools, webhook, lead, timeout).await? {
         Ok(body) => body,
-        Err(error) => return Ok(Tried::failed(DeliveryErrorCode::Template, error.to_string())),
+        Err(error) => return Ok(Tried::unrendered(&error)),
     };
     let secrets = match delivery.partner_id {
         Some(partner) if webhook.config.sign => tools.prepared.secrets(&tools.app, partner).await?,
@@ -251,7 +258,7 @@ async fn send_webhook(
         sent_at: now,
         secrets,
         test: delivery.test,
-        timeout: Duration::from_millis(u64::from(webhook.config.timeout_ms)),
+        timeout,
     };
     let exchange = tools.sender.send(&request).await;
     let answer = exchange.result.as_ref().ok();
@@ -269,6 +276,23 @@ async fn send_webhook(
         ..Tried::judged(verdict, config.retry.clone())
     };
     Ok(tried.without(&headers))
+}
+
+/// The body, made off the threads that serve everybody unless it takes no template.
+async fn body(
+    tools: &Tools,
+    webhook: &Webhook,
+    lead: &LeadContent,
+    within: Duration,
+) -> Result<std::result::Result<Body, PayloadError>> {
+    let rendering = &tools.app.rendering;
+    if webhook.payload.is_plain() {
+        return Ok(webhook.payload.render(&lead.fields, &rendering.budget()));
+    }
+    let (payload, fields) = (webhook.payload.clone(), lead.fields.clone());
+    rendering
+        .run(within, move |budget| payload.render(&fields, budget))
+        .await
 }
 
 fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Outcome {

@@ -2,6 +2,7 @@
 //! all can be had, and nothing for a destination that is busy to its limit or held.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use entity::delivery;
 use entity::due::{Due, Lane, Look};
@@ -19,6 +20,9 @@ use crate::queue::slots::Slot;
 const LOOK_AHEAD: u64 = 4;
 /// Accounts looked at by themselves in one look. Which of more is left to chance, so that none has to wait for ever.
 const ACCOUNTS: usize = 256;
+/// Tries to read what was claimed while the database is away, and the time between them.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Claims what is due and may be attempted now.
 pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
@@ -47,14 +51,38 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
 
 async fn take(app: &App, owner: Uuid, ids: Vec<DeliveryId>) -> Result<Vec<delivery::Model>> {
     let taken = delivery::Entity::claim(app.db.write(), owner, ids, app.clock.now()).await;
-    let mut rows = taken.map_err(Error::from).inspect_err(|error| {
-        // Rows may be ours, if only the answer was lost, that nobody here will attempt: with another lease, they are taken over.
-        if !error.changed_nothing() {
-            app.queue.abandon_lease();
-        }
-    })?;
+    let mut rows = taken
+        .map_err(Error::from)
+        .inspect_err(|error| give_up_unknown(app, error))?;
     rows.sort_by_key(|row| row.id);
     Ok(rows)
+}
+
+/// Gives the lease up if the end of a claim is not known: rows may be ours, if only the answer was lost, that nobody here will
+/// attempt. With another lease, they are taken over. Otherwise it is kept: giving it up repeats whatever is under way.
+pub(super) fn give_up_unknown(app: &App, error: &Error) {
+    if !error.changed_nothing() {
+        app.queue.abandon_lease();
+    }
+}
+
+/// Does something for rows that are claimed and known. While the database is away it is tried again, for as long as that can
+/// help; it must not end half done.
+pub(super) async fn patiently<T, R>(work: impl Fn() -> R) -> Result<T>
+where
+    R: Future<Output = Result<T>>,
+{
+    let mut left = TRIES;
+    loop {
+        match work().await {
+            Err(error) if left > 0 && error.is_temporary() => {
+                tracing::warn!(?error, "cannot read what was claimed; trying again");
+                left -= 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Claimed deliveries with the leads to be delivered. On an error nobody attempts them: the lease must be given up.
@@ -67,9 +95,9 @@ pub(super) async fn open(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let leads = contents.load(&rows).await?;
+    let leads = patiently(|| contents.load(&rows)).await?;
     let (openable, closed): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| leads.contains_key(&row.lead_id));
-    unopened::end(app, &closed).await?;
+    patiently(|| unopened::end(app, &closed)).await?;
     Ok(openable
         .into_iter()
         .filter_map(|row| {

@@ -52,7 +52,7 @@ impl Contents {
             match self.open(lead).await {
                 Ok(content) => drop(contents.insert(id, Arc::new(content))),
                 // Says nothing of the lead: a database that is away must not fail it.
-                Err(error @ Error::Unavailable(_)) => return Err(error),
+                Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be opened for delivery"),
             }
         }
@@ -63,7 +63,7 @@ impl Contents {
     async fn rows(&self, ids: Vec<LeadId>) -> Result<Vec<lead::Model>> {
         let all = lead::Entity::for_worker(ids.clone()).all(self.app.db.read()).await;
         match all.map_err(Error::from) {
-            Err(error @ Error::Unavailable(_)) => return Err(error),
+            Err(error) if error.is_temporary() => return Err(error),
             Err(error) => tracing::error!(?error, "leads cannot be read together; reading them one by one"),
             Ok(rows) => return Ok(rows),
         }
@@ -71,7 +71,7 @@ impl Contents {
         for id in ids {
             let one = lead::Entity::for_worker([id]).one(self.app.db.read()).await;
             match one.map_err(Error::from) {
-                Err(error @ Error::Unavailable(_)) => return Err(error),
+                Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be read for delivery"),
                 Ok(row) => rows.extend(row),
             }

@@ -86,7 +86,7 @@ async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting) -
         let Err(error) = record(app, batch, rerouting).await else {
             return Ok(());
         };
-        refusals += u32::from(!matches!(error, Error::Unavailable(_)));
+        refusals += u32::from(!error.is_temporary());
         if refusals == MOST_REFUSALS {
             return Err(error);
         }

@@ -18,7 +18,7 @@ use super::{Tools, claim, suspects, unopened};
 use crate::app::App;
 use crate::delivery::breaker::{Bearing, PROBE_PATIENCE};
 use crate::delivery::retry::{default_policy, max_age};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::queue::slots::Slot;
 use crate::queue::{Claimed, LeadContent};
 
@@ -144,7 +144,8 @@ async fn take_probe(app: &App, owner: Uuid, endpoint: &endpoint::Model) -> Resul
     }
     let claimed = delivery::Entity::claim_probe(&tx, owner, first.id).await?.pop();
     let Some(claimed) = claimed else { return Ok(None) };
-    tx.commit().await.inspect_err(|_error| app.queue.abandon_lease())?;
+    let committed = tx.commit().await.map_err(Error::from);
+    committed.inspect_err(|error| claim::give_up_unknown(app, error))?;
     Ok(Some((claimed, slot)))
 }
 
@@ -167,24 +168,38 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         let Some(before) = now.checked_sub_signed(age) else {
             continue;
         };
-        let ended = end_stale_of(tools, owner, (*endpoint, before), now).await;
-        // Rows may be ours that nobody here will end: with another lease, they are taken over.
+        let stale = delivery::Entity::claim_stale(app.db.write(), owner, (*endpoint, before), STALE).await;
+        let stale = stale
+            .map_err(Error::from)
+            .inspect_err(|error| claim::give_up_unknown(app, error))?;
+        // On an error rows are ours that nobody here will end: with another lease, they are taken over.
+        let ended = end_stale_rows(tools, stale, now).await;
         ended.inspect_err(|_error| app.queue.abandon_lease())?;
     }
     Ok(())
 }
 
-/// Ends what waits for one endpoint and is older than that; a mail that somebody has is not failed for the others. On an error the lease must be given up.
-async fn end_stale_of(tools: &Tools, owner: Uuid, older: (Uuid, DateTime<Utc>), now: DateTime<Utc>) -> Result<()> {
-    let stale = delivery::Entity::claim_stale(tools.app.db.write(), owner, older, STALE).await?;
-    let leads = tools.contents.load(&stale).await?;
-    let mails = stale.iter().filter(|row| row.channel == Channel::Email);
-    let reached = mail_recipient::Entity::reached_by(tools.app.db.read(), mails.map(|row| row.id)).await?;
+/// Ends what was claimed because it is too old; a mail that somebody has is not failed for the others. On an error the lease must be
+/// given up.
+async fn end_stale_rows(tools: &Tools, stale: Vec<delivery::Model>, now: DateTime<Utc>) -> Result<()> {
+    let leads = claim::patiently(|| tools.contents.load(&stale)).await?;
+    let mails: Vec<_> = stale
+        .iter()
+        .filter(|row| row.channel == Channel::Email)
+        .map(|row| row.id)
+        .collect();
+    let reached = claim::patiently(async || {
+        let reached = mail_recipient::Entity::reached_by(tools.app.db.read(), mails.iter().copied()).await;
+        Ok(reached?)
+    })
+    .await?;
     for row in stale {
         let has_it = reached.contains(&row.id);
-        match leads.get(&row.lead_id) {
-            Some(lead) => finish::hand_in(tools, ended((row, has_it), lead.clone(), now)),
-            None => unopened::end(&tools.app, &[row]).await?,
+        if let Some(lead) = leads.get(&row.lead_id) {
+            finish::hand_in(tools, ended((row, has_it), lead.clone(), now));
+        } else {
+            let row = [row];
+            claim::patiently(|| unopened::end(&tools.app, &row)).await?;
         }
     }
     Ok(())

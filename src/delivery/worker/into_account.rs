@@ -18,6 +18,7 @@ use super::attempt;
 use super::finish::Finished;
 use super::reroute::{self, Plan};
 use crate::app::App;
+use crate::database::Transaction;
 use crate::error::{Error, Result};
 use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
 use crate::leads::entrances::{LookUp, Purpose, Versions};
@@ -202,7 +203,7 @@ impl Attempt<'_> {
         self.record(tx, (ending, plan, Settled::default())).await
     }
 
-    async fn record(&self, tx: DatabaseTransaction, end: (Ending, Option<Plan>, Settled)) -> Result<Tried> {
+    async fn record(&self, tx: Transaction, end: (Ending, Option<Plan>, Settled)) -> Result<Tried> {
         let recorded = Recorded {
             delivery: self.delivery,
             content: self.content,

@@ -48,9 +48,19 @@ pub(super) async fn send(
         lead_id: &lead_id,
         test: delivery.test,
     };
-    let mail = match email.mail.render(&lead.fields, &envelope) {
+    let (prepared, fields, of) = (email.mail.clone(), lead.fields.clone(), (id.clone(), lead_id.clone()));
+    let test = delivery.test;
+    let rendered = app.rendering.run(TIMEOUT, move |budget| {
+        let envelope = Envelope {
+            delivery_id: &of.0,
+            lead_id: &of.1,
+            test,
+        };
+        prepared.render(&fields, &envelope, budget)
+    });
+    let mail = match rendered.await? {
         Ok(mail) => mail,
-        Err(error) => return Ok(Some(Tried::failed(DeliveryErrorCode::Template, error.to_string()))),
+        Err(error) => return Ok(Some(Tried::unrendered(&error))),
     };
     let server = smtp_server::of_settings(app, &settings).await?;
     if !pace::is_its_turn(app, delivery, &settings).await? {

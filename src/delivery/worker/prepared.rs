@@ -39,12 +39,12 @@ pub(super) struct Webhook {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) payload: PreparedWebhook,
+    pub(super) payload: Arc<PreparedWebhook>,
 }
 
 pub(super) struct Email {
     pub(super) config: EmailConfig,
-    pub(super) mail: PreparedEmail,
+    pub(super) mail: Arc<PreparedEmail>,
 }
 
 type Key = (SettingsId, FlowId, i32);
@@ -118,13 +118,16 @@ async fn prepare(app: &App, row: delivery_settings::Model, lead: &LeadContent) -
                     config,
                     url,
                     headers,
-                    payload,
+                    payload: Arc::new(payload),
                 })),
                 Err(error) => Prepared::Unusable(error),
             }
         }
         DeliveryConfig::Email(config) => match PreparedEmail::new(&config, &lead.definitions) {
-            Ok(mail) => Prepared::Email(Box::new(Email { config, mail })),
+            Ok(mail) => Prepared::Email(Box::new(Email {
+                config,
+                mail: Arc::new(mail),
+            })),
             Err(error) => Prepared::Unusable(error),
         },
         DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => Prepared::Nothing,

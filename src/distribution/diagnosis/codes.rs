@@ -61,6 +61,10 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
             "give a public address with setPartnerDelivery, or let the operator allow this one with LEADMESH_ALLOW_DESTINATIONS"
         }
         DeliveryErrorCode::Template => "correct the template with setPartnerDelivery, and look at previewDelivery",
+        DeliveryErrorCode::PayloadTooLarge => {
+            "share fewer fields with the partner or shorten the template with setPartnerDelivery, look at previewDelivery, then \
+             retry the delivery"
+        }
         DeliveryErrorCode::RefusedByPartner => {
             "ask the partner for the reason; a rule of its assignment can keep such leads away"
         }

@@ -107,6 +107,8 @@ fn recipient() -> account::Model {
         website: None,
         timezone: "UTC".into(),
         contact_email: None,
+        contact_verified_at: None,
+        contact_counts: false,
         listed: false,
         notify_by_mail: true,
         config_version: 0,

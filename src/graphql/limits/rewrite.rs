@@ -1,17 +1,15 @@
-//! Corrections to a parsed document where the library would misread it.
+//! Correction of a parsed document where the library would misread it.
 //!
-//! - Its validation does not visit `__typename`, so that a directive there is unknown to it and a variable in that
-//!   directive unused. `__typename @d` becomes `... @d { __typename }`, which means the same and is visited.
-//! - It starts a stream for each *field* at the root of a subscription and overlooks fragments there. The one field is
-//!   brought to the root. More than one field is invalid (GraphQL, September 2025, section 5.2.4.1).
+//! It starts a stream for each *field* at the root of a subscription and overlooks fragments there. The one field is brought
+//! to the root, with all that is selected of it. More than one field is invalid (GraphQL, September 2025, section 5.2.4.1).
 
 use std::collections::HashMap;
 
 use async_graphql::{
     Name, Pos, Positioned,
     parser::types::{
-        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, InlineFragment, OperationDefinition,
-        OperationType, Selection, SelectionSet,
+        DocumentOperations, ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType,
+        Selection, SelectionSet,
     },
 };
 
@@ -19,9 +17,6 @@ use super::Refusal;
 
 /// Corrects all of `document`, or says what is invalid in it.
 pub(super) fn rewrite(document: &mut ExecutableDocument) -> Result<(), Refusal> {
-    for fragment in document.fragments.values_mut() {
-        typenames(&mut fragment.node.selection_set.node)?;
-    }
     let mut moved = Vec::new();
     match &mut document.operations {
         DocumentOperations::Single(operation) => {
@@ -46,24 +41,33 @@ fn correct(
     if operation.node.ty == OperationType::Subscription {
         let mut fields = Vec::new();
         roots(root, fragments, &mut fields, moved)?;
-        root.items = match <[_; 1]>::try_from(fields) {
-            Ok(field) => field.into(),
-            Err(_) => {
-                return Err(Refusal::invalid(
-                    "A subscription selects exactly one root field.".into(),
-                    operation.pos,
-                ));
-            }
-        };
+        root.items =
+            vec![merged(fields).ok_or_else(|| {
+                Refusal::invalid("A subscription selects exactly one root field.".into(), operation.pos)
+            })?];
     }
-    typenames(&mut operation.node.selection_set.node)
+    Ok(())
+}
+
+/// One field with all that is selected of it; `None` unless all are answered under one key. That they are then the same field
+/// has been validated.
+fn merged(fields: Vec<(Pos, Field)>) -> Option<Positioned<Selection>> {
+    let mut fields = fields.into_iter();
+    let (at, mut first) = fields.next()?;
+    for (_, other) in fields {
+        if other.response_key().node != first.response_key().node {
+            return None;
+        }
+        first.selection_set.node.items.extend(other.selection_set.node.items);
+    }
+    Some(Positioned::new(Selection::Field(Positioned::new(first, at)), at))
 }
 
 /// Collects the root fields of a subscription through its fragments.
 fn roots(
     set: &SelectionSet,
     fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
-    fields: &mut Vec<Positioned<Selection>>,
+    fields: &mut Vec<(Pos, Field)>,
     moved: &mut Vec<Name>,
 ) -> Result<(), Refusal> {
     for item in &set.items {
@@ -82,7 +86,7 @@ fn roots(
                 let message = "A subscription does not select introspection fields at its root.";
                 return Err(Refusal::invalid(message.into(), item.pos));
             }
-            Selection::Field(_) => fields.push(item.clone()),
+            Selection::Field(field) => fields.push((item.pos, field.node.clone())),
             Selection::InlineFragment(inline) => {
                 roots(&inline.node.selection_set.node, fragments, fields, moved)?;
             }
@@ -121,42 +125,4 @@ fn spreads(set: &SelectionSet, fragment: &Name) -> bool {
         Selection::InlineFragment(inline) => spreads(&inline.node.selection_set.node, fragment),
         Selection::FragmentSpread(spread) => spread.node.fragment_name.node == *fragment,
     })
-}
-
-fn typenames(set: &mut SelectionSet) -> Result<(), Refusal> {
-    for item in &mut set.items {
-        let pos = item.pos;
-        match &mut item.node {
-            Selection::Field(field) if field.node.name.node == "__typename" => {
-                if let Some(wrapped) = typename(&mut field.node, pos)? {
-                    item.node = wrapped;
-                }
-            }
-            Selection::Field(field) => typenames(&mut field.node.selection_set.node)?,
-            Selection::InlineFragment(inline) => typenames(&mut inline.node.selection_set.node)?,
-            Selection::FragmentSpread(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn typename(field: &mut Field, pos: Pos) -> Result<Option<Selection>, Refusal> {
-    if !field.arguments.is_empty() || !field.selection_set.node.items.is_empty() {
-        return Err(Refusal::invalid(
-            "\"__typename\" takes neither arguments nor a selection.".into(),
-            pos,
-        ));
-    }
-    if field.directives.is_empty() {
-        return Ok(None);
-    }
-    let directives = std::mem::take(&mut field.directives);
-    let bare = Positioned::new(Selection::Field(Positioned::new(field.clone(), pos)), pos);
-    let selection_set = Positioned::new(SelectionSet { items: vec![bare] }, pos);
-    let inline = InlineFragment {
-        type_condition: None,
-        directives,
-        selection_set,
-    };
-    Ok(Some(Selection::InlineFragment(Positioned::new(inline, pos))))
 }

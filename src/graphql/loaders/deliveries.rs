@@ -56,9 +56,7 @@ impl Loader<DeliveriesOf> for Rows {
     async fn load(&self, keys: &[DeliveriesOf]) -> Loaded<DeliveriesOf, Vec<delivery::Model>> {
         let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = delivery::Entity::in_account(account)
-                .filter(delivery::Column::LeadId.is_in(leads))
-                .order_by_asc(delivery::Column::Id);
+            let rows = delivery::Entity::of_leads(account, leads).order_by_asc(delivery::Column::Id);
             for row in rows.all(self.db.read()).await.map_err(shared)? {
                 found.entry(DeliveriesOf(account, row.lead_id)).or_default().push(row);
             }

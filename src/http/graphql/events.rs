@@ -48,7 +48,7 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
             return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));
         }
         Ok(prepared) => (prepared.kind.to_string(), run(&endpoint, resumed(prepared, &parts), id)),
-        Err(error) => ("refused".to_owned(), one(Outcome::from_errors(vec![error]))),
+        Err(errors) => ("refused".to_owned(), one(Outcome::from_errors(errors))),
     };
     endpoint.metrics.request(&kind, StatusCode::OK.as_u16());
     let mut pings = interval(endpoint.sockets.ping);

@@ -5,11 +5,12 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use async_graphql::{Executor, Request, Response, ServerError, parser::types::OperationType};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{Endpoint, read::Parameters};
 use crate::{
     graphql::{
-        limits::{Document, Refusal},
+        limits::{Document, Refusal, Refusals},
         mask::{self, code},
         streams::ResumeAfter,
     },
@@ -24,6 +25,8 @@ pub(in crate::http) struct Prepared {
     request: Request,
     pub(in crate::http) kind: OperationType,
     name: Option<String>,
+    /// Whose share of writes it counts on.
+    owner: Option<Uuid>,
 }
 
 impl Prepared {
@@ -40,34 +43,37 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         &self,
         parameters: Parameters,
         session: &Session,
-    ) -> Result<Prepared, ServerError> {
+    ) -> Result<Prepared, Vec<ServerError>> {
         let document = self.documents.check(&parameters.query).await?;
         Ok(self.admit(&document, parameters, session)?)
     }
 
-    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusal> {
+    fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusals> {
         let operation = document.operation(parameters.operation())?;
-        let mut variables = parameters.variables;
-        operation.admit(&mut variables, &self.documents.limits)?;
+        let variables = self.documents.admit(operation, parameters.variables)?;
         if operation.introspects && !session.introspection {
             // The library would answer `null` without a word.
             return Err(Refusal::forbidden(
                 "Introspection is turned off here; the schema is served at /schema.graphql.",
-            ));
+            )
+            .into());
         }
+        let parsed = document.parsed(&variables);
         let mut request = Request::new("").variables(variables);
         request.operation_name = operation.name().map(str::to_owned);
         request.extensions = parameters.extensions;
         request.data = (session.data)();
-        request.set_parsed_query(document.parsed());
+        request.set_parsed_query(parsed);
         Ok(Prepared {
             request,
             kind: operation.kind,
             name: operation.name().map(str::to_owned),
+            owner: session.owner,
         })
     }
 
-    /// Runs a query or mutation to its end, at most as long as is allowed; errors come out masked.
+    /// Runs a query or mutation, and waits for it at most as long as is allowed; errors come out masked. A mutation goes on to its
+    /// end also when nobody waits for it any more.
     pub(in crate::http) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
         let span = tracing::info_span!(
             "graphql",
@@ -75,15 +81,28 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             operation.name = prepared.name.as_deref(),
             request_id = id.as_str()
         );
-        let execution = AssertUnwindSafe(self.executor.execute(prepared.request))
-            .catch_unwind()
-            .instrument(span);
-        match tokio::time::timeout(self.timeouts.execution, execution).await {
-            Ok(Ok(mut response)) => {
+        let (executor, is_write) = (self.executor.clone(), prepared.kind == OperationType::Mutation);
+        let execution = async move {
+            AssertUnwindSafe(executor.execute(prepared.request))
+                .catch_unwind()
+                .await
+        };
+        let execution = execution.instrument(span);
+        let ended = async {
+            if is_write {
+                self.writes.run(prepared.owner, execution).await
+            } else {
+                Ok(execution.await)
+            }
+        };
+        match tokio::time::timeout(self.timeouts.execution, ended).await {
+            Ok(Ok(Ok(mut response))) => {
                 mask::mask(&mut response, id.as_str());
                 response
             }
-            Ok(Err(_panic)) => Response::from_errors(vec![panicked(id)]),
+            Ok(Ok(Err(_panic))) => Response::from_errors(vec![panicked(id)]),
+            Ok(Err(refusal)) => Response::from_errors(vec![mask::refused(refusal, id.as_str())]),
+            Err(_elapsed) if is_write => Response::from_errors(vec![goes_on(self.timeouts.execution)]),
             Err(_elapsed) => Response::from_errors(vec![timed_out(self.timeouts.execution)]),
         }
     }
@@ -113,6 +132,14 @@ fn panicked(id: &RequestId) -> ServerError {
 pub(super) fn timed_out(limit: Duration) -> ServerError {
     let message = format!(
         "The request took longer than {} s and was stopped. Ask for less at once.",
+        limit.as_secs_f32()
+    );
+    mask::coded(code::TIMEOUT, message, None)
+}
+
+fn goes_on(limit: Duration) -> ServerError {
+    let message = format!(
+        "The mutation takes longer than {} s and goes on without this request: look whether it was done before you repeat it.",
         limit.as_secs_f32()
     );
     mask::coded(code::TIMEOUT, message, None)

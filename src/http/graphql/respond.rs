@@ -94,17 +94,22 @@ pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Medi
             );
         }
         Some(code::RATE_LIMITED) => {
-            if let Some(Value::Number(seconds)) = error.extensions.as_ref().and_then(|e| e.get("retryAfterSeconds")) {
-                set(
-                    &mut response,
-                    header::RETRY_AFTER,
-                    HeaderValue::from(seconds.as_u64().unwrap_or(1)),
-                );
+            if let Some(seconds) = retry_after(error) {
+                set(&mut response, header::RETRY_AFTER, HeaderValue::from(seconds));
             }
         }
+        Some(code::UNAVAILABLE) => set(&mut response, header::RETRY_AFTER, HeaderValue::from_static("1")),
         _ => {}
     }
     response
+}
+
+/// After how many seconds the caller may try again, where an error says so.
+fn retry_after(error: &ServerError) -> Option<u64> {
+    match error.extensions.as_ref()?.get("retryAfterSeconds")? {
+        Value::Number(seconds) => Some(seconds.as_u64().unwrap_or(1)),
+        _ => None,
+    }
 }
 
 /// An answer to a request that was executed, whatever became of its fields: 200, unless a store was away and there is nothing
@@ -121,6 +126,8 @@ pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Resp
     answer.headers_mut().extend(response.http_headers.clone());
     if is_away {
         set(&mut answer, header::RETRY_AFTER, HeaderValue::from_static("1"));
+    } else if let Some(seconds) = response.errors.iter().find_map(retry_after) {
+        set(&mut answer, header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
 }

@@ -13,7 +13,7 @@ use crate::identity::letters::escape;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
 h1{font-size:1.4rem}blockquote{margin:1rem 0;padding-left:1rem;border-left:.25rem solid #c4ccd6}\
-label{display:block;margin:1rem 0 .25rem}input{font:inherit;padding:.4rem;width:100%;box-sizing:border-box}\
+label{display:block;margin:1rem 0 .25rem}input{font:inherit;padding:.4rem;width:100%;box-sizing:border-box}input[type=checkbox]{width:auto}\
 button{font:inherit;margin-top:1rem;padding:.4rem 1.2rem}pre{overflow-x:auto;padding:.75rem;background:#f2f4f7}.wrong{color:#a40e26}";
 
 /// A page with a heading; `body` is HTML already.
@@ -58,7 +58,7 @@ pub(super) fn refusal(error: &Error) -> (StatusCode, String) {
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::NotFound(_) => StatusCode::NOT_FOUND,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::Outage(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(cause) => {
             tracing::error!(error = ?cause, "a page has failed");
             StatusCode::INTERNAL_SERVER_ERROR

@@ -1,5 +1,7 @@
 //! Setting the password of a person of an account by a mailed link.
 
+use std::net::IpAddr;
+
 use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -9,8 +11,9 @@ use serde::Deserialize;
 use super::page::{page, paragraph, refusal};
 use super::{Ip, Link};
 use crate::app::App;
+use crate::error::Error;
 use crate::identity::letters::escape;
-use crate::identity::password_reset::{self, NewPassword};
+use crate::identity::password_reset::{self, Consent, NewPassword, Opened};
 use crate::identity::sessions;
 use crate::identity::tokens::Scope;
 
@@ -21,10 +24,12 @@ pub(super) struct Filled {
     token: String,
     #[serde(default)]
     password: String,
+    /// Present when the box was ticked.
+    confirm: Option<String>,
 }
 
-pub(super) async fn ask(Query(link): Query<Link>) -> Response {
-    form(StatusCode::OK, &link.token, None)
+pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<Link>) -> Response {
+    form(&app, ip, &link.token, None).await
 }
 
 /// The session that comes with a new password is ended at once: this page has no use for it.
@@ -34,35 +39,75 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<F
         password: filled.password,
         name: None,
     };
-    match password_reset::reset(&app, Scope::Account, ip, input).await {
-        Ok(signed_in) => {
-            if let Err(error) = sessions::log_out(&app, ip, &signed_in.session.refresh_token).await {
-                tracing::warn!(?error, "cannot end the session of a page");
-            }
+    let consent = match filled.confirm {
+        Some(_) => Consent::Given,
+        None => Consent::Ask,
+    };
+    let resetting = app.clone();
+    let reset = async move {
+        let signed_in = password_reset::reset_with(&resetting, Scope::Account, ip, input, consent).await?;
+        if let Err(error) = sessions::log_out(&resetting, ip, &signed_in.session.refresh_token).await {
+            tracing::warn!(?error, "cannot end the session of a page");
+        }
+        Ok(())
+    };
+    match app.writes.run(None, reset).await.flatten() {
+        Ok(()) => {
             let text = format!(
                 "You can sign in with it now, with logIn of the API at {}/graphql.",
                 app.config.public_url
             );
             page(StatusCode::OK, "Your password is set", &paragraph(&text))
         }
-        Err(error) => {
-            let (status, text) = refusal(&error);
-            form(status, &filled.token, Some(&text))
-        }
+        Err(error) => form(&app, ip, &filled.token, Some(&error)).await,
     }
 }
 
-fn form(status: StatusCode, token: &str, wrong: Option<&str>) -> Response {
+/// The form, with what was wrong the last time. A link that cannot be used shows why, and the form all the same: it may be the
+/// wrong one of several mails.
+async fn form(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
+    let opened = password_reset::look(app, ip, token).await;
+    let (status, wrong) = match (wrong, &opened) {
+        (Some(error), _) => told(error),
+        (None, Err(error)) if !token.is_empty() => told(error),
+        (None, _) => (StatusCode::OK, String::new()),
+    };
+    let whose = opened.as_ref().map(whose).unwrap_or_default();
     // The form's address is relative: a proxy may have put something in front of it.
-    let wrong = wrong.map_or_else(String::new, |text| {
-        format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(text))
-    });
     let body = format!(
         "{wrong}<form method=\"post\" action=\"set-password\">\n<input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
-         <label for=\"password\">New password</label>\n\
+         {whose}<label for=\"password\">New password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" required autocomplete=\"new-password\">\n\
          <button>Set the password</button>\n</form>\n",
         token = escape(token),
     );
     page(status, "Set your password", &body)
+}
+
+fn told(error: &Error) -> (StatusCode, String) {
+    let (status, text) = refusal(error);
+    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(&text));
+    (status, text)
+}
+
+/// Which account it is, and what else can act in it where the reader may not know.
+fn whose(opened: &Opened) -> String {
+    let mut html = paragraph(&format!(
+        "For {}, who signs in to the account “{}” with {}.",
+        opened.person, opened.account, opened.email
+    ));
+    if opened.found_there.is_empty() {
+        return html;
+    }
+    html += &paragraph(
+        "Somebody has made this account who has not proven that the address is theirs. Besides you it has the following, all of which \
+         could see and send what you put into it:",
+    );
+    html += "<ul>\n";
+    for line in &opened.found_there {
+        html.extend(["<li>", &escape(line), "</li>\n"]);
+    }
+    html += "</ul>\n";
+    html += &paragraph("If you do not know all of it, close this page and sign up with your address yourself.");
+    html + "<label><input name=\"confirm\" value=\"yes\" type=\"checkbox\"> I know all of it: the account is mine</label>\n"
 }

@@ -93,7 +93,7 @@ pub(super) fn events<E: Executor, A: Authenticate>(
     let begin = async move {
         let prepared = match endpoint.prepare(parameters, &session).await {
             Ok(prepared) => prepared,
-            Err(error) => return listed([Event::Error(vec![error])]),
+            Err(errors) => return listed([Event::Error(errors)]),
         };
         if prepared.kind == OperationType::Subscription {
             return match session.hold_stream(endpoint.sockets.streams_of_caller) {

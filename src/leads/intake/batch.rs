@@ -12,10 +12,8 @@ use tokio::sync::{Mutex, mpsc};
 use super::store::{Stored, store};
 use super::{Answer, Job};
 use crate::app::App;
-use crate::error::{Error, GAVE_WAY};
+use crate::error::{Error, Outage};
 
-const NOT_KNOWN: &str =
-    "an internal error: it is not known whether the lead is stored; submit again, with an idempotency key to be sure";
 /// Leads stored in one transaction.
 const BATCH: usize = 256;
 /// How often a batch is stored anew because the database gave it up for the sake of another transaction.
@@ -62,25 +60,29 @@ fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     })
 }
 
-/// One bad row fails a whole statement: then each is stored by itself, so that each caller gets its own error.
+/// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a
+/// full batch costs 16 further transactions, not 256, and its caller alone gets its error.
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
     let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind().await;
     match stored.unwrap_or_else(|_panic| Err(panicked())) {
         Ok(stored) => tell(app, batch, stored),
-        Err(Error::Unavailable(GAVE_WAY)) if ways_left > 0 => {
+        Err(Error::Outage(Outage::GaveWay)) if ways_left > 0 => {
             for job in &mut batch {
                 job.decide_again(app);
             }
             Box::pin(store_batch(app, batch, ways_left - 1)).await;
         }
-        // Nothing was stored or claimed.
-        Err(Error::Unavailable(GAVE_WAY)) => answer_all(batch, GAVE_WAY),
-        Err(Error::Unavailable(why)) => {
-            app.queue.abandon_lease();
-            answer_all(batch, why);
+        Err(Error::Outage(outage)) => {
+            // Deliveries may have been claimed that nobody here will attempt: with another lease, they are taken over. Where
+            // nothing was claimed the lease is kept: giving it up would repeat whatever is under way.
+            if outage == Outage::EndUnknown {
+                app.queue.abandon_lease();
+            }
+            answer_all(batch, || Error::Outage(outage));
         }
+        Err(Error::Unavailable(why)) => answer_all(batch, || Error::Unavailable(why)),
         Err(error) if batch.len() == 1 => {
             if let Some(job) = batch.pop() {
                 drop(job.answer.send(Answer::Done(Err(error))));
@@ -90,20 +92,23 @@ async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
             tracing::warn!(
                 leads = batch.len(),
                 ?error,
-                "a batch could not be stored; each lead is now stored by itself"
+                "a batch could not be stored; each half is now stored by itself"
             );
-            for mut job in batch {
-                job.decide_again(app);
-                Box::pin(store_batch(app, vec![job], ways_left)).await;
+            let second = batch.split_off(batch.len() / 2);
+            for mut half in [batch, second] {
+                for job in &mut half {
+                    job.decide_again(app);
+                }
+                Box::pin(store_batch(app, half, ways_left)).await;
             }
         }
     }
 }
 
-/// The panic itself has told its place already.
+/// The panic itself has told its place already. It may have come after the commit.
 fn panicked() -> Error {
     tracing::error!("storing leads has panicked; its callers are told to repeat them");
-    Error::Unavailable(NOT_KNOWN)
+    Error::Outage(Outage::EndUnknown)
 }
 
 fn count(app: &App, answer: &Answer) {
@@ -114,9 +119,9 @@ fn count(app: &App, answer: &Answer) {
     }
 }
 
-fn answer_all(batch: Vec<Job>, why: &'static str) {
+fn answer_all(batch: Vec<Job>, why: impl Fn() -> Error) {
     for job in batch {
-        drop(job.answer.send(Answer::Done(Err(Error::Unavailable(why)))));
+        drop(job.answer.send(Answer::Done(Err(why()))));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::crypto::Keys;
 use crate::error::{Error, Result};
 use crate::leads::allocate::{Chosen, Fate, words};
 use crate::leads::branch::Entering;
-use crate::leads::fields::{NAME_FIELDS, search_key_email, search_key_name};
+use crate::leads::fields::{NAME_FIELDS, search_key, search_key_email, search_key_name};
 use crate::leads::outcome::Reason;
 use crate::leads::receipts::Receipt;
 use crate::leads::sealed::{Place, stored_fields};
@@ -205,7 +205,7 @@ impl SearchKeys {
         Self {
             email: first(FieldType::Email)
                 .map(|(value, encrypted)| hide("email", (search_key_email(&value), encrypted))),
-            phone: first(FieldType::Phone).map(|found| hide("phone", found)),
+            phone: first(FieldType::Phone).map(|(value, encrypted)| hide("phone", (search_key(&value), encrypted))),
             name: name.map(|found| hide("name", found)),
         }
     }

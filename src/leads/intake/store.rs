@@ -40,11 +40,27 @@ enum Standing {
     Answered(Answer),
 }
 
-/// Stores a batch. On an error nothing is stored.
+/// Stores a batch. On an error nothing is stored, unless it says that the end of the commit is not known.
 pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
     let tx = app.db.begin().await?;
-    let (mut standings, closed) = check_rights(&tx, app, jobs).await?;
-    settle_repeats(&tx, jobs, &mut standings).await?;
+    let prepared = prepare(app, &tx, jobs).await.map_err(Error::before_commit)?;
+    tx.commit().await.map_err(|error| {
+        tracing::error!(%error, "a commit of leads has failed");
+        Error::from(error)
+    })?;
+    app.metrics.delivered_in_portals(prepared.in_portals);
+    Ok(prepared.stored)
+}
+
+/// A batch that is written, and not committed yet.
+struct Prepared {
+    stored: Stored,
+    in_portals: usize,
+}
+
+async fn prepare(app: &App, tx: &DatabaseTransaction, jobs: &mut [Job]) -> Result<Prepared> {
+    let (mut standings, closed) = check_rights(tx, app, jobs).await?;
+    settle_repeats(tx, jobs, &mut standings).await?;
     let new = jobs.iter_mut().zip(&standings);
     let new = new.filter(|(_, standing)| matches!(standing, Standing::New));
     let leads = new.map(|(job, _)| to_store(job)).collect();
@@ -52,20 +68,16 @@ pub(super) async fn store(app: &App, jobs: &mut [Job]) -> Result<Stored> {
         closed,
         touched: Touched::default(),
     };
-    let settled = settle(app, &tx, leads, around).await?;
+    let settled = settle(app, tx, leads, around).await?;
     let in_portals = events::count(&settled.events, EventKind::PortalDelivered);
-    let heads = events::append(&tx, app.clock.now(), settled.events).await?;
-    tx.commit().await.map_err(|error| {
-        tracing::error!(%error, "a commit of leads has failed");
-        Error::Unavailable("the database did not confirm in time: submit again, with an idempotency key to be sure")
-    })?;
-    app.metrics.delivered_in_portals(in_portals);
-    Ok(Stored {
+    let heads = events::append(tx, app.clock.now(), settled.events).await?;
+    let stored = Stored {
         answers: answers(standings, settled.receipts)?,
         claimed: settled.claimed,
         waiting: settled.waiting,
         heads,
-    })
+    };
+    Ok(Prepared { stored, in_portals })
 }
 
 fn to_store(job: &mut Job) -> ToStore<'_> {

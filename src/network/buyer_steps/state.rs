@@ -97,6 +97,7 @@ mod tests {
             terminated_at: None,
             terminated_by: None,
             termination_reason: None,
+            cancelling: false,
         };
         let state = |connection: Option<connection::Model>, receiving, enabled| {
             state(Standing {

@@ -261,7 +261,10 @@ async fn mail(
         (Some(email), _) => Some(email.clone()),
         (None, Some(id)) => {
             let account = partner(tx, id).await?;
-            account.contact_email.filter(|_| account.notify_by_mail)
+            // To an address that only the account itself calls its own goes nothing in another's name.
+            account
+                .contact_email
+                .filter(|_| account.notify_by_mail && account.contact_counts)
         }
         (None, None) => None,
     };

@@ -25,6 +25,7 @@ fn link(kind: RelationshipType) -> Model {
         terminated_at: None,
         terminated_by: None,
         termination_reason: None,
+        cancelling: false,
     }
 }
 

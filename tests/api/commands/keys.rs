@@ -43,7 +43,8 @@ both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
     assert!(trail.contains("account.key_rotated"));
 });
 
-const SECRET_FIELDS: &str = r#"[{ "name": "first_name", "type": "TEXT" }, { "name": "ssn", "type": "TEXT", "encrypted": true }]"#;
+const SECRET_FIELDS: &str =
+    r#"[{ "name": "first_name", "type": "TEXT" }, { "name": "ssn", "type": "TEXT", "encrypted": true }]"#;
 
 both!(
     /// A server that knows both master keys goes on while the command moves the data keys, and so does whoever it lets in meanwhile.
@@ -58,7 +59,7 @@ both!(
         let mut leads = Vec::new();
         for round in 0..3 {
             let submissions = (0..8).map(|place| test.submit(&owner, &flow, json!({ "ssn": format!("ssn {round}-{place}") })));
-            let (receipts, moved) = tokio::join!(join_all(submissions), master_key::rewrap(&app.db, &new, &old));
+            let (receipts, moved) = tokio::join!(join_all(submissions), master_key::rewrap(&app.db, &app.clock, &new, &old));
             assert!(moved.unwrap() >= 4);
             leads.extend(receipts.into_iter().enumerate().map(|(place, receipt)| (format!("ssn {round}-{place}"), receipt)));
             app.vault.forget(Some(owner.id.parse().unwrap())).await;
@@ -71,7 +72,7 @@ both!(
         let late = test.account("Late").await;
         let late = Some(late.id.parse().unwrap());
         assert!(new.reload(app.db.write(), &app.clock, late).await.is_err(), "its keys are under the old master key");
-        master_key::rewrap(&app.db, &new, &old).await.unwrap();
+        master_key::rewrap(&app.db, &app.clock, &new, &old).await.unwrap();
         for owner in [Some(owner.id.parse().unwrap()), late, None] {
             new.reload(app.db.write(), &app.clock, owner).await.unwrap();
             assert!(old.reload(app.db.write(), &app.clock, owner).await.is_err());
@@ -123,6 +124,51 @@ fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
     let listed = run(command(&["account", "list"], NEW, None)).succeeded();
     assert!(listed.starts_with("no account yet"), "{listed}");
 }
+
+#[test]
+fn keys_are_not_moved_from_under_a_server_that_does_not_know_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str], master: &str, previous: Option<&str>| {
+        let mut command = leadmesh(dir.path(), arguments);
+        command
+            .env("LEADMESH_MASTER_KEY", master)
+            .env("LEADMESH_LISTEN", "127.0.0.1:0");
+        command.envs(previous.map(|key| ("LEADMESH_PREVIOUS_MASTER_KEY", key)));
+        command
+    };
+    let server = Run::start(command(&["serve"], OLD, None));
+    server.logs("ready");
+    let refused = run(command(&["keys", "rewrap"], NEW, Some(OLD))).failed(2);
+    assert!(
+        refused.contains("1 running server processes do not know the new master key"),
+        "{refused}"
+    );
+    server.signal("TERM");
+    server.end().succeeded();
+
+    let server = Run::start(command(&["serve"], OLD, Some(NEW)));
+    server.logs("ready");
+    let moved = run(command(&["keys", "rewrap"], NEW, Some(OLD))).succeeded();
+    assert!(moved.contains("data keys are under LEADMESH_MASTER_KEY now"), "{moved}");
+}
+
+both!(
+    a_server_whose_keys_were_moved_to_an_unknown_master_key_is_not_ready,
+    |test| {
+        use sea_orm::ActiveModelTrait;
+        use sea_orm::ActiveValue::{Set, Unchanged};
+        assert_eq!(test.get("/readyz").await.status(), 200);
+        let moved = entity::instance::ActiveModel {
+            name: Unchanged("master_key_check".to_owned()),
+            value: Set(Vault::new(&secret(NEW)).check_value().unwrap()),
+        };
+        moved.update(test.app.db.write()).await.unwrap();
+        let answer = test.get("/readyz").await;
+        assert_eq!(answer.status(), 503);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("LEADMESH_MASTER_KEY does not open the keys"), "{text}");
+    }
+);
 
 #[tokio::test]
 async fn the_operator_sees_accounts_and_changes_their_plans() {

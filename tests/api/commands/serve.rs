@@ -100,7 +100,16 @@ fn an_embedded_database_has_one_server_and_commands_run_beside_it() {
 fn settings_that_cannot_be_used_are_told_with_what_to_set() {
     let dir = tempfile::tempdir().unwrap();
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let cases: [(&[(&str, &str)], &str); 9] = [
+    let cases: [(&[(&str, &str)], &str); 12] = [
+        (&[("LEADMESH_SIGNUP", "secret")], "did you mean LEADMESH_SIGN_UP?"),
+        (
+            &[("REDIS_URL", "redis://:12#secret@h")],
+            "REDIS_URL cannot be read as an address",
+        ),
+        (
+            &[("LEADMESH_METRICS_LISTEN", "192.0.2.1:80")],
+            "set LEADMESH_METRICS_LISTEN",
+        ),
         (
             &[("DATABASE_URL", "mysql://u:secret@h/db")],
             "DATABASE_URL starts with \"mysql\"",
@@ -156,6 +165,100 @@ fn settings_that_cannot_be_used_are_told_with_what_to_set() {
     let by_name = run(with(dir.path(), &["serve"], &[("LEADMESH_LISTEN", "localhost:8080")]));
     assert_eq!(by_name.code(), 2, "{by_name:?}");
     assert!(by_name.errors.contains("such as 127.0.0.1:8080"), "{by_name:?}");
+}
+
+/// sqlx and `SeaORM` repeat an address that they cannot read, and a parsed one may have its password in other parts.
+#[test]
+fn no_command_repeats_any_part_of_a_password_in_an_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for password in [
+        "top#secret",
+        "12#secret",
+        "top@secret",
+        "12@secret",
+        "12/secret",
+        "12?secret",
+        "12%secret",
+    ] {
+        let address = format!("postgres://u:{password}@127.0.0.1:1/db");
+        let variables = [
+            ("LEADMESH_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_URL", address.as_str()),
+            ("LEADMESH_MASTER_KEY", key),
+            ("LEADMESH_TOKEN_SECRET", key),
+        ];
+        for command in [
+            &["migrate"][..],
+            &["check"],
+            &["serve"],
+            &["account", "list"],
+            &["keys", "rotate"],
+        ] {
+            let ended = run(with(dir.path(), command, &variables));
+            assert_ne!(ended.code(), 0, "{ended:?}");
+            let all = format!("{}{}", ended.out, ended.errors);
+            assert!(
+                !all.contains("secret") && !all.contains("top"),
+                "{command:?} {password}: {all}"
+            );
+            assert!(
+                !all.contains("u:12") && !all.contains(password),
+                "{command:?} {password}: {all}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_embedded_server_with_keys_of_its_own_makes_its_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let variables = [
+        ("LEADMESH_LISTEN", "127.0.0.1:0"),
+        ("LEADMESH_DATA_DIR", "a/b"),
+        ("LEADMESH_MASTER_KEY", key),
+        ("LEADMESH_TOKEN_SECRET", key),
+    ];
+    Run::start(with(dir.path(), &["serve"], &variables)).logs("ready");
+    assert!(dir.path().join("a/b/leadmesh.db").exists());
+}
+
+#[tokio::test]
+async fn metrics_are_for_direct_callers_on_this_machine_or_have_an_address_of_their_own() {
+    leadmesh::tls::install_tls();
+    let dir = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let metrics = format!("127.0.0.1:{port}");
+    let variables = [
+        ("LEADMESH_LISTEN", "127.0.0.1:0"),
+        ("LEADMESH_METRICS_LISTEN", &metrics),
+        ("LEADMESH_LOG_FORMAT", "json"),
+    ];
+    let server = Run::start(with(dir.path(), &["serve"], &variables));
+    let ready: Value = serde_json::from_str(server.logs("\"ready\"").last().unwrap()).unwrap();
+    let public = format!("{}metrics", ready["graphiql"].as_str().unwrap());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(20))
+        .build()
+        .unwrap();
+    for header in ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"] {
+        let forwarded = client.get(&public).header(header, "127.0.0.1").send().await.unwrap();
+        assert_eq!(forwarded.status(), 404, "{header}");
+        let elsewhere = client
+            .get(format!("http://{metrics}/metrics"))
+            .header(header, "203.0.113.9");
+        let text = elsewhere.send().await.unwrap().text().await.unwrap();
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+    assert_eq!(client.get(&public).send().await.unwrap().status(), 200);
+    let api = client.get(format!("http://{metrics}/graphql")).send().await.unwrap();
+    assert_eq!(api.status(), 404, "nothing else is served there");
 }
 
 #[test]

@@ -270,6 +270,7 @@ async fn portal_user(room: &Room, partner: PartnerId, permissions: &[PortalPermi
         account_id: room.account,
         partner_id: partner,
         email: format!("{id}@buyer.test"),
+        email_verified_at: None,
         name: Some("Pat".into()),
         phone: None,
         permissions: Permissions(permissions.to_vec()),

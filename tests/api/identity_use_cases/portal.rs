@@ -92,7 +92,10 @@ async fn an_invited_portal_user_activates_signs_in_and_refreshes() {
             .await
             .unwrap();
         assert_eq!(changed.portal_permissions.0.len(), 4);
-        let invited = portal_users::invite(&app, &owner.caller, pat(partner)).await.unwrap();
+        let invited = portal_users::invite(&app, &owner.caller, pat(partner))
+            .await
+            .unwrap()
+            .person;
         assert_eq!(
             (invited.activated_at, invited.email.as_str()),
             (None, "pat@roofs.example")

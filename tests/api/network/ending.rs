@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use entity::delivery::{self, DeliveryStatus};
+use entity::ids::ConnectionId;
 use futures::future::{join, join_all};
 use leadmesh::server::{Role, Server};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
@@ -185,7 +186,9 @@ both!(
         let again = app.connect(&a, &b, "BOTH").await;
         app.done(&a.token, UPDATE_SOURCE, json!({ "id": source, "enabled": true })).await;
         assert_eq!(app.told(Some(&b.key), &flow.id, ana()).await, "ACCEPTED", "a new invitation works");
-        let waiting = delivery::Entity::over(again.parse().unwrap()).filter(delivery::Column::Status.ne(DeliveryStatus::Delivered));
+        let waiting = delivery::Entity::in_account(a.id.parse().unwrap())
+            .filter(delivery::Column::ConnectionId.eq(again.parse::<ConnectionId>().unwrap()))
+            .filter(delivery::Column::Status.ne(DeliveryStatus::Delivered));
         assert_eq!(waiting.count(app.app.db.read()).await.unwrap(), 0);
         assert_eq!(ends(&app, &a, &leads).await, cancelled, "with a worker, too");
     }

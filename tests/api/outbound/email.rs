@@ -43,7 +43,7 @@ fn message() -> Message {
 }
 
 async fn send(receiver: &SmtpReceiver, message: &Message) -> MailExchange {
-    Mailer::new(permissive())
+    Mailer::new(permissive(), None)
         .send(&server(receiver), message, PATIENT)
         .await
 }
@@ -81,6 +81,16 @@ async fn a_mail_reaches_all_recipients_as_written() {
 }
 
 #[tokio::test]
+async fn the_server_is_told_the_name_that_was_set_and_never_the_name_of_this_machine() {
+    for (name, said) in [(Some("leads.example.com"), "leads.example.com"), (None, "[127.0.0.1]")] {
+        let receiver = SmtpReceiver::start().await;
+        let mailer = Mailer::new(permissive(), name.map(str::to_owned));
+        mailer.send(&server(&receiver), &message(), PATIENT).await;
+        assert_eq!(receiver.wait_for(1).await[0].hello, said);
+    }
+}
+
+#[tokio::test]
 async fn line_breaks_in_the_subject_make_no_header() {
     let receiver = SmtpReceiver::start().await;
     send(
@@ -110,7 +120,7 @@ async fn the_server_learns_user_and_password() {
             login,
             ..server(&receiver)
         };
-        Mailer::new(permissive()).send(&server, &message(), PATIENT).await;
+        Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await;
         assert_eq!(
             receiver.wait_for(1).await[0].user.as_deref(),
             Some("me@seller.test"),
@@ -127,7 +137,7 @@ async fn a_wrong_password_is_final_and_not_repeated_in_the_message() {
         login: Some(("me".into(), "hunter2".into())),
         ..server(&receiver)
     };
-    let exchange = Mailer::new(permissive()).send(&server, &message(), PATIENT).await;
+    let exchange = Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await;
     match judge_mail(&exchange.outcome) {
         Verdict::Fail {
             cause: Cause::SmtpRejected,
@@ -177,7 +187,7 @@ async fn replies_decide_wherever_they_come() {
 async fn a_server_that_refused_at_first_takes_the_next_attempt() {
     let receiver = SmtpReceiver::start().await;
     receiver.respond(|mail, step| (mail == 1 && step == Step::Data).then_some(Reply::Say("451 later")));
-    let mailer = Mailer::new(permissive());
+    let mailer = Mailer::new(permissive(), None);
     assert_eq!(
         refused_with(&mailer.send(&server(&receiver), &message(), PATIENT).await),
         451
@@ -189,7 +199,7 @@ async fn a_server_that_refused_at_first_takes_the_next_attempt() {
 #[tokio::test]
 async fn mails_to_one_server_share_a_connection() {
     let receiver = SmtpReceiver::start().await;
-    let mailer = Mailer::new(permissive());
+    let mailer = Mailer::new(permissive(), None);
     for _ in 0..5 {
         mailer.send(&server(&receiver), &message(), PATIENT).await;
     }
@@ -209,7 +219,7 @@ async fn mails_to_one_server_share_a_connection() {
 async fn a_connection_survives_refused_recipients() {
     let receiver = SmtpReceiver::start().await;
     receiver.respond(|mail, step| (mail == 1 && matches!(step, Step::Rcpt(_))).then_some(Reply::Say("550 no")));
-    let mailer = Mailer::new(permissive());
+    let mailer = Mailer::new(permissive(), None);
     assert_eq!(
         refused_with(&mailer.send(&server(&receiver), &message(), PATIENT).await),
         550
@@ -222,7 +232,7 @@ async fn a_connection_survives_refused_recipients() {
 async fn a_pooled_connection_that_the_server_has_closed_costs_no_attempt() {
     for goodbye in [Reply::Close, Reply::Say("421 too long idle")] {
         let receiver = SmtpReceiver::start().await;
-        let mailer = Mailer::new(permissive());
+        let mailer = Mailer::new(permissive(), None);
         mailer.send(&server(&receiver), &message(), PATIENT).await;
         receiver.respond(move |mail, step| (mail == 2 && matches!(step, Step::Mail(_))).then(|| goodbye.clone()));
         let second = mailer.send(&server(&receiver), &message(), PATIENT).await;
@@ -241,7 +251,7 @@ async fn silence_at_any_step_is_a_time_out() {
     ];
     for place in places {
         receiver.respond(move |_, step| place(step).then_some(Reply::Hang));
-        let exchange = Mailer::new(permissive())
+        let exchange = Mailer::new(permissive(), None)
             .send(&server(&receiver), &message(), HASTY)
             .await;
         assert!(exchange.duration < PATIENT / 2);
@@ -258,7 +268,7 @@ async fn a_server_that_hangs_up_is_a_network_failure() {
         port: closed_port().port(),
         ..server(&receiver)
     };
-    let refused = failed(Mailer::new(permissive()).send(&nobody, &message(), PATIENT).await);
+    let refused = failed(Mailer::new(permissive(), None).send(&nobody, &message(), PATIENT).await);
     assert!(refused.to_string().contains("refused the connection"), "{refused}");
 }
 
@@ -275,7 +285,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_mail() {
         Step::Connect => None,
         other => panic!("{other:?}"),
     });
-    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    let failure = failed(Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await);
     assert!(matches!(failure, Failure::Tls(text) if text.contains("STARTTLS")));
     assert_eq!(receiver.connections(), 1);
 }
@@ -291,7 +301,7 @@ async fn a_certificate_nobody_trusts_is_explained() {
         security,
         ..server(&receiver)
     };
-    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    let failure = failed(Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await);
     assert!(
         matches!(&failure, Failure::Tls(text) if text.contains("not trusted")),
         "{failure:?}"
@@ -305,7 +315,7 @@ async fn a_plain_server_behind_the_tls_setting_is_explained() {
         security: Security::Tls,
         ..server(&receiver)
     };
-    let failure = failed(Mailer::new(permissive()).send(&server, &message(), PATIENT).await);
+    let failure = failed(Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await);
     assert!(
         matches!(&failure, Failure::Tls(text) if text.contains("did not answer with TLS")),
         "{failure:?}"
@@ -315,7 +325,7 @@ async fn a_plain_server_behind_the_tls_setting_is_explained() {
 #[tokio::test]
 async fn forbidden_servers_are_not_dialled() {
     let receiver = SmtpReceiver::start().await;
-    let mailer = Mailer::new(strict());
+    let mailer = Mailer::new(strict(), None);
     for host in [
         "127.0.0.1",
         "[::1]",
@@ -344,7 +354,7 @@ async fn a_named_server_is_dialled_at_its_permitted_address() {
         host: "mail.test".into(),
         ..server(&receiver)
     };
-    let exchange = Mailer::new(guard).send(&server, &message(), PATIENT).await;
+    let exchange = Mailer::new(guard, None).send(&server, &message(), PATIENT).await;
     assert!(matches!(exchange.outcome, MailOutcome::Accepted { .. }), "{exchange:?}");
 }
 
@@ -366,7 +376,7 @@ async fn addresses_outside_ascii_need_a_server_that_takes_them() {
 #[tokio::test]
 async fn a_thousand_mails_over_sixteen_lines_all_arrive() {
     let receiver = SmtpReceiver::start().await;
-    let mailer = Mailer::new(permissive());
+    let mailer = Mailer::new(permissive(), None);
     let line = async || {
         for _ in 0..64 {
             let exchange = mailer.send(&server(&receiver), &message(), PATIENT).await;

@@ -21,6 +21,7 @@ const PUBLIC: &[&str] = &[
     "refreshSession",
     "requestPasswordReset",
     "resetPassword",
+    "verifyEmail",
     "portalLogIn",
     "activatePortalUser",
     "requestPortalPasswordReset",

@@ -9,6 +9,7 @@ use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
 use leadmesh::delivery::guard::Guard;
 use leadmesh::delivery::worker::Worker;
+use leadmesh::identity::addresses;
 use leadmesh::server::{Role, Server};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
@@ -122,6 +123,14 @@ impl TestApp {
         open(&self.arguments, &self.clock).await
     }
 
+    /// The same on the same stores, where addresses are to be proven.
+    pub(crate) async fn requiring_proof(&self) -> App {
+        let mut arguments = self.arguments.clone();
+        let place = arguments.iter().position(|text| text == "--proof-of-address");
+        "required".clone_into(&mut arguments[place.unwrap() + 1]);
+        open(&arguments, &self.clock).await
+    }
+
     /// Stops the server in order, as SIGTERM does.
     pub(crate) async fn stop(&mut self) {
         self.server.take().unwrap().stop().await;
@@ -206,6 +215,10 @@ fn arguments(data_dir: &std::path::Path, database: Option<&DropDatabase>, more: 
         "http://leadmesh.test",
     ]);
     arguments.extend(more);
+    // Most tests have people whose mails nobody reads. Those of proof say so.
+    if !more.contains(&"--proof-of-address") {
+        arguments.extend(["--proof-of-address", "off"]);
+    }
     let mut arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
     if let Some(database) = database {
         let redis =
@@ -242,6 +255,9 @@ pub(crate) async fn ask(
 
 async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
     let app = open(arguments, clock).await;
+    if role != Role::Worker {
+        addresses::apply_setting(&app).await.unwrap();
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = Server::start(&app, role, listener).unwrap();
     wait_for_lease(&app, role).await;

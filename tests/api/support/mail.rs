@@ -5,6 +5,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 /// One mail as a server took it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReceivedMail {
+    /// The name that the client gave itself in EHLO.
+    pub(crate) hello: String,
     /// Who was logged in.
     pub(crate) user: Option<String>,
     /// Whether it came over TLS.

@@ -222,7 +222,12 @@ impl Dialogue {
         let line = self.line().await?;
         let upper = line.to_ascii_uppercase();
         match upper.split([' ', ':']).next().unwrap_or_default() {
-            "EHLO" | "HELO" => self.greet().await,
+            "EHLO" | "HELO" => {
+                line.split_once(' ')
+                    .map_or("", |(_, name)| name)
+                    .clone_into(&mut self.mail.hello);
+                self.greet().await
+            }
             "STARTTLS" if self.tls.is_some() => {
                 self.say("220 go ahead").await?;
                 self.secure().await
@@ -388,6 +393,7 @@ impl Dialogue {
     fn forget(&mut self) {
         self.mail = ReceivedMail {
             user: self.mail.user.take(),
+            hello: std::mem::take(&mut self.mail.hello),
             secured: self.mail.secured,
             ..ReceivedMail::default()
         };

@@ -100,6 +100,11 @@ impl Stream {
             .await;
     }
 
+    /// Ends an operation.
+    pub(crate) async fn complete(&mut self, id: &str) {
+        self.send(json!({ "type": "complete", "id": id })).await;
+    }
+
     /// Leaves without a word, as a lost connection does.
     pub(crate) fn cut(self) {
         drop(self);

@@ -102,3 +102,97 @@ async fn http_2_is_spoken_on_the_same_port() {
         (reqwest::Version::HTTP_2, 200)
     );
 }
+
+/// An HTTP/2 connection that has sent its preface and settings, and answers every ping.
+async fn ponging(address: std::net::SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    stream
+}
+
+/// HEADERS of `GET /healthz`-like requests by the static table (RFC 7541): `:method GET`, `:scheme http`, `:path /`.
+const GET_ROOT: &[u8] = &[0, 0, 3, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84];
+
+/// Answers pings until the server closes.
+async fn pong_until_closed(mut stream: TcpStream) {
+    loop {
+        let mut header = [0; 9];
+        if stream.read_exact(&mut header).await.is_err() {
+            return;
+        }
+        let length = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+        let mut payload = vec![0; length];
+        if stream.read_exact(&mut payload).await.is_err() {
+            return;
+        }
+        if header[3] == 6 && header[4] & 1 == 0 {
+            let answer = [&[0, 0, 8, 6, 1, 0, 0, 0, 0][..], &payload].concat();
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_only_answers_pings_is_closed() {
+    let server = Server::with(|_, limits| {
+        limits.header = Duration::from_millis(500);
+        limits.idle = Duration::from_millis(200);
+    })
+    .await;
+    let mut stream = ponging(server.address).await;
+    stream.write_all(GET_ROOT).await.unwrap();
+    soon(pong_until_closed(stream)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_pipelines_and_reads_nothing_is_closed() {
+    let server = Server::with(|_, limits| limits.stall = Duration::from_millis(300)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request =
+        b"GET /graphql?query=%7B__schema%7Btypes%7Bname%20description%7D%7D%7D HTTP/1.1\r\nhost: a\r\n\r\n".repeat(64);
+    // Until the server neither reads nor writes; then it closes, and the write fails.
+    let flood = async { while stream.write_all(&request).await.is_ok() {} };
+    soon(flood).await;
+}
+
+#[tokio::test]
+async fn one_address_leaves_places_for_others() {
+    let server = Server::with(|_, limits| limits.per_address = 2).await;
+    let held = [
+        TcpStream::connect(server.address).await.unwrap(),
+        TcpStream::connect(server.address).await.unwrap(),
+    ];
+    let mut third = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(soon(third.read(&mut [0; 1])).await.unwrap_or(0), 0, "closed at once");
+    // Linux answers on all of 127.0.0.0/8: another of these addresses is another caller.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = socket.connect(server.address).await.unwrap();
+    other
+        .write_all(b"GET /graphql?query=%7Bhello%7D HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    soon(other.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_socket_keeps_its_place_after_the_upgrade() {
+    let server = Server::with(|_, limits| limits.per_address = 1).await;
+    let socket = server.ready_socket().await;
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(
+        soon(second.read(&mut [0; 1])).await.unwrap_or(0),
+        0,
+        "the socket has the place"
+    );
+    drop(socket);
+    super::server::until(|| server.probe.streams() == 0).await;
+}

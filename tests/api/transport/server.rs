@@ -10,6 +10,7 @@ use async_graphql::Data;
 use futures::{SinkExt, StreamExt};
 use leadmesh::{
     error::Error,
+    graphql::registry::Registry,
     http::{
         graphql::Endpoint,
         listen::{ListenLimits, serve},
@@ -118,7 +119,9 @@ impl Server {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
         let (probe, tokens) = (Probe::default(), Tokens::default());
-        let mut endpoint = Endpoint::new(build(probe.clone()), tokens.clone());
+        let schema = build(probe.clone());
+        let registry = Registry::from_sdl(&schema.sdl()).unwrap();
+        let mut endpoint = Endpoint::new(schema, Arc::new(registry), tokens.clone());
         endpoint.sockets.spread = Duration::ZERO;
         let mut limits = ListenLimits::default();
         adjust(&mut endpoint, &mut limits);

@@ -66,7 +66,8 @@ fn everything(fields: &FieldSelection, mapping: &[FieldMapping], template: &str)
                 mapping: mapping.to_vec(),
                 ..webhook(payload, shape)
             };
-            let rendered = PreparedWebhook::new(&config, &definitions).and_then(|ready| ready.render(&lead));
+            let rendered =
+                PreparedWebhook::new(&config, &definitions).and_then(|ready| ready.render(&lead, &Budget::default()));
             all.extend(rendered.map(|body| String::from_utf8(body.bytes).unwrap()));
         }
     }
@@ -77,7 +78,8 @@ fn everything(fields: &FieldSelection, mapping: &[FieldMapping], template: &str)
                 mapping: mapping.to_vec(),
                 ..email(template, body, format)
             };
-            let rendered = PreparedEmail::new(&config, &definitions).and_then(|ready| ready.render(&lead, &ENVELOPE));
+            let rendered = PreparedEmail::new(&config, &definitions)
+                .and_then(|ready| ready.render(&lead, &ENVELOPE, &Budget::default()));
             all.extend(rendered.map(|mail| format!("{mail:?}")));
         }
     }

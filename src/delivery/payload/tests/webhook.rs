@@ -14,7 +14,7 @@ fn a_form_is_percent_encoded_and_leaves_absent_values_out() {
     let config = webhook(PayloadFormat::Form, None);
     let rendered = PreparedWebhook::new(&config, &definitions())
         .unwrap()
-        .render(&lead())
+        .render(&lead(), &Budget::default())
         .unwrap();
     assert_eq!(rendered.content_type, "application/x-www-form-urlencoded");
     let expected = "first_name=Ana&email=ana%40a.test&company=M%C3%BCller+%26+S%C3%B6hne&score=42&optin=true";
@@ -39,7 +39,7 @@ fn a_custom_shape_is_exact_and_numbers_stay_numbers() {
     let config = webhook(PayloadFormat::Json, Some(shape));
     let rendered = PreparedWebhook::new(&config, &definitions())
         .unwrap()
-        .render(&lead())
+        .render(&lead(), &Budget::default())
         .unwrap();
     assert_eq!(rendered.content_type, "application/json");
     assert_eq!(

@@ -4,49 +4,92 @@ use crate::delivery::templates::{Place, TemplateError};
 
 /// A stretch of a source.
 #[derive(Debug)]
-pub(super) enum Piece<'a> {
+pub(in crate::delivery::templates) enum Piece<'a> {
     /// Literal text.
     Text(&'a str),
     /// `{{ … }}`
-    Output {
-        /// What is between the braces.
-        source: &'a str,
-        /// The same in tokens.
-        tokens: Vec<Placed<'a>>,
-        /// Whether whitespace around it is controlled by `-` or `+`.
-        trims: bool,
-    },
+    Output(Code<'a>),
     /// `{% … %}`
-    Statement {
-        /// What is between the marks, in tokens.
-        tokens: Vec<Placed<'a>>,
-    },
+    Statement(Code<'a>),
     /// `{# … #}`
-    Comment,
+    Comment(Trims),
+}
+
+/// What is between the marks of a placeholder or statement.
+#[derive(Debug)]
+pub(in crate::delivery::templates) struct Code<'a> {
+    /// The byte at which it begins.
+    pub(in crate::delivery::templates) at: usize,
+    /// The line on which it begins.
+    pub(in crate::delivery::templates) line: usize,
+    pub(in crate::delivery::templates) tokens: Vec<Placed<'a>>,
+    pub(in crate::delivery::templates) trims: Trims,
+}
+
+/// What is done about whitespace around a placeholder, statement or comment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::delivery::templates) struct Trims {
+    before: bool,
+    after: bool,
+    /// Whether anything is said of it, be it that nothing is taken away.
+    said: bool,
+}
+
+impl<'a> Piece<'a> {
+    fn trims(&self) -> Trims {
+        match self {
+            Self::Text(_) => Trims::default(),
+            Self::Output(code) | Self::Statement(code) => code.trims,
+            Self::Comment(trims) => *trims,
+        }
+    }
+
+    /// Whether it takes whitespace before it away.
+    pub(in crate::delivery::templates) fn trims_before(&self) -> bool {
+        self.trims().before
+    }
+
+    /// Whether it takes whitespace after it away.
+    pub(in crate::delivery::templates) fn trims_after(&self) -> bool {
+        self.trims().after
+    }
+
+    /// Whether it says nothing about whitespace.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.trims().said
+    }
+
+    /// How many tokens it has.
+    pub(in crate::delivery::templates) fn tokens(&self) -> usize {
+        match self {
+            Self::Output(code) | Self::Statement(code) => code.tokens.len(),
+            Self::Text(_) | Self::Comment(_) => 0,
+        }
+    }
 }
 
 /// A token and the byte at which it begins.
 #[derive(Debug)]
-pub(super) struct Placed<'a> {
-    pub(super) token: Token<'a>,
-    pub(super) at: usize,
+pub(in crate::delivery::templates) struct Placed<'a> {
+    pub(in crate::delivery::templates) token: Token<'a>,
+    pub(in crate::delivery::templates) at: usize,
 }
 
 /// A token, as coarse as the scan allows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(in crate::delivery::templates) enum Token<'a> {
     /// A name or keyword.
     Ident(&'a str),
     /// A quoted text without its quotes, escapes unresolved.
     Text(&'a str),
     /// A number.
-    Number,
+    Number(&'a str),
     /// An operator or bracket.
     Symbol(&'a str),
 }
 
 /// The error at a byte of a source.
-pub(super) fn error_at(source: &str, at: usize, advice: impl Into<String>) -> TemplateError {
+pub(in crate::delivery::templates) fn error_at(source: &str, at: usize, advice: impl Into<String>) -> TemplateError {
     let before = source.get(..at).unwrap_or(source);
     let (lines, last) = before
         .rsplit_once('\n')
@@ -62,8 +105,8 @@ pub(super) fn error_at(source: &str, at: usize, advice: impl Into<String>) -> Te
 }
 
 /// Cuts a source into its pieces.
-pub(super) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
-    let mut lexer = Lexer { source, at: 0 };
+pub(in crate::delivery::templates) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
+    let mut lexer = Lexer { source, at: 0, line: 1 };
     let mut pieces = Vec::new();
     while let Some(start) = lexer.next_mark() {
         let text = source.get(lexer.at..start).unwrap_or_default();
@@ -71,7 +114,10 @@ pub(super) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
             pieces.push(Piece::Text(text));
         }
         lexer.at = start;
+        lexer.line += text.matches('\n').count();
         pieces.push(lexer.piece()?);
+        let taken = source.get(start..lexer.at).unwrap_or_default();
+        lexer.line += taken.matches('\n').count();
     }
     if !lexer.rest().is_empty() {
         pieces.push(Piece::Text(lexer.rest()));
@@ -82,6 +128,13 @@ pub(super) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
 struct Lexer<'a> {
     source: &'a str,
     at: usize,
+    /// The line on which the piece begins that is read.
+    line: usize,
+}
+
+/// The beginning of a word, for a message.
+pub(in crate::delivery::templates) fn short(word: &str) -> &str {
+    word.get(..40).unwrap_or(word)
 }
 
 impl<'a> Lexer<'a> {
@@ -112,11 +165,8 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         match self.take(2) {
             "{#" => self.comment(start),
-            "{{" => {
-                let (source, tokens, trims) = self.code(start, "}}")?;
-                Ok(Piece::Output { source, tokens, trims })
-            }
-            _ => self.code(start, "%}").map(|(_, tokens, _)| Piece::Statement { tokens }),
+            "{{" => self.code(start, "}}").map(Piece::Output),
+            _ => self.code(start, "%}").map(Piece::Statement),
         }
     }
 
@@ -128,13 +178,17 @@ impl<'a> Lexer<'a> {
                 "this comment never ends; close it with #}",
             ));
         };
-        self.take(length + 2);
-        Ok(Piece::Comment)
+        let comment = self.take(length);
+        self.take(2);
+        Ok(Piece::Comment(Trims {
+            before: comment.starts_with('-'),
+            after: comment.ends_with('-'),
+            said: true,
+        }))
     }
 
-    fn code(&mut self, start: usize, close: &str) -> Result<(&'a str, Vec<Placed<'a>>, bool), TemplateError> {
+    fn code(&mut self, start: usize, close: &str) -> Result<Code<'a>, TemplateError> {
         let opened = self.trim_mark();
-        let inside = self.at;
         let mut tokens = Vec::new();
         let mut depth = 0_usize;
         loop {
@@ -143,8 +197,17 @@ impl<'a> Lexer<'a> {
             if depth == 0
                 && let Some(closed) = self.close(close)
             {
-                let source = self.source.get(inside..at).unwrap_or_default();
-                return Ok((source, tokens, opened || closed));
+                let trims = Trims {
+                    before: opened == "-",
+                    after: closed == "-",
+                    said: !opened.is_empty() || !closed.is_empty(),
+                };
+                return Ok(Code {
+                    at: start,
+                    line: self.line,
+                    tokens,
+                    trims,
+                });
             }
             let Some(token) = self.token()? else {
                 return Err(error_at(
@@ -162,14 +225,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn trim_mark(&mut self) -> bool {
+    /// Takes a sign that controls whitespace, if it is next.
+    fn trim_mark(&mut self) -> &'a str {
         let marked = self.rest().starts_with(['-', '+']);
-        self.take(usize::from(marked));
-        marked
+        self.take(usize::from(marked))
     }
 
-    /// Takes the closing mark if it is next, and says whether it controls whitespace.
-    fn close(&mut self, close: &str) -> Option<bool> {
+    /// Takes the closing mark if it is next, and says how it controls whitespace.
+    fn close(&mut self, close: &str) -> Option<&'a str> {
         let rest = self.rest();
         let marked = rest
             .strip_prefix(['-', '+'])
@@ -177,8 +240,9 @@ impl<'a> Lexer<'a> {
         if !marked && !rest.starts_with(close) {
             return None;
         }
-        self.take(close.len() + usize::from(marked));
-        Some(marked)
+        let sign = self.take(usize::from(marked));
+        self.take(close.len());
+        Some(sign)
     }
 
     fn token(&mut self) -> Result<Option<Token<'a>>, TemplateError> {
@@ -190,8 +254,17 @@ impl<'a> Lexer<'a> {
         Ok(Some(match first {
             '"' | '\'' => self.text(first)?,
             _ if first.is_ascii_digit() => {
-                self.take_while(word);
-                Token::Number
+                let digits = self.take_while(word).len();
+                let start = self.at - digits;
+                let fraction = self
+                    .rest()
+                    .strip_prefix('.')
+                    .map(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+                if fraction == Some(true) {
+                    self.take(1);
+                    self.take_while(word);
+                }
+                Token::Number(self.source.get(start..self.at).unwrap_or_default())
             }
             _ if word(first) => Token::Ident(self.take_while(word)),
             _ => {

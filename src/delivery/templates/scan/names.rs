@@ -1,8 +1,9 @@
 //! Reads names out of tokens: fields, variables, filters, tests and statements.
 
 use super::Scan;
-use super::lex::{Placed, Token, error_at};
+use super::lex::{Placed, Token, error_at, short};
 use crate::delivery::templates::TemplateError;
+use crate::delivery::templates::engine::FILTERS;
 
 const STATEMENTS: [&str; 9] = ["if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith"];
 
@@ -10,43 +11,8 @@ const KEYWORDS: [&str; 13] = [
     "and", "or", "not", "in", "is", "if", "else", "true", "True", "false", "False", "none", "None",
 ];
 
-const FILTERS: [&str; 33] = [
-    "abs",
-    "bool",
-    "capitalize",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "first",
-    "float",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "lines",
-    "list",
-    "lower",
-    "max",
-    "min",
-    "replace",
-    "reverse",
-    "round",
-    "sort",
-    "split",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "urlencode",
-];
-
-const TESTS: [&str; 29] = [
+/// What may stand behind `is`.
+pub(in crate::delivery::templates) const TESTS: [&str; 29] = [
     "boolean",
     "defined",
     "divisibleby",
@@ -79,16 +45,12 @@ const TESTS: [&str; 29] = [
 ];
 
 /// Whether a name stands for a variable when it is used by itself.
-pub(super) fn is_variable(name: &str) -> bool {
+pub(in crate::delivery::templates) fn is_variable(name: &str) -> bool {
     !KEYWORDS.contains(&name) && name != "loop" && name != "self"
 }
 
 /// Visits the code of a statement, `if lead.x` for instance.
-pub(super) fn visit_statement<'a>(
-    source: &str,
-    tokens: &[Placed<'a>],
-    scan: &mut Scan<'a>,
-) -> Result<(), TemplateError> {
+pub(super) fn visit_statement<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan) -> Result<(), TemplateError> {
     let Some((first, code)) = tokens.split_first() else {
         return Ok(());
     };
@@ -96,6 +58,7 @@ pub(super) fn visit_statement<'a>(
         return Ok(());
     };
     if !STATEMENTS.contains(&keyword) {
+        let keyword = short(keyword);
         let advice = format!("\"{keyword}\" is not available; templates know if, for, set and with");
         return Err(error_at(source, first.at, advice));
     }
@@ -112,7 +75,7 @@ pub(super) fn visit_statement<'a>(
     visit(source, code, scan)
 }
 
-fn bind_until(end: &Token<'_>, code: &[Placed<'_>], scan: &mut Scan<'_>) {
+fn bind_until(end: &Token<'_>, code: &[Placed<'_>], scan: &mut Scan) {
     let targets = code.iter().take_while(|placed| placed.token != *end);
     scan.locals.extend(targets.filter_map(|placed| match placed.token {
         Token::Ident(name) => Some(name.to_owned()),
@@ -121,7 +84,7 @@ fn bind_until(end: &Token<'_>, code: &[Placed<'_>], scan: &mut Scan<'_>) {
 }
 
 /// Visits the code of a placeholder or the remainder of a statement.
-pub(super) fn visit<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan<'a>) -> Result<(), TemplateError> {
+pub(super) fn visit<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan) -> Result<(), TemplateError> {
     let mut rest = tokens;
     let (mut earlier, mut before) = (None, None);
     while let Some((placed, after)) = rest.split_first() {
@@ -165,15 +128,22 @@ impl Role {
     fn refusal(self, name: &str, after: &[Placed<'_>]) -> Option<String> {
         let called = next_is(after, "(");
         match self {
-            Self::Filter if !FILTERS.contains(&name) => Some(format!(
-                "there is no filter \"{name}\"; use one of {}",
-                FILTERS.join(", ")
-            )),
-            Self::Test if !TESTS.contains(&name) => {
-                Some(format!("there is no test \"{name}\"; use one of {}", TESTS.join(", ")))
+            Self::Filter if !FILTERS.iter().any(|(known, _)| *known == name) => {
+                let known: Vec<&str> = FILTERS.iter().map(|(known, _)| *known).collect();
+                Some(format!(
+                    "there is no filter \"{}\"; use one of {}",
+                    short(name),
+                    known.join(", ")
+                ))
             }
+            Self::Test if !TESTS.contains(&name) => Some(format!(
+                "there is no test \"{}\"; use one of {}",
+                short(name),
+                TESTS.join(", ")
+            )),
             Self::Attribute | Self::Variable if called => Some(format!(
-                "\"{name}\" cannot be called; use a filter, as in {{{{ lead.city | upper }}}}"
+                "\"{}\" cannot be called; use a filter, as in {{{{ lead.city | upper }}}}",
+                short(name)
             )),
             _ => None,
         }
@@ -186,7 +156,7 @@ fn next_is(after: &[Placed<'_>], symbol: &str) -> bool {
         .is_some_and(|placed| placed.token == Token::Symbol(symbol))
 }
 
-fn record<'a>(name: &'a str, after: &[Placed<'a>], scan: &mut Scan<'a>) {
+fn record<'a>(name: &'a str, after: &[Placed<'a>], scan: &mut Scan) {
     if next_is(after, "=") {
         scan.locals.insert(name.to_owned());
     }

@@ -14,7 +14,9 @@ use entity::{bulk, delivery_attempt};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set, Unchanged};
 
 use crate::app::App;
+use crate::database::Transaction;
 use crate::delivery::erasure;
+use crate::delivery::worker::claim::give_up_unknown;
 use crate::delivery::worker::finish::release_caps;
 use crate::delivery::worker::reroute::{self, Plan};
 use crate::error::{Error, Result};
@@ -134,7 +136,7 @@ pub(super) async fn stands(tx: &DatabaseTransaction, held: &delivery::Model) -> 
 /// Records the end of a delivery that is held and locked, routes its lead further if it went nowhere, and commits.
 pub(super) async fn finish(
     app: &App,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     recorded: Recorded<'_>,
     (ending, plan, settled): (Ending, Option<Plan>, Settled),
 ) -> Result<DeliveryStatus> {
@@ -166,10 +168,8 @@ pub(super) async fn finish(
     }
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
     let heads = events::append(&tx, now, all_events).await?;
-    tx.commit().await.inspect_err(|_error| {
-        // What was claimed for this worker may be committed, and nobody here would attempt it: with another lease it is taken over.
-        app.queue.abandon_lease();
-    })?;
+    let committed = tx.commit().await.map_err(Error::from);
+    committed.inspect_err(|error| give_up_unknown(app, error))?;
     app.metrics.delivered_in_portals(in_portals);
     for claimed in settled.claimed {
         app.queue.hand_over(claimed);

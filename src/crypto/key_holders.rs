@@ -1,0 +1,52 @@
+//! Which running processes open which master keys, so that `leadmesh keys rewrap` takes no key away from under one.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::key_holder;
+use sea_orm::{ConnectionTrait, DbErr};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::Vault;
+use crate::clock::Clock;
+use crate::database::Db;
+
+/// How often a running process says that it is there.
+const EVERY: Duration = Duration::from_secs(5);
+/// A process that has been silent for so long does not run any more: six of its signs are missing.
+const GONE: TimeDelta = TimeDelta::seconds(30);
+
+/// Tells the database which master keys this process opens, until `stop`; then that it is gone.
+pub async fn announce(db: Db, clock: Clock, vault: Vault, stop: CancellationToken) {
+    let id: Uuid = clock.id();
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = say(&db, id, &vault, clock.now()).await {
+            tracing::warn!(%error, "cannot tell which master keys this process opens; trying again in 5 seconds");
+        }
+    }
+    // One that cannot be removed counts as gone after half a minute.
+    let _silent = key_holder::Entity::remove(id).exec(db.write()).await;
+}
+
+async fn say(db: &Db, id: Uuid, vault: &Vault, now: DateTime<Utc>) -> Result<(), DbErr> {
+    let row = key_holder::Model {
+        id,
+        master_keys: vault.fingerprints().join(" "),
+        seen_at: now,
+    };
+    key_holder::Entity::put(db.write(), row).await?;
+    key_holder::Entity::remove_before(now - GONE).exec(db.write()).await?;
+    Ok(())
+}
+
+/// How many running processes could not open what is sealed under this vault's own master key.
+pub async fn count_without(db: &impl ConnectionTrait, vault: &Vault, now: DateTime<Utc>) -> Result<usize, DbErr> {
+    let own = vault.fingerprint();
+    let running = key_holder::Entity::seen_since(db, now - GONE).await?;
+    let opens = |holder: &key_holder::Model| holder.master_keys.split(' ').any(|key| key == own);
+    Ok(running.iter().filter(|holder| !opens(holder)).count())
+}

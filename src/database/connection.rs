@@ -1,0 +1,231 @@
+//! A pool of connections, and the way to it of one lane. A statement waits for a place in its pool, runs in a task of its own,
+//! and gives the place back at its end: who asked for it may go away at any moment, and neither the connection nor the count of
+//! what is in use is harmed by that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
+
+use super::transaction::Transaction;
+use crate::error::{Outage, Shortage, outage};
+use crate::fair::{Share, Waiting};
+
+/// How long a statement waits for a place in its pool while others use all of it.
+const TURN: Duration = Duration::from_secs(5);
+
+/// Connections of one kind.
+#[derive(Debug)]
+pub(super) struct Pool {
+    name: &'static str,
+    connections: DatabaseConnection,
+    size: usize,
+    places: Arc<Semaphore>,
+    /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
+    for_accounts: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// What a pool is used for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// Which pool.
+    pub pool: &'static str,
+    /// Connections that it may have.
+    pub size: usize,
+    /// Statements and transactions that run.
+    pub in_use: usize,
+    /// Statements and transactions that wait for a connection.
+    pub waiting: usize,
+}
+
+/// A place in a pool; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _in_pool: OwnedSemaphorePermit,
+    _of_accounts: Option<OwnedSemaphorePermit>,
+    _of_account: Option<OwnedSemaphorePermit>,
+}
+
+impl Pool {
+    pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
+        Self {
+            name,
+            connections,
+            size,
+            places: Arc::new(Semaphore::new(size)),
+            for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn now(&self) -> PoolUse {
+        PoolUse {
+            pool: self.name,
+            size: self.size,
+            in_use: self.size.saturating_sub(self.places.available_permits()),
+            waiting: self.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Of an account with a share, first a place of its own: whoever has it waits for the pool as others do, so that of many
+    /// callers of one account only so many stand in the way of others.
+    async fn place(&self, share: Option<&Share>) -> Result<Place, DbErr> {
+        let _waiting = Waiting::begin(&self.waiting, usize::MAX);
+        let Some(share) = share else {
+            return Ok(Place {
+                _in_pool: turn(&self.places).await?,
+                _of_accounts: None,
+                _of_account: None,
+            });
+        };
+        let of_account = share.place().await.map_err(|_used_up| Shortage::Share)?;
+        let of_accounts = turn(&self.for_accounts).await?;
+        Ok(Place {
+            _in_pool: turn(&self.places).await?,
+            _of_accounts: Some(of_accounts),
+            _of_account: Some(of_account),
+        })
+    }
+}
+
+async fn turn(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
+    match tokio::time::timeout(TURN, places.clone().acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        Ok(Err(_)) | Err(_) => Err(Shortage::Pool.into()),
+    }
+}
+
+/// Whether a statement may be run again after the connection was lost under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeats {
+    /// It only reads.
+    Yes,
+    No,
+}
+
+/// The way of one lane to a pool.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pool: Arc<Pool>,
+    share: Option<Arc<Share>>,
+    repeats: Repeats,
+}
+
+impl Connection {
+    pub(super) fn new(pool: Arc<Pool>, share: Option<Arc<Share>>, repeats: Repeats) -> Self {
+        Self { pool, share, repeats }
+    }
+
+    /// Runs a statement in a task of its own. After the database was away, dead connections may lie in the pool, each of which
+    /// fails one statement: one that only reads goes on to the next.
+    async fn run<T, F, R>(&self, statement: F) -> Result<T, DbErr>
+    where
+        T: Send + 'static,
+        F: Fn(DatabaseConnection) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, DbErr>> + Send,
+    {
+        let place = self.pool.place(self.share.as_deref()).await?;
+        let connections = self.pool.connections.clone();
+        let repeats = if self.repeats == Repeats::Yes {
+            self.pool.size
+        } else {
+            0
+        };
+        let running = tokio::spawn(async move {
+            let _place = place;
+            repeat_lost(repeats, || statement(connections.clone())).await
+        });
+        running.await.unwrap_or_else(|error| broken(&error))
+    }
+
+    /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later would
+    /// fail with "database is locked" whenever another writer came between.
+    ///
+    /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
+    /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
+    /// it back.
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        let place = self.pool.place(self.share.as_deref()).await?;
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move {
+            let begun = repeat_lost(pool.size, || begin(&pool.connections)).await?;
+            Ok(Transaction::new(begun, place))
+        });
+        beginning.await.unwrap_or_else(|error| broken(&error))
+    }
+}
+
+async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    connections.begin_with_options(immediate).await
+}
+
+/// Tries again, at most so often, where the connection was lost.
+async fn repeat_lost<T, R>(most: usize, run: impl Fn() -> R) -> Result<T, DbErr>
+where
+    R: Future<Output = Result<T, DbErr>>,
+{
+    let mut left = most;
+    loop {
+        match run().await {
+            Err(error) if left > 0 && outage(&error) == Some(Outage::EndUnknown) => left -= 1,
+            done => return done,
+        }
+    }
+}
+
+/// A statement that panicked, or that the end of the process has stopped.
+pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
+    Err(DbErr::Custom(format!("a statement did not come to its end: {error}")))
+}
+
+#[async_trait]
+impl ConnectionTrait for Connection {
+    fn get_database_backend(&self) -> DbBackend {
+        self.pool.connections.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(move |db| {
+            let statement = statement.clone();
+            async move { db.execute_raw(statement).await }
+        })
+        .await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let sql: Arc<str> = sql.into();
+        self.run(move |db| {
+            let sql = sql.clone();
+            async move { db.execute_unprepared(&sql).await }
+        })
+        .await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(move |db| {
+            let statement = statement.clone();
+            async move { db.query_one_raw(statement).await }
+        })
+        .await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(move |db| {
+            let statement = statement.clone();
+            async move { db.query_all_raw(statement).await }
+        })
+        .await
+    }
+}

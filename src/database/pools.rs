@@ -1,0 +1,304 @@
+//! The pools of a process. Each kind of work has connections of its own, so that none can take those of another: however many
+//! searches run, leads are stored, deliveries recorded and the worker's lease renewed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxError};
+
+use super::connection::{Pool, PoolUse};
+use super::sqlite_file;
+use crate::fair::{FairShares, ShareLimits};
+
+/// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
+const ACQUIRE: Duration = Duration::from_secs(2);
+/// The same for the one writer of `SQLite`, behind which all other writers queue.
+const WRITER_TURN: Duration = Duration::from_secs(5);
+/// A connection that was idle for so long is tried before it is used: it may have died meanwhile.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
+
+/// Statements of one account that may wait for a connection at the same time, and for how long.
+const WAITING: usize = 500;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long `PostgreSQL` lets a session stay idle within a transaction, which holds its locks, before it ends the session.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
+/// How long a whole transaction may take (`PostgreSQL` 17 and newer); longer than a detached write has.
+const TRANSACTION: Duration = Duration::from_secs(90);
+/// How often `PostgreSQL` 14 and newer looks whether the client of a running statement is still there.
+const CLIENT_CHECK: Duration = Duration::from_secs(5);
+
+/// Connections of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    lease: u32,
+    worker: u32,
+    intake: u32,
+    writers: u32,
+    readers: u32,
+}
+
+impl Sizes {
+    /// Of so many in all; each kind has one at least.
+    pub(super) fn of(all: u32) -> Self {
+        let lease = 1;
+        let worker = (all / 4).max(1);
+        let intake = (all * 3 / 16).max(1);
+        let writers = (all * 3 / 16).max(1);
+        Self {
+            lease,
+            worker,
+            intake,
+            writers,
+            readers: all.saturating_sub(lease + worker + intake + writers).max(1),
+        }
+    }
+}
+
+/// What `PostgreSQL` allows the sessions of a pool.
+#[derive(Clone, Copy, Debug)]
+struct SessionLimits {
+    statement: Duration,
+    lock: Duration,
+}
+
+const fn seconds(statement: u64, lock: u64) -> SessionLimits {
+    SessionLimits {
+        statement: Duration::from_secs(statement),
+        lock: Duration::from_secs(lock),
+    }
+}
+
+/// As long as a request may take; a page of an export is a statement of its own.
+const READING: SessionLimits = seconds(30, 10);
+const WRITING: SessionLimits = seconds(60, 10);
+const STORING: SessionLimits = seconds(30, 10);
+const WORKING: SessionLimits = seconds(60, 10);
+/// The lease runs out after six seconds: what takes longer is of no use.
+const LEASING: SessionLimits = seconds(4, 4);
+
+/// The pools that one kind of work reads from and writes to.
+#[derive(Clone, Debug)]
+pub(super) struct Kind {
+    pub(super) read: Arc<Pool>,
+    pub(super) write: Arc<Pool>,
+}
+
+impl Kind {
+    fn of(pool: Pool) -> Self {
+        let pool = Arc::new(pool);
+        Self {
+            read: pool.clone(),
+            write: pool,
+        }
+    }
+}
+
+/// All pools of a process.
+#[derive(Debug)]
+pub(super) struct Pools {
+    /// For requests, and whatever has no connections of its own.
+    pub(super) requests: Kind,
+    pub(super) intake: Kind,
+    pub(super) worker: Kind,
+    pub(super) lease: Kind,
+    /// For changes of the schema, which take as long as they take.
+    pub(super) upkeep: DatabaseConnection,
+    pub(super) reading: FairShares,
+    pub(super) writing: FairShares,
+}
+
+impl Pools {
+    pub(super) async fn postgres(url: &str, all: u32) -> Result<Self, DbErr> {
+        let sizes = Sizes::of(all);
+        // The first one connects at once, which tells whether the address is right; the others when they are first used.
+        let readers = pool("readers", sizes.readers, postgres(url, Some(READING), false)).await?;
+        let writers = pool("writers", sizes.writers, postgres(url, Some(WRITING), true)).await?;
+        Ok(Self {
+            reading: shares(sizes.readers),
+            writing: shares(sizes.writers),
+            requests: Kind {
+                read: Arc::new(readers),
+                write: Arc::new(writers),
+            },
+            intake: Kind::of(pool("intake", sizes.intake, postgres(url, Some(STORING), true)).await?),
+            worker: Kind::of(pool("worker", sizes.worker, postgres(url, Some(WORKING), true)).await?),
+            lease: Kind::of(pool("lease", sizes.lease, postgres(url, Some(LEASING), true)).await?),
+            upkeep: connected(1, postgres(url, None, true)).await?,
+        })
+    }
+
+    /// With one writer connection writers queue fairly in this process instead of polling the file's lock. Readers are apart.
+    pub(super) async fn sqlite(url: &str, all: u32) -> Result<Self, DbErr> {
+        private_file(url)?;
+        let sizes = Sizes::of(all);
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let upkeep = connected(1, sqlite(&format!("{url}{separator}mode=rwc"))).await?;
+        upkeep.execute_unprepared("PRAGMA journal_mode=WAL").await?;
+        let write = Arc::new(Pool::new("writer", upkeep.clone(), 1));
+        let kind = async |name, size| {
+            let read = Arc::new(pool(name, size, sqlite(url)).await?);
+            let write = write.clone();
+            Ok::<_, DbErr>(Kind { read, write })
+        };
+        // There is one writer for all, so its places are the readers'.
+        let readers = sizes.readers + sizes.writers;
+        Ok(Self {
+            reading: shares(readers),
+            writing: shares(1),
+            requests: kind("readers", readers).await?,
+            intake: kind("intake", sizes.intake).await?,
+            worker: kind("worker", sizes.worker).await?,
+            lease: kind("lease", sizes.lease).await?,
+            upkeep,
+        })
+    }
+
+    /// What all pools are used for at the moment, each once.
+    pub(super) fn now(&self) -> Vec<PoolUse> {
+        let kinds = [&self.requests, &self.intake, &self.worker, &self.lease];
+        let mut uses: Vec<PoolUse> = Vec::new();
+        for pool in kinds.iter().flat_map(|kind| [&kind.read, &kind.write]) {
+            let now = pool.now();
+            if uses.iter().all(|known| known.pool != now.pool) {
+                uses.push(now);
+            }
+        }
+        uses
+    }
+}
+
+/// An account's share of a pool: at most half of what accounts may use together.
+fn shares(size: u32) -> FairShares {
+    FairShares::new(ShareLimits {
+        places: (to_usize(size).saturating_sub(1) / 2).max(1),
+        waiting: WAITING,
+        patience: PATIENCE,
+    })
+}
+
+async fn pool(name: &'static str, size: u32, options: ConnectOptions) -> Result<Pool, DbErr> {
+    Ok(Pool::new(name, connected(size, options).await?, to_usize(size)))
+}
+
+async fn connected(size: u32, mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    options.max_connections(size);
+    Database::connect(options).await
+}
+
+fn to_usize(size: u32) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+fn options(url: &str, patience: Duration) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .acquire_timeout(patience)
+        .connect_timeout(patience)
+        .sqlx_logging(false)
+        .test_before_acquire(false);
+    options
+}
+
+fn postgres(url: &str, limits: Option<SessionLimits>, lazy: bool) -> ConnectOptions {
+    let mut options = options(url, ACQUIRE);
+    options.connect_lazy(lazy).test_before_acquire_if_idle_for(TRIED_AFTER);
+    if let Some(limits) = limits {
+        options.map_sqlx_postgres_pool_opts(move |pool| {
+            pool.after_connect(move |connection, _| Box::pin(limit(connection, limits)))
+        });
+    }
+    options
+}
+
+/// Says in the session what it may take. Not in the address, where a pooler between here and the database refuses what it does not
+/// know.
+async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(), SqlxError> {
+    let mut settings = vec![
+        ("statement_timeout", limits.statement),
+        ("lock_timeout", limits.lock),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION),
+    ];
+    let version = connection.server_version_num().unwrap_or_default();
+    if version >= 170_000 {
+        settings.push(("transaction_timeout", TRANSACTION));
+    }
+    let sql: String = settings.into_iter().map(set).collect();
+    connection.execute(AssertSqlSafe(sql)).await?;
+    if version >= 140_000 {
+        // Refused on systems that cannot tell; then a statement whose client has gone runs to its own limit.
+        let sql = set(("client_connection_check_interval", CLIENT_CHECK));
+        if let Err(error) = connection.execute(AssertSqlSafe(sql)).await {
+            tracing::debug!(%error, "the database cannot look whether clients are still there");
+        }
+    }
+    Ok(())
+}
+
+fn set((name, value): (&str, Duration)) -> String {
+    format!("SET {name} = '{}s';", value.as_secs())
+}
+
+fn sqlite(url: &str) -> ConnectOptions {
+    let mut options = options(url, WRITER_TURN);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .busy_timeout(WRITER_TURN)
+            .foreign_keys(true)
+            // A receipt is a promise that a power failure must not break either.
+            .pragma("synchronous", "FULL")
+            .pragma("temp_store", "MEMORY")
+    });
+    options
+}
+
+/// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
+fn private_file(url: &str) -> Result<(), DbErr> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(path) = sqlite_file(url) else {
+        return Ok(());
+    };
+    let made = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(DbErr::Custom(format!("cannot make {path}: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(sizes: Sizes) -> u32 {
+        sizes.lease + sizes.worker + sizes.intake + sizes.writers + sizes.readers
+    }
+
+    #[test]
+    fn every_kind_has_connections_of_its_own_and_all_together_are_those_that_were_set() {
+        let sixteen = Sizes {
+            lease: 1,
+            worker: 4,
+            intake: 3,
+            writers: 3,
+            readers: 5,
+        };
+        assert_eq!(Sizes::of(16), sixteen);
+        for total in 5..=1_000 {
+            let sizes = Sizes::of(total);
+            assert_eq!(all(sizes), total);
+            assert!(
+                [sizes.worker, sizes.intake, sizes.writers, sizes.readers]
+                    .iter()
+                    .all(|size| *size > 0)
+            );
+        }
+        assert_eq!(all(Sizes::of(2)), 5, "each kind has one");
+    }
+}

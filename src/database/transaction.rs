@@ -1,0 +1,68 @@
+//! A transaction that writes, with the place in its pool that it takes.
+
+use std::ops::Deref;
+
+use sea_orm::prelude::async_trait::async_trait;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+
+use super::connection::{Place, broken};
+
+/// A transaction. Dropped before its commit, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    // Dropped in this order: the connection is on its way back before its place is free.
+    inner: DatabaseTransaction,
+    place: Place,
+}
+
+impl Transaction {
+    pub(super) fn new(inner: DatabaseTransaction, place: Place) -> Self {
+        Self { inner, place }
+    }
+
+    /// Commits. A commit that has begun goes on to its end, also where nobody waits for it any more.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        let Self { inner, place } = self;
+        let committing = tokio::spawn(async move {
+            let _place = place;
+            inner.commit().await
+        });
+        committing.await.unwrap_or_else(|error| broken(&error))
+    }
+
+    /// Undoes everything.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.inner.rollback().await
+    }
+}
+
+impl Deref for Transaction {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.inner.execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.inner.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.inner.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.inner.query_all_raw(statement).await
+    }
+}

@@ -1,0 +1,538 @@
+use async_graphql::{Value, Variables, value};
+
+use super::*;
+use crate::graphql::syntax::{self, Bounds};
+
+const SDL: &str = "
+    schema { query: Query, mutation: Mutation }
+    directive @tag(of: Int! = 1) on FIELD
+    interface Node { id: ID! }
+    interface Pet { name: String!, owner: Person }
+    type Dog implements Node & Pet { id: ID!, name: String!, owner: Person, barks: Boolean!, size: Int, friends: [Dog!] }
+    type Cat implements Node & Pet { id: ID!, name: String!, owner: Person, meows: Boolean!, size: Float, friends: [Cat] }
+    type Person implements Node { id: ID!, pets(first: Int! = 20, color: Color): [Pet!]!, email: String }
+    union Both = Dog | Person
+    enum Color { RED GREEN }
+    scalar JSON
+    scalar Decimal
+    scalar DateTime
+    input In { id: ID!, count: Int! = 1, names: [String!], color: Color, inner: In, price: Decimal, at: DateTime, rule: JSON }
+    input One @oneOf { text: String, number: Int }
+    input LeadInput { fields: JSON!, note: String }
+    type Query {
+        dog: Dog, cat: Cat, pet: Pet, both: Both, node(id: ID!): Node, person: Person
+        take(in: In, one: One, int: Int, float: Float, yes: Boolean, id: ID, text: String, ints: [Int!], color: Color, json: JSON): Int
+    }
+    type Mutation { lead(input: LeadInput!): Int, simulate(fields: JSON!): Int }
+";
+
+fn registry() -> Registry {
+    Registry::from_sdl(SDL).unwrap()
+}
+
+fn read(text: &str) -> ExecutableDocument {
+    let bounds = Bounds {
+        tokens: 4_000,
+        nesting: 64,
+    };
+    syntax::read(text, bounds)
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
+        .document
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let faults = validate(&read(text), &registry()).err().unwrap_or_default();
+    faults.into_iter().map(|fault| fault.message).collect()
+}
+
+#[track_caller]
+fn valid(texts: &[&str]) {
+    for text in texts {
+        assert_eq!(faults(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+/// Each text has exactly one fault, which says that.
+#[track_caller]
+fn invalid(texts: &[(&str, &str)]) {
+    for (text, told) in texts {
+        let faults = faults(text);
+        assert!(matches!(&faults[..], [one] if one.contains(told)), "{text}: {faults:?}");
+    }
+}
+
+fn coerced(definitions: &str, given: Value) -> Result<Value, Vec<String>> {
+    let document = read(&format!("query ({definitions}) {{ a }}"));
+    let operation = &document.operations.iter().next().unwrap().1.node;
+    let facts = VariableFacts::default();
+    let given = Variables::from_value(given);
+    let coerced = variables::coerce(&operation.variable_definitions, &facts, &registry(), given);
+    coerced
+        .map(Variables::into_value)
+        .map_err(|faults| faults.into_iter().map(|fault| fault.message).collect())
+}
+
+#[track_caller]
+fn refused(definitions: &str, given: Value, told: &str) {
+    let faults = coerced(definitions, given).unwrap_err();
+    assert!(
+        matches!(&faults[..], [one] if one.contains(told)),
+        "{definitions}: {faults:?}"
+    );
+}
+
+#[test]
+fn fields_exist_and_have_what_they_need() {
+    valid(&[
+        "{ dog { name __typename owner { pets { name ... on Dog { barks } } } } __schema { types { name } } }",
+        "{ both { __typename ... on Dog { size } ... on Node { id } } __type(name: \"Dog\") { kind } }",
+    ]);
+    invalid(&[
+        (
+            "{ dog { nmae } }",
+            "Cannot query field \"nmae\" on type \"Dog\". Did you mean \"name\"?",
+        ),
+        ("{ both { id } }", "Cannot query field \"id\" on type \"Both\"."),
+        (
+            "{ dog { __schema { types { name } } } }",
+            "Cannot query field \"__schema\"",
+        ),
+        ("{ dog }", "must have a selection of subfields"),
+        ("{ dog { name { length } } }", "must not have a selection"),
+        ("{ dog { __typename { a } } }", "must not have a selection"),
+        ("{ node { id } }", "argument \"id\" of type \"ID!\" is required"),
+        (
+            "{ node(id: null) { id } }",
+            "Expected value of type \"ID!\", found null.",
+        ),
+        (
+            "{ node(id: 1, di: 2) { id } }",
+            "Unknown argument \"di\" on field \"Query.node\". Did you mean \"id\"?",
+        ),
+        ("{ node(id: 1, id: 2) { id } }", "only one argument named \"id\""),
+        ("{ dog { __typename(a: 1) } }", "Unknown argument \"a\""),
+        ("subscription { dog { name } }", "The schema has no subscriptions."),
+    ]);
+}
+
+#[test]
+fn fragments_fit_and_are_used() {
+    valid(&[
+        "{ pet { ...F ... on Node { id } } } fragment F on Dog { name }",
+        "query A { dog { ...F } } query B { cat { ...F } } fragment F on Pet { name }",
+    ]);
+    invalid(&[
+        (
+            "{ dog { ... on Cat { name } } }",
+            "objects of type \"Dog\" can never be of type \"Cat\"",
+        ),
+        (
+            "{ dog { ...F } } fragment F on Person { id }",
+            "Fragment \"F\" cannot be spread here",
+        ),
+        ("{ dog { ...G } }", "Unknown fragment \"G\"."),
+        (
+            "{ dog { name } } fragment F on Dog { name }",
+            "Fragment \"F\" is never used.",
+        ),
+        (
+            "{ dog { ... on Dgo { name } } }",
+            "Unknown type \"Dgo\". Did you mean \"Dog\"?",
+        ),
+        (
+            "{ dog { ... on Color { name } } }",
+            "cannot condition on non composite type \"Color\"",
+        ),
+        (
+            "{ dog { ...F } } fragment F on In { id }",
+            "cannot condition on non composite type \"In\"",
+        ),
+    ]);
+}
+
+#[test]
+fn directives_are_known_and_at_their_places() {
+    valid(&[
+        "{ dog @skip(if: false) @include(if: true) { name @tag id @tag(of: 2) __typename @skip(if: true) } }",
+        "query ($v: Boolean!) { dog { ... @include(if: $v) { name } } }",
+    ]);
+    invalid(&[
+        (
+            "{ dog { name @skpi(if: true) } }",
+            "Unknown directive \"@skpi\". Did you mean \"skip\"?",
+        ),
+        ("query @skip(if: true) { dog { name } }", "may not be used on QUERY"),
+        (
+            "{ dog { ...F } } fragment F on Dog @include(if: true) { name }",
+            "may not be used on FRAGMENT_DEFINITION",
+        ),
+        (
+            "query ($a: Int @skip(if: true)) { take(int: $a) }",
+            "may not be used on VARIABLE_DEFINITION",
+        ),
+        (
+            "{ dog { name @skip } }",
+            "Directive \"@skip\" argument \"if\" of type \"Boolean!\" is required",
+        ),
+        (
+            "{ dog { name @skip(if: \"yes\") } }",
+            "expected true or false, found a string",
+        ),
+        (
+            "{ dog { name @skip(if: true, unless: true) } }",
+            "Unknown argument \"unless\" on directive \"@skip\"",
+        ),
+        ("{ dog { name @skip(if: true) @skip(if: true) } }", "only be used once"),
+        ("{ dog { __typename @nothing } }", "Unknown directive \"@nothing\"."),
+    ]);
+}
+
+#[test]
+fn literals_are_of_their_types() {
+    valid(&[
+        "{ take(in: {id: 1, names: \"one\", color: RED, price: \"1.50\", at: \"2026-01-31T12:00:00Z\"}) }",
+        "{ take(in: {id: \"a\", names: [\"a\", \"b\"], inner: {id: 2, inner: null}, price: 2.5, rule: [{a: X}, 1]}) }",
+        "{ take(int: -2147483648, float: 1, yes: true, id: \"x\", text: \"\", ints: 1, color: GREEN, json: {a: [1]}) }",
+        "{ take(one: {number: 1}) }",
+    ]);
+    invalid(&[
+        ("{ take(int: 2147483648) }", "an Int has 32 bits"),
+        ("{ take(int: 1.0) }", "an Int is a whole number"),
+        ("{ take(int: \"1\") }", "expected an Int, found a string"),
+        ("{ take(float: \"1\") }", "expected a Float"),
+        ("{ take(yes: 1) }", "expected true or false"),
+        ("{ take(id: true) }", "expected an ID"),
+        ("{ take(id: 1.5) }", "an ID is a string or a whole number"),
+        ("{ take(text: 1) }", "expected a String"),
+        ("{ take(text: WORD) }", "expected a String"),
+        ("{ take(text: [\"a\"]) }", "expected a String"),
+        ("{ take(text: {a: 1}) }", "expected a String"),
+        ("{ take(ints: [1, null]) }", "found null"),
+        ("{ take(ints: [1, \"2\"]) }", "expected an Int"),
+        (
+            "{ take(color: \"RED\") }",
+            "without quotation marks. Did you mean \"RED\"?",
+        ),
+        (
+            "{ take(color: RDE) }",
+            "Value \"RDE\" does not exist in \"Color\" enum. Did you mean \"RED\"?",
+        ),
+        ("{ take(color: 1) }", "Enum \"Color\" cannot represent"),
+        ("{ take(in: 1) }", "Expected value of type \"In\", found a number."),
+        (
+            "{ take(in: [{id: 1}]) }",
+            "Expected value of type \"In\", found a list.",
+        ),
+        (
+            "{ take(in: {}) }",
+            "Field \"In.id\" of required type \"ID!\" was not provided.",
+        ),
+        (
+            "{ take(in: {id: 1, conut: 2}) }",
+            "Field \"conut\" is not defined by type \"In\". Did you mean \"count\"",
+        ),
+        (
+            "{ take(in: {id: 1, count: null}) }",
+            "Expected value of type \"Int!\", found null.",
+        ),
+        (
+            "{ take(in: {id: 1, price: \"dear\"}) }",
+            "a Decimal is a number in digits",
+        ),
+        (
+            "{ take(in: {id: 1, at: \"now\"}) }",
+            "a DateTime is a time with its zone",
+        ),
+        ("{ take(one: {}) }", "must specify exactly one key"),
+        ("{ take(one: {text: \"\", number: 1}) }", "must specify exactly one key"),
+        ("{ take(one: {text: null}) }", "Field \"One.text\" must be non-null."),
+    ]);
+}
+
+#[test]
+fn variables_are_defined_used_and_where_they_fit() {
+    valid(&[
+        "query ($a: Int!, $b: [Int!] = [1], $c: In) { take(int: $a, ints: $b, in: $c, json: {x: [$a]}) }",
+        "query ($a: Int = 5) { person { pets(first: $a) { name } } take(in: {id: 1, count: $a}) }",
+        "query ($a: Int) { person { pets(first: $a) { name } } }",
+        "query A($a: Int) { ...F } query B($a: Int!) { ...F } fragment F on Query { take(int: $a) }",
+        "query ($t: String!) { take(one: {text: $t}) }",
+        "query ($j: JSON) { take(json: [$j]) }",
+    ]);
+    invalid(&[
+        ("{ take(int: $a) }", "Variable \"$a\" is not defined."),
+        (
+            "query Q { ...F } fragment F on Query { take(int: $a) }",
+            "is not defined by operation \"Q\"",
+        ),
+        (
+            "query Q($a: Int) { take }",
+            "Variable \"$a\" is never used in operation \"Q\".",
+        ),
+        (
+            "query ($a: Int, $a: Int) { take(int: $a) }",
+            "only one variable named \"$a\"",
+        ),
+        (
+            "query ($a: Dog) { take(int: 1, json: {a: $a}) }",
+            "cannot be non-input type \"Dog\"",
+        ),
+        (
+            "query ($a: [Nothing]) { take(json: {a: $a}) }",
+            "Unknown type \"Nothing\".",
+        ),
+        ("query ($a: Int = \"1\") { take(int: $a) }", "expected an Int"),
+        ("query ($a: Int! = null) { take(int: $a) }", "found null"),
+        (
+            "query ($a: String) { take(int: $a) }",
+            "of type \"String\" used in position expecting type \"Int\"",
+        ),
+        ("query ($a: ID) { node(id: $a) { id } }", "expecting type \"ID!\""),
+        (
+            "query ($a: ID = null) { node(id: $a) { id } }",
+            "expecting type \"ID!\"",
+        ),
+        ("query ($a: Int) { take(ints: $a) }", "expecting type \"[Int!]\""),
+        ("query ($a: [Int]) { take(ints: $a) }", "expecting type \"[Int!]\""),
+        ("query ($a: Int) { take(ints: [$a]) }", "expecting type \"Int!\""),
+        ("query ($a: String) { take(in: {id: $a}) }", "expecting type \"ID!\""),
+        ("query ($a: String) { take(color: $a) }", "expecting type \"Color\""),
+        (
+            "query ($a: Boolean) { dog { name @skip(if: $a) } }",
+            "expecting type \"Boolean!\"",
+        ),
+        ("query ($t: String) { take(one: {text: $t}) }", "must be non-null"),
+        ("query ($t: String) { take(json: [$t]) }", "expecting type \"JSON\""),
+    ]);
+}
+
+#[test]
+fn fields_under_one_key_are_one_field() {
+    valid(&[
+        "{ dog { name name x: barks x: barks } dog { size } }",
+        "{ pet { ... on Dog { x: barks } ... on Cat { x: meows } } }",
+        "{ person { pets(first: 1, color: RED) { name } pets(color: RED, first: 1) { name } } }",
+        "{ pet { ... on Dog { x: owner { id } } ... on Cat { x: owner { email } } } }",
+        "{ dog { ...F ...F friends { ...F } } } fragment F on Dog { name }",
+    ]);
+    invalid(&[
+        (
+            "{ dog { x: name x: barks } }",
+            "Fields \"x\" conflict because they return conflicting types",
+        ),
+        (
+            "{ dog { x: id x: id } cat: dog { id } cat { id } }",
+            "\"dog\" and \"cat\" are different fields",
+        ),
+        ("{ dog { name: id } dog { name } }", "conflict"),
+        (
+            "{ person { pets(first: 1) { name } pets(first: 2) { name } } }",
+            "they have differing arguments",
+        ),
+        (
+            "query ($a: Int) { a: take(int: $a) a: take(int: 1) }",
+            "they have differing arguments",
+        ),
+        (
+            "{ pet { ... on Dog { size } ... on Cat { size } } }",
+            "conflicting types \"Int\" and \"Float\"",
+        ),
+        (
+            "{ pet { ... on Dog { x: friends { id } } ... on Cat { x: friends { id } } } }",
+            "conflicting types",
+        ),
+        (
+            "{ pet { ... on Dog { x: owner { y: id } } ... on Cat { x: owner { y: email } } } }",
+            "Fields \"y\" conflict",
+        ),
+        ("{ pet { x: name ... on Dog { x: __typename } } }", "different fields"),
+        (
+            "{ dog { ...F owner { x: email } } } fragment F on Dog { owner { x: id } }",
+            "Fields \"x\" conflict",
+        ),
+    ]);
+}
+
+#[test]
+fn fields_repeated_through_interfaces_end() {
+    let level = "x: owner { pets { ... on Dog { x: owner { id } } ... on Cat { x: owner { id } } ";
+    let text = format!("{{ pet {{ {}{} }} }}", level.repeat(12), "} } ".repeat(12));
+    let _ = faults(&text);
+    let same = "dog { ".to_owned() + &"friends { name } ".repeat(900) + "}";
+    valid(&[&format!("{{ {same} }}")]);
+}
+
+#[test]
+fn ten_faults_are_told_in_the_order_of_the_text() {
+    let told = faults(&format!(
+        "{{ dog {{ {} }} }}",
+        (0..50).map(|n| format!("f{n} ")).collect::<String>()
+    ));
+    assert_eq!(told.len(), 10);
+    let told = faults("query ($z: Int) { dog { nothing } } fragment F on Dog { name }");
+    let begins = ["Variable \"$z\"", "Cannot query field \"nothing\"", "Fragment \"F\""];
+    assert!(
+        told.len() == 3 && told.iter().zip(begins).all(|(told, begin)| told.starts_with(begin)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn nul_is_refused_but_in_the_values_of_a_lead() {
+    invalid(&[
+        ("{ take(text: \"a\\u0000\") }", "NUL"),
+        ("{ take(id: \"\\u{0}\") }", "NUL"),
+        ("{ take(json: [{a: [\"\\u0000\"]}]) }", "NUL"),
+        ("{ take(in: {id: 1, rule: {a: \"\\u0000\"}}) }", "NUL"),
+        ("mutation { lead(input: {fields: {}, note: \"\\u0000\"}) }", "NUL"),
+    ]);
+    valid(&["mutation { lead(input: {fields: {name: \"a\\u0000\"}}) simulate(fields: \"\\u0000\") }"]);
+    for (definition, given) in [
+        ("$v: String", value!({"v": "\u{0}"})),
+        ("$v: [ID]", value!({"v": ["a", "b\u{0}"]})),
+        ("$v: JSON", value!({"v": {"a": [{"b": "\u{0}"}]}})),
+        ("$v: LeadInput", value!({"v": {"fields": {}, "note": "\u{0}"}})),
+    ] {
+        refused(definition, given, "NUL");
+    }
+    let of_lead = value!({"v": {"fields": {"name": "a\u{0}"}}});
+    assert_eq!(coerced("$v: LeadInput!", of_lead.clone()).unwrap(), of_lead);
+}
+
+#[test]
+fn a_variable_knows_whether_all_its_places_are_in_a_lead() {
+    let facts = |text: &str| {
+        let mut facts = validate(&read(text), &registry()).unwrap();
+        facts.remove(&None).unwrap()
+    };
+    let lead = "mutation ($j: JSON!, $s: String) { a: lead(input: {fields: {x: $s}}) b: simulate(fields: $j)";
+    assert_eq!(facts(&format!("{lead} }}")).of_lead.len(), 2);
+    assert_eq!(
+        facts(&format!("{lead} c: lead(input: {{fields: $j, note: $s}}) }}")).of_lead,
+        ["j"]
+    );
+    let page =
+        facts("query ($n: Int, $m: Int! = 1) { person { pets(first: $n) { name } p: pets(first: $m) { name } } }");
+    assert_eq!(page.never_null, ["n"]);
+}
+
+#[test]
+fn variables_become_what_resolvers_take() {
+    for (definition, given, taken) in [
+        ("$v: Int", value!({"v": 1.0}), value!({"v": 1})),
+        ("$v: Float", value!({"v": 1}), value!({"v": 1})),
+        ("$v: ID", value!({"v": 7}), value!({"v": "7"})),
+        ("$v: [Int!]", value!({"v": 7}), value!({"v": [7]})),
+        (
+            "$v: [[Int]]",
+            value!({"v": [1, [2, null]]}),
+            value!({"v": [[1], [2, null]]}),
+        ),
+        ("$v: [[Int]]", value!({"v": 1}), value!({"v": [[1]]})),
+        (
+            "$v: Color",
+            value!({"v": "RED"}),
+            value!({"v": (Value::Enum(Name::new("RED")))}),
+        ),
+        ("$v: Int = 3", value!({}), value!({"v": 3})),
+        ("$v: Int = 3", value!({"v": null}), value!({"v": null})),
+        ("$v: Int! = 3", value!({}), value!({"v": 3})),
+        ("$v: Int", value!({}), value!({})),
+        ("$v: Int", value!({"v": 1, "w": {"not": "declared"}}), value!({"v": 1})),
+        ("$v: One", value!({"v": {"text": "a"}}), value!({"v": {"text": "a"}})),
+        (
+            "$v: In!",
+            value!({"v": {"id": 1, "names": "a", "color": "GREEN", "inner": {"id": "b"}, "price": 1.5}}),
+            value!({"v": {"id": "1", "names": ["a"], "color": (Value::Enum(Name::new("GREEN"))), "inner": {"id": "b"}, "price": 1.5}}),
+        ),
+        (
+            "$v: JSON",
+            value!({"v": [{"a": 1.5}, null]}),
+            value!({"v": [{"a": 1.5}, null]}),
+        ),
+    ] {
+        assert_eq!(coerced(definition, given.clone()), Ok(taken), "{definition} {given}");
+    }
+}
+
+#[test]
+fn variables_that_do_not_fit_are_refused_with_their_place_and_not_repeated() {
+    for (definition, given, told) in [
+        (
+            "$v: Boolean!",
+            value!({}),
+            "Variable \"$v\" of type \"Boolean!\" is required and was not provided.",
+        ),
+        (
+            "$v: Boolean!",
+            value!({"v": null}),
+            "Variable \"$v\" of type \"Boolean!\" must not be null.",
+        ),
+        ("$v: Boolean! = true", value!({"v": null}), "must not be null"),
+        (
+            "$v: Boolean",
+            value!({"v": "yes"}),
+            "Variable \"$v\" got an invalid value: expected true or false, found a string.",
+        ),
+        ("$v: Int", value!({"v": 1.5}), "an Int is a whole number"),
+        ("$v: Int", value!({"v": 2_147_483_648_i64}), "an Int has 32 bits"),
+        ("$v: Int", value!({"v": "1"}), "expected an Int, found a string"),
+        ("$v: Float", value!({"v": "1"}), "expected a Float"),
+        ("$v: String", value!({"v": 1}), "expected a String"),
+        ("$v: ID", value!({"v": 1.5}), "an ID is a string or a whole number"),
+        (
+            "$v: [Int!]",
+            value!({"v": [1, null]}),
+            "invalid value at \"v[1]\": expected a value of type \"Int!\", found null",
+        ),
+        (
+            "$v: Color",
+            value!({"v": "red"}),
+            "the enum \"Color\" has no such value. Did you mean \"RED\"?",
+        ),
+        (
+            "$v: Color",
+            value!({"v": 1}),
+            "expected a string with a name of the enum \"Color\"",
+        ),
+        (
+            "$v: In!",
+            value!({"v": "secret"}),
+            "expected an object of type \"In\", found a string.",
+        ),
+        (
+            "$v: In!",
+            value!({"v": {}}),
+            "field \"id\" of required type \"ID!\" was not provided",
+        ),
+        (
+            "$v: In!",
+            value!({"v": {"id": 1, "inner": {"id": 2, "x": "secret"}}}),
+            "at \"v.inner\": Field \"x\" is not defined by type \"In\"",
+        ),
+        (
+            "$v: In!",
+            value!({"v": {"id": 1, "names": ["a", 2]}}),
+            "at \"v.names[1]\": expected a String",
+        ),
+        ("$v: In!", value!({"v": {"id": 1, "count": null}}), "at \"v.count\""),
+        (
+            "$v: In!",
+            value!({"v": {"id": 1, "price": "dear"}}),
+            "at \"v.price\": a Decimal is",
+        ),
+        (
+            "$v: In!",
+            value!({"v": {"id": 1, "at": "tomorrow"}}),
+            "at \"v.at\": a DateTime is",
+        ),
+        ("$v: One", value!({"v": {}}), "exactly one key"),
+        ("$v: One", value!({"v": {"text": "a", "number": 1}}), "exactly one key"),
+        ("$v: One", value!({"v": {"text": null}}), "must not be null"),
+    ] {
+        refused(definition, given, told);
+    }
+    let many: Vec<Value> = (0..10_000).map(|_| value!("secret")).collect();
+    let faults = coerced("$v: [Int!]", value!({ "v": many })).unwrap_err();
+    assert!(faults.len() < 20 && !faults.concat().contains("secret"), "{faults:?}");
+}

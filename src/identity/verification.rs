@@ -1,0 +1,302 @@
+//! Proving an address by a mailed link: of a person at sign-up and after a change, and of an account's contact.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use entity::one_time_token::{self, TokenPurpose};
+use entity::{account, user};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
+
+use super::caller::{Caller, Principal};
+use super::links::{self, NewLink};
+use super::person::{Person, PersonId};
+use super::policy::Action;
+use super::throttle::Kind;
+use super::tokens::Scope;
+use super::{accounts, addresses, email_address, letters, mailbox, passwords, sessions};
+use crate::app::App;
+use crate::audit;
+use crate::error::{Error, OrBroken, Result, UserErrorCode};
+
+const NO_PERSON: &str = "only a signed-in person of an account has an address to prove";
+const GONE: &str = "you have been removed from the account";
+const TAKEN: &str = "somebody else uses this address: choose another one";
+
+/// What a link proves, for its holder before they decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The address.
+    pub email: String,
+    /// The account that says it is its own.
+    pub account: String,
+    /// Who in the account signs in with it; none for its contact address.
+    pub person: Option<String>,
+    /// When that account was made.
+    pub since: DateTime<Utc>,
+}
+
+/// Whose address a link proves.
+enum Claimant {
+    Person(user::Model),
+    Contact(account::Model),
+}
+
+/// What a link would prove, without using it.
+pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Asked> {
+    app.throttle.check_ip(Kind::TokenIp, ip).await?;
+    let db = app.db.read();
+    let (claimant, email) = claimant(db, app, token).await?;
+    Ok(match claimant {
+        Claimant::Person(person) => {
+            let account = company(db, &person).await?;
+            Asked {
+                email,
+                account: account.name,
+                person: Some(person.name),
+                since: account.created_at,
+            }
+        }
+        Claimant::Contact(account) => Asked {
+            email,
+            account: account.name,
+            person: None,
+            since: account.created_at,
+        },
+    })
+}
+
+/// Proves an address by the token of a mailed link. A link works once.
+///
+/// # Errors
+///
+/// TAKEN when another person has proven the address before.
+pub async fn verify(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
+    app.throttle.check_ip(Kind::TokenIp, ip).await?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let (first, _) = claimant(&tx, app, token).await?;
+    let account = match &first {
+        Claimant::Person(person) => person.account_id,
+        Claimant::Contact(account) => account.id,
+    };
+    let locked = accounts::lock(&tx, account).await?;
+    if let Claimant::Person(person) = &first {
+        addresses::lock_claims(&tx, &person.email).await?;
+    }
+    // Again under the locks: of two uses at once one gets through.
+    let (claimant, email) = claimant(&tx, app, token).await?;
+    match claimant {
+        Claimant::Person(person) => {
+            let person = addresses::prove(&tx, app, &person).await?.require("token")?;
+            one_time_token::Entity::void_proofs_of_user(person.id, now)
+                .exec(&tx)
+                .await?;
+            let person = Person::User(person);
+            person.record(&tx, app, &person.who(ip), "user.address_proven").await?;
+        }
+        Claimant::Contact(_) => {
+            addresses::prove_contact(&tx, app, account, &email).await?;
+            one_time_token::Entity::void_proofs_of_account(account, now)
+                .exec(&tx)
+                .await?;
+            let entry = accounts::entry(&locked, "account.contact_proven", None);
+            audit::record(&tx, &app.clock, account, &audit::Who::system(), entry).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Whose address it is, and the address, if the link may still be used and the address is still the one that it was mailed to.
+async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(Claimant, String)> {
+    const PATH: &str = "token";
+    let row = links::usable(db, app, token, PATH).await?;
+    let unknown = || links::unknown_at(PATH);
+    let email = row.mailed_to.ok_or_else(unknown)?;
+    let claimant = match (row.purpose, row.user_id, row.account_id) {
+        (TokenPurpose::ProveAddress, Some(id), _) => {
+            let person = user::Entity::by_id(id).one(db).await?;
+            person.filter(|person| person.email == email).map(Claimant::Person)
+        }
+        (TokenPurpose::ProveContact, _, Some(id)) => {
+            let account = account::Entity::by_id(id).one(db).await?;
+            let account = account.filter(|account| account.contact_email.as_ref() == Some(&email));
+            account.map(Claimant::Contact)
+        }
+        _ => None,
+    };
+    Ok((claimant.ok_or_else(unknown)?, email))
+}
+
+/// Mails the link again that proves the caller's own address. Nothing is sent for one that is proven already.
+pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
+    let person = own_row(app, caller).await?;
+    require_mail(app)?;
+    app.throttle.check(Kind::VerifyAgain, &person.id.to_string()).await?;
+    if person.holds_email && person.email_verified_at.is_some() {
+        return Ok(());
+    }
+    let tx = app.db.begin().await?;
+    let account = company(&tx, &person).await?;
+    mail_link(&tx, app, &person, &account).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Mails the link again that proves the contact address of the caller's account.
+pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
+    let id = caller.require(Action::ManageAccount)?;
+    require_mail(app)?;
+    app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
+    let tx = app.db.begin().await?;
+    let account = accounts::lock(&tx, id).await?;
+    if account.contact_verified_at.is_none() {
+        mail_contact_link(&tx, app, &account).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Writes the mail after a sign-up or a change, where addresses are to be proven. An address that gets too many gets no more for
+/// a while: nobody is told, as it may not be the fault of whoever signs up now.
+pub(super) async fn ask_for_proof(
+    tx: &DatabaseTransaction,
+    app: &App,
+    person: &user::Model,
+    account: &account::Model,
+) -> Result<()> {
+    if app.config.requires_proof() && may_write(app, &person.email).await {
+        mail_link(tx, app, person, account).await?;
+    }
+    Ok(())
+}
+
+/// The same for the contact address of an account.
+pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
+    let email = account.contact_email.as_deref().unwrap_or_default();
+    if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(app, email).await {
+        mail_contact_link(tx, app, account).await?;
+    }
+    Ok(())
+}
+
+async fn may_write(app: &App, email: &str) -> bool {
+    app.throttle.check(Kind::VerifyFirst, email).await.is_ok()
+}
+
+/// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
+/// reads the mail learns which it was.
+async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, account: &account::Model) -> Result<()> {
+    let holder = user::Entity::holder_of(&person.email).one(tx).await?;
+    let held = holder.is_some_and(|holder| holder.id != person.id && holder.email_verified_at.is_some());
+    let link = NewLink {
+        purpose: TokenPurpose::ProveAddress,
+        user: Some(person.id),
+        portal_user: None,
+        account: None,
+        mailed_to: Some(person.email.clone()),
+        lifetime: links::PROOF,
+    };
+    let token = links::insert(tx, app, link).await?;
+    let letter = if held {
+        letters::address_in_use(&person.email, &account.name, &app.config.public_url)
+    } else {
+        letters::prove_address(&person.email, &account.name, &page(app, &token))
+    };
+    mailbox::queue_mail(tx, app, letter).await?;
+    Ok(())
+}
+
+async fn mail_contact_link(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
+    let Some(email) = account.contact_email.clone() else {
+        return Ok(());
+    };
+    let link = NewLink {
+        purpose: TokenPurpose::ProveContact,
+        user: None,
+        portal_user: None,
+        account: Some(account.id),
+        mailed_to: Some(email.clone()),
+        lifetime: links::PROOF,
+    };
+    let token = links::insert(tx, app, link).await?;
+    let letter = letters::prove_contact(&email, &account.name, &page(app, &token));
+    mailbox::queue_mail(tx, app, letter).await?;
+    Ok(())
+}
+
+fn page(app: &App, token: &str) -> String {
+    format!("{}/verify-email?token={token}", app.config.public_url)
+}
+
+fn require_mail(app: &App) -> Result<()> {
+    if app.config.mail.is_some() {
+        return Ok(());
+    }
+    let message = "this server sends no mail, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
+    Err(Error::broken(UserErrorCode::NotConfigured, "", message))
+}
+
+async fn own_row(app: &App, caller: &Caller) -> Result<user::Model> {
+    caller.require(Action::ChangeOwnPassword)?;
+    let Principal::User { id, .. } = &caller.principal else {
+        return Err(Error::Forbidden(NO_PERSON));
+    };
+    let found = user::Entity::by_id(*id).one(app.db.read()).await?;
+    found.ok_or(Error::Unauthenticated(GONE))
+}
+
+async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<account::Model> {
+    let found = account::Entity::by_id(person.account_id).one(db).await?;
+    found.ok_or(Error::NotFound("account"))
+}
+
+/// Another address for the caller.
+///
+/// No `Debug`, so that no log line can show the secret in it.
+#[derive(Clone)]
+pub struct ChangeEmail {
+    /// The new one.
+    pub email: String,
+    /// Shows that it is the person who asks.
+    pub current_password: String,
+}
+
+/// Gives the caller another address to sign in with. It is not proven yet; the old one is free for others at once.
+pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
+    let known = own_row(app, caller).await?;
+    let email = email_address::parse(&input.email, "input.email")?;
+    sessions::check_guesses(app, Scope::Account, &known.email).await?;
+    let old = known.password_hash.clone();
+    let wrong = || {
+        let message = "this is not your password";
+        Error::broken(UserErrorCode::Invalid, "input.currentPassword", message)
+    };
+    if !passwords::verify(input.current_password, old.clone()).await? {
+        return Err(wrong());
+    }
+    app.throttle.check(Kind::VerifyAgain, &known.id.to_string()).await?;
+    let tx = app.db.begin().await?;
+    let account = accounts::lock(&tx, known.account_id).await?;
+    let Some(Person::User(person)) = PersonId::User(known.id).lock(&tx).await? else {
+        return Err(Error::Unauthenticated(GONE));
+    };
+    if person.password_hash != old {
+        return Err(wrong());
+    }
+    if person.email == email {
+        return Ok(person);
+    }
+    let mut row: user::ActiveModel = person.into();
+    row.email = Set(email);
+    row.email_verified_at = Set(None);
+    row.holds_email = Set(!app.config.requires_proof());
+    let person = row.update(&tx).await;
+    let person = person.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+    PersonId::User(person.id).void_links(&tx, app.clock.now()).await?;
+    ask_for_proof(&tx, app, &person, &account).await?;
+    let changed = Person::User(person.clone());
+    changed.record(&tx, app, &caller.who(), "user.address_changed").await?;
+    tx.commit().await?;
+    Ok(person)
+}

@@ -1,0 +1,54 @@
+//! Connections to the database: who goes away leaves none in a transaction, who takes many takes them from nobody else, and
+//! what has begun to be written is written.
+
+mod begins;
+mod detached;
+mod half_closed;
+mod lost;
+mod shares;
+
+use std::time::Duration;
+
+use leadmesh::database::Db;
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::support::app::TestApp;
+
+/// For what has to come by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A number that the database answers.
+async fn number(db: &impl ConnectionTrait, sql: &str) -> i64 {
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+/// Waits until it is so.
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "not within {PATIENCE:?}: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until no pool is in use, nor waited for.
+async fn at_rest(db: &Db) {
+    until("no connection is in use", async || {
+        db.pools().iter().all(|pool| (pool.in_use, pool.waiting) == (0, 0))
+    })
+    .await;
+}
+
+/// Sessions of this database that `PostgreSQL` knows to be idle within a transaction.
+async fn idle_in_transaction(app: &TestApp) -> i64 {
+    number(
+        app.app.db.read(),
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+    )
+    .await
+}
