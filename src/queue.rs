@@ -75,6 +75,8 @@ pub struct Queue {
     pub doorbell: Arc<Notify>,
     /// Whether there may be due work that was not claimed for want of slots.
     behind: Arc<AtomicBool>,
+    /// Whether something waits for its turn to be attempted apart from others.
+    isolating: Arc<AtomicBool>,
     /// Whether something may wait for an endpoint that is held.
     holds: Arc<AtomicBool>,
     owner: Arc<Mutex<Option<Owner>>>,
@@ -94,6 +96,7 @@ impl Queue {
             slots: Slots::new(settings.concurrency, settings.destination_concurrency),
             doorbell: Arc::default(),
             behind: Arc::default(),
+            isolating: Arc::default(),
             holds: Arc::default(),
             owner: Arc::default(),
             ready,
@@ -163,9 +166,14 @@ impl Queue {
         self.holds.load(Ordering::SeqCst)
     }
 
+    /// Notes whether something waits for its turn to be attempted apart from others, which ends with the one before.
+    pub fn set_isolating(&self, isolating: bool) {
+        self.isolating.store(isolating, Ordering::SeqCst);
+    }
+
     /// Slots are free again: what was left for want of them can be claimed now.
     pub fn slots_freed(&self) {
-        if self.behind.load(Ordering::SeqCst) {
+        if self.behind.load(Ordering::SeqCst) || self.isolating.load(Ordering::SeqCst) {
             self.doorbell.notify_one();
         }
     }

@@ -4,14 +4,16 @@
 //! What was under way when a process died is written down when its lease is taken over. A process may die for many reasons, and two
 //! hundred deliveries may be under way, so that being there says little:
 //!
-//! - After one death nothing is changed: all of them are attempted again as if nothing had been.
-//! - What was under way at two deaths in a row, with no attempt between that ended, is *isolated*: attempted in parts, an eighth of
-//!   those that the last death left in doubt at once, beside all other work. Each death leaves only that part in doubt.
+//! - After one death nothing is changed, nor after a second if many were under way: all of them are attempted again as if nothing
+//!   had been.
+//! - What was under way at three deaths in a row (at two, if the second leaves few in doubt), with no attempt between that ended, is
+//!   *isolated*: attempted in parts, an eighth of those that the last death left in doubt at once, beside all other work. Each
+//!   death leaves only that part in doubt.
 //! - Once few are in doubt, each is attempted *alone*: while nothing else at all is under way in its process. Only here can nobody
 //!   else be to blame, and only here a delivery is set aside: when the process dies, and it was one of few already at the death
 //!   before.
 //!
-//! So one that was alone from the beginning is set aside at the second death, one among two hundred at the fifth. Any attempt that
+//! So one that was alone from the beginning is set aside at the second death, one among two hundred at the sixth. Any attempt that
 //! ends, well or not, clears a delivery. What an operator kills at random is hit alone, and then again before it ends, only if it
 //! is nearly all that there is to do.
 //!
@@ -35,8 +37,10 @@ use crate::audit::{self, Entry, Who};
 use crate::error::Result;
 use crate::queue::Claimed;
 
-/// Deaths in a row after which a delivery is attempted apart from others.
-const ISOLATED_AFTER: i32 = 2;
+/// Deaths in a row after which a delivery may be set aside, or is attempted apart from others where the last one leaves few in doubt.
+const SUSPECTED_AFTER: i32 = 2;
+/// Deaths in a row after which a delivery is attempted apart from others, however many there are.
+const ISOLATED_AFTER: i32 = 3;
 /// Of so many or fewer that a death leaves in doubt, each is attempted alone.
 const FEW: i32 = 8;
 /// Of more, this part is attempted at once.
@@ -76,7 +80,7 @@ fn verdicts(
         let known = before.get(&row.id);
         known.filter(|known| row.attempt_count <= known.attempt.saturating_add(1))
     };
-    let was_isolated = |row: &&delivery::Model| of(row).is_some_and(|known| known.deaths >= ISOLATED_AFTER);
+    let was_isolated = |row: &&delivery::Model| of(row).is_some_and(is_isolated);
     let all = i32::try_from(released.len()).unwrap_or(i32::MAX);
     let apart = i32::try_from(released.iter().filter(was_isolated).count()).unwrap_or(i32::MAX);
     let mut verdicts = Verdicts::default();
@@ -84,8 +88,8 @@ fn verdicts(
         let known = of(row);
         let deaths = known.map_or(0, |known| known.deaths).saturating_add(1);
         let alone_again = all == 1 && known.is_some_and(|known| known.company <= FEW);
-        let set_aside = deaths >= ISOLATED_AFTER && alone_again;
-        verdicts.known.push(Model {
+        let set_aside = deaths >= SUSPECTED_AFTER && alone_again;
+        let now_known = Model {
             delivery_id: row.id,
             account_id: row.account_id,
             attempt: row.attempt_count,
@@ -94,14 +98,20 @@ fn verdicts(
             lease,
             seen_at: now,
             notified: set_aside.then_some(false),
-        });
+        };
         if set_aside {
             verdicts.set_aside.push(row.id);
-        } else if deaths >= ISOLATED_AFTER {
+        } else if is_isolated(&now_known) {
             verdicts.isolated.push(row.id);
         }
+        verdicts.known.push(now_known);
     }
     verdicts
+}
+
+/// Whether it is attempted apart from others.
+fn is_isolated(known: &Model) -> bool {
+    known.deaths >= ISOLATED_AFTER || (known.deaths >= SUSPECTED_AFTER && known.company <= FEW)
 }
 
 /// Writes down what is known, isolates, and sets aside; answers what has ended.
@@ -122,7 +132,7 @@ pub(super) async fn carry_out(
     let why = format!(
         "set aside: processes of this server ended {} times in a row while they attempted it, the last time with nothing else under \
          way. Its template or its lead may need too much memory: correct it, then retry the delivery by hand",
-        deaths.map_or(ISOLATED_AFTER, |known| known.deaths)
+        deaths.map_or(SUSPECTED_AFTER, |known| known.deaths)
     );
     let ended = delivery::Entity::set_aside(tx, verdicts.set_aside.clone(), (&why, now)).await?;
     let without_leads: Vec<_> = ended.iter().map(|row| (row, None)).collect();
@@ -180,6 +190,7 @@ pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Res
         .map(|row| (known.get(&row.id).copied().unwrap_or(1), row))
         .collect();
     waiting.sort_by_key(|(part, _)| std::cmp::Reverse(*part));
+    app.queue.set_isolating(!waiting.is_empty());
     let Some((size, _)) = waiting.first() else {
         slots.give_up_alone();
         return Ok(Vec::new());
