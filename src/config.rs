@@ -106,6 +106,15 @@ pub struct Settings {
     /// Days after which a connection is due for a review, 1 to 3,650.
     #[arg(long, env = "LEADMESH_REVIEW_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub review_days: u32,
+    /// Points a second that a person, key or portal user may ask for, in each process; a minute's worth at once. 0 sets no limit.
+    #[arg(long, env = "LEADMESH_RATE_PRINCIPAL", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_principal: u32,
+    /// The same for all people and keys of an account together.
+    #[arg(long, env = "LEADMESH_RATE_ACCOUNT", default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_account: u32,
+    /// The same for all requests without a token from one address.
+    #[arg(long, env = "LEADMESH_RATE_ADDRESS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub rate_address: u32,
     /// What is logged: a level, or target=level by comma.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,

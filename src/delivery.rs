@@ -1,5 +1,6 @@
 //! Deliveries: what is sent, by whom, and what became of it.
 
+pub mod again;
 pub mod breaker;
 pub mod by_hand;
 pub mod counts;
@@ -15,9 +16,10 @@ pub mod payload;
 pub mod places;
 pub mod portal_feed;
 pub mod portal_review;
+mod present;
 pub mod preview;
-mod recount;
 pub mod rendering;
+mod reservations;
 pub mod response;
 pub mod resume;
 pub mod retry;

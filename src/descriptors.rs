@@ -7,7 +7,7 @@ const OTHER: u64 = 128;
 /// Connections of callers that are accepted whatever the limit is: fewer would make no server.
 const FEWEST: u64 = 16;
 
-/// Raises the process's own limit of open files to the most that the system lets it have (RLIMIT_NOFILE).
+/// Raises the process's own limit of open files to the most that the system lets it have (`RLIMIT_NOFILE`).
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {

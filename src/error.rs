@@ -27,6 +27,8 @@ pub enum UserErrorCode {
     NotConfigured,
     /// A documented limit is reached.
     LimitReached,
+    /// A cap is used up in its present window.
+    CapReached,
     /// An account cannot invite itself.
     SelfInvite,
     /// The two accounts are connected already.
@@ -110,6 +112,10 @@ pub enum Error {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The answer would cost more than one may; the text says what to do.
+    CostExceeded(String),
+    /// The answer would have more bytes than one may; the text says what to do.
+    AnswerTooLarge(String),
     /// This process is overloaded or stopping, and has changed nothing: try again.
     Unavailable(&'static str),
     /// The database did not do it: try again.
@@ -207,6 +213,8 @@ impl Error {
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadInput(_) | Self::Broken(_) => "BAD_USER_INPUT",
             Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::CostExceeded(_) => "COST_EXCEEDED",
+            Self::AnswerTooLarge(_) => "ANSWER_TOO_LARGE",
             Self::Outage(Outage::TooSlow) => "TIMEOUT",
             Self::Unavailable(_) | Self::Outage(_) => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_SERVER_ERROR",
@@ -221,7 +229,7 @@ impl fmt::Display for Error {
             Self::Unauthenticated(text) | Self::Forbidden(text) | Self::Unavailable(text) => f.write_str(text),
             Self::Outage(outage) => f.write_str(outage.text()),
             Self::NotFound(noun) => write!(f, "no such {noun}"),
-            Self::BadInput(text) => f.write_str(text),
+            Self::BadInput(text) | Self::CostExceeded(text) | Self::AnswerTooLarge(text) => f.write_str(text),
             Self::Broken(broken) => {
                 let texts: Vec<&str> = broken.iter().map(|rule| rule.message.as_str()).collect();
                 f.write_str(&texts.join("; "))

@@ -19,8 +19,8 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
 const PART: u64 = 5_000;
 
-/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes one tells each. Before that
-/// it cancels what is left of connections that have ended.
+/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes
+/// one tells each. Before that it cancels what is left of connections that have ended.
 pub async fn tell(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -62,12 +62,12 @@ pub struct Standing {
     pub backlog: Option<(u64, TimeDelta)>,
     /// Endpoints that are paused; none when the database does not answer.
     pub paused: Option<u64>,
-    /// By how much this machine's clock is ahead of the database's.
-    pub clock_ahead: TimeDelta,
     /// Mutations and other writes that run in this process.
     pub writes: usize,
     /// The database connections of this process.
     pub pools: Vec<PoolUse>,
+    /// By how much this machine's clock is ahead of the database's.
+    pub clock_ahead: TimeDelta,
 }
 
 impl Default for Metrics {
@@ -206,7 +206,6 @@ impl Metrics {
         self.due_age.set(age);
         let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
-        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
         self.sockets_open.set(to_i64(self.sockets.len()));
         self.writes.set(to_i64(standing.writes));
         for pool in standing.pools {
@@ -215,6 +214,7 @@ impl Metrics {
             self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
             self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
         }
+        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -257,7 +257,6 @@ mod tests {
             slots_total: 64,
             backlog: Some((7, second)),
             paused: Some(3),
-            clock_ahead: TimeDelta::milliseconds(-1_500),
             writes: 5,
             pools: vec![PoolUse {
                 pool: "readers",
@@ -265,6 +264,7 @@ mod tests {
                 in_use: 6,
                 waiting: 4,
             }],
+            clock_ahead: TimeDelta::milliseconds(-1_500),
         };
         let text = metrics.text(standing.clone());
         for line in [
@@ -282,12 +282,12 @@ mod tests {
             "leadmesh_due_oldest_age_seconds 1.0\n",
             "leadmesh_paused_destinations 3.0\n",
             "leadmesh_websocket_connections 0\n",
-            "leadmesh_clock_offset_seconds -1.5\n",
-            "leadmesh_deliveries_set_aside_total 2\n",
             "leadmesh_running_writes 5\n",
             "leadmesh_database_connections{pool=\"readers\"} 8\n",
             "leadmesh_database_connections_in_use{pool=\"readers\"} 6\n",
             "leadmesh_database_connections_waiting{pool=\"readers\"} 4\n",
+            "leadmesh_clock_offset_seconds -1.5\n",
+            "leadmesh_deliveries_set_aside_total 2\n",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
@@ -302,9 +302,9 @@ mod tests {
             slots_total: 1,
             backlog: None,
             paused: None,
-            clock_ahead: TimeDelta::zero(),
             writes: 0,
             pools: Vec::new(),
+            clock_ahead: TimeDelta::zero(),
         };
         assert!(
             Metrics::default()

@@ -3,6 +3,7 @@
 
 pub mod slots;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ pub struct LeadContent {
     pub test: bool,
     /// Values by field name.
     pub fields: Map<String, Value>,
+    /// Fields whose value is not of their type.
+    pub invalid: HashSet<String>,
     /// The flow and its version, by which what was prepared for its fields is kept.
     pub flow: (FlowId, i32),
     /// The flow's fields, for labels and order.

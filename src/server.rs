@@ -131,7 +131,7 @@ fn listen_limits(app: &App) -> ListenLimits {
     let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
     let wanted = ListenLimits::default().connections;
     let connections = descriptors::connections(wanted, reserved, descriptors::limit());
-    if connections < wanted {
+    if connections < wanted / 2 {
         tracing::warn!(
             connections,
             "the limit of open files leaves fewer connections of callers than {wanted}: raise it (ulimit -n, LimitNOFILE of systemd) to 65536"
@@ -157,13 +157,13 @@ fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// What a process does besides.
 fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
-    chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
     chores.spawn(key_holders::announce(
         app.db.clone(),
         app.clock.clone(),
         app.vault.clone(),
         stop.clone(),
     ));
+    chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
     if role != Role::Api {
         chores.spawn(instance_mail::run(app.clone(), stop.clone()));
         chores.spawn(erasure_notices::run(app.clone(), stop.clone()));

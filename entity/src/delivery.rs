@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Func, Query, SimpleExpr};
+
 use serde::{Deserialize, Serialize};
 
 /// Where a delivery stands.
@@ -361,27 +362,6 @@ impl Entity {
                 .and_where(of(Column::Status).is_not_in(ended.map(|status| status.to_value())))
                 .to_owned(),
         )
-    }
-
-    /// Makes deliveries due now, with a fresh budget of attempts.
-    pub async fn try_again(
-        db: &impl ConnectionTrait,
-        ids: Vec<DeliveryId>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Model>, DbErr> {
-        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
-        Self::update_many()
-            .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
-            .col_expr(Column::DueAt, Expr::value(now))
-            .col_expr(Column::AttemptsBefore, Expr::col(Column::AttemptCount))
-            .col_expr(Column::BudgetSince, Expr::value(now))
-            .col_expr(Column::SettledAt, Expr::value(Option::<DateTime<Utc>>::None))
-            .col_expr(Column::FailureCode, Expr::value(Option::<String>::None))
-            .col_expr(Column::FailureMessage, Expr::value(Option::<String>::None))
-            .col_expr(Column::ExternalId, Expr::value(Option::<String>::None))
-            .filter(among)
-            .exec_with_returning(db)
-            .await
     }
 
     /// Makes a delivery that ended because its lead is gone one that was cancelled.

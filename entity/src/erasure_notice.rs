@@ -89,6 +89,13 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Where it goes: the URL of these settings, or the account's mail server.
+    pub fn destination(&self) -> Uuid {
+        crate::delivery::endpoint(self.channel, self.account_id, self.settings_id).unwrap_or(self.settings_id.0)
+    }
+}
+
 impl Entity {
     /// Those of one lead of one account.
     pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
@@ -97,9 +104,12 @@ impl Entity {
             .filter(Column::LeadId.eq(lead))
     }
 
-    /// What to try now.
-    pub fn due(now: DateTime<Utc>) -> Select<Self> {
+    /// What to try now, but for destinations that get nothing.
+    pub fn due(now: DateTime<Utc>, closed: Vec<Uuid>) -> Select<Self> {
+        let open = (!closed.is_empty()).then(|| crate::parked::endpoint_of().is_not_in(closed));
+        let open = sea_orm::Condition::all().add_option(open);
         Self::find()
+            .filter(open)
             .filter(Expr::cust("status = 'QUEUED'"))
             .filter(Column::DueAt.lte(now))
             .filter(Column::LeaseUntil.is_null())

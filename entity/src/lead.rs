@@ -1,5 +1,6 @@
 //! A lead as one account holds it, and its sender's receipt.
 
+use crate::flow::Names;
 use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
 use crate::source;
 use chrono::{DateTime, Utc};
@@ -50,6 +51,8 @@ pub struct Model {
     pub fields: Json,
     /// Values as sent, where they differ from the normalised ones.
     pub raw: Json,
+    /// Fields whose value is not of their type; none of a lead that an older version stored, which did not note them.
+    pub invalid: Option<Names>,
     /// Why it was not accepted: code, field, message.
     pub reasons: Json,
     /// What the sender should know.

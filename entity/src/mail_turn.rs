@@ -46,6 +46,16 @@ impl Entity {
         crate::bulk::insert::<Self>(tx, vec![row]).await
     }
 
+    /// Forgets the turns of deliveries that have ended without using them.
+    pub async fn forget(
+        tx: &DatabaseTransaction,
+        deliveries: impl IntoIterator<Item = DeliveryId>,
+    ) -> Result<(), DbErr> {
+        let among = crate::bulk::among(tx, Column::DeliveryId, deliveries.into_iter().map(|id| id.0));
+        Self::delete_many().filter(among).exec(tx).await?;
+        Ok(())
+    }
+
     /// Lets everything of an account that waits for its turn be attempted now, and forgets the turns.
     pub async fn release(tx: &DatabaseTransaction, account: AccountId, now: DateTime<Utc>) -> Result<(), DbErr> {
         let waiting = Query::select()

@@ -167,6 +167,6 @@ impl delivery::Entity {
 pub(crate) fn under_lease(backend: DatabaseBackend, owner: Uuid) -> Expr {
     match backend {
         DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
-        _ => Expr::exists(worker::Entity::holds(owner)).into(),
+        _ => Expr::exists(worker::Entity::holds(owner)),
     }
 }

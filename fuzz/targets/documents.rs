@@ -36,8 +36,11 @@ fuzz_target!(|data: &[u8]| {
     let Ok(admitted) = DOCUMENTS.admit(operation, given) else {
         return;
     };
-    let _ = document.parsed(&admitted);
+    let _ = document.parsed(&admitted.variables);
     // What resolvers take as the name of an enum comes as a string.
-    let as_json = Variables::from_json(serde_json::to_value(&admitted).unwrap());
-    assert_eq!(DOCUMENTS.admit(operation, as_json).unwrap(), admitted);
+    let as_json = Variables::from_json(serde_json::to_value(&admitted.variables).unwrap());
+    assert_eq!(
+        DOCUMENTS.admit(operation, as_json).unwrap().variables,
+        admitted.variables
+    );
 });

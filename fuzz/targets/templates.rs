@@ -22,7 +22,11 @@ fuzz_target!(|data: &[u8]| {
     // Half the stack of a server's thread, so that what just fits here has room there.
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
-        thread.spawn_scoped(scope, || all(source, &lead)).expect("a thread").join().expect("no panic");
+        thread
+            .spawn_scoped(scope, || all(source, &lead))
+            .expect("a thread")
+            .join()
+            .expect("no panic");
     });
 });
 
@@ -39,7 +43,10 @@ fn all(source: &str, lead: &Map<String, Value>) {
             }
             let budget = Budget::of_bytes(BYTES).with_work(50_000);
             if let Ok(value) = template.render_value(&Values::all(lead), &budget) {
-                assert!(serde_json::from_str::<Value>(&value.to_string()).is_ok(), "it can be stored and read");
+                assert!(
+                    serde_json::from_str::<Value>(&value.to_string()).is_ok(),
+                    "it can be stored and read"
+                );
                 assert!(leadmesh_fuzz::nodes(&value) <= BYTES, "every value is counted");
             }
         }
@@ -69,7 +76,10 @@ fn mail(source: &str, lead: &Map<String, Value>) {
     if let Ok(mail) = prepared.render(lead, &envelope, &Budget::of_bytes(BYTES)) {
         let html = mail.html.as_deref().unwrap_or_default();
         // What stands around the table is not the lead's.
-        assert!(html.len() + mail.text.len() <= BYTES + 1_024, "subject, text and HTML count together");
+        assert!(
+            html.len() + mail.text.len() <= BYTES + 1_024,
+            "subject, text and HTML count together"
+        );
         assert!(!mail.subject.chars().any(char::is_control), "{:?}", mail.subject);
         assert!(!mail.subject.is_empty());
     }

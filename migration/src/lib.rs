@@ -20,6 +20,7 @@ mod m0014_delivery;
 mod m0015_due;
 mod m0019_suspects;
 mod m0020_lanes;
+mod m0021_invalid_values;
 mod m0023_history;
 mod m0024_bounded_steps;
 mod m0025_proof_of_address;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0015_due::Migration),
             Box::new(m0019_suspects::Migration),
             Box::new(m0020_lanes::Migration),
+            Box::new(m0021_invalid_values::Migration),
             Box::new(m0023_history::Migration),
             Box::new(m0024_bounded_steps::Migration),
             Box::new(m0025_proof_of_address::Migration),

@@ -21,11 +21,10 @@ use crate::descriptors;
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
 
-/// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
-const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
-
 /// Open files that are enough for all connections of callers, the database's and deliveries.
 const ENOUGH_FILES: u64 = 32_768;
+/// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
+const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
 
 /// What is found of one thing.
 enum Found {

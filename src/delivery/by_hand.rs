@@ -1,21 +1,23 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::{AccountId, DeliveryId};
+use entity::ids::{AccountId, AssignmentId, DeliveryId, PartnerId, StepId};
 use entity::lead_event::{self, LeadEventKind};
-use entity::mail_recipient;
 use entity::retryable::Page;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Iterable, QueryFilter, QuerySelect, Select, Set};
+use entity::{mail_recipient, mail_turn};
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, Iterable, QueryFilter, QuerySelect, Select, Set};
 use serde_json::json;
 
-use super::manage::{self, DeliveryFilter, RETRY};
-use super::recount;
+use super::again::{self, Refusal, Retried, RetrySettings};
+use super::manage::{self, DeliveryFilter};
+use super::reservations;
 use super::worker::{self, Rerouted};
 use crate::app::App;
 use crate::audit::{self, Entry};
@@ -33,28 +35,108 @@ pub const MOST: usize = 1_000;
 const PART: usize = 200;
 /// Deliveries looked at by one statement.
 const PAGE: u64 = 1_000;
+/// Looks of one call, should recipients whose caps are used up have filled those before.
+const ROUNDS: u32 = 20;
 /// Characters of a recipient's own name for a lead.
 const EXTERNAL_ID: usize = 255;
 /// Characters of a note.
 const NOTE: usize = 1_000;
 
-/// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most; answers how many. What another
-/// call has taken up is not taken up again.
+/// What came of trying many again.
+#[derive(Clone, Debug, Default)]
+pub struct RetriedMany {
+    /// How many are due now, or in a portal.
+    pub requeued: usize,
+    /// Those that were looked at and stay as they are, by the reason.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Deliveries that stay as they are for one reason.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Why.
+    pub refusal: Refusal,
+    /// How many of those that were looked at.
+    pub count: usize,
+}
+
+/// Attempts at once what fits and may be tried again, the oldest first and [`MOST`] at most. What another call has taken up is
+/// not taken up again.
 ///
 /// Those that have FAILED or wait for a retry; CANCELLED ones, and those that a connected account has REFUSED, only when the
 /// filter names these states: somebody has decided so. Those whose lead has gone on to the next partner are left out, for it
-/// would be sold twice; `retryDelivery` tries a single one.
-pub async fn retry_many(app: &App, caller: &Caller, filter: DeliveryFilter) -> Result<usize> {
+/// would be sold twice; `retryDelivery` tries a single one. Each takes a place on its recipient's caps; what finds none is left
+/// out, and holds up nothing of other recipients.
+pub async fn retry_many(
+    app: &App,
+    caller: &Caller,
+    filter: DeliveryFilter,
+    settings: RetrySettings,
+) -> Result<RetriedMany> {
     let account = caller.require(Action::ManageDeliveries)?;
-    let now = app.clock.now();
     let states = states(filter.statuses.as_deref());
-    // Read where nobody waits for it, however long the history is; then written a part at a time, as it stands by then.
-    let found = candidates(app, (account, filter), &states, now).await?;
-    let mut requeued = 0;
-    for part in found.chunks(PART) {
-        requeued += retry_part(app, caller, part, &states).await?;
+    let (mut retried_so_far, mut full) = (RetriedMany::default(), BTreeSet::new());
+    for _ in 0..ROUNDS {
+        let (most, places_full) = (MOST - retried_so_far.requeued, full.len());
+        // Read where nobody waits for it, however long the history is; then written a part at a time, as it stands by then.
+        let among = among(account, &filter).filter(elsewhere(&full, settings));
+        let mut found = candidates(app, (&among, filter.lead.is_some()), &states).await?;
+        found.truncate(most);
+        for part in found.chunks(PART) {
+            let retried = retry_part(app, caller, part, (&states, settings)).await?;
+            retried_so_far.requeued += retried.rows.len();
+            for (row, refusal) in retried.refused {
+                full.insert((row.step_id, row.assignment_id, row.partner_id));
+                retried_so_far.leave_out(refusal);
+            }
+        }
+        if found.len() < most || full.len() == places_full || retried_so_far.requeued == MOST {
+            break;
+        }
     }
-    Ok(requeued)
+    Ok(retried_so_far)
+}
+
+/// An account's deliveries that fit, in whatever state.
+fn among(account: AccountId, filter: &DeliveryFilter) -> Select<Entity> {
+    let filter = DeliveryFilter {
+        statuses: None,
+        ..filter.clone()
+    };
+    manage::fitting(account, filter)
+}
+
+impl RetriedMany {
+    fn leave_out(&mut self, refusal: Refusal) {
+        match self.left_out.iter_mut().find(|left_out| left_out.refusal == refusal) {
+            Some(left_out) => left_out.count += 1,
+            None => self.left_out.push(LeftOut { refusal, count: 1 }),
+        }
+    }
+}
+
+/// Where a delivery was routed: the step, the place in its profile, the partner.
+type Place = (Option<StepId>, Option<AssignmentId>, Option<PartnerId>);
+
+/// Not where deliveries were refused. By their own settings those that wait for a retry are not: they hold their places on caps.
+fn elsewhere(full: &BTreeSet<Place>, settings: RetrySettings) -> Condition {
+    let is = |column: Column, id: Option<uuid::Uuid>| match id {
+        Some(id) => column.eq(id),
+        None => column.is_null(),
+    };
+    let mut any = Condition::any();
+    for (step, assignment, partner) in full {
+        any = any.add(
+            is(Column::StepId, step.map(|id| id.0))
+                .and(is(Column::AssignmentId, assignment.map(|id| id.0)))
+                .and(is(Column::PartnerId, partner.map(|id| id.0))),
+        );
+    }
+    if full.is_empty() {
+        return Condition::all();
+    }
+    let waits = (settings == RetrySettings::Frozen).then(|| Column::Status.eq(DeliveryStatus::Retrying));
+    Condition::any().add(any.not()).add_option(waits)
 }
 
 /// In which states deliveries are tried again.
@@ -68,21 +150,12 @@ fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
 /// The oldest [`MOST`] of an account that fit and may be tried again.
 async fn candidates(
     app: &App,
-    (account, filter): (AccountId, DeliveryFilter),
+    (among, few): (&Select<Entity>, bool),
     states: &[DeliveryStatus],
-    now: DateTime<Utc>,
 ) -> Result<Vec<DeliveryId>> {
-    let few = filter.lead.is_some();
-    let among = manage::fitting(
-        account,
-        DeliveryFilter {
-            statuses: None,
-            ..filter
-        },
-    );
-    let mut found = Vec::new();
+    let (now, mut found) = (app.clock.now(), Vec::new());
     for status in states {
-        found.extend(of_state(app, (&among, few), *status, now).await?);
+        found.extend(of_state(app, (among, few), *status, now).await?);
     }
     found.sort_unstable();
     found.truncate(MOST);
@@ -115,29 +188,20 @@ async fn of_state(
     }
 }
 
-/// Tries those of them again that may be by now; answers how many.
-async fn retry_part(app: &App, caller: &Caller, part: &[DeliveryId], states: &[DeliveryStatus]) -> Result<usize> {
+/// Tries those of them again that may be by now.
+async fn retry_part(
+    app: &App,
+    caller: &Caller,
+    part: &[DeliveryId],
+    (states, settings): (&[DeliveryStatus], RetrySettings),
+) -> Result<Retried> {
     let account = caller.require(Action::ManageDeliveries)?;
-    let now = app.clock.now();
     let tx = app.db.begin().await?;
-    let rows = Entity::still_retryable(&tx, part.iter().copied(), states, now);
+    let rows = Entity::still_retryable(&tx, part.iter().copied(), states, app.clock.now());
     let rows = rows.filter(Column::AccountId.eq(account)).all(&tx).await?;
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    recount::count_again(&tx, &rows).await?;
-    let ids = rows.into_iter().map(|row| row.id).collect();
-    let mut rows = Entity::try_again(&tx, ids, now).await?;
-    rows.sort_by_key(|row| row.id);
-    let entries = rows.iter().map(|row| entry(RETRY, row, None));
-    audit::record_all(&tx, &app.clock, account, &caller.who(), entries).await?;
-    let heads = events::append(&tx, now, rows.iter().map(delivery_event).collect()).await?;
-    tx.commit().await?;
-    app.hub.tell(&heads);
-    let ids: Vec<DeliveryId> = rows.iter().map(|row| row.id).collect();
-    let requeued = ids.len();
-    app.queue.wake(ids);
-    Ok(requeued)
+    let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
+    again::commit(app, tx, caller, (&mut retried, settings)).await?;
+    Ok(retried)
 }
 
 /// What somebody knows of a delivery that the network left open.
@@ -173,8 +237,9 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
         return Ok(row);
     }
     let mut on = Rerouted::default();
+    mail_turn::Entity::forget(&tx, [row.id]).await?;
     if input.delivered {
-        recount::count_again(&tx, std::slice::from_ref(&row)).await?;
+        reservations::take_again(&tx, &row).await?;
     } else {
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
         on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;

@@ -8,7 +8,7 @@ use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
 use entity::ids::{DeliveryId, PartnerId};
-use entity::{bulk, delivery_attempt, destination, endpoint, mail_recipient};
+use entity::{bulk, delivery_attempt, destination, endpoint, mail_recipient, mail_turn};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set, TryIntoModel,
@@ -104,6 +104,7 @@ pub async fn strip(
         .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying));
     let waiting: Vec<_> = waiting.map(|row| (row, None)).collect();
     worker::follow(app, tx, &waiting).await?;
+    mail_turn::Entity::forget(tx, ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
         let waits = matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);

@@ -1,19 +1,22 @@
 //! Tells recipients that a lead they had was erased: a webhook of its own kind, signed as any other, or a mail. It goes where the
 //! lead went, by the settings that the delivery was made with.
 
-use std::time::Duration;
+mod shares;
+
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use entity::delivery_config::{DeliveryConfig, EmailConfig, WebhookConfig};
 use entity::erasure_notice::{self, Column, Model, NoticeStatus, Received};
 use entity::{delivery_settings, smtp_settings};
-use futures::future::join_all;
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use self::shares::{Shares, Tried};
 use super::email::{Mailer, Message};
 use super::guard::Guard;
 use super::smtp_server;
@@ -28,8 +31,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take over one notice.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Notices given to a worker at once.
-const AT_ONCE: u64 = 20;
+/// Notices under way in one process.
+const AT_ONCE: usize = 64;
+/// How long a try takes to a destination that is then left alone.
+const SLOW: Duration = Duration::from_secs(5);
+/// Looks for other destinations, should the first notices all be for some that have no room.
+const ROUNDS: usize = 16;
 /// Minutes from each failed try to the next: two days in all, for whoever is told rarely.
 const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
 /// Characters kept of what a recipient said.
@@ -50,55 +57,143 @@ pub async fn run(app: App, stop: CancellationToken) {
         Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
     };
     let mailer = Mailer::new(guard, app.config.ehlo_name());
+    let mut telling = Telling {
+        app,
+        sender,
+        mailer,
+        tasks: JoinSet::new(),
+        shares: Shares::default(),
+    };
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(look.tick()).await.is_some() {
-        if let Err(error) = tell_due(&app, &sender, &mailer).await {
-            tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+    let mut more = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = look.tick() => more = telling.start_due().await,
+            Some(told) = telling.tasks.join_next() => {
+                telling.note(told);
+                if more {
+                    more = telling.start_due().await;
+                }
+            }
         }
     }
+    while telling.tasks.join_next().await.is_some() {}
 }
 
-async fn tell_due(app: &App, sender: &Sender, mailer: &Mailer) -> Result<()> {
-    let telling = claim(app).await?.into_iter().map(|notice| async move {
-        let told = match tell(app, sender, mailer, &notice).await {
-            Ok(told) => told,
-            Err(error) => {
-                tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
-                Err("the notice could not be prepared: see the server's log".to_owned())
+/// Notices under way.
+struct Telling {
+    app: App,
+    sender: Sender,
+    mailer: Mailer,
+    tasks: JoinSet<Tried>,
+    shares: Shares,
+}
+
+impl Telling {
+    /// Begins what is due, as far as destinations have room; answers whether there may be more.
+    async fn start_due(&mut self) -> bool {
+        match self.claim().await {
+            Ok((due, more)) => {
+                for notice in due {
+                    self.start(notice);
+                }
+                more
             }
-        };
-        finish(app, notice, told).await
-    });
-    join_all(telling).await.into_iter().collect()
-}
+            Err(error) => {
+                tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+                false
+            }
+        }
+    }
 
-async fn claim(app: &App) -> Result<Vec<Model>> {
-    let now = app.clock.now();
-    let db = app.db.read();
-    let some = erasure_notice::Entity::due(now).one(db).await?.is_some()
-        || erasure_notice::Entity::interrupted(now).one(db).await?.is_some();
-    if !some {
-        return Ok(Vec::new());
+    fn start(&mut self, notice: Model) {
+        let (app, sender, mailer) = (self.app.clone(), self.sender.clone(), self.mailer.clone());
+        let destination = notice.destination();
+        self.tasks.spawn(async move {
+            let started = Instant::now();
+            let told = match tell(&app, &sender, &mailer, &notice).await {
+                Ok(told) => told,
+                Err(error) => {
+                    tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
+                    Err("the notice could not be prepared: see the server's log".to_owned())
+                }
+            };
+            let slow = started.elapsed() >= SLOW;
+            if let Err(error) = finish(&app, notice, told).await {
+                tracing::warn!(?error, "the outcome of a notice cannot be recorded; it is repeated");
+            }
+            Tried { destination, slow }
+        });
     }
-    let tx = app.db.begin().await?;
-    let mut due = erasure_notice::Entity::due(now)
-        .order_by_asc(Column::DueAt)
-        .limit(AT_ONCE)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(&tx)
-        .await?;
-    if due.is_empty() {
-        due.extend(take_interrupted(&tx, now).await?);
+
+    fn note(&mut self, tried: std::result::Result<Tried, JoinError>) {
+        match tried {
+            Ok(tried) => self.shares.free(&tried, self.app.clock.now()),
+            Err(error) => tracing::error!(%error, "telling of an erased lead has panicked; it is repeated"),
+        }
+        if self.tasks.is_empty() {
+            self.shares.under_way.clear();
+        }
     }
-    erasure_notice::Entity::lease(due.iter().map(|notice| notice.id), now + LEASE)
-        .exec(&tx)
-        .await?;
-    tx.commit().await?;
-    for notice in &mut due {
-        notice.attempts += 1;
+
+    /// Takes what is due under a lease, the first first, but no more for one destination than its share. Answers whether there may
+    /// be more for others.
+    async fn claim(&mut self) -> Result<(Vec<Model>, bool)> {
+        let (app, now) = (self.app.clone(), self.app.clock.now());
+        let mut due = Vec::new();
+        for _ in 0..ROUNDS {
+            let left = AT_ONCE.saturating_sub(self.tasks.len() + due.len());
+            let open = erasure_notice::Entity::due(now, self.shares.closed(now));
+            if left == 0 {
+                return Ok((due, true));
+            }
+            if open.clone().one(app.db.read()).await?.is_none() {
+                if due.is_empty() && self.tasks.is_empty() {
+                    due.extend(self.claim_interrupted().await?);
+                }
+                return Ok((due, false));
+            }
+            let tx = app.db.begin().await?;
+            let found = open
+                .order_by_asc(Column::DueAt)
+                .limit(u64::try_from(left).unwrap_or(u64::MAX))
+                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+                .all(&tx)
+                .await?;
+            let taken: Vec<Model> = found.into_iter().filter(|notice| self.shares.take(notice)).collect();
+            erasure_notice::Entity::lease(taken.iter().map(|notice| notice.id), now + LEASE)
+                .exec(&tx)
+                .await?;
+            tx.commit().await?;
+            due.extend(taken.into_iter().map(|notice| Model {
+                attempts: notice.attempts + 1,
+                ..notice
+            }));
+        }
+        Ok((due, true))
     }
-    Ok(due)
+
+    /// One notice that a worker took and never told the end of, while nothing else is under way.
+    async fn claim_interrupted(&mut self) -> Result<Option<Model>> {
+        let (app, now) = (&self.app, self.app.clock.now());
+        let open = erasure_notice::Entity::interrupted(now);
+        if open.one(app.db.read()).await?.is_none() {
+            return Ok(None);
+        }
+        let tx = app.db.begin().await?;
+        let notice = take_interrupted(&tx, now).await?;
+        let lease = erasure_notice::Entity::lease(notice.iter().map(|notice| notice.id), now + LEASE);
+        lease.exec(&tx).await?;
+        tx.commit().await?;
+        let Some(notice) = notice else { return Ok(None) };
+        self.shares.take(&notice);
+        Ok(Some(Model {
+            attempts: notice.attempts + 1,
+            ..notice
+        }))
+    }
 }
 
 /// One notice that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was

@@ -3,15 +3,16 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use entity::connection;
+use entity::choice::distinct;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
+use entity::mail_turn;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
-use super::recount;
-use super::worker::release_caps;
+use super::again::{self, RetrySettings};
+use super::reservations;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::database::Transaction;
@@ -21,9 +22,6 @@ use crate::identity::policy::Action;
 use crate::leads::intake::delivery_event;
 use crate::leads::read;
 use crate::live::events;
-
-/// How the audit trail names a retry by hand.
-pub(super) const RETRY: &str = "delivery.retried";
 
 /// Which deliveries.
 #[derive(Clone, Debug, Default)]
@@ -75,11 +73,15 @@ pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::
 /// An account's deliveries that fit.
 pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::Entity> {
     let fitting = Condition::all()
-        .add_option(filter.statuses.map(|statuses| delivery::Column::Status.is_in(statuses)))
+        .add_option(
+            filter
+                .statuses
+                .map(|statuses| delivery::Column::Status.is_in(distinct(statuses))),
+        )
         .add_option(
             filter
                 .channels
-                .map(|channels| delivery::Column::Channel.is_in(channels)),
+                .map(|channels| delivery::Column::Channel.is_in(distinct(channels))),
         )
         .add_option(filter.partner.map(|id| delivery::Column::PartnerId.eq(id)))
         .add_option(filter.connection.map(|id| delivery::Column::ConnectionId.eq(id)))
@@ -106,9 +108,9 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
 }
 
 /// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
-/// mind. It goes with a fresh budget of attempts and counts on its caps again, whatever the limit. The delivery stays the same one,
-/// so a recipient that has it already recognises it.
-pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
+/// mind. It goes with a fresh budget of attempts and takes a place on its recipient's caps, or is refused with `CAP_REACHED`. The
+/// delivery stays the same one, so a recipient that has it already recognises it.
+pub async fn retry(app: &App, caller: &Caller, id: DeliveryId, settings: RetrySettings) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
     let row = locked(&tx, account, id).await?;
@@ -126,25 +128,13 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId) -> Result<deliver
             ));
         }
     }
-    recount::count_again(&tx, std::slice::from_ref(&row)).await?;
-    let mut change: delivery::ActiveModel = row.clone().into();
-    change.status = Set(DeliveryStatus::Retrying);
-    change.due_at = Set(Some(app.clock.now()));
-    change.attempts_before = Set(row.attempt_count);
-    change.budget_since = Set(app.clock.now());
-    change.settled_at = Set(None);
-    change.failure_code = Set(None);
-    change.failure_message = Set(None);
-    change.external_id = Set(None);
-    // Asked for by hand, it goes over the connection that there is now.
-    if let Some(buyer) = row.buyer_account_id
-        && let Some(live) = connection::Entity::live_between(account, buyer).one(&tx).await?
-    {
-        change.connection_id = Set(Some(live.id));
+    let mut retried = again::attempt_again(app, &tx, vec![row], settings).await?;
+    if let Some((_, refusal)) = retried.refused.pop() {
+        return Err(Error::broken(refusal.code, "id", refusal.message));
     }
-    let row = save(app, tx, caller, change, RETRY).await?;
-    app.queue.wake(vec![row.id]);
-    Ok(row)
+    again::commit(app, tx, caller, (&mut retried, settings)).await?;
+    let row = retried.rows.pop();
+    row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery that was locked is gone")))
 }
 
 /// Stops a delivery that has not reached its recipient. One that is being sent this moment is not stopped.
@@ -164,7 +154,8 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
             return Err(conflict("the delivery has ended already"));
         }
     }
-    release_caps(&tx, &row).await?;
+    reservations::release(&tx, &row).await?;
+    mail_turn::Entity::forget(&tx, [row.id]).await?;
     let mut change: delivery::ActiveModel = row.into();
     change.status = Set(DeliveryStatus::Cancelled);
     change.due_at = Set(None);

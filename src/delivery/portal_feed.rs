@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use entity::choice::distinct;
 use entity::delivery::{Column, Entity, Model, ReviewStatus};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, SettingsId};
@@ -88,7 +89,7 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter) -> Result<Select<E
     let mut leads = Entity::in_portal(account, partner);
     if let Some(status) = filter.status {
         let reviewed = Column::Review.ne(ReviewStatus::PendingReview);
-        leads = leads.filter(Column::Review.is_in(status));
+        leads = leads.filter(Column::Review.is_in(distinct(status)));
         leads = leads.filter(reviewed.or(Column::ErasedAt.is_null()));
     }
     if let Some(during) = filter.delivered_in {

@@ -33,7 +33,6 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(super) use finish::release_caps;
 pub(super) use prepared::open_headers;
 pub(super) use reroute::{Rerouted, follow};
 

@@ -31,7 +31,7 @@ pub use email::EmailInput;
 pub use headers::HeaderInput;
 use headers::Sealing;
 pub use retry::{ResponseRuleInput, RetryInput};
-pub use warnings::{email_warnings, warnings};
+pub use warnings::{email_warnings, encrypted_warnings, warnings};
 pub use webhook::WebhookInput;
 
 /// Delivery settings as somebody asks for them. They are whole: what is absent gets its default, not its value before.

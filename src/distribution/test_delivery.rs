@@ -222,6 +222,7 @@ async fn lead_row(
         outcome: Set(LeadOutcome::Accepted),
         fields: Set(Value::Object(stored(typed.clone(), Place::Value)?)),
         raw: Set(Value::Object(stored(raw.collect(), Place::Raw)?)),
+        invalid: Set(None),
         reasons: Set(json!([])),
         warnings: Set(json!([])),
         trace: Set(json!([])),

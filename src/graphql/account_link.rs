@@ -142,14 +142,14 @@ impl AccountLink {
 
     /// The sources of the caller's flows through which the partner submits.
     async fn sources(&self, ctx: &Context<'_>) -> Result<Vec<AccountSource>> {
-        let rows = loaders::load(ctx, SourcesOver(self.0.viewer, self.0.row.id)).await?;
-        Ok(rows.unwrap_or_default().into_iter().map(AccountSource).collect())
+        let rows = loaders::list(ctx, SourcesOver(self.0.viewer, self.0.row.id)).await?;
+        Ok(rows.into_iter().map(AccountSource).collect())
     }
 
     /// The steps of the caller's flows that deliver to the partner over it.
     async fn buyer_steps(&self, ctx: &Context<'_>) -> Result<Vec<BuyerStep>> {
-        let rows = loaders::load(ctx, StepsOver(self.0.viewer, self.0.row.id)).await?;
-        Ok(rows.unwrap_or_default().into_iter().filter_map(BuyerStep::of).collect())
+        let rows = loaders::list(ctx, StepsOver(self.0.viewer, self.0.row.id)).await?;
+        Ok(rows.into_iter().filter_map(BuyerStep::of).collect())
     }
 
     /// What the caller's account has to know to submit to the sources that the partner has opened to it; empty while nothing may

@@ -8,11 +8,12 @@ use super::delivery::{DeliveryFilter, DeliveryPayload};
 use super::diagnosis::Diagnosis;
 use super::ids::id_or_unknown;
 use super::payload::{UserError, outcome};
+use crate::delivery::again::RetrySettings;
 use crate::delivery::by_hand::{self, Settlement};
 use crate::distribution::diagnosis;
 use crate::distribution::preview::ToPreview;
 use crate::distribution::test_delivery;
-use crate::error::Result;
+use crate::error::{Result, UserErrorCode};
 
 /// What somebody knows of a delivery that the network left open.
 #[derive(InputObject)]
@@ -39,11 +40,26 @@ pub struct TestDeliveryInput {
     fields: Json<Value>,
 }
 
+/// Deliveries that were looked at and stay as they are, for one reason.
+#[derive(SimpleObject)]
+pub struct RetryLeftOut {
+    /// `CAP_REACHED` where a cap of the recipient is used up in its present window; with settings CURRENT also `NOT_CONFIGURED`,
+    /// `NOT_CONNECTED` and `CONFLICT`, where the recipient cannot be delivered by its present settings.
+    code: UserErrorCode,
+    /// What is wrong and what to do.
+    message: String,
+    /// How many of those that the call has looked at.
+    count: i32,
+}
+
 /// How many deliveries are tried again.
 #[derive(SimpleObject)]
 pub struct RetryDeliveriesPayload {
-    /// Deliveries that are due now; 1,000 at most. Call again for more: those that were taken up are not taken up twice.
+    /// Deliveries that are due now, or in a portal; 1,000 at most. Call again for more: those that were taken up are not taken up
+    /// twice.
     requeued: i32,
+    /// Those that stay as they are, by the reason.
+    left_out: Vec<RetryLeftOut>,
     /// Rules that the input broke.
     user_errors: Vec<UserError>,
 }
@@ -75,19 +91,33 @@ pub struct ByHandMutation;
 impl ByHandMutation {
     /// Attempts again at once what fits the filter and may be tried again, each with a fresh budget of attempts: FAILED and RETRYING
     /// deliveries; CANCELLED ones, and those that a connected account has REFUSED, only when the filter names these states. Those
-    /// whose lead has gone on to the next partner are left out; `retryDelivery` takes a single one. They count on their caps again,
-    /// whatever the limits. The oldest first, 1,000 at most: call again until it answers 0. Takes a MEMBER or above, or a key with
-    /// MANAGE.
+    /// whose lead has gone on to the next partner are left out; `retryDelivery` takes a single one. Each takes a place on the caps of
+    /// its partner, place or step in their present windows; `leftOut` tells of those that find none. The oldest first, 1,000 at
+    /// most: call again until it answers 0. Takes a MEMBER or above, or a key with MANAGE.
     async fn retry_deliveries(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which deliveries; tests only if it says so.")] filter: DeliveryFilter,
+        #[graphql(
+            default_with = "Some(RetrySettings::Frozen)",
+            desc = "CURRENT takes each recipient's present settings in place of those that a delivery was made with."
+        )]
+        settings: Option<RetrySettings>,
     ) -> Result<RetryDeliveriesPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = filter.wanted(app, caller).await?;
-        let (requeued, user_errors) = outcome(by_hand::retry_many(app, caller, filter).await)?;
+        let (retried, user_errors) =
+            outcome(by_hand::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
+        let retried = retried.unwrap_or_default();
+        let count = |deliveries: usize| i32::try_from(deliveries).unwrap_or(i32::MAX);
+        let left_out = retried.left_out.into_iter().map(|left_out| RetryLeftOut {
+            code: left_out.refusal.code,
+            message: left_out.refusal.message,
+            count: count(left_out.count),
+        });
         Ok(RetryDeliveriesPayload {
-            requeued: i32::try_from(requeued.unwrap_or_default()).unwrap_or(i32::MAX),
+            requeued: count(retried.requeued),
+            left_out: left_out.collect(),
             user_errors,
         })
     }

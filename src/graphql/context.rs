@@ -51,6 +51,11 @@ impl Asking {
         }
     }
 
+    /// Whether no token was shown.
+    pub fn is_anonymous(&self) -> bool {
+        self.token.is_none()
+    }
+
     /// Address of the caller.
     pub fn ip(&self) -> Option<IpAddr> {
         self.ip

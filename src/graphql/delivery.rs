@@ -12,7 +12,7 @@ use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::lead::Lead;
-use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, load};
+use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
 use super::payload::{UserError, outcome};
@@ -20,6 +20,7 @@ use super::profile::DistributionProfile;
 use super::relay::{PageArgs, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::app::App;
+use crate::delivery::again::RetrySettings;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -98,7 +99,7 @@ impl Delivery {
 
     /// Every attempt, in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<DeliveryAttempt>> {
-        let found = load(ctx, AttemptsOf(self.0.id)).await?.unwrap_or_default();
+        let found = list(ctx, AttemptsOf(self.0.id)).await?;
         Ok(found.into_iter().map(DeliveryAttempt::from).collect())
     }
 
@@ -205,7 +206,7 @@ impl DeliveryAttempt {
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
     /// the mail is left out of later attempts.
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
-        let found = load(ctx, RecipientsOf(self.delivery)).await?.unwrap_or_default();
+        let found = list(ctx, RecipientsOf(self.delivery)).await?;
         let own = found.into_iter().filter(|row| row.attempt == self.number);
         Ok(own.map(MailRecipient::from).collect())
     }
@@ -393,17 +394,24 @@ pub struct DeliveryMutation;
 impl DeliveryMutation {
     /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
     /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`;
-    /// into a connected account it goes over the connection that there is now.
+    /// into a connected account it goes over the connection that there is now. It takes a place on the caps of its partner, place or
+    /// step in their present windows, or is refused with `CAP_REACHED`. With settings CURRENT it goes by the recipient's present
+    /// settings, whatever their channel, and keeps them: so a corrected address or template saves what has failed.
     /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its identifier.")] id: ID,
+        #[graphql(
+            default_with = "Some(RetrySettings::Frozen)",
+            desc = "FROZEN keeps the settings that the delivery was made with; CURRENT takes the recipient's present ones."
+        )]
+        settings: Option<RetrySettings>,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ManageDeliveries)?;
         let retried = match id.parse() {
-            Ok(id) => manage::retry(app, caller, id).await,
+            Ok(id) => manage::retry(app, caller, id, settings.unwrap_or_default()).await,
             Err(_) => Err(unknown()),
         };
         DeliveryPayload::of(retried)

@@ -5,8 +5,7 @@ pub mod inputs;
 use async_graphql::{Context, Json, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::{
-    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, PortalConfig, SealedHeader, WebhookConfig,
-    WebhookMethod,
+    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, SealedHeader, WebhookConfig, WebhookMethod,
 };
 use entity::ids::SettingsId;
 use entity::partner;
@@ -15,10 +14,10 @@ use serde_json::Value;
 use super::account_link::AccountLink;
 use super::context::ContextExt;
 use super::field_mapping::{FieldMapping, FieldSelection, each};
-use super::loaders::distribution::{MailServerOf, SettingsRow};
+use super::loaders::distribution::{EncryptedFieldsOf, MailServerOf, SettingsRow};
 use super::loaders::load;
 use super::scalars::{EmailAddress, UrlText};
-use crate::distribution::settings::{email_warnings, warnings};
+use crate::distribution::settings::{email_warnings, encrypted_warnings, warnings};
 use crate::error::Result;
 
 /// How a partner gets its leads. A delivery keeps the settings that it was made with; changes count from the next one on.
@@ -139,6 +138,8 @@ pub struct ResponseRule {
 pub struct PortalSettings {
     /// What the partner's people get to see, in the portal and in its CSV.
     fields: FieldSelection,
+    /// What is allowed and still worth a word, for people.
+    warnings: Vec<String>,
 }
 
 /// Delivery into the receiving flow of a connected account.
@@ -150,6 +151,8 @@ pub struct AccountSettings {
     fields: FieldSelection,
     /// Names that the account gets in place of the flow's.
     mapping: Vec<FieldMapping>,
+    /// What is allowed and still worth a word, for people.
+    warnings: Vec<String>,
 }
 
 impl DeliverySettings {
@@ -157,16 +160,27 @@ impl DeliverySettings {
     pub(super) async fn load(ctx: &Context<'_>, partner: &partner::Model, id: SettingsId) -> Result<Self> {
         let row = load(ctx, SettingsRow(partner.account_id, id)).await?;
         let row = row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?;
+        let known = load(ctx, EncryptedFieldsOf(partner.account_id))
+            .await?
+            .unwrap_or_default();
+        let encrypted = encrypted_warnings(&known, row.config.fields());
         Ok(match row.config {
             DeliveryConfig::Email(config) => {
                 let can_mail = load(ctx, MailServerOf(partner.account_id)).await?.is_some();
-                Self::Email(EmailSettings::of(config, can_mail))
+                let mut settings = EmailSettings::of(config, can_mail);
+                settings.warnings.extend(encrypted);
+                Self::Email(settings)
             }
             DeliveryConfig::Webhook(config) => {
                 let signing = SigningView::of(partner, config.sign, ctx.app()?.clock.now());
-                Self::Webhook(Box::new(WebhookSettings::of(config, signing)))
+                let mut settings = WebhookSettings::of(config, signing);
+                settings.warnings.extend(encrypted);
+                Self::Webhook(Box::new(settings))
             }
-            DeliveryConfig::Portal(config) => Self::Portal(config.into()),
+            DeliveryConfig::Portal(config) => Self::Portal(PortalSettings {
+                fields: config.fields.into(),
+                warnings: encrypted,
+            }),
             DeliveryConfig::Account(config) => {
                 let link = match config.connection_id {
                     Some(id) => AccountLink::load(ctx, partner.account_id, id).await?,
@@ -177,6 +191,7 @@ impl DeliverySettings {
                     connection,
                     fields: config.fields.into(),
                     mapping: each(config.mapping),
+                    warnings: encrypted,
                 })
             }
         })
@@ -255,14 +270,6 @@ impl From<delivery_config::ResponseRule> for ResponseRule {
             accepted_values: rule.accepted_values,
             external_id_pointer: rule.external_id_pointer,
             reason_pointer: rule.reason_pointer,
-        }
-    }
-}
-
-impl From<PortalConfig> for PortalSettings {
-    fn from(config: PortalConfig) -> Self {
-        Self {
-            fields: config.fields.into(),
         }
     }
 }

@@ -81,8 +81,8 @@ impl Flow {
 
     /// Who may submit to it, in the order of being added.
     async fn sources(&self, ctx: &Context<'_>) -> Result<Vec<FlowSource>> {
-        let rows = loaders::load(ctx, SourcesOf(self.0.account_id, self.0.id)).await?;
-        Ok(rows.into_iter().flatten().map(FlowSource::from).collect())
+        let rows = loaders::list(ctx, SourcesOf(self.0.account_id, self.0.id)).await?;
+        Ok(rows.into_iter().map(FlowSource::from).collect())
     }
 
     /// Which leads it takes: the canonical form of what was put in as `RuleInput`. Null means all.
@@ -118,8 +118,8 @@ impl Flow {
 
     /// What happens to a lead that it takes, in order.
     async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<FlowStep>> {
-        let rows = loaders::load(ctx, StepsOf(self.0.account_id, self.0.id)).await?;
-        Ok(rows.into_iter().flatten().map(FlowStep::from).collect())
+        let rows = loaders::list(ctx, StepsOf(self.0.account_id, self.0.id)).await?;
+        Ok(rows.into_iter().map(FlowStep::from).collect())
     }
 
     /// Its revisions, newest first: every change made one.

@@ -1,16 +1,26 @@
 //! A stream that needs no right.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::{SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 
 use super::context::ContextExt;
+use super::limits::rate::Allowance;
+use super::streams::Shared;
 use crate::error::{Error, Result};
 
 /// Events of one stream at most.
 const MAX_COUNT: i32 = 1_000;
+/// Milliseconds between events.
+const INTERVALS: RangeInclusive<i32> = 10..=60_000;
+/// Milliseconds between events for those who show no token.
+const ANONYMOUS_INTERVALS: RangeInclusive<i32> = 1_000..=60_000;
+/// What each event draws from the caller's rate, in points.
+const BEAT: f64 = 1.0;
 
 /// One beat.
 #[derive(SimpleObject)]
@@ -32,28 +42,41 @@ impl HeartbeatSubscription {
         &self,
         ctx: &async_graphql::Context<'_>,
         #[graphql(desc = "How many beats, 1 to 1,000.", default_with = "Some(10)")] count: Option<i32>,
-        #[graphql(desc = "Milliseconds between them, 10 to 60,000.", default_with = "Some(1000)")] interval_ms: Option<
-            i32,
-        >,
-    ) -> Result<impl Stream<Item = Heartbeat> + use<>> {
+        #[graphql(
+            desc = "Milliseconds between them, 10 to 60,000; without a token 1,000 to 60,000.",
+            default_with = "Some(1000)"
+        )]
+        interval_ms: Option<i32>,
+    ) -> Result<impl Stream<Item = Shared<Heartbeat>> + use<>> {
         let (count, interval_ms) = (count.unwrap_or(10), interval_ms.unwrap_or(1000));
-        if !(1..=MAX_COUNT).contains(&count) || !(10..=60_000).contains(&interval_ms) {
-            return Err(Error::BadInput(
-                "count is 1 to 1,000 and intervalMs 10 to 60,000".into(),
-            ));
+        let intervals = if ctx.asking()?.is_anonymous() {
+            ANONYMOUS_INTERVALS
+        } else {
+            INTERVALS
+        };
+        if !(1..=MAX_COUNT).contains(&count) || !intervals.contains(&interval_ms) {
+            let least = intervals.start();
+            return Err(Error::BadInput(format!(
+                "A heartbeat has a count of 1 to {MAX_COUNT} and an intervalMs of {least} to {}; without a token at least {}.",
+                INTERVALS.end(),
+                ANONYMOUS_INTERVALS.start()
+            )));
         }
         let clock = ctx.app()?.clock.clone();
+        let allowance = ctx.data_opt::<Allowance>().cloned();
         let pause = Duration::from_millis(u64::try_from(interval_ms).unwrap_or_default());
-        Ok(stream::iter(1..=count).then(move |sequence| {
-            let clock = clock.clone();
+        Ok(stream::unfold(Some(1), move |next| {
+            let (clock, allowance) = (clock.clone(), allowance.clone());
             async move {
+                let sequence = next.filter(|next| *next <= count)?;
                 if sequence > 1 {
                     tokio::time::sleep(pause).await;
                 }
-                Heartbeat {
-                    sequence,
-                    at: clock.now(),
+                if let Some(Err(limited)) = allowance.map(|allowance| allowance.draw(BEAT)) {
+                    return Some((Err(Arc::new(limited)), None));
                 }
+                let at = clock.now();
+                Some((Ok(Heartbeat { sequence, at }), Some(sequence + 1)))
             }
         }))
     }

@@ -14,7 +14,7 @@ use super::delivery::Delivery;
 use super::erasure::ErasureNotice;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, SourceRow, load};
+use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, SourceRow, list, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
 use super::relay::{PageArgs, connection, page};
@@ -122,12 +122,10 @@ impl Lead {
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
         let (app, _) = app_and_caller(ctx).await?;
         let lead = &self.0;
-        let deliveries = load(ctx, DeliveriesOf(lead.account_id, lead.id))
-            .await?
-            .unwrap_or_default();
+        let deliveries = list(ctx, DeliveriesOf(lead.account_id, lead.id)).await?;
         let mut attempts = Vec::new();
         for delivery in &deliveries {
-            attempts.extend(load(ctx, AttemptsOf(delivery.id)).await?.unwrap_or_default());
+            attempts.extend(list(ctx, AttemptsOf(delivery.id)).await?);
         }
         let events = lead_event::Entity::of_lead(lead.account_id, lead.id)
             .all(app.db.read())
@@ -143,9 +141,7 @@ impl Lead {
 
     /// Where it goes, oldest first.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>> {
-        let found = load(ctx, DeliveriesOf(self.0.account_id, self.0.id))
-            .await?
-            .unwrap_or_default();
+        let found = list(ctx, DeliveriesOf(self.0.account_id, self.0.id)).await?;
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 

@@ -3,11 +3,18 @@
 //! A request's text is read once ([`super::syntax`]), measured ([`Limits`]), validated ([`super::validation`]) and corrected
 //! where the library would misread it; only then is it given to the schema, already parsed. Texts that passed are kept, so
 //! that the thousandth identical mutation costs a lookup and a copy. What depends on variables (their values, cost) is
-//! checked for each request.
+//! checked for each request. What the estimate cannot know is counted while executing ([`budget`],
+//! [`counting`]), and how often one may ask is a matter of [`rate`].
 
+pub mod answer;
+mod bounds;
+pub mod budget;
 mod cost;
 mod count;
+pub mod counting;
+mod inputs;
 mod prune;
+pub mod rate;
 mod rewrite;
 mod walk;
 
@@ -19,11 +26,12 @@ use async_graphql::{
 };
 use moka::future::Cache;
 
-use self::cost::Cost;
+pub use self::bounds::Bounds;
+use self::{cost::Cost, inputs::Inputs};
 use crate::graphql::{
     mask::{self, code},
     registry::Registry,
-    syntax::{self, Bounds, SyntaxError},
+    syntax::{self, SyntaxError},
     validation::{self, Facts, Fault, VariableFacts},
 };
 
@@ -72,6 +80,10 @@ pub struct Limits {
     pub default_page: u64,
     /// The largest page that any field answers; larger sizes are refused by the field itself.
     pub largest_page: u64,
+    /// Entries that the estimate takes a list for that is no page. Most have fewer; longer ones are counted while executing.
+    pub default_list: u64,
+    /// How large the values of arguments may be.
+    pub bounds: Bounds,
     /// Memory for cached documents, in bytes (estimated from the length of their texts).
     pub cache_bytes: u64,
 }
@@ -92,6 +104,8 @@ impl Default for Limits {
             cost: 5_000,
             default_page: 20,
             largest_page: 100,
+            default_list: 5,
+            bounds: Bounds::default(),
             cache_bytes: 32 * 1024 * 1024,
         }
     }
@@ -206,6 +220,30 @@ pub struct Document {
     operations: Vec<Operation>,
 }
 
+/// What a request may be executed with.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The coerced variables.
+    pub variables: Variables,
+    /// What it costs with them.
+    pub price: Price,
+}
+
+/// What an operation costs with certain variables.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// The estimate, in points.
+    pub points: u64,
+    /// What the caller's rate is charged for it beforehand. Taking leads in is nearly free: a sender is limited by what it
+    /// submits, not by what it asks to be told of that.
+    pub charged: f64,
+    /// Whether the rate is charged for what the answer turned out to cost besides.
+    pub settled: bool,
+}
+
+/// What a rate is charged for each `submitLead` or `submitLeads`, in points.
+const SUBMISSION: f64 = 0.1;
+
 /// One operation of a [`Document`], with what has to be known before it is executed.
 #[derive(Debug)]
 pub struct Operation {
@@ -215,6 +253,10 @@ pub struct Operation {
     /// Whether it asks for `__schema` or `__type`.
     pub introspects: bool,
     cost: Cost,
+    /// How often one object is asked for its `__typename` at most.
+    pub typenames: usize,
+    submissions: Option<usize>,
+    inputs: Arc<Inputs>,
     variables: Vec<Positioned<VariableDefinition>>,
     facts: VariableFacts,
 }
@@ -224,10 +266,10 @@ impl Document {
         let parsed = Self::read(text, limits)?;
         for (_, operation) in parsed.operations.iter() {
             // Bounds go before rules: what is too large is not looked at closely.
-            walk::walk(&parsed, &operation.node, limits)?;
+            walk::walk(&parsed, &operation.node, registry, limits)?;
         }
         let facts = validation::validate(&parsed, registry)?;
-        Ok(Self::measured(parsed, facts, limits)?)
+        Ok(Self::measured(parsed, facts, limits, registry)?)
     }
 
     /// The tree of a text that is not too large to be looked at.
@@ -240,7 +282,7 @@ impl Document {
             ))
             .into());
         }
-        let bounds = Bounds {
+        let bounds = syntax::Bounds {
             tokens: limits.tokens,
             nesting: limits.nesting,
         };
@@ -255,15 +297,24 @@ impl Document {
         Ok(read.document)
     }
 
-    fn measured(mut parsed: ExecutableDocument, mut facts: Facts, limits: &Limits) -> Result<Self, Refusal> {
+    fn measured(
+        mut parsed: ExecutableDocument,
+        mut facts: Facts,
+        limits: &Limits,
+        registry: &Registry,
+    ) -> Result<Self, Refusal> {
         rewrite::rewrite(&mut parsed)?;
+        let inputs = Arc::new(Inputs::of(&parsed, registry, limits)?);
         let operations = parsed.operations.iter().map(|(name, operation)| {
-            let walked = walk::walk(&parsed, &operation.node, limits)?;
+            let walked = walk::walk(&parsed, &operation.node, registry, limits)?;
             Ok(Operation {
                 name: name.cloned(),
                 kind: operation.node.ty,
                 introspects: walked.introspects,
                 cost: walked.cost,
+                typenames: walked.typenames,
+                submissions: walked.submissions,
+                inputs: inputs.clone(),
                 variables: operation.node.variable_definitions.clone(),
                 facts: facts.remove(&name.cloned()).unwrap_or_default(),
             })
@@ -296,14 +347,16 @@ impl Document {
 }
 
 impl Operation {
-    /// Coerces the variables of a request, all of them, then checks the cost that follows from them.
-    pub fn admit(&self, given: Variables, limits: &Limits, registry: &Registry) -> Result<Variables, Refusals> {
+    /// Holds the values of a request's variables against the bounds and coerces them, all of them, then checks the cost that
+    /// follows from them.
+    pub fn admit(&self, given: Variables, limits: &Limits, registry: &Registry) -> Result<Admitted, Refusals> {
+        self.inputs.admit(&self.variables, &given, registry, &limits.bounds)?;
         let variables = validation::variables::coerce(&self.variables, &self.facts, registry, given)?;
-        self.afford(&variables, limits)?;
-        Ok(variables)
+        let price = self.afford(&variables, limits)?;
+        Ok(Admitted { variables, price })
     }
 
-    fn afford(&self, variables: &Variables, limits: &Limits) -> Result<(), Refusal> {
+    fn afford(&self, variables: &Variables, limits: &Limits) -> Result<Price, Refusal> {
         let points = self.cost.points(variables);
         if points > limits.cost {
             return Err(Refusal::too_complex(format!(
@@ -311,7 +364,19 @@ impl Operation {
                 limits.cost
             )));
         }
-        Ok(())
+        Ok(Price {
+            points,
+            charged: self.charge(points),
+            settled: self.submissions.is_none(),
+        })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "both are bounded by the limits of a document")]
+    fn charge(&self, points: u64) -> f64 {
+        match self.submissions {
+            Some(fields) => fields as f64 * SUBMISSION,
+            None => points as f64,
+        }
     }
 
     /// What it is called in the document.
@@ -358,7 +423,7 @@ impl Documents {
     }
 
     /// See [`Operation::admit`].
-    pub fn admit(&self, operation: &Operation, given: Variables) -> Result<Variables, Refusals> {
+    pub fn admit(&self, operation: &Operation, given: Variables) -> Result<Admitted, Refusals> {
         operation.admit(given, &self.limits, &self.registry)
     }
 }

@@ -20,10 +20,12 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::runtime::{Timer, TokioSpawner};
 use entity::ids::AccountId;
 use futures::future::BoxFuture;
+use sea_orm::{EntityTrait, QuerySelect, Select};
 
 use crate::app::App;
 use crate::database::Db;
 use crate::error::{Error, Result};
+use crate::graphql::limits::budget::Budget;
 
 pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
 pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, RecipientsOf, SourceRow};
@@ -35,14 +37,47 @@ pub use portal_users::PortalUsersOf;
 /// Keys of one statement at most.
 const BATCH: usize = 500;
 
-/// Reads rows for the fields of one operation.
+/// The rows of one list: many resolvers may be given the same ones, and none copies them before it has drawn for them.
+pub type Many<T> = Arc<Vec<T>>;
+
+/// Reads rows for the fields of one operation, no more than its budget allows.
 pub struct Rows {
     db: Db,
+    budget: Arc<Budget>,
 }
 
-/// A loader for one operation. It gathers keys until every resolver that is ready has run once, without a timer.
+/// A loader for one operation with a budget of its own.
 pub fn loader(app: &App) -> DataLoader<Rows> {
-    DataLoader::new(Rows { db: app.db.clone() }, TokioSpawner::current(), OneTurn).max_batch_size(BATCH)
+    loader_within(app, Arc::default())
+}
+
+/// A loader for one operation, within its budget. It gathers keys until every resolver that is ready has run once, without a
+/// timer.
+pub fn loader_within(app: &App, budget: Arc<Budget>) -> DataLoader<Rows> {
+    let rows = Rows {
+        db: app.db.clone(),
+        budget,
+    };
+    DataLoader::new(rows, TokioSpawner::current(), OneTurn).max_batch_size(BATCH)
+}
+
+impl Rows {
+    /// The rows of a statement for many keys: an error where they are more than the operation may still read, and then
+    /// hardly more are read.
+    async fn all<E: EntityTrait>(&self, select: Select<E>) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        let left = self.budget.rows_left();
+        let rows = select.limit(left.saturating_add(1)).all(self.db.read()).await;
+        let rows = rows.map_err(shared)?;
+        if rows.len() as u64 > left {
+            return Err(Arc::new(self.budget.end()));
+        }
+        Ok(rows)
+    }
+}
+
+/// What was found for each key, ready to be handed out.
+fn many<K: Eq + Hash, T>(found: HashMap<K, Vec<T>>) -> HashMap<K, Many<T>> {
+    found.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect()
 }
 
 /// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
@@ -66,10 +101,29 @@ where
     loader.load_one(key).await.map_err(|shared| of_one(&shared))
 }
 
+/// The rows of the list that a key stands for; none where there is none. Drawn from the operation's budget before they are
+/// copied.
+pub async fn list<K, T>(ctx: &Context<'_>, key: K) -> Result<Vec<T>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    Rows: Loader<K, Value = Many<T>, Error = Arc<Error>>,
+{
+    let Some(rows) = load(ctx, key).await? else {
+        return Ok(Vec::new());
+    };
+    let loader = ctx
+        .data::<DataLoader<Rows>>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
+    loader.loader().budget.draw_rows(rows.len())?;
+    Ok(Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.as_ref().clone()))
+}
+
 /// The error of a batch as that of one of its keys.
 fn of_one(shared: &Error) -> Error {
     match shared {
         Error::Unavailable(text) => Error::Unavailable(text),
+        Error::CostExceeded(text) => Error::CostExceeded(text.clone()),
         Error::Outage(outage) => Error::Outage(*outage),
         Error::RateLimited { retry_after } => Error::RateLimited {
             retry_after: *retry_after,

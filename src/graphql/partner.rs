@@ -15,7 +15,7 @@ use super::destination_health::DestinationHealth;
 use super::field_mapping::each;
 use super::ids::id_or_unknown;
 use super::loaders::distribution::PlacesOf;
-use super::loaders::load;
+use super::loaders::list;
 use super::payload::{UserError, outcome};
 use super::portal_user::PortalAccess;
 use super::relay::{PageArgs, connection, page};
@@ -104,8 +104,7 @@ impl Partner {
     async fn assignments(&self, ctx: &Context<'_>) -> Result<Vec<Assignment>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let places = load(ctx, PlacesOf(account, self.0.id)).await?;
-        Ok(each(places.unwrap_or_default()))
+        Ok(each(list(ctx, PlacesOf(account, self.0.id)).await?))
     }
 
     /// How its destination is doing.

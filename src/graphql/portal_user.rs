@@ -92,8 +92,8 @@ impl PortalAccess {
     async fn users(&self, ctx: &Context<'_>) -> Result<Vec<PortalUser>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let users = loaders::load(ctx, PortalUsersOf(account, self.0.id)).await?;
-        Ok(users.unwrap_or_default().into_iter().map(PortalUser).collect())
+        let users = loaders::list(ctx, PortalUsersOf(account, self.0.id)).await?;
+        Ok(users.into_iter().map(PortalUser).collect())
     }
 
     /// What people may do who are invited without saying so.

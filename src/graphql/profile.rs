@@ -14,7 +14,7 @@ use super::field_mapping::each;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::loaders::distribution::{FlowsThrough, PlacesIn};
-use super::loaders::load;
+use super::loaders::list;
 use super::money::Money;
 use super::payload::{DeletePayload, UserError, outcome};
 use super::relay::{PageArgs, connection, page};
@@ -94,16 +94,14 @@ impl DistributionProfile {
     async fn assignments(&self, ctx: &Context<'_>) -> Result<Vec<Assignment>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let places = load(ctx, PlacesIn(account, self.0.id)).await?;
-        Ok(each(places.unwrap_or_default()))
+        Ok(each(list(ctx, PlacesIn(account, self.0.id)).await?))
     }
 
     /// Flows with a step that routes through it, oldest first. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
     async fn flows(&self, ctx: &Context<'_>) -> Result<Vec<Flow>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
-        let flows = load(ctx, FlowsThrough(account, self.0.id)).await?;
-        Ok(each(flows.unwrap_or_default()))
+        Ok(each(list(ctx, FlowsThrough(account, self.0.id)).await?))
     }
 
     /// What became of the deliveries that it routed in a span of time. Takes a person of the account, or a key with `LEADS_READ` or

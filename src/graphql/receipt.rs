@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::choice::distinct;
 use entity::lead::{self, LeadOutcome};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
@@ -202,7 +203,7 @@ impl ReceiptQuery {
             select = select.filter(lead::Column::FlowId.eq(known));
         }
         if let Some(outcomes) = outcome {
-            select = select.filter(lead::Column::Outcome.is_in(outcomes));
+            select = select.filter(lead::Column::Outcome.is_in(distinct(outcomes)));
         }
         let args = PageArgs::new(first, after, last, before);
         Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args)

@@ -21,6 +21,7 @@ use super::flow::{FlowMutation, FlowQuery};
 use super::heartbeat::HeartbeatSubscription;
 use super::invitation::{InvitationMutation, InvitationQuery};
 use super::lead::LeadQuery;
+use super::limits::counting::Counting;
 use super::network_stream::NetworkSubscription;
 use super::node::NodeQuery;
 use super::partner::{PartnerMutation, PartnerQuery};
@@ -104,6 +105,7 @@ pub type Schema = AnySchema<Query, Mutation, Subscription>;
 /// The schema of a running app.
 pub fn schema(app: App, intake: Intake) -> Schema {
     builder()
+        .extension(Counting)
         .data(app)
         .data(intake)
         .data(Arc::<EventRows>::default())

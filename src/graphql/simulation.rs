@@ -18,6 +18,8 @@ pub struct RoutingSimulation {
     outcome: LeadOutcome,
     /// Every reason for which it would not be; empty when it would.
     reasons: Vec<LeadReason>,
+    /// What its sender would be told besides.
+    warnings: Vec<LeadReason>,
     /// Who would get it, in the order of being chosen.
     would_deliver_to: Vec<Partner>,
     /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict.
@@ -29,6 +31,7 @@ impl From<Simulation> for RoutingSimulation {
         Self {
             outcome: simulation.outcome,
             reasons: simulation.reasons.into_iter().map(LeadReason::from).collect(),
+            warnings: simulation.warnings.into_iter().map(LeadReason::from).collect(),
             would_deliver_to: simulation.partners.into_iter().map(Partner::from).collect(),
             trace: simulation.trace.into_iter().map(TraceEntry::from).collect(),
         }

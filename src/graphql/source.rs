@@ -189,7 +189,7 @@ source_object! {
 
         /// Who of the partner has looked at its submission docs.
         async fn docs_reads(&self, ctx: &Context<'_>) -> Result<DocsReads> {
-            let readers = loaders::load(ctx, DocsReadersOf(self.0.account_id, self.0.id)).await?.unwrap_or_default();
+            let readers = loaders::list(ctx, DocsReadersOf(self.0.account_id, self.0.id)).await?;
             Ok(DocsReads {
                 read_count: i32::try_from(readers.iter().map(|reader| reader.reads).sum::<i64>()).unwrap_or(i32::MAX),
                 first_read_at: readers.iter().map(|reader| reader.first_at).min(),

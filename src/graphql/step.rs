@@ -222,6 +222,13 @@ step_object! {
             Ok(each(shared(ctx, &self.row, self.does.settings).await?.mapping))
         }
 
+        /// What is allowed and still worth a word, for people: fields that the buyer's receiving flow does not know and drops, and
+        /// encrypted fields that go to the buyer without being named.
+        async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+            let (app, _) = app_and_caller(ctx).await?;
+            buyer_steps::warnings(app.db.read(), &self.row).await
+        }
+
         /// What the buyer pays for a lead; null means what its flow pays.
         async fn price(&self) -> Option<Money> {
             self.does.price.clone()

@@ -36,9 +36,7 @@ impl SubmissionDocs {
 
     /// The docs of the sources of the other side that the reader may submit through over a connection now, oldest first.
     pub async fn over(ctx: &Context<'_>, reader: AccountId, connection: ConnectionId) -> Result<Vec<Self>> {
-        let opened = loaders::load(ctx, OpenedOver(reader, connection))
-            .await?
-            .unwrap_or_default();
+        let opened = loaders::list(ctx, OpenedOver(reader, connection)).await?;
         let docs = read(ctx, reader, &opened).await?;
         Ok(docs.into_iter().map(Self).collect())
     }

@@ -16,6 +16,8 @@ use super::share::Shares;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::context::Asking;
+use crate::graphql::limits::budget::Budget;
+use crate::graphql::limits::rate::{Allowance, Holder, Limits, Rates};
 use crate::graphql::loaders;
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
@@ -30,15 +32,33 @@ const LOOK: u64 = 5;
 pub struct Credentials {
     app: App,
     shares: Shares,
+    rates: Rates,
 }
 
 impl Credentials {
     /// Of that app; nobody holds anything open yet.
     pub fn new(app: App) -> Self {
+        let settings = &app.config.settings;
+        let rates = Rates::new(Limits {
+            principal: settings.rate_principal,
+            account: settings.rate_account,
+            address: settings.rate_address,
+        });
         Self {
             app,
             shares: Shares::default(),
+            rates,
         }
+    }
+
+    /// What callers draw on: a person or key on its own bucket and its account's, everybody else on that of their address.
+    fn allowance(&self, known: Option<&Caller>, ip: Option<IpAddr>) -> Allowance {
+        let principal = known.and_then(|known| known.principal.uuid()).map(Holder::Principal);
+        let account = known.and_then(|known| known.principal.kept_by());
+        let address = ip.filter(|_| principal.is_none()).map(|ip| Holder::Address(place(ip)));
+        let account = account.map(|account| Holder::Account(account.0));
+        self.rates
+            .allowance([principal, account, address].into_iter().flatten())
     }
 }
 
@@ -47,7 +67,8 @@ impl Authenticate for Credentials {
         let app = &self.app;
         let ip = client_ip(app, arriving.headers, arriving.peer);
         let Some(token) = arriving.token else {
-            let mut session = session(app, None, ip, None);
+            let mut session = session(app, None, ip, None, self.allowance(None, ip));
+            session.is_anonymous = true;
             session.share = ip.filter(|_| arriving.socket).map(|ip| self.shares.of(place(ip)));
             return Ok(session);
         };
@@ -55,7 +76,8 @@ impl Authenticate for Credentials {
             Some(known) => known,
             None => authenticate::bearer(app, token, ip).await?,
         };
-        let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()));
+        let allowance = self.allowance(Some(&known), ip);
+        let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()), allowance);
         if arriving.socket {
             session.share = known.principal.uuid().map(|id| self.shares.of(id));
             session.expires_at = expiry(app, &known);
@@ -89,19 +111,30 @@ fn place(ip: IpAddr) -> Uuid {
     }
 }
 
-fn session(app: &App, token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Session {
+fn session(
+    app: &App,
+    token: Option<String>,
+    ip: Option<IpAddr>,
+    known: Option<Caller>,
+    allowance: Allowance,
+) -> Session {
     let account = known.as_ref().and_then(|known| known.principal.account());
     let owner = account.map(|account| account.0).or(ip.map(place));
     // Instead of the schema's: what this operation reads and writes counts on the share of who asks.
     let app = owner.map_or_else(|| app.clone(), |owner| app.for_account(owner));
+    let drawn_on = allowance.clone();
     let mut session = Session::new(move || {
+        let budget = Arc::<Budget>::default();
         let mut data = Data::default();
         data.insert(app.clone());
-        data.insert(loaders::loader(&app));
+        data.insert(loaders::loader_within(&app, budget.clone()));
+        data.insert(budget);
+        data.insert(drawn_on.clone());
         data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
         data
     });
     session.owner = owner;
+    session.allowance = Some(allowance);
     session
 }
 

@@ -161,7 +161,22 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
 
     async fn answer(&self, parts: Parts, parameters: Parameters, media: Media) -> Result<Response, Response> {
         let session = self.session_or_count(&parts, &parameters, media, false).await?;
-        let prepared = self.prepare(parameters, &session).await;
+        let mut answer = self.answer_to(&session, parts, parameters, media).await;
+        if let Some(allowance) = &session.allowance {
+            let (Ok(response) | Err(response)) = &mut answer;
+            respond::tell_rate(response, allowance);
+        }
+        answer
+    }
+
+    async fn answer_to(
+        &self,
+        session: &Session,
+        parts: Parts,
+        parameters: Parameters,
+        media: Media,
+    ) -> Result<Response, Response> {
+        let prepared = self.prepare(parameters, session).await;
         let prepared = prepared.map_err(|errors| respond::refused(&errors, media))?;
         match prepared.kind {
             OperationType::Mutation if parts.method == Method::GET => {

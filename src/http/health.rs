@@ -9,15 +9,15 @@ use crate::app::App;
 use crate::crypto::master_key;
 use crate::database::time;
 
-const AWAY: &str = "the database does not answer\n";
+const SILENT: &str = "the database does not answer\n";
 
 /// 200 when the database answers and is still under a master key of this process, 503 with the reason otherwise. Redis is not
-/// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and says so
-/// in a second line.
+/// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and
+/// says so in a second line.
 pub async fn ready(State(app): State<App>) -> impl IntoResponse {
     if let Err(error) = app.db.write().execute_unprepared("SELECT 1").await {
         tracing::warn!(%error, "not ready: the database does not answer");
-        return (StatusCode::SERVICE_UNAVAILABLE, AWAY.to_owned());
+        return (StatusCode::SERVICE_UNAVAILABLE, SILENT.to_owned());
     }
     match master_key::is_known(app.db.read(), &app.vault).await {
         Ok(Some(true)) => {
@@ -31,7 +31,7 @@ pub async fn ready(State(app): State<App>) -> impl IntoResponse {
         }
         Err(error) => {
             tracing::warn!(?error, "not ready: the master key cannot be compared");
-            (StatusCode::SERVICE_UNAVAILABLE, AWAY.to_owned())
+            (StatusCode::SERVICE_UNAVAILABLE, SILENT.to_owned())
         }
     }
 }

@@ -60,7 +60,7 @@ impl Default for ListenLimits {
             per_address: 10_000,
             proxies: Vec::new(),
             header: Duration::from_secs(10),
-            idle: Duration::from_secs(120),
+            idle: Duration::from_mins(2),
             stall: Duration::from_secs(210),
             grace: Duration::from_secs(20),
         }

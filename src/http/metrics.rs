@@ -39,9 +39,9 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
         slots_total: app.config.settings.concurrency,
         backlog: backlog(&app).await,
         paused: paused(&app).await,
-        clock_ahead: app.clock.ahead(),
         writes: app.writes.running(),
         pools: app.db.pools(),
+        clock_ahead: app.clock.ahead(),
     };
     ([(CONTENT_TYPE, OPEN_METRICS)], app.metrics.text(standing))
 }

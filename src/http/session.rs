@@ -9,7 +9,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::share::{Held, Share};
+use super::websocket::SocketLimits;
 use crate::error::Error;
+use crate::graphql::limits::rate::Allowance;
 use crate::graphql::mask::{self, code};
 
 /// A request, or a socket that introduces itself, before anybody knows whose it is.
@@ -40,6 +42,10 @@ pub struct Session {
     pub owner: Option<Uuid>,
     /// What the caller holds open; nobody's is counted.
     pub share: Option<Arc<Share>>,
+    /// Whether the share is that of an address, for all who show no token there.
+    pub is_anonymous: bool,
+    /// What the caller's operations draw on; nobody's are free.
+    pub allowance: Option<Allowance>,
     /// Whoever watches the right stops with the last copy of the session.
     _over: Arc<DropGuard>,
 }
@@ -54,20 +60,32 @@ impl Session {
             expires_at: None,
             owner: None,
             share: None,
+            is_anonymous: false,
+            allowance: None,
             _over: Arc::new(revoked.clone().drop_guard()),
             revoked,
         }
     }
 
-    /// A place for a socket or a stream of server-sent events, of which the caller may have `most`.
-    pub(super) fn hold_connection(&self, most: usize) -> Result<Option<Held>, ServerError> {
+    /// A place for a socket or a stream of server-sent events.
+    pub(super) fn hold_connection(&self, limits: &SocketLimits) -> Result<Option<Held>, ServerError> {
+        let most = if self.is_anonymous {
+            limits.of_address
+        } else {
+            limits.of_caller
+        };
         let held = self.share.as_ref().map(|share| share.connection(most));
         held.map(|held| held.ok_or_else(|| too_many(most, "sockets and event streams")))
             .transpose()
     }
 
-    /// A place for a subscription, of which the caller may have `most`.
-    pub(super) fn hold_stream(&self, most: usize) -> Result<Option<Held>, ServerError> {
+    /// A place for a subscription.
+    pub(super) fn hold_stream(&self, limits: &SocketLimits) -> Result<Option<Held>, ServerError> {
+        let most = if self.is_anonymous {
+            limits.of_address
+        } else {
+            limits.streams_of_caller
+        };
         let held = self.share.as_ref().map(|share| share.stream(most));
         held.map(|held| held.ok_or_else(|| too_many(most, "subscriptions")))
             .transpose()

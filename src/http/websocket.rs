@@ -36,6 +36,8 @@ pub struct SocketLimits {
     pub open: usize,
     /// Sockets and event streams of one person or key in this process.
     pub of_caller: usize,
+    /// Sockets and event streams in this process of all who show no token at one address, and as many subscriptions.
+    pub of_address: usize,
     /// Subscriptions of one person or key in this process.
     pub streams_of_caller: usize,
     /// Operations of one socket at the same time.
@@ -55,6 +57,7 @@ impl Default for SocketLimits {
             ping: Duration::from_secs(25),
             open: 20_000,
             of_caller: 100,
+            of_address: 20,
             streams_of_caller: 1_000,
             operations: 100,
             message: 64 * 1024,

@@ -70,7 +70,7 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
             let message = "no user has this address there: `leadmesh account create-owner` makes one";
             return Err(Error::broken(UserErrorCode::NotFound, "email", message));
         }
-        (Some(last), false) => return Err(several(last, &fitting)),
+        (Some(last), false) => return Err(several(&last, &fitting)),
     };
     let tx = app.db.begin().await?;
     let account = lock(&tx, user.account_id).await?;
@@ -85,10 +85,10 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
     Ok(Handed { user, account, link })
 }
 
-fn several(last: user::Model, others: &[user::Model]) -> Error {
+fn several(last: &user::Model, others: &[user::Model]) -> Error {
     let accounts: Vec<_> = others
         .iter()
-        .chain([&last])
+        .chain([last])
         .map(|user| user.account_id.to_string())
         .collect();
     let message = format!(

@@ -191,9 +191,12 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
 /// one: no answer tells whether somebody has it, and the mail that follows tells its owner.
 async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
     let holder = user::Entity::holder_of(email).one(app.db.read()).await?;
-    let is_taken = holder.is_some_and(|holder| match proves {
-        true => holder.email_verified_at.is_some(),
-        false => !app.config.requires_proof(),
+    let is_taken = holder.is_some_and(|holder| {
+        if proves {
+            holder.email_verified_at.is_some()
+        } else {
+            !app.config.requires_proof()
+        }
     });
     if is_taken {
         return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));

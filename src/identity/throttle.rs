@@ -65,14 +65,12 @@ impl Kind {
         let (tries, seconds) = match self {
             Self::LogInEmail => (10, FIVE_MINUTES),
             Self::LogInIp => (50, FIVE_MINUTES),
-            Self::ResetEmail => (5, HOUR),
+            Self::ResetEmail | Self::VerifyAgain => (5, HOUR),
             Self::TokenIp => (60, 60),
             Self::SignUpIp => (20, HOUR),
             Self::Invitation => (300, HOUR),
-            Self::InvitationTo => (10, HOUR),
+            Self::InvitationTo | Self::VerifyFirst => (10, HOUR),
             Self::FindAccount => (60, FIVE_MINUTES),
-            Self::VerifyAgain => (5, HOUR),
-            Self::VerifyFirst => (10, HOUR),
         };
         Limit { tries, seconds }
     }

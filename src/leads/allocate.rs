@@ -15,11 +15,11 @@ use entity::ids::{FlowId, LeadId, ProfileId};
 use uuid::Uuid;
 
 use super::branch::{Entering, Way};
+use super::decide::typing::sent_name;
 use super::decide::{Draft, Route};
 use super::outcome::{Reason, ReasonCode, Subject};
 use super::snapshot::{Action, Candidate, Profile, Snapshot, Source, Step};
-use ledger::cap_text;
-pub use ledger::{Counter, Ledger, counter};
+pub use ledger::{Counter, Ledger, cap_text, counter};
 pub use pick::{Had, Picking, pick, pick_next, words};
 pub use turns::Turns;
 
@@ -75,7 +75,8 @@ impl Touched {
         self.counters.extend(counters);
     }
 
-    fn add_caps<'a>(&mut self, caps: impl IntoIterator<Item = &'a Cap>, now: DateTime<Utc>) {
+    /// Adds the counters on which these caps count at that time.
+    pub fn add_caps<'a>(&mut self, caps: impl IntoIterator<Item = &'a Cap>, now: DateTime<Utc>) {
         self.counters.extend(caps.into_iter().map(|cap| counter(cap, now)));
     }
 }
@@ -132,6 +133,15 @@ impl Fate {
     }
 }
 
+/// A lead that was accepted, as duplicates of it are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which.
+    pub lead: LeadId,
+    /// When it came.
+    pub at: DateTime<Utc>,
+}
+
 /// What leads are settled with.
 #[derive(Debug)]
 pub struct Settling {
@@ -140,7 +150,7 @@ pub struct Settling {
     /// Whose turn it is, held locked.
     pub turns: Turns,
     /// What flows have accepted in this transaction, by the values of their duplicate keys.
-    pub accepted: HashMap<(FlowId, String), LeadId>,
+    pub accepted: HashMap<(FlowId, String), Accepted>,
     /// Endpoints to which nothing is sent now: for the trace.
     pub closed: HashSet<Uuid>,
     /// The time.
@@ -166,15 +176,18 @@ impl Settling {
 /// Settles a lead: whether caps let it in, who gets it, and the same for every buyer that gets it.
 pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
     let flow = lead.flow.clone();
-    let Some(source) = flow.sources.get(lead.source).filter(|_| lead.draft.reasons.is_empty()) else {
+    let Some(source) = flow.sources.get(lead.source) else {
         return Vec::new();
     };
     let draft = &mut lead.draft;
     let counts = !settling.test && !flow.takes_all_from(source);
     let duplicate = draft.duplicate_values.take_if(|_| counts);
     let key = duplicate.map(|values| (flow.flow, values));
-    if key.as_ref().is_some_and(|key| settling.accepted.contains_key(key)) {
-        refuse_duplicate(&flow, draft, settling.now, settling.now);
+    // A lead that is refused for another reason is told this one as well, as if the first had been stored long before.
+    if let Some(first) = key.as_ref().and_then(|key| settling.accepted.get(key)) {
+        refuse_duplicate(&flow, draft, first.at, settling.now.max(first.at));
+    }
+    if !draft.reasons.is_empty() {
         return Vec::new();
     }
     if counts && !enter(&flow, source, draft, settling) {
@@ -185,13 +198,18 @@ pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
         return Vec::new();
     }
     if let Some(key) = key {
-        settling.accepted.insert(key, lead.id);
+        let accepted = Accepted {
+            lead: lead.id,
+            at: settling.now,
+        };
+        settling.accepted.insert(key, accepted);
     }
     let mut had = Had::default();
     let mut chosen = Vec::new();
     for route in std::mem::take(&mut draft.routes) {
         chosen.extend(send(&flow, route, &mut Picking::new(settling, &mut had, draft)));
     }
+    tell_of_lost(&flow, source, draft);
     let delivers = |step: &&Step| step.enabled && matches!(step.action, Action::Distribute(_) | Action::Buyer(_));
     if !chosen.iter().any(|chosen| chosen.fate.is_good()) && flow.steps.iter().any(|step| delivers(&step)) {
         draft.warnings.push(Reason::new(
@@ -200,6 +218,23 @@ pub fn allocate(lead: &mut Entering, settling: &mut Settling) -> Vec<Chosen> {
         ));
     }
     chosen
+}
+
+/// What buyers drop is the business of the account that shares it, which has it in its trace too, and of no other sender; by the
+/// names under which it submits.
+fn tell_of_lost(flow: &Snapshot, source: &Source, draft: &mut Draft) {
+    let own = source.sender == flow.account;
+    draft
+        .warnings
+        .retain(|warning| own || warning.code != ReasonCode::FieldNotTaken);
+    for warning in draft
+        .warnings
+        .iter_mut()
+        .filter(|warning| warning.code == ReasonCode::FieldNotTaken)
+    {
+        let sent_as = warning.field.as_deref().map(|name| sent_name(source, name).to_owned());
+        warning.field = sent_as;
+    }
 }
 
 /// Sends a lead where one step routes it.

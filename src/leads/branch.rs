@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::delivery_config::{FieldMapping, FieldSelection};
+use entity::delivery_config::{FieldMapping, FieldSelection, FieldSelectionMode};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, ConnectionId, LeadId};
 use serde_json::{Map, Value};
 
-use super::decide::{Draft, decide};
+use super::decide::{Draft, decide, typing};
 use super::snapshot::{Action, Outlet, Snapshot, Source};
 use crate::crypto::Keys;
 use crate::delivery::templates::wire_name;
@@ -76,6 +76,8 @@ pub struct Branch {
     pub candidate: usize,
     /// The way there.
     pub way: Way,
+    /// Fields of the lead that the flow there does not know and drops, by the names of the flow that they come from.
+    pub not_taken: Vec<String>,
 }
 
 /// The way into a buyer's account.
@@ -150,24 +152,36 @@ impl<'a> Growing<'a> {
         let mut routes = std::mem::take(&mut lead.draft.routes);
         for route in &mut routes {
             route.branches = match lead.flow.steps.get(route.step).map(|step| &step.action) {
-                Some(Action::Buyer(buyer)) => vec![Branch {
-                    candidate: 0,
-                    way: self.way(lead, &buyer.outlet, &passed),
-                }],
+                Some(Action::Buyer(buyer)) => vec![self.branch(lead, (0, &buyer.outlet), &passed)],
                 Some(Action::Distribute(profile)) => {
                     let places = route.candidates.iter();
                     let outlets =
                         places.filter_map(|place| Some((*place, profile.candidates.get(*place)?.outlet.as_ref()?)));
-                    let branch = |(candidate, outlet)| Branch {
-                        candidate,
-                        way: self.way(lead, outlet, &passed),
-                    };
-                    outlets.map(branch).collect()
+                    outlets.map(|outlet| self.branch(lead, outlet, &passed)).collect()
                 }
                 _ => Vec::new(),
             };
         }
         lead.draft.routes = routes;
+    }
+
+    fn branch(&mut self, lead: &Entering, (candidate, outlet): (usize, &Outlet), passed: &[AccountId]) -> Branch {
+        let way = self.way(lead, outlet, passed);
+        let mut not_taken = Vec::new();
+        if let Way::Into(nested) = &way
+            && let Some(source) = nested.source()
+        {
+            let known = |name: &str| nested.flow.field(name).is_some();
+            let there = |sent_as: &str| takes(&source.mapping, sent_as, known);
+            let lost = self::not_taken(&lead.flow.fields, &outlet.fields, &outlet.mapping, there);
+            let lost = lost.into_iter().filter(|name| lead.draft.fields.contains_key(*name));
+            not_taken.extend(lost.map(str::to_owned));
+        }
+        Branch {
+            candidate,
+            way,
+            not_taken,
+        }
     }
 
     fn way(&mut self, lead: &Entering, outlet: &Outlet, passed: &[AccountId]) -> Way {
@@ -224,6 +238,32 @@ pub fn loops(passed: &[AccountId], buyer: AccountId) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a flow has a field for what comes under that name through a source with these renamings.
+pub fn takes(renamed: &[FieldMapping], sent_as: &str, known: impl Fn(&str) -> bool) -> bool {
+    known(typing::own_name(renamed, sent_as))
+}
+
+/// The shared fields that the flow at the other end does not take, by their own names; `takes` is asked by the name that the buyer
+/// gets.
+pub fn not_taken<'a>(
+    definitions: &'a [FieldDef],
+    fields: &FieldSelection,
+    mapping: &[FieldMapping],
+    takes: impl Fn(&str) -> bool,
+) -> Vec<&'a str> {
+    let shared = definitions.iter().filter(|field| fields.shares(&field.name));
+    let lost = shared.filter(|field| !takes(wire_name(&field.name, mapping)));
+    lost.map(|field| field.name.as_str()).collect()
+}
+
+/// Encrypted fields that a selection shares without naming them.
+pub fn encrypted_unnamed<'a>(definitions: &'a [FieldDef], fields: &FieldSelection) -> Vec<&'a str> {
+    let named = |field: &FieldDef| fields.mode == FieldSelectionMode::Only && fields.fields.contains(&field.name);
+    let encrypted = definitions.iter().filter(|field| field.encrypted);
+    let unnamed = encrypted.filter(|field| fields.shares(&field.name) && !named(field));
+    unnamed.map(|field| field.name.as_str()).collect()
 }
 
 /// The shared values of a lead by the names that the buyer gets.

@@ -2,7 +2,7 @@
 //! partners would get it. Pure: the same values, flow and time give the same draft. What depends on what other leads have
 //! done (duplicates, caps) is settled by [`allocate`](super::allocate) in the transaction that stores the lead.
 
-mod typing;
+pub mod typing;
 
 use std::collections::HashSet;
 

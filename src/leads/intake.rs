@@ -8,7 +8,7 @@ mod rows;
 mod settle;
 mod store;
 
-pub use locks::{lock, look_at_turns, write};
+pub use locks::{lock, look_at_turns, write, write_counters};
 pub use rows::{CameBy, Occasion, Recipient, delivery_event, fully_set, new_delivery, portal_event, refusal};
 pub use settle::{Around, Settled, ToStore, accounts, newest_versions, settle, versions_hold};
 

@@ -59,6 +59,9 @@ pub enum ReasonCode {
     NoMatchingPartner,
     /// It would come back to an account that it has passed.
     Loop,
+    /// A buyer's flow does not know a field that is shared with it, and drops it; only ever a warning, and only to the account that
+    /// shares it.
+    FieldNotTaken,
     /// Something failed that is not the sender's doing.
     Error,
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
+use entity::choice::distinct;
 use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::{self, LeadOutcome};
 use entity::{bulk, delivery, lead_event};
@@ -58,7 +59,11 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
     let mut found = Condition::all()
         .add_option(filter.flow.map(|flow| lead::Column::FlowId.eq(flow)))
         .add_option(filter.source.map(|source| lead::Column::SourceId.eq(source)))
-        .add_option(filter.outcomes.map(|outcomes| lead::Column::Outcome.is_in(outcomes)))
+        .add_option(
+            filter
+                .outcomes
+                .map(|outcomes| lead::Column::Outcome.is_in(distinct(outcomes))),
+        )
         .add_option(
             filter
                 .during

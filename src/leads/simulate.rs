@@ -42,6 +42,8 @@ pub struct Simulation {
     pub outcome: LeadOutcome,
     /// Why it would not be accepted.
     pub reasons: Vec<Reason>,
+    /// What its sender would be told besides.
+    pub warnings: Vec<Reason>,
     /// Every look that was taken.
     pub trace: Vec<TraceEntry>,
     /// Who would get it, in the order of being chosen.
@@ -78,6 +80,7 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
         },
         partners: load_partners(app, &lead.flow, &chosen).await?,
         reasons: draft.reasons,
+        warnings: draft.warnings,
         trace: draft.trace.0,
     })
 }

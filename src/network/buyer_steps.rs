@@ -1,6 +1,7 @@
 //! Steps that deliver to connected accounts: what becomes of them with the relationship.
 
 mod adding;
+mod sharing;
 mod state;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::flows::sellers;
 use crate::identity::accounts;
 use crate::live::events::{self, NewEvent};
 pub use adding::{add, update};
+pub use sharing::warnings;
 pub use state::{BuyerStepState, Standing, receiving, state};
 
 /// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever

@@ -2,6 +2,7 @@
 
 mod side;
 
+use entity::choice::distinct;
 use entity::connection::{self, Column, ConnectionStatus, Entity};
 use entity::event::EventKind;
 use entity::ids::{AccountId, ConnectionId, FlowId};
@@ -71,7 +72,7 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, S
     let account = caller.require(Action::ReadSetup)?;
     let mut found = Entity::of_account(account);
     if let Some(statuses) = &filter.status {
-        found = found.filter(Column::Status.is_in(statuses.iter().copied()));
+        found = found.filter(Column::Status.is_in(distinct(statuses.iter().copied())));
     }
     if let Some(due) = filter.review_due {
         let is_due = review::due(account, app.clock.now(), app.config.settings.review_days);

@@ -4,6 +4,8 @@ mod send;
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
+use entity::choice::distinct;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
@@ -53,21 +55,26 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, S
         Some(InvitationDirection::Received) => Entity::received_by(account),
     };
     if let Some(statuses) = &filter.status {
-        let now = app.clock.now();
-        let stands = statuses.iter().fold(Condition::any(), |any, status| {
-            let written = Condition::all().add(Column::Status.eq(*status));
-            let pending = Column::Status.eq(InvitationStatus::Pending);
-            match status {
-                InvitationStatus::Pending => any.add(written.add(Column::ExpiresAt.gt(now))),
-                InvitationStatus::Expired => any
-                    .add(written)
-                    .add(Condition::all().add(pending).add(Column::ExpiresAt.lte(now))),
-                _ => any.add(written),
-            }
-        });
-        found = found.filter(stands);
+        found = found.filter(standing(statuses, app.clock.now()));
     }
     Ok((account, found))
+}
+
+/// Which invitations stand at one of those states at that time. A pending one whose time is over is written as pending
+/// until it is tidied, and stands as expired.
+fn standing(statuses: &[InvitationStatus], now: DateTime<Utc>) -> Condition {
+    let has = |status| statuses.contains(&status);
+    let written = distinct(
+        statuses
+            .iter()
+            .copied()
+            .filter(|status| *status != InvitationStatus::Pending),
+    );
+    let pending = || Condition::all().add(Column::Status.eq(InvitationStatus::Pending));
+    Condition::any()
+        .add(Column::Status.is_in(written))
+        .add_option(has(InvitationStatus::Pending).then(|| pending().add(Column::ExpiresAt.gt(now))))
+        .add_option(has(InvitationStatus::Expired).then(|| pending().add(Column::ExpiresAt.lte(now))))
 }
 
 /// One invitation that the caller's account sent or received.

@@ -25,6 +25,7 @@ mod hand;
 mod identity_use_cases;
 mod index_keys;
 mod least_privilege;
+mod limits;
 mod network;
 mod outbound;
 mod pauses;

@@ -1,6 +1,7 @@
 //! Which partners a lead goes to, and how that is told (scenarios D19 and D20).
 
 mod placing;
+mod rejudging;
 mod strategies;
 mod told;
 mod turns;

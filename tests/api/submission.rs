@@ -11,6 +11,7 @@ mod rules;
 mod steps;
 mod strange_input;
 mod test_leads;
+mod twins;
 mod wording;
 
 use serde_json::{Value, json};

@@ -38,6 +38,9 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         idempotency_days: 7,
         invitation_days: 14,
         review_days: 90,
+        rate_principal: 500,
+        rate_account: 1_500,
+        rate_address: 50,
         log: arguments.log.clone(),
         log_format: LogFormat::Text,
     }

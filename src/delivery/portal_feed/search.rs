@@ -3,9 +3,11 @@
 //! A value that is not shared must not be found either, for a hit would tell it. So a lead is found by its email address
 //! only where every EMAIL field of its flow is shared by the settings it was delivered by, and so for the others.
 
+use std::collections::HashMap;
+
 use entity::delivery::{Column, Entity};
 use entity::field::{FieldDef, FieldType};
-use entity::ids::AccountId;
+use entity::ids::{AccountId, FlowId, SettingsId};
 use entity::lead;
 use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Select};
@@ -17,7 +19,7 @@ use crate::error::Result;
 use crate::leads::fields::{NAME_FIELDS, TypingContext, search_key_email, search_key_name, search_key_phone};
 
 /// The three ways in which a lead is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum By {
     Email,
     Phone,
@@ -38,14 +40,19 @@ pub(super) async fn narrow(
     let candidates = deliveries.clone().filter(wanted.found(account, &WAYS));
     let pairs = super::pairs(app, candidates).await?;
     let shapes = Shapes::load(app, account, pairs.iter().copied()).await?;
-    // Without any, this stays an impossible condition.
-    let mut any = Condition::any().add(Column::Id.is_in(Vec::<uuid::Uuid>::new()));
+    // There are seven ways together to find a lead at most, however many versions and flows there were.
+    let mut alike: HashMap<Vec<By>, Vec<(SettingsId, FlowId)>> = HashMap::new();
     for (settings, flow) in pairs {
         let ways = ways(&shapes.of(settings, flow)?);
-        if !ways.is_empty() {
-            let here = Column::SettingsId.eq(settings).and(Column::FlowId.eq(flow));
-            any = any.add(here.and(wanted.found(account, &ways)));
-        }
+        alike.entry(ways).or_default().push((settings, flow));
+    }
+    alike.remove(&Vec::new());
+    // Without any, this stays an impossible condition.
+    let mut any = Condition::any().add(Column::Id.is_in(Vec::<uuid::Uuid>::new()));
+    for (ways, pairs) in alike {
+        let shared = Expr::tuple([Column::SettingsId.into_expr(), Column::FlowId.into_expr()]);
+        let here = shared.in_tuples(pairs.into_iter().map(|(settings, flow)| (settings.0, flow.0)));
+        any = any.add(here.and(wanted.found(account, &ways)));
     }
     Ok(deliveries.filter(any))
 }

@@ -135,7 +135,7 @@ impl Tried {
         }
         tracing::warn!(?error, "a delivery could not be prepared");
         let message = "the partner's delivery settings or secrets cannot be read, nothing was sent: see the server's \
-                       log, set them anew, then retry the delivery";
+                       log, set them anew, then retry the delivery with settings: CURRENT";
         Self::failed(DeliveryErrorCode::Template, message)
     }
 

@@ -13,6 +13,7 @@ use entity::lead;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::leads::decide::typing;
 use crate::leads::sealed;
 use crate::queue::LeadContent;
 
@@ -87,10 +88,15 @@ impl Contents {
             ((lead.flow_id, version), definitions)
         };
         let fields = sealed::open_fields(&self.app, &lead).await?;
+        let invalid = match lead.invalid {
+            Some(noted) => noted.0.into_iter().collect(),
+            None => typing::invalid(&definitions, &fields),
+        };
         Ok(LeadContent {
             id: lead.id,
             test: lead.test,
             fields,
+            invalid,
             flow,
             definitions,
         })

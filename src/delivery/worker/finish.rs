@@ -10,7 +10,7 @@ use entity::delivery_attempt;
 use entity::delivery_outcome::{self, Held, Outcome};
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, PartnerId};
-use entity::{bulk, cap_usage, destination, mail_recipient};
+use entity::{bulk, destination, mail_recipient};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter};
 use tokio::sync::mpsc;
 
@@ -240,17 +240,6 @@ impl Finished {
             ..self.delivery.clone()
         }
     }
-}
-
-/// A lead that finally went nowhere does not count on the caps it was counted on.
-pub(in crate::delivery) async fn release_caps(tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
-    // In the order in which everybody locks them.
-    let mut reservations: Vec<_> = delivery.reservations.0.iter().collect();
-    reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
-    for reservation in reservations {
-        cap_usage::Entity::release(tx, reservation.cap, reservation.window).await?;
-    }
-    Ok(())
 }
 
 /// Failures are counted on the destination; a success clears them. Healthy destinations have no row and cost nothing.

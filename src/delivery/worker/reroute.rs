@@ -14,8 +14,8 @@ use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
-use super::finish::release_caps;
 use crate::app::App;
+use crate::delivery::reservations;
 use crate::error::Result;
 use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
 use crate::leads::compile;
@@ -62,6 +62,7 @@ impl Plan {
         };
         let mut draft = Draft {
             fields: lead.fields.clone(),
+            invalid: lead.invalid.clone(),
             ..Draft::default()
         };
         let candidates = draft.match_profile(&profile, now);
@@ -148,7 +149,7 @@ pub(in crate::delivery) async fn follow(
     }
     lock(tx, touched, BTreeMap::new()).await?;
     for (delivery, plan) in plans {
-        release_caps(tx, delivery).await?;
+        reservations::release(tx, delivery).await?;
         let Some((plan, lead)) = plan else { continue };
         if let Some(next) = plan.follow(app, tx, (delivery, lead), now).await? {
             all.waiting.extend(next.waiting);

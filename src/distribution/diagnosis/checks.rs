@@ -143,7 +143,7 @@ fn settings(facts: &Facts) -> Check {
     passed(
         "settings",
         if settings.replaced {
-            "the settings can be used; they have been replaced since, but this delivery keeps those that it was made with, also when it is retried"
+            "the settings can be used; they have been replaced since, and this delivery keeps those that it was made with: retryDelivery with settings: CURRENT takes the present ones"
         } else {
             "the settings can be used"
         },

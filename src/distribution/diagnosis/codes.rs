@@ -24,10 +24,10 @@ pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCo
             CORRECT_SMTP
         }
         (DeliveryErrorCode::Network, _, Reached::Nobody) => {
-            "nothing was sent: check the address, and ask the partner whether its server runs and can be reached"
+            "nothing was sent: check the address, and ask the partner whether its server runs and can be reached; a corrected address is used by retryDelivery with settings: CURRENT"
         }
         (DeliveryErrorCode::Tls, _, Reached::NoTls) => {
-            "nothing was sent: correct port and scheme of the address with setPartnerDelivery"
+            "nothing was sent: correct port and scheme of the address with setPartnerDelivery, then retryDelivery with settings: CURRENT"
         }
         (DeliveryErrorCode::Tls, _, Reached::BadCertificate) => {
             "nothing was sent: ask the partner to put a valid certificate on its server"
@@ -37,33 +37,35 @@ pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCo
 }
 
 /// Waiting ends no 410.
-pub(super) const GONE: &str = "ask the partner for its new address and set it with setPartnerDelivery; if the old one is back, let it go on with resumeDestination";
+pub(super) const GONE: &str = "ask the partner for its new address and set it with setPartnerDelivery, then retryDelivery with settings: CURRENT; if the old one is back, let it go on with resumeDestination";
 
 /// The advice where nothing but the code is known.
 pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
     match code {
         DeliveryErrorCode::SmtpNotConfigured => "set a mail server with setSmtpSettings, then retry the delivery",
         DeliveryErrorCode::SmtpRejected => {
-            "see what the mail server said; correct the recipients with setPartnerDelivery or the server with setSmtpSettings"
+            "see what the mail server said; correct the recipients with setPartnerDelivery, then retryDelivery with settings: CURRENT; or the server with setSmtpSettings"
         }
         DeliveryErrorCode::SmtpTemporary => "wait: it is tried again; if it goes on, ask whoever runs the mail server",
         DeliveryErrorCode::HttpStatus => {
-            "see the answer's excerpt in attempts; if the partner has changed its address or key, set it with setPartnerDelivery"
+            "see the answer's excerpt in attempts; if the partner has changed its address or key, set it with setPartnerDelivery, then retryDelivery with settings: CURRENT"
         }
         DeliveryErrorCode::Timeout => {
             "ask the partner to answer sooner, or give it longer with timeoutMs; it may have the lead: settle that with resolveDelivery"
         }
         DeliveryErrorCode::Network => {
-            "check the address, and ask the partner whether its server runs; if it has the lead, settle that with resolveDelivery"
+            "check the address, and ask the partner whether its server runs; a corrected address is used by retryDelivery with settings: CURRENT; if it has the lead, settle that with resolveDelivery"
         }
         DeliveryErrorCode::Tls => "ask the partner which TLS its server offers: it has to be TLS 1.2 or 1.3",
         DeliveryErrorCode::DestinationBlocked => {
-            "give a public address with setPartnerDelivery, or let the operator allow this one with LEADMESH_ALLOW_DESTINATIONS"
+            "give a public address with setPartnerDelivery, then retryDelivery with settings: CURRENT; or let the operator allow this one with LEADMESH_ALLOW_DESTINATIONS"
         }
-        DeliveryErrorCode::Template => "correct the template with setPartnerDelivery, and look at previewDelivery",
+        DeliveryErrorCode::Template => {
+            "correct the template with setPartnerDelivery, look at previewDelivery, then retryDelivery with settings: CURRENT"
+        }
         DeliveryErrorCode::PayloadTooLarge => {
             "share fewer fields with the partner or shorten the template with setPartnerDelivery, look at previewDelivery, then \
-             retry the delivery"
+             retryDelivery with settings: CURRENT"
         }
         DeliveryErrorCode::RefusedByPartner => {
             "ask the partner for the reason; a rule of its assignment can keep such leads away"

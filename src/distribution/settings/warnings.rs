@@ -1,7 +1,10 @@
 //! What is allowed and still worth a word.
 
-use entity::delivery_config::{EmailConfig, WebhookConfig};
+use entity::delivery_config::{EmailConfig, FieldSelection, WebhookConfig};
+use entity::field::FieldDef;
 use serde_json::Value;
+
+use crate::leads::branch::encrypted_unnamed;
 
 /// Words in the names of headers that carry credentials.
 const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];
@@ -48,6 +51,19 @@ pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
         );
     }
     warnings
+}
+
+/// What people should know about encrypted fields of the account's flows under a selection, in words.
+pub fn encrypted_warnings(fields: &[FieldDef], selection: &FieldSelection) -> Vec<String> {
+    let unnamed = encrypted_unnamed(fields, selection);
+    if unnamed.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "Encrypted fields go to the partner without being named: {}. Name what the partner gets with mode ONLY, or leave them out with \
+         EXCEPT.",
+        unnamed.join(", ")
+    )]
 }
 
 fn is_template(text: &str) -> bool {

@@ -1,16 +1,26 @@
-//! What an operation costs: an object is one point, ten leaf fields are one more, and a page counts once per entry.
+//! What an operation costs: an object is one point, ten leaf fields are one more, and a list counts once per entry.
 //!
 //! The sizes of pages may come from variables, so the cost of a cached document is a small expression that is evaluated
-//! for every request. Types are not known here: a page is recognised by its arguments (`first`, `last`; `ids` for lists
-//! of ids) or by its `edges` and `nodes`. That needs no annotation on any field, so none can be forgotten.
+//! for every request. A page is recognised by its arguments (`first`, `last`; `ids` for lists of ids) or by its `edges`
+//! and `nodes`; that a field answers a list without them, and that a leaf may be large, is known from the schema. No
+//! field needs an annotation, so none can be forgotten. This is an estimate: what is made is counted in
+//! [`super::budget`].
 
-use async_graphql::{Name, Value, Variables, parser::types::Field};
+use async_graphql::{
+    Name, Value, Variables,
+    parser::types::{Field, Type},
+};
 
 use super::Limits;
+use crate::graphql::registry::named;
 
 /// Tenths of a point.
-const LEAF: u64 = 1;
-const OBJECT: u64 = 10;
+pub(super) const LEAF: u64 = 1;
+pub(super) const OBJECT: u64 = 10;
+/// A leaf without a small bound: JSON, and whole documents.
+const LARGE: u64 = 20;
+/// The leaf fields of text that hold whole documents.
+const DOCUMENTS: [&str; 5] = ["markdown", "body", "exampleOperation", "exampleCurl", "responseExcerpt"];
 
 /// A cost that may depend on variables.
 #[derive(Debug, Clone, Default)]
@@ -43,9 +53,11 @@ pub(super) enum Page {
 }
 
 impl Cost {
-    pub(super) fn leaf() -> Self {
+    /// A leaf field of that name, which answers that type.
+    pub(super) fn leaf(name: &str, ty: Option<&Type>) -> Self {
+        let is_large = DOCUMENTS.contains(&name) || ty.is_some_and(|ty| named(ty) == "JSON");
         Self {
-            tenths: LEAF,
+            tenths: if is_large { LARGE } else { LEAF },
             pages: Vec::new(),
         }
     }

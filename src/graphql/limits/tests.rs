@@ -6,7 +6,8 @@ use super::*;
 fn check(text: &str) -> Result<Document, Refusals> {
     let limits = Limits::default();
     let parsed = Document::read(text, &limits)?;
-    Ok(Document::measured(parsed, Facts::default(), &limits)?)
+    let registry = Registry::of_this_server();
+    Ok(Document::measured(parsed, Facts::default(), &limits, &registry)?)
 }
 
 fn code_and_text(text: &str) -> (&'static str, String) {
@@ -262,6 +263,41 @@ proptest::proptest! {
             let _ = check(&format!("{kind} {{ {body} }} {fragments}"));
         }
     }
+}
+
+#[test]
+fn lists_that_are_no_page_and_large_leaves_cost_by_the_schema() {
+    let profile = |inner: &str| format!("{{ distributionProfile(id: \"a\") {{ {inner} }} }}");
+    assert_eq!(points(&profile("id"), value!(null)), 2);
+    // 1 for the profile, 5 times 1.1 for its places.
+    assert_eq!(points(&profile("assignments { id }"), value!(null)), 7);
+    let circle = "assignments { partner { assignments { profile { assignments { id } } } } }";
+    assert_eq!(points(&profile(circle), value!(null)), 199);
+    // A page's own lists count once: 1 for the connection, 3 for each lead.
+    assert_eq!(points("{ leads(first: 20) { nodes { fields } } }", value!(null)), 61);
+}
+
+#[test]
+fn submitting_draws_next_to_nothing_from_the_rate() {
+    let charged = |text: &str| {
+        let price = check(text).unwrap().operation(None).unwrap().admit(
+            Variables::default(),
+            &Limits::default(),
+            &Registry::of_this_server(),
+        );
+        let price = price.unwrap().price;
+        (price.charged, price.settled)
+    };
+    let submit = "submitLead(input: {flowId: \"f\", fields: {}}) { receipt { id } }";
+    assert_eq!(
+        charged(&format!("mutation {{ a: {submit} b: {submit} }}")),
+        (0.2, false)
+    );
+    let (mixed, settled) = charged(&format!(
+        "mutation {{ {submit} deleteFlow(id: \"f\") {{ deletedId }} }}"
+    ));
+    assert!(mixed > 1.0 && settled);
+    assert!(charged("{ viewer { user { id } } }").1);
 }
 
 #[test]

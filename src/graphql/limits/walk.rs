@@ -9,7 +9,11 @@ use async_graphql::{
     parser::types::{ExecutableDocument, Field, FragmentDefinition, OperationDefinition, OperationType, Selection},
 };
 
-use super::{Limits, Refusal, cost::Cost};
+use super::{
+    Limits, Refusal,
+    cost::{Cost, Page},
+};
+use crate::graphql::registry::{FieldDef, Registry, lists, named};
 
 /// Introspection fields that lead from a type to other types; graphql-js allows three of them nested
 /// (its `MaxIntrospectionDepthRule`), and so do we.
@@ -20,34 +24,52 @@ const TYPE_LISTS_NESTED: usize = 2;
 pub(super) struct Facts {
     pub(super) cost: Cost,
     pub(super) introspects: bool,
+    /// How often one object is asked for its `__typename` at most.
+    pub(super) typenames: usize,
+    /// Fields at the root that submit leads, where all of them do.
+    pub(super) submissions: Option<usize>,
 }
 
 pub(super) struct Walk<'a> {
     fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    registry: &'a Registry,
     limits: &'a Limits,
     introspects: bool,
+    typenames: usize,
 }
+
+/// The mutations that take leads in.
+const SUBMISSIONS: [&str; 2] = ["submitLead", "submitLeads"];
 
 /// Where in the operation a selection stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct Place<'a> {
     depth: usize,
     /// Nested type lists, inside `__schema` or `__type`.
     introspection: Option<usize>,
+    /// The type that is selected from; unknown where the schema has no such field, which validation reports.
+    parent: Option<&'a str>,
 }
 
 /// Checks `operation` against `limits` and computes its cost.
 pub(super) fn walk(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
+    registry: &Registry,
     limits: &Limits,
 ) -> Result<Facts, Refusal> {
     let mut walk = Walk {
         fragments: &document.fragments,
+        registry,
         limits,
         introspects: false,
+        typenames: 0,
     };
-    let roots = walk.root_fields(&operation.selection_set.node.items);
+    let all: fn(&Field) -> bool = |_| true;
+    let roots = walk.root_fields(&operation.selection_set.node.items, all);
+    let submits: fn(&Field) -> bool = |field| SUBMISSIONS.contains(&field.name.node.as_str());
+    let submissions = walk.root_fields(&operation.selection_set.node.items, submits);
+    let is_intake = operation.ty == OperationType::Mutation && submissions == roots;
     match operation.ty {
         OperationType::Query => limits.root_fields.at_most(roots, "root fields")?,
         OperationType::Mutation => limits.mutations.at_most(roots, "mutations in one request")?,
@@ -56,11 +78,14 @@ pub(super) fn walk(
     let place = Place {
         depth: 0,
         introspection: None,
+        parent: registry.root(operation.ty).map(Name::as_str),
     };
     let cost = walk.selection(&operation.selection_set.node.items, place)?.all();
     Ok(Facts {
         cost,
         introspects: walk.introspects,
+        typenames: walk.typenames,
+        submissions: is_intake.then_some(submissions),
     })
 }
 
@@ -69,6 +94,8 @@ pub(super) fn walk(
 struct Parts {
     once: Cost,
     each: Option<Cost>,
+    /// How often this selection asks for `__typename`.
+    typenames: usize,
 }
 
 impl Parts {
@@ -80,6 +107,7 @@ impl Parts {
     }
 
     fn add(&mut self, other: Self) {
+        self.typenames += other.typenames;
         self.once.add(other.once);
         if let Some(each) = other.each {
             self.each.get_or_insert_default().add(each);
@@ -88,10 +116,10 @@ impl Parts {
 }
 
 impl<'a> Walk<'a> {
-    fn root_fields(&self, items: &'a [Positioned<Selection>]) -> usize {
+    fn root_fields(&self, items: &'a [Positioned<Selection>], counts: fn(&Field) -> bool) -> usize {
         let count = |item: &'a Positioned<Selection>| match &item.node {
-            Selection::Field(_) => 1,
-            selection => self.root_fields(self.inside(selection)),
+            Selection::Field(field) => usize::from(counts(&field.node)),
+            selection => self.root_fields(self.inside(selection), counts),
         };
         items.iter().map(count).sum()
     }
@@ -108,11 +136,25 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn selection(&mut self, items: &'a [Positioned<Selection>], place: Place) -> Result<Parts, Refusal> {
+    /// The type that a fragment selects from.
+    fn type_of(&self, selection: &'a Selection, place: Place<'a>) -> Option<&'a str> {
+        let condition = match selection {
+            Selection::Field(_) => None,
+            Selection::InlineFragment(inline) => inline.node.type_condition.as_ref(),
+            Selection::FragmentSpread(spread) => {
+                let fragment = self.fragments.get(&spread.node.fragment_name.node);
+                fragment.map(|fragment| &fragment.node.type_condition)
+            }
+        };
+        condition.map_or(place.parent, |condition| Some(condition.node.on.node.as_str()))
+    }
+
+    fn selection(&mut self, items: &'a [Positioned<Selection>], place: Place<'a>) -> Result<Parts, Refusal> {
         let mut parts = Parts::default();
         for item in items {
             match &item.node {
                 Selection::Field(field) => {
+                    parts.typenames += usize::from(field.node.name.node == "__typename");
                     let cost = self.field(&field.node, place)?;
                     if matches!(field.node.name.node.as_str(), "edges" | "nodes") {
                         parts.each.get_or_insert_default().add(cost);
@@ -120,26 +162,47 @@ impl<'a> Walk<'a> {
                         parts.once.add(cost);
                     }
                 }
-                fragment => parts.add(self.selection(self.inside(fragment), place)?),
+                fragment => {
+                    let parent = self.type_of(fragment, place);
+                    parts.add(self.selection(self.inside(fragment), Place { parent, ..place })?);
+                }
             }
         }
+        self.typenames = self.typenames.max(parts.typenames);
         Ok(parts)
     }
 
-    fn field(&mut self, field: &'a Field, place: Place) -> Result<Cost, Refusal> {
-        let place = self.enter(field.name.node.as_str(), place)?;
+    fn field(&mut self, field: &'a Field, place: Place<'a>) -> Result<Cost, Refusal> {
+        let name = field.name.node.as_str();
+        let registry = self.registry;
+        let definition = place.parent.and_then(|parent| registry.field(parent, name));
+        let list = self.plain_list(name, definition, place);
+        let place = Place {
+            parent: definition.map(|definition| named(&definition.ty)),
+            ..self.enter(name, place)?
+        };
         let items = &field.selection_set.node.items;
         if items.is_empty() {
-            return Ok(Cost::leaf());
+            let leaf = Cost::leaf(name, definition.map(|definition| &definition.ty));
+            return Ok(match list {
+                Some(list) => leaf.times(list),
+                None => leaf,
+            });
         }
         let parts = self.selection(items, place)?;
         let mut cost = Cost::object();
-        match (self.limits.page_of(field, parts.each.is_some()), parts) {
-            (Some(page), Parts { once, each: Some(each) }) => {
+        let page = self.limits.page_of(field, parts.each.is_some());
+        match (page.or(list), parts) {
+            (
+                Some(page),
+                Parts {
+                    once, each: Some(each), ..
+                },
+            ) => {
                 cost.add(once);
                 cost.add(each.times(page));
             }
-            (Some(page), Parts { once, each: None }) => {
+            (Some(page), Parts { once, each: None, .. }) => {
                 cost.add(once);
                 cost = cost.times(page);
             }
@@ -148,7 +211,16 @@ impl<'a> Walk<'a> {
         Ok(cost)
     }
 
-    fn enter(&mut self, name: &str, place: Place) -> Result<Place, Refusal> {
+    /// The size of a list that is no page. Lists of a page (`edges`, `nodes`) have the page's, and introspection has
+    /// bounds of its own.
+    fn plain_list(&self, name: &str, definition: Option<&FieldDef>, place: Place<'_>) -> Option<Page> {
+        let (definition, parent) = (definition?, place.parent?);
+        let of_page = matches!(name, "edges" | "nodes") && self.registry.field(parent, "pageInfo").is_some();
+        let is_plain = lists(&definition.ty) > 0 && !of_page && place.introspection.is_none();
+        is_plain.then_some(Page::Fixed(self.limits.default_list))
+    }
+
+    fn enter(&mut self, name: &str, place: Place<'a>) -> Result<Place<'a>, Refusal> {
         if let Some(lists) = place.introspection {
             let lists = lists + usize::from(TYPE_LISTS.contains(&name));
             if lists > TYPE_LISTS_NESTED {

@@ -8,7 +8,7 @@ use entity::ids::{AccountId, ConnectionId, InvitationId};
 use entity::{invitation, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{LinkOf, Loaded, Rows, by_account, shared};
+use super::{LinkOf, Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
 use crate::network::buyer_steps;
 use crate::network::connections::Link;
@@ -45,7 +45,7 @@ impl Loader<InvitationSent> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = invitation::Entity::sent_by(account).filter(invitation::Column::Id.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?.into_iter();
+            let rows = self.all(rows).await?.into_iter();
             found.extend(rows.map(|row| (InvitationSent(account, row.id), row)));
         }
         Ok(found)
@@ -64,7 +64,7 @@ impl Loader<StepInvitedBy> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::InvitationId.is_in(ids));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 if let Some(id) = row.invitation_id {
                     found.insert(StepInvitedBy(account, id), row);
                 }
@@ -79,20 +79,19 @@ impl Loader<StepInvitedBy> for Rows {
 pub struct StepsOver(pub AccountId, pub ConnectionId);
 
 impl Loader<StepsOver> for Rows {
-    type Value = Vec<step::Model>;
+    type Value = Many<step::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[StepsOver]) -> Loaded<StepsOver, Vec<step::Model>> {
+    async fn load(&self, keys: &[StepsOver]) -> Loaded<StepsOver, Many<step::Model>> {
         let mut found: HashMap<StepsOver, Vec<step::Model>> = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::ConnectionId.is_in(ids));
-            let rows = rows.order_by_asc(step::Column::Id).all(self.db.read());
-            for row in rows.await.map_err(shared)? {
+            for row in self.all(rows.order_by_asc(step::Column::Id)).await? {
                 if let Some(id) = row.connection_id {
                     found.entry(StepsOver(account, id)).or_default().push(row);
                 }
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }

@@ -8,7 +8,7 @@ use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SourceId};
 use entity::{delivery, delivery_attempt, lead, mail_recipient, partner, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Rows, by_account, shared};
+use super::{Loaded, Many, Rows, by_account, many};
 use crate::error::Error;
 
 /// A key by which one row of an account is loaded by its identifier.
@@ -26,8 +26,8 @@ macro_rules! by_id {
                 async fn load(&self, keys: &[$key]) -> Loaded<$key, $table::Model> {
                     let mut found = HashMap::with_capacity(keys.len());
                     for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-                        let rows = $table::Entity::in_account(account).filter($table::Column::Id.is_in(ids)).all(self.db.read());
-                        found.extend(rows.await.map_err(shared)?.into_iter().map(|row| ($key(account, row.id), row)));
+                        let rows = $table::Entity::in_account(account).filter($table::Column::Id.is_in(ids));
+                        found.extend(self.all(rows).await?.into_iter().map(|row| ($key(account, row.id), row)));
                     }
                     Ok(found)
                 }
@@ -50,18 +50,18 @@ by_id! {
 pub struct DeliveriesOf(pub AccountId, pub LeadId);
 
 impl Loader<DeliveriesOf> for Rows {
-    type Value = Vec<delivery::Model>;
+    type Value = Many<delivery::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[DeliveriesOf]) -> Loaded<DeliveriesOf, Vec<delivery::Model>> {
+    async fn load(&self, keys: &[DeliveriesOf]) -> Loaded<DeliveriesOf, Many<delivery::Model>> {
         let mut found: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for (account, leads) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = delivery::Entity::of_leads(account, leads).order_by_asc(delivery::Column::Id);
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.entry(DeliveriesOf(account, row.lead_id)).or_default().push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -70,17 +70,17 @@ impl Loader<DeliveriesOf> for Rows {
 pub struct AttemptsOf(pub DeliveryId);
 
 impl Loader<AttemptsOf> for Rows {
-    type Value = Vec<delivery_attempt::Model>;
+    type Value = Many<delivery_attempt::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[AttemptsOf]) -> Loaded<AttemptsOf, Vec<delivery_attempt::Model>> {
+    async fn load(&self, keys: &[AttemptsOf]) -> Loaded<AttemptsOf, Many<delivery_attempt::Model>> {
         let rows = delivery_attempt::Entity::of_deliveries(keys.iter().map(|key| key.0))
             .order_by_asc(delivery_attempt::Column::Number);
         let mut found: HashMap<AttemptsOf, Vec<delivery_attempt::Model>> = HashMap::new();
-        for row in rows.all(self.db.read()).await.map_err(shared)? {
+        for row in self.all(rows).await? {
             found.entry(AttemptsOf(row.delivery_id)).or_default().push(row);
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -89,15 +89,15 @@ impl Loader<AttemptsOf> for Rows {
 pub struct RecipientsOf(pub DeliveryId);
 
 impl Loader<RecipientsOf> for Rows {
-    type Value = Vec<mail_recipient::Model>;
+    type Value = Many<mail_recipient::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[RecipientsOf]) -> Loaded<RecipientsOf, Vec<mail_recipient::Model>> {
+    async fn load(&self, keys: &[RecipientsOf]) -> Loaded<RecipientsOf, Many<mail_recipient::Model>> {
         let rows = mail_recipient::Entity::of_deliveries(keys.iter().map(|key| key.0));
         let mut found: HashMap<RecipientsOf, Vec<mail_recipient::Model>> = HashMap::new();
-        for row in rows.all(self.db.read()).await.map_err(shared)? {
+        for row in self.all(rows).await? {
             found.entry(RecipientsOf(row.delivery_id)).or_default().push(row);
         }
-        Ok(found)
+        Ok(many(found))
     }
 }

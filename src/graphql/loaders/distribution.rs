@@ -11,7 +11,7 @@ use entity::ids::{AccountId, PartnerId, ProfileId, SettingsId};
 use entity::{assignment, delivery_settings, destination, flow, smtp_settings, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Rows, by_account, shared};
+use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::delivery::counts::{self, Counts, Subject};
 use crate::delivery::health::{self, Held};
 use crate::distribution::wording;
@@ -29,7 +29,7 @@ impl Loader<SettingsRow> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(ids));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.insert(SettingsRow(account, row.id), row);
             }
         }
@@ -58,23 +58,46 @@ impl Loader<MailServerOf> for Rows {
     }
 }
 
+/// The fields that some flow of an account encrypts, each name once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EncryptedFieldsOf(pub AccountId);
+
+impl Loader<EncryptedFieldsOf> for Rows {
+    type Value = Vec<FieldDef>;
+    type Error = Arc<Error>;
+
+    /// One by one: a request sees the partners of one account.
+    async fn load(&self, keys: &[EncryptedFieldsOf]) -> Loaded<EncryptedFieldsOf, Vec<FieldDef>> {
+        let mut found = HashMap::new();
+        for key in keys {
+            let flows = flow::Entity::in_account(key.0).order_by_asc(flow::Column::Id);
+            let flows = flows.all(self.db.read()).await.map_err(shared)?;
+            let mut names = HashSet::new();
+            let fields = flows.into_iter().flat_map(|flow| flow.fields.0);
+            let once = fields.filter(|field| field.encrypted && names.insert(field.name.clone()));
+            found.insert(*key, once.collect());
+        }
+        Ok(found)
+    }
+}
+
 /// The places in a profile, best rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PlacesIn(pub AccountId, pub ProfileId);
 
 impl Loader<PlacesIn> for Rows {
-    type Value = Vec<assignment::Model>;
+    type Value = Many<assignment::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[PlacesIn]) -> Loaded<PlacesIn, Vec<assignment::Model>> {
+    async fn load(&self, keys: &[PlacesIn]) -> Loaded<PlacesIn, Many<assignment::Model>> {
         let mut found: HashMap<PlacesIn, Vec<assignment::Model>> = HashMap::new();
         for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(profiles));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.entry(PlacesIn(account, row.profile_id)).or_default().push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -83,18 +106,18 @@ impl Loader<PlacesIn> for Rows {
 pub struct PlacesOf(pub AccountId, pub PartnerId);
 
 impl Loader<PlacesOf> for Rows {
-    type Value = Vec<assignment::Model>;
+    type Value = Many<assignment::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[PlacesOf]) -> Loaded<PlacesOf, Vec<assignment::Model>> {
+    async fn load(&self, keys: &[PlacesOf]) -> Loaded<PlacesOf, Many<assignment::Model>> {
         let mut found: HashMap<PlacesOf, Vec<assignment::Model>> = HashMap::new();
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.is_in(partners));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.entry(PlacesOf(account, row.partner_id)).or_default().push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -103,26 +126,21 @@ impl Loader<PlacesOf> for Rows {
 pub struct FlowsThrough(pub AccountId, pub ProfileId);
 
 impl Loader<FlowsThrough> for Rows {
-    type Value = Vec<flow::Model>;
+    type Value = Many<flow::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[FlowsThrough]) -> Loaded<FlowsThrough, Vec<flow::Model>> {
+    async fn load(&self, keys: &[FlowsThrough]) -> Loaded<FlowsThrough, Many<flow::Model>> {
         let mut found: HashMap<FlowsThrough, Vec<flow::Model>> = HashMap::new();
         for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
-            let steps = steps.all(self.db.read()).await.map_err(shared)?;
+            let steps = self.all(steps).await?;
             let users: HashSet<_> = steps
                 .iter()
                 .filter_map(|step| Some((step.flow_id, step.profile_id?)))
                 .collect();
             let rows =
                 flow::Entity::in_account(account).filter(flow::Column::Id.is_in(users.iter().map(|user| user.0)));
-            for row in rows
-                .order_by_asc(flow::Column::Id)
-                .all(self.db.read())
-                .await
-                .map_err(shared)?
-            {
+            for row in self.all(rows.order_by_asc(flow::Column::Id)).await? {
                 for (_, profile) in users.iter().filter(|(flow, _)| *flow == row.id) {
                     found
                         .entry(FlowsThrough(account, *profile))
@@ -131,7 +149,7 @@ impl Loader<FlowsThrough> for Rows {
                 }
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -147,7 +165,7 @@ impl Loader<FailuresOf> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(partners));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.insert(FailuresOf(account, row.partner_id), row);
             }
         }

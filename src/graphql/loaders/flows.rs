@@ -9,7 +9,7 @@ use entity::ids::{AccountId, FlowId, ProfileId, SourceId};
 use entity::{account, cap_usage, flow, lead, profile, source, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Rows, by_account, shared};
+use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
 use crate::leads::allocate::Counter;
 
@@ -23,7 +23,7 @@ impl Loader<AccountRow> for Rows {
 
     async fn load(&self, keys: &[AccountRow]) -> Loaded<AccountRow, account::Model> {
         let rows = account::Entity::by_ids(keys.iter().map(|key| key.0));
-        let rows = rows.all(self.db.read()).await.map_err(shared)?;
+        let rows = self.all(rows).await?;
         Ok(rows.into_iter().map(|row| (AccountRow(row.id), row)).collect())
     }
 }
@@ -40,7 +40,7 @@ impl Loader<FlowRow> for Rows {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = flow::Entity::ever_in_account(account).filter(flow::Column::Id.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?;
+            let rows = self.all(rows).await?;
             found.extend(rows.into_iter().map(|row| (FlowRow(account, row.id), row)));
         }
         Ok(found)
@@ -52,21 +52,21 @@ impl Loader<FlowRow> for Rows {
 pub struct SourcesOf(pub AccountId, pub FlowId);
 
 impl Loader<SourcesOf> for Rows {
-    type Value = Vec<source::Model>;
+    type Value = Many<source::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[SourcesOf]) -> Loaded<SourcesOf, Vec<source::Model>> {
+    async fn load(&self, keys: &[SourcesOf]) -> Loaded<SourcesOf, Many<source::Model>> {
         let mut found: HashMap<SourcesOf, Vec<source::Model>> = HashMap::new();
         for (account, flows) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = source::Entity::in_account(account).filter(source::Column::FlowId.is_in(flows));
             let rows = rows
                 .order_by_asc(source::Column::Position)
                 .order_by_asc(source::Column::Id);
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.entry(SourcesOf(account, row.flow_id)).or_default().push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -75,19 +75,19 @@ impl Loader<SourcesOf> for Rows {
 pub struct StepsOf(pub AccountId, pub FlowId);
 
 impl Loader<StepsOf> for Rows {
-    type Value = Vec<step::Model>;
+    type Value = Many<step::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[StepsOf]) -> Loaded<StepsOf, Vec<step::Model>> {
+    async fn load(&self, keys: &[StepsOf]) -> Loaded<StepsOf, Many<step::Model>> {
         let mut found: HashMap<StepsOf, Vec<step::Model>> = HashMap::new();
         for (account, flows) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::FlowId.is_in(flows));
             let rows = rows.order_by_asc(step::Column::Position);
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found.entry(StepsOf(account, row.flow_id)).or_default().push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -121,7 +121,7 @@ impl Loader<CapUsed> for Rows {
     async fn load(&self, keys: &[CapUsed]) -> Loaded<CapUsed, i32> {
         let (caps, windows): (Vec<_>, Vec<_>) = keys.iter().map(|CapUsed(counter)| *counter).unzip();
         let rows = cap_usage::Entity::of_caps(caps).filter(cap_usage::Column::WindowStart.is_in(windows));
-        let rows = rows.all(self.db.read()).await.map_err(shared)?;
+        let rows = self.all(rows).await?;
         let used = |row: cap_usage::Model| (CapUsed((row.cap_id, row.window_start)), row.used);
         Ok(rows.into_iter().map(used).collect())
     }
@@ -139,7 +139,7 @@ impl Loader<ProfileRow> for Rows {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = profile::Entity::in_account(account).filter(profile::Column::Id.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?;
+            let rows = self.all(rows).await?;
             found.extend(rows.into_iter().map(|row| (ProfileRow(account, row.id), row)));
         }
         Ok(found)

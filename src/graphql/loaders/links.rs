@@ -8,7 +8,7 @@ use entity::ids::{AccountId, ConnectionId, SourceId};
 use entity::{docs_read, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Rows, by_account, shared};
+use super::{Loaded, Many, Rows, by_account, many};
 use crate::error::Error;
 
 /// The sources of the other side that an account may submit through over a connection now, oldest first.
@@ -16,21 +16,21 @@ use crate::error::Error;
 pub struct OpenedOver(pub AccountId, pub ConnectionId);
 
 impl Loader<OpenedOver> for Rows {
-    type Value = Vec<source::Model>;
+    type Value = Many<source::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[OpenedOver]) -> Loaded<OpenedOver, Vec<source::Model>> {
+    async fn load(&self, keys: &[OpenedOver]) -> Loaded<OpenedOver, Many<source::Model>> {
         let mut found: HashMap<OpenedOver, Vec<source::Model>> = HashMap::new();
         for (account, links) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = source::Entity::opened_to(account).filter(source::Column::ConnectionId.is_in(links));
             let rows = rows.order_by_asc(source::Column::Id);
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 if let Some(link) = row.connection_id {
                     found.entry(OpenedOver(account, link)).or_default().push(row);
                 }
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -39,20 +39,20 @@ impl Loader<OpenedOver> for Rows {
 pub struct DocsReadersOf(pub AccountId, pub SourceId);
 
 impl Loader<DocsReadersOf> for Rows {
-    type Value = Vec<docs_read::Model>;
+    type Value = Many<docs_read::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[DocsReadersOf]) -> Loaded<DocsReadersOf, Vec<docs_read::Model>> {
+    async fn load(&self, keys: &[DocsReadersOf]) -> Loaded<DocsReadersOf, Many<docs_read::Model>> {
         let mut found: HashMap<DocsReadersOf, Vec<docs_read::Model>> = HashMap::new();
         for (account, sources) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = docs_read::Entity::in_account(account).filter(docs_read::Column::SourceId.is_in(sources));
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 found
                     .entry(DocsReadersOf(account, row.source_id))
                     .or_default()
                     .push(row);
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }

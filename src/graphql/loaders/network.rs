@@ -9,7 +9,7 @@ use entity::ids::{AccountId, ConnectionId, MailId};
 use entity::{connection, connection_side, mail, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Rows, by_account, shared};
+use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
 use crate::network::connections::Link;
 use crate::network::traffic;
@@ -26,7 +26,7 @@ impl Loader<LinkOf> for Rows {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?;
+            let rows = self.all(rows).await?;
             found.extend(
                 rows.into_iter()
                     .map(|row| (LinkOf(account, row.id), Link::new(row, account))),
@@ -49,7 +49,7 @@ impl Loader<SideOf> for Rows {
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = connection_side::Entity::in_account(account);
             let rows = rows.filter(connection_side::Column::ConnectionId.is_in(ids));
-            let rows = rows.all(self.db.read()).await.map_err(shared)?;
+            let rows = self.all(rows).await?;
             found.extend(rows.into_iter().map(|row| (SideOf(account, row.connection_id), row)));
         }
         Ok(found)
@@ -80,21 +80,21 @@ impl Loader<LastActivity> for Rows {
 pub struct SourcesOver(pub AccountId, pub ConnectionId);
 
 impl Loader<SourcesOver> for Rows {
-    type Value = Vec<source::Model>;
+    type Value = Many<source::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[SourcesOver]) -> Loaded<SourcesOver, Vec<source::Model>> {
+    async fn load(&self, keys: &[SourcesOver]) -> Loaded<SourcesOver, Many<source::Model>> {
         let mut found: HashMap<SourcesOver, Vec<source::Model>> = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = source::Entity::in_account(account).filter(source::Column::ConnectionId.is_in(ids));
             let rows = rows.order_by_asc(source::Column::Id);
-            for row in rows.all(self.db.read()).await.map_err(shared)? {
+            for row in self.all(rows).await? {
                 if let Some(connection) = row.connection_id {
                     found.entry(SourcesOver(account, connection)).or_default().push(row);
                 }
             }
         }
-        Ok(found)
+        Ok(many(found))
     }
 }
 
@@ -109,7 +109,7 @@ impl Loader<LetterRow> for Rows {
 
     async fn load(&self, keys: &[LetterRow]) -> Loaded<LetterRow, mail::Model> {
         let rows = mail::Entity::by_ids(keys.iter().map(|key| key.0));
-        let rows = rows.all(self.db.read()).await.map_err(shared)?;
+        let rows = self.all(rows).await?;
         Ok(rows.into_iter().map(|row| (LetterRow(row.id), row)).collect())
     }
 }

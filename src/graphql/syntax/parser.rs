@@ -17,6 +17,9 @@ use super::{
     lexer::{Kind, Lexer, Token, wrong},
 };
 
+/// Its name and what it is given.
+type Argument = (Positioned<Name>, Positioned<InputValue>);
+
 /// The token that comes next, and what was found before it.
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
@@ -208,7 +211,7 @@ impl<'a> Parser<'a> {
         Ok(directives)
     }
 
-    fn arguments(&mut self, constant: bool) -> Result<Vec<(Positioned<Name>, Positioned<InputValue>)>, SyntaxError> {
+    fn arguments(&mut self, constant: bool) -> Result<Vec<Argument>, SyntaxError> {
         self.many("(", ")", "an argument", |parser| {
             let name = parser.name()?;
             parser.expect(":")?;

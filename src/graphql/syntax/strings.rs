@@ -101,7 +101,9 @@ fn block(lexer: &mut Lexer<'_>) -> Result<String, SyntaxError> {
         }
         let line = lines.last_mut();
         if lexer.take_text("\\\"\"\"") {
-            line.into_iter().for_each(|line| line.push_str("\"\"\""));
+            if let Some(line) = line {
+                line.push_str("\"\"\"");
+            }
             continue;
         }
         match lexer.take() {

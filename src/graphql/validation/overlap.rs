@@ -37,7 +37,7 @@ struct Overlap<'a, 'c> {
     looks: usize,
 }
 
-impl<'a> Check<'a> {
+impl Check<'_> {
     /// Expects a document in which every field is known.
     pub(super) fn overlaps(&mut self) {
         let document = self.document;

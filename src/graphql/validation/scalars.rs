@@ -27,11 +27,10 @@ pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, St
         ("Int", other) => refuse("an Int", &other),
         ("Float", Value::Number(number)) => Ok(Value::Number(number)),
         ("Float", other) => refuse("a Float", &other),
-        ("String", Value::String(text)) => Ok(Value::String(text)),
+        ("String" | "ID", Value::String(text)) => Ok(Value::String(text)),
         ("String", other) => refuse("a String", &other),
         ("Boolean", Value::Boolean(value)) => Ok(Value::Boolean(value)),
         ("Boolean", other) => refuse("true or false", &other),
-        ("ID", Value::String(text)) => Ok(Value::String(text)),
         ("ID", Value::Number(number)) => match whole(&number, from) {
             Some(whole) => Ok(Value::String(whole.to_string())),
             None => Err("an ID is a string or a whole number".into()),

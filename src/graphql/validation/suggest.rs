@@ -40,13 +40,13 @@ fn distance(one: &str, other: &str) -> usize {
         let mut next = vec![row + 1];
         for (column, b) in other.iter().enumerate() {
             let at = |line: &[usize], place: usize| line.get(place).copied().unwrap_or(usize::MAX - 1);
-            let mut least = at(&last, column) + usize::from(a != b);
-            least = least.min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
+            let mut fewest = at(&last, column) + usize::from(a != b);
+            fewest = fewest.min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
             let exchanged = row > 0 && column > 0 && one.get(row - 1) == Some(b) && other.get(column - 1) == Some(a);
             if exchanged {
-                least = least.min(at(&before, column - 1) + 1);
+                fewest = fewest.min(at(&before, column - 1) + 1);
             }
-            next.push(least);
+            next.push(fewest);
         }
         before = std::mem::replace(&mut last, next);
     }

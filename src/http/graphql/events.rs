@@ -13,7 +13,6 @@ use axum::http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::response::Response;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
-use serde_json::json;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -21,7 +20,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::accept::Media;
 use super::execute::Prepared;
 use super::read::Parameters;
-use super::respond::{Fault, request_error};
+use super::respond::{self, Fault, request_error};
 use super::{Endpoint, request_id};
 use crate::graphql::mask::{self, code};
 use crate::http::request_id::RequestId;
@@ -51,6 +50,7 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
         Err(errors) => ("refused".to_owned(), one(Outcome::from_errors(errors))),
     };
     endpoint.metrics.request(&kind, StatusCode::OK.as_u16());
+    let allowance = session.allowance.clone();
     let mut pings = interval(endpoint.sockets.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let line = Line {
@@ -68,6 +68,9 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), line))
     });
     let mut response = Response::new(Body::from_stream(events));
+    if let Some(allowance) = &allowance {
+        respond::tell_rate(&mut response, allowance);
+    }
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
@@ -82,8 +85,8 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
 
 /// The caller's place among those that it may hold open: one connection, one stream.
 fn hold<E, A>(endpoint: &Endpoint<E, A>, session: &Session) -> Result<[Option<Held>; 2], ServerError> {
-    let connection = session.hold_connection(endpoint.sockets.of_caller)?;
-    let stream = session.hold_stream(endpoint.sockets.streams_of_caller)?;
+    let connection = session.hold_connection(&endpoint.sockets)?;
+    let stream = session.hold_stream(&endpoint.sockets)?;
     Ok([connection, stream])
 }
 
@@ -161,10 +164,8 @@ fn complete() -> String {
 
 fn next(response: &Outcome) -> String {
     // JSON has no line breaks outside of texts, where they are escaped.
-    let data = serde_json::to_string(response).unwrap_or_else(|error| {
-        tracing::error!(%error, "a result cannot be written as JSON");
-        json!({"errors": [{"message": "internal error", "extensions": {"code": code::INTERNAL}}]}).to_string()
-    });
+    let data = respond::written(response);
+    let data = String::from_utf8_lossy(&data);
     match cursor(&response.data) {
         Some(cursor) => format!("id: {cursor}\nevent: next\ndata: {data}\n\n"),
         None => format!("event: next\ndata: {data}\n\n"),

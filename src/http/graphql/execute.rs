@@ -1,6 +1,6 @@
 //! From parameters to a response: the part that HTTP and WebSocket share.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{Executor, Request, Response, ServerError, parser::types::OperationType};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::{Endpoint, read::Parameters};
 use crate::{
+    error::Error,
     graphql::{
-        limits::{Document, Refusal, Refusals},
+        limits::{Admitted, Document, Price, Refusal, Refusals, budget::Budget, rate::Allowance},
         mask::{self, code},
         streams::ResumeAfter,
     },
@@ -25,6 +26,9 @@ pub(in crate::http) struct Prepared {
     request: Request,
     pub(in crate::http) kind: OperationType,
     name: Option<String>,
+    budget: Arc<Budget>,
+    price: Price,
+    allowance: Option<Allowance>,
     /// Whose share of writes it counts on.
     owner: Option<Uuid>,
 }
@@ -45,12 +49,17 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         session: &Session,
     ) -> Result<Prepared, Vec<ServerError>> {
         let document = self.documents.check(&parameters.query).await?;
-        Ok(self.admit(&document, parameters, session)?)
+        let prepared = self.admit(&document, parameters, session)?;
+        if let Some(allowance) = &session.allowance {
+            let drawn = allowance.draw(prepared.price.charged);
+            drawn.map_err(|error| vec![limited(error)])?;
+        }
+        Ok(prepared)
     }
 
     fn admit(&self, document: &Document, parameters: Parameters, session: &Session) -> Result<Prepared, Refusals> {
         let operation = document.operation(parameters.operation())?;
-        let variables = self.documents.admit(operation, parameters.variables)?;
+        let Admitted { variables, price } = self.documents.admit(operation, parameters.variables)?;
         if operation.introspects && !session.introspection {
             // The library would answer `null` without a word.
             return Err(Refusal::forbidden(
@@ -63,18 +72,39 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         request.operation_name = operation.name().map(str::to_owned);
         request.extensions = parameters.extensions;
         request.data = (session.data)();
+        let budget = budget(&mut request);
+        budget.count_typenames(operation.typenames);
         request.set_parsed_query(parsed);
         Ok(Prepared {
             request,
             kind: operation.kind,
             name: operation.name().map(str::to_owned),
             owner: session.owner,
+            budget,
+            price,
+            allowance: session.allowance.clone(),
         })
     }
 
-    /// Runs a query or mutation, and waits for it at most as long as is allowed; errors come out masked. A mutation goes on to its
-    /// end also when nobody waits for it any more.
+    /// Runs a query or mutation, and waits for it at most as long as is allowed; a query goes as far as its budget does, a
+    /// mutation on to its end also when nobody waits for it any more. Errors come out masked.
     pub(in crate::http) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
+        let (budget, price, allowance) = (prepared.budget.clone(), prepared.price, prepared.allowance.clone());
+        let is_mutation = prepared.kind == OperationType::Mutation;
+        let response = tokio::select! {
+            response = self.run_whole(prepared, id) => response,
+            _ = budget.run_out(), if !is_mutation => Response::default(),
+        };
+        if let Some(allowance) = allowance.filter(|_| price.settled) {
+            allowance.settle(beyond(budget.points(), price));
+        }
+        match budget.over() {
+            Some(error) => Response::from_errors(vec![overspent(error, is_mutation, id)]),
+            None => response,
+        }
+    }
+
+    async fn run_whole(&self, prepared: Prepared, id: &RequestId) -> Response {
         let span = tracing::info_span!(
             "graphql",
             operation.r#type = %prepared.kind,
@@ -109,11 +139,15 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
 
     /// Starts a subscription; errors come out masked, and a panic ends it with an error.
     pub(in crate::http) fn stream(&self, prepared: Prepared, id: RequestId) -> BoxStream<'static, Response> {
+        let budget = prepared.budget;
         let responses = self.executor.execute_stream(prepared.request, Some(Arc::default()));
         let masked = AssertUnwindSafe(responses)
             .catch_unwind()
             .map(move |response| match response {
                 Ok(mut response) => {
+                    if let Some(error) = budget.over() {
+                        return Response::from_errors(vec![overspent(error, false, &id)]);
+                    }
                     mask::mask(&mut response, id.as_str());
                     response
                 }
@@ -121,6 +155,43 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             });
         masked.boxed()
     }
+}
+
+/// The budget that the session made for this operation, or a whole one.
+fn budget(request: &mut Request) -> Arc<Budget> {
+    let made = request.data.get(&TypeId::of::<Arc<Budget>>());
+    let made = made.and_then(|made| made.downcast_ref::<Arc<Budget>>()).cloned();
+    made.unwrap_or_else(|| {
+        let budget = Arc::<Budget>::default();
+        request.data.insert(budget.clone());
+        budget
+    })
+}
+
+/// What an answer cost beyond what was charged for it.
+#[expect(clippy::cast_precision_loss, reason = "points are bounded by the budget")]
+fn beyond(points: u64, price: Price) -> f64 {
+    (points as f64 - price.charged).max(0.0)
+}
+
+const USED_UP: &str = "What this caller may ask in a minute is used up: wait as many seconds as retryAfterSeconds says, and ask for \
+                       less at once.";
+
+/// That the caller's rate is used up.
+fn limited(error: Error) -> ServerError {
+    let mut limited = mask::refused(error, "");
+    USED_UP.clone_into(&mut limited.message);
+    limited
+}
+
+/// That an answer was stopped when it had used up its budget.
+fn overspent(error: Error, is_mutation: bool, id: &RequestId) -> ServerError {
+    let mut refused = mask::refused(error, id.as_str());
+    if is_mutation {
+        // What a mutation selects is made after it has been done.
+        refused.message.push_str(" What the mutation did stands.");
+    }
+    refused
 }
 
 /// The panic itself has been reported by the process's hook.

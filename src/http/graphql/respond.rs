@@ -11,6 +11,9 @@ use axum::{
 use serde::Serialize;
 
 use super::accept::Media;
+use crate::graphql::limits::answer::{self, Unwritten};
+use crate::graphql::limits::budget::Spending;
+use crate::graphql::limits::rate::{Allowance, Standing, WINDOW};
 use crate::graphql::mask::{self, code};
 
 /// A request that is refused before it is a GraphQL request; the status is the same for both media types.
@@ -61,6 +64,45 @@ struct Errors<'a> {
     errors: &'a [ServerError],
 }
 
+/// The JSON of a response, or of the error for which it cannot be sent.
+pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
+    match answer::json(response, Spending::default().bytes) {
+        Ok(written) => written,
+        Err(Unwritten::TooLarge(error)) => {
+            let refused = mask::refused(error, "");
+            let errors = std::slice::from_ref(&refused);
+            serde_json::to_vec(&Errors { errors }).unwrap_or_else(|_error| UNWRITABLE.into())
+        }
+        Err(error @ Unwritten::NotJson(_)) => {
+            tracing::error!(%error, "a result cannot be written as JSON");
+            UNWRITABLE.into()
+        }
+    }
+}
+
+/// Tells how the caller's buckets stand: the tightest in the headers that most clients know, all of them in those of the
+/// IETF's draft "`RateLimit` header fields for HTTP".
+pub(super) fn tell_rate(response: &mut Response, allowance: &Allowance) {
+    let standings = allowance.standings();
+    let Some(tightest) = standings.first() else { return };
+    for (name, number) in [
+        ("ratelimit-limit", tightest.limit),
+        ("ratelimit-remaining", tightest.remaining),
+        ("ratelimit-reset", tightest.reset),
+    ] {
+        set(response, HeaderName::from_static(name), HeaderValue::from(number));
+    }
+    let window = WINDOW.as_secs();
+    let each = |tell: &dyn Fn(&Standing) -> String| standings.iter().map(tell).collect::<Vec<_>>().join(", ");
+    let policies = each(&|of| format!("\"{}\";q={};w={window}", of.holder.name(), of.limit));
+    let states = each(&|of| format!("\"{}\";r={};t={}", of.holder.name(), of.remaining, of.reset));
+    for (name, text) in [("ratelimit-policy", policies), ("ratelimit", states)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            set(response, HeaderName::from_static(name), value);
+        }
+    }
+}
+
 /// An answer of request errors.
 pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
     let code = errors.first().and_then(mask::code_of).unwrap_or(code::INTERNAL);
@@ -69,11 +111,20 @@ pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
         // A status other than 200 would say that no GraphQL server has answered; these come before GraphQL, or
         // instead of it.
         Media::Json => match code {
-            code::PARSE | code::VALIDATION | code::BAD_INPUT | code::TOO_COMPLEX => StatusCode::OK,
+            code::PARSE
+            | code::VALIDATION
+            | code::BAD_INPUT
+            | code::TOO_COMPLEX
+            | code::COST_EXCEEDED
+            | code::ANSWER_TOO_LARGE => StatusCode::OK,
             other => status_of(other),
         },
     };
-    json(status, &Errors { errors }, media)
+    let mut response = json(status, &Errors { errors }, media);
+    for error in errors {
+        mark(&mut response, error);
+    }
+    response
 }
 
 /// An answer of one error, with the headers that its kind asks for.
@@ -85,23 +136,28 @@ pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Medi
         },
         media,
     );
+    mark(&mut response, error);
+    response
+}
+
+/// The headers that an error's kind asks for.
+fn mark(response: &mut Response, error: &ServerError) {
     match mask::code_of(error) {
         Some(code::UNAUTHENTICATED) => {
             set(
-                &mut response,
+                response,
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"leadmesh\""),
             );
         }
         Some(code::RATE_LIMITED) => {
             if let Some(seconds) = retry_after(error) {
-                set(&mut response, header::RETRY_AFTER, HeaderValue::from(seconds));
+                set(response, header::RETRY_AFTER, HeaderValue::from(seconds));
             }
         }
-        Some(code::UNAVAILABLE) => set(&mut response, header::RETRY_AFTER, HeaderValue::from_static("1")),
+        Some(code::UNAVAILABLE) => set(response, header::RETRY_AFTER, HeaderValue::from_static("1")),
         _ => {}
     }
-    response
 }
 
 /// After how many seconds the caller may try again, where an error says so.
@@ -122,7 +178,7 @@ pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Resp
     } else {
         StatusCode::OK
     };
-    let mut answer = json(status, response, media);
+    let mut answer = whole(status, written(response), media);
     answer.headers_mut().extend(response.http_headers.clone());
     if is_away {
         set(&mut answer, header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -153,6 +209,10 @@ fn json(status: StatusCode, body: &impl Serialize, media: Media) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, UNWRITABLE.into())
         }
     };
+    whole(status, body, media)
+}
+
+fn whole(status: StatusCode, body: Vec<u8>, media: Media) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     set(

@@ -53,7 +53,9 @@ pub(super) fn paragraph(text: &str) -> String {
 /// How a use case's refusal is answered: the status, and what may be shown.
 pub(super) fn refusal(error: &Error) -> (StatusCode, String) {
     let status = match error {
-        Error::Broken(_) | Error::BadInput(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Broken(_) | Error::BadInput(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::NotFound(_) => StatusCode::NOT_FOUND,

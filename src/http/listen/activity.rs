@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    const IDLE: Duration = Duration::from_secs(60);
+    const IDLE: Duration = Duration::from_mins(1);
     const STALLED: Duration = Duration::from_secs(200);
 
     fn fault(activity: &Activity, seconds: u64) -> Option<&'static str> {

@@ -231,7 +231,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
 
     fn welcome(&mut self, session: Session) -> Result<(), End> {
         self.held = session
-            .hold_connection(self.endpoint.sockets.of_caller)
+            .hold_connection(&self.endpoint.sockets)
             .map_err(|error| Some(Close::new(1013, format!("Try again later: {}", error.message))))?;
         self.times.welcome(session.expires_at);
         self.revoked = session.revoked.clone();
@@ -267,7 +267,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
                 id: &id,
                 payload: response,
             }
-            .frame()?,
+            .bounded_frame(&id)?,
             Event::Error(errors) => Outgoing::Error {
                 id: &id,
                 payload: errors,

@@ -96,7 +96,7 @@ pub(super) fn events<E: Executor, A: Authenticate>(
             Err(errors) => return listed([Event::Error(errors)]),
         };
         if prepared.kind == OperationType::Subscription {
-            return match session.hold_stream(endpoint.sockets.streams_of_caller) {
+            return match session.hold_stream(&endpoint.sockets) {
                 Ok(held) => subscription(kept(endpoint.stream(prepared, id), held))
                     .flatten_stream()
                     .boxed(),

@@ -8,7 +8,16 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::http::{graphql::Parameters, session::bearer_token};
+use crate::{
+    graphql::{
+        limits::{
+            answer::{self, Unwritten},
+            budget::Spending,
+        },
+        mask,
+    },
+    http::{graphql::Parameters, session::bearer_token},
+};
 
 /// The name of the protocol. The older `graphql-ws` is deliberately not spoken.
 pub(super) const NAME: &str = "graphql-transport-ws";
@@ -115,6 +124,21 @@ impl Outgoing<'_> {
             Close::new(1011, "Internal error")
         })?;
         Ok(Message::Text(text.into()))
+    }
+
+    /// The message of a result as a frame, or of the error that it is larger than answers may be.
+    pub(super) fn bounded_frame(&self, id: &str) -> Result<Message, Close> {
+        match answer::json(self, Spending::default().bytes) {
+            Ok(text) => match String::from_utf8(text) {
+                Ok(text) => Ok(Message::Text(text.into())),
+                Err(_never) => self.frame(),
+            },
+            Err(Unwritten::NotJson(_)) => self.frame(),
+            Err(Unwritten::TooLarge(error)) => {
+                let refused = Response::from_errors(vec![mask::refused(error, "")]);
+                Outgoing::Next { id, payload: &refused }.frame()
+            }
+        }
     }
 }
 

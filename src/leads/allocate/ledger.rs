@@ -41,7 +41,7 @@ impl Ledger {
     }
 
     /// Counts once on every cap, or on none: then the full one is named.
-    pub(super) fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
+    pub fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
         if let Some(full) = self.full(caps, now) {
             return Err(full);
         }
@@ -76,7 +76,7 @@ pub fn counter(cap: &Cap, now: DateTime<Utc>) -> Counter {
 }
 
 /// What is said of a cap that is used up.
-pub(super) fn cap_text(cap: &Cap) -> String {
+pub fn cap_text(cap: &Cap) -> String {
     format!(
         "the cap of {} leads per {} ({}) is used up",
         cap.limit,

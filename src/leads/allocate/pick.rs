@@ -15,6 +15,9 @@ use crate::leads::decide::Draft;
 use crate::leads::outcome::{Reason, ReasonCode, Subject, Trace};
 use crate::leads::snapshot::{Buyer, Candidate, Profile};
 
+/// Warnings about fields that a recipient does not take that are spelled out; the others are counted.
+const LOST_TOLD: usize = 20;
+
 /// Who has a lead already, or was offered it.
 #[derive(Debug, Default)]
 pub struct Had {
@@ -308,6 +311,10 @@ impl Picking<'_> {
         reservations: Vec<Reservation>,
         (branch, why): (Option<Branch>, &str),
     ) -> Chosen {
+        let not_taken = branch
+            .as_ref()
+            .map(|branch| branch.not_taken.clone())
+            .unwrap_or_default();
         let fate = self.enter(branch);
         let detail = match &fate {
             Fate::Sent => format!("gets the lead{why}"),
@@ -320,6 +327,9 @@ impl Picking<'_> {
             }
         };
         self.trace.look(subject, "chosen", fate.is_good(), detail);
+        if fate.is_good() {
+            self.warn_of_lost(subject, &not_taken);
+        }
         let mut chosen = Chosen {
             step: 0,
             candidate: 0,
@@ -331,6 +341,34 @@ impl Picking<'_> {
             self.settling.ledger.release(&released);
         }
         chosen
+    }
+
+    /// Tells of fields that the recipient's flow does not know.
+    fn warn_of_lost(&mut self, subject: &Subject, fields: &[String]) {
+        if fields.is_empty() {
+            return;
+        }
+        let detail = format!(
+            "its flow does not know these fields, and drops them: {}",
+            fields.join(", ")
+        );
+        self.trace.look(subject, "shared fields", false, detail);
+        for field in fields.iter().take(LOST_TOLD) {
+            let message = format!(
+                "the recipient of {} does not know this field, and drops it: rename it in the mapping, or share without it",
+                subject.name
+            );
+            self.warnings
+                .push(Reason::about(ReasonCode::FieldNotTaken, field, message));
+        }
+        let untold = fields.len().saturating_sub(LOST_TOLD);
+        if untold > 0 {
+            let message = format!(
+                "the recipient of {} does not know {untold} more fields, and drops them",
+                subject.name
+            );
+            self.warnings.push(Reason::new(ReasonCode::FieldNotTaken, message));
+        }
     }
 
     fn enter(&mut self, branch: Option<Branch>) -> Fate {

@@ -1,5 +1,8 @@
 //! Taking a sender's values into a draft: mapped, typed, normalised; what is not known is dropped with a warning.
 
+use std::collections::HashSet;
+
+use entity::delivery_config::FieldMapping;
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Map, Value};
 
@@ -18,7 +21,7 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     let mut known: Vec<(&FieldDef, &str, &Value)> = Vec::with_capacity(submitted.len());
     let mut unknown = Vec::new();
     for (sent_as, value) in submitted {
-        match flow.field(own_name(source, sent_as)) {
+        match flow.field(own_name(&source.mapping, sent_as)) {
             Some(field) => known.push((field, sent_as, value)),
             None => unknown.push(sent_as.as_str()),
         }
@@ -36,16 +39,31 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     }
 }
 
-fn own_name<'a>(source: &'a Source, sent_as: &'a str) -> &'a str {
-    source
-        .mapping
+/// Fields whose value is not of their type, of values as they are stored: for leads of which that was not noted.
+pub fn invalid(definitions: &[FieldDef], fields: &Map<String, Value>) -> HashSet<String> {
+    let country = definitions
+        .iter()
+        .filter(|field| field.field_type == FieldType::Country)
+        .find_map(|field| fields.get(&field.name)?.as_str());
+    let context = TypingContext { country };
+    let wrong = |field: &&FieldDef| {
+        let value = fields.get(&field.name);
+        value.is_some_and(|value| matches!(type_value(field, value, &context), Typed::Invalid(_)))
+    };
+    let wrong = definitions.iter().filter(wrong);
+    wrong.map(|field| field.name.clone()).collect()
+}
+
+/// The flow's name for what a sender calls so.
+pub fn own_name<'a>(mapping: &'a [FieldMapping], sent_as: &'a str) -> &'a str {
+    mapping
         .iter()
         .find(|mapping| mapping.from == sent_as)
         .map_or(sent_as, |mapping| mapping.to.as_str())
 }
 
 /// The name by which a sender knows a field.
-fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
+pub(crate) fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
     source
         .mapping
         .iter()

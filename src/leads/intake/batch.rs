@@ -1,11 +1,9 @@
 //! A writer: takes all that waits, stores it at once, answers. There is no timer: the time that the last commit took is what
 //! the next batch had to gather, so one caller waits for nobody and many share one commit.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use entity::ids::{FlowId, SourceId};
 use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 
@@ -21,15 +19,9 @@ const WAYS_GIVEN: u32 = 3;
 
 /// Runs until nobody can submit any more and everything that waited is stored.
 pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    let mut held_back = Vec::new();
-    loop {
-        let mut batch = std::mem::take(&mut held_back);
-        if batch.is_empty() && !gather(&waiting, &mut batch).await {
-            return;
-        }
-        let (batch, later) = without_twins(batch);
-        held_back = later;
-        store_batch(&app, batch, WAYS_GIVEN).await;
+    let mut batch = Vec::new();
+    while gather(&waiting, &mut batch).await {
+        store_batch(&app, std::mem::take(&mut batch), WAYS_GIVEN).await;
     }
 }
 
@@ -37,27 +29,6 @@ pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
 async fn gather(waiting: &Mutex<mpsc::Receiver<Job>>, batch: &mut Vec<Job>) -> bool {
     let mut waiting = waiting.lock().await;
     waiting.recv_many(batch, BATCH).await > 0
-}
-
-/// Two leads with the same idempotency key or the same duplicate keys are not stored in one batch: the second has to see what
-/// became of the first.
-fn without_twins(batch: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
-    let mut keys: HashSet<(SourceId, String)> = HashSet::new();
-    let mut values: HashSet<(FlowId, String)> = HashSet::new();
-    batch.into_iter().partition(|job| {
-        let Some(source) = job.lead.source() else { return true };
-        let new_key = job
-            .idempotency
-            .as_ref()
-            .is_none_or(|(key, _)| keys.insert((source.id, key.clone())));
-        let new_values = job
-            .lead
-            .draft
-            .duplicate_values
-            .as_ref()
-            .is_none_or(|value| values.insert((job.lead.flow.flow, value.clone())));
-        new_key && new_values
-    })
 }
 
 /// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a

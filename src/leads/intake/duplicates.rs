@@ -8,7 +8,7 @@ use entity::{bulk, duplicate_memory};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 
 use crate::error::Result;
-use crate::leads::allocate::refuse_duplicate;
+use crate::leads::allocate::{Accepted, refuse_duplicate};
 use crate::leads::branch::Entering;
 
 /// Forgotten by one statement: each is a condition, and `SQLite` nests them at most 1,000 deep.
@@ -100,18 +100,18 @@ impl Claims {
     pub(super) async fn keep(
         self,
         tx: &DatabaseTransaction,
-        accepted: &HashMap<(FlowId, String), LeadId>,
+        accepted: &HashMap<(FlowId, String), Accepted>,
     ) -> Result<()> {
         let mut forgotten = Vec::new();
         for ((flow, hash), claim) in self.0 {
             match accepted.get(&(flow, claim.values)) {
-                Some(lead) if *lead == claim.held_by => {}
-                Some(lead) => {
+                Some(accepted) if accepted.lead == claim.held_by => {}
+                Some(accepted) => {
                     let kept = duplicate_memory::ActiveModel {
                         flow_id: Set(flow),
                         key_hash: Set(hash),
-                        lead_id: Set(*lead),
-                        at: Set(claim.at),
+                        lead_id: Set(accepted.lead),
+                        at: Set(accepted.at),
                     };
                     kept.update(tx).await?;
                 }

@@ -37,18 +37,24 @@ pub async fn look_at_turns(
 
 /// Writes back what was settled.
 pub async fn write(tx: &DatabaseTransaction, settling: &Settling) -> Result<()> {
-    for ((cap, window), used) in settling.ledger.changes() {
-        let row = cap_usage::ActiveModel {
-            cap_id: Set(cap),
-            window_start: Set(window),
-            used: Set(used),
-        };
-        row.update(tx).await?;
-    }
+    write_counters(tx, &settling.ledger).await?;
     for (profile, owed) in settling.turns.changes() {
         let row = profile_turn::ActiveModel {
             profile_id: Set(profile),
             owed: Set(owed.clone()),
+        };
+        row.update(tx).await?;
+    }
+    Ok(())
+}
+
+/// Writes back what was counted.
+pub async fn write_counters(tx: &DatabaseTransaction, ledger: &Ledger) -> Result<()> {
+    for ((cap, window), used) in ledger.changes() {
+        let row = cap_usage::ActiveModel {
+            cap_id: Set(cap),
+            window_start: Set(window),
+            used: Set(used),
         };
         row.update(tx).await?;
     }

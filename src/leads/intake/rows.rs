@@ -9,6 +9,7 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations, Re
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::field::FieldType;
+use entity::flow::Names;
 use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
@@ -109,6 +110,7 @@ pub(super) fn rows(
             id: lead.id,
             test: occasion.test,
             fields: lead.draft.fields.clone(),
+            invalid: lead.draft.invalid.clone(),
             flow: (lead.flow.flow, lead.flow.version),
             definitions: lead.flow.fields.clone(),
         });
@@ -147,6 +149,7 @@ fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occa
         outcome: Set(receipt.outcome),
         fields: Set(stored(flow, lead.id, &draft.fields, Place::Value, keys)?),
         raw: Set(stored(flow, lead.id, &draft.raw, Place::Raw, keys)?),
+        invalid: Set(Some(names(&draft.invalid))),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
         trace: Set(serde_json::to_value(&draft.trace.0)?),
@@ -162,6 +165,13 @@ fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occa
         seller_delivery_id: Set(occasion.came_by.as_ref().map(|came_by| came_by.delivery)),
         path: Set(lead::Path(lead.path.clone())),
     })
+}
+
+/// In one order, so that the same lead is stored alike.
+fn names(of: &HashSet<String>) -> Names {
+    let mut names: Vec<String> = of.iter().cloned().collect();
+    names.sort_unstable();
+    Names(names)
 }
 
 fn stored(

@@ -36,6 +36,8 @@ pub(super) struct Stored {
 enum Standing {
     /// To be stored.
     New,
+    /// Answered with the receipt of the job at this place of the batch, which comes before it and is stored.
+    Repeats(usize),
     /// Answered without storing anything.
     Answered(Answer),
 }
@@ -96,15 +98,26 @@ fn to_store(job: &mut Job) -> ToStore<'_> {
 /// What was answered without storing, and the receipts of the rest, in order.
 fn answers(standings: Vec<Standing>, receipts: Vec<Receipt>) -> Result<Vec<Answer>> {
     let mut receipts = receipts.into_iter();
-    let answer = |standing| match standing {
-        Standing::Answered(answer) => Ok(answer),
-        Standing::New => {
-            let receipt = receipts.next();
-            let receipt = receipt.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without a receipt")))?;
-            Ok(Answer::Done(Ok(receipt)))
-        }
-    };
-    standings.into_iter().map(answer).collect()
+    let mut answers = Vec::with_capacity(standings.len());
+    for standing in standings {
+        let answer = match standing {
+            Standing::Answered(answer) => Some(answer),
+            Standing::New => receipts.next().map(|receipt| Answer::Done(Ok(receipt))),
+            Standing::Repeats(first) => match answers.get(first) {
+                Some(Answer::Done(Ok(receipt))) => Some(Answer::Done(Ok(again(receipt)))),
+                _ => None,
+            },
+        };
+        answers.push(answer.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without a receipt")))?);
+    }
+    Ok(answers)
+}
+
+fn again(receipt: &Receipt) -> Receipt {
+    Receipt {
+        replayed: true,
+        ..receipt.clone()
+    }
 }
 
 /// The caller's credentials and the flows as they are in this transaction: nothing that was revoked or changed before may count.
@@ -130,20 +143,28 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
     Ok((jobs.iter().map(standing).collect(), now.closed.clone()))
 }
 
-/// Takes the idempotency keys. A key that is taken already answers with the first receipt.
+/// The first job of a batch that brings an idempotency key, by its place.
+type FirstWith<'a> = HashMap<(SourceId, &'a str), usize>;
+
+/// Takes the idempotency keys. A key that is taken already answers with the first receipt; so does one that a job before it in the
+/// same batch takes.
 async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut [Standing]) -> Result<()> {
+    let mut first_with = FirstWith::new();
     let mut wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel> = BTreeMap::new();
-    for (job, standing) in jobs.iter().zip(standings.iter()) {
-        let (Standing::New, Some((key, fingerprint)), Some(source)) = (standing, &job.idempotency, job.lead.source())
-        else {
+    for (place, (job, standing)) in jobs.iter().zip(standings.iter()).enumerate() {
+        let (Standing::New, Some((source, key, fingerprint))) = (standing, keyed(job)) else {
             continue;
         };
+        if first_with.contains_key(&(source, key)) {
+            continue;
+        }
+        first_with.insert((source, key), place);
         wanted.insert(
-            (source.id, key.clone()),
+            (source, key.to_owned()),
             idempotency::ActiveModel {
-                source_id: Set(source.id),
-                key: Set(key.clone()),
-                fingerprint: Set(fingerprint.clone()),
+                source_id: Set(source),
+                key: Set(key.to_owned()),
+                fingerprint: Set(fingerprint.to_owned()),
                 lead_id: Set(job.lead.id),
                 at: Set(job.at),
             },
@@ -152,41 +173,64 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
     if wanted.is_empty() {
         return Ok(());
     }
-    let (sources, keys): (BTreeSet<SourceId>, Vec<String>) = wanted.keys().cloned().unzip();
-    let taken = bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
-    if usize::try_from(taken).is_ok_and(|taken| taken == keys.len()) {
-        return Ok(());
-    }
-    let kept = idempotency::Entity::with_keys(tx, sources, keys).all(tx).await?;
-    let kept: HashMap<(SourceId, &str), &idempotency::Model> = kept
-        .iter()
-        .map(|row| ((row.source_id, row.key.as_str()), row))
-        .collect();
-    for (job, standing) in jobs.iter().zip(standings.iter_mut()) {
-        let (Standing::New, Some((key, fingerprint)), Some(source)) = (&*standing, &job.idempotency, job.lead.source())
-        else {
+    let kept = take_keys(tx, wanted).await?;
+    for (place, (job, standing)) in jobs.iter().zip(standings.iter_mut()).enumerate() {
+        let (Standing::New, Some((source, key, fingerprint))) = (&*standing, keyed(job)) else {
             continue;
         };
-        let Some(first) = kept
-            .get(&(source.id, key.as_str()))
-            .filter(|row| row.lead_id != job.lead.id)
-        else {
-            continue;
-        };
-        *standing = Standing::Answered(Answer::Done(replay(tx, first, fingerprint).await));
+        let first = first_with.get(&(source, key)).copied().unwrap_or(place);
+        let first_id = jobs.get(first).map(|first| first.lead.id);
+        let before = kept.get(&(source, key.to_owned()));
+        if let Some(before) = before.filter(|row| Some(row.lead_id) != first_id) {
+            *standing = Standing::Answered(Answer::Done(replay(tx, before, fingerprint).await));
+        } else if first != place {
+            let same = jobs
+                .get(first)
+                .and_then(keyed)
+                .is_some_and(|(.., of_first)| of_first == fingerprint);
+            *standing = if same {
+                Standing::Repeats(first)
+            } else {
+                Standing::Answered(Answer::Done(Err(other_fields())))
+            };
+        }
     }
     Ok(())
 }
 
+/// The source, the key and the fingerprint of a job that has a key.
+fn keyed(job: &Job) -> Option<(SourceId, &str, &str)> {
+    let (key, fingerprint) = job.idempotency.as_ref()?;
+    Some((job.lead.source()?.id, key, fingerprint))
+}
+
+/// Takes those keys that are free; answers the rows of all of them if some were not.
+async fn take_keys(
+    tx: &DatabaseTransaction,
+    wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel>,
+) -> Result<HashMap<(SourceId, String), idempotency::Model>> {
+    let (sources, keys): (BTreeSet<SourceId>, Vec<String>) = wanted.keys().cloned().unzip();
+    let taken = bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
+    if usize::try_from(taken).is_ok_and(|taken| taken == keys.len()) {
+        return Ok(HashMap::new());
+    }
+    let kept = idempotency::Entity::with_keys(tx, sources, keys).all(tx).await?;
+    Ok(kept
+        .into_iter()
+        .map(|row| ((row.source_id, row.key.clone()), row))
+        .collect())
+}
+
+fn other_fields() -> Error {
+    let advice = "this idempotency key was used for a lead with other fields: use a new key for a new lead";
+    Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice)
+}
+
 async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprint: &str) -> Result<Receipt> {
     if !first.fingerprint.is_empty() && first.fingerprint != fingerprint {
-        let advice = "this idempotency key was used for a lead with other fields: use a new key for a new lead";
-        return Err(Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice));
+        return Err(other_fields());
     }
     let lead = lead::Entity::for_worker([first.lead_id]).one(tx).await?;
     let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("an idempotency key without its lead")))?;
-    Ok(Receipt {
-        replayed: true,
-        ..Receipt::of(lead)
-    })
+    Ok(again(&Receipt::of(lead)))
 }

@@ -2,9 +2,10 @@
 
 use entity::connection;
 use entity::ids::{AccountId, ConnectionId, StepId};
-use entity::invitation;
+use entity::{invitation, step};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
+use super::sharing;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
@@ -21,13 +22,13 @@ pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<
         let to = buyer_of(Some(&input.step));
         let changed = steps::add(app, caller, input).await?;
         receive(app, changed.flow.account_id, to).await?;
-        return Ok(changed);
+        return warned(app, changed, None).await;
     };
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
     let changed = steps::add_to(edit, input).await?;
     tell_of(app, &invitation).await;
-    Ok(changed)
+    warned(app, changed, None).await
 }
 
 /// Changes a step; with `invite`, a BUYER step gets another buyer, who is invited in the same transaction.
@@ -41,12 +42,23 @@ pub async fn update(
         let to = buyer_of(input.step.as_ref());
         let changed = steps::update(app, caller, id, input).await?;
         receive(app, changed.flow.account_id, to).await?;
-        return Ok(changed);
+        return warned(app, changed, Some(id)).await;
     };
     let edit = Edit::of_step(app, caller, id, "input.id").await?;
     let invitation = invite_buyer(&edit.0.tx, app, caller, (&invite, input.step.as_mut())).await?;
     let changed = steps::update_in(edit, input).await?;
     tell_of(app, &invitation).await;
+    warned(app, changed, Some(id)).await
+}
+
+/// Adds what the flow's owner should know of the step that was saved: the one that is named, else the newest.
+async fn warned(app: &App, mut changed: Changed, saved: Option<StepId>) -> Result<Changed> {
+    let steps = step::Entity::of_flow(changed.flow.id).all(app.db.read()).await?;
+    let newest = steps.iter().map(|step| step.id).max();
+    let saved = steps.iter().find(|step| Some(step.id) == saved.or(newest));
+    if let Some(step) = saved {
+        changed.warnings.extend(sharing::warnings(app.db.read(), step).await?);
+    }
     Ok(changed)
 }
 

@@ -18,7 +18,7 @@ fn secret(text: &str) -> Secret {
 both!(after_a_rotation_new_values_have_a_new_key_and_old_ones_open, |test| {
     let account = test.account("Acme").await;
     let owner = Some(account.id.parse().unwrap());
-    let (app, other) = (&test.app, test.another(leadmesh::server::Role::Api).await.0);
+    let (app, other) = (&test.app, test.command().await);
     for owner in [owner, None] {
         let before = app.vault.keys(app.db.write(), &app.clock, owner).await.unwrap();
         let old = before.seal("here", b"old").unwrap();

@@ -31,7 +31,7 @@ async fn started() -> TestApp {
 async fn has_looked(app: &App) {
     let until = async || {
         let lease = app.queue.owner().unwrap();
-        let row = worker::Entity::find_by_id(lease).one(app.db.read()).await.unwrap();
+        let row = worker::Entity::by_id(lease).one(app.db.read()).await.unwrap();
         row.unwrap().lease_until
     };
     let before = until().await;

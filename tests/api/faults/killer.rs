@@ -218,6 +218,7 @@ async fn what_a_stopping_process_leaves_is_not_held_against_it() {
     until("it is delivered", async || world.count(&["DELIVERED"]).await == 1).await;
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test looks at all workers")]
 async fn is_stopping(world: &World) -> bool {
     let stopping = worker::Entity::find().filter(worker::Column::Stopping.eq(true));
     stopping.one(&world.stores.database().await).await.unwrap().is_some()

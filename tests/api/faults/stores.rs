@@ -76,6 +76,9 @@ impl Stores {
             set("LEADMESH_TOKEN_SECRET", KEY),
             set("LEADMESH_REDIS_PREFIX", PREFIX),
             set("LEADMESH_ALLOW_DESTINATIONS", "127.0.0.0/8"),
+            // What waits for something asks in a loop.
+            set("LEADMESH_RATE_PRINCIPAL", "0"),
+            set("LEADMESH_RATE_ACCOUNT", "0"),
             set("LEADMESH_CONCURRENCY", &self.concurrency.to_string()),
             set("LEADMESH_DESTINATION_CONCURRENCY", &self.concurrency.to_string()),
         ];

@@ -125,7 +125,8 @@ both!(
         app.behind(&small, &to_quick, "Q", &quick).await;
         app.submit(&big, &to_slow.flow, ana()).await;
         app.submit(&small, &to_quick.flow, ana()).await;
-        (slow.wait_for(1).await, quick.wait_for(1).await);
+        slow.wait_for(1).await;
+        quick.wait_for(1).await;
         app.stop().await;
 
         let (big_id, small_id): (AccountId, AccountId) = (big.id.parse().unwrap(), small.id.parse().unwrap());

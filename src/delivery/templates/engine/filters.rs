@@ -93,7 +93,9 @@ fn length<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
         budget.text(text.len())?;
     }
     let length = value.length().ok_or(Fail::Misfit)?;
-    i128::try_from(length).map(Val::Int).map_err(|_| Overrun::Work.into())
+    i128::try_from(length)
+        .map(Val::Int)
+        .map_err(|_too_long| Overrun::Work.into())
 }
 
 fn number<'r>(
@@ -136,7 +138,7 @@ fn round<'r>(value: &Val<'r>, precision: Option<&Val<'r>>) -> Result<Val<'r>, Fa
     let precision = match precision {
         None => 0,
         Some(Val::Int(digits)) if (0..=MAX_PRECISION).contains(digits) => {
-            i32::try_from(*digits).map_err(|_| Fail::Misfit)?
+            i32::try_from(*digits).map_err(|_out_of_range| Fail::Misfit)?
         }
         Some(_) => return Err(Fail::Misfit),
     };

@@ -32,7 +32,7 @@ impl<'r> Output<'r> {
         match value {
             Val::Json(_) | Val::List(_) | Val::Map(_) | Val::Lead(_) => {
                 let json = json_within(value, self.budget.bytes_left());
-                let json = json.map_err(|_| self.over())?;
+                let json = json.map_err(|_too_long| self.over())?;
                 self.escaped(&String::from_utf8_lossy(&json))
             }
             _ => self.escaped(&value.text(self.budget)?),

@@ -79,7 +79,7 @@ fn assign<'r>(targets: &'r Targets, value: Val<'r>, scope: &mut Scope<'r>) -> Re
 fn repeat<'r>(each: &'r Loop, scope: &mut Scope<'r>, output: &mut Output<'_>) -> Result<(), TemplateError> {
     let line = each.over.line;
     let over = value(&each.over, scope)?;
-    let items = chosen(each, over, scope)?;
+    let items = chosen(each, &over, scope)?;
     if items.is_empty() {
         return nodes(&each.otherwise, scope, output);
     }
@@ -103,7 +103,7 @@ fn turn<'r>(scope: &mut Scope<'r>, list: &Rc<List<'r>>, at: usize) -> Result<(),
 }
 
 /// The items of a loop that fit its condition.
-fn chosen<'r>(each: &'r Loop, over: Val<'r>, scope: &mut Scope<'r>) -> Result<Vec<Val<'r>>, TemplateError> {
+fn chosen<'r>(each: &'r Loop, over: &Val<'r>, scope: &mut Scope<'r>) -> Result<Vec<Val<'r>>, TemplateError> {
     let line = each.over.line;
     let misfit = || Fail::Misfit.at(line);
     let items = over

@@ -50,19 +50,19 @@ pub(super) fn slice<'r>(of: &Val<'r>, bounds: &Bounds<'_>, budget: &Budget) -> R
     let length = of.length().unwrap_or_default();
     let start = bound(bounds.start.as_ref(), length)?.unwrap_or(0);
     let stop = bound(bounds.stop.as_ref(), length)?.unwrap_or(length);
-    let step = match &bounds.step {
+    let stride = match &bounds.step {
         None | Some(Val::None) => 1,
-        Some(Val::Int(step)) if *step > 0 => usize::try_from(*step).unwrap_or(usize::MAX),
+        Some(Val::Int(places)) if *places > 0 => usize::try_from(*places).unwrap_or(usize::MAX),
         Some(_) => return Err(Fail::Misfit),
     };
     let wanted = stop.saturating_sub(start);
     if let Val::Text(text) = of {
-        let part: String = text.chars().skip(start).take(wanted).step_by(step).collect();
+        let part: String = text.chars().skip(start).take(wanted).step_by(stride).collect();
         return Ok(Val::made(&part));
     }
     let items = of.items(budget)?.unwrap_or_default();
     Val::list(
-        items.into_iter().skip(start).take(wanted).step_by(step).collect(),
+        items.into_iter().skip(start).take(wanted).step_by(stride).collect(),
         budget,
     )
 }

@@ -242,15 +242,15 @@ impl<'r> Val<'r> {
 
     /// The value as compact JSON, which is paid for by who asks.
     pub(super) fn json_text(&self, budget: &Budget) -> Result<String, Fail> {
-        let json = json_within(self, budget.longest_text()).map_err(|_| super::Overrun::Work)?;
-        String::from_utf8(json).map_err(|_| Fail::Misfit)
+        let json = json_within(self, budget.longest_text()).map_err(|_too_long| super::Overrun::Work)?;
+        String::from_utf8(json).map_err(|_not_text| Fail::Misfit)
     }
 
     /// The value for a custom shape, counted as it will be written.
     pub(super) fn into_json(self, budget: &Budget) -> Result<Value, Fail> {
         let size = json_size(&self, budget.bytes_left());
         budget.write(size.unwrap_or(usize::MAX))?;
-        serde_json::to_value(&self).map_err(|_| Fail::Misfit)
+        serde_json::to_value(&self).map_err(|_not_json| Fail::Misfit)
     }
 }
 

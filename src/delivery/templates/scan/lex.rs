@@ -35,7 +35,7 @@ pub(in crate::delivery::templates) struct Trims {
     said: bool,
 }
 
-impl<'a> Piece<'a> {
+impl Piece<'_> {
     fn trims(&self) -> Trims {
         match self {
             Self::Text(_) => Trims::default(),

@@ -50,7 +50,7 @@ pub(in crate::delivery::templates) fn is_variable(name: &str) -> bool {
 }
 
 /// Visits the code of a statement, `if lead.x` for instance.
-pub(super) fn visit_statement<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan) -> Result<(), TemplateError> {
+pub(super) fn visit_statement(source: &str, tokens: &[Placed<'_>], scan: &mut Scan) -> Result<(), TemplateError> {
     let Some((first, code)) = tokens.split_first() else {
         return Ok(());
     };
@@ -84,7 +84,7 @@ fn bind_until(end: &Token<'_>, code: &[Placed<'_>], scan: &mut Scan) {
 }
 
 /// Visits the code of a placeholder or the remainder of a statement.
-pub(super) fn visit<'a>(source: &str, tokens: &[Placed<'a>], scan: &mut Scan) -> Result<(), TemplateError> {
+pub(super) fn visit(source: &str, tokens: &[Placed<'_>], scan: &mut Scan) -> Result<(), TemplateError> {
     let mut rest = tokens;
     let (mut earlier, mut before) = (None, None);
     while let Some((placed, after)) = rest.split_first() {

@@ -15,10 +15,9 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Q
 
 use crate::app::App;
 use crate::database::Transaction;
-use crate::delivery::erasure;
 use crate::delivery::worker::claim::give_up_unknown;
-use crate::delivery::worker::finish::release_caps;
 use crate::delivery::worker::reroute::{self, Plan};
+use crate::delivery::{erasure, reservations};
 use crate::error::{Error, Result};
 use crate::leads::intake::{Settled, delivery_event, lock, refusal};
 use crate::leads::receipts::Receipt;
@@ -158,7 +157,7 @@ pub(super) async fn finish(
     }));
     if !ok {
         lock(&tx, reroute::touched(delivery, plan.as_ref(), now), BTreeMap::new()).await?;
-        release_caps(&tx, delivery).await?;
+        reservations::release(&tx, delivery).await?;
     }
     if let Some(plan) = plan.filter(|_| matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused))
         && let Some(next) = plan.follow(app, &tx, (delivery, recorded.content), now).await?

@@ -339,19 +339,19 @@ impl<'a, 'p> Parser<'a, 'p> {
             return self.deeper(Expr::Index(Box::new(of.expr), Box::new(place.expr)), depth);
         }
         let stop = self.bound(level)?;
-        let step = if self.takes_symbol(":") {
+        let stride = if self.takes_symbol(":") {
             self.bound(level)?
         } else {
             None
         };
         self.wants_symbol("]")?;
-        let bounds = [&start, &stop, &step].into_iter().flatten();
+        let bounds = [&start, &stop, &stride].into_iter().flatten();
         let depth = bounds.fold(of.depth, |depth, bound| depth.max(bound.depth));
         let slice = Slice {
             of: of.expr,
             start: start.map(|deep| deep.expr),
             stop: stop.map(|deep| deep.expr),
-            step: step.map(|deep| deep.expr),
+            step: stride.map(|deep| deep.expr),
         };
         self.deeper(Expr::Slice(Box::new(slice)), depth)
     }

@@ -1,0 +1,139 @@
+//! What destinations of erasure notices have under way, so that dead ones do not hold up the others.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::erasure_notice::Model;
+use uuid::Uuid;
+
+/// Notices under way to a destination that has answered quickly.
+const QUICK_SHARE: usize = 16;
+/// Notices under way to a destination of which nothing is known yet.
+const FIRST_SHARE: usize = 2;
+/// For how long.
+const REST: TimeDelta = TimeDelta::minutes(1);
+/// Destinations that are remembered as quick.
+const MOST_QUICK: usize = 10_000;
+
+/// A try that is over.
+pub(super) struct Tried {
+    pub(super) destination: Uuid,
+    /// Whether it took so long that the destination is left alone for a while.
+    pub(super) slow: bool,
+}
+
+/// What destinations have under way, so that dead ones do not hold up the others.
+#[derive(Default)]
+pub(super) struct Shares {
+    pub(super) under_way: HashMap<Uuid, usize>,
+    /// Those that have answered quickly.
+    quick: HashSet<Uuid>,
+    /// Those that have not, and until when they are left alone.
+    resting: HashMap<Uuid, DateTime<Utc>>,
+}
+
+impl Shares {
+    fn share(&self, destination: Uuid) -> usize {
+        if self.quick.contains(&destination) {
+            QUICK_SHARE
+        } else {
+            FIRST_SHARE
+        }
+    }
+
+    /// Destinations that get nothing now.
+    pub(super) fn closed(&self, now: DateTime<Utc>) -> Vec<Uuid> {
+        let full = self.under_way.iter();
+        let full = full.filter(|(destination, under_way)| **under_way >= self.share(**destination));
+        let resting = self.resting.iter().filter(|(_, until)| **until > now);
+        full.map(|(id, _)| *id).chain(resting.map(|(id, _)| *id)).collect()
+    }
+
+    /// Whether the notice's destination has room; then it is under way.
+    pub(super) fn take(&mut self, notice: &Model) -> bool {
+        let (destination, share) = (notice.destination(), self.share(notice.destination()));
+        let under_way = self.under_way.entry(destination).or_default();
+        let room = *under_way < share;
+        *under_way += usize::from(room);
+        room
+    }
+
+    pub(super) fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
+        if let Some(under_way) = self.under_way.get_mut(&tried.destination) {
+            *under_way = under_way.saturating_sub(1);
+        }
+        self.under_way.retain(|_, under_way| *under_way > 0);
+        self.resting.retain(|_, until| *until > now);
+        if self.quick.len() > MOST_QUICK {
+            self.quick.clear();
+        }
+        if tried.slow {
+            self.quick.remove(&tried.destination);
+            self.resting.insert(tried.destination, now + REST);
+        } else {
+            self.quick.insert(tried.destination);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entity::delivery_config::Channel;
+    use entity::erasure_notice::{NoticeStatus, Received};
+
+    use super::*;
+
+    fn notice(destination: u128) -> Model {
+        let id = Uuid::from_u128(destination);
+        Model {
+            id: Uuid::nil().into(),
+            account_id: Uuid::nil().into(),
+            lead_id: Uuid::nil().into(),
+            delivery_id: Uuid::nil().into(),
+            partner_id: None,
+            buyer_account_id: None,
+            settings_id: id.into(),
+            channel: Channel::Webhook,
+            test: false,
+            external_id: None,
+            received: Received::Delivered,
+            received_at: DateTime::UNIX_EPOCH,
+            status: NoticeStatus::Queued,
+            interruptions: 0,
+            attempts: 0,
+            due_at: None,
+            lease_until: None,
+            error: None,
+            told_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_dead_destination_takes_two_places_and_rests() {
+        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
+        let dead = notice(1);
+        assert_eq!((0..9).filter(|_| shares.take(&dead)).count(), FIRST_SHARE);
+        assert_eq!(shares.closed(now), [dead.destination()]);
+        assert!(shares.take(&notice(2)), "another one has its own places");
+        for slow in [true, true] {
+            shares.free(
+                &Tried {
+                    destination: dead.destination(),
+                    slow,
+                },
+                now,
+            );
+        }
+        assert_eq!(shares.closed(now), [dead.destination()]);
+        assert_eq!(shares.closed(now + REST), Vec::<Uuid>::new());
+        shares.free(
+            &Tried {
+                destination: notice(2).destination(),
+                slow: false,
+            },
+            now,
+        );
+        assert_eq!((0..99).filter(|_| shares.take(&notice(2))).count(), QUICK_SHARE);
+    }
+}
