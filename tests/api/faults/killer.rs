@@ -87,6 +87,7 @@ impl Killer {
 }
 
 /// Read from the database itself, for the process may be dead.
+#[expect(clippy::disallowed_methods, reason = "a test looks at all deliveries")]
 async fn count(world: &World, status: DeliveryStatus) -> u64 {
     let all = delivery::Entity::find().filter(delivery::Column::Status.eq(status));
     all.count(&world.stores.database().await).await.unwrap()
