@@ -49,13 +49,16 @@ impl Killer {
             if !request.text().contains(KILLER) || deaths.load(Ordering::SeqCst) >= kills.load(Ordering::SeqCst) {
                 return Answer::status(200).after(Duration::from_millis(400));
             }
-            // The leads are acknowledged, and the others that are sent together with it arrive first.
-            while !submitted.load(Ordering::SeqCst) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            std::thread::sleep(Duration::from_millis(200));
-            signal(process.load(Ordering::SeqCst), "KILL");
-            deaths.fetch_add(1, Ordering::SeqCst);
+            let (process, deaths, submitted) = (process.clone(), deaths.clone(), submitted.clone());
+            std::thread::spawn(move || {
+                // The leads are acknowledged, and the others that are sent together with it arrive first.
+                while !submitted.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                signal(process.load(Ordering::SeqCst), "KILL");
+                deaths.fetch_add(1, Ordering::SeqCst);
+            });
             Answer::hang()
         });
         killer
@@ -84,6 +87,7 @@ impl Killer {
 }
 
 /// Read from the database itself, for the process may be dead.
+#[expect(clippy::disallowed_methods, reason = "a test looks at all deliveries")]
 async fn count(world: &World, status: DeliveryStatus) -> u64 {
     let all = delivery::Entity::find().filter(delivery::Column::Status.eq(status));
     all.count(&world.stores.database().await).await.unwrap()
