@@ -13,6 +13,8 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
+    http::header,
+    response::Response,
 };
 use hyper::body::Incoming;
 use hyper_util::{
@@ -24,14 +26,14 @@ use hyper_util::{
 };
 use ipnet::IpNet;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use activity::{Activity, TrackedBody};
-use bounded_stream::BoundedStream;
+use bounded_stream::{BoundedStream, closed_by_peer};
 use places::Places;
 
 /// How connections are treated.
@@ -93,8 +95,8 @@ pub async fn serve(
         .await
     {
         match accepted {
-            Ok(Some((stream, peer))) => {
-                tokio::spawn(server.clone().connection(stream, peer, graceful.watcher()));
+            Ok(Some(accepted)) => {
+                tokio::spawn(server.clone().connection(accepted, graceful.watcher()));
             }
             Ok(None) => {}
             Err(error) => {
@@ -111,12 +113,16 @@ pub async fn serve(
     }
 }
 
+/// A connection that has a place.
+struct Accepted {
+    stream: BoundedStream,
+    /// The same, to see the peer close it while hyper does not read.
+    socket: Arc<TcpStream>,
+    peer: SocketAddr,
+}
+
 /// The next connection; none when its address has all that it may have.
-async fn accept(
-    listener: &TcpListener,
-    places: &Places,
-    stall: Duration,
-) -> io::Result<Option<(BoundedStream, SocketAddr)>> {
+async fn accept(listener: &TcpListener, places: &Places, stall: Duration) -> io::Result<Option<Accepted>> {
     let permit = places
         .next()
         .await
@@ -127,7 +133,12 @@ async fn accept(
         return Ok(None);
     };
     stream.set_nodelay(true)?;
-    Ok(Some((BoundedStream::new(stream, stall, place), peer)))
+    let socket = Arc::new(stream);
+    Ok(Some(Accepted {
+        stream: BoundedStream::new(socket.clone(), stall, place),
+        socket,
+        peer,
+    }))
 }
 
 #[derive(Clone)]
@@ -165,7 +176,8 @@ impl Server {
         }
     }
 
-    async fn connection(self, stream: BoundedStream, peer: SocketAddr, watcher: Watcher) {
+    async fn connection(self, accepted: Accepted, watcher: Watcher) {
+        let Accepted { stream, socket, peer } = accepted;
         let spoken = CancellationToken::new();
         let activity = Arc::new(Activity::new());
         let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
@@ -175,7 +187,12 @@ impl Server {
             let answering = self.router.clone().oneshot(request);
             async move {
                 let answer = answering.await?;
-                Ok::<_, std::convert::Infallible>(answer.map(|body| Body::new(TrackedBody::new(body, exchange))))
+                let tracked = if is_event_stream(&answer) {
+                    TrackedBody::stream
+                } else {
+                    TrackedBody::new
+                };
+                Ok::<_, std::convert::Infallible>(answer.map(|body| Body::new(tracked(body, exchange))))
             }
         });
         let connection = self
@@ -194,9 +211,23 @@ impl Server {
                 }
             }
             () = silence => tracing::debug!(%peer, "a connection never sent a request"),
+            () = left(&activity, &socket) => tracing::debug!(%peer, "the reader of a stream of events has gone"),
             reason = over(&activity, self.idle, self.stall) => tracing::debug!(%peer, reason, "closed a connection"),
         }
     }
+}
+
+fn is_event_stream(answer: &Response<Body>) -> bool {
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Waits until the peer of a stream of events has closed its side. Whoever waits for an answer may do so and still read it; who
+/// follows events has gone then, and holds a place that hyper, which reads nothing meanwhile, would only give back when the next
+/// event cannot be written.
+async fn left(activity: &Activity, socket: &TcpStream) {
+    activity.stream_began().await;
+    closed_by_peer(socket).await;
 }
 
 /// Waits until the connection only takes a place, and says why. hyper has no such limits for HTTP/2.

@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The exchanges of one connection.
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<State>);
+pub(super) struct Activity {
+    state: Mutex<State>,
+    /// Rung when an answer begins that goes on for as long as its reader stays.
+    stream_began: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -30,10 +35,13 @@ pub(super) struct Exchange {
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
-            exchanges: Vec::new(),
-            quiet_since: Instant::now(),
-        }))
+        Self {
+            state: Mutex::new(State {
+                exchanges: Vec::new(),
+                quiet_since: Instant::now(),
+            }),
+            stream_began: Notify::new(),
+        }
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Arc<Exchange> {
@@ -41,15 +49,20 @@ impl Activity {
             activity: self.clone(),
             handed_over: Mutex::new(None),
         });
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.exchanges.retain(|exchange| exchange.strong_count() > 0);
         state.exchanges.push(Arc::downgrade(&exchange));
         exchange
     }
 
+    /// Waits until an answer begins that is a stream of events.
+    pub(super) async fn stream_began(&self) {
+        self.stream_began.notified().await;
+    }
+
     /// Why the connection should be closed, if it should.
     pub(super) fn fault(&self, now: Instant, idle: Duration, stalled: Duration) -> Option<&'static str> {
-        let state = lock(&self.0);
+        let state = lock(&self.state);
         let mut open = state.exchanges.iter().filter_map(Weak::upgrade).peekable();
         if open.peek().is_none() {
             return (now.duration_since(state.quiet_since) >= idle).then_some("no request came");
@@ -63,7 +76,7 @@ impl Activity {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        lock(&self.activity.0).quiet_since = Instant::now();
+        lock(&self.activity.state).quiet_since = Instant::now();
     }
 }
 
@@ -79,6 +92,12 @@ pub(super) struct TrackedBody {
 
 impl TrackedBody {
     pub(super) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
+        Self { body, exchange }
+    }
+
+    /// The body of an answer that is a stream of events.
+    pub(super) fn stream(body: Body, exchange: Arc<Exchange>) -> Self {
+        exchange.activity.stream_began.notify_one();
         Self { body, exchange }
     }
 }
