@@ -313,8 +313,47 @@ pub(super) async fn prepare(
         delivery.share(sharing);
         known = known.for_recipient();
     }
-    let path = asked.path;
-    let config = match delivery {
+    let by_recipient = known.is_for_recipient();
+    let version = Version {
+        id,
+        before,
+        path: asked.path,
+    };
+    let config = check(change, delivery, known, version).await;
+    let config = config.map_err(|error| if by_recipient { without_names(error) } else { error })?;
+    Ok(Prepared { id, config })
+}
+
+/// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
+/// never come to it.
+fn without_names(error: Error) -> Error {
+    let Error::Broken(mut broken) = error else { return error };
+    for rule in &mut broken {
+        if rule.code == UserErrorCode::UnknownField {
+            "this names a field that is not among those that you get: name one of the portal's columns, or leave it out"
+                .clone_into(&mut rule.message);
+        }
+    }
+    Error::Broken(broken)
+}
+
+/// A version of settings in the making.
+struct Version<'a> {
+    id: SettingsId,
+    /// The version that it takes the place of.
+    before: Option<&'a delivery_settings::Model>,
+    /// Where the settings stand in the input.
+    path: &'a str,
+}
+
+async fn check(
+    change: &Change<'_>,
+    delivery: DeliveryInput,
+    known: KnownFields,
+    version: Version<'_>,
+) -> Result<DeliveryConfig> {
+    let Version { id, before, path } = version;
+    Ok(match delivery {
         DeliveryInput::Email(input) => {
             let path = format!("{path}.email");
             let by_recipient = known.is_for_recipient();
@@ -343,8 +382,7 @@ pub(super) async fn prepare(
         DeliveryInput::Account(input) => {
             DeliveryConfig::Account(account::check(change, input, known, &format!("{path}.account")).await?)
         }
-    };
-    Ok(Prepared { id, config })
+    })
 }
 
 /// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.

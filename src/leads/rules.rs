@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Problem, ProblemKind, check, compile};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
-pub use text::text;
+pub use text::{ENCRYPTED_CONDITION, text};
 
 /// How many `all`, `any` and `not` may be inside one another.
 pub const MAX_DEPTH: usize = 10;

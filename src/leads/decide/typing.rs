@@ -34,8 +34,23 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     let context = TypingContext {
         country: country.as_deref(),
     };
+    let hidden = known
+        .iter()
+        .any(|(field, ..)| field.field_type == FieldType::Country && field.encrypted);
     for (field, sent_as, value) in known {
         take(field, sent_as, value, &context, draft);
+    }
+    if hidden && !context.alpha2().is_empty() {
+        hide(context.alpha2(), draft);
+    }
+}
+
+/// An encrypted country is not named by what is told of other fields, which is kept with the lead for all who may read it.
+fn hide(country: &str, draft: &mut Draft) {
+    for told in draft.reasons.iter_mut().chain(&mut draft.warnings) {
+        if told.code == ReasonCode::InvalidValue && told.message.contains(country) {
+            "This does not fit the lead's country.".clone_into(&mut told.message);
+        }
     }
 }
 
