@@ -103,6 +103,9 @@ pub struct Settings {
     /// Days until an invitation to connect ends unanswered, 1 to 365.
     #[arg(long, env = "LEADMESH_INVITATION_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=365))]
     pub invitation_days: u32,
+    /// Days until a session ends however often it is refreshed, 1 to 3,650: then people sign in again.
+    #[arg(long, env = "LEADMESH_SESSION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub session_days: u32,
     /// Days after which a connection is due for a review, 1 to 3,650.
     #[arg(long, env = "LEADMESH_REVIEW_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub review_days: u32,

@@ -52,6 +52,7 @@ pub mod rule;
 pub mod scalars;
 pub mod schedule;
 pub mod schema;
+pub mod scopes;
 pub mod session;
 pub mod simulation;
 pub mod smtp_settings;

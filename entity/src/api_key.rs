@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub enum ApiKeyScope {
     /// Submit leads and read the receipts.
     LeadsSubmit,
-    /// Read leads, deliveries and reports, and follow their streams.
+    /// Read leads, deliveries and reports, and follow their streams; of the flows, sources, partners and profiles that these name only
+    /// identifiers, names and counts.
     LeadsRead,
     /// Read flows, partners, profiles, connections and submission docs.
     NetworkRead,

@@ -25,6 +25,9 @@ pub struct Session {
     refresh_token: String,
     /// When the access token ends.
     expires_at: DateTime<Utc>,
+    /// When the session ends, however often it is refreshed: 90 days after the log-in, unless the operator says otherwise. Then the
+    /// person has to sign in again.
+    ends_at: DateTime<Utc>,
 }
 
 impl From<sessions::Session> for Session {
@@ -33,6 +36,7 @@ impl From<sessions::Session> for Session {
             access_token: session.access_token,
             refresh_token: session.refresh_token,
             expires_at: session.expires_at,
+            ends_at: session.ends_at,
         }
     }
 }
@@ -78,7 +82,8 @@ pub struct SignUpInput {
     name: String,
     /// Their address, with which they sign in; the account's contact address too, until that is changed.
     email: EmailAddress,
-    /// Their password. A refusal says what to change.
+    /// Their password: 10 to 200 characters, however a device writes them (RFC 8265), none of them a control character. A refusal
+    /// says what to change.
     #[graphql(secret)]
     password: String,
     /// The company's website, which partners will see.
@@ -172,8 +177,9 @@ impl SessionMutation {
         SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
-    /// Takes a refresh token for new tokens, once. Using one again that was replaced more than ten seconds ago ends its session:
-    /// then two parties hold it. For portal sessions too.
+    /// Takes a refresh token for new tokens, once. The same again within 60 seconds, because the answer was lost, gives the same
+    /// refresh token again. Later, or when that one was used already, it ends the session: then two parties hold its tokens. However
+    /// often it is refreshed, a session ends at `endsAt`. For portal sessions too.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,

@@ -6,4 +6,5 @@ mod log_in;
 mod new_passwords;
 mod people;
 mod portal;
+mod refreshing;
 pub(crate) mod support;

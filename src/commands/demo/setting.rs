@@ -37,6 +37,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         payload_bytes: 1_048_576,
         idempotency_days: 7,
         invitation_days: 14,
+        session_days: 90,
         review_days: 90,
         rate_principal: 500,
         rate_account: 1_500,

@@ -62,11 +62,13 @@ fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
             )),
             (taken, _) => taken,
         },
-        "DateTime" => match (taken::<DateTime<Utc>>(value), value) {
-            (Err(_), Value::String(_)) => Err(Some(
+        // The scalar itself is laxer: it passes over white space before and within the text.
+        "DateTime" => match value {
+            Value::String(text) if DateTime::parse_from_rfc3339(text).is_ok() => taken::<DateTime<Utc>>(value),
+            Value::String(_) => Err(Some(
                 "a DateTime is a time with its zone, such as \"2026-01-31T12:00:00Z\"".into(),
             )),
-            (taken, _) => taken,
+            _ => Err(None),
         },
         _ => Ok(()),
     }

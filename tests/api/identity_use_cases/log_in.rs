@@ -254,29 +254,6 @@ async fn a_reused_old_token_ends_the_session_however_old_it_is() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_eight_refreshes_with_one_token_one_wins_and_the_session_goes_on() {
-    everywhere(|app| async move {
-        let first = signed_up(&app, "ann@example.com").await;
-        let calls = (0..8).map(|_| {
-            let (app, token) = (app.app.clone(), first.session.refresh_token.clone());
-            async move { sessions::refresh(&app, None, &token).await }
-        });
-        let mut answers = at_once(calls).await;
-        answers.sort_by_key(Result::is_err);
-        let winner = answers.remove(0).unwrap();
-        for loser in answers {
-            assert_eq!(code(loser), "UNAUTHENTICATED");
-        }
-        assert!(
-            sessions::refresh(&app, None, &winner.session.refresh_token)
-                .await
-                .is_ok()
-        );
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn logging_out_ends_the_session_at_once_and_never_complains() {
     everywhere(|app| async move {
