@@ -57,6 +57,10 @@ pub enum UserErrorCode {
     InUse,
     /// Somebody else changed it since: read it again.
     StaleVersion,
+    /// It could not be done now, although others of the same call were: repeat it.
+    Unavailable,
+    /// It could not be done, although others of the same call were: a fault of the server, which its operator finds in the log.
+    Internal,
 }
 
 /// A rule of the business that an input broke; nothing was changed.
@@ -335,9 +339,9 @@ fn is_busy(error: &SqlxError) -> bool {
     has_code(error, &["5", "261", "517", "773", "55P03"])
 }
 
-/// Whether `PostgreSQL` has stopped a statement at its time limit (`query_canceled`).
+/// Whether a statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
 fn is_too_slow(error: &SqlxError) -> bool {
-    has_code(error, &["57014"])
+    has_code(error, &["57014", "9"])
 }
 
 fn has_code(error: &SqlxError, codes: &[&str]) -> bool {

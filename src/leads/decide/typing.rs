@@ -115,6 +115,12 @@ fn take(field: &FieldDef, sent_as: &str, value: &Value, context: &TypingContext<
             if typed != *value && can_be_kept(value) {
                 draft.raw.insert(field.name.clone(), value.clone());
             }
+            if is_damaged(&typed) {
+                let told = "parts of characters were lost before it came here (U+FFFD stands for them); it was kept so";
+                draft
+                    .warnings
+                    .push(Reason::about(ReasonCode::InvalidValue, sent_as, told));
+            }
             draft.fields.insert(field.name.clone(), typed);
         }
         Typed::Invalid(what) => take_invalid(field, sent_as, value, &what, draft),
@@ -141,6 +147,18 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
         draft
             .warnings
             .push(Reason::about(ReasonCode::InvalidValue, sent_as, told));
+    }
+}
+
+/// Whether a text inside has the character that stands for one that could not be read.
+fn is_damaged(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
+        Value::Array(items) => items.iter().any(is_damaged),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains(char::REPLACEMENT_CHARACTER) || is_damaged(value)),
+        _ => false,
     }
 }
 
