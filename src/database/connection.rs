@@ -14,6 +14,7 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
+use super::held::{Held, HeldTimes};
 use super::transaction::Transaction;
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
@@ -152,12 +153,16 @@ impl Connection {
     /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
     /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
     /// it back.
-    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+    pub(super) async fn begin(
+        &self,
+        times: &HeldTimes,
+        hold: impl FnOnce(&HeldTimes) -> Held + Send + 'static,
+    ) -> Result<Transaction, DbErr> {
         let place = self.pool.place(self.share.as_deref()).await?;
-        let pool = self.pool.clone();
+        let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
             let begun = repeat_lost(pool.size, || begin(&pool.connections)).await?;
-            Ok(Transaction::new(begun, place))
+            Ok(Transaction::new(begun, place, hold(&times)))
         });
         beginning.await.unwrap_or_else(|error| broken(&error))
     }

@@ -8,6 +8,7 @@ use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxError};
 
 use super::connection::{Pool, PoolUse};
+use super::held::HeldTimes;
 use super::sqlite_file;
 use crate::fair::{FairShares, ShareLimits};
 
@@ -107,6 +108,7 @@ pub(super) struct Pools {
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
+    pub(super) held: HeldTimes,
 }
 
 impl Pools {
@@ -118,6 +120,7 @@ impl Pools {
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
+            held: HeldTimes::default(),
             requests: Kind {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
@@ -147,6 +150,7 @@ impl Pools {
         Ok(Self {
             reading: shares(readers),
             writing: shares(1),
+            held: HeldTimes::default(),
             requests: kind("readers", readers).await?,
             intake: kind("intake", sizes.intake).await?,
             worker: kind("worker", sizes.worker).await?,

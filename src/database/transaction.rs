@@ -6,6 +6,7 @@ use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::connection::{Place, broken};
+use super::held::Held;
 
 /// A transaction. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
@@ -13,18 +14,19 @@ pub struct Transaction {
     // Dropped in this order: the connection is on its way back before its place is free.
     inner: DatabaseTransaction,
     place: Place,
+    held: Held,
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction, place: Place) -> Self {
-        Self { inner, place }
+    pub(super) fn new(inner: DatabaseTransaction, place: Place, held: Held) -> Self {
+        Self { inner, place, held }
     }
 
     /// Commits. A commit that has begun goes on to its end, also where nobody waits for it any more.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, place } = self;
+        let Self { inner, place, held } = self;
         let committing = tokio::spawn(async move {
-            let _place = place;
+            let _until_its_end = (place, held);
             inner.commit().await
         });
         committing.await.unwrap_or_else(|error| broken(&error))
