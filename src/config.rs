@@ -98,6 +98,9 @@ pub struct Settings {
     /// Most bytes that a delivery may send as body or mail, 1,024 to 16,777,216; larger ones fail.
     #[arg(long, env = "LEADMESH_PAYLOAD_BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(1_024..=16_777_216))]
     pub payload_bytes: u32,
+    /// Most bytes of settings that an account may store, their history included, 1,048,576 to 4,294,967,295.
+    #[arg(long, env = "LEADMESH_ACCOUNT_SETTINGS_BYTES", default_value_t = 67_108_864, value_parser = clap::value_parser!(u32).range(1_048_576..))]
+    pub account_settings_bytes: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,

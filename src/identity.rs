@@ -24,6 +24,7 @@ pub mod people;
 pub mod person;
 pub mod policy;
 pub mod portal_users;
+pub(crate) mod quota;
 pub mod recent;
 pub mod rights;
 pub mod sessions;

@@ -2,6 +2,7 @@
 
 use crate::flow::Names;
 use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
+use crate::routed::Routed;
 use crate::source;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -53,6 +54,8 @@ pub struct Model {
     pub raw: Json,
     /// Fields whose value is not of their type; none of a lead that an older version stored, which did not note them.
     pub invalid: Option<Names>,
+    /// Values by which it was routed and that later steps have changed.
+    pub routed_by: Option<Routed>,
     /// Why it was not accepted: code, field, message.
     pub reasons: Json,
     /// What the sender should know.

@@ -14,9 +14,10 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
+use super::held::{Held, HeldTimes};
 use super::abandoned::Abandoned;
 use super::members::{Members, Single, Used};
-use super::transaction::Transaction;
+use super::transaction::{Ending, Transaction};
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
 
@@ -182,13 +183,22 @@ impl Connection {
     /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
     /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
     /// it back.
-    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+    pub(super) async fn begin(
+        &self,
+        times: &HeldTimes,
+        hold: impl FnOnce(&HeldTimes) -> Held + Send + 'static,
+    ) -> Result<Transaction, DbErr> {
         let place = self.pool.place(self.share.as_deref()).await?;
-        let pool = self.pool.clone();
+        let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
             let used = pool.member()?;
             let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
-            Ok(Transaction::new(begun, place, pool.abandoned.clone()))
+            let ending = Ending {
+                place,
+                held: hold(&times),
+                abandoned: pool.abandoned.clone(),
+            };
+            Ok(Transaction::new(begun, ending))
         });
         beginning.await.unwrap_or_else(|error| broken(&error))
     }

@@ -9,6 +9,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbE
 
 use super::abandoned::Abandoned;
 use super::connection::{Pool, PoolUse};
+use super::held::HeldTimes;
 use super::members::{Limit, Single};
 use super::sqlite_file;
 use crate::fair::{FairShares, ShareLimits};
@@ -112,6 +113,7 @@ pub(super) struct Pools {
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
+    pub(super) held: HeldTimes,
 }
 
 impl Pools {
@@ -123,6 +125,7 @@ impl Pools {
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
+            held: HeldTimes::default(),
             requests: Kind {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
@@ -158,6 +161,7 @@ impl Pools {
         Ok(Self {
             reading: shares(readers),
             writing: shares(1),
+            held: HeldTimes::default(),
             requests: kind("readers", readers, READING).await?,
             intake: kind("intake", sizes.intake, STORING).await?,
             worker: kind("worker", sizes.worker, WORKING).await?,

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 
 use super::abandoned::Abandoned;
 use super::connection::{Place, broken};
+use super::held::Held;
 
 /// A transaction. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
@@ -15,6 +16,15 @@ pub struct Transaction {
     unfinished: Unfinished,
     inner: DatabaseTransaction,
     place: Place,
+    held: Held,
+}
+
+/// What hears of the end of a transaction.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) place: Place,
+    pub(super) held: Held,
+    pub(super) abandoned: Abandoned,
 }
 
 /// Notes a transaction that ends otherwise than by its own word: a statement of its may still run.
@@ -30,11 +40,13 @@ impl Drop for Unfinished {
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction, place: Place, abandoned: Abandoned) -> Self {
+    pub(super) fn new(inner: DatabaseTransaction, ending: Ending) -> Self {
+        let Ending { place, held, abandoned } = ending;
         Self {
             unfinished: Unfinished(Some(abandoned)),
             inner,
             place,
+            held,
         }
     }
 
@@ -44,10 +56,11 @@ impl Transaction {
             mut unfinished,
             inner,
             place,
+            held,
         } = self;
         unfinished.0 = None;
         let committing = tokio::spawn(async move {
-            let _place = place;
+            let _until_its_end = (place, held);
             inner.commit().await
         });
         committing.await.unwrap_or_else(|error| broken(&error))

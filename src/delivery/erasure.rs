@@ -88,7 +88,7 @@ pub async fn strip(
         .iter()
         .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying));
     let waiting: Vec<_> = waiting.map(|row| (row, None)).collect();
-    worker::follow(app, tx, &waiting).await?;
+    worker::follow(app, tx, &waiting, &worker::Routes::default()).await?;
     mail_turn::Entity::forget(tx, ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
