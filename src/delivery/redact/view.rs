@@ -127,10 +127,9 @@ fn escape(rest: &[Piece]) -> Option<(Unit, usize)> {
     let at = |place: usize| rest.get(place).map(|piece| piece.character);
     match at(0)? {
         '%' if at(1) == Some('u') => Some((Unit::Character(char::from_u32(number(rest, 2, 4)?)?), 6)),
-        '%' => Some((Unit::Byte(byte(rest, 1)?), 3)),
         '=' if at(1) == Some('\n') => Some((Unit::Nothing, 2)),
         '=' if at(1) == Some('\r') && at(2) == Some('\n') => Some((Unit::Nothing, 3)),
-        '=' => Some((Unit::Byte(byte(rest, 1)?), 3)),
+        '%' | '=' => Some((Unit::Byte(byte(rest, 1)?), 3)),
         '\\' => backslash(rest),
         '&' => entity(rest),
         _ => None,
