@@ -67,7 +67,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
 ///
 /// # Errors
 ///
-/// RATE_LIMITED when the account has sent too many invitations, or too many to that address.
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;

@@ -166,7 +166,7 @@ pub struct InvitePortalUser {
 ///
 /// # Errors
 ///
-/// RATE_LIMITED when the account has sent too many invitations, or too many to that address.
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
