@@ -48,8 +48,9 @@ const MORE_OF_ACCOUNT: usize = 8 * WAITING;
 /// How long a submission waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TOO_MANY: &str = "too many leads are waiting to be stored: submit again in a moment";
-/// How often a submission is decided anew because the flow has changed meanwhile.
-const DECISIONS: usize = 5;
+/// How often a submission is decided anew because the flow has changed meanwhile. While others submit as well, the leads of one call
+/// are stored in many small batches, between which there is time for a change.
+const DECISIONS: usize = 16;
 /// How often because a buyer has changed its setup, before what goes to that buyer is left to the worker: nobody's changes may
 /// hold up another account's leads.
 const PATIENT_ROUNDS: usize = 1;

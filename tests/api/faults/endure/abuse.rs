@@ -294,7 +294,10 @@ async fn repeat(bad: Target, twins: Twins, counted: Arc<Counted>, stop: Cancella
         let input = json!({ "input": { "flowId": flow, "leads": vec![lead; REPEATS] } });
         if let Some(data) = caller.ask(SUBMIT_LEADS, input).await {
             let receipts = data["submitLeads"]["receipts"].as_array().unwrap();
-            assert_eq!(receipts.len(), REPEATS, "{}", data["submitLeads"]["userErrors"]);
+            let errors = data["submitLeads"]["userErrors"].as_array().unwrap();
+            // Its own changes may come too quickly for its own leads.
+            assert!(errors.iter().all(|error| error["code"] == "UNAVAILABLE"), "{errors:?}");
+            assert_eq!(receipts.len() + errors.len(), REPEATS);
             leads.extend(
                 receipts
                     .iter()
