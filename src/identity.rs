@@ -21,6 +21,7 @@ pub mod people;
 pub mod person;
 pub mod policy;
 pub mod portal_users;
+pub mod proof_setting;
 pub mod recent;
 pub mod rights;
 pub mod sessions;

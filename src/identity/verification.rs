@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use entity::one_time_token::{self, TokenPurpose};
+use entity::proof::AddressProof;
 use entity::{account, user};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
@@ -133,7 +134,7 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     let person = own_row(app, caller).await?;
     require_mail(app)?;
     app.throttle.check(Kind::VerifyAgain, &person.id.to_string()).await?;
-    if person.holds_email && person.email_verified_at.is_some() {
+    if person.holds(AddressProof::Required) {
         return Ok(());
     }
     let tx = app.db.begin().await?;
@@ -187,8 +188,10 @@ async fn may_write(app: &App, email: &str) -> bool {
 /// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
 /// reads the mail learns which it was.
 async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, account: &account::Model) -> Result<()> {
-    let holder = user::Entity::holder_of(&person.email).one(tx).await?;
-    let held = holder.is_some_and(|holder| holder.id != person.id && holder.email_verified_at.is_some());
+    let holder = user::Entity::holder_of(&person.email, AddressProof::Required)
+        .one(tx)
+        .await?;
+    let held = holder.is_some_and(|holder| holder.id != person.id);
     let link = NewLink {
         purpose: TokenPurpose::ProveAddress,
         user: Some(person.id),
