@@ -158,8 +158,9 @@ impl SessionMutation {
         SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 
-    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,
-    /// or from one place, are refused for a while: `RATE_LIMITED`.
+    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries from one network are
+    /// refused for a while: `RATE_LIMITED`; too many from everywhere for one address, in networks in which its person has not signed in
+    /// before.
     async fn log_in(
         &self,
         ctx: &Context<'_>,
@@ -201,7 +202,8 @@ impl SessionMutation {
     }
 
     /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
-    /// nobody has proven it, each account that claims it gets a link, and the mail says which.
+    /// nobody has proven it, each account that claims it gets a link, and the mail says which. After a few requests an hour nothing more
+    /// is mailed, and the answer is the same: links mailed before go on to work until their time, or until one is used.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
