@@ -29,6 +29,7 @@ pub mod recent;
 pub mod rights;
 pub mod sessions;
 pub mod sign_up;
+pub mod takeover;
 pub mod texts;
 pub mod throttle;
 pub mod tokens;

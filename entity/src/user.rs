@@ -44,6 +44,9 @@ pub struct Model {
     /// Whether the address counts as theirs on this server: it receives invitations and goes first at log-in. At most one of all
     /// people who claim an address holds it. Without proof it says nothing where the operator asks for it: see [`Model::holds`].
     pub holds_email: bool,
+    /// When somebody who reads the address took the account as it was: by a password set through a mailed link, or by proving the
+    /// address while signed in. Until then another may have made it, or have the password.
+    pub confirmed_at: Option<DateTime<Utc>>,
     /// Argon2id; none until an invited person has set one.
     pub password_hash: Option<String>,
     /// What they may do.

@@ -28,6 +28,8 @@ mod m0026_known_proofs;
 mod m0027_key_holder;
 mod m0032_known_networks;
 mod m0033_mail_counts;
+mod m0036_confirmed_people;
+mod public_id;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_key_holder::Migration),
             Box::new(m0032_known_networks::Migration),
             Box::new(m0033_mail_counts::Migration),
+            Box::new(m0036_confirmed_people::Migration),
         ]
     }
 }

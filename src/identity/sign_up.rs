@@ -176,6 +176,7 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
         email: Set(first.email),
         holds_email: Set(first.proven_at.is_some() || !app.config.requires_proof()),
         email_verified_at: Set(first.proven_at),
+        confirmed_at: Set(first.proven_at),
         password_hash: Set(Some(first.hash)),
         role: Set(Role::Owner),
         last_seen_at: Set(None),

@@ -205,6 +205,7 @@ async fn names_and_messages_of_others_become_no_links_in_mails() {
         leadmesh::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")
             .await
             .unwrap();
+        app.writes.finish().await;
         let mails = mails(&app).await;
         assert_eq!(mails.len(), 4);
         for (mail, body) in mails {

@@ -155,6 +155,7 @@ async fn guesses_of_the_own_password_are_counted_by_session() {
 
 async fn ask(app: &App, ip: Option<IpAddr>, email: &str) {
     password_reset::request(app, Scope::Account, ip, email).await.unwrap();
+    app.writes.finish().await;
 }
 
 /// The tokens of all links that wait to be mailed to somebody; they are sent by this.
