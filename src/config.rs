@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use entity::account::Plan;
+use entity::proof::AddressProof;
 use ipnet::IpNet;
 
 pub use mail::MailServer;
@@ -255,6 +256,15 @@ impl Config {
             _ => None,
         };
         self.settings.ehlo_name.clone().or_else(of_public_url)
+    }
+
+    /// What queries by address ask of it.
+    pub fn address_proof(&self) -> AddressProof {
+        if self.requires_proof() {
+            AddressProof::Required
+        } else {
+            AddressProof::NotRequired
+        }
     }
 
     /// Whether an address counts only once a mailed link has proven it.

@@ -48,6 +48,7 @@ pub mod partner;
 pub mod portal_user;
 pub mod profile;
 pub mod profile_turn;
+pub mod proof;
 pub mod refused_attempt;
 pub mod relationship;
 pub mod retried;

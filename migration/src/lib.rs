@@ -30,6 +30,8 @@ mod m0028_guards;
 mod m0029_settings_usage;
 mod m0032_known_networks;
 mod m0033_mail_counts;
+mod m0036_confirmed_people;
+mod public_id;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0029_settings_usage::Migration),
             Box::new(m0032_known_networks::Migration),
             Box::new(m0033_mail_counts::Migration),
+            Box::new(m0036_confirmed_people::Migration),
         ]
     }
 }

@@ -17,6 +17,7 @@ use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db, time};
 use crate::delivery::instance_mail;
 use crate::descriptors;
+use crate::identity::proof_setting;
 
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
@@ -141,6 +142,7 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
     let mut all = vec![("database", found), ("clock", clock(&db).await)];
     if fits {
         all.push(("master key", master_key_fits(config, &db).await));
+        all.extend(proof_fits(config, &db).await.map(|found| ("proof", found)));
     }
     all
 }
@@ -179,6 +181,27 @@ async fn master_key_fits(config: &Config, db: &Db) -> Found {
         ),
         Err(error) => Found::Wrong(format!("cannot be compared: {error:#}")),
     }
+}
+
+/// Whether a process with these settings may serve beside the others, or after them; none where they are the same.
+async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
+    let kept = match proof_setting::kept(db.read()).await {
+        Ok(kept) => kept?,
+        Err(error) => return Some(Found::Wrong(format!("cannot be compared: {error}"))),
+    };
+    let own = config.address_proof();
+    if kept == own {
+        return None;
+    }
+    Some(match proof_setting::check_change(config, kept, 0) {
+        Err(error) => Found::Wrong(error.to_string()),
+        Ok(()) => Found::Note(format!(
+            "LEADMESH_PROOF_OF_ADDRESS is {} here, and the installation goes by {}: that changes once all of its processes have stopped \
+             and one starts with these settings",
+            proof_setting::written(own),
+            proof_setting::written(kept)
+        )),
+    })
 }
 
 async fn redis(config: &Config) -> Found {

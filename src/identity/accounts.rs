@@ -6,6 +6,7 @@ use async_graphql::MaybeUndefined;
 use entity::account::{self, Plan};
 use entity::account_key::KeyPurpose;
 use entity::ids::AccountId;
+use entity::proof::AddressProof;
 use entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
@@ -147,7 +148,8 @@ async fn claim_contact(
     let proven_at = match &caller.principal {
         Principal::User { id, .. } => {
             let own = user::Entity::by_id(*id).one(tx).await?;
-            let own = own.filter(|own| own.holds_email && Some(&own.email) == account.contact_email.as_ref());
+            let own = own
+                .filter(|own| own.holds(AddressProof::Required) && Some(&own.email) == account.contact_email.as_ref());
             own.and_then(|own| own.email_verified_at)
         }
         _ => None,

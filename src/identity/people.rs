@@ -86,6 +86,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         email: Set(email),
         email_verified_at: Set(None),
         holds_email: Set(false),
+        confirmed_at: Set(None),
         password_hash: Set(None),
         role: Set(input.role),
         last_seen_at: Set(None),

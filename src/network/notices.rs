@@ -2,6 +2,7 @@
 
 use entity::account;
 use entity::ids::AccountId;
+use entity::proof::AddressProof;
 use entity::user::{self, Role};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
@@ -49,7 +50,7 @@ pub async fn tell_owners(
         .filter(user::Column::Role.eq(Role::Owner))
         .filter(user::Column::PasswordHash.is_not_null());
     for owner in owners.all(tx).await? {
-        let is_theirs = owner.holds_email || !app.config.requires_proof();
+        let is_theirs = owner.holds(AddressProof::Required) || !app.config.requires_proof();
         if except == Some(owner.email.as_str()) || !is_theirs {
             continue;
         }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
+use entity::proof::AddressProof;
 use entity::relationship::RelationshipType;
 use entity::{account, connection, user};
 use sea_orm::{
@@ -81,13 +82,13 @@ pub async fn send_within(
     let (target, message) = checked(input)?;
     app.throttle.check(Kind::Invitation, &account.to_string()).await?;
     let inviter = accounts::lock(tx, account).await?;
-    check_target(tx, &inviter, &target).await?;
+    check_target(tx, &inviter, &target, app.config.address_proof()).await?;
     let mut events = Vec::new();
     if let Some(waiting) = waiting(tx, account, &target).await? {
         if waiting.status_at(app.clock.now()) == InvitationStatus::Pending {
             return Ok(waiting);
         }
-        events = expiry::write(tx, waiting).await?;
+        events = expiry::write(tx, app, waiting).await?;
     }
     let open = Entity::sent_by(account).filter(Column::Status.eq(InvitationStatus::Pending));
     if open.count(tx).await? >= MAX_OPEN_INVITATIONS {
@@ -106,7 +107,7 @@ pub async fn send_within(
 
 /// Wakes who follows the logs that tell of an invitation; after the commit.
 pub async fn tell_of(app: &App, row: &invitation::Model) {
-    let receiver = receiver(app.db.read(), row).await.unwrap_or_default();
+    let receiver = receiver(app.db.read(), app, row).await.unwrap_or_default();
     journal::tell(app, [Some(row.from_account_id), receiver].into_iter().flatten()).await;
 }
 
@@ -173,7 +174,12 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
 
 /// Of an address only what the inviter may know anyway is told: its own people's, and the address by which a partner lets itself
 /// be found. Whether anybody else has it makes no difference.
-async fn check_target(tx: &DatabaseTransaction, inviter: &account::Model, target: &Target) -> Result<()> {
+async fn check_target(
+    tx: &DatabaseTransaction,
+    inviter: &account::Model,
+    target: &Target,
+    proof: AddressProof,
+) -> Result<()> {
     match target {
         Target::Account(id) if *id == inviter.id => Err(myself("accountId")),
         Target::Account(id) => {
@@ -188,7 +194,7 @@ async fn check_target(tx: &DatabaseTransaction, inviter: &account::Model, target
             if inviter.contact_email.as_ref() == Some(email) || own.one(tx).await?.is_some() {
                 return Err(myself("email"));
             }
-            for found in account::Entity::by_contact_email(email).all(tx).await? {
+            for found in account::Entity::by_contact_email(email, proof).all(tx).await? {
                 check_not_connected(tx, inviter.id, found.id, "email").await?;
             }
             Ok(())
@@ -271,10 +277,9 @@ async fn mail(
         (Some(email), _) => Some(email.clone()),
         (None, Some(id)) => {
             let account = partner(tx, id).await?;
+            let is_told = account.notify_by_mail && account.has_contact(app.config.address_proof());
             // To an address that only the account itself calls its own goes nothing in another's name.
-            account
-                .contact_email
-                .filter(|_| account.notify_by_mail && account.contact_counts)
+            account.contact_email.filter(|_| is_told)
         }
         (None, None) => None,
     };
@@ -307,7 +312,7 @@ async fn announce(
     (inviter, row, mailed): (&account::Model, &invitation::Model, Option<String>),
     action: &'static str,
 ) -> Result<Vec<NewEvent>> {
-    let Some(receiver) = receiver(tx, row).await? else {
+    let Some(receiver) = receiver(tx, app, row).await? else {
         record_alone(tx, app, caller, action, row).await?;
         return Ok(Vec::new());
     };

@@ -12,8 +12,9 @@ use leadmesh::identity::mail_server::{self, SmtpSettings};
 use leadmesh::identity::mailbox::{self, MailBody};
 use leadmesh::identity::people::{self, InviteUser, Invited};
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh::identity::takeover::Consent;
 use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::verification;
+use leadmesh::identity::verification::{self, Prover};
 use leadmesh::network::invitations::{self, NewInvitation};
 use sea_orm::{EntityTrait, PaginatorTrait};
 
@@ -181,7 +182,12 @@ async fn accounts_without_a_proven_address_do_not_use_up_the_mails_of_others() {
         let victim = "victim@example.com";
         let proven = signed_up(&app, "ann@example.com").await;
         let token = mailed_token(&app, "ann@example.com").await;
-        verification::verify(&app, None, &token).await.unwrap();
+        let prover = Prover {
+            ip: None,
+            signed_in: None,
+            consent: Consent::Given,
+        };
+        verification::verify(&app, prover, &token).await.unwrap();
         let before = written(&app).await;
         for number in 0..5 {
             let claims = signed_up(&app, &format!("claims{number}@example.com")).await;
@@ -208,6 +214,7 @@ async fn names_and_messages_of_others_become_no_links_in_mails() {
         leadmesh::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")
             .await
             .unwrap();
+        app.writes.finish().await;
         let mails = mails(&app).await;
         assert_eq!(mails.len(), 4);
         for (mail, body) in mails {

@@ -157,6 +157,7 @@ async fn ask(app: &App, ip: IpAddr, email: &str) {
     password_reset::request(app, Scope::Account, Some(ip), email)
         .await
         .unwrap();
+    app.writes.finish().await;
 }
 
 /// The tokens of all links that wait to be mailed to somebody; they are sent by this.

@@ -21,6 +21,7 @@ async fn log_in(app: &App, password: &str) -> Result<SignedIn, Error> {
 
 async fn ask(app: &App, email: &str) {
     password_reset::request(app, Scope::Account, None, email).await.unwrap();
+    app.writes.finish().await;
 }
 
 #[tokio::test]

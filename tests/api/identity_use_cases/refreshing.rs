@@ -182,6 +182,7 @@ async fn a_password_signs_in_however_a_device_writes_it() {
             password_reset::request(&app, Scope::Account, None, email)
                 .await
                 .unwrap();
+            app.writes.finish().await;
             let token = mailed_token(&app, email).await;
             let tabbed = set_password(&app, Scope::Account, &token, "correct\thorse").await;
             assert_eq!(broken(tabbed).0, UserErrorCode::Invalid);
