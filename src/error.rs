@@ -359,7 +359,12 @@ fn is_given_way(error: &SqlxError) -> bool {
 /// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is not known what has reached the disk.
 fn is_lost(error: &SqlxError) -> bool {
     match error {
-        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
+        // A connection that breaks within a message is out of step.
+        SqlxError::Io(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => true,
         SqlxError::Database(error) => error.code().is_some_and(|code| {
             code.starts_with("08")
                 || ["57P01", "57P02", "57P03", "25P03", "25P04"].contains(&&*code)

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
@@ -226,9 +226,10 @@ where
     }
 }
 
-/// A statement that panicked, or that the end of the process has stopped.
+/// A statement that panicked, or that the end of the process has stopped: it is not known whether it was done.
 pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
-    Err(DbErr::Custom(format!("a statement did not come to its end: {error}")))
+    tracing::error!(%error, "a statement did not come to its end");
+    Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))
 }
 
 #[async_trait]

@@ -107,7 +107,9 @@ impl<'a> Scan<'a> {
     fn replace(&mut self, length: usize, with: &[&[u8]]) {
         self.mended
             .extend_from_slice(self.json.get(self.copied..self.at).unwrap_or_default());
-        with.iter().for_each(|part| self.mended.extend_from_slice(part));
+        for part in with {
+            self.mended.extend_from_slice(part);
+        }
         self.at += length;
         self.copied = self.at;
     }
