@@ -31,6 +31,10 @@ schema:
 bench *ARGS:
     scripts/bench {{ARGS}}
 
+# Faults of all kinds under load for ten minutes, then the ledgers; `just endure abuse` for callers who mean harm
+endure *ARGS:
+    scripts/endure {{ARGS}}
+
 # Arbitrary input for everything that reads what strangers wrote; needs a C++ compiler
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}

@@ -1,9 +1,11 @@
 //! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
 
+mod abandoned;
 mod connection;
 mod explain;
 mod figures;
 mod held;
+mod members;
 pub mod only_server;
 mod pools;
 mod schema;

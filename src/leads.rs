@@ -5,6 +5,7 @@ pub mod branch;
 pub mod compile;
 pub mod counts;
 pub mod decide;
+pub mod discretion;
 pub mod entrances;
 pub mod fields;
 pub mod intake;

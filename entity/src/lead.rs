@@ -111,6 +111,21 @@ impl Entity {
         Self::find().filter(Column::Id.is_in(ids))
     }
 
+    /// Which of these leads of an account have encrypted values. It may name one too many, whose sender imitates one.
+    pub async fn sealed_among(
+        db: &impl ConnectionTrait,
+        account: AccountId,
+        ids: impl IntoIterator<Item = LeadId>,
+    ) -> Result<Vec<LeadId>, DbErr> {
+        let sealed = |column| Expr::col((Self, column)).cast_as("text").like("%\"$sealed\"%");
+        let rows = Self::in_account(account)
+            .filter(Column::Id.is_in(ids))
+            .filter(sealed(Column::Fields).or(sealed(Column::Raw)))
+            .select_only()
+            .column(Column::Id);
+        rows.into_tuple().all(db).await
+    }
+
     /// When each of some sources of an account last submitted, tests left out. Sources that never did are not among them.
     pub async fn last_of_sources(
         db: &impl ConnectionTrait,

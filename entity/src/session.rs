@@ -20,9 +20,9 @@ pub struct Model {
     pub portal_user_id: Option<PortalUserId>,
     /// SHA-256 of the one token that is valid now.
     pub token_hash: String,
-    /// SHA-256 of the token before, which is forgiven for some seconds.
+    /// SHA-256 of the token before, which gives the valid one again for a minute.
     pub previous_hash: Option<String>,
-    /// When the valid token ends.
+    /// When the valid token ends: a fixed time after it was made. The session as a whole may end before.
     pub expires_at: DateTime<Utc>,
     /// Log-out, password change, removal, or reuse of an old token.
     pub ended_at: Option<DateTime<Utc>>,

@@ -28,6 +28,8 @@ mod m0026_known_proofs;
 mod m0027_key_holder;
 mod m0028_guards;
 mod m0029_settings_usage;
+mod m0032_known_networks;
+mod m0033_mail_counts;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_key_holder::Migration),
             Box::new(m0028_guards::Migration),
             Box::new(m0029_settings_usage::Migration),
+            Box::new(m0032_known_networks::Migration),
+            Box::new(m0033_mail_counts::Migration),
         ]
     }
 }

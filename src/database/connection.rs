@@ -14,7 +14,9 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
+use super::abandoned::Abandoned;
 use super::held::{Held, HeldTimes};
+use super::members::{Members, Single, Used};
 use super::transaction::Transaction;
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
@@ -26,7 +28,9 @@ const TURN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     name: &'static str,
-    connections: DatabaseConnection,
+    members: Members,
+    backend: DbBackend,
+    abandoned: Abandoned,
     size: usize,
     places: Arc<Semaphore>,
     /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
@@ -56,15 +60,39 @@ pub(super) struct Place {
 }
 
 impl Pool {
+    /// One whose connections notice what is abandoned.
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
+        let backend = connections.get_database_backend();
+        Self::of((name, backend), Members::Shared(connections), size)
+    }
+
+    /// One of single connections, whose statements may take so long.
+    pub(super) fn of_singles(name: &'static str, singles: Vec<Single>, allowed: Duration) -> Self {
+        let size = singles.len();
+        Self::of((name, DbBackend::Sqlite), Members::singles(singles, allowed), size)
+    }
+
+    /// The same, where its connections were told of it.
+    pub(super) fn noting(self, abandoned: Abandoned) -> Self {
+        Self { abandoned, ..self }
+    }
+
+    fn of((name, backend): (&'static str, DbBackend), members: Members, size: usize) -> Self {
         Self {
             name,
-            connections,
+            members,
+            backend,
+            abandoned: Abandoned::default(),
             size,
             places: Arc::new(Semaphore::new(size)),
             for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
         }
+    }
+
+    /// A connection, for whoever has a place.
+    fn member(&self) -> Result<Used, DbErr> {
+        self.members.use_one().ok_or_else(|| Shortage::Pool.into())
     }
 
     pub(super) fn now(&self) -> PoolUse {
@@ -134,7 +162,7 @@ impl Connection {
         R: Future<Output = Result<T, DbErr>> + Send,
     {
         let place = self.pool.place(self.share.as_deref()).await?;
-        let connections = self.pool.connections.clone();
+        let pool = self.pool.clone();
         let repeats = if self.repeats == Repeats::Yes {
             self.pool.size
         } else {
@@ -142,7 +170,9 @@ impl Connection {
         };
         let running = tokio::spawn(async move {
             let _place = place;
-            repeat_lost(repeats, || statement(connections.clone())).await
+            // Given back before the place.
+            let used = pool.member()?;
+            repeat_lost(repeats, || statement(used.connection.clone())).await
         });
         running.await.unwrap_or_else(|error| broken(&error))
     }
@@ -161,8 +191,9 @@ impl Connection {
         let place = self.pool.place(self.share.as_deref()).await?;
         let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
-            let begun = repeat_lost(pool.size, || begin(&pool.connections)).await?;
-            Ok(Transaction::new(begun, place, hold(&times)))
+            let used = pool.member()?;
+            let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
+            Ok(Transaction::new(begun, place, (pool.abandoned.clone(), hold(&times))))
         });
         beginning.await.unwrap_or_else(|error| broken(&error))
     }
@@ -198,7 +229,7 @@ pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
 #[async_trait]
 impl ConnectionTrait for Connection {
     fn get_database_backend(&self) -> DbBackend {
-        self.pool.connections.get_database_backend()
+        self.pool.backend
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {

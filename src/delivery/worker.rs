@@ -14,7 +14,6 @@ mod lease;
 mod mail;
 mod pace;
 mod prepared;
-mod redact;
 mod redis_doorbell;
 mod reroute;
 mod routes;

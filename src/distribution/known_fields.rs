@@ -104,6 +104,16 @@ impl KnownFields {
         all
     }
 
+    /// The selection by which settings are checked. A recipient knows nothing but what is shared with it, and may name all of that; what
+    /// the account's own selection holds back is not looked for, and not told.
+    pub(super) fn checked_by(&self, selection: &FieldSelection) -> FieldSelection {
+        if self.to_recipient {
+            FieldSelection::default()
+        } else {
+            selection.clone()
+        }
+    }
+
     /// A rule in the form in which it is stored; `path` is where it stands in the input.
     pub(super) fn rule(&self, rule: &Rule, weighed: &Weighed, path: &str) -> Result<serde_json::Value> {
         match rules::check_weighed(rule, &self.definitions, weighed) {

@@ -145,7 +145,7 @@ impl<'p> Asked<'p> {
     ) -> Result<Self> {
         delivery.share(sharing);
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
-        Self::of(app, delivery, known.for_recipient(), path)
+        Self::of(app, delivery, known.for_recipient(), path).map_err(without_names)
     }
 
     fn of(app: &App, delivery: DeliveryInput, known: KnownFields, path: &'p str) -> Result<Self> {
@@ -403,6 +403,19 @@ pub(super) async fn prepare(
         }
     };
     Ok(Prepared { id, config })
+}
+
+/// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
+/// never come to it.
+fn without_names(error: Error) -> Error {
+    let Error::Broken(mut broken) = error else { return error };
+    for rule in &mut broken {
+        if rule.code == UserErrorCode::UnknownField {
+            "this names a field that is not among those that you get: name one of the portal's columns, or leave it out"
+                .clone_into(&mut rule.message);
+        }
+    }
+    Error::Broken(broken)
 }
 
 /// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.

@@ -1,7 +1,7 @@
 //! What resolvers take from their context: the app, and who is asking.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::Context;
 use tokio::sync::OnceCell;
@@ -17,6 +17,8 @@ pub struct Asking {
     ip: Option<IpAddr>,
     known: Option<Caller>,
     fresh: OnceCell<Caller>,
+    /// Whom viewers show, by the response key of the root field above.
+    viewers: Mutex<Vec<(String, Caller)>>,
 }
 
 impl Asking {
@@ -27,7 +29,25 @@ impl Asking {
             ip,
             known,
             fresh: OnceCell::new(),
+            viewers: Mutex::default(),
         }
+    }
+
+    /// Below that root field stands a viewer who shows this caller: the one who asks, or who has just signed in.
+    pub fn shows_viewer(&self, root: &str, caller: &Caller) {
+        let mut viewers = self.viewers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !viewers.iter().any(|(known, _)| known == root) {
+            viewers.push((root.to_owned(), caller.clone()));
+        }
+    }
+
+    /// The caller whom a viewer below that root field shows.
+    pub fn viewer_at(&self, root: &str) -> Option<Caller> {
+        let viewers = self.viewers.lock().unwrap_or_else(PoisonError::into_inner);
+        viewers
+            .iter()
+            .find(|(known, _)| known == root)
+            .map(|(_, caller)| caller.clone())
     }
 
     /// The caller with the rights that the database gives them now.

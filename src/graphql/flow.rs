@@ -41,7 +41,8 @@ impl From<flow::Model> for Flow {
 }
 
 /// An account's pipeline: leads come in by its sources, are checked by its fields, rule, duplicates and caps, and go through
-/// its steps.
+/// its steps. A key with `LEADS_READ` alone reads `id`, `name` and `stats`; the rest takes `NETWORK_READ` or MANAGE, wherever it is
+/// reached from.
 #[Object]
 impl Flow {
     /// Identifier.

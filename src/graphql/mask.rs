@@ -46,7 +46,7 @@ pub mod code {
 }
 
 /// Errors of one response; validators report every finding, and one large document can have thousands.
-const ERRORS: usize = 10;
+pub(super) const ERRORS: usize = 10;
 /// Characters of one message; validators and coercion quote what they refuse.
 const MESSAGE: usize = 300;
 

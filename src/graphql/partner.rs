@@ -39,7 +39,8 @@ impl From<partner::Model> for Partner {
     }
 }
 
-/// A recipient of leads that an account keeps a record of. It needs no account of its own.
+/// A recipient of leads that an account keeps a record of. It needs no account of its own. A key with `LEADS_READ` alone reads `id`,
+/// `name` and `stats`; the rest takes `NETWORK_READ` or MANAGE, wherever it is reached from.
 #[Object]
 impl Partner {
     /// Identifier.

@@ -37,7 +37,8 @@ impl From<profile::Model> for DistributionProfile {
 }
 
 /// Picks partners for the leads that a step of a flow hands to it: of those that fit, in the order of their ranks, as the strategy
-/// says.
+/// says. A key with `LEADS_READ` alone reads `id`, `name` and `stats`; the rest takes `NETWORK_READ` or MANAGE, wherever it is
+/// reached from.
 #[Object]
 impl DistributionProfile {
     /// Identifier.

@@ -32,6 +32,7 @@ use super::portal_user::PortalUserMutation;
 use super::profile::{ProfileMutation, ProfileQuery};
 use super::receipt::{ReceiptMutation, ReceiptQuery};
 use super::returns::ReturnMutation;
+use super::scopes::Scopes;
 use super::session::SessionMutation;
 use super::simulation::SimulationQuery;
 use super::smtp_settings::SmtpSettingsMutation;
@@ -106,6 +107,7 @@ pub type Schema = AnySchema<Query, Mutation, Subscription>;
 pub fn schema(app: App, intake: Intake) -> Schema {
     builder()
         .extension(Counting)
+        .extension(Scopes)
         .data(app)
         .data(intake)
         .data(Arc::<EventRows>::default())

@@ -25,6 +25,9 @@ pub struct Session {
     refresh_token: String,
     /// When the access token ends.
     expires_at: DateTime<Utc>,
+    /// When the session ends, however often it is refreshed: 90 days after the log-in, unless the operator says otherwise. Then the
+    /// person has to sign in again.
+    ends_at: DateTime<Utc>,
 }
 
 impl From<sessions::Session> for Session {
@@ -33,6 +36,7 @@ impl From<sessions::Session> for Session {
             access_token: session.access_token,
             refresh_token: session.refresh_token,
             expires_at: session.expires_at,
+            ends_at: session.ends_at,
         }
     }
 }
@@ -78,7 +82,8 @@ pub struct SignUpInput {
     name: String,
     /// Their address, with which they sign in; the account's contact address too, until that is changed.
     email: EmailAddress,
-    /// Their password. A refusal says what to change.
+    /// Their password: 10 to 200 characters, however a device writes them (RFC 8265), none of them a control character. A refusal
+    /// says what to change.
     #[graphql(secret)]
     password: String,
     /// The company's website, which partners will see.
@@ -153,8 +158,9 @@ impl SessionMutation {
         SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 
-    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,
-    /// or from one place, are refused for a while: `RATE_LIMITED`.
+    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries from one network are
+    /// refused for a while: `RATE_LIMITED`; too many from everywhere for one address, in networks in which its person has not signed in
+    /// before.
     async fn log_in(
         &self,
         ctx: &Context<'_>,
@@ -172,8 +178,9 @@ impl SessionMutation {
         SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
-    /// Takes a refresh token for new tokens, once. Using one again that was replaced more than ten seconds ago ends its session:
-    /// then two parties hold it. For portal sessions too.
+    /// Takes a refresh token for new tokens, once. The same again within 60 seconds, because the answer was lost, gives the same
+    /// refresh token again. Later, or when that one was used already, it ends the session: then two parties hold its tokens. However
+    /// often it is refreshed, a session ends at `endsAt`. For portal sessions too.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,
@@ -195,7 +202,8 @@ impl SessionMutation {
     }
 
     /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
-    /// nobody has proven it, each account that claims it gets a link, and the mail says which.
+    /// nobody has proven it, each account that claims it gets a link, and the mail says which. After a few requests an hour nothing more
+    /// is mailed, and the answer is the same: links mailed before go on to work until their time, or until one is used.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,

@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::identity::accounts::Profile;
 use crate::network::docs::as_it_stands;
 
-/// Who may submit to a flow.
+/// Who may submit to a flow. A key with `LEADS_READ` alone reads `id` and `name`; the rest takes `NETWORK_READ` or MANAGE, wherever it
+/// is reached from.
 #[derive(Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "Identifier."),

@@ -6,6 +6,7 @@ use super::account::Account;
 use super::api_key::ApiKey;
 use super::context::{ContextExt, app_and_caller};
 use super::portal_user::PortalUser;
+use super::scopes::root_key;
 use super::user::User;
 use crate::error::Result;
 use crate::identity::caller::{Caller, Principal};
@@ -19,6 +20,14 @@ impl Viewer {
     pub fn of(caller: Caller) -> Option<Self> {
         (caller.principal != Principal::Anonymous).then_some(Self(caller))
     }
+
+    /// Lets what stands below be read by the one whom it shows.
+    fn opens(&self, ctx: &Context<'_>) -> Result<()> {
+        if let Some(node) = &ctx.path_node {
+            ctx.asking()?.shows_viewer(root_key(node), &self.0);
+        }
+        Ok(())
+    }
 }
 
 /// Who is asking: exactly one of user, apiKey and portalUser is set.
@@ -26,22 +35,26 @@ impl Viewer {
 impl Viewer {
     /// Their account; null for portal users, and for API keys whose scopes do not include reading it.
     async fn account(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
+        self.opens(ctx)?;
         let row = viewer::account(ctx.app()?, &self.0).await?;
         Ok(row.map(|row| Account::new(row, &self.0)))
     }
 
     /// The person of an account who is asking.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        self.opens(ctx)?;
         Ok(viewer::user(ctx.app()?, &self.0).await?.map(User))
     }
 
     /// The API key that is asking.
     async fn api_key(&self, ctx: &Context<'_>) -> Result<Option<ApiKey>> {
+        self.opens(ctx)?;
         Ok(viewer::api_key(ctx.app()?, &self.0).await?.map(ApiKey))
     }
 
     /// The person of a partner who is asking, in the portal.
     async fn portal_user(&self, ctx: &Context<'_>) -> Result<Option<PortalUser>> {
+        self.opens(ctx)?;
         Ok(viewer::portal_user(ctx.app()?, &self.0).await?.map(PortalUser))
     }
 }

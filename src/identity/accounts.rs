@@ -12,8 +12,8 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
+use super::mail_quota::{self, Counted};
 use super::policy::Action;
-use super::throttle::Kind;
 use super::{email_address, texts, verification};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
@@ -56,7 +56,8 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
     // Not by asking the vault for them: it would remember keys that a rollback takes back.
     for purpose in [KeyPurpose::Index, KeyPurpose::Seal] {
         app.vault
-            .new_key(&app.clock, Some(account.id), purpose)?
+            .new_key(tx, &app.clock, Some(account.id), purpose)
+            .await?
             .insert(tx)
             .await?;
     }
@@ -157,7 +158,7 @@ async fn claim_contact(
     row.contact_counts = Set(proven_at.is_some() || !app.config.requires_proof());
     let account = row.update(tx).await?;
     if app.config.requires_proof() {
-        app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
+        mail_quota::require(tx, app, Counted::ProofsBy(&id.to_string())).await?;
         verification::ask_for_contact_proof(tx, app, &account).await?;
     }
     Ok(account)

@@ -6,6 +6,7 @@ use entity::user::{self, Role};
 use entity::{api_key, partner, smtp_settings};
 use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::letters::reduced;
 use crate::app::App;
 use crate::error::Result;
 
@@ -76,9 +77,10 @@ impl Holdings {
     }
 }
 
+/// For mails, too: the name is reduced, and the address shown as it is, for the reader may know it.
 fn named_person(person: &user::Model) -> String {
     let role: String = Role::to_value(&person.role);
-    format!("{} <{}>, {role}", person.name, person.email)
+    format!("{} <{}>, {role}", reduced::name(&person.name), person.email)
 }
 
 #[cfg(test)]

@@ -6,13 +6,16 @@ use entity::{account, partner, user};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter};
 
 use super::caller::{Caller, Principal};
+use super::guesses;
 use super::holdings::Holdings;
-use super::letters;
+use super::known_networks;
+use super::letters::{self, reduced};
 use super::links::{self, Holder, Way};
+use super::mail_quota::{self, Counted};
 use super::person::{Person, PersonId};
 use super::policy::Action;
 use super::sessions::{self, SignedIn};
-use super::throttle::Kind;
+use super::throttle::{self, Kind};
 use super::tokens::Scope;
 use super::{email_address, mailbox, passwords, texts, tokens};
 use crate::app::App;
@@ -22,16 +25,22 @@ use crate::error::{Error, Result, UserErrorCode};
 const LINKS: u64 = 5;
 
 /// Mails a link for a new password, and says nothing about whether there is somebody to mail it to. An unknown address
-/// costs nearly the same work, rolled back; five tries an hour are too few to measure the rest.
+/// costs nearly the same work, rolled back; a few mails an hour are too few to measure the rest. When there were too many, nothing is
+/// mailed and nobody is told: the link mailed last still works.
 ///
 /// The link is for the person whose address it is. While nobody has proven it, everybody who claims it gets one, and the mail says
 /// which account each is for: another than the reader may have made it.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let email = email_address::parse(email, "email")?;
-    app.throttle
-        .check(Kind::ResetEmail, &format!("{scope:?} {email}"))
-        .await?;
+    let asked = Asked {
+        scope,
+        email: &email,
+        ip,
+    };
+    if !may_mail(app, asked).await? {
+        return Ok(());
+    }
     let tx = app.db.begin().await?;
     let claiming = Person::claiming(&tx, scope, &email, LINKS).await?;
     match claiming.as_slice() {
@@ -62,6 +71,29 @@ pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -
     Ok(())
 }
 
+/// A request for a new password.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    scope: Scope,
+    email: &'a str,
+    ip: Option<IpAddr>,
+}
+
+/// Counts a request, and answers whether a mail may follow. Who asks from where they have signed in before, with an address that they
+/// have proven, does not share the number of mails that strangers can use up.
+async fn may_mail(app: &App, asked: Asked<'_>) -> Result<bool> {
+    let Asked { scope, email, ip } = asked;
+    let tx = app.db.begin().await?;
+    let mut owners = Person::claiming(&tx, scope, email, LINKS).await?;
+    owners.retain(|person| person.owns_address(app));
+    let is_known = !known_networks::known_there(&*tx, app, &owners, ip).await?.is_empty();
+    let network = ip.map_or_else(|| "none".to_owned(), throttle::network);
+    let allowed = mail_quota::allows(&tx, app, Counted::ResetsFrom(scope, email, &network)).await?
+        && (is_known || mail_quota::allows(&tx, app, Counted::ResetsTo(scope, email)).await?);
+    tx.commit().await?;
+    Ok(allowed)
+}
+
 /// Locked one after the other, so that two requests for one address cannot wait for each other.
 fn in_order(people: &[Person]) -> Vec<&Person> {
     let mut people: Vec<_> = people.iter().collect();
@@ -78,7 +110,8 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
         Person::Portal(user) => {
             let partner = partner::Entity::in_account(user.account_id).filter(partner::Column::Id.eq(user.partner_id));
             let partner = partner.one(tx).await?.ok_or(Error::NotFound("partner"))?;
-            format!("For the leads of “{}” from “{}”:", partner.name, account.name)
+            let (partner, account) = (reduced::name(&partner.name), reduced::name(&account.name));
+            format!("For the leads of “{partner}” from “{account}”:")
         }
         Person::User(user) => {
             let beside = Holdings::besides(tx, app, user).await?.lines();
@@ -89,7 +122,8 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
             };
             format!(
                 "For the account “{}”, made on {since} under the name of {}, who has not proven that this address is theirs.{beside}",
-                account.name, user.name
+                reduced::name(&account.name),
+                reduced::name(&user.name)
             )
         }
     })
@@ -243,7 +277,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     };
     let gone = || Error::Unauthenticated("you have been removed from the account");
     let known = PersonId::User(*id).load(app.db.read()).await?.ok_or_else(gone)?;
-    sessions::check_guesses(app, Scope::Account, known.email()).await?;
+    guesses::check_own(app, *session).await?;
     let old = known.password_hash().map(str::to_owned);
     let wrong = || {
         Error::broken(

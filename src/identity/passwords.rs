@@ -1,4 +1,8 @@
 //! Passwords: argon2id (RFC 9106) with the parameters that OWASP's password storage cheat sheet gives as its minimum.
+//!
+//! Devices write the same characters in different ways: an `é` is one code point here and two there. What is hashed is therefore
+//! the form that RFC 8265 (`OpaqueString`) gives a password, see [`prepared`]. Hashes from before that were made of the text as it
+//! came; they open for it too, and are replaced when they do.
 
 use std::time::Duration;
 
@@ -6,11 +10,14 @@ use anyhow::anyhow;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Broken, Error, Result, UserErrorCode};
 
 /// Fewest and most characters of a password.
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
+/// Most bytes of a password as it comes, before anything is done to it: more than any that is short enough can have.
+const BYTES: usize = 4_096;
 /// KiB of memory, passes, lanes.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// Passwords worked on at once: each takes a core and 19 MiB, and leads are to be taken meanwhile.
@@ -38,19 +45,56 @@ const COMMON: [&str; 14] = [
 
 /// Whether a password may be chosen.
 pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(), Broken> {
-    let length = password.chars().count();
-    if length > *LENGTH.end() {
+    let prepared = if password.len() > BYTES {
+        None
+    } else {
+        Some(prepared(password)).filter(|prepared| prepared.chars().count() <= *LENGTH.end())
+    };
+    let Some(prepared) = prepared else {
         let message = format!("take at most {} characters", LENGTH.end());
         return Err(Broken::new(UserErrorCode::TooLong, path, message));
-    }
-    let refusal = if length < *LENGTH.start() {
+    };
+    let refusal = if prepared.chars().count() < *LENGTH.start() {
         format!("take at least {} characters", LENGTH.start())
-    } else if is_easy(&password.to_lowercase(), email) {
+    } else if prepared.chars().any(is_unprintable) {
+        "take no tabs, line breaks or other control characters".to_owned()
+    } else if is_easy(&prepared.to_lowercase(), email) {
         "this password is guessed at once: take another".to_owned()
     } else {
         return Ok(());
     };
     Err(Broken::new(UserErrorCode::Invalid, path, refusal))
+}
+
+/// A password as RFC 8265, section 4.2, prepares it: every space an ASCII space, and composed (NFC).
+fn prepared(password: &str) -> String {
+    let spaced = password.chars().map(|character| match character {
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        other => other,
+    });
+    spaced.nfc().collect()
+}
+
+/// Control characters, and the separators of lines and paragraphs: a password field cannot take them everywhere.
+fn is_unprintable(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// What a password that was typed in may have been hashed as: prepared; as it came; and, before passwords were prepared, as a
+/// device wrote it that decomposes.
+fn forms(typed: String) -> Vec<String> {
+    if typed.len() > BYTES {
+        // Longer than any that could be chosen: it fits nothing, after the usual time.
+        return vec![typed];
+    }
+    let mut forms = vec![prepared(&typed)];
+    let decomposed = typed.nfd().collect();
+    for form in [typed, decomposed] {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
 }
 
 fn is_easy(password: &str, email: &str) -> bool {
@@ -59,11 +103,11 @@ fn is_easy(password: &str, email: &str) -> bool {
     COMMON.contains(&password) || password == email || characters.all(|character| Some(character) == first)
 }
 
-/// A hash to keep, with a salt of its own.
+/// A hash of the prepared password, to keep, with a salt of its own.
 pub async fn hash(password: String) -> Result<String> {
     at_leisure(move || {
         let hash: PasswordHash = argon2()?
-            .hash_password(password.as_bytes())
+            .hash_password(prepared(&password).as_bytes())
             .map_err(|error| anyhow!("cannot hash a password: {error}"))?;
         Ok(hash.to_string())
     })
@@ -75,16 +119,37 @@ pub const CANDIDATES: usize = 3;
 
 /// Whether it is the password of that hash; of none, after the same time, it never is.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
-    at_leisure(move || is_of(&password, hash.as_deref())).await
+    at_leisure(move || {
+        let mut fits = false;
+        for form in forms(password) {
+            fits |= is_of(&form, hash.as_deref())?;
+        }
+        Ok(fits)
+    })
+    .await
 }
 
-/// The place of the first of some hashes whose password it is. Looks at [`CANDIDATES`] hashes, whether or not there are as many.
-pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<usize>> {
+/// Of some hashes the one whose password was typed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fitting {
+    /// Its place among them.
+    pub place: usize,
+    /// Whether it was made of the text as it came, before passwords were prepared: a new one is to replace it.
+    pub is_outdated: bool,
+}
+
+/// The first of some hashes whose password it is. Looks at [`CANDIDATES`] hashes, whether or not there are as many; how long it
+/// takes tells of the typed text only, of which some have more forms than others.
+pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<Fitting>> {
     at_leisure(move || {
+        let forms = forms(password);
         let mut found = None;
         for place in 0..CANDIDATES {
-            if is_of(&password, hashes.get(place).map(String::as_str))? && found.is_none() {
-                found = Some(place);
+            for (number, form) in forms.iter().enumerate() {
+                if is_of(form, hashes.get(place).map(String::as_str))? && found.is_none() {
+                    let is_outdated = number > 0;
+                    found = Some(Fitting { place, is_outdated });
+                }
             }
         }
         Ok(found)
@@ -146,6 +211,71 @@ mod tests {
         assert!(COMMON.iter().all(|common| LENGTH.contains(&common.len())));
     }
 
+    #[test]
+    fn a_password_is_composed_with_plain_spaces_and_without_control_characters() {
+        assert_eq!(
+            prepared("cafe\u{301}\u{a0}au\u{2003}lait\u{3000}"),
+            "caf\u{e9} au lait "
+        );
+        // U+212B is the same as U+00C5; compatibility forms are others.
+        assert_eq!(prepared("\u{212b}\u{fb01}"), "\u{c5}\u{fb01}");
+        for odd in [
+            "correct\thorse",
+            "correct horse\n",
+            "correct\0horse",
+            "correct\u{2028}horse",
+        ] {
+            assert_eq!(refusal(odd), Some(UserErrorCode::Invalid), "{odd:?}");
+        }
+        // Counted as people see them, and bounded before they are composed.
+        assert_eq!(refusal(&"ae\u{301}".repeat(100)), None);
+        assert_eq!(refusal(&"ae\u{301}".repeat(101)), Some(UserErrorCode::TooLong));
+        assert_eq!(refusal(&"ae\u{301}".repeat(4)), Some(UserErrorCode::Invalid));
+        let piled = format!("e{}", "\u{301}".repeat(BYTES));
+        assert_eq!(refusal(&piled), Some(UserErrorCode::TooLong));
+    }
+
+    #[tokio::test]
+    async fn a_password_opens_in_every_way_of_writing_it() {
+        let ways = [
+            "caf\u{e9} au lait",
+            "cafe\u{301} au lait",
+            "cafe\u{301}\u{a0}au\u{2003}lait",
+        ];
+        for set in ways {
+            let kept = hash(set.to_owned()).await.unwrap();
+            for typed in ways {
+                assert!(
+                    verify(typed.to_owned(), Some(kept.clone())).await.unwrap(),
+                    "{set:?} {typed:?}"
+                );
+                let found = first_of(typed.to_owned(), vec![kept.clone()]).await.unwrap();
+                let fitting = Fitting {
+                    place: 0,
+                    is_outdated: false,
+                };
+                assert_eq!(found, Some(fitting));
+            }
+            assert!(!verify("cafe au lait".to_owned(), Some(kept)).await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_the_text_as_it_came_opens_and_is_outdated() {
+        for (raw, typed) in [
+            ("cafe\u{301} au lait", "cafe\u{301} au lait"),
+            ("cafe\u{301} au lait", "caf\u{e9} au lait"),
+            ("caf\u{e9}\u{a0}au\tlait", "caf\u{e9}\u{a0}au\tlait"),
+        ] {
+            let kept: PasswordHash = argon2().unwrap().hash_password(raw.as_bytes()).unwrap();
+            let found = first_of(typed.to_owned(), vec![kept.to_string()]).await.unwrap();
+            assert!(found.is_some_and(|fitting| fitting.is_outdated), "{raw:?} {typed:?}");
+            assert!(verify(typed.to_owned(), Some(kept.to_string())).await.unwrap());
+        }
+        let endless = "x".repeat(BYTES + 1);
+        assert!(!verify(endless, None).await.unwrap());
+    }
+
     #[tokio::test]
     async fn a_hash_opens_for_its_password_only_and_is_salted() {
         let kept = hash("correct horse".into()).await.unwrap();
@@ -161,8 +291,10 @@ mod tests {
             hash("correct horse".into()).await.unwrap(),
             hash("battery staple".into()).await.unwrap(),
         );
-        let place =
-            |password: &str, hashes: Vec<&String>| first_of(password.to_owned(), hashes.into_iter().cloned().collect());
+        let place = async |password: &str, hashes: Vec<&String>| {
+            let found = first_of(password.to_owned(), hashes.into_iter().cloned().collect()).await;
+            found.map(|found| found.map(|fitting| fitting.place))
+        };
         assert_eq!(
             place("battery staple", vec![&one, &other, &other]).await.unwrap(),
             Some(1)

@@ -144,7 +144,8 @@ impl PersonId {
         });
     }
 
-    fn uuid(self) -> Uuid {
+    /// As the database knows it.
+    pub fn uuid(self) -> Uuid {
         match self {
             Self::User(id) => id.0,
             Self::Portal(id) => id.0,
@@ -227,6 +228,14 @@ impl Person {
         match self {
             Self::User(user) => user.holds_email,
             Self::Portal(_) => false,
+        }
+    }
+
+    /// Whether a mailed link has shown that the address is theirs, or the operator asks for no such proof.
+    pub fn owns_address(&self, app: &App) -> bool {
+        match self {
+            Self::User(user) => user.holds_email && (user.email_verified_at.is_some() || !app.config.requires_proof()),
+            Self::Portal(user) => user.email_verified_at.is_some(),
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
 use super::links::{self, Way};
+use super::mail_quota::{self, Counted};
 use super::people::Invited;
 use super::person::PersonId;
 use super::policy::Action;
@@ -161,7 +162,11 @@ pub struct InvitePortalUser {
 }
 
 /// Makes a portal user without a password, and mails them a link to set one. Whether the address is known elsewhere on the server
-/// makes no difference.
+/// makes no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
+///
+/// # Errors
+///
+/// RATE_LIMITED when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -196,11 +201,15 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let way = Way::of_invitations(app);
+    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
+    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
+    let way = Way::of_invitations(app, is_mailed);
     let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, way).await?;
-    let company = company(&tx, account).await?;
-    let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
-    mailbox::queue_mail(&tx, app, mail).await?;
+    if is_mailed {
+        let company = company(&tx, account).await?;
+        let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
+        mailbox::queue_mail(&tx, app, mail).await?;
+    }
     record(
         &tx,
         app,

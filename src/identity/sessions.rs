@@ -1,9 +1,9 @@
 //! Log-ins: a short access token, and a refresh token that is replaced at each use.
 //!
 //! A refresh token that was replaced before ends its whole session when it is used again, for then two parties hold tokens
-//! of it. One exception: for ten seconds after it was replaced the token before is only refused. Two tabs that refresh at the
-//! same moment, or a client whose answer got lost and that tries once more, are no thieves; and a thief who comes that
-//! early gets nothing either, while his victim goes on with the newer token.
+//! of it. One exception: for a minute after it was replaced, and while its successor is unused, the token before gives that very
+//! successor once more. Two tabs that refresh at the same moment, or a client whose answer got lost, are no thieves; and of a
+//! thief who comes that early and his victim the second to use the successor still ends the session.
 
 use std::net::IpAddr;
 
@@ -15,6 +15,8 @@ use subtle::ConstantTimeEq;
 
 use super::caller::Caller;
 use super::email_address;
+use super::guesses::{self, Guess};
+use super::known_networks;
 use super::passwords;
 use super::person::{Person, PersonId, Within};
 use super::throttle::Kind;
@@ -24,8 +26,8 @@ use crate::error::{Error, Result, UserErrorCode};
 
 /// How long somebody stays signed in without refreshing.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
-/// How long the refresh token before the current one is refused without ending the session.
-pub const GRACE: TimeDelta = TimeDelta::seconds(10);
+/// How long the refresh token before the current one gives the current one again.
+pub const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 const WRONG: &str = "email or password is not right";
 const ENDED: &str = "the session has ended: sign in again";
@@ -40,6 +42,8 @@ pub struct Session {
     pub refresh_token: String,
     /// When the access token ends.
     pub expires_at: DateTime<Utc>,
+    /// When the session ends, however often it is refreshed.
+    pub ends_at: DateTime<Utc>,
 }
 
 impl std::fmt::Debug for Session {
@@ -76,38 +80,79 @@ pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -
 /// The same, where an address may be known in several places under one password. Of several people who claim an address the
 /// password tells which it is: who has proven the address goes first, then who was there last.
 pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    app.throttle.check_ip(Kind::LogInIp, ip).await?;
     let wrong = || Error::broken(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
-    check_guesses(app, within.scope(), &email).await?;
+    let guess = Guess {
+        scope: within.scope(),
+        email: &email,
+        ip,
+    };
+    guesses::check_network(app, guess).await?;
     let candidates = Person::candidates(app.db.read(), &email, &within).await?;
+    let candidates = guesses::check(app, guess, candidates).await?;
     let able = candidates.into_iter().filter_map(|person| {
         let hash = person.password_hash()?.to_owned();
         Some((person.id(), hash))
     });
     let able: Vec<_> = able.collect();
     let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
-    let fitting = passwords::first_of(input.password, hashes).await?;
-    let (id, hash) = fitting.and_then(|place| able.get(place)).ok_or_else(wrong)?;
-
-    let tx = app.db.begin().await?;
-    // The password or the address may have been changed while it was checked.
-    let person = id
-        .lock(&tx)
-        .await?
-        .filter(|now| now.password_hash() == Some(hash.as_str()) && now.email() == email);
-    let person = person.ok_or_else(wrong)?;
-    let signed_in = open(&tx, app, &person, ip).await?;
-    tx.commit().await?;
-    person.id().seen(app);
-    Ok(signed_in)
+    let fitting = passwords::first_of(input.password.clone(), hashes).await?;
+    let fitting = fitting.ok_or_else(wrong)?;
+    let (id, hash) = able.into_iter().nth(fitting.place).ok_or_else(wrong)?;
+    let newer = if fitting.is_outdated {
+        Some(passwords::hash(input.password.clone()).await?)
+    } else {
+        None
+    };
+    let shown = Shown { id, email, hash, newer };
+    if let Some(signed_in) = shown.open(app, ip).await? {
+        return Ok(signed_in);
+    }
+    if !fitting.is_outdated {
+        return Err(wrong());
+    }
+    // Who signed in at the same moment has replaced the outdated hash.
+    let now = id.load(app.db.read()).await?;
+    let hash = now.and_then(|person| person.password_hash().map(str::to_owned));
+    if !passwords::verify(input.password, hash.clone()).await? {
+        return Err(wrong());
+    }
+    let shown = Shown {
+        hash: hash.unwrap_or_default(),
+        newer: None,
+        ..shown
+    };
+    shown.open(app, ip).await?.ok_or_else(wrong)
 }
 
-/// Counts a guess of somebody's password.
-pub(super) async fn check_guesses(app: &App, scope: Scope, email: &str) -> Result<()> {
-    app.throttle
-        .check(Kind::LogInEmail, &format!("{scope:?} {email}"))
-        .await
+/// Somebody who has shown that they know a password.
+struct Shown {
+    id: PersonId,
+    /// With which they signed in.
+    email: String,
+    /// That it fitted.
+    hash: String,
+    /// That is to replace it.
+    newer: Option<String>,
+}
+
+impl Shown {
+    /// Begins a session, unless the password or the address was changed while it was checked.
+    async fn open(&self, app: &App, ip: Option<IpAddr>) -> Result<Option<SignedIn>> {
+        let tx = app.db.begin().await?;
+        let is_same =
+            |now: &Person| now.password_hash() == Some(self.hash.as_str()) && now.email() == self.email.as_str();
+        let Some(mut person) = self.id.lock(&tx).await?.filter(is_same) else {
+            return Ok(None);
+        };
+        if let Some(newer) = self.newer.clone() {
+            person = person.set_password(&tx, newer, None, app.clock.now()).await?;
+        }
+        let signed_in = open(&tx, app, &person, ip).await?;
+        tx.commit().await?;
+        person.id().seen(app);
+        Ok(Some(signed_in))
+    }
 }
 
 /// Begins a session of somebody who has shown who they are.
@@ -126,17 +171,41 @@ pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, i
         ended_at: Set(None),
         created_at: Set(now),
     };
-    row.insert(tx).await?;
-    signed_in(tx, app, person, (id, refresh_token), ip).await
+    let session = row.insert(tx).await?;
+    signed_in(
+        tx,
+        app,
+        person,
+        Granted {
+            session,
+            refresh_token,
+            ip,
+        },
+    )
+    .await
 }
 
-async fn signed_in(
-    tx: &DatabaseTransaction,
-    app: &App,
-    person: &Person,
-    (session, refresh_token): (SessionId, String),
+/// When a session ends, however often it is refreshed.
+fn end_of(app: &App, session: &session::Model) -> DateTime<Utc> {
+    session.created_at + TimeDelta::days(app.config.settings.session_days.into())
+}
+
+/// A session with the token by which it goes on.
+struct Granted {
+    session: session::Model,
+    refresh_token: String,
     ip: Option<IpAddr>,
-) -> Result<SignedIn> {
+}
+
+async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, granted: Granted) -> Result<SignedIn> {
+    let Granted {
+        session,
+        refresh_token,
+        ip,
+    } = granted;
+    known_networks::note(tx, app, person.id(), ip).await?;
+    let ends_at = end_of(app, &session);
+    let session = session.id;
     let principal = person
         .principal(tx, session)
         .await?
@@ -147,12 +216,13 @@ async fn signed_in(
         scope: person.scope(),
         session,
     };
-    let (access_token, expires_at) = app.tokens.issue(subject, app.clock.now())?;
+    let (access_token, expires_at) = app.tokens.issue(subject, app.clock.now(), ends_at)?;
     Ok(SignedIn {
         session: Session {
             access_token,
             refresh_token,
             expires_at,
+            ends_at,
         },
         caller: Caller {
             principal,
@@ -162,7 +232,7 @@ async fn signed_in(
     })
 }
 
-/// Takes a refresh token for new tokens, in either scope.
+/// Takes a refresh token for new tokens, in either scope. The same again within [`GRACE`] gives the same refresh token again.
 pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let ended = || Error::Unauthenticated(ENDED);
@@ -177,10 +247,30 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
         Some(person) => person.load(&tx).await?.ok_or_else(ended)?,
         None => return Err(ended()),
     };
-    match judge(&session, &tokens::hash(token), app.clock.now()) {
-        Verdict::Current => {
-            let next = rotate(&tx, app, session).await?;
-            let signed_in = signed_in(&tx, app, &person, (id, next), ip).await?;
+    let refresh_token = app.tokens.successor(id, token);
+    let presented = Presented {
+        hash: tokens::hash(token),
+        successor: tokens::hash(&refresh_token),
+    };
+    let now = app.clock.now();
+    let verdict = if now < end_of(app, &session) {
+        judge(&session, &presented, now)
+    } else {
+        Verdict::Over
+    };
+    match verdict {
+        Verdict::Current | Verdict::Repeated => {
+            let session = if verdict == Verdict::Current {
+                rotate(&tx, app, session, presented).await?
+            } else {
+                session
+            };
+            let granted = Granted {
+                session,
+                refresh_token,
+                ip,
+            };
+            let signed_in = signed_in(&tx, app, &person, granted).await?;
             tx.commit().await?;
             person.id().seen(app);
             Ok(signed_in)
@@ -196,12 +286,20 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
     }
 }
 
+/// The SHA-256 of a refresh token, and of the one that replaces it.
+struct Presented {
+    hash: String,
+    successor: String,
+}
+
 /// What a refresh token is to its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// The one that is valid now.
     Current,
-    /// Replaced within the grace.
+    /// Replaced within the grace, by the one that is valid now.
+    Repeated,
+    /// Replaced within the grace, but its successor cannot be told any more: the operator has changed the secret since.
     Replaced,
     /// Replaced before that, or never given out.
     Reused,
@@ -209,8 +307,9 @@ enum Verdict {
     Over,
 }
 
-fn judge(session: &session::Model, hash: &str, now: DateTime<Utc>) -> Verdict {
-    let is = |kept: &str| bool::from(kept.as_bytes().ct_eq(hash.as_bytes()));
+fn judge(session: &session::Model, presented: &Presented, now: DateTime<Utc>) -> Verdict {
+    let same = |kept: &str, given: &str| bool::from(kept.as_bytes().ct_eq(given.as_bytes()));
+    let is = |kept: &str| same(kept, &presented.hash);
     if session.ended_at.is_some() || session.expires_at <= now {
         return Verdict::Over;
     }
@@ -219,22 +318,26 @@ fn judge(session: &session::Model, hash: &str, now: DateTime<Utc>) -> Verdict {
     }
     let replaced_at = session.expires_at - LIFETIME;
     let is_previous = session.previous_hash.as_deref().is_some_and(is);
-    if is_previous && now < replaced_at + GRACE {
-        Verdict::Replaced
-    } else {
+    if !is_previous || now >= replaced_at + GRACE {
         Verdict::Reused
+    } else if same(&session.token_hash, &presented.successor) {
+        Verdict::Repeated
+    } else {
+        Verdict::Replaced
     }
 }
 
-async fn rotate(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Result<String> {
-    let next = tokens::refresh_token(session.id);
-    let previous = session.token_hash.clone();
+async fn rotate(
+    tx: &DatabaseTransaction,
+    app: &App,
+    session: session::Model,
+    presented: Presented,
+) -> Result<session::Model> {
     let mut row: session::ActiveModel = session.into();
-    row.token_hash = Set(tokens::hash(&next));
-    row.previous_hash = Set(Some(previous));
+    row.token_hash = Set(presented.successor);
+    row.previous_hash = Set(Some(presented.hash));
     row.expires_at = Set(app.clock.now() + LIFETIME);
-    row.update(tx).await?;
-    Ok(next)
+    Ok(row.update(tx).await?)
 }
 
 async fn end(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Result<()> {
@@ -289,13 +392,24 @@ mod tests {
         }
     }
 
+    fn verdict(session: &session::Model, hash: &str, successor: &str, now: DateTime<Utc>) -> Verdict {
+        let presented = Presented {
+            hash: hash.into(),
+            successor: successor.into(),
+        };
+        judge(session, &presented, now)
+    }
+
     #[test]
-    fn the_token_before_is_only_refused_for_ten_seconds_and_then_ends_the_session() {
-        assert_eq!(judge(&session(), "current", at(10_000)), Verdict::Current);
-        assert_eq!(judge(&session(), "previous", at(100)), Verdict::Replaced);
-        assert_eq!(judge(&session(), "previous", at(109)), Verdict::Replaced);
-        assert_eq!(judge(&session(), "previous", at(110)), Verdict::Reused);
-        assert_eq!(judge(&session(), "older", at(101)), Verdict::Reused);
+    fn the_token_before_gives_its_successor_again_for_a_minute_and_then_ends_the_session() {
+        let of = |hash, successor, seconds| verdict(&session(), hash, successor, at(seconds));
+        assert_eq!(of("current", "next", 10_000), Verdict::Current);
+        assert_eq!(of("previous", "current", 100), Verdict::Repeated);
+        assert_eq!(of("previous", "current", 159), Verdict::Repeated);
+        assert_eq!(of("previous", "current", 160), Verdict::Reused);
+        assert_eq!(of("older", "previous", 101), Verdict::Reused);
+        assert_eq!(of("previous", "by another secret", 159), Verdict::Replaced);
+        assert_eq!(of("previous", "by another secret", 160), Verdict::Reused);
     }
 
     #[test]
@@ -305,8 +419,8 @@ mod tests {
             ..session()
         };
         for hash in ["current", "previous", "older"] {
-            assert_eq!(judge(&ended, hash, at(102)), Verdict::Over);
-            assert_eq!(judge(&session(), hash, at(100) + LIFETIME), Verdict::Over);
+            assert_eq!(verdict(&ended, hash, "current", at(102)), Verdict::Over);
+            assert_eq!(verdict(&session(), hash, "current", at(100) + LIFETIME), Verdict::Over);
         }
     }
 }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::ids::{AccountId, SessionId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,6 +63,10 @@ pub struct Claims {
 pub struct TokenKeys {
     sign: EncodingKey,
     verify: DecodingKey,
+    /// Makes refresh tokens from those before them.
+    successors: hmac::Key,
+    /// Hides the networks that people were in.
+    networks: hmac::Key,
     validation: Validation,
     /// Who used credentials lately.
     pub recent: Recent,
@@ -79,14 +84,21 @@ impl TokenKeys {
         Self {
             sign: EncodingKey::from_secret(&secret.0),
             verify: DecodingKey::from_secret(&secret.0),
+            successors: derived(secret, b"leadmesh successor of a refresh token"),
+            networks: derived(secret, b"leadmesh network of a person"),
             validation,
             recent: Recent::default(),
         }
     }
 
-    /// An access token, and when it ends.
-    pub fn issue(&self, who: Subject, now: DateTime<Utc>) -> anyhow::Result<(String, DateTime<Utc>)> {
-        let exp = (now + ACCESS_LIFETIME).timestamp();
+    /// An access token, and when it ends: after [`ACCESS_LIFETIME`], or with its session if that ends before.
+    pub fn issue(
+        &self,
+        who: Subject,
+        now: DateTime<Utc>,
+        session_ends: DateTime<Utc>,
+    ) -> anyhow::Result<(String, DateTime<Utc>)> {
+        let exp = session_ends.min(now + ACCESS_LIFETIME).timestamp();
         let claims = Claims {
             iss: ISSUER.into(),
             sub: who.person,
@@ -101,6 +113,18 @@ impl TokenKeys {
         Ok((token, DateTime::from_timestamp(exp, 0).unwrap_or(now)))
     }
 
+    /// The refresh token that replaces another one: always the same, so that a repeated refresh gives what the first one gave
+    /// although only hashes of tokens are kept. Who has seen only one of the two cannot make the other without the secret.
+    pub fn successor(&self, session: SessionId, token: &str) -> String {
+        let secret = hmac::sign(&self.successors, token.as_bytes());
+        refresh_text(session, secret.as_ref())
+    }
+
+    /// What is kept of a network: there are few enough of them to find one from a plain hash.
+    pub fn network(&self, network: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.networks, network.as_bytes()).as_ref())
+    }
+
     /// What a token says, if it is one of ours and has not ended. Whether its session has is another question.
     pub fn read(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         let claims: Claims = jsonwebtoken::decode(token, &self.verify, &self.validation).ok()?.claims;
@@ -112,6 +136,12 @@ impl std::fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenKeys(…)")
     }
+}
+
+/// A key for one use from the operator's secret, so that what is made for one use is worth nothing in another.
+fn derived(secret: &Secret, usage: &[u8]) -> hmac::Key {
+    let key = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0), usage);
+    hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
 }
 
 /// For whom an access token is.
@@ -133,11 +163,15 @@ pub fn random(prefix: &str) -> String {
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(secret))
 }
 
-/// A new refresh token. It names its session, so that even one that was replaced long ago can be told as re-used; knowing
-/// the session alone is enough to end it, never to use it.
+/// The first refresh token of a session. It names its session, so that even one that was replaced long ago can be told as
+/// re-used; knowing the session alone is enough to end it, never to use it.
 pub fn refresh_token(session: SessionId) -> String {
     let secret: [u8; SECRET_BYTES] = rand::random();
-    let bytes = [session.0.as_bytes().as_slice(), &secret].concat();
+    refresh_text(session, &secret)
+}
+
+fn refresh_text(session: SessionId, secret: &[u8]) -> String {
+    let bytes = [session.0.as_bytes().as_slice(), secret].concat();
     format!("{REFRESH}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 

@@ -3,17 +3,18 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use entity::ids::SessionId;
 use entity::one_time_token::{self, TokenPurpose};
 use entity::{account, user};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
 use super::caller::{Caller, Principal};
 use super::links::{self, NewLink};
+use super::mail_quota::{self, Counted};
 use super::person::{Person, PersonId};
 use super::policy::Action;
 use super::throttle::Kind;
-use super::tokens::Scope;
-use super::{accounts, addresses, email_address, letters, mailbox, passwords, sessions};
+use super::{accounts, addresses, email_address, guesses, letters, mailbox, passwords};
 use crate::app::App;
 use crate::audit;
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
@@ -132,13 +133,15 @@ async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(
 pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     let person = own_row(app, caller).await?;
     require_mail(app)?;
-    app.throttle.check(Kind::VerifyAgain, &person.id.to_string()).await?;
     if person.holds_email && person.email_verified_at.is_some() {
         return Ok(());
     }
     let tx = app.db.begin().await?;
+    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
     let account = company(&tx, &person).await?;
-    mail_link(&tx, app, &person, &account).await?;
+    if may_write(&tx, app, &person.email).await? {
+        mail_link(&tx, app, &person, &account).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -147,13 +150,17 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
 pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     let id = caller.require(Action::ManageAccount)?;
     require_mail(app)?;
-    app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, id).await?;
-    if account.contact_verified_at.is_none() {
-        mail_contact_link(&tx, app, &account).await?;
-        tx.commit().await?;
+    if account.contact_verified_at.is_some() {
+        return Ok(());
     }
+    mail_quota::require(&tx, app, Counted::ProofsBy(&id.to_string())).await?;
+    let email = account.contact_email.as_deref().unwrap_or_default();
+    if may_write(&tx, app, email).await? {
+        mail_contact_link(&tx, app, &account).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 
@@ -165,7 +172,7 @@ pub(super) async fn ask_for_proof(
     person: &user::Model,
     account: &account::Model,
 ) -> Result<()> {
-    if app.config.requires_proof() && may_write(app, &person.email).await {
+    if app.config.requires_proof() && may_write(tx, app, &person.email).await? {
         mail_link(tx, app, person, account).await?;
     }
     Ok(())
@@ -174,14 +181,14 @@ pub(super) async fn ask_for_proof(
 /// The same for the contact address of an account.
 pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
     let email = account.contact_email.as_deref().unwrap_or_default();
-    if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(app, email).await {
+    if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(tx, app, email).await? {
         mail_contact_link(tx, app, account).await?;
     }
     Ok(())
 }
 
-async fn may_write(app: &App, email: &str) -> bool {
-    app.throttle.check(Kind::VerifyFirst, email).await.is_ok()
+async fn may_write(tx: &DatabaseTransaction, app: &App, email: &str) -> Result<bool> {
+    mail_quota::allows(tx, app, Counted::ProofsTo(email)).await
 }
 
 /// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
@@ -246,6 +253,13 @@ async fn own_row(app: &App, caller: &Caller) -> Result<user::Model> {
     found.ok_or(Error::Unauthenticated(GONE))
 }
 
+fn session_of(caller: &Caller) -> Result<SessionId> {
+    match &caller.principal {
+        Principal::User { session, .. } => Ok(*session),
+        _ => Err(Error::Forbidden(NO_PERSON)),
+    }
+}
+
 async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<account::Model> {
     let found = account::Entity::by_id(person.account_id).one(db).await?;
     found.ok_or(Error::NotFound("account"))
@@ -266,7 +280,7 @@ pub struct ChangeEmail {
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;
-    sessions::check_guesses(app, Scope::Account, &known.email).await?;
+    guesses::check_own(app, session_of(caller)?).await?;
     let old = known.password_hash.clone();
     let wrong = || {
         let message = "this is not your password";
@@ -275,7 +289,6 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     if !passwords::verify(input.current_password, old.clone()).await? {
         return Err(wrong());
     }
-    app.throttle.check(Kind::VerifyAgain, &known.id.to_string()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, known.account_id).await?;
     let Some(Person::User(person)) = PersonId::User(known.id).lock(&tx).await? else {
@@ -287,6 +300,7 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     if person.email == email {
         return Ok(person);
     }
+    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
     let mut row: user::ActiveModel = person.into();
     row.email = Set(email);
     row.email_verified_at = Set(None);

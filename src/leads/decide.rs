@@ -211,7 +211,7 @@ impl Draft {
                         return;
                     }
                 }
-                Action::Transform(assignments) => self.transform(step, assignments, &budget),
+                Action::Transform(assignments) => self.transform(flow, step, assignments, &budget),
                 Action::Distribute(profile) => {
                     let candidates = self.match_profile(profile, now);
                     self.routes.push(Route {
@@ -250,14 +250,19 @@ impl Draft {
         look.passed
     }
 
+    /// A template that sets an unencrypted field is not shown the encrypted ones: no way of asking copies their values.
     fn transform(
         &mut self,
+        flow: &Snapshot,
         step: &Step,
         assignments: &[(entity::field::FieldDef, crate::delivery::templates::Template)],
         budget: &Budget,
     ) {
         for (field, template) in assignments {
-            let rendered = template.render_value(&Values::all(&self.fields), budget);
+            let is_shown = |name: &str| field.encrypted || !flow.field(name).is_some_and(|field| field.encrypted);
+            let shown = self.fields.iter().filter(|(name, _)| is_shown(name));
+            let values: Values<'_> = shown.map(|(name, value)| (name.as_str(), value)).collect();
+            let rendered = template.render_value(&values, budget);
             let before = self.before_it_is_set(&field.name);
             let detail = match rendered {
                 Ok(value) => typing::set(self, field, &value),

@@ -32,7 +32,7 @@ pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compil
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
 pub use pattern::{Budget, Weighed};
-pub use text::text;
+pub use text::{ENCRYPTED_CONDITION, text};
 
 /// How many `all`, `any` and `not` may be inside one another.
 pub const MAX_DEPTH: usize = 10;

@@ -78,6 +78,7 @@ pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> 
     journal::record(&tx, app, caller, &sides, deed).await?;
     journal::record(&tx, app, caller, &sides, established(&connection, &sides)).await?;
     let notice = Notice {
+        by: Some(sides.mine.id),
         subject: format!("{} accepted your invitation", sides.mine.name),
         text: format!(
             "{} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step.",
@@ -114,6 +115,7 @@ pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invit
     journal::record(&tx, app, caller, &sides, deed).await?;
     let because = reason.map_or_else(String::new, |reason| format!(" They say: {reason}"));
     let notice = Notice {
+        by: Some(sides.mine.id),
         subject: format!("{} declined your invitation", sides.mine.name),
         text: format!(
             "{} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one.",

@@ -154,6 +154,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
             let deed = deed("invitation.cancelled", "invitation.cancelled", &row);
             journal::record(&tx, app, caller, &sides, deed).await?;
             let notice = Notice {
+                by: Some(account),
                 subject: format!("{} took its invitation back", sides.mine.name),
                 text: format!(
                     "{} took its invitation to connect back. There is nothing to do.",

@@ -2,11 +2,15 @@
 //! processes of its own, its stores are this test's alone, and the time is real. Each test ends by comparing what was
 //! acknowledged with what the database says and with what the partner's endpoint has seen.
 
+mod ahead;
 mod backlog;
 mod clocks;
+mod company;
 mod ended;
+mod endure;
 mod frozen;
 mod gaps;
+mod hanging;
 mod hangups;
 mod http2;
 mod killed;
@@ -16,11 +20,13 @@ mod load;
 mod mail_tls;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 mod slow;
 mod stopped;
 mod stores;
 mod streams;
+mod target;
 mod unruly;
 mod worker;
 mod world;

@@ -5,6 +5,7 @@
 //! **A new field fails this test.** State its right in `RIGHTS`. If its objects are of a new type, make one of them in
 //! [`world`], with `MARKER` in its texts, so that there is something to ask for.
 
+mod scopes;
 mod shape;
 mod walk;
 mod world;

@@ -38,6 +38,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         account_settings_bytes: 64 << 20,
         idempotency_days: 7,
         invitation_days: 14,
+        session_days: 90,
         review_days: 90,
         rate_principal: 500,
         rate_account: 1_500,

@@ -3,6 +3,7 @@
 use async_graphql::{Number, ScalarType, Value};
 use chrono::{DateTime, Utc};
 
+use crate::graphql::big_numbers;
 use crate::graphql::scalars::Decimal;
 
 /// A literal is stricter than JSON: `1.0` in a document is no Int and `1` no String of an enum.
@@ -18,6 +19,10 @@ pub(super) enum From {
 /// the value. Scalars that are not ours take anything.
 pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, String> {
     let refuse = |expected: &str, found: &Value| Err(format!("expected {expected}, found {}", called(found)));
+    let value = match big_numbers::literal(&value) {
+        Some(number) if scalar != "JSON" => Value::Number(number),
+        _ => value,
+    };
     match (scalar, value) {
         ("Int", Value::Number(number)) => match whole(&number, from) {
             Some(whole) if i32::try_from(whole).is_ok() => Ok(Value::from(whole)),
@@ -57,11 +62,13 @@ fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
             )),
             (taken, _) => taken,
         },
-        "DateTime" => match (taken::<DateTime<Utc>>(value), value) {
-            (Err(_), Value::String(_)) => Err(Some(
+        // The scalar itself is laxer: it passes over white space before and within the text.
+        "DateTime" => match value {
+            Value::String(text) if DateTime::parse_from_rfc3339(text).is_ok() => taken::<DateTime<Utc>>(value),
+            Value::String(_) => Err(Some(
                 "a DateTime is a time with its zone, such as \"2026-01-31T12:00:00Z\"".into(),
             )),
-            (taken, _) => taken,
+            _ => Err(None),
         },
         _ => Ok(()),
     }
@@ -100,6 +107,7 @@ pub(super) fn called(value: &Value) -> &'static str {
         Value::Number(_) => "a number",
         Value::String(_) | Value::Binary(_) => "a string",
         Value::Boolean(_) => "true or false",
+        Value::Enum(_) if big_numbers::literal(value).is_some() => "a number",
         Value::Enum(_) => "a name",
         Value::List(_) => "a list",
         Value::Object(_) => "an object",

@@ -243,6 +243,10 @@ fn literals_are_of_their_types() {
             "{ take(in: {id: 1, at: \"now\"}) }",
             "a DateTime is a time with its zone",
         ),
+        (
+            r#"{ take(in: {id: 1, at: "\n2026-01-31T12:00:00Z"}) }"#,
+            "a DateTime is a time with its zone",
+        ),
         ("{ take(one: {}) }", "must specify exactly one key"),
         ("{ take(one: {text: \"\", number: 1}) }", "must specify exactly one key"),
         ("{ take(one: {text: null}) }", "Field \"One.text\" must be non-null."),

@@ -20,7 +20,7 @@ fn now() -> DateTime<Utc> {
 #[test]
 fn a_token_says_for_whom_it_is_until_it_ends() {
     let keys = keys(1);
-    let (token, end) = keys.issue(subject(), now()).unwrap();
+    let (token, end) = keys.issue(subject(), now(), now() + TimeDelta::days(1)).unwrap();
     let claims = keys.read(&token, end - TimeDelta::microseconds(1)).unwrap();
     assert_eq!((claims.sub.as_str(), claims.scope), ("usr_1", Scope::Portal));
     assert_eq!((claims.acct, claims.sid), (subject().account, subject().session));
@@ -31,8 +31,10 @@ fn a_token_says_for_whom_it_is_until_it_ends() {
 #[test]
 fn a_token_of_another_key_or_algorithm_or_with_changed_claims_is_refused() {
     let keys = keys(1);
-    let (token, _) = keys.issue(subject(), now()).unwrap();
-    let (other, _) = super::tests::keys(2).issue(subject(), now()).unwrap();
+    let (token, _) = keys.issue(subject(), now(), now() + TimeDelta::days(1)).unwrap();
+    let (other, _) = super::tests::keys(2)
+        .issue(subject(), now(), now() + TimeDelta::days(1))
+        .unwrap();
     assert_eq!(keys.read(&other, now()), None);
 
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
@@ -51,7 +53,7 @@ fn a_token_of_another_key_or_algorithm_or_with_changed_claims_is_refused() {
 #[test]
 fn a_token_of_another_issuer_is_refused() {
     let keys = keys(1);
-    let (token, _) = keys.issue(subject(), now()).unwrap();
+    let (token, _) = keys.issue(subject(), now(), now() + TimeDelta::days(1)).unwrap();
     let mut claims = keys.read(&token, now()).unwrap();
     claims.iss = "somebody".into();
     let foreign = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &keys.sign).unwrap();
@@ -86,4 +88,28 @@ fn hashes_are_sha_256_in_hexadecimal_digits() {
         hash("abc"),
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     );
+}
+
+#[test]
+fn an_access_token_ends_with_its_session() {
+    let soon = now() + TimeDelta::seconds(90);
+    let (token, end) = keys(1).issue(subject(), now(), soon).unwrap();
+    assert_eq!(end.timestamp(), soon.timestamp());
+    assert_eq!(keys(1).read(&token, end), None);
+}
+
+#[test]
+fn the_successor_of_a_refresh_token_depends_on_it_and_the_secret_only() {
+    let session = SessionId(Uuid::from_u128(7));
+    let (one, other) = (refresh_token(session), refresh_token(session));
+    let next = keys(1).successor(session, &one);
+    assert_eq!(next, keys(1).successor(session, &one));
+    assert_eq!((session_of(&next), next.len()), (Some(session), one.len()));
+    let others = [
+        keys(2).successor(session, &one),
+        keys(1).successor(session, &other),
+        keys(1).successor(session, &next),
+        one,
+    ];
+    assert!(!others.contains(&next));
 }

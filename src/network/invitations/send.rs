@@ -14,6 +14,7 @@ use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdr
 use crate::app::App;
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::mail_quota::{self, Counted};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
 use crate::identity::{accounts, email_address, mailbox, texts, tokens};
@@ -95,7 +96,7 @@ pub async fn send_within(
         );
         return Err(Error::broken(UserErrorCode::LimitReached, "to", text));
     }
-    app.throttle.check(Kind::InvitationTo, &target.name()).await?;
+    mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;
     let (row, told) = mail(tx, app, row, &inviter).await?;
     events.extend(announce(tx, app, caller, (&inviter, &row, told), "invitation.sent").await?);
@@ -125,10 +126,9 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let target = row
         .to_account_id
         .map(|id| id.to_string())
-        .or_else(|| row.to_email.clone());
-    app.throttle
-        .check(Kind::InvitationTo, &target.unwrap_or_default())
-        .await?;
+        .or_else(|| row.to_email.clone())
+        .unwrap_or_default();
+    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &target)).await?;
     withdraw_letter(&tx, &row).await?;
     let mut again = row.into_active_model();
     again.status = Set(InvitationStatus::Pending);
@@ -286,9 +286,12 @@ async fn mail(
         message: row.message.as_deref(),
         expires_at: row.expires_at,
     };
+    // An address that gets too many is left alone; the invitation holds all the same.
     let mail_id = match &to {
-        Some(to) => Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?),
-        None => None,
+        Some(to) if mail_quota::invitation(tx, app, inviter.id, to).await? => {
+            Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?)
+        }
+        _ => None,
     };
     let mut row = row.into_active_model();
     row.token_hash = Set(Some(tokens::hash(&token)));
@@ -314,6 +317,7 @@ async fn announce(
     };
     journal::record(tx, app, caller, &sides, deed(action, "invitation.received", row)).await?;
     let notice = Notice {
+        by: Some(inviter.id),
         subject: format!("{} invites your company to connect", inviter.name),
         text: format!(
             "{} invites your company to connect on Leadmesh. See it among your invitations, and accept or decline it as an OWNER or ADMIN.",

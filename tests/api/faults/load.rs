@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::process::client;
+use super::target::Target;
 use super::world::World;
 use crate::support::make::ana;
 
@@ -16,6 +17,8 @@ const CLIENTS: usize = 16;
 const PACE: Duration = Duration::from_millis(50);
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(50);
+/// Codes of answers after which the same may be tried again.
+const AGAIN_CODES: [&str; 2] = ["UNAVAILABLE", "RATE_LIMITED"];
 /// For one try; for one lead in all its tries.
 const TRY: Duration = Duration::from_secs(30);
 const LEAD: Duration = Duration::from_secs(60);
@@ -26,6 +29,24 @@ const SUBMIT: &str = "mutation($input: SubmitLeadInput!) { submitLead(input: $in
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<Try>>>,
+}
+
+/// How many clients, and how busy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clients {
+    /// What their idempotency keys begin with.
+    pub(super) name: &'static str,
+    pub(super) count: usize,
+    pub(super) pace: Pace,
+}
+
+/// When a client submits its next lead.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// So long after the receipt of the one before.
+    Between(Duration),
+    /// So long after the one before was begun, or at once where its receipt took longer.
+    Every(Duration),
 }
 
 /// One request and what became of it.
@@ -40,7 +61,7 @@ pub(super) struct Try {
 pub(super) enum Answer {
     /// Acknowledged as this lead.
     Receipt(String),
-    /// To be tried again: 503, or `UNAVAILABLE` in an answer.
+    /// To be tried again: 503, or one of [`AGAIN_CODES`] in an answer.
     Unavailable,
     /// No answer: nobody listens, or the connection broke.
     Nobody(String),
@@ -55,12 +76,23 @@ pub(super) struct Seen(pub(super) Vec<Try>);
 impl Load {
     /// Starts the clients.
     pub(super) fn start(world: &World) -> Self {
+        let clients = Clients {
+            name: "",
+            count: CLIENTS,
+            pace: Pace::Between(PACE),
+        };
+        Self::of(&world.target(), clients)
+    }
+
+    /// Starts clients of a test's own.
+    pub(super) fn of(target: &Target, clients: Clients) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let client = |number| {
-            let submitter = Submitter::new(world);
-            tokio::spawn(submitter.run(number, stop.clone()))
+            let submitter = Submitter::to(target, number);
+            let keys = format!("{}{number}", clients.name);
+            tokio::spawn(submitter.run(keys, clients.pace, stop.clone()))
         };
-        let clients = (0..CLIENTS).map(client).collect();
+        let clients = (0..clients.count).map(client).collect();
         Self { stop, clients }
     }
 
@@ -78,29 +110,40 @@ impl Load {
 /// One client.
 pub(super) struct Submitter {
     http: reqwest::Client,
-    url: String,
+    /// Those it goes to in turn when one does not answer.
+    urls: Vec<String>,
     key: String,
     flow: String,
 }
 
 impl Submitter {
     pub(super) fn new(world: &World) -> Self {
+        Self::to(&world.target(), 0)
+    }
+
+    /// A client that prefers one of the addresses, by its number.
+    pub(super) fn to(target: &Target, number: usize) -> Self {
+        let addresses = (0..target.addresses.len()).map(|next| target.address(number + next));
         Self {
             http: client(TRY),
-            url: format!("http://{}/graphql", world.address()),
-            key: world.key.clone(),
-            flow: world.flow.clone(),
+            urls: addresses.map(|address| format!("http://{address}/graphql")).collect(),
+            key: target.key.clone(),
+            flow: target.flow.clone(),
         }
     }
 
-    async fn run(self, client: usize, stop: Arc<AtomicBool>) -> Vec<Try> {
+    async fn run(self, keys: String, pace: Pace, stop: Arc<AtomicBool>) -> Vec<Try> {
         let mut tries = Vec::new();
         for number in 0.. {
             if stop.load(Ordering::SeqCst) {
                 break;
             }
-            self.until_acknowledged(&format!("{client}-{number}"), &mut tries).await;
-            tokio::time::sleep(PACE).await;
+            let began = tokio::time::Instant::now();
+            self.until_acknowledged(&format!("{keys}-{number}"), &mut tries).await;
+            match pace {
+                Pace::Between(pause) => tokio::time::sleep(pause).await,
+                Pace::Every(time) => tokio::time::sleep_until(began + time).await,
+            }
         }
         tries
     }
@@ -108,9 +151,9 @@ impl Submitter {
     /// Submits a lead until there is a receipt.
     pub(super) async fn until_acknowledged(&self, key: &str, tries: &mut Vec<Try>) {
         let deadline = Instant::now() + LEAD;
-        loop {
+        for url in self.urls.iter().cycle() {
             let began = Instant::now();
-            let answer = self.submit(key).await;
+            let answer = self.submit(url, key).await;
             let done = matches!(answer, Answer::Receipt(_));
             assert!(
                 done || Instant::now() < deadline,
@@ -128,17 +171,10 @@ impl Submitter {
         }
     }
 
-    async fn submit(&self, key: &str) -> Answer {
+    async fn submit(&self, url: &str, key: &str) -> Answer {
         let input = json!({ "flowId": self.flow, "fields": ana(), "idempotencyKey": key });
         let body = json!({ "query": SUBMIT, "variables": { "input": input } });
-        let response = match self
-            .http
-            .post(&self.url)
-            .bearer_auth(&self.key)
-            .json(&body)
-            .send()
-            .await
-        {
+        let response = match self.http.post(url).bearer_auth(&self.key).json(&body).send().await {
             Ok(response) => response,
             Err(error) if error.is_timeout() => return Answer::Wrong(format!("no answer within {TRY:?}")),
             Err(error) => return Answer::Nobody(error.to_string()),
@@ -146,7 +182,13 @@ impl Submitter {
         let status = response.status();
         match response.json::<Value>().await {
             Err(error) => Answer::Nobody(error.to_string()),
-            Ok(answer) if answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE" => Answer::Unavailable,
+            Ok(answer)
+                if AGAIN_CODES
+                    .iter()
+                    .any(|code| answer["errors"][0]["extensions"]["code"] == *code) =>
+            {
+                Answer::Unavailable
+            }
             Ok(answer) => match answer["data"]["submitLead"]["receipt"]["id"].as_str() {
                 Some(id) => Answer::Receipt(id.to_owned()),
                 None => Answer::Wrong(format!("{status}: {answer}")),

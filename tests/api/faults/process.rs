@@ -1,11 +1,13 @@
 //! A Leadmesh as a process of its own.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::ahead;
 use super::stores::Stores;
 
 /// For a start on a busy machine.
@@ -21,12 +23,16 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it in a role (`serve`, `api`, `worker`) on that address, and waits until it is ready.
+    /// Starts it in a role (`serve`, `api`, `worker`, or [`ahead::ROLE`]) on that address, and waits until it is ready.
     pub(super) async fn start(stores: &Stores, role: &str, address: SocketAddr) -> Self {
         let log = stores.directory().join(format!("{role}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = command(stores, role)
-            .args(["--listen", &address.to_string()])
+        let mut command = match role {
+            ahead::ROLE => ahead::command(stores),
+            role => command(stores, role),
+        };
+        let child = command
+            .env("LEADMESH_LISTEN", address.to_string())
             .stderr(file)
             .spawn()
             .unwrap();
@@ -111,9 +117,22 @@ fn end_of(log: &Path) -> String {
 
 /// The program with a subcommand and nothing of this environment.
 pub(super) fn command(stores: &Stores, subcommand: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leadmesh"));
+    let mut command = bare(stores, OsStr::new(env!("CARGO_BIN_EXE_leadmesh")));
+    command.arg(subcommand);
     command
-        .arg(subcommand)
+}
+
+/// A program with the settings of a process on these stores and nothing of this environment.
+pub(super) fn bare(stores: &Stores, program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    if let Some(files) = stores.files() {
+        // The shell is replaced by the program, which keeps its limit and its number.
+        command = Command::new("/bin/sh");
+        command
+            .args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")])
+            .arg(program);
+    }
+    command
         .env_clear()
         .envs(stores.environment())
         .current_dir(stores.directory())

@@ -1,5 +1,6 @@
 //! Stores of a test's own, so that they can be killed.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,10 @@ pub(super) struct Stores {
     concurrency: usize,
     /// A file of certificates that processes trust, and no others.
     trusted: Option<PathBuf>,
+    /// How many files processes may have open, if fewer than the test itself.
+    files: Option<u64>,
+    /// Settings that replace others.
+    changed: Vec<(String, String)>,
 }
 
 struct Services {
@@ -31,6 +36,16 @@ pub(super) enum Service {
     Redis,
 }
 
+impl Service {
+    /// The setting that names its address.
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Postgres => "DATABASE_URL",
+            Self::Redis => "REDIS_URL",
+        }
+    }
+}
+
 impl Stores {
     /// Starts what the mode needs, with the schema in it. Processes on it deliver so many at once.
     pub(super) async fn start(mode: Mode, concurrency: usize) -> Self {
@@ -44,6 +59,8 @@ impl Stores {
             services,
             concurrency,
             trusted: None,
+            files: None,
+            changed: Vec::new(),
         };
         if mode == Mode::Server {
             let migrated = process::command(&stores, "migrate")
@@ -60,6 +77,35 @@ impl Stores {
         let file = self.directory().join("trusted.pem");
         std::fs::write(&file, certificates).unwrap();
         self.trusted = Some(file);
+    }
+
+    /// Changes a setting of processes that start from now on.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.changed.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Lets processes that start from now on have only so many files open.
+    pub(super) fn limit_files(&mut self, files: u64) {
+        self.files = Some(files);
+    }
+
+    /// How many files processes may have open, if limited.
+    pub(super) fn files(&self) -> Option<u64> {
+        self.files
+    }
+
+    /// Where a server listens.
+    pub(super) fn address(&self, service: Service) -> SocketAddr {
+        let url = url::Url::parse(self.services().url(service.setting())).unwrap();
+        let port = url.port().unwrap();
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    /// Lets processes that start from now on reach a server at another address, where a proxy stands before it.
+    pub(super) fn reach_at(&mut self, service: Service, address: SocketAddr) {
+        let mut url = url::Url::parse(self.services().url(service.setting())).unwrap();
+        url.set_port(Some(address.port())).unwrap();
+        self.set(service.setting(), url.as_str());
     }
 
     /// Where the processes run and write their logs.
@@ -85,6 +131,8 @@ impl Stores {
         let trusted = self.trusted.iter();
         all.extend(trusted.map(|file| set("SSL_CERT_FILE", file.to_str().unwrap())));
         all.extend(self.services.iter().flat_map(|services| services.urls.clone()));
+        // The later of two goes.
+        all.extend(self.changed.iter().cloned());
         all
     }
 

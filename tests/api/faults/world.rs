@@ -6,26 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::company::Company;
 use super::process::{Process, client, free_address};
 use super::stores::Stores;
+use super::target::Target;
 use crate::support::app::{Mode, ask};
 use crate::support::http_receiver::HttpReceiver;
-use crate::support::make::{PASSWORD, accepted, standard_fields, text, webhook};
+use crate::support::make::{accepted, webhook};
 
 /// Longest wait for anything that is to happen by itself.
 const PATIENCE: Duration = Duration::from_secs(40);
-
-const SIGN_UP: &str =
-    "mutation($input: SignUpInput!) { signUp(input: $input) { session { accessToken } userErrors { message } } }";
-const KEY: &str =
-    "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { message } } }";
-const FLOW: &str =
-    "mutation($input: CreateFlowInput!) { createFlow(input: $input) { flow { id } userErrors { message } } }";
-const PARTNER: &str = "mutation($input: CreatePartnerInput!) { createPartner(input: $input) { partner { id } signingSecret userErrors { message } } }";
-const PROFILE: &str = "mutation($input: CreateProfileInput!) { createDistributionProfile(input: $input) { profile { id } userErrors { message } } }";
-const ASSIGN: &str =
-    "mutation($input: AssignPartnerInput!) { assignPartner(input: $input) { profile { id } userErrors { message } } }";
-const STEP: &str = "mutation($input: AddStepInput!) { addStep(input: $input) { flow { id } userErrors { message } } }";
 
 /// Everything that a test of a fault has.
 pub(super) struct World {
@@ -41,6 +31,7 @@ pub(super) struct World {
     pub(super) flow: String,
     /// By the path of the partner's URL: `/0`, `/1` and so on.
     pub(super) secrets: HashMap<String, String>,
+    pub(super) company: Company,
     client: reqwest::Client,
 }
 
@@ -69,25 +60,42 @@ impl World {
     }
 
     async fn start_on(stores: Stores, receiver: HttpReceiver, roles: &[&'static str], partners: usize) -> Self {
+        let path = |number: usize| format!("/{number}");
+        let deliveries = (0..partners).map(|number| (path(number), webhook(&receiver.url(&path(number)))));
+        let deliveries = deliveries.collect();
+        Self::start_with((stores, receiver), roles, deliveries).await
+    }
+
+    /// One on those stores whose partners get leads by these settings: the path of each URL, and the settings.
+    pub(super) async fn start_with(
+        (stores, receiver): (Stores, HttpReceiver),
+        roles: &[&'static str],
+        deliveries: Vec<(String, Value)>,
+    ) -> Self {
         leadmesh::tls::install_tls();
         let roles: Vec<_> = roles.iter().map(|role| (*role, free_address())).collect();
         let mut processes = Vec::new();
         for (role, address) in &roles {
             processes.push(Process::start(&stores, role, *address).await);
         }
-        let mut world = Self {
+        let company = Company::found(roles[0].1, "Acme", deliveries).await;
+        Self {
             processes,
             roles,
             receiver,
             stores,
-            owner: String::new(),
-            key: String::new(),
-            flow: String::new(),
-            secrets: HashMap::new(),
+            owner: company.owner.clone(),
+            key: company.key.clone(),
+            flow: company.flow.clone(),
+            secrets: company.secrets(),
+            company,
             client: client(Duration::from_secs(30)),
-        };
-        world.found(partners).await;
-        world
+        }
+    }
+
+    /// For clients of the first process.
+    pub(super) fn target(&self) -> Target {
+        self.company.at(vec![self.address()])
     }
 
     /// Where the API is.
@@ -166,40 +174,6 @@ impl World {
             self.count(&["QUEUED", "SENDING", "RETRYING"]).await == 0
         })
         .await;
-    }
-
-    async fn found(&mut self, partners: usize) {
-        let input = json!({ "accountName": "Acme", "name": "Ann", "email": "ann@acme.test", "password": PASSWORD });
-        let signed_up = self.done(None, "signUp", SIGN_UP, input).await;
-        let token = text(&signed_up["session"]["accessToken"]);
-        self.owner.clone_from(&token);
-        let owner = Some(token.as_str());
-        let input = json!({ "name": "test", "scopes": ["LEADS_SUBMIT", "LEADS_READ"] });
-        self.key = text(&self.done(owner, "createApiKey", KEY, input).await["secret"]);
-        let input = json!({ "name": "Solar", "fields": standard_fields() });
-        self.flow = text(&self.done(owner, "createFlow", FLOW, input).await["flow"]["id"]);
-        let input = json!({ "name": "Everybody", "strategy": "SEND_TO_ALL" });
-        let profile = text(&self.done(owner, "createDistributionProfile", PROFILE, input).await["profile"]["id"]);
-        for number in 0..partners {
-            self.add_partner(owner, &profile, &format!("/{number}")).await;
-        }
-        let step = json!({ "distribute": { "profileId": profile } });
-        let input = json!({ "flowId": self.flow, "name": "All", "step": step });
-        self.done(owner, "addStep", STEP, input).await;
-    }
-
-    async fn add_partner(&mut self, owner: Option<&str>, profile: &str, path: &str) {
-        let delivery = webhook(&self.receiver.url(path));
-        let input = json!({ "name": format!("Partner {path}"), "email": "p@partner.test", "delivery": delivery });
-        let made = self.done(owner, "createPartner", PARTNER, input).await;
-        self.secrets.insert(path.to_owned(), text(&made["signingSecret"]));
-        let input = json!({ "profileId": profile, "partnerId": made["partner"]["id"] });
-        self.done(owner, "assignPartner", ASSIGN, input).await;
-    }
-
-    async fn done(&self, token: Option<&str>, name: &str, mutation: &str, input: Value) -> Value {
-        let answer = ask(&self.client, self.address(), token, mutation, json!({ "input": input })).await;
-        accepted(&answer, name)
     }
 }
 

@@ -45,7 +45,27 @@ impl Shape {
         of("Query", false).chain(of("Mutation", true)).collect()
     }
 
-    /// The object types that an interface stands for.
+    /// The names of all object types but the roots and those of introspection.
+    pub(super) fn objects(&self) -> Vec<&str> {
+        let roots = ["Query", "Mutation", "Subscription"];
+        let objects = self.types.values().filter(|kind| kind["kind"] == "OBJECT");
+        let names = objects.map(name);
+        names
+            .filter(|name| !name.starts_with("__") && !roots.contains(name))
+            .collect()
+    }
+
+    /// The kind of a type: `OBJECT`, `INTERFACE`, …
+    pub(super) fn kind(&self, of: &str) -> &str {
+        self.types[of]["kind"].as_str().unwrap_or_default()
+    }
+
+    /// The fields of an object or interface.
+    pub(super) fn fields(&self, of: &str) -> &[Value] {
+        list(&self.types[of]["fields"])
+    }
+
+    /// The object types that an interface or union stands for.
     pub(super) fn possible(&self, interface: &str) -> Vec<&str> {
         list(&self.types[interface]["possibleTypes"]).iter().map(name).collect()
     }
@@ -230,19 +250,19 @@ fn scalar(kind: &str, called: &str) -> Value {
     }
 }
 
-fn name(of: &Value) -> &str {
+pub(super) fn name(of: &Value) -> &str {
     of["name"].as_str().unwrap_or_default()
 }
 
-fn list(of: &Value) -> &[Value] {
+pub(super) fn list(of: &Value) -> &[Value] {
     of.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn required(input: &Value) -> bool {
+pub(super) fn required(input: &Value) -> bool {
     input["type"]["kind"] == "NON_NULL" && input["defaultValue"].is_null()
 }
 
-fn named(kind: &Value) -> &str {
+pub(super) fn named(kind: &Value) -> &str {
     kind["name"].as_str().unwrap_or_else(|| named(&kind["ofType"]))
 }
 

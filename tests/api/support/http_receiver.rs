@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, to_bytes};
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,6 +30,8 @@ use super::certificate;
 
 /// How long a test waits for something that is to arrive before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of a long body that are sent at a time.
+const CHUNK: usize = 16_384;
 
 /// A running receiver. It stops when it is dropped.
 pub(crate) struct HttpReceiver {
@@ -67,8 +69,13 @@ pub(crate) struct Answer {
 #[derive(Clone, Debug)]
 enum Script {
     Whole(Bytes),
-    Drip { every: Duration, times: usize },
+    Drip {
+        every: Duration,
+        times: usize,
+    },
     Endless,
+    /// So many bytes.
+    Long(usize),
     Hang,
     Reset,
 }
@@ -256,6 +263,11 @@ impl Answer {
         Self::scripted(status, Script::Endless)
     }
 
+    /// Headers at once, then a body of so many bytes, as fast as it is read.
+    pub(crate) fn long(status: u16, bytes: usize) -> Self {
+        Self::scripted(status, Script::Long(bytes))
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -293,8 +305,12 @@ impl Answer {
             Script::Whole(bytes) => Body::from(bytes),
             Script::Drip { every, times } => drip(every, times),
             Script::Endless => Body::from_stream(stream::repeat_with(|| {
-                Ok::<_, Infallible>(Bytes::from(vec![b'x'; 16_384]))
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; CHUNK]))
             })),
+            Script::Long(bytes) => {
+                let chunk = || Ok::<_, Infallible>(Bytes::from_static(&[b'x'; CHUNK]));
+                Body::from_stream(stream::repeat_with(chunk).take(bytes.div_ceil(CHUNK)))
+            }
             Script::Hang | Script::Reset => unreachable!("never answered"),
         };
         let mut response = Response::new(body);

@@ -72,6 +72,7 @@ export type PortalLeadStatus = "ACCEPTED" | "PENDING_REVIEW" | "REJECTED" | "RET
 
 export interface PortalLogInInput {
   email: string;
+  partnerId?: string | null;
   password: string;
 }
 
@@ -111,7 +112,7 @@ export interface UpdatePortalContactInput {
   phone?: string | null;
 }
 
-export type UserErrorCode = "ALREADY_CONNECTED" | "CONFLICT" | "DESTINATION_BLOCKED" | "DIRECTION_NOT_AGREED" | "EMAIL_MISMATCH" | "EXPIRED" | "FIELD_NOT_SHARED" | "INSECURE_URL" | "INVALID" | "INVALID_RULE" | "INVALID_TEMPLATE" | "INVITATION_CLOSED" | "IN_USE" | "LIMIT_REACHED" | "NOT_CONFIGURED" | "NOT_CONNECTED" | "NOT_FOUND" | "PLAN_REQUIRED" | "REQUIRED" | "SELF_INVITE" | "STALE_VERSION" | "TAKEN" | "TOO_LONG" | "UNKNOWN_FIELD";
+export type UserErrorCode = "ALREADY_CONNECTED" | "CAP_REACHED" | "CONFLICT" | "DESTINATION_BLOCKED" | "DIRECTION_NOT_AGREED" | "EMAIL_MISMATCH" | "EXPIRED" | "FIELD_NOT_SHARED" | "INSECURE_URL" | "INVALID" | "INVALID_RULE" | "INVALID_TEMPLATE" | "INVITATION_CLOSED" | "IN_USE" | "LIMIT_REACHED" | "NOT_CONFIGURED" | "NOT_CONNECTED" | "NOT_FOUND" | "PLAN_REQUIRED" | "REQUIRED" | "SELF_INVITE" | "STALE_VERSION" | "TAKEN" | "TOO_LONG" | "UNKNOWN_FIELD";
 
 export type WebhookMethod = "PATCH" | "POST" | "PUT";
 

@@ -93,7 +93,7 @@ export async function token(stale?: string): Promise<string> {
   return await alone(() => renew(stale));
 }
 
-/** A refresh token works once, so only one tab may use it. Without HTTPS there are no locks, but ten seconds of grace. */
+/** A refresh token works once, so only one tab may use it. Without HTTPS there are no locks, but a minute of grace. */
 async function alone<T>(work: () => Promise<T>): Promise<T> {
   // Not in insecure contexts, whatever the types say.
   const locks = navigator.locks as LockManager | undefined;
