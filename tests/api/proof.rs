@@ -6,6 +6,7 @@ mod namesakes;
 mod portals;
 mod setting;
 mod stories;
+mod takeovers;
 
 use serde_json::{Value, json};
 
