@@ -105,7 +105,7 @@ impl App {
             Some(url) => Some(connect_redis(url).await?),
             None => None,
         };
-        let metrics = Metrics::default();
+        let metrics = Metrics::of(db.held());
         let parts = Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),

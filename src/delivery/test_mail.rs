@@ -29,7 +29,7 @@ pub struct TestMail {
 }
 
 /// Sends a test mail through the settings of the caller's account and keeps with them how it went. That the server took
-/// the mail does not say that it arrived. RATE_LIMITED after too many, of the account or to the address: the account chooses the
+/// the mail does not say that it arrived. `RATE_LIMITED` after too many, of the account or to the address: the account chooses the
 /// server and the recipient, who may be strangers.
 pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     caller.require(Action::ManageMailServer)?;

@@ -57,7 +57,8 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
     // Not by asking the vault for them: it would remember keys that a rollback takes back.
     for purpose in [KeyPurpose::Index, KeyPurpose::Seal] {
         app.vault
-            .new_key(&app.clock, Some(account.id), purpose)?
+            .new_key(tx, &app.clock, Some(account.id), purpose)
+            .await?
             .insert(tx)
             .await?;
     }

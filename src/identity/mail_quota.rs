@@ -60,12 +60,11 @@ impl Counted<'_> {
     pub const fn quota(&self) -> Quota {
         let (hour, day) = match self {
             Self::InvitationsBy(_) => (100, 400),
-            Self::InvitationsByTo(..) => (5, 15),
+            Self::InvitationsByTo(..) | Self::ResetsFrom(..) => (5, 15),
             Self::InvitationsTo(_) => (20, 60),
             Self::ProofsTo(_) | Self::TestMailsTo(_) => (10, 30),
             Self::UnprovenInvitationsTo(_) => (3, 10),
             Self::ProofsBy(_) => (5, 20),
-            Self::ResetsFrom(..) => (5, 15),
             // A link works for an hour: when there may be no more, one that was mailed works. A lower number for the day would end that.
             Self::ResetsTo(..) => (3, 72),
             Self::NoticesBetween(..) | Self::TestMailsBy(_) => (20, 100),
@@ -104,7 +103,7 @@ pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -
 ///
 /// # Errors
 ///
-/// RATE_LIMITED, with the seconds until the next may be written.
+/// `RATE_LIMITED`, with the seconds until the next may be written.
 pub async fn require(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<()> {
     match wait(tx, app, counted).await? {
         None => Ok(()),
@@ -134,7 +133,7 @@ fn begin_of(now: DateTime<Utc>, length: TimeDelta) -> DateTime<Utc> {
 ///
 /// # Errors
 ///
-/// RATE_LIMITED when the account itself has sent too many, or too many to that address.
+/// `RATE_LIMITED` when the account itself has sent too many, or too many to that address.
 pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: &str) -> Result<bool> {
     if app.config.mail.is_none() {
         // None is sent anyway.

@@ -3,7 +3,9 @@
 use entity::account;
 use entity::ids::{AccountId, UserId};
 use entity::user::{self, Role};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
+};
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
@@ -15,6 +17,7 @@ use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::limits::MAX_PEOPLE;
 
 const TAKEN: &str = "somebody with this address is a user of this account already";
 
@@ -64,7 +67,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
 ///
 /// # Errors
 ///
-/// RATE_LIMITED when the account has sent too many invitations, or too many to that address.
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -72,6 +75,10 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     check_owner_rights(caller, input.role, input.role)?;
     let tx = app.db.begin().await?;
     let company = take_turn(&tx, caller, account).await?;
+    if user::Entity::in_account(account).count(&tx).await? >= MAX_PEOPLE {
+        let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
+        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+    }
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(account),

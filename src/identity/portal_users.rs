@@ -5,8 +5,8 @@ use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use entity::{account, partner, session};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Select,
-    Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::limits::MAX_PORTAL_PEOPLE;
 
 /// What portal users may do where nothing else is said.
 const USUAL: [PortalPermission; 4] = [
@@ -165,7 +166,7 @@ pub struct InvitePortalUser {
 ///
 /// # Errors
 ///
-/// RATE_LIMITED when the account has sent too many invitations, or too many to that address.
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -175,6 +176,11 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     if !partner.portal_enabled {
         let message = "the partner's portal is off: switch it on with setPortalAccess first";
         return Err(Error::broken(UserErrorCode::NotConfigured, "input.partnerId", message));
+    }
+    let people = portal_user::Entity::of_partner(account, partner.id);
+    if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
+        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
+        return Err(Error::broken(UserErrorCode::LimitReached, "input.partnerId", message));
     }
     let row = portal_user::ActiveModel {
         id: Set(app.clock.id()),

@@ -219,6 +219,7 @@ fn without_values(row: lead::Model, now: DateTime<Utc>) -> lead::ActiveModel {
     let mut change: lead::ActiveModel = row.into();
     change.fields = Set(json!({}));
     change.raw = Set(json!({}));
+    change.routed_by = Set(None);
     change.trace = Set(trace);
     change.email_key = Set(None);
     change.phone_key = Set(None);

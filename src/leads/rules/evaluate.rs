@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::{Bound, RangeBounds};
 
-use regex::Regex;
+use regex_automata::meta::Regex;
 use serde_json::Value;
 
 use super::scalar::{Family, Scalar};
@@ -75,7 +75,8 @@ pub(super) enum Comparison {
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    Matches(Regex),
+    /// None where the rule is only checked: what is run has every pattern.
+    Matches(Option<Regex>),
 }
 
 /// What there is to compare.
@@ -189,7 +190,9 @@ impl Comparison {
             (Self::Contains(part), Scalar::Text(text)) => text.contains(part),
             (Self::StartsWith(start), Scalar::Text(text)) => text.starts_with(start),
             (Self::EndsWith(end), Scalar::Text(text)) => text.ends_with(end),
-            (Self::Matches(pattern), Scalar::Text(text)) => pattern.is_match(&text.0),
+            (Self::Matches(pattern), Scalar::Text(text)) => {
+                pattern.as_ref().is_some_and(|pattern| pattern.is_match(&*text.0))
+            }
             _ => false,
         }
     }

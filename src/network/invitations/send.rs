@@ -7,7 +7,9 @@ use entity::invitation::{self, Column, Entity, InvitationStatus};
 use entity::proof::AddressProof;
 use entity::relationship::RelationshipType;
 use entity::{account, connection, user};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Set,
+};
 
 use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdraw_letter};
 use crate::app::App;
@@ -17,6 +19,7 @@ use crate::identity::mail_quota::{self, Counted};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
 use crate::identity::{accounts, email_address, mailbox, texts, tokens};
+use crate::limits::MAX_OPEN_INVITATIONS;
 use crate::live::events::NewEvent;
 use crate::network::invitation_mail::Says;
 use crate::network::notices::{self, Notice};
@@ -86,6 +89,13 @@ pub async fn send_within(
             return Ok(waiting);
         }
         events = expiry::write(tx, app, waiting).await?;
+    }
+    let open = Entity::sent_by(account).filter(Column::Status.eq(InvitationStatus::Pending));
+    if open.count(tx).await? >= MAX_OPEN_INVITATIONS {
+        let text = format!(
+            "an account has at most {MAX_OPEN_INVITATIONS} invitations that wait for an answer: cancel one that is not needed any more"
+        );
+        return Err(Error::broken(UserErrorCode::LimitReached, "to", text));
     }
     mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;

@@ -2,10 +2,13 @@
 
 use entity::mail;
 use entity::relationship::RelationshipType;
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use entity::user::Role;
 use leadmesh::app::App;
+use leadmesh::delivery::test_mail;
 use leadmesh::error::Error;
 use leadmesh::identity::caller::Caller;
+use leadmesh::identity::mail_server::{self, SmtpSettings};
 use leadmesh::identity::mailbox::{self, MailBody};
 use leadmesh::identity::people::{self, InviteUser, Invited};
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
@@ -218,6 +221,49 @@ async fn names_and_messages_of_others_become_no_links_in_mails() {
             assert!(!body.html.contains("<b>"), "{}", body.html);
             assert!(mail.subject.chars().count() <= 200, "{}", mail.subject);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn test_mails_are_limited_by_account_and_by_recipient() {
+    everywhere(|app| async move {
+        let mut callers = Vec::new();
+        for email in ["ann@example.com", "bob@example.com"] {
+            let caller = signed_up(&app, email).await.caller;
+            // Nothing is sent: the guard lets no account's server be here.
+            let settings = SmtpSettings {
+                host: "127.0.0.1".into(),
+                port: 25,
+                security: SmtpSecurity::None,
+                auth: SmtpAuth::Password,
+                username: None,
+                password: None,
+                from_name: None,
+                from_address: email.into(),
+                reply_to: None,
+                mails_per_minute: None,
+            };
+            mail_server::set(&app, &caller, settings).await.unwrap();
+            callers.push(caller);
+        }
+        for number in 0..10 {
+            let caller = &callers[number % 2];
+            assert!(!test_mail::send(&app, caller, "victim@example.com").await.unwrap().ok);
+        }
+        assert_eq!(
+            code(test_mail::send(&app, &callers[0], "victim@example.com").await),
+            "RATE_LIMITED"
+        );
+        for number in 0..15 {
+            let to = format!("bo{number}@example.com");
+            assert!(test_mail::send(&app, &callers[0], &to).await.is_ok());
+        }
+        assert_eq!(
+            code(test_mail::send(&app, &callers[0], "eve@example.com").await),
+            "RATE_LIMITED"
+        );
+        assert!(test_mail::send(&app, &callers[1], "eve@example.com").await.is_ok());
     })
     .await;
 }

@@ -27,24 +27,24 @@ const PROVEN: [&str; 6] = [
     "required",
 ];
 
-fn home() -> Option<IpAddr> {
-    Some([192, 0, 2, 1].into())
+fn home() -> IpAddr {
+    [192, 0, 2, 1].into()
 }
 
-fn elsewhere(number: u8) -> Option<IpAddr> {
-    Some([198, 51, 100, number].into())
+fn elsewhere(number: u8) -> IpAddr {
+    [198, 51, 100, number].into()
 }
 
-async fn log_in(app: &App, ip: Option<IpAddr>, password: &str) -> Result<SignedIn, Error> {
+async fn log_in(app: &App, ip: IpAddr, password: &str) -> Result<SignedIn, Error> {
     let input = LogIn {
         email: "ann@example.com".into(),
         password: password.into(),
     };
-    sessions::log_in(app, Scope::Account, ip, input).await
+    sessions::log_in(app, Scope::Account, Some(ip), input).await
 }
 
-async fn signed_up_at(app: &App, ip: Option<IpAddr>, email: &str) -> SignedIn {
-    sign_up(app, ip, Through::Public, company(email)).await.unwrap()
+async fn signed_up_at(app: &App, ip: IpAddr, email: &str) -> SignedIn {
+    sign_up(app, Some(ip), Through::Public, company(email)).await.unwrap()
 }
 
 fn change(current: &str) -> ChangePassword {
@@ -98,7 +98,7 @@ async fn wrong_log_ins_from_elsewhere_lock_nobody_out() {
 async fn a_network_is_known_by_a_refresh_there_too() {
     everywhere(|app| async move {
         let ann = signed_up_at(&app, home(), "ann@example.com").await;
-        sessions::refresh(&app, elsewhere(7), &ann.session.refresh_token)
+        sessions::refresh(&app, Some(elsewhere(7)), &ann.session.refresh_token)
             .await
             .unwrap();
         strangers_guess(&app, "ann@example.com").await;
@@ -125,7 +125,7 @@ async fn who_claims_the_same_address_may_not_guess_more_for_that() {
             password: "another password".into(),
             ..company("ann@example.com")
         };
-        sign_up(&app, elsewhere(1), Through::Public, claim).await.unwrap();
+        sign_up(&app, Some(elsewhere(1)), Through::Public, claim).await.unwrap();
         strangers_guess(&app, "ann@example.com").await;
         assert_eq!(code(log_in(&app, elsewhere(1), PASSWORD).await), "BAD_USER_INPUT");
         assert!(log_in(&app, elsewhere(1), "another password").await.is_ok());
@@ -153,8 +153,10 @@ async fn guesses_of_the_own_password_are_counted_by_session() {
     .await;
 }
 
-async fn ask(app: &App, ip: Option<IpAddr>, email: &str) {
-    password_reset::request(app, Scope::Account, ip, email).await.unwrap();
+async fn ask(app: &App, ip: IpAddr, email: &str) {
+    password_reset::request(app, Scope::Account, Some(ip), email)
+        .await
+        .unwrap();
     app.writes.finish().await;
 }
 
