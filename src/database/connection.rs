@@ -14,8 +14,8 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
-use super::held::{Held, HeldTimes};
 use super::abandoned::Abandoned;
+use super::held::{Held, HeldTimes};
 use super::members::{Members, Single, Used};
 use super::transaction::{Ending, Transaction};
 use crate::error::{Outage, Shortage, outage};

@@ -124,6 +124,7 @@ crate::support::app::both!(without_mail_the_link_of_a_portal_is_answered_once, |
         link.starts_with("http://leadmesh.test/portal/set-password?token=lmt_"),
         "{link}"
     );
+    assert!(link.ends_with(&format!("&partner={partner}")), "{link}");
     let token = tokens(&link)[0].clone();
     assert!(!app.dump().await.contains(&token));
     let input = json!({ "token": token, "password": PASSWORD });
