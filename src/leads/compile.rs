@@ -103,6 +103,7 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
+    let former = source::Entity::removed_from(id).all(db).await?;
     let links = load_links(db, account.id, &sources).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
     let words = Compiler {
@@ -114,6 +115,7 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
         account,
         flow,
         sources,
+        former,
         links,
         steps,
     };
@@ -137,6 +139,7 @@ struct Compiled {
     account: account::Model,
     flow: flow::Model,
     sources: Vec<source::Model>,
+    former: Vec<source::Model>,
     links: Links,
     steps: Vec<step::Model>,
 }
@@ -151,6 +154,11 @@ async fn load_links(db: &impl ConnectionTrait, account: AccountId, sources: &[so
     }
     let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
     Ok(rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// The account that submits through a source.
+fn sender(source: &source::Model) -> AccountId {
+    source.sender_account_id.unwrap_or(source.account_id)
 }
 
 struct Compiler {
@@ -178,6 +186,7 @@ impl Compiler {
             account,
             flow,
             sources,
+            former,
             links,
             steps,
         } = compiled;
@@ -212,6 +221,7 @@ impl Compiler {
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
             sources: sources.into_iter().map(|source| self.source(source, &links)).collect(),
+            former_sources: former.iter().map(|source| (source.id, sender(source))).collect(),
             fields: Arc::new(flow.fields.0),
             places,
             exits: snapshot::exits(&steps),
@@ -222,7 +232,7 @@ impl Compiler {
     /// A source takes leads only if its connection lets the sender send. Every change of a connection raises the version of
     /// both accounts, so what is compiled here is outdated with it.
     fn source(&self, source: source::Model, links: &Links) -> Source {
-        let sender = source.sender_account_id.unwrap_or(source.account_id);
+        let sender = sender(&source);
         let link = source.connection_id.and_then(|id| links.get(&id));
         let linked = source.kind == SourceKind::Own || link.is_some_and(|link| link.lets_send(sender));
         Source {
