@@ -26,6 +26,7 @@ mod m0024_bounded_steps;
 mod m0025_proof_of_address;
 mod m0026_known_proofs;
 mod m0027_key_holder;
+mod m0039_delivery_chain;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_proof_of_address::Migration),
             Box::new(m0026_known_proofs::Migration),
             Box::new(m0027_key_holder::Migration),
+            Box::new(m0039_delivery_chain::Migration),
         ]
     }
 }

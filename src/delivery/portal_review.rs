@@ -265,7 +265,7 @@ impl Said<'_> {
     async fn follow(&self, tx: &DatabaseTransaction, rows: &[delivery::Model], leads: &Leads) -> Result<Rerouted> {
         let rejected = rows.iter().filter(|_| self.verdict == Verdict::Reject);
         let rejected: Vec<_> = rejected.map(|row| (row, leads.get(&row.lead_id))).collect();
-        worker::follow(self.app, tx, &rejected).await
+        worker::follow(self.app, tx, &rejected, self.review.at).await
     }
 
     fn note(&self, row: &delivery::Model, at: DateTime<Utc>) -> lead_event::ActiveModel {

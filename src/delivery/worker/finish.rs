@@ -143,7 +143,7 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
         .iter()
         .filter(|finished| finished.outcome.status != DeliveryStatus::Delivered);
     let unsent = unsent.map(|finished| (&finished.delivery, None));
-    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>()).await?;
+    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>(), now).await?;
     for finished in erased {
         all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
     }
