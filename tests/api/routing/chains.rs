@@ -183,6 +183,7 @@ async fn what_was_settled_by_hand_and_went_on_is_not_sold_twice_server() {
 both!(
     /// The partner to which it went on has rejected it in its portal: the first one may have it again.
     what_the_next_partner_has_rejected_is_tried_again,
+    ["--smtp-url", "smtp+plain://127.0.0.1:9", "--mail-from", "leads@leadmesh.test"],
     |app| {
         let receiver = HttpReceiver::start().await;
         receiver.answer(Answer::status(422));
