@@ -8,7 +8,7 @@ use entity::flow;
 use entity::ids::AccountId;
 use sea_orm::{ConnectionTrait, DbErr, QueryOrder};
 
-use crate::delivery::templates::no_such_field;
+use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule};
 
@@ -70,9 +70,14 @@ impl KnownFields {
         let known =
             |name: &String| self.former.contains(name) || self.definitions.iter().any(|field| field.name == *name);
         let unknown = selection.fields.iter().enumerate().filter(|(_, name)| !known(name));
-        let broken = unknown.map(|(index, name)| {
-            let text = no_such_field(name, &self.definitions);
-            Broken::new(UserErrorCode::UnknownField, &format!("{path}.{index}"), text)
+        let names = FieldNames::new(&self.definitions);
+        let broken = unknown.map_while(|(index, name)| {
+            let text = names.no_such(name)?;
+            Some(Broken::new(
+                UserErrorCode::UnknownField,
+                &format!("{path}.{index}"),
+                text,
+            ))
         });
         let broken: Vec<Broken> = broken.collect();
         if broken.is_empty() {
