@@ -13,11 +13,13 @@
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
 mod check;
+mod effort;
 mod evaluate;
 mod fold;
 mod operand;
 mod operator;
 mod scalar;
+mod search;
 mod text;
 
 #[cfg(test)]
@@ -28,6 +30,7 @@ use std::iter;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Problem, ProblemKind, check, compile};
+pub use effort::{Effort, Spent};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
 pub use text::text;
@@ -42,6 +45,10 @@ pub const MAX_LIST: usize = 1_000;
 pub const MAX_VALUE_CHARS: usize = 1_000;
 /// How many characters a pattern (`MATCHES`) may have.
 pub const MAX_PATTERN_CHARS: usize = 500;
+/// How many characters a pattern may have when its repetitions are written out: a text may be at so many places of it at once.
+pub const MAX_PATTERN_PLACES: usize = 1_000;
+/// How many all patterns of a rule may have.
+pub const MAX_RULE_PLACES: usize = 10_000;
 
 /// A rule as it is stored and shown: `{"all":[…]}`, `{"any":[…]}`, `{"not":…}` or `{"condition":{…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

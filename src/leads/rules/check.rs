@@ -5,9 +5,9 @@ use entity::field::FieldDef;
 use super::evaluate::{CompiledRule, Leaf, Node};
 use super::operand::{self, Operand};
 use super::operator::Operator;
-use super::scalar::Family;
+use super::scalar::{Family, named_text};
 use super::text::{brief, discreet_phrase, listed, phrase, type_name};
-use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, Rule};
+use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_PLACES, MAX_RULE_PLACES, Rule, search};
 
 /// Something that keeps a rule from being saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +34,19 @@ pub enum ProblemKind {
 /// In canonical form every value is of its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
 /// case, choices as the field spells them), and lists name nothing twice. Checking that form again changes nothing.
 pub fn check(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
-    examine(rule, fields).map(|(canonical, _)| canonical)
+    examine(rule, fields, true).map(|(canonical, _)| canonical)
 }
 
 /// Makes the rule ready to run; it is checked again, since the fields may have changed after it was saved.
 pub fn compile(rule: &Rule, fields: &[FieldDef]) -> Result<CompiledRule, Vec<Problem>> {
-    examine(rule, fields).map(|(_, root)| CompiledRule { root })
+    examine(rule, fields, false).map(|(_, root)| CompiledRule { root })
 }
 
-fn examine(rule: &Rule, fields: &[FieldDef]) -> Result<(Rule, Node), Vec<Problem>> {
+fn examine(rule: &Rule, fields: &[FieldDef], is_new: bool) -> Result<(Rule, Node), Vec<Problem>> {
     let mut checker = Checker {
         fields,
+        is_new,
+        places: 0,
         path: Vec::new(),
         depth: 0,
         conditions: 0,
@@ -59,6 +61,10 @@ fn examine(rule: &Rule, fields: &[FieldDef]) -> Result<(Rule, Node), Vec<Problem
 /// A walk through a rule. A part that has a problem answers none, and the walk goes on to find the others.
 struct Checker<'f> {
     fields: &'f [FieldDef],
+    /// Whether it is to be saved; what was stored by an older version may go beyond some limits.
+    is_new: bool,
+    /// Of all patterns so far.
+    places: usize,
     path: Vec<String>,
     depth: usize,
     conditions: usize,
@@ -110,6 +116,9 @@ impl Checker<'_> {
         if !condition.operator.fits(field.field_type) {
             return self.at("operator", |this| this.invalid(misfit(condition.operator, field)));
         }
+        if condition.operator == Operator::Matches {
+            self.at("value", |this| this.bear(condition))?;
+        }
         match operand::read(field, condition.operator, condition.value.as_ref()) {
             Ok(operand) => Some(ready(field, condition.operator, operand)),
             Err(misfit) => self.at("value", |this| match misfit.index {
@@ -117,6 +126,30 @@ impl Checker<'_> {
                 None => this.invalid(misfit.message),
             }),
         }
+    }
+
+    /// Refuses patterns that a long text could keep busy for long: a lead on which they do is refused.
+    fn bear(&mut self, condition: &Condition) -> Option<()> {
+        let text = condition.value.as_ref().and_then(|value| named_text(value).ok());
+        let own = text.map_or(0, |text| search::places(&text));
+        if self.is_new && own > MAX_PATTERN_PLACES {
+            return self.invalid(format!(
+                "with its repetitions written out this pattern has {own} characters, and it may have {MAX_PATTERN_PLACES}; use \
+                 smaller repetitions, or + and * in place of counted ones"
+            ));
+        }
+        let before = self.places;
+        self.places = before.saturating_add(own);
+        if !self.is_new || self.places <= MAX_RULE_PLACES {
+            return Some(());
+        }
+        if before <= MAX_RULE_PLACES {
+            return self.invalid(format!(
+                "with their repetitions written out the patterns of a rule may have {MAX_RULE_PLACES} characters together, and \
+                 this one goes beyond it; use smaller repetitions or fewer patterns"
+            ));
+        }
+        None
     }
 
     fn at<T>(&mut self, step: impl Into<String>, walk: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {

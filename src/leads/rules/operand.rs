@@ -4,19 +4,17 @@ use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use entity::field::FieldDef;
-use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::evaluate::{Comparison, Test};
 use super::fold::fold;
 use super::operator::Operator;
 use super::scalar::{Scalar, named_part, named_text};
+use super::search::Pattern;
 use super::{MAX_LIST, MAX_PATTERN_CHARS};
 
 /// Bytes that a compiled pattern may take: enough for `\w{2,20}`, which is large because it knows all alphabets.
 const PATTERN_BYTES: usize = 2 << 20;
-/// Bytes that the search cache of a pattern may take.
-const CACHE_BYTES: usize = 1 << 20;
 
 /// A condition's value, read.
 pub(super) struct Operand {
@@ -153,26 +151,6 @@ fn matching(value: &Value) -> Result<(Value, Comparison), Misfit> {
     if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
         return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());
     }
-    let regex = compiled(&pattern)?;
-    Ok((Value::from(pattern.into_owned()), Comparison::Matches(regex)))
-}
-
-/// The engine has no back-references and no look-around, so a search takes time linear in the text.
-fn compiled(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .size_limit(PATTERN_BYTES)
-        .dfa_size_limit(CACHE_BYTES)
-        .build()
-        .map_err(|error| format!("not a valid pattern: {}", reason(&error)))
-}
-
-/// The engine draws the pattern with a marker over several lines; only the last says what is wrong.
-fn reason(error: &regex::Error) -> String {
-    if let regex::Error::CompiledTooBig(_) = error {
-        return "it is too large; use smaller repetitions".to_owned();
-    }
-    let full = error.to_string();
-    let last = full.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+    let compiled = Pattern::compile(&pattern, PATTERN_BYTES).map_err(|unfit| unfit.to_string())?;
+    Ok((Value::from(pattern.into_owned()), Comparison::Matches(compiled)))
 }
