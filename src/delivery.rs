@@ -18,6 +18,7 @@ pub mod portal_feed;
 pub mod portal_review;
 mod present;
 pub mod preview;
+pub mod redact;
 pub mod rendering;
 mod reservations;
 pub mod response;

@@ -43,4 +43,12 @@ impl Entity {
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
     }
+
+    /// Forgets what a flow was at a version and before.
+    pub fn before(account: AccountId, flow: FlowId, version: i32) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::Version.lte(version))
+    }
 }

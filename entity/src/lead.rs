@@ -2,6 +2,7 @@
 
 use crate::flow::Names;
 use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
+use crate::routed::Routed;
 use crate::source;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -53,6 +54,8 @@ pub struct Model {
     pub raw: Json,
     /// Fields whose value is not of their type; none of a lead that an older version stored, which did not note them.
     pub invalid: Option<Names>,
+    /// Values by which it was routed and that later steps have changed.
+    pub routed_by: Option<Routed>,
     /// Why it was not accepted: code, field, message.
     pub reasons: Json,
     /// What the sender should know.
@@ -106,6 +109,21 @@ impl Entity {
     /// Leads by id for the delivery worker, which acts for every account.
     pub fn for_worker(ids: impl IntoIterator<Item = LeadId>) -> Select<Self> {
         Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// Which of these leads of an account have encrypted values. It may name one too many, whose sender imitates one.
+    pub async fn sealed_among(
+        db: &impl ConnectionTrait,
+        account: AccountId,
+        ids: impl IntoIterator<Item = LeadId>,
+    ) -> Result<Vec<LeadId>, DbErr> {
+        let sealed = |column| Expr::col((Self, column)).cast_as("text").like("%\"$sealed\"%");
+        let rows = Self::in_account(account)
+            .filter(Column::Id.is_in(ids))
+            .filter(sealed(Column::Fields).or(sealed(Column::Raw)))
+            .select_only()
+            .column(Column::Id);
+        rows.into_tuple().all(db).await
     }
 
     /// When each of some sources of an account last submitted, tests left out. Sources that never did are not among them.

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::again::{self, Refusal, Retried, RetrySettings};
 use super::manage::{self, DeliveryFilter};
 use super::reservations;
-use super::worker::{self, Rerouted};
+use super::worker::{self, Rerouted, Routes};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::database::Transaction;
@@ -26,6 +26,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::texts;
+use crate::leads::compile::Snapshots;
 use crate::leads::intake::delivery_event;
 use crate::live::events;
 
@@ -227,11 +228,19 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     let account = caller.require(Action::ManageDeliveries)?;
     let input = checked(input)?;
     let seen = manage::find(app, caller, input.delivery).await?;
+    let (snapshots, mut routes) = (Snapshots::default(), Routes::default());
+    let failed = seen.iter().filter(|_| !input.delivered);
     let mut leads = match &seen {
         Some(row) if !input.delivered => worker::contents(app, std::slice::from_ref(row)).await?,
         _ => HashMap::new(),
     };
-    let tx = app.db.begin().await?;
+    let tx = loop {
+        routes.look_up(app, &snapshots, failed.clone()).await?;
+        let tx = app.db.begin().await?;
+        if routes.hold(&tx).await? {
+            break tx;
+        }
+    };
     let row = manage::locked(&tx, account, input.delivery).await.map_err(at_input)?;
     if stands(&row, &input)? {
         return Ok(row);
@@ -242,7 +251,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
         reservations::take_again(&tx, &row).await?;
     } else {
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
-        on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;
+        on = worker::follow(app, &tx, &[(&row, lead.as_ref())], &routes).await?;
         if row.channel == Channel::Email {
             mail_recipient::Entity::take_back(&tx, row.id).await?;
         }

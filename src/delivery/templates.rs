@@ -142,6 +142,7 @@ pub struct Template {
     fields: BTreeSet<String>,
     bare: BTreeSet<String>,
     locals: BTreeSet<String>,
+    whole_lead: bool,
 }
 
 impl Template {
@@ -160,6 +161,7 @@ impl Template {
             fields: scan.fields,
             bare: scan.bare,
             locals: scan.locals,
+            whole_lead: scan.whole_lead,
         })
     }
 
@@ -168,6 +170,12 @@ impl Template {
     pub fn fields(&self) -> BTreeSet<&str> {
         let bare = self.bare.difference(&self.locals);
         self.fields.iter().chain(bare).map(String::as_str).collect()
+    }
+
+    /// Whether the template may read that field: by its name, also where it sets a variable of this name, for it may be read before it
+    /// is set; or as one of all, where `lead` is written out, passed on or asked for a name that is put together (`lead[a ~ b]`).
+    pub fn may_read(&self, field: &str) -> bool {
+        self.whole_lead || self.fields.contains(field) || self.bare.contains(field)
     }
 
     /// Whether the template is plain text, the same for every lead.

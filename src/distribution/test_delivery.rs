@@ -223,6 +223,7 @@ async fn lead_row(
         fields: Set(Value::Object(stored(typed.clone(), Place::Value)?)),
         raw: Set(Value::Object(stored(raw.collect(), Place::Raw)?)),
         invalid: Set(None),
+        routed_by: Set(None),
         reasons: Set(json!([])),
         warnings: Set(json!([])),
         trace: Set(json!([])),

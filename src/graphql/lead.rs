@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::erasure_notice;
+use entity::ids::{AccountId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
 use sea_orm::QueryOrder;
@@ -14,7 +15,7 @@ use super::delivery::Delivery;
 use super::erasure::ErasureNotice;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, SourceRow, list, load};
+use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, Sealed, SourceRow, list, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
 use super::relay::{PageArgs, connection, page};
@@ -22,6 +23,7 @@ use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
+use crate::leads::discretion;
 use crate::leads::outcome;
 use crate::leads::read::{self, LeadFilter as Wanted};
 use crate::leads::receipts::reasons;
@@ -98,11 +100,10 @@ impl Lead {
     }
 
     /// Every reason for which it was not accepted; empty when it was.
-    async fn reasons(&self) -> Vec<LeadReason> {
-        reasons(self.0.reasons.clone())
-            .into_iter()
-            .map(LeadReason::from)
-            .collect()
+    async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
+        let (_, caller) = app_and_caller(ctx).await?;
+        let reasons = discretion::discreet(caller, reasons(self.0.reasons.clone()));
+        Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
     /// What the sender was told besides.
@@ -120,7 +121,7 @@ impl Lead {
 
     /// What happened to it, oldest first.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
-        let (app, _) = app_and_caller(ctx).await?;
+        let (app, caller) = app_and_caller(ctx).await?;
         let lead = &self.0;
         let deliveries = list(ctx, DeliveriesOf(lead.account_id, lead.id)).await?;
         let mut attempts = Vec::new();
@@ -135,6 +136,9 @@ impl Lead {
             deliveries: &deliveries,
             attempts: &attempts,
             events: &events,
+            trace: discretion::discreet_trace(caller, looks(lead)),
+            reasons: discretion::discreet(caller, reasons(lead.reasons.clone())),
+            hears: hears(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
@@ -145,10 +149,12 @@ impl Lead {
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 
-    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict.
-    async fn trace(&self) -> Vec<TraceEntry> {
-        let looks: Vec<outcome::TraceEntry> = serde_json::from_value(self.0.trace.clone()).unwrap_or_default();
-        looks.into_iter().map(TraceEntry::from).collect()
+    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict. What decided is told to those who
+    /// may read the setup, and verdicts on encrypted fields to those who may reveal them.
+    async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
+        let (_, caller) = app_and_caller(ctx).await?;
+        let looks = discretion::discreet_trace(caller, looks(&self.0));
+        Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 
     /// When its values were removed; null while they are there.
@@ -182,6 +188,16 @@ impl Lead {
     async fn processing_ms(&self) -> f64 {
         self.0.processing_us as f64 / 1000.0
     }
+}
+
+fn looks(lead: &lead::Model) -> Vec<outcome::TraceEntry> {
+    serde_json::from_value(lead.trace.clone()).unwrap_or_default()
+}
+
+/// Whether the caller may see the words of recipients about a lead: they may repeat an encrypted value, however spelled.
+pub(super) async fn hears(ctx: &Context<'_>, account: AccountId, id: LeadId) -> Result<bool> {
+    let (_, caller) = app_and_caller(ctx).await?;
+    Ok(caller.may_reveal() || load(ctx, Sealed(account, id)).await?.is_none())
 }
 
 connection!(LeadConnection, LeadEdge, Lead, lead::Model, "leads");
@@ -223,7 +239,8 @@ pub struct LeadFilter {
     outcome: Option<Vec<LeadOutcome>>,
     /// That came in this time.
     submitted_in: Option<TimeRangeInput>,
-    /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole. At most 200 characters.
+    /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole, and only by those who may reveal
+    /// them. At most 200 characters.
     search: Option<String>,
     /// Tests too.
     #[graphql(default_with = "Some(false)")]

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::graphql::limits::budget::Budget;
 
 pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
-pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, RecipientsOf, SourceRow};
+pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, RecipientsOf, Sealed, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
 pub use links::{DocsReadersOf, OpenedOver};
 pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};

@@ -173,9 +173,8 @@ async fn check(ctx: &ExtensionContext<'_>, info: &ResolveInfo<'_>) -> Result<()>
         Needs::Right(SubmitLeads) => asking.caller_for_submission(app).await,
         _ => asking.caller(app).await,
     }?;
-    let refusal = match judge(needs, caller, info) {
-        Ok(()) => return Ok(()),
-        Err(refusal) => refusal,
+    let Err(refusal) = judge(needs, caller, info) else {
+        return Ok(());
     };
     // Below a viewer stands what belongs to whom it shows, who may have signed in within this very request.
     let Some(viewer) = asking.viewer_at(root_key(info.path_node)) else {

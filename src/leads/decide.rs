@@ -7,6 +7,7 @@ pub mod typing;
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use entity::routed::Overwritten;
 use serde_json::{Map, Value};
 
 use super::branch::Branch;
@@ -43,6 +44,8 @@ pub struct Draft {
     pub(crate) unanswered: Option<String>,
     /// What TRANSFORM steps have cost, in units of templates.
     pub(crate) rendered: u64,
+    /// What was overwritten since the first of these.
+    pub overwritten: Vec<Overwritten>,
 }
 
 /// What one DISTRIBUTE or BUYER step would do.
@@ -50,6 +53,8 @@ pub struct Draft {
 pub struct Route {
     /// Place of the step in the snapshot.
     pub step: usize,
+    /// How much of the draft's `overwritten` there was before.
+    pub overwritten: usize,
     /// Places in the profile of the candidates that passed everything but caps, best first; none of a BUYER step.
     pub candidates: Vec<usize>,
     /// What would become of the lead at those that are accounts; filled in by [`Growing`](super::branch::Growing).
@@ -258,7 +263,7 @@ impl Draft {
                         return;
                     }
                 }
-                Action::Transform(assignments) => self.transform(step, assignments, &budget),
+                Action::Transform(assignments) => self.transform(flow, step, assignments, &budget),
                 Action::Distribute(profile) => {
                     let candidates = self.match_profile(profile, now);
                     if self.unanswered.is_some() {
@@ -266,6 +271,7 @@ impl Draft {
                     }
                     self.routes.push(Route {
                         step: place,
+                        overwritten: self.overwritten.len(),
                         candidates,
                         branches: Vec::new(),
                     });
@@ -276,6 +282,7 @@ impl Draft {
                         .look(&step.subject, "step", false, format!("disconnected: {why}")),
                     None => self.routes.push(Route {
                         step: place,
+                        overwritten: self.overwritten.len(),
                         candidates: Vec::new(),
                         branches: Vec::new(),
                     }),
@@ -298,22 +305,29 @@ impl Draft {
         look.passed
     }
 
+    /// A template that sets an unencrypted field is not shown the encrypted ones: no way of asking copies their values.
     fn transform(
         &mut self,
+        flow: &Snapshot,
         step: &Step,
         assignments: &[(entity::field::FieldDef, crate::delivery::templates::Template)],
         budget: &Budget,
     ) {
         for (field, template) in assignments {
+            let is_shown = |name: &str| field.encrypted || !flow.field(name).is_some_and(|field| field.encrypted);
+            let shown = self.fields.iter().filter(|(name, _)| is_shown(name));
+            let values: Values<'_> = shown.map(|(name, value)| (name.as_str(), value)).collect();
             let around = ASSIGNMENT_WORK + self.fields.len() / 4;
             let rendered = budget
                 .spend(around)
-                .and_then(|()| template.render_value(&Values::all(&self.fields), budget));
+                .and_then(|()| template.render_value(&values, budget));
+            let before = self.before_it_is_set(&field.name);
             let detail = match rendered {
                 Ok(value) => typing::set(self, field, &value),
                 Err(error) => Err(error.to_string()),
             };
             let passed = detail.is_ok();
+            self.overwritten.extend(before.filter(|_| passed));
             let text = detail.map_or_else(
                 |why| format!("{} was left as it is: {why}", field.name),
                 |()| format!("{} was set", field.name),
@@ -321,6 +335,15 @@ impl Draft {
             self.trace.look(&step.subject, "transform", passed, text);
         }
         self.rendered = TRANSFORM_WORK.saturating_sub(budget.work_left());
+    }
+
+    /// A field as it is, where the lead was routed by it already.
+    fn before_it_is_set(&self, name: &str) -> Option<Overwritten> {
+        (!self.routes.is_empty()).then(|| Overwritten {
+            field: name.to_owned(),
+            value: self.fields.get(name).cloned(),
+            invalid: self.invalid.contains(name),
+        })
     }
 
     /// The candidates of a profile that pass everything but caps.

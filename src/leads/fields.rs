@@ -58,7 +58,7 @@ pub struct TypingContext<'a> {
 }
 
 impl TypingContext<'_> {
-    fn alpha2(&self) -> &'static str {
+    pub(super) fn alpha2(&self) -> &'static str {
         self.country
             .map_or("US", |text| country::code(text.trim()).unwrap_or_default())
     }

@@ -3,6 +3,7 @@
 
 mod batch;
 mod duplicates;
+mod fair_queue;
 mod locks;
 mod rows;
 mod settle;
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use uuid::Uuid;
 
 use super::branch::{Entering, Growing, Reach};
 use super::compile::Snapshots;
@@ -30,6 +32,7 @@ use super::snapshot::{Access, Snapshot};
 use crate::app::App;
 use crate::database::Lane;
 use crate::error::{Error, Result, UserErrorCode};
+use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
 
@@ -41,10 +44,15 @@ const LONG: u64 = 50_000;
 pub const MAX_KEY_CHARS: usize = 255;
 /// Submissions that wait for a writer; more are told to come back.
 const WAITING: usize = 2_048;
+/// Of them, those of one account, and how many more of its leads may wait for one of these places.
+const OF_ACCOUNT: usize = WAITING / 2;
+const MORE_OF_ACCOUNT: usize = 8 * WAITING;
 /// How long a submission waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a submission is decided anew because the flow has changed meanwhile.
-const DECISIONS: usize = 5;
+const TOO_MANY: &str = "too many leads are waiting to be stored: submit again in a moment";
+/// How often a submission is decided anew because the flow has changed meanwhile. While others submit as well, the leads of one call
+/// are stored in many small batches, between which there is time for a change.
+const DECISIONS: usize = 16;
 /// How often because a buyer has changed its setup, before what goes to that buyer is left to the worker: nobody's changes may
 /// hold up another account's leads.
 const PATIENT_ROUNDS: usize = 1;
@@ -68,6 +76,7 @@ pub struct Submission {
 #[derive(Clone)]
 pub struct Intake {
     jobs: mpsc::Sender<Job>,
+    shares: Arc<FairShares>,
     /// Compiled flows.
     pub snapshots: Snapshots,
 }
@@ -84,6 +93,8 @@ struct Job {
     at: DateTime<Utc>,
     started: Instant,
     answer: oneshot::Sender<Answer>,
+    /// Of the sender's share, until it is stored.
+    _place: OwnedSemaphorePermit,
 }
 
 /// What a writer answers.
@@ -94,6 +105,11 @@ enum Answer {
 }
 
 impl Job {
+    /// The account that submits it.
+    fn sender(&self) -> Uuid {
+        self.principal.account().map(|account| account.0).unwrap_or_default()
+    }
+
     /// Whether the lead comes from another account, or may go into one.
     fn crosses_accounts(&self) -> bool {
         self.reach.is_some() || !self.lead.path.is_empty()
@@ -121,13 +137,19 @@ impl Intake {
     /// collects while the other waits for the disk. They end when the last `Intake` is dropped and the queue is empty.
     pub fn start(app: &App) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let waiting = Arc::new(Mutex::new(batch::Waiting::new(waiting)));
         let writers = if app.db.is_postgres() { 2 } else { 1 };
         for _ in 0..writers {
             tokio::spawn(batch::write(app.by_lane(Lane::Intake), waiting.clone()));
         }
+        let shares = FairShares::new(ShareLimits {
+            places: OF_ACCOUNT,
+            waiting: MORE_OF_ACCOUNT,
+            patience: PATIENCE,
+        });
         Self {
             jobs,
+            shares: Arc::new(shares),
             snapshots: Snapshots::default(),
         }
     }
@@ -165,6 +187,8 @@ impl Intake {
                 }
             };
             let owner = snapshot.account;
+            let place = self.shares.of(account.0).place().await;
+            let place = place.map_err(|_used_up| Error::Unavailable(TOO_MANY))?;
             let (answer, answered) = oneshot::channel();
             let reach = self.reach(app, &snapshot, newest, &left_out).await?;
             let mut job = Job {
@@ -177,6 +201,7 @@ impl Intake {
                 at,
                 started,
                 answer,
+                _place: place,
             };
             job.decide_again(app);
             if job.lead.draft.cost() > LONG {
@@ -241,9 +266,7 @@ impl Intake {
     async fn enqueue(&self, job: Job) -> Result<()> {
         match self.jobs.send_timeout(job, PATIENCE).await {
             Ok(()) => Ok(()),
-            Err(_full_or_closed) => Err(Error::Unavailable(
-                "too many leads are waiting to be stored: submit again in a moment",
-            )),
+            Err(_full_or_closed) => Err(Error::Unavailable(TOO_MANY)),
         }
     }
 }

@@ -18,6 +18,7 @@ mod evaluate;
 mod fold;
 mod operand;
 mod operator;
+mod pattern;
 mod scalar;
 mod search;
 mod text;
@@ -29,11 +30,12 @@ use std::iter;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Problem, ProblemKind, check, compile};
+pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compile, compile_within};
 pub use effort::{Effort, Spent};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
-pub use text::text;
+pub use pattern::{Budget, Weighed};
+pub use text::{ENCRYPTED_CONDITION, text};
 
 /// How many `all`, `any` and `not` may be inside one another.
 pub const MAX_DEPTH: usize = 10;
@@ -80,13 +82,18 @@ pub struct Condition {
 impl Rule {
     /// The names of the fields that the rule looks at, in order of appearance, repeated if used repeatedly.
     pub fn fields_named(&self) -> impl Iterator<Item = &str> {
+        self.conditions().map(|condition| condition.field.as_str())
+    }
+
+    /// Its conditions, in order of appearance.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let mut pending = vec![self];
         iter::from_fn(move || {
             loop {
                 match pending.pop()? {
                     Self::All(items) | Self::Any(items) => pending.extend(items.iter().rev()),
                     Self::Not(inner) => pending.push(inner),
-                    Self::Condition(condition) => return Some(condition.field.as_str()),
+                    Self::Condition(condition) => return Some(condition),
                 }
             }
         })

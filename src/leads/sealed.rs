@@ -14,13 +14,15 @@ use crate::error::{Error, Result};
 const MARK: &str = "$sealed";
 const PLAIN: &str = "$plain";
 
-/// Which of a field's two values.
+/// Which of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The normalised one.
     Value,
     /// The one as sent.
     Raw,
+    /// One that a step has overwritten, by its place among these.
+    Overwritten(usize),
 }
 
 impl Place {
@@ -28,6 +30,7 @@ impl Place {
         match self {
             Self::Value => format!("{lead}/{field}"),
             Self::Raw => format!("{lead}/{field}/raw"),
+            Self::Overwritten(index) => format!("{lead}/{field}/overwritten/{index}"),
         }
     }
 }
@@ -87,7 +90,8 @@ pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value
     open(app, lead, &lead.raw, Place::Raw).await
 }
 
-async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
+/// Such stored values of a lead with the encrypted ones opened.
+pub(super) async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),
         Value::Null => Map::new(),

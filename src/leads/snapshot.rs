@@ -48,6 +48,8 @@ pub enum Gate {
 /// A compiled flow.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// Bytes that the patterns of its rules take.
+    pub pattern_bytes: usize,
     /// Whose.
     pub account: AccountId,
     /// Whether the account's plan lets its flow refuse what other accounts deliver.

@@ -4,6 +4,7 @@ mod carried_over;
 mod links;
 mod namesakes;
 mod portals;
+mod setting;
 mod stories;
 
 use serde_json::{Value, json};

@@ -14,7 +14,7 @@ use entity::lead;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::decide::typing;
-use crate::leads::sealed;
+use crate::leads::{routed, sealed};
 use crate::queue::LeadContent;
 
 /// How long a flow's fields are kept: labels in a default mail may be as old as this.
@@ -88,6 +88,7 @@ impl Contents {
             ((lead.flow_id, version), definitions)
         };
         let fields = sealed::open_fields(&self.app, &lead).await?;
+        let routed = routed::open(&self.app, &lead).await?;
         let invalid = match lead.invalid {
             Some(noted) => noted.0.into_iter().collect(),
             None => typing::invalid(&definitions, &fields),
@@ -97,6 +98,7 @@ impl Contents {
             test: lead.test,
             fields,
             invalid,
+            routed,
             flow,
             definitions,
         })

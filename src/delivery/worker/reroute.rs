@@ -14,11 +14,11 @@ use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
+use super::routes::Routes;
 use crate::app::App;
 use crate::delivery::reservations;
 use crate::error::Result;
 use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
-use crate::leads::compile;
 use crate::leads::decide::Draft;
 use crate::leads::intake::{
     Recipient, delivery_event, fully_set, lock, look_at_turns, new_delivery, portal_event, write,
@@ -36,42 +36,37 @@ pub(in crate::delivery) struct Rerouted {
 
 /// How a failed delivery's lead could be routed further.
 pub(super) struct Plan {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     profile: Arc<Profile>,
     draft: Draft,
     candidates: Vec<usize>,
 }
 
 impl Plan {
-    /// If the delivery's profile says so.
-    pub(super) async fn of(
-        tx: &DatabaseTransaction,
+    /// If the delivery's profile says so. The lead is judged by the values by which it was routed when it came.
+    pub(super) fn of(
+        routes: &Routes,
         failed: &delivery::Model,
         lead: &LeadContent,
         now: DateTime<Utc>,
-    ) -> Result<Option<Self>> {
-        if failed.profile_id.is_none() {
-            return Ok(None);
-        }
-        let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
-            return Ok(None);
-        };
+    ) -> Option<Self> {
+        failed.profile_id?;
+        let snapshot = routes.flow(failed.flow_id)?.clone();
         let profile = profile_of(&snapshot, failed);
-        let Some(profile) = profile.filter(|profile| profile.on_failure == OnFailure::NextPartner) else {
-            return Ok(None);
-        };
+        let profile = profile.filter(|profile| profile.on_failure == OnFailure::NextPartner)?;
+        let (fields, invalid) = lead.routed.values_at(failed.step_id, &lead.fields, &lead.invalid);
         let mut draft = Draft {
-            fields: lead.fields.clone(),
-            invalid: lead.invalid.clone(),
+            fields,
+            invalid,
             ..Draft::default()
         };
         let candidates = draft.match_profile(&profile, now);
-        Ok(Some(Self {
+        Some(Self {
             snapshot,
             profile,
             draft,
             candidates,
-        }))
+        })
     }
 
     /// Routes to the next partner that matches, if there is one. What [`touched`] names for the delivery is held locked.
@@ -128,19 +123,17 @@ impl Plan {
 }
 
 /// Gives back what deliveries hold on caps that have ended without their recipient having the lead, and routes the lead further
-/// where it is given. What all of them touch is locked first, at once and in the order in which everybody locks it.
+/// where it is given, by the flows in `routes`. What all of them touch is locked first, at once and in the order in which everybody locks it.
 pub(in crate::delivery) async fn follow(
     app: &App,
     tx: &DatabaseTransaction,
     ended: &[(&delivery::Model, Option<&Arc<LeadContent>>)],
+    routes: &Routes,
 ) -> Result<Rerouted> {
     let (now, mut all) = (app.clock.now(), Rerouted::default());
     let (mut plans, mut touched) = (Vec::with_capacity(ended.len()), Touched::default());
     for (delivery, lead) in ended {
-        let plan = match lead {
-            Some(lead) => Plan::of(tx, delivery, lead, now).await?.zip(Some(*lead)),
-            None => None,
-        };
+        let plan = lead.and_then(|lead| Some((Plan::of(routes, delivery, lead, now)?, lead)));
         touched.extend(self::touched(delivery, plan.as_ref().map(|(plan, _)| plan), now));
         plans.push((*delivery, plan));
     }

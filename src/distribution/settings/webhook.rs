@@ -99,11 +99,15 @@ pub(super) fn check(
         response_rule: response_rule.transpose()?,
         allow_insecure_http: input.allow_insecure_http,
     };
+    let checked = WebhookConfig {
+        fields: known.checked_by(&config.fields),
+        ..config.clone()
+    };
     let known = known.under(&config.fields);
     let names = FieldNames::new(&known);
-    shared::mapping(&config.mapping, &config.fields, &names, &at("mapping")).map_err(Error::Broken)?;
+    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::Broken)?;
     // With the mapping in order, what is left to find is in the custom shape.
-    shared::none(PreparedWebhook::check(&config, &known), &at("template")).map_err(Error::Broken)?;
+    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::Broken)?;
     Ok((config, headers))
 }
 

@@ -8,7 +8,7 @@ use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SourceId};
 use entity::{delivery, delivery_attempt, lead, mail_recipient, partner, source};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
-use super::{Loaded, Many, Rows, by_account, many};
+use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
 
 /// A key by which one row of an account is loaded by its identifier.
@@ -43,6 +43,24 @@ by_id! {
     PartnerRow(PartnerId) => partner;
     /// A source, unless it was removed.
     SourceRow(SourceId) => source;
+}
+
+/// Whether a lead has encrypted values: there is something where it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sealed(pub AccountId, pub LeadId);
+
+impl Loader<Sealed> for Rows {
+    type Value = ();
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[Sealed]) -> Loaded<Sealed, ()> {
+        let mut found = HashMap::new();
+        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let sealed = lead::Entity::sealed_among(self.db.read(), account, ids).await;
+            found.extend(sealed.map_err(shared)?.into_iter().map(|id| (Sealed(account, id), ())));
+        }
+        Ok(found)
+    }
 }
 
 /// The deliveries of a lead, oldest first.

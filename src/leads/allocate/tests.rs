@@ -183,6 +183,7 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         price: None,
     });
     Arc::new(Snapshot {
+        pattern_bytes: 0,
         account: account(place),
         paid: !company.free,
         config_version: 1,

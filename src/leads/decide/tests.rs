@@ -125,6 +125,7 @@ fn flow(of: u128, rule: Option<Gate>, steps: Vec<Step>) -> Snapshot {
         price: None,
     };
     Snapshot {
+        pattern_bytes: 0,
         account: account(of),
         paid: true,
         config_version: 1,

@@ -3,36 +3,66 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 
+use super::fair_queue::FairQueue;
 use super::store::{Stored, store};
-use super::{Answer, Job};
+use super::{Answer, Job, WAITING};
 use crate::app::App;
 use crate::error::{Error, Outage};
 
-/// Leads stored in one transaction.
-const BATCH: usize = 256;
 /// How often a batch is stored anew because the database gave it up for the sake of another transaction.
 const WAYS_GIVEN: u32 = 3;
 
-/// Runs until nobody can submit any more and everything that waited is stored.
-pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    let mut batch = Vec::new();
-    while gather(&waiting, &mut batch).await {
-        store_batch(&app, std::mem::take(&mut batch), WAYS_GIVEN).await;
+/// What waits for a writer.
+pub(super) struct Waiting {
+    arriving: mpsc::Receiver<Job>,
+    queue: FairQueue<Job>,
+}
+
+impl Waiting {
+    pub(super) fn new(arriving: mpsc::Receiver<Job>) -> Self {
+        Self {
+            arriving,
+            queue: FairQueue::default(),
+        }
+    }
+
+    /// Waits for one job at least, and takes along what else is there. Empty when there will be none any more.
+    async fn next_batch(&mut self) -> Vec<Job> {
+        let mut arrived = Vec::new();
+        if self.queue.len() == 0 {
+            self.arriving.recv_many(&mut arrived, WAITING).await;
+        }
+        while self.queue.len() + arrived.len() < WAITING
+            && let Ok(job) = self.arriving.try_recv()
+        {
+            arrived.push(job);
+        }
+        let now = Instant::now();
+        for job in arrived {
+            self.queue.push(job.sender(), job, now);
+        }
+        self.queue.take(now)
     }
 }
 
-/// Waits for one job and takes along what else is there; false when there will be none any more.
-async fn gather(waiting: &Mutex<mpsc::Receiver<Job>>, batch: &mut Vec<Job>) -> bool {
-    let mut waiting = waiting.lock().await;
-    waiting.recv_many(batch, BATCH).await > 0
+/// Runs until nobody can submit any more and everything that waited is stored.
+pub(super) async fn write(app: App, waiting: Arc<Mutex<Waiting>>) {
+    loop {
+        let batch = waiting.lock().await.next_batch().await;
+        if batch.is_empty() {
+            return;
+        }
+        store_batch(&app, batch, WAYS_GIVEN).await;
+    }
 }
 
 /// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a
-/// full batch costs 16 further transactions, not 256, and its caller alone gets its error.
+/// full batch (256 leads) costs 16 further transactions, not 256, and its caller alone gets its error.
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.

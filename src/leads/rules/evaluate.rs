@@ -76,7 +76,8 @@ pub(super) enum Comparison {
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    Matches(Pattern),
+    /// None where the rule is only checked: what is run has every pattern.
+    Matches(Option<Pattern>),
 }
 
 /// What there is to compare.
@@ -208,7 +209,7 @@ impl Comparison {
             (Self::Contains(part), Scalar::Text(text)) => text.contains(part),
             (Self::StartsWith(start), Scalar::Text(text)) => text.starts_with(start),
             (Self::EndsWith(end), Scalar::Text(text)) => text.ends_with(end),
-            (Self::Matches(pattern), Scalar::Text(text)) => pattern.is_in(&text.0, effort)?,
+            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, effort)?,
             _ => false,
         })
     }

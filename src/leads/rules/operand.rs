@@ -9,12 +9,9 @@ use serde_json::Value;
 use super::evaluate::{Comparison, Test};
 use super::fold::fold;
 use super::operator::Operator;
+use super::pattern::Patterns;
 use super::scalar::{Scalar, named_part, named_text};
-use super::search::Pattern;
 use super::{MAX_LIST, MAX_PATTERN_CHARS};
-
-/// Bytes that a compiled pattern may take: enough for `\w{2,20}`, which is large because it knows all alphabets.
-const PATTERN_BYTES: usize = 2 << 20;
 
 /// A condition's value, read.
 pub(super) struct Operand {
@@ -35,10 +32,15 @@ impl From<String> for Misfit {
 }
 
 /// Reads the value of a condition whose operator fits the field.
-pub(super) fn read(field: &FieldDef, operator: Operator, value: Option<&Value>) -> Result<Operand, Misfit> {
+pub(super) fn read(
+    field: &FieldDef,
+    operator: Operator,
+    value: Option<&Value>,
+    patterns: &mut Patterns<'_>,
+) -> Result<Operand, Misfit> {
     let value = value.filter(|value| !value.is_null());
     match (operator.takes_value(), value) {
-        (true, Some(value)) => with_value(field, operator, value),
+        (true, Some(value)) => with_value(field, operator, value, patterns),
         (true, None) => Err(format!("{operator} needs a value to compare with").into()),
         (false, Some(_)) => Err(format!("{operator} takes no value; leave it out").into()),
         (false, None) => Ok(Operand {
@@ -58,11 +60,16 @@ fn bare(operator: Operator) -> Test {
     }
 }
 
-fn with_value(field: &FieldDef, operator: Operator, value: &Value) -> Result<Operand, Misfit> {
+fn with_value(
+    field: &FieldDef,
+    operator: Operator,
+    value: &Value,
+    patterns: &mut Patterns<'_>,
+) -> Result<Operand, Misfit> {
     let (value, comparison) = match operator {
         Operator::In | Operator::NotIn => one_of(field, operator, value)?,
         Operator::Between => between(field, value)?,
-        Operator::Matches => matching(value)?,
+        Operator::Matches => matching(value, patterns)?,
         Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
             part(field, operator, value)?
         }
@@ -146,11 +153,11 @@ fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, C
     Ok((Value::from(part), comparison))
 }
 
-fn matching(value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn matching(value: &Value, patterns: &mut Patterns<'_>) -> Result<(Value, Comparison), Misfit> {
     let pattern = named_text(value)?;
     if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
         return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());
     }
-    let compiled = Pattern::compile(&pattern, PATTERN_BYTES).map_err(|unfit| unfit.to_string())?;
+    let compiled = patterns.take(&pattern)?;
     Ok((Value::from(pattern.into_owned()), Comparison::Matches(compiled)))
 }

@@ -29,15 +29,6 @@ pub(super) enum Unfit {
     TooLarge,
 }
 
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(why) => write!(f, "not a valid pattern: {why}"),
-            Self::TooLarge => f.write_str("not a valid pattern: it is too large; use smaller repetitions"),
-        }
-    }
-}
-
 impl Pattern {
     /// Compiles a pattern of at most so many bytes.
     pub(super) fn compile(text: &str, most: usize) -> Result<Self, Unfit> {
@@ -48,6 +39,11 @@ impl Pattern {
             .which_captures(WhichCaptures::None);
         let machine = Compiler::new().configure(bounded).build_from_hir(&tree);
         machine.map(Self).map_err(|error| unfit(&error))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.memory_usage()
     }
 
     /// Whether the pattern is somewhere in the text.

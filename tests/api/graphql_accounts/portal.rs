@@ -160,6 +160,7 @@ fn partner_row(app: &App, account: AccountId, id: PartnerId, settings: SettingsI
 fn lead_row(app: &App, flow: &flow::Model, fields: Value, test: bool) -> lead::Model {
     let key = |name: &str| fields[name].as_str().map(str::to_lowercase);
     lead::Model {
+        routed_by: None,
         invalid: None,
         id: app.clock.id::<LeadId>(),
         account_id: flow.account_id,
