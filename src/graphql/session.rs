@@ -204,8 +204,9 @@ impl SessionMutation {
     }
 
     /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
-    /// nobody has proven it, each account that claims it gets a link, and the mail says which. While no such person has set a password, the mail tells of the accounts to which they were invited. After a few requests an hour nothing more
-    /// is mailed, and the answer is the same: links mailed before go on to work until their time, or until one is used.
+    /// nobody has proven it, each account that claims it gets a link, and the mail says which; where nobody has a password yet, each
+    /// account to which the address was invited. After a few requests an hour nothing more is mailed, and the answer is the same: links
+    /// mailed before go on to work until their time, or until one is used.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,

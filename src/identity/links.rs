@@ -89,7 +89,12 @@ pub async fn make(
         lifetime,
     };
     let token = insert(tx, app, link).await?;
-    Ok(format!("{}{page}?token={token}", app.config.public_url))
+    // An address may be known to several portals: the page then knows which one is meant.
+    let partner = match &person {
+        Person::Portal(user) => format!("&partner={}", user.partner_id),
+        Person::User(_) => String::new(),
+    };
+    Ok(format!("{}{page}?token={token}{partner}", app.config.public_url))
 }
 
 /// Somebody with a link that may be used.

@@ -102,6 +102,10 @@ async fn is_carried_over(db: DatabaseConnection, id: impl Fn(u128) -> String) {
             "{number}"
         );
     }
+    for (email, confirmed) in [("ann@a.test", false), ("bo@a.test", true), ("cy@c.test", true)] {
+        let row = user::Entity::claiming(email).one(&db).await.unwrap().unwrap();
+        assert_eq!(row.confirmed_at.is_some(), confirmed, "{email}");
+    }
     // With proof asked for, only what is proven is held.
     user::Entity::drop_unproven().exec(&db).await.unwrap();
     let ann = user::Entity::claiming("ann@a.test").one(&db).await.unwrap().unwrap();
