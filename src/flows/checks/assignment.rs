@@ -98,7 +98,7 @@ mod tests {
                 field: target.into(),
                 template: template.into(),
             };
-            problems(&assignment, &fields)
+            problems(&assignment, &fields, &FieldNames::new(&fields))
         };
         let bypasses = [
             "{{ lead.ssn }}",
