@@ -3,6 +3,7 @@
 pub mod again;
 pub mod breaker;
 pub mod by_hand;
+mod chains;
 pub mod counts;
 pub mod email;
 pub mod erasure;

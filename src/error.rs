@@ -59,6 +59,8 @@ pub enum UserErrorCode {
     StaleVersion,
     /// It could not be done now, although others of the same call were: repeat it.
     Unavailable,
+    /// It is not known whether it was done: repeat it under its idempotency key, which does it once.
+    OutcomeUnknown,
     /// It could not be done, although others of the same call were: a fault of the server, which its operator finds in the log.
     Internal,
 }
@@ -192,6 +194,11 @@ impl Error {
             Self::Outage(outage) => *outage != Outage::EndUnknown,
             _ => false,
         }
+    }
+
+    /// Whether it is not known what became of what was asked.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Outage(Outage::EndUnknown))
     }
 
     /// Whether the same may succeed in a moment, without anybody changing anything.

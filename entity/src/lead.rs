@@ -6,8 +6,8 @@ use crate::routed::Routed;
 use crate::source;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, Order, Query};
-use sea_orm::{FromJsonQueryResult, QuerySelect};
+use sea_orm::sea_query::{ExprTrait, LockType, Order, Query};
+use sea_orm::{FromJsonQueryResult, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// What became of a lead.
@@ -124,6 +124,16 @@ impl Entity {
             .select_only()
             .column(Column::Id);
         rows.into_tuple().all(db).await
+    }
+
+    /// Locks leads, in one order, for whoever decides which of their deliveries go on. Readers and new rows that name them do not wait.
+    pub async fn lock(db: &impl ConnectionTrait, ids: impl IntoIterator<Item = LeadId>) -> Result<(), DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        let locked = Self::find().filter(among).order_by_asc(Column::Id);
+        let locked = locked.select_only().column(Column::Id).lock(LockType::NoKeyUpdate);
+        let locked: Vec<LeadId> = locked.into_tuple().all(db).await?;
+        drop(locked);
+        Ok(())
     }
 
     /// When each of some sources of an account last submitted, tests left out. Sources that never did are not among them.

@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod audit_event;
 pub mod bulk;
 pub mod cap_usage;
+pub mod chain;
 pub mod choice;
 pub mod connection;
 pub mod connection_side;

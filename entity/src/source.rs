@@ -94,6 +94,17 @@ impl Entity {
             .order_by_asc(Column::Id)
     }
 
+    /// The newest of the sources that were removed from a flow, through which somebody has submitted by itself: as many as are looked
+    /// through for a repeated submission.
+    pub fn removed_from(flow: FlowId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::Kind.ne(SourceKind::Seller))
+            .filter(Column::DeletedAt.is_not_null())
+            .order_by_desc(Column::DeletedAt)
+            .limit(100)
+    }
+
     /// The source through which a connected account's buyer steps deliver into a flow, removed or not.
     pub fn of_seller(flow: FlowId, connection: ConnectionId) -> Select<Self> {
         Self::find()

@@ -32,6 +32,7 @@ mod m0032_known_networks;
 mod m0033_mail_counts;
 mod m0036_confirmed_people;
 mod public_id;
+mod m0039_delivery_chain;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0032_known_networks::Migration),
             Box::new(m0033_mail_counts::Migration),
             Box::new(m0036_confirmed_people::Migration),
+            Box::new(m0039_delivery_chain::Migration),
         ]
     }
 }

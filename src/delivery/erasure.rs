@@ -88,12 +88,13 @@ pub async fn strip(
         .iter()
         .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying));
     let waiting: Vec<_> = waiting.map(|row| (row, None)).collect();
-    worker::follow(app, tx, &waiting, &worker::Routes::default()).await?;
+    let now = app.clock.now();
+    worker::follow(app, tx, &waiting, &worker::Routes::default(), now).await?;
     mail_turn::Entity::forget(tx, ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
         let waits = matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);
-        stripped.push(without_words(row, values, app.clock.now(), waits).update(tx).await?);
+        stripped.push(without_words(row, values, now, waits).update(tx).await?);
     }
     Ok((stripped, attempts))
 }

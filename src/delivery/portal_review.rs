@@ -284,7 +284,7 @@ impl Said<'_> {
     ) -> Result<Rerouted> {
         let rejected = rows.iter().filter(|_| self.verdict == Verdict::Reject);
         let rejected: Vec<_> = rejected.map(|row| (row, leads.get(&row.lead_id))).collect();
-        worker::follow(self.app, tx, &rejected, routes).await
+        worker::follow(self.app, tx, &rejected, routes, self.review.at).await
     }
 
     fn note(&self, row: &delivery::Model, at: DateTime<Utc>) -> lead_event::ActiveModel {

@@ -175,6 +175,7 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
         settled_at: portal.then_some(now),
         erased_at: None,
         parked_for: None,
+        follows: None,
     })
 }
 

@@ -153,7 +153,8 @@ pub struct SubmitLeadsPayload {
     /// How many leads failed: receipts that say FAILED, and leads without a receipt.
     failed: i32,
     /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`. UNAVAILABLE and
-    /// INTERNAL are of leads that could not be stored, although others were: submit these again.
+    /// INTERNAL are of leads that could not be stored, although others were or may be: submit these again. OUTCOME_UNKNOWN is of
+    /// leads of which it is not known whether they were stored: submit them again under their idempotency keys.
     user_errors: Vec<UserError>,
 }
 
@@ -262,7 +263,8 @@ impl ReceiptMutation {
             async move { intake.submit(app, caller, submission?).await }
         });
         let mut results = futures::future::join_all(submissions).await;
-        // Where no lead was taken or judged, the error is one of the whole call; one after which it may be repeated goes first.
+        // Only where it is known that no lead was stored the error is one of the whole call; one after which it may be repeated goes
+        // first.
         if !results.iter().any(is_of_lead) {
             let temporary = results
                 .iter()
@@ -296,18 +298,37 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     Ok(())
 }
 
-fn code_beside_others(error: &Error) -> UserErrorCode {
-    match error {
-        _ if error.is_temporary() => UserErrorCode::Unavailable,
-        // The right to submit ended while the call ran.
-        Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => UserErrorCode::NotFound,
-        _ => UserErrorCode::Internal,
+/// Whether a result says something about its lead, not about the caller or the server: that it was stored, or may be, or broke a
+/// rule.
+fn is_of_lead(result: &Result<Receipt>) -> bool {
+    match result {
+        Ok(_) | Err(Error::Broken(_)) => true,
+        Err(error) => error.is_uncertain(),
     }
 }
 
-/// Whether a result says something about its lead, not about the caller or the server.
-fn is_of_lead(result: &Result<Receipt>) -> bool {
-    matches!(result, Ok(_) | Err(Error::Broken(_)))
+/// What is said of a lead of a call that has no receipt although others have one.
+fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
+    match error {
+        _ if error.is_uncertain() => (
+            UserErrorCode::OutcomeUnknown,
+            "it is not known whether this lead of the call was stored: submit it again under the same idempotency key, or look \
+             whether it is there",
+        ),
+        _ if error.is_temporary() => (
+            UserErrorCode::Unavailable,
+            "this lead of the call was not stored, the server could not do it now: submit it again",
+        ),
+        // The right to submit ended while the call ran.
+        Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => (
+            UserErrorCode::NotFound,
+            "this lead of the call was not stored: the credentials or the right to submit have ended",
+        ),
+        _ => (
+            UserErrorCode::Internal,
+            "this lead of the call was not stored (internal error): the operator of the server finds why in its log",
+        ),
+    }
 }
 
 /// The error of one lead of several says which. Others may be stored, and their receipts have to be told: whatever kept this one
@@ -317,10 +338,8 @@ fn placed(error: Error, place: usize) -> Error {
         Error::Broken(broken) => broken,
         other => {
             tracing::warn!(place, error = ?other, "a lead of several could not be stored");
-            let told = format!(
-                "this lead of the call was not acknowledged ({other}): submit it again, under its idempotency key"
-            );
-            return Error::broken(code_beside_others(&other), &format!("input.leads.{place}"), told);
+            let (code, text) = said_beside_others(&other);
+            return Error::broken(code, &format!("input.leads.{place}"), text);
         }
     };
     let moved = broken.into_iter().map(|mut rule| {

@@ -112,6 +112,7 @@ pub async fn load(db: &Connection, id: FlowId) -> Result<Option<Snapshot>> {
     };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
+    let former = source::Entity::removed_from(id).all(db).await?;
     let links = load_links(db, account.id, &sources).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
     let definitions = all_definitions(&flow.fields, &others);
@@ -121,6 +122,7 @@ pub async fn load(db: &Connection, id: FlowId) -> Result<Option<Snapshot>> {
         account,
         flow,
         sources,
+        former,
         links,
         steps,
     };
@@ -168,6 +170,7 @@ struct Compiled {
     account: account::Model,
     flow: flow::Model,
     sources: Vec<source::Model>,
+    former: Vec<source::Model>,
     links: Links,
     steps: Vec<step::Model>,
 }
@@ -182,6 +185,11 @@ async fn load_links(db: &Connection, account: AccountId, sources: &[source::Mode
     }
     let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
     Ok(rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// The account that submits through a source.
+fn sender(source: &source::Model) -> AccountId {
+    source.sender_account_id.unwrap_or(source.account_id)
 }
 
 struct Compiler {
@@ -225,6 +233,7 @@ impl Compiler {
             account,
             flow,
             sources,
+            former,
             links,
             steps,
         } = compiled;
@@ -262,6 +271,7 @@ impl Compiler {
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
             sources,
+            former_sources: former.iter().map(|source| (source.id, sender(source))).collect(),
             fields: Arc::new(flow.fields.0),
             places,
             exits: snapshot::exits(&steps),
@@ -272,7 +282,7 @@ impl Compiler {
     /// A source takes leads only if its connection lets the sender send. Every change of a connection raises the version of
     /// both accounts, so what is compiled here is outdated with it.
     fn source(&self, source: source::Model, links: &Links) -> Source {
-        let sender = source.sender_account_id.unwrap_or(source.account_id);
+        let sender = sender(&source);
         let link = source.connection_id.and_then(|id| links.get(&id));
         let linked = source.kind == SourceKind::Own || link.is_some_and(|link| link.lets_send(sender));
         Source {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use entity::idempotency;
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
@@ -31,7 +32,7 @@ use super::receipts::Receipt;
 use super::snapshot::{Access, Snapshot};
 use crate::app::App;
 use crate::database::Lane;
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
@@ -62,7 +63,7 @@ const PATIENT_ROUNDS: usize = 1;
 pub struct Submission {
     /// To which flow.
     pub flow: FlowId,
-    /// Through which source; none means the sender's first.
+    /// Through which source; none means the sender's first, and with a key that was used before the one it was used with.
     pub source: Option<SourceId>,
     /// Values by the sender's names.
     pub fields: Map<String, Value>,
@@ -87,7 +88,7 @@ struct Job {
     submitted: Map<String, Value>,
     /// Where the lead may go from here; none as long as the flow delivers to no account.
     reach: Option<Arc<Reach>>,
-    idempotency: Option<(String, String)>,
+    idempotency: Option<Key>,
     test: bool,
     principal: Principal,
     at: DateTime<Utc>,
@@ -95,6 +96,15 @@ struct Job {
     answer: oneshot::Sender<Answer>,
     /// Of the sender's share, until it is stored.
     _place: OwnedSemaphorePermit,
+}
+
+/// An idempotency key as it is kept.
+struct Key {
+    /// The source that the key was first used with, else that of the lead.
+    source: SourceId,
+    text: String,
+    /// Of what it is used for, from which nobody without the account's keys can guess the values.
+    fingerprint: String,
 }
 
 /// What a writer answers.
@@ -174,28 +184,34 @@ impl Intake {
             .map(|key| checked_key(key, &submission.fields, submission.test))
             .transpose()?;
         let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
-        let mut flow = self.snapshots.get(app.db.read(), submission.flow).await?;
+        let db = app.db.read();
+        let mut flow = self.snapshots.get(db, submission.flow).await?;
         let (mut newest, mut left_out) = (Versions::new(), HashSet::new());
         for round in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
             let source = match find_source(&snapshot, account, submission.source) {
                 Ok(source) => source,
-                Err(refusal) if self.snapshots.is_newest(app.db.read(), &snapshot).await? => return Err(refusal),
+                Err(refusal) if self.snapshots.is_newest(db, &snapshot).await? => return Err(refusal),
                 Err(_outdated) => {
-                    flow = self.snapshots.reload(app.db.read(), submission.flow).await?;
+                    flow = self.snapshots.reload(db, submission.flow).await?;
                     continue;
                 }
             };
-            let owner = snapshot.account;
-            let place = self.shares.of(account.0).place().await;
-            let place = place.map_err(|_used_up| Error::Unavailable(TOO_MANY))?;
+            let submitting = Submitting {
+                flow: &snapshot,
+                sender: account,
+                source,
+                is_named: submission.source.is_some(),
+            };
+            let key = submitting.key(app, idempotency.as_ref()).await?;
+            let place = self.place(account).await?;
             let (answer, answered) = oneshot::channel();
             let reach = self.reach(app, &snapshot, newest, &left_out).await?;
             let mut job = Job {
                 reach: reach.clone(),
                 lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
-                idempotency: self.fingerprinted(app, owner, idempotency.as_ref()).await?,
+                idempotency: key,
                 test: submission.test,
                 principal: caller.principal.clone(),
                 at,
@@ -217,28 +233,20 @@ impl Intake {
                     }
                     newest = versions;
                 }
-                Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
+                // Whoever had it has gone, before the commit or after it.
+                Err(_stopped) => return Err(Error::Outage(Outage::EndUnknown)),
             }
-            flow = self
-                .snapshots
-                .get_newest(app.db.read(), submission.flow, &newest)
-                .await?;
+            flow = self.snapshots.get_newest(db, submission.flow, &newest).await?;
         }
         Err(Error::Unavailable(
             "the flow is being changed too quickly: submit again",
         ))
     }
 
-    /// The key with a fingerprint of what it is used for, from which nobody without the account's keys can guess the values.
-    async fn fingerprinted(
-        &self,
-        app: &App,
-        owner: AccountId,
-        key: Option<&(String, String)>,
-    ) -> Result<Option<(String, String)>> {
-        let Some((key, content)) = key else { return Ok(None) };
-        let keys = app.vault.keys(app.db.write(), &app.clock, Some(owner)).await?;
-        Ok(Some((key.clone(), keys.index("submission", content))))
+    /// A place of the sender's share.
+    async fn place(&self, account: AccountId) -> Result<OwnedSemaphorePermit> {
+        let place = self.shares.of(account.0).place().await;
+        place.map_err(|_used_up| Error::Unavailable(TOO_MANY))
     }
 
     /// What a lead may reach from a flow that delivers to accounts. Those that are left out get it from the worker.
@@ -268,6 +276,56 @@ impl Intake {
             Ok(()) => Ok(()),
             Err(_full_or_closed) => Err(Error::Unavailable(TOO_MANY)),
         }
+    }
+}
+
+/// Who submits to a flow, and through which of its sources.
+struct Submitting<'a> {
+    flow: &'a Snapshot,
+    sender: AccountId,
+    /// The place of the source.
+    source: usize,
+    /// Whether the sender has named it.
+    is_named: bool,
+}
+
+impl Submitting<'_> {
+    /// A key as it is kept: see [`checked_key`] for what is given.
+    async fn key(&self, app: &App, given: Option<&(String, String)>) -> Result<Option<Key>> {
+        let Some((text, content)) = given else { return Ok(None) };
+        let chosen = self.flow.sources.get(self.source).map(|source| source.id);
+        let chosen = chosen.ok_or_else(|| Error::Internal(anyhow::anyhow!("a source that the flow has not")))?;
+        let source = if self.is_named {
+            chosen
+        } else {
+            self.used_with(app, text, chosen).await?
+        };
+        let keys = app.vault.keys(app.db.write(), &app.clock, Some(self.flow.account));
+        Ok(Some(Key {
+            source,
+            text: text.clone(),
+            fingerprint: keys.await?.index("submission", content),
+        }))
+    }
+
+    /// The source with which the sender has used the key, else the chosen one. Who names no source means the key alone, whichever of
+    /// its sources comes first by now.
+    async fn used_with(&self, app: &App, key: &str, chosen: SourceId) -> Result<SourceId> {
+        let present = self.flow.sources.iter().map(|source| (source.id, source.sender));
+        let all = present.chain(self.flow.former_sources.iter().copied());
+        let own: Vec<SourceId> = all
+            .filter(|(_, sender)| *sender == self.sender)
+            .map(|(id, _)| id)
+            .collect();
+        if own.iter().all(|id| *id == chosen) {
+            return Ok(chosen);
+        }
+        let db = app.db.read();
+        let known = idempotency::Entity::with_keys(db, own, vec![key.to_owned()])
+            .all(db)
+            .await?;
+        let first = known.iter().min_by_key(|row| (row.source_id != chosen, row.at));
+        Ok(first.map_or(chosen, |row| row.source_id))
     }
 }
 

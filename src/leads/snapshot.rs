@@ -82,6 +82,8 @@ pub struct Snapshot {
     pub price: Option<PriceE4>,
     /// Who may submit.
     pub sources: Vec<Source>,
+    /// The newest of the sources that were removed, with the accounts that submitted through them.
+    pub former_sources: Vec<(SourceId, AccountId)>,
     /// In order.
     pub steps: Vec<Step>,
     /// Where enabled steps may deliver to now: connections and the accounts at their other ends, each once.

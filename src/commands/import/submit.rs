@@ -67,7 +67,8 @@ struct Payload {
 impl Payload {
     /// Whether some of the rows could not be stored just now.
     fn is_left_undone(&self) -> bool {
-        self.user_errors.iter().any(|error| error.code == "UNAVAILABLE")
+        let again = |error: &UserError| matches!(error.code.as_str(), "UNAVAILABLE" | "OUTCOME_UNKNOWN");
+        self.user_errors.iter().any(again)
     }
 }
 

@@ -162,7 +162,7 @@ async fn record_in(app: &App, tx: Transaction, batch: &[Finished], routes: &Rout
         .iter()
         .filter(|finished| finished.outcome.status != DeliveryStatus::Delivered);
     let unsent = unsent.map(|finished| (&finished.delivery, None));
-    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>(), routes).await?;
+    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>(), routes, now).await?;
     for finished in erased {
         all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
     }

@@ -16,6 +16,7 @@ use sea_orm::{DatabaseTransaction, Set};
 
 use super::routes::Routes;
 use crate::app::App;
+use crate::delivery::chains::Chains;
 use crate::delivery::reservations;
 use crate::error::Result;
 use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
@@ -69,7 +70,7 @@ impl Plan {
         })
     }
 
-    /// Routes to the next partner that matches, if there is one. What [`touched`] names for the delivery is held locked.
+    /// Routes to the next partner that matches, if there is one and no other has the lead in place of the one that failed. What [`touched`] names for the delivery is held locked.
     pub(super) async fn follow(
         mut self,
         app: &App,
@@ -80,6 +81,10 @@ impl Plan {
         let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
             .all(tx)
             .await?;
+        // Somebody may have had one before this tried again, and it has arrived.
+        if Chains::of_rows(&held).is_with_another(failed.id) {
+            return Ok(None);
+        }
         let mut had = Had {
             partners: held.iter().filter_map(|row| row.partner_id).collect(),
             accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
@@ -95,6 +100,7 @@ impl Plan {
         let recipient = Recipient::Partner(&self.profile, candidate);
         let mut row = new_delivery(app, &self.snapshot, recipient, lead, now);
         row.step_id = failed.step_id;
+        row.follows = Some(failed.id);
         row.reservations = Reservations(chosen.reservations);
         let message = format!(
             "another partner has not taken the lead: routed to {}",
@@ -123,14 +129,16 @@ impl Plan {
 }
 
 /// Gives back what deliveries hold on caps that have ended without their recipient having the lead, and routes the lead further
-/// where it is given, by the flows in `routes`. What all of them touch is locked first, at once and in the order in which everybody locks it.
+/// where it is given, by the flows in `routes`. What all of them touch is locked first, at once and in the order in which everybody
+/// locks it. `now` is the one time of the transaction.
 pub(in crate::delivery) async fn follow(
     app: &App,
     tx: &DatabaseTransaction,
     ended: &[(&delivery::Model, Option<&Arc<LeadContent>>)],
     routes: &Routes,
+    now: DateTime<Utc>,
 ) -> Result<Rerouted> {
-    let (now, mut all) = (app.clock.now(), Rerouted::default());
+    let mut all = Rerouted::default();
     let (mut plans, mut touched) = (Vec::with_capacity(ended.len()), Touched::default());
     for (delivery, lead) in ended {
         let plan = lead.and_then(|lead| Some((Plan::of(routes, delivery, lead, now)?, lead)));
@@ -162,11 +170,18 @@ pub(super) fn touched(failed: &delivery::Model, plan: Option<&Plan>, now: DateTi
     touched
 }
 
+/// The profile by which the delivery was routed, as long as leads pass through its step: through another one with this profile where
+/// that is gone.
 fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profile>> {
-    snapshot.steps.iter().find_map(|step| match &step.action {
-        Action::Distribute(profile) if Some(profile.id) == failed.profile_id => Some(profile.clone()),
+    let mut with_profile = snapshot.steps.iter().filter_map(|step| match &step.action {
+        Action::Distribute(profile) if Some(profile.id) == failed.profile_id => Some((step, profile)),
         _ => None,
-    })
+    });
+    let own = with_profile.clone().find(|(step, _)| Some(step.id) == failed.step_id);
+    let found = own.or_else(|| with_profile.find(|(step, _)| step.enabled));
+    found
+        .filter(|(step, _)| step.enabled)
+        .map(|(_, profile)| profile.clone())
 }
 
 async fn insert(tx: &DatabaseTransaction, row: delivery::Model) -> Result<Rerouted> {

@@ -137,7 +137,7 @@ pub(super) async fn carry_out(
     );
     let ended = delivery::Entity::set_aside(tx, verdicts.set_aside.clone(), (&why, now)).await?;
     let without_leads: Vec<_> = ended.iter().map(|row| (row, None)).collect();
-    reroute::follow(app, tx, &without_leads, &Routes::default()).await?;
+    reroute::follow(app, tx, &without_leads, &Routes::default(), now).await?;
     for row in &ended {
         let entry = Entry {
             action: "delivery.set_aside",

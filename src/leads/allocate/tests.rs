@@ -200,6 +200,7 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         caps: caps(company.limit, (11, place, 0)),
         price: None,
         sources: sources.collect(),
+        former_sources: Vec::new(),
         exits: snapshot::exits(&steps),
         steps,
     })

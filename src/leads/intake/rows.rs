@@ -431,6 +431,7 @@ pub fn new_delivery(
         created_at: at,
         settled_at: portal.then_some(at),
         parked_for: None,
+        follows: None,
         erased_at: None,
     }
 }

@@ -106,6 +106,7 @@ impl<'a> Seller<'a> {
             created_at: app.clock.now(),
             settled_at: Some(app.clock.now()),
             parked_for: None,
+            follows: None,
             erased_at: None,
         };
         let id = row.id;
