@@ -126,6 +126,7 @@ fn flow(of: u128, rule: Option<Gate>, steps: Vec<Step>) -> Snapshot {
     };
     Snapshot {
         pattern_bytes: 0,
+        former_sources: Vec::new(),
         account: account(of),
         paid: true,
         config_version: 1,
