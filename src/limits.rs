@@ -22,8 +22,6 @@ pub const ROUTING_PATTERN_BYTES: usize = 64 << 20;
 pub const COMPILED_FLOWS_BYTES: u64 = 512 << 20;
 /// Bytes of compiled patterns that a process keeps in case they are compiled again.
 pub const CACHED_PATTERN_BYTES: u64 = 64 << 20;
-/// Bytes that a search for one pattern may take for itself.
-pub const PATTERN_SEARCH_BYTES: usize = 1 << 20;
 /// People of an account, removed ones left out.
 pub const MAX_PEOPLE: u64 = 1_000;
 /// People of a partner's portal, removed ones left out.

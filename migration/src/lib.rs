@@ -31,8 +31,8 @@ mod m0029_settings_usage;
 mod m0032_known_networks;
 mod m0033_mail_counts;
 mod m0036_confirmed_people;
-mod public_id;
 mod m0039_delivery_chain;
+mod public_id;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]

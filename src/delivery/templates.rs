@@ -6,6 +6,7 @@
 //!
 //! Templates and values come from people who may mean harm. Parsing refuses what is nested or chained too deep before anything
 //! recurses; rendering counts every step, every value and every byte against a [`Budget`] before it is taken, made or written.
+//! The engine's values hand out nothing that grows with them but for a price, so that no filter can forget to count.
 //!
 //! A template sees nothing but the [`Values`] it is given. Where only the shared fields are put in, no template can show
 //! another one, however it asks. A field that is absent or null renders as nothing.
@@ -27,7 +28,7 @@ pub use budget::{Budget, DEFAULT_OUTPUT_BYTES};
 pub(crate) use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
-pub use names::no_such_field;
+pub use names::FieldNames;
 use scan::lex;
 pub(in crate::delivery) use text::json_within;
 pub use text::{escape_html, is_absent, value_json, value_text};
@@ -114,6 +115,10 @@ impl<'a> Values<'a> {
 
     fn get(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).copied()
+    }
+
+    fn len(&self) -> usize {
+        self.fields.len()
     }
 
     fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {

@@ -10,7 +10,7 @@ use entity::{flow, former_field};
 use sea_orm::{DbErr, QueryOrder, QuerySelect};
 
 use crate::database::Connection;
-use crate::delivery::templates::no_such_field;
+use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
@@ -83,9 +83,14 @@ impl KnownFields {
         }
         let known = |name: &String| self.former.contains(name) || self.defines(name);
         let unknown = selection.fields.iter().enumerate().filter(|(_, name)| !known(name));
-        let broken = unknown.map(|(index, name)| {
-            let text = no_such_field(name, &self.definitions);
-            Broken::new(UserErrorCode::UnknownField, &format!("{path}.{index}"), text)
+        let names = FieldNames::new(&self.definitions);
+        let broken = unknown.map_while(|(index, name)| {
+            let text = names.no_such(name)?;
+            Some(Broken::new(
+                UserErrorCode::UnknownField,
+                &format!("{path}.{index}"),
+                text,
+            ))
         });
         let broken: Vec<Broken> = broken.collect();
         if broken.is_empty() {

@@ -17,6 +17,7 @@ use super::caps::{self, CapInput};
 use super::price::Price;
 use crate::app::App;
 use crate::clock::Clock;
+use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
 use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
@@ -266,8 +267,9 @@ impl Checker {
             let text = format!("set 1 to {MAX_ASSIGNMENTS} fields");
             return self.broken(UserErrorCode::Invalid, path, text);
         }
+        let names = FieldNames::new(fields);
         for (index, assignment) in assignments.iter().enumerate() {
-            let broken = assignment::problems(assignment, fields);
+            let broken = assignment::problems(assignment, fields, &names);
             let outer = format!("{path}.{index}");
             self.found
                 .extend(broken.into_iter().map(|broken| broken.within(&outer)));

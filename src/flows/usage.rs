@@ -14,7 +14,7 @@ use super::contents::{Contents, words};
 
 use super::sources::wire_name;
 use crate::app::App;
-use crate::delivery::templates::{Escape, Template};
+use crate::delivery::templates::{Escape, FieldNames, Template};
 use crate::error::Error;
 use crate::leads::rules::{self, Rule};
 
@@ -68,12 +68,15 @@ fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
             move |problem: rules::Problem| format!("{place} does not fit the fields any more: {}", problem.message);
         problems.into_iter().flatten().map(told)
     });
+    let names = FieldNames::new(fields);
     let transforms = contents.steps.iter().flat_map(|step| {
         let assignments = match &step.config {
             StepConfig::Transform { assignments } => assignments.as_slice(),
             _ => &[],
         };
-        let problems = assignments.iter().flat_map(|set| assignment::problems(set, fields));
+        let problems = assignments
+            .iter()
+            .flat_map(|set| assignment::problems(set, fields, &names));
         problems.map(|problem| {
             format!(
                 "step \"{}\" does not fit the fields any more: {}",

@@ -13,6 +13,7 @@ mod choice;
 mod country;
 mod date;
 mod datetime;
+pub mod decimal;
 mod definition;
 mod email;
 mod fold;

@@ -13,12 +13,14 @@
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
 mod check;
+mod effort;
 mod evaluate;
 mod fold;
 mod operand;
 mod operator;
 mod pattern;
 mod scalar;
+mod search;
 mod text;
 
 #[cfg(test)]
@@ -29,6 +31,7 @@ use std::iter;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compile, compile_within};
+pub use effort::{Effort, Spent};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
 pub use pattern::{Budget, Weighed};
@@ -44,6 +47,10 @@ pub const MAX_LIST: usize = 1_000;
 pub const MAX_VALUE_CHARS: usize = 1_000;
 /// How many characters a pattern (`MATCHES`) may have.
 pub const MAX_PATTERN_CHARS: usize = 500;
+/// How many characters a pattern may have when its repetitions are written out: a text may be at so many places of it at once.
+pub const MAX_PATTERN_PLACES: usize = 1_000;
+/// How many all patterns of a rule may have.
+pub const MAX_RULE_PLACES: usize = 10_000;
 
 /// A rule as it is stored and shown: `{"all":[…]}`, `{"any":[…]}`, `{"not":…}` or `{"condition":{…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelection};
 
 use super::shared;
-use crate::delivery::templates::Escape;
+use crate::delivery::templates::{Escape, FieldNames};
 use crate::distribution::check::Checked;
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -38,6 +38,7 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
     let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
     let checked = known.checked_by(&fields);
     let known = known.under(&fields);
+    let known = FieldNames::new(&known);
     let escape = match input.format {
         EmailFormat::Text => Escape::None,
         EmailFormat::Html => Escape::Html,

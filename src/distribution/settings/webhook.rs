@@ -10,6 +10,7 @@ use super::shared;
 use crate::config::Config;
 use crate::delivery::guard::Guard;
 use crate::delivery::payload::PreparedWebhook;
+use crate::delivery::templates::FieldNames;
 use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -103,7 +104,8 @@ pub(super) fn check(
         ..config.clone()
     };
     let known = known.under(&config.fields);
-    shared::mapping(&checked.mapping, &checked.fields, &known, &at("mapping")).map_err(Error::Broken)?;
+    let names = FieldNames::new(&known);
+    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::Broken)?;
     // With the mapping in order, what is left to find is in the custom shape.
     shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::Broken)?;
     Ok((config, headers))

@@ -4,14 +4,19 @@ use entity::delivery_config::FieldSelection;
 use entity::field::FieldDef;
 use entity::step::TemplateAssignment;
 
-use crate::delivery::templates::{self, Escape, ProblemKind, Template};
+use crate::delivery::templates::{self, Escape, FieldNames, ProblemKind, Template};
 use crate::error::{Broken, UserErrorCode};
 
 /// Longest template of a TRANSFORM step, in characters.
 const MAX_TEMPLATE_CHARS: usize = 2_000;
 
-/// What is wrong with one assignment of a TRANSFORM step. An encrypted value may only go where it stays encrypted.
-pub(in crate::flows) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef]) -> Vec<Broken> {
+/// What is wrong with one assignment of a TRANSFORM step. An encrypted value may only go where it stays encrypted. `names` are those
+/// of the fields, shared by all assignments that are checked together.
+pub(in crate::flows) fn problems(
+    assignment: &TemplateAssignment,
+    fields: &[FieldDef],
+    names: &FieldNames<'_>,
+) -> Vec<Broken> {
     let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
         let text = "the flow has no field of this name: use one of its field names";
         return vec![Broken::new(UserErrorCode::UnknownField, "field", text)];
@@ -27,7 +32,7 @@ pub(in crate::flows) fn problems(assignment: &TemplateAssignment, fields: &[Fiel
             return vec![Broken::new(UserErrorCode::InvalidTemplate, "template", text)];
         }
     };
-    let unknown = templates::check(&template, fields, &FieldSelection::default());
+    let unknown = templates::check(&template, names, &FieldSelection::default());
     let unknown = unknown.into_iter().map(|problem| {
         let code = match problem.kind {
             ProblemKind::UnknownField => UserErrorCode::UnknownField,
@@ -93,7 +98,7 @@ mod tests {
                 field: target.into(),
                 template: template.into(),
             };
-            problems(&assignment, &fields)
+            problems(&assignment, &fields, &FieldNames::new(&fields))
         };
         let bypasses = [
             "{{ lead.ssn }}",

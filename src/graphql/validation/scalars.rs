@@ -58,7 +58,8 @@ fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
         },
         "Decimal" => match (taken::<Decimal>(value), value) {
             (Err(_), Value::String(_) | Value::Number(_)) => Err(Some(
-                "a Decimal is a number in digits with at most one point, such as \"12.50\"".into(),
+                "a Decimal is a number in digits with at most one point, of at most 64 characters, such as \"12.50\""
+                    .into(),
             )),
             (taken, _) => taken,
         },

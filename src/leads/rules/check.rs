@@ -7,9 +7,9 @@ use super::evaluate::{CompiledRule, Leaf, Node};
 use super::operand::{self, Operand};
 use super::operator::Operator;
 use super::pattern::{Budget, Patterns, Weighed};
-use super::scalar::Family;
+use super::scalar::{Family, named_text};
 use super::text::{brief, discreet_phrase, listed, phrase, type_name};
-use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, Rule};
+use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_PLACES, MAX_RULE_PLACES, Rule, search};
 use crate::limits::{RULE_BYTES, RULE_NODES};
 
 /// Something that keeps a rule from being saved.
@@ -66,6 +66,8 @@ pub fn compile_within(rule: &Rule, fields: &[FieldDef], budget: &mut Budget) -> 
 struct Size {
     bytes: usize,
     nodes: usize,
+    /// Of all patterns, their repetitions written out.
+    places: usize,
     is_bounded: bool,
 }
 
@@ -75,6 +77,7 @@ impl Size {
         Self {
             bytes: 0,
             nodes: 0,
+            places: 0,
             is_bounded: true,
         }
     }
@@ -162,6 +165,9 @@ impl Checker<'_> {
         if !condition.operator.fits(field.field_type) {
             return self.at("operator", |this| this.invalid(misfit(condition.operator, field)));
         }
+        if condition.operator == Operator::Matches {
+            self.at("value", |this| this.bear(condition))?;
+        }
         match operand::read(field, condition.operator, condition.value.as_ref(), &mut self.patterns) {
             Ok(operand) => Some(ready(field, condition.operator, operand)),
             Err(misfit) => self.at("value", |this| match misfit.index {
@@ -169,6 +175,30 @@ impl Checker<'_> {
                 None => this.invalid(misfit.message),
             }),
         }
+    }
+
+    /// Refuses patterns that a long text could keep busy for long: a lead on which they do is refused.
+    fn bear(&mut self, condition: &Condition) -> Option<()> {
+        let text = condition.value.as_ref().and_then(|value| named_text(value).ok());
+        let own = text.map_or(0, |text| search::places(&text));
+        if self.size.is_bounded && own > MAX_PATTERN_PLACES {
+            return self.invalid(format!(
+                "with its repetitions written out this pattern has {own} characters, and it may have {MAX_PATTERN_PLACES}; use \
+                 smaller repetitions, or + and * in place of counted ones"
+            ));
+        }
+        let before = self.size.places;
+        self.size.places = before.saturating_add(own);
+        if !self.size.is_bounded || self.size.places <= MAX_RULE_PLACES {
+            return Some(());
+        }
+        if before <= MAX_RULE_PLACES {
+            return self.invalid(format!(
+                "with their repetitions written out the patterns of a rule may have {MAX_RULE_PLACES} characters together, and \
+                 this one goes beyond it; use smaller repetitions or fewer patterns"
+            ));
+        }
+        None
     }
 
     fn at<T>(&mut self, step: impl Into<String>, walk: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {

@@ -158,6 +158,6 @@ fn matching(value: &Value, patterns: &mut Patterns<'_>) -> Result<(Value, Compar
     if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
         return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());
     }
-    let regex = patterns.take(&pattern)?;
-    Ok((Value::from(pattern.into_owned()), Comparison::Matches(regex)))
+    let compiled = patterns.take(&pattern)?;
+    Ok((Value::from(pattern.into_owned()), Comparison::Matches(compiled)))
 }

@@ -8,19 +8,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
-use moka::sync::Cache;
-use regex_automata::meta::{BuildError, Config, Regex};
-use regex_automata::util::syntax;
-
 use super::operator::Operator;
 use super::scalar::named_text;
+use super::search::{self, Pattern};
 use super::{MAX_PATTERN_CHARS, Rule};
-use crate::limits::{CACHED_PATTERN_BYTES, PATTERN_SEARCH_BYTES, ROUTING_PATTERN_BYTES, RULE_PATTERN_BYTES};
+use crate::limits::{CACHED_PATTERN_BYTES, ROUTING_PATTERN_BYTES, RULE_PATTERN_BYTES};
+use moka::sync::Cache;
 
 /// A pattern ready to run, and the bytes that it takes.
 #[derive(Clone, Debug)]
 pub(super) struct Compiled {
-    pub(super) regex: Regex,
+    pub(super) regex: Pattern,
     pub(super) bytes: usize,
 }
 
@@ -118,33 +116,16 @@ impl Budget {
 /// The engine has no back-references and no look-around, so a search takes time linear in the text. Fails with what is wrong with
 /// the pattern, or with nothing where it would take more than that many bytes.
 fn build(pattern: &str, most: usize) -> Result<Compiled, Option<String>> {
-    let limits = Config::new()
-        .nfa_size_limit(Some(most))
-        .onepass_size_limit(Some(PATTERN_SEARCH_BYTES))
-        .hybrid_cache_capacity(PATTERN_SEARCH_BYTES);
-    let regex = Regex::builder()
-        .configure(limits)
-        .syntax(syntax::Config::new().case_insensitive(true))
-        .build(pattern)
-        .map_err(|error| unfit(&error))?;
+    let regex = Pattern::compile(pattern, most).map_err(|unfit| match unfit {
+        search::Unfit::Invalid(why) => Some(why),
+        search::Unfit::TooLarge => None,
+    })?;
     let compiled = Compiled {
-        bytes: regex.memory_usage(),
+        bytes: regex.bytes(),
         regex,
     };
     LATELY.insert(pattern.to_owned(), compiled.clone());
     Ok(compiled)
-}
-
-/// The engine draws the pattern with a marker over several lines; only the last says what is wrong.
-fn unfit(error: &BuildError) -> Option<String> {
-    if error.size_limit().is_some() {
-        return None;
-    }
-    let full = error
-        .syntax_error()
-        .map_or_else(|| error.to_string(), ToString::to_string);
-    let last = full.lines().last().unwrap_or_default();
-    Some(last.strip_prefix("error: ").unwrap_or(last).to_owned())
 }
 
 /// Where the patterns of a rule that is checked come from.
@@ -185,7 +166,7 @@ impl<'p> Patterns<'p> {
     }
 
     /// A pattern ready to run, where it is compiled; or why it cannot be used, in words.
-    pub(super) fn take(&mut self, pattern: &str) -> Result<Option<Regex>, String> {
+    pub(super) fn take(&mut self, pattern: &str) -> Result<Option<Pattern>, String> {
         if self.over {
             return Ok(None);
         }
