@@ -153,7 +153,7 @@ pub struct SubmitLeadsPayload {
     /// How many leads failed: receipts that say FAILED, and leads without a receipt.
     failed: i32,
     /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`. UNAVAILABLE and
-    /// INTERNAL are of leads that could not be stored, although others were or may be: submit these again. OUTCOME_UNKNOWN is of
+    /// INTERNAL are of leads that could not be stored, although others were or may be: submit these again. `OUTCOME_UNKNOWN` is of
     /// leads of which it is not known whether they were stored: submit them again under their idempotency keys.
     user_errors: Vec<UserError>,
 }
