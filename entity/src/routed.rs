@@ -70,7 +70,7 @@ mod tests {
         StepId(uuid::Uuid::from_u128(number))
     }
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
     }
 
@@ -89,13 +89,13 @@ mod tests {
             ],
             steps: [(step(1), 0), (step(2), 2)].into(),
         };
-        let last = map(json!({"phone": "+14155552671", "tier": "b", "age": 3}));
+        let last = map(&json!({"phone": "+14155552671", "tier": "b", "age": 3}));
         let none = HashSet::new();
         let (fields, invalid) = routed.values_at(Some(step(1)), &last, &none);
-        assert_eq!(fields, map(json!({"phone": "12", "age": 3})));
+        assert_eq!(fields, map(&json!({"phone": "12", "age": 3})));
         assert_eq!(invalid, HashSet::from(["phone".to_owned()]));
         let (fields, invalid) = routed.values_at(Some(step(2)), &last, &none);
-        assert_eq!(fields, map(json!({"phone": "+14155552671", "tier": "a", "age": 3})));
+        assert_eq!(fields, map(&json!({"phone": "+14155552671", "tier": "a", "age": 3})));
         assert!(invalid.is_empty());
         for other in [None, Some(step(3))] {
             assert_eq!(

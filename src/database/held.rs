@@ -9,9 +9,12 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 /// A transaction that is held for longer is told to the log.
 const LONG: Duration = Duration::from_secs(1);
 
+/// The label of a kind of work.
+type Labels = [(&'static str, String); 1];
+
 /// Seconds by kind of work; clones count together.
 #[derive(Clone, Debug)]
-pub struct HeldTimes(pub(crate) Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>);
+pub struct HeldTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
 
 impl Default for HeldTimes {
     fn default() -> Self {

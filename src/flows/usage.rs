@@ -199,7 +199,7 @@ fn found(before: &Contents, after: &Contents, outside: &[Use]) -> Vec<String> {
             None => warnings.extend(told(outside, field, "is removed, but it is still named by")),
             Some(now) if now.field_type != field.field_type => {
                 let told = |uses: &[Use]| told(uses, field, "has another type now; look again at");
-                warnings.extend([&inside[..], outside].into_iter().filter_map(|uses| told(uses)));
+                warnings.extend([&inside[..], outside].into_iter().filter_map(told));
             }
             Some(now) if now.encrypted && !field.encrypted => {
                 warnings.push(format!(

@@ -32,7 +32,7 @@ pub enum DeliverySettings {
     /// Into the portal.
     Portal(PortalSettings),
     /// Into a connected account.
-    Account(AccountSettings),
+    Account(Box<AccountSettings>),
 }
 
 /// Delivery by mail, through the account's own mail server.
@@ -202,13 +202,13 @@ impl DeliverySettings {
                     None => None,
                 };
                 let connection = link.ok_or_else(|| anyhow::anyhow!("the connection of {} is gone", row.id))?;
-                Self::Account(AccountSettings {
+                Self::Account(Box::new(AccountSettings {
                     connection,
                     row: (partner.clone(), config.clone()),
                     fields: config.fields.into(),
                     mapping: each(config.mapping),
                     encrypted,
-                })
+                }))
             }
         })
     }

@@ -90,6 +90,10 @@ impl Holdings {
 }
 
 impl Counted {
+    fn of(count: u64, [one, many]: [&'static str; 2]) -> Self {
+        Self { count, one, many }
+    }
+
     fn line(&self) -> Option<String> {
         let Self { count, one, many } = *self;
         (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }))
@@ -98,75 +102,75 @@ impl Counted {
 
 /// What gives others access to the leads, mails or settings of an account, or will when somebody answers; nothing that there is none of.
 async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+    let mut all = who_acts(db, app, account).await?;
+    all.extend(where_leads_go(db, account).await?);
+    all.retain(|counted| counted.count > 0);
+    Ok(all)
+}
+
+/// Who acts for the account, or with it.
+async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+    let keys = api_key::Entity::live_in_account(account, app.clock.now());
+    let partners = partner::Entity::in_account(account);
+    let people = portal_user::Entity::in_account(account);
     let live = connection::Column::Status.ne(ConnectionStatus::Terminated);
+    let connections = connection::Entity::of_account(account).filter(live);
     let waits = || invitation::Column::Status.eq(InvitationStatus::Pending);
-    let received = invitation::Entity::received_by(account, app.config.address_proof());
+    let sent = invitation::Entity::sent_by(account).filter(waits());
+    let received = invitation::Entity::received_by(account, app.config.address_proof()).filter(waits());
+    Ok(vec![
+        Counted::of(keys.count(db).await?, ["API key", "API keys"]),
+        Counted::of(partners.count(db).await?, ["partner", "partners"]),
+        Counted::of(people.count(db).await?, ["portal user", "portal users"]),
+        Counted::of(connections.count(db).await?, ["connection", "connections"]),
+        Counted::of(
+            sent.count(db).await?,
+            [
+                "invitation that waits for an answer",
+                "invitations that wait for an answer",
+            ],
+        ),
+        Counted::of(
+            received.count(db).await?,
+            ["received invitation", "received invitations"],
+        ),
+    ])
+}
+
+/// By which ways leads come and go.
+async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<Counted>> {
     // Also those that wait for an invitation, or for a connection that has ended and may begin again.
     let linked = Condition::any()
         .add(step::Column::ConnectionId.is_not_null())
         .add(step::Column::InvitationId.is_not_null());
-    let counts = [
-        (
-            api_key::Entity::live_in_account(account, app.clock.now())
-                .count(db)
-                .await?,
-            "API key",
-            "API keys",
+    let steps = step::Entity::in_account(account).filter(linked);
+    let sources = source::Entity::in_account(account).filter(source::Column::Kind.ne(SourceKind::Own));
+    let flows = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(false));
+    let notices = erasure_notice::Entity::queued_in_account(account);
+    Ok(vec![
+        Counted::of(
+            steps.count(db).await?,
+            [
+                "step that sends leads to another account",
+                "steps that send leads to other accounts",
+            ],
         ),
-        (
-            partner::Entity::in_account(account).count(db).await?,
-            "partner",
-            "partners",
+        Counted::of(
+            sources.count(db).await?,
+            ["source of another account", "sources of other accounts"],
         ),
-        (
-            portal_user::Entity::in_account(account).count(db).await?,
-            "portal user",
-            "portal users",
+        Counted::of(
+            flows.count(db).await?,
+            ["flow besides the inbox", "flows besides the inbox"],
         ),
-        (
-            connection::Entity::of_account(account).filter(live).count(db).await?,
-            "connection",
-            "connections",
+        Counted::of(
+            notices.count(db).await?,
+            [
+                "notice of an erased lead to be sent",
+                "notices of erased leads to be sent",
+            ],
         ),
-        (
-            invitation::Entity::sent_by(account).filter(waits()).count(db).await?,
-            "invitation that waits for an answer",
-            "invitations that wait for an answer",
-        ),
-        (
-            received.filter(waits()).count(db).await?,
-            "received invitation",
-            "received invitations",
-        ),
-        (
-            step::Entity::in_account(account).filter(linked).count(db).await?,
-            "step that sends leads to another account",
-            "steps that send leads to other accounts",
-        ),
-        (
-            source::Entity::in_account(account)
-                .filter(source::Column::Kind.ne(SourceKind::Own))
-                .count(db)
-                .await?,
-            "source of another account",
-            "sources of other accounts",
-        ),
-        (
-            flow::Entity::in_account(account)
-                .filter(flow::Column::IsInbox.eq(false))
-                .count(db)
-                .await?,
-            "flow besides the inbox",
-            "flows besides the inbox",
-        ),
-        (
-            erasure_notice::Entity::queued_in_account(account).count(db).await?,
-            "notice of an erased lead to be sent",
-            "notices of erased leads to be sent",
-        ),
-    ];
-    let some = counts.into_iter().filter(|(count, ..)| *count > 0);
-    Ok(some.map(|(count, one, many)| Counted { count, one, many }).collect())
+    ])
 }
 
 /// For mails, too: the name is reduced, and the address shown as it is, for the reader may know it.

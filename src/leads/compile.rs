@@ -118,7 +118,7 @@ pub async fn load(db: &Connection, id: FlowId) -> Result<Option<Snapshot>> {
     let definitions = all_definitions(&flow.fields, &others);
     let mut exits = Exits::load(db, account.id, &steps).await?;
     let mut parts = load_parts(db, &account, &steps, &mut exits).await?;
-    let mut compiled = Compiled {
+    let mut stored = Compiled {
         account,
         flow,
         sources,
@@ -126,17 +126,17 @@ pub async fn load(db: &Connection, id: FlowId) -> Result<Option<Snapshot>> {
         links,
         steps,
     };
-    plan::keep_to(&mut compiled, &mut parts);
-    let has_patterns = compiled.rules().chain(parts.rules()).any(mentions_patterns);
-    let compile = move || {
+    plan::keep_to(&mut stored, &mut parts);
+    let has_patterns = stored.rules().chain(parts.rules()).any(mentions_patterns);
+    let make = move || {
         let patterns = RefCell::new(Budget::of_routing());
-        let compiler = Compiler { definitions, patterns };
-        compiler.snapshot(compiled, &parts, &exits)
+        let with = Compiler { definitions, patterns };
+        with.snapshot(stored, &parts, &exits)
     };
     if has_patterns {
-        threads::run(owner, compile).await?.map(Some)
+        threads::run(owner, make).await?.map(Some)
     } else {
-        compile().map(Some)
+        make().map(Some)
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::branch::Branch;
 use super::outcome::{Reason, ReasonCode, Subject, Trace};
-use super::rules::{Effort, FieldValue, Spent};
+use super::rules::{Effort, FieldValue};
 use super::snapshot::{Action, Candidate, Gate, Profile, Snapshot, Source, Step};
 use crate::delivery::templates::{Budget, Values};
 use crate::flows::schedule;
@@ -210,26 +210,22 @@ impl Draft {
         let mut effort = self.effort;
         let verdict = rule.evaluate(&|name| self.value(name), &mut effort);
         self.effort = effort;
-        match verdict {
-            Ok(verdict) => {
-                let otherwise = if verdict.passed {
-                    "the rule holds"
-                } else {
-                    "the rule does not hold"
-                };
-                Look {
-                    passed: verdict.passed,
-                    detail: verdict.decided_by.unwrap_or_else(|| otherwise.to_owned()),
-                }
-            }
-            Err(Spent) => {
-                let rule = || format!("{check} of \"{}\"", subject.name);
-                self.unanswered.get_or_insert_with(rule);
-                Look {
-                    passed: false,
-                    detail: "unknown: the conditions take more work than one lead may".to_owned(),
-                }
-            }
+        let Ok(verdict) = verdict else {
+            let rule = || format!("{check} of \"{}\"", subject.name);
+            self.unanswered.get_or_insert_with(rule);
+            return Look {
+                passed: false,
+                detail: "unknown: the conditions take more work than one lead may".to_owned(),
+            };
+        };
+        let otherwise = if verdict.passed {
+            "the rule holds"
+        } else {
+            "the rule does not hold"
+        };
+        Look {
+            passed: verdict.passed,
+            detail: verdict.decided_by.unwrap_or_else(|| otherwise.to_owned()),
         }
     }
 

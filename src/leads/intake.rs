@@ -207,7 +207,7 @@ impl Intake {
             let place = self.place(account).await?;
             let (answer, answered) = oneshot::channel();
             let reach = self.reach(app, &snapshot, newest, &left_out).await?;
-            let mut job = Job {
+            let job = Job {
                 reach: reach.clone(),
                 lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
@@ -219,12 +219,7 @@ impl Intake {
                 answer,
                 _place: place,
             };
-            job.decide_again(app);
-            if job.lead.draft.cost() > LONG {
-                // Leads that come together are decided by one task: others have a turn between two that take long.
-                tokio::task::yield_now().await;
-            }
-            self.enqueue(job).await?;
+            self.enqueue(decided(app, job).await).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
                 Ok(Answer::Outdated(versions)) => {
@@ -371,6 +366,15 @@ fn is_refusal(error: &Error) -> bool {
             .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
         _ => false,
     }
+}
+
+async fn decided(app: &App, mut job: Job) -> Job {
+    job.decide_again(app);
+    if job.lead.draft.cost() > LONG {
+        // Leads that come together are decided by one task: others have a turn between two that take long.
+        tokio::task::yield_now().await;
+    }
+    job
 }
 
 fn no_flow() -> Error {

@@ -15,7 +15,15 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ),
     (
         "server",
-        &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
+        &[
+            "http",
+            "housekeeping",
+            "graphql",
+            "network",
+            "delivery",
+            "leads",
+            "identity",
+        ],
     ),
     (
         "http",

@@ -172,7 +172,7 @@ fn is_too_long(error: &Error) -> bool {
     let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     let own = cause
         .and_then(io::Error::get_ref)
-        .is_some_and(|inner| inner.is::<TooLong>());
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>);
     own || (error.is_response() && error.to_string().contains("too l"))
 }
 

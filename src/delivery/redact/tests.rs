@@ -19,9 +19,13 @@ fn a_secret_is_found_in_every_spelling_and_the_longer_one_first() {
 
 /// The value as receivers may write it.
 fn spelled(value: &str) -> Vec<String> {
-    let each = |form: &dyn Fn(u32) -> String| value.chars().map(|c| form(u32::from(c))).collect::<String>();
+    let each = |form: &dyn Fn(u32) -> String| value.chars().map(|c| form(u32::from(c))).collect::<Vec<_>>().concat();
     let plain: String = value.chars().filter(|c| c.is_alphanumeric()).collect();
-    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = value
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat();
     let swapped: String = value
         .chars()
         .map(|c| {
@@ -45,7 +49,7 @@ fn spelled(value: &str) -> Vec<String> {
         hex.to_uppercase(),
         spaced.join(" "),
         spaced.join(":"),
-        spaced.iter().map(|byte| format!("0x{byte},")).collect(),
+        format!("0x{},", spaced.join(",0x")),
         each(&|c| format!("%{c:02X}")),
         each(&|c| format!("%{c:02x}")),
         each(&|c| format!("%25{c:02X}")),

@@ -223,6 +223,12 @@ fn literals_are_of_their_types() {
             "{ take(in: [{id: 1}]) }",
             "Expected value of type \"In\", found a list.",
         ),
+    ]);
+}
+
+#[test]
+fn literals_of_input_objects_are_of_their_types() {
+    invalid(&[
         (
             "{ take(in: {}) }",
             "Field \"In.id\" of required type \"ID!\" was not provided.",

@@ -102,13 +102,13 @@ async fn unknown_to_buyer(
         return Ok(None);
     }
     let shared = fields.iter().filter(|field| config.fields.shares(&field.name)).count();
-    let shares = if what == "step" {
+    let which = if what == "step" {
         "this step shares"
     } else {
         "are shared with this partner"
     };
     Ok(Some(format!(
-        "The buyer's receiving flow does not know {} of the {shared} fields that {shares}, and drops them: {}. Rename them with \
+        "The buyer's receiving flow does not know {} of the {shared} fields that {which}, and drops them: {}. Rename them with \
          the {what}'s mapping, ask the buyer to add them, or share without them.",
         lost.len(),
         listed(&lost)

@@ -49,6 +49,7 @@ async fn connect(app: &App, by: &Caller, email: &str) -> Result<entity::invitati
 }
 
 /// All mails that were written.
+#[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
 async fn written(app: &App) -> u64 {
     mail::Entity::find().count(app.db.read()).await.unwrap()
 }

@@ -145,6 +145,7 @@ async fn the_operator_sets_when_sessions_end_and_those_there_are_end_with_it() {
         // As before the setting was there: refreshed lately, begun long ago.
         let session = signed_up(&app, "bo@example.com").await.session;
         let now = app.clock.now();
+        #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
         entity::session::Entity::update_many()
             .col_expr(
                 entity::session::Column::CreatedAt,
@@ -206,6 +207,7 @@ async fn a_hash_from_before_signs_in_and_is_replaced() {
         let raw = "cafe\u{301} au lait".as_bytes();
         let before: PasswordHash = Argon2::default().hash_password(raw).unwrap();
         let before = before.to_string();
+        #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
         let set = entity::user::Entity::update_many()
             .col_expr(entity::user::Column::PasswordHash, Expr::value(before.as_str()))
             .filter(entity::user::Column::Id.eq(user(&ann.caller)));

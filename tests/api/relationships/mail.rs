@@ -237,6 +237,7 @@ mailed!(
             use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
             let held_up = entity::mail::Column::Subject.eq("Alpha holds your connection up");
             let resumed = entity::mail::Column::Subject.eq("Alpha resumed your connection");
+            #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
             let mails = entity::mail::Entity::find().filter(Condition::any().add(held_up).add(resumed));
             mails.count(app.app.db.read()).await.unwrap()
         };

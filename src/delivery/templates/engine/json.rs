@@ -65,7 +65,7 @@ impl<'x, 'r> Paid<'x, 'r> {
     }
 }
 
-impl<'x, 'r> Serialize for Paid<'x, 'r> {
+impl<'x> Serialize for Paid<'x, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let budget = self.budget;
         let json = |value: &'x Value| PaidJson { value, budget };

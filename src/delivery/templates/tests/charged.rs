@@ -95,7 +95,7 @@ fn a_key_costs_its_length_for_every_key_that_it_is_compared_with() {
         let cost = cost(expression, &lead);
         assert!(cost >= 11 * ONCE, "{expression}: {cost}");
     }
-    let own = (10..21).map(|n| format!("long~'{n}':1,")).collect::<String>();
+    let own = (10..21).map(|n| format!("long~'{n}':1,")).collect::<Vec<_>>().concat();
     let made = cost(&format!("{{{own}}}"), &lead);
     assert!(made >= 50 * ONCE, "putting eleven such keys in order: {made}");
 }
@@ -137,7 +137,10 @@ fn work_that_was_for_nothing_ends_by_the_budget() {
         let start = format!("{{% set b='{}' %}}", first.repeat(1_000));
         start + &"{% set b=b~b %}".repeat(doublings)
     };
-    let keys = (0..11).map(|n| format!("b~'{:02}':1,", n + 10)).collect::<String>();
+    let keys = (0..11)
+        .map(|n| format!("b~'{:02}':1,", n + 10))
+        .collect::<Vec<_>>()
+        .concat();
     let keyed = doubled("a", 7) + &format!("{{% set m={{{keys}}} %}}{{% set k=b~'10' %}}");
     for source in [
         looped(&doubled("a", 7), &times, "{{''|replace(b,'')}}"),

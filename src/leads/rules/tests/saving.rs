@@ -212,12 +212,12 @@ fn rules_are_limited_in_size() {
     let wide = |rule: Rule, count| Rule::All(vec![rule; count]);
     assert!(check(&wide(condition("text", IsEmpty, None), MAX_CONDITIONS), &fields()).is_ok());
     for rule in [condition("text", IsEmpty, None), Rule::All(vec![])] {
-        let (path, message) = problem(&wide(rule, 10 * MAX_CONDITIONS));
+        let (path, message) = problem(&wide(rule, 4 * MAX_CONDITIONS));
         assert!(path.starts_with("all.200."), "{path}");
         assert!(message.contains("200 conditions"), "{message}");
     }
     assert_eq!(
-        problems(&wide(Rule::Any(vec![]), 10 * MAX_CONDITIONS)).len(),
+        problems(&wide(Rule::Any(vec![]), 4 * MAX_CONDITIONS)).len(),
         MAX_CONDITIONS + 1
     );
 }
