@@ -2,7 +2,7 @@
 //!
 //! Root fields ask for a right of their own, but a graph has many ways to one object: a key that may read leads comes by a
 //! lead's flow to its price, and by a delivery to its partner. So the fields of every type take the right that stands in
-//! [`TYPES`]. An extension is the one place that every field of the schema passes, so no resolver can forget it; a type that is not in the
+//! `TYPES`. An extension is the one place that every field of the schema passes, so no resolver can forget it; a type that is not in the
 //! table is refused, and a test compares the table with the schema.
 
 use std::collections::HashMap;
