@@ -46,6 +46,17 @@ pub struct Draft {
     pub(crate) rendered: u64,
     /// What was overwritten since the first of these.
     pub overwritten: Vec<Overwritten>,
+    /// The steps that have routed the lead; stay when `routes` have become deliveries.
+    pub marks: Vec<Mark>,
+}
+
+/// A step that has routed a lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its place in the flow.
+    pub step: usize,
+    /// How much of the draft's `overwritten` there was before.
+    pub overwritten: usize,
 }
 
 /// What one DISTRIBUTE or BUYER step would do.
@@ -53,8 +64,6 @@ pub struct Draft {
 pub struct Route {
     /// Place of the step in the snapshot.
     pub step: usize,
-    /// How much of the draft's `overwritten` there was before.
-    pub overwritten: usize,
     /// Places in the profile of the candidates that passed everything but caps, best first; none of a BUYER step.
     pub candidates: Vec<usize>,
     /// What would become of the lead at those that are accounts; filled in by [`Growing`](super::branch::Growing).
@@ -265,23 +274,13 @@ impl Draft {
                     if self.unanswered.is_some() {
                         break;
                     }
-                    self.routes.push(Route {
-                        step: place,
-                        overwritten: self.overwritten.len(),
-                        candidates,
-                        branches: Vec::new(),
-                    });
+                    self.route(place, candidates);
                 }
                 Action::Buyer(buyer) => match buyer.outlet.closed {
                     Some(why) => self
                         .trace
                         .look(&step.subject, "step", false, format!("disconnected: {why}")),
-                    None => self.routes.push(Route {
-                        step: place,
-                        overwritten: self.overwritten.len(),
-                        candidates: Vec::new(),
-                        branches: Vec::new(),
-                    }),
+                    None => self.route(place, Vec::new()),
                 },
                 Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why.clone()),
             }
@@ -331,6 +330,18 @@ impl Draft {
             self.trace.look(&step.subject, "transform", passed, text);
         }
         self.rendered = TRANSFORM_WORK.saturating_sub(budget.work_left());
+    }
+
+    fn route(&mut self, step: usize, candidates: Vec<usize>) {
+        self.marks.push(Mark {
+            step,
+            overwritten: self.overwritten.len(),
+        });
+        self.routes.push(Route {
+            step,
+            candidates,
+            branches: Vec::new(),
+        });
     }
 
     /// A field as it is, where the lead was routed by it already.

@@ -16,10 +16,10 @@ use crate::error::Result;
 pub fn of(lead: &Entering) -> Routed {
     let draft = &lead.draft;
     let steps = draft
-        .routes
+        .marks
         .iter()
-        .filter(|route| route.overwritten < draft.overwritten.len());
-    let steps = steps.filter_map(|route| Some((lead.flow.steps.get(route.step)?.id, route.overwritten)));
+        .filter(|mark| mark.overwritten < draft.overwritten.len());
+    let steps = steps.filter_map(|mark| Some((lead.flow.steps.get(mark.step)?.id, mark.overwritten)));
     let steps: BTreeMap<StepId, usize> = steps.collect();
     if steps.is_empty() {
         return Routed::default();

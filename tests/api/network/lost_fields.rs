@@ -142,7 +142,7 @@ both!(
             let data = app.data(&seller.token, shown, json!({ "id": second })).await;
             data["partner"]["delivery"]["warnings"].to_string()
         };
-        assert!(told(&app).await.contains("5 of the 10 fields"), "{}", told(&app).await);
+        assert!(told(&app).await.contains("15 of the 20 fields"), "{}", told(&app).await);
         app.assign(&seller, &profile, &first, json!({ "rank": 1 })).await;
         app.assign(&seller, &profile, &second, json!({ "rank": 2 })).await;
         app.step(&seller, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;

@@ -110,7 +110,7 @@ both!(
             let id = text(&app.submit(&owner, &flow, lead.clone()).await["id"]);
             assert_eq!(recipients(&app, &owner, &id).await, [first.clone(), third.clone()], "{encrypted}");
             let delivered = receiver.requests().last().unwrap().json();
-            assert_eq!(delivered["lead"]["phone"], "+14155550132", "what is delivered is what it was made: {delivered}");
+            assert_eq!(delivered["phone"], "+14155550132", "what is delivered is what it was made: {delivered}");
 
             let step = "mutation($id: ID!) { moveStep(id: $id, position: 0) { flow { id } userErrors { code } } }";
             app.data(&owner.token, step, json!({ "id": after })).await;

@@ -159,7 +159,7 @@ both!(
             json!({ "any": [pattern(1), pattern(2), pattern(3)] })
         };
         let mut refused = Vec::new();
-        for number in 0..8 {
+        for number in 0..30 {
             let filter = json!({ "filter": { "rule": rule(number), "reason": "no" } });
             let input = json!({ "flowId": at.flow.id, "name": "S", "step": filter });
             let answer = app.ask(Some(&owner.token), ADD_STEP, json!({ "input": input })).await;
@@ -171,7 +171,7 @@ both!(
         app.done(&owner.token, UPDATE_STEP, json!({ "id": at.step, "name": "Renamed" })).await;
 
         let mut refused = Vec::new();
-        for number in 0..8 {
+        for number in 0..30 {
             let (partner, _) = app.partner(&owner, &format!("R{number}"), json!({ "portal": {} }), json!({})).await;
             let input = json!({ "profileId": at.profile, "partnerId": partner, "rule": rule(number) });
             refused.extend(app.refused_if(&owner.token, ASSIGN, input).await);
