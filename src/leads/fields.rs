@@ -27,6 +27,7 @@ mod text;
 mod web;
 
 pub use choice::{MAX_CHOICE_CHARS, MAX_CHOICES};
+pub(crate) use date::MONTHS;
 pub use definition::{
     DefinitionProblem, MAX_DESCRIPTION_CHARS, MAX_FIELDS, MAX_LABEL_CHARS, MAX_NAME_CHARS, check_definitions,
 };

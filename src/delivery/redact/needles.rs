@@ -6,6 +6,7 @@ use std::ops::Range;
 use chrono::Datelike;
 
 use super::view::{Piece, fold};
+use crate::leads::fields::MONTHS;
 
 /// Letters and digits of a value that is found anywhere. One of [`TOKEN`] is found as a word of its own, a shorter one only exactly as
 /// it is.
@@ -19,20 +20,6 @@ const STRIDE: usize = 6;
 const PARTED: usize = 8_192;
 /// Bytes from which on a text may have been cut within a value: its end then counts if a value begins so.
 const CUT: usize = 200;
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
 
 /// What is looked for.
 #[derive(Default)]

@@ -20,15 +20,6 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 
 use super::support::*;
 
-const PROVEN: [&str; 6] = [
-    "--smtp-url",
-    "smtp+plain://127.0.0.1:25",
-    "--mail-from",
-    "leadmesh@leads.example",
-    "--proof-of-address",
-    "required",
-];
-
 async fn invite(app: &App, by: &Caller, email: &str) -> Result<Invited<entity::user::Model>, Error> {
     let input = InviteUser {
         email: email.into(),

@@ -18,14 +18,6 @@ use leadmesh::identity::tokens::Scope;
 use super::support::*;
 
 const NEW: &str = "horse battery staple";
-const PROVEN: [&str; 6] = [
-    "--smtp-url",
-    "smtp+plain://127.0.0.1:25",
-    "--mail-from",
-    "leadmesh@leads.example",
-    "--proof-of-address",
-    "required",
-];
 
 fn home() -> IpAddr {
     [192, 0, 2, 1].into()

@@ -17,6 +17,16 @@ use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::{mailbox, password_reset};
 use sea_orm::{ConnectionTrait, Database, QueryOrder};
 
+/// Settings of an instance that mails links and lets only proven addresses count.
+pub const PROVEN: [&str; 6] = [
+    "--smtp-url",
+    "smtp+plain://127.0.0.1:25",
+    "--mail-from",
+    "leadmesh@leads.example",
+    "--proof-of-address",
+    "required",
+];
+
 pub(crate) const PASSWORD: &str = "correct horse";
 
 #[derive(Parser)]
