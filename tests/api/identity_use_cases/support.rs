@@ -18,7 +18,7 @@ use leadmesh::identity::{mailbox, password_reset};
 use sea_orm::{ConnectionTrait, Database, QueryOrder};
 
 /// Settings of an instance that mails links and lets only proven addresses count.
-pub const PROVEN: [&str; 6] = [
+pub(super) const PROVEN: [&str; 6] = [
     "--smtp-url",
     "smtp+plain://127.0.0.1:25",
     "--mail-from",
