@@ -3,10 +3,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fair_queue::FairQueue;
 use super::store::{Stored, store};
@@ -21,6 +21,14 @@ const WAYS_GIVEN: u32 = 3;
 pub(super) struct Waiting {
     arriving: mpsc::Receiver<Job>,
     queue: FairQueue<Job>,
+    /// Held by the writer that stores a batch of long rows: the other one is there for whoever submits few leads.
+    long: Arc<Semaphore>,
+}
+
+/// What a writer stores at once.
+struct Batch {
+    jobs: Vec<Job>,
+    long: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -28,25 +36,60 @@ impl Waiting {
         Self {
             arriving,
             queue: FairQueue::default(),
+            long: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// Waits for one job at least, and takes along what else is there. Empty when there will be none any more.
-    async fn next_batch(&mut self) -> Vec<Job> {
-        let mut arrived = Vec::new();
-        if self.queue.len() == 0 {
-            self.arriving.recv_many(&mut arrived, WAITING).await;
+    /// Waits for one job at least, and takes along what else is there. None when there will be none any more.
+    async fn next_batch(&mut self) -> Option<Batch> {
+        loop {
+            self.gather();
+            let long = self.long.clone().try_acquire_owned().ok();
+            let taken = self.queue.take(Instant::now(), long.is_some());
+            if !taken.items.is_empty() {
+                return Some(Batch {
+                    jobs: taken.items,
+                    long: long.filter(|_| taken.long),
+                });
+            }
+            drop(long);
+            if !self.wait().await {
+                return None;
+            }
         }
-        while self.queue.len() + arrived.len() < WAITING
+    }
+
+    /// Takes what has arrived.
+    fn gather(&mut self) {
+        let now = Instant::now();
+        while self.queue.len() < WAITING
             && let Ok(job) = self.arriving.try_recv()
         {
-            arrived.push(job);
-        }
-        let now = Instant::now();
-        for job in arrived {
             self.queue.push(job.sender(), job, now);
         }
-        self.queue.take(now)
+    }
+
+    /// Waits for a job, or until long rows may be stored where there are any. Answers whether something is or may be there.
+    async fn wait(&mut self) -> bool {
+        let waits = self.queue.len();
+        let arriving = async {
+            match self.arriving.recv().await {
+                Some(job) => Some(job),
+                None if waits == 0 => None,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            job = arriving, if waits < WAITING => {
+                let some = job.is_some();
+                if let Some(job) = job {
+                    self.queue.push(job.sender(), job, Instant::now());
+                }
+                some
+            }
+            // An error is impossible: nobody closes it.
+            _free = self.long.acquire(), if waits > 0 => true,
+        }
     }
 }
 
@@ -54,11 +97,21 @@ impl Waiting {
 pub(super) async fn write(app: App, waiting: Arc<Mutex<Waiting>>) {
     loop {
         let batch = waiting.lock().await.next_batch().await;
-        if batch.is_empty() {
-            return;
+        let Some(Batch { jobs, long }) = batch else { return };
+        let began = Instant::now();
+        store_batch(&app, jobs, WAYS_GIVEN).await;
+        if let Some(long) = long {
+            rest(long, began.elapsed());
         }
-        store_batch(&app, batch, WAYS_GIVEN).await;
     }
+}
+
+/// Long rows rest for as long as they were stored: half of the time the database, and whoever decides leads, is there for others.
+fn rest(long: OwnedSemaphorePermit, time: Duration) {
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        drop(long);
+    });
 }
 
 /// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a

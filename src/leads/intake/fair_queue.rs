@@ -2,7 +2,9 @@
 //! others: a batch takes of each account in turn, and only a few of one while there are others.
 //!
 //! All leads of a batch are acknowledged together, so a batch of 256 leads of one account is what another account's single lead would
-//! wait for, once if it comes while that is stored, and again if it is in it. With one account alone, batches are as large as they can.
+//! wait for, once if it comes while that is stored, and again if it is in it. So while several accounts submit, long rows and short ones
+//! are stored in batches apart, and only one writer at a time stores of the long ones. With one account alone, batches are as large as
+//! they can.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -26,6 +28,16 @@ pub(super) struct FairQueue<T> {
     /// The account of the newest item, and when an item was last not of the account of the one before.
     newest: Option<Uuid>,
     mixed: Option<Instant>,
+    /// Whether the last batch was of long rows.
+    was_long: bool,
+}
+
+/// A batch.
+#[derive(Debug)]
+pub(super) struct Taken<T> {
+    pub(super) items: Vec<T>,
+    /// Whether it is of long rows, which one writer at a time may store.
+    pub(super) long: bool,
 }
 
 impl<T> Default for FairQueue<T> {
@@ -36,6 +48,7 @@ impl<T> Default for FairQueue<T> {
             count: 0,
             newest: None,
             mixed: None,
+            was_long: false,
         }
     }
 }
@@ -57,21 +70,50 @@ impl<T> FairQueue<T> {
         self.count += 1;
     }
 
-    /// The next batch: the oldest of each account, and each account once. Empty only if nothing waits.
-    pub(super) fn take(&mut self, now: Instant) -> Vec<T> {
+    /// The next batch: the oldest of each account, and each account once. Empty if nothing waits, or if only long rows do and the
+    /// caller may not have those.
+    pub(super) fn take(&mut self, now: Instant, may_be_long: bool) -> Taken<T> {
         let mixed = self.mixed.is_some_and(|at| now.saturating_duration_since(at) < LATELY);
-        let share = if mixed { SHARE } else { BATCH };
-        let mut batch = Vec::new();
+        if !mixed {
+            let items = self.take_of(BATCH, |_row| true);
+            return Taken { items, long: false };
+        }
+        // With a single writer the two kinds take turns.
+        let long_first = may_be_long && !self.was_long;
+        let first = self.take_kind(long_first, may_be_long);
+        let taken = if first.items.is_empty() {
+            self.take_kind(!long_first, may_be_long)
+        } else {
+            first
+        };
+        self.was_long = taken.long;
+        taken
+    }
+
+    fn take_kind(&mut self, long: bool, may_be_long: bool) -> Taken<T> {
+        let items = if long && !may_be_long {
+            Vec::new()
+        } else {
+            self.take_of(SHARE, |row| (row > SHARE) == long)
+        };
+        Taken { items, long }
+    }
+
+    /// So many of each account whose row is of a length that fits.
+    fn take_of(&mut self, share: usize, fits: impl Fn(usize) -> bool) -> Vec<T> {
+        let (mut batch, mut passed_over) = (Vec::new(), Vec::new());
         for _ in 0..self.turns.len() {
-            let room = share.min(BATCH.saturating_sub(batch.len()));
-            if room == 0 {
-                break;
-            }
             let Some(account) = self.turns.pop_front() else { break };
             let Some(row) = self.rows.get_mut(&account) else {
                 continue;
             };
-            batch.extend(row.drain(..room.min(row.len())));
+            let room = share.min(BATCH.saturating_sub(batch.len())).min(row.len());
+            if room == 0 || !fits(row.len()) {
+                // Whoever is passed over keeps its turn before those who are served.
+                passed_over.push(account);
+                continue;
+            }
+            batch.extend(row.drain(..room));
             if row.is_empty() {
                 self.rows.remove(&account);
             } else {
@@ -79,6 +121,9 @@ impl<T> FairQueue<T> {
             }
         }
         self.count = self.count.saturating_sub(batch.len());
+        for account in passed_over.into_iter().rev() {
+            self.turns.push_front(account);
+        }
         batch
     }
 }
@@ -100,27 +145,59 @@ mod tests {
         queue
     }
 
+    fn senders<T>(taken: &Taken<(Uuid, T)>) -> Vec<Uuid> {
+        let mut accounts: Vec<Uuid> = taken.items.iter().map(|(account, _)| *account).collect();
+        accounts.dedup();
+        accounts
+    }
+
     #[test]
     fn one_account_alone_fills_a_batch() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 300)], now);
-        assert_eq!(
-            (queue.take(now).len(), queue.take(now).len(), queue.len()),
-            (BATCH, 44, 0)
-        );
-        assert!(queue.take(now).is_empty());
+        // Whoever else stores a batch of long rows does so since before.
+        let first = queue.take(now, false);
+        assert_eq!((first.items.len(), first.long), (BATCH, false));
+        assert_eq!((queue.take(now, true).items.len(), queue.len()), (44, 0));
+        assert!(queue.take(now, true).items.is_empty());
     }
 
     #[test]
-    fn a_single_lead_waits_for_few_of_those_who_bring_hundreds() {
+    fn a_single_lead_is_stored_without_those_of_who_brings_hundreds() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 500), (BOB, 1)], now);
-        let batch = queue.take(now);
-        assert_eq!(batch.len(), SHARE + 1);
-        assert_eq!(batch.last(), Some(&(BOB, 0)));
+        let long = queue.take(now, true);
+        assert_eq!((long.items.len(), senders(&long), long.long), (SHARE, vec![ANN], true));
+        // The other writer.
+        let short = queue.take(now, false);
+        assert_eq!((short.items.len(), senders(&short), short.long), (1, vec![BOB], false));
+        let none = queue.take(now, false);
+        assert!(none.items.is_empty());
+        assert_eq!(queue.len(), 500 - SHARE);
         // And soon after, for it may submit the next one.
-        assert_eq!(queue.take(now + Duration::from_secs(9)).len(), SHARE);
-        assert_eq!(queue.take(now + LATELY).len(), BATCH);
+        assert_eq!(queue.take(now + Duration::from_secs(9), true).items.len(), SHARE);
+        assert_eq!(queue.take(now + LATELY, true).items.len(), BATCH);
+    }
+
+    #[test]
+    fn one_writer_alone_takes_long_rows_and_short_ones_in_turns() {
+        let now = Instant::now();
+        let mut queue = queue(&[(ANN, 500)], now);
+        let mut kinds = Vec::new();
+        for number in 0..4 {
+            queue.push(BOB, (BOB, number), now);
+            kinds.extend([queue.take(now, true).long, queue.take(now, true).long]);
+        }
+        assert_eq!(kinds, [true, false].repeat(4));
+    }
+
+    #[test]
+    fn whoever_is_passed_over_keeps_its_turn() {
+        let (now, cid) = (Instant::now(), Uuid::from_u128(3));
+        let mut queue = queue(&[(ANN, 40), (BOB, 1), (cid, 40)], now);
+        assert_eq!(senders(&queue.take(now, false)), [BOB]);
+        assert_eq!(senders(&queue.take(now, true)), [ANN, cid]);
+        assert_eq!(queue.len(), 80 - 2 * SHARE);
     }
 
     #[test]
@@ -128,10 +205,9 @@ mod tests {
         let now = Instant::now();
         let accounts: Vec<(Uuid, u32)> = (0..40).map(|account| (Uuid::from_u128(account), 10)).collect();
         let mut queue = queue(&accounts, now);
-        let mut served: Vec<Uuid> = queue.take(now).into_iter().map(|(account, _)| account).collect();
-        assert_eq!(served.len(), BATCH);
-        served.extend(queue.take(now).into_iter().map(|(account, _)| account));
-        served.dedup();
+        let first = queue.take(now, true);
+        assert_eq!(first.items.len(), BATCH);
+        let served = [senders(&first), senders(&queue.take(now, true))].concat();
         let all: std::collections::HashSet<Uuid> = served.iter().copied().collect();
         assert_eq!(all.len(), 40);
     }
@@ -145,11 +221,11 @@ mod tests {
             for (number, account) in pushes.iter().enumerate() {
                 queue.push(Uuid::from_u128(*account), (*account, number), now);
                 if number % 97 == 0 {
-                    taken.extend(queue.take(now));
+                    taken.extend(queue.take(now, number % 2 == 0).items);
                 }
             }
             while queue.len() > 0 {
-                let batch = queue.take(now);
+                let batch = queue.take(now, true).items;
                 prop_assert!(!batch.is_empty() && batch.len() <= BATCH);
                 taken.extend(batch);
             }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::event::EventKind;
-use entity::ids::{DeliveryId, SourceId};
+use entity::ids::{DeliveryId, LeadId, SourceId};
 use entity::{bulk, gate, idempotency, lead};
 use sea_orm::{DatabaseTransaction, Set};
 use uuid::Uuid;
@@ -173,7 +173,10 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
     if wanted.is_empty() {
         return Ok(());
     }
+    let own: HashSet<LeadId> = jobs.iter().map(|job| job.lead.id).collect();
     let kept = take_keys(tx, wanted).await?;
+    let before = kept.values().map(|row| row.lead_id).filter(|id| !own.contains(id));
+    let receipts = receipts(tx, before.collect()).await?;
     for (place, (job, standing)) in jobs.iter().zip(standings.iter_mut()).enumerate() {
         let (Standing::New, Some((source, key, fingerprint))) = (&*standing, keyed(job)) else {
             continue;
@@ -182,7 +185,7 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
         let first_id = jobs.get(first).map(|first| first.lead.id);
         let before = kept.get(&(source, key.to_owned()));
         if let Some(before) = before.filter(|row| Some(row.lead_id) != first_id) {
-            *standing = Standing::Answered(Answer::Done(replay(tx, before, fingerprint).await));
+            *standing = Standing::Answered(Answer::Done(replay(&receipts, before, fingerprint)));
         } else if first != place {
             let same = jobs
                 .get(first)
@@ -226,11 +229,19 @@ fn other_fields() -> Error {
     Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice)
 }
 
-async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprint: &str) -> Result<Receipt> {
+/// The first receipts of leads, all by one query: a call may repeat hundreds.
+async fn receipts(tx: &DatabaseTransaction, of: HashSet<LeadId>) -> Result<HashMap<LeadId, Receipt>> {
+    if of.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let leads = lead::Entity::for_worker(of).all(tx).await?;
+    Ok(leads.into_iter().map(|lead| (lead.id, Receipt::of(lead))).collect())
+}
+
+fn replay(receipts: &HashMap<LeadId, Receipt>, first: &idempotency::Model, fingerprint: &str) -> Result<Receipt> {
     if !first.fingerprint.is_empty() && first.fingerprint != fingerprint {
         return Err(other_fields());
     }
-    let lead = lead::Entity::for_worker([first.lead_id]).one(tx).await?;
-    let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("an idempotency key without its lead")))?;
-    Ok(again(&Receipt::of(lead)))
+    let receipt = receipts.get(&first.lead_id).map(again);
+    receipt.ok_or_else(|| Error::Internal(anyhow::anyhow!("an idempotency key without its lead")))
 }

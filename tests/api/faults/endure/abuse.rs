@@ -77,7 +77,7 @@ struct Acknowledged {
 
 impl Abuse {
     /// The whole: alone for a fifth of the time, under the nuisance for the rest, and the ledgers. Answers how many times as long the
-    /// neighbour's leads took, in the middle, from the receipt to the arrival.
+    /// neighbour's leads took, in the middle, from sending to the arrival.
     pub(super) async fn run(mode: Mode, time: Duration) -> f64 {
         println!("{mode:?}, {time:?}");
         let receiver = HttpReceiver::start().await;
@@ -123,7 +123,7 @@ impl Abuse {
         let whole = ratio(beside_times.whole[0], alone_times.whole[0]);
         let after = ratio(beside_times.after_receipt[0], alone_times.after_receipt[0]);
         println!("p50 beside to p50 alone: from sending to arrival {whole:.2}, from the receipt {after:.2}");
-        after
+        whole
     }
 
     fn start(bad: &Target, twins: &str) -> Self {
