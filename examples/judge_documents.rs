@@ -10,6 +10,7 @@ use leadmesh::graphql::{
     mask,
     registry::Registry,
 };
+use leadmesh::lenient_json;
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {
@@ -17,7 +18,9 @@ fn main() -> anyhow::Result<()> {
     let documents = Documents::new(Limits::default(), Registry::of_this_server());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
-        let request: Value = serde_json::from_str(&line?).context("a line is no JSON")?;
+        // As the server reads a body: the values of variables stand within two brackets.
+        let request = lenient_json::mend(line?.as_bytes(), 2).into_owned();
+        let request: Value = serde_json::from_slice(&request).context("a line is no JSON")?;
         let verdict = runtime.block_on(judge(&documents, &request));
         writeln!(out, "{verdict}")?;
     }

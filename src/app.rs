@@ -26,6 +26,8 @@ use crate::writes::Writes;
 
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+/// A process that starts together with Redis waits some ten seconds for it; one that has lost it tries for as long at each use.
+const REDIS_RETRIES: usize = 6;
 
 /// A running Leadmesh, as its use cases see it. Cheap to clone: every open socket has some.
 #[derive(Clone, Debug)]
@@ -102,7 +104,7 @@ impl App {
         // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.
         vault.keys(db.write(), &clock, None).await?;
         let redis = match &config.settings.redis_url {
-            Some(url) => Some(connect_redis(url).await?),
+            Some(url) => Some(connect_redis(url, REDIS_RETRIES).await?),
             None => None,
         };
         let metrics = Metrics::of(db.held());
@@ -176,11 +178,16 @@ pub fn not_connected(error: &DbErr) -> anyhow::Error {
 
 /// A connection that is re-made when it is lost. Starting without Redis is refused: it is a mistake in the settings more
 /// often than an outage.
-pub async fn connect_redis(url: &str) -> anyhow::Result<ConnectionManager> {
+///
+/// # Errors
+///
+/// The address is none, or Redis is not there after so many retries, each after a longer pause.
+pub async fn connect_redis(url: &str, retries: usize) -> anyhow::Result<ConnectionManager> {
     let client = redis::Client::open(url).context("REDIS_URL is not a Redis address")?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(REDIS_PATIENCE))
-        .set_connection_timeout(Some(REDIS_PATIENCE));
+        .set_connection_timeout(Some(REDIS_PATIENCE))
+        .set_number_of_retries(retries);
     ConnectionManager::new_with_config(client, config)
         .await
         .context("cannot connect to the Redis that REDIS_URL names")

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use super::logs;
 use super::serve::mode;
@@ -19,8 +20,12 @@ use crate::delivery::instance_mail;
 use crate::descriptors;
 use crate::identity::proof_setting;
 
-/// For the mail server to let us in.
-const MAIL: Duration = Duration::from_secs(10);
+/// For one check: what has not answered by then is not well.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For the mail server to let us in: against senders of spam, some greet only after six seconds.
+const MAIL: Duration = Duration::from_secs(8);
+/// An operator who looks sees at once that Redis is away, and can look again.
+const REDIS_RETRIES: usize = 1;
 
 /// Open files that are enough for all connections of callers, the database's and deliveries.
 const ENOUGH_FILES: u64 = 32_768;
@@ -53,8 +58,20 @@ impl<W: Write> Report<'_, W> {
                 ("WRONG", text)
             }
         };
-        writeln!(self.out, "{mark} {what:<10} {text}")
+        writeln!(self.out, "{mark} {what:<10} {text}")?;
+        // Who waits for the next check sees this one.
+        self.out.flush()
     }
+
+    /// Adds what the check finds in time, else what to do.
+    async fn wait(&mut self, what: &str, check: impl Future<Output = Found>, late: &str) -> std::io::Result<()> {
+        let found = timeout(PATIENCE, check).await;
+        self.add(what, found.unwrap_or_else(|_elapsed| too_late(late)))
+    }
+}
+
+fn too_late(advice: &str) -> Found {
+    Found::Wrong(format!("no answer within {} seconds; {advice}", PATIENCE.as_secs()))
 }
 
 /// Looks at everything and tells what it found; the exit code is 2 when something has to be set otherwise.
@@ -67,10 +84,9 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             let text = format!("{} mode, reached at {}", mode(&config), config.public_url);
             report.add("settings", Found::Right(text))?;
             report.add("address", address(&config).await)?;
-            for (what, found) in database(&config).await {
-                report.add(what, found)?;
-            }
-            report.add("redis", redis(&config).await)?;
+            database(&config, &mut report).await?;
+            let late = "set REDIS_URL to a Redis that is running";
+            report.wait("redis", redis(&config), late).await?;
             report.add("mail", mail(&config).await)?;
             report.add("addresses", addresses(&config))?;
             report.add("proxies", proxies(&config))?;
@@ -118,33 +134,50 @@ async fn address(config: &Config) -> Found {
     }
 }
 
-async fn database(config: &Config) -> Vec<(&'static str, Found)> {
+/// The database, and what can be found in it once it answers.
+async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std::io::Result<()> {
     let address = shown(&config.database_url);
-    let db = match Db::connect(&config.database_url, 2).await {
-        Ok(db) => db,
-        Err(error) => {
+    let late = "set DATABASE_URL to a database that is running, and see whether somebody holds its tables";
+    let db = match timeout(PATIENCE, Db::connect(&config.database_url, 2)).await {
+        Err(_elapsed) => return report.add("database", too_late(late)),
+        Ok(Ok(db)) => db,
+        Ok(Err(error)) => {
             let text = format!("cannot connect to {address}: {}", database::explain(&error));
-            return vec![("database", Found::Wrong(text))];
+            return report.add("database", Found::Wrong(text));
         }
     };
-    let found = match db.pending_migrations().await {
-        Ok(0) => Found::Right(format!("{address}, its schema is up to date")),
-        Ok(_) if config.is_embedded() => {
-            let text = format!("{address}, whose schema is brought up to date at the next start");
-            return vec![("database", Found::Right(text))];
+    let (mut fits, mut is_read) = (false, true);
+    let schema = async {
+        match db.pending_migrations().await {
+            Ok(0) => {
+                fits = true;
+                Found::Right(format!("{address}, its schema is up to date"))
+            }
+            Ok(_) if config.is_embedded() => {
+                is_read = false;
+                Found::Right(format!(
+                    "{address}, whose schema is brought up to date at the next start"
+                ))
+            }
+            Ok(_) => Found::Wrong(format!(
+                "{address}, its schema is not up to date: run `leadmesh migrate`"
+            )),
+            Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
         }
-        Ok(_) => Found::Wrong(format!(
-            "{address}, its schema is not up to date: run `leadmesh migrate`"
-        )),
-        Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
     };
-    let fits = matches!(found, Found::Right(_));
-    let mut all = vec![("database", found), ("clock", clock(&db).await)];
-    if fits {
-        all.push(("master key", master_key_fits(config, &db).await));
-        all.extend(proof_fits(config, &db).await.map(|found| ("proof", found)));
+    report.wait("database", schema, late).await?;
+    if is_read {
+        report.wait("clock", clock(&db), late).await?;
     }
-    all
+    if fits {
+        report.wait("master key", master_key_fits(config, &db), late).await?;
+        match timeout(PATIENCE, proof_fits(config, &db)).await {
+            Ok(None) => {}
+            Ok(Some(found)) => report.add("proof", found)?,
+            Err(_elapsed) => report.add("proof", too_late(late))?,
+        }
+    }
+    Ok(())
 }
 
 /// Processes go by the database's clock, so that one of this machine that is wrong harms no delivery; certificates and logs go by
@@ -208,7 +241,7 @@ async fn redis(config: &Config) -> Found {
     match &config.settings.redis_url {
         None if config.is_embedded() => Found::Right("none: not needed in embedded mode".into()),
         None => Found::Note("none: set REDIS_URL before a second process is started".into()),
-        Some(url) => match connect_redis(url).await {
+        Some(url) => match connect_redis(url, REDIS_RETRIES).await {
             Ok(_) => Found::Right(format!("{} answers", shown(url))),
             Err(error) => Found::Wrong(format!("{error:#}; set REDIS_URL to a Redis that is running")),
         },

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     flow: FlowId,
     /// An API key with the scope LEADS_SUBMIT, as lmk_…
     #[arg(long, env = "LEADMESH_API_KEY", hide_env_values = true)]
-    key: String,
+    key: Option<String>,
     /// The server's GraphQL endpoint
     #[arg(long, default_value = "http://127.0.0.1:8080/graphql")]
     url: Url,
@@ -57,12 +57,13 @@ pub(super) struct Arguments {
 /// before.
 pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let file = &arguments.file;
+    let key = arguments.key.filter(|key| !key.trim().is_empty()).ok_or_else(no_key)?;
     let rows = Rows::open(file)?;
     let path = receipts_path(file);
     let import = keys::import(arguments.flow, arguments.source, arguments.test);
     let (mut receipts, done) = Receipts::open(&path, &import)?;
     let target = Target {
-        api: Api::new(arguments.url, arguments.key)?,
+        api: Api::new(arguments.url, key)?,
         flow: arguments.flow,
         source: arguments.source,
         test: arguments.test,
@@ -90,6 +91,11 @@ pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow
     summary.write(out)?;
     writeln!(out, "receipts: {}", path.display())?;
     Ok(ExitCode::from(u8::from(summary.has_errors())))
+}
+
+fn no_key() -> ConfigError {
+    let text = "there is no API key: set LEADMESH_API_KEY to one with the scope LEADS_SUBMIT, such as lmk_…, or give it as --key";
+    ConfigError::Set(text.into())
 }
 
 fn again(rows: u64) -> String {

@@ -266,17 +266,19 @@ pub struct Operation {
 
 impl Document {
     fn check(text: &str, limits: &Limits, registry: &Registry) -> Result<Self, Refusals> {
-        let parsed = Self::read(text, limits)?;
-        for (_, operation) in parsed.operations.iter() {
+        let read = Self::read(text, limits)?;
+        for (_, operation) in read.document.operations.iter() {
             // Bounds go before rules: what is too large is not looked at closely.
-            walk::walk(&parsed, &operation.node, registry, limits)?;
+            walk::walk(&read.document, &operation.node, registry, limits)?;
         }
-        let facts = validation::validate(&parsed, registry)?;
+        let facts = validation::validate(&read, registry)?;
+        let mut parsed = read.document;
+        validation::settle::settle(&mut parsed, registry);
         Ok(Self::measured(parsed, facts, limits, registry)?)
     }
 
     /// The tree of a text that is not too large to be looked at.
-    fn read(text: &str, limits: &Limits) -> Result<ExecutableDocument, Refusals> {
+    fn read(text: &str, limits: &Limits) -> Result<syntax::Read, Refusals> {
         if text.len() > limits.document_bytes {
             return Err(Refusal::too_complex(format!(
                 "The document is {} bytes long; at most {} are accepted. Pass data in variables.",
@@ -297,7 +299,7 @@ impl Document {
             ));
         }
         count::count(&read.document, limits)?;
-        Ok(read.document)
+        Ok(read)
     }
 
     fn measured(

@@ -52,10 +52,7 @@ impl PortalSessionMutation {
         #[graphql(desc = "Address and password.")] input: PortalLogInInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        let within = match &input.partner_id {
-            Some(id) => Within::Partner(id_or_unknown(id)),
-            None => Within::Scope(Scope::Portal),
-        };
+        let within = within(input.partner_id.as_ref());
         let input = LogIn {
             email: input.email.0,
             password: input.password,
@@ -79,13 +76,23 @@ impl PortalSessionMutation {
     }
 
     /// Mails a link, valid for an hour, to set a new password for the portal. The answer is the same whether or not somebody
-    /// has that address.
+    /// has that address. Who uses the portals of several partners gets one mail with a link for each, at most 5.
     async fn request_portal_password_reset(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The address of a portal user.")] email: EmailAddress,
+        #[graphql(desc = "The partner whose portal it is for; by default all of theirs.")] partner_id: Option<ID>,
     ) -> Result<AcknowledgePayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        acknowledged(password_reset::request(app, Scope::Portal, ip, &email.0).await)
+        let within = within(partner_id.as_ref());
+        acknowledged(password_reset::request_within(app, within, ip, &email.0).await)
+    }
+}
+
+/// One partner's portal, or all.
+fn within(partner: Option<&ID>) -> Within {
+    match partner {
+        Some(id) => Within::Partner(id_or_unknown(id)),
+        None => Within::Scope(Scope::Portal),
     }
 }

@@ -48,24 +48,24 @@ texts! {
     TimeZone = "TimeZone", "https://www.iana.org/time-zones";
 }
 
+/// What a Decimal is, for a caller whose number is none.
+pub const NO_DECIMAL: &str = "a Decimal is a number in digits with at most one point, of at most 28 digits in at most 64 characters: send a string such as \"12.50\"";
+
 /// An exact decimal number as a string, such as `"12.50"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal(pub Exact);
 
-/// An exact decimal number as a string, such as `"12.50"`. Numbers are taken too, where they are exact.
+/// An exact decimal number as a string of at most 28 digits, such as `"12.50"`. Numbers are taken too, by the digits in which they are
+/// written, also with an exponent.
 #[Scalar(specified_by_url = "https://speleotrove.com/decimal/decarith.html")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let text = match &value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
+        let read = match &value {
+            Value::String(text) => decimal::exact(text),
+            Value::Number(number) => decimal::scientific(&number.to_string()),
             _ => return Err(InputValueError::expected_type(value)),
         };
-        decimal::exact(&text).map(Self).ok_or_else(|| {
-            InputValueError::custom(
-                "a Decimal is a number in digits with at most one point, of at most 64 characters, such as \"12.50\"",
-            )
-        })
+        read.map(Self).ok_or_else(|| InputValueError::custom(NO_DECIMAL))
     }
 
     fn to_value(&self) -> Value {

@@ -6,10 +6,13 @@
 
 mod lexer;
 mod parser;
+mod spelling;
 mod strings;
 mod values;
 
 use async_graphql::{Pos, parser::types::ExecutableDocument};
+
+pub use spelling::Spellings;
 
 /// How much a text may ask of the parser.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +30,8 @@ pub struct Read {
     pub document: ExecutableDocument,
     /// What is well-formed but invalid, and cannot be seen in the tree.
     pub faults: Vec<(Pos, String)>,
+    /// How the values of arguments are written, where the tree does not tell.
+    pub spellings: Spellings,
 }
 
 /// Why a text cannot be read.

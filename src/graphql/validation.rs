@@ -14,6 +14,7 @@ mod nul;
 mod overlap;
 mod positions;
 mod scalars;
+pub(super) mod settle;
 mod suggest;
 mod values;
 pub(super) mod variables;
@@ -28,6 +29,7 @@ use async_graphql::{
 use super::{
     mask::code,
     registry::{Registry, named},
+    syntax::{Read, Spellings},
 };
 
 /// Something wrong with a document or its variables, for the caller to read.
@@ -82,6 +84,7 @@ struct Place<'a> {
 /// What the rules share: the document, the schema, and what was found.
 struct Check<'a> {
     document: &'a ExecutableDocument,
+    spellings: &'a Spellings,
     registry: &'a Registry,
     faults: Vec<Fault>,
 }
@@ -100,9 +103,10 @@ pub struct VariableFacts {
 pub type Facts = HashMap<Option<Name>, VariableFacts>;
 
 /// Checks all rules; tells the first ten faults in the order of the text.
-pub fn validate(document: &ExecutableDocument, registry: &Registry) -> Result<Facts, Vec<Fault>> {
+pub fn validate(read: &Read, registry: &Registry) -> Result<Facts, Vec<Fault>> {
     let mut check = Check {
-        document,
+        document: &read.document,
+        spellings: &read.spellings,
         registry,
         faults: Vec::new(),
     };

@@ -12,7 +12,7 @@ use super::known_networks;
 use super::letters::{self, reduced};
 use super::links::{self, Holder, Way};
 use super::mail_quota::{self, Counted};
-use super::person::{Person, PersonId};
+use super::person::{Person, PersonId, Within};
 use super::policy::Action;
 use super::sessions::{self, SignedIn};
 use super::takeover::{self, Consent};
@@ -36,9 +36,18 @@ const LINKS: u64 = 5;
 ///
 /// UNAVAILABLE when too many requests wait for their mails, whoever is asked for.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
+    request_within(app, Within::Scope(scope), ip, email).await
+}
+
+/// The same for one account or portal only: the mail for all has links for five at most.
+///
+/// # Errors
+///
+/// As [`request`].
+pub async fn request_within(app: &App, within: Within, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let asked = Asked {
-        scope,
+        within,
         email: email_address::parse(email, "email")?,
         ip,
     };
@@ -55,19 +64,19 @@ pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -
 
 /// A request for a new password.
 struct Asked {
-    scope: Scope,
+    within: Within,
     email: String,
     ip: Option<IpAddr>,
 }
 
 /// Writes the mail that answers a request.
 async fn mail_links(app: &App, asked: &Asked) -> Result<()> {
-    let Asked { scope, email, .. } = asked;
+    let Asked { within, email, .. } = asked;
     if !may_mail(app, asked).await? {
         return Ok(());
     }
     let tx = app.db.begin().await?;
-    let mut claiming = Person::claiming(&tx, *scope, email, LINKS).await?;
+    let mut claiming = Person::claiming(&tx, within, email, LINKS).await?;
     if let Some(holder) = claiming.iter().position(|person| person.holds_address(app)) {
         claiming = vec![claiming.swap_remove(holder)];
     }
@@ -79,8 +88,10 @@ async fn mail_links(app: &App, asked: &Asked) -> Result<()> {
     }
     let mail = match (claiming.as_slice(), ways.as_slice()) {
         ([], _) => return Ok(()),
-        ([only], [way]) if !has_to_be_told(&tx, app, only).await? => letters::new_password(email, *scope, &way.link),
-        _ => letters::new_passwords(email, *scope, &ways),
+        ([only], [way]) if !has_to_be_told(&tx, app, only).await? => {
+            letters::new_password(email, within.scope(), &way.link)
+        }
+        _ => letters::new_passwords(email, within.scope(), &ways),
     };
     mailbox::queue_mail(&tx, app, mail).await?;
     tx.commit().await?;
@@ -99,9 +110,9 @@ async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) ->
 /// Counts a request, and answers whether a mail may follow. Who asks from where they have signed in before, with an address that they
 /// have proven, does not share the number of mails that strangers can use up.
 async fn may_mail(app: &App, asked: &Asked) -> Result<bool> {
-    let (scope, email, ip) = (asked.scope, asked.email.as_str(), asked.ip);
+    let (scope, email, ip) = (asked.within.scope(), asked.email.as_str(), asked.ip);
     let tx = app.db.begin().await?;
-    let mut owners = Person::claiming(&tx, scope, email, LINKS).await?;
+    let mut owners = Person::claiming(&tx, &asked.within, email, LINKS).await?;
     owners.retain(|person| person.owns_address(app));
     let is_known = !known_networks::known_there(&*tx, app, &owners, ip).await?.is_empty();
     let network = ip.map_or_else(|| "none".to_owned(), throttle::network);

@@ -167,18 +167,26 @@ impl std::fmt::Display for PersonId {
 impl Person {
     /// Who claims that address in that scope, at most so many: who holds it first, then who came first. In accounts only who has a
     /// password already; where nobody has, those who were invited.
-    pub async fn claiming(db: &impl ConnectionTrait, scope: Scope, email: &str, most: u64) -> Result<Vec<Self>> {
-        Ok(match scope {
+    pub async fn claiming(db: &impl ConnectionTrait, within: &Within, email: &str, most: u64) -> Result<Vec<Self>> {
+        let of_users = || match within {
+            Within::Account(account) => user_claims(email).filter(user::Column::AccountId.eq(*account)),
+            Within::Scope(_) | Within::Partner(_) => user_claims(email),
+        };
+        let of_portals = match within {
+            Within::Partner(partner) => portal_claims(email).filter(portal_user::Column::PartnerId.eq(*partner)),
+            Within::Scope(_) | Within::Account(_) => portal_claims(email),
+        };
+        Ok(match within.scope() {
             Scope::Account => {
-                let able = user_claims(email).filter(user::Column::PasswordHash.is_not_null());
+                let able = of_users().filter(user::Column::PasswordHash.is_not_null());
                 let able = able.limit(most).all(db).await?;
                 if able.is_empty() {
-                    users(user_claims(email).limit(most).all(db).await?)
+                    users(of_users().limit(most).all(db).await?)
                 } else {
                     users(able)
                 }
             }
-            Scope::Portal => portal_users(portal_claims(email).limit(most).all(db).await?),
+            Scope::Portal => portal_users(of_portals.limit(most).all(db).await?),
         })
     }
 

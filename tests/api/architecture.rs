@@ -52,7 +52,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 18] = [
+const GROUND: [(&str, &[&str]); 20] = [
     ("live", &["app", "gather", "database", "config", "error"]),
     (
         "app",
@@ -75,7 +75,9 @@ const GROUND: [(&str, &[&str]); 18] = [
     ("tls", &[]),
     ("error", &[]),
     ("clock", &[]),
+    ("lenient_json", &["numerals"]),
     ("limits", &[]),
+    ("numerals", &[]),
 ];
 
 /// Against the direction, each for a reason: the room, the module that it uses, and why.

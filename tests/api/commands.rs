@@ -1,6 +1,7 @@
 //! The binary, run as its users run it.
 
 mod account;
+mod check;
 mod chores;
 mod demo;
 mod import;

@@ -3,10 +3,12 @@
 
 mod begins;
 mod detached;
+mod given_up;
 mod half_closed;
 mod lost;
 mod migrating;
 mod shares;
+mod unknown_end;
 
 use std::time::Duration;
 

@@ -17,12 +17,13 @@ use entity::user::Role;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::Db;
 use leadmesh::distribution::partners::NewPartner;
 use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::identity::caller::{Caller, Principal};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, QueryOrder, Set};
+use sea_orm::{ActiveModelTrait, QueryOrder, Set};
 use tempfile::TempDir;
+
+use crate::support::database::TestDatabase;
 
 /// A change of an input, the rule that it breaks, and where.
 type Case<T> = (fn(&mut T), UserErrorCode, &'static str);
@@ -39,19 +40,19 @@ struct Room {
     account: AccountId,
     caller: Caller,
     _dir: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 impl Room {
-    /// Rooms on every database that is there: always `SQLite`, and `PostgreSQL` where the environment names one.
+    /// Rooms on both databases.
     async fn everywhere(plan: Plan) -> Vec<Self> {
-        let mut rooms = vec![Self::on(None, plan).await];
-        if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
-            rooms.push(Self::on(Some(new_database(&server).await), plan).await);
-        }
-        rooms
+        vec![
+            Self::on(None, plan).await,
+            Self::on(Some(TestDatabase::migrated().await), plan).await,
+        ]
     }
 
-    async fn on(database_url: Option<String>, plan: Plan) -> Self {
+    async fn on(database: Option<TestDatabase>, plan: Plan) -> Self {
         let dir = TempDir::new().unwrap();
         let mut settings = CommandLine::parse_from(["test"]).settings;
         settings.data_dir = dir.path().to_owned();
@@ -60,9 +61,8 @@ impl Room {
         settings.database_url = None;
         // Keys come from the data directory, as they do with SQLite.
         let mut config = Config::new(settings).unwrap();
-        if let Some(url) = database_url {
-            Db::connect(&url, 2).await.unwrap().migrate().await.unwrap();
-            config.database_url = url;
+        if let Some(database) = &database {
+            config.database_url.clone_from(&database.url);
         }
         let app = App::open(config, Clock::standing_at(time("2024-05-15T12:00:00Z")))
             .await
@@ -74,6 +74,7 @@ impl Room {
             account,
             caller,
             _dir: dir,
+            _database: database,
         }
     }
 
@@ -145,18 +146,6 @@ impl Room {
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
-}
-
-async fn new_database(server: &str) -> String {
-    let name = format!("leadmesh_{:032x}", rand::random::<u128>());
-    let admin = sea_orm::Database::connect(server).await.unwrap();
-    admin
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    url.into()
 }
 
 async fn insert_account(app: &App, plan: Plan) -> AccountId {

@@ -17,17 +17,16 @@ use entity::{assignment, audit_event, delivery_settings, flow, partner, source, 
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::Db;
 use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
 use leadmesh::flows::{Changed, revisions as history_of};
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::leads::rules::Rule;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, Database, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::support::database::TestDatabase;
 
 /// 32 bytes in base64.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -42,25 +41,23 @@ struct Cli {
 struct Room {
     app: App,
     _dir: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 /// One for every database that there is.
 async fn rooms() -> Vec<Room> {
-    let mut rooms = vec![Room::open("sqlite").await];
-    if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
-        rooms.push(Room::open(&server).await);
-    }
-    rooms
+    vec![
+        Room::open(None).await,
+        Room::open(Some(TestDatabase::migrated().await)).await,
+    ]
 }
 
 impl Room {
-    async fn open(server: &str) -> Self {
+    async fn open(database: Option<TestDatabase>) -> Self {
         let clock = Clock::standing_at(start());
         let dir = tempfile::tempdir().unwrap();
         let mut arguments = vec!["leadmesh".to_owned(), format!("--data-dir={}", dir.path().display())];
-        if server != "sqlite" {
-            let url = new_database(server, &clock).await;
-            Db::connect(&url, 2).await.unwrap().migrate().await.unwrap();
+        if let Some(TestDatabase { url, .. }) = &database {
             arguments.extend([format!("--database-url={url}"), format!("--master-key={KEY}")]);
             arguments.push(format!("--token-secret={KEY}"));
         }
@@ -68,6 +65,7 @@ impl Room {
         Self {
             app: App::open(config, clock).await.unwrap(),
             _dir: dir,
+            _database: database,
         }
     }
 
@@ -230,18 +228,6 @@ impl Room {
         };
         row.into_active_model().insert(self.app.db.write()).await.unwrap();
     }
-}
-
-async fn new_database(server: &str, clock: &Clock) -> String {
-    let name = format!("flows_{}", clock.id::<FlowId>().to_string().to_lowercase());
-    let admin = Database::connect(server).await.unwrap();
-    admin
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    url.to_string()
 }
 
 fn start() -> DateTime<Utc> {

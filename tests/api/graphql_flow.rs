@@ -12,16 +12,16 @@ use entity::ids::AccountId;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::Db;
 use leadmesh::graphql::context::Asking;
 use leadmesh::graphql::flow::{FlowMutation, FlowQuery};
 use leadmesh::graphql::loaders;
 use leadmesh::graphql::simulation::SimulationQuery;
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::support::database::TestDatabase;
 
 /// 32 bytes in base64.
 const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -40,6 +40,7 @@ struct Room {
     app: App,
     schema: Schema<Query, FlowMutation, EmptySubscription>,
     _dir: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 /// Somebody who is signed in.
@@ -51,21 +52,18 @@ struct Person {
 
 /// One for every database that there is.
 async fn rooms() -> Vec<Room> {
-    let mut rooms = vec![Room::open(None).await];
-    if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
-        rooms.push(Room::open(Some(&server)).await);
-    }
-    rooms
+    vec![
+        Room::open(None).await,
+        Room::open(Some(TestDatabase::migrated().await)).await,
+    ]
 }
 
 impl Room {
-    async fn open(server: Option<&str>) -> Self {
+    async fn open(database: Option<TestDatabase>) -> Self {
         let clock = Clock::standing_at(start());
         let dir = tempfile::tempdir().unwrap();
         let mut arguments = vec!["leadmesh".to_owned(), format!("--data-dir={}", dir.path().display())];
-        if let Some(server) = server {
-            let url = new_database(server).await;
-            Db::connect(&url, 2).await.unwrap().migrate().await.unwrap();
+        if let Some(TestDatabase { url, .. }) = &database {
             arguments.extend([format!("--database-url={url}"), format!("--master-key={KEY}")]);
             arguments.push(format!("--token-secret={KEY}"));
         }
@@ -76,6 +74,7 @@ impl Room {
             schema: schema.data(app.clone()).finish(),
             app,
             _dir: dir,
+            _database: database,
         }
     }
 
@@ -121,16 +120,6 @@ impl Room {
         let response = self.run(person, document, variables).await;
         response.errors.into_iter().map(|error| error.message).collect()
     }
-}
-
-async fn new_database(server: &str) -> String {
-    let name = format!("graphql_flow_{:032x}", rand::random::<u128>());
-    let admin = Database::connect(server).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    admin.execute_unprepared(&create).await.unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    url.to_string()
 }
 
 fn start() -> DateTime<Utc> {

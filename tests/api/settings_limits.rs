@@ -1,6 +1,7 @@
 //! What an account's settings may hold, and that nothing of it is computed while others wait.
 
 mod patterns;
+mod people;
 mod stored;
 
 use serde_json::{Value, json};

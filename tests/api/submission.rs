@@ -5,6 +5,7 @@ mod caps;
 mod duplicates;
 mod fields;
 mod idempotency;
+mod long_numbers;
 mod long_values;
 mod revisions;
 mod rules;

@@ -5,6 +5,11 @@ import {
 } from 'graphql';
 
 const name = (value) => ({ kind: Kind.NAME, value });
+// As texts, because a double is not what is written: 64 bits hold the first three only.
+const numbers = ['12.5', '-1', '1e3', '12345678901234567890.12', '123456789012345678901234', '0.1000000000000000055', '-1.5e-9', '1E+25', '2.0', '-0', '0e400', '18446744073709551615'];
+const tooLarge = ['1e400', '1e29', '123456789012345678901234567890'];
+const tooLong = [...tooLarge, '1e-400', '0.10000000000000000000000000001'];
+const ids = ['7', '-1', '-0', '18446744073709551615', '-9223372036854775809', '123456789012345678901234'];
 const texts = ['', 'a', 'Zoë', '😀', 'line\nbreak', '"quoted"', '\\', '2026-01-31T12:00:00Z', '12.50', 'x'.repeat(40)];
 
 export class Generator {
@@ -155,15 +160,19 @@ export class Generator {
     }
     const text = (value) => ({ kind: Kind.STRING, value, block: random.chance(0.1) });
     const int = () => ({ kind: Kind.INT, value: String(random.below(200) - 50) });
+    const number = (value) => ({ kind: /^-?\d+$/.test(value) ? Kind.INT : Kind.FLOAT, value });
     const float = () => ({ kind: Kind.FLOAT, value: random.pick(['1.5', '-0.25', '1e3', '2.0']) });
     switch (type.name) {
       case 'Int': return int();
       case 'Float': return random.chance(0.5) ? int() : float();
       case 'Boolean': return { kind: Kind.BOOLEAN, value: random.chance(0.5) };
-      case 'ID': return random.chance(0.2) ? int() : text(random.pick(texts));
-      case 'Decimal': return text(random.pick(['12.50', '0', '-1.5']));
+      case 'ID': return random.chance(0.2) ? number(random.pick(ids)) : text(random.pick(texts));
+      case 'Decimal': return random.chance(0.5) ? number(random.pick(random.chance(0.2) ? tooLong : numbers)) : text(random.pick(['12.50', '0', '-1.5']));
       case 'DateTime': return text('2026-01-31T12:00:00Z');
-      case 'JSON': return random.pick([text('a'), int(), { kind: Kind.LIST, values: [int(), text('b')] }, { kind: Kind.OBJECT, fields: [] }]);
+      case 'JSON': return random.pick([text('a'), int(), float(), number(random.pick(numbers)), { kind: Kind.ENUM, value: 'a' }, { kind: Kind.LIST, values: [int(), text('b')] }, {
+        kind: Kind.OBJECT,
+        fields: random.some(['b', 'a', 'a10', 'a9'], 4).map((key) => ({ kind: Kind.OBJECT_FIELD, name: name(key), value: number(random.pick(numbers)) })),
+      }, { kind: Kind.OBJECT, fields: [] }]);
       default: return text(random.pick(texts));
     }
   }
@@ -201,14 +210,19 @@ export class Generator {
       case 'Int': return random.pick([0, 1, -5, 2147483647]);
       case 'Float': return random.pick([0, 1.5, -3]);
       case 'Boolean': return random.chance(0.5);
-      case 'ID': return random.pick(['a', '', 7]);
-      case 'Decimal': return random.pick(['12.50', '3', 2]);
+      case 'ID': return random.pick(['a', '', 7, raw(random.pick(ids))]);
+      case 'Decimal': return random.pick(['12.50', '3', 2, raw(random.pick(numbers)), raw(random.pick(tooLarge))]);
       case 'DateTime': return '2026-01-31T12:00:00Z';
-      case 'JSON': return random.pick([null, 1, 'a', [1, { a: null }], { b: 'c' }]);
+      case 'JSON': return random.pick([null, 1, 'a', raw(random.pick(numbers)), raw(random.pick(tooLong)), [1, { a: null }], { b: 'c' }]);
       default: return random.pick(texts);
     }
   }
 }
+
+// Numbers as they are to stand in JSON, which no value of JavaScript can say.
+const RAW = 'number as written: ';
+const raw = (text) => `${RAW}${text}`;
+export const toJson = (value) => JSON.stringify(value).replaceAll(new RegExp(`"${RAW}([^"]*)"`, 'g'), '$1');
 
 export function typeNode(type) {
   if (isNonNullType(type)) return { kind: Kind.NON_NULL_TYPE, type: typeNode(getNullableType(type)) };

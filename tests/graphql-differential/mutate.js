@@ -29,6 +29,18 @@ const values = [
 ];
 const literals = new Set([Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BOOLEAN, Kind.NULL, Kind.ENUM, Kind.LIST, Kind.OBJECT, Kind.VARIABLE]);
 
+const respell = {
+  [Kind.INT]: (node, random) => { Object.assign(node, random.pick([{ value: node.value === '0' ? '-0' : node.value }, { kind: Kind.FLOAT, value: `${node.value}.0` }, { kind: Kind.FLOAT, value: `${node.value}e0` }])); },
+  [Kind.FLOAT]: (node, random) => {
+    const { value } = node;
+    const other = value.includes('e') ? [value.replace('e', 'E'), value.replace('e', 'e+').replace('+-', '-')] : [`${value}e0`, value.includes('.') ? `${value}0` : value];
+    node.value = random.pick([value, ...other]);
+  },
+  [Kind.STRING]: (node, random) => { if (random.chance(0.7)) node.block = !node.block; },
+  [Kind.ENUM]: (node, random) => { if (random.chance(0.5)) node.kind = Kind.STRING; },
+  [Kind.OBJECT]: (node) => { node.fields.reverse(); },
+};
+
 // All nodes of a kind, with what holds them.
 function nodes(document, wanted) {
   const found = [];
@@ -160,6 +172,21 @@ export const mutations = {
     twin.arguments[0].value = structuredClone(random.pick(values.slice(0, 5)));
     node.selections.push(twin);
   }),
+  // The same value, or the same as far as it is compared by value, and always written in another way or order.
+  respelledArguments: (document, random) => {
+    const sets = nodes(document, is(Kind.SELECTION_SET)).map(({ node }) => [node, node.selections.filter(withArguments)]);
+    const found = sets.filter(([, repeated]) => repeated.length);
+    if (!found.length) return false;
+    const [held, repeated] = random.pick(found);
+    const twin = structuredClone(random.pick(repeated));
+    twin.selectionSet = twin.selectionSet && set([field('__typename')]);
+    const inside = nodes({ ...twin, selectionSet: undefined }, (node) => node.kind in respell);
+    if (!inside.length) return false;
+    const { node } = random.pick(inside);
+    respell[node.kind](node, random);
+    held.selections.push(twin);
+    return true;
+  },
   conflictInside: at((node) => node.kind === Kind.SELECTION_SET && node.selections.some(composite), (node, random) => {
     const twin = structuredClone(random.pick(node.selections.filter(composite)));
     for (const { node: inner } of nodes(twin.selectionSet, leaf).slice(0, 1)) {

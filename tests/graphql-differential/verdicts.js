@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { getVariableValues } from 'graphql/execution/values.js';
 import { Kind, parse, print, validate } from 'graphql';
-import { Generator } from './generate.js';
+import { Generator, toJson } from './generate.js';
 import { mutations, textMutations } from './mutate.js';
 import { Random } from './random.js';
 import { readSchema } from './schema.js';
@@ -70,9 +70,11 @@ const requests = Array.from({ length: Number(wanted) }, request);
 for (const each of requests) {
   // With several operations one is named, the first.
   each.operationName = /\b(?:query|mutation|subscription)\s+(Q)\b/.exec(each.query)?.[1];
+  each.json = toJson(each);
+  each.variables = JSON.parse(each.json).variables;
 }
 const { stdout, status, error } = spawnSync(judge, {
-  input: requests.map((each) => JSON.stringify(each)).join('\n'),
+  input: requests.map(({ json }) => json).join('\n'),
   encoding: 'utf8',
   maxBuffer: 1 << 30,
   stdio: ['pipe', 'pipe', 'inherit'],
@@ -108,7 +110,7 @@ requests.forEach((each, place) => {
 });
 
 for (const { query, variables, made, ours: mine, theirs: other } of differences.slice(0, SHOWN)) {
-  console.error(`\n── ${made.join(', ') || 'unchanged'}\n${query}\n${JSON.stringify(variables)}\nours:   ${mine.join(' | ') || 'takes it'}\ntheirs: ${other ?? 'takes it'}`);
+  console.error(`\n── ${made.join(', ') || 'unchanged'}\n${query}\n${toJson(variables)}\nours:   ${mine.join(' | ') || 'takes it'}\ntheirs: ${other ?? 'takes it'}`);
 }
 const never = [...Object.keys(mutations), ...Object.keys(textMutations)].filter((mutation) => !byMutation.has(mutation));
 console.log(`verdicts on ${requests.length} documents, seed ${seed}: ${JSON.stringify(counts)}, ${differences.length} differ`);

@@ -172,6 +172,10 @@ fn an_accepted_lead_brings_its_external_id() {
     for (body, id) in [
         (r#"{"result":"ok","id":"A-17"}"#, Some("A-17")),
         (r#"{"result":"ok","id":17}"#, Some("17")),
+        (
+            r#"{"result":"ok","id":123456789012345678901234,"score":1e400,"note":"\ud83d"}"#,
+            Some("123456789012345678901234"),
+        ),
         (r#"{"result":"ok","id":null}"#, None),
         (r#"{"result":"ok","id":"\u0000\n"}"#, None),
         (r#"{"result":"ok"}"#, None),

@@ -17,6 +17,8 @@ pub(super) enum Kind<'a> {
     Int(&'a str),
     Float(&'a str),
     Text(String),
+    /// A string within three quotation marks.
+    Block(String),
     /// One of `! $ & ( ) ... : = @ [ ] { | }`.
     Mark(&'static str),
     End,
@@ -32,7 +34,7 @@ impl Kind<'_> {
         match self {
             Kind::Name(name) => format!("\"{}\"", name.get(..QUOTED).unwrap_or(name)),
             Kind::Int(_) | Kind::Float(_) => "a number".into(),
-            Kind::Text(_) => "a string".into(),
+            Kind::Text(_) | Kind::Block(_) => "a string".into(),
             Kind::Mark(mark) => format!("\"{mark}\""),
             Kind::End => "the end".into(),
         }
@@ -114,6 +116,7 @@ impl<'a> Lexer<'a> {
             None => Kind::End,
             Some('a'..='z' | 'A'..='Z' | '_') => Kind::Name(self.take_while(|c| c.is_ascii_alphanumeric() || c == '_')),
             Some('0'..='9' | '-') => self.number()?,
+            Some('"') if self.rest.starts_with("\"\"\"") => Kind::Block(strings::read(self)?),
             Some('"') => Kind::Text(strings::read(self)?),
             Some(other) => match MARKS.into_iter().find(|mark| self.take_text(mark)) {
                 Some(mark) => Kind::Mark(mark),

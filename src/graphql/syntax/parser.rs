@@ -15,6 +15,7 @@ use async_graphql_value::Value as InputValue;
 use super::{
     Bounds, Read, SyntaxError,
     lexer::{Kind, Lexer, Token, wrong},
+    spelling::Spellings,
 };
 
 /// Its name and what it is given.
@@ -28,6 +29,7 @@ pub(super) struct Parser<'a> {
     tokens: usize,
     open: usize,
     pub(super) faults: Vec<(Pos, String)>,
+    pub(super) spellings: Spellings,
 }
 
 #[derive(Default)]
@@ -47,6 +49,7 @@ impl<'a> Parser<'a> {
             tokens: 1,
             open: 0,
             faults: Vec::new(),
+            spellings: Spellings::default(),
         })
     }
 
@@ -80,6 +83,7 @@ impl<'a> Parser<'a> {
         Ok(Read {
             document,
             faults: self.faults,
+            spellings: self.spellings,
         })
     }
 
@@ -310,7 +314,7 @@ impl<'a> Parser<'a> {
 
     /// Descriptions of operations, fragments and variables tell readers of the text something, and nobody else.
     fn description(&mut self) -> Result<(), SyntaxError> {
-        if matches!(self.token.kind, Kind::Text(_)) {
+        if matches!(self.token.kind, Kind::Text(_) | Kind::Block(_)) {
             self.advance()?;
         }
         Ok(())

@@ -62,6 +62,7 @@ fn numbers_are_as_they_are_written() {
     assert_eq!(value("123"), Value::from(123));
     assert_eq!(value("1.0"), Value::from(1.0));
     assert_eq!(value("1e3"), Value::from(1_000.0));
+    assert_eq!(value("1e400"), Value::Enum(Name::new("1e400")));
     for wrong in ["01", "-", "1.", ".5", "1.e3", "1e", "1a", "0x1", "1.5.2", "+1", "1_000"] {
         assert!(
             refused(&format!("{{ a(b: {wrong}) }}")).starts_with("Syntax error"),

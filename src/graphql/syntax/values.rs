@@ -7,46 +7,51 @@ use async_graphql::{
 };
 use async_graphql_value::Value as InputValue;
 
-use crate::graphql::big_numbers;
+use crate::{graphql::numbers, numerals};
 
 use super::{
     SyntaxError,
     lexer::{Kind, wrong},
     parser::Parser,
+    spelling::Spelling,
 };
 
 impl Parser<'_> {
     /// A value that may name variables.
     pub(super) fn value(&mut self) -> Result<Positioned<InputValue>, SyntaxError> {
         let at = self.at();
-        Ok(Positioned::new(self.any_value(false)?, at))
+        let mut spelling = Spelling::default();
+        let value = self.any_value(false, &mut spelling)?;
+        self.spellings.add(at, spelling);
+        Ok(Positioned::new(value, at))
     }
 
     /// A value without variables.
     pub(super) fn constant(&mut self) -> Result<Positioned<Value>, SyntaxError> {
         let at = self.at();
-        let value = self.any_value(true)?.into_const();
+        let value = self.any_value(true, &mut Spelling::default())?.into_const();
         let value = value.ok_or_else(|| wrong(at, "a variable cannot stand here"))?;
         Ok(Positioned::new(value, at))
     }
 
-    fn any_value(&mut self, constant: bool) -> Result<InputValue, SyntaxError> {
+    fn any_value(&mut self, constant: bool, spelling: &mut Spelling) -> Result<InputValue, SyntaxError> {
         let at = self.at();
+        spelling.leaf(self.kind());
         Ok(match self.kind().clone() {
-            Kind::Mark("[") => self.list(constant)?,
-            Kind::Mark("{") => self.object(constant)?,
+            Kind::Mark("[") => self.list(constant, spelling)?,
+            Kind::Mark("{") => self.object(constant, spelling)?,
             Kind::Mark("$") if constant => return Err(wrong(at, "a variable cannot stand here")),
             Kind::Mark("$") => InputValue::Variable(self.variable()?.node),
-            Kind::Int(text) if big_numbers::is_big(text) => {
+            Kind::Int(text) | Kind::Float(text) if numerals::is_beyond(text) => {
                 self.advance()?;
-                InputValue::Enum(Name::new(text))
+                numbers::literal(text)
             }
             Kind::Int(text) | Kind::Float(text) => {
                 let number = number(text).ok_or_else(|| wrong(at, "the number is too large"))?;
                 self.advance()?;
                 InputValue::Number(number)
             }
-            Kind::Text(text) => {
+            Kind::Text(text) | Kind::Block(text) => {
                 self.advance()?;
                 InputValue::String(text)
             }
@@ -63,26 +68,31 @@ impl Parser<'_> {
         })
     }
 
-    fn list(&mut self, constant: bool) -> Result<InputValue, SyntaxError> {
+    fn list(&mut self, constant: bool, spelling: &mut Spelling) -> Result<InputValue, SyntaxError> {
         self.open("[")?;
         let mut items = Vec::new();
         while !self.close("]")? {
-            items.push(self.any_value(constant)?);
+            let mut within = Spelling::default();
+            let item = self.any_value(constant, &mut within)?;
+            spelling.item(items.len(), within);
+            items.push(item);
         }
         Ok(InputValue::List(items))
     }
 
-    fn object(&mut self, constant: bool) -> Result<InputValue, SyntaxError> {
+    fn object(&mut self, constant: bool, spelling: &mut Spelling) -> Result<InputValue, SyntaxError> {
         self.open("{")?;
         let mut fields = IndexMap::new();
         while !self.close("}")? {
             let name = self.name()?;
             self.expect(":")?;
-            let value = self.any_value(constant)?;
+            let mut within = Spelling::default();
+            let value = self.any_value(constant, &mut within)?;
             if fields.contains_key(&name.node) {
                 let fault = format!("There can be only one input field named \"{}\".", name.node);
                 self.fault(name.pos, fault);
             } else {
+                spelling.field(&name.node, within);
                 fields.insert(name.node, value);
             }
         }

@@ -149,7 +149,7 @@ impl<'a> Overlap<'a, '_> {
                     return;
                 }
                 if let Some((first, others)) = group.split_first()
-                    && let Some((at, reason)) = others.iter().find_map(|other| different(first, other))
+                    && let Some((at, reason)) = others.iter().find_map(|other| self.different(first, other))
                 {
                     self.conflict(key, at, &reason);
                     continue;
@@ -180,6 +180,28 @@ impl<'a> Overlap<'a, '_> {
         objects.into_values().collect()
     }
 
+    fn different(&self, first: &Placed<'_>, other: &Placed<'_>) -> Option<(Pos, String)> {
+        let (one, two) = (&first.field.name.node, &other.field.name.node);
+        if one != two {
+            return Some((other.at, format!("\"{one}\" and \"{two}\" are different fields")));
+        }
+        if !self.same_arguments(first.field, other.field) {
+            return Some((other.at, "they have differing arguments".into()));
+        }
+        None
+    }
+
+    /// Whether they are written alike, but for white space and the order of arguments and of fields of objects.
+    fn same_arguments(&self, one: &Field, other: &Field) -> bool {
+        let mut arguments = one.arguments.iter();
+        one.arguments.len() == other.arguments.len()
+            && arguments.all(|(name, value)| {
+                other.get_argument(&name.node).is_some_and(|other| {
+                    other.node == value.node && self.check.spellings.are_alike(other.pos, value.pos)
+                })
+            })
+    }
+
     fn conflict(&mut self, key: &Name, at: Pos, reason: &str) {
         self.check.fault(at, || {
             format!("Fields \"{key}\" conflict because {reason}. Use different aliases on the fields to fetch both if this was intentional.")
@@ -196,26 +218,6 @@ fn by_key<'a>(fields: &[Placed<'a>]) -> ByKey<'a> {
             .push(*placed);
     }
     by_key
-}
-
-fn different(first: &Placed<'_>, other: &Placed<'_>) -> Option<(Pos, String)> {
-    let (one, two) = (&first.field.name.node, &other.field.name.node);
-    if one != two {
-        return Some((other.at, format!("\"{one}\" and \"{two}\" are different fields")));
-    }
-    if !same_arguments(first.field, other.field) {
-        return Some((other.at, "they have differing arguments".into()));
-    }
-    None
-}
-
-fn same_arguments(one: &Field, other: &Field) -> bool {
-    let given = |(name, value): &(async_graphql::Positioned<Name>, async_graphql::Positioned<_>)| {
-        other
-            .get_argument(&name.node)
-            .is_some_and(|other| other.node == value.node)
-    };
-    one.arguments.len() == other.arguments.len() && one.arguments.iter().all(given)
 }
 
 fn differ(registry: &Registry, one: &Type, other: &Type) -> bool {

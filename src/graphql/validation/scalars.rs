@@ -3,8 +3,10 @@
 use async_graphql::{Number, ScalarType, Value};
 use chrono::{DateTime, Utc};
 
-use crate::graphql::big_numbers;
-use crate::graphql::scalars::Decimal;
+use crate::graphql::numbers;
+use crate::graphql::scalars::{Decimal, NO_DECIMAL};
+use crate::leads::fields::decimal;
+use crate::numerals;
 
 /// A literal is stricter than JSON: `1.0` in a document is no Int and `1` no String of an enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +21,9 @@ pub(super) enum From {
 /// the value. Scalars that are not ours take anything.
 pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, String> {
     let refuse = |expected: &str, found: &Value| Err(format!("expected {expected}, found {}", called(found)));
-    let value = match big_numbers::literal(&value) {
-        Some(number) if scalar != "JSON" => Value::Number(number),
-        _ => value,
-    };
+    if let Some(text) = numbers::spelled(&value).filter(|_| scalar != "JSON") {
+        return numeral(scalar, text, from);
+    }
     match (scalar, value) {
         ("Int", Value::Number(number)) => match whole(&number, from) {
             Some(whole) if i32::try_from(whole).is_ok() => Ok(Value::from(whole)),
@@ -38,13 +39,34 @@ pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, St
         ("Boolean", other) => refuse("true or false", &other),
         ("ID", Value::Number(number)) => match whole(&number, from) {
             Some(whole) => Ok(Value::String(whole.to_string())),
-            None => Err("an ID is a string or a whole number".into()),
+            None if number.is_u64() => Ok(Value::String(number.to_string())),
+            None => Err(NO_ID.into()),
         },
         ("ID", other) => refuse("an ID", &other),
         (custom, value) => match parse(custom, &value) {
             Ok(()) => Ok(value),
             Err(Some(reason)) => Err(reason),
             Err(None) => refuse(&format!("{} {custom}", article(custom)), &value),
+        },
+    }
+}
+
+const NO_ID: &str = "an ID is a string or a whole number";
+
+/// The same of a number that 64 bits do not hold, as it is written: what keeps text keeps its digits, and the others take the nearest
+/// number.
+pub(super) fn numeral(scalar: &str, text: &str, from: From) -> Result<Value, String> {
+    match scalar {
+        "ID" if numerals::is_whole(text) => Ok(Value::from(text)),
+        "Decimal" => match decimal::scientific(text) {
+            Some(exact) => Ok(Value::from(exact.to_string())),
+            None => Err(NO_DECIMAL.into()),
+        },
+        _ => match (scalar, numerals::nearest(text)) {
+            ("ID", nearest) if from == From::Literal || nearest.is_none() => Err(NO_ID.into()),
+            (_, Some(number)) => coerce(scalar, Value::Number(number), from),
+            ("Int" | "Float", None) => Err(format!("the number is too large for {} {scalar}", article(scalar))),
+            (_, None) => Err(format!("expected {} {scalar}, found a number", article(scalar))),
         },
     }
 }
@@ -57,10 +79,7 @@ fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
             _ => Err(None),
         },
         "Decimal" => match (taken::<Decimal>(value), value) {
-            (Err(_), Value::String(_) | Value::Number(_)) => Err(Some(
-                "a Decimal is a number in digits with at most one point, of at most 64 characters, such as \"12.50\""
-                    .into(),
-            )),
+            (Err(_), Value::String(_) | Value::Number(_)) => Err(Some(NO_DECIMAL.into())),
             (taken, _) => taken,
         },
         // The scalar itself is laxer: it passes over white space before and within the text.
@@ -104,11 +123,11 @@ fn article(name: &str) -> &'static str {
 /// What a value is, without saying it.
 pub(super) fn called(value: &Value) -> &'static str {
     match value {
+        _ if numbers::spelled(value).is_some() => "a number",
         Value::Null => "null",
         Value::Number(_) => "a number",
         Value::String(_) | Value::Binary(_) => "a string",
         Value::Boolean(_) => "true or false",
-        Value::Enum(_) if big_numbers::literal(value).is_some() => "a number",
         Value::Enum(_) => "a name",
         Value::List(_) => "a list",
         Value::Object(_) => "an object",

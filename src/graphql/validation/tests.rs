@@ -1,4 +1,5 @@
 mod coercion;
+mod long_numbers;
 
 use async_graphql::{Value, Variables, value};
 
@@ -32,14 +33,12 @@ fn registry() -> Registry {
     Registry::from_sdl(SDL).unwrap()
 }
 
-fn read(text: &str) -> ExecutableDocument {
+fn read(text: &str) -> Read {
     let bounds = Bounds {
         tokens: 4_000,
         nesting: 64,
     };
-    syntax::read(text, bounds)
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
-        .document
+    syntax::read(text, bounds).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn faults(text: &str) -> Vec<String> {
@@ -64,7 +63,7 @@ fn invalid(texts: &[(&str, &str)]) {
 }
 
 fn coerced(definitions: &str, given: Value) -> Result<Value, Vec<String>> {
-    let document = read(&format!("query ({definitions}) {{ a }}"));
+    let document = read(&format!("query ({definitions}) {{ a }}")).document;
     let operation = &document.operations.iter().next().unwrap().1.node;
     let facts = VariableFacts::default();
     let given = Variables::from_value(given);
@@ -363,6 +362,40 @@ fn fields_under_one_key_are_one_field() {
             "Fields \"x\" conflict",
         ),
     ]);
+}
+
+#[test]
+fn arguments_of_one_key_are_written_alike() {
+    let twice = |one: &str, other: &str| format!("{{ take({one}) take({other}) }}");
+    for (one, other) in [
+        ("float: 1.0", "float: 1e0"),
+        ("float: 1.0", "float: 1.00"),
+        ("float: 1e3", "float: 1E3"),
+        ("float: 1", "float: 1.0"),
+        ("int: 0", "int: -0"),
+        ("text: \"a\"", "text: \"\"\"a\"\"\""),
+        ("text: \"\"", "text: \"\"\"\"\"\""),
+        ("json: A", "json: \"A\""),
+        ("json: 123456789012345678901234", "json: \"123456789012345678901234\""),
+        ("json: 0.1000000000000000055", "json: 0.10000000000000000550"),
+        ("json: [0, {a: [1.0]}]", "json: [0, {a: [1e0]}]"),
+        ("json: [1.0, {a: 1.0}]", "json: [1.0, {a: 1.00}]"),
+        ("json: {a: 1.0, b: 1e0}", "json: {b: 1.0, a: 1e0}"),
+        ("in: {id: 1, price: 1.5}", "in: {id: 1, price: 15e-1}"),
+    ] {
+        for text in [twice(one, other), twice(other, one)] {
+            invalid(&[(text.as_str(), "they have differing arguments")]);
+        }
+    }
+    for text in [
+        twice("float: 1e0, id: 1", "id: 1, float: 1e0"),
+        twice("text: \"a\\u0062\"", "text: \"ab\""),
+        twice("text: \"\"\"\\n  a\"\"\"", "text: \"\"\"\\n  a\"\"\""),
+        twice("text: \"\"\"a\"\"\"", "text: \"\"\"\n  a\n  \"\"\""),
+        twice("json: {a: 1.0, b: [A, 1e400]}", "json: {b: [A, 1e400], a: 1.0}"),
+    ] {
+        valid(&[text.as_str()]);
+    }
 }
 
 #[test]

@@ -4,7 +4,10 @@ use async_graphql::{Name, Pos, Positioned, Value, indexmap::IndexMap, parser::ty
 use async_graphql_value::Value as Literal;
 
 use super::{Check, Expected, Mentions, Place, Usage, nul, scalars, suggest};
-use crate::graphql::registry::{ArgumentDef, InputDef, TypeDef};
+use crate::graphql::{
+    numbers,
+    registry::{ArgumentDef, InputDef, TypeDef},
+};
 
 /// A value in an argument: where it stands, and whether the values of a lead are inside.
 #[derive(Clone, Copy)]
@@ -76,7 +79,7 @@ impl<'a> Check<'a> {
             (Some(TypeDef::Input(input)), Literal::Object(fields)) => {
                 self.input_object((name, input), fields, spot, mentions);
             }
-            (Some(TypeDef::Enum(values)), Literal::Enum(given)) => {
+            (Some(TypeDef::Enum(values)), Literal::Enum(given)) if numbers::written(value).is_none() => {
                 if !values.contains(given) {
                     self.wrong_value(spot.at, || {
                         let near = suggest::did_you_mean(given, values.iter().map(Name::as_str));

@@ -10,10 +10,11 @@ use async_graphql::{
 
 use super::{FAULTS, Fault, VariableFacts, nul, scalars, suggest, values::unknown_field};
 use crate::graphql::{
-    big_numbers,
     mask::code,
+    numbers,
     registry::{InputDef, Registry, TypeDef},
 };
+use crate::numerals;
 
 /// Where in a variable a value stands.
 #[derive(Clone, Copy)]
@@ -105,7 +106,7 @@ impl<'a> Coercion<'a> {
     fn named(&mut self, value: Value, name: &'a str) -> Option<Value> {
         match (self.registry.get(name), value) {
             (Some(TypeDef::Input(input)), Value::Object(given)) => self.object(name, input, given),
-            (Some(TypeDef::Enum(values)), Value::String(text)) => {
+            (Some(TypeDef::Enum(values)), Value::String(text)) if numerals::marked(&text).is_none() => {
                 let found = values.iter().find(|value| value.as_str() == text);
                 if found.is_none() {
                     let near = suggest::did_you_mean(&text, values.iter().map(Name::as_str));
@@ -114,8 +115,10 @@ impl<'a> Coercion<'a> {
                 found.cloned().map(Value::Enum)
             }
             (Some(TypeDef::Scalar), value) => {
-                let value = big_numbers::unmark(name, value);
-                if !self.of_lead && nul::contains(&value) {
+                // Within another scalar than JSON nothing is taken, and all at its top is.
+                let is_number = name != "JSON" && numbers::spelled(&value).is_some();
+                let value = if is_number { value } else { numbers::settle_json(value) };
+                if !self.of_lead && !is_number && nul::contains(&value) {
                     self.wrong(nul::REFUSED);
                     return None;
                 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::respond::Fault;
 use crate::graphql::mask::code;
-use crate::http::lenient_json::mend;
+use crate::lenient_json::mend;
 
 /// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
 /// sending does not read the answer, and would see a reset connection instead of the reason.

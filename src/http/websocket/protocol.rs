@@ -16,7 +16,8 @@ use crate::{
         },
         mask,
     },
-    http::{graphql::Parameters, lenient_json::mend, session::bearer_token},
+    http::{graphql::Parameters, session::bearer_token},
+    lenient_json::mend,
 };
 
 /// The name of the protocol. The older `graphql-ws` is deliberately not spoken.

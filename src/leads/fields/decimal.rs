@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::numerals;
+
 /// Longest text that is read as a number, in bytes: twice the digits that a `Decimal` holds.
 const MAX_BYTES: usize = 64;
 
@@ -12,10 +14,10 @@ pub fn exact(text: &str) -> Option<Decimal> {
     short(text).and_then(|text| Decimal::from_str_exact(text).ok())
 }
 
-/// The same with an exponent, such as `1.5e3`.
-#[expect(clippy::disallowed_methods, reason = "the one place that bounds what is parsed")]
+/// A number as JSON and GraphQL write it, perhaps with an exponent, such as `1.5e3`. The bounds are those of the value: at most 28
+/// digits before and after the point together, whatever the exponent is.
 pub fn scientific(text: &str) -> Option<Decimal> {
-    short(text).and_then(|text| Decimal::from_scientific(text).ok())
+    exact(&numerals::plain(short(text)?)?)
 }
 
 fn short(text: &str) -> Option<&str> {
@@ -31,6 +33,9 @@ mod tests {
         assert_eq!(exact("12.50"), Some(Decimal::new(1_250, 2)));
         assert_eq!(exact(&format!("{}7", "0".repeat(63))), Some(Decimal::from(7)));
         assert_eq!(scientific("1.5e3"), Some(Decimal::from(1_500)));
+        assert_eq!(scientific("-15E-1"), Some(Decimal::new(-15, 1)));
+        assert_eq!(scientific("1e28"), exact(&format!("1{}", "0".repeat(28))));
+        assert_eq!(scientific("10000e-32"), Some(Decimal::new(1, 28)));
         for text in [
             "",
             "x",
@@ -40,6 +45,10 @@ mod tests {
             &format!("{}7", "0".repeat(64)),
         ] {
             assert_eq!((exact(text), scientific(&format!("{text}e1"))), (None, None), "{text}");
+        }
+        // Neither rounded to 28 digits nor to zero.
+        for text in ["1e29", "1e400", "1e-29", "1e-400", "1.00000000000000000000000000001e0"] {
+            assert_eq!(scientific(text), None, "{text}");
         }
         // On a small stack: none of these may recurse.
         let long = std::thread::Builder::new().stack_size(128 * 1024).spawn(|| {

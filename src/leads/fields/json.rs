@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::text::refuse_nul;
+use crate::{lenient_json, numerals};
 
 /// The largest JSON value, in bytes of its compact form.
 pub const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -29,7 +30,8 @@ pub(super) fn read(raw: &Value) -> Result<Option<Value>, String> {
 
 fn parse(text: &str) -> Result<Value, String> {
     let message = |_| "This begins like JSON but is not valid JSON. Send a valid object or list.".to_owned();
-    serde_json::from_str(text).map_err(message)
+    let value = serde_json::from_slice(&lenient_json::mend(text.as_bytes(), 0)).map_err(message)?;
+    Ok(numerals::unmark(value))
 }
 
 fn check(value: &Value) -> Result<(), String> {
@@ -96,6 +98,10 @@ mod tests {
         );
         assert_eq!(read(&json!(" {\"a\": 1} ")), Ok(Some(json!({"a": 1}))));
         assert_eq!(read(&json!("[1,2]")), Ok(Some(json!([1, 2]))));
+        assert_eq!(
+            read(&json!("[123456789012345678901234,1e400,\"\\ud83d\"]")),
+            Ok(Some(json!(["123456789012345678901234", "1e400", "\u{fffd}"])))
+        );
         assert_eq!(read(&json!("12")), Ok(Some(json!("12"))));
         assert_eq!(read(&json!("\"quoted\"")), Ok(Some(json!("\"quoted\""))));
         assert_eq!(read(&json!(false)), Ok(Some(json!(false))));

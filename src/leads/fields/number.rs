@@ -48,12 +48,7 @@ fn decimal(raw: &Value, text: &str) -> Option<Decimal> {
 }
 
 fn of_json(number: &Number) -> Option<Decimal> {
-    let text = number.to_string();
-    if text.contains(['e', 'E']) {
-        decimal::scientific(&text)
-    } else {
-        decimal::exact(&text)
-    }
+    decimal::scientific(&number.to_string())
 }
 
 /// The sign and digits of a text, without currency signs, currency codes and a percent sign.

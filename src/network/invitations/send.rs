@@ -90,12 +90,15 @@ pub async fn send_within(
         }
         events = expiry::write(tx, app, waiting).await?;
     }
-    let open = Entity::sent_by(account).filter(Column::Status.eq(InvitationStatus::Pending));
+    // One whose time is over waits for no answer, whether or not that has been written yet.
+    let open = Entity::sent_by(account)
+        .filter(Column::Status.eq(InvitationStatus::Pending))
+        .filter(Column::ExpiresAt.gt(app.clock.now()));
     if open.count(tx).await? >= MAX_OPEN_INVITATIONS {
         let text = format!(
             "an account has at most {MAX_OPEN_INVITATIONS} invitations that wait for an answer: cancel one that is not needed any more"
         );
-        return Err(Error::broken(UserErrorCode::LimitReached, "to", text));
+        return Err(Error::broken(UserErrorCode::LimitReached, "", text));
     }
     mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;

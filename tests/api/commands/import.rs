@@ -179,6 +179,15 @@ both!(an_import_that_cannot_work_says_what_to_change, |test| {
     let twice = import("lmk_x", &flow, &[]).failed(2);
     assert!(twice.contains("two columns named email"), "{twice}");
     std::fs::write(dir.path().join("leads.csv"), "email\na@example.com\n").unwrap();
+    for key in [None, Some(""), Some(" ")] {
+        let mut command = leadmesh(dir.path(), &["import", "leads.csv", "--flow", &flow.id]);
+        command.envs(key.map(|key| ("LEADMESH_API_KEY", key)));
+        let keyless = tokio::task::block_in_place(|| run(command)).failed(2);
+        assert!(
+            keyless.contains("set LEADMESH_API_KEY") && keyless.contains("--key"),
+            "{keyless}"
+        );
+    }
     let stranger = import("lmk_x", &flow, &[]).failed(1);
     assert!(
         stranger.contains("stopped after 0 rows") && stranger.contains("check --key"),

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, St
 
 use super::process::{Run, leadmesh};
 use crate::support::app::{Mode, TestApp};
+use crate::support::database::TestDatabase;
 
 const TOGETHER: usize = 4;
 const MADE: &str = "changes were made";
@@ -35,21 +36,9 @@ fn four_at_once_bring_a_file_up_to_date() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_at_once_bring_a_database_up_to_date() {
-    let server = std::env::var("LEADMESH_TEST_DATABASE_URL").expect("run scripts/test");
-    let name = format!("test_{:x}", rand::random::<u128>());
-    let maintenance = Database::connect(&server).await.unwrap();
-    maintenance
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(&server).unwrap();
-    url.set_path(&name);
-    let url = url.to_string();
+    let database = TestDatabase::bare().await;
+    let url = database.url.clone();
     tokio::task::spawn_blocking(move || all_at_once(Some(&url)))
-        .await
-        .unwrap();
-    maintenance
-        .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
         .await
         .unwrap();
 }

@@ -9,7 +9,6 @@ use entity::ids::AccountId;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::Db;
 use leadmesh::graphql::assignment::AssignmentMutation;
 use leadmesh::graphql::context::Asking;
 use leadmesh::graphql::delivery_preview::DeliveryPreviewQuery;
@@ -18,9 +17,10 @@ use leadmesh::graphql::partner::{PartnerMutation, PartnerQuery};
 use leadmesh::graphql::profile::{ProfileMutation, ProfileQuery};
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::support::database::TestDatabase;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -40,6 +40,7 @@ pub(super) struct Room {
     pub(super) app: App,
     schema: Nouns,
     _dir: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 /// Somebody who is signed in.
@@ -51,9 +52,10 @@ pub(super) struct Person {
 
 /// One for every kind of database.
 pub(super) async fn rooms() -> Vec<Room> {
-    let server = std::env::var("LEADMESH_TEST_DATABASE_URL");
-    let server = server.expect("LEADMESH_TEST_DATABASE_URL is not set: run scripts/test");
-    vec![Room::open(None).await, Room::open(Some(&server)).await]
+    vec![
+        Room::open(None).await,
+        Room::open(Some(TestDatabase::migrated().await)).await,
+    ]
 }
 
 pub(super) fn start() -> DateTime<Utc> {
@@ -65,15 +67,15 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription>
 }
 
 impl Room {
-    async fn open(server: Option<&str>) -> Self {
+    async fn open(database: Option<TestDatabase>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
         let mut arguments: Vec<String> = ["leadmesh", "--master-key", key, "--token-secret", key]
             .map(String::from)
             .to_vec();
         arguments.push(format!("--data-dir={}", dir.path().display()));
-        if let Some(server) = server {
-            arguments.push(format!("--database-url={}", new_database(server).await));
+        if let Some(TestDatabase { url, .. }) = &database {
+            arguments.push(format!("--database-url={url}"));
         }
         let config = Config::new(CommandLine::parse_from(arguments).settings).unwrap();
         let app = App::open(config, Clock::standing_at(start())).await.unwrap();
@@ -81,6 +83,7 @@ impl Room {
             schema: builder().data(app.clone()).finish(),
             app,
             _dir: dir,
+            _database: database,
         }
     }
 
@@ -155,15 +158,4 @@ pub(super) fn text(value: &Value) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("not a text: {value}"))
         .to_owned()
-}
-
-async fn new_database(server: &str) -> String {
-    let name = format!("graphql_partners_{:032x}", rand::random::<u128>());
-    let admin = Database::connect(server).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    admin.execute_unprepared(&create).await.unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    Db::connect(url.as_str(), 2).await.unwrap().migrate().await.unwrap();
-    url.into()
 }

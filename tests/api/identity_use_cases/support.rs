@@ -15,7 +15,9 @@ use leadmesh::identity::sessions::SignedIn;
 use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
 use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::{mailbox, password_reset};
-use sea_orm::{ConnectionTrait, Database, QueryOrder};
+use sea_orm::QueryOrder;
+
+use crate::support::database::TestDatabase;
 
 /// Settings of an instance that mails links and lets only proven addresses count.
 pub(super) const PROVEN: [&str; 6] = [
@@ -38,7 +40,7 @@ struct CommandLine {
 pub(crate) struct TestApp {
     pub(crate) app: App,
     _data_dir: tempfile::TempDir,
-    database: Option<(String, String)>,
+    _database: Option<TestDatabase>,
 }
 
 impl std::ops::Deref for TestApp {
@@ -91,16 +93,7 @@ pub(crate) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) ->
 /// Runs a test on every database there is, with these settings.
 pub(crate) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test: impl Fn(TestApp) -> F) {
     test(on_sqlite(more).await).await;
-    if let Ok(server) = std::env::var("LEADMESH_TEST_DATABASE_URL") {
-        let app = on_postgres(&server, more).await;
-        let (server, name) = app.database.clone().unwrap();
-        test(app).await;
-        let maintenance = Database::connect(&server).await.unwrap();
-        maintenance
-            .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-            .await
-            .unwrap();
-    }
+    test(on_postgres(more).await).await;
 }
 
 async fn on_sqlite(more: &[&str]) -> TestApp {
@@ -109,32 +102,19 @@ async fn on_sqlite(more: &[&str]) -> TestApp {
     TestApp {
         app: App::open(config, Clock::standing_at(start())).await.unwrap(),
         _data_dir: data_dir,
-        database: None,
+        _database: None,
     }
 }
 
-async fn on_postgres(server: &str, more: &[&str]) -> TestApp {
-    let name = format!("identity_{:x}", rand::random::<u128>());
-    let maintenance = Database::connect(server).await.unwrap();
-    maintenance
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    leadmesh::database::Db::connect(url.as_str(), 2)
-        .await
-        .unwrap()
-        .migrate()
-        .await
-        .unwrap();
+async fn on_postgres(more: &[&str]) -> TestApp {
+    let database = TestDatabase::migrated().await;
     let data_dir = tempfile::tempdir().unwrap();
-    let arguments: Vec<&str> = more.iter().copied().chain(["--database-url", url.as_str()]).collect();
+    let arguments: Vec<&str> = more.iter().copied().chain(["--database-url", &database.url]).collect();
     let config = Config::new(settings(&data_dir, &arguments)).unwrap();
     TestApp {
         app: App::open(config, Clock::standing_at(start())).await.unwrap(),
         _data_dir: data_dir,
-        database: Some((server.to_owned(), name)),
+        _database: Some(database),
     }
 }
 

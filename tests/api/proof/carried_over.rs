@@ -6,6 +6,8 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use uuid::Uuid;
 
+use crate::support::database::TestDatabase;
+
 /// Everybody as they were: Ann has signed up, Bo was invited, Cy has signed up and reset the password, Di has signed up by an
 /// invitation, Ed was invited and has not come yet; Pat is active in a portal, Quin is not.
 async fn fill(db: &DatabaseConnection, id: impl Fn(u128) -> String) {
@@ -146,19 +148,7 @@ async fn who_has_used_a_mailed_link_is_proven_embedded() {
 
 #[tokio::test]
 async fn who_has_used_a_mailed_link_is_proven_server() {
-    let server = std::env::var("LEADMESH_TEST_DATABASE_URL").expect("run scripts/test");
-    let maintenance = Database::connect(&server).await.unwrap();
-    let name = format!("carried_{:x}", rand::random::<u128>());
-    maintenance
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(&server).unwrap();
-    url.set_path(&name);
-    let db = Database::connect(url.as_str()).await.unwrap();
+    let database = TestDatabase::bare().await;
+    let db = Database::connect(&database.url).await.unwrap();
     is_carried_over(db, |number| format!("'{number:032x}'::uuid")).await;
-    maintenance
-        .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-        .await
-        .unwrap();
 }

@@ -11,6 +11,7 @@ const ACTIVATE: &str = "mutation($input: ActivatePortalUserInput!) { activatePor
     session { accessToken } userErrors { code message path } } }";
 const PORTAL_LOG_IN: &str = "mutation($input: PortalLogInInput!) { portalLogIn(input: $input) {
     session { accessToken } userErrors { code message path } } }";
+const ASK_OF: &str = "mutation($email: EmailAddress!, $partner: ID) { requestPortalPasswordReset(email: $email, partnerId: $partner) { ok userErrors { code message path } } }";
 const ASK: &str = "mutation($email: EmailAddress!) { requestPortalPasswordReset(email: $email) { ok userErrors { code message path } } }";
 const WHERE: &str = "{ portal { accountName } }";
 
@@ -114,6 +115,47 @@ proven!(an_address_is_unique_within_a_partner_and_nowhere_else, |app| {
         assert_eq!(entered.as_deref(), Some(name), "one password for both");
     }
 });
+
+proven!(
+    /// One mail has links for five portals. Who has more says which it is for.
+    each_of_many_portals_can_get_a_new_password,
+    |app| {
+        let owners = [app.owns("Alpha", "ann@alpha.test").await, app.owns("Gamma", "cy@gamma.test").await];
+        let mut partners = Vec::new();
+        for number in 0..6 {
+            let owner = &owners[number % 2];
+            let partner = app.portal_of(owner, &format!("Roofs {number}")).await;
+            let input = json!({ "partnerId": partner, "email": "pat@buyer.test" });
+            app.done(&owner.token, INVITE, input).await;
+            let input = json!({ "token": app.mailed_token("pat@buyer.test").await, "password": PASSWORD });
+            accepted(&app.ask(None, ACTIVATE, json!({ "input": input })).await, "activatePortalUser");
+            partners.push(partner);
+        }
+        for (place, partner) in partners.iter().enumerate().rev().take(2) {
+            let asked = app.ask(None, ASK_OF, json!({ "email": "pat@buyer.test", "partner": partner })).await;
+            accepted(&asked, "requestPortalPasswordReset");
+            let mail = app.mails_to("pat@buyer.test").await.pop().unwrap();
+            let links = tokens(&mail);
+            assert_eq!(links.len(), 1, "{mail}");
+            let password = format!("the password of portal {place}");
+            let input = json!({ "token": links[0], "password": password });
+            accepted(&app.ask(None, ACTIVATE, json!({ "input": input })).await, "activatePortalUser");
+            for other in [&partners[0], partner] {
+                let entered = app.portal_entered(&password, json!({ "partnerId": other })).await;
+                assert_eq!(entered.is_some(), other == partner, "{place}");
+            }
+        }
+        // A partner of which nobody has that address: the same answer, and no mail.
+        let mails = app.mails_to("pat@buyer.test").await.len();
+        let (other, beside) = (app.owns("Beta", "bo@beta.test").await, "partner_00000000000000000000000000");
+        let windows = app.portal_of(&other, "Windows").await;
+        for partner in [windows.as_str(), beside, "nonsense"] {
+            let asked = app.ask(None, ASK_OF, json!({ "email": "pat@buyer.test", "partner": partner })).await;
+            accepted(&asked, "requestPortalPasswordReset");
+        }
+        assert_eq!(app.mails_to("pat@buyer.test").await.len(), mails);
+    }
+);
 
 crate::support::app::both!(without_mail_the_link_of_a_portal_is_answered_once, |app| {
     let owner = app.account("Alpha").await;

@@ -6,15 +6,14 @@ use clap::Parser;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::Db;
 use leadmesh::database::only_server::OnlyServer;
 use leadmesh::delivery::guard::Guard;
 use leadmesh::delivery::worker::Worker;
 use leadmesh::server::{Role, Server};
-use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use super::database::TestDatabase;
 use super::stream::Stream;
 
 /// On what it runs.
@@ -70,7 +69,7 @@ pub(crate) struct TestApp {
     server: Option<Server>,
     client: reqwest::Client,
     arguments: Vec<String>,
-    _database: Option<DropDatabase>,
+    _database: Option<TestDatabase>,
     _data_dir: tempfile::TempDir,
 }
 
@@ -91,7 +90,7 @@ impl TestApp {
         let data_dir = tempfile::tempdir().unwrap();
         let database = match mode {
             Mode::Embedded => None,
-            Mode::Server => Some(DropDatabase::create().await),
+            Mode::Server => Some(TestDatabase::migrated().await),
         };
         let arguments = arguments(data_dir.path(), database.as_ref(), more);
         let (app, server) = run(&arguments, &clock, Role::Both).await;
@@ -219,7 +218,7 @@ impl TestApp {
     }
 }
 
-fn arguments(data_dir: &std::path::Path, database: Option<&DropDatabase>, more: &[&str]) -> Vec<String> {
+fn arguments(data_dir: &std::path::Path, database: Option<&TestDatabase>, more: &[&str]) -> Vec<String> {
     let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let mut arguments = vec!["leadmesh", "--master-key", key, "--token-secret", key, "--data-dir"];
     arguments.push(data_dir.to_str().unwrap());
@@ -297,54 +296,5 @@ async fn open(arguments: &[String], clock: &Clock) -> App {
 async fn wait_for_lease(app: &App, role: Role) {
     while role != Role::Api && app.queue.owner().is_none() {
         tokio::task::yield_now().await;
-    }
-}
-
-/// A database that goes with the test.
-struct DropDatabase {
-    server: String,
-    name: String,
-    url: String,
-}
-
-impl DropDatabase {
-    async fn create() -> Self {
-        let server = std::env::var("LEADMESH_TEST_DATABASE_URL")
-            .expect("LEADMESH_TEST_DATABASE_URL is not set: run scripts/test");
-        let name = format!("test_{:x}", rand::random::<u128>());
-        let maintenance = Database::connect(&server).await.unwrap();
-        maintenance
-            .execute_unprepared(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        maintenance.close().await.unwrap();
-        let mut url = url::Url::parse(&server).unwrap();
-        url.set_path(&name);
-        let url = url.to_string();
-        Db::connect(&url, 2).await.unwrap().migrate().await.unwrap();
-        Self { server, name, url }
-    }
-}
-
-impl Drop for DropDatabase {
-    /// The cluster goes away with the run; this only keeps it small meanwhile.
-    fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
-        let dropping = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                if let Ok(maintenance) = Database::connect(&server).await {
-                    drop(
-                        maintenance
-                            .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
-                            .await,
-                    );
-                }
-            });
-        };
-        drop(std::thread::spawn(dropping).join());
     }
 }

@@ -2,13 +2,13 @@
 //! leads in it, although each is about a single value:
 //!
 //! - half of a surrogate pair (`"\ud83d"`), which cut-off text ends with: it becomes U+FFFD, and the intake warns of it;
-//! - a whole number of more than 64 bits: it is marked, so that its digits are kept (`graphql/big_numbers`).
+//! - a number that 64 bits do not hold: it is marked, so that its digits are kept ([`crate::numerals`]).
 //!
 //! Whatever else is there stays as it is, for the parser to judge.
 
 use std::borrow::Cow;
 
-use crate::graphql::big_numbers::{MARK, is_big};
+use crate::numerals::{MARK, is_beyond};
 
 /// What stands for half of a pair.
 const REPLACEMENT: &[u8] = b"\\ufffd";
@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
         let length = rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
         let digits = rest.get(..length).unwrap_or_default();
         match std::str::from_utf8(digits) {
-            Ok(text) if mark && is_big(text) => {
+            Ok(text) if mark && is_beyond(text) => {
                 // NUL has to be escaped in JSON.
                 let mark = MARK.replace('\0', "\\u0000");
                 self.replace(length, &[b"\"", mark.as_bytes(), digits, b"\""]);
@@ -159,17 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_of_more_than_64_bits_are_marked() {
-        assert_eq!(
-            mended("[123456789012345678901234,-123456789012345678901234]"),
-            "[\"\\u0000#123456789012345678901234\",\"\\u0000#-123456789012345678901234\"]"
-        );
+    fn numbers_beyond_64_bits_are_marked() {
+        for number in [
+            "123456789012345678901234",
+            "-123456789012345678901234",
+            "123456789012345678901234.5",
+            "0.1000000000000000055",
+            "1e400",
+            "-1E-400",
+        ] {
+            assert_eq!(mended(&format!("[{number},1]")), format!("[\"\\u0000#{number}\",1]"));
+        }
         for same in [
             "18446744073709551615",
             r#""123456789012345678901234""#,
-            "123456789012345678901234.5",
-            "123456789012345678901234e2",
+            "1.5e300",
             "0123456789012345678901234",
+            "1e+",
         ] {
             assert_eq!(mended(same), same);
         }
