@@ -27,6 +27,7 @@ pub mod resume;
 pub mod retry;
 pub mod signing;
 pub mod smtp_server;
+pub mod supervision;
 pub mod templates;
 pub mod test_mail;
 mod text;

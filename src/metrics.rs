@@ -43,6 +43,7 @@ pub struct Metrics {
     paused: Number,
     clock_ahead: Number,
     set_aside: Counter,
+    panics: Counter,
     sockets_open: Gauge,
     writes: Gauge,
     pool_sizes: Gauges,
@@ -99,6 +100,7 @@ impl Metrics {
             paused: Number::default(),
             clock_ahead: Number::default(),
             set_aside: Counter::default(),
+            panics: Counter::default(),
             sockets_open: Gauge::default(),
             writes: Gauge::default(),
             pool_sizes: Family::default(),
@@ -142,6 +144,8 @@ impl Metrics {
         registry.register("clock_offset_seconds", text, self.clock_ahead.clone());
         let text = "Deliveries given up because processes died again and again while they attempted them";
         registry.register("deliveries_set_aside", text, self.set_aside.clone());
+        let text = "Panics of attempts and loops of this process, which have gone on";
+        registry.register("panics", text, self.panics.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
         let text = "Mutations and other writes of requests that run in this process";
@@ -195,6 +199,16 @@ impl Metrics {
     /// Deliveries have been given up because processes died while they attempted them.
     pub fn set_aside(&self, deliveries: usize) {
         self.set_aside.inc_by(u64::try_from(deliveries).unwrap_or(u64::MAX));
+    }
+
+    /// Something has panicked, and goes on.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// How often something has panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.get()
     }
 
     /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.

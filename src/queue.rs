@@ -5,7 +5,7 @@ pub mod slots;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use entity::delivery;
@@ -33,6 +33,14 @@ const STREAM_LENGTH: usize = 100_000;
 const IDS_PER_ENTRY: usize = 100;
 /// Longest wait for Redis to take an entry.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What this process knows of its worker's lease.
+#[derive(Debug, Default)]
+struct Holding {
+    owner: Option<Owner>,
+    /// Nothing is claimed any more, and no lease taken.
+    stopping: bool,
+}
 
 /// The lease of this process' worker.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +93,7 @@ pub struct Queue {
     isolating: Arc<AtomicBool>,
     /// Whether something may wait for an endpoint that is held.
     holds: Arc<AtomicBool>,
-    owner: Arc<Mutex<Option<Owner>>>,
+    holding: Arc<Mutex<Holding>>,
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
     redis: Option<ConnectionManager>,
@@ -104,7 +112,7 @@ impl Queue {
             behind: Arc::default(),
             isolating: Arc::default(),
             holds: Arc::default(),
-            owner: Arc::default(),
+            holding: Arc::default(),
             ready,
             taken: Arc::new(Mutex::new(Some(receiver))),
             redis,
@@ -118,43 +126,86 @@ impl Queue {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Says that this process' worker has no lease now.
-    pub fn forget_owner(&self) {
-        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Says that this process' worker has taken a lease, until when it may claim under it without a renewal. False, and nothing is
+    /// claimed under it, if the worker has been told to stop meanwhile.
+    pub fn take_lease(&self, lease: Uuid, until: Option<Instant>) -> bool {
+        let mut holding = lock(&self.holding);
+        if !holding.stopping {
+            holding.owner = Some(Owner { lease, until });
+        }
+        !holding.stopping
     }
 
-    /// Says which lease this process' worker holds now, and until when without a renewal.
-    pub fn set_owner(&self, lease: Uuid, until: Option<Instant>) {
-        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(Owner { lease, until });
+    /// Says that the lease was renewed. False, and it stays given up, if it was [abandoned](Self::abandon_lease) meanwhile: leases
+    /// never come back, for others may be taking over what was under them.
+    pub fn renew_lease(&self, lease: Uuid, until: Option<Instant>) -> bool {
+        let mut holding = lock(&self.holding);
+        let held = holding.owner.as_mut().filter(|owner| owner.lease == lease);
+        let is_held = held.is_some();
+        if let Some(owner) = held {
+            owner.until = until;
+        }
+        is_held
+    }
+
+    /// Claims nothing more. What was claimed under the lease may still be attempted.
+    pub fn stop_claiming(&self) {
+        lock(&self.holding).stopping = true;
     }
 
     /// The lease of this process' worker, even one that may have run out.
     pub fn owner(&self) -> Option<Uuid> {
-        let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.map(|owner| owner.lease)
+        lock(&self.holding).owner.map(|owner| owner.lease)
     }
 
     /// The lease under which something may be claimed: not one that may have run out, for what is claimed under that is taken over
     /// by others while it is sent.
     pub fn valid_owner(&self) -> Option<Uuid> {
-        let owner = *self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        let valid = owner.filter(|owner| owner.until.is_none_or(|until| Instant::now() < until));
+        let holding = lock(&self.holding);
+        let valid = holding.owner.filter(|owner| !holding.stopping && owner.is_valid());
         valid.map(|owner| owner.lease)
     }
 
+    /// Whether the attempt of a delivery that was claimed under that lease may begin. Between the claim and now it may have run out;
+    /// then the delivery is left to whoever takes it over, for which the lease is given up.
+    pub fn may_begin(&self, lease: Option<Uuid>) -> bool {
+        let (is_own, valid) = {
+            let holding = lock(&self.holding);
+            let own = holding.owner.filter(|owner| Some(owner.lease) == lease);
+            (own.is_some(), own.is_some_and(|owner| owner.is_valid()))
+        };
+        if is_own && !valid {
+            self.abandon_lease();
+        }
+        valid
+    }
+
     /// Gives up the lease, because rows may be under it that nobody here knows of: after a commit whose end is not known.
-    /// The worker takes a new lease; what was under the old one is taken over when that runs out.
+    /// The worker takes a new lease; what was under the old one is taken over when that runs out. A worker that stops keeps it, for
+    /// it gives back all that it holds at the end.
     pub fn abandon_lease(&self) {
-        if self.owner().is_some() {
-            self.forget_owner();
+        let mut holding = lock(&self.holding);
+        if !holding.stopping && holding.owner.take().is_some() {
+            drop(holding);
             self.doorbell.notify_one();
         }
     }
 
-    /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery; none when
-    /// there is no worker here or it is busy, and then the row waits for whoever is free.
-    pub fn claim_at_birth(&self, account: AccountId, destination: Destination) -> Option<(Uuid, Slot)> {
-        Some((self.valid_owner()?, self.slots.try_take(account, destination, false)?))
+    /// For a stretch of code that claims: should it panic, the lease is given up, for what it has claimed is known to nobody.
+    pub fn unless_panicking(&self) -> Claiming<'_> {
+        Claiming(self)
+    }
+
+    /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery, which has found that
+    /// `lease` has not run out; none when that is not this worker's or it is busy, and then the row waits for whoever is free.
+    pub fn claim_at_birth(
+        &self,
+        lease: Option<Uuid>,
+        account: AccountId,
+        destination: Destination,
+    ) -> Option<(Uuid, Slot)> {
+        let owner = self.valid_owner().filter(|owner| Some(*owner) == lease)?;
+        Some((owner, self.slots.try_take(account, destination, false)?))
     }
 
     /// Notes whether due work may have been left for want of slots.
@@ -208,6 +259,29 @@ impl Queue {
     }
 }
 
+/// Gives the lease up when it goes away in a panic.
+#[derive(Debug)]
+pub struct Claiming<'a>(&'a Queue);
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon_lease();
+        }
+    }
+}
+
+impl Owner {
+    /// Whether it has surely not run out.
+    fn is_valid(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+fn lock(holding: &Mutex<Holding>) -> MutexGuard<'_, Holding> {
+    holding.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether Redis has taken it.
 async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryId>) -> bool {
     let mut pipeline = redis::pipe();
@@ -225,3 +299,6 @@ async fn push(mut redis: ConnectionManager, stream: Arc<str>, ids: Vec<DeliveryI
     }
     false
 }
+
+#[cfg(test)]
+mod tests;

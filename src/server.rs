@@ -15,6 +15,7 @@ use crate::config::ConfigError;
 use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
 use crate::database::time;
+use crate::delivery::supervision::restarted;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
 use crate::descriptors;
@@ -66,7 +67,10 @@ impl Server {
             Role::Both | Role::Worker => Some(Worker::start(app)?),
         };
         let stop = CancellationToken::new();
-        tokio::spawn(relay::relay(app.clone(), stop.clone()));
+        let hearing = (app.clone(), stop.clone());
+        tokio::spawn(restarted(app.metrics.clone(), "hearing other nodes", move || {
+            relay::relay(hearing.0.clone(), hearing.1.clone())
+        }));
         let chores = chores(app, role, process, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
@@ -156,26 +160,47 @@ fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.map_err(|error| ConfigError::Set(format!("cannot listen on {address}: {error}; {advice}")).into())
 }
 
-/// What a process does besides.
+/// What a process does besides. Each goes on after a panic, which ends one round of it.
 fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> TaskTracker {
-    let chores = TaskTracker::new();
-    chores.spawn(key_holders::announce(
-        process,
-        app.db.clone(),
-        app.clock.clone(),
-        app.vault.clone(),
-        stop.clone(),
-    ));
-    chores.spawn(time::keep(app.db.clone(), app.clock.clone(), stop.clone()));
+    let chores = Chores {
+        app: app.clone(),
+        stop: stop.clone(),
+        tasks: TaskTracker::new(),
+    };
+    chores.spawn("announcing keys", move |app, stop| {
+        key_holders::announce(process, app.db.clone(), app.clock.clone(), app.vault.clone(), stop)
+    });
+    chores.spawn("keeping time", |app, stop| {
+        time::keep(app.db.clone(), app.clock.clone(), stop)
+    });
     if role != Role::Api {
-        chores.spawn(instance_mail::run(app.clone(), stop.clone()));
-        chores.spawn(erasure_notices::run(app.clone(), stop.clone()));
-        chores.spawn(housekeeping::run(app.clone(), stop.clone()));
-        chores.spawn(housekeeping::tell(app.clone(), stop.clone()));
+        chores.spawn("sending mails of the instance", instance_mail::run);
+        chores.spawn("telling of erased leads", erasure_notices::run);
+        chores.spawn("forgetting what is over", housekeeping::run);
+        chores.spawn("telling owners", housekeeping::tell);
     }
     if role != Role::Worker {
-        chores.spawn(tallies::run(app.clone(), stop.clone()));
+        chores.spawn("writing what is counted", tallies::run);
     }
-    chores.close();
-    chores
+    chores.tasks.close();
+    chores.tasks
+}
+
+/// Loops of a process that are begun anew after a panic.
+struct Chores {
+    app: App,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Chores {
+    fn spawn<F>(&self, what: &'static str, begin: impl Fn(App, CancellationToken) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        let metrics = app.metrics.clone();
+        self.tasks
+            .spawn(restarted(metrics, what, move || begin(app.clone(), stop.clone())));
+    }
 }

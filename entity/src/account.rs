@@ -2,11 +2,11 @@
 
 use crate::ids::{AccountId, ApiKeyId};
 use crate::proof::AddressProof;
-use crate::{api_key, connection, endpoint, invitation};
+use crate::{api_key, connection, endpoint, invitation, worker};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Query, UnionType};
-use sea_orm::{Condition, QuerySelect, QueryTrait, UpdateMany};
+use sea_orm::{Condition, DatabaseBackend, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What an account may do.
@@ -59,6 +59,8 @@ pub struct Model {
 const NO_VERSION: i64 = -1;
 /// Stands for an endpoint among versions.
 const CLOSED: i64 = -2;
+/// Stands for a worker's lease among versions.
+const LEASE: i64 = -3;
 
 /// What batches of leads ask for, all at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Standing {
     pub live_keys: Vec<ApiKeyId>,
     /// Endpoints of the accounts to which nothing is sent now.
     pub closed: Vec<Uuid>,
+    /// The lease that was asked for, if it has not run out.
+    pub lease: Option<Uuid>,
 }
 
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
@@ -176,6 +180,7 @@ impl Entity {
         db: &impl ConnectionTrait,
         ids: Vec<AccountId>,
         keys: impl IntoIterator<Item = ApiKeyId>,
+        lease: Option<Uuid>,
         now: DateTime<Utc>,
     ) -> Result<Standing, DbErr> {
         let among = crate::bulk::among(db, Column::Id, ids.iter().map(|id| id.0));
@@ -195,12 +200,20 @@ impl Entity {
             .column(endpoint::Column::Id)
             .expr_as(Expr::val(CLOSED), "config_version");
         both.union(UnionType::All, closed.into_query());
-        let mut standing = Standing::default();
+        // With `SQLite` none runs out while its process lives.
+        let mut standing = Standing {
+            lease: lease.filter(|_| db.get_database_backend() == DatabaseBackend::Sqlite),
+            ..Standing::default()
+        };
+        if let Some(lease) = lease.filter(|_| standing.lease.is_none()) {
+            both.union(UnionType::All, worker::Entity::held(lease, LEASE));
+        }
         for row in db.query_all(&both).await? {
             let (id, version): (Uuid, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
             match version {
                 NO_VERSION => standing.live_keys.push(ApiKeyId(id)),
                 CLOSED => standing.closed.push(id),
+                LEASE => standing.lease = Some(id),
                 _ => standing.versions.push((AccountId(id), version)),
             }
         }

@@ -300,15 +300,15 @@ impl Entity {
     }
 
     /// Puts back what its holder has claimed and will not attempt yet: the attempt does not count, and the maximum age of one that
-    /// was not attempted yet begins at `at`, when it is due.
+    /// was not attempted yet begins at `at`, when it is due. False if somebody else holds it by now.
     pub async fn put_back(
         db: &impl ConnectionTrait,
         held: &Model,
         status: DeliveryStatus,
         at: DateTime<Utc>,
-    ) -> Result<(), DbErr> {
+    ) -> Result<bool, DbErr> {
         let untried = held.attempt_count - 1 == held.attempts_before;
-        Self::update_many()
+        let put_back = Self::update_many()
             .col_expr(Column::Status, Expr::value(status.to_value()))
             .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
             .col_expr(Column::DueAt, Expr::value(at))
@@ -323,7 +323,7 @@ impl Entity {
             .filter(Column::AttemptCount.eq(held.attempt_count))
             .exec(db)
             .await?;
-        Ok(())
+        Ok(put_back.rows_affected == 1)
     }
 
     /// What workers hold whose lease has run out.
@@ -333,7 +333,8 @@ impl Entity {
             .filter(Column::LeaseOwner.is_not_in(alive))
     }
 
-    /// Gives back what an owner holds: it is due again at once.
+    /// Gives back what an owner holds whose lease has run out or is gone, as this statement sees it (on `PostgreSQL`; with `SQLite`
+    /// only the one process takes leases): it is due again at once.
     pub async fn give_back(db: &impl ConnectionTrait, owner: Uuid, now: DateTime<Utc>) -> Result<Vec<Model>, DbErr> {
         Self::update_many()
             .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
@@ -341,6 +342,7 @@ impl Entity {
             .col_expr(Column::DueAt, Expr::value(now))
             .filter(Column::Status.eq(DeliveryStatus::Sending))
             .filter(Column::LeaseOwner.eq(owner))
+            .filter(crate::suspect::under_no_lease(db.get_database_backend(), owner))
             .exec_with_returning(db)
             .await
     }

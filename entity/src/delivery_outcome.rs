@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ArrayType, Expr, Value};
-use sea_orm::{
-    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, QueryResult, Statement,
-};
+use sea_orm::sea_query::{ArrayType, Expr, ExprTrait, Value};
+use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
 use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
+use crate::delivery_config::Channel;
 use crate::ids::DeliveryId;
+use crate::mail_turn;
 
 /// What an attempt made of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Outcome {
     pub owner: Uuid,
     /// The attempt's number. With the owner it tells a late finisher, whose delivery somebody else has taken over.
     pub attempt: i32,
+    /// Whether the attempt counts against its budget.
+    pub spends: bool,
     /// Where it stands now.
     pub status: DeliveryStatus,
     /// When to attempt next; none when settled.
@@ -36,11 +38,12 @@ pub struct Outcome {
 const RECORD: &str = "
 UPDATE delivery SET status = o.status, due_at = NULLIF(o.due_at, to_timestamp(0)), settled_at = NULLIF(o.settled_at, to_timestamp(0)),
     lease_owner = NULL, failure_code = NULLIF(o.failure_code, ''), failure_message = NULLIF(o.failure_message, ''),
-    external_id = coalesce(NULLIF(o.external_id, ''), delivery.external_id)
-FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[])
-    AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id)
+    external_id = coalesce(NULLIF(o.external_id, ''), delivery.external_id), attempts_before = delivery.attempts_before + o.unspent
+FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[], $9::text[],
+    $10::integer[])
+    AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id, unspent)
 WHERE delivery.id = o.id AND delivery.status = 'SENDING' AND delivery.lease_owner = o.owner AND delivery.attempt_count = o.attempt
-RETURNING delivery.id, delivery.erased_at";
+RETURNING delivery.id, delivery.erased_at, delivery.channel = 'EMAIL' AND delivery.settled_at IS NOT NULL AS ended_mail";
 
 /// The deliveries whose outcome was recorded.
 #[derive(Clone, Debug, Default)]
@@ -58,27 +61,29 @@ impl Held {
     }
 }
 
-/// Records outcomes; answers which deliveries were still held. The others belong to somebody else by now.
+/// Records outcomes; answers which deliveries were still held. The others belong to somebody else by now. However a mail has ended,
+/// it waits for its turn no longer.
 pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<Held, DbErr> {
+    let (mut held, mut mails) = (HashMap::new(), Vec::new());
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        let rows = db
-            .query_all_raw(Statement::from_sql_and_values(
-                DatabaseBackend::Postgres,
-                RECORD,
-                arrays(outcomes),
-            ))
-            .await?;
-        let erased = |row: &QueryResult| {
-            let at: Option<DateTime<Utc>> = row.try_get("", "erased_at")?;
-            Ok((DeliveryId(row.try_get("", "id")?), at.is_some()))
-        };
-        return rows.iter().map(erased).collect::<Result<_, _>>().map(Held);
-    }
-    let mut held = HashMap::new();
-    for outcome in outcomes {
-        if let Some(row) = record_one(db, outcome).await? {
-            held.insert(outcome.id, row.erased_at.is_some());
+        let recorded = Statement::from_sql_and_values(DatabaseBackend::Postgres, RECORD, arrays(outcomes));
+        for row in db.query_all_raw(recorded).await? {
+            let id = DeliveryId(row.try_get("", "id")?);
+            let erased_at: Option<DateTime<Utc>> = row.try_get("", "erased_at")?;
+            held.insert(id, erased_at.is_some());
+            mails.extend(row.try_get::<bool>("", "ended_mail")?.then_some(id));
         }
+    } else {
+        for outcome in outcomes {
+            let Some(row) = record_one(db, outcome).await? else {
+                continue;
+            };
+            held.insert(row.id, row.erased_at.is_some());
+            mails.extend((row.channel == Channel::Email && row.status.is_settled()).then_some(row.id));
+        }
+    }
+    if !mails.is_empty() {
+        mail_turn::Entity::forget(db, mails).await?;
     }
     Ok(Held(held))
 }
@@ -95,6 +100,9 @@ async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<Opti
     if let Some(external_id) = &outcome.external_id {
         update = update.col_expr(Column::ExternalId, Expr::value(external_id.clone()));
     }
+    if !outcome.spends {
+        update = update.col_expr(Column::AttemptsBefore, Expr::col(Column::AttemptsBefore).add(1));
+    }
     let updated = update
         .filter(Column::Id.eq(outcome.id))
         .filter(Column::Status.eq(DeliveryStatus::Sending))
@@ -106,7 +114,7 @@ async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<Opti
 }
 
 /// The library takes no nulls in an array: empty texts and 1970 stand for them, and the statement turns them back.
-fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
+fn arrays(outcomes: &[Outcome]) -> [Value; 10] {
     let column = |kind: ArrayType, of: &dyn Fn(&Outcome) -> Value| {
         Value::Array(kind, Some(Box::new(outcomes.iter().map(of).collect())))
     };
@@ -128,5 +136,6 @@ fn arrays(outcomes: &[Outcome]) -> [Value; 9] {
         texts(&|outcome| outcome.failure.as_ref().map(|(code, _)| code.to_value())),
         texts(&|outcome| outcome.failure.as_ref().map(|(_, message)| message.clone())),
         texts(&|outcome| outcome.external_id.clone()),
+        column(ArrayType::Int, &|outcome| i32::from(!outcome.spends).into()),
     ]
 }

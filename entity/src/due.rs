@@ -98,9 +98,9 @@ pub struct Look {
     pub retries: bool,
 }
 
-/// Lanes looked at in one look. Those beyond are found when these are empty, or when what waits there is the oldest.
-const LANES: u64 = 1_024;
-/// Accounts looked at in one look, chosen by [`Look::accounts`]' caller from as many as this.
+/// Lanes of an account of which the heads are found in one look. Those beyond are found by looks that begin behind them.
+pub const LANES: u64 = 1_024;
+/// Accounts of [`Look::accounts`].
 const ACCOUNTS: u64 = 4_096;
 
 impl Look {
@@ -135,33 +135,51 @@ ORDER BY d.due_at",
         Statement::from_sql_and_values(backend, sql, [self.now.into(), as_limit(most)])
     }
 
-    /// The accounts of which something waits, due or not: the index is read at one place for each.
+    /// The accounts of which something waits, due or not, the first so many: the index is read at one place for each.
     pub async fn accounts(self, db: &impl ConnectionTrait) -> Result<Vec<AccountId>, DbErr> {
-        let rows = db
-            .query_all_raw(self.accounts_statement(db.get_database_backend()))
-            .await?;
+        self.accounts_after(db, AccountId(Uuid::nil()), ACCOUNTS).await
+    }
+
+    /// The same behind a place in the order of their identifiers, at most so many.
+    pub async fn accounts_after(
+        self,
+        db: &impl ConnectionTrait,
+        place: AccountId,
+        most: u64,
+    ) -> Result<Vec<AccountId>, DbErr> {
+        let statement = self.accounts_after_statement(db.get_database_backend(), place, most);
+        let rows = db.query_all_raw(statement).await?;
         rows.iter().map(|row| row.try_get("", "id").map(AccountId)).collect()
     }
 
     /// The statement of [`Self::accounts`], for tests of how it is planned.
     pub fn accounts_statement(self, backend: DatabaseBackend) -> Statement {
+        self.accounts_after_statement(backend, AccountId(Uuid::nil()), ACCOUNTS)
+    }
+
+    fn accounts_after_statement(self, backend: DatabaseBackend, place: AccountId, most: u64) -> Statement {
         let sql = self.filled(
             "
 WITH RECURSIVE due (id) AS (
-    SELECT (SELECT account_id FROM delivery WHERE {waiting} ORDER BY account_id LIMIT 1)
+    SELECT (SELECT account_id FROM delivery WHERE {waiting} AND account_id > $2 ORDER BY account_id LIMIT 1)
     UNION ALL
     SELECT (SELECT account_id FROM delivery WHERE {waiting} AND account_id > due.id ORDER BY account_id LIMIT 1)
         FROM due WHERE due.id IS NOT NULL
 )
 SELECT id FROM due WHERE id IS NOT NULL LIMIT $1",
         );
-        Statement::from_sql_and_values(backend, sql, [as_limit(ACCOUNTS)])
+        Statement::from_sql_and_values(backend, sql, [as_limit(most), place.0.into()])
     }
 
     /// The first due delivery of each lane of these accounts that is not held.
     pub async fn heads(self, db: &impl ConnectionTrait, accounts: &[AccountId]) -> Result<Vec<Due>, DbErr> {
+        self.heads_from(db, &from_the_first(accounts)).await
+    }
+
+    /// The same, of each account beginning behind a place in the order of its lanes, and going round: at most [`LANES`] of each.
+    pub async fn heads_from(self, db: &impl ConnectionTrait, places: &[Lane]) -> Result<Vec<Due>, DbErr> {
         let mut heads = Vec::new();
-        for statement in self.heads_statements(db.get_database_backend(), accounts) {
+        for statement in self.heads_from_statements(db.get_database_backend(), places) {
             for row in db.query_all_raw(statement).await? {
                 heads.push(due(&row)?);
             }
@@ -172,17 +190,32 @@ SELECT id FROM due WHERE id IS NOT NULL LIMIT $1",
     /// The statements of [`Self::heads`], for tests of how they are planned: one for all accounts, or on `SQLite`, which has no
     /// lateral joins and whose statements travel nowhere, one for each.
     pub fn heads_statements(self, backend: DatabaseBackend, accounts: &[AccountId]) -> Vec<Statement> {
+        self.heads_from_statements(backend, &from_the_first(accounts))
+    }
+
+    fn heads_from_statements(self, backend: DatabaseBackend, places: &[Lane]) -> Vec<Statement> {
         if backend == DatabaseBackend::Postgres {
-            let ids: Vec<Uuid> = accounts.iter().map(|account| account.0).collect();
-            let values = [Value::from(ids), self.now.into(), as_limit(LANES)];
+            let accounts: Vec<Uuid> = places.iter().map(|place| place.account.0).collect();
+            let after: Vec<Uuid> = places.iter().map(|place| place.id).collect();
+            let values = [
+                Value::from(accounts),
+                self.now.into(),
+                as_limit(LANES),
+                Value::from(after),
+            ];
             return vec![Statement::from_sql_and_values(backend, self.filled(HEADS), values)];
         }
         let sql = self.filled(HEADS_SQLITE);
-        let of = |account: &AccountId| {
-            let values = [account.0.into(), self.now.into(), as_limit(LANES)];
+        let of = |place: &Lane| {
+            let values = [
+                place.account.0.into(),
+                self.now.into(),
+                as_limit(LANES),
+                place.id.into(),
+            ];
             Statement::from_sql_and_values(backend, &sql, values)
         };
-        accounts.iter().map(of).collect()
+        places.iter().map(of).collect()
     }
 
     /// The oldest due deliveries of lanes, of each at most so many.
@@ -243,6 +276,14 @@ fn closed(now: &str) -> String {
     format!("(e.hold IN ('FAILING', 'GONE') OR (e.hold = 'THROTTLED' AND e.held_until > {now}))")
 }
 
+fn from_the_first(accounts: &[AccountId]) -> Vec<Lane> {
+    let first = |account: &AccountId| Lane {
+        account: *account,
+        id: Uuid::nil(),
+    };
+    accounts.iter().map(first).collect()
+}
+
 fn as_limit(most: u64) -> Value {
     i64::try_from(most).unwrap_or(i64::MAX).into()
 }
@@ -263,38 +304,53 @@ fn due(row: &QueryResult) -> Result<Due, DbErr> {
     })
 }
 
+/// Whether something is due is asked before the limit counts: lanes where all waits for tomorrow take no place of others.
 const HEADS: &str = "
-SELECT d.* FROM UNNEST($1::uuid[]) AS a (id)
+SELECT d.* FROM UNNEST($1::uuid[], $4::uuid[]) AS a (id, place)
 CROSS JOIN LATERAL (
-    WITH RECURSIVE lanes (lane) AS (
-        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id ORDER BY {lane} LIMIT 1)
+    WITH RECURSIVE behind (lane) AS (
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} > a.place
+            ORDER BY {lane} LIMIT 1)
         UNION ALL
-        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} > lanes.lane
-            ORDER BY {lane} LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} > behind.lane
+            ORDER BY {lane} LIMIT 1) FROM behind WHERE behind.lane IS NOT NULL
+    ), before (lane) AS (
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} <= a.place
+            ORDER BY {lane} LIMIT 1)
+        UNION ALL
+        SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = a.id AND {lane} > before.lane
+            AND {lane} <= a.place ORDER BY {lane} LIMIT 1) FROM before WHERE before.lane IS NOT NULL
     )
-    SELECT lane FROM lanes WHERE lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM endpoint e
-        WHERE e.id = lanes.lane AND e.account_id = a.id AND {closed.2}) LIMIT $3
-) l
-CROSS JOIN LATERAL (
-    SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, l.lane AS lane FROM delivery
-    WHERE {waiting} AND account_id = a.id AND {lane} = l.lane AND due_at <= $2 ORDER BY due_at LIMIT 1
-) d
-WHERE d.channel IN ({channels})";
+    SELECT first.* FROM (SELECT lane FROM behind UNION ALL SELECT lane FROM before) l
+    CROSS JOIN LATERAL (
+        SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, l.lane AS lane FROM delivery
+        WHERE {waiting} AND account_id = a.id AND {lane} = l.lane AND due_at <= $2 ORDER BY due_at LIMIT 1
+    ) first
+    WHERE first.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
+        WHERE e.id = l.lane AND e.account_id = a.id AND {closed.2})
+    LIMIT $3
+) d";
 
 const HEADS_SQLITE: &str = "
-WITH RECURSIVE lanes (lane) AS (
-    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 ORDER BY {lane} LIMIT 1)
+WITH RECURSIVE behind (lane) AS (
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} > $4 ORDER BY {lane} LIMIT 1)
     UNION ALL
-    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} > lanes.lane
-        ORDER BY {lane} LIMIT 1) FROM lanes WHERE lanes.lane IS NOT NULL
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} > behind.lane
+        ORDER BY {lane} LIMIT 1) FROM behind WHERE behind.lane IS NOT NULL
+), before (lane) AS (
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} <= $4 ORDER BY {lane} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {lane} FROM delivery WHERE {waiting} AND account_id = $1 AND {lane} > before.lane AND {lane} <= $4
+        ORDER BY {lane} LIMIT 1) FROM before WHERE before.lane IS NOT NULL
 )
 SELECT d.id, d.account_id, d.channel, d.partner_id, d.buyer_account_id, d.due_at, l.lane AS lane
-FROM (SELECT lane FROM lanes WHERE lane IS NOT NULL AND NOT EXISTS (SELECT 1 FROM endpoint e
-    WHERE e.id = lanes.lane AND e.account_id = $1 AND {closed.2}) LIMIT $3) l
+FROM (SELECT lane FROM behind UNION ALL SELECT lane FROM before) l
 CROSS JOIN delivery d
 WHERE d.id = (SELECT n.id FROM delivery n WHERE {n.waiting} AND n.account_id = $1 AND {n.lane} = l.lane
         AND n.due_at <= $2 ORDER BY n.due_at LIMIT 1)
-    AND d.channel IN ({channels})";
+    AND d.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
+        WHERE e.id = l.lane AND e.account_id = $1 AND {closed.2})
+LIMIT $3";
 
 const OLDEST_OF: &str = "
 SELECT d.* FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS l (account, lane, most)

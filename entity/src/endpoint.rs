@@ -142,6 +142,16 @@ impl Entity {
         ids
     }
 
+    /// The identifiers of those that may be tried after a pause, as part of a statement.
+    pub(crate) fn ripe_ids(now: DateTime<Utc>) -> SelectStatement {
+        let mut ids = Query::select();
+        ids.column(Column::Id)
+            .from(Self)
+            .and_where(Column::Hold.eq(Hold::Failing))
+            .and_where(Column::HeldUntil.lte(now));
+        ids
+    }
+
     /// How many are paused, those that asked for peace not counted.
     pub async fn count_paused(db: &impl ConnectionTrait) -> Result<u64, DbErr> {
         use sea_orm::PaginatorTrait;

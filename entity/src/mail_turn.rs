@@ -48,11 +48,11 @@ impl Entity {
 
     /// Forgets the turns of deliveries that have ended without using them.
     pub async fn forget(
-        tx: &DatabaseTransaction,
+        db: &impl ConnectionTrait,
         deliveries: impl IntoIterator<Item = DeliveryId>,
     ) -> Result<(), DbErr> {
-        let among = crate::bulk::among(tx, Column::DeliveryId, deliveries.into_iter().map(|id| id.0));
-        Self::delete_many().filter(among).exec(tx).await?;
+        let among = crate::bulk::among(db, Column::DeliveryId, deliveries.into_iter().map(|id| id.0));
+        Self::delete_many().filter(among).exec(db).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use crate::delivery::{Column, DeliveryStatus, Entity, Model};
 use crate::ids::{DeliveryId, PartnerId};
+use crate::suspect::{ISOLATION, under_lease};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, SimpleExpr};
@@ -80,19 +81,24 @@ impl Entity {
             .col_expr(Column::ParkedFor, Expr::value(Option::<Uuid>::None))
             .filter(Column::Id.eq(id))
             .filter(parked())
+            .filter(under_lease(db.get_database_backend(), owner))
             .exec_with_returning(db)
             .await
     }
 
-    /// Takes at most so many deliveries that wait for an endpoint and are older than that, to end them without an attempt.
+    /// Takes at most so many deliveries that wait for an endpoint and are older than that, to end them without an attempt; also of those
+    /// that are to be attempted apart from others.
     pub async fn claim_stale(
         db: &impl ConnectionTrait,
         owner: Uuid,
         (endpoint, before): (Uuid, DateTime<Utc>),
         most: u64,
     ) -> Result<Vec<Model>, DbErr> {
-        let stale = Self::parked_for(endpoint)
+        let stale = Self::parked_anywhere()
+            .filter(Column::ParkedFor.is_in([endpoint, ISOLATION]))
+            .filter(endpoint_of().eq(endpoint))
             .filter(Column::BudgetSince.lte(before))
+            .order_by_asc(Column::DueAt)
             .select_only()
             .column(Column::Id)
             .limit(most)
@@ -104,6 +110,7 @@ impl Entity {
             .col_expr(Column::ParkedFor, Expr::value(Option::<Uuid>::None))
             .filter(Column::Id.in_subquery(stale))
             .filter(parked())
+            .filter(under_lease(db.get_database_backend(), owner))
             .exec_with_returning(db)
             .await
     }

@@ -2,12 +2,15 @@
 //! attempt has ended since.
 
 use crate::delivery::{self, DeliveryErrorCode, DeliveryStatus, open};
+use crate::delivery_config::Channel;
 use crate::ids::{AccountId, DeliveryId};
-use crate::worker;
+use crate::{mail_turn, worker};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveEnum, DatabaseBackend, DeleteMany, IntoActiveModel, QuerySelect, UpdateMany};
+use sea_orm::sea_query::{ExprTrait, OnConflict, SimpleExpr};
+use sea_orm::{
+    ActiveEnum, Condition, DatabaseBackend, DeleteMany, IntoActiveModel, Iterable, QuerySelect, QueryTrait, UpdateMany,
+};
 
 /// In place of an endpoint: what waits to be attempted apart from others is parked for this.
 pub const ISOLATION: Uuid = Uuid::max();
@@ -56,7 +59,6 @@ impl Entity {
 
     /// Writes rows, whether there were some or not.
     pub async fn keep(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<(), DbErr> {
-        use sea_orm::Iterable;
         let columns = || Column::iter().filter(|column| !matches!(column, Column::DeliveryId));
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
@@ -72,10 +74,14 @@ impl Entity {
         Ok(())
     }
 
-    /// Takes back what was held against deliveries because of a lease whose holder lives.
-    pub fn acquit(lease: Uuid) -> DeleteMany<Self> {
+    /// Takes back what was held against deliveries because of any lease of a process, which lives.
+    pub fn acquit(process: Uuid) -> DeleteMany<Self> {
+        let leases = worker::Entity::of_process(process)
+            .select_only()
+            .column(worker::Column::Id)
+            .into_query();
         Self::delete_many()
-            .filter(Column::Lease.eq(lease))
+            .filter(Column::Lease.in_subquery(leases))
             .filter(Column::Notified.is_null())
     }
 
@@ -112,12 +118,14 @@ impl delivery::Entity {
         Ok(())
     }
 
-    /// Fails deliveries that wait, for good. Should somebody retry one by hand, it is attempted apart from others.
+    /// Fails deliveries that wait, for good; mails wait for their turn no longer. Should somebody retry one by hand, it is attempted
+    /// apart from others.
     pub async fn set_aside(
         db: &impl ConnectionTrait,
         ids: Vec<DeliveryId>,
         (why, now): (&str, DateTime<Utc>),
     ) -> Result<Vec<delivery::Model>, DbErr> {
+        mail_turn::Entity::forget(db, ids.iter().copied()).await?;
         let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
@@ -134,12 +142,33 @@ impl delivery::Entity {
             .await
     }
 
-    /// Those that wait to be attempted apart from others and whose endpoint is not held, the first first.
+    /// Those that wait to be attempted apart from others and whose endpoint is not held, or may be tried after a pause; the first
+    /// first. Channels of a newer version are left to its workers.
     pub fn isolated(now: DateTime<Utc>, most: u64) -> Select<Self> {
+        let ripe = crate::parked::endpoint_of().in_subquery(crate::endpoint::Entity::ripe_ids(now));
         Self::parked_for(ISOLATION)
             .filter(delivery::Column::DueAt.lte(now))
-            .filter(open(now))
+            .filter(delivery::Column::Channel.is_in(Channel::iter()))
+            .filter(Condition::any().add(open(now)).add(ripe))
             .limit(most)
+    }
+
+    /// The endpoints that are held and for which something waits that is to be attempted apart from others.
+    pub async fn endpoints_of_isolated(
+        db: &impl ConnectionTrait,
+        now: DateTime<Utc>,
+        most: u64,
+    ) -> Result<Vec<Uuid>, DbErr> {
+        let held = crate::parked::endpoint_of().in_subquery(crate::endpoint::Entity::closed_ids(now));
+        let ids = Self::find()
+            .filter(crate::parked::parked())
+            .filter(delivery::Column::ParkedFor.eq(ISOLATION))
+            .filter(held)
+            .select_only()
+            .expr_as(crate::parked::endpoint_of(), "id")
+            .distinct()
+            .limit(most);
+        ids.into_tuple().all(db).await
     }
 
     /// Takes deliveries that are to be attempted apart from others, as [`claim`](Self::claim) takes others.
@@ -168,5 +197,13 @@ pub(crate) fn under_lease(backend: DatabaseBackend, owner: Uuid) -> Expr {
     match backend {
         DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
         _ => Expr::exists(worker::Entity::holds(owner)),
+    }
+}
+
+/// Nothing is taken over of a lease that has not run out, or that was taken since somebody looked.
+pub(crate) fn under_no_lease(backend: DatabaseBackend, owner: Uuid) -> SimpleExpr {
+    match backend {
+        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
+        _ => Expr::exists(worker::Entity::holds(owner)).not(),
     }
 }

@@ -103,12 +103,34 @@ impl Entity {
         Ok(renewed.rows_affected == 1)
     }
 
-    /// Notes that the holder has been told to stop.
-    pub async fn note_stopping(db: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    /// Notes that a process has been told to stop, in all leases that it has held.
+    pub async fn note_stopping(db: &impl ConnectionTrait, process: Uuid) -> Result<(), DbErr> {
         let stopping = Self::update_many()
             .col_expr(Column::Stopping, Expr::value(true))
-            .filter(Column::Id.eq(id));
+            .filter(Column::Process.eq(process));
         stopping.exec(db).await?;
+        Ok(())
+    }
+
+    /// All leases that a process has held, as far as they are still known.
+    pub fn of_process(process: Uuid) -> Select<Self> {
+        Self::find().filter(Column::Process.eq(process))
+    }
+
+    /// Leases that last longer from now than that. None is taken for so long: the clock was set back since.
+    pub fn beyond(db: &impl ConnectionTrait, now: DateTime<Utc>, longest: TimeDelta) -> Select<Self> {
+        let longest = time(db.get_database_backend(), now, longest);
+        Self::find().filter(Expr::col((Self, Column::LeaseUntil)).gt(longest))
+    }
+
+    /// Ends a lease now, unless it was renewed since it was read.
+    pub async fn end(db: &impl ConnectionTrait, lease: &Model, now: DateTime<Utc>) -> Result<(), DbErr> {
+        let now = time(db.get_database_backend(), now, TimeDelta::zero());
+        let ended = Self::update_many()
+            .col_expr(Column::LeaseUntil, now)
+            .filter(Column::Id.eq(lease.id))
+            .filter(Column::LeaseUntil.eq(lease.lease_until));
+        ended.exec(db).await?;
         Ok(())
     }
 
@@ -118,18 +140,35 @@ impl Entity {
         Self::find().filter(Expr::col((Self, Column::LeaseUntil)).gt(now))
     }
 
-    /// Those of these leases that have not run out.
-    pub async fn living(db: &impl ConnectionTrait, ids: &[Uuid], now: DateTime<Utc>) -> Result<Vec<Uuid>, DbErr> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let living = Self::alive(db, now).filter(Column::Id.is_in(ids.iter().copied()));
-        Ok(living.all(db).await?.into_iter().map(|row| row.id).collect())
-    }
-
     /// One lease, whether it has run out or not.
     pub fn by_id(id: Uuid) -> Select<Self> {
         Self::find_by_id(id)
+    }
+
+    /// Of these leases, those that are still known.
+    pub fn by_ids(ids: impl IntoIterator<Item = Uuid>) -> Select<Self> {
+        Self::find().filter(Column::Id.is_in(ids))
+    }
+
+    /// Whether a lease has not run out, as the transaction sees it that claims under it. With `SQLite` none does while its process
+    /// lives.
+    pub async fn is_valid(db: &impl ConnectionTrait, id: Uuid) -> Result<bool, DbErr> {
+        if db.get_database_backend() == DatabaseBackend::Sqlite {
+            return Ok(true);
+        }
+        Ok(db.query_one(&Self::holds(id)).await?.is_some())
+    }
+
+    /// On `PostgreSQL`: that lease, if it has not run out, as a row of its identifier and a mark.
+    pub(crate) fn held(id: Uuid, mark: i64) -> SelectStatement {
+        let mut lease = Query::select();
+        lease
+            .column((Self, Column::Id))
+            .expr(Expr::val(mark))
+            .from(Self)
+            .and_where(Expr::col((Self, Column::Id)).eq(id))
+            .and_where(Expr::cust("lease_until > clock_timestamp()"));
+        lease
     }
 
     /// On `PostgreSQL`: that lease, if it has not run out, as a condition of the statement that claims under it.

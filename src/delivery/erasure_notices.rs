@@ -20,9 +20,11 @@ use self::shares::{Shares, Tried};
 use super::email::{Mailer, Message};
 use super::guard::Guard;
 use super::smtp_server;
+use super::supervision::caught;
 use super::webhook::{Method, Request, Sender};
 use super::worker::{open_headers, signing_secrets};
 use crate::app::App;
+use crate::database::Transaction;
 use crate::error::{Error, Result};
 
 /// Between looks for what is due.
@@ -63,18 +65,22 @@ pub async fn run(app: App, stop: CancellationToken) {
         mailer,
         tasks: JoinSet::new(),
         shares: Shares::default(),
+        one_apart: false,
     };
+    let metrics = telling.app.metrics.clone();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut more = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = look.tick() => more = telling.start_due().await,
+            _ = look.tick() => {
+                more = caught(&metrics, "looking for erasure notices", telling.start_due()).await.unwrap_or_default();
+            }
             Some(told) = telling.tasks.join_next() => {
                 telling.note(told);
                 if more {
-                    more = telling.start_due().await;
+                    more = caught(&metrics, "looking for erasure notices", telling.start_due()).await.unwrap_or_default();
                 }
             }
         }
@@ -89,94 +95,104 @@ struct Telling {
     mailer: Mailer,
     tasks: JoinSet<Tried>,
     shares: Shares,
+    /// Whether one is under way that was interrupted before: they are tried one by one, beside all others.
+    one_apart: bool,
 }
 
 impl Telling {
     /// Begins what is due, as far as destinations have room; answers whether there may be more.
     async fn start_due(&mut self) -> bool {
-        match self.claim().await {
-            Ok((due, more)) => {
-                for notice in due {
-                    self.start(notice);
-                }
-                more
-            }
-            Err(error) => {
-                tracing::warn!(?error, "cannot tell of erased leads; the next look will");
-                false
+        if !self.one_apart {
+            match self.claim_interrupted().await {
+                Ok(notice) => notice.into_iter().for_each(|notice| self.start(notice, true)),
+                Err(error) => tracing::warn!(?error, "cannot look for interrupted notices; the next look will"),
             }
         }
+        for _ in 0..ROUNDS {
+            let left = AT_ONCE.saturating_sub(self.tasks.len());
+            if left == 0 {
+                return true;
+            }
+            match self.claim(left).await {
+                // What was claimed before is under way.
+                Ok(Some(due)) => due.into_iter().for_each(|notice| self.start(notice, false)),
+                Ok(None) => return false,
+                Err(error) => {
+                    tracing::warn!(?error, "cannot tell of erased leads; the next look will");
+                    return false;
+                }
+            }
+        }
+        true
     }
 
-    fn start(&mut self, notice: Model) {
+    fn start(&mut self, notice: Model, apart: bool) {
         let (app, sender, mailer) = (self.app.clone(), self.sender.clone(), self.mailer.clone());
         let destination = notice.destination();
+        self.one_apart |= apart;
         self.tasks.spawn(async move {
             let started = Instant::now();
-            let told = match tell(&app, &sender, &mailer, &notice).await {
-                Ok(told) => told,
-                Err(error) => {
-                    tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
+            let telling = tell(&app, &sender, &mailer, &notice);
+            let told = match caught(&app.metrics, "telling of an erased lead", telling).await {
+                Some(Ok(told)) => told,
+                failed => {
+                    if let Some(Err(error)) = failed {
+                        tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
+                    }
                     Err("the notice could not be prepared: see the server's log".to_owned())
                 }
             };
             let slow = started.elapsed() >= SLOW;
-            if let Err(error) = finish(&app, notice, told).await {
+            let finishing = finish(&app, notice, told);
+            if let Some(Err(error)) = caught(&app.metrics, "recording a notice", finishing).await {
                 tracing::warn!(?error, "the outcome of a notice cannot be recorded; it is repeated");
             }
-            Tried { destination, slow }
+            Tried {
+                destination,
+                apart,
+                slow,
+            }
         });
     }
 
     fn note(&mut self, tried: std::result::Result<Tried, JoinError>) {
         match tried {
-            Ok(tried) => self.shares.free(&tried, self.app.clock.now()),
-            Err(error) => tracing::error!(%error, "telling of an erased lead has panicked; it is repeated"),
-        }
-        if self.tasks.is_empty() {
-            self.shares.under_way.clear();
+            Ok(tried) => {
+                self.shares.free(&tried, self.app.clock.now());
+                self.one_apart &= !tried.apart;
+            }
+            // Its panics are caught: the process is ending.
+            Err(error) => tracing::error!(%error, "telling of an erased lead was cut off; it is repeated"),
         }
     }
 
-    /// Takes what is due under a lease, the first first, but no more for one destination than its share. Answers whether there may
-    /// be more for others.
-    async fn claim(&mut self) -> Result<(Vec<Model>, bool)> {
+    /// Takes what is due under a lease, the first first, at most `left`, but no more for one destination than its share; none when
+    /// nothing is due for destinations that have room. Of what could not be taken nothing stays counted.
+    async fn claim(&mut self, left: usize) -> Result<Option<Vec<Model>>> {
         let (app, now) = (self.app.clone(), self.app.clock.now());
-        let mut due = Vec::new();
-        for _ in 0..ROUNDS {
-            let left = AT_ONCE.saturating_sub(self.tasks.len() + due.len());
-            let open = erasure_notice::Entity::due(now, self.shares.closed(now));
-            if left == 0 {
-                return Ok((due, true));
-            }
-            if open.clone().one(app.db.read()).await?.is_none() {
-                if due.is_empty() && self.tasks.is_empty() {
-                    due.extend(self.claim_interrupted().await?);
-                }
-                return Ok((due, false));
-            }
-            let tx = app.db.begin().await?;
-            let found = open
-                .order_by_asc(Column::DueAt)
-                .limit(u64::try_from(left).unwrap_or(u64::MAX))
-                .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-                .all(&tx)
-                .await?;
-            let taken: Vec<Model> = found.into_iter().filter(|notice| self.shares.take(notice)).collect();
-            erasure_notice::Entity::lease(taken.iter().map(|notice| notice.id), now + LEASE)
-                .exec(&tx)
-                .await?;
-            tx.commit().await?;
-            due.extend(taken.into_iter().map(|notice| Model {
-                attempts: notice.attempts + 1,
-                ..notice
-            }));
+        let open = erasure_notice::Entity::due(now, self.shares.closed(now));
+        if open.clone().one(app.db.read()).await?.is_none() {
+            return Ok(None);
         }
-        Ok((due, true))
+        let tx = app.db.begin().await?;
+        let found = open
+            .order_by_asc(Column::DueAt)
+            .limit(u64::try_from(left).unwrap_or(u64::MAX))
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .all(&tx)
+            .await?;
+        let taken: Vec<Model> = found.into_iter().filter(|notice| self.shares.take(notice)).collect();
+        if let Err(error) = lease(tx, &taken, now).await {
+            for notice in &taken {
+                self.shares.give_back(notice.destination());
+            }
+            return Err(error);
+        }
+        Ok(Some(taken.into_iter().map(counted).collect()))
     }
 
-    /// One notice that a worker took and never told the end of, while nothing else is under way.
-    async fn claim_interrupted(&mut self) -> Result<Option<Model>> {
+    /// One notice that a worker took and never told the end of.
+    async fn claim_interrupted(&self) -> Result<Option<Model>> {
         let (app, now) = (&self.app, self.app.clock.now());
         let open = erasure_notice::Entity::interrupted(now);
         if open.one(app.db.read()).await?.is_none() {
@@ -184,20 +200,28 @@ impl Telling {
         }
         let tx = app.db.begin().await?;
         let notice = take_interrupted(&tx, now).await?;
-        let lease = erasure_notice::Entity::lease(notice.iter().map(|notice| notice.id), now + LEASE);
-        lease.exec(&tx).await?;
-        tx.commit().await?;
-        let Some(notice) = notice else { return Ok(None) };
-        self.shares.take(&notice);
-        Ok(Some(Model {
-            attempts: notice.attempts + 1,
-            ..notice
-        }))
+        lease(tx, notice.as_slice(), now).await?;
+        Ok(notice.map(counted))
     }
 }
 
-/// One notice that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
-/// tried so again and again is given up.
+/// Gives notices to this process for a while, and commits.
+async fn lease(tx: Transaction, notices: &[Model], now: DateTime<Utc>) -> Result<()> {
+    let lease = erasure_notice::Entity::lease(notices.iter().map(|notice| notice.id), now + LEASE);
+    lease.exec(&tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// As it is after its lease has counted the try.
+fn counted(notice: Model) -> Model {
+    Model {
+        attempts: notice.attempts + 1,
+        ..notice
+    }
+}
+
+/// One notice that a worker has taken and never told the end of, with no other of its kind beside it, so that it is known which one
+/// ends processes. One that was tried so again and again is given up.
 async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<Model>> {
     let found = erasure_notice::Entity::interrupted(now)
         .order_by_asc(Column::DueAt)

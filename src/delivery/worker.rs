@@ -2,6 +2,8 @@
 //!
 //! The database says what is to be done. The doorbell and Redis only make it look at once; the sweep, which looks every
 //! second anyway, is the retry timer, the recovery after a crash, and the answer to a lost Redis.
+//!
+//! A panic ends what it was about and nothing else: an attempt is put off, and the loops go on with their next round.
 
 mod attempt;
 mod claim;
@@ -13,6 +15,7 @@ mod into_account;
 mod lease;
 mod mail;
 mod pace;
+mod places;
 mod prepared;
 mod redis_doorbell;
 mod reroute;
@@ -32,7 +35,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
+use finish::{Finished, Made};
 pub(super) use prepared::open_headers;
 pub(super) use reroute::{Rerouted, follow};
 pub(super) use routes::Routes;
@@ -40,6 +45,7 @@ pub(super) use routes::Routes;
 use super::email::Mailer;
 use super::guard::Guard;
 use super::signing::Secret;
+use super::supervision::{caught, restarted};
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
 use crate::database::Lane;
@@ -72,6 +78,8 @@ pub struct Worker {
     /// Ends when the last outcome is recorded.
     recorded: JoinHandle<()>,
     app: App,
+    /// By what others know this process, whichever lease it holds.
+    process: Uuid,
 }
 
 impl Worker {
@@ -95,8 +103,12 @@ impl Worker {
             finished,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), stop.clone()));
-        tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
+        let process = app.clock.id();
+        let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), process, stop.clone()));
+        let listening = (app.clone(), stop.clone());
+        tokio::spawn(restarted(app.metrics.clone(), "listening to Redis", move || {
+            redis_doorbell::listen(listening.0.clone(), listening.1.clone())
+        }));
         let recording = tokio::spawn(finish::record_all(app.clone(), snapshots, to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));
         let recorded = tokio::spawn(async move {
@@ -109,17 +121,15 @@ impl Worker {
             tasks,
             recorded,
             app: app.clone(),
+            process,
         })
     }
 
     /// Takes nothing more, waits for what is under way, and gives back the rest.
     pub async fn stop(self) {
-        let owner = self.app.queue.owner();
-        self.app.queue.forget_owner();
+        self.app.queue.stop_claiming();
         self.stop.cancel();
-        if let Some(owner) = owner {
-            lease::note_stopping(&self.app, owner).await;
-        }
+        lease::note_stopping(&self.app, self.process).await;
         self.tasks.close();
         // What is given back before its outcome is recorded would be sent again.
         let drained = async {
@@ -132,9 +142,7 @@ impl Worker {
                 "not all deliveries have ended in time; others will repeat them"
             );
         }
-        if let Some(owner) = owner {
-            lease::give_back(&self.app, owner).await;
-        }
+        lease::give_back(&self.app, self.process).await;
     }
 }
 
@@ -171,28 +179,49 @@ async fn run(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
     }
 }
 
-fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, claimed: Claimed) {
+/// Attempts what was claimed, unless its lease may have run out since: then others take it over.
+fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, mut claimed: Claimed) {
+    if !tools.app.queue.may_begin(claimed.delivery.lease_owner) {
+        tracing::warn!(delivery = %claimed.delivery.id, "a delivery is left to others: the lease may have run out since it was claimed");
+        return;
+    }
     let tools = tools.clone();
     tasks.spawn(async move {
-        let finished = if claimed.delivery.channel == Channel::Account {
-            into_account::attempt(&tools, claimed).await
+        let made = caught(&tools.app.metrics, "an attempt", attempted(&tools, &mut claimed)).await;
+        if let Some(made) = made.unwrap_or_else(|| Some(panicked(&tools, &claimed))) {
+            finish::hand_in(&tools, Finished::of(claimed, made));
         } else {
-            attempt::attempt(&tools, claimed).await
-        };
-        let Some(finished) = finished else {
-            return tools.app.queue.slots_freed();
-        };
-        finish::hand_in(&tools, finished);
+            drop(claimed);
+            tools.app.queue.slots_freed();
+        }
     });
 }
 
+/// What is left to be recorded of an attempt, if anything is.
+async fn attempted(tools: &Tools, claimed: &mut Claimed) -> Option<Made> {
+    if claimed.delivery.channel == Channel::Account {
+        into_account::attempt(tools, claimed).await
+    } else {
+        attempt::attempt(tools, claimed).await
+    }
+}
+
+/// An attempt that has panicked has ended all the same: it spends an attempt, and the delivery is put off.
+fn panicked(tools: &Tools, claimed: &Claimed) -> Made {
+    if claimed.delivery.channel == Channel::Account {
+        // The lead may be at the buyer, with deliveries that were claimed and that nobody here knows of.
+        tools.app.queue.abandon_lease();
+    }
+    attempt::panicked(tools, &claimed.delivery)
+}
+
 /// Looks for due work at each ring and each sweep, one look at a time. A ring during a look is heard after it; what a look
-/// leaves for want of slots is looked for when some are free again, which rings.
+/// leaves for want of slots is looked for when some are free again, which rings. A look that panics is followed by the next one.
 async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationToken) {
     let doorbell = tools.app.queue.doorbell.clone();
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = holds::Looks::default();
+    let (mut looks, mut places) = (holds::Looks::default(), places::Places::default());
     loop {
         let swept = tokio::select! {
             biased;
@@ -200,20 +229,39 @@ async fn claim_when_told(tools: Tools, tasks: TaskTracker, stop: CancellationTok
             () = doorbell.notified() => false,
             _ = sweep.tick() => true,
         };
+        let metrics = &tools.app.metrics;
         // Endpoints that others hold are found by the sweep; those that are known to be held are looked after at each look.
         if swept || tools.app.queue.holds() {
-            match holds::look(&tools, &mut looks).await {
-                Ok(claimed) => claimed
-                    .into_iter()
-                    .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),
-                Err(error) => tracing::warn!(?error, "cannot look after paused endpoints; the next sweep will"),
-            }
+            caught(
+                metrics,
+                "looking after paused endpoints",
+                look_after_holds(&tools, &tasks, &mut looks),
+            )
+            .await;
         }
-        match claim::claim_due(&tools.app, &tools.contents).await {
-            Ok(claimed) => claimed
-                .into_iter()
-                .for_each(|claimed| attempt_in_background(&tools, &tasks, claimed)),
-            Err(error) => tracing::warn!(?error, "cannot look for due deliveries; the next sweep will"),
-        }
+        caught(
+            metrics,
+            "looking for due deliveries",
+            look_for_due(&tools, &tasks, &mut places),
+        )
+        .await;
+    }
+}
+
+async fn look_after_holds(tools: &Tools, tasks: &TaskTracker, looks: &mut holds::Looks) {
+    match holds::look(tools, looks).await {
+        Ok(claimed) => claimed
+            .into_iter()
+            .for_each(|claimed| attempt_in_background(tools, tasks, claimed)),
+        Err(error) => tracing::warn!(?error, "cannot look after paused endpoints; the next sweep will"),
+    }
+}
+
+async fn look_for_due(tools: &Tools, tasks: &TaskTracker, places: &mut places::Places) {
+    match claim::claim_due(&tools.app, &tools.contents, places).await {
+        Ok(claimed) => claimed
+            .into_iter()
+            .for_each(|claimed| attempt_in_background(tools, tasks, claimed)),
+        Err(error) => tracing::warn!(?error, "cannot look for due deliveries; the next sweep will"),
     }
 }

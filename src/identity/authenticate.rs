@@ -162,6 +162,17 @@ pub async fn recheck<'a>(
     principals: impl IntoIterator<Item = &'a Principal>,
     accounts: impl IntoIterator<Item = AccountId>,
 ) -> Result<Rechecked> {
+    recheck_with(tx, now, principals, accounts, None).await
+}
+
+/// The same, and in the same statement whether a worker's lease has not run out.
+pub async fn recheck_with<'a>(
+    tx: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    principals: impl IntoIterator<Item = &'a Principal>,
+    accounts: impl IntoIterator<Item = AccountId>,
+    lease: Option<uuid::Uuid>,
+) -> Result<Rechecked> {
     let (mut keys, mut people) = (HashSet::new(), HashMap::new());
     for principal in principals {
         match principal {
@@ -170,7 +181,7 @@ pub async fn recheck<'a>(
             Principal::Anonymous | Principal::PortalUser { .. } => {}
         }
     }
-    let standing = account::Entity::standing(tx, accounts.into_iter().collect(), keys, now).await?;
+    let standing = account::Entity::standing(tx, accounts.into_iter().collect(), keys, lease, now).await?;
     let mut valid = StillValid {
         keys: standing.live_keys.into_iter().collect(),
         ..StillValid::default()
@@ -183,6 +194,7 @@ pub async fn recheck<'a>(
         valid,
         versions: standing.versions.into_iter().collect(),
         closed: standing.closed.into_iter().collect(),
+        lease: standing.lease,
     })
 }
 
@@ -195,6 +207,8 @@ pub struct Rechecked {
     pub versions: HashMap<AccountId, i64>,
     /// Endpoints of the accounts to which nothing is sent now.
     pub closed: HashSet<uuid::Uuid>,
+    /// The worker's lease that was asked for, if it has not run out.
+    pub lease: Option<uuid::Uuid>,
 }
 
 async fn open_sessions(

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use entity::due::Destination;
 use entity::ids::AccountId;
@@ -12,6 +13,10 @@ use entity::ids::AccountId;
 /// Where several accounts deliver, one may have so many times as many slots as it leaves free: alone at work three quarters, two
 /// that want all they get three sevenths each, and so on. However many they are, who has none finds one.
 const TIMES_FREE: u32 = 3;
+/// How long one delivery waits at most until all others are over, so that it is alone; longer than any exchange. Then the others go on.
+const PATIENCE: Duration = Duration::from_secs(75);
+/// How long the others go on before it is waited for again.
+const REST: Duration = Duration::from_secs(75);
 
 /// The slots of one process.
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ struct State {
     /// Slots of deliveries that are attempted apart from others of their kind.
     isolated: u32,
     alone: Alone,
+    /// Until then nobody waits for being alone, because it was waited for in vain.
+    resting_until: Option<Instant>,
 }
 
 /// Whether one delivery is to have the whole process to itself.
@@ -45,8 +52,11 @@ struct State {
 enum Alone {
     #[default]
     No,
-    /// No slot is given to others until all are free.
-    Wanted,
+    /// No slot is given to others until all are free, for some time.
+    Wanted {
+        /// Until when.
+        until: Instant,
+    },
     /// One delivery is under way, and no other.
     Taken,
 }
@@ -76,7 +86,7 @@ impl Slots {
     /// delays fresh leads; while some wait, first attempts leave an eighth, so that a flood of leads never starves them.
     pub fn try_take(&self, account: AccountId, destination: Destination, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
-        if state.alone != Alone::No {
+        if state.is_closed() {
             return None;
         }
         self.take(&mut state, account, destination, retry)
@@ -90,14 +100,24 @@ impl Slots {
     }
 
     /// The slot of the only delivery that is under way in this process. Where others are, no more of them begin, and it can be had
-    /// when they are over.
+    /// when they are over; if they are not in time, they go on, and it is waited for again later.
     pub fn try_take_alone(&self, account: AccountId, destination: Destination) -> Option<Slot> {
+        self.try_take_alone_at(account, destination, Instant::now())
+    }
+
+    fn try_take_alone_at(&self, account: AccountId, destination: Destination, now: Instant) -> Option<Slot> {
         let mut slot = {
             let mut state = lock(&self.state);
-            if state.alone == Alone::Taken {
-                return None;
+            match state.alone {
+                Alone::Taken => return None,
+                Alone::No if state.resting_until.is_some_and(|until| now < until) => return None,
+                Alone::No => state.alone = Alone::Wanted { until: now + PATIENCE },
+                Alone::Wanted { until } if now >= until => {
+                    (state.alone, state.resting_until) = (Alone::No, Some(now + REST));
+                    return None;
+                }
+                Alone::Wanted { .. } => {}
             }
-            state.alone = Alone::Wanted;
             if state.used > 0 {
                 return None;
             }
@@ -109,10 +129,10 @@ impl Slots {
         Some(slot)
     }
 
-    /// Nothing waits for being alone any more.
+    /// Nothing waits for being alone now.
     pub fn give_up_alone(&self) {
         let mut state = lock(&self.state);
-        if state.alone == Alone::Wanted {
+        if matches!(state.alone, Alone::Wanted { .. }) {
             state.alone = Alone::No;
         }
     }
@@ -154,10 +174,10 @@ impl Slots {
     /// Slots that are free now.
     pub fn free(&self) -> u32 {
         let state = lock(&self.state);
-        if state.alone == Alone::No {
-            self.total.saturating_sub(state.used)
-        } else {
+        if state.is_closed() {
             0
+        } else {
+            self.total.saturating_sub(state.used)
         }
     }
 
@@ -231,6 +251,15 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
+    /// Whether one delivery has the process to itself, or waits for that, so that no other begins.
+    fn is_closed(&self) -> bool {
+        match self.alone {
+            Alone::No => false,
+            Alone::Wanted { until } => Instant::now() < until,
+            Alone::Taken => true,
+        }
+    }
+
     /// Of so many slots, those that first attempts may use now.
     fn for_first(&self, slots: u32) -> u32 {
         if self.retries_wait { slots - slots / 8 } else { slots }

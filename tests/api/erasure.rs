@@ -1,6 +1,7 @@
 //! Erasing a person's values: gone from everywhere, and whoever had them is told.
 
 mod buyers;
+mod interrupted;
 mod notices;
 mod rights;
 

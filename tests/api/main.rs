@@ -39,3 +39,4 @@ mod settings_limits;
 mod submission;
 mod support;
 mod transport;
+mod worker;

@@ -18,6 +18,8 @@ const MOST_QUICK: usize = 10_000;
 /// A try that is over.
 pub(super) struct Tried {
     pub(super) destination: Uuid,
+    /// Whether it was one that had been interrupted: those have a place of their own, and none of their destination's.
+    pub(super) apart: bool,
     /// Whether it took so long that the destination is left alone for a while.
     pub(super) slow: bool,
 }
@@ -25,7 +27,7 @@ pub(super) struct Tried {
 /// What destinations have under way, so that dead ones do not hold up the others.
 #[derive(Default)]
 pub(super) struct Shares {
-    pub(super) under_way: HashMap<Uuid, usize>,
+    under_way: HashMap<Uuid, usize>,
     /// Those that have answered quickly.
     quick: HashSet<Uuid>,
     /// Those that have not, and until when they are left alone.
@@ -58,11 +60,19 @@ impl Shares {
         room
     }
 
-    pub(super) fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
-        if let Some(under_way) = self.under_way.get_mut(&tried.destination) {
+    /// A notice is not under way any more, or never was because it could not be claimed.
+    pub(super) fn give_back(&mut self, destination: Uuid) {
+        if let Some(under_way) = self.under_way.get_mut(&destination) {
             *under_way = under_way.saturating_sub(1);
         }
         self.under_way.retain(|_, under_way| *under_way > 0);
+    }
+
+    /// A try is over.
+    pub(super) fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
+        if !tried.apart {
+            self.give_back(tried.destination);
+        }
         self.resting.retain(|_, until| *until > now);
         if self.quick.len() > MOST_QUICK {
             self.quick.clear();
@@ -120,6 +130,7 @@ mod tests {
             shares.free(
                 &Tried {
                     destination: dead.destination(),
+                    apart: false,
                     slow,
                 },
                 now,
@@ -130,10 +141,26 @@ mod tests {
         shares.free(
             &Tried {
                 destination: notice(2).destination(),
+                apart: false,
                 slow: false,
             },
             now,
         );
         assert_eq!((0..99).filter(|_| shares.take(&notice(2))).count(), QUICK_SHARE);
+    }
+    #[test]
+    fn what_could_not_be_claimed_or_is_tried_apart_takes_no_place() {
+        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
+        let one = notice(1);
+        assert!(shares.take(&one) && shares.take(&one) && !shares.take(&one));
+        shares.give_back(one.destination());
+        assert!(shares.take(&one) && !shares.take(&one));
+        let apart = Tried {
+            destination: one.destination(),
+            apart: true,
+            slow: true,
+        };
+        shares.free(&apart, now);
+        assert!(!shares.take(&one), "its end frees no place of the others");
     }
 }

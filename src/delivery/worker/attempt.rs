@@ -11,7 +11,7 @@ use entity::mail_recipient;
 use sea_orm::Set;
 
 use super::Tools;
-use super::finish::Finished;
+use super::finish::Made;
 use super::mail;
 use super::prepared::{Prepared, Webhook};
 use crate::delivery::breaker::Bearing;
@@ -26,6 +26,9 @@ use crate::queue::{Claimed, LeadContent};
 /// What is to be signed never goes out unsigned.
 const NO_SECRET: &str =
     "the partner has no signing secret, nothing was sent: make one with rotateSigningSecret, then retry the delivery";
+const UNPREPARED: &str = "the delivery could not be prepared, nothing was sent: see the server's log";
+const PANICKED: &str =
+    "the attempt ended by a fault of the server, and the recipient may have it: see the server's log, and report it";
 /// Characters kept of a stranger's text.
 const MESSAGE_CHARS: usize = 500;
 
@@ -44,6 +47,8 @@ pub(super) struct Tried {
     pub(super) recipients: Vec<mail_recipient::Model>,
     /// Whether one of several recipients has it, by this attempt or an earlier one: then it is not failed for the others.
     pub(super) reached: bool,
+    /// Whether it counts against the attempts that the settings allow: not what has waited for ourselves.
+    pub(super) spends: bool,
 }
 
 impl Tried {
@@ -59,6 +64,7 @@ impl Tried {
             asked: true,
             recipients: Vec::new(),
             reached: false,
+            spends: true,
         }
     }
 
@@ -139,6 +145,15 @@ impl Tried {
         Self::failed(DeliveryErrorCode::Template, message)
     }
 
+    /// Waits for ourselves: for what passes by itself without spending attempts, for anything else as often as for a destination.
+    fn put_off_by(error: &Error) -> Self {
+        if error.is_temporary() {
+            return Self::put_off_patiently(error);
+        }
+        tracing::warn!(?error, "a delivery could not be made");
+        Self::put_off(RetryPolicy::default(), UNPREPARED)
+    }
+
     /// Waits for ourselves, however many attempts the settings allow.
     fn put_off_patiently(error: &Error) -> Self {
         tracing::warn!(?error, "a delivery could not be prepared");
@@ -147,14 +162,17 @@ impl Tried {
             max_delay_ms: 60_000,
             ..RetryPolicy::default()
         };
-        Self::put_off(patient)
+        Self {
+            spends: false,
+            ..Self::put_off(patient, UNPREPARED)
+        }
     }
 
     /// Waits for ourselves.
-    fn put_off(policy: RetryPolicy) -> Self {
+    fn put_off(policy: RetryPolicy, why: &str) -> Self {
         let verdict = Verdict::Retry {
             cause: Cause::Network,
-            message: "the delivery could not be prepared, nothing was sent: see the server's log".to_owned(),
+            message: why.to_owned(),
             retry_after: None,
         };
         Self {
@@ -165,29 +183,21 @@ impl Tried {
 }
 
 /// Makes one attempt. Never fails as such: what went wrong is what is recorded. None where it was put back to wait for its turn.
-pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished> {
+pub(super) async fn attempt(tools: &Tools, claimed: &mut Claimed) -> Option<Made> {
     let (started_at, started) = (tools.app.clock.now(), Instant::now());
-    let Claimed {
-        delivery,
-        lead,
-        mut slot,
-    } = claimed;
-    let tried = match mail::reached(&tools.app, &delivery).await {
+    let Claimed { delivery, lead, slot } = claimed;
+    let tried = match mail::reached(&tools.app, delivery).await {
         Err(error) => Tried::put_off_patiently(&error),
-        Ok(reached) => try_once(tools, &delivery, &lead, &reached).await?.knowing(&reached),
+        Ok(reached) => try_once(tools, delivery, lead, &reached).await?.knowing(&reached),
     };
     slot.leave_destination();
     let tried = tried.without(&Secrets::of_fields(&lead.definitions, &lead.fields));
-    let outcome = outcome(&delivery, &tried, tools.app.clock.now());
-    let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
-    Some(Finished {
-        outcome,
-        attempt: Some(attempt),
+    let attempt = attempt_row(delivery, &tried, started_at, started.elapsed());
+    Some(Made {
+        outcome: outcome(delivery, &tried, tools.app.clock.now()),
+        attempt,
         bearing: bearing(&tried),
         recipients: tried.recipients,
-        delivery,
-        lead,
-        slot: Some(slot),
     })
 }
 
@@ -212,19 +222,24 @@ async fn try_once(tools: &Tools, delivery: &delivery::Model, lead: &LeadContent,
     Some(tried)
 }
 
-/// An attempt that could not be made, for reasons of our own.
-pub(super) fn hampered(tools: &Tools, claimed: Claimed, error: &Error) -> Finished {
-    tracing::warn!(?error, "a delivery could not be made");
-    let (now, tried) = (tools.app.clock.now(), Tried::put_off(RetryPolicy::default()));
-    let Claimed { delivery, lead, slot } = claimed;
-    Finished {
-        outcome: outcome(&delivery, &tried, now),
-        attempt: Some(attempt_row(&delivery, &tried, now, Duration::ZERO)),
+/// An attempt that could not be made, for reasons of our own: a database that is away, or a setup that changes too quickly, is waited
+/// for and costs no attempts.
+pub(super) fn hampered(tools: &Tools, delivery: &delivery::Model, error: &Error) -> Made {
+    unsent(tools, delivery, &Tried::put_off_by(error))
+}
+
+/// An attempt that has panicked, whatever it had done before.
+pub(super) fn panicked(tools: &Tools, delivery: &delivery::Model) -> Made {
+    unsent(tools, delivery, &Tried::put_off(RetryPolicy::default(), PANICKED))
+}
+
+fn unsent(tools: &Tools, delivery: &delivery::Model, tried: &Tried) -> Made {
+    let now = tools.app.clock.now();
+    Made {
+        outcome: outcome(delivery, tried, now),
+        attempt: attempt_row(delivery, tried, now, Duration::ZERO),
         recipients: Vec::new(),
         bearing: Bearing::Silent,
-        delivery,
-        lead,
-        slot: Some(slot),
     }
 }
 
@@ -304,7 +319,7 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         next => next,
     };
     let due_at = match next {
-        Next::After(delay) => Some(now + whole_micros(delay)),
+        Next::After(delay) => Some(now.checked_add_signed(whole_micros(delay)).unwrap_or(now)),
         _ => None,
     };
     let status = match next {
@@ -333,6 +348,7 @@ fn outcome(delivery: &delivery::Model, tried: &Tried, now: DateTime<Utc>) -> Out
         id: delivery.id,
         owner: delivery.lease_owner.unwrap_or_default(),
         attempt: delivery.attempt_count,
+        spends: tried.spends,
         status,
         due_at,
         settled_at: status.is_settled().then_some(now),

@@ -10,6 +10,7 @@ use entity::ids::{AccountId, DeliveryId};
 use uuid::Uuid;
 
 use super::contents::Contents;
+use super::places::Places;
 use super::unopened;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -18,14 +19,14 @@ use crate::queue::slots::Slot;
 
 /// Rows looked at for each free slot: some belong to destinations whose slots run out on the way.
 const LOOK_AHEAD: u64 = 4;
-/// Accounts looked at by themselves in one look. Which of more is left to chance, so that none has to wait for ever.
-const ACCOUNTS: usize = 256;
+/// Looks at some accounts by themselves, where the first have nothing due for which there are slots.
+const ROUNDS: usize = 16;
 /// Tries to read what was claimed while the database is away, and the time between them.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Claims what is due and may be attempted now.
-pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Claimed>> {
+pub(super) async fn claim_due(app: &App, contents: &Contents, places: &mut Places) -> Result<Vec<Claimed>> {
     let Some(owner) = app.queue.valid_owner() else {
         return Ok(Vec::new());
     };
@@ -34,7 +35,7 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     app.queue.set_behind(true);
     let mut all_taken = true;
     for retries in [false, true] {
-        let taken = reserve(app, retries, &mut slots).await?;
+        let taken = reserve(app, retries, places, &mut slots).await?;
         if retries {
             app.queue.slots.set_retries_wait(!taken);
         }
@@ -44,6 +45,7 @@ pub(super) async fn claim_due(app: &App, contents: &Contents) -> Result<Vec<Clai
     if slots.is_empty() {
         return Ok(Vec::new());
     }
+    let _claiming = app.queue.unless_panicking();
     let rows = take(app, owner, slots.keys().copied().collect()).await?;
     let claimed = open(app, contents, rows, slots).await;
     claimed.inspect_err(|_error| app.queue.abandon_lease())
@@ -112,7 +114,7 @@ pub(super) async fn open(
 
 /// Slots first, rows after: nothing is ever claimed that could not be sent at once. Answers whether surely nothing that is
 /// due was left.
-async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>) -> Result<bool> {
+async fn reserve(app: &App, retries: bool, places: &mut Places, slots: &mut HashMap<DeliveryId, Slot>) -> Result<bool> {
     let free = u64::from(app.queue.slots.free());
     if free == 0 {
         return Ok(false);
@@ -121,7 +123,7 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
         now: app.clock.now(),
         retries,
     };
-    let (due, mut all_taken) = find(app, look, free * LOOK_AHEAD).await?;
+    let (due, mut all_taken) = find(app, look, places, free * LOOK_AHEAD).await?;
     for one in due {
         if slots.contains_key(&one.id) {
             continue;
@@ -137,24 +139,24 @@ async fn reserve(app: &App, retries: bool, slots: &mut HashMap<DeliveryId, Slot>
 /// At most about so many deliveries, in the order in which they are to have slots, and whether that is all that is due. The oldest
 /// may be all there are. Where they are not, they may all be for one destination that is full, or of one account: then it is looked
 /// at each lane by itself, of which only that is read which its destination has room for.
-async fn find(app: &App, look: Look, most: u64) -> Result<(Vec<Due>, bool)> {
+async fn find(app: &App, look: Look, places: &mut Places, most: u64) -> Result<(Vec<Due>, bool)> {
     let db = app.db.read();
     let oldest = look.oldest(db, most).await?;
     if oldest.read < most {
         return Ok((oldest.open, true));
     }
     let full = app.queue.slots.full_accounts(look.retries);
-    let waiting = look.accounts(db).await?.into_iter();
-    let mut accounts: Vec<AccountId> = waiting.filter(|account| !full.contains(account)).collect();
-    if accounts.len() > ACCOUNTS {
-        let first = rand::random_range(0..accounts.len());
-        accounts.rotate_left(first);
-        accounts.truncate(ACCOUNTS);
+    let (mut heads, mut seen) = (Vec::new(), HashSet::new());
+    for _ in 0..ROUNDS {
+        let (mut accounts, all_seen) = places.next_accounts(app, look).await?;
+        accounts.retain(|account| seen.insert(*account));
+        let gone_round = all_seen || accounts.is_empty();
+        accounts.retain(|account| !full.contains(account));
+        heads.extend(places.next_heads(app, look, &accounts).await?);
+        if gone_round || heads.len() as u64 >= most {
+            break;
+        }
     }
-    if accounts.is_empty() {
-        return Ok((Vec::new(), false));
-    }
-    let heads = look.heads(db, &accounts).await?;
     let lanes = lanes(app, look, heads, most);
     Ok((in_turns(look.oldest_of(db, &lanes).await?), false))
 }

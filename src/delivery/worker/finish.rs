@@ -22,12 +22,13 @@ use crate::app::App;
 use crate::database::Transaction;
 use crate::delivery::breaker::Bearing;
 use crate::delivery::erasure;
+use crate::delivery::supervision::caught;
 use crate::error::{Error, Result};
 use crate::leads::compile::Snapshots;
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, Heads, NewEvent};
-use crate::queue::LeadContent;
 use crate::queue::slots::Slot;
+use crate::queue::{Claimed, LeadContent};
 
 /// Outcomes recorded in one transaction.
 const BATCH: usize = 256;
@@ -36,6 +37,16 @@ const BATCH: usize = 256;
 const PAUSE: Duration = Duration::from_millis(250);
 /// Tries to record what the database refuses although it can be reached.
 const MOST_REFUSALS: u32 = 3;
+
+/// What an attempt has come to.
+pub(super) struct Made {
+    pub(super) outcome: Outcome,
+    pub(super) attempt: delivery_attempt::ActiveModel,
+    /// What a mail server said of each recipient.
+    pub(super) recipients: Vec<mail_recipient::Model>,
+    /// What it says about the endpoint.
+    pub(super) bearing: Bearing,
+}
 
 /// An attempt that is over, or a delivery that has ended without one.
 pub(super) struct Finished {
@@ -56,18 +67,16 @@ pub(super) struct Finished {
 pub(super) fn hand_in(tools: &Tools, finished: Finished) {
     if tools.finished.send(finished).is_err() {
         tracing::error!("nobody records outcomes any more: the delivery will be repeated");
+        tools.app.queue.abandon_lease();
     }
 }
 
-/// Records until nobody attempts any more.
+/// Records until nobody attempts any more. What cannot be recorded, or panics, ends nothing else.
 pub(super) async fn record_all(app: App, snapshots: Snapshots, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        if let Err(error) = record_patiently(&app, &batch, Rerouting::By(&snapshots)).await {
-            tracing::error!(
-                ?error,
-                "outcomes cannot be recorded together; recording them one by one"
-            );
+        if !is_recorded(&app, &batch, Rerouting::By(&snapshots)).await {
+            tracing::error!("outcomes cannot be recorded together; recording them one by one");
             record_each(&app, &snapshots, &batch).await;
         }
         batch.clear();
@@ -93,35 +102,64 @@ impl Rerouting<'_> {
     }
 }
 
-/// Records as soon as the database can be reached; fails if it says no again and again.
-async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting<'_>) -> Result<()> {
+/// Records as soon as the database can be reached; false, with the reason in the log, if it says no again and again.
+async fn is_recorded(app: &App, batch: &[Finished], rerouting: Rerouting<'_>) -> bool {
+    patiently(app, batch.len(), || record(app, batch, rerouting)).await
+}
+
+async fn patiently<R>(app: &App, outcomes: usize, record: impl Fn() -> R) -> bool
+where
+    R: Future<Output = Result<()>>,
+{
     let mut refusals = 0;
     loop {
-        let Err(error) = record(app, batch, rerouting).await else {
-            return Ok(());
-        };
-        refusals += u32::from(!error.is_temporary());
-        if refusals == MOST_REFUSALS {
-            return Err(error);
+        match caught(&app.metrics, "recording outcomes", record()).await {
+            Some(Ok(())) => return true,
+            Some(Err(error)) => {
+                tracing::warn!(?error, outcomes, "cannot record outcomes");
+                refusals += u32::from(!error.is_temporary());
+            }
+            None => refusals += 1,
         }
-        tracing::warn!(?error, outcomes = batch.len(), "cannot record outcomes; trying again");
+        if refusals == MOST_REFUSALS {
+            return false;
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// One that cannot be recorded must not hold up the others. What most often cannot is the way to the next partner, for rows that
-/// it takes are damaged; without it the failure at least is recorded.
+/// it takes are damaged; without it the failure at least is recorded, and without all that follows from it the outcome. Where even
+/// that cannot be, the lease is given up: the delivery is taken over, and attempted again.
 async fn record_each(app: &App, snapshots: &Snapshots, batch: &[Finished]) {
     for finished in batch {
         let (one, delivery) = (std::slice::from_ref(finished), finished.delivery.id);
-        let Err(error) = record_patiently(app, one, Rerouting::By(snapshots)).await else {
+        if is_recorded(app, one, Rerouting::By(snapshots)).await {
             continue;
-        };
-        tracing::error!(%delivery, ?error, "an outcome cannot be recorded; recording it without another partner");
-        if let Err(error) = record_patiently(app, one, Rerouting::LeaveOut).await {
-            tracing::error!(%delivery, ?error, "an outcome is lost; the delivery stays SENDING until this process ends");
+        }
+        tracing::error!(%delivery, "an outcome cannot be recorded; recording it without another partner");
+        if is_recorded(app, one, Rerouting::LeaveOut).await {
+            continue;
+        }
+        tracing::error!(%delivery, "an outcome cannot be recorded; recording it alone, without its attempt and its event");
+        if !patiently(app, 1, || record_alone(app, finished)).await {
+            tracing::error!(%delivery, "an outcome is lost: the delivery will be attempted again");
+            app.queue.abandon_lease();
         }
     }
+}
+
+/// The state of the delivery and nothing else. What it holds on caps stays counted, and nobody is told. Of an erased lead no words
+/// may be kept: then nothing is recorded.
+async fn record_alone(app: &App, finished: &Finished) -> Result<()> {
+    let tx = app.db.begin().await?;
+    let held = delivery_outcome::record(&tx, std::slice::from_ref(&finished.outcome)).await?;
+    if held.is_erased(finished.delivery.id) {
+        return Err(Error::Internal(anyhow::anyhow!("its lead was erased meanwhile")));
+    }
+    tx.commit().await?;
+    finished.count(app, app.clock.now());
+    Ok(())
 }
 
 async fn record(app: &App, batch: &[Finished], rerouting: Rerouting<'_>) -> Result<()> {
@@ -211,6 +249,19 @@ async fn end_erased(app: &App, tx: &DatabaseTransaction, finished: &Finished) ->
 }
 
 impl Finished {
+    /// An attempt that is over.
+    pub(super) fn of(claimed: Claimed, made: Made) -> Self {
+        Self {
+            outcome: made.outcome,
+            attempt: Some(made.attempt),
+            recipients: made.recipients,
+            bearing: made.bearing,
+            delivery: claimed.delivery,
+            lead: claimed.lead,
+            slot: Some(claimed.slot),
+        }
+    }
+
     /// Whether it has ended without its recipient having the lead.
     fn has_failed(&self) -> bool {
         matches!(self.outcome.status, DeliveryStatus::Failed | DeliveryStatus::Refused)

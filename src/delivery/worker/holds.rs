@@ -9,6 +9,7 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::delivery_outcome::Outcome;
 use entity::endpoint::{self, Hold};
+use entity::ids::DeliveryId;
 use entity::suspect::ISOLATION;
 use entity::{delivery_settings, mail_recipient};
 use uuid::Uuid;
@@ -61,11 +62,18 @@ pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed
     }
     let mut waited_for = delivery::Entity::endpoints_waited_for(app.db.read()).await?;
     let some_waited = !waited_for.is_empty();
+    let some_isolated = waited_for.contains(&ISOLATION);
     waited_for.retain(|id| *id != ISOLATION);
     let closed = closed_among(app, &waited_for, now).await?;
     release(app, waited_for.iter().filter(|id| !closed.contains_key(*id))).await?;
     if looks.stale_at.is_none_or(|last| last + STALE_EVERY <= now) {
         looks.stale_at = Some(now);
+        if some_isolated {
+            let most = u64::try_from(PAGE).unwrap_or(u64::MAX);
+            let behind = delivery::Entity::endpoints_of_isolated(app.db.read(), now, most).await?;
+            let others = behind.into_iter().filter(|id| !closed.contains_key(id));
+            waited_for.extend(others.collect::<Vec<_>>());
+        }
         end_stale(tools, owner, &waited_for, now).await?;
     }
     // Those for which nothing waits are left to the sweep: one that is never used again costs nothing.
@@ -84,7 +92,11 @@ pub(super) async fn look(tools: &Tools, looks: &mut Looks) -> Result<Vec<Claimed
 }
 
 /// Which of these are held.
-async fn closed_among(app: &App, endpoints: &[Uuid], now: DateTime<Utc>) -> Result<HashMap<Uuid, endpoint::Model>> {
+pub(super) async fn closed_among(
+    app: &App,
+    endpoints: &[Uuid],
+    now: DateTime<Utc>,
+) -> Result<HashMap<Uuid, endpoint::Model>> {
     let mut closed = HashMap::new();
     for page in endpoints.chunks(PAGE) {
         let rows = endpoint::Entity::closed_among(app.db.read(), page.iter().copied(), now).await?;
@@ -109,6 +121,7 @@ async fn try_endpoints<'a>(
     owner: Uuid,
     ripe: impl Iterator<Item = &'a endpoint::Model>,
 ) -> Result<Vec<Claimed>> {
+    let _claiming = tools.app.queue.unless_panicking();
     let (mut rows, mut slots) = (Vec::new(), HashMap::new());
     for endpoint in ripe {
         match take_probe(&tools.app, owner, endpoint).await {
@@ -130,23 +143,35 @@ async fn try_endpoints<'a>(
 
 /// Decided by the endpoint's row: whoever changes it first tries.
 async fn take_probe(app: &App, owner: Uuid, endpoint: &endpoint::Model) -> Result<Option<(delivery::Model, Slot)>> {
-    let now = app.clock.now();
     let first = delivery::Entity::parked_for(endpoint.id).one(app.db.read()).await?;
     let Some(first) = first else { return Ok(None) };
     let slots = &app.queue.slots;
     let Some(slot) = slots.try_take(first.account_id, first.destination(), true) else {
         return Ok(None);
     };
-    let tx = app.db.begin().await?;
-    let taken = endpoint::Entity::take_probe(endpoint.id, first.id, (now, now + PROBE_PATIENCE));
+    let claimed = probe(app, owner, endpoint.id, first.id).await?;
+    Ok(claimed.map(|row| (row, slot)))
+}
+
+/// Takes a delivery that waits to try an endpoint whose pause is over, unless another one tries it. On an error nothing is taken, or
+/// the lease is given up.
+pub(super) async fn probe(
+    app: &App,
+    owner: Uuid,
+    endpoint: Uuid,
+    delivery: DeliveryId,
+) -> Result<Option<delivery::Model>> {
+    let (tx, now) = (app.db.begin().await?, app.clock.now());
+    let taken = endpoint::Entity::take_probe(endpoint, delivery, (now, now + PROBE_PATIENCE));
     if taken.exec(&tx).await?.rows_affected == 0 {
         return Ok(None);
     }
-    let claimed = delivery::Entity::claim_probe(&tx, owner, first.id).await?.pop();
-    let Some(claimed) = claimed else { return Ok(None) };
-    let committed = tx.commit().await.map_err(Error::from);
-    committed.inspect_err(|error| claim::give_up_unknown(app, error))?;
-    Ok(Some((claimed, slot)))
+    let claimed = delivery::Entity::claim_probe(&tx, owner, delivery).await?.pop();
+    if claimed.is_some() {
+        let committed = tx.commit().await.map_err(Error::from);
+        committed.inspect_err(|error| claim::give_up_unknown(app, error))?;
+    }
+    Ok(claimed)
 }
 
 /// Ends what has waited until it is too old, as its settings say.
@@ -168,6 +193,7 @@ async fn end_stale(tools: &Tools, owner: Uuid, endpoints: &[Uuid], now: DateTime
         let Some(before) = now.checked_sub_signed(age) else {
             continue;
         };
+        let _claiming = app.queue.unless_panicking();
         let stale = delivery::Entity::claim_stale(app.db.write(), owner, (*endpoint, before), STALE).await;
         let stale = stale
             .map_err(Error::from)
@@ -218,6 +244,7 @@ fn ended((delivery, has_it): (delivery::Model, bool), lead: Arc<LeadContent>, no
             id: delivery.id,
             owner: delivery.lease_owner.unwrap_or_default(),
             attempt: delivery.attempt_count,
+            spends: true,
             status,
             due_at: None,
             settled_at: Some(now),

@@ -11,12 +11,13 @@ use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
-use entity::{connection, delivery_settings, endpoint, gate, lead};
+use entity::{connection, delivery_settings, endpoint, gate, lead, worker};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use uuid::Uuid;
 
 use super::Tools;
 use super::attempt;
-use super::finish::Finished;
+use super::finish::Made;
 use super::reroute::{self, Plan};
 use super::routes::Routes;
 use crate::app::App;
@@ -54,7 +55,7 @@ enum Tried {
 }
 
 /// Makes one attempt. Answers what is left to be recorded: nothing, unless it could not be made.
-pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished> {
+pub(super) async fn attempt(tools: &Tools, claimed: &Claimed) -> Option<Made> {
     let attempt = Attempt {
         tools,
         delivery: &claimed.delivery,
@@ -75,7 +76,7 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished>
         }
     }
     let error = failed.unwrap_or(Error::Unavailable("the accounts are being changed too quickly"));
-    Some(attempt::hampered(tools, claimed, &error))
+    Some(attempt::hampered(tools, &claimed.delivery, &error))
 }
 
 impl Attempt<'_> {
@@ -193,6 +194,7 @@ impl Attempt<'_> {
         let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
         let around = Around {
             closed: closed.into_iter().map(|row| row.id).collect(),
+            lease: self.lease(&tx).await?,
             touched: reroute::touched(self.delivery, plan.as_ref(), app.clock.now()),
         };
         let mut settled = settle(app, &tx, vec![to_store], around).await?;
@@ -201,6 +203,14 @@ impl Attempt<'_> {
             lost.note(&tx, self.delivery).await?;
         }
         self.record(tx, (ending, plan, settled)).await
+    }
+
+    /// The lease under which what follows from the lead is claimed at once, if it has not run out.
+    async fn lease(&self, tx: &DatabaseTransaction) -> Result<Option<Uuid>> {
+        let Some(lease) = self.tools.app.queue.valid_owner() else {
+            return Ok(None);
+        };
+        Ok(worker::Entity::is_valid(tx, lease).await?.then_some(lease))
     }
 
     /// The connection as it is in the transaction: whatever ended it before this commit holds.

@@ -6,8 +6,9 @@ use entity::delivery::{self, DeliveryStatus};
 use entity::{endpoint, mail_pace, mail_turn, smtp_settings};
 use sea_orm::DatabaseTransaction;
 
+use super::claim::give_up_unknown;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::leads::intake::delivery_event;
 use crate::live::events;
 
@@ -33,10 +34,8 @@ pub(super) async fn is_its_turn(
         Some(at) if now - at <= LATE => now,
         _ => mail_pace::Entity::take(&tx, delivery.account_id, now, gap(limit)).await?,
     };
-    if turn > now {
-        wait(&tx, delivery, turn).await?;
-    }
-    let heads = if turn > now {
+    let waits = turn > now && wait(&tx, delivery, turn).await?;
+    let heads = if waits {
         let event = delivery_event(&delivery::Model {
             status: waiting(delivery),
             ..delivery.clone()
@@ -45,7 +44,9 @@ pub(super) async fn is_its_turn(
     } else {
         events::Heads::new()
     };
-    tx.commit().await?;
+    // Whether it waits is not known if the end of the commit is not. Under another lease its next attempt is told from this one.
+    let committed = tx.commit().await.map_err(Error::from);
+    committed.inspect_err(|error| give_up_unknown(app, error))?;
     app.hub.tell(&heads);
     Ok(turn <= now)
 }
@@ -64,14 +65,18 @@ fn waiting(delivery: &delivery::Model) -> DeliveryStatus {
     }
 }
 
-async fn wait(tx: &DatabaseTransaction, delivery: &delivery::Model, at: DateTime<Utc>) -> Result<()> {
-    delivery::Entity::put_back(tx, delivery, waiting(delivery), at).await?;
+/// Puts the delivery back until its turn; false if somebody else has taken it over.
+async fn wait(tx: &DatabaseTransaction, delivery: &delivery::Model, at: DateTime<Utc>) -> Result<bool> {
+    if !delivery::Entity::put_back(tx, delivery, waiting(delivery), at).await? {
+        return Ok(false);
+    }
     let turn = mail_turn::Model {
         delivery_id: delivery.id,
         account_id: delivery.account_id,
         at,
     };
-    Ok(mail_turn::Entity::give(tx, turn).await?)
+    mail_turn::Entity::give(tx, turn).await?;
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -20,11 +20,11 @@
 //! No death is counted of a worker that was told to stop, nor of one that is found to live: it takes back what was held against its
 //! deliveries. Setting aside opens no lead and looks for no other partner, for that may be what kills.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
-use entity::due::Destination;
 use entity::ids::DeliveryId;
 use entity::suspect::{self, Model};
 use sea_orm::DatabaseTransaction;
@@ -32,11 +32,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::routes::Routes;
-use super::{Tools, claim, reroute};
+use super::{Tools, claim, holds, reroute};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::Result;
 use crate::queue::Claimed;
+use crate::queue::slots::Slot;
 
 /// Deaths in a row after which a delivery may be set aside, or is attempted apart from others where the last one leaves few in doubt.
 const SUSPECTED_AFTER: i32 = 2;
@@ -174,49 +175,93 @@ fn part(company: i32) -> usize {
     usize::try_from(part).unwrap_or(1)
 }
 
-/// Claims the next part of what is isolated, once the last one is over: large parts first, and alone ones when there is no other.
+/// What is isolated and may be attempted next.
+struct NextPart {
+    /// The first first, more than can be had at once.
+    waiting: Vec<delivery::Model>,
+    /// How many of them.
+    size: usize,
+    /// Endpoints that are paused and may be tried by one of them.
+    paused: HashSet<Uuid>,
+}
+
+impl NextPart {
+    /// Large parts first, and alone ones when there is no other; none where nothing waits.
+    async fn find(app: &App, now: DateTime<Utc>) -> Result<Option<Self>> {
+        let waiting = delivery::Entity::isolated(now, LOOKED_AT).all(app.db.read()).await?;
+        app.queue.set_isolating(!waiting.is_empty());
+        if waiting.is_empty() {
+            return Ok(None);
+        }
+        let known = suspect::Entity::of(app.db.read(), waiting.iter().map(|row| row.id)).await?;
+        let known: HashMap<DeliveryId, usize> = known
+            .into_iter()
+            .map(|row| (row.delivery_id, part(row.company)))
+            .collect();
+        let part_of = |row: &delivery::Model| known.get(&row.id).copied().unwrap_or(1);
+        let size = waiting.iter().map(part_of).max().unwrap_or(1);
+        let mut waiting: Vec<_> = waiting
+            .into_iter()
+            .filter(|row| (part_of(row) == 1) == (size == 1))
+            .collect();
+        waiting.sort_by_key(|row| Reverse(part_of(row)));
+        let endpoints: Vec<Uuid> = waiting.iter().filter_map(delivery::Model::endpoint).collect();
+        let closed = holds::closed_among(app, &endpoints, now).await?;
+        let mut tried = HashSet::new();
+        waiting.retain(|row| {
+            let paused = row.endpoint().filter(|id| closed.contains_key(id));
+            paused.is_none_or(|id| tried.insert(id))
+        });
+        Ok(Some(Self {
+            waiting,
+            size,
+            paused: tried,
+        }))
+    }
+}
+
+/// Claims the next part of what is isolated, once the last one is over. Nothing waits for being alone longer than a part of one is
+/// the next.
 pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Result<Vec<Claimed>> {
     let (app, slots) = (&tools.app, &tools.app.queue.slots);
     if slots.isolated() > 0 {
         return Ok(Vec::new());
     }
-    let waiting = delivery::Entity::isolated(now, LOOKED_AT).all(app.db.read()).await?;
-    let known = suspect::Entity::of(app.db.read(), waiting.iter().map(|row| row.id)).await?;
-    let known: HashMap<DeliveryId, usize> = known
-        .into_iter()
-        .map(|row| (row.delivery_id, part(row.company)))
-        .collect();
-    let mut waiting: Vec<(usize, delivery::Model)> = waiting
-        .into_iter()
-        .map(|row| (known.get(&row.id).copied().unwrap_or(1), row))
-        .collect();
-    waiting.sort_by_key(|(part, _)| std::cmp::Reverse(*part));
-    app.queue.set_isolating(!waiting.is_empty());
-    let Some((size, _)) = waiting.first() else {
+    let next = NextPart::find(app, now).await;
+    let Some(next) = next.inspect_err(|_error| slots.give_up_alone())? else {
         slots.give_up_alone();
         return Ok(Vec::new());
     };
-    let mut taken = HashMap::new();
-    let (size, alone) = (*size, *size == 1);
-    let slot_for = |row: &delivery::Model, to: Destination| {
-        if alone {
-            slots.try_take_alone(row.account_id, to)
+    if next.size > 1 {
+        slots.give_up_alone();
+    }
+    let slot_for = |row: &delivery::Model| {
+        if next.size > 1 {
+            slots.try_take_isolated(row.account_id, row.destination())
         } else {
-            slots.try_take_isolated(row.account_id, to)
+            slots.try_take_alone(row.account_id, row.destination())
         }
     };
-    for (_, row) in waiting.iter().filter(|(part, _)| (*part == 1) == alone).take(size) {
-        if let Some(slot) = slot_for(row, row.destination()) {
-            taken.insert(row.id, slot);
-        }
-    }
-    if taken.is_empty() {
+    let found = next.waiting.iter().filter_map(|row| Some((row, slot_for(row)?)));
+    let found: Vec<(&delivery::Model, Slot)> = found.take(next.size).collect();
+    if found.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = taken.keys().copied().collect();
-    let rows = delivery::Entity::claim_isolated(app.db.write(), owner, ids, now).await;
+    let _claiming = app.queue.unless_panicking();
+    let (mut ids, mut rows, mut taken) = (Vec::new(), Vec::new(), HashMap::new());
+    for (row, slot) in found {
+        match row.endpoint().filter(|id| next.paused.contains(id)) {
+            Some(endpoint) => {
+                let probe = holds::probe(app, owner, endpoint, row.id).await;
+                rows.extend(probe.inspect_err(|_error| app.queue.abandon_lease())?);
+            }
+            None => ids.push(row.id),
+        }
+        taken.insert(row.id, slot);
+    }
     // Rows may be ours, if only the answer was lost, that nobody here will attempt: with another lease, they are taken over.
-    let rows = rows.inspect_err(|_error| app.queue.abandon_lease())?;
+    let others = delivery::Entity::claim_isolated(app.db.write(), owner, ids, now).await;
+    rows.extend(others.inspect_err(|_error| app.queue.abandon_lease())?);
     let opened = claim::open(app, &tools.contents, rows, taken).await;
     opened.inspect_err(|_error| app.queue.abandon_lease())
 }

@@ -75,6 +75,7 @@ fn failed(row: &delivery::Model, now: DateTime<Utc>) -> Outcome {
         id: row.id,
         owner: row.lease_owner.unwrap_or_default(),
         attempt: row.attempt_count,
+        spends: true,
         status: DeliveryStatus::Failed,
         due_at: None,
         settled_at: Some(now),

@@ -7,12 +7,14 @@ use entity::ids::{FlowId, LeadId};
 use entity::{bulk, duplicate_memory};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 
-use crate::error::Result;
+use crate::error::{Error, Outage, Result};
 use crate::leads::allocate::{Accepted, refuse_duplicate};
 use crate::leads::branch::Entering;
 
 /// Forgotten by one statement: each is a condition, and `SQLite` nests them at most 1,000 deep.
 const AT_ONCE: usize = 200;
+/// How often values are taken that are forgotten while they are.
+const TAKINGS: usize = 5;
 
 /// What leads of one transaction may take.
 #[derive(Default)]
@@ -30,6 +32,17 @@ struct Claim {
     wanted: bool,
     /// When another lead was accepted with these values before this transaction.
     before: Option<DateTime<Utc>>,
+}
+
+impl Claim {
+    fn row(&self, (flow, hash): &(FlowId, String)) -> duplicate_memory::ActiveModel {
+        duplicate_memory::ActiveModel {
+            flow_id: Set(*flow),
+            key_hash: Set(hash.clone()),
+            lead_id: Set(self.held_by),
+            at: Set(self.at),
+        }
+    }
 }
 
 impl Claims {
@@ -52,24 +65,40 @@ impl Claims {
         });
     }
 
-    /// Takes what is free, and learns when the rest was taken. Whoever wants the same waits for this commit.
+    /// Takes what is free, and learns when the rest was taken. Whoever wants the same waits for this commit. What was taken and is
+    /// forgotten before its row is read is taken anew, or a lead would be accepted that nobody remembers.
     pub(super) async fn take(&mut self, tx: &DatabaseTransaction) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
         }
-        let wanted = self.0.iter().filter(|(_, claim)| claim.wanted);
-        let rows = wanted.map(|((flow, hash), claim)| duplicate_memory::ActiveModel {
-            flow_id: Set(*flow),
-            key_hash: Set(hash.clone()),
-            lead_id: Set(claim.held_by),
-            at: Set(claim.at),
-        });
-        let taken = bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
-        if usize::try_from(taken).is_ok_and(|taken| taken == self.0.len()) {
-            return Ok(());
+        let mut missing: BTreeSet<&(FlowId, String)> = self.wanted().collect();
+        for _ in 0..TAKINGS {
+            let rows = missing.iter().filter_map(|key| Some(self.0.get(*key)?.row(key)));
+            let taken = bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
+            if usize::try_from(taken).is_ok_and(|taken| taken == self.0.len()) {
+                return Ok(());
+            }
+            let (flows, hashes): (BTreeSet<FlowId>, Vec<String>) = self.0.keys().cloned().unzip();
+            let known = duplicate_memory::Entity::locked(tx, flows, hashes).all(tx).await?;
+            missing = self.wanted().collect();
+            for row in &known {
+                missing.remove(&(row.flow_id, row.key_hash.clone()));
+            }
+            if missing.is_empty() {
+                self.learn(known);
+                return Ok(());
+            }
         }
-        let (flows, hashes): (BTreeSet<FlowId>, Vec<String>) = self.0.keys().cloned().unzip();
-        for row in duplicate_memory::Entity::locked(tx, flows, hashes).all(tx).await? {
+        Err(Error::Outage(Outage::GaveWay))
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = &(FlowId, String)> {
+        self.0.iter().filter(|(_, claim)| claim.wanted).map(|(key, _)| key)
+    }
+
+    /// Notes which leads were accepted before with the same values.
+    fn learn(&mut self, known: Vec<duplicate_memory::Model>) {
+        for row in known {
             if let Some(claim) = self.0.get_mut(&(row.flow_id, row.key_hash))
                 && claim.held_by != row.lead_id
             {
@@ -77,7 +106,6 @@ impl Claims {
                 claim.before = Some(row.at);
             }
         }
-        Ok(())
     }
 
     /// Refuses what would be accepted a second time within the flow's window.

@@ -38,6 +38,8 @@ const MESSAGE_CHARS: usize = 500;
 pub(super) struct Rows {
     /// Endpoints to which nothing is sent now.
     pub(super) closed: HashSet<Uuid>,
+    /// Under which deliveries are claimed at once.
+    pub(super) lease: Option<Uuid>,
     pub(super) leads: Vec<lead::ActiveModel>,
     pub(super) deliveries: Vec<delivery::ActiveModel>,
     pub(super) events: Vec<NewEvent>,
@@ -311,7 +313,9 @@ impl Routed<'_> {
         let claim = if row.channel == Channel::Portal || waits {
             None
         } else {
-            self.app.queue.claim_at_birth(row.account_id, row.destination())
+            self.app
+                .queue
+                .claim_at_birth(all.lease, row.account_id, row.destination())
         };
         if row.channel == Channel::Portal {
             all.events.extend(portal_event(&row, EventKind::PortalDelivered));

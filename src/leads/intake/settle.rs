@@ -47,6 +47,8 @@ pub struct Settled {
 pub struct Around {
     /// Endpoints to which nothing is sent now: deliveries to them wait.
     pub closed: HashSet<Uuid>,
+    /// The lease of this process' worker, which has not run out: deliveries are claimed under it at once.
+    pub lease: Option<Uuid>,
     /// What else it will touch.
     pub touched: Touched,
 }
@@ -69,6 +71,7 @@ pub async fn settle(
     let mut settling = Settling::new(lock_for(tx, &leads, around.touched).await?, app.clock.now());
     let mut all = Rows {
         closed: around.closed.clone(),
+        lease: around.lease,
         ..Rows::default()
     };
     settling.closed = around.closed;

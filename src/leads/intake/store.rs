@@ -1,24 +1,26 @@
 //! Storing submitted leads: one transaction for all of a batch. Rights and idempotency are settled here, because only here
 //! they are exact; the rest is [`settle`](super::settle)'s.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, LeadId, SourceId};
 use entity::{bulk, gate, idempotency, lead};
 use sea_orm::{DatabaseTransaction, Set};
-use uuid::Uuid;
 
 use super::rows::Occasion;
 use super::settle::{Around, ToStore, accounts, settle, versions_hold};
 use super::{Answer, Job};
 use crate::app::App;
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::identity::authenticate;
 use crate::leads::allocate::Touched;
 use crate::leads::receipts::Receipt;
 use crate::live::events::{self, Heads};
 use crate::queue::Claimed;
+
+/// How often keys are taken that are forgotten while they are.
+const TAKINGS: usize = 5;
 
 /// What follows from a committed batch.
 pub(super) struct Stored {
@@ -61,15 +63,11 @@ struct Prepared {
 }
 
 async fn prepare(app: &App, tx: &DatabaseTransaction, jobs: &mut [Job]) -> Result<Prepared> {
-    let (mut standings, closed) = check_rights(tx, app, jobs).await?;
+    let (mut standings, around) = check_rights(tx, app, jobs).await?;
     settle_repeats(tx, jobs, &mut standings).await?;
     let new = jobs.iter_mut().zip(&standings);
     let new = new.filter(|(_, standing)| matches!(standing, Standing::New));
     let leads = new.map(|(job, _)| to_store(job)).collect();
-    let around = Around {
-        closed,
-        touched: Touched::default(),
-    };
     let settled = settle(app, tx, leads, around).await?;
     let in_portals = events::count(&settled.events, EventKind::PortalDelivered);
     let heads = events::append(tx, app.clock.now(), settled.events).await?;
@@ -121,14 +119,15 @@ fn again(receipt: &Receipt) -> Receipt {
 }
 
 /// The caller's credentials and the flows as they are in this transaction: nothing that was revoked or changed before may count.
-/// With the endpoints that are held.
-async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<(Vec<Standing>, HashSet<Uuid>)> {
+/// With the endpoints that are held, and the worker's lease.
+async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Result<(Vec<Standing>, Around)> {
     // A connection that ends meanwhile ends after these leads. What stays within an account waits for nobody.
     let crossing = jobs.iter().filter(|job| job.crosses_accounts());
     gate::pass(tx, accounts(crossing.map(|job| &job.lead))).await?;
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
-    let now = authenticate::recheck(tx, app.clock.now(), principals, rests_on).await?;
+    let lease = app.queue.valid_owner();
+    let now = authenticate::recheck_with(tx, app.clock.now(), principals, rests_on, lease).await?;
     let standing = |job: &Job| {
         if !now.valid.includes(&job.principal) {
             return Standing::Answered(Answer::Done(Err(Error::Unauthenticated(
@@ -140,7 +139,13 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
         }
         Standing::New
     };
-    Ok((jobs.iter().map(standing).collect(), now.closed.clone()))
+    let standings = jobs.iter().map(standing).collect();
+    let around = Around {
+        closed: now.closed,
+        lease: now.lease,
+        touched: Touched::default(),
+    };
+    Ok((standings, around))
 }
 
 /// The first job of a batch that brings an idempotency key, by its place.
@@ -150,7 +155,7 @@ type FirstWith<'a> = HashMap<(SourceId, &'a str), usize>;
 /// same batch takes.
 async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut [Standing]) -> Result<()> {
     let mut first_with = FirstWith::new();
-    let mut wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel> = BTreeMap::new();
+    let mut wanted = Wanted::new();
     for (place, (job, standing)) in jobs.iter().zip(standings.iter()).enumerate() {
         let (Standing::New, Some((source, key, fingerprint))) = (standing, keyed(job)) else {
             continue;
@@ -207,21 +212,34 @@ fn keyed(job: &Job) -> Option<(SourceId, &str, &str)> {
     Some((key.source, &key.text, &key.fingerprint))
 }
 
-/// Takes those keys that are free; answers the rows of all of them if some were not.
-async fn take_keys(
-    tx: &DatabaseTransaction,
-    wanted: BTreeMap<(SourceId, String), idempotency::ActiveModel>,
-) -> Result<HashMap<(SourceId, String), idempotency::Model>> {
+/// What an idempotency key is kept for.
+type Wanted = BTreeMap<(SourceId, String), idempotency::ActiveModel>;
+/// The rows of keys.
+type Kept = HashMap<(SourceId, String), idempotency::Model>;
+
+/// Takes those keys that are free; answers the rows of all of them if some were not. One that was taken and is forgotten before its
+/// row is read is taken anew, or a lead would be accepted whose key nobody knows.
+async fn take_keys(tx: &DatabaseTransaction, wanted: Wanted) -> Result<Kept> {
     let (sources, keys): (BTreeSet<SourceId>, Vec<String>) = wanted.keys().cloned().unzip();
-    let taken = bulk::insert_if_absent::<idempotency::Entity>(tx, wanted.into_values().collect()).await?;
-    if usize::try_from(taken).is_ok_and(|taken| taken == keys.len()) {
-        return Ok(HashMap::new());
+    let mut missing = wanted;
+    for _ in 0..TAKINGS {
+        let taken = bulk::insert_if_absent::<idempotency::Entity>(tx, missing.values().cloned().collect()).await?;
+        if usize::try_from(taken).is_ok_and(|taken| taken == keys.len()) {
+            return Ok(Kept::new());
+        }
+        let kept = idempotency::Entity::with_keys(tx, sources.clone(), keys.clone())
+            .all(tx)
+            .await?;
+        let kept: Kept = kept
+            .into_iter()
+            .map(|row| ((row.source_id, row.key.clone()), row))
+            .collect();
+        missing.retain(|key, _| !kept.contains_key(key));
+        if missing.is_empty() {
+            return Ok(kept);
+        }
     }
-    let kept = idempotency::Entity::with_keys(tx, sources, keys).all(tx).await?;
-    Ok(kept
-        .into_iter()
-        .map(|row| ((row.source_id, row.key.clone()), row))
-        .collect())
+    Err(Error::Outage(Outage::GaveWay))
 }
 
 fn other_fields() -> Error {

@@ -164,3 +164,48 @@ fn few_slots_are_enough_for_several_accounts() {
         assert!(held.is_some() && slots.try_take(account(2), partner(2), retry).is_none());
     }
 }
+
+#[test]
+fn one_that_is_to_be_alone_waits_for_the_others_and_holds_up_those_to_come() {
+    let slots = Slots::new(4, 4);
+    let other = slots.try_take(account(1), partner(1), false);
+    assert!(slots.try_take_alone(account(2), partner(2)).is_none());
+    assert!(slots.try_take(account(1), partner(1), false).is_none() && slots.free() == 0);
+    drop(other);
+    let alone = slots.try_take_alone(account(2), partner(2));
+    assert!(alone.is_some() && slots.try_take(account(1), partner(1), false).is_none());
+    drop(alone);
+    assert!(slots.try_take(account(1), partner(1), false).is_some());
+}
+
+#[test]
+fn what_is_given_up_holds_up_nobody() {
+    let slots = Slots::new(4, 4);
+    let _other = slots.try_take(account(1), partner(1), false);
+    assert!(slots.try_take_alone(account(2), partner(2)).is_none());
+    assert!(slots.try_take_isolated(account(2), partner(2)).is_none());
+    slots.give_up_alone();
+    let isolated = slots.try_take_isolated(account(2), partner(2));
+    assert_eq!((isolated.is_some(), slots.free()), (true, 2));
+}
+
+#[test]
+fn being_alone_is_waited_for_only_so_long() {
+    let slots = Slots::new(4, 4);
+    let other = slots.try_take(account(1), partner(1), false);
+    let long_ago = Instant::now().checked_sub(PATIENCE).unwrap();
+    assert!(slots.try_take_alone_at(account(2), partner(2), long_ago).is_none());
+    assert!(
+        slots.try_take(account(1), partner(1), false).is_some(),
+        "even before anybody looks again"
+    );
+    assert!(slots.try_take_alone(account(2), partner(2)).is_none());
+    assert!(
+        slots.try_take_alone(account(2), partner(2)).is_none(),
+        "the others go on for a while"
+    );
+    assert_eq!(slots.free(), 3);
+    drop(other);
+    let later = Instant::now() + REST;
+    assert!(slots.try_take_alone_at(account(2), partner(2), later).is_some());
+}

@@ -3,6 +3,7 @@ use entity::delivery_config::Channel;
 use uuid::Uuid;
 
 use super::*;
+use crate::error::Outage;
 
 fn delivery(attempt_count: i32, attempts_before: i32) -> delivery::Model {
     delivery::Model {
@@ -78,4 +79,27 @@ fn a_mail_that_somebody_has_is_not_failed_whatever_comes_of_the_next_attempt() {
         (DeliveryStatus::Delivered, None)
     );
     assert_eq!(of(&[]).status, DeliveryStatus::Failed);
+}
+
+#[test]
+fn what_we_cannot_do_for_now_spends_no_attempts_and_a_fault_of_ours_does() {
+    let of = |error: &Error, attempt_count| {
+        let outcome = outcome(
+            &delivery(attempt_count, 0),
+            &Tried::put_off_by(error),
+            DateTime::UNIX_EPOCH,
+        );
+        (outcome.status, outcome.spends)
+    };
+    let passing = [
+        Error::Outage(Outage::Unreachable),
+        Error::Outage(Outage::GaveWay),
+        Error::Unavailable("the accounts are being changed too quickly"),
+    ];
+    for error in passing {
+        assert_eq!(of(&error, 99), (DeliveryStatus::Retrying, false), "{error:?}");
+    }
+    let fault = Error::Internal(anyhow::anyhow!("a row cannot be read"));
+    assert_eq!(of(&fault, 1), (DeliveryStatus::Retrying, true));
+    assert_eq!(of(&fault, 6), (DeliveryStatus::Failed, true));
 }

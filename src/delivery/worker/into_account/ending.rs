@@ -205,6 +205,7 @@ fn outcome(delivery: &delivery::Model, ending: Ending, now: DateTime<Utc>) -> Ou
         id: delivery.id,
         owner: delivery.lease_owner.unwrap_or_default(),
         attempt: delivery.attempt_count,
+        spends: true,
         status: ending.status,
         due_at: None,
         settled_at: Some(now),
