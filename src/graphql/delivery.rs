@@ -12,7 +12,7 @@ use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::lead::Lead;
-use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
+use super::loaders::{AttemptsOf, ExcerptOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
 use super::payload::{UserError, outcome};
@@ -197,12 +197,15 @@ pub struct DeliveryAttempt {
     error_code: Option<DeliveryErrorCode>,
     /// The same in words.
     message: Option<String>,
-    /// The first 4 KiB of the answer, with our secrets taken out.
-    response_excerpt: Option<String>,
 }
 
 #[ComplexObject]
 impl DeliveryAttempt {
+    /// The first 4 KiB of the answer, with our secrets taken out.
+    async fn response_excerpt(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        load(ctx, ExcerptOf(self.delivery, self.number)).await
+    }
+
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
     /// the mail is left out of later attempts.
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
@@ -253,7 +256,6 @@ impl From<delivery_attempt::Model> for DeliveryAttempt {
             smtp_code: attempt.smtp_code,
             error_code: attempt.error_code,
             message: attempt.message,
-            response_excerpt: attempt.excerpt,
         }
     }
 }

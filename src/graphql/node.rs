@@ -209,10 +209,8 @@ async fn lead(app: &App, caller: &Caller, id: entity::ids::LeadId) -> Result<Opt
     let Ok(account) = caller.require(Action::SubmitLeads) else {
         return Ok(None);
     };
-    let sent = lead::Entity::sent_by(account)
-        .filter(lead::Column::Id.eq(id))
-        .one(app.db.read())
-        .await?;
+    let sent = lead::Entity::sent_by(account).filter(lead::Column::Id.eq(id));
+    let sent: Option<lead::Receipt> = lead::Entity::receipts(sent).into_model().one(app.db.read()).await?;
     Ok(sent.map(|row| Node::SubmissionReceipt(row.into())))
 }
 

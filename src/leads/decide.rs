@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::branch::Branch;
-use super::outcome::{Reason, ReasonCode, Trace};
+use super::outcome::{Reason, ReasonCode, tell};
 use super::rules::FieldValue;
 use super::snapshot::{Action, Candidate, Gate, Profile, Snapshot, Source, Step};
+use super::trace::Trace;
 use crate::delivery::templates::{Budget, Values};
 use crate::flows::schedule;
 
@@ -184,16 +185,19 @@ impl Draft {
 
     fn accept(&mut self, check: &str, subject: &super::outcome::Subject, look: Option<Look>) {
         let Some(look) = look else { return };
-        self.trace.look(subject, check, look.passed, look.detail.clone());
+        self.trace.look(subject, check, look.passed, &look.detail);
         if !look.passed {
-            self.reasons.push(Reason::new(ReasonCode::NotAccepted, look.detail));
+            tell(&mut self.reasons, Reason::new(ReasonCode::NotAccepted, look.detail));
         }
     }
 
     /// Goes through the steps in order, until a filter stops the lead.
     fn walk(&mut self, flow: &Snapshot, source: &Source, now: DateTime<Utc>) {
         let budget = Budget::default().with_work(TRANSFORM_WORK);
+        self.trace
+            .share(flow.steps.iter().filter(|step| goes_through_many(step)).count());
         for (place, step) in flow.steps.iter().enumerate() {
+            self.trace.enter(&step.subject, goes_through_many(step));
             if !self.enters(step) {
                 continue;
             }
@@ -203,7 +207,7 @@ impl Draft {
                     self.trace.look(&step.subject, "filter", !look.passed, look.detail);
                     if look.passed && !flow.takes_all_from(source) {
                         self.filtered = Some(Reason::new(ReasonCode::Filtered, reason.clone()));
-                        return;
+                        break;
                     }
                 }
                 Action::Transform(assignments) => self.transform(step, assignments, &budget),
@@ -225,9 +229,10 @@ impl Draft {
                         branches: Vec::new(),
                     }),
                 },
-                Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why.clone()),
+                Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why),
             }
         }
+        self.trace.leave();
     }
 
     fn enters(&mut self, step: &Step) -> bool {
@@ -260,7 +265,7 @@ impl Draft {
                 |why| format!("{} was left as it is: {why}", field.name),
                 |()| format!("{} was set", field.name),
             );
-            self.trace.look(&step.subject, "transform", passed, text);
+            self.trace.look_at(&step.subject, "transform", passed, text);
         }
     }
 
@@ -289,21 +294,21 @@ impl Draft {
     fn matches(&mut self, candidate: &Candidate, now: DateTime<Utc>) -> bool {
         if !candidate.active {
             self.trace
-                .look(&candidate.subject, "active", false, "the partner is not active");
+                .look_at(&candidate.subject, "active", false, "the partner is not active");
             return false;
         }
         if let Some(why) = candidate.outlet.as_ref().and_then(|outlet| outlet.closed) {
             self.trace
-                .look(&candidate.subject, "connection", false, format!("disconnected: {why}"));
+                .look_at(&candidate.subject, "connection", false, format!("disconnected: {why}"));
             return false;
         }
         if !candidate.enabled {
             self.trace
-                .look(&candidate.subject, "enabled", false, "the assignment is disabled");
+                .look_at(&candidate.subject, "enabled", false, "the assignment is disabled");
             return false;
         }
         if let Some(look) = self.holds_rule(candidate.rule.as_ref()).filter(|look| !look.passed) {
-            self.trace.look(&candidate.subject, "rule", false, look.detail);
+            self.trace.look_at(&candidate.subject, "rule", false, look.detail);
             return false;
         }
         if candidate
@@ -311,7 +316,7 @@ impl Draft {
             .as_ref()
             .is_some_and(|schedule| !schedule::open_at(schedule, now))
         {
-            self.trace.look(
+            self.trace.look_at(
                 &candidate.subject,
                 "schedule",
                 false,
@@ -321,4 +326,9 @@ impl Draft {
         }
         true
     }
+}
+
+/// Whether a step looks at many things: the places of a profile, or the fields that it sets.
+fn goes_through_many(step: &Step) -> bool {
+    step.enabled && matches!(step.action, Action::Distribute(_) | Action::Transform(_))
 }

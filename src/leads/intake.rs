@@ -4,6 +4,7 @@
 mod batch;
 mod duplicates;
 mod locks;
+mod room;
 mod rows;
 mod settle;
 mod store;
@@ -21,12 +22,14 @@ use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use self::room::{Bounds, Held, Room};
 use super::branch::{Entering, Growing, Reach};
 use super::compile::Snapshots;
 use super::decide::{Draft, decide};
 use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
 use super::snapshot::{Access, Snapshot};
+use super::weight;
 use crate::app::App;
 use crate::database::Lane;
 use crate::error::{Error, Result, UserErrorCode};
@@ -41,6 +44,14 @@ pub const MAX_KEY_CHARS: usize = 255;
 const WAITING: usize = 2_048;
 /// How long a submission waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes that the leads may hold that wait for a writer or are being stored, and those of one account among them.
+const ROOM: Bounds = Bounds {
+    all: 64 * 1024 * 1024,
+    share: 16 * 1024 * 1024,
+    patience: PATIENCE,
+};
+/// Bytes that a lead is taken to hold besides its values before it is decided.
+const EXPECTED: usize = 8 * 1024;
 /// How often a submission is decided anew because the flow has changed meanwhile.
 const DECISIONS: usize = 5;
 /// How often because a buyer has changed its setup, before what goes to that buyer is left to the worker: nobody's changes may
@@ -66,6 +77,7 @@ pub struct Submission {
 #[derive(Clone)]
 pub struct Intake {
     jobs: mpsc::Sender<Job>,
+    room: Arc<Room>,
     /// Compiled flows.
     pub snapshots: Snapshots,
 }
@@ -81,6 +93,8 @@ struct Job {
     principal: Principal,
     at: DateTime<Utc>,
     started: Instant,
+    /// The room that it takes until it is answered.
+    held: Option<Held>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -106,6 +120,11 @@ impl Job {
         self.grow(app);
     }
 
+    /// Bytes that it holds now.
+    fn weigh(&self) -> usize {
+        weight::object(&self.submitted).saturating_add(weight::lead(&self.lead))
+    }
+
     /// Decides what becomes of the lead in accounts that it may reach.
     fn grow(&mut self, app: &App) {
         if let Some(reach) = &self.reach {
@@ -126,6 +145,7 @@ impl Intake {
         }
         Self {
             jobs,
+            room: Arc::new(Room::new(ROOM)),
             snapshots: Snapshots::default(),
         }
     }
@@ -165,7 +185,7 @@ impl Intake {
             let owner = snapshot.account;
             let (answer, answered) = oneshot::channel();
             let reach = self.reach(app, &snapshot, newest, &left_out).await?;
-            let mut job = Job {
+            let job = Job {
                 reach: reach.clone(),
                 lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
@@ -174,9 +194,10 @@ impl Intake {
                 principal: caller.principal.clone(),
                 at,
                 started,
+                held: None,
                 answer,
             };
-            job.decide_again(app);
+            let job = self.decide(app, account, job).await?;
             self.enqueue(job).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
@@ -230,6 +251,23 @@ impl Intake {
         let mut reach = look_up.reach(flow).await?;
         reach.retain(|(_, buyer), _| !left_out.contains(buyer));
         Ok(Some(Arc::new(reach)))
+    }
+
+    /// Decides a lead as soon as there is room for what it holds then, so that those that wait are bounded in bytes. That is known
+    /// only afterwards: where there is not as much left, the draft is given up and made again once there is.
+    async fn decide(&self, app: &App, account: AccountId, mut job: Job) -> Result<Job> {
+        let values = weight::object(&job.submitted);
+        let mut bytes = values.saturating_mul(3).saturating_add(EXPECTED);
+        loop {
+            let mut held = self.room.take(account, bytes).await?;
+            job.decide_again(app);
+            bytes = job.weigh();
+            if held.fit(bytes) {
+                job.held = Some(held);
+                return Ok(job);
+            }
+            job.lead.draft = Draft::default();
+        }
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {

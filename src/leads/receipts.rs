@@ -35,7 +35,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// The receipt of a stored lead.
-    pub fn of(lead: lead::Model) -> Self {
+    pub fn of(lead: lead::Receipt) -> Self {
         Self {
             id: lead.id,
             outcome: lead.outcome,

@@ -3,7 +3,7 @@
 //! its lead, and every page that shows it, unreadable.
 
 use entity::field::FieldDef;
-use entity::ids::LeadId;
+use entity::ids::{AccountId, LeadId};
 use entity::lead;
 use serde_json::{Map, Value, json};
 
@@ -79,15 +79,25 @@ fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// A lead's values with the encrypted ones opened.
 pub async fn open_fields(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead, &lead.fields, Place::Value).await
+    open(app, lead.account_id, lead.id, (&lead.fields, Place::Value)).await
 }
 
 /// A lead's values as sent with the encrypted ones opened.
 pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead, &lead.raw, Place::Raw).await
+    open(app, lead.account_id, lead.id, (&lead.raw, Place::Raw)).await
 }
 
-async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
+/// Values of a lead of an account, as they are stored, with the encrypted ones opened.
+pub async fn open_stored(app: &App, account: AccountId, lead: LeadId, fields: &Value) -> Result<Map<String, Value>> {
+    open(app, account, lead, (fields, Place::Value)).await
+}
+
+async fn open(
+    app: &App,
+    account: AccountId,
+    lead: LeadId,
+    (stored, place): (&Value, Place),
+) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),
         Value::Null => Map::new(),
@@ -98,13 +108,13 @@ async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Re
         values.values_mut().for_each(|value| *value = plain(value.take()));
         return Ok(values);
     }
-    let owner = Some(lead.account_id);
+    let owner = Some(account);
     let keys = app.vault.keys(app.db.write(), &app.clock, owner).await?;
-    let opened = open_with(&keys, lead.id, &mut values, place);
+    let opened = open_with(&keys, lead, &mut values, place);
     if matches!(opened, Err(OpenError::UnknownKey)) {
         let keys = app.vault.reload(app.db.write(), &app.clock, owner).await?;
         values = stored.as_object().cloned().unwrap_or_default();
-        return open_with(&keys, lead.id, &mut values, place)
+        return open_with(&keys, lead, &mut values, place)
             .map(|()| values)
             .map_err(|error| Error::Internal(error.into()));
     }

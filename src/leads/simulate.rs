@@ -81,7 +81,7 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
         partners: load_partners(app, &lead.flow, &chosen).await?,
         reasons: draft.reasons,
         warnings: draft.warnings,
-        trace: draft.trace.0,
+        trace: draft.trace.entries(),
     })
 }
 

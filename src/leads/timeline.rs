@@ -7,7 +7,7 @@ use entity::lead_event::LeadEventKind;
 use entity::{delivery_attempt, lead_event};
 use serde_json::{Value, json};
 
-use super::outcome::TraceEntry;
+use super::outcome::looks;
 use super::receipts::reasons;
 
 /// Something that happened.
@@ -26,7 +26,11 @@ pub struct Entry {
 /// What a timeline is told from.
 pub struct Sources<'a> {
     /// The lead.
-    pub lead: &'a lead::Model,
+    pub lead: &'a lead::Head,
+    /// Its trace, as stored.
+    pub trace: &'a Value,
+    /// Its reasons, as stored.
+    pub reasons: &'a Value,
     /// Where it went.
     pub deliveries: &'a [delivery::Model],
     /// How that went.
@@ -37,7 +41,7 @@ pub struct Sources<'a> {
 
 /// The timeline, oldest first.
 pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
-    let mut entries = decided(sources.lead);
+    let mut entries = decided(sources);
     entries.extend(sources.deliveries.iter().flat_map(of_delivery));
     entries.extend(sources.attempts.iter().map(of_attempt));
     entries.extend(sources.events.iter().map(|event| Entry {
@@ -50,7 +54,8 @@ pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
     entries
 }
 
-fn decided(lead: &lead::Model) -> Vec<Entry> {
+fn decided(sources: &Sources<'_>) -> Vec<Entry> {
+    let lead = sources.lead;
     let at = lead.submitted_at;
     let entry = |kind, message: String| Entry {
         at,
@@ -59,8 +64,7 @@ fn decided(lead: &lead::Model) -> Vec<Entry> {
         data: None,
     };
     let mut entries = vec![entry(LeadEventKind::Submitted, "submitted".into())];
-    let trace: Vec<TraceEntry> = serde_json::from_value(lead.trace.clone()).unwrap_or_default();
-    for look in trace {
+    for look in looks(sources.trace) {
         match (look.check.as_str(), look.passed) {
             ("transform", true) => entries.push(entry(
                 LeadEventKind::Transformed,
@@ -77,7 +81,7 @@ fn decided(lead: &lead::Model) -> Vec<Entry> {
             _ => {}
         }
     }
-    let why: Vec<String> = reasons(lead.reasons.clone())
+    let why: Vec<String> = reasons(sources.reasons.clone())
         .into_iter()
         .map(|reason| reason.message)
         .collect();

@@ -12,8 +12,9 @@ use super::turns::Contender;
 use super::{Chosen, Fate, Settling, allocate};
 use crate::leads::branch::{Branch, Way};
 use crate::leads::decide::Draft;
-use crate::leads::outcome::{Reason, ReasonCode, Subject, Trace};
+use crate::leads::outcome::{Reason, ReasonCode, Subject, tell};
 use crate::leads::snapshot::{Buyer, Candidate, Profile};
+use crate::leads::trace::Trace;
 
 /// Warnings about fields that a recipient does not take that are spelled out; the others are counted.
 const LOST_TOLD: usize = 20;
@@ -44,6 +45,11 @@ impl<'a> Picking<'a> {
             trace: &mut draft.trace,
             warnings: &mut draft.warnings,
         }
+    }
+
+    /// What follows is picked for that step.
+    pub(super) fn begin_step(&mut self, step: &Subject, many: bool) {
+        self.trace.enter(step, many);
     }
 }
 
@@ -84,7 +90,7 @@ fn by_rank(
             continue;
         };
         if counted >= limit {
-            picking.trace.look(
+            picking.trace.look_at(
                 &candidate.subject,
                 "strategy",
                 false,
@@ -203,7 +209,7 @@ impl<'a> Round<'a> {
                 Strategy::Weighted => format!("{whose}; its own turn comes {}", self.share(candidate)),
                 _ => whose,
             };
-            picking.trace.look(&candidate.subject, "strategy", false, detail);
+            picking.trace.look_at(&candidate.subject, "strategy", false, detail);
         }
     }
 }
@@ -225,7 +231,7 @@ impl Picking<'_> {
     /// Tells that a partner has no share.
     fn tell_of_no_share(&mut self, candidate: &Candidate) {
         let detail = "its weight is 0: it gets no leads by shares";
-        self.trace.look(&candidate.subject, "weight", false, detail);
+        self.trace.look_at(&candidate.subject, "weight", false, detail);
     }
 
     /// Whether a partner could take the lead; if not, the trace says why.
@@ -239,7 +245,7 @@ impl Picking<'_> {
         }
         let full = settling.ledger.full(&candidate.caps, settling.now);
         if let Some(full) = full {
-            self.trace.look(&candidate.subject, "caps", false, cap_text(full));
+            self.trace.look_at(&candidate.subject, "caps", false, cap_text(full));
         }
         full.is_none()
     }
@@ -288,7 +294,7 @@ impl Picking<'_> {
     }
 
     fn not_again(&mut self, subject: &Subject, detail: &str) {
-        self.trace.look(subject, "not sent before", false, detail);
+        self.trace.look_at(subject, "not sent before", false, detail);
     }
 
     fn reserve(&mut self, subject: &Subject, caps: &[Cap]) -> Option<Vec<Reservation>> {
@@ -298,7 +304,7 @@ impl Picking<'_> {
         match self.settling.ledger.reserve(caps, self.settling.now) {
             Ok(reservations) => Some(reservations),
             Err(full) => {
-                self.trace.look(subject, "caps", false, cap_text(full));
+                self.trace.look_at(subject, "caps", false, cap_text(full));
                 None
             }
         }
@@ -322,11 +328,11 @@ impl Picking<'_> {
             Fate::Entered(lead, _) => format!("refuses the lead: {}", words(&lead.draft.reasons)),
             Fate::NotReady(why) => format!("cannot take leads now: {why}"),
             Fate::Loop(why) => {
-                self.warnings.push(Reason::new(ReasonCode::Loop, *why));
+                tell(self.warnings, Reason::new(ReasonCode::Loop, *why));
                 format!("LOOP: {why}")
             }
         };
-        self.trace.look(subject, "chosen", fate.is_good(), detail);
+        self.trace.choose(subject, fate.is_good(), detail);
         if fate.is_good() {
             self.warn_of_lost(subject, &not_taken);
         }
@@ -352,14 +358,13 @@ impl Picking<'_> {
             "its flow does not know these fields, and drops them: {}",
             fields.join(", ")
         );
-        self.trace.look(subject, "shared fields", false, detail);
+        self.trace.look_at(subject, "shared fields", false, detail);
         for field in fields.iter().take(LOST_TOLD) {
             let message = format!(
                 "the recipient of {} does not know this field, and drops it: rename it in the mapping, or share without it",
                 subject.name
             );
-            self.warnings
-                .push(Reason::about(ReasonCode::FieldNotTaken, field, message));
+            tell(self.warnings, Reason::about(ReasonCode::FieldNotTaken, field, message));
         }
         let untold = fields.len().saturating_sub(LOST_TOLD);
         if untold > 0 {
@@ -367,7 +372,7 @@ impl Picking<'_> {
                 "the recipient of {} does not know {untold} more fields, and drops them",
                 subject.name
             );
-            self.warnings.push(Reason::new(ReasonCode::FieldNotTaken, message));
+            tell(self.warnings, Reason::new(ReasonCode::FieldNotTaken, message));
         }
     }
 

@@ -230,7 +230,8 @@ async fn replay(tx: &DatabaseTransaction, first: &idempotency::Model, fingerprin
     if !first.fingerprint.is_empty() && first.fingerprint != fingerprint {
         return Err(other_fields());
     }
-    let lead = lead::Entity::for_worker([first.lead_id]).one(tx).await?;
+    let lead = lead::Entity::receipts(lead::Entity::for_worker([first.lead_id]));
+    let lead: Option<lead::Receipt> = lead.into_model().one(tx).await?;
     let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("an idempotency key without its lead")))?;
     Ok(again(&Receipt::of(lead)))
 }
