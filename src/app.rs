@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
+use crate::database::only_server::{NoServer, OnlyServer};
 use crate::database::{self, Db, Lane, time};
 use crate::delivery::rendering::Rendering;
 use crate::identity::rights::Rights;
@@ -74,21 +75,25 @@ impl Deref for App {
 }
 
 impl App {
-    /// Connects to the stores and checks that they fit together. Embedded, the schema is brought up to date first.
+    /// Connects to the stores and checks that they fit together, for a command beside servers. Embedded, the schema is brought up
+    /// to date first; refused where that is due while a server runs.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let db = Db::connect(&config.database_url, config.settings.database_connections)
-            .await
-            .map_err(|error| not_connected(&error))?;
-        if config.is_embedded() {
-            db.migrate()
-                .await
-                .context("cannot bring the embedded database up to date")?;
-            db.sample()
-                .await
-                .context("cannot look at the tables of the embedded database")?;
-        } else if db.pending_migrations().await? > 0 {
-            bail!("the database's schema is not up to date: run `leadmesh migrate` first");
+        let db = connect(&config).await?;
+        if db.pending_migrations().await? > 0 {
+            let _no_server = NoServer::of(&config.database_url)?;
+            prepare(&db, &config).await?;
         }
+        Self::on(db, config, clock).await
+    }
+
+    /// The same for a process that is to serve. What it changes of an embedded database, it changes as its only server.
+    pub async fn open_to_serve(config: Config, clock: Clock, _only: &OnlyServer) -> anyhow::Result<Self> {
+        let db = connect(&config).await?;
+        prepare(&db, &config).await?;
+        Self::on(db, config, clock).await
+    }
+
+    async fn on(db: Db, config: Config, clock: Clock) -> anyhow::Result<Self> {
         time::begin(&db, &clock)
             .await
             .context("cannot look at the database's clock")?;
@@ -100,7 +105,7 @@ impl App {
             Some(url) => Some(connect_redis(url).await?),
             None => None,
         };
-        let metrics = Metrics::default();
+        let metrics = Metrics::of(db.held());
         let parts = Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
@@ -139,6 +144,26 @@ impl App {
             parts: self.parts.clone(),
         }
     }
+}
+
+async fn connect(config: &Config) -> anyhow::Result<Db> {
+    let db = Db::connect(&config.database_url, config.settings.database_connections).await;
+    db.map_err(|error| not_connected(&error))
+}
+
+/// Brings an embedded database up to date; another has to be so already.
+async fn prepare(db: &Db, config: &Config) -> anyhow::Result<()> {
+    if config.is_embedded() {
+        db.migrate()
+            .await
+            .context("cannot bring the embedded database up to date")?;
+        db.sample()
+            .await
+            .context("cannot look at the tables of the embedded database")?;
+    } else if db.pending_migrations().await? > 0 {
+        bail!("the database's schema is not up to date: run `leadmesh migrate` first");
+    }
+    Ok(())
 }
 
 /// Why there is no connection to the database, with what to set.

@@ -115,10 +115,11 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
 fn check_spelling() -> Result<(), ConfigError> {
     let mut known = Vec::new();
     add_settings(&CommandLine::command(), &mut known);
-    let given: Vec<String> = std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
+    let given: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
         .collect();
-    spelling::check(given.iter().map(String::as_str), &known)
+    let given = given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    spelling::check(given, &known)
 }
 
 /// Adds the environment variables that a command or one below it reads.
@@ -170,6 +171,24 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_example_of_settings_and_the_readme_have_all_of_a_server() {
+        let command = CommandLine::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let names: Vec<&str> = serve
+            .get_arguments()
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .collect();
+        assert!(names.len() > 30, "{names:?}");
+        for (file, text) in [
+            (".env.example", include_str!("../.env.example")),
+            ("README.md", include_str!("../README.md")),
+        ] {
+            let missing: Vec<_> = names.iter().filter(|name| !text.contains(*name)).collect();
+            assert!(missing.is_empty(), "{file} lacks {missing:?}");
+        }
     }
 
     #[test]

@@ -5,13 +5,14 @@ pub mod origins;
 pub mod spelling;
 pub mod store_address;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use entity::account::Plan;
+use entity::proof::AddressProof;
 use ipnet::IpNet;
 
 pub use mail::MailServer;
@@ -53,7 +54,8 @@ pub struct Settings {
     #[arg(long, env = "LEADMESH_TOKEN_SECRET", hide_env_values = true)]
     pub token_secret: Option<String>,
     /// The instance's mail server for invitations and resets: `smtp://user:password@host:587` (STARTTLS),
-    /// `smtps://…:465` (TLS) or `smtp+plain://host:25` [default: none; such mails fail].
+    /// `smtps://…:465` (TLS) or `smtp+plain://host:25` [default: none; `inviteUser` and
+    /// `invitePortalUser` answer the link then, addresses are not proven, and other mails fail].
     #[arg(long, env = "LEADMESH_SMTP_URL", hide_env_values = true)]
     pub smtp_url: Option<String>,
     /// From address of the instance's mails; needed with a mail server.
@@ -83,7 +85,7 @@ pub struct Settings {
     #[arg(long, env = "LEADMESH_ALLOW_ORIGINS", value_delimiter = ',')]
     pub allow_origins: Vec<String>,
     /// Addresses of proxies whose X-Forwarded-For is believed, as CIDRs.
-    #[arg(long, env = "LEADMESH_TRUSTED_PROXIES", value_delimiter = ',')]
+    #[arg(long, env = "LEADMESH_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
     /// Deliveries under way at once in this process, 1 to 10,000.
     #[arg(long, env = "LEADMESH_CONCURRENCY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -97,6 +99,9 @@ pub struct Settings {
     /// Most bytes that a delivery may send as body or mail, 1,024 to 16,777,216; larger ones fail.
     #[arg(long, env = "LEADMESH_PAYLOAD_BYTES", default_value_t = 1_048_576, value_parser = clap::value_parser!(u32).range(1_024..=16_777_216))]
     pub payload_bytes: u32,
+    /// Most bytes of settings that an account may store, their history included, 1,048,576 to 4,294,967,295.
+    #[arg(long, env = "LEADMESH_ACCOUNT_SETTINGS_BYTES", default_value_t = 67_108_864, value_parser = clap::value_parser!(u32).range(1_048_576..))]
+    pub account_settings_bytes: u32,
     /// Days for which idempotency keys are kept, at least 7.
     #[arg(long, env = "LEADMESH_IDEMPOTENCY_DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(7..=3_650))]
     pub idempotency_days: u32,
@@ -253,6 +258,15 @@ impl Config {
         self.settings.ehlo_name.clone().or_else(of_public_url)
     }
 
+    /// What queries by address ask of it.
+    pub fn address_proof(&self) -> AddressProof {
+        if self.requires_proof() {
+            AddressProof::Required
+        } else {
+            AddressProof::NotRequired
+        }
+    }
+
     /// Whether an address counts only once a mailed link has proven it.
     pub fn requires_proof(&self) -> bool {
         match self.settings.proof_of_address {
@@ -284,6 +298,9 @@ fn sqlite_url(data_dir: &Path) -> String {
 
 fn checked_public_url(text: &str) -> Result<String, ConfigError> {
     match url::Url::parse(text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(ConfigError::Set(
+            "LEADMESH_PUBLIC_URL must have no user and no password: it stands in links that strangers get".to_owned(),
+        )),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
             Ok(text.trim_end_matches('/').to_owned())
         }
@@ -296,6 +313,15 @@ fn checked_public_url(text: &str) -> Result<String, ConfigError> {
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     let advice = "LEADMESH_LISTEN takes an IP address and a port, such as 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of this machine";
     text.parse().map_err(|_invalid| advice.to_owned())
+}
+
+/// A network, or an address alone.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let advice = || format!("{text:?} is no network: write it as 10.0.0.0/8, or one address as 10.0.0.5");
+    text.parse()
+        .or_else(|_invalid| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_invalid| advice())
 }
 
 fn parse_metrics_listen(text: &str) -> Result<SocketAddr, String> {

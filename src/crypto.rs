@@ -164,7 +164,7 @@ impl Vault {
         owner: Option<AccountId>,
         purpose: KeyPurpose,
     ) -> anyhow::Result<()> {
-        let row = self.new_key(clock, owner, purpose)?;
+        let row = self.new_key(db, clock, owner, purpose).await?;
         account_key::Entity::insert(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(db)
@@ -173,15 +173,16 @@ impl Vault {
     }
 
     /// A new wrapped key, not yet stored.
-    pub fn new_key(
+    pub async fn new_key(
         &self,
+        db: &impl ConnectionTrait,
         clock: &Clock,
         owner: Option<AccountId>,
         purpose: KeyPurpose,
     ) -> anyhow::Result<account_key::ActiveModel> {
         let id: Uuid = clock.id();
         let key: [u8; 32] = rand::random();
-        let wrapped = encrypt(&self.master.cipher, &key, &wrap_context(id, owner))?;
+        let wrapped = encrypt(&self.wrapping(db).await?.cipher, &key, &wrap_context(id, owner))?;
         Ok(account_key::ActiveModel {
             id: Set(id),
             account_id: Set(owner),
@@ -192,6 +193,24 @@ impl Vault {
         })
     }
 
+    /// The master key that the database's keys are under now: the other one, after they were moved to it while this process runs.
+    /// A key made under the one before could not be opened once that is left out.
+    async fn wrapping(&self, db: &impl ConnectionTrait) -> anyhow::Result<&MasterKey> {
+        let Some(other) = &self.other else {
+            return Ok(&self.master);
+        };
+        let kept = master_key::shared_check_value(db).await?;
+        let is_under_other = kept
+            .and_then(|value| STANDARD_NO_PAD.decode(value).ok())
+            .is_some_and(|sealed| decrypt(&other.cipher, &sealed, CHECK.as_bytes()).is_ok());
+        Ok(if is_under_other { other } else { &self.master })
+    }
+
+    /// Whether this vault opens a data key.
+    pub fn opens(&self, row: &account_key::Model) -> bool {
+        self.unseal(&row.wrapped, &wrap_context(row.id, row.account_id)).is_ok()
+    }
+
     /// Gives an owner a new key to seal with, in the caller's transaction; the ones before still open.
     pub async fn rotate(
         &self,
@@ -200,7 +219,10 @@ impl Vault {
         owner: Option<AccountId>,
     ) -> anyhow::Result<()> {
         account_key::Entity::retire(owner).exec(tx).await?;
-        self.new_key(clock, owner, KeyPurpose::Seal)?.insert(tx).await?;
+        self.new_key(tx, clock, owner, KeyPurpose::Seal)
+            .await?
+            .insert(tx)
+            .await?;
         Ok(())
     }
 

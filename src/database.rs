@@ -1,14 +1,18 @@
 //! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
 
+mod abandoned;
 mod connection;
 mod explain;
 mod figures;
+mod held;
+mod members;
 pub mod only_server;
 mod pools;
 mod schema;
 pub mod time;
 mod transaction;
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
@@ -17,6 +21,7 @@ use uuid::Uuid;
 use self::connection::Repeats;
 pub use self::connection::{Connection, PoolUse};
 pub use self::explain::explain;
+pub use self::held::HeldTimes;
 use self::pools::{Kind, Pools};
 pub use self::transaction::Transaction;
 use crate::fair::Share;
@@ -34,6 +39,17 @@ pub enum Lane {
     Lease,
 }
 
+impl Lane {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Intake => "intake",
+            Self::Worker => "worker",
+            Self::Lease => "lease",
+        }
+    }
+}
+
 /// The database, by the connections of one lane. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db(Arc<Way>);
@@ -43,6 +59,7 @@ struct Way {
     pools: Arc<Pools>,
     read: Connection,
     write: Connection,
+    lane: Lane,
 }
 
 /// What an account may use of the connections for requests.
@@ -62,28 +79,28 @@ impl Db {
             Pools::postgres(url, connections).await?
         };
         let pools = Arc::new(pools);
-        Ok(Self::by(&pools, &pools.requests, Shares::default()))
+        Ok(Self::by(&pools, Lane::Requests, Shares::default()))
     }
 
-    fn by(pools: &Arc<Pools>, kind: &Kind, shares: Shares) -> Self {
+    fn by(pools: &Arc<Pools>, lane: Lane, shares: Shares) -> Self {
+        let kind: &Kind = match lane {
+            Lane::Requests => &pools.requests,
+            Lane::Intake => &pools.intake,
+            Lane::Worker => &pools.worker,
+            Lane::Lease => &pools.lease,
+        };
         Self(Arc::new(Way {
             read: Connection::new(kind.read.clone(), shares.read, Repeats::Yes),
             write: Connection::new(kind.write.clone(), shares.write, Repeats::No),
             pools: pools.clone(),
+            lane,
         }))
     }
 
     /// The same database by the connections of that lane.
     #[must_use]
     pub fn by_lane(&self, lane: Lane) -> Self {
-        let pools = &self.0.pools;
-        let kind = match lane {
-            Lane::Requests => &pools.requests,
-            Lane::Intake => &pools.intake,
-            Lane::Worker => &pools.worker,
-            Lane::Lease => &pools.lease,
-        };
-        Self::by(pools, kind, Shares::default())
+        Self::by(&self.0.pools, lane, Shares::default())
     }
 
     /// The same database by the connections for requests, of which this account (or another owner) gets no more than its share:
@@ -95,7 +112,7 @@ impl Db {
             read: Some(pools.reading.of(owner)),
             write: Some(pools.writing.of(owner)),
         };
-        Self::by(pools, &pools.requests, shares)
+        Self::by(pools, Lane::Requests, shares)
     }
 
     /// For statements that only read: one may be run again when its connection was lost.
@@ -108,9 +125,21 @@ impl Db {
         &self.0.write
     }
 
-    /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction.
-    pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        self.0.write.begin().await
+    /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction. How long it is held is
+    /// measured, by the lane; of a long one the log tells where it was begun.
+    #[track_caller]
+    pub fn begin(&self) -> impl Future<Output = Result<Transaction, DbErr>> + Send + use<> {
+        let begun = Location::caller();
+        let (way, work) = (self.0.clone(), self.0.lane.name());
+        async move {
+            let hold = move |times: &HeldTimes| times.begin(work, begun);
+            way.write.begin(&way.pools.held, hold).await
+        }
+    }
+
+    /// How long writing transactions of this process are held.
+    pub fn held(&self) -> HeldTimes {
+        self.0.pools.held.clone()
     }
 
     /// Which of the two it is.

@@ -3,6 +3,7 @@
 pub mod again;
 pub mod breaker;
 pub mod by_hand;
+mod chains;
 pub mod counts;
 pub mod email;
 pub mod erasure;
@@ -18,6 +19,7 @@ pub mod portal_feed;
 pub mod portal_review;
 mod present;
 pub mod preview;
+pub mod redact;
 pub mod rendering;
 mod reservations;
 pub mod response;

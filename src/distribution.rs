@@ -11,6 +11,7 @@ mod known_fields;
 pub mod partners;
 pub mod preview;
 pub mod profiles;
+mod rule_check;
 pub mod secrets;
 pub mod settings;
 pub mod test_delivery;

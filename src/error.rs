@@ -57,6 +57,12 @@ pub enum UserErrorCode {
     InUse,
     /// Somebody else changed it since: read it again.
     StaleVersion,
+    /// It could not be done now, although others of the same call were: repeat it.
+    Unavailable,
+    /// It is not known whether it was done: repeat it under its idempotency key, which does it once.
+    OutcomeUnknown,
+    /// It could not be done, although others of the same call were: a fault of the server, which its operator finds in the log.
+    Internal,
 }
 
 /// A rule of the business that an input broke; nothing was changed.
@@ -190,6 +196,11 @@ impl Error {
         }
     }
 
+    /// Whether it is not known what became of what was asked.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Self::Outage(Outage::EndUnknown))
+    }
+
     /// Whether the same may succeed in a moment, without anybody changing anything.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Outage(_) | Self::RateLimited { .. })
@@ -249,8 +260,19 @@ impl From<Broken> for Error {
 }
 
 impl From<anyhow::Error> for Error {
+    /// What the database or a use case said stays what it is, whatever was added to it on the way.
     fn from(error: anyhow::Error) -> Self {
-        Self::Internal(error)
+        let error = match error.downcast::<Self>() {
+            Ok(own) => return own,
+            Err(other) => other,
+        };
+        match error.downcast_ref::<DbErr>() {
+            Some(cause) if shortage(cause).is_some() || outage(cause).is_some() => match error.downcast::<DbErr>() {
+                Ok(cause) => cause.into(),
+                Err(other) => Self::Internal(other),
+            },
+            _ => Self::Internal(error),
+        }
     }
 }
 
@@ -324,9 +346,9 @@ fn is_busy(error: &SqlxError) -> bool {
     has_code(error, &["5", "261", "517", "773", "55P03"])
 }
 
-/// Whether `PostgreSQL` has stopped a statement at its time limit (`query_canceled`).
+/// Whether a statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
 fn is_too_slow(error: &SqlxError) -> bool {
-    has_code(error, &["57014"])
+    has_code(error, &["57014", "9"])
 }
 
 fn has_code(error: &SqlxError, codes: &[&str]) -> bool {
@@ -344,7 +366,12 @@ fn is_given_way(error: &SqlxError) -> bool {
 /// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is not known what has reached the disk.
 fn is_lost(error: &SqlxError) -> bool {
     match error {
-        SqlxError::Io(_) | SqlxError::PoolTimedOut | SqlxError::PoolClosed | SqlxError::WorkerCrashed => true,
+        // A connection that breaks within a message is out of step.
+        SqlxError::Io(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => true,
         SqlxError::Database(error) => error.code().is_some_and(|code| {
             code.starts_with("08")
                 || ["57P01", "57P02", "57P03", "25P03", "25P04"].contains(&&*code)
@@ -388,6 +415,21 @@ mod tests {
         assert!(lost.before_commit().changed_nothing());
         assert_eq!(error(SqlxError::PoolTimedOut).code(), "UNAVAILABLE");
         assert_eq!(error(SqlxError::RowNotFound).code(), "INTERNAL_SERVER_ERROR");
+    }
+
+    #[test]
+    fn a_cause_stays_what_it_is_under_what_was_added_on_the_way() {
+        use anyhow::Context;
+
+        let pool = Err::<(), _>(DbErr::from(Shortage::Pool)).context("cannot read the keys");
+        assert_eq!(Error::from(pool.unwrap_err()).code(), "UNAVAILABLE");
+        let share = Err::<(), _>(Error::from(DbErr::from(Shortage::Share))).context("cannot read the keys");
+        assert_eq!(Error::from(share.unwrap_err()).code(), "RATE_LIMITED");
+        let other = Err::<(), _>(DbErr::Custom("no".to_owned())).context("cannot read the keys");
+        let Error::Internal(other) = Error::from(other.unwrap_err()) else {
+            panic!("what nobody can help is internal")
+        };
+        assert_eq!(format!("{other:#}"), "cannot read the keys: Custom Error: no");
     }
 
     #[test]

@@ -22,10 +22,12 @@ pub mod sources;
 pub mod steps;
 pub mod timezone;
 mod usage;
+mod weighing;
 
 pub use checks::PriceInput;
 pub use edit::Changed;
 pub(crate) use edit::Edit;
+pub(crate) use weighing::{Of, weigh};
 
 /// Flows that an account may have.
 pub const MAX_FLOWS: u64 = 100;

@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod assignment;
 pub mod audit_event;
 pub mod available_source;
+pub mod big_numbers;
 pub mod by_hand;
 pub mod cap;
 pub mod context;

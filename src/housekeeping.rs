@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use entity::{endpoint, idempotency, mail, one_time_token, session};
+use entity::{endpoint, idempotency, known_network, mail, mail_count, one_time_token, session};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,10 @@ const EVERY: Duration = Duration::from_hours(1);
 const TELL: Duration = Duration::from_mins(1);
 /// How long ended sessions, links past their time and sent mails are kept, for whoever asks what became of them.
 const KEPT: TimeDelta = TimeDelta::days(30);
+/// How long counts of mails are kept: longer than the longest window in which they are counted.
+const COUNTS: TimeDelta = TimeDelta::days(2);
+/// How long networks are kept that somebody has not been in.
+const NETWORKS: TimeDelta = TimeDelta::days(90);
 /// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
 const PART: u64 = 5_000;
 
@@ -73,8 +77,14 @@ pub async fn forget(app: &App) -> Result<u64> {
     let sessions = session::Entity::forget_before(over).exec(db).await?;
     let mails = mail::Entity::forget_sent_before(over).exec(db).await?;
     let endpoints = endpoint::Entity::forget_over(app.clock.now()).exec(db).await?;
+    let counts = mail_count::Entity::forget_before(app.clock.now() - COUNTS)
+        .exec(db)
+        .await?;
+    let networks = known_network::Entity::forget_before(app.clock.now() - NETWORKS)
+        .exec(db)
+        .await?;
     let keys = forget_keys(app).await?;
-    let rows = [links, sessions, mails, endpoints].map(|done| done.rows_affected);
+    let rows = [links, sessions, mails, endpoints, counts, networks].map(|done| done.rows_affected);
     Ok(rows.into_iter().sum::<u64>() + keys)
 }
 

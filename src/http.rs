@@ -8,6 +8,7 @@ pub mod deliveries_csv;
 pub mod docs;
 pub mod graphql;
 pub mod health;
+pub mod lenient_json;
 pub mod links;
 pub mod listen;
 pub mod metrics;

@@ -20,6 +20,7 @@ pub mod housekeeping;
 pub mod http;
 pub mod identity;
 pub mod leads;
+pub mod limits;
 pub mod live;
 pub mod metrics;
 pub mod network;

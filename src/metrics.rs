@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
-use crate::database::PoolUse;
+use crate::database::{HeldTimes, PoolUse};
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
@@ -49,6 +49,7 @@ pub struct Metrics {
     pool_sizes: Gauges,
     pool_uses: Gauges,
     pool_waits: Gauges,
+    held: HeldTimes,
     registry: Arc<Registry>,
 }
 
@@ -73,6 +74,13 @@ pub struct Standing {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::of(HeldTimes::default())
+    }
+}
+
+impl Metrics {
+    /// Of a process whose writing transactions are measured there.
+    pub fn of(held: HeldTimes) -> Self {
         let mut registry = Registry::with_prefix("leadmesh");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which Leadmesh this is", build);
@@ -98,15 +106,14 @@ impl Default for Metrics {
             pool_sizes: Family::default(),
             pool_uses: Family::default(),
             pool_waits: Family::default(),
+            held,
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = Arc::new(registry);
         metrics
     }
-}
 
-impl Metrics {
     fn register(&self, registry: &mut Registry) {
         let text = "Leads stored, by outcome";
         registry.register("leads", text, self.leads.clone());
@@ -149,6 +156,8 @@ impl Metrics {
         registry.register("database_connections_in_use", text, self.pool_uses.clone());
         let text = "Statements and transactions of this process that wait for a connection, by pool";
         registry.register("database_connections_waiting", text, self.pool_waits.clone());
+        let text = "Seconds for which writing transactions of this process were held, by kind of work";
+        registry.register("write_transaction_seconds", text, self.held.0.clone());
     }
 
     /// A lead has been stored.

@@ -12,6 +12,7 @@ use entity::delivery;
 use entity::due::Destination;
 use entity::field::FieldDef;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId};
+use entity::routed::Routed;
 use prometheus_client::metrics::counter::Counter;
 use redis::aio::ConnectionManager;
 use serde_json::{Map, Value};
@@ -63,6 +64,8 @@ pub struct LeadContent {
     pub fields: Map<String, Value>,
     /// Fields whose value is not of their type.
     pub invalid: HashSet<String>,
+    /// By which values it was routed, where later steps have changed them.
+    pub routed: Routed,
     /// The flow and its version, by which what was prepared for its fields is kept.
     pub flow: (FlowId, i32),
     /// The flow's fields, for labels and order.

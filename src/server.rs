@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::ConfigError;
@@ -24,6 +25,7 @@ use crate::http::authenticate::Credentials;
 use crate::http::graphql::Endpoint;
 use crate::http::listen::{ListenLimits, serve};
 use crate::http::router;
+use crate::identity::proof_setting;
 use crate::leads::intake::Intake;
 use crate::live::relay;
 use crate::network::tallies;
@@ -53,11 +55,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where another process serves the
-    /// same embedded database.
-    pub fn start(app: &App, role: Role, listener: TcpListener) -> anyhow::Result<Self> {
+    /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where the other processes of the
+    /// installation go by other settings of what all have to agree on.
+    pub async fn start(app: &App, role: Role, listener: TcpListener, only: OnlyServer) -> anyhow::Result<Self> {
         let metrics = app.config.settings.metrics_listen.map(listen_for_metrics).transpose()?;
-        let only = OnlyServer::of(&app.config.database_url)?;
+        let process = proof_setting::join(app).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         let worker = match role {
             Role::Api => None,
@@ -65,7 +67,7 @@ impl Server {
         };
         let stop = CancellationToken::new();
         tokio::spawn(relay::relay(app.clone(), stop.clone()));
-        let chores = chores(app, role, &stop);
+        let chores = chores(app, role, process, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
             shutdown: stop.clone(),
@@ -155,9 +157,10 @@ fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// What a process does besides.
-fn chores(app: &App, role: Role, stop: &CancellationToken) -> TaskTracker {
+fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> TaskTracker {
     let chores = TaskTracker::new();
     chores.spawn(key_holders::announce(
+        process,
         app.db.clone(),
         app.clock.clone(),
         app.vault.clone(),

@@ -14,6 +14,8 @@ use crate::fair::{FairShares, ShareLimits};
 /// Writes that a process runs at the same time, and those of one owner among them.
 const RUNNING: usize = 4_096;
 const OF_OWNER: usize = 1_024;
+/// Writes that nobody waits for.
+const LEFT: usize = 256;
 /// Further writes of one owner that wait for others of its own.
 const WAITING: usize = 1_024;
 /// How long a write waits for its turn.
@@ -29,6 +31,7 @@ pub struct Writes(Arc<Running>);
 struct Running {
     tasks: TaskTracker,
     places: Arc<Semaphore>,
+    left: Arc<Semaphore>,
     owners: FairShares,
     deadline: Duration,
 }
@@ -49,6 +52,7 @@ impl Writes {
         Self(Arc::new(Running {
             tasks: TaskTracker::new(),
             places: Arc::new(Semaphore::new(running)),
+            left: Arc::new(Semaphore::new(LEFT)),
             owners,
             deadline,
         }))
@@ -93,6 +97,30 @@ impl Writes {
             }
             Err(error) => Err(Error::Internal(error.into())),
         }
+    }
+
+    /// Runs a write that nobody waits for, in the turn of all others. At most so many wait at the same time.
+    ///
+    /// # Errors
+    ///
+    /// UNAVAILABLE where too many do, before anything of it was begun.
+    pub fn leave<W>(&self, write: W) -> Result<()>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let Ok(place) = self.0.left.clone().try_acquire_owned() else {
+            return Err(Error::Unavailable(
+                "too many requests wait here for what they asked for: nothing was begun, try again in a moment",
+            ));
+        };
+        let deadline = self.0.deadline;
+        self.0.tasks.spawn(async move {
+            let _place = place;
+            if tokio::time::timeout(deadline, write).await.is_err() {
+                tracing::error!(?deadline, "a write that nobody waits for was stopped at its deadline");
+            }
+        });
+        Ok(())
     }
 
     /// How many run.

@@ -14,6 +14,7 @@ use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
+use leadmesh::database::only_server::OnlyServer;
 use leadmesh::server::{Role, Server};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
@@ -169,8 +170,10 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let listener = TcpListener::bind(settings.listen).await?;
-    let app = App::open(Config::new(settings)?, Clock::system()).await?;
-    let server = Server::start(&app, Role::Both, listener)?;
+    let config = Config::new(settings)?;
+    let only = OnlyServer::of(&config.database_url)?;
+    let app = App::open_to_serve(config, Clock::system(), &only).await?;
+    let server = Server::start(&app, Role::Both, listener, only).await?;
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     server.stop().await;
     Ok(())

@@ -1,6 +1,7 @@
 //! An account: a company on this server.
 
 use crate::ids::{AccountId, ApiKeyId};
+use crate::proof::AddressProof;
 use crate::{api_key, connection, endpoint, invitation};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
@@ -76,6 +77,13 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Whether the contact address counts: partners find the account by it, and mails to the account go there.
+    pub fn has_contact(&self, proof: AddressProof) -> bool {
+        self.contact_counts && (proof == AddressProof::NotRequired || self.contact_verified_at.is_some())
+    }
+}
+
 impl Entity {
     /// One account.
     pub fn by_id(id: AccountId) -> Select<Self> {
@@ -89,7 +97,7 @@ impl Entity {
 
     /// Accounts that one account is or was connected with, that invited it, or that it invited by their identifier and that
     /// have not answered. Whoever was invited by address is not told apart from nobody until the answer.
-    pub fn partners_of(account: AccountId) -> Select<Self> {
+    pub fn partners_of(account: AccountId, proof: AddressProof) -> Select<Self> {
         use connection::Column::{HighAccountId, LowAccountId};
         use invitation::Column::{FromAccountId, Status, ToAccountId, ToEmail};
         let side = |mine: connection::Column, theirs: connection::Column| {
@@ -101,7 +109,7 @@ impl Entity {
             .filter(waits())
             .filter(ToEmail.is_null())
             .filter(ToAccountId.is_not_null());
-        let received = invitation::Entity::received_by(account).filter(waits());
+        let received = invitation::Entity::received_by(account, proof).filter(waits());
         let ids = Condition::any()
             .add(Column::Id.in_subquery(side(LowAccountId, HighAccountId)))
             .add(Column::Id.in_subquery(side(HighAccountId, LowAccountId)))
@@ -110,9 +118,9 @@ impl Entity {
         Self::find().filter(ids)
     }
 
-    /// Accounts that let themselves be found by that address, in lower case. Where one has proven it, those that have not are not
-    /// found by it.
-    pub fn by_contact_email(email: &str) -> Select<Self> {
+    /// Accounts that let themselves be found by that address, in lower case. Where one has proven it, or proof is required, those
+    /// that have not are not found by it.
+    pub fn by_contact_email(email: &str, proof: AddressProof) -> Select<Self> {
         let other = Alias::new("other");
         let proven = Query::select()
             .expr(Expr::value(1))
@@ -121,9 +129,10 @@ impl Entity {
             .and_where(Expr::col((other.clone(), Column::ContactCounts)).eq(true))
             .and_where(Expr::col((other, Column::ContactVerifiedAt)).is_not_null())
             .take();
+        let unrivalled = (proof == AddressProof::NotRequired).then(|| Expr::exists(proven).not());
         let goes_first = Condition::any()
             .add(Column::ContactVerifiedAt.is_not_null())
-            .add(Expr::exists(proven).not());
+            .add_option(unrivalled);
         Self::find()
             .filter(Column::ContactEmail.eq(email))
             .filter(Column::ContactCounts.eq(true))

@@ -7,7 +7,7 @@ use crate::ids::{
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, ExprTrait, Func, Query, SimpleExpr};
+use sea_orm::sea_query::{ExprTrait, Func};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +184,9 @@ pub struct Model {
     pub settled_at: Option<DateTime<Utc>>,
     /// The endpoint that is held and for which it waits; says nothing of a delivery that does not wait.
     pub parked_for: Option<Uuid>,
+    /// The delivery that has ended without success and whose lead this one takes to the next partner. None of the first, and of
+    /// those from before this was kept.
+    pub follows: Option<DeliveryId>,
     /// When the lead's values were removed.
     pub erased_at: Option<DateTime<Utc>>,
 }
@@ -340,28 +343,6 @@ impl Entity {
             .filter(Column::LeaseOwner.eq(owner))
             .exec_with_returning(db)
             .await
-    }
-
-    /// Whether the lead has gone on, after the delivery had ended, to somebody who has it or is to have it.
-    pub fn gone_on() -> SimpleExpr {
-        let later = Alias::new("later");
-        let of = |column: Column| Expr::col((later.clone(), column));
-        let ended = [
-            DeliveryStatus::Failed,
-            DeliveryStatus::Refused,
-            DeliveryStatus::Cancelled,
-        ];
-        Expr::exists(
-            Query::select()
-                .expr(Expr::val(1))
-                .from_as(Entity, later.clone())
-                .and_where(of(Column::LeadId).equals((Entity, Column::LeadId)))
-                .and_where(of(Column::ProfileId).equals((Entity, Column::ProfileId)))
-                .and_where(of(Column::CreatedAt).gte(Expr::col((Entity, Column::SettledAt))))
-                .and_where(of(Column::Id).not_equals((Entity, Column::Id)))
-                .and_where(of(Column::Status).is_not_in(ended.map(|status| status.to_value())))
-                .to_owned(),
-        )
     }
 
     /// Makes a delivery that ended because its lead is gone one that was cancelled.

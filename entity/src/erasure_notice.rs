@@ -97,6 +97,13 @@ impl Model {
 }
 
 impl Entity {
+    /// Those of an account that are still to be sent.
+    pub fn queued_in_account(account: AccountId) -> Select<Self> {
+        Self::find()
+            .filter(Column::AccountId.eq(account))
+            .filter(Column::Status.eq(NoticeStatus::Queued))
+    }
+
     /// Those of one lead of one account.
     pub fn of_lead(account: AccountId, lead: LeadId) -> Select<Self> {
         Self::find()

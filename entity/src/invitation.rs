@@ -1,6 +1,7 @@
 //! An invitation from one account to another, or to an email address, to connect.
 
 use crate::ids::{AccountId, ConnectionId, InvitationId, MailId};
+use crate::proof::AddressProof;
 use crate::relationship::RelationshipType;
 use crate::user;
 use chrono::{DateTime, Utc};
@@ -98,11 +99,11 @@ impl Model {
 
 impl Entity {
     /// What an account sent and received.
-    pub fn of_account(account: AccountId) -> Select<Self> {
+    pub fn of_account(account: AccountId, proof: AddressProof) -> Select<Self> {
         let either = Condition::any()
             .add(Column::FromAccountId.eq(account))
             .add(Column::ToAccountId.eq(account))
-            .add(reaches(account));
+            .add(reaches(account, proof));
         Self::find().filter(either)
     }
 
@@ -112,17 +113,17 @@ impl Entity {
     }
 
     /// What an account received: by its identifier, or at the address of one of its people.
-    pub fn received_by(account: AccountId) -> Select<Self> {
+    pub fn received_by(account: AccountId, proof: AddressProof) -> Select<Self> {
         let received = Condition::any()
             .add(Column::ToAccountId.eq(account))
-            .add(reaches(account));
+            .add(reaches(account, proof));
         Self::find().filter(received).filter(Column::FromAccountId.ne(account))
     }
 
     /// What two accounts sent each other, in both directions, whatever became of it; what went to an address included.
-    pub fn between(one: AccountId, other: AccountId) -> Select<Self> {
+    pub fn between(one: AccountId, other: AccountId, proof: AddressProof) -> Select<Self> {
         let sent = |from: AccountId, to: AccountId| {
-            let received = Condition::any().add(Column::ToAccountId.eq(to)).add(reaches(to));
+            let received = Condition::any().add(Column::ToAccountId.eq(to)).add(reaches(to, proof));
             Condition::all().add(Column::FromAccountId.eq(from)).add(received)
         };
         Self::find().filter(Condition::any().add(sent(one, other)).add(sent(other, one)))
@@ -134,8 +135,8 @@ impl Entity {
     }
 
     /// Those not answered yet between two accounts, in both directions, expired ones included.
-    pub fn open_between(one: AccountId, other: AccountId) -> Select<Self> {
-        Self::between(one, other).filter(Column::Status.eq(InvitationStatus::Pending))
+    pub fn open_between(one: AccountId, other: AccountId, proof: AddressProof) -> Select<Self> {
+        Self::between(one, other, proof).filter(Column::Status.eq(InvitationStatus::Pending))
     }
 
     /// Those whose time has passed without that it was written.
@@ -149,8 +150,15 @@ impl Entity {
 /// Whether it went to the address of one of that account's people, and the address counts as theirs: proven by a mailed link,
 /// or, where the operator asks for no proof, held since before the invitation. To see it is all; to answer takes the mailed
 /// link.
-fn reaches(account: AccountId) -> SimpleExpr {
+fn reaches(account: AccountId, proof: AddressProof) -> SimpleExpr {
     let person = |column| Expr::col((user::Entity, column));
+    let proven = person(user::Column::EmailVerifiedAt).is_not_null();
+    let is_told = match proof {
+        AddressProof::Required => proven,
+        AddressProof::NotRequired => {
+            proven.or(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt))))
+        }
+    };
     let known = Query::select()
         .expr(Expr::value(1))
         .from(user::Entity)
@@ -159,11 +167,7 @@ fn reaches(account: AccountId) -> SimpleExpr {
         .and_where(person(user::Column::RemovedAt).is_null())
         .and_where(person(user::Column::PasswordHash).is_not_null())
         .and_where(person(user::Column::HoldsEmail).eq(true))
-        .and_where(
-            person(user::Column::EmailVerifiedAt)
-                .is_not_null()
-                .or(person(user::Column::CreatedAt).lte(Expr::col((Entity, Column::CreatedAt)))),
-        )
+        .and_where(is_told)
         .take();
     Column::ToAccountId.is_null().and(Expr::exists(known))
 }

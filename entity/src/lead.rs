@@ -2,11 +2,13 @@
 
 use crate::flow::Names;
 use crate::ids::{AccountId, DeliveryId, FlowId, LeadId, SourceId};
+use crate::large;
+use crate::routed::Routed;
 use crate::source;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, ExprTrait, Func, Order, Query};
-use sea_orm::{FromJsonQueryResult, FromQueryResult, QuerySelect};
+use sea_orm::sea_query::{ExprTrait, LockType, Order, Query};
+use sea_orm::{FromJsonQueryResult, FromQueryResult, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// What became of a lead.
@@ -53,6 +55,8 @@ pub struct Model {
     pub raw: Json,
     /// Fields whose value is not of their type; none of a lead that an older version stored, which did not note them.
     pub invalid: Option<Names>,
+    /// Values by which it was routed and that later steps have changed.
+    pub routed_by: Option<Routed>,
     /// Why it was not accepted: code, field, message.
     pub reasons: Json,
     /// What the sender should know.
@@ -174,6 +178,8 @@ pub struct Content {
     pub fields: Json,
     /// Fields whose value is not of their type; none of a lead that an older version stored.
     pub invalid: Option<Names>,
+    /// By which values it was routed.
+    pub routed_by: Option<Routed>,
     /// When its values were removed.
     pub erased_at: Option<DateTime<Utc>>,
 }
@@ -290,6 +296,7 @@ impl Entity {
             Column::Test,
             Column::Fields,
             Column::Invalid,
+            Column::RoutedBy,
             Column::ErasedAt,
         ];
         select.select_only().columns(columns)
@@ -302,19 +309,9 @@ impl Entity {
         ids: &[LeadId],
         parts: &[Part],
     ) -> Result<u64, DbErr> {
-        let lengths = parts.iter().map(|part| {
-            let column = Expr::col((Self, part.column())).cast_as(Alias::new("text"));
-            Expr::from(Func::cust(Alias::new("octet_length")).arg(column))
-        });
-        let Some(length) = lengths.reduce(ExprTrait::add) else {
-            return Ok(0);
-        };
-        let lengths = Self::in_account(account)
-            .filter(Column::Id.is_in(ids.iter().copied()))
-            .select_only()
-            .expr_as(Func::sum(length).cast_as(Alias::new("bigint")), "bytes");
-        let bytes: Option<Option<i64>> = lengths.into_tuple().one(db).await?;
-        Ok(bytes.flatten().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+        let columns: Vec<Column> = parts.iter().map(|part| part.column()).collect();
+        let rows = Self::in_account(account).filter(Column::Id.is_in(ids.iter().copied()));
+        large::bytes(db, rows, &columns).await
     }
 
     /// One part of leads of an account.
@@ -329,6 +326,31 @@ impl Entity {
             .select_only()
             .columns([Column::Id, part.column()]);
         rows.into_tuple().all(db).await
+    }
+
+    /// Which of these leads of an account have encrypted values. It may name one too many, whose sender imitates one.
+    pub async fn sealed_among(
+        db: &impl ConnectionTrait,
+        account: AccountId,
+        ids: impl IntoIterator<Item = LeadId>,
+    ) -> Result<Vec<LeadId>, DbErr> {
+        let sealed = |column| Expr::col((Self, column)).cast_as("text").like("%\"$sealed\"%");
+        let rows = Self::in_account(account)
+            .filter(Column::Id.is_in(ids))
+            .filter(sealed(Column::Fields).or(sealed(Column::Raw)))
+            .select_only()
+            .column(Column::Id);
+        rows.into_tuple().all(db).await
+    }
+
+    /// Locks leads, in one order, for whoever decides which of their deliveries go on. Readers and new rows that name them do not wait.
+    pub async fn lock(db: &impl ConnectionTrait, ids: impl IntoIterator<Item = LeadId>) -> Result<(), DbErr> {
+        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
+        let locked = Self::find().filter(among).order_by_asc(Column::Id);
+        let locked = locked.select_only().column(Column::Id).lock(LockType::NoKeyUpdate);
+        let locked: Vec<LeadId> = locked.into_tuple().all(db).await?;
+        drop(locked);
+        Ok(())
     }
 
     /// When each of some sources of an account last submitted, tests left out. Sources that never did are not among them.

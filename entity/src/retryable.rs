@@ -1,13 +1,10 @@
 //! Deliveries that may be tried again by hand. They are found among a long history by the indexes `delivery_retryable` and
 //! `delivery_retryable_partner`, a state at a time and in pages, so that no statement reads more than it answers.
 
-use std::collections::HashSet;
-
 use crate::delivery::{Column, DeliveryStatus, Entity};
 use crate::ids::DeliveryId;
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveEnum, Condition, QueryOrder, QuerySelect};
 
 /// The condition of the partial indexes, as they have it.
@@ -43,7 +40,7 @@ pub struct Page {
 }
 
 impl Entity {
-    /// Those of `among` that may be tried again now, the oldest first, whether their lead has gone on or not. `few` says that what
+    /// Those of `among` that may be tried again now, the oldest first, whether their lead has gone on or not: see `chain`. `few` says that what
     /// they are chosen from are a few rows that are found otherwise.
     pub fn retryable(among: Select<Self>, page: Page, few: bool, now: DateTime<Utc>) -> Select<Self> {
         let by_index = Condition::all()
@@ -54,20 +51,6 @@ impl Entity {
             .filter(may_be_retried(Column::Status.eq(page.status), page.status, now))
             .order_by_asc(Column::Id)
             .limit(page.most)
-    }
-
-    /// Those of some deliveries whose lead has gone on: see [`Entity::gone_on`].
-    pub async fn gone_on_among(db: &impl ConnectionTrait, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>, DbErr> {
-        let among = crate::bulk::among(db, Column::Id, ids.iter().map(|id| id.0));
-        let gone: Vec<DeliveryId> = Self::find()
-            .filter(among)
-            .filter(Self::gone_on())
-            .select_only()
-            .column(Column::Id)
-            .into_tuple()
-            .all(db)
-            .await?;
-        Ok(gone.into_iter().collect())
     }
 
     /// Those of some deliveries that may still be tried again in one of these states. Locked in one order.
@@ -85,7 +68,6 @@ impl Entity {
         Self::find()
             .filter(crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0)))
             .filter(any)
-            .filter(Self::gone_on().not())
             .order_by_asc(Column::Id)
             .lock_exclusive()
     }

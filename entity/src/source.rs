@@ -78,6 +78,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::AcceptanceRule, Column::Mapping];
+
     /// Sources of one account, removed ones left out.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find()
@@ -92,6 +95,17 @@ impl Entity {
             .filter(Column::DeletedAt.is_null())
             .order_by_asc(Column::Position)
             .order_by_asc(Column::Id)
+    }
+
+    /// The newest of the sources that were removed from a flow, through which somebody has submitted by itself: as many as are looked
+    /// through for a repeated submission.
+    pub fn removed_from(flow: FlowId) -> Select<Self> {
+        Self::find()
+            .filter(Column::FlowId.eq(flow))
+            .filter(Column::Kind.ne(SourceKind::Seller))
+            .filter(Column::DeletedAt.is_not_null())
+            .order_by_desc(Column::DeletedAt)
+            .limit(100)
     }
 
     /// The source through which a connected account's buyer steps deliver into a flow, removed or not.

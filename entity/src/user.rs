@@ -1,11 +1,12 @@
 //! A person of an account.
 
 use crate::ids::{AccountId, SessionId, UserId};
+use crate::proof::AddressProof;
 use crate::session;
 use chrono::{DateTime, Utc};
-use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, ExprTrait, Query};
+use sea_orm::{Condition, UpdateMany};
 use serde::{Deserialize, Serialize};
 
 /// What a person may do.
@@ -41,8 +42,11 @@ pub struct Model {
     /// When a link that was mailed to the address was used.
     pub email_verified_at: Option<DateTime<Utc>>,
     /// Whether the address counts as theirs on this server: it receives invitations and goes first at log-in. At most one of all
-    /// people who claim an address holds it. Without proof only where the operator asks for none.
+    /// people who claim an address holds it. Without proof it says nothing where the operator asks for it: see [`Model::holds`].
     pub holds_email: bool,
+    /// When somebody who reads the address took the account as it was: by a password set through a mailed link, or by proving the
+    /// address while signed in. Until then another may have made it, or have the password.
+    pub confirmed_at: Option<DateTime<Utc>>,
     /// Argon2id; none until an invited person has set one.
     pub password_hash: Option<String>,
     /// What they may do.
@@ -61,6 +65,13 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Whether the address counts as theirs.
+    pub fn holds(&self, proof: AddressProof) -> bool {
+        self.holds_email && (proof == AddressProof::NotRequired || self.email_verified_at.is_some())
+    }
+}
+
 impl Entity {
     /// People of one account who were not removed.
     pub fn in_account(account: AccountId) -> Select<Self> {
@@ -70,8 +81,11 @@ impl Entity {
     }
 
     /// The one person whose address counts as theirs.
-    pub fn holder_of(email: &str) -> Select<Self> {
-        Self::claiming(email).filter(Column::HoldsEmail.eq(true))
+    pub fn holder_of(email: &str, proof: AddressProof) -> Select<Self> {
+        // Not by `holds_email` alone, which may have been written while no proof was asked for.
+        let proven = (proof == AddressProof::Required).then(|| Column::EmailVerifiedAt.is_not_null());
+        let counts = Condition::all().add(Column::HoldsEmail.eq(true)).add_option(proven);
+        Self::claiming(email).filter(counts)
     }
 
     /// Everybody who claims that address, proven or not.

@@ -118,6 +118,15 @@ impl Entity {
         Self::find().filter(Expr::col((Self, Column::LeaseUntil)).gt(now))
     }
 
+    /// Those of these leases that have not run out.
+    pub async fn living(db: &impl ConnectionTrait, ids: &[Uuid], now: DateTime<Utc>) -> Result<Vec<Uuid>, DbErr> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let living = Self::alive(db, now).filter(Column::Id.is_in(ids.iter().copied()));
+        Ok(living.all(db).await?.into_iter().map(|row| row.id).collect())
+    }
+
     /// One lease, whether it has run out or not.
     pub fn by_id(id: Uuid) -> Select<Self> {
         Self::find_by_id(id)

@@ -22,6 +22,7 @@ pub(crate) async fn build(manager: &SchemaManager<'_>, indexes: &[Index]) -> Res
                 .await?;
             continue;
         }
+        let waits = waiting_time(manager).await?;
         // What an interrupted build leaves is written but never read, and IF NOT EXISTS would take it for the index.
         let broken =
             format!("SELECT 1 AS found FROM pg_index WHERE indexrelid = to_regclass('{name}') AND NOT indisvalid");
@@ -32,8 +33,35 @@ pub(crate) async fn build(manager: &SchemaManager<'_>, indexes: &[Index]) -> Res
         }
         // The build waits for transactions that are under way; with a time limit it would leave a broken index behind.
         db.execute_unprepared("SET lock_timeout = 0").await?;
-        db.execute_unprepared(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+        let built = db
+            .execute_unprepared(&format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}"))
+            .await;
+        // The migrations that follow lock tables: whatever reads or writes would wait behind them as long as they do.
+        db.execute_unprepared(&format!("SET lock_timeout = '{waits}'")).await?;
+        built?;
+    }
+    Ok(())
+}
+
+/// Drops indexes that are there, as [`build`] builds them: within a time limit, for nobody waits behind it, and it can be repeated.
+pub(crate) async fn drop_all(manager: &SchemaManager<'_>, names: &[&str]) -> Result<(), DbErr> {
+    let how = match manager.get_database_backend() {
+        DatabaseBackend::Postgres => "DROP INDEX CONCURRENTLY IF EXISTS",
+        _ => "DROP INDEX IF EXISTS",
+    };
+    for name in names {
+        manager
+            .get_connection()
+            .execute_unprepared(&format!("{how} {name}"))
             .await?;
     }
     Ok(())
+}
+
+/// How long the session waits for a lock.
+async fn waiting_time(manager: &SchemaManager<'_>) -> Result<String, DbErr> {
+    let shown = "SELECT current_setting('lock_timeout') AS waits";
+    let shown = Statement::from_string(DatabaseBackend::Postgres, shown);
+    let row = manager.get_connection().query_one_raw(shown).await?;
+    row.map_or(Ok("2s".to_owned()), |row| row.try_get("", "waits"))
 }

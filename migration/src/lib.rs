@@ -26,6 +26,13 @@ mod m0024_bounded_steps;
 mod m0025_proof_of_address;
 mod m0026_known_proofs;
 mod m0027_key_holder;
+mod m0028_guards;
+mod m0029_settings_usage;
+mod m0032_known_networks;
+mod m0033_mail_counts;
+mod m0036_confirmed_people;
+mod m0039_delivery_chain;
+mod public_id;
 
 /// Brings a database to the newest schema.
 #[derive(Debug)]
@@ -56,6 +63,12 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_proof_of_address::Migration),
             Box::new(m0026_known_proofs::Migration),
             Box::new(m0027_key_holder::Migration),
+            Box::new(m0028_guards::Migration),
+            Box::new(m0029_settings_usage::Migration),
+            Box::new(m0032_known_networks::Migration),
+            Box::new(m0033_mail_counts::Migration),
+            Box::new(m0036_confirmed_people::Migration),
+            Box::new(m0039_delivery_chain::Migration),
         ]
     }
 }

@@ -1,10 +1,10 @@
 //! Which existing addresses a mailed link has proven already: until now a link was mailed and never shown to anybody else, so
 //! whoever used one reads the address.
 
-use std::fmt::Write;
-
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{DatabaseBackend, Statement};
+use sea_orm_migration::sea_orm::Statement;
+
+use crate::public_id;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -29,7 +29,6 @@ UPDATE account SET contact_verified_at = (
 const RESETS: &str =
     "SELECT DISTINCT subject_id FROM audit_event WHERE action = 'password.reset' AND subject_type = 'User'";
 const PREFIX: &str = "usr_";
-const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -42,53 +41,15 @@ impl MigrationTrait for Migration {
             .await?;
         for row in resets {
             let subject: String = row.try_get_by_index(0)?;
-            if let Some(bits) = subject.strip_prefix(PREFIX).and_then(bits) {
+            if let Some(bits) = subject.strip_prefix(PREFIX).and_then(public_id::bits) {
                 let proven = format!(
                     "UPDATE \"user\" SET email_verified_at = created_at \
                      WHERE id = {} AND removed_at IS NULL AND email_verified_at IS NULL",
-                    literal(backend, bits)
+                    public_id::literal(backend, bits)
                 );
                 db.execute_unprepared(&proven).await?;
             }
         }
         crate::ddl::run(manager, CONTACTS).await
-    }
-}
-
-/// The 128 bits of a public identifier.
-fn bits(text: &str) -> Option<u128> {
-    text.chars().try_fold(0_u128, |bits, digit| {
-        let value = u128::try_from(ALPHABET.find(digit)?).ok()?;
-        bits.checked_mul(32)?.checked_add(value)
-    })
-}
-
-/// An identifier as the database writes it.
-fn literal(backend: DatabaseBackend, bits: u128) -> String {
-    let mut hex = String::new();
-    let _never_fails = write!(hex, "{bits:032x}");
-    match backend {
-        DatabaseBackend::Postgres => format!("'{hex}'::uuid"),
-        _ => format!("X'{hex}'"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_identifier_is_read_as_its_bits() {
-        assert_eq!(
-            bits("01h455vb4pex5vsknk084sn02q"),
-            Some(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057)
-        );
-        assert_eq!(bits("7zzzzzzzzzzzzzzzzzzzzzzzzz"), Some(u128::MAX));
-        assert_eq!(bits("zzzzzzzzzzzzzzzzzzzzzzzzzz"), None);
-        assert_eq!(bits("ö"), None);
-        assert_eq!(
-            literal(DatabaseBackend::Sqlite, 1),
-            "X'00000000000000000000000000000001'"
-        );
     }
 }

@@ -17,6 +17,7 @@ use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db, time};
 use crate::delivery::instance_mail;
 use crate::descriptors;
+use crate::identity::proof_setting;
 
 /// For the mail server to let us in.
 const MAIL: Duration = Duration::from_secs(10);
@@ -25,6 +26,9 @@ const MAIL: Duration = Duration::from_secs(10);
 const ENOUGH_FILES: u64 = 32_768;
 /// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
 const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
+
+/// A network with a shorter prefix holds more than a company's proxies: IPv4 has its largest private one at 8 bits, IPv6 at 7.
+const NARROWEST: u8 = 7;
 
 /// What is found of one thing.
 enum Found {
@@ -69,12 +73,25 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
             report.add("redis", redis(&config).await)?;
             report.add("mail", mail(&config).await)?;
             report.add("addresses", addresses(&config))?;
+            report.add("proxies", proxies(&config))?;
             report.add("files", files())?;
         }
     }
     let code = if report.wrong { 2 } else { 0 };
     out.flush()?;
     Ok(ExitCode::from(code))
+}
+
+/// Whose word on the caller's address counts: with a network that is too wide, everybody's.
+fn proxies(config: &Config) -> Found {
+    let trusted = &config.settings.trusted_proxies;
+    match trusted.iter().find(|network| network.prefix_len() < NARROWEST) {
+        Some(wide) => Found::Note(format!(
+            "LEADMESH_TRUSTED_PROXIES has {wide}: callers from there may give any address as theirs, so that limits by address stop nobody; name only your proxies"
+        )),
+        None if trusted.is_empty() => Found::Right("none is trusted: callers are who connects".into()),
+        None => Found::Right("their X-Forwarded-For is believed".into()),
+    }
 }
 
 fn files() -> Found {
@@ -125,6 +142,7 @@ async fn database(config: &Config) -> Vec<(&'static str, Found)> {
     let mut all = vec![("database", found), ("clock", clock(&db).await)];
     if fits {
         all.push(("master key", master_key_fits(config, &db).await));
+        all.extend(proof_fits(config, &db).await.map(|found| ("proof", found)));
     }
     all
 }
@@ -152,13 +170,38 @@ async fn clock(db: &Db) -> Found {
 async fn master_key_fits(config: &Config, db: &Db) -> Found {
     let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
     match master_key::is_known(db.read(), &vault).await {
-        Ok(Some(true)) => Found::Right("it is the one that the database was made with".into()),
+        Ok(Some(true)) => match master_key::count_closed(db.read(), &vault).await {
+            Ok(0) => Found::Right("it opens all data keys".into()),
+            Ok(closed) => Found::Wrong(master_key::closed_advice(closed)),
+            Err(error) => Found::Wrong(format!("cannot be compared: {error:#}")),
+        },
         Ok(None) => Found::Right("the first start will keep it".into()),
         Ok(Some(false)) => Found::Wrong(
             "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one".into(),
         ),
         Err(error) => Found::Wrong(format!("cannot be compared: {error:#}")),
     }
+}
+
+/// Whether a process with these settings may serve beside the others, or after them; none where they are the same.
+async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
+    let kept = match proof_setting::kept(db.read()).await {
+        Ok(kept) => kept?,
+        Err(error) => return Some(Found::Wrong(format!("cannot be compared: {error}"))),
+    };
+    let own = config.address_proof();
+    if kept == own {
+        return None;
+    }
+    Some(match proof_setting::check_change(config, kept, 0) {
+        Err(error) => Found::Wrong(error.to_string()),
+        Ok(()) => Found::Note(format!(
+            "LEADMESH_PROOF_OF_ADDRESS is {} here, and the installation goes by {}: that changes once all of its processes have stopped \
+             and one starts with these settings",
+            proof_setting::written(own),
+            proof_setting::written(kept)
+        )),
+    })
 }
 
 async fn redis(config: &Config) -> Found {

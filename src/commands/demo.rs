@@ -24,6 +24,7 @@ use super::{explained, logs};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::database::only_server::OnlyServer;
 use crate::server::{Role, Server};
 use board::Board;
 use company::Company;
@@ -97,7 +98,9 @@ async fn start(arguments: &Arguments, out: &mut (impl Write + Send)) -> anyhow::
     let (news, heard) = tokio::sync::mpsc::unbounded_channel();
     let receivers = Receivers::start(kept.as_ref().map(Kept::ports), news.clone()).await?;
     setting::receive_mail_at(&mut settings, receivers.smtp);
-    let app = App::open(Config::new(settings)?, Clock::system()).await?;
+    let config = Config::new(settings)?;
+    let only = OnlyServer::of(&config.database_url)?;
+    let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let company = match kept {
         None => company::found(&app, &receivers).await.map_err(explained)?,
         Some(kept) => company::find(&app, &receivers, kept).await.map_err(explained)?,
@@ -105,7 +108,7 @@ async fn start(arguments: &Arguments, out: &mut (impl Write + Send)) -> anyhow::
     receivers.expect_signatures(&company.kept.signing_secret);
     company.kept.write(&arguments.data_dir)?;
     portal::watch(&app, &company, news.clone()).await.map_err(explained)?;
-    let server = Server::start(&app, Role::Both, listener)?;
+    let server = Server::start(&app, Role::Both, listener, only).await?;
     let url = Url::parse(&format!("http://{}/graphql", server.address()))?;
     let api = Api::new(url, company.kept.api_key.clone())?;
     let mut board = Board::new(arguments, news, heard)?;

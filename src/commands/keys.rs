@@ -2,13 +2,15 @@
 
 use std::io::Write;
 
+use anyhow::Context;
+
 use super::account::{open, require_data};
 use super::{explained, logs};
 use crate::app::not_connected;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::crypto::{Vault, master_key};
-use crate::database::Db;
+use crate::database::{Db, time};
 use crate::identity::data_keys;
 
 #[derive(clap::Subcommand)]
@@ -51,10 +53,15 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
         .await
         .map_err(|error| not_connected(&error))?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
-    let count = master_key::rewrap(&db, &Clock::system(), &vault, &previous).await?;
+    // Servers say by the database's clock that they run.
+    let clock = Clock::system();
+    time::begin(&db, &clock)
+        .await
+        .context("cannot look at the database's clock")?;
+    let count = master_key::rewrap(&db, &clock, &vault, &previous).await?;
     writeln!(
         out,
-        "{count} data keys are under LEADMESH_MASTER_KEY now: restart every server with it, and unset LEADMESH_PREVIOUS_MASTER_KEY"
+        "{count} data keys are under LEADMESH_MASTER_KEY now, and new ones will be: restart every server with it, and unset LEADMESH_PREVIOUS_MASTER_KEY"
     )?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::logs;
 use crate::app::not_connected;
 use crate::config::{self, Settings};
 use crate::database::Db;
+use crate::database::only_server::NoServer;
 
 /// Brings the schema up to date. Of the settings it needs no more than the database.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
@@ -19,6 +20,11 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     let db = Db::connect(&url, settings.database_connections)
         .await
         .map_err(|error| not_connected(&error))?;
+    // Others that bring it up to date at this moment are waited for, and then there is nothing to do.
+    let _no_server = match db.pending_migrations().await? {
+        0 => None,
+        _ => Some(NoServer::of(&url)?),
+    };
     let made = db.migrate().await.context("cannot bring the schema up to date")?;
     match made {
         0 => writeln!(out, "the schema was up to date")?,

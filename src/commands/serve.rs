@@ -3,14 +3,14 @@
 use anyhow::bail;
 use tokio::net::TcpListener;
 
+use super::logs;
 use super::signals::Signals;
-use super::{explained, logs};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::store_address::shown;
 use crate::config::{Config, ConfigError, Settings};
+use crate::database::only_server::OnlyServer;
 use crate::descriptors;
-use crate::identity::addresses;
 use crate::server::{Role, Server};
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
@@ -39,11 +39,11 @@ pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Resul
 
 async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
-    let app = App::open(Config::new(settings)?, Clock::system()).await?;
-    if role != Role::Worker {
-        addresses::apply_setting(&app).await.map_err(explained)?;
-    }
-    let server = Server::start(&app, role, listener)?;
+    let config = Config::new(settings)?;
+    // Before anything is read or changed: a start that is refused leaves the running server's database as it is.
+    let only = OnlyServer::of(&config.database_url)?;
+    let app = App::open_to_serve(config, Clock::system(), &only).await?;
+    let server = Server::start(&app, role, listener, only).await?;
     announce(&app.config, role, &server);
     Ok(server)
 }

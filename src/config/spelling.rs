@@ -1,21 +1,24 @@
 //! Finds settings in the environment that no part of Leadmesh reads: a misspelt one would be ignored without a word.
 
+use std::net::IpAddr;
+
 use super::ConfigError;
 
+const NAME: &str = "LEADMESH";
 const PREFIX: &str = "LEADMESH_";
 /// Names as far apart as this (Jaro-Winkler, 1 for equal ones) are not suggested for one another.
 const ALIKE: f64 = 0.85;
 
-/// Refuses the first name that begins like a setting and is none, with the likely name.
-pub fn check<'a>(given: impl IntoIterator<Item = &'a str>, known: &[String]) -> Result<(), ConfigError> {
-    for name in given {
-        let begins = name
-            .get(..PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-        if !begins || known.iter().any(|known| known == name) || is_of_others(name) {
+/// Refuses the first variable whose name begins like a setting's and is none, with the likely name. Takes names and values.
+pub fn check<'a>(given: impl IntoIterator<Item = (&'a str, &'a str)>, known: &[String]) -> Result<(), ConfigError> {
+    for (name, value) in given {
+        let Some(bare) = after_our_name(name) else {
+            continue;
+        };
+        if known.iter().any(|known| known == name) || is_of_others(name, value) {
             continue;
         }
-        let advice = match likely(name, known) {
+        let advice = match likely(&bare, known) {
             Some(likely) => format!("did you mean {likely}?"),
             None => "`leadmesh serve --help` lists all settings".to_owned(),
         };
@@ -26,23 +29,37 @@ pub fn check<'a>(given: impl IntoIterator<Item = &'a str>, known: &[String]) -> 
     Ok(())
 }
 
+/// What follows our name, in capitals, if the variable begins with that: in any case, with an underscore in it, or with one letter
+/// wrong, missing, doubled or changed about.
+fn after_our_name(variable: &str) -> Option<String> {
+    let variable = variable.to_ascii_uppercase();
+    let (first, rest) = variable.split_once('_')?;
+    if strsim::osa_distance(first, NAME) <= 1 {
+        return Some(rest.to_owned());
+    }
+    let (second, rest) = rest.split_once('_')?;
+    (format!("{first}{second}") == NAME).then(|| rest.to_owned())
+}
+
 /// What Kubernetes and Docker set for a service that is called `leadmesh` or `leadmesh-…`, and what our tests and scripts use.
-fn is_of_others(name: &str) -> bool {
+fn is_of_others(name: &str, value: &str) -> bool {
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let is_address_of_port = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme));
     let is_port = name
         .split_once("_PORT_")
         .is_some_and(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()));
     name.starts_with("LEADMESH_TEST_")
         || name.starts_with("LEADMESH_BENCH_")
         || name == "LEADMESH_BIN"
-        || name.ends_with("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.ends_with("_PORT")
+        || (name.ends_with("_SERVICE_HOST") && value.parse::<IpAddr>().is_ok())
+        || (name.contains("_SERVICE_PORT") && is_number)
+        || (name.ends_with("_PORT") && is_address_of_port)
         || is_port
 }
 
-fn likely<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let name = name.to_ascii_uppercase();
-    let bare = name.strip_prefix(PREFIX).unwrap_or(&name);
+fn likely<'a>(bare: &str, known: &'a [String]) -> Option<&'a str> {
     let likeness = |known: &str| {
         // What all share says nothing about what was meant.
         strsim::jaro_winkler(bare, known.strip_prefix(PREFIX).unwrap_or(known))
@@ -55,7 +72,7 @@ fn likely<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn refused(name: &str) -> Option<String> {
+    fn refused(name: &str, value: &str) -> Option<String> {
         let known = [
             "DATABASE_URL",
             "REDIS_URL",
@@ -67,7 +84,7 @@ mod tests {
             "LEADMESH_MASTER_KEY",
         ]
         .map(str::to_owned);
-        check([name], &known).err().map(|error| error.to_string())
+        check([(name, value)], &known).err().map(|error| error.to_string())
     }
 
     #[test]
@@ -79,30 +96,46 @@ mod tests {
             ("LEADMESH_DATABASE_URL", "DATABASE_URL"),
             ("leadmesh_listen", "LEADMESH_LISTEN"),
             ("LEADMESH_MASTERKEY", "LEADMESH_MASTER_KEY"),
+            ("LEADMES_SIGN_UP", "LEADMESH_SIGN_UP"),
+            ("LEADMESSH_SIGN_UP", "LEADMESH_SIGN_UP"),
+            ("LEADMEHS_SIGN_UP", "LEADMESH_SIGN_UP"),
+            ("LEAD_MESH_SIGN_UP", "LEADMESH_SIGN_UP"),
+            ("LEADMESH_LISTEN_PORT", "LEADMESH_LISTEN"),
         ] {
-            let error = refused(name).unwrap();
+            let error = refused(name, "closed").unwrap();
             assert!(error.starts_with(name), "{error}");
             assert!(error.ends_with(&format!("did you mean {likely}?")), "{error}");
         }
-        let error = refused("LEADMESH_COLOUR").unwrap();
+        let error = refused("LEADMESH_COLOUR", "red").unwrap();
         assert!(error.ends_with("`leadmesh serve --help` lists all settings"), "{error}");
     }
 
     #[test]
     fn settings_and_what_belongs_to_others_pass() {
-        for name in [
-            "LEADMESH_LISTEN",
-            "HOME",
-            "LEADMESH_TEST_DATABASE_URL",
-            "LEADMESH_BIN",
-            "LEADMESH_SERVICE_HOST",
-            "LEADMESH_SERVICE_PORT_HTTP",
-            "LEADMESH_PORT",
-            "LEADMESH_PORT_8080_TCP_ADDR",
-            "LEADMESH_API_SERVICE_HOST",
-            "LEADMESHING",
+        for (name, value) in [
+            ("LEADMESH_LISTEN", "127.0.0.1:8080"),
+            ("HOME", "/home/ops"),
+            ("LEADMESH_TEST_DATABASE_URL", "postgres://localhost/test"),
+            ("LEADMESH_BIN", "target/debug/leadmesh"),
+            ("LEADMESH_SERVICE_HOST", "10.96.0.7"),
+            ("LEADMESH_SERVICE_PORT_HTTP", "8080"),
+            ("LEADMESH_PORT", "tcp://10.96.0.7:8080"),
+            ("LEADMESH_PORT_8080_TCP_ADDR", "10.96.0.7"),
+            ("LEADMESH_API_SERVICE_HOST", "fd00::7"),
+            ("LEADMESHING", "yes"),
+            ("LEADMESHING_MODE", "yes"),
+            ("LEAD_GENERATOR_URL", "yes"),
+            ("LEAD_MESH", "yes"),
         ] {
-            assert_eq!(refused(name), None);
+            assert_eq!(refused(name, value), None);
+        }
+        // An address, a port and a number are what others set there; nothing else is.
+        for (name, value) in [
+            ("LEADMESH_SMTP_PORT", "587"),
+            ("LEADMESH_SIGN_UP_SERVICE_PORT", "closed"),
+            ("LEADMESH_HTTP_SERVICE_HOST", "localhost"),
+        ] {
+            assert!(refused(name, value).is_some(), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which running processes open which master keys, so that `leadmesh keys rewrap` takes no key away from under one.
+//! Which processes run, and which master keys each opens, so that `leadmesh keys rewrap` takes no key away from under one.
 
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ const EVERY: Duration = Duration::from_secs(5);
 /// A process that has been silent for so long does not run any more: six of its signs are missing.
 const GONE: TimeDelta = TimeDelta::seconds(30);
 
-/// Tells the database which master keys this process opens, until `stop`; then that it is gone.
-pub async fn announce(db: Db, clock: Clock, vault: Vault, stop: CancellationToken) {
-    let id: Uuid = clock.id();
+/// Tells the database which master keys the process of that identifier opens, until `stop`; then that it is gone.
+pub async fn announce(id: Uuid, db: Db, clock: Clock, vault: Vault, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = say(&db, id, &vault, clock.now()).await {
+        if let Err(error) = announce_once(db.write(), id, &vault, clock.now()).await {
             tracing::warn!(%error, "cannot tell which master keys this process opens; trying again in 5 seconds");
         }
     }
@@ -32,15 +31,26 @@ pub async fn announce(db: Db, clock: Clock, vault: Vault, stop: CancellationToke
     let _silent = key_holder::Entity::remove(id).exec(db.write()).await;
 }
 
-async fn say(db: &Db, id: Uuid, vault: &Vault, now: DateTime<Utc>) -> Result<(), DbErr> {
+/// Writes that a process runs.
+pub async fn announce_once(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    vault: &Vault,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
     let row = key_holder::Model {
         id,
         master_keys: vault.fingerprints().join(" "),
         seen_at: now,
     };
-    key_holder::Entity::put(db.write(), row).await?;
-    key_holder::Entity::remove_before(now - GONE).exec(db.write()).await?;
+    key_holder::Entity::put(db, row).await?;
+    key_holder::Entity::remove_before(now - GONE).exec(db).await?;
     Ok(())
+}
+
+/// How many processes run.
+pub async fn count(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<usize, DbErr> {
+    Ok(key_holder::Entity::seen_since(db, now - GONE).await?.len())
 }
 
 /// How many running processes could not open what is sealed under this vault's own master key.

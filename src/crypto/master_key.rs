@@ -3,7 +3,7 @@
 use anyhow::bail;
 use entity::{account_key, instance};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Unchanged};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, QuerySelect, Set, Unchanged};
 
 use super::{Vault, key_holders};
 use crate::clock::Clock;
@@ -28,7 +28,31 @@ pub async fn check(db: &Db, vault: &Vault) -> anyhow::Result<()> {
         let text = "LEADMESH_MASTER_KEY is not the key that this database was made with: set the right one, or every encrypted value stays closed";
         return Err(ConfigError::Set(text.to_owned()).into());
     }
+    let closed = count_closed(db.write(), vault).await?;
+    if closed > 0 {
+        return Err(ConfigError::Set(closed_advice(closed)).into());
+    }
     Ok(())
+}
+
+/// How many data keys this vault does not open: the values of their accounts would stay closed, and their leads be refused.
+pub async fn count_closed(db: &impl ConnectionTrait, vault: &Vault) -> Result<usize, DbErr> {
+    let keys = account_key::Entity::for_operator().all(db).await?;
+    Ok(keys.iter().filter(|key| !vault.opens(key)).count())
+}
+
+/// What to do about data keys that are not under the master key.
+pub fn closed_advice(count: usize) -> String {
+    format!(
+        "{count} data keys are not under LEADMESH_MASTER_KEY, though the others are: set LEADMESH_PREVIOUS_MASTER_KEY to the master key before and run `leadmesh keys rewrap`"
+    )
+}
+
+/// What tells under which master key the data keys are. `rewrap` waits until the caller's transaction has ended, and the caller
+/// for `rewrap`, so that no key is made under the master key before.
+pub(super) async fn shared_check_value(db: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
+    let kept = instance::Entity::named(CHECK).lock_shared().one(db).await?;
+    Ok(kept.map(|fact| fact.value))
 }
 
 /// Whether the database is under that master key; none before its first start.
@@ -38,7 +62,7 @@ pub async fn is_known(db: &impl ConnectionTrait, vault: &Vault) -> anyhow::Resul
 }
 
 /// Moves every data key from the master key before to this one, all in one transaction, and answers how many there are. Done
-/// again it changes nothing, except for keys that a server still running with the old one has made since.
+/// again it changes nothing.
 ///
 /// Refused while a process runs that does not open the new master key: its submissions would fail from then on.
 pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> anyhow::Result<usize> {
@@ -59,16 +83,17 @@ pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> 
         );
         return Err(ConfigError::Set(text).into());
     }
-    let keys = account_key::Entity::for_operator().all(&tx).await?;
-    let count = keys.len();
-    for key in keys {
-        vault.rewrap(&tx, previous, key).await?;
-    }
+    // First, for it waits for those who are making a key, and those who come later see the new value.
     let fact = instance::ActiveModel {
         name: Unchanged(CHECK.into()),
         value: Set(vault.check_value()?),
     };
     fact.update(&tx).await?;
+    let keys = account_key::Entity::for_operator().all(&tx).await?;
+    let count = keys.len();
+    for key in keys {
+        vault.rewrap(&tx, previous, key).await?;
+    }
     tx.commit().await?;
     Ok(count)
 }

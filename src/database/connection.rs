@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
-use super::transaction::Transaction;
+use super::abandoned::Abandoned;
+use super::held::{Held, HeldTimes};
+use super::members::{Members, Single, Used};
+use super::transaction::{Ending, Transaction};
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
 
@@ -25,7 +28,9 @@ const TURN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     name: &'static str,
-    connections: DatabaseConnection,
+    members: Members,
+    backend: DbBackend,
+    abandoned: Abandoned,
     size: usize,
     places: Arc<Semaphore>,
     /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
@@ -55,15 +60,39 @@ pub(super) struct Place {
 }
 
 impl Pool {
+    /// One whose connections notice what is abandoned.
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
+        let backend = connections.get_database_backend();
+        Self::of((name, backend), Members::Shared(connections), size)
+    }
+
+    /// One of single connections, whose statements may take so long.
+    pub(super) fn of_singles(name: &'static str, singles: Vec<Single>, allowed: Duration) -> Self {
+        let size = singles.len();
+        Self::of((name, DbBackend::Sqlite), Members::singles(singles, allowed), size)
+    }
+
+    /// The same, where its connections were told of it.
+    pub(super) fn noting(self, abandoned: Abandoned) -> Self {
+        Self { abandoned, ..self }
+    }
+
+    fn of((name, backend): (&'static str, DbBackend), members: Members, size: usize) -> Self {
         Self {
             name,
-            connections,
+            members,
+            backend,
+            abandoned: Abandoned::default(),
             size,
             places: Arc::new(Semaphore::new(size)),
             for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
         }
+    }
+
+    /// A connection, for whoever has a place.
+    fn member(&self) -> Result<Used, DbErr> {
+        self.members.use_one().ok_or_else(|| Shortage::Pool.into())
     }
 
     pub(super) fn now(&self) -> PoolUse {
@@ -133,7 +162,7 @@ impl Connection {
         R: Future<Output = Result<T, DbErr>> + Send,
     {
         let place = self.pool.place(self.share.as_deref()).await?;
-        let connections = self.pool.connections.clone();
+        let pool = self.pool.clone();
         let repeats = if self.repeats == Repeats::Yes {
             self.pool.size
         } else {
@@ -141,7 +170,9 @@ impl Connection {
         };
         let running = tokio::spawn(async move {
             let _place = place;
-            repeat_lost(repeats, || statement(connections.clone())).await
+            // Given back before the place.
+            let used = pool.member()?;
+            repeat_lost(repeats, || statement(used.connection.clone())).await
         });
         running.await.unwrap_or_else(|error| broken(&error))
     }
@@ -152,12 +183,22 @@ impl Connection {
     /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
     /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
     /// it back.
-    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+    pub(super) async fn begin(
+        &self,
+        times: &HeldTimes,
+        hold: impl FnOnce(&HeldTimes) -> Held + Send + 'static,
+    ) -> Result<Transaction, DbErr> {
         let place = self.pool.place(self.share.as_deref()).await?;
-        let pool = self.pool.clone();
+        let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
-            let begun = repeat_lost(pool.size, || begin(&pool.connections)).await?;
-            Ok(Transaction::new(begun, place))
+            let used = pool.member()?;
+            let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
+            let ending = Ending {
+                place,
+                held: hold(&times),
+                abandoned: pool.abandoned.clone(),
+            };
+            Ok(Transaction::new(begun, ending))
         });
         beginning.await.unwrap_or_else(|error| broken(&error))
     }
@@ -185,15 +226,16 @@ where
     }
 }
 
-/// A statement that panicked, or that the end of the process has stopped.
+/// A statement that panicked, or that the end of the process has stopped: it is not known whether it was done.
 pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
-    Err(DbErr::Custom(format!("a statement did not come to its end: {error}")))
+    tracing::error!(%error, "a statement did not come to its end");
+    Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))
 }
 
 #[async_trait]
 impl ConnectionTrait for Connection {
     fn get_database_backend(&self) -> DbBackend {
-        self.pool.connections.get_database_backend()
+        self.pool.backend
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {

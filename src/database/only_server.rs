@@ -1,4 +1,6 @@
 //! An embedded database has one server: a second one would deliver what the first one holds, and hear of none of its events.
+//! Whatever changes the database for good before it serves (its schema, what the operator's settings say of its rows) is done by
+//! that server, or while there is none.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,27 +19,56 @@ impl OnlyServer {
     /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it is the
     /// same one whatever else is set differently.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
-        let Some(database) = sqlite_file(database_url) else {
-            return Ok(Self { _lock: None });
-        };
-        let path = format!("{database}.lock");
-        let unusable = |error: std::io::Error| {
-            ConfigError::Set(format!("cannot lock {path}: {error}; make its directory writable"))
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path);
-        let file = file.map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _lock: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(ConfigError::Set(format!(
+        let lock = lock(database_url, File::try_lock, |database| {
+            format!(
                 "another server uses {database} already, and an embedded database has one only: stop it, set another LEADMESH_DATA_DIR, or set DATABASE_URL to a PostgreSQL for several"
-            ))),
-            Err(TryLockError::Error(error)) => Err(unusable(error)),
-        }
+            )
+        })?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// The certainty that no server uses a database, for commands that change its schema. Any number of them may have it.
+#[derive(Debug)]
+pub struct NoServer {
+    _lock: Option<File>,
+}
+
+impl NoServer {
+    /// Keeps servers away until it is dropped, or says that there is one.
+    pub fn of(database_url: &str) -> Result<Self, ConfigError> {
+        let lock = lock(database_url, File::try_lock_shared, |database| {
+            format!(
+                "a server uses {database}, whose schema is to be changed: stop it first, or let the next start of the server change it"
+            )
+        })?;
+        Ok(Self { _lock: lock })
+    }
+}
+
+/// Takes a lock on the file beside an embedded database; none for others.
+fn lock(
+    database_url: &str,
+    kind: impl FnOnce(&File) -> Result<(), TryLockError>,
+    in_use: impl FnOnce(&str) -> String,
+) -> Result<Option<File>, ConfigError> {
+    let Some(database) = sqlite_file(database_url) else {
+        return Ok(None);
+    };
+    let path = format!("{database}.lock");
+    let unusable =
+        |error: std::io::Error| ConfigError::Set(format!("cannot lock {path}: {error}; make its directory writable"));
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    let file = file.map_err(unusable)?;
+    match kind(&file) {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(ConfigError::Set(in_use(database))),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
 
@@ -56,7 +87,11 @@ mod tests {
             error.contains("another server uses") && error.contains("leadmesh.db already"),
             "{error}"
         );
+        assert!(NoServer::of(&url).is_err());
         drop(first);
+        let commands = (NoServer::of(&url).unwrap(), NoServer::of(&url).unwrap());
+        assert!(OnlyServer::of(&url).is_err());
+        drop(commands);
         let again = OnlyServer::of(&url).unwrap();
         assert!(OnlyServer::of("postgres://h/db").is_ok() && OnlyServer::of("sqlite::memory:").is_ok());
         drop(again);

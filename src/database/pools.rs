@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection, SqliteConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxError};
 
+use super::abandoned::Abandoned;
 use super::connection::{Pool, PoolUse};
+use super::held::HeldTimes;
+use super::members::{Limit, Single};
 use super::sqlite_file;
 use crate::fair::{FairShares, ShareLimits};
 
@@ -28,6 +31,9 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 const TRANSACTION: Duration = Duration::from_secs(90);
 /// How often `PostgreSQL` 14 and newer looks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(5);
+
+/// Steps of its machine after which `SQLite` asks whether a statement may go on: well under a millisecond.
+const STEPS: i32 = 10_000;
 
 /// Connections of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,24 +113,26 @@ pub(super) struct Pools {
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
+    pub(super) held: HeldTimes,
 }
 
 impl Pools {
     pub(super) async fn postgres(url: &str, all: u32) -> Result<Self, DbErr> {
         let sizes = Sizes::of(all);
         // The first one connects at once, which tells whether the address is right; the others when they are first used.
-        let readers = pool("readers", sizes.readers, postgres(url, Some(READING), false)).await?;
-        let writers = pool("writers", sizes.writers, postgres(url, Some(WRITING), true)).await?;
+        let readers = postgres_pool("readers", (url, sizes.readers), READING, false).await?;
+        let writers = postgres_pool("writers", (url, sizes.writers), WRITING, true).await?;
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
+            held: HeldTimes::default(),
             requests: Kind {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
             },
-            intake: Kind::of(pool("intake", sizes.intake, postgres(url, Some(STORING), true)).await?),
-            worker: Kind::of(pool("worker", sizes.worker, postgres(url, Some(WORKING), true)).await?),
-            lease: Kind::of(pool("lease", sizes.lease, postgres(url, Some(LEASING), true)).await?),
+            intake: Kind::of(postgres_pool("intake", (url, sizes.intake), STORING, true).await?),
+            worker: Kind::of(postgres_pool("worker", (url, sizes.worker), WORKING, true).await?),
+            lease: Kind::of(postgres_pool("lease", (url, sizes.lease), LEASING, true).await?),
             upkeep: connected(1, postgres(url, None, true)).await?,
         })
     }
@@ -137,8 +145,14 @@ impl Pools {
         let upkeep = connected(1, sqlite(&format!("{url}{separator}mode=rwc"))).await?;
         upkeep.execute_unprepared("PRAGMA journal_mode=WAL").await?;
         let write = Arc::new(Pool::new("writer", upkeep.clone(), 1));
-        let kind = async |name, size| {
-            let read = Arc::new(pool(name, size, sqlite(url)).await?);
+        let kind = async |name, size, limits: SessionLimits| {
+            let mut singles = Vec::new();
+            for _ in 0..size {
+                let limit = Limit::default();
+                let connection = connected(1, interruptible(url, &limit)).await?;
+                singles.push(Single { connection, limit });
+            }
+            let read = Arc::new(Pool::of_singles(name, singles, limits.statement));
             let write = write.clone();
             Ok::<_, DbErr>(Kind { read, write })
         };
@@ -147,10 +161,11 @@ impl Pools {
         Ok(Self {
             reading: shares(readers),
             writing: shares(1),
-            requests: kind("readers", readers).await?,
-            intake: kind("intake", sizes.intake).await?,
-            worker: kind("worker", sizes.worker).await?,
-            lease: kind("lease", sizes.lease).await?,
+            held: HeldTimes::default(),
+            requests: kind("readers", readers, READING).await?,
+            intake: kind("intake", sizes.intake, STORING).await?,
+            worker: kind("worker", sizes.worker, WORKING).await?,
+            lease: kind("lease", sizes.lease, LEASING).await?,
             upkeep,
         })
     }
@@ -178,8 +193,16 @@ fn shares(size: u32) -> FairShares {
     })
 }
 
-async fn pool(name: &'static str, size: u32, options: ConnectOptions) -> Result<Pool, DbErr> {
-    Ok(Pool::new(name, connected(size, options).await?, to_usize(size)))
+async fn postgres_pool(
+    name: &'static str,
+    (url, size): (&str, u32),
+    limits: SessionLimits,
+    lazy: bool,
+) -> Result<Pool, DbErr> {
+    let abandoned = Abandoned::default();
+    let options = postgres(url, Some((limits, abandoned.clone())), lazy);
+    let pool = Pool::new(name, connected(size, options).await?, to_usize(size));
+    Ok(pool.noting(abandoned))
 }
 
 async fn connected(size: u32, mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
@@ -201,12 +224,17 @@ fn options(url: &str, patience: Duration) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, limits: Option<SessionLimits>, lazy: bool) -> ConnectOptions {
+fn postgres(url: &str, watched: Option<(SessionLimits, Abandoned)>, lazy: bool) -> ConnectOptions {
     let mut options = options(url, ACQUIRE);
     options.connect_lazy(lazy).test_before_acquire_if_idle_for(TRIED_AFTER);
-    if let Some(limits) = limits {
+    if let Some((limits, abandoned)) = watched {
         options.map_sqlx_postgres_pool_opts(move |pool| {
+            let abandoned = abandoned.clone();
             pool.after_connect(move |connection, _| Box::pin(limit(connection, limits)))
+                .after_release(move |connection, _| {
+                    let abandoned = abandoned.clone();
+                    Box::pin(async move { abandoned.judge(connection).await })
+                })
         });
     }
     options
@@ -253,6 +281,26 @@ fn sqlite(url: &str) -> ConnectOptions {
     options
 }
 
+/// A reader that asks now and then whether it may go on. The writer does not: a statement that is interrupted undoes its transaction
+/// behind the back of whoever counts transactions. What it runs is bounded in rows instead.
+fn interruptible(url: &str, limit: &Limit) -> ConnectOptions {
+    let (mut options, limit) = (sqlite(url), limit.clone());
+    options.connect_lazy(true).map_sqlx_sqlite_pool_opts(move |pool| {
+        let limit = limit.clone();
+        pool.after_connect(move |connection, _| {
+            let limit = limit.clone();
+            Box::pin(async move { ask(connection, limit).await })
+        })
+    });
+    options
+}
+
+async fn ask(connection: &mut SqliteConnection, limit: Limit) -> Result<(), SqlxError> {
+    let mut handle = connection.lock_handle().await?;
+    handle.set_progress_handler(STEPS, move || limit.allows());
+    Ok(())
+}
+
 /// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
 fn private_file(url: &str) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -274,7 +322,38 @@ fn private_file(url: &str) -> Result<(), DbErr> {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::{DbBackend, Statement};
+
+    use super::super::connection::{Connection, Repeats};
     use super::*;
+    use crate::error::{Outage, outage};
+
+    #[tokio::test]
+    async fn a_read_of_sqlite_that_does_not_end_is_interrupted_and_harms_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("leadmesh.db").display());
+        Pools::sqlite(&url, 5).await.unwrap();
+        let limit = Limit::default();
+        let connection = connected(1, interruptible(&url, &limit)).await.unwrap();
+        let pool = Pool::of_singles(
+            "readers",
+            vec![Single { connection, limit }],
+            Duration::from_millis(100),
+        );
+        let readers = Connection::new(Arc::new(pool), None, Repeats::Yes);
+        let read = async |sql| {
+            readers
+                .query_one_raw(Statement::from_string(DbBackend::Sqlite, sql))
+                .await
+        };
+        for _ in 0..3 {
+            let error =
+                read("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n").await;
+            assert_eq!(outage(&error.unwrap_err()), Some(Outage::TooSlow));
+            let row = read("SELECT 7").await.unwrap().unwrap();
+            assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 7);
+        }
+    }
 
     fn all(sizes: Sizes) -> u32 {
         sizes.lease + sizes.worker + sizes.intake + sizes.writers + sizes.readers

@@ -64,7 +64,7 @@ async fn in_session(session: &DatabaseConnection) -> Result<usize, DbErr> {
     loop {
         session.execute_unprepared("SET lock_timeout = '2s'").await?;
         match Migrator::up(session, None).await {
-            Err(error) if is_lock_timeout(&error) && tries < TRIES => {
+            Err(error) if is_in_the_way(&error) && tries < TRIES => {
                 tries += 1;
                 tracing::warn!(
                     "a table to be changed is in use; trying again: a long transaction may have to be ended"
@@ -84,14 +84,15 @@ async fn try_lock(session: &DatabaseConnection) -> Result<bool, DbErr> {
     row.map_or(Ok(false), |row| row.try_get("", "taken"))
 }
 
-fn is_lock_timeout(error: &DbErr) -> bool {
+/// Whether somebody held too long what a change needs, or it was given up because each waited for the other (`deadlock_detected`).
+fn is_in_the_way(error: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
         return false;
     };
     let code = cause
         .as_database_error()
         .and_then(sea_orm::sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == "55P03")
+    code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
 
 /// In one transaction, which holds the file's only write lock: a process that is killed leaves nothing half done.

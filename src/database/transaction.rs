@@ -5,26 +5,62 @@ use std::ops::Deref;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
+use super::abandoned::Abandoned;
 use super::connection::{Place, broken};
+use super::held::Held;
 
 /// A transaction. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
-    // Dropped in this order: the connection is on its way back before its place is free.
+    // Dropped in this order: the pool knows what comes before the connection is on its way back, and the place is free then.
+    unfinished: Unfinished,
     inner: DatabaseTransaction,
     place: Place,
+    held: Held,
+}
+
+/// What hears of the end of a transaction.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) place: Place,
+    pub(super) held: Held,
+    pub(super) abandoned: Abandoned,
+}
+
+/// Notes a transaction that ends otherwise than by its own word: a statement of its may still run.
+#[derive(Debug)]
+struct Unfinished(Option<Abandoned>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(abandoned) = &self.0 {
+            abandoned.note();
+        }
+    }
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction, place: Place) -> Self {
-        Self { inner, place }
+    pub(super) fn new(inner: DatabaseTransaction, ending: Ending) -> Self {
+        let Ending { place, held, abandoned } = ending;
+        Self {
+            unfinished: Unfinished(Some(abandoned)),
+            inner,
+            place,
+            held,
+        }
     }
 
     /// Commits. A commit that has begun goes on to its end, also where nobody waits for it any more.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, place } = self;
+        let Self {
+            mut unfinished,
+            inner,
+            place,
+            held,
+        } = self;
+        unfinished.0 = None;
         let committing = tokio::spawn(async move {
-            let _place = place;
+            let _until_its_end = (place, held);
             inner.commit().await
         });
         committing.await.unwrap_or_else(|error| broken(&error))

@@ -1,7 +1,5 @@
 //! Attempting deliveries again by hand: by which settings, over which connection, and within which caps.
 
-use std::collections::HashSet;
-
 use entity::delivery::{self, DeliveryStatus, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
@@ -11,7 +9,7 @@ use entity::retried::Again;
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 
-use super::present::{Present, has_it_already};
+use super::present::{Present, with_buyers};
 pub use super::present::{Refusal, RetrySettings};
 use super::reservations;
 use crate::app::App;
@@ -85,42 +83,49 @@ async fn routed(
     rows: Vec<Model>,
     settings: RetrySettings,
 ) -> Result<(Vec<(Model, Again)>, Vec<(Model, Refusal)>)> {
-    let (mut going, mut refused) = (Vec::new(), Vec::new());
-    let mut entering = HashSet::new();
+    let (mut routes, mut refused) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
-        let again = match present.route(&row, settings) {
-            Ok(again) => again,
-            Err(refusal) => {
-                refused.push((row, refusal));
-                continue;
-            }
-        };
-        // A delivery that went elsewhere before must not bring an account a lead that it has.
-        let buyer = again
-            .buyer_account_id
-            .filter(|buyer| row.buyer_account_id != Some(*buyer));
-        let again_there = match buyer {
-            Some(buyer) => !entering.insert((row.lead_id, buyer)) || has_it_already(tx, &row, buyer).await?,
-            None => false,
-        };
-        if again_there {
-            let message = "the account to which the partner's settings lead has this lead by another delivery";
-            let refusal = Refusal {
-                code: UserErrorCode::Conflict,
-                message: message.to_owned(),
-            };
-            refused.push((row, refusal));
-        } else {
+        match present.route(&row, settings) {
+            Ok(again) => routes.push((row, again)),
+            Err(refusal) => refused.push((row, refusal)),
+        }
+    }
+    let elsewhere = routes.iter().filter(|(row, again)| enters(row, again).is_some());
+    let leads = elsewhere.map(|(row, _)| row.lead_id).collect();
+    let mut with_buyers = with_buyers(tx, present.account, leads).await?;
+    let mut going = Vec::with_capacity(routes.len());
+    for (row, again) in routes {
+        let buyer = enters(&row, &again);
+        if buyer.is_none_or(|buyer| with_buyers.insert((row.lead_id, buyer))) {
             going.push((row, again));
+        } else {
+            refused.push((row, with_buyer_already()));
         }
     }
     Ok((going, refused))
+}
+
+/// The account into which a delivery comes to go that went elsewhere before.
+fn enters(row: &Model, again: &Again) -> Option<AccountId> {
+    again
+        .buyer_account_id
+        .filter(|buyer| row.buyer_account_id != Some(*buyer))
+}
+
+fn with_buyer_already() -> Refusal {
+    let message = "the account to which the partner's settings lead has a delivery of this lead already, by another way: retry that one";
+    Refusal {
+        code: UserErrorCode::Conflict,
+        message: message.to_owned(),
+        of_one: true,
+    }
 }
 
 fn cap_reached(full: &str) -> Refusal {
     Refusal {
         code: UserErrorCode::CapReached,
         message: format!("{full}: raise it, or retry the delivery in the next window"),
+        of_one: false,
     }
 }
 

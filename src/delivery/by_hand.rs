@@ -1,13 +1,14 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{ActiveModel, Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::ids::{AccountId, AssignmentId, DeliveryId, PartnerId, StepId};
+use entity::ids::{AccountId, AssignmentId, DeliveryId, LeadId, PartnerId, StepId};
+use entity::lead;
 use entity::lead_event::{self, LeadEventKind};
 use entity::retryable::Page;
 use entity::{mail_recipient, mail_turn};
@@ -16,9 +17,10 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, Iterable, QueryFilter, Q
 use serde_json::json;
 
 use super::again::{self, Refusal, Retried, RetrySettings};
+use super::chains;
 use super::manage::{self, DeliveryFilter};
 use super::reservations;
-use super::worker::{self, Rerouted};
+use super::worker::{self, Rerouted, Routes};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::database::Transaction;
@@ -26,6 +28,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::texts;
+use crate::leads::compile::Snapshots;
 use crate::leads::intake::delivery_event;
 use crate::live::events;
 
@@ -64,8 +67,9 @@ pub struct LeftOut {
 /// not taken up again.
 ///
 /// Those that have FAILED or wait for a retry; CANCELLED ones, and those that a connected account has REFUSED, only when the
-/// filter names these states: somebody has decided so. Those whose lead has gone on to the next partner are left out, for it
-/// would be sold twice; `retryDelivery` tries a single one. Each takes a place on its recipient's caps; what finds none is left
+/// filter names these states: somebody has decided so. Those whose lead another partner has got in their place, or may yet, are
+/// left out, for it would be sold twice; of several partners that have failed one after another one is tried, the one that failed
+/// first. `retryDelivery` tries a single one whatever the others do. Each takes a place on its recipient's caps; what finds none is left
 /// out, and holds up nothing of other recipients.
 pub async fn retry_many(
     app: &App,
@@ -75,22 +79,32 @@ pub async fn retry_many(
 ) -> Result<RetriedMany> {
     let account = caller.require(Action::ManageDeliveries)?;
     let states = states(filter.statuses.as_deref());
-    let (mut retried_so_far, mut full) = (RetriedMany::default(), BTreeSet::new());
+    let (mut retried_so_far, mut full, mut passed) = (RetriedMany::default(), BTreeSet::new(), HashSet::new());
     for _ in 0..ROUNDS {
-        let (most, places_full) = (MOST - retried_so_far.requeued, full.len());
+        let (most, left_out) = (MOST - retried_so_far.requeued, full.len() + passed.len());
         // Read where nobody waits for it, however long the history is; then written a part at a time, as it stands by then.
-        let among = among(account, &filter).filter(elsewhere(&full, settings));
-        let mut found = candidates(app, (&among, filter.lead.is_some()), &states).await?;
+        let search = Search {
+            account,
+            among: among(account, &filter).filter(elsewhere(&full, settings)),
+            few: filter.lead.is_some(),
+            passed: &passed,
+            now: app.clock.now(),
+        };
+        let mut found = search.candidates(app, &states).await?;
         found.truncate(most);
         for part in found.chunks(PART) {
             let retried = retry_part(app, caller, part, (&states, settings)).await?;
             retried_so_far.requeued += retried.rows.len();
             for (row, refusal) in retried.refused {
-                full.insert((row.step_id, row.assignment_id, row.partner_id));
+                if refusal.of_one {
+                    passed.insert(row.id);
+                } else {
+                    full.insert((row.step_id, row.assignment_id, row.partner_id));
+                }
                 retried_so_far.leave_out(refusal);
             }
         }
-        if found.len() < most || full.len() == places_full || retried_so_far.requeued == MOST {
+        if found.len() < most || full.len() + passed.len() == left_out || retried_so_far.requeued == MOST {
             break;
         }
     }
@@ -147,43 +161,50 @@ fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
     }
 }
 
-/// The oldest [`MOST`] of an account that fit and may be tried again.
-async fn candidates(
-    app: &App,
-    (among, few): (&Select<Entity>, bool),
-    states: &[DeliveryStatus],
-) -> Result<Vec<DeliveryId>> {
-    let (now, mut found) = (app.clock.now(), Vec::new());
-    for status in states {
-        found.extend(of_state(app, (among, few), *status, now).await?);
-    }
-    found.sort_unstable();
-    found.truncate(MOST);
-    Ok(found)
+/// A look for deliveries that may be tried again.
+struct Search<'a> {
+    account: AccountId,
+    /// Those that fit, in whatever state.
+    among: Select<Entity>,
+    /// Whether these are a few rows.
+    few: bool,
+    /// Those that this call has looked at and cannot try.
+    passed: &'a HashSet<DeliveryId>,
+    now: DateTime<Utc>,
 }
 
-/// The oldest [`MOST`] in one state, page by page: of a page those are left out whose lead has gone on.
-async fn of_state(
-    app: &App,
-    (among, few): (&Select<Entity>, bool),
-    status: DeliveryStatus,
-    now: DateTime<Utc>,
-) -> Result<Vec<DeliveryId>> {
-    let (db, mut found) = (app.db.read(), Vec::new());
-    let mut page = Page {
-        status,
-        after: None,
-        most: PAGE,
-    };
-    loop {
-        let ids = Entity::retryable(among.clone(), page, few, now);
-        let ids: Vec<DeliveryId> = ids.select_only().column(Column::Id).into_tuple().all(db).await?;
-        page.after = ids.last().copied();
-        let is_last = u64::try_from(ids.len()).is_ok_and(|count| count < PAGE);
-        let gone = Entity::gone_on_among(db, &ids).await?;
-        found.extend(ids.into_iter().filter(|id| !gone.contains(id)));
-        if is_last || found.len() >= MOST {
-            return Ok(found);
+impl Search<'_> {
+    /// The oldest [`MOST`] in some states.
+    async fn candidates(&self, app: &App, states: &[DeliveryStatus]) -> Result<Vec<(DeliveryId, LeadId)>> {
+        let mut found = Vec::new();
+        for status in states {
+            found.extend(self.of_state(app, *status).await?);
+        }
+        found.sort_unstable();
+        found.truncate(MOST);
+        Ok(found)
+    }
+
+    /// The oldest [`MOST`] in one state, page by page: of a page those are left out whose lead is with another partner.
+    async fn of_state(&self, app: &App, status: DeliveryStatus) -> Result<Vec<(DeliveryId, LeadId)>> {
+        let (db, mut found) = (app.db.read(), Vec::new());
+        let mut page = Page {
+            status,
+            after: None,
+            most: PAGE,
+        };
+        loop {
+            let rows = Entity::retryable(self.among.clone(), page, self.few, self.now);
+            let rows = rows.select_only().columns([Column::Id, Column::LeadId]);
+            let mut rows: Vec<(DeliveryId, LeadId)> = rows.into_tuple().all(db).await?;
+            page.after = rows.last().map(|(id, _)| *id);
+            let is_last = u64::try_from(rows.len()).is_ok_and(|count| count < PAGE);
+            rows.retain(|(id, _)| !self.passed.contains(id));
+            let chosen = chains::one_of_each(db, self.account, &rows).await?;
+            found.extend(rows.into_iter().filter(|(id, _)| chosen.contains(id)));
+            if is_last || found.len() >= MOST {
+                return Ok(found);
+            }
         }
     }
 }
@@ -192,13 +213,18 @@ async fn of_state(
 async fn retry_part(
     app: &App,
     caller: &Caller,
-    part: &[DeliveryId],
+    part: &[(DeliveryId, LeadId)],
     (states, settings): (&[DeliveryStatus], RetrySettings),
 ) -> Result<Retried> {
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
-    let rows = Entity::still_retryable(&tx, part.iter().copied(), states, app.clock.now());
-    let rows = rows.filter(Column::AccountId.eq(account)).all(&tx).await?;
+    // Whoever tries another delivery of these leads waits, and then sees what was done here.
+    lead::Entity::lock(&tx, part.iter().map(|(_, lead)| *lead)).await?;
+    let rows = Entity::still_retryable(&tx, part.iter().map(|(id, _)| *id), states, app.clock.now());
+    let mut rows = rows.filter(Column::AccountId.eq(account)).all(&tx).await?;
+    let stand: Vec<(DeliveryId, LeadId)> = rows.iter().map(|row| (row.id, row.lead_id)).collect();
+    let chosen = chains::one_of_each(&*tx, account, &stand).await?;
+    rows.retain(|row| chosen.contains(&row.id));
     let mut retried = again::attempt_again(app, &tx, rows, settings).await?;
     again::commit(app, tx, caller, (&mut retried, settings)).await?;
     Ok(retried)
@@ -227,28 +253,36 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     let account = caller.require(Action::ManageDeliveries)?;
     let input = checked(input)?;
     let seen = manage::find(app, caller, input.delivery).await?;
+    let (snapshots, mut routes) = (Snapshots::default(), Routes::default());
+    let failed = seen.iter().filter(|_| !input.delivered);
     let mut leads = match &seen {
         Some(row) if !input.delivered => worker::contents(app, std::slice::from_ref(row)).await?,
         _ => HashMap::new(),
     };
-    let tx = app.db.begin().await?;
+    let tx = loop {
+        routes.look_up(app, &snapshots, failed.clone()).await?;
+        let tx = app.db.begin().await?;
+        if routes.hold(&tx).await? {
+            break tx;
+        }
+    };
     let row = manage::locked(&tx, account, input.delivery).await.map_err(at_input)?;
     if stands(&row, &input)? {
         return Ok(row);
     }
-    let mut on = Rerouted::default();
+    let (now, mut on) = (app.clock.now(), Rerouted::default());
     mail_turn::Entity::forget(&tx, [row.id]).await?;
     if input.delivered {
         reservations::take_again(&tx, &row).await?;
     } else {
         let lead = leads.remove(&row.lead_id).filter(|_| row.erased_at.is_none());
-        on = worker::follow(app, &tx, &[(&row, lead.as_ref())]).await?;
+        on = worker::follow(app, &tx, &[(&row, lead.as_ref())], &routes, now).await?;
         if row.channel == Channel::Email {
             mail_recipient::Entity::take_back(&tx, row.id).await?;
         }
     }
     let from = row.status;
-    let row = changed(app, caller, row, &input).update(&tx).await?;
+    let row = changed(caller, row, &input, now).update(&tx).await?;
     if input.delivered {
         let note = told(app, caller, &row, input.note.as_deref());
         bulk::insert::<lead_event::Entity>(&tx, vec![note]).await?;
@@ -318,7 +352,7 @@ fn stands(row: &Model, input: &Settlement) -> Result<bool> {
     }
 }
 
-fn changed(app: &App, caller: &Caller, row: Model, input: &Settlement) -> ActiveModel {
+fn changed(caller: &Caller, row: Model, input: &Settlement, now: DateTime<Utc>) -> ActiveModel {
     let bounced = row.status == DeliveryStatus::Delivered;
     let code = row.failure_code.unwrap_or(if bounced {
         DeliveryErrorCode::SmtpRejected
@@ -327,7 +361,7 @@ fn changed(app: &App, caller: &Caller, row: Model, input: &Settlement) -> Active
     });
     let mut change: ActiveModel = row.into();
     change.due_at = Set(None);
-    change.settled_at = Set(Some(app.clock.now()));
+    change.settled_at = Set(Some(now));
     if input.delivered {
         change.status = Set(DeliveryStatus::Delivered);
         change.failure_code = Set(None);

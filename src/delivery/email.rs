@@ -8,16 +8,20 @@ use std::{fmt, net::Ipv4Addr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use lettre::transport::smtp::extension::ClientId;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use super::{failure::Failure, guard::Guard};
 
 mod compose;
 mod pool;
+mod replies;
 mod session;
 mod trust;
+mod wire;
 
 use pool::{Key, Pool};
+use replies::BoundedReplies;
 use session::{Session, Trouble};
 
 /// A mail server and the sender it is used for. `Debug` does not show the password.
@@ -171,6 +175,20 @@ impl Mailer {
             Ok(Err(trouble)) => Err(MailOutcome::from(trouble).trouble().unwrap_or_default()),
             Ok(Ok(_session)) => Ok(()),
         }
+    }
+
+    /// Holds the dialogue over a connection that is there already, without TLS: for whoever plays the mail server.
+    pub async fn send_over<S>(&self, stream: S, server: &SmtpServer, message: &Message) -> MailOutcome
+    where
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static,
+    {
+        let dialogue = async {
+            let letter = compose::letter(server, message)?;
+            let mut session = Session::over(BoundedReplies::new(stream), server, &self.ehlo).await?;
+            session.begin(&letter).await?;
+            session.transact(&letter).await
+        };
+        dialogue.await.unwrap_or_else(Trouble::into)
     }
 
     async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, Trouble> {

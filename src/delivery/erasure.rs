@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use serde_json::{Map, Value};
 
-use super::templates::value_text;
+use super::redact::{self, Secrets};
 use super::worker;
 use crate::app::App;
 use crate::error::Result;
@@ -28,35 +28,20 @@ pub const ERASED: &str = "the lead was erased";
 const SHORTEST: usize = 4;
 
 /// The values of a lead, to tell texts that repeat one.
-pub struct Values(HashSet<String>);
+pub struct Values(Secrets);
 
 impl Values {
     /// Every value in these, at any depth.
     pub fn of<'a>(fields: impl IntoIterator<Item = &'a Map<String, Value>>) -> Self {
-        let mut all = HashSet::new();
-        for value in fields.into_iter().flat_map(Map::values) {
-            collect(value, &mut all);
-        }
-        Self(all)
+        let values = fields.into_iter().flat_map(Map::values).flat_map(redact::texts);
+        Self(Secrets::new(
+            values.filter(|text| text.trim().chars().count() >= SHORTEST),
+        ))
     }
 
-    /// Whether a text repeats one of them, in any case.
+    /// Whether a text repeats one of them, in any spelling.
     pub fn are_in(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
-        self.0.iter().any(|value| text.contains(value))
-    }
-}
-
-fn collect(value: &Value, all: &mut HashSet<String>) {
-    match value {
-        Value::Array(values) => values.iter().for_each(|value| collect(value, all)),
-        Value::Object(values) => values.values().for_each(|value| collect(value, all)),
-        single => {
-            let text = value_text(single).trim().to_lowercase();
-            if text.chars().count() >= SHORTEST && !single.is_boolean() {
-                all.insert(text);
-            }
-        }
+        self.0.are_in(text)
     }
 }
 
@@ -103,12 +88,13 @@ pub async fn strip(
         .iter()
         .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying));
     let waiting: Vec<_> = waiting.map(|row| (row, None)).collect();
-    worker::follow(app, tx, &waiting).await?;
+    let now = app.clock.now();
+    worker::follow(app, tx, &waiting, &worker::Routes::default(), now).await?;
     mail_turn::Entity::forget(tx, ids).await?;
     let mut stripped = Vec::with_capacity(rows.len());
     for row in rows {
         let waits = matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);
-        stripped.push(without_words(row, values, app.clock.now(), waits).update(tx).await?);
+        stripped.push(without_words(row, values, now, waits).update(tx).await?);
     }
     Ok((stripped, attempts))
 }

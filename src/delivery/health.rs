@@ -12,6 +12,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionTy
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
+use super::response;
+
 /// How far back successes are looked for, in deliveries.
 pub const LOOKED_AT: u64 = 10_000;
 /// Successes among which the last one is; they are read in the order of routing, and a retry may have overtaken others.
@@ -84,6 +86,15 @@ pub async fn held(
         held.sort_by_key(longest);
     }
     Ok(found)
+}
+
+/// What is told of the last failure of a destination: mail servers know the leads that were sent, so what they reply is for those alone
+/// who may reveal encrypted values.
+pub fn told(why: &str, may_reveal: bool) -> &str {
+    if !may_reveal && response::repeats_a_reply(why) {
+        return "the mail server refused a mail: what it replied takes the right to reveal encrypted values";
+    }
+    why
 }
 
 /// The endpoints of a partner, everywhere and in its places, by its settings as they are now.

@@ -7,7 +7,7 @@ use entity::choice::distinct;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
-use entity::mail_turn;
+use entity::{lead, mail_turn};
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
@@ -165,13 +165,13 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     save(app, tx, caller, change, "delivery.cancelled").await
 }
 
+/// One of the account's deliveries, locked. Its lead is locked before it, as by all who decide by hand which deliveries of a lead go on.
 pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
-    let found = delivery::Entity::in_account(account)
-        .filter(delivery::Column::Id.eq(id))
-        .lock_exclusive()
-        .one(tx)
-        .await?;
-    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such delivery"))
+    let one = || delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
+    let unknown = || Error::broken(UserErrorCode::NotFound, "id", "no such delivery");
+    let seen = one().one(tx).await?.ok_or_else(unknown)?;
+    lead::Entity::lock(tx, [seen.lead_id]).await?;
+    one().lock_exclusive().one(tx).await?.ok_or_else(unknown)
 }
 
 /// Whether the lead would come back to an account that it has passed: nothing changes that.

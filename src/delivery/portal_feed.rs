@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::viewer;
 use crate::leads::read::check_bytes;
-use crate::leads::sealed::open_stored;
+use crate::leads::sealed::open_fields;
 use crate::live::streams;
 use shapes::{Shape, Shapes};
 pub use stats::{Stats, stats};
@@ -152,7 +152,7 @@ async fn shown(
             Some(definitions) => shapes.of_typed_in(delivery.settings_id, definitions)?,
             None => shapes.of(delivery.settings_id, delivery.flow_id)?,
         };
-        let values = open_stored(app, account, delivery.lead_id, stored).await?;
+        let values = open_fields(app, account, delivery.lead_id, stored).await?;
         shown.push(seen(delivery, &shape, &values));
     }
     Ok(shown)

@@ -16,7 +16,7 @@ use entity::{bulk, partner};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
-use super::worker::{self, Rerouted};
+use super::worker::{self, Rerouted, Routes};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::database::Transaction;
@@ -24,6 +24,7 @@ use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::rights;
 use crate::identity::texts;
+use crate::leads::compile::Snapshots;
 use crate::leads::intake::{delivery_event, portal_event};
 use crate::live::events;
 use crate::queue::LeadContent;
@@ -61,8 +62,16 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
     let (account, partner) = caller.require_portal(verdict.permission())?;
     let reason = reason(verdict, input.reason)?;
     check_count(&input.ids)?;
-    let leads = rejected_leads(app, (account, partner), verdict, &input.ids).await?;
-    let tx = app.db.begin().await?;
+    let rejected = rejected(app, (account, partner), verdict, &input.ids).await?;
+    let leads = worker::contents(app, &rejected).await?;
+    let (snapshots, mut routes) = (Snapshots::default(), Routes::default());
+    let tx = loop {
+        routes.look_up(app, &snapshots, &rejected).await?;
+        let tx = app.db.begin().await?;
+        if routes.hold(&tx).await? {
+            break tx;
+        }
+    };
     let partner = still_allowed(&tx, caller, verdict, (account, partner)).await?;
     let wanted = delivery::Entity::in_portal(account, partner.id).filter(delivery::Column::Id.is_in(input.ids.clone()));
     // In one order, so that two calls that name the same leads cannot wait for each other.
@@ -83,24 +92,24 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
                 reason,
             },
         };
-        let changed = said.commit(tx, changing, leads).await?;
+        let changed = said.commit(tx, changing, (leads, routes)).await?;
         rows.extend(changed.into_iter().map(|row| (row.id, row)));
     }
     Ok(input.ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
 /// What goes on to the next partner, if the profile says so; read before anything is locked.
-async fn rejected_leads(
+async fn rejected(
     app: &App,
     (account, partner): (AccountId, PartnerId),
     verdict: Verdict,
     ids: &[DeliveryId],
-) -> Result<Leads> {
+) -> Result<Vec<delivery::Model>> {
     if verdict != Verdict::Reject {
-        return Ok(Leads::new());
+        return Ok(Vec::new());
     }
     let rows = delivery::Entity::in_portal(account, partner).filter(delivery::Column::Id.is_in(ids.iter().copied()));
-    worker::contents(app, &rows.all(app.db.read()).await?).await
+    Ok(rows.all(app.db.read()).await?)
 }
 
 fn reason(verdict: Verdict, given: Option<String>) -> Result<Option<String>> {
@@ -237,7 +246,12 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    async fn commit(self, tx: Transaction, ids: BTreeSet<DeliveryId>, leads: Leads) -> Result<Vec<delivery::Model>> {
+    async fn commit(
+        self,
+        tx: Transaction,
+        ids: BTreeSet<DeliveryId>,
+        further: (Leads, Routes),
+    ) -> Result<Vec<delivery::Model>> {
         let (app, at) = (self.app, self.review.at);
         let rows = delivery::Entity::set_review(&tx, ids, &self.review).await?;
         let notes = rows.iter().map(|row| self.note(row, at)).collect();
@@ -250,7 +264,7 @@ impl Said<'_> {
             rows.iter()
                 .filter_map(|row| portal_event(row, EventKind::PortalReviewed)),
         );
-        let on = self.follow(&tx, &rows, &leads).await?;
+        let on = self.follow(&tx, &rows, &further).await?;
         told.extend(on.events);
         let in_portals = events::count(&told, EventKind::PortalDelivered);
         let heads = events::append(&tx, at, told).await?;
@@ -262,10 +276,15 @@ impl Said<'_> {
     }
 
     /// A lead that was rejected counts on no cap and goes on, as one that a webhook has refused.
-    async fn follow(&self, tx: &DatabaseTransaction, rows: &[delivery::Model], leads: &Leads) -> Result<Rerouted> {
+    async fn follow(
+        &self,
+        tx: &DatabaseTransaction,
+        rows: &[delivery::Model],
+        (leads, routes): &(Leads, Routes),
+    ) -> Result<Rerouted> {
         let rejected = rows.iter().filter(|_| self.verdict == Verdict::Reject);
         let rejected: Vec<_> = rejected.map(|row| (row, leads.get(&row.lead_id))).collect();
-        worker::follow(self.app, tx, &rejected).await
+        worker::follow(self.app, tx, &rejected, routes, self.review.at).await
     }
 
     fn note(&self, row: &delivery::Model, at: DateTime<Utc>) -> lead_event::ActiveModel {

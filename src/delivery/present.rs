@@ -1,15 +1,15 @@
 //! How a recipient gets its leads now, as against when a delivery was made: its caps, and the version of its settings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entity::cap_usage::Cap;
-use entity::delivery::{self, DeliveryStatus, Model, Reservations};
+use entity::delivery::{self, Model, Reservations};
 use entity::delivery_config::{Channel, DeliveryConfig};
-use entity::ids::{AccountId, AssignmentId, ConnectionId, PartnerId, SettingsId, StepId};
+use entity::ids::{AccountId, AssignmentId, ConnectionId, LeadId, PartnerId, SettingsId, StepId};
 use entity::retried::Again;
 use entity::step::StepConfig;
 use entity::{assignment, connection, delivery_settings, partner, step};
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use crate::error::{Result, UserErrorCode};
 
@@ -31,6 +31,8 @@ pub struct Refusal {
     pub code: UserErrorCode,
     /// What is wrong and what to do.
     pub message: String,
+    /// Whether it is said of this delivery, not of all to its recipient.
+    pub of_one: bool,
 }
 
 impl Refusal {
@@ -38,13 +40,14 @@ impl Refusal {
         Self {
             code,
             message: message.to_owned(),
+            of_one: false,
         }
     }
 }
 
 /// The recipients of some deliveries of an account as they are set up now.
 pub(super) struct Present {
-    account: AccountId,
+    pub(super) account: AccountId,
     partners: HashMap<PartnerId, partner::Model>,
     places: HashMap<AssignmentId, assignment::Model>,
     steps: HashMap<StepId, step::Model>,
@@ -185,16 +188,19 @@ impl Present {
     }
 }
 
-/// Whether the lead is with that account by another delivery, or on its way there.
-pub(super) async fn has_it_already(tx: &DatabaseTransaction, row: &Model, buyer: AccountId) -> Result<bool> {
-    let ended = [
-        DeliveryStatus::Failed,
-        DeliveryStatus::Refused,
-        DeliveryStatus::Cancelled,
-    ];
-    let others = delivery::Entity::of_lead(row.account_id, row.lead_id)
-        .filter(delivery::Column::BuyerAccountId.eq(buyer))
-        .filter(delivery::Column::Id.ne(row.id))
-        .filter(delivery::Column::Status.is_not_in(ended));
-    Ok(others.one(tx).await?.is_some())
+/// The accounts to which deliveries of some leads go, or went, however they ended: an account gets a lead by one delivery.
+pub(super) async fn with_buyers(
+    tx: &DatabaseTransaction,
+    account: AccountId,
+    leads: Vec<LeadId>,
+) -> Result<HashSet<(LeadId, AccountId)>> {
+    if leads.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let found = delivery::Entity::of_leads(account, leads)
+        .filter(delivery::Column::BuyerAccountId.is_not_null())
+        .select_only()
+        .columns([delivery::Column::LeadId, delivery::Column::BuyerAccountId]);
+    let found: Vec<(LeadId, AccountId)> = found.into_tuple().all(tx).await?;
+    Ok(found.into_iter().collect())
 }

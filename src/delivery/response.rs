@@ -127,7 +127,7 @@ pub fn judge_mail(outcome: &MailOutcome) -> Verdict {
             note: note(refused),
         },
         MailOutcome::Refused { reply, refused } => {
-            let message = note(refused).unwrap_or_else(|| format!("the mail server answered {reply}"));
+            let message = note(refused).unwrap_or_else(|| format!("{ANSWERED}{reply}"));
             if reply.is_temporary() || refused.iter().any(|one| one.reply.is_temporary()) {
                 Verdict::Retry {
                     cause: Cause::SmtpTemporary,
@@ -147,6 +147,15 @@ pub fn judge_mail(outcome: &MailOutcome) -> Verdict {
         },
         MailOutcome::Failed(failure) => judge_failure(failure),
     }
+}
+
+/// How messages go on with what a mail server replied.
+const ANSWERED: &str = "the mail server answered ";
+const WAS_REFUSED: &str = " was refused: ";
+
+/// Whether a message made here repeats what a mail server replied.
+pub fn repeats_a_reply(message: &str) -> bool {
+    message.contains(ANSWERED) || message.contains(WAS_REFUSED)
 }
 
 /// Whether a text is a JSON pointer of RFC 6901: empty, or parts that each start with `/`, with `~` only in `~0`, `~1`.
@@ -261,7 +270,7 @@ fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
 fn note(refused: &[RefusedRecipient]) -> Option<String> {
     let each: Vec<String> = refused
         .iter()
-        .map(|one| format!("{} was refused: {}", one.address, one.reply))
+        .map(|one| format!("{}{WAS_REFUSED}{}", one.address, one.reply))
         .collect();
     (!each.is_empty()).then(|| each.join("; "))
 }

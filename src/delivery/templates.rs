@@ -6,6 +6,7 @@
 //!
 //! Templates and values come from people who may mean harm. Parsing refuses what is nested or chained too deep before anything
 //! recurses; rendering counts every step, every value and every byte against a [`Budget`] before it is taken, made or written.
+//! The engine's values hand out nothing that grows with them but for a price, so that no filter can forget to count.
 //!
 //! A template sees nothing but the [`Values`] it is given. Where only the shared fields are put in, no template can show
 //! another one, however it asks. A field that is absent or null renders as nothing.
@@ -27,7 +28,7 @@ pub use budget::{Budget, DEFAULT_OUTPUT_BYTES};
 pub(crate) use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
-pub use names::no_such_field;
+pub use names::FieldNames;
 use scan::lex;
 pub(in crate::delivery) use text::json_within;
 pub use text::{escape_html, is_absent, value_json, value_text};
@@ -116,6 +117,10 @@ impl<'a> Values<'a> {
         self.fields.get(name).copied()
     }
 
+    fn len(&self) -> usize {
+        self.fields.len()
+    }
+
     fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.fields.iter().map(|(name, value)| (*name, *value))
     }
@@ -137,6 +142,7 @@ pub struct Template {
     fields: BTreeSet<String>,
     bare: BTreeSet<String>,
     locals: BTreeSet<String>,
+    whole_lead: bool,
 }
 
 impl Template {
@@ -155,6 +161,7 @@ impl Template {
             fields: scan.fields,
             bare: scan.bare,
             locals: scan.locals,
+            whole_lead: scan.whole_lead,
         })
     }
 
@@ -163,6 +170,12 @@ impl Template {
     pub fn fields(&self) -> BTreeSet<&str> {
         let bare = self.bare.difference(&self.locals);
         self.fields.iter().chain(bare).map(String::as_str).collect()
+    }
+
+    /// Whether the template may read that field: by its name, also where it sets a variable of this name, for it may be read before it
+    /// is set; or as one of all, where `lead` is written out, passed on or asked for a name that is put together (`lead[a ~ b]`).
+    pub fn may_read(&self, field: &str) -> bool {
+        self.whole_lead || self.fields.contains(field) || self.bare.contains(field)
     }
 
     /// Whether the template is plain text, the same for every lead.

@@ -11,6 +11,7 @@ use super::smtp_server;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::mail_quota::{self, Counted};
 use crate::identity::policy::Action;
 use crate::identity::{email_address, mail_server};
 
@@ -28,12 +29,17 @@ pub struct TestMail {
 }
 
 /// Sends a test mail through the settings of the caller's account and keeps with them how it went. That the server took
-/// the mail does not say that it arrived.
+/// the mail does not say that it arrived. `RATE_LIMITED` after too many, of the account or to the address: the account chooses the
+/// server and the recipient, who may be strangers.
 pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     caller.require(Action::ManageMailServer)?;
     let to = email_address::parse(to, "to")?;
     let settings = mail_server::get(app, caller).await?;
     let settings = settings.ok_or_else(|| Error::broken(UserErrorCode::NotConfigured, "", NO_SERVER))?;
+    let tx = app.db.begin().await?;
+    mail_quota::require(&tx, app, Counted::TestMailsBy(settings.account_id)).await?;
+    mail_quota::require(&tx, app, Counted::TestMailsTo(&to)).await?;
+    tx.commit().await?;
     let server = smtp_server::of_settings(app, &settings).await?;
     let mailer = Mailer::new(
         Guard::new(app.config.settings.allow_destinations.clone()),

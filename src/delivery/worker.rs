@@ -14,9 +14,9 @@ mod lease;
 mod mail;
 mod pace;
 mod prepared;
-mod redact;
 mod redis_doorbell;
 mod reroute;
+mod routes;
 mod suspects;
 mod unopened;
 
@@ -35,6 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub(super) use prepared::open_headers;
 pub(super) use reroute::{Rerouted, follow};
+pub(super) use routes::Routes;
 
 use super::email::Mailer;
 use super::guard::Guard;
@@ -83,19 +84,20 @@ impl Worker {
     pub fn start_behind(app: &App, guard: Guard) -> std::result::Result<Self, SetUpError> {
         let app = &app.by_lane(Lane::Worker);
         let (finished, to_record) = mpsc::unbounded_channel();
+        let snapshots = Snapshots::default();
         let tools = Tools {
             app: app.clone(),
             sender: Sender::new(guard.clone())?,
             mailer: Mailer::new(guard, app.config.ehlo_name()),
             prepared: prepared::Kept::default(),
             contents: contents::Contents::new(app.clone()),
-            snapshots: Snapshots::default(),
+            snapshots: snapshots.clone(),
             finished,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), stop.clone()));
         tokio::spawn(redis_doorbell::listen(app.clone(), stop.clone()));
-        let recording = tokio::spawn(finish::record_all(app.clone(), to_record));
+        let recording = tokio::spawn(finish::record_all(app.clone(), snapshots, to_record));
         tasks.spawn(run(tools, tasks.clone(), stop.clone()));
         let recorded = tokio::spawn(async move {
             // Recording ends when the last attempt has told it; the lease is kept until then.

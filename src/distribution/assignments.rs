@@ -6,19 +6,21 @@ use entity::assignment::{ActiveModel, Column, Entity, Model, Schedule};
 use entity::cap_usage::Caps;
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 use entity::{partner, profile};
-use sea_orm::{ActiveModelTrait, ColumnTrait, QueryFilter, QuerySelect, Set, Unchanged};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, QueryFilter, QuerySelect, Set, Unchanged};
 use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
 use super::check;
 use super::partners::{self, list_or_none};
 use super::profiles;
+use super::rule_check::{Of, RuleCheck};
 use super::settings::{self, Asked, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::CapInput;
 use crate::flows::{PriceInput, breadth, schedule};
 use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
 use crate::leads::rules::Rule;
 
 /// How many partners a profile may have.
@@ -88,22 +90,24 @@ pub struct Assigned {
 
 /// Puts a partner into a profile, where it has no place yet.
 pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<Assigned> {
+    let rules = RuleCheck::read(app, caller, Of::NewAssignment(input.profile), input.rule.as_ref()).await?;
+    let delivery = asked(app, caller, input.delivery.clone()).await?;
     let change = Change::begin(app, caller).await?;
     let profile = profiles::hold(&change, input.profile, "input.profileId").await?;
     let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
     let others = room(&change, &profile, &partner).await?;
-    let delivery = input.delivery.clone();
-    let row = new_row(&change, &partner, &others, input).await?;
+    let rule = rules.column(&change, Some(input.rule.clone()).into())?;
+    let row = new_row(&change, (&partner, &others), rule, input)?;
     let place = row.insert(&change.tx).await?;
     let told = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
     change
         .record("assignment.created", subject(&place, &partner), Some(told))
         .await?;
     let signing_secret = match delivery {
-        Some(delivery) => {
-            let asked = Asked::new(delivery, "input.delivery");
-            let changed = settings::override_in(&change, &place, partner, asked).await?;
-            changed.signing_secret
+        Some(asked) => {
+            settings::override_in(&change, &place, partner, asked)
+                .await?
+                .signing_secret
         }
         None => None,
     };
@@ -112,13 +116,14 @@ pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<
 
 /// Changes a place.
 pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Result<Assigned> {
+    let rules = RuleCheck::read(app, caller, Of::Assignment(input.id), input.rule.value()).await?;
+    let delivery = asked(app, caller, input.delivery.value().cloned()).await?;
     let change = Change::begin(app, caller).await?;
     let before = hold(&change, input.id, "input.id").await?;
     let profile = profiles::hold(&change, before.profile_id, "input.id").await?;
     let partner = partners::hold(&change, before.partner_id, "input.id").await?;
-    let delivery = input.delivery.clone();
-    let after = changed_row(&change, &before, &partner, input)
-        .await?
+    let rule = rules.column(&change, input.rule.clone())?;
+    let after = changed_row(&change, (&before, &partner), rule, input)?
         .update(&change.tx)
         .await?;
     if let Some(changes) = differences(&view(&before), &view(&after)) {
@@ -126,13 +131,12 @@ pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Res
         change.record("assignment.updated", subject, Some(changes)).await?;
     }
     let signing_secret = match delivery {
-        MaybeUndefined::Value(delivery) => {
-            let asked = Asked::new(delivery, "input.delivery");
+        Some(asked) => {
             settings::override_in(&change, &after, partner, asked)
                 .await?
                 .signing_secret
         }
-        MaybeUndefined::Null | MaybeUndefined::Undefined => None,
+        None => None,
     };
     finish(change, profile, after.id, signing_secret).await
 }
@@ -196,16 +200,24 @@ async fn room(change: &Change<'_>, profile: &profile::Model, partner: &partner::
     Ok(places)
 }
 
-async fn new_row(
+/// Settings of a place's own, checked before its change begins.
+async fn asked(app: &App, caller: &Caller, delivery: Option<DeliveryInput>) -> Result<Option<Asked<'static>>> {
+    let account = caller.require(Action::ManagePartners)?;
+    match delivery {
+        Some(delivery) => Ok(Some(Asked::check(app, account, delivery, "input.delivery").await?)),
+        None => Ok(None),
+    }
+}
+
+fn new_row(
     change: &Change<'_>,
-    partner: &partner::Model,
-    others: &[Model],
+    (partner, others): (&partner::Model, &[Model]),
+    rule: ActiveValue<Option<Value>>,
     input: NewAssignment,
 ) -> Result<ActiveModel> {
     let clock = &change.app.clock;
     let last = others.iter().map(|place| place.rank).max().unwrap_or(0);
     let rank = input.rank.unwrap_or(last.saturating_add(1).min(MAX_NUMBER));
-    let rule = profiles::checked_rule(change, Some(input.rule).into()).await?;
     let (price_e4, price_currency) = profiles::price_columns(Some(input.price).into(), "input.price")?;
     Ok(ActiveModel {
         id: Set(clock.id()),
@@ -231,10 +243,10 @@ async fn new_row(
     })
 }
 
-async fn changed_row(
+fn changed_row(
     change: &Change<'_>,
-    before: &Model,
-    partner: &partner::Model,
+    (before, partner): (&Model, &partner::Model),
+    rule: ActiveValue<Option<Value>>,
     input: AssignmentChanges,
 ) -> Result<ActiveModel> {
     let (price_e4, price_currency) = profiles::price_columns(input.price, "input.price")?;
@@ -243,7 +255,7 @@ async fn changed_row(
         enabled: check::given(input.enabled, Ok)?,
         rank: check::given(input.rank, checked_rank)?,
         weight: check::given(input.weight, checked_weight)?,
-        rule: profiles::checked_rule(change, input.rule).await?,
+        rule,
         price_e4,
         price_currency,
         caps: list_or_none(input.caps, |caps| {

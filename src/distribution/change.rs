@@ -14,6 +14,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::quota::Stored;
 
 /// A transaction that holds the account's row, so that changes of one account happen one after the other.
 pub(super) struct Change<'a> {
@@ -21,6 +22,7 @@ pub(super) struct Change<'a> {
     pub(super) caller: &'a Caller,
     pub(super) account: account::Model,
     pub(super) keys: Arc<Keys>,
+    stored: Stored,
     pub(super) tx: Transaction,
 }
 
@@ -47,11 +49,13 @@ impl<'a> Change<'a> {
         let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
         let tx = app.db.begin().await?;
         let account = accounts::lock(&tx, account).await?;
+        let stored = Stored::before(&tx, account.id).await?;
         Ok(Self {
             app,
             caller,
             account,
             keys,
+            stored,
             tx,
         })
     }
@@ -91,6 +95,7 @@ impl<'a> Change<'a> {
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.
     pub(super) async fn commit(self) -> Result<()> {
+        self.stored.check(self.app, &self.tx, "input").await?;
         accounts::touch_config(&self.tx, self.account.id).await?;
         Ok(self.tx.commit().await?)
     }

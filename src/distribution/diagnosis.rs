@@ -24,6 +24,7 @@ use crate::diagnosis::Check;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::leads::discretion;
 
 /// What is known of a delivery.
 #[derive(Clone, Debug)]
@@ -59,9 +60,33 @@ pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<
     let account = caller.require(Action::ReadLeads)?;
     let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
     Ok(match found.one(app.db.read()).await? {
-        Some(row) => checks::of(&facts(app, row).await?),
+        Some(row) => {
+            let hears = discretion::hears(app, caller, account, row.lead_id).await?;
+            checks::of(&facts(app, row).await?.heard(hears, caller.may_reveal()))
+        }
         None => vec![checks::unknown()],
     })
+}
+
+impl Facts {
+    /// Without the words of recipients that the reader may not see: about this lead, or about any.
+    fn heard(mut self, hears: bool, may_reveal: bool) -> Self {
+        let row = &mut self.delivery;
+        let code = row.failure_code;
+        row.failure_message = row
+            .failure_message
+            .take()
+            .map(|why| discretion::shown(why, code, hears));
+        if let Some(attempt) = &mut self.last {
+            let code = attempt.error_code;
+            attempt.message = attempt.message.take().map(|why| discretion::shown(why, code, hears));
+        }
+        let failures = self.destination.iter_mut().map(|row| &mut row.last_error);
+        for why in failures.chain(self.held.iter_mut().map(|held| &mut held.endpoint.why)) {
+            *why = health::told(why, may_reveal).to_owned();
+        }
+        self
+    }
 }
 
 async fn facts(app: &App, row: Model) -> Result<Facts> {

@@ -4,36 +4,49 @@ use std::collections::HashSet;
 
 use entity::delivery_config::FieldSelection;
 use entity::field::{FieldDef, FieldType};
-use entity::flow;
+use entity::flow::FieldDefs;
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, DbErr, QueryOrder};
+use entity::{flow, former_field};
+use sea_orm::{DbErr, QueryOrder, QuerySelect};
 
-use crate::delivery::templates::no_such_field;
+use crate::database::Connection;
+use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
-use crate::leads::rules::{self, ProblemKind, Rule};
+use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
 /// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownFields {
     definitions: Vec<FieldDef>,
-    /// Names of deleted flows: their leads are still there, and are shared or not like others.
+    /// Those of the names in question that deleted flows had: their leads are still there, and are shared or not like others.
     former: HashSet<String>,
+    /// Whether there were flows, where there is none now.
+    has_former: bool,
     to_recipient: bool,
 }
 
 impl KnownFields {
-    /// Reads them.
-    pub(super) async fn of(db: &impl ConnectionTrait, account: AccountId) -> std::result::Result<Self, DbErr> {
-        let flows = flow::Entity::ever_in_account(account)
-            .order_by_asc(flow::Column::Id)
+    /// Reads them, and which of these names deleted flows had. Not within a transaction that writes: an account may have many.
+    pub(super) async fn of(db: &Connection, account: AccountId, named: &[String]) -> std::result::Result<Self, DbErr> {
+        let flows = flow::Entity::in_account(account).order_by_asc(flow::Column::Id);
+        let fields: Vec<FieldDefs> = flows
+            .select_only()
+            .column(flow::Column::Fields)
+            .into_tuple()
             .all(db)
             .await?;
-        let (live, deleted): (Vec<_>, Vec<_>) = flows.into_iter().partition(|flow| flow.deleted_at.is_none());
-        let former = deleted.into_iter().flat_map(|flow| flow.fields.0);
+        let known = Self::union(fields.into_iter().flat_map(|fields| fields.0));
+        let others = named.iter().filter(|name| !known.defines(name)).cloned();
+        let former = former_field::Entity::among(db, account, others).await?;
         Ok(Self {
-            former: former.map(|field| field.name).collect(),
-            ..Self::union(live.into_iter().flat_map(|flow| flow.fields.0))
+            former: former.into_iter().collect(),
+            has_former: known.definitions.is_empty() && former_field::Entity::any_of(db, account).await?,
+            ..known
         })
+    }
+
+    fn defines(&self, name: &str) -> bool {
+        self.definitions.iter().any(|field| field.name == name)
     }
 
     /// Each name once, as it is first defined.
@@ -43,6 +56,7 @@ impl KnownFields {
         Self {
             definitions: first.collect(),
             former: HashSet::new(),
+            has_former: false,
             to_recipient: false,
         }
     }
@@ -64,15 +78,19 @@ impl KnownFields {
     /// hold back. `path` is where its names stand. An account without any field may make settings before its flows; and a
     /// recipient, to whom the account's selection applies, could not correct it.
     pub(super) fn names(&self, selection: &FieldSelection, path: &str) -> Result<()> {
-        if self.to_recipient || (self.definitions.is_empty() && self.former.is_empty()) {
+        if self.to_recipient || (self.definitions.is_empty() && !self.has_former) {
             return Ok(());
         }
-        let known =
-            |name: &String| self.former.contains(name) || self.definitions.iter().any(|field| field.name == *name);
+        let known = |name: &String| self.former.contains(name) || self.defines(name);
         let unknown = selection.fields.iter().enumerate().filter(|(_, name)| !known(name));
-        let broken = unknown.map(|(index, name)| {
-            let text = no_such_field(name, &self.definitions);
-            Broken::new(UserErrorCode::UnknownField, &format!("{path}.{index}"), text)
+        let names = FieldNames::new(&self.definitions);
+        let broken = unknown.map_while(|(index, name)| {
+            let text = names.no_such(name)?;
+            Some(Broken::new(
+                UserErrorCode::UnknownField,
+                &format!("{path}.{index}"),
+                text,
+            ))
         });
         let broken: Vec<Broken> = broken.collect();
         if broken.is_empty() {
@@ -91,9 +109,19 @@ impl KnownFields {
         all
     }
 
+    /// The selection by which settings are checked. A recipient knows nothing but what is shared with it, and may name all of that; what
+    /// the account's own selection holds back is not looked for, and not told.
+    pub(super) fn checked_by(&self, selection: &FieldSelection) -> FieldSelection {
+        if self.to_recipient {
+            FieldSelection::default()
+        } else {
+            selection.clone()
+        }
+    }
+
     /// A rule in the form in which it is stored; `path` is where it stands in the input.
-    pub(super) fn rule(&self, rule: &Rule, path: &str) -> Result<serde_json::Value> {
-        match rules::check(rule, &self.definitions) {
+    pub(super) fn rule(&self, rule: &Rule, weighed: &Weighed, path: &str) -> Result<serde_json::Value> {
+        match rules::check_weighed(rule, &self.definitions, weighed) {
             Ok(canonical) => Ok(serde_json::to_value(canonical)?),
             Err(problems) => Err(Error::Broken(
                 problems.into_iter().map(|problem| broken(problem, path)).collect(),
@@ -213,7 +241,7 @@ mod tests {
             {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
         ]});
         let rule: Rule = serde_json::from_value(rule).unwrap();
-        let Err(Error::Broken(broken)) = known.rule(&rule, "input.rule") else {
+        let Err(Error::Broken(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
         let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();

@@ -97,13 +97,15 @@ pub struct Filter {
 
 /// Makes a partner; it is active and its portal is closed.
 pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Changed> {
+    let account = caller.require(Action::ManagePartners)?;
+    let delivery = input.delivery.clone().unwrap_or_default();
+    let delivery = Asked::check(app, account, delivery, "input.delivery").await?;
     let change = Change::begin(app, caller).await?;
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PARTNERS {
         let message = "an account has 10,000 partners at most: ask the operator of this server";
         return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
     }
-    let delivery = Asked::new(input.delivery.clone().unwrap_or_default(), "input.delivery");
     let row = new_row(&change, input)?;
     let id = *row.id.as_ref();
     let settings = settings::prepare(&change, delivery, None).await?;

@@ -143,7 +143,7 @@ async fn definitions(
     let flows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(feeding));
     let flows = flows.order_by_asc(flow::Column::Id).all(app.db.read()).await?;
     if flows.is_empty() {
-        let known = KnownFields::of(app.db.read(), account).await?;
+        let known = KnownFields::of(app.db.read(), account, &[]).await?;
         return Ok((None, known.under(selection)));
     }
     let first = flows.first().map(|flow| flow.id);

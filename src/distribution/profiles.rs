@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
 use super::check::{self, MAX_NOTES};
-use super::known_fields::KnownFields;
 use super::partners::{containing, matches};
+use super::rule_check::{Of, RuleCheck};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::PriceInput;
@@ -81,6 +81,7 @@ pub struct Filter {
 
 /// Makes a profile; partners are assigned to it afterwards.
 pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Model> {
+    let rules = RuleCheck::read(app, caller, Of::NewProfile, input.rule.as_ref()).await?;
     let change = Change::begin(app, caller).await?;
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PROFILES {
@@ -89,7 +90,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     }
     let description = input.description.map_or(Ok(None), |text| checked_description(&text))?;
     let max_recipients = input.max_recipients.map(checked_max).transpose()?;
-    let rule = checked_rule(&change, Some(input.rule).into()).await?;
+    let rule = rules.column(&change, Some(input.rule).into())?;
     let (base_price_e4, base_price_currency) = price_columns(Some(input.base_price).into(), "input.basePrice")?;
     let row = ActiveModel {
         id: Set(app.clock.id()),
@@ -116,6 +117,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
 
 /// Changes a profile. Deliveries that it has made keep their prices.
 pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result<Model> {
+    let rules = RuleCheck::read(app, caller, Of::Profile(input.id), input.rule.value()).await?;
     let change = Change::begin(app, caller).await?;
     let before = hold(&change, input.id, "input.id").await?;
     let (base_price_e4, base_price_currency) = price_columns(input.base_price, "input.basePrice")?;
@@ -126,7 +128,7 @@ pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result
         strategy: check::given(input.strategy, Ok)?,
         on_failure: check::given(input.on_failure, Ok)?,
         max_recipients: check::cleared_or_given(input.max_recipients, |max| checked_max(max).map(Some))?,
-        rule: checked_rule(&change, input.rule).await?,
+        rule: rules.column(&change, input.rule)?,
         base_price_e4,
         base_price_currency,
         updated_at: Set(app.clock.now()),
@@ -212,18 +214,6 @@ pub(super) async fn hold(change: &Change<'_>, id: ProfileId, path: &str) -> Resu
         let message = "there is no such profile: give the id of one of your distribution profiles";
         Error::broken(UserErrorCode::NotFound, path, message)
     })
-}
-
-/// A rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
-pub(super) async fn checked_rule(
-    change: &Change<'_>,
-    rule: MaybeUndefined<Rule>,
-) -> Result<ActiveValue<Option<Value>>> {
-    if rule.is_value() {
-        change.require_paid("input.rule", "rules")?;
-    }
-    let known = KnownFields::of(&change.tx, change.account.id).await?;
-    check::cleared_or_given(rule, |rule| known.rule(&rule, "input.rule").map(Some))
 }
 
 /// The two columns of a price.

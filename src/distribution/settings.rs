@@ -9,9 +9,11 @@ mod shared;
 mod warnings;
 mod webhook;
 
-use entity::delivery_config::{Channel, DeliveryConfig, FieldMapping, FieldSelection, PortalConfig};
+use entity::delivery_config::{
+    Channel, DeliveryConfig, EmailConfig, FieldMapping, FieldSelection, PortalConfig, WebhookConfig,
+};
 use entity::delivery_settings::{self, ActiveModel, Column, Entity};
-use entity::ids::{AssignmentId, ConnectionId, PartnerId, SettingsId};
+use entity::ids::{AccountId, AssignmentId, ConnectionId, PartnerId, SettingsId};
 use entity::portal_user::PortalPermission;
 use entity::{assignment, partner, smtp_settings};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unchanged};
@@ -25,6 +27,7 @@ use super::{assignments, secrets};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::policy::Action;
 use crate::identity::rights;
 
 pub use email::EmailInput;
@@ -48,6 +51,17 @@ pub enum DeliveryInput {
 }
 
 impl DeliveryInput {
+    /// The fields that its selection names.
+    fn named_fields(&self) -> &[String] {
+        let fields = match self {
+            Self::Email(input) => &input.fields,
+            Self::Webhook(input) => &input.fields,
+            Self::Portal(input) => &input.fields,
+            Self::Account(input) => &input.fields,
+        };
+        fields.as_ref().map_or(&[], |selection| &selection.fields)
+    }
+
     /// Puts what the recipient gets to see in place of what the input says.
     fn share(&mut self, selection: FieldSelection) {
         match self {
@@ -94,23 +108,80 @@ pub struct SetDelivery {
     pub delivery: DeliveryInput,
 }
 
-/// Settings that somebody asks for, and where they stand in the input.
+/// Settings that somebody asks for, checked as far as that goes before their change begins: reading the fields that they may speak
+/// of, and templates, takes longer than anybody should wait for a transaction.
 pub(super) struct Asked<'p> {
-    pub(super) delivery: DeliveryInput,
-    pub(super) path: &'p str,
-    /// What the recipient goes on seeing, when it is the recipient who asks.
-    pub(super) sharing: Option<FieldSelection>,
+    delivery: CheckedDelivery,
+    path: &'p str,
+}
+
+enum CheckedDelivery {
+    Email(EmailConfig, SetBy),
+    Webhook(Box<WebhookConfig>, Vec<HeaderInput>),
+    Portal(PortalConfig),
+    Account(AccountInput, KnownFields),
+}
+
+/// Whose settings these are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetBy {
+    Account,
+    Recipient,
 }
 
 impl<'p> Asked<'p> {
     /// By somebody of the account.
-    pub(super) fn new(delivery: DeliveryInput, path: &'p str) -> Self {
-        Self {
-            delivery,
-            path,
-            sharing: None,
+    pub(super) async fn check(app: &App, account: AccountId, delivery: DeliveryInput, path: &'p str) -> Result<Self> {
+        let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
+        Self::of(app, delivery, known, path)
+    }
+
+    /// By the recipient, who goes on seeing what `sharing` says, whatever the input says.
+    async fn check_of_recipient(
+        app: &App,
+        account: AccountId,
+        (mut delivery, sharing): (DeliveryInput, FieldSelection),
+        path: &'p str,
+    ) -> Result<Self> {
+        delivery.share(sharing);
+        let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
+        Self::of(app, delivery, known.for_recipient(), path).map_err(without_names)
+    }
+
+    fn of(app: &App, delivery: DeliveryInput, known: KnownFields, path: &'p str) -> Result<Self> {
+        let by = if known.is_for_recipient() {
+            SetBy::Recipient
+        } else {
+            SetBy::Account
+        };
+        let delivery = match delivery {
+            DeliveryInput::Email(input) => {
+                CheckedDelivery::Email(email::check(input, known, &format!("{path}.email"))?, by)
+            }
+            DeliveryInput::Webhook(input) => {
+                let (config, headers) = webhook::check(*input, &app.config, known, &format!("{path}.webhook"))?;
+                CheckedDelivery::Webhook(Box::new(config), headers)
+            }
+            DeliveryInput::Portal(input) => CheckedDelivery::Portal(PortalConfig {
+                fields: shared::selection(input.fields, &known, &format!("{path}.portal.fields"))?,
+            }),
+            DeliveryInput::Account(input) => CheckedDelivery::Account(input, known),
+        };
+        Ok(Self { delivery, path })
+    }
+}
+
+/// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
+/// never come to it.
+fn without_names(error: Error) -> Error {
+    let Error::Broken(mut broken) = error else { return error };
+    for rule in &mut broken {
+        if rule.code == UserErrorCode::UnknownField {
+            "this names a field that is not among those that you get: name one of the portal's columns, or leave it out"
+                .clone_into(&mut rule.message);
         }
     }
+    Error::Broken(broken)
 }
 
 /// Settings that are checked and sealed but not stored yet.
@@ -128,9 +199,10 @@ impl Prepared {
 
 /// Sets how a partner gets its leads.
 pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Changed> {
+    let account = caller.require(Action::ManagePartners)?;
+    let asked = Asked::check(app, account, input.delivery, "input.delivery").await?;
     let change = Change::begin(app, caller).await?;
     let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
-    let asked = Asked::new(input.delivery, "input.delivery");
     let Some(assignment) = input.assignment else {
         return replace(change, partner, asked).await;
     };
@@ -148,6 +220,8 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Chang
 /// account has set it, whatever the input says; and fields beyond that are unknown here.
 pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<Changed> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
+    let sharing = shared_with(app, account, id).await?;
+    let asked = Asked::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
     let change = Change::of(app, caller, account).await?;
     let partner = partners::hold(&change, id, "input").await?;
     // They may have been removed while this waited for its turn.
@@ -157,13 +231,23 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
             "your access to this portal has ended: ask the account that gave it to you",
         ));
     }
-    let sharing = current(&change, partner.settings_id).await?.config.fields().clone();
-    let asked = Asked {
-        delivery,
-        path: "input",
-        sharing: Some(sharing),
-    };
+    if *current(&change, partner.settings_id).await?.config.fields() != sharing {
+        return Err(Error::Unavailable(
+            "what is shared with you was changed this moment: nothing was changed, try again",
+        ));
+    }
     replace(change, partner, asked).await
+}
+
+/// What a partner gets to see.
+async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<FieldSelection> {
+    let db = app.db.read();
+    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
+    let partner = partner.one(db).await?.ok_or(Error::NotFound("partner"))?;
+    let row = Entity::in_account(account).filter(Column::Id.eq(partner.settings_id));
+    let row = row.one(db).await?;
+    let row = row.ok_or_else(|| anyhow::anyhow!("the delivery settings of {id} are gone"))?;
+    Ok(row.config.fields().clone())
 }
 
 /// How a partner gets its leads, as its people see it in the portal: no secret, nothing of what the account decides.
@@ -300,48 +384,37 @@ fn with_secret(
     Ok((row, Some(secret.revealed)))
 }
 
-/// Checks and seals settings that take the place of `before`.
+/// Checks what depends on the account's other settings, and seals what takes the place of `before`.
 pub(super) async fn prepare(
     change: &Change<'_>,
     asked: Asked<'_>,
     before: Option<&delivery_settings::Model>,
 ) -> Result<Prepared> {
     let id: SettingsId = change.app.clock.id();
-    let mut known = KnownFields::of(&change.tx, change.account.id).await?;
-    let mut delivery = asked.delivery;
-    if let Some(sharing) = asked.sharing {
-        delivery.share(sharing);
-        known = known.for_recipient();
-    }
     let path = asked.path;
-    let config = match delivery {
-        DeliveryInput::Email(input) => {
-            let path = format!("{path}.email");
-            let by_recipient = known.is_for_recipient();
-            let config = email::check(input, known, &path)?;
-            if by_recipient {
-                has_mail_server(change, &path).await?;
+    let config = match asked.delivery {
+        CheckedDelivery::Email(config, by) => {
+            if by == SetBy::Recipient {
+                has_mail_server(change, &format!("{path}.email")).await?;
             }
             DeliveryConfig::Email(config)
         }
-        DeliveryInput::Webhook(input) => {
-            let path = format!("{path}.webhook");
-            let (mut config, headers) = webhook::check(*input, &change.app.config, known, &path)?;
+        CheckedDelivery::Webhook(mut config, headers) => {
             let sealing = Sealing {
                 change,
                 id,
                 url: &config.url,
                 before,
-                path: &format!("{path}.headers"),
+                path: &format!("{path}.webhook.headers"),
             };
             config.headers = sealing.seal(headers).await?;
-            DeliveryConfig::Webhook(config)
+            DeliveryConfig::Webhook(*config)
         }
-        DeliveryInput::Portal(input) => DeliveryConfig::Portal(PortalConfig {
-            fields: shared::selection(input.fields, &known, &format!("{path}.portal.fields"))?,
-        }),
-        DeliveryInput::Account(input) => {
-            DeliveryConfig::Account(account::check(change, input, known, &format!("{path}.account")).await?)
+        CheckedDelivery::Portal(config) => DeliveryConfig::Portal(config),
+        CheckedDelivery::Account(input, known) => {
+            let by_recipient = known.is_for_recipient();
+            let config = account::check(change, input, known, &format!("{path}.account")).await;
+            DeliveryConfig::Account(config.map_err(|error| if by_recipient { without_names(error) } else { error })?)
         }
     };
     Ok(Prepared { id, config })

@@ -175,6 +175,7 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
         settled_at: portal.then_some(now),
         erased_at: None,
         parked_for: None,
+        follows: None,
     })
 }
 
@@ -223,6 +224,7 @@ async fn lead_row(
         fields: Set(Value::Object(stored(typed.clone(), Place::Value)?)),
         raw: Set(Value::Object(stored(raw.collect(), Place::Raw)?)),
         invalid: Set(None),
+        routed_by: Set(None),
         reasons: Set(json!([])),
         warnings: Set(json!([])),
         trace: Set(json!([])),

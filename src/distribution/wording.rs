@@ -3,12 +3,13 @@
 use entity::delivery_config::FieldSelection;
 use entity::field::FieldDef;
 use entity::ids::AccountId;
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use super::known_fields::KnownFields;
+use crate::database::Connection;
 
 /// The fields that such rules may name, with their labels: those of all of the account's flows, each name once.
-pub async fn fields(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<FieldDef>, DbErr> {
-    let known = KnownFields::of(db, account).await?;
+pub async fn fields(db: &Connection, account: AccountId) -> Result<Vec<FieldDef>, DbErr> {
+    let known = KnownFields::of(db, account, &[]).await?;
     Ok(known.under(&FieldSelection::default()))
 }

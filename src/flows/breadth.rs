@@ -80,12 +80,14 @@ async fn places(
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }
-    let counted = assignment::Entity::in_account(account)
+    let mut counted = assignment::Entity::in_account(account)
         .filter(assignment::Column::ProfileId.is_in(wanted))
         .select_only()
         .column(assignment::Column::ProfileId)
         .column_as(assignment::Column::Id.count(), "places")
         .group_by(assignment::Column::ProfileId);
+    // By rank, which a count has not.
+    QuerySelect::query(&mut counted).clear_order_by();
     let counted: Vec<(ProfileId, i64)> = counted.into_tuple().all(tx).await?;
     let counted = counted.into_iter();
     Ok(counted

@@ -17,9 +17,10 @@ use super::caps::{self, CapInput};
 use super::price::Price;
 use crate::app::App;
 use crate::clock::Clock;
+use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
-use crate::leads::rules::{self, ProblemKind, Rule};
+use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
 /// Longest name of a flow, source or step, in characters.
 const MAX_NAME_CHARS: usize = 120;
@@ -52,6 +53,8 @@ pub(super) struct Checker {
     plan: Plan,
     timezone: String,
     clock: Clock,
+    /// What the patterns of the rules take that are saved now.
+    pub(super) weighed: Weighed,
     found: Vec<Broken>,
 }
 
@@ -61,6 +64,7 @@ impl Checker {
             plan: account.plan,
             timezone: account.timezone.clone(),
             clock: app.clock.clone(),
+            weighed: Weighed::default(),
             found: Vec::new(),
         }
     }
@@ -160,7 +164,7 @@ impl Checker {
     /// A rule in its canonical form. Rules are PAID; `what` names this one's use.
     pub(super) fn rule(&mut self, rule: &Rule, fields: &[FieldDef], path: &str, what: &str) -> Option<Value> {
         self.paid(path, what);
-        match rules::check(rule, fields) {
+        match rules::check_weighed(rule, fields, &self.weighed) {
             Ok(canonical) => serde_json::to_value(canonical).ok(),
             Err(problems) => {
                 let broken = problems.into_iter().map(|problem| broken_rule(problem, path));
@@ -263,8 +267,9 @@ impl Checker {
             let text = format!("set 1 to {MAX_ASSIGNMENTS} fields");
             return self.broken(UserErrorCode::Invalid, path, text);
         }
+        let names = FieldNames::new(fields);
         for (index, assignment) in assignments.iter().enumerate() {
-            let broken = assignment::problems(assignment, fields);
+            let broken = assignment::problems(assignment, fields, &names);
             let outer = format!("{path}.{index}");
             self.found
                 .extend(broken.into_iter().map(|broken| broken.within(&outer)));

@@ -1,6 +1,7 @@
 //! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
 
 mod senders;
+mod size;
 mod write;
 
 use entity::cap_usage::Caps;
@@ -20,6 +21,8 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::quota::Stored;
+use crate::leads::rules::Weighed;
 use crate::live::events;
 
 /// A flow after a change.
@@ -71,21 +74,25 @@ pub(crate) struct Edit<'a> {
     pub(super) warnings: Vec<String>,
     /// As it was loaded; none for a new flow.
     before: Option<Contents>,
+    stored: Stored,
     who: Who,
 }
+
+/// What every change begins with.
+type Begun = (Transaction, account::Model, Stored);
 
 impl<'a> Edit<'a> {
     /// Begins with a flow that is not there yet.
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
-        let (tx, account) = begin(app, caller).await?;
-        let id = account.id;
+        let begun = begin(app, caller).await?;
+        let id = begun.1.id;
         let after = Contents {
             flow: blank(app, id),
             sources: Vec::new(),
             steps: Vec::new(),
         };
-        let flows = flow::Entity::in_account(id).count(&tx).await?;
-        let mut edit = Self::new(app, caller, (tx, account), None, after);
+        let flows = flow::Entity::in_account(id).count(&begun.0).await?;
+        let mut edit = Self::new(app, caller, begun, None, after);
         if flows > 0 {
             edit.check.paid("input", "a second flow");
         }
@@ -98,21 +105,21 @@ impl<'a> Edit<'a> {
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
     pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
-        let (tx, account) = begin(app, caller).await?;
-        Self::load(app, caller, (tx, account), id)
+        let begun = begin(app, caller).await?;
+        Self::load(app, caller, begun, id)
             .await?
             .ok_or_else(|| unknown("flow", path))
     }
 
     /// Begins with the flow of a source; answers the source's place in it.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account) = begin(app, caller).await?;
+        let (tx, account, stored) = begin(app, caller).await?;
         let source = source::Entity::in_account(account.id)
             .filter(source::Column::Id.eq(id))
             .one(&tx)
             .await?;
         let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account), flow).await?;
+        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
         let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
         edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
             .ok_or_else(|| unknown("source", path))
@@ -120,16 +127,22 @@ impl<'a> Edit<'a> {
 
     /// Begins with the flow of a step; answers the step's place in it.
     pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account) = begin(app, caller).await?;
+        let (tx, account, stored) = begin(app, caller).await?;
         let step = step::Entity::in_account(account.id)
             .filter(step::Column::Id.eq(id))
             .one(&tx)
             .await?;
         let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account), flow).await?;
+        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
         let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
         edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
             .ok_or_else(|| unknown("step", path))
+    }
+
+    /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
+    pub(crate) fn knowing(mut self, weighed: Weighed) -> Self {
+        self.check.weighed = weighed;
+        self
     }
 
     /// The flow's account.
@@ -148,12 +161,7 @@ impl<'a> Edit<'a> {
         steps.filter_map(|step| step.profile_id).collect()
     }
 
-    async fn load(
-        app: &'a App,
-        caller: &Caller,
-        (tx, account): (Transaction, account::Model),
-        id: FlowId,
-    ) -> Result<Option<Self>> {
+    async fn load(app: &'a App, caller: &Caller, (tx, account, stored): Begun, id: FlowId) -> Result<Option<Self>> {
         let flow = flow::Entity::in_account(account.id).filter(flow::Column::Id.eq(id));
         let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&tx).await? else {
             return Ok(None);
@@ -165,13 +173,13 @@ impl<'a> Edit<'a> {
         };
         revisions::record_first(app, &tx, &before).await?;
         let after = before.clone();
-        Ok(Some(Self::new(app, caller, (tx, account), Some(before), after)))
+        Ok(Some(Self::new(app, caller, (tx, account, stored), Some(before), after)))
     }
 
     fn new(
         app: &'a App,
         caller: &Caller,
-        (tx, account): (Transaction, account::Model),
+        (tx, account, stored): Begun,
         before: Option<Contents>,
         after: Contents,
     ) -> Self {
@@ -183,6 +191,7 @@ impl<'a> Edit<'a> {
             after,
             warnings: Vec::new(),
             before,
+            stored,
             who: caller.who(),
         }
     }
@@ -193,6 +202,8 @@ impl<'a> Edit<'a> {
         if self.before.as_ref() == Some(&self.after) {
             return Ok(self.changed());
         }
+        size::check(&mut self)?;
+        self.check.finish()?;
         for (position, step) in (0..).zip(&mut self.after.steps) {
             step.position = position;
         }
@@ -208,6 +219,11 @@ impl<'a> Edit<'a> {
         )
         .await?;
         let account = self.account.id;
+        let kept = revisions::kept(self.after.flow.deleted_at.is_some() || self.stored.is_much(self.app));
+        revisions::forget_old(&self.tx, &self.after.flow, kept).await?;
+        if size::grows(self.before.as_ref(), &self.after)? {
+            self.stored.check(self.app, &self.tx, "input").await?;
+        }
         let entry = Entry {
             action: change.action,
             subject_type: change.subject_type,
@@ -238,11 +254,13 @@ impl<'a> Edit<'a> {
 
 /// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
 /// stays as it is. On `PostgreSQL` weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the rows.
-async fn begin(app: &App, caller: &Caller) -> Result<(Transaction, account::Model)> {
+async fn begin(app: &App, caller: &Caller) -> Result<Begun> {
     let id = caller.require(Action::ManageFlows)?;
     let tx = app.db.begin().await?;
     let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
-    Ok((tx, account.ok_or(Error::NotFound("account"))?))
+    let account = account.ok_or(Error::NotFound("account"))?;
+    let stored = Stored::before(&tx, account.id).await?;
+    Ok((tx, account, stored))
 }
 
 /// Version 0: saving makes it 1.

@@ -11,6 +11,7 @@ use super::caps::CapInput;
 use super::checks::PriceInput;
 use super::contents::words;
 use super::edit::{Change, Changed, Edit};
+use super::weighing::{Of, weigh};
 use super::{sources, usage};
 use crate::app::App;
 use crate::error::{Result, UserErrorCode};
@@ -86,7 +87,9 @@ pub struct UpdateFlow {
 
 /// Makes a flow with one source of the account's own, named Default.
 pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Changed> {
-    let mut edit = Edit::of_new_flow(app, caller).await?;
+    let rules = input.acceptance_rule.iter().collect();
+    let weighed = weigh(app, caller, Of::New, rules).await?;
+    let mut edit = Edit::of_new_flow(app, caller).await?.knowing(weighed);
     edit.after.flow.enabled = input.enabled;
     let given = UpdateFlow {
         version: None,
@@ -110,7 +113,9 @@ pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Cha
 /// Changes a flow. A field that something of the flow still names cannot go (`IN_USE`); what names it outside of the flow is
 /// told in the warnings.
 pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -> Result<Changed> {
-    let mut edit = Edit::of_flow(app, caller, id, "input.id").await?;
+    let rules = input.acceptance_rule.value().into_iter().collect();
+    let weighed = weigh(app, caller, Of::Flow(id), rules).await?;
+    let mut edit = Edit::of_flow(app, caller, id, "input.id").await?.knowing(weighed);
     let before = edit.after.clone();
     if input.version.is_some_and(|seen| seen != before.flow.version) {
         let text = format!(
@@ -127,11 +132,15 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
             edit.check.broken(UserErrorCode::InUse, "input.fields", complaint);
         }
         edit.check.finish()?;
-        edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     }
     let summary = format!("Changed {}", words(&changed_parts(&before.flow, &edit.after.flow)));
     let change = Change::of_flow("flow.updated", &edit.after.flow, summary);
-    edit.save(change).await
+    let after = edit.after.clone();
+    let mut changed = edit.save(change).await?;
+    if refields {
+        changed.warnings = usage::warnings(app, before, after).await;
+    }
+    Ok(changed)
 }
 
 /// Switches a flow on or off. A flow that is off rejects every lead.

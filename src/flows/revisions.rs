@@ -44,12 +44,16 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
         return Err(Error::broken(UserErrorCode::NotFound, "version", text));
     };
     let snapshot: Snapshot = serde_json::from_value(past.snapshot)?;
-    let sources = source::Entity::ever_of_flow(id).all(&edit.tx).await?;
-    let steps = step::Entity::ever_of_flow(id).all(&edit.tx).await?;
+    // Only those of that version: a flow may have had any number.
+    let named = snapshot.sources.iter().map(|part| part.id);
+    let sources = source::Entity::ever_of_flow(id).filter(source::Column::Id.is_in(named));
+    let sources = sources.all(&edit.tx).await?;
+    let named = snapshot.steps.iter().map(|part| part.id);
+    let steps = step::Entity::ever_of_flow(id).filter(step::Column::Id.is_in(named));
+    let steps = steps.all(&edit.tx).await?;
     let before = edit.after.clone();
     edit.after = snapshot.restore(&before.flow, &sources, &steps);
     relink(&mut edit).await?;
-    edit.warnings = usage::warnings(&edit.tx, &before, &edit.after).await?;
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
     breadth::check(&mut edit, "version").await?;
@@ -59,7 +63,12 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
         &edit.after.flow,
         format!("Reverted to version {version}"),
     );
-    edit.save(change).await
+    let after = edit.after.clone();
+    let mut changed = edit.save(change).await?;
+    let others = std::mem::take(&mut changed.warnings);
+    changed.warnings = usage::warnings(app, before, after).await;
+    changed.warnings.extend(others);
+    Ok(changed)
 }
 
 /// Gives connected accounts' sources the live connections with their senders.
@@ -162,4 +171,21 @@ pub(super) async fn record_first(app: &App, tx: &DatabaseTransaction, contents: 
         return Ok(());
     }
     record(&app.clock, tx, contents, &Who::system(), format!("Made {}", flow.name)).await
+}
+
+/// Revisions that a flow keeps, the newest ones.
+const KEPT: i32 = 1_000;
+/// The same for a deleted flow, and where the account's settings are near their limit.
+const LEAST_KEPT: i32 = 20;
+
+/// How many revisions of a flow are kept: few where there is no room for more.
+pub(super) fn kept(few: bool) -> i32 {
+    if few { LEAST_KEPT } else { KEPT }
+}
+
+/// Forgets the revisions of a flow before the newest ones.
+pub(super) async fn forget_old(tx: &DatabaseTransaction, flow: &entity::flow::Model, kept: i32) -> Result<()> {
+    let old = Entity::before(flow.account_id, flow.id, flow.version.saturating_sub(kept));
+    old.exec(tx).await?;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use super::checks::PriceInput;
 use super::contents::words;
 use super::edit::{Change, Changed, Edit};
 use super::usage;
+use super::weighing::{Of, weigh};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -35,6 +36,13 @@ pub struct AddSource {
     pub price: Option<PriceInput>,
     /// Whether it may submit at once.
     pub enabled: bool,
+}
+
+impl AddSource {
+    /// The rules that it saves.
+    pub(crate) fn rules(&self) -> Vec<&Rule> {
+        self.acceptance_rule.iter().collect()
+    }
 }
 
 /// The connected account that submits through a source, or will once it accepts an invitation.
@@ -69,7 +77,9 @@ pub struct UpdateSource {
 
 /// Adds a source of the account's own to a flow.
 pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed> {
+    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    let edit = edit.knowing(weighed);
     add_to(edit, input, None).await
 }
 
@@ -108,7 +118,10 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<
 
 /// Changes a source.
 pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSource) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_source(app, caller, id, "input.id").await?;
+    let rules = input.acceptance_rule.value().into_iter().collect();
+    let weighed = weigh(app, caller, Of::Source(id), rules).await?;
+    let (edit, place) = Edit::of_source(app, caller, id, "input.id").await?;
+    let mut edit = edit.knowing(weighed);
     let before = edit.after.sources.remove(place);
     let mut source = before.clone();
     if input.enabled == Some(true) {

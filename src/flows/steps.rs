@@ -11,6 +11,7 @@ use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
 use super::contents::words;
 use super::edit::{Change, Changed, Edit};
+use super::weighing::{Of, weigh};
 use super::{MAX_STEPS, breadth};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
@@ -74,10 +75,35 @@ pub struct UpdateStep {
     pub step: Option<StepInput>,
 }
 
+impl AddStep {
+    /// The rules that it saves.
+    pub(crate) fn rules(&self) -> Vec<&Rule> {
+        self.criteria.iter().chain(self.step.rule()).collect()
+    }
+}
+
+impl UpdateStep {
+    /// The rules that it saves.
+    pub(crate) fn rules(&self) -> Vec<&Rule> {
+        let criteria = self.criteria.value().into_iter();
+        criteria.chain(self.step.as_ref().and_then(StepInput::rule)).collect()
+    }
+}
+
+impl StepInput {
+    fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Filter { rule, .. } => Some(rule),
+            Self::Transform { .. } | Self::Buyer(_) | Self::Distribute { .. } => None,
+        }
+    }
+}
+
 /// Adds a step to a flow.
 pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> {
+    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    add_to(edit, input).await
+    add_to(edit.knowing(weighed), input).await
 }
 
 /// Adds a step to the flow under change.
@@ -114,8 +140,9 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed
 
 /// Changes a step; it keeps its kind.
 pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<Changed> {
-    let edit = Edit::of_step(app, caller, id, "input.id").await?;
-    update_in(edit, input).await
+    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
+    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
+    update_in((edit.knowing(weighed), place), input).await
 }
 
 /// Changes the step at a place of the flow under change.

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use entity::field::FieldDef;
 use entity::step::StepConfig;
 use entity::{flow, source};
-use sea_orm::DatabaseTransaction;
 use serde_json::Value;
 
 use super::checks::assignment;
 use super::contents::{Contents, words};
 
 use super::sources::wire_name;
-use crate::delivery::templates::{Escape, Template};
-use crate::error::Result;
+use crate::app::App;
+use crate::delivery::templates::{Escape, FieldNames, Template};
+use crate::error::Error;
 use crate::leads::rules::{self, Rule};
 
 /// Something that names fields.
@@ -63,17 +63,20 @@ fn missing(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
 
 fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
     let rules = named_rules(contents).into_iter().flat_map(|(place, rule)| {
-        let problems = parsed(rule).and_then(|rule| rules::check(&rule, fields).err());
+        let problems = parsed(rule).and_then(|rule| rules::check_stored(&rule, fields).err());
         let told =
             move |problem: rules::Problem| format!("{place} does not fit the fields any more: {}", problem.message);
         problems.into_iter().flatten().map(told)
     });
+    let names = FieldNames::new(fields);
     let transforms = contents.steps.iter().flat_map(|step| {
         let assignments = match &step.config {
             StepConfig::Transform { assignments } => assignments.as_slice(),
             _ => &[],
         };
-        let problems = assignments.iter().flat_map(|set| assignment::problems(set, fields));
+        let problems = assignments
+            .iter()
+            .flat_map(|set| assignment::problems(set, fields, &names));
         problems.map(|problem| {
             format!(
                 "step \"{}\" does not fit the fields any more: {}",
@@ -85,13 +88,14 @@ fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
 }
 
 fn canonicalise(rule: &mut Value, fields: &[FieldDef]) {
-    let canonical = parsed(rule).and_then(|rule| rules::check(&rule, fields).ok());
+    let canonical = parsed(rule).and_then(|rule| rules::check_stored(&rule, fields).ok());
     if let Some(canonical) = canonical.and_then(|rule| serde_json::to_value(rule).ok()) {
         *rule = canonical;
     }
 }
 
-fn parsed(rule: &Value) -> Option<Rule> {
+/// A stored rule; none where it cannot be read.
+pub(super) fn parsed(rule: &Value) -> Option<Rule> {
     serde_json::from_value(rule.clone()).ok()
 }
 
@@ -111,7 +115,8 @@ fn rules_of(contents: &mut Contents) -> impl Iterator<Item = &mut Value> {
     flow.chain(sources).chain(steps)
 }
 
-fn named_rules(contents: &Contents) -> Vec<(String, &Value)> {
+/// All rules of a flow, each with where it is, in words.
+pub(super) fn named_rules(contents: &Contents) -> Vec<(String, &Value)> {
     let flow = contents
         .flow
         .acceptance_rule
@@ -171,17 +176,30 @@ fn places(uses: &[Use], field: &str) -> String {
     words(&places)
 }
 
-/// What the owner should know about changed fields that is no reason to refuse the change.
-pub(super) async fn warnings(tx: &DatabaseTransaction, before: &Contents, after: &Contents) -> Result<Vec<String>> {
-    let (inside, outside) = (uses(after), outside::uses(tx, after).await?);
+/// What the owner should know about changed fields that is no reason to refuse the change. Found out after the change was made: it
+/// reads and parses whatever the flow's leads are delivered by, for which nobody should wait.
+pub(super) async fn warnings(app: &App, before: Contents, after: Contents) -> Vec<String> {
+    let found = async {
+        let outside = outside::read(app.db.read(), &after).await?;
+        let finding = tokio::task::spawn_blocking(move || found(&before, &after, &outside.uses()));
+        Ok::<_, Error>(finding.await.map_err(anyhow::Error::from)?)
+    };
+    found.await.unwrap_or_else(|error| {
+        tracing::warn!(?error, "cannot tell where changed fields are used");
+        Vec::new()
+    })
+}
+
+fn found(before: &Contents, after: &Contents, outside: &[Use]) -> Vec<String> {
+    let inside = uses(after);
     let mut warnings = Vec::new();
     for field in &before.flow.fields.0 {
         let now = after.flow.fields.0.iter().find(|now| now.name == field.name);
         match now {
-            None => warnings.extend(told(&outside, field, "is removed, but it is still named by")),
+            None => warnings.extend(told(outside, field, "is removed, but it is still named by")),
             Some(now) if now.field_type != field.field_type => {
                 let told = |uses: &[Use]| told(uses, field, "has another type now; look again at");
-                warnings.extend([&inside, &outside].into_iter().filter_map(|uses| told(uses)));
+                warnings.extend([&inside[..], outside].into_iter().filter_map(told));
             }
             Some(now) if now.encrypted && !field.encrypted => {
                 warnings.push(format!(
@@ -198,7 +216,7 @@ pub(super) async fn warnings(tx: &DatabaseTransaction, before: &Contents, after:
             .iter()
             .flat_map(|source| out_of_reach(&after.flow, source)),
     );
-    Ok(warnings)
+    warnings
 }
 
 fn told(uses: &[Use], field: &FieldDef, what: &str) -> Option<String> {

@@ -91,7 +91,8 @@ pub struct ByHandMutation;
 impl ByHandMutation {
     /// Attempts again at once what fits the filter and may be tried again, each with a fresh budget of attempts: FAILED and RETRYING
     /// deliveries; CANCELLED ones, and those that a connected account has REFUSED, only when the filter names these states. Those
-    /// whose lead has gone on to the next partner are left out; `retryDelivery` takes a single one. Each takes a place on the caps of
+    /// whose lead another partner has got in their place, or may yet, are left out; of partners that have failed one after another one
+    /// is tried, the one that failed first. `retryDelivery` takes a single one whatever the others do. Each takes a place on the caps of
     /// its partner, place or step in their present windows; `leftOut` tells of those that find none. The oldest first, 1,000 at
     /// most: call again until it answers 0. Takes a MEMBER or above, or a key with MANAGE.
     async fn retry_deliveries(

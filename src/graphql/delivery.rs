@@ -11,7 +11,7 @@ use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::lead::Lead;
+use super::lead::{Lead, hears};
 use super::loaders::{AttemptsOf, ExcerptOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
@@ -25,6 +25,7 @@ use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::leads::discretion;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -100,7 +101,8 @@ impl Delivery {
     /// Every attempt, in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<DeliveryAttempt>> {
         let found = list(ctx, AttemptsOf(self.0.id)).await?;
-        Ok(found.into_iter().map(DeliveryAttempt::from).collect())
+        let hears = self.hears(ctx).await?;
+        Ok(found.into_iter().map(|row| DeliveryAttempt::new(row, hears)).collect())
     }
 
     /// Attempts begun.
@@ -114,18 +116,26 @@ impl Delivery {
     }
 
     /// Why it has not reached the recipient: of the last attempt while it is tried again, for good when it is settled.
-    async fn failure(&self) -> Option<DeliveryFailure> {
-        let (code, message) = self.0.failure_code.zip(self.0.failure_message.clone())?;
-        Some(DeliveryFailure {
+    async fn failure(&self, ctx: &Context<'_>) -> Result<Option<DeliveryFailure>> {
+        let Some((code, message)) = self.0.failure_code.zip(self.0.failure_message.clone()) else {
+            return Ok(None);
+        };
+        let hears = !discretion::are_in(Some(code)) || self.hears(ctx).await?;
+        Ok(Some(DeliveryFailure {
             code,
-            message,
+            message: discretion::shown(message, Some(code), hears),
             at: self.0.settled_at.unwrap_or(self.0.created_at),
-        })
+        }))
     }
 
-    /// The recipient's own name for the lead, where its answer gave one; of a connected account its lead's identifier.
-    async fn external_id(&self) -> Option<&str> {
-        self.0.external_id.as_deref()
+    /// The recipient's own name for the lead, where its answer gave one; of a connected account its lead's identifier. Of a lead with
+    /// encrypted values a recipient's name is shown to those alone who may reveal them: it may be made of one.
+    async fn external_id(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        let id = self.0.external_id.as_deref();
+        if id.is_none() || self.0.channel == Channel::Account || self.hears(ctx).await? {
+            return Ok(id);
+        }
+        Ok(None)
     }
 
     /// What the recipient pays, as it was agreed when the lead was routed.
@@ -134,8 +144,14 @@ impl Delivery {
     }
 
     /// Where the recipient's review stands: in the portal, and where a connected account has asked for a return. Null otherwise.
-    async fn review(&self) -> Option<PortalReview> {
-        PortalReview::of(&self.0)
+    async fn review(&self, ctx: &Context<'_>) -> Result<Option<PortalReview>> {
+        let Some(mut review) = PortalReview::of(&self.0) else {
+            return Ok(None);
+        };
+        if review.reason.is_some() && !self.hears(ctx).await? {
+            review.reason = Some(discretion::KEPT.to_owned());
+        }
+        Ok(Some(review))
     }
 
     /// When the lead's values were removed, and with them what the recipient has said; null before.
@@ -167,6 +183,13 @@ impl Delivery {
     }
 }
 
+impl Delivery {
+    /// Whether the caller may see the recipient's words.
+    async fn hears(&self, ctx: &Context<'_>) -> Result<bool> {
+        hears(ctx, self.0.account_id, self.0.lead_id).await
+    }
+}
+
 connection!(
     DeliveryConnection,
     DeliveryEdge,
@@ -181,6 +204,8 @@ connection!(
 pub struct DeliveryAttempt {
     #[graphql(skip)]
     delivery: DeliveryId,
+    #[graphql(skip)]
+    hears: bool,
     /// From 1.
     number: i32,
     /// When it began.
@@ -201,9 +226,11 @@ pub struct DeliveryAttempt {
 
 #[ComplexObject]
 impl DeliveryAttempt {
-    /// The first 4 KiB of the answer, with our secrets taken out.
+    /// The first 4 KiB of the answer, with our secrets and encrypted values taken out. Of a lead with encrypted values it is shown to
+    /// those alone who may reveal them.
     async fn response_excerpt(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        load(ctx, ExcerptOf(self.delivery, self.number)).await
+        let excerpt = load(ctx, ExcerptOf(self.delivery, self.number)).await?;
+        Ok(excerpt.map(|text| if self.hears { text } else { discretion::KEPT.to_owned() }))
     }
 
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
@@ -211,14 +238,27 @@ impl DeliveryAttempt {
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
         let found = list(ctx, RecipientsOf(self.delivery)).await?;
         let own = found.into_iter().filter(|row| row.attempt == self.number);
-        Ok(own.map(MailRecipient::from).collect())
+        let sees_setup = app_and_caller(ctx).await?.1.may(Action::ReadSetup);
+        let each = |row: mail_recipient::Model| MailRecipient {
+            reply: row
+                .reply
+                .map(|reply| if self.hears { reply } else { discretion::KEPT.to_owned() }),
+            address: if sees_setup {
+                row.address
+            } else {
+                hidden_address(&row.address)
+            },
+            ok: row.ok,
+            smtp_code: row.code,
+        };
+        Ok(own.map(each).collect())
     }
 }
 
 /// One recipient of a mail that delivers a lead.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct MailRecipient {
-    /// The address.
+    /// The address; for those who may not read delivery settings only its domain.
     address: String,
     /// Whether the mail server took the mail for it; whether it arrives is for the recipient's side to say. False once
     /// `resolveDelivery` has settled that it did not.
@@ -229,33 +269,30 @@ pub struct MailRecipient {
     reply: Option<String>,
 }
 
-impl From<mail_recipient::Model> for MailRecipient {
-    fn from(row: mail_recipient::Model) -> Self {
-        Self {
-            address: row.address,
-            ok: row.ok,
-            smtp_code: row.code,
-            reply: row.reply,
-        }
-    }
+fn hidden_address(address: &str) -> String {
+    let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+    format!("…@{domain}")
 }
 
-impl From<delivery_attempt::Model> for DeliveryAttempt {
+impl DeliveryAttempt {
+    /// An attempt for a reader who may see the recipient's words, or not.
     #[expect(
         clippy::cast_precision_loss,
         reason = "microseconds of an attempt are far below 2^52"
     )]
-    fn from(attempt: delivery_attempt::Model) -> Self {
+    fn new(attempt: delivery_attempt::Model, hears: bool) -> Self {
+        let (code, message) = (attempt.error_code, attempt.message);
         Self {
             delivery: attempt.delivery_id,
+            hears,
             number: attempt.number,
             started_at: attempt.started_at,
             duration_ms: attempt.duration_us as f64 / 1000.0,
             ok: attempt.ok,
             http_status: attempt.http_status,
             smtp_code: attempt.smtp_code,
-            error_code: attempt.error_code,
-            message: attempt.message,
+            error_code: code,
+            message: message.map(|message| discretion::shown(message, code, hears)),
         }
     }
 }
@@ -316,7 +353,7 @@ pub struct DeliveryFilter {
     /// Routed in this time.
     created_in: Option<TimeRangeInput>,
     /// Of leads with this email address or phone number, in any spelling, or whose name begins with this; 200 characters at most.
-    /// Encrypted values are found whole only.
+    /// Encrypted values are found whole only, and only by those who may reveal them.
     search: Option<String>,
     /// Tests too.
     #[graphql(default_with = "Some(false)")]

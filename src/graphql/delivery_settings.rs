@@ -2,10 +2,11 @@
 
 pub mod inputs;
 
-use async_graphql::{Context, Json, SimpleObject, Union};
+use async_graphql::{ComplexObject, Context, Json, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::{
-    self, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, SealedHeader, WebhookConfig, WebhookMethod,
+    self, AccountConfig, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, SealedHeader, WebhookConfig,
+    WebhookMethod,
 };
 use entity::ids::SettingsId;
 use entity::partner;
@@ -19,6 +20,7 @@ use super::loaders::load;
 use super::scalars::{EmailAddress, UrlText};
 use crate::distribution::settings::{email_warnings, encrypted_warnings, warnings};
 use crate::error::Result;
+use crate::network::buyer_steps;
 
 /// How a partner gets its leads. A delivery keeps the settings that it was made with; changes count from the next one on.
 #[derive(Union)]
@@ -30,7 +32,7 @@ pub enum DeliverySettings {
     /// Into the portal.
     Portal(PortalSettings),
     /// Into a connected account.
-    Account(AccountSettings),
+    Account(Box<AccountSettings>),
 }
 
 /// Delivery by mail, through the account's own mail server.
@@ -144,6 +146,7 @@ pub struct PortalSettings {
 
 /// Delivery into the receiving flow of a connected account.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct AccountSettings {
     /// The connection that leads there.
     connection: AccountLink,
@@ -151,8 +154,20 @@ pub struct AccountSettings {
     fields: FieldSelection,
     /// Names that the account gets in place of the flow's.
     mapping: Vec<FieldMapping>,
+    #[graphql(skip)]
+    encrypted: Vec<String>,
+    #[graphql(skip)]
+    row: (partner::Model, AccountConfig),
+}
+
+#[ComplexObject]
+impl AccountSettings {
     /// What is allowed and still worth a word, for people.
-    warnings: Vec<String>,
+    async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
+        let (partner, config) = &self.row;
+        let lost = buyer_steps::partner_warnings(ctx.app()?.db.read(), partner, config).await?;
+        Ok(lost.into_iter().chain(self.encrypted.iter().cloned()).collect())
+    }
 }
 
 impl DeliverySettings {
@@ -187,12 +202,13 @@ impl DeliverySettings {
                     None => None,
                 };
                 let connection = link.ok_or_else(|| anyhow::anyhow!("the connection of {} is gone", row.id))?;
-                Self::Account(AccountSettings {
+                Self::Account(Box::new(AccountSettings {
                     connection,
+                    row: (partner.clone(), config.clone()),
                     fields: config.fields.into(),
                     mapping: each(config.mapping),
-                    warnings: encrypted,
-                })
+                    encrypted,
+                }))
             }
         })
     }

@@ -6,7 +6,7 @@ use entity::destination;
 use entity::endpoint::Hold;
 use entity::ids::{AccountId, PartnerId};
 
-use super::context::ContextExt;
+use super::context::{ContextExt, app_and_caller};
 use super::loaders::distribution::{FailuresOf, HeldOf, LastSuccess};
 use super::loaders::load;
 use crate::delivery::health::{self, Held, State};
@@ -80,9 +80,10 @@ impl DestinationHealth {
     }
 
     /// What went wrong then, in words.
-    async fn last_error(&self) -> Option<&str> {
+    async fn last_error(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        let (_, caller) = app_and_caller(ctx).await?;
         let held = self.held.first().map(|held| held.endpoint.why.as_str());
         let last = self.failures.as_ref().map(|row| row.last_error.as_str());
-        last.or(held)
+        Ok(last.or(held).map(|why| health::told(why, caller.may_reveal())))
     }
 }

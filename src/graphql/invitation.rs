@@ -111,8 +111,8 @@ impl Invitation {
         self.0.row.to_email.clone().map(EmailAddress)
     }
 
-    /// What became of the letter that carries the newest link. Null for the invitee, and when none was written because the invited
-    /// account wants no mails: it finds the invitation in its list.
+    /// What became of the letter that carries the newest link. Null for the invitee, and when none was written: because the
+    /// invited account wants no mails and finds the invitation in its list, or because the address has got too many of others lately.
     async fn mail(&self, ctx: &Context<'_>) -> Result<Option<InvitationMail>> {
         let Some(id) = self.0.row.mail_id.filter(|_| self.is_mine()) else {
             return Ok(None);

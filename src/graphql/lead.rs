@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::erasure_notice;
+use entity::ids::{AccountId, LeadId};
 use entity::lead::{self, LeadOutcome, Part};
 use entity::lead_event::{self, LeadEventKind};
 use sea_orm::QueryOrder;
@@ -16,7 +17,7 @@ use super::delivery::Delivery;
 use super::erasure::ErasureNotice;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, LeadPart, SourceRow, list, load};
+use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, LeadPart, Sealed, SourceRow, list, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
 use super::relay::{PageArgs, connection, page_as};
@@ -24,7 +25,8 @@ use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
-use crate::leads::outcome::looks;
+use crate::leads::discretion;
+use crate::leads::outcome::{Reason, looks};
 use crate::leads::read::{self, LeadFilter as Wanted};
 use crate::leads::receipts::reasons;
 use crate::leads::timeline::{Entry, Sources, timeline};
@@ -76,12 +78,8 @@ impl Lead {
         Ok(Stored::Loaded(found))
     }
 
-    async fn told(&self, ctx: &Context<'_>, part: Part) -> Result<Vec<LeadReason>> {
-        let stored = self.part(ctx, part).await?;
-        Ok(reasons(stored.get().clone())
-            .into_iter()
-            .map(LeadReason::from)
-            .collect())
+    async fn told(&self, ctx: &Context<'_>, part: Part) -> Result<Vec<Reason>> {
+        Ok(reasons(self.part(ctx, part).await?.get()))
     }
 }
 
@@ -150,12 +148,15 @@ impl Lead {
 
     /// Every reason for which it was not accepted; empty when it was.
     async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
-        self.told(ctx, Part::Reasons).await
+        let (_, caller) = app_and_caller(ctx).await?;
+        let reasons = discretion::discreet(caller, self.told(ctx, Part::Reasons).await?);
+        Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
     /// What the sender was told besides.
     async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
-        self.told(ctx, Part::Warnings).await
+        let warnings = self.told(ctx, Part::Warnings).await?;
+        Ok(warnings.into_iter().map(LeadReason::from).collect())
     }
 
     /// What the source is paid.
@@ -165,9 +166,9 @@ impl Lead {
 
     /// What happened to it, oldest first.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
-        let (app, _) = app_and_caller(ctx).await?;
+        let (app, caller) = app_and_caller(ctx).await?;
         let lead = &self.row;
-        let (trace, reasons) = tokio::try_join!(self.part(ctx, Part::Trace), self.part(ctx, Part::Reasons))?;
+        let (trace, reasons) = tokio::try_join!(self.part(ctx, Part::Trace), self.told(ctx, Part::Reasons))?;
         let deliveries = list(ctx, DeliveriesOf(lead.account_id, lead.id)).await?;
         let mut attempts = Vec::new();
         for delivery in &deliveries {
@@ -178,11 +179,12 @@ impl Lead {
             .await?;
         let sources = Sources {
             lead,
-            trace: trace.get(),
-            reasons: reasons.get(),
             deliveries: &deliveries,
             attempts: &attempts,
             events: &events,
+            trace: discretion::discreet_trace(caller, looks(trace.get())),
+            reasons: discretion::discreet(caller, reasons),
+            hears: hears(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
@@ -193,10 +195,14 @@ impl Lead {
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 
-    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict.
+    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict; of many of them, so many that it
+    /// has at most 500 entries and 64 KiB, and entries whose `check` is `more` that say how many others there were. What decided is
+    /// told to those who may read the setup, and verdicts on encrypted fields to those who may reveal them.
     async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
+        let (_, caller) = app_and_caller(ctx).await?;
         let stored = self.part(ctx, Part::Trace).await?;
-        Ok(looks(stored.get()).into_iter().map(TraceEntry::from).collect())
+        let looks = discretion::discreet_trace(caller, looks(stored.get()));
+        Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 
     /// When its values were removed; null while they are there.
@@ -230,6 +236,12 @@ impl Lead {
     async fn processing_ms(&self) -> f64 {
         self.row.processing_us as f64 / 1000.0
     }
+}
+
+/// Whether the caller may see the words of recipients about a lead: they may repeat an encrypted value, however spelled.
+pub(super) async fn hears(ctx: &Context<'_>, account: AccountId, id: LeadId) -> Result<bool> {
+    let (_, caller) = app_and_caller(ctx).await?;
+    Ok(caller.may_reveal() || load(ctx, Sealed(account, id)).await?.is_none())
 }
 
 connection!(LeadConnection, LeadEdge, Lead, lead::Head, "leads");
@@ -271,7 +283,8 @@ pub struct LeadFilter {
     outcome: Option<Vec<LeadOutcome>>,
     /// That came in this time.
     submitted_in: Option<TimeRangeInput>,
-    /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole. At most 200 characters.
+    /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole, and only by those who may reveal
+    /// them. At most 200 characters.
     search: Option<String>,
     /// Tests too.
     #[graphql(default_with = "Some(false)")]

@@ -66,6 +66,8 @@ pub struct Limits {
     pub depth: usize,
     /// Fields once all fragments are expanded, `__typename` included, over all operations of the document.
     pub fields: AtMost,
+    /// Fragments, inline or spread, once all are expanded, over all operations.
+    pub fragments: AtMost,
     /// Aliases in the text.
     pub aliases: AtMost,
     /// Directives in the text.
@@ -97,6 +99,7 @@ impl Default for Limits {
             selection_nesting: 30,
             depth: 12,
             fields: AtMost(1_000),
+            fragments: AtMost(2_000),
             aliases: AtMost(50),
             directives: AtMost(20),
             root_fields: AtMost(20),

@@ -6,6 +6,7 @@ mod buyers;
 mod deliveries;
 pub mod distribution;
 mod flows;
+mod history;
 mod leads;
 mod links;
 mod network;
@@ -29,8 +30,9 @@ use crate::error::{Error, Result};
 use crate::graphql::limits::budget::Budget;
 
 pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
-pub use deliveries::{AttemptsOf, DeliveriesOf, ExcerptOf, LeadRow, PartnerRow, RecipientsOf, SourceRow};
+pub use deliveries::{AttemptsOf, DeliveriesOf, ExcerptOf, LeadRow, PartnerRow, RecipientsOf, Sealed, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use history::{ChangesOf, SnapshotOf};
 pub use leads::LeadPart;
 pub use links::{DocsReadersOf, OpenedOver};
 pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
@@ -84,6 +86,27 @@ impl Rows {
             return Err(Arc::new(self.budget.end()));
         }
         Ok(rows)
+    }
+
+    /// The rows of a statement for a table with large columns, for which it draws before it reads them.
+    async fn all_large<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+        large: &[E::Column],
+    ) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        let looked_at = select.clone().limit(self.budget.rows_left().saturating_add(1));
+        self.draw_for(looked_at, large).await?;
+        self.all(select).await
+    }
+
+    /// Draws for what columns of a selection hold, before they are read.
+    async fn draw_for<E: EntityTrait>(
+        &self,
+        rows: Select<E>,
+        columns: &[E::Column],
+    ) -> std::result::Result<(), Arc<Error>> {
+        let bytes = entity::large::bytes(self.db.read(), rows, columns).await;
+        self.budget.draw_read(bytes.map_err(shared)?).map_err(Arc::new)
     }
 }
 

@@ -185,7 +185,8 @@ async fn lead_of(app: &App, account: AccountId, id: LeadId) -> Result<Option<Lea
 }
 
 async fn invitation_of(app: &App, account: AccountId, id: InvitationId) -> Result<Option<invitation::Model>> {
-    let mine = invitation::Entity::of_account(account).filter(invitation::Column::Id.eq(id));
+    let mine =
+        invitation::Entity::of_account(account, app.config.address_proof()).filter(invitation::Column::Id.eq(id));
     Ok(mine.one(app.db.read()).await?)
 }
 

@@ -153,8 +153,8 @@ pub struct PortalUserPayload {
     pub portal_user: Option<PortalUser>,
     /// The partner's new signing secret, shown this once, when `updatePortalDelivery` made one; else null.
     pub signing_secret: Option<String>,
-    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, and
-    /// only this once. Else null.
+    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, or no
+    /// more to that address for now, and only this once. Else null.
     pub one_time_link: Option<String>,
     /// Rules that the input broke.
     pub user_errors: Vec<UserError>,
@@ -210,7 +210,8 @@ impl PortalUserMutation {
     }
 
     /// Lets somebody into the portal of one of the caller's partners and mails them a link, valid for seven days, to set their
-    /// password. A server that sends no mail answers the link instead, once: `oneTimeLink`. Takes a MEMBER or above, or a key with MANAGE.
+    /// password. A server that sends no mail, or no more to that address for now, answers the link instead, once: `oneTimeLink`. At most
+    /// 5 an hour to one address, and 100 to all: `RATE_LIMITED`. Takes a MEMBER or above, or a key with MANAGE.
     async fn invite_portal_user(
         &self,
         ctx: &Context<'_>,

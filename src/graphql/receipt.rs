@@ -143,8 +143,8 @@ pub struct SubmitLeadPayload {
 /// The answer to several leads.
 #[derive(SimpleObject)]
 pub struct SubmitLeadsPayload {
-    /// The receipts of the leads that were stored, in the order of the leads; a lead that broke a rule has none, and an entry
-    /// among `userErrors` whose path names its place.
+    /// The receipts of the leads that were stored, in the order of the leads; a lead that broke a rule, or could not be stored, has
+    /// none, and an entry among `userErrors` whose path names its place.
     receipts: Vec<SubmissionReceipt>,
     /// How many receipts say ACCEPTED.
     accepted: i32,
@@ -152,7 +152,9 @@ pub struct SubmitLeadsPayload {
     rejected: i32,
     /// How many leads failed: receipts that say FAILED, and leads without a receipt.
     failed: i32,
-    /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`.
+    /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`. UNAVAILABLE and
+    /// INTERNAL are of leads that could not be stored, although others were or may be: submit these again. `OUTCOME_UNKNOWN` is of
+    /// leads of which it is not known whether they were stored: submit them again under their idempotency keys.
     user_errors: Vec<UserError>,
 }
 
@@ -258,8 +260,17 @@ impl ReceiptMutation {
             let submission = target.submission(lead.fields.0, lead.idempotency_key, test);
             async move { intake.submit(app, caller, submission?).await }
         });
+        let mut results = futures::future::join_all(submissions).await;
+        // Only where it is known that no lead was stored the error is one of the whole call; one after which it may be repeated goes
+        // first.
+        if !results.iter().any(is_of_lead) {
+            let temporary = results
+                .iter()
+                .position(|result| result.as_ref().is_err_and(Error::is_temporary));
+            results.swap_remove(temporary.unwrap_or_default())?;
+        }
         let mut payload = SubmitLeadsPayload::refused(Vec::new());
-        for (place, result) in futures::future::join_all(submissions).await.into_iter().enumerate() {
+        for (place, result) in results.into_iter().enumerate() {
             let (receipt, broken) = outcome(result.map_err(|error| placed(error, place)))?;
             user_errors.extend(broken);
             payload.count(receipt);
@@ -285,9 +296,50 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     Ok(())
 }
 
-/// A broken rule of one lead of several says which.
+/// Whether a result says something about its lead, not about the caller or the server: that it was stored, or may be, or broke a
+/// rule.
+fn is_of_lead(result: &Result<Receipt>) -> bool {
+    match result {
+        Ok(_) | Err(Error::Broken(_)) => true,
+        Err(error) => error.is_uncertain(),
+    }
+}
+
+/// What is said of a lead of a call that has no receipt although others have one.
+fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
+    match error {
+        _ if error.is_uncertain() => (
+            UserErrorCode::OutcomeUnknown,
+            "it is not known whether this lead of the call was stored: submit it again under the same idempotency key, or look \
+             whether it is there",
+        ),
+        _ if error.is_temporary() => (
+            UserErrorCode::Unavailable,
+            "this lead of the call was not stored, the server could not do it now: submit it again",
+        ),
+        // The right to submit ended while the call ran.
+        Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => (
+            UserErrorCode::NotFound,
+            "this lead of the call was not stored: the credentials or the right to submit have ended",
+        ),
+        _ => (
+            UserErrorCode::Internal,
+            "this lead of the call was not stored (internal error): the operator of the server finds why in its log",
+        ),
+    }
+}
+
+/// The error of one lead of several says which. Others may be stored, and their receipts have to be told: whatever kept this one
+/// from it is told beside them.
 fn placed(error: Error, place: usize) -> Error {
-    let Error::Broken(broken) = error else { return error };
+    let broken = match error {
+        Error::Broken(broken) => broken,
+        other => {
+            tracing::warn!(place, error = ?other, "a lead of several could not be stored");
+            let (code, text) = said_beside_others(&other);
+            return Error::broken(code, &format!("input.leads.{place}"), text);
+        }
+    };
     let moved = broken.into_iter().map(|mut rule| {
         let inner = rule
             .path

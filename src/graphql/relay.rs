@@ -106,19 +106,8 @@ where
     D: ConnectionTrait,
 {
     let (size, forwards) = args.size()?;
-    let mut select = select;
-    if let Some(after) = &args.after {
-        select = select.filter(id.lt(read_cursor(after)?));
-    }
-    if let Some(before) = &args.before {
-        select = select.filter(id.gt(read_cursor(before)?));
-    }
-    let select = if forwards {
-        select.order_by_desc(id)
-    } else {
-        select.order_by_asc(id)
-    };
-    let mut rows = select.limit(size + 1).into_model::<M>().all(db).await?;
+    let select = one_more(select, id, &args)?;
+    let mut rows = select.into_model::<M>().all(db).await?;
     let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > size);
     rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     if !forwards {
@@ -132,6 +121,47 @@ where
         end_cursor: entries.last().map(|(cursor, _)| cursor.clone()),
     };
     Ok(Page { entries, info })
+}
+
+/// Bytes that large columns of a page of whole rows may hold.
+const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Refuses a page of whole rows whose large columns hold too much, before any of it is read.
+pub async fn check_page<E, C, D>(db: &D, select: &Select<E>, id: C, args: &PageArgs, large: &[E::Column]) -> Result<()>
+where
+    E: EntityTrait,
+    C: ColumnTrait,
+    D: ConnectionTrait,
+{
+    let rows = one_more(select.clone(), id, args)?;
+    if entity::large::bytes(db, rows, large).await? > PAGE_BYTES {
+        return Err(Error::AnswerTooLarge(format!(
+            "The entries of this page hold more than {PAGE_BYTES} bytes together. Ask for a smaller page."
+        )));
+    }
+    Ok(())
+}
+
+/// The rows of a page, and one more where there is one.
+fn one_more<E, C>(select: Select<E>, id: C, args: &PageArgs) -> Result<Select<E>>
+where
+    E: EntityTrait,
+    C: ColumnTrait,
+{
+    let (size, forwards) = args.size()?;
+    let mut select = select;
+    if let Some(after) = &args.after {
+        select = select.filter(id.lt(read_cursor(after)?));
+    }
+    if let Some(before) = &args.before {
+        select = select.filter(id.gt(read_cursor(before)?));
+    }
+    let select = if forwards {
+        select.order_by_desc(id)
+    } else {
+        select.order_by_asc(id)
+    };
+    Ok(select.limit(size + 1))
 }
 
 fn cursor(id: Uuid) -> String {

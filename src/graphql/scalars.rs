@@ -3,6 +3,8 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use rust_decimal::Decimal as Exact;
 
+use crate::leads::fields::decimal;
+
 /// A scalar whose form is checked by the use case that takes it.
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident = $gname:literal, $url:literal;)+) => {
@@ -59,8 +61,10 @@ impl ScalarType for Decimal {
             Value::Number(number) => number.to_string(),
             _ => return Err(InputValueError::expected_type(value)),
         };
-        Exact::from_str_exact(&text).map(Self).map_err(|_not_a_decimal| {
-            InputValueError::custom("a Decimal is a number in digits with at most one point, such as \"12.50\"")
+        decimal::exact(&text).map(Self).ok_or_else(|| {
+            InputValueError::custom(
+                "a Decimal is a number in digits with at most one point, of at most 64 characters, such as \"12.50\"",
+            )
         })
     }
 

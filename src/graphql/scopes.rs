@@ -2,7 +2,7 @@
 //!
 //! Root fields ask for a right of their own, but a graph has many ways to one object: a key that may read leads comes by a
 //! lead's flow to its price, and by a delivery to its partner. So the fields of every type take the right that stands in
-//! [`TYPES`]. An extension is the one place that every field of the schema passes, so no resolver can forget it; a type that is not in the
+//! `TYPES`. An extension is the one place that every field of the schema passes, so no resolver can forget it; a type that is not in the
 //! table is refused, and a test compares the table with the schema.
 
 use std::collections::HashMap;
@@ -173,9 +173,8 @@ async fn check(ctx: &ExtensionContext<'_>, info: &ResolveInfo<'_>) -> Result<()>
         Needs::Right(SubmitLeads) => asking.caller_for_submission(app).await,
         _ => asking.caller(app).await,
     }?;
-    let refusal = match judge(needs, caller, info) {
-        Ok(()) => return Ok(()),
-        Err(refusal) => refusal,
+    let Err(refusal) = judge(needs, caller, info) else {
+        return Ok(());
     };
     // Below a viewer stands what belongs to whom it shows, who may have signed in within this very request.
     let Some(viewer) = asking.viewer_at(root_key(info.path_node)) else {
@@ -241,7 +240,7 @@ mod tests {
         let has_fields =
             |name: &&str| matches!(registry.get(name), Some(TypeDef::Composite(def)) if def.fields.len() > 1);
         let is_ours = |name: &&str| !name.starts_with("__") && !["Query", "Mutation", "Subscription"].contains(name);
-        let names = registry.type_names().map(|name| name.as_str());
+        let names = registry.type_names().map(async_graphql::Name::as_str);
         let objects: BTreeSet<&str> = names.filter(has_fields).filter(is_ours).collect();
         let missing: Vec<_> = objects.difference(&known).collect();
         assert!(missing.is_empty(), "state in TYPES what the fields of {missing:?} take");

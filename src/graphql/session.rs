@@ -9,12 +9,14 @@ use super::payload::{AcknowledgePayload, UserError, outcome};
 use super::scalars::{EmailAddress, TimeZone, UrlText};
 use super::viewer::Viewer;
 use crate::error::Result;
-use crate::identity::password_reset::{self, Consent, NewPassword};
+use crate::identity::caller::Principal;
+use crate::identity::password_reset::{self, NewPassword};
 use crate::identity::person::Within;
 use crate::identity::sessions::{self, LogIn, SignedIn};
 use crate::identity::sign_up::{self, SignUp};
+use crate::identity::takeover::Consent;
 use crate::identity::tokens::Scope;
-use crate::identity::verification;
+use crate::identity::verification::{self, Prover};
 
 /// The tokens of one log-in.
 #[derive(SimpleObject)]
@@ -132,8 +134,8 @@ pub struct ResetPasswordInput {
     /// The new password, under the same rules as at sign-up.
     #[graphql(secret)]
     password: String,
-    /// Whether the account is taken with all that is in it. Needed where somebody made it who has not proven that the address is theirs,
-    /// and more can act in it than this person: without it the answer is CONFLICT and lists what there is.
+    /// Whether the account is taken with all that is in it. Needed while nobody who reads the address has set its password, and more
+    /// than this person has access to the account, or will have: without it the answer is CONFLICT and lists what there is.
     #[graphql(default)]
     confirm_account: bool,
 }
@@ -158,8 +160,9 @@ impl SessionMutation {
         SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 
-    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries for one address,
-    /// or from one place, are refused for a while: `RATE_LIMITED`.
+    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries from one network are
+    /// refused for a while: `RATE_LIMITED`; too many from everywhere for one address, in networks in which its person has not signed in
+    /// before.
     async fn log_in(
         &self,
         ctx: &Context<'_>,
@@ -201,7 +204,9 @@ impl SessionMutation {
     }
 
     /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
-    /// nobody has proven it, each account that claims it gets a link, and the mail says which.
+    /// nobody has proven it, each account that claims it gets a link, and the mail says which; where nobody has a password yet, each
+    /// account to which the address was invited. After a few requests an hour nothing more is mailed, and the answer is the same: links
+    /// mailed before go on to work until their time, or until one is used.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
@@ -213,14 +218,30 @@ impl SessionMutation {
 
     /// Proves an address by the token of a mailed link: that of a person, or the contact address of an account. From then on it
     /// counts: invitations to it are received, and the account is found by it. TAKEN when another user of the server has proven it
-    /// before. A link works once, within three days.
+    /// before. CONFLICT, with a list, when more than this person has access to the account: sign in as the person first, or send
+    /// `confirmAccount`. A link works once, within three days.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "From the link.", secret)] token: String,
+        #[graphql(
+            desc = "Whether the account is taken with all that is in it, as for resetPassword.",
+            default = false
+        )]
+        confirm_account: bool,
     ) -> Result<AcknowledgePayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        acknowledged(verification::verify(app, ip, &token).await)
+        let (app, asking) = (ctx.app()?, ctx.asking()?);
+        // With a token that has ended the link works as without one.
+        let signed_in = match asking.caller(app).await.map(|caller| &caller.principal) {
+            Ok(Principal::User { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let prover = Prover {
+            ip: asking.ip(),
+            signed_in,
+            consent: Consent::from(confirm_account),
+        };
+        acknowledged(verification::verify(app, prover, &token).await)
     }
 
     /// Sets a password by a mailed link, ends all of the person's sessions, and signs them in. A link works once. One that was mailed
@@ -231,11 +252,7 @@ impl SessionMutation {
         #[graphql(desc = "The link's token and the new password.")] input: ResetPasswordInput,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        let consent = if input.confirm_account {
-            Consent::Given
-        } else {
-            Consent::Ask
-        };
+        let consent = Consent::from(input.confirm_account);
         let input = NewPassword {
             token: input.token,
             password: input.password,

@@ -159,7 +159,7 @@ impl SmtpSettingsMutation {
     }
 
     /// Sends a test mail through the mail server of the caller's account, waits up to 20 seconds for the server's answer, and
-    /// keeps it with the settings. Takes an OWNER or ADMIN.
+    /// keeps it with the settings. At most 20 an hour, and 10 to one address by all accounts: `RATE_LIMITED`. Takes an OWNER or ADMIN.
     async fn send_test_email(
         &self,
         ctx: &Context<'_>,

@@ -109,8 +109,8 @@ pub struct ChangeEmailInput {
 pub struct UserPayload {
     /// As they are now; null when nothing was changed.
     user: Option<User>,
-    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, and
-    /// only this once. Else null.
+    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, or no
+    /// more to that address for now, and only this once. Else null.
     one_time_link: Option<String>,
     /// Rules that the input broke.
     user_errors: Vec<UserError>,
@@ -186,7 +186,8 @@ impl UserMutation {
     }
 
     /// Makes somebody a person of the caller's account and mails them a link, valid for seven days, to set their password. A server
-    /// that sends no mail answers the link instead, once: `oneTimeLink`. Takes an OWNER or ADMIN.
+    /// that sends no mail, or no more to that address for now, answers the link instead, once: `oneTimeLink`. At most 5 an hour to one
+    /// address, and 100 to all: `RATE_LIMITED`. Takes an OWNER or ADMIN.
     async fn invite_user(
         &self,
         ctx: &Context<'_>,

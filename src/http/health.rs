@@ -8,10 +8,12 @@ use sea_orm::ConnectionTrait;
 use crate::app::App;
 use crate::crypto::master_key;
 use crate::database::time;
+use crate::identity::proof_setting;
 
 const SILENT: &str = "the database does not answer\n";
 
-/// 200 when the database answers and is still under a master key of this process, 503 with the reason otherwise. Redis is not
+/// 200 when the database answers, is still under a master key of this process, and the installation still asks for proof of
+/// addresses as this process does; 503 with the reason otherwise. Redis is not
 /// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and
 /// says so in a second line.
 pub async fn ready(State(app): State<App>) -> impl IntoResponse {
@@ -20,6 +22,11 @@ pub async fn ready(State(app): State<App>) -> impl IntoResponse {
         return (StatusCode::SERVICE_UNAVAILABLE, SILENT.to_owned());
     }
     match master_key::is_known(app.db.read(), &app.vault).await {
+        Ok(Some(true)) if proof_setting::differs(app.db.read(), app.config.address_proof()).await => {
+            tracing::error!("not ready: the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process");
+            let text = "the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process: restart it with the same mail settings as the others\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
+        }
         Ok(Some(true)) => {
             let clock = time::offset(&app.clock).map(|offset| format!("warning: {offset}\n"));
             (StatusCode::OK, format!("ready\n{}", clock.unwrap_or_default()))

@@ -6,14 +6,15 @@ use async_graphql::MaybeUndefined;
 use entity::account::{self, Plan};
 use entity::account_key::KeyPurpose;
 use entity::ids::AccountId;
+use entity::proof::AddressProof;
 use entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
+use super::mail_quota::{self, Counted};
 use super::policy::Action;
-use super::throttle::Kind;
 use super::{email_address, texts, verification};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
@@ -56,7 +57,8 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
     // Not by asking the vault for them: it would remember keys that a rollback takes back.
     for purpose in [KeyPurpose::Index, KeyPurpose::Seal] {
         app.vault
-            .new_key(&app.clock, Some(account.id), purpose)?
+            .new_key(tx, &app.clock, Some(account.id), purpose)
+            .await?
             .insert(tx)
             .await?;
     }
@@ -146,7 +148,8 @@ async fn claim_contact(
     let proven_at = match &caller.principal {
         Principal::User { id, .. } => {
             let own = user::Entity::by_id(*id).one(tx).await?;
-            let own = own.filter(|own| own.holds_email && Some(&own.email) == account.contact_email.as_ref());
+            let own = own
+                .filter(|own| own.holds(AddressProof::Required) && Some(&own.email) == account.contact_email.as_ref());
             own.and_then(|own| own.email_verified_at)
         }
         _ => None,
@@ -157,7 +160,7 @@ async fn claim_contact(
     row.contact_counts = Set(proven_at.is_some() || !app.config.requires_proof());
     let account = row.update(tx).await?;
     if app.config.requires_proof() {
-        app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
+        mail_quota::require(tx, app, Counted::ProofsBy(&id.to_string())).await?;
         verification::ask_for_contact_proof(tx, app, &account).await?;
     }
     Ok(account)

@@ -5,8 +5,9 @@
 //! asks for no proof, the first person who claims an address holds it, until somebody proves it.
 
 use entity::ids::AccountId;
+use entity::proof::AddressProof;
 use entity::{account, user};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, QueryOrder, QuerySelect, Set};
 
 use super::accounts;
 use crate::app::App;
@@ -53,7 +54,7 @@ pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) ->
     let Some(mine) = claims.iter().find(|claim| claim.id == person.id).cloned() else {
         return Err(Error::Unauthenticated("you have been removed from the account"));
     };
-    if mine.holds_email && mine.email_verified_at.is_some() {
+    if mine.holds(AddressProof::Required) {
         return Ok(Proof::Proven(mine));
     }
     if is_proven_by_another(&claims, Some(&mine)) {
@@ -112,19 +113,17 @@ pub async fn prove_contact(tx: &DatabaseTransaction, app: &App, account: Account
     Ok(true)
 }
 
-/// Brings what is kept in line with the operator's setting, at the start of whatever serves the API: where proof is required,
-/// addresses that were taken without it do not count; where it is not, the first who claims an address holds it.
-pub async fn apply_setting(app: &App) -> Result<()> {
-    let required = app.config.requires_proof();
-    let tx = app.db.begin().await?;
+/// Brings what is kept in line with the operator's setting: where proof is required, addresses that were taken without it are
+/// free for others; where it is not, the first who claims an address holds it.
+pub(super) async fn apply_setting(tx: &DatabaseTransaction, proof: AddressProof) -> std::result::Result<(), DbErr> {
+    let required = proof == AddressProof::Required;
     let people = if required {
         user::Entity::drop_unproven()
     } else {
         user::Entity::assume_unproven()
     };
-    let people = people.exec(&tx).await?.rows_affected;
-    let contacts = account::Entity::count_unproven_contacts(!required).exec(&tx).await?;
-    tx.commit().await?;
+    let people = people.exec(tx).await?.rows_affected;
+    let contacts = account::Entity::count_unproven_contacts(!required).exec(tx).await?;
     if people + contacts.rows_affected > 0 {
         tracing::info!(
             people,
@@ -152,7 +151,7 @@ pub(super) async fn lock(tx: &DatabaseTransaction, person: &user::Model) -> Resu
 fn is_proven_by_another(claims: &[user::Model], mine: Option<&user::Model>) -> bool {
     let mine = mine.map(|mine| mine.id);
     let mut others = claims.iter().filter(|claim| Some(claim.id) != mine);
-    others.any(|claim| claim.holds_email && claim.email_verified_at.is_some())
+    others.any(|claim| claim.holds(AddressProof::Required))
 }
 
 /// Takes an address from somebody who holds it without proof. They stay signed in and keep their account.

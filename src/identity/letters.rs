@@ -1,5 +1,7 @@
 //! What the instance writes to people.
 
+pub mod reduced;
+
 use super::tokens::Scope;
 
 /// A mail to one person.
@@ -19,6 +21,7 @@ pub struct Letter {
 
 /// To somebody who has been made a person of an account.
 pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Letter {
+    let (by, account) = (reduced::name(by), reduced::name(account));
     let subject = format!("{by} invites you to {account} on Leadmesh");
     let said = format!("{by} has made you a user of {account}. Set your password within seven days to begin:");
     letter(to, subject, &said, link)
@@ -26,6 +29,7 @@ pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Letter {
 
 /// To somebody who has been let in to a partner's portal.
 pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -> Letter {
+    let (account, partner) = (reduced::name(account), reduced::name(partner));
     let subject = format!("{account} gives you access to your leads");
     let said =
         format!("{account} shares the leads of {partner} with you. Set your password within seven days to see them:");
@@ -48,6 +52,7 @@ pub fn new_password(to: &str, scope: Scope, link: &str) -> Letter {
 
 /// To an address with which somebody has signed up.
 pub fn prove_address(to: &str, account: &str, link: &str) -> Letter {
+    let account = reduced::name(account);
     let said = format!(
         "Somebody, hopefully you, uses this address to sign in to the account “{account}” on Leadmesh. If it was you, confirm within \
          three days that the address is yours. If it was not you, do nothing: the address then counts for nobody, and you can sign up \
@@ -58,6 +63,7 @@ pub fn prove_address(to: &str, account: &str, link: &str) -> Letter {
 
 /// To a proven address with which somebody has signed up once more.
 pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Letter {
+    let account = reduced::name(account);
     let said = format!(
         "Somebody, hopefully you, has signed up for Leadmesh as “{account}” with this address, which is yours already: sign in with \
          it as before, or ask for a new password. The other account cannot receive what is sent to you. If it is yours too, give it \
@@ -68,6 +74,7 @@ pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Letter {
 
 /// To an address that an account has named as its contact.
 pub fn prove_contact(to: &str, account: &str, link: &str) -> Letter {
+    let account = reduced::name(account);
     let said = format!(
         "The account “{account}” on Leadmesh has named this address as its contact. If that is right, confirm it within three days, so \
          that partners can find the account by it. If you do not know the account, do nothing."
@@ -78,7 +85,7 @@ pub fn prove_contact(to: &str, account: &str, link: &str) -> Letter {
 /// What somebody who asks for a new password may set one for.
 #[derive(Clone, Debug)]
 pub struct Way {
-    /// A paragraph that says whose password it is.
+    /// A paragraph that says whose password it is; names of others in it are [`reduced`].
     pub about: String,
     /// The link that sets it.
     pub link: String,

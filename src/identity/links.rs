@@ -28,9 +28,9 @@ pub enum Way {
 }
 
 impl Way {
-    /// By mail wherever this server sends any.
-    pub fn of_invitations(app: &App) -> Self {
-        if app.config.mail.is_some() {
+    /// By mail wherever this server sends any, and the address has not got too many.
+    pub fn of_invitations(app: &App, is_mailed: bool) -> Self {
+        if is_mailed && app.config.mail.is_some() {
             Self::Mailed
         } else {
             Self::Shown
@@ -68,7 +68,8 @@ pub(super) async fn insert(tx: &DatabaseTransaction, app: &App, link: NewLink) -
     Ok(token)
 }
 
-/// Makes a link by which somebody sets a password; such links that they had before are void.
+/// Makes a link by which somebody sets a password. Such links that they had before go on to work until their time or until one is
+/// used: anybody can have a link mailed to somebody, and must not make another one void by that.
 pub async fn make(
     tx: &DatabaseTransaction,
     app: &App,
@@ -77,7 +78,6 @@ pub async fn make(
     way: Way,
 ) -> Result<String> {
     let person = person.lock(tx).await?.ok_or_else(unknown)?;
-    person.id().void_links(tx, app.clock.now()).await?;
     let (purpose, page) = of_scope(person.scope());
     let (user, portal_user) = person.id().columns();
     let link = NewLink {
@@ -89,7 +89,12 @@ pub async fn make(
         lifetime,
     };
     let token = insert(tx, app, link).await?;
-    Ok(format!("{}{page}?token={token}", app.config.public_url))
+    // An address may be known to several portals: the page then knows which one is meant.
+    let partner = match &person {
+        Person::Portal(user) => format!("&partner={}", user.partner_id),
+        Person::User(_) => String::new(),
+    };
+    Ok(format!("{}{page}?token={token}{partner}", app.config.public_url))
 }
 
 /// Somebody with a link that may be used.

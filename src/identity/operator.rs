@@ -42,6 +42,7 @@ pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&s
         email: Set(email),
         email_verified_at: Set(None),
         holds_email: Set(false),
+        confirmed_at: Set(None),
         password_hash: Set(None),
         role: Set(Role::Owner),
         last_seen_at: Set(None),

@@ -2,64 +2,113 @@
 
 use std::net::IpAddr;
 
+use entity::proof::AddressProof;
 use entity::{account, partner, user};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use super::caller::{Caller, Principal};
-use super::holdings::Holdings;
-use super::letters;
+use super::guesses;
+use super::known_networks;
+use super::letters::{self, reduced};
 use super::links::{self, Holder, Way};
+use super::mail_quota::{self, Counted};
 use super::person::{Person, PersonId};
 use super::policy::Action;
 use super::sessions::{self, SignedIn};
-use super::throttle::Kind;
+use super::takeover::{self, Consent};
+use super::throttle::{self, Kind};
 use super::tokens::Scope;
-use super::{email_address, mailbox, passwords, texts, tokens};
+use super::{email_address, mailbox, passwords, texts};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
 /// Accounts or portals for which one mail carries links.
 const LINKS: u64 = 5;
 
-/// Mails a link for a new password, and says nothing about whether there is somebody to mail it to. An unknown address
-/// costs nearly the same work, rolled back; five tries an hour are too few to measure the rest.
+/// Has a link for a new password mailed, and says nothing about whether there is somebody to mail it to: the answer comes before
+/// anybody is looked for, so that its time does not tell either. When there were too many mails, nothing is mailed and nobody is told:
+/// the link mailed last still works.
 ///
 /// The link is for the person whose address it is. While nobody has proven it, everybody who claims it gets one, and the mail says
 /// which account each is for: another than the reader may have made it.
+///
+/// # Errors
+///
+/// UNAVAILABLE when too many requests wait for their mails, whoever is asked for.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
-    let email = email_address::parse(email, "email")?;
-    app.throttle
-        .check(Kind::ResetEmail, &format!("{scope:?} {email}"))
-        .await?;
-    let tx = app.db.begin().await?;
-    let claiming = Person::claiming(&tx, scope, &email, LINKS).await?;
-    match claiming.as_slice() {
-        [] => {
-            let mail = letters::new_password(&email, scope, &tokens::random(tokens::ONE_TIME));
-            mailbox::queue_mail(&tx, app, mail).await?;
-            return Ok(tx.rollback().await?);
+    let asked = Asked {
+        scope,
+        email: email_address::parse(email, "email")?,
+        ip,
+    };
+    let answering = app.clone();
+    app.writes.leave(async move {
+        if let Err(error) = mail_links(&answering, &asked).await {
+            tracing::warn!(
+                ?error,
+                "a link for a new password was not mailed; it can be asked for again"
+            );
         }
-        [first, ..] if first.holds_address() => {
-            let link = links::make(&tx, app, first.id(), links::RESET, Way::Mailed).await?;
-            mailbox::queue_mail(&tx, app, letters::new_password(&email, scope, &link)).await?;
-        }
-        [only] if scope == Scope::Portal => {
-            let link = links::make(&tx, app, only.id(), links::RESET, Way::Mailed).await?;
-            mailbox::queue_mail(&tx, app, letters::new_password(&email, scope, &link)).await?;
-        }
-        several => {
-            let mut ways = Vec::new();
-            for person in in_order(several) {
-                let link = links::make(&tx, app, person.id(), links::RESET, Way::Mailed).await?;
-                let about = about(&tx, app, person).await?;
-                ways.push(letters::Way { about, link });
-            }
-            mailbox::queue_mail(&tx, app, letters::new_passwords(&email, scope, &ways)).await?;
-        }
+    })
+}
+
+/// A request for a new password.
+struct Asked {
+    scope: Scope,
+    email: String,
+    ip: Option<IpAddr>,
+}
+
+/// Writes the mail that answers a request.
+async fn mail_links(app: &App, asked: &Asked) -> Result<()> {
+    let Asked { scope, email, .. } = asked;
+    if !may_mail(app, asked).await? {
+        return Ok(());
     }
+    let tx = app.db.begin().await?;
+    let mut claiming = Person::claiming(&tx, *scope, email, LINKS).await?;
+    if let Some(holder) = claiming.iter().position(|person| person.holds_address(app)) {
+        claiming = vec![claiming.swap_remove(holder)];
+    }
+    let mut ways = Vec::new();
+    for person in in_order(&claiming) {
+        let link = links::make(&tx, app, person.id(), links::RESET, Way::Mailed).await?;
+        let about = about(&tx, app, person).await?;
+        ways.push(letters::Way { about, link });
+    }
+    let mail = match (claiming.as_slice(), ways.as_slice()) {
+        ([], _) => return Ok(()),
+        ([only], [way]) if !has_to_be_told(&tx, app, only).await? => letters::new_password(email, *scope, &way.link),
+        _ => letters::new_passwords(email, *scope, &ways),
+    };
+    mailbox::queue_mail(&tx, app, mail).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Whether the reader of an address may not know the account for which the mail carries a link.
+async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<bool> {
+    match person {
+        Person::Portal(_) => Ok(false),
+        Person::User(user) if user.password_hash.is_none() || !person.holds_address(app) => Ok(true),
+        Person::User(user) => Ok(takeover::found_there(tx, app, user).await?.is_some()),
+    }
+}
+
+/// Counts a request, and answers whether a mail may follow. Who asks from where they have signed in before, with an address that they
+/// have proven, does not share the number of mails that strangers can use up.
+async fn may_mail(app: &App, asked: &Asked) -> Result<bool> {
+    let (scope, email, ip) = (asked.scope, asked.email.as_str(), asked.ip);
+    let tx = app.db.begin().await?;
+    let mut owners = Person::claiming(&tx, scope, email, LINKS).await?;
+    owners.retain(|person| person.owns_address(app));
+    let is_known = !known_networks::known_there(&*tx, app, &owners, ip).await?.is_empty();
+    let network = ip.map_or_else(|| "none".to_owned(), throttle::network);
+    let allowed = mail_quota::allows(&tx, app, Counted::ResetsFrom(scope, email, &network)).await?
+        && (is_known || mail_quota::allows(&tx, app, Counted::ResetsTo(scope, email)).await?);
+    tx.commit().await?;
+    Ok(allowed)
 }
 
 /// Locked one after the other, so that two requests for one address cannot wait for each other.
@@ -78,18 +127,27 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
         Person::Portal(user) => {
             let partner = partner::Entity::in_account(user.account_id).filter(partner::Column::Id.eq(user.partner_id));
             let partner = partner.one(tx).await?.ok_or(Error::NotFound("partner"))?;
-            format!("For the leads of “{}” from “{}”:", partner.name, account.name)
+            let (partner, account) = (reduced::name(&partner.name), reduced::name(&account.name));
+            format!("For the leads of “{partner}” from “{account}”:")
         }
+        Person::User(user) if user.password_hash.is_none() => format!(
+            "You were invited to the account “{}” on {} and have set no password for it yet:",
+            reduced::name(&account.name),
+            user.created_at.format("%-d %B %Y")
+        ),
         Person::User(user) => {
-            let beside = Holdings::besides(tx, app, user).await?.lines();
-            let beside = if beside.is_empty() {
-                String::new()
+            let beside = takeover::found_there(tx, app, user).await?;
+            let beside = beside.map(|found| format!(" Besides you it has: {}.", found.lines().join("; ")));
+            let unproven = if user.holds(AddressProof::Required) {
+                ""
             } else {
-                format!(" Besides you it has: {}.", beside.join("; "))
+                ", who has not proven that this address is theirs"
             };
             format!(
-                "For the account “{}”, made on {since} under the name of {}, who has not proven that this address is theirs.{beside}",
-                account.name, user.name
+                "For the account “{}”, made on {since} under the name of {}{unproven}.{}",
+                reduced::name(&account.name),
+                reduced::name(&user.name),
+                beside.unwrap_or_default()
             )
         }
     })
@@ -108,15 +166,6 @@ pub struct NewPassword {
     pub name: Option<String>,
 }
 
-/// Whether somebody takes an account as it is that another may have made in their name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consent {
-    /// Ask before.
-    Ask,
-    /// They know what is in it.
-    Given,
-}
-
 /// Sets a password by a mailed link, ends all sessions, and signs in. A link that was mailed proves the address by that.
 pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPassword) -> Result<SignedIn> {
     reset_with(app, scope, ip, input, Consent::Ask).await
@@ -126,8 +175,7 @@ pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPasswo
 ///
 /// # Errors
 ///
-/// CONFLICT, with what there is, when the account was made by somebody who had not proven the address, and more in it could act
-/// than this person.
+/// CONFLICT, with what there is, when somebody else may have made the account, and more in it could act than this person.
 pub async fn reset_with(
     app: &App,
     scope: Scope,
@@ -144,19 +192,13 @@ pub async fn reset_with(
     let now = app.clock.now();
     let tx = app.db.begin().await?;
     let Holder { person, reads_address } = links::take(&tx, app, scope, &input.token).await?;
-    if consent == Consent::Ask
-        && let Some(found) = found_there(&tx, app, &person, reads_address).await?
-    {
-        return Err(Error::broken(
-            UserErrorCode::Conflict,
-            "input.confirmAccount",
-            unproven(&found),
-        ));
+    if let (Person::User(user), true, Consent::Ask) = (&person, reads_address, consent) {
+        takeover::ask(&tx, app, user, "input.confirmAccount").await?;
     }
     let person = person.set_password(&tx, hash, name, now).await?;
     person.id().end_sessions(&tx, now, None).await?;
     let person = if reads_address {
-        person.prove_address(&tx, app).await?
+        person.prove_address(&tx, app).await?.confirm(&tx, app).await?
     } else {
         person.assume_address(&tx, app).await?
     };
@@ -187,41 +229,16 @@ pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Opened> 
     let db = app.db.read();
     let Holder { person, reads_address } = links::look(db, app, Scope::Account, token).await?;
     let account = account::Entity::by_id(person.account()).one(db).await?;
-    let found = found_there(db, app, &person, reads_address).await?;
+    let found = match &person {
+        Person::User(user) if reads_address => takeover::found_there(db, app, user).await?,
+        _ => None,
+    };
     Ok(Opened {
         account: account.ok_or(Error::NotFound("account"))?.name,
         person: person.name().to_owned(),
         email: person.email().to_owned(),
         found_there: found.map(|found| found.lines()).unwrap_or_default(),
     })
-}
-
-/// What else there is in an account that a mailed link would hand to the reader of an address which whoever signed up with it has
-/// never proven; none if there is nothing to be asked.
-async fn found_there(
-    db: &impl ConnectionTrait,
-    app: &App,
-    person: &Person,
-    reads_address: bool,
-) -> Result<Option<Holdings>> {
-    let Person::User(user) = person else {
-        return Ok(None);
-    };
-    // Whoever was invited has set no password yet: the mail has told them into which account.
-    let made_by_another = reads_address && user.password_hash.is_some() && !user.holds_email;
-    if !made_by_another {
-        return Ok(None);
-    }
-    let found = Holdings::besides(db, app, user).await?;
-    Ok(Some(found).filter(|found| !found.is_empty()))
-}
-
-fn unproven(found: &Holdings) -> String {
-    format!(
-        "this account was made by somebody who has not proven that the address is theirs, and more than you can act in it: {}. \
-         If you know all of it, send confirmAccount: true; if not, sign up with your address yourself",
-        found.lines().join("; ")
-    )
 }
 
 /// A password by the old one.
@@ -243,7 +260,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     };
     let gone = || Error::Unauthenticated("you have been removed from the account");
     let known = PersonId::User(*id).load(app.db.read()).await?.ok_or_else(gone)?;
-    sessions::check_guesses(app, Scope::Account, known.email()).await?;
+    guesses::check_own(app, *session).await?;
     let old = known.password_hash().map(str::to_owned);
     let wrong = || {
         Error::broken(

@@ -1,7 +1,7 @@
 //! Passwords: argon2id (RFC 9106) with the parameters that OWASP's password storage cheat sheet gives as its minimum.
 //!
 //! Devices write the same characters in different ways: an `é` is one code point here and two there. What is hashed is therefore
-//! the form that RFC 8265 (`OpaqueString`) gives a password, see [`prepared`]. Hashes from before that were made of the text as it
+//! the form that RFC 8265 (`OpaqueString`) gives a password, see `prepared`. Hashes from before that were made of the text as it
 //! came; they open for it too, and are replaced when they do.
 
 use std::time::Duration;

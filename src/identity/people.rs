@@ -3,17 +3,21 @@
 use entity::account;
 use entity::ids::{AccountId, UserId};
 use entity::user::{self, Role};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
+};
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
 use super::links::{self, Way};
+use super::mail_quota::{self, Counted};
 use super::person::PersonId;
 use super::policy::Action;
 use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::limits::MAX_PEOPLE;
 
 const TAKEN: &str = "somebody with this address is a user of this account already";
 
@@ -47,7 +51,8 @@ pub struct InviteUser {
 pub struct Invited<T> {
     /// Who.
     pub person: T,
-    /// The link to set a password, for the inviter to pass on where this server sends no mail. Shown this once, and kept nowhere.
+    /// The link to set a password, for the inviter to pass on where this server sends no mail, or no more to that address. Shown this
+    /// once, and kept nowhere.
     pub link: Option<String>,
 }
 
@@ -58,7 +63,11 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
 }
 
 /// Makes a person without a password, and mails them a link to set one. Whether the address is known elsewhere on the server makes
-/// no difference.
+/// no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
+///
+/// # Errors
+///
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -66,6 +75,10 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     check_owner_rights(caller, input.role, input.role)?;
     let tx = app.db.begin().await?;
     let company = take_turn(&tx, caller, account).await?;
+    if user::Entity::in_account(account).count(&tx).await? >= MAX_PEOPLE {
+        let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
+        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+    }
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(account),
@@ -73,6 +86,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         email: Set(email),
         email_verified_at: Set(None),
         holds_email: Set(false),
+        confirmed_at: Set(None),
         password_hash: Set(None),
         role: Set(input.role),
         last_seen_at: Set(None),
@@ -83,10 +97,14 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         .insert(&tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let way = Way::of_invitations(app);
+    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
+    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
+    let way = Way::of_invitations(app, is_mailed);
     let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, way).await?;
-    let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
-    mailbox::queue_mail(&tx, app, mail).await?;
+    if is_mailed {
+        let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
+        mailbox::queue_mail(&tx, app, mail).await?;
+    }
     record(
         &tx,
         app,

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
+use entity::proof::AddressProof;
 use entity::{one_time_token, partner, portal_user, session, user};
-use sea_orm::sea_query::{Expr, Func};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Select,
     Set,
@@ -144,7 +145,8 @@ impl PersonId {
         });
     }
 
-    fn uuid(self) -> Uuid {
+    /// As the database knows it.
+    pub fn uuid(self) -> Uuid {
         match self {
             Self::User(id) => id.0,
             Self::Portal(id) => id.0,
@@ -163,16 +165,48 @@ impl std::fmt::Display for PersonId {
 }
 
 impl Person {
-    /// Who claims that address in that scope, at most so many: who holds it first, then who was there last.
+    /// Who claims that address in that scope, at most so many: who holds it first, then who came first. In accounts only who has a
+    /// password already; where nobody has, those who were invited.
     pub async fn claiming(db: &impl ConnectionTrait, scope: Scope, email: &str, most: u64) -> Result<Vec<Self>> {
         Ok(match scope {
-            Scope::Account => users(user_claims(email).limit(most).all(db).await?),
+            Scope::Account => {
+                let able = user_claims(email).filter(user::Column::PasswordHash.is_not_null());
+                let able = able.limit(most).all(db).await?;
+                if able.is_empty() {
+                    users(user_claims(email).limit(most).all(db).await?)
+                } else {
+                    users(able)
+                }
+            }
             Scope::Portal => portal_users(portal_claims(email).limit(most).all(db).await?),
         })
     }
 
     /// In the same order those who have a password to be compared with.
     pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+        let mut chosen = Self::first_claims(db, email, within).await?;
+        // Of several whom the password fits.
+        chosen.sort_by_key(|person| std::cmp::Reverse((person.has_proven(), person.latest())));
+        Ok(chosen)
+    }
+
+    /// Whether a link that was mailed to the address has shown that it is theirs.
+    fn has_proven(&self) -> bool {
+        match self {
+            Self::User(user) => user.holds(AddressProof::Required),
+            Self::Portal(user) => user.email_verified_at.is_some(),
+        }
+    }
+
+    /// When they were there last, or came.
+    fn latest(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::User(user) => user.last_seen_at.or(Some(user.created_at)),
+            Self::Portal(user) => user.last_seen_at.or(user.activated_at).or(user.invited_at),
+        }
+    }
+
+    async fn first_claims(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
         let most = u64::try_from(passwords::CANDIDATES).unwrap_or(u64::MAX);
         let of_users = || user_claims(email).filter(user::Column::PasswordHash.is_not_null());
         let of_portals = || portal_claims(email).filter(portal_user::Column::PasswordHash.is_not_null());
@@ -223,10 +257,18 @@ impl Person {
     }
 
     /// Whether the address counts as theirs; in portals it never does for one alone.
-    pub fn holds_address(&self) -> bool {
+    pub fn holds_address(&self, app: &App) -> bool {
         match self {
-            Self::User(user) => user.holds_email,
+            Self::User(user) => user.holds(app.config.address_proof()),
             Self::Portal(_) => false,
+        }
+    }
+
+    /// Whether a mailed link has shown that the address is theirs, or the operator asks for no such proof.
+    pub fn owns_address(&self, app: &App) -> bool {
+        match self {
+            Self::User(user) => user.holds(app.config.address_proof()),
+            Self::Portal(user) => user.email_verified_at.is_some(),
         }
     }
 
@@ -328,6 +370,18 @@ impl Person {
         })
     }
 
+    /// Notes that somebody who reads the address takes the account as it is.
+    pub async fn confirm(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
+        Ok(match self {
+            Self::User(user) if user.confirmed_at.is_none() => {
+                let mut row: user::ActiveModel = user.into();
+                row.confirmed_at = Set(Some(app.clock.now()));
+                Self::User(row.update(tx).await?)
+            }
+            other => other,
+        })
+    }
+
     /// Where the operator asks for no proof, lets somebody with a password hold an address that nobody holds.
     pub async fn assume_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
@@ -352,24 +406,22 @@ impl Person {
     }
 }
 
-/// Everybody of an account who claims an address: who holds it first, then who was there last.
+/// Everybody of an account who claims an address: who has proven it first, then who holds it, then who came first. Whoever claims it
+/// later, however often, gets before nobody.
 fn user_claims(email: &str) -> Select<user::Entity> {
-    use user::Column::{CreatedAt, HoldsEmail, Id, LastSeenAt};
-    let latest = Func::coalesce([LastSeenAt, CreatedAt].map(Expr::col));
+    use user::Column::{EmailVerifiedAt, HoldsEmail, Id};
     user::Entity::claiming(email)
+        .order_by_desc(EmailVerifiedAt.is_not_null().and(HoldsEmail.eq(true)))
         .order_by_desc(HoldsEmail)
-        .order_by_desc(Expr::from(latest))
-        .order_by_desc(Id)
+        .order_by_asc(Id)
 }
 
-/// Everybody in a portal who claims an address: who has proven it first, then who was there last.
+/// Everybody in a portal who claims an address: who has proven it first, then who came first.
 fn portal_claims(email: &str) -> Select<portal_user::Entity> {
-    use portal_user::Column::{ActivatedAt, EmailVerifiedAt, Id, InvitedAt, LastSeenAt};
-    let latest = Func::coalesce([LastSeenAt, ActivatedAt, InvitedAt].map(Expr::col));
+    use portal_user::Column::{EmailVerifiedAt, Id};
     portal_user::Entity::claiming(email)
         .order_by_desc(EmailVerifiedAt.is_not_null())
-        .order_by_desc(Expr::from(latest))
-        .order_by_desc(Id)
+        .order_by_asc(Id)
 }
 
 fn users(rows: Vec<user::Model>) -> Vec<Person> {

@@ -5,13 +5,14 @@ use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use entity::{account, partner, session};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Select,
-    Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
 };
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
 use super::links::{self, Way};
+use super::mail_quota::{self, Counted};
 use super::people::Invited;
 use super::person::PersonId;
 use super::policy::Action;
@@ -19,6 +20,7 @@ use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::limits::MAX_PORTAL_PEOPLE;
 
 /// What portal users may do where nothing else is said.
 const USUAL: [PortalPermission; 4] = [
@@ -160,7 +162,11 @@ pub struct InvitePortalUser {
 }
 
 /// Makes a portal user without a password, and mails them a link to set one. Whether the address is known elsewhere on the server
-/// makes no difference.
+/// makes no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
+///
+/// # Errors
+///
+/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -170,6 +176,11 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     if !partner.portal_enabled {
         let message = "the partner's portal is off: switch it on with setPortalAccess first";
         return Err(Error::broken(UserErrorCode::NotConfigured, "input.partnerId", message));
+    }
+    let people = portal_user::Entity::of_partner(account, partner.id);
+    if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
+        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
+        return Err(Error::broken(UserErrorCode::LimitReached, "input.partnerId", message));
     }
     let row = portal_user::ActiveModel {
         id: Set(app.clock.id()),
@@ -190,11 +201,15 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let way = Way::of_invitations(app);
+    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
+    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
+    let way = Way::of_invitations(app, is_mailed);
     let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, way).await?;
-    let company = company(&tx, account).await?;
-    let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
-    mailbox::queue_mail(&tx, app, mail).await?;
+    if is_mailed {
+        let company = company(&tx, account).await?;
+        let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
+        mailbox::queue_mail(&tx, app, mail).await?;
+    }
     record(
         &tx,
         app,

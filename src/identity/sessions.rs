@@ -15,6 +15,8 @@ use subtle::ConstantTimeEq;
 
 use super::caller::Caller;
 use super::email_address;
+use super::guesses::{self, Guess};
+use super::known_networks;
 use super::passwords;
 use super::person::{Person, PersonId, Within};
 use super::throttle::Kind;
@@ -78,11 +80,16 @@ pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -
 /// The same, where an address may be known in several places under one password. Of several people who claim an address the
 /// password tells which it is: who has proven the address goes first, then who was there last.
 pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    app.throttle.check_ip(Kind::LogInIp, ip).await?;
     let wrong = || Error::broken(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
-    check_guesses(app, within.scope(), &email).await?;
+    let guess = Guess {
+        scope: within.scope(),
+        email: &email,
+        ip,
+    };
+    guesses::check_network(app, guess).await?;
     let candidates = Person::candidates(app.db.read(), &email, &within).await?;
+    let candidates = guesses::check(app, guess, candidates).await?;
     let able = candidates.into_iter().filter_map(|person| {
         let hash = person.password_hash()?.to_owned();
         Some((person.id(), hash))
@@ -91,34 +98,61 @@ pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input:
     let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
     let fitting = passwords::first_of(input.password.clone(), hashes).await?;
     let fitting = fitting.ok_or_else(wrong)?;
-    let (id, hash) = able.get(fitting.place).ok_or_else(wrong)?;
+    let (id, hash) = able.into_iter().nth(fitting.place).ok_or_else(wrong)?;
     let newer = if fitting.is_outdated {
-        Some(passwords::hash(input.password).await?)
+        Some(passwords::hash(input.password.clone()).await?)
     } else {
         None
     };
-
-    let tx = app.db.begin().await?;
-    // The password or the address may have been changed while it was checked.
-    let person = id
-        .lock(&tx)
-        .await?
-        .filter(|now| now.password_hash() == Some(hash.as_str()) && now.email() == email);
-    let mut person = person.ok_or_else(wrong)?;
-    if let Some(newer) = newer {
-        person = person.set_password(&tx, newer, None, app.clock.now()).await?;
+    let shown = Shown { id, email, hash, newer };
+    if let Some(signed_in) = shown.open(app, ip).await? {
+        return Ok(signed_in);
     }
-    let signed_in = open(&tx, app, &person, ip).await?;
-    tx.commit().await?;
-    person.id().seen(app);
-    Ok(signed_in)
+    if !fitting.is_outdated {
+        return Err(wrong());
+    }
+    // Who signed in at the same moment has replaced the outdated hash.
+    let now = id.load(app.db.read()).await?;
+    let hash = now.and_then(|person| person.password_hash().map(str::to_owned));
+    if !passwords::verify(input.password, hash.clone()).await? {
+        return Err(wrong());
+    }
+    let shown = Shown {
+        hash: hash.unwrap_or_default(),
+        newer: None,
+        ..shown
+    };
+    shown.open(app, ip).await?.ok_or_else(wrong)
 }
 
-/// Counts a guess of somebody's password.
-pub(super) async fn check_guesses(app: &App, scope: Scope, email: &str) -> Result<()> {
-    app.throttle
-        .check(Kind::LogInEmail, &format!("{scope:?} {email}"))
-        .await
+/// Somebody who has shown that they know a password.
+struct Shown {
+    id: PersonId,
+    /// With which they signed in.
+    email: String,
+    /// That it fitted.
+    hash: String,
+    /// That is to replace it.
+    newer: Option<String>,
+}
+
+impl Shown {
+    /// Begins a session, unless the password or the address was changed while it was checked.
+    async fn open(&self, app: &App, ip: Option<IpAddr>) -> Result<Option<SignedIn>> {
+        let tx = app.db.begin().await?;
+        let is_same =
+            |now: &Person| now.password_hash() == Some(self.hash.as_str()) && now.email() == self.email.as_str();
+        let Some(mut person) = self.id.lock(&tx).await?.filter(is_same) else {
+            return Ok(None);
+        };
+        if let Some(newer) = self.newer.clone() {
+            person = person.set_password(&tx, newer, None, app.clock.now()).await?;
+        }
+        let signed_in = open(&tx, app, &person, ip).await?;
+        tx.commit().await?;
+        person.id().seen(app);
+        Ok(Some(signed_in))
+    }
 }
 
 /// Begins a session of somebody who has shown who they are.
@@ -169,6 +203,7 @@ async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, granted
         refresh_token,
         ip,
     } = granted;
+    known_networks::note(tx, app, person.id(), ip).await?;
     let ends_at = end_of(app, &session);
     let session = session.id;
     let principal = person

@@ -176,6 +176,7 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
         email: Set(first.email),
         holds_email: Set(first.proven_at.is_some() || !app.config.requires_proof()),
         email_verified_at: Set(first.proven_at),
+        confirmed_at: Set(first.proven_at),
         password_hash: Set(Some(first.hash)),
         role: Set(Role::Owner),
         last_seen_at: Set(None),
@@ -190,7 +191,9 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
 /// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anybody may claim
 /// one: no answer tells whether somebody has it, and the mail that follows tells its owner.
 async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
-    let holder = user::Entity::holder_of(email).one(app.db.read()).await?;
+    let holder = user::Entity::holder_of(email, app.config.address_proof())
+        .one(app.db.read())
+        .await?;
     let is_taken = holder.is_some_and(|holder| {
         if proves {
             holder.email_verified_at.is_some()

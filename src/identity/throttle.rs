@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 
 const FIVE_MINUTES: u32 = 5 * 60;
+const QUARTER: u32 = 15 * 60;
 const HOUR: u32 = 60 * 60;
 /// Counters kept in this process; the ones that were used least go first.
 const COUNTERS: u64 = 100_000;
@@ -28,26 +29,22 @@ return tries";
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Log-ins and other checks of a password, by email address.
+    /// Log-ins, by email address and network of the caller.
     LogInEmail,
+    /// Log-ins, by email address, from networks in which nobody with it has signed in before.
+    LogInOfStrangers,
+    /// Checks of the own password of somebody who is signed in, by session.
+    OwnPassword,
     /// Log-ins, by address of the caller.
     LogInIp,
-    /// Mails with a link for a new password, by email address.
-    ResetEmail,
     /// Requests that carry a refresh or one-time token or ask for a mail, by address of the caller.
     TokenIp,
     /// New accounts, by address of the caller.
     SignUpIp,
     /// Invitations to connect that are sent or sent again, by account.
     Invitation,
-    /// Invitations to connect, by the invited address or account.
-    InvitationTo,
     /// Look-ups of other accounts, by account.
     FindAccount,
-    /// Mails with a link that proves an address, asked for again, by person or account.
-    VerifyAgain,
-    /// The same, written by themselves after sign-ups and changes, by address.
-    VerifyFirst,
 }
 
 /// So many tries in so many seconds.
@@ -63,13 +60,12 @@ impl Kind {
     /// How often it may be tried.
     pub const fn limit(self) -> Limit {
         let (tries, seconds) = match self {
-            Self::LogInEmail => (10, FIVE_MINUTES),
+            Self::LogInEmail | Self::OwnPassword => (10, FIVE_MINUTES),
+            Self::LogInOfStrangers => (100, QUARTER),
             Self::LogInIp => (50, FIVE_MINUTES),
-            Self::ResetEmail | Self::VerifyAgain => (5, HOUR),
             Self::TokenIp => (60, 60),
             Self::SignUpIp => (20, HOUR),
             Self::Invitation => (300, HOUR),
-            Self::InvitationTo | Self::VerifyFirst => (10, HOUR),
             Self::FindAccount => (60, FIVE_MINUTES),
         };
         Limit { tries, seconds }
@@ -78,15 +74,13 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::LogInEmail => "log-in-email",
+            Self::LogInOfStrangers => "log-in-of-strangers",
+            Self::OwnPassword => "own-password",
             Self::LogInIp => "log-in-ip",
-            Self::ResetEmail => "reset-email",
             Self::TokenIp => "token-ip",
             Self::SignUpIp => "sign-up-ip",
             Self::Invitation => "invitation",
-            Self::InvitationTo => "invitation-to",
             Self::FindAccount => "find-account",
-            Self::VerifyAgain => "verify-again",
-            Self::VerifyFirst => "verify-first",
         }
     }
 }
@@ -158,7 +152,7 @@ impl std::fmt::Debug for Throttle {
 }
 
 /// Who holds one IPv6 address mostly holds the 64 bits of addresses around it.
-fn network(ip: IpAddr) -> String {
+pub(super) fn network(ip: IpAddr) -> String {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("{:x}/64", ip.to_bits() >> 64),
@@ -200,11 +194,11 @@ mod tests {
     #[tokio::test]
     async fn each_key_and_kind_has_a_limit_of_its_own() {
         let (throttle, _) = throttle();
-        for _ in 0..=5 {
-            let _counted = throttle.check(Kind::ResetEmail, "a@example.com").await;
+        for _ in 0..=20 {
+            let _counted = throttle.check(Kind::SignUpIp, "a@example.com").await;
         }
-        assert_eq!(wait(&throttle, Kind::ResetEmail, "a@example.com").await, Some(3_590));
-        assert_eq!(wait(&throttle, Kind::ResetEmail, "b@example.com").await, None);
+        assert_eq!(wait(&throttle, Kind::SignUpIp, "a@example.com").await, Some(3_590));
+        assert_eq!(wait(&throttle, Kind::SignUpIp, "b@example.com").await, None);
         assert_eq!(wait(&throttle, Kind::LogInEmail, "a@example.com").await, None);
     }
 

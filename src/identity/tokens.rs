@@ -65,6 +65,8 @@ pub struct TokenKeys {
     verify: DecodingKey,
     /// Makes refresh tokens from those before them.
     successors: hmac::Key,
+    /// Hides the networks that people were in.
+    networks: hmac::Key,
     validation: Validation,
     /// Who used credentials lately.
     pub recent: Recent,
@@ -83,6 +85,7 @@ impl TokenKeys {
             sign: EncodingKey::from_secret(&secret.0),
             verify: DecodingKey::from_secret(&secret.0),
             successors: derived(secret, b"leadmesh successor of a refresh token"),
+            networks: derived(secret, b"leadmesh network of a person"),
             validation,
             recent: Recent::default(),
         }
@@ -115,6 +118,11 @@ impl TokenKeys {
     pub fn successor(&self, session: SessionId, token: &str) -> String {
         let secret = hmac::sign(&self.successors, token.as_bytes());
         refresh_text(session, secret.as_ref())
+    }
+
+    /// What is kept of a network: there are few enough of them to find one from a plain hash.
+    pub fn network(&self, network: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.networks, network.as_bytes()).as_ref())
     }
 
     /// What a token says, if it is one of ours and has not ended. Whether its session has is another question.

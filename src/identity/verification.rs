@@ -3,17 +3,21 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use entity::ids::{SessionId, UserId};
 use entity::one_time_token::{self, TokenPurpose};
+use entity::proof::AddressProof;
 use entity::{account, user};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
 use super::caller::{Caller, Principal};
+use super::holdings::Holdings;
 use super::links::{self, NewLink};
+use super::mail_quota::{self, Counted};
 use super::person::{Person, PersonId};
 use super::policy::Action;
+use super::takeover::{self, Consent};
 use super::throttle::Kind;
-use super::tokens::Scope;
-use super::{accounts, addresses, email_address, letters, mailbox, passwords, sessions};
+use super::{accounts, addresses, email_address, guesses, letters, mailbox, passwords};
 use crate::app::App;
 use crate::audit;
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
@@ -33,6 +37,8 @@ pub struct Asked {
     pub person: Option<String>,
     /// When that account was made.
     pub since: DateTime<Utc>,
+    /// What else is in it that the reader has to know and to agree to; empty when there is nothing.
+    pub found_there: Vec<String>,
 }
 
 /// Whose address a link proves.
@@ -52,6 +58,7 @@ pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Asked> {
             Asked {
                 email,
                 account: account.name,
+                found_there: lines(takeover::found_there(db, app, &person).await?),
                 person: Some(person.name),
                 since: account.created_at,
             }
@@ -61,16 +68,35 @@ pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Asked> {
             account: account.name,
             person: None,
             since: account.created_at,
+            found_there: Vec::new(),
         },
     })
 }
 
-/// Proves an address by the token of a mailed link. A link works once.
+fn lines(found: Option<Holdings>) -> Vec<String> {
+    found.map(|found| found.lines()).unwrap_or_default()
+}
+
+/// Who uses a link that proves an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Prover {
+    /// Where they are.
+    pub ip: Option<IpAddr>,
+    /// The person as whom they are signed in.
+    pub signed_in: Option<UserId>,
+    /// Whether they take the account as it is.
+    pub consent: Consent,
+}
+
+/// Proves an address by the token of a mailed link. A link works once. Whoever is signed in as the person as well has the password
+/// and reads the address: the account is theirs.
 ///
 /// # Errors
 ///
-/// TAKEN when another person has proven the address before.
-pub async fn verify(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
+/// TAKEN when another person has proven the address before. CONFLICT, with what there is, when somebody else may have made the
+/// account, and more in it could act than this person.
+pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
+    let ip = prover.ip;
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
@@ -87,11 +113,18 @@ pub async fn verify(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
     let (claimant, email) = claimant(&tx, app, token).await?;
     match claimant {
         Claimant::Person(person) => {
+            let is_own = prover.signed_in == Some(person.id);
+            if !is_own && prover.consent == Consent::Ask {
+                takeover::ask(&tx, app, &person, "confirmAccount").await?;
+            }
             let person = addresses::prove(&tx, app, &person).await?.require("token")?;
             one_time_token::Entity::void_proofs_of_user(person.id, now)
                 .exec(&tx)
                 .await?;
-            let person = Person::User(person);
+            let mut person = Person::User(person);
+            if is_own {
+                person = person.confirm(&tx, app).await?;
+            }
             person.record(&tx, app, &person.who(ip), "user.address_proven").await?;
         }
         Claimant::Contact(_) => {
@@ -132,13 +165,15 @@ async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(
 pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     let person = own_row(app, caller).await?;
     require_mail(app)?;
-    app.throttle.check(Kind::VerifyAgain, &person.id.to_string()).await?;
-    if person.holds_email && person.email_verified_at.is_some() {
+    if person.holds(AddressProof::Required) {
         return Ok(());
     }
     let tx = app.db.begin().await?;
+    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
     let account = company(&tx, &person).await?;
-    mail_link(&tx, app, &person, &account).await?;
+    if may_write(&tx, app, &person.email).await? {
+        mail_link(&tx, app, &person, &account).await?;
+    }
     tx.commit().await?;
     Ok(())
 }
@@ -147,13 +182,17 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
 pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     let id = caller.require(Action::ManageAccount)?;
     require_mail(app)?;
-    app.throttle.check(Kind::VerifyAgain, &id.to_string()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, id).await?;
-    if account.contact_verified_at.is_none() {
-        mail_contact_link(&tx, app, &account).await?;
-        tx.commit().await?;
+    if account.contact_verified_at.is_some() {
+        return Ok(());
     }
+    mail_quota::require(&tx, app, Counted::ProofsBy(&id.to_string())).await?;
+    let email = account.contact_email.as_deref().unwrap_or_default();
+    if may_write(&tx, app, email).await? {
+        mail_contact_link(&tx, app, &account).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 
@@ -165,7 +204,7 @@ pub(super) async fn ask_for_proof(
     person: &user::Model,
     account: &account::Model,
 ) -> Result<()> {
-    if app.config.requires_proof() && may_write(app, &person.email).await {
+    if app.config.requires_proof() && may_write(tx, app, &person.email).await? {
         mail_link(tx, app, person, account).await?;
     }
     Ok(())
@@ -174,21 +213,23 @@ pub(super) async fn ask_for_proof(
 /// The same for the contact address of an account.
 pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
     let email = account.contact_email.as_deref().unwrap_or_default();
-    if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(app, email).await {
+    if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(tx, app, email).await? {
         mail_contact_link(tx, app, account).await?;
     }
     Ok(())
 }
 
-async fn may_write(app: &App, email: &str) -> bool {
-    app.throttle.check(Kind::VerifyFirst, email).await.is_ok()
+async fn may_write(tx: &DatabaseTransaction, app: &App, email: &str) -> Result<bool> {
+    mail_quota::allows(tx, app, Counted::ProofsTo(email)).await
 }
 
 /// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
 /// reads the mail learns which it was.
 async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, account: &account::Model) -> Result<()> {
-    let holder = user::Entity::holder_of(&person.email).one(tx).await?;
-    let held = holder.is_some_and(|holder| holder.id != person.id && holder.email_verified_at.is_some());
+    let holder = user::Entity::holder_of(&person.email, AddressProof::Required)
+        .one(tx)
+        .await?;
+    let held = holder.is_some_and(|holder| holder.id != person.id);
     let link = NewLink {
         purpose: TokenPurpose::ProveAddress,
         user: Some(person.id),
@@ -246,6 +287,13 @@ async fn own_row(app: &App, caller: &Caller) -> Result<user::Model> {
     found.ok_or(Error::Unauthenticated(GONE))
 }
 
+fn session_of(caller: &Caller) -> Result<SessionId> {
+    match &caller.principal {
+        Principal::User { session, .. } => Ok(*session),
+        _ => Err(Error::Forbidden(NO_PERSON)),
+    }
+}
+
 async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<account::Model> {
     let found = account::Entity::by_id(person.account_id).one(db).await?;
     found.ok_or(Error::NotFound("account"))
@@ -266,7 +314,7 @@ pub struct ChangeEmail {
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;
-    sessions::check_guesses(app, Scope::Account, &known.email).await?;
+    guesses::check_own(app, session_of(caller)?).await?;
     let old = known.password_hash.clone();
     let wrong = || {
         let message = "this is not your password";
@@ -275,7 +323,6 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     if !passwords::verify(input.current_password, old.clone()).await? {
         return Err(wrong());
     }
-    app.throttle.check(Kind::VerifyAgain, &known.id.to_string()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, known.account_id).await?;
     let Some(Person::User(person)) = PersonId::User(known.id).lock(&tx).await? else {
@@ -287,9 +334,11 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     if person.email == email {
         return Ok(person);
     }
+    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
     let mut row: user::ActiveModel = person.into();
     row.email = Set(email);
     row.email_verified_at = Set(None);
+    row.confirmed_at = Set(None);
     row.holds_email = Set(!app.config.requires_proof());
     let person = row.update(&tx).await;
     let person = person.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;

@@ -20,6 +20,8 @@ pub const MAX_HOPS: usize = 5;
 /// Buyers for which a lead is decided together with it. What goes to further ones is left to the delivery worker, so that no web
 /// of connections makes one submission arbitrarily large.
 pub const MAX_BRANCHES: usize = 64;
+/// Steps of conditions that deciding it there may take in all, its own account left out; the rest is left to the worker as well.
+const COST: u64 = 4_000_000;
 
 /// A lead of one account on its way in.
 #[derive(Debug)]
@@ -129,6 +131,7 @@ pub struct Growing<'a> {
     now: DateTime<Utc>,
     new_id: &'a dyn Fn() -> LeadId,
     left: usize,
+    cost: u64,
 }
 
 impl<'a> Growing<'a> {
@@ -139,6 +142,7 @@ impl<'a> Growing<'a> {
             now,
             new_id,
             left: MAX_BRANCHES,
+            cost: 0,
         }
     }
 
@@ -211,13 +215,15 @@ impl<'a> Growing<'a> {
                 };
             }
         };
-        let Some(from) = flow.sources.get(source).filter(|_| self.left > 0) else {
+        let Some(from) = flow.sources.get(source).filter(|_| self.left > 0 && self.cost < COST) else {
             return Way::Later;
         };
         self.left -= 1;
+        let draft = decide(flow, from, values, self.now);
+        self.cost = self.cost.saturating_add(draft.cost());
         let mut nested = Box::new(Entering {
             id: (self.new_id)(),
-            draft: decide(flow, from, values, self.now),
+            draft,
             flow: flow.clone(),
             version: entrance.version,
             source,

@@ -3,7 +3,9 @@
 mod exits;
 mod plan;
 mod profiles;
+mod threads;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,16 +17,18 @@ use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::source::SourceKind;
 use entity::step::StepConfig;
 use entity::{account, connection, flow, source, step};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::Value;
 
 use super::branch::Entrance;
 use super::entrances::Versions;
 use super::outcome::Subject;
-use super::rules::{self, Rule};
+use super::rules::{self, Budget, Rule};
 use super::snapshot::{self, Access, Action, Buyer, Gate, PriceE4, Snapshot, Source, Step};
+use crate::database::Connection;
 use crate::delivery::templates::{Escape, Template};
 use crate::error::{Error, Result};
+use crate::limits::COMPILED_FLOWS_BYTES;
 use exits::Exits;
 use profiles::{Parts, load_parts};
 
@@ -43,15 +47,25 @@ pub struct Snapshots {
 impl Default for Snapshots {
     fn default() -> Self {
         Self {
-            kept: moka::future::Cache::new(KEPT),
+            kept: moka::future::Cache::builder()
+                .max_capacity(COMPILED_FLOWS_BYTES)
+                .weigher(|_, flow: &Arc<Snapshot>| weight(flow))
+                .build(),
             entrances: moka::future::Cache::new(KEPT),
         }
     }
 }
 
+/// A flow without large patterns takes one of [`KEPT`] places.
+fn weight(flow: &Snapshot) -> u32 {
+    let least = COMPILED_FLOWS_BYTES / KEPT;
+    let bytes = u64::try_from(flow.pattern_bytes).unwrap_or(u64::MAX).max(least);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
 impl Snapshots {
     /// The flow as last compiled, or compiled now; none when there is no such flow.
-    pub async fn get(&self, db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
+    pub async fn get(&self, db: &Connection, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
         match self.kept.get(&id).await {
             Some(snapshot) => Ok(Some(snapshot)),
             None => self.reload(db, id).await,
@@ -59,12 +73,7 @@ impl Snapshots {
     }
 
     /// The flow as kept, unless its account is known to have changed since.
-    pub async fn get_newest(
-        &self,
-        db: &impl ConnectionTrait,
-        id: FlowId,
-        newest: &Versions,
-    ) -> Result<Option<Arc<Snapshot>>> {
+    pub async fn get_newest(&self, db: &Connection, id: FlowId, newest: &Versions) -> Result<Option<Arc<Snapshot>>> {
         match self.kept.get(&id).await {
             Some(kept) if newest.get(&kept.account) == Some(&kept.config_version) => Ok(Some(kept)),
             _ => self.reload(db, id).await,
@@ -73,13 +82,13 @@ impl Snapshots {
 
     /// Whether nothing of the account has changed since the flow was compiled: asked before a sender is refused for what it
     /// says.
-    pub async fn is_newest(&self, db: &impl ConnectionTrait, snapshot: &Snapshot) -> Result<bool> {
+    pub async fn is_newest(&self, db: &Connection, snapshot: &Snapshot) -> Result<bool> {
         let versions = account::Entity::versions(db, [snapshot.account]).await?;
         Ok(versions.contains(&(snapshot.account, snapshot.config_version)))
     }
 
     /// The flow as it is in the database now.
-    pub async fn reload(&self, db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
+    pub async fn reload(&self, db: &Connection, id: FlowId) -> Result<Option<Arc<Snapshot>>> {
         let Some(snapshot) = load(db, id).await?.map(Arc::new) else {
             self.kept.invalidate(&id).await;
             return Ok(None);
@@ -89,9 +98,9 @@ impl Snapshots {
     }
 }
 
-/// Loads and compiles. The version is read first: should anything change meanwhile, the snapshot is newer than it says, and
-/// is found outdated.
-pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapshot>> {
+/// Loads and compiles, which may take long: so never within a transaction, which the type of `db` sees to. The version is read
+/// first: should anything change meanwhile, the snapshot is newer than it says, and is found outdated.
+pub async fn load(db: &Connection, id: FlowId) -> Result<Option<Snapshot>> {
     let Some(owner) = flow::Entity::by_id(id).one(db).await?.map(|flow| flow.account_id) else {
         return Ok(None);
     };
@@ -103,22 +112,46 @@ pub async fn load(db: &impl ConnectionTrait, id: FlowId) -> Result<Option<Snapsh
     };
     let others = flow::Entity::in_account(account.id).all(db).await?;
     let sources = source::Entity::of_flow(id).all(db).await?;
+    let former = source::Entity::removed_from(id).all(db).await?;
     let links = load_links(db, account.id, &sources).await?;
     let steps = step::Entity::of_flow(id).all(db).await?;
-    let words = Compiler {
-        definitions: all_definitions(&flow.fields, &others),
-    };
+    let definitions = all_definitions(&flow.fields, &others);
     let mut exits = Exits::load(db, account.id, &steps).await?;
     let mut parts = load_parts(db, &account, &steps, &mut exits).await?;
-    let mut compiled = Compiled {
+    let mut stored = Compiled {
         account,
         flow,
         sources,
+        former,
         links,
         steps,
     };
-    plan::keep_to(&mut compiled, &mut parts);
-    words.snapshot(compiled, &parts, &exits).map(Some)
+    plan::keep_to(&mut stored, &mut parts);
+    let has_patterns = stored.rules().chain(parts.rules()).any(mentions_patterns);
+    let make = move || {
+        let patterns = RefCell::new(Budget::of_routing());
+        let with = Compiler { definitions, patterns };
+        with.snapshot(stored, &parts, &exits)
+    };
+    if has_patterns {
+        threads::run(owner, make).await?.map(Some)
+    } else {
+        make().map(Some)
+    }
+}
+
+/// Whether a stored rule may have patterns.
+fn mentions_patterns(rule: &Value) -> bool {
+    let mut pending = vec![rule];
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::String(text) if text == "MATCHES" => return true,
+            Value::Array(items) => pending.extend(items),
+            Value::Object(entries) => pending.extend(entries.values()),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The flow's own fields, and after them those that only other flows of the account have: a profile's rule may name them, and
@@ -137,6 +170,7 @@ struct Compiled {
     account: account::Model,
     flow: flow::Model,
     sources: Vec<source::Model>,
+    former: Vec<source::Model>,
     links: Links,
     steps: Vec<step::Model>,
 }
@@ -144,7 +178,7 @@ struct Compiled {
 /// The connections of a flow's sources.
 type Links = HashMap<ConnectionId, connection::Model>;
 
-async fn load_links(db: &impl ConnectionTrait, account: AccountId, sources: &[source::Model]) -> Result<Links> {
+async fn load_links(db: &Connection, account: AccountId, sources: &[source::Model]) -> Result<Links> {
     let ids: Vec<ConnectionId> = sources.iter().filter_map(|source| source.connection_id).collect();
     if ids.is_empty() {
         return Ok(Links::new());
@@ -153,8 +187,29 @@ async fn load_links(db: &impl ConnectionTrait, account: AccountId, sources: &[so
     Ok(rows.all(db).await?.into_iter().map(|row| (row.id, row)).collect())
 }
 
+/// The account that submits through a source.
+fn sender(source: &source::Model) -> AccountId {
+    source.sender_account_id.unwrap_or(source.account_id)
+}
+
 struct Compiler {
     definitions: Vec<FieldDef>,
+    /// What the patterns of all rules may still take.
+    patterns: RefCell<Budget>,
+}
+
+impl Compiled {
+    fn rules(&self) -> impl Iterator<Item = &Value> {
+        let sources = self.sources.iter().filter_map(|source| source.acceptance_rule.as_ref());
+        let steps = self.steps.iter().flat_map(|step| {
+            let filter = match &step.config {
+                StepConfig::Filter { rule, .. } => Some(rule),
+                _ => None,
+            };
+            step.criteria.iter().chain(filter)
+        });
+        self.flow.acceptance_rule.iter().chain(sources).chain(steps)
+    }
 }
 
 impl Compiler {
@@ -162,7 +217,7 @@ impl Compiler {
         let compiled = serde_json::from_value::<Rule>(rule?)
             .map_err(|error| error.to_string())
             .and_then(|rule| {
-                rules::compile(&rule, &self.definitions).map_err(|problems| {
+                rules::compile_within(&rule, &self.definitions, &mut self.patterns.borrow_mut()).map_err(|problems| {
                     let texts: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
                     texts.join("; ")
                 })
@@ -178,6 +233,7 @@ impl Compiler {
             account,
             flow,
             sources,
+            former,
             links,
             steps,
         } = compiled;
@@ -188,12 +244,15 @@ impl Compiler {
             .enumerate()
             .map(|(place, field)| (field.name.clone(), place))
             .collect();
+        let rule = self.gate(flow.acceptance_rule);
+        let sources = sources.into_iter().map(|source| self.source(source, &links)).collect();
         let mut steps = steps
             .into_iter()
             .map(|step| self.step(step, &flow.fields.0, parts, exits))
             .collect::<Result<Vec<Step>>>()?;
         plan::pass_over(account.plan, &mut steps);
         Ok(Snapshot {
+            pattern_bytes: self.patterns.borrow().used(),
             account: account.id,
             paid: account.plan == Plan::Paid,
             config_version: account.config_version,
@@ -202,7 +261,7 @@ impl Compiler {
             subject: Subject::new(flow.id, &flow.name),
             enabled: flow.enabled,
             beyond_plan: account.plan == Plan::Free && !flow.is_inbox,
-            rule: self.gate(flow.acceptance_rule),
+            rule,
             duplicate_days: flow.duplicate_window_days.unwrap_or_default(),
             duplicate_keys: if flow.duplicate_window_days.is_some() {
                 flow.duplicate_keys.0
@@ -211,7 +270,8 @@ impl Compiler {
             },
             caps: flow.caps.0,
             price: PriceE4::from_columns(flow.price_e4, flow.price_currency),
-            sources: sources.into_iter().map(|source| self.source(source, &links)).collect(),
+            sources,
+            former_sources: former.iter().map(|source| (source.id, sender(source))).collect(),
             fields: Arc::new(flow.fields.0),
             places,
             exits: snapshot::exits(&steps),
@@ -222,7 +282,7 @@ impl Compiler {
     /// A source takes leads only if its connection lets the sender send. Every change of a connection raises the version of
     /// both accounts, so what is compiled here is outdated with it.
     fn source(&self, source: source::Model, links: &Links) -> Source {
-        let sender = source.sender_account_id.unwrap_or(source.account_id);
+        let sender = sender(&source);
         let link = source.connection_id.and_then(|id| links.get(&id));
         let linked = source.kind == SourceKind::Own || link.is_some_and(|link| link.lets_send(sender));
         Source {

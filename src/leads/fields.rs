@@ -13,6 +13,7 @@ mod choice;
 mod country;
 mod date;
 mod datetime;
+pub mod decimal;
 mod definition;
 mod email;
 mod fold;
@@ -26,6 +27,7 @@ mod text;
 mod web;
 
 pub use choice::{MAX_CHOICE_CHARS, MAX_CHOICES};
+pub(crate) use date::MONTHS;
 pub use definition::{
     DefinitionProblem, MAX_DESCRIPTION_CHARS, MAX_FIELDS, MAX_LABEL_CHARS, MAX_NAME_CHARS, check_definitions,
 };
@@ -57,7 +59,7 @@ pub struct TypingContext<'a> {
 }
 
 impl TypingContext<'_> {
-    fn alpha2(&self) -> &'static str {
+    pub(super) fn alpha2(&self) -> &'static str {
         self.country
             .map_or("US", |text| country::code(text.trim()).unwrap_or_default())
     }

@@ -3,6 +3,7 @@
 
 mod batch;
 mod duplicates;
+mod fair_queue;
 mod locks;
 mod room;
 mod rows;
@@ -18,9 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use entity::idempotency;
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use uuid::Uuid;
 
 use self::room::{Bounds, Held, Room};
 use super::branch::{Entering, Growing, Reach};
@@ -32,16 +35,22 @@ use super::snapshot::{Access, Snapshot};
 use super::weight;
 use crate::app::App;
 use crate::database::Lane;
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::{Error, Outage, Result, UserErrorCode};
+use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
 
 /// Leads in one bulk submission.
 pub const MAX_BULK: usize = 500;
+/// Steps of its decision from which on a lead takes some tenths of a millisecond.
+const LONG: u64 = 50_000;
 /// Characters of an idempotency key.
 pub const MAX_KEY_CHARS: usize = 255;
 /// Submissions that wait for a writer; more are told to come back.
 const WAITING: usize = 2_048;
+/// Of them, those of one account, and how many more of its leads may wait for one of these places.
+const OF_ACCOUNT: usize = WAITING / 2;
+const MORE_OF_ACCOUNT: usize = 8 * WAITING;
 /// How long a submission waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes that the leads may hold that wait for a writer or are being stored, and those of one account among them.
@@ -52,8 +61,10 @@ const ROOM: Bounds = Bounds {
 };
 /// Bytes that a lead is taken to hold besides its values before it is decided.
 const EXPECTED: usize = 8 * 1024;
-/// How often a submission is decided anew because the flow has changed meanwhile.
-const DECISIONS: usize = 5;
+const TOO_MANY: &str = "too many leads are waiting to be stored: submit again in a moment";
+/// How often a submission is decided anew because the flow has changed meanwhile. While others submit as well, the leads of one call
+/// are stored in many small batches, between which there is time for a change.
+const DECISIONS: usize = 16;
 /// How often because a buyer has changed its setup, before what goes to that buyer is left to the worker: nobody's changes may
 /// hold up another account's leads.
 const PATIENT_ROUNDS: usize = 1;
@@ -63,7 +74,7 @@ const PATIENT_ROUNDS: usize = 1;
 pub struct Submission {
     /// To which flow.
     pub flow: FlowId,
-    /// Through which source; none means the sender's first.
+    /// Through which source; none means the sender's first, and with a key that was used before the one it was used with.
     pub source: Option<SourceId>,
     /// Values by the sender's names.
     pub fields: Map<String, Value>,
@@ -77,6 +88,7 @@ pub struct Submission {
 #[derive(Clone)]
 pub struct Intake {
     jobs: mpsc::Sender<Job>,
+    shares: Arc<FairShares>,
     room: Arc<Room>,
     /// Compiled flows.
     pub snapshots: Snapshots,
@@ -88,7 +100,7 @@ struct Job {
     submitted: Map<String, Value>,
     /// Where the lead may go from here; none as long as the flow delivers to no account.
     reach: Option<Arc<Reach>>,
-    idempotency: Option<(String, String)>,
+    idempotency: Option<Key>,
     test: bool,
     principal: Principal,
     at: DateTime<Utc>,
@@ -96,6 +108,17 @@ struct Job {
     /// The room that it takes until it is answered.
     held: Option<Held>,
     answer: oneshot::Sender<Answer>,
+    /// Of the sender's share, until it is stored.
+    _place: OwnedSemaphorePermit,
+}
+
+/// An idempotency key as it is kept.
+struct Key {
+    /// The source that the key was first used with, else that of the lead.
+    source: SourceId,
+    text: String,
+    /// Of what it is used for, from which nobody without the account's keys can guess the values.
+    fingerprint: String,
 }
 
 /// What a writer answers.
@@ -106,6 +129,11 @@ enum Answer {
 }
 
 impl Job {
+    /// The account that submits it.
+    fn sender(&self) -> Uuid {
+        self.principal.account().map(|account| account.0).unwrap_or_default()
+    }
+
     /// Whether the lead comes from another account, or may go into one.
     fn crosses_accounts(&self) -> bool {
         self.reach.is_some() || !self.lead.path.is_empty()
@@ -138,13 +166,19 @@ impl Intake {
     /// collects while the other waits for the disk. They end when the last `Intake` is dropped and the queue is empty.
     pub fn start(app: &App) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let waiting = Arc::new(Mutex::new(batch::Waiting::new(waiting)));
         let writers = if app.db.is_postgres() { 2 } else { 1 };
         for _ in 0..writers {
             tokio::spawn(batch::write(app.by_lane(Lane::Intake), waiting.clone()));
         }
+        let shares = FairShares::new(ShareLimits {
+            places: OF_ACCOUNT,
+            waiting: MORE_OF_ACCOUNT,
+            patience: PATIENCE,
+        });
         Self {
             jobs,
+            shares: Arc::new(shares),
             room: Arc::new(Room::new(ROOM)),
             snapshots: Snapshots::default(),
         }
@@ -170,35 +204,43 @@ impl Intake {
             .map(|key| checked_key(key, &submission.fields, submission.test))
             .transpose()?;
         let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
-        let mut flow = self.snapshots.get(app.db.read(), submission.flow).await?;
+        let db = app.db.read();
+        let mut flow = self.snapshots.get(db, submission.flow).await?;
         let (mut newest, mut left_out) = (Versions::new(), HashSet::new());
         for round in 0..DECISIONS {
             let Some(snapshot) = flow else { return Err(no_flow()) };
             let source = match find_source(&snapshot, account, submission.source) {
                 Ok(source) => source,
-                Err(refusal) if self.snapshots.is_newest(app.db.read(), &snapshot).await? => return Err(refusal),
+                Err(refusal) if self.snapshots.is_newest(db, &snapshot).await? => return Err(refusal),
                 Err(_outdated) => {
-                    flow = self.snapshots.reload(app.db.read(), submission.flow).await?;
+                    flow = self.snapshots.reload(db, submission.flow).await?;
                     continue;
                 }
             };
-            let owner = snapshot.account;
+            let submitting = Submitting {
+                flow: &snapshot,
+                sender: account,
+                source,
+                is_named: submission.source.is_some(),
+            };
+            let key = submitting.key(app, idempotency.as_ref()).await?;
+            let place = self.place(account).await?;
             let (answer, answered) = oneshot::channel();
             let reach = self.reach(app, &snapshot, newest, &left_out).await?;
             let job = Job {
                 reach: reach.clone(),
                 lead: enter(app, account, (id, snapshot, source)).await?,
                 submitted: submission.fields.clone(),
-                idempotency: self.fingerprinted(app, owner, idempotency.as_ref()).await?,
+                idempotency: key,
                 test: submission.test,
                 principal: caller.principal.clone(),
                 at,
                 started,
                 held: None,
                 answer,
+                _place: place,
             };
-            let job = self.decide(app, account, job).await?;
-            self.enqueue(job).await?;
+            self.enqueue(self.decide(app, account, job).await?).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
                 Ok(Answer::Outdated(versions)) => {
@@ -207,28 +249,20 @@ impl Intake {
                     }
                     newest = versions;
                 }
-                Err(_stopped) => return Err(Error::Unavailable("the server is stopping: submit again")),
+                // Whoever had it has gone, before the commit or after it.
+                Err(_stopped) => return Err(Error::Outage(Outage::EndUnknown)),
             }
-            flow = self
-                .snapshots
-                .get_newest(app.db.read(), submission.flow, &newest)
-                .await?;
+            flow = self.snapshots.get_newest(db, submission.flow, &newest).await?;
         }
         Err(Error::Unavailable(
             "the flow is being changed too quickly: submit again",
         ))
     }
 
-    /// The key with a fingerprint of what it is used for, from which nobody without the account's keys can guess the values.
-    async fn fingerprinted(
-        &self,
-        app: &App,
-        owner: AccountId,
-        key: Option<&(String, String)>,
-    ) -> Result<Option<(String, String)>> {
-        let Some((key, content)) = key else { return Ok(None) };
-        let keys = app.vault.keys(app.db.write(), &app.clock, Some(owner)).await?;
-        Ok(Some((key.clone(), keys.index("submission", content))))
+    /// A place of the sender's share.
+    async fn place(&self, account: AccountId) -> Result<OwnedSemaphorePermit> {
+        let place = self.shares.of(account.0).place().await;
+        place.map_err(|_used_up| Error::Unavailable(TOO_MANY))
     }
 
     /// What a lead may reach from a flow that delivers to accounts. Those that are left out get it from the worker.
@@ -260,7 +294,7 @@ impl Intake {
         let mut bytes = values.saturating_mul(3).saturating_add(EXPECTED);
         loop {
             let mut held = self.room.take(account, bytes).await?;
-            job.decide_again(app);
+            job = decided(app, job).await;
             bytes = job.weigh();
             if held.fit(bytes) {
                 job.held = Some(held);
@@ -273,10 +307,58 @@ impl Intake {
     async fn enqueue(&self, job: Job) -> Result<()> {
         match self.jobs.send_timeout(job, PATIENCE).await {
             Ok(()) => Ok(()),
-            Err(_full_or_closed) => Err(Error::Unavailable(
-                "too many leads are waiting to be stored: submit again in a moment",
-            )),
+            Err(_full_or_closed) => Err(Error::Unavailable(TOO_MANY)),
         }
+    }
+}
+
+/// Who submits to a flow, and through which of its sources.
+struct Submitting<'a> {
+    flow: &'a Snapshot,
+    sender: AccountId,
+    /// The place of the source.
+    source: usize,
+    /// Whether the sender has named it.
+    is_named: bool,
+}
+
+impl Submitting<'_> {
+    /// A key as it is kept: see [`checked_key`] for what is given.
+    async fn key(&self, app: &App, given: Option<&(String, String)>) -> Result<Option<Key>> {
+        let Some((text, content)) = given else { return Ok(None) };
+        let chosen = self.flow.sources.get(self.source).map(|source| source.id);
+        let chosen = chosen.ok_or_else(|| Error::Internal(anyhow::anyhow!("a source that the flow has not")))?;
+        let source = if self.is_named {
+            chosen
+        } else {
+            self.used_with(app, text, chosen).await?
+        };
+        let keys = app.vault.keys(app.db.write(), &app.clock, Some(self.flow.account));
+        Ok(Some(Key {
+            source,
+            text: text.clone(),
+            fingerprint: keys.await?.index("submission", content),
+        }))
+    }
+
+    /// The source with which the sender has used the key, else the chosen one. Who names no source means the key alone, whichever of
+    /// its sources comes first by now.
+    async fn used_with(&self, app: &App, key: &str, chosen: SourceId) -> Result<SourceId> {
+        let present = self.flow.sources.iter().map(|source| (source.id, source.sender));
+        let all = present.chain(self.flow.former_sources.iter().copied());
+        let own: Vec<SourceId> = all
+            .filter(|(_, sender)| *sender == self.sender)
+            .map(|(id, _)| id)
+            .collect();
+        if own.iter().all(|id| *id == chosen) {
+            return Ok(chosen);
+        }
+        let db = app.db.read();
+        let known = idempotency::Entity::with_keys(db, own, vec![key.to_owned()])
+            .all(db)
+            .await?;
+        let first = known.iter().min_by_key(|row| (row.source_id != chosen, row.at));
+        Ok(first.map_or(chosen, |row| row.source_id))
     }
 }
 
@@ -322,6 +404,15 @@ fn is_refusal(error: &Error) -> bool {
             .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
         _ => false,
     }
+}
+
+async fn decided(app: &App, mut job: Job) -> Job {
+    job.decide_again(app);
+    if job.lead.draft.cost() > LONG {
+        // Leads that come together are decided by one task: others have a turn between two that take long.
+        tokio::task::yield_now().await;
+    }
+    job
 }
 
 fn no_flow() -> Error {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rules::ENCRYPTED_CONDITION;
+
 /// Why a lead was not taken, or what its sender should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -15,6 +17,15 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// The same for those who may not learn whether a condition of an encrypted field holds.
+    #[must_use]
+    pub fn discreet(self) -> Self {
+        if self.message.contains(ENCRYPTED_CONDITION) {
+            return Self::new(self.code, "a rule does not hold");
+        }
+        self
+    }
+
     /// A reason about the lead as a whole.
     pub fn new(code: ReasonCode, message: impl Into<String>) -> Self {
         Self {
@@ -111,6 +122,13 @@ pub struct TraceEntry {
     /// How many further looks the subject has left out; none of a look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<usize>,
+}
+
+impl TraceEntry {
+    /// Whether the verdict rests on a condition of an encrypted field.
+    pub fn rests_on_encrypted(&self) -> bool {
+        self.detail.contains(ENCRYPTED_CONDITION)
+    }
 }
 
 /// A trace as it is stored, which is not copied first; nothing of one that cannot be read.

@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect, QueryTrait, Sele
 use serde_json::{Map, Value};
 
 use super::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
-use super::sealed::{open_stored, plain, sealed_text};
+use super::sealed::{open_fields, plain, sealed_text};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result};
@@ -94,7 +94,7 @@ pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Sele
                 .map(|partner| lead::Column::Id.in_subquery(sent_to(account, partner))),
         );
     if let Some(text) = filter.search.filter(|text| !text.trim().is_empty()) {
-        found = found.add(matching(app, account, &text).await?);
+        found = found.add(matching(app, caller, account, &text).await?);
     }
     Ok(lead::Entity::in_account(account).filter(found))
 }
@@ -107,27 +107,33 @@ fn sent_to(account: AccountId, partner: PartnerId) -> SelectStatement {
 /// The caller's leads that a search text finds, as a part of a query: their identifiers.
 pub async fn searched(app: &App, caller: &Caller, text: &str) -> Result<SelectStatement> {
     let account = caller.require(Action::ReadLeads)?;
-    let found = lead::Entity::in_account(account).filter(matching(app, account, text).await?);
+    let found = lead::Entity::in_account(account).filter(matching(app, caller, account, text).await?);
     Ok(found.select_only().column(lead::Column::Id).into_query())
 }
 
 /// Leads whose email or phone is that text, or whose name begins with it. Encrypted values are found by their keyed hash, so
-/// only whole.
-pub async fn matching(app: &App, account: AccountId, text: &str) -> Result<Condition> {
+/// only whole; and not by those who may not reveal them, for whom a hit would confirm a guess.
+async fn matching(app: &App, caller: &Caller, account: AccountId, text: &str) -> Result<Condition> {
     if text.chars().count() > MAX_SEARCH {
         return Err(Error::BadInput(format!(
             "a search text has at most {MAX_SEARCH} characters"
         )));
     }
-    let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
+    let keys = if caller.may_reveal() {
+        Some(app.vault.keys(app.db.write(), &app.clock, Some(account)).await?)
+    } else {
+        None
+    };
+    let hashed = |kind, key: &String| keys.as_ref().map(|keys| keys.index(kind, key));
+    let both = |kind, key: String| hashed(kind, &key).into_iter().chain([key]).collect::<Vec<String>>();
     let (email, name) = (search_key_email(text), search_key_name(text));
     let begins = LikeExpr::new(format!("{}%", escaped(&name))).escape('!');
     let mut found = Condition::any()
-        .add(lead::Column::EmailKey.is_in([keys.index("email", &email), email]))
+        .add(lead::Column::EmailKey.is_in(both("email", email)))
         .add(Expr::col((lead::Entity, lead::Column::NameKey)).like(begins))
-        .add(lead::Column::NameKey.eq(keys.index("name", &name)));
+        .add_option(hashed("name", &name).map(|name| lead::Column::NameKey.eq(name)));
     if let Some(phone) = search_key_phone(text, &TypingContext::default()) {
-        found = found.add(lead::Column::PhoneKey.is_in([keys.index("phone", &phone), phone]));
+        found = found.add(lead::Column::PhoneKey.is_in(both("phone", phone)));
     }
     Ok(found)
 }
@@ -155,15 +161,15 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
     values
 }
 
-/// A lead's values, of which `stored` are the stored ones, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's timeline.
-/// A stream that began under another role may ask for this: the right is the one that they have now.
+/// A lead's values, as they are stored, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's
+/// timeline. A stream that began under another role may ask for this: the right is the one that they have now.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
     let caller = &rights::again(app, caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));
     }
-    let values = open_stored(app, account, lead.id, stored).await?;
+    let values = open_fields(app, account, lead.id, stored).await?;
     let who = caller.who();
     let tx = app.db.begin().await?;
     let entry = Entry {

@@ -13,11 +13,14 @@
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
 mod check;
+mod effort;
 mod evaluate;
 mod fold;
 mod operand;
 mod operator;
+mod pattern;
 mod scalar;
+mod search;
 mod text;
 
 #[cfg(test)]
@@ -27,10 +30,12 @@ use std::iter;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Problem, ProblemKind, check, compile};
+pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compile, compile_within};
+pub use effort::{Effort, Spent};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
-pub use text::text;
+pub use pattern::{Budget, Weighed};
+pub use text::{ENCRYPTED_CONDITION, text};
 
 /// How many `all`, `any` and `not` may be inside one another.
 pub const MAX_DEPTH: usize = 10;
@@ -42,6 +47,10 @@ pub const MAX_LIST: usize = 1_000;
 pub const MAX_VALUE_CHARS: usize = 1_000;
 /// How many characters a pattern (`MATCHES`) may have.
 pub const MAX_PATTERN_CHARS: usize = 500;
+/// How many characters a pattern may have when its repetitions are written out: a text may be at so many places of it at once.
+pub const MAX_PATTERN_PLACES: usize = 1_000;
+/// How many all patterns of a rule may have.
+pub const MAX_RULE_PLACES: usize = 10_000;
 
 /// A rule as it is stored and shown: `{"all":[…]}`, `{"any":[…]}`, `{"not":…}` or `{"condition":{…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,13 +82,18 @@ pub struct Condition {
 impl Rule {
     /// The names of the fields that the rule looks at, in order of appearance, repeated if used repeatedly.
     pub fn fields_named(&self) -> impl Iterator<Item = &str> {
+        self.conditions().map(|condition| condition.field.as_str())
+    }
+
+    /// Its conditions, in order of appearance.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let mut pending = vec![self];
         iter::from_fn(move || {
             loop {
                 match pending.pop()? {
                     Self::All(items) | Self::Any(items) => pending.extend(items.iter().rev()),
                     Self::Not(inner) => pending.push(inner),
-                    Self::Condition(condition) => return Some(condition.field.as_str()),
+                    Self::Condition(condition) => return Some(condition),
                 }
             }
         })

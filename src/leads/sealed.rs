@@ -4,7 +4,6 @@
 
 use entity::field::FieldDef;
 use entity::ids::{AccountId, LeadId};
-use entity::lead;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -14,13 +13,15 @@ use crate::error::{Error, Result};
 const MARK: &str = "$sealed";
 const PLAIN: &str = "$plain";
 
-/// Which of a field's two values.
+/// Which of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The normalised one.
     Value,
     /// The one as sent.
     Raw,
+    /// One that a step has overwritten, by its place among these.
+    Overwritten(usize),
 }
 
 impl Place {
@@ -28,6 +29,7 @@ impl Place {
         match self {
             Self::Value => format!("{lead}/{field}"),
             Self::Raw => format!("{lead}/{field}/raw"),
+            Self::Overwritten(index) => format!("{lead}/{field}/overwritten/{index}"),
         }
     }
 }
@@ -77,26 +79,23 @@ fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object().filter(|object| object.len() == 1)?.get(name)
 }
 
-/// A lead's values with the encrypted ones opened.
-pub async fn open_fields(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead.account_id, lead.id, (&lead.fields, Place::Value)).await
+/// A lead's values, as they are stored, with the encrypted ones opened.
+pub async fn open_fields(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
+    open(app, account, lead, stored, Place::Value).await
 }
 
 /// A lead's values as sent with the encrypted ones opened.
-pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead.account_id, lead.id, (&lead.raw, Place::Raw)).await
+pub async fn open_raw(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
+    open(app, account, lead, stored, Place::Raw).await
 }
 
-/// Values of a lead of an account, as they are stored, with the encrypted ones opened.
-pub async fn open_stored(app: &App, account: AccountId, lead: LeadId, fields: &Value) -> Result<Map<String, Value>> {
-    open(app, account, lead, (fields, Place::Value)).await
-}
-
-async fn open(
+/// Such stored values of a lead with the encrypted ones opened.
+pub(super) async fn open(
     app: &App,
     account: AccountId,
     lead: LeadId,
-    (stored, place): (&Value, Place),
+    stored: &Value,
+    place: Place,
 ) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),

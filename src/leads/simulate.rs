@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::ids::{FlowId, LeadId, PartnerId, SourceId};
-use entity::lead::LeadOutcome;
+use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
+use entity::lead::{self, LeadOutcome};
 use entity::{account_key, cap_usage, duplicate_memory, endpoint, partner};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
@@ -15,6 +15,7 @@ use super::allocate::{Chosen, Counter, Ledger, Settling, Touched, Turns, allocat
 use super::branch::{Entering, Growing};
 use super::compile::{self, Snapshots};
 use super::decide::decide;
+use super::discretion::{discreet, discreet_trace};
 use super::entrances::{LookUp, Purpose, Versions};
 use super::intake::look_at_turns;
 use super::outcome::{Reason, TraceEntry};
@@ -62,7 +63,7 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
     let source = find_source(&flow, trial.source)?;
     let now = app.clock.now();
     let mut lead = enter(app, Arc::new(flow), source, &trial.fields).await?;
-    recall(app, &mut lead, now).await?;
+    recall(app, caller, &mut lead, now).await?;
     let mut touched = Touched::default();
     touched.add(&lead, now);
     let turns = look_at_turns(app.db.read(), touched.turns).await?;
@@ -79,9 +80,9 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
             LeadOutcome::Rejected
         },
         partners: load_partners(app, &lead.flow, &chosen).await?,
-        reasons: draft.reasons,
+        reasons: discreet(caller, draft.reasons),
         warnings: draft.warnings,
-        trace: draft.trace.entries(),
+        trace: discreet_trace(caller, draft.trace.entries()),
     })
 }
 
@@ -124,10 +125,19 @@ fn find_source(flow: &Snapshot, named: Option<SourceId>) -> Result<usize> {
 }
 
 /// Looks for leads with the same values, without taking them. An account without keys remembers nothing, and gets no keys.
-async fn recall(app: &App, lead: &mut Entering, now: DateTime<Utc>) -> Result<()> {
+///
+/// Whoever may not reveal encrypted values would learn them by guessing: to them no duplicate is told where one of the keys is encrypted
+/// now, which the trace says whatever there is, or was when the lead that is remembered came.
+async fn recall(app: &App, caller: &Caller, lead: &mut Entering, now: DateTime<Utc>) -> Result<()> {
     let mut wanted = Vec::new();
-    let simulating = lead.flow.account;
+    let (simulating, may_reveal) = (lead.flow.account, caller.may_reveal());
     lead.visit(&mut |lead| {
+        if !may_reveal && lead.flow.account == simulating && compares_encrypted(&lead.flow) {
+            let told =
+                "not looked for: a key of the duplicate check is encrypted, and you may not reveal encrypted values";
+            lead.draft.trace.look(&lead.flow.subject, "duplicates", true, told);
+            return;
+        }
         // What a buyer has had from others is not the seller's to find out.
         let values = lead
             .draft
@@ -145,7 +155,9 @@ async fn recall(app: &App, lead: &mut Entering, now: DateTime<Utc>) -> Result<()
         }
         let keys = app.vault.keys(db, &app.clock, owner).await?;
         let row = duplicate_memory::Entity::remembered(flow, keys.index("duplicate", &values));
-        if let Some(last) = row.one(db).await? {
+        if let Some(last) = row.one(db).await?
+            && (may_reveal || is_plain(app, account, last.lead_id).await?)
+        {
             remembered.insert((flow, values), last.at);
         }
     }
@@ -156,6 +168,17 @@ async fn recall(app: &App, lead: &mut Entering, now: DateTime<Utc>) -> Result<()
         }
     });
     Ok(())
+}
+
+fn compares_encrypted(flow: &Snapshot) -> bool {
+    let encrypted = |name: &String| flow.field(name).is_some_and(|field| field.encrypted);
+    flow.duplicate_keys.iter().any(encrypted)
+}
+
+/// Whether a lead that is remembered has no encrypted value.
+async fn is_plain(app: &App, account: AccountId, id: LeadId) -> Result<bool> {
+    let sealed = lead::Entity::sealed_among(app.db.read(), account, [id]).await?;
+    Ok(sealed.is_empty())
 }
 
 /// The counters as they stand, without locking them.

@@ -48,6 +48,8 @@ pub enum Gate {
 /// A compiled flow.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// Bytes that the patterns of its rules take.
+    pub pattern_bytes: usize,
     /// Whose.
     pub account: AccountId,
     /// Whether the account's plan lets its flow refuse what other accounts deliver.
@@ -80,6 +82,8 @@ pub struct Snapshot {
     pub price: Option<PriceE4>,
     /// Who may submit.
     pub sources: Vec<Source>,
+    /// The newest of the sources that were removed, with the accounts that submitted through them.
+    pub former_sources: Vec<(SourceId, AccountId)>,
     /// In order.
     pub steps: Vec<Step>,
     /// Where enabled steps may deliver to now: connections and the accounts at their other ends, each once.

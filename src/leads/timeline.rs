@@ -7,8 +7,8 @@ use entity::lead_event::LeadEventKind;
 use entity::{delivery_attempt, lead_event};
 use serde_json::{Value, json};
 
-use super::outcome::looks;
-use super::receipts::reasons;
+use super::discretion;
+use super::outcome::{Reason, TraceEntry};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,23 +27,31 @@ pub struct Entry {
 pub struct Sources<'a> {
     /// The lead.
     pub lead: &'a lead::Head,
-    /// Its trace, as stored.
-    pub trace: &'a Value,
-    /// Its reasons, as stored.
-    pub reasons: &'a Value,
     /// Where it went.
     pub deliveries: &'a [delivery::Model],
     /// How that went.
     pub attempts: &'a [delivery_attempt::Model],
     /// What was noted since.
     pub events: &'a [lead_event::Model],
+    /// The looks of the decision that the reader may see.
+    pub trace: Vec<TraceEntry>,
+    /// The reasons, as the reader may read them.
+    pub reasons: Vec<Reason>,
+    /// Whether the reader may see words of recipients, who know encrypted values of the lead.
+    pub hears: bool,
 }
 
 /// The timeline, oldest first.
 pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
     let mut entries = decided(sources);
-    entries.extend(sources.deliveries.iter().flat_map(of_delivery));
-    entries.extend(sources.attempts.iter().map(of_attempt));
+    let hears = sources.hears;
+    entries.extend(
+        sources
+            .deliveries
+            .iter()
+            .flat_map(|delivery| of_delivery(delivery, hears)),
+    );
+    entries.extend(sources.attempts.iter().map(|attempt| of_attempt(attempt, hears)));
     entries.extend(sources.events.iter().map(|event| Entry {
         at: event.at,
         kind: event.kind,
@@ -64,7 +72,7 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
         data: None,
     };
     let mut entries = vec![entry(LeadEventKind::Submitted, "submitted".into())];
-    for look in looks(sources.trace) {
+    for look in &sources.trace {
         match (look.check.as_str(), look.passed) {
             ("transform", true) => entries.push(entry(
                 LeadEventKind::Transformed,
@@ -81,10 +89,7 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
             _ => {}
         }
     }
-    let why: Vec<String> = reasons(sources.reasons.clone())
-        .into_iter()
-        .map(|reason| reason.message)
-        .collect();
+    let why: Vec<&str> = sources.reasons.iter().map(|reason| reason.message.as_str()).collect();
     entries.push(match lead.outcome {
         LeadOutcome::Accepted => entry(LeadEventKind::Accepted, "accepted".into()),
         LeadOutcome::Rejected | LeadOutcome::Failed => entry(LeadEventKind::Rejected, why.join("; ")),
@@ -92,7 +97,7 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
     entries
 }
 
-fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
+fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
     let data = Some(match (delivery.partner_id, delivery.buyer_account_id) {
         (Some(partner), _) => json!({ "deliveryId": delivery.id, "partnerId": partner }),
         (None, buyer) => json!({ "deliveryId": delivery.id, "buyerId": buyer }),
@@ -107,7 +112,7 @@ fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
         },
         data: data.clone(),
     };
-    let settled = delivery.settled_at.zip(settled_as(delivery));
+    let settled = delivery.settled_at.zip(settled_as(delivery, hears));
     let end = settled.map(|(at, (kind, message))| Entry {
         at,
         kind,
@@ -117,8 +122,9 @@ fn of_delivery(delivery: &delivery::Model) -> Vec<Entry> {
     [Some(routed), end].into_iter().flatten().collect()
 }
 
-fn settled_as(delivery: &delivery::Model) -> Option<(LeadEventKind, String)> {
+fn settled_as(delivery: &delivery::Model, hears: bool) -> Option<(LeadEventKind, String)> {
     let why = delivery.failure_message.clone().unwrap_or_default();
+    let why = discretion::shown(why, delivery.failure_code, hears);
     match delivery.status {
         DeliveryStatus::Delivered => Some((LeadEventKind::Delivered, "delivered".into())),
         DeliveryStatus::Failed => Some((LeadEventKind::DeliveryFailed, why)),
@@ -128,12 +134,12 @@ fn settled_as(delivery: &delivery::Model) -> Option<(LeadEventKind, String)> {
     }
 }
 
-fn of_attempt(attempt: &delivery_attempt::Model) -> Entry {
+fn of_attempt(attempt: &delivery_attempt::Model, hears: bool) -> Entry {
     let outcome = if attempt.ok { "was taken" } else { "failed" };
     let why = attempt
         .message
-        .as_ref()
-        .map(|message| format!(": {message}"))
+        .clone()
+        .map(|message| format!(": {}", discretion::shown(message, attempt.error_code, hears)))
         .unwrap_or_default();
     Entry {
         at: attempt.started_at,

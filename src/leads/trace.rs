@@ -4,9 +4,14 @@
 //! Three kinds of looks have room of their own: those at the flow and its steps, those at what a step goes through (the places of
 //! a profile, the fields of a TRANSFORM step), and the counts of what was left out.
 
+mod room;
+
 use std::borrow::Cow;
 
+use self::room::{NONE, Room};
 use super::outcome::{Subject, TraceEntry};
+use super::rules::ENCRYPTED_CONDITION;
+use crate::flows::MAX_STEPS;
 
 /// Entries of a trace at most, with those that tell how much was left out.
 pub const MAX_ENTRIES: usize = 500;
@@ -15,23 +20,23 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// The `check` of an entry that tells how much was left out.
 const LEFT_OUT: &str = "more";
 
-/// Entries that tell how much was left out: one for each step of a flow, and one for the flow itself.
-const COUNTS: Room = Room {
-    entries: crate::flows::MAX_STEPS + 1,
-    bytes: (crate::flows::MAX_STEPS + 1) * 320,
+/// All of it.
+const WHOLE: Room = Room {
+    entries: MAX_ENTRIES,
+    bytes: MAX_BYTES,
 };
-/// What looks at the flow and its steps may take.
-const OWN: Room = Room {
-    entries: 150,
-    bytes: 20 * 1024,
+/// An entry that tells how much was left out: there may be one for each step of a flow, and one for the flow itself.
+const COUNT: Room = Room { entries: 1, bytes: 340 };
+/// What looks at a flow may take, and those at each of its steps.
+const FLOW: Room = Room {
+    entries: 50,
+    bytes: 8 * 1024,
 };
-/// What is shared by the steps for looks at what they go through.
-const SHARED: Room = Room {
-    entries: MAX_ENTRIES - COUNTS.entries - OWN.entries,
-    bytes: MAX_BYTES - COUNTS.bytes - OWN.bytes,
-};
-/// The part of a step's share that only those who get the lead may use: one in this many.
+const STEP: Room = Room { entries: 2, bytes: 240 };
+/// The part of a step's share that only those who get the lead may use: one in this many, and room for one of so many bytes or half
+/// of the share.
 const KEPT_FOR_CHOSEN: usize = 8;
+const ONE_CHOSEN: usize = 600;
 /// Bytes kept of a name, of a detail, and of a name in a count.
 const NAME: usize = 400;
 const DETAIL: usize = 1_000;
@@ -39,41 +44,14 @@ const COUNTED_NAME: usize = 60;
 /// What an entry takes besides its JSON: a comma, and the blanks that `PostgreSQL` writes.
 const AROUND: usize = 16;
 
-/// How much may still be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Room {
-    entries: usize,
-    bytes: usize,
-}
-
-impl Room {
-    const fn part(self, of: usize) -> Self {
-        Self {
-            entries: self.entries / of,
-            bytes: self.bytes / of,
-        }
-    }
-
-    /// Takes room for an entry, if so much is left besides.
-    fn take(&mut self, bytes: usize, besides: Self) -> bool {
-        let fits = self.entries > besides.entries && self.bytes >= besides.bytes.saturating_add(bytes);
-        if fits {
-            self.entries -= 1;
-            self.bytes -= bytes;
-        }
-        fits
-    }
-}
-
-/// Nothing is kept back.
-const NONE: Room = Room { entries: 0, bytes: 0 };
-
 /// A step, or the flow, as the trace knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Section {
     subject: Subject,
     room: Room,
     left_out: usize,
+    /// Whether a look among them rests on a condition of an encrypted field, so that their number may tell of it.
+    discreet: bool,
 }
 
 /// A trace in the making.
@@ -84,6 +62,8 @@ pub struct Trace {
     own: Room,
     shared: Room,
     share: Room,
+    /// Sections at most.
+    counts: usize,
     sections: Vec<Section>,
     /// The section of the step that looks now, and the one whose room it takes for what it goes through.
     step: Option<usize>,
@@ -92,23 +72,67 @@ pub struct Trace {
 
 impl Default for Trace {
     fn default() -> Self {
-        Self {
+        let mut trace = Self {
             entries: Vec::new(),
             weight: 0,
-            own: OWN,
-            shared: SHARED,
-            share: SHARED,
+            own: NONE,
+            shared: NONE,
+            share: NONE,
+            counts: 0,
             sections: Vec::new(),
             step: None,
             at: None,
-        }
+        };
+        trace.share(MAX_STEPS, 1);
+        trace
     }
 }
 
 impl Trace {
-    /// Shares the room for what steps go through among so many.
-    pub fn share(&mut self, steps: usize) {
-        self.share = SHARED.part(steps.max(1));
+    /// A stored trace, to which looks are added within the same bounds.
+    pub fn resume(stored: Vec<TraceEntry>) -> Self {
+        let mut trace = Self::default();
+        for entry in stored {
+            if let Some(left_out) = entry.omitted {
+                trace.sections.push(Section {
+                    room: NONE,
+                    left_out,
+                    discreet: entry.rests_on_encrypted(),
+                    subject: Subject {
+                        id: entry.subject_id.unwrap_or_default(),
+                        name: entry.subject,
+                    },
+                });
+            } else {
+                trace.weight += bytes(&entry);
+                trace.entries.push(entry);
+            }
+        }
+        // Whatever finds no room is counted once more: by itself if there is room for that, else with the last ones.
+        let (counts, used) = (trace.sections.len(), trace.used());
+        let most = WHOLE.without(COUNT.times(counts + 1));
+        let is_room = most.entries >= used.entries && most.bytes >= used.bytes;
+        trace.counts = counts + usize::from(is_room);
+        trace.own = most.without(used);
+        trace
+    }
+
+    /// Shares the room of a flow with so many steps, of which `many` go through many things. Before that, only looks at the flow are
+    /// there.
+    pub fn share(&mut self, steps: usize, many: usize) {
+        let steps = steps.min(MAX_STEPS);
+        let own = FLOW.and(STEP.times(steps)).at_least(self.used());
+        self.counts = steps + 1;
+        self.own = own.without(self.used());
+        self.shared = WHOLE.without(COUNT.times(self.counts)).without(own);
+        self.share = self.shared.part(many);
+    }
+
+    fn used(&self) -> Room {
+        Room {
+            entries: self.entries.len(),
+            bytes: self.weight,
+        }
     }
 
     /// What follows is looked at by that step; `many` says whether it goes through many things, which have room of their own.
@@ -124,33 +148,58 @@ impl Trace {
 
     /// Adds a look at the flow or at a step.
     pub fn look<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
-        let entry = entry(subject, check, passed, detail.into());
+        self.add(entry(subject, check, passed, &detail.into()));
+    }
+
+    fn add(&mut self, entry: TraceEntry) {
         let bytes = bytes(&entry);
         if self.own.take(bytes, NONE) {
             self.weight += bytes;
             self.entries.push(entry);
-        } else {
-            self.leave_out(subject);
+            return;
         }
+        let rests_on_encrypted = entry.rests_on_encrypted();
+        let at = self.step.unwrap_or_else(|| {
+            self.section(&Subject {
+                id: entry.subject_id.unwrap_or_default(),
+                name: entry.subject,
+            })
+        });
+        self.leave_out(at, rests_on_encrypted);
     }
 
     /// Adds a look at one of the many that a step goes through.
     pub fn look_at<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
-        let kept = self.share.part(KEPT_FOR_CHOSEN);
-        if self.has_room(kept) {
-            self.add(entry(subject, check, passed, detail.into()), kept);
-        } else {
-            self.leave_out(subject);
-        }
+        let kept = self.share.part(KEPT_FOR_CHOSEN).at_least(Room {
+            entries: 1,
+            bytes: self.share.bytes.min(ONE_CHOSEN) / 2,
+        });
+        let detail = detail.into();
+        let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
+        self.look_within(kept, rests_on_encrypted, || entry(subject, check, passed, &detail));
     }
 
     /// Adds that one of them was chosen: told even where there is no room for those that were not.
     pub fn choose<'a>(&mut self, subject: &Subject, passed: bool, detail: impl Into<Cow<'a, str>>) {
-        if self.has_room(NONE) {
-            self.add(entry(subject, "chosen", passed, detail.into()), NONE);
-        } else {
-            self.leave_out(subject);
+        let detail = detail.into();
+        let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
+        self.look_within(NONE, rests_on_encrypted, || entry(subject, "chosen", passed, &detail));
+    }
+
+    /// Adds a look of the step that has room of its own, if it fits beside so much; it is not even made where nothing does.
+    fn look_within(&mut self, besides: Room, rests_on_encrypted: bool, entry: impl FnOnce() -> TraceEntry) {
+        let Some(at) = self.at else { return self.add(entry()) };
+        if self.has_room(at, besides) {
+            let entry = entry();
+            let bytes = bytes(&entry);
+            let section = self.sections.get_mut(at);
+            if section.is_some_and(|section| section.room.take(bytes, besides)) && self.shared.take(bytes, NONE) {
+                self.weight += bytes;
+                self.entries.push(entry);
+                return;
+            }
         }
+        self.leave_out(at, rests_on_encrypted);
     }
 
     /// The entries, at most [`MAX_ENTRIES`] and [`MAX_BYTES`]; at the end how much each step has left out.
@@ -166,36 +215,17 @@ impl Trace {
     }
 
     /// Whether an entry may fit, asked before it is made.
-    fn has_room(&self, besides: Room) -> bool {
-        let section = self.at.and_then(|at| self.sections.get(at));
-        section.is_none_or(|section| {
+    fn has_room(&self, at: usize, besides: Room) -> bool {
+        let section = self.sections.get(at);
+        section.is_some_and(|section| {
             section.room.entries > besides.entries && section.room.bytes > besides.bytes && self.shared.entries > 0
         })
     }
 
-    fn add(&mut self, entry: TraceEntry, besides: Room) {
-        let bytes = bytes(&entry);
-        let section = self.at.and_then(|at| self.sections.get_mut(at));
-        let fits = match section {
-            Some(section) => section.room.take(bytes, besides) && self.shared.take(bytes, NONE),
-            None => self.own.take(bytes, NONE),
-        };
-        if fits {
-            self.weight += bytes;
-            self.entries.push(entry);
-        } else {
-            self.leave_out_of(self.step);
-        }
-    }
-
-    fn leave_out(&mut self, subject: &Subject) {
-        let at = self.step.unwrap_or_else(|| self.section(subject));
-        self.leave_out_of(Some(at));
-    }
-
-    fn leave_out_of(&mut self, section: Option<usize>) {
-        if let Some(section) = section.and_then(|at| self.sections.get_mut(at)) {
+    fn leave_out(&mut self, at: usize, rests_on_encrypted: bool) {
+        if let Some(section) = self.sections.get_mut(at) {
             section.left_out += 1;
+            section.discreet |= rests_on_encrypted;
         }
     }
 
@@ -208,11 +238,12 @@ impl Trace {
         if let Some(found) = found {
             return found;
         }
-        if self.sections.len() < COUNTS.entries {
+        if self.sections.len() < self.counts {
             self.sections.push(Section {
                 subject: subject.clone(),
                 room: self.share,
                 left_out: 0,
+                discreet: false,
             });
         }
         self.sections.len().saturating_sub(1)
@@ -225,25 +256,39 @@ impl Trace {
             subject_id: Some(section.subject.id.clone()),
             check: LEFT_OUT.to_owned(),
             passed: true,
-            detail: format!("and {} more", section.left_out),
+            detail: told_of(section),
             omitted: Some(section.left_out),
         })
     }
 }
 
-fn entry(subject: &Subject, check: &str, passed: bool, detail: Cow<'_, str>) -> TraceEntry {
+/// Of a count. It says where it rests on what not everybody may learn.
+fn told_of(section: &Section) -> String {
+    if section.discreet {
+        return format!("and {} more, such as one by {ENCRYPTED_CONDITION}", section.left_out);
+    }
+    format!("and {} more", section.left_out)
+}
+
+fn entry(subject: &Subject, check: &str, passed: bool, detail: &str) -> TraceEntry {
     TraceEntry {
         subject: clipped(&subject.name, NAME),
         subject_id: Some(subject.id.clone()),
         check: check.to_owned(),
         passed,
-        detail: if detail.len() > DETAIL {
-            clipped(&detail, DETAIL)
-        } else {
-            detail.into_owned()
-        },
+        detail: clipped_detail(detail),
         omitted: None,
     }
+}
+
+/// What makes a detail one that not everybody may read is never clipped off.
+fn clipped_detail(detail: &str) -> String {
+    let kept = clipped(detail, DETAIL);
+    if kept.contains(ENCRYPTED_CONDITION) || !detail.contains(ENCRYPTED_CONDITION) {
+        return kept;
+    }
+    let kept = clipped(detail, DETAIL - ENCRYPTED_CONDITION.len() - 1);
+    format!("{kept} {ENCRYPTED_CONDITION}")
 }
 
 /// So many bytes of a text at most, with a sign that there was more.
@@ -281,79 +326,4 @@ impl std::io::Write for Counted {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn subject(name: &str, number: usize) -> Subject {
-        Subject::new(uuid::Uuid::from_u128(number as u128), name)
-    }
-
-    fn length(trace: &Trace) -> usize {
-        serde_json::to_string(&trace.entries()).unwrap().len()
-    }
-
-    #[test]
-    fn many_steps_to_many_places_stay_within_the_bounds() {
-        let mut trace = Trace::default();
-        trace.share(50);
-        for step in 0..50 {
-            let step = subject(&"\u{1F600}".repeat(120), step);
-            trace.enter(&step, true);
-            for look in ["enabled", "criteria", "profile rule"] {
-                trace.look(&step, look, true, "x".repeat(3_000));
-            }
-            for place in 0..150 {
-                trace.look_at(&subject("Partner", 1_000 + place), "rule", false, "\"".repeat(5_000));
-            }
-        }
-        assert!(trace.entries().len() <= MAX_ENTRIES, "{}", trace.entries().len());
-        assert!(length(&trace) <= MAX_BYTES, "{}", length(&trace));
-        let held: usize = trace.entries.iter().map(bytes).sum();
-        assert!(held <= MAX_BYTES);
-        assert_eq!(trace.weight(), held);
-    }
-
-    #[test]
-    fn each_step_tells_how_much_it_has_left_out_and_who_was_chosen() {
-        let mut trace = Trace::default();
-        trace.share(2);
-        for step in 0..2 {
-            trace.enter(&subject("Step", step), true);
-            for place in 0..400 {
-                trace.look_at(&subject("Partner", 1_000 + place), "rule", false, "n IN [1, 2]");
-            }
-        }
-        for step in 0..2 {
-            trace.enter(&subject("Step", step), true);
-            trace.choose(&subject("Partner", 5_000), true, "gets the lead");
-        }
-        let entries = trace.entries();
-        assert_eq!(entries.iter().filter(|entry| entry.check == "chosen").count(), 2);
-        for step in 0..2 {
-            let id = Some(subject("Step", step).id);
-            let cut: Vec<_> = entries.iter().filter(|entry| entry.subject_id == id).collect();
-            assert_eq!(cut.len(), 1);
-            let told = cut[0].omitted.unwrap();
-            assert_eq!(
-                (cut[0].check.as_str(), &cut[0].detail),
-                ("more", &format!("and {told} more"))
-            );
-            assert!(told > 250 && told < 400, "{told}");
-        }
-        let told = entries.iter().filter(|entry| entry.check == "rule").count();
-        let cut: usize = entries.iter().filter_map(|entry| entry.omitted).sum();
-        assert_eq!(told + cut, 800);
-    }
-
-    #[test]
-    fn a_short_trace_is_whole() {
-        let mut trace = Trace::default();
-        trace.look(&subject("Flow", 1), "enabled", true, "the flow takes leads");
-        trace.enter(&subject("Step", 2), true);
-        trace.look_at(&subject("Partner", 3), "rule", false, "no");
-        trace.leave();
-        trace.look(&subject("Flow", 1), "caps", false, "full");
-        let checks: Vec<String> = trace.entries().into_iter().map(|entry| entry.check).collect();
-        assert_eq!(checks, ["enabled", "rule", "caps"]);
-    }
-}
+mod tests;

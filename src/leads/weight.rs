@@ -35,7 +35,12 @@ fn of_value(of: &Value) -> usize {
 pub fn lead(lead: &Entering) -> usize {
     let draft = &lead.draft;
     let told: usize = draft.reasons.iter().chain(&draft.warnings).map(Reason::bytes).sum();
-    let own = LEAD + object(&draft.fields) + object(&draft.raw) + draft.trace.weight() + told;
+    let before = draft.overwritten.iter().map(|before| {
+        let value = before.value.as_ref().map_or(0, of_value);
+        MEMBER + before.field.len() + value
+    });
+    let before = before.fold(0, usize::saturating_add);
+    let own = LEAD + object(&draft.fields) + object(&draft.raw) + draft.trace.weight() + told + before;
     let routes = draft.routes.iter().map(|route| {
         let recipients = match lead.flow.steps.get(route.step).map(|step| &step.action) {
             Some(Action::Distribute(profile)) => route.candidates.len().min(profile.most_recipients()),
@@ -45,7 +50,8 @@ pub fn lead(lead: &Entering) -> usize {
             Way::Into(nested) => self::lead(nested),
             Way::NotReady { .. } | Way::Loop(_) | Way::Later => 0,
         });
-        branches.fold(recipients.saturating_mul(DELIVERY), usize::saturating_add)
+        let own = recipients.saturating_mul(DELIVERY) + size_of_val(&route.candidates[..]);
+        branches.fold(own, usize::saturating_add)
     });
     routes.fold(own, usize::saturating_add)
 }

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::audit::{self, Entry, Who};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::sources::{self, AddSource, Sender};
-use crate::flows::{Changed, Edit};
+use crate::flows::{Changed, Edit, Of, weigh};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::live::events::NewEvent;
@@ -44,12 +44,16 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner)
             Err(Error::broken(UserErrorCode::Invalid, "input.invitationId", text))
         }
         (Some(id), None) => {
+            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+            let edit = edit.knowing(weighed);
             let sender = connected(&edit, id).await?;
             sources::add_to(edit, input, Some(sender)).await
         }
         (None, Some(id)) => {
+            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+            let edit = edit.knowing(weighed);
             let sender = invited(app, &edit, id).await?;
             sources::add_to(edit, input, Some(sender)).await
         }

@@ -78,6 +78,7 @@ pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> 
     journal::record(&tx, app, caller, &sides, deed).await?;
     journal::record(&tx, app, caller, &sides, established(&connection, &sides)).await?;
     let notice = Notice {
+        by: Some(sides.mine.id),
         subject: format!("{} accepted your invitation", sides.mine.name),
         text: format!(
             "{} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step.",
@@ -114,6 +115,7 @@ pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invit
     journal::record(&tx, app, caller, &sides, deed).await?;
     let because = reason.map_or_else(String::new, |reason| format!(" They say: {reason}"));
     let notice = Notice {
+        by: Some(sides.mine.id),
         subject: format!("{} declined your invitation", sides.mine.name),
         text: format!(
             "{} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one.",
@@ -145,7 +147,7 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
         .map(|reason| texts::line(reason, REASON, "input.reason"))
         .transpose()?;
     let (row, path) = match (answer.id, &answer.token) {
-        (Some(id), None) => (received(tx, mine, id).await?, "input.id"),
+        (Some(id), None) => (received(tx, app, mine, id).await?, "input.id"),
         (None, Some(token)) => (by_token(tx, caller, token).await?, "input.token"),
         _ => {
             let message = "name the invitation: give either its id or the token of its link";
@@ -176,8 +178,13 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
 
 /// By id answers only the account that was invited as such. That somebody signs in with an invited address does not prove that
 /// the address is theirs.
-async fn received(tx: &DatabaseTransaction, account: AccountId, id: InvitationId) -> Result<invitation::Model> {
-    let mine = Entity::received_by(account).filter(Column::Id.eq(id));
+async fn received(
+    tx: &DatabaseTransaction,
+    app: &App,
+    account: AccountId,
+    id: InvitationId,
+) -> Result<invitation::Model> {
+    let mine = Entity::received_by(account, app.config.address_proof()).filter(Column::Id.eq(id));
     let row = mine.one(tx).await?.ok_or_else(|| unknown("input.id"))?;
     if row.to_account_id == Some(account) {
         return Ok(row);
@@ -286,11 +293,11 @@ fn blank_side(connection: ConnectionId, account: AccountId) -> connection_side::
 
 /// Ends what else is open between two accounts, in both directions; answers the events for their receivers.
 pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, sides: &Sides) -> Result<Vec<NewEvent>> {
-    let open = Entity::open_between(sides.mine.id, sides.theirs.id).lock_exclusive();
+    let open = Entity::open_between(sides.mine.id, sides.theirs.id, app.config.address_proof()).lock_exclusive();
     let mut events = Vec::new();
     for other in open.all(tx).await? {
         let id = other.id.0;
-        if let Some(account) = receiver(tx, &other).await? {
+        if let Some(account) = receiver(tx, app, &other).await? {
             events.push(journal::event(account, EventKind::InvitationCancelled, id));
         }
         close(tx, app, other, InvitationStatus::Cancelled).await?;

@@ -64,7 +64,7 @@ pub async fn partners(
     let own = caller.require(Action::ReadSetup)?;
     let known = flow::Entity::in_account(own).filter(flow::Column::Id.eq(flow));
     known.one(app.db.read()).await?.ok_or(Error::NotFound("flow"))?;
-    let partners = account::Entity::partners_of(own);
+    let partners = account::Entity::partners_of(own, app.config.address_proof());
     let search = search.map(str::trim).filter(|text| !text.is_empty());
     Ok(match search {
         Some(text) => (own, partners.filter(contains(account::Column::Name, text))),
@@ -86,7 +86,7 @@ pub async fn candidates(
             .add(connection::Column::LowAccountId.is_in(ids.clone()))
             .add(connection::Column::HighAccountId.is_in(ids.clone())),
     );
-    let invitations = invitation::Entity::of_account(own)
+    let invitations = invitation::Entity::of_account(own, app.config.address_proof())
         .filter(invitation::Column::Status.eq(InvitationStatus::Pending))
         .filter(
             Condition::any()

@@ -21,7 +21,7 @@ use crate::flows::sellers;
 use crate::identity::accounts;
 use crate::live::events::{self, NewEvent};
 pub use adding::{add, update};
-pub use sharing::warnings;
+pub use sharing::{partner_warnings, warnings};
 pub use state::{BuyerStepState, Standing, receiving, state};
 
 /// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever

@@ -255,6 +255,7 @@ async fn notify(tx: &DatabaseTransaction, app: &App, sides: &Sides, moved: &Move
     let text = format!("{me} {}", moved.words);
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     let notice = Notice {
+        by: Some(sides.mine.id),
         subject,
         text: format!("{text}{end}"),
     };

@@ -94,7 +94,7 @@ async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Resu
         .ne(me)
         .or(Column::ToEmail.is_null())
         .or(Column::AnsweredAt.is_not_null().and(Column::ToAccountId.is_not_null()));
-    let rows = invitation::Entity::between(me, partner)
+    let rows = invitation::Entity::between(me, partner, app.config.address_proof())
         .filter(told)
         .order_by_desc(Column::Id);
     Ok(rows.one(app.db.read()).await?)

@@ -73,8 +73,12 @@ fn unknown() -> Error {
 
 /// What does not open cannot be compared with, and is removed all the same.
 async fn values(app: &App, row: &lead::Model) -> Values {
-    let fields = open_fields(app, row).await.unwrap_or_default();
-    let raw = open_raw(app, row).await.unwrap_or_default();
+    let fields = open_fields(app, row.account_id, row.id, &row.fields)
+        .await
+        .unwrap_or_default();
+    let raw = open_raw(app, row.account_id, row.id, &row.raw)
+        .await
+        .unwrap_or_default();
     Values::of([&fields, &raw])
 }
 
@@ -102,7 +106,10 @@ impl Erasing<'_> {
         let erased = without_values(self.row.clone(), now).update(&tx).await?;
         self.record(&tx).await?;
         let mut told: Vec<NewEvent> = Vec::new();
-        for row in &rows {
+        // Notices are counted: in one order, so that two erasures cannot wait for each other.
+        let mut in_order: Vec<_> = rows.iter().collect();
+        in_order.sort_by_key(|row| (row.buyer_account_id, row.id));
+        for row in in_order {
             if cancelled.contains(&row.id) {
                 told.push(delivery_event(row));
             }
@@ -169,6 +176,7 @@ impl Erasing<'_> {
         let note = note(app, (buyer, theirs), LeadEventKind::ErasureRequested, said);
         bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
         let notice = Notice {
+            by: Some(self.row.account_id),
             subject: format!("{} has erased a lead that you got", seller.name),
             text: format!(
                 "{} has erased what it knew of the person behind your lead {theirs}. Erase it as well with eraseLead, unless you have a reason of your own to keep it.",
@@ -215,6 +223,7 @@ fn without_values(row: lead::Model, now: DateTime<Utc>) -> lead::ActiveModel {
     let mut change: lead::ActiveModel = row.into();
     change.fields = Set(json!({}));
     change.raw = Set(json!({}));
+    change.routed_by = Set(None);
     change.trace = Set(trace);
     change.email_key = Set(None);
     change.phone_key = Set(None);

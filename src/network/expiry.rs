@@ -38,7 +38,7 @@ async fn tell_part(app: &App) -> Result<u64> {
         .await?;
     let mut events = Vec::new();
     for row in &overdue {
-        events.extend(write(&tx, row.clone()).await?);
+        events.extend(write(&tx, app, row.clone()).await?);
     }
     let accounts: Vec<_> = events.iter().map(|event| event.topic.into()).collect();
     journal::append(&tx, app, events).await?;
@@ -48,8 +48,8 @@ async fn tell_part(app: &App) -> Result<u64> {
 }
 
 /// Writes that an invitation has expired; answers what both sides are to be told.
-pub(super) async fn write(tx: &DatabaseTransaction, row: invitation::Model) -> Result<Vec<NewEvent>> {
-    let told = [Some(row.from_account_id), receiver(tx, &row).await?];
+pub(super) async fn write(tx: &DatabaseTransaction, app: &App, row: invitation::Model) -> Result<Vec<NewEvent>> {
+    let told = [Some(row.from_account_id), receiver(tx, app, &row).await?];
     let id = row.id.0;
     let mut row = row.into_active_model();
     row.status = Set(InvitationStatus::Expired);

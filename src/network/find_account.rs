@@ -36,7 +36,10 @@ pub async fn find(app: &App, caller: &Caller, search: &Search) -> Result<Vec<Pro
     let account = caller.require(Action::ReadSetup)?;
     let found = match (search.id, &search.email, &search.name) {
         (Some(id), None, None) => Entity::by_id(id),
-        (None, Some(email), None) => Entity::by_contact_email(&email_address::normalise(email).unwrap_or_default()),
+        (None, Some(email), None) => {
+            let email = email_address::normalise(email).unwrap_or_default();
+            Entity::by_contact_email(&email, app.config.address_proof())
+        }
         (None, None, Some(name)) => by_name(name)?,
         _ => {
             return Err(Error::BadInput(

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::relationship::RelationshipType;
 
-use crate::identity::letters::{Letter, escape};
+use crate::identity::letters::{Letter, escape, reduced};
 
 /// What an invitation says, as its invitee reads it.
 #[derive(Clone, Debug)]
@@ -40,13 +40,19 @@ impl Says<'_> {
         format!("{} invites you to connect on Leadmesh", self.from)
     }
 
-    /// The letter, with the link that answers it.
+    /// The letter, with the link that answers it. What the inviter wrote is reduced: it stands under the operator's name.
     pub fn letter(&self, to: &str, link: &str) -> Letter {
+        let (from, message) = (reduced::name(self.from), self.message.map(reduced::message));
+        let says = Says {
+            from: &from,
+            message: message.as_deref(),
+            ..self.clone()
+        };
         Letter {
             to: to.to_owned(),
-            subject: self.subject(),
-            text: self.text(link),
-            html: self.html(link),
+            subject: says.subject(),
+            text: says.text(link),
+            html: says.html(link),
         }
     }
 

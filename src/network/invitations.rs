@@ -49,10 +49,11 @@ pub struct Filter {
 /// Invitations that the caller's account sent and received, for paging; unordered.
 pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, Select<Entity>)> {
     let account = caller.require(Action::ReadInvitations)?;
+    let proof = app.config.address_proof();
     let mut found = match filter.direction {
-        None => Entity::of_account(account),
+        None => Entity::of_account(account, proof),
         Some(InvitationDirection::Sent) => Entity::sent_by(account),
-        Some(InvitationDirection::Received) => Entity::received_by(account),
+        Some(InvitationDirection::Received) => Entity::received_by(account, proof),
     };
     if let Some(statuses) = &filter.status {
         found = found.filter(standing(statuses, app.clock.now()));
@@ -80,14 +81,14 @@ fn standing(statuses: &[InvitationStatus], now: DateTime<Utc>) -> Condition {
 /// One invitation that the caller's account sent or received.
 pub async fn find(app: &App, caller: &Caller, id: InvitationId) -> Result<Option<invitation::Model>> {
     let account = caller.require(Action::ReadInvitations)?;
-    let visible = Entity::of_account(account).filter(Column::Id.eq(id));
+    let visible = Entity::of_account(account, app.config.address_proof()).filter(Column::Id.eq(id));
     Ok(visible.one(app.db.read()).await?)
 }
 
 /// How many invitations wait for an account's answer.
 pub async fn waiting_for(app: &App, account: AccountId) -> Result<u64> {
     use sea_orm::PaginatorTrait;
-    let waiting = Entity::received_by(account)
+    let waiting = Entity::received_by(account, app.config.address_proof())
         .filter(Column::Status.eq(InvitationStatus::Pending))
         .filter(Column::ExpiresAt.gt(app.clock.now()));
     Ok(waiting.count(app.db.read()).await?)
@@ -110,7 +111,10 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Optio
         return Ok(None);
     };
     let has_account = match &invitation.to_email {
-        Some(email) => user::Entity::holder_of(email).one(db).await?.is_some(),
+        Some(email) => user::Entity::holder_of(email, app.config.address_proof())
+            .one(db)
+            .await?
+            .is_some(),
         None => true,
     };
     Ok(Some(Preview {
@@ -121,10 +125,12 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Optio
 
 /// The account that an invitation reaches now: the invited one, or that of the person whose address the invited one is. Without
 /// proof it is theirs only for invitations that came after them.
-pub async fn receiver(db: &impl ConnectionTrait, row: &invitation::Model) -> Result<Option<AccountId>> {
+pub async fn receiver(db: &impl ConnectionTrait, app: &App, row: &invitation::Model) -> Result<Option<AccountId>> {
     match (row.to_account_id, &row.to_email) {
         (None, Some(email)) => {
-            let person = user::Entity::holder_of(email).one(db).await?;
+            let person = user::Entity::holder_of(email, app.config.address_proof())
+                .one(db)
+                .await?;
             let is_told =
                 |person: &user::Model| person.email_verified_at.is_some() || person.created_at <= row.created_at;
             Ok(person
@@ -142,7 +148,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let inviter = accounts::lock(&tx, account).await?;
     let row = lock_sent(&tx, account, id).await?;
     check_open(&row, app, "id")?;
-    let receiver = receiver(&tx, &row).await?;
+    let receiver = receiver(&tx, app, &row).await?;
     let row = close(&tx, app, row, InvitationStatus::Cancelled).await?;
     let mut events = Vec::new();
     match receiver {
@@ -154,6 +160,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
             let deed = deed("invitation.cancelled", "invitation.cancelled", &row);
             journal::record(&tx, app, caller, &sides, deed).await?;
             let notice = Notice {
+                by: Some(account),
                 subject: format!("{} took its invitation back", sides.mine.name),
                 text: format!(
                     "{} took its invitation to connect back. There is nothing to do.",

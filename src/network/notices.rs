@@ -1,16 +1,25 @@
 //! Mails to the owners of an account about its relationships, for accounts that want them.
 
 use entity::account;
+use entity::ids::AccountId;
+use entity::proof::AddressProof;
 use entity::user::{self, Role};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::identity::{letters, mailbox};
+use crate::identity::letters::{self, reduced};
+use crate::identity::{mail_quota, mailbox};
+
+/// Most characters of a subject, and of what is said.
+const SUBJECT: usize = 150;
+const TEXT: usize = 2_000;
 
 /// What happened, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// The partner account that has done it; none for what concerns the account itself.
+    pub by: Option<AccountId>,
     /// One line.
     pub subject: String,
     /// A paragraph that also says what can be done.
@@ -18,7 +27,8 @@ pub struct Notice {
 }
 
 /// Mails a notice to every owner who has signed in once, but for the one who has had another mail about it. Where addresses are to
-/// be proven, only to those that are.
+/// be proven, only to those that are. When there were too many lately, nothing is mailed: no partner can fill others' mailboxes by what
+/// it does.
 ///
 /// Without a mail server nothing is written: a notice that cannot be sent now is of no use later.
 pub async fn tell_owners(
@@ -31,16 +41,24 @@ pub async fn tell_owners(
     if !account.notify_by_mail || app.config.settings.smtp_url.is_none() {
         return Ok(());
     }
+    if !mail_quota::notice(tx, app, notice.by, account.id).await? {
+        return Ok(());
+    }
+    let subject = reduced::bounded(&notice.subject, SUBJECT);
+    let said = reduced::bounded(&notice.text, TEXT);
     let owners = user::Entity::in_account(account.id)
         .filter(user::Column::Role.eq(Role::Owner))
         .filter(user::Column::PasswordHash.is_not_null());
     for owner in owners.all(tx).await? {
-        let is_theirs = owner.holds_email || !app.config.requires_proof();
+        let is_theirs = owner.holds(AddressProof::Required) || !app.config.requires_proof();
         if except == Some(owner.email.as_str()) || !is_theirs {
             continue;
         }
-        let text = format!("{} You get this mail as an owner of {}.", notice.text, account.name);
-        let letter = letters::letter(&owner.email, notice.subject.clone(), &text, &app.config.public_url);
+        let text = format!(
+            "{said} You get this mail as an owner of {}.",
+            reduced::name(&account.name)
+        );
+        let letter = letters::letter(&owner.email, subject.clone(), &text, &app.config.public_url);
         mailbox::queue_mail(tx, app, letter).await?;
     }
     Ok(())

@@ -63,6 +63,7 @@ fn notice(whose: &str, row: &endpoint::Model) -> Notice {
         ),
     };
     Notice {
+        by: None,
         subject: format!("Deliveries to {whose} are paused"),
         text: format!(
             "{whose} {what}; the partner's health tells why. {then} Deliveries wait meanwhile, and fail when they are too old."

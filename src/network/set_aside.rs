@@ -47,6 +47,7 @@ fn notice(deliveries: &[DeliveryId]) -> Notice {
         (format!("{} deliveries were set aside", deliveries.len()), "them")
     };
     Notice {
+        by: None,
         subject,
         text: format!(
             "The server stopped again and again while it was sending {}. It does not try {them} any more by itself. Look at the \

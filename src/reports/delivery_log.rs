@@ -1,12 +1,13 @@
 //! The log of deliveries as rows to take away: what was sent to whom and what became of it, without a value of any lead. Texts of
 //! recipients are left out, too: they may repeat what they were sent. Only their own name for the lead (`external_id`) is in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use entity::delivery::{self, Column, Model};
-use entity::ids::{AccountId, DeliveryId, FlowId, PartnerId, ProfileId};
-use entity::{flow, partner, profile};
+use entity::delivery_config::Channel;
+use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
+use entity::{flow, lead, partner, profile};
 use rust_decimal::Decimal;
 use sea_orm::{ActiveEnum, ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
@@ -81,7 +82,29 @@ pub async fn page(
         return Ok(None);
     };
     let names = Names::load(app, account, &rows).await?;
+    let rows = without_strangers(app, caller, account, rows).await?;
     Ok(Some((rows.iter().map(|row| cells(row, &names)).collect(), last)))
+}
+
+/// The rows without the recipients' own names for leads with encrypted values, for those who may not reveal these: such a name may be
+/// made of one.
+async fn without_strangers(app: &App, caller: &Caller, account: AccountId, mut rows: Vec<Model>) -> Result<Vec<Model>> {
+    if caller.may_reveal() {
+        return Ok(rows);
+    }
+    let named = rows
+        .iter()
+        .filter(|row| row.external_id.is_some() && row.channel != Channel::Account);
+    let named: Vec<LeadId> = named.map(|row| row.lead_id).collect();
+    let sealed = lead::Entity::sealed_among(app.db.read(), account, named).await?;
+    let sealed: HashSet<LeadId> = sealed.into_iter().collect();
+    for row in rows
+        .iter_mut()
+        .filter(|row| row.channel != Channel::Account && sealed.contains(&row.lead_id))
+    {
+        row.external_id = None;
+    }
+    Ok(rows)
 }
 
 /// Of whom rows tell.

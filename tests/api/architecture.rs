@@ -15,7 +15,15 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ),
     (
         "server",
-        &["http", "housekeeping", "graphql", "network", "delivery", "leads"],
+        &[
+            "http",
+            "housekeeping",
+            "graphql",
+            "network",
+            "delivery",
+            "leads",
+            "identity",
+        ],
     ),
     (
         "http",
@@ -44,7 +52,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 17] = [
+const GROUND: [(&str, &[&str]); 18] = [
     ("live", &["app", "gather", "database", "config", "error"]),
     (
         "app",
@@ -67,6 +75,7 @@ const GROUND: [(&str, &[&str]); 17] = [
     ("tls", &[]),
     ("error", &[]),
     ("clock", &[]),
+    ("limits", &[]),
 ];
 
 /// Against the direction, each for a reason: the room, the module that it uses, and why.
@@ -143,6 +152,49 @@ fn every_room_is_in_the_tables() {
         .map(|(room, _)| (*room).to_owned())
         .collect();
     assert_eq!(rooms, known);
+}
+
+/// Files that compile patterns, each for a reason. None of them does so while a transaction is open.
+const COMPILE_PATTERNS: [(&str, &str); 3] = [
+    (
+        "leads/compile.rs",
+        "compiles flows; takes a connection, never a transaction",
+    ),
+    ("leads/rules/check.rs", "is what compiles them"),
+    (
+        "flows/docs/example.rs",
+        "finds values that a rule accepts, when docs are read",
+    ),
+];
+
+#[test]
+fn patterns_are_compiled_only_where_no_transaction_is_open() {
+    let compiles = |text: &str| {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        ["rules::check(", "rules::compile(", "compile_within(", "regex::"]
+            .iter()
+            .any(|call| code.contains(call))
+    };
+    let mut found = Vec::new();
+    for file in sources() {
+        let name = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        if compiles(&fs::read_to_string(&file).unwrap()) && !name.starts_with("leads/fields/") {
+            found.push(name);
+        }
+    }
+    for file in &found {
+        let known = COMPILE_PATTERNS.iter().any(|(known, _)| known == file);
+        assert!(
+            known,
+            "{file} compiles patterns: weigh rules before the transaction, see leads::rules::Weighed"
+        );
+    }
+    for (file, _) in COMPILE_PATTERNS {
+        assert!(
+            found.iter().any(|found| found == file),
+            "{file} compiles nothing any more: delete the entry"
+        );
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod begins;
 mod detached;
 mod half_closed;
 mod lost;
+mod migrating;
 mod shares;
 
 use std::time::Duration;

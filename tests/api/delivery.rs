@@ -2,6 +2,7 @@
 
 mod answers;
 mod channels;
+mod discretion;
 mod email;
 mod encryption;
 mod exactly;

@@ -20,12 +20,14 @@ enum Bound {
 
 use Bound::{Characters, Hash, Ours};
 
+/// Characters of the name of a field.
+const FIELD_NAME: usize = 64;
 /// Characters of a name of anything.
 const NAME: usize = 120;
 
 /// Every text under an index. Add a column here only with what keeps it short; `submission/long_values.rs` sends texts of a megabyte
 /// to all that people fill.
-const KEYS: [(&str, &str, Bound); 17] = [
+const KEYS: [(&str, &str, Bound); 20] = [
     ("account", "contact_email", Characters(MAX_EMAIL_BYTES)),
     ("account", "name", Characters(NAME)),
     ("account_key", "purpose", Ours),
@@ -33,13 +35,16 @@ const KEYS: [(&str, &str, Bound); 17] = [
     ("audit_event", "subject_id", Ours),
     ("delivery", "status", Ours),
     ("duplicate_memory", "key_hash", Hash),
+    ("former_field", "name", Characters(FIELD_NAME)),
     ("idempotency", "key", Characters(MAX_KEY_CHARS)),
     ("instance", "name", Ours),
     ("invitation", "to_email", Characters(MAX_EMAIL_BYTES)),
     ("invitation", "token_hash", Hash),
+    ("known_network", "network", Hash),
     ("lead", "email_key", Characters(MAX_SEARCH_KEY_CHARS)),
     ("lead", "name_key", Characters(MAX_SEARCH_KEY_CHARS)),
     ("lead", "phone_key", Characters(MAX_SEARCH_KEY_CHARS)),
+    ("mail_count", "counted", Characters(MAX_EMAIL_BYTES + NAME)),
     ("one_time_token", "token_hash", Hash),
     ("portal_user", "email", Characters(MAX_EMAIL_BYTES)),
     ("session", "token_hash", Hash),

@@ -35,6 +35,7 @@ mod proof;
 mod relationships;
 mod routing;
 mod schema;
+mod settings_limits;
 mod submission;
 mod support;
 mod transport;

@@ -4,6 +4,7 @@ mod advice;
 mod answers;
 mod backlogs;
 mod fairness;
+mod growth;
 mod limits;
 mod mail;
 mod pausing;

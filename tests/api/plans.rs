@@ -213,13 +213,8 @@ fn retries(app: &TestApp) -> Vec<Case> {
         },
         Case {
             name: "what is tried again, locked",
-            statement: gone.clone().build(backend),
-            by: DELIVERY_KEY,
-        },
-        Case {
-            name: "whether a lead has gone on",
             statement: gone.build(backend),
-            by: DELIVERY_OF_LEAD,
+            by: DELIVERY_KEY,
         },
     ]
 }

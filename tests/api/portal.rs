@@ -6,6 +6,7 @@ mod delivery;
 mod doors;
 mod erased;
 mod events;
+mod hidden_fields;
 mod reviews;
 mod rights;
 mod scopes;

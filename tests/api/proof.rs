@@ -4,7 +4,9 @@ mod carried_over;
 mod links;
 mod namesakes;
 mod portals;
+mod setting;
 mod stories;
+mod takeovers;
 
 use serde_json::{Value, json};
 
@@ -123,6 +125,6 @@ impl TestApp {
 fn tokens(mail: &str) -> Vec<String> {
     let after = mail.split("?token=").skip(1);
     after
-        .map(|rest| rest.split_whitespace().next().unwrap().to_owned())
+        .map(|rest| rest.split([' ', '\n', '&']).next().unwrap().to_owned())
         .collect()
 }

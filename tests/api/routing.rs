@@ -1,5 +1,6 @@
 //! Which partners a lead goes to, and how that is told (scenarios D19 and D20).
 
+mod chains;
 mod placing;
 mod rejudging;
 mod strategies;

@@ -288,7 +288,7 @@ async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &
     let mut token = None;
     for (mail, body) in mailbox::claim_due(app).await? {
         let link = body.text.lines().find_map(|line| line.split_once("?token="));
-        token = link.map(|(_, token)| token.to_owned());
+        token = link.and_then(|(_, rest)| rest.split('&').next().map(str::to_owned));
         mailbox::finish(app, &mail, Ok(())).await?;
     }
     let input = NewPassword {

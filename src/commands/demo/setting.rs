@@ -35,6 +35,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         destination_concurrency: 32,
         database_connections: 8,
         payload_bytes: 1_048_576,
+        account_settings_bytes: 64 << 20,
         idempotency_days: 7,
         invitation_days: 14,
         session_days: 90,

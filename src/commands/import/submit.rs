@@ -14,7 +14,7 @@ const SUBMIT: &str = "
 mutation Import($input: SubmitLeadsInput!) {
   submitLeads(input: $input) {
     receipts { id outcome replayed reasons { code field message } warnings { code field message } }
-    userErrors { message path }
+    userErrors { code message path }
   }
 }";
 /// Before a batch is sent once more: idempotency keys make that safe.
@@ -64,6 +64,14 @@ struct Payload {
     user_errors: Vec<UserError>,
 }
 
+impl Payload {
+    /// Whether some of the rows could not be stored just now.
+    fn is_left_undone(&self) -> bool {
+        let again = |error: &UserError| matches!(error.code.as_str(), "UNAVAILABLE" | "OUTCOME_UNKNOWN");
+        self.user_errors.iter().any(again)
+    }
+}
+
 #[derive(Deserialize)]
 struct Receipt {
     id: String,
@@ -82,6 +90,8 @@ struct Reason {
 
 #[derive(Deserialize)]
 struct UserError {
+    #[serde(default)]
+    code: String,
     message: String,
     path: Vec<String>,
 }
@@ -122,7 +132,10 @@ impl Target {
             match self.api.call(SUBMIT, &variables).await {
                 Ok(data) => {
                     let data: Data = serde_json::from_value(data).context("the answer is not understood")?;
-                    return Ok(data.payload);
+                    match pauses.next().filter(|_| data.payload.is_left_undone()) {
+                        Some(pause) => tokio::time::sleep(*pause).await,
+                        None => return Ok(data.payload),
+                    }
                 }
                 Err(CallError::Again(why)) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,

@@ -46,6 +46,7 @@ fn delivery(number: u128, channel: Channel) -> delivery::Model {
         created_at: start(),
         settled_at: None,
         parked_for: None,
+        follows: None,
         erased_at: None,
     }
 }

@@ -1,27 +1,25 @@
 //! One connection to a mail server, and what is said on it.
 
-use std::{error::Error as _, net::SocketAddr, time::Duration};
+use std::{error::Error as _, io, net::SocketAddr};
 
 use lettre::{
     address::Address,
     transport::smtp::{
         Error,
         authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, TlsParameters},
+        client::{AsyncSmtpConnection, AsyncTokioStream},
         commands::{Data, Mail, Rcpt, Rset},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
     },
 };
 
-use super::{Auth, MailOutcome, RefusedRecipient, Reply, Security, SmtpServer, compose::Letter, trust};
+use super::{Auth, MailOutcome, RefusedRecipient, Reply, SmtpServer, compose::Letter, replies::TooLong, wire};
 use crate::delivery::{
     failure::{self, Failure},
     guard::Guard,
     text,
 };
 
-/// Per address of the host.
-const CONNECT: Duration = Duration::from_secs(5);
 const LONGEST_REPLY: usize = 300;
 /// "Service closing": the reply of a server that is about to hang up (RFC 5321, 3.8).
 const CLOSING: u16 = 421;
@@ -44,16 +42,21 @@ impl Session {
     pub(super) async fn open(guard: &Guard, server: &SmtpServer, hello: &ClientId) -> Result<Self, Trouble> {
         let found = guard.vet(&server.host).await.map_err(Failure::from)?;
         let addresses: Vec<SocketAddr> = found.iter().map(|ip| SocketAddr::new(*ip, server.port)).collect();
-        let implicit = if server.security == Security::Tls {
-            Some(tls(server)?)
-        } else {
-            None
-        };
-        let opening = AsyncSmtpConnection::connect_tokio1(addresses.as_slice(), Some(CONNECT), hello, implicit, None);
-        let mut connection = opening.await?;
-        if server.security == Security::StartTls {
-            start_tls(&mut connection, server, hello).await?;
-        }
+        let connection = wire::open(&addresses, server, hello).await?;
+        Self::begun(connection, server).await
+    }
+
+    /// The same over a connection that is there, whatever it leads to.
+    pub(super) async fn over(
+        stream: impl AsyncTokioStream + 'static,
+        server: &SmtpServer,
+        hello: &ClientId,
+    ) -> Result<Self, Trouble> {
+        let connection = wire::over(stream, hello).await?;
+        Self::begun(connection, server).await
+    }
+
+    async fn begun(mut connection: AsyncSmtpConnection, server: &SmtpServer) -> Result<Self, Trouble> {
         if let Some((user, password)) = &server.login {
             let credentials = Credentials::new(user.clone(), password.clone());
             log_in(&mut connection, server.auth, &credentials).await?;
@@ -153,12 +156,24 @@ impl From<Error> for Trouble {
             let text = error.source().map(ToString::to_string).unwrap_or_default();
             return Self::Reply(reply(code.into(), &text));
         }
+        if is_too_long(&error) {
+            return Self::Failure(Failure::Network(TooLong.to_string()));
+        }
         if error.is_response() {
             let text = "the mail server hung up or answered with something that is not SMTP; check port and security";
             return Self::Failure(Failure::Network(text.into()));
         }
         Self::Failure(failure::explain(&error))
     }
+}
+
+/// Whether a reply went beyond the bounds of this server, or of the library.
+fn is_too_long(error: &Error) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let own = cause
+        .and_then(io::Error::get_ref)
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<TooLong>);
+    own || (error.is_response() && error.to_string().contains("too l"))
 }
 
 impl From<Trouble> for MailOutcome {
@@ -171,18 +186,6 @@ impl From<Trouble> for MailOutcome {
             Trouble::Failure(failure) => Self::Failed(failure),
         }
     }
-}
-
-fn tls(server: &SmtpServer) -> Result<TlsParameters, Trouble> {
-    Ok(trust::tls(server.host.trim_start_matches('[').trim_end_matches(']'))?)
-}
-
-async fn start_tls(connection: &mut AsyncSmtpConnection, server: &SmtpServer, hello: &ClientId) -> Result<(), Trouble> {
-    if !connection.can_starttls() {
-        let text = "the mail server does not offer STARTTLS; use its TLS port, often 465, or another server";
-        return Err(Failure::Tls(text.into()).into());
-    }
-    Ok(connection.starttls(tls(server)?, hello).await?)
 }
 
 async fn log_in(connection: &mut AsyncSmtpConnection, auth: Auth, credentials: &Credentials) -> Result<(), Trouble> {

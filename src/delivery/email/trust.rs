@@ -1,38 +1,45 @@
 //! Whose signature makes a mail server's certificate good: the authorities of the system, as for webhooks, or Mozilla's where
 //! the system has none.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters, TlsParametersBuilder};
-use rustls::RootCertStore;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-/// As they were when the first connection was made.
-static SYSTEM: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
+use crate::delivery::failure::{self, Failure};
+
+/// As the authorities were when the first connection was made.
+static TRUSTING: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
+    let config = ClientConfig::builder().with_root_certificates(roots());
+    Arc::new(config.with_no_client_auth())
+});
+
+fn roots() -> RootCertStore {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "cannot read certificate authorities of the system");
     }
-    let usable = found.certs.into_iter().filter(|certificate| {
-        // One that cannot be read would make every connection fail.
-        RootCertStore::empty().add(certificate.clone()).is_ok()
-    });
-    usable
-        .filter_map(|certificate| Certificate::from_der(certificate.to_vec()).ok())
-        .collect()
-});
-
-/// TLS with a server of that name, whatever address is dialled.
-pub(super) fn tls(name: &str) -> Result<TlsParameters, Error> {
-    let builder = TlsParameters::builder(name.to_owned());
-    if SYSTEM.is_empty() {
-        return builder.certificate_store(CertificateStore::WebpkiRoots).build_rustls();
+    let mut roots = RootCertStore::empty();
+    // One that cannot be read would make every connection fail.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        roots.add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned());
     }
-    let trusting = SYSTEM.iter().cloned();
-    trusting
-        .fold(
-            builder.certificate_store(CertificateStore::None),
-            TlsParametersBuilder::add_root_certificate,
-        )
-        .build_rustls()
+    roots
+}
+
+/// Secures a connection to a server of that name, whatever address was dialled.
+pub(super) async fn secure(host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(name).map_err(|_no_name| {
+        Failure::Tls("the host of the mail server is no name that a certificate could be for".into())
+    })?;
+    let connector = TlsConnector::from(TRUSTING.clone());
+    connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| failure::explain(&error))
 }

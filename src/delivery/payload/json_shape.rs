@@ -5,11 +5,10 @@
 //! come out sorted, as stored JSON keeps no order of keys.
 
 use entity::delivery_config::FieldSelection;
-use entity::field::FieldDef;
 use serde_json::{Map, Value};
 
 use super::{Budget, PayloadError};
-use crate::delivery::templates::{Escape, MAX_TEMPLATE_BYTES, Template, TemplateProblem, Values, check};
+use crate::delivery::templates::{Escape, FieldNames, MAX_TEMPLATE_BYTES, Template, TemplateProblem, Values, check};
 
 /// Most levels of nesting; bounds the recursion here.
 const MAX_DEPTH: usize = 32;
@@ -49,10 +48,10 @@ impl Shape {
         self.0.render(values, budget)
     }
 
-    pub(super) fn check(&self, definitions: &[FieldDef], selection: &FieldSelection) -> Vec<TemplateProblem> {
+    pub(super) fn check(&self, names: &FieldNames<'_>, selection: &FieldSelection) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         self.0.leaves(&mut |template, pointer| {
-            let found = check(template, definitions, selection);
+            let found = check(template, names, selection);
             problems.extend(found.into_iter().map(|problem| problem.within(&setting(pointer))));
         });
         problems

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::html_text::html_to_text;
 use super::{Budget, Columns, Envelope, PayloadError};
 use crate::delivery::templates::{
-    Escape, Template, TemplateProblem, check, check_fields, escape_html, is_absent, value_text,
+    Escape, FieldNames, Template, TemplateProblem, check, check_fields, escape_html, is_absent, value_text,
 };
 
 /// Most characters of a subject. In UTF-8 they stay below the 998 octets of a line in RFC 5322, section 2.1.1.
@@ -49,7 +49,8 @@ impl PreparedEmail {
 
     /// Everything in the settings' fields, renamings and templates that must be refused when they are saved.
     pub fn check(config: &EmailConfig, definitions: &[FieldDef]) -> Vec<TemplateProblem> {
-        let mut problems = check_fields(&config.fields, &config.mapping, definitions);
+        let names = FieldNames::new(definitions);
+        let mut problems = check_fields(&config.fields, &config.mapping, &names);
         let templates = [
             ("subject", subject_template(config).map(Some)),
             ("body", body_template(config)),
@@ -57,7 +58,7 @@ impl PreparedEmail {
         for (setting, template) in templates {
             match template {
                 Ok(Some(template)) => {
-                    let found = check(&template, definitions, &config.fields);
+                    let found = check(&template, &names, &config.fields);
                     problems.extend(found.into_iter().map(|problem| problem.within(setting)));
                 }
                 Ok(None) => {}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::json_shape::Shape;
 use super::{Budget, Columns, PayloadError, form, json_text};
-use crate::delivery::templates::{TemplateProblem, check_fields};
+use crate::delivery::templates::{FieldNames, TemplateProblem, check_fields};
 
 /// A request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +45,11 @@ impl PreparedWebhook {
 
     /// Everything in the settings' fields, renamings and custom shape that must be refused when they are saved.
     pub fn check(config: &WebhookConfig, definitions: &[FieldDef]) -> Vec<TemplateProblem> {
-        let mut problems = check_fields(&config.fields, &config.mapping, definitions);
+        let names = FieldNames::new(definitions);
+        let mut problems = check_fields(&config.fields, &config.mapping, &names);
         match Self::new(config, definitions) {
             Ok(Self { shape: Some(shape), .. }) => {
-                problems.extend(shape.check(definitions, &config.fields));
+                problems.extend(shape.check(&names, &config.fields));
             }
             Ok(_) => {}
             Err(error) => problems.push(error.into()),

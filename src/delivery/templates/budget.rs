@@ -10,6 +10,10 @@ pub const DEFAULT_OUTPUT_BYTES: usize = 1024 * 1024;
 /// the way has therefore at most 16 MB, and the work ends within some tens of milliseconds.
 const WORK: u64 = 1_000_000;
 const BYTES_PER_UNIT: usize = 16;
+/// Keys that are compared for each doubling of a tree's size: its nodes have at most eleven, for five to seven times the size.
+const COMPARED_PER_LEVEL: usize = 6;
+/// Short keys that are compared for a unit of work.
+const COMPARED_PER_UNIT: usize = 8;
 
 /// What is left for one delivery. Everything rendered for it shares one: body, leaves of a custom shape, subject.
 #[derive(Debug)]
@@ -81,16 +85,29 @@ impl Budget {
         left.map(drop).ok_or(Overrun::Work)
     }
 
+    /// Counts what is done around a rendering, in units of its work.
+    pub fn spend(&self, units: usize) -> Result<(), TemplateError> {
+        Ok(self.work(units)?)
+    }
+
     /// Counts the bytes of a text before it is made or looked through.
     pub(in crate::delivery) fn text(&self, bytes: usize) -> Result<(), Overrun> {
         self.work(1 + bytes / BYTES_PER_UNIT)
     }
 
-    /// Most bytes that a text may have which is made now.
-    pub(super) fn longest_text(&self) -> usize {
-        usize::try_from(self.work.get())
-            .unwrap_or(usize::MAX)
-            .saturating_mul(BYTES_PER_UNIT)
+    /// Counts the search for a key of that many bytes in a tree of `among` keys: a few of them are compared on each level, in the
+    /// worst case to the end.
+    pub(in crate::delivery) fn search(&self, key: usize, among: usize) -> Result<(), Overrun> {
+        let levels = 1 + usize::try_from(among.checked_ilog2().unwrap_or_default()).unwrap_or_default();
+        let compared = levels.saturating_mul(COMPARED_PER_LEVEL);
+        self.work(compared / COMPARED_PER_UNIT)?;
+        self.text(key.saturating_mul(compared))
+    }
+
+    /// Uses up the output, because something does not fit: so nobody tries again what was refused after some work.
+    pub(in crate::delivery) fn no_more_output(&self) -> Overrun {
+        self.bytes.set(0);
+        Overrun::Bytes(self.limit)
     }
 
     /// The same budget of bytes anew, and what is left of the work: for writing down what was rendered into memory.

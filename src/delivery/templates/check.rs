@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use entity::delivery_config::{FieldMapping, FieldSelection};
-use entity::field::FieldDef;
 
-use super::names::no_such_field;
+use super::names::FieldNames;
 use super::{Template, TemplateError};
 
 /// A reason to refuse settings.
@@ -36,11 +35,12 @@ impl TemplateProblem {
         }
     }
 
-    fn unknown(name: &str, fields: &[FieldDef]) -> Self {
-        Self {
+    /// None where enough unknown names were told before.
+    fn unknown(name: &str, fields: &FieldNames<'_>) -> Option<Self> {
+        Some(Self {
             kind: ProblemKind::UnknownField,
-            message: no_such_field(name, fields),
-        }
+            message: fields.no_such(name)?,
+        })
     }
 
     fn not_shared(name: &str) -> Self {
@@ -71,12 +71,11 @@ impl From<TemplateError> for TemplateProblem {
 ///
 /// A name that the template defines itself is no field, unless the flow has a field of that name: the two could not be
 /// told apart, so the strict reading holds.
-pub fn check(template: &Template, flow_fields: &[FieldDef], selection: &FieldSelection) -> Vec<TemplateProblem> {
-    let known = |name: &str| flow_fields.iter().any(|field| field.name == name);
+pub fn check(template: &Template, flow_fields: &FieldNames<'_>, selection: &FieldSelection) -> Vec<TemplateProblem> {
     let bare = template
         .bare
         .iter()
-        .filter(|name| known(name) || !template.locals.contains(*name));
+        .filter(|name| flow_fields.has(name) || !template.locals.contains(*name));
     let names: BTreeSet<&String> = template.fields.iter().chain(bare).collect();
     names
         .into_iter()
@@ -89,12 +88,11 @@ pub fn check(template: &Template, flow_fields: &[FieldDef], selection: &FieldSel
 pub fn check_fields(
     selection: &FieldSelection,
     mapping: &[FieldMapping],
-    flow_fields: &[FieldDef],
+    flow_fields: &FieldNames<'_>,
 ) -> Vec<TemplateProblem> {
-    let known = |name: &str| flow_fields.iter().any(|field| field.name == name);
-    let unknown = selection.fields.iter().filter(|name| !known(name));
+    let unknown = selection.fields.iter().filter(|name| !flow_fields.has(name));
     let mut problems: Vec<_> = unknown
-        .map(|name| TemplateProblem::unknown(name, flow_fields))
+        .filter_map(|name| TemplateProblem::unknown(name, flow_fields))
         .collect();
     for renaming in mapping {
         problems.extend(field_problem(&renaming.from, flow_fields, selection));
@@ -109,9 +107,9 @@ pub fn check_fields(
     problems
 }
 
-fn field_problem(name: &str, fields: &[FieldDef], selection: &FieldSelection) -> Option<TemplateProblem> {
-    if !fields.iter().any(|field| field.name == name) {
-        Some(TemplateProblem::unknown(name, fields))
+fn field_problem(name: &str, fields: &FieldNames<'_>, selection: &FieldSelection) -> Option<TemplateProblem> {
+    if !fields.has(name) {
+        TemplateProblem::unknown(name, fields)
     } else if !selection.shares(name) {
         Some(TemplateProblem::not_shared(name))
     } else {
@@ -119,7 +117,11 @@ fn field_problem(name: &str, fields: &[FieldDef], selection: &FieldSelection) ->
     }
 }
 
-fn ambiguous(selection: &FieldSelection, mapping: &[FieldMapping], flow_fields: &[FieldDef]) -> Vec<TemplateProblem> {
+fn ambiguous(
+    selection: &FieldSelection,
+    mapping: &[FieldMapping],
+    flow_fields: &FieldNames<'_>,
+) -> Vec<TemplateProblem> {
     let mut sources = BTreeSet::new();
     let twice = mapping.iter().map(|renaming| renaming.from.as_str());
     let twice = twice
@@ -127,7 +129,11 @@ fn ambiguous(selection: &FieldSelection, mapping: &[FieldMapping], flow_fields: 
         .map(|from| TemplateProblem::invalid(format!("\"{from}\" is renamed twice; keep one of the renamings.")));
     let mut problems: Vec<_> = twice.collect();
     let mut names = BTreeSet::new();
-    for field in flow_fields.iter().filter(|field| selection.shares(&field.name)) {
+    for field in flow_fields
+        .fields()
+        .iter()
+        .filter(|field| selection.shares(&field.name))
+    {
         let name = wire_name(&field.name, mapping);
         if !names.insert(name) {
             problems.push(TemplateProblem::invalid(format!(

@@ -7,12 +7,14 @@
 mod compare;
 mod eval;
 mod filters;
+mod json;
 mod operators;
 mod output;
 mod parse;
 mod render;
 mod sequences;
 mod tests_of_values;
+mod text;
 mod tree;
 mod value;
 
@@ -35,6 +37,8 @@ pub(super) enum Fail {
     Misfit,
     /// Values are put into one another too often.
     TooDeep,
+    /// A text that is made has too many bytes.
+    TooLong,
 }
 
 impl From<Overrun> for Fail {
@@ -54,6 +58,7 @@ impl Fail {
                  check the types"
             }
             Self::TooDeep => "values are put into one another too often; make them flatter",
+            Self::TooLong => "a text that the template makes has more than 256 KiB; make it of fewer or shorter parts",
         };
         TemplateError::Render {
             place: Place { line, column: None },
@@ -88,7 +93,7 @@ impl Program {
             return Ok(None);
         };
         let mut scope = Scope::new(values, budget);
-        let value = scope.eval(&placed.expr).and_then(|value| value.into_json(budget));
+        let value = scope.eval(&placed.expr).and_then(|value| json::value(&value, budget));
         value.map(Some).map_err(|fail| fail.at(placed.line))
     }
 }

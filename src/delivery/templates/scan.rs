@@ -21,6 +21,8 @@ pub(super) struct Scan {
     pub(super) bare: BTreeSet<String>,
     /// Variables that the template sets.
     pub(super) locals: BTreeSet<String>,
+    /// Whether all fields may be read, or one whose name is put together while rendering: `lead` stands by itself.
+    pub(super) whole_lead: bool,
 }
 
 /// Looks through the pieces of a source, refusing what templates may not do.

@@ -4,6 +4,7 @@ use entity::field::{FieldDef, FieldType};
 use proptest::prelude::*;
 use serde_json::json;
 
+mod charged;
 mod hostile;
 
 fn lead() -> Map<String, Value> {
@@ -56,7 +57,7 @@ fn except_ssn() -> FieldSelection {
 fn problems(source: &str) -> Vec<(ProblemKind, String)> {
     let template = Template::parse(source, Escape::None).unwrap();
     let fields = ["first_name", "email", "ssn"].map(field);
-    let problems = check(&template, &fields, &except_ssn());
+    let problems = check(&template, &FieldNames::new(&fields), &except_ssn());
     problems
         .into_iter()
         .map(|problem| (problem.kind, problem.message))
@@ -347,7 +348,7 @@ fn selections_and_renamings_are_checked_for_unknown_unshared_and_ambiguous_names
                 to: (*to).into(),
             })
             .collect();
-        let problems = check_fields(&except_ssn(), &mapping, &fields);
+        let problems = check_fields(&except_ssn(), &mapping, &FieldNames::new(&fields));
         problems.into_iter().map(|problem| problem.kind).collect::<Vec<_>>()
     };
     assert_eq!(kinds(&[("email", "mail")]), []);
@@ -361,7 +362,10 @@ fn selections_and_renamings_are_checked_for_unknown_unshared_and_ambiguous_names
         mode: FieldSelectionMode::Only,
         fields: vec!["nope".into()],
     };
-    assert_eq!(check_fields(&unknown, &[], &fields)[0].kind, ProblemKind::UnknownField);
+    assert_eq!(
+        check_fields(&unknown, &[], &FieldNames::new(&fields))[0].kind,
+        ProblemKind::UnknownField
+    );
 }
 
 proptest! {

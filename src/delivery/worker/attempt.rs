@@ -14,9 +14,9 @@ use super::Tools;
 use super::finish::Finished;
 use super::mail;
 use super::prepared::{Prepared, Webhook};
-use super::redact::Secrets;
 use crate::delivery::breaker::Bearing;
 use crate::delivery::payload::{Body, PayloadError};
+use crate::delivery::redact::Secrets;
 use crate::delivery::response::{Cause, Verdict, judge};
 use crate::delivery::retry::{self, Next};
 use crate::delivery::webhook::{Answer, Request};
@@ -177,7 +177,7 @@ pub(super) async fn attempt(tools: &Tools, claimed: Claimed) -> Option<Finished>
         Ok(reached) => try_once(tools, &delivery, &lead, &reached).await?.knowing(&reached),
     };
     slot.leave_destination();
-    let tried = tried.without(&Secrets::of_lead(&lead));
+    let tried = tried.without(&Secrets::of_fields(&lead.definitions, &lead.fields));
     let outcome = outcome(&delivery, &tried, tools.app.clock.now());
     let attempt = attempt_row(&delivery, &tried, started_at, started.elapsed());
     Some(Finished {

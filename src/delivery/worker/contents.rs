@@ -14,7 +14,7 @@ use entity::lead;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::leads::decide::typing;
-use crate::leads::sealed;
+use crate::leads::{routed, sealed};
 use crate::queue::LeadContent;
 
 /// How long a flow's fields are kept: labels in a default mail may be as old as this.
@@ -89,7 +89,8 @@ impl Contents {
             let (version, definitions) = self.fields(lead.flow_id).await?;
             ((lead.flow_id, version), definitions)
         };
-        let fields = sealed::open_stored(&self.app, lead.account_id, lead.id, &lead.fields).await?;
+        let fields = sealed::open_fields(&self.app, lead.account_id, lead.id, &lead.fields).await?;
+        let routed = routed::open(&self.app, lead.account_id, lead.id, lead.routed_by).await?;
         let invalid = match lead.invalid {
             Some(noted) => noted.0.into_iter().collect(),
             None => typing::invalid(&definitions, &fields),
@@ -99,6 +100,7 @@ impl Contents {
             test: lead.test,
             fields,
             invalid,
+            routed,
             flow,
             definitions,
         })

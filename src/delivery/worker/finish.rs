@@ -17,10 +17,13 @@ use tokio::sync::mpsc;
 use super::Tools;
 use super::endpoints::note_endpoints;
 use super::reroute;
+use super::routes::Routes;
 use crate::app::App;
+use crate::database::Transaction;
 use crate::delivery::breaker::Bearing;
 use crate::delivery::erasure;
 use crate::error::{Error, Result};
+use crate::leads::compile::Snapshots;
 use crate::leads::intake::delivery_event;
 use crate::live::events::{self, Heads, NewEvent};
 use crate::queue::LeadContent;
@@ -57,15 +60,15 @@ pub(super) fn hand_in(tools: &Tools, finished: Finished) {
 }
 
 /// Records until nobody attempts any more.
-pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<Finished>) {
+pub(super) async fn record_all(app: App, snapshots: Snapshots, mut finished: mpsc::UnboundedReceiver<Finished>) {
     let mut batch = Vec::with_capacity(BATCH);
     while finished.recv_many(&mut batch, BATCH).await > 0 {
-        if let Err(error) = record_patiently(&app, &batch, Rerouting::Try).await {
+        if let Err(error) = record_patiently(&app, &batch, Rerouting::By(&snapshots)).await {
             tracing::error!(
                 ?error,
                 "outcomes cannot be recorded together; recording them one by one"
             );
-            record_each(&app, &batch).await;
+            record_each(&app, &snapshots, &batch).await;
         }
         batch.clear();
         app.queue.slots_freed();
@@ -73,14 +76,25 @@ pub(super) async fn record_all(app: App, mut finished: mpsc::UnboundedReceiver<F
 }
 
 /// Whether a lead that finally failed is routed to another partner.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rerouting {
-    Try,
+#[derive(Clone, Copy)]
+enum Rerouting<'a> {
+    By(&'a Snapshots),
     LeaveOut,
 }
 
+impl Rerouting<'_> {
+    /// Looks up what is needed for those of the outcomes that are failures.
+    async fn look_up(self, app: &App, routes: &mut Routes, batch: &[Finished]) -> Result<()> {
+        let Self::By(snapshots) = self else { return Ok(()) };
+        let failed = batch.iter().filter(|finished| finished.has_failed());
+        routes
+            .look_up(app, snapshots, failed.map(|finished| &finished.delivery))
+            .await
+    }
+}
+
 /// Records as soon as the database can be reached; fails if it says no again and again.
-async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
+async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting<'_>) -> Result<()> {
     let mut refusals = 0;
     loop {
         let Err(error) = record(app, batch, rerouting).await else {
@@ -97,10 +111,10 @@ async fn record_patiently(app: &App, batch: &[Finished], rerouting: Rerouting) -
 
 /// One that cannot be recorded must not hold up the others. What most often cannot is the way to the next partner, for rows that
 /// it takes are damaged; without it the failure at least is recorded.
-async fn record_each(app: &App, batch: &[Finished]) {
+async fn record_each(app: &App, snapshots: &Snapshots, batch: &[Finished]) {
     for finished in batch {
         let (one, delivery) = (std::slice::from_ref(finished), finished.delivery.id);
-        let Err(error) = record_patiently(app, one, Rerouting::Try).await else {
+        let Err(error) = record_patiently(app, one, Rerouting::By(snapshots)).await else {
             continue;
         };
         tracing::error!(%delivery, ?error, "an outcome cannot be recorded; recording it without another partner");
@@ -110,8 +124,18 @@ async fn record_each(app: &App, batch: &[Finished]) {
     }
 }
 
-async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<()> {
-    let tx = app.db.begin().await?;
+async fn record(app: &App, batch: &[Finished], rerouting: Rerouting<'_>) -> Result<()> {
+    let mut routes = Routes::default();
+    loop {
+        rerouting.look_up(app, &mut routes, batch).await?;
+        let tx = app.db.begin().await?;
+        if routes.hold(&tx).await? {
+            return record_in(app, tx, batch, &routes).await;
+        }
+    }
+}
+
+async fn record_in(app: &App, tx: Transaction, batch: &[Finished], routes: &Routes) -> Result<()> {
     let now = app.clock.now();
     let outcomes: Vec<Outcome> = batch.iter().map(|finished| finished.outcome.clone()).collect();
     let held = delivery_outcome::record(&tx, &outcomes).await?;
@@ -133,17 +157,12 @@ async fn record(app: &App, batch: &[Finished], rerouting: Rerouting) -> Result<(
         .partition(|finished| held.is_erased(finished.delivery.id));
     let mut all_events: Vec<NewEvent> = going.iter().map(|finished| delivery_event(&finished.after())).collect();
     let failed = going.iter().filter(|finished| finished.has_failed());
-    let failed = failed.map(|finished| {
-        (
-            &finished.delivery,
-            (rerouting == Rerouting::Try).then_some(&finished.lead),
-        )
-    });
+    let failed = failed.map(|finished| (&finished.delivery, Some(&finished.lead)));
     let unsent = erased
         .iter()
         .filter(|finished| finished.outcome.status != DeliveryStatus::Delivered);
     let unsent = unsent.map(|finished| (&finished.delivery, None));
-    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>()).await?;
+    let next = reroute::follow(app, &tx, &failed.chain(unsent).collect::<Vec<_>>(), routes, now).await?;
     for finished in erased {
         all_events.push(delivery_event(&end_erased(app, &tx, finished).await?));
     }

@@ -2,6 +2,7 @@
 //! once. The lead enters the buyer's flow in the transaction that finishes the delivery, so it is in both accounts or in neither.
 
 mod ending;
+mod lost;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use super::Tools;
 use super::attempt;
 use super::finish::Finished;
 use super::reroute::{self, Plan};
+use super::routes::Routes;
 use crate::app::App;
 use crate::database::Transaction;
 use crate::error::{Error, Result};
@@ -25,9 +27,11 @@ use crate::leads::entrances::{LookUp, Purpose, Versions};
 use crate::leads::intake::{
     Around, CameBy, Occasion, Settled, ToStore, accounts, newest_versions, settle, versions_hold,
 };
+use crate::leads::lost_fields;
 use crate::leads::snapshot::PriceE4;
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, Standing, finish, stands};
+use lost::Lost;
 
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions met.
 const DECISIONS: usize = 5;
@@ -90,7 +94,10 @@ impl Attempt<'_> {
         }
         let way = self.decide(&live, newest).await?;
         match way {
-            Way::Into(lead) => self.enter(&live, *lead).await,
+            Way::Into(lead) => {
+                let lost = self.lost(&lead).await?;
+                self.enter(&live, (*lead, lost)).await
+            }
             Way::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
             Way::Loop(why) => self.end(Ending::looped(why)).await,
             Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
@@ -142,9 +149,18 @@ impl Attempt<'_> {
         }
     }
 
+    /// What of the lead the flow that it enters drops.
+    async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
+        let (app, content) = (&self.tools.app, self.content);
+        let config = self.config(app).await?;
+        let fields = lost_fields::of(&content.fields, &content.definitions, &config, into);
+        Lost::of(app, self.delivery, fields).await
+    }
+
     /// Stores the lead at the buyer and finishes the delivery.
-    async fn enter(&self, live: &connection::Model, mut lead: Entering) -> Result<Tried> {
+    async fn enter(&self, live: &connection::Model, (mut lead, lost): (Entering, Option<Lost>)) -> Result<Tried> {
         let app = &self.tools.app;
+        let routes = self.routes().await?;
         let tx = app.db.begin().await?;
         gate::pass(&tx, accounts([&lead])).await?;
         match stands(&tx, self.delivery).await? {
@@ -155,7 +171,7 @@ impl Attempt<'_> {
             Standing::Held => {}
         }
         let newest = newest_versions(&tx, &lead).await?;
-        if !versions_hold(&lead, &newest) || !self.may_send(&tx, live).await? {
+        if !versions_hold(&lead, &newest) || !routes.hold(&tx).await? || !self.may_send(&tx, live).await? {
             return Ok(Tried::Outdated(newest));
         }
         let occasion = Occasion {
@@ -172,7 +188,7 @@ impl Attempt<'_> {
             lead: &mut lead,
             occasion,
         };
-        let plan = Plan::of(&tx, self.delivery, self.content, app.clock.now()).await?;
+        let plan = Plan::of(&routes, self.delivery, self.content, app.clock.now());
         let rests_on = newest.keys().copied();
         let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
         let around = Around {
@@ -181,6 +197,9 @@ impl Attempt<'_> {
         };
         let mut settled = settle(app, &tx, vec![to_store], around).await?;
         let ending = Ending::of(settled.receipts.pop());
+        if let Some(lost) = lost.filter(|_| ending.is_delivered()) {
+            lost.note(&tx, self.delivery).await?;
+        }
         self.record(tx, (ending, plan, settled)).await
     }
 
@@ -192,14 +211,23 @@ impl Attempt<'_> {
         Ok(found.is_some_and(|connection| connection.lets_send(seller)))
     }
 
+    /// The flow by which the lead goes on, should it not get there.
+    async fn routes(&self) -> Result<Routes> {
+        Routes::of(&self.tools.app, &self.tools.snapshots, [self.delivery]).await
+    }
+
     async fn end(&self, ending: Ending) -> Result<Tried> {
+        let routes = self.routes().await?;
         let tx = self.tools.app.db.begin().await?;
         let ending = match stands(&tx, self.delivery).await? {
             Standing::Lost => return Ok(Tried::Done),
             Standing::Erased => Ending::erased(),
             Standing::Held => ending,
         };
-        let plan = Plan::of(&tx, self.delivery, self.content, self.tools.app.clock.now()).await?;
+        if !routes.hold(&tx).await? {
+            return Ok(Tried::Outdated(Versions::new()));
+        }
+        let plan = Plan::of(&routes, self.delivery, self.content, self.tools.app.clock.now());
         self.record(tx, (ending, plan, Settled::default())).await
     }
 

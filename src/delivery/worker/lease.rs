@@ -109,6 +109,9 @@ impl Holder {
         let mut owners: Vec<Uuid> = orphans.iter().filter_map(|row| row.lease_owner).collect();
         owners.sort_unstable();
         owners.dedup();
+        // A lease that was taken between the two readings looks lapsed, and what was claimed under it would be sent twice.
+        let living = worker::Entity::living(db, &owners, now).await?;
+        owners.retain(|owner| !living.contains(owner));
         for owner in owners {
             let died = self.has_died(owner).await?;
             release(&self.app, owner, died).await?;

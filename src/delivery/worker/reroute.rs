@@ -14,11 +14,12 @@ use entity::lead_event::{self, LeadEventKind};
 use entity::profile::OnFailure;
 use sea_orm::{DatabaseTransaction, Set};
 
+use super::routes::Routes;
 use crate::app::App;
+use crate::delivery::chains::Chains;
 use crate::delivery::reservations;
 use crate::error::Result;
 use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
-use crate::leads::compile;
 use crate::leads::decide::Draft;
 use crate::leads::intake::{
     Recipient, delivery_event, fully_set, lock, look_at_turns, new_delivery, portal_event, write,
@@ -36,45 +37,40 @@ pub(in crate::delivery) struct Rerouted {
 
 /// How a failed delivery's lead could be routed further.
 pub(super) struct Plan {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     profile: Arc<Profile>,
     draft: Draft,
     candidates: Vec<usize>,
 }
 
 impl Plan {
-    /// If the delivery's profile says so.
-    pub(super) async fn of(
-        tx: &DatabaseTransaction,
+    /// If the delivery's profile says so. The lead is judged by the values by which it was routed when it came.
+    pub(super) fn of(
+        routes: &Routes,
         failed: &delivery::Model,
         lead: &LeadContent,
         now: DateTime<Utc>,
-    ) -> Result<Option<Self>> {
-        if failed.profile_id.is_none() {
-            return Ok(None);
-        }
-        let Some(snapshot) = compile::load(tx, failed.flow_id).await? else {
-            return Ok(None);
-        };
+    ) -> Option<Self> {
+        failed.profile_id?;
+        let snapshot = routes.flow(failed.flow_id)?.clone();
         let profile = profile_of(&snapshot, failed);
-        let Some(profile) = profile.filter(|profile| profile.on_failure == OnFailure::NextPartner) else {
-            return Ok(None);
-        };
+        let profile = profile.filter(|profile| profile.on_failure == OnFailure::NextPartner)?;
+        let (fields, invalid) = lead.routed.values_at(failed.step_id, &lead.fields, &lead.invalid);
         let mut draft = Draft {
-            fields: lead.fields.clone(),
-            invalid: lead.invalid.clone(),
+            fields,
+            invalid,
             ..Draft::default()
         };
         let candidates = draft.match_profile(&profile, now);
-        Ok(Some(Self {
+        Some(Self {
             snapshot,
             profile,
             draft,
             candidates,
-        }))
+        })
     }
 
-    /// Routes to the next partner that matches, if there is one. What [`touched`] names for the delivery is held locked.
+    /// Routes to the next partner that matches, if there is one and no other has the lead in place of the one that failed. What [`touched`] names for the delivery is held locked.
     pub(super) async fn follow(
         mut self,
         app: &App,
@@ -85,6 +81,10 @@ impl Plan {
         let held = delivery::Entity::of_lead(failed.account_id, failed.lead_id)
             .all(tx)
             .await?;
+        // Somebody may have had one before this tried again, and it has arrived.
+        if Chains::of_rows(&held).is_with_another(failed.id) {
+            return Ok(None);
+        }
         let mut had = Had {
             partners: held.iter().filter_map(|row| row.partner_id).collect(),
             accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
@@ -100,6 +100,7 @@ impl Plan {
         let recipient = Recipient::Partner(&self.profile, candidate);
         let mut row = new_delivery(app, &self.snapshot, recipient, lead, now);
         row.step_id = failed.step_id;
+        row.follows = Some(failed.id);
         row.reservations = Reservations(chosen.reservations);
         let message = format!(
             "another partner has not taken the lead: routed to {}",
@@ -128,19 +129,19 @@ impl Plan {
 }
 
 /// Gives back what deliveries hold on caps that have ended without their recipient having the lead, and routes the lead further
-/// where it is given. What all of them touch is locked first, at once and in the order in which everybody locks it.
+/// where it is given, by the flows in `routes`. What all of them touch is locked first, at once and in the order in which everybody
+/// locks it. `now` is the one time of the transaction.
 pub(in crate::delivery) async fn follow(
     app: &App,
     tx: &DatabaseTransaction,
     ended: &[(&delivery::Model, Option<&Arc<LeadContent>>)],
+    routes: &Routes,
+    now: DateTime<Utc>,
 ) -> Result<Rerouted> {
-    let (now, mut all) = (app.clock.now(), Rerouted::default());
+    let mut all = Rerouted::default();
     let (mut plans, mut touched) = (Vec::with_capacity(ended.len()), Touched::default());
     for (delivery, lead) in ended {
-        let plan = match lead {
-            Some(lead) => Plan::of(tx, delivery, lead, now).await?.zip(Some(*lead)),
-            None => None,
-        };
+        let plan = lead.and_then(|lead| Some((Plan::of(routes, delivery, lead, now)?, lead)));
         touched.extend(self::touched(delivery, plan.as_ref().map(|(plan, _)| plan), now));
         plans.push((*delivery, plan));
     }
@@ -169,11 +170,18 @@ pub(super) fn touched(failed: &delivery::Model, plan: Option<&Plan>, now: DateTi
     touched
 }
 
+/// The profile by which the delivery was routed, as long as leads pass through its step: through another one with this profile where
+/// that is gone.
 fn profile_of(snapshot: &Snapshot, failed: &delivery::Model) -> Option<Arc<Profile>> {
-    snapshot.steps.iter().find_map(|step| match &step.action {
-        Action::Distribute(profile) if Some(profile.id) == failed.profile_id => Some(profile.clone()),
+    let mut with_profile = snapshot.steps.iter().filter_map(|step| match &step.action {
+        Action::Distribute(profile) if Some(profile.id) == failed.profile_id => Some((step, profile)),
         _ => None,
-    })
+    });
+    let own = with_profile.clone().find(|(step, _)| Some(step.id) == failed.step_id);
+    let found = own.or_else(|| with_profile.find(|(step, _)| step.enabled));
+    found
+        .filter(|(step, _)| step.enabled)
+        .map(|(_, profile)| profile.clone())
 }
 
 async fn insert(tx: &DatabaseTransaction, row: delivery::Model) -> Result<Rerouted> {

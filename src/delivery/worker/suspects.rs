@@ -31,6 +31,7 @@ use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::routes::Routes;
 use super::{Tools, claim, reroute};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
@@ -136,7 +137,7 @@ pub(super) async fn carry_out(
     );
     let ended = delivery::Entity::set_aside(tx, verdicts.set_aside.clone(), (&why, now)).await?;
     let without_leads: Vec<_> = ended.iter().map(|row| (row, None)).collect();
-    reroute::follow(app, tx, &without_leads).await?;
+    reroute::follow(app, tx, &without_leads, &Routes::default(), now).await?;
     for row in &ended {
         let entry = Entry {
             action: "delivery.set_aside",

@@ -9,6 +9,7 @@ use entity::{bulk, delivery_attempt};
 use sea_orm::DatabaseTransaction;
 
 use super::reroute;
+use super::routes::Routes;
 use crate::app::App;
 use crate::delivery::erasure;
 use crate::error::Result;
@@ -34,7 +35,7 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
     let attempts = damaged.iter().map(attempt).collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     let ended: Vec<_> = erased.iter().chain(&damaged).map(|row| (*row, None)).collect();
-    reroute::follow(app, &tx, &ended).await?;
+    reroute::follow(app, &tx, &ended, &Routes::default(), now).await?;
     for row in &erased {
         delivery::Entity::cancel_erased(row.id, erasure::ERASED)
             .exec(&tx)

@@ -5,6 +5,7 @@ use entity::delivery_config::AccountConfig;
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::{AccountInput, shared};
+use crate::delivery::templates::FieldNames;
 use crate::distribution::change::Change;
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, Result, UserErrorCode};
@@ -31,6 +32,7 @@ pub(super) async fn check(
     }
     let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
     let known = known.under(&fields);
+    let known = FieldNames::new(&known);
     shared::mapping(&input.mapping, &fields, &known, &format!("{path}.mapping")).map_err(Error::Broken)?;
     Ok(AccountConfig {
         connection_id: Some(connection.id),

@@ -3,7 +3,7 @@
 use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelection};
 
 use super::shared;
-use crate::delivery::templates::Escape;
+use crate::delivery::templates::{Escape, FieldNames};
 use crate::distribution::check::Checked;
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -36,16 +36,18 @@ pub(super) fn check(input: EmailInput, known: KnownFields, path: &str) -> Result
     let subject = texts::line(&input.subject, MAX_SUBJECT, &format!("{path}.subject"))?;
     let body = input.body.filter(|body| !body.trim().is_empty()).unwrap_or_default();
     let fields = shared::selection(input.fields, &known, &format!("{path}.fields"))?;
+    let checked = known.checked_by(&fields);
     let known = known.under(&fields);
+    let known = FieldNames::new(&known);
     let escape = match input.format {
         EmailFormat::Text => Escape::None,
         EmailFormat::Html => Escape::Html,
     };
     let template = |source: &str, escape, setting: &str| {
-        shared::template(source, escape, &fields, &known, &format!("{path}.{setting}"))
+        shared::template(source, escape, &checked, &known, &format!("{path}.{setting}"))
     };
     let checks = [
-        shared::mapping(&input.mapping, &fields, &known, &format!("{path}.mapping")),
+        shared::mapping(&input.mapping, &checked, &known, &format!("{path}.mapping")),
         template(&subject, Escape::None, "subject"),
         template(&body, escape, "body"),
     ];

@@ -1,9 +1,8 @@
 //! What every channel has in common: which fields are shared, how they are renamed, and what templates may name.
 
 use entity::delivery_config::{FieldMapping, FieldSelection, FieldSelectionMode};
-use entity::field::FieldDef;
 
-use crate::delivery::templates::{self, Escape, ProblemKind, Template, TemplateProblem};
+use crate::delivery::templates::{self, Escape, FieldNames, ProblemKind, Template, TemplateProblem};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, UserErrorCode};
 
@@ -42,7 +41,7 @@ pub(super) fn selection(
 pub(super) fn mapping(
     mapping: &[FieldMapping],
     selection: &FieldSelection,
-    known: &[FieldDef],
+    known: &FieldNames<'_>,
     path: &str,
 ) -> Result<(), Vec<Broken>> {
     if mapping.len() > MAX_FIELDS {
@@ -65,7 +64,7 @@ pub(super) fn template(
     source: &str,
     escape: Escape,
     selection: &FieldSelection,
-    known: &[FieldDef],
+    known: &FieldNames<'_>,
     path: &str,
 ) -> Result<(), Vec<Broken>> {
     let problems = match Template::parse(source, escape) {

@@ -10,6 +10,7 @@ use super::shared;
 use crate::config::Config;
 use crate::delivery::guard::Guard;
 use crate::delivery::payload::PreparedWebhook;
+use crate::delivery::templates::FieldNames;
 use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Broken, Error, Result, UserErrorCode};
@@ -98,10 +99,15 @@ pub(super) fn check(
         response_rule: response_rule.transpose()?,
         allow_insecure_http: input.allow_insecure_http,
     };
+    let checked = WebhookConfig {
+        fields: known.checked_by(&config.fields),
+        ..config.clone()
+    };
     let known = known.under(&config.fields);
-    shared::mapping(&config.mapping, &config.fields, &known, &at("mapping")).map_err(Error::Broken)?;
+    let names = FieldNames::new(&known);
+    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::Broken)?;
     // With the mapping in order, what is left to find is in the custom shape.
-    shared::none(PreparedWebhook::check(&config, &known), &at("template")).map_err(Error::Broken)?;
+    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::Broken)?;
     Ok((config, headers))
 }
 

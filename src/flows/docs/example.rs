@@ -6,7 +6,7 @@ use entity::field::{FieldDef, FieldType};
 use serde_json::{Value, json};
 
 use crate::leads::fields::{Typed, TypingContext, type_value};
-use crate::leads::rules::{self, Condition, FieldValue, Operator, Rule};
+use crate::leads::rules::{self, Condition, Effort, FieldValue, Operator, Rule};
 
 /// Names of text fields by a part of them, the most telling first.
 const TEXTS: [(&str, &str); 10] = [
@@ -139,7 +139,8 @@ fn accepts(rule: &Rule, fields: &[FieldDef], lead: &HashMap<String, Value>) -> b
             valid: false,
         },
     };
-    rule.evaluate(&look).passed
+    rule.evaluate(&look, &mut Effort::default())
+        .is_ok_and(|verdict| verdict.passed)
 }
 
 fn typed(field: &FieldDef, lead: &HashMap<String, Value>) -> (Value, bool) {

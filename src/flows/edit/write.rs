@@ -1,7 +1,7 @@
 //! Writing what differs between a flow as it was and as it should be.
 
 use chrono::{DateTime, Utc};
-use entity::{flow, source, step};
+use entity::{flow, former_field, source, step};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, Iterable};
 
@@ -15,6 +15,10 @@ pub(super) async fn differences(tx: &DatabaseTransaction, before: Option<&Conten
     let sources = differing(sources, &after.sources, |row| row.id, |row| removed_source(row, now));
     let steps = differing(steps, &after.steps, |row| row.id, |row| removed_step(row, now));
     put::<flow::Entity>(tx, vec![after.flow.clone()]).await?;
+    if after.flow.deleted_at.is_some() {
+        let names = after.flow.fields.0.iter().map(|field| field.name.clone());
+        former_field::Entity::note(tx, after.flow.account_id, names).await?;
+    }
     put::<source::Entity>(tx, sources).await?;
     put::<step::Entity>(tx, steps).await
 }

@@ -10,7 +10,7 @@ use entity::step::{self, StepConfig};
 use entity::{bulk, connection, delivery_settings};
 use sea_orm::{ColumnTrait, QueryFilter, Set};
 
-use crate::delivery::templates::{self, ProblemKind};
+use crate::delivery::templates::{self, FieldNames, ProblemKind};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::CapInput;
 use crate::flows::checks::{Checker, PriceInput};
@@ -18,6 +18,8 @@ use crate::flows::edit::Edit;
 
 /// Fields that a selection may name, and renamings that there may be.
 const MAX_FIELDS: usize = 500;
+/// Names among them that are told to be no fields.
+const UNKNOWN_TOLD: usize = 10;
 /// Longest name that a field may be given, in characters.
 const MAX_WIRE_NAME_CHARS: usize = 200;
 
@@ -217,7 +219,8 @@ fn check_sharing(check: &mut Checker, input: &BuyerInput, fields: &[FieldDef]) {
         check.broken(UserErrorCode::Required, &at, "name at least one field, or share ALL");
     }
     let unknown = |name: &&String| !fields.iter().any(|field| field.name == **name);
-    for (index, name) in named.iter().enumerate().filter(|(_, name)| unknown(name)) {
+    let unknown = named.iter().enumerate().filter(|(_, name)| unknown(name));
+    for (index, name) in unknown.take(UNKNOWN_TOLD) {
         let name: String = name.chars().take(100).collect();
         let text = format!("the flow has no field \"{name}\": use one of its field names");
         check.broken(UserErrorCode::UnknownField, &format!("{at}.{index}"), text);
@@ -239,8 +242,7 @@ fn check_mapping(check: &mut Checker, selection: &FieldSelection, mapping: &[Fie
             check.broken(UserErrorCode::Invalid, &format!("{path}.{index}.from"), text);
         }
     }
-    let known: Vec<FieldDef> = fields.to_vec();
-    for problem in templates::check_fields(&only_known(selection, fields), mapping, &known) {
+    for problem in templates::check_fields(&only_known(selection, fields), mapping, &FieldNames::new(fields)) {
         let code = match problem.kind {
             ProblemKind::UnknownField => UserErrorCode::UnknownField,
             ProblemKind::FieldNotShared => UserErrorCode::FieldNotShared,

@@ -22,7 +22,8 @@ pub struct InvitationMutation;
 impl InvitationMutation {
     /// Invites an account or an email address to connect, and mails a link. While an invitation to the same waits for its answer, that
     /// one is given back and nothing is sent. `SELF_INVITE`, `ALREADY_CONNECTED`, `NOT_FOUND`. Takes an OWNER or ADMIN. At most 300
-    /// an hour: `RATE_LIMITED`.
+    /// an hour, 100 of them by mail, and 5 to one account or address: `RATE_LIMITED`. An address that has got too many mails of others
+    /// gets none, and the invitation holds all the same: `mail` is null.
     async fn send_invitation(
         &self,
         ctx: &Context<'_>,

@@ -17,8 +17,21 @@ use super::{Limits, Refusal};
 #[derive(Clone, Copy, Default)]
 struct Size {
     fields: usize,
+    /// Fragments, inline or spread, known or not: what walks a document later steps into each of them.
+    fragments: usize,
     /// Nested selections, fragments included; the library refuses more than 32.
     nesting: usize,
+}
+
+impl Size {
+    /// That of a fragment around it.
+    fn in_fragment(self) -> Self {
+        Self {
+            fragments: self.fragments.saturating_add(1),
+            nesting: self.nesting + 1,
+            ..self
+        }
+    }
 }
 
 struct Counter<'a> {
@@ -39,7 +52,7 @@ pub(super) fn count(document: &ExecutableDocument, limits: &Limits) -> Result<()
         aliases: 0,
         directives: 0,
     };
-    let mut fields = 0_usize;
+    let (mut fields, mut fragments) = (0_usize, 0_usize);
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
         counter.directives += operation.directives.len();
@@ -50,12 +63,14 @@ pub(super) fn count(document: &ExecutableDocument, limits: &Limits) -> Result<()
             .sum::<usize>();
         let size = counter.selection(&operation.selection_set.node, 1)?;
         fields = fields.saturating_add(size.fields);
+        fragments = fragments.saturating_add(size.fragments);
     }
     for (name, fragment) in &document.fragments {
         counter.fragment(name, fragment.pos, 1)?;
     }
     limits.aliases.at_most(counter.aliases, "aliases")?;
     limits.directives.at_most(counter.directives, "directives")?;
+    limits.fragments.at_most(fragments, "fragments, expanded")?;
     limits.fields.at_most(fields, "fields, fragments expanded")
 }
 
@@ -66,16 +81,13 @@ impl<'a> Counter<'a> {
             self.directives += item.node.directives().len();
             let size = match &item.node {
                 Selection::Field(field) => self.field(&field.node, level)?,
-                Selection::InlineFragment(inline) => {
-                    let size = self.selection(&inline.node.selection_set.node, level + 1)?;
-                    Size {
-                        nesting: size.nesting + 1,
-                        ..size
-                    }
-                }
+                Selection::InlineFragment(inline) => self
+                    .selection(&inline.node.selection_set.node, level + 1)?
+                    .in_fragment(),
                 Selection::FragmentSpread(spread) => self.spread(&spread.node, spread.pos, level)?,
             };
             total.fields = total.fields.saturating_add(size.fields);
+            total.fragments = total.fragments.saturating_add(size.fragments);
             total.nesting = total.nesting.max(size.nesting);
         }
         self.check_nesting(total.nesting)?;
@@ -88,18 +100,16 @@ impl<'a> Counter<'a> {
         Ok(Size {
             fields: inner.fields.saturating_add(1),
             nesting: inner.nesting + 1,
+            ..inner
         })
     }
 
     fn spread(&mut self, spread: &'a FragmentSpread, pos: Pos, level: usize) -> Result<Size, Refusal> {
         let size = self.fragment(&spread.fragment_name.node, pos, level + 1)?;
-        Ok(Size {
-            nesting: size.nesting + 1,
-            ..size
-        })
+        Ok(size.in_fragment())
     }
 
-    /// An unknown fragment has no size: validation reports it.
+    /// An unknown fragment selects nothing: validation reports it.
     fn fragment(&mut self, name: &'a Name, pos: Pos, level: usize) -> Result<Size, Refusal> {
         self.check_nesting(level)?;
         match self.known.get(name.as_str()) {

@@ -44,6 +44,37 @@ fn doubling_fragments_are_counted_and_not_expanded() {
     assert_eq!(code_and_text(&doubling(200, "hello")).0, code::TOO_COMPLEX);
 }
 
+/// Every walk of a document steps into fragments, whether they select anything or not.
+#[test]
+fn fragments_that_select_nothing_are_counted_too() {
+    for leaf in ["...Unknown ...Unknown", "... { ...Unknown }"] {
+        for levels in [10, 24, 28] {
+            assert_eq!(code_and_text(&doubling(levels, leaf)).0, code::TOO_COMPLEX, "{levels}");
+        }
+    }
+    let unused = doubling(24, "...Unknown ...Unknown").replace("a { ...F0 }", "a");
+    check(&unused).expect("what nothing spreads is not expanded, and validation refuses it");
+    let wide = format!(
+        "{{ {} }} fragment F on Query {{ {} }}",
+        "...F ".repeat(60),
+        "...U ".repeat(60)
+    );
+    assert_eq!(code_and_text(&wide).0, code::TOO_COMPLEX);
+}
+
+#[test]
+fn an_introspection_asks_for_few_lists() {
+    let list = |n: usize| format!("a{n}: types {{ fields {{ name }} }}");
+    let many = |n: usize| {
+        format!(
+            "{{ __schema {{ {} }} }}",
+            (0..n).map(list).collect::<Vec<_>>().join(" ")
+        )
+    };
+    check(&many(10)).unwrap();
+    assert_eq!(code_and_text(&many(11)).0, code::TOO_COMPLEX);
+}
+
 #[test]
 fn fragments_in_a_circle_are_invalid_even_if_nothing_spreads_them() {
     let circle = "fragment A on Query { ...B } fragment B on Query { ...A }";

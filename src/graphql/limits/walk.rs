@@ -19,6 +19,9 @@ use crate::graphql::registry::{FieldDef, Registry, lists, named};
 /// (its `MaxIntrospectionDepthRule`), and so do we.
 const TYPE_LISTS: [&str; 4] = ["fields", "inputFields", "possibleTypes", "interfaces"];
 const TYPE_LISTS_NESTED: usize = 2;
+/// Lists of the schema in one operation, fragments expanded. The introspection of graphql-js has 5 and each is long: what
+/// aliases would ask for again is the whole schema.
+const SCHEMA_LISTS: usize = 20;
 
 /// What the walk found out about an operation.
 pub(super) struct Facts {
@@ -35,6 +38,7 @@ pub(super) struct Walk<'a> {
     registry: &'a Registry,
     limits: &'a Limits,
     introspects: bool,
+    schema_lists: usize,
     typenames: usize,
 }
 
@@ -63,6 +67,7 @@ pub(super) fn walk(
         registry,
         limits,
         introspects: false,
+        schema_lists: 0,
         typenames: 0,
     };
     let all: fn(&Field) -> bool = |_| true;
@@ -222,7 +227,14 @@ impl<'a> Walk<'a> {
 
     fn enter(&mut self, name: &str, place: Place<'a>) -> Result<Place<'a>, Refusal> {
         if let Some(lists) = place.introspection {
-            let lists = lists + usize::from(TYPE_LISTS.contains(&name));
+            let is_type_list = TYPE_LISTS.contains(&name);
+            self.schema_lists += usize::from(is_type_list || name == "types");
+            if self.schema_lists > SCHEMA_LISTS {
+                return Err(Refusal::too_complex(format!(
+                    "The introspection asks for more than {SCHEMA_LISTS} lists of types and fields: ask for each once."
+                )));
+            }
+            let lists = lists + usize::from(is_type_list);
             if lists > TYPE_LISTS_NESTED {
                 return Err(Refusal::too_complex("Introspection is nested too deep.".to_owned()));
             }

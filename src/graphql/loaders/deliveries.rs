@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A key by which one row of an account is loaded by its identifier.
 macro_rules! by_id {
-    ($($(#[$doc:meta])* $key:ident($id:ty) => $table:ident;)+) => {
+    ($($(#[$doc:meta])* $key:ident($id:ty) => $table:ident, $large:expr;)+) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,8 @@ macro_rules! by_id {
                     let mut found = HashMap::with_capacity(keys.len());
                     for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
                         let rows = $table::Entity::in_account(account).filter($table::Column::Id.is_in(ids));
-                        found.extend(self.all(rows).await?.into_iter().map(|row| ($key(account, row.id), row)));
+                        let rows = self.all_large(rows, $large).await?;
+                        found.extend(rows.into_iter().map(|row| ($key(account, row.id), row)));
                     }
                     Ok(found)
                 }
@@ -38,9 +39,9 @@ macro_rules! by_id {
 
 by_id! {
     /// A partner.
-    PartnerRow(PartnerId) => partner;
+    PartnerRow(PartnerId) => partner, &[];
     /// A source, unless it was removed.
-    SourceRow(SourceId) => source;
+    SourceRow(SourceId) => source, source::Entity::LARGE;
 }
 
 /// A lead, without its large parts.
@@ -57,6 +58,24 @@ impl Loader<LeadRow> for Rows {
             let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
             let rows: Vec<lead::Head> = self.all_as(lead::Entity::heads(rows)).await?;
             found.extend(rows.into_iter().map(|row| (LeadRow(account, row.id), row)));
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a lead has encrypted values: there is something where it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sealed(pub AccountId, pub LeadId);
+
+impl Loader<Sealed> for Rows {
+    type Value = ();
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[Sealed]) -> Loaded<Sealed, ()> {
+        let mut found = HashMap::new();
+        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
+            let sealed = lead::Entity::sealed_among(self.db.read(), account, ids).await;
+            found.extend(sealed.map_err(shared)?.into_iter().map(|id| (Sealed(account, id), ())));
         }
         Ok(found)
     }

@@ -26,10 +26,8 @@ impl Loader<LeadPart> for Rows {
         for (account, asked) in by_account(keys.iter().map(|key| (key.0, (key.1, key.2)))) {
             let (ids, parts): (BTreeSet<LeadId>, BTreeSet<Part>) = asked.into_iter().unzip();
             let (ids, parts) = (Vec::from_iter(ids), Vec::from_iter(parts));
-            let bytes = lead::Entity::bytes_of(db, account, &ids, &parts)
-                .await
-                .map_err(shared)?;
-            self.budget.draw_read(bytes).map_err(Arc::new)?;
+            let bytes = lead::Entity::bytes_of(db, account, &ids, &parts).await;
+            self.budget.draw_read(bytes.map_err(shared)?).map_err(Arc::new)?;
             for part in parts {
                 let rows = lead::Entity::part(db, account, &ids, part).await.map_err(shared)?;
                 let rows = rows.into_iter();

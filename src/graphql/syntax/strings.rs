@@ -57,18 +57,15 @@ fn escape(lexer: &mut Lexer<'_>) -> Result<char, SyntaxError> {
 /// The digits of `\u{…}`, of which the brace has been taken.
 fn braced(lexer: &mut Lexer<'_>) -> Option<char> {
     let mut code = 0_u32;
-    let mut empty = true;
-    loop {
+    // graphql-js reads as many, and the grammar sets no limit.
+    for digits in 0..=8 {
         match lexer.take()? {
-            '}' if empty => return None,
+            '}' if digits == 0 => return None,
             '}' => return char::from_u32(code),
-            digit => {
-                // Leading zeros may be many; a number that has left Unicode cannot come back.
-                code = code.checked_mul(16)?.checked_add(digit.to_digit(16)?)?;
-                empty = false;
-            }
+            digit => code = code.checked_mul(16)?.checked_add(digit.to_digit(16)?)?,
         }
     }
+    None
 }
 
 /// The digits of `\uXXXX`, with the second half of a surrogate pair where this is the first.

@@ -7,6 +7,8 @@ use async_graphql::{
 };
 use async_graphql_value::Value as InputValue;
 
+use crate::graphql::big_numbers;
+
 use super::{
     SyntaxError,
     lexer::{Kind, wrong},
@@ -35,6 +37,10 @@ impl Parser<'_> {
             Kind::Mark("{") => self.object(constant)?,
             Kind::Mark("$") if constant => return Err(wrong(at, "a variable cannot stand here")),
             Kind::Mark("$") => InputValue::Variable(self.variable()?.node),
+            Kind::Int(text) if big_numbers::is_big(text) => {
+                self.advance()?;
+                InputValue::Enum(Name::new(text))
+            }
             Kind::Int(text) | Kind::Float(text) => {
                 let number = number(text).ok_or_else(|| wrong(at, "the number is too large"))?;
                 self.advance()?;

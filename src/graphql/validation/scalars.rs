@@ -3,6 +3,7 @@
 use async_graphql::{Number, ScalarType, Value};
 use chrono::{DateTime, Utc};
 
+use crate::graphql::big_numbers;
 use crate::graphql::scalars::Decimal;
 
 /// A literal is stricter than JSON: `1.0` in a document is no Int and `1` no String of an enum.
@@ -18,6 +19,10 @@ pub(super) enum From {
 /// the value. Scalars that are not ours take anything.
 pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, String> {
     let refuse = |expected: &str, found: &Value| Err(format!("expected {expected}, found {}", called(found)));
+    let value = match big_numbers::literal(&value) {
+        Some(number) if scalar != "JSON" => Value::Number(number),
+        _ => value,
+    };
     match (scalar, value) {
         ("Int", Value::Number(number)) => match whole(&number, from) {
             Some(whole) if i32::try_from(whole).is_ok() => Ok(Value::from(whole)),
@@ -53,7 +58,8 @@ fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
         },
         "Decimal" => match (taken::<Decimal>(value), value) {
             (Err(_), Value::String(_) | Value::Number(_)) => Err(Some(
-                "a Decimal is a number in digits with at most one point, such as \"12.50\"".into(),
+                "a Decimal is a number in digits with at most one point, of at most 64 characters, such as \"12.50\""
+                    .into(),
             )),
             (taken, _) => taken,
         },
@@ -102,6 +108,7 @@ pub(super) fn called(value: &Value) -> &'static str {
         Value::Number(_) => "a number",
         Value::String(_) | Value::Binary(_) => "a string",
         Value::Boolean(_) => "true or false",
+        Value::Enum(_) if big_numbers::literal(value).is_some() => "a number",
         Value::Enum(_) => "a name",
         Value::List(_) => "a list",
         Value::Object(_) => "an object",

@@ -10,6 +10,7 @@ use async_graphql::{
 
 use super::{FAULTS, Fault, VariableFacts, nul, scalars, suggest, values::unknown_field};
 use crate::graphql::{
+    big_numbers,
     mask::code,
     registry::{InputDef, Registry, TypeDef},
 };
@@ -113,6 +114,7 @@ impl<'a> Coercion<'a> {
                 found.cloned().map(Value::Enum)
             }
             (Some(TypeDef::Scalar), value) => {
+                let value = big_numbers::unmark(name, value);
                 if !self.of_lead && nul::contains(&value) {
                     self.wrong(nul::REFUSED);
                     return None;

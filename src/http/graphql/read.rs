@@ -12,10 +12,13 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::respond::Fault;
 use crate::graphql::mask::code;
+use crate::http::lenient_json::mend;
 
 /// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
 /// sending does not read the answer, and would see a reset connection instead of the reason.
 const DRAINED: usize = 16;
+/// Brackets around the values of variables: those of the body and of `variables`.
+const VALUES: usize = 2;
 /// Lists and objects inside one another that the JSON parser follows.
 const MAX_LEVELS: usize = 127;
 
@@ -129,7 +132,8 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
             "Batches are not supported: send one request at a time, as a JSON object.",
         ));
     }
-    serde_json::from_slice(body).map_err(|error| explain(&error, body))
+    let body = mend(body, VALUES);
+    serde_json::from_slice(&body).map_err(|error| explain(&error, &body))
 }
 
 fn explain(error: &serde_json::Error, body: &[u8]) -> Fault {
@@ -190,7 +194,7 @@ fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Fa
     if json.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_str(json).map_err(|error| {
+    serde_json::from_slice(&mend(json.as_bytes(), VALUES - 1)).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
         Fault::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })

@@ -50,6 +50,24 @@ pub(super) fn paragraph(text: &str) -> String {
     format!("<p>{}</p>\n", escape(text))
 }
 
+/// What else has access to an account, and the box by which its reader takes it as it is; nothing where there is nothing.
+pub(super) fn found_there(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut html = paragraph(
+        "Somebody may have made this account who does not read your mail. Besides you it has the following, all of which has or may get \
+         access to what comes into it:",
+    );
+    html += "<ul>\n";
+    for line in lines {
+        html.extend(["<li>", &escape(line), "</li>\n"]);
+    }
+    html += "</ul>\n";
+    html += &paragraph("If you do not know all of it, close this page and sign up with your address yourself.");
+    html + "<label><input name=\"confirm\" value=\"yes\" type=\"checkbox\"> I know all of it: the account is mine</label>\n"
+}
+
 /// How a use case's refusal is answered: the status, and what may be shown.
 pub(super) fn refusal(error: &Error) -> (StatusCode, String) {
     let status = match error {

@@ -8,13 +8,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::page::{page, paragraph, refusal};
+use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use crate::app::App;
 use crate::error::Error;
 use crate::identity::letters::escape;
-use crate::identity::password_reset::{self, Consent, NewPassword, Opened};
+use crate::identity::password_reset::{self, NewPassword, Opened};
 use crate::identity::sessions;
+use crate::identity::takeover::Consent;
 use crate::identity::tokens::Scope;
 
 /// What the form sends.
@@ -39,10 +40,7 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<F
         password: filled.password,
         name: None,
     };
-    let consent = match filled.confirm {
-        Some(_) => Consent::Given,
-        None => Consent::Ask,
-    };
+    let consent = Consent::from(filled.confirm.is_some());
     let resetting = app.clone();
     let reset = async move {
         let signed_in = password_reset::reset_with(&resetting, Scope::Account, ip, input, consent).await?;
@@ -96,18 +94,6 @@ fn whose(opened: &Opened) -> String {
         "For {}, who signs in to the account “{}” with {}.",
         opened.person, opened.account, opened.email
     ));
-    if opened.found_there.is_empty() {
-        return html;
-    }
-    html += &paragraph(
-        "Somebody has made this account who has not proven that the address is theirs. Besides you it has the following, all of which \
-         could see and send what you put into it:",
-    );
-    html += "<ul>\n";
-    for line in &opened.found_there {
-        html.extend(["<li>", &escape(line), "</li>\n"]);
-    }
-    html += "</ul>\n";
-    html += &paragraph("If you do not know all of it, close this page and sign up with your address yourself.");
-    html + "<label><input name=\"confirm\" value=\"yes\" type=\"checkbox\"> I know all of it: the account is mine</label>\n"
+    html += &found_there(&opened.found_there);
+    html
 }

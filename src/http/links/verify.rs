@@ -5,13 +5,24 @@ use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 
-use super::page::{page, paragraph, refusal};
+use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use crate::app::App;
 use crate::error::Error;
 use crate::identity::letters::escape;
-use crate::identity::verification::{self, Asked};
+use crate::identity::takeover::Consent;
+use crate::identity::verification::{self, Asked, Prover};
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct Filled {
+    #[serde(default)]
+    token: String,
+    /// Present when the box was ticked.
+    confirm: Option<String>,
+}
 
 pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<Link>) -> Response {
     match verification::look(&app, ip, &link.token).await {
@@ -20,8 +31,14 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
     }
 }
 
-pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(link): Form<Link>) -> Response {
-    match verification::verify(&app, ip, &link.token).await {
+pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
+    // A page has no session: who confirms the address here has shown that they read it, and no more.
+    let prover = Prover {
+        ip,
+        signed_in: None,
+        consent: Consent::from(filled.confirm.is_some()),
+    };
+    match verification::verify(&app, prover, &filled.token).await {
         Ok(()) => {
             let text = "From now on it receives what is sent to it on this server. You can close this page.";
             page(StatusCode::OK, "Your address is confirmed", &paragraph(text))
@@ -51,10 +68,11 @@ fn question(asked: &Asked, token: &str) -> String {
     };
     // The form's address is relative: a proxy may have put something in front of it.
     format!(
-        "{}<form method=\"post\" action=\"verify-email\">\n<input type=\"hidden\" name=\"token\" value=\"{}\">\n\
+        "{}<form method=\"post\" action=\"verify-email\">\n<input type=\"hidden\" name=\"token\" value=\"{}\">\n{}\
          <button>Confirm the address</button>\n</form>\n{}",
         paragraph(&who),
         escape(token),
+        found_there(&asked.found_there),
         paragraph("If it is not, close this page: nothing changes.")
     )
 }

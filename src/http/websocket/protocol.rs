@@ -16,7 +16,7 @@ use crate::{
         },
         mask,
     },
-    http::{graphql::Parameters, session::bearer_token},
+    http::{graphql::Parameters, lenient_json::mend, session::bearer_token},
 };
 
 /// The name of the protocol. The older `graphql-ws` is deliberately not spoken.
@@ -53,12 +53,14 @@ fn pong<'de, D: Deserializer<'de>>(message: D) -> Result<(), D::Error> {
     Pong::deserialize(message).map(drop)
 }
 
+/// Brackets around the values of variables: those of the message, of its payload and of `variables`.
+const VALUES: usize = 3;
 /// The longest operation id; clients send UUIDs or counters.
 const LONGEST_ID: usize = 128;
 
 impl Incoming {
     pub(super) fn parse(text: &str) -> Result<Self, Close> {
-        let parsed = serde_json::from_str(text).map_err(|error| {
+        let parsed = serde_json::from_slice(&mend(text.as_bytes(), VALUES)).map_err(|error| {
             tracing::debug!(%error, "a message is refused");
             Close::new(4400, "Invalid message")
         })?;

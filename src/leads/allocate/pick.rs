@@ -12,12 +12,10 @@ use super::turns::Contender;
 use super::{Chosen, Fate, Settling, allocate};
 use crate::leads::branch::{Branch, Way};
 use crate::leads::decide::Draft;
+use crate::leads::lost_fields;
 use crate::leads::outcome::{Reason, ReasonCode, Subject, tell};
 use crate::leads::snapshot::{Buyer, Candidate, Profile};
 use crate::leads::trace::Trace;
-
-/// Warnings about fields that a recipient does not take that are spelled out; the others are counted.
-const LOST_TOLD: usize = 20;
 
 /// Who has a lead already, or was offered it.
 #[derive(Debug, Default)]
@@ -334,7 +332,7 @@ impl Picking<'_> {
         };
         self.trace.choose(subject, fate.is_good(), detail);
         if fate.is_good() {
-            self.warn_of_lost(subject, &not_taken);
+            lost_fields::tell(subject, &not_taken, self.trace, self.warnings);
         }
         let mut chosen = Chosen {
             step: 0,
@@ -347,33 +345,6 @@ impl Picking<'_> {
             self.settling.ledger.release(&released);
         }
         chosen
-    }
-
-    /// Tells of fields that the recipient's flow does not know.
-    fn warn_of_lost(&mut self, subject: &Subject, fields: &[String]) {
-        if fields.is_empty() {
-            return;
-        }
-        let detail = format!(
-            "its flow does not know these fields, and drops them: {}",
-            fields.join(", ")
-        );
-        self.trace.look_at(subject, "shared fields", false, detail);
-        for field in fields.iter().take(LOST_TOLD) {
-            let message = format!(
-                "the recipient of {} does not know this field, and drops it: rename it in the mapping, or share without it",
-                subject.name
-            );
-            tell(self.warnings, Reason::about(ReasonCode::FieldNotTaken, field, message));
-        }
-        let untold = fields.len().saturating_sub(LOST_TOLD);
-        if untold > 0 {
-            let message = format!(
-                "the recipient of {} does not know {untold} more fields, and drops them",
-                subject.name
-            );
-            tell(self.warnings, Reason::new(ReasonCode::FieldNotTaken, message));
-        }
     }
 
     fn enter(&mut self, branch: Option<Branch>) -> Fate {

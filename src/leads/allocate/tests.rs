@@ -183,6 +183,7 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         price: None,
     });
     Arc::new(Snapshot {
+        pattern_bytes: 0,
         account: account(place),
         paid: !company.free,
         config_version: 1,
@@ -199,6 +200,7 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         caps: caps(company.limit, (11, place, 0)),
         price: None,
         sources: sources.collect(),
+        former_sources: Vec::new(),
         exits: snapshot::exits(&steps),
         steps,
     })

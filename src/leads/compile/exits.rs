@@ -6,8 +6,9 @@ use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::{AccountId, ConnectionId, SettingsId};
 use entity::step::StepConfig;
 use entity::{assignment, connection, delivery_settings, partner, step};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
 
+use crate::database::Connection;
 use crate::error::Result;
 use crate::leads::snapshot::Outlet;
 
@@ -20,7 +21,7 @@ pub(super) struct Exits {
 
 impl Exits {
     /// Those of the account's buyer steps among these steps.
-    pub(super) async fn load(db: &impl ConnectionTrait, account: AccountId, steps: &[step::Model]) -> Result<Self> {
+    pub(super) async fn load(db: &Connection, account: AccountId, steps: &[step::Model]) -> Result<Self> {
         let mut exits = Self {
             account,
             settings: HashMap::new(),
@@ -51,13 +52,13 @@ impl Exits {
     }
 
     /// Loads the connections that partners' settings name.
-    pub(super) async fn connect_partners(&mut self, db: &impl ConnectionTrait) -> Result<()> {
+    pub(super) async fn connect_partners(&mut self, db: &Connection) -> Result<()> {
         let named = self.settings.values().filter_map(|config| config.connection_id);
         let missing = named.filter(|id| !self.connections.contains_key(id));
         self.connect(db, missing.collect()).await
     }
 
-    async fn connect(&mut self, db: &impl ConnectionTrait, ids: Vec<ConnectionId>) -> Result<()> {
+    async fn connect(&mut self, db: &Connection, ids: Vec<ConnectionId>) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }

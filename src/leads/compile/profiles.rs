@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use entity::delivery_config::Channel;
 use entity::ids::{PartnerId, ProfileId, SettingsId};
 use entity::{account, assignment, delivery, delivery_settings, partner, profile, step};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter};
+use serde_json::Value;
 
 use super::Compiler;
 use super::exits::Exits;
+use crate::database::Connection;
 use crate::error::Result;
 use crate::leads::outcome::Subject;
 use crate::leads::snapshot::{Candidate, PriceE4, Profile};
@@ -22,9 +24,16 @@ pub(super) struct Parts {
     channels: HashMap<SettingsId, Channel>,
 }
 
+impl Parts {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Value> {
+        let profiles = self.profiles.iter().filter_map(|profile| profile.rule.as_ref());
+        profiles.chain(self.assignments.iter().filter_map(|place| place.rule.as_ref()))
+    }
+}
+
 /// The profiles of these steps; ways out to partners that are accounts are added to `exits`.
 pub(super) async fn load_parts(
-    db: &impl ConnectionTrait,
+    db: &Connection,
     account: &account::Model,
     steps: &[step::Model],
     exits: &mut Exits,

@@ -34,8 +34,23 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     let context = TypingContext {
         country: country.as_deref(),
     };
+    let hidden = known
+        .iter()
+        .any(|(field, ..)| field.field_type == FieldType::Country && field.encrypted);
     for (field, sent_as, value) in known {
         take(field, sent_as, value, &context, draft);
+    }
+    if hidden && !context.alpha2().is_empty() {
+        hide(context.alpha2(), draft);
+    }
+}
+
+/// An encrypted country is not named by what is told of other fields, which is kept with the lead for all who may read it.
+fn hide(country: &str, draft: &mut Draft) {
+    for told in draft.reasons.iter_mut().chain(&mut draft.warnings) {
+        if told.code == ReasonCode::InvalidValue && told.message.contains(country) {
+            "This does not fit the lead's country.".clone_into(&mut told.message);
+        }
     }
 }
 
@@ -106,6 +121,11 @@ fn take(field: &FieldDef, sent_as: &str, value: &Value, context: &TypingContext<
             if typed != *value && can_be_kept(value) {
                 draft.raw.insert(field.name.clone(), value.clone());
             }
+            if is_damaged(&typed) {
+                let told = "parts of characters were lost before it came here (U+FFFD stands for them); it was kept so";
+                let told = Reason::about(ReasonCode::InvalidValue, sent_as, told);
+                tell(&mut draft.warnings, told);
+            }
             draft.fields.insert(field.name.clone(), typed);
         }
         Typed::Invalid(what) => take_invalid(field, sent_as, value, &what, draft),
@@ -134,6 +154,18 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
             &mut draft.warnings,
             Reason::about(ReasonCode::InvalidValue, sent_as, told),
         );
+    }
+}
+
+/// Whether a text inside has the character that stands for one that could not be read.
+fn is_damaged(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
+        Value::Array(items) => items.iter().any(is_damaged),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name.contains(char::REPLACEMENT_CHARACTER) || is_damaged(value)),
+        _ => false,
     }
 }
 

@@ -106,21 +106,23 @@ fn short(text: &str) -> Option<u32> {
         .filter(|_| text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// The months of the year, in English.
+pub(crate) const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 fn month(word: &str) -> Option<u32> {
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let at = MONTHS.iter().position(|name| abbreviates(word, name, 3))?;
     u32::try_from(at + 1).ok()
 }

@@ -4,6 +4,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Number, Value};
 
+use super::decimal;
 use super::fold::ascii_digit;
 use separators::plain;
 
@@ -41,19 +42,18 @@ pub(super) fn read_integer(raw: &Value, text: &str) -> Result<Value, String> {
 fn decimal(raw: &Value, text: &str) -> Option<Decimal> {
     match raw {
         Value::Number(number) => of_json(number),
-        Value::String(_) => Decimal::from_str_exact(&plain(&bare(text)?)?).ok(),
+        Value::String(_) => decimal::exact(&plain(&bare(text)?)?),
         _ => None,
     }
 }
 
 fn of_json(number: &Number) -> Option<Decimal> {
     let text = number.to_string();
-    let exact = if text.contains(['e', 'E']) {
-        Decimal::from_scientific(&text)
+    if text.contains(['e', 'E']) {
+        decimal::scientific(&text)
     } else {
-        Decimal::from_str_exact(&text)
-    };
-    exact.ok()
+        decimal::exact(&text)
+    }
 }
 
 /// The sign and digits of a text, without currency signs, currency codes and a percent sign.

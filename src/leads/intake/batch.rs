@@ -3,28 +3,51 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::FutureExt;
 use tokio::sync::{Mutex, mpsc};
 
+use super::fair_queue::FairQueue;
 use super::room::Held;
 use super::store::{Stored, store};
-use super::{Answer, Job};
+use super::{Answer, Job, WAITING};
 use crate::app::App;
 use crate::error::{Error, Outage};
 
-/// Leads stored in one transaction.
-const BATCH: usize = 256;
-/// Bytes that they hold, but for the last one: a lead that fills a batch is still in it.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How often a batch is stored anew because the database gave it up for the sake of another transaction.
 const WAYS_GIVEN: u32 = 3;
 
-/// Runs until nobody can submit any more and everything that waited is stored.
-pub(super) async fn write(app: App, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    let mut batch = Vec::new();
-    while gather(&waiting, &mut batch, held).await {
-        store_batch(&app, std::mem::take(&mut batch), WAYS_GIVEN).await;
+/// What waits for a writer.
+pub(super) struct Waiting {
+    arriving: mpsc::Receiver<Job>,
+    queue: FairQueue<Job>,
+}
+
+impl Waiting {
+    pub(super) fn new(arriving: mpsc::Receiver<Job>) -> Self {
+        Self {
+            arriving,
+            queue: FairQueue::default(),
+        }
+    }
+
+    /// Waits for one job at least, and takes along what else is there. Empty when there will be none any more.
+    async fn next_batch(&mut self) -> Vec<Job> {
+        let mut arrived = Vec::new();
+        if self.queue.len() == 0 {
+            self.arriving.recv_many(&mut arrived, WAITING).await;
+        }
+        while self.queue.len() + arrived.len() < WAITING
+            && let Ok(job) = self.arriving.try_recv()
+        {
+            arrived.push(job);
+        }
+        let now = Instant::now();
+        for job in arrived {
+            self.queue.push(job.sender(), job, now);
+        }
+        self.queue.take(now, held)
     }
 }
 
@@ -33,24 +56,19 @@ fn held(job: &Job) -> usize {
     job.held.as_ref().map_or(0, Held::bytes)
 }
 
-/// Waits for one job and takes along what else is there, up to a batch; false when there will be none any more.
-async fn gather<J>(waiting: &Mutex<mpsc::Receiver<J>>, batch: &mut Vec<J>, held: impl Fn(&J) -> usize) -> bool {
-    let mut waiting = waiting.lock().await;
-    let mut next = waiting.recv().await;
-    let mut bytes: usize = 0;
-    while let Some(job) = next {
-        bytes = bytes.saturating_add(held(&job));
-        batch.push(job);
-        if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-            break;
+/// Runs until nobody can submit any more and everything that waited is stored.
+pub(super) async fn write(app: App, waiting: Arc<Mutex<Waiting>>) {
+    loop {
+        let batch = waiting.lock().await.next_batch().await;
+        if batch.is_empty() {
+            return;
         }
-        next = waiting.try_recv().ok();
+        store_batch(&app, batch, WAYS_GIVEN).await;
     }
-    !batch.is_empty()
 }
 
 /// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a
-/// full batch costs 16 further transactions, not 256, and its caller alone gets its error.
+/// full batch (256 leads) costs 16 further transactions, not 256, and its caller alone gets its error.
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len(), batch.iter().map(held).sum());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
@@ -125,37 +143,4 @@ fn tell(app: &App, batch: Vec<Job>, stored: Stored) {
     }
     app.queue.wake(stored.waiting);
     app.hub.tell(&stored.heads);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The sizes of the batches in which jobs of these sizes are taken.
-    async fn batches(jobs: &[usize]) -> Vec<Vec<usize>> {
-        let (sender, waiting) = mpsc::channel(1_000);
-        for job in jobs {
-            sender.send(*job).await.unwrap();
-        }
-        drop(sender);
-        let waiting = Mutex::new(waiting);
-        let (mut all, mut batch) = (Vec::new(), Vec::new());
-        while gather(&waiting, &mut batch, |job| *job).await {
-            all.push(std::mem::take(&mut batch));
-        }
-        all
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_bounded_in_leads_and_in_bytes() {
-        let small = batches(&[1; 600]).await;
-        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 88]);
-        let large = batches(&[BATCH_BYTES / 4; 10]).await;
-        assert_eq!(large.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
-        assert_eq!(
-            batches(&[1, 3 * BATCH_BYTES, 1]).await,
-            [vec![1, 3 * BATCH_BYTES], vec![1]]
-        );
-        assert!(batches(&[]).await.is_empty());
-    }
 }

@@ -71,7 +71,7 @@ impl Room {
         let patience = self.bounds.patience;
         // First the share: an account that has used up its own must not wait at the head of everybody's line.
         let share = share.take(bytes, patience).await?;
-        let all = self.all.clone().take(bytes, patience).await?;
+        let all = self.all.clone().take(share.pool.within(bytes), patience).await?;
         Ok(Held { all, share, bytes })
     }
 
@@ -95,7 +95,7 @@ impl Held {
 
     /// Keeps room for so many bytes, now that they are known; false where not as many are free.
     pub(super) fn fit(&mut self, bytes: usize) -> bool {
-        let fits = self.share.fit(bytes) && self.all.fit(bytes);
+        let fits = self.share.fit(bytes) && self.all.fit(self.share.pool.within(bytes));
         if fits {
             self.bytes = bytes;
         }
@@ -111,6 +111,11 @@ impl Pool {
             units,
             given_back: AtomicU64::new(0),
         }
+    }
+
+    /// So many bytes, or all that there are of it: one lead counts for no more than its account may hold, however large it is.
+    fn within(&self, bytes: usize) -> usize {
+        bytes.min(self.units as usize * UNIT)
     }
 
     fn units(&self, bytes: usize) -> u32 {

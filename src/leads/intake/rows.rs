@@ -24,6 +24,7 @@ use crate::leads::branch::Entering;
 use crate::leads::fields::{NAME_FIELDS, search_key, search_key_email, search_key_name};
 use crate::leads::outcome::Reason;
 use crate::leads::receipts::Receipt;
+use crate::leads::routed;
 use crate::leads::sealed::{Place, stored_fields};
 use crate::leads::snapshot::{Action, Buyer, Candidate, PriceE4, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
@@ -111,6 +112,7 @@ pub(super) fn rows(
             test: occasion.test,
             fields: lead.draft.fields.clone(),
             invalid: lead.draft.invalid.clone(),
+            routed: routed::of(lead),
             flow: (lead.flow.flow, lead.flow.version),
             definitions: lead.flow.fields.clone(),
         });
@@ -150,6 +152,7 @@ fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occa
         fields: Set(stored(flow, lead.id, &draft.fields, Place::Value, keys)?),
         raw: Set(stored(flow, lead.id, &draft.raw, Place::Raw, keys)?),
         invalid: Set(Some(names(&draft.invalid))),
+        routed_by: Set(routed::stored(lead)?),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
         trace: Set(serde_json::to_value(draft.trace.entries())?),
@@ -428,6 +431,7 @@ pub fn new_delivery(
         created_at: at,
         settled_at: portal.then_some(at),
         parked_for: None,
+        follows: None,
         erased_at: None,
     }
 }

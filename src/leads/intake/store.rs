@@ -88,7 +88,7 @@ fn to_store(job: &mut Job) -> ToStore<'_> {
             at: job.at,
             started: job.started,
             test: job.test,
-            idempotency_key: job.idempotency.as_ref().map(|(key, _)| key.clone()),
+            idempotency_key: job.idempotency.as_ref().map(|key| key.text.clone()),
             came_by: None,
         },
         lead: &mut job.lead,
@@ -200,8 +200,8 @@ async fn settle_repeats(tx: &DatabaseTransaction, jobs: &[Job], standings: &mut 
 
 /// The source, the key and the fingerprint of a job that has a key.
 fn keyed(job: &Job) -> Option<(SourceId, &str, &str)> {
-    let (key, fingerprint) = job.idempotency.as_ref()?;
-    Some((job.lead.source()?.id, key, fingerprint))
+    let key = job.idempotency.as_ref()?;
+    Some((key.source, &key.text, &key.fingerprint))
 }
 
 /// Takes those keys that are free; answers the rows of all of them if some were not.

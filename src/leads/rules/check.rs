@@ -1,13 +1,16 @@
 //! Checking rules when they are saved.
 
 use entity::field::FieldDef;
+use serde_json::Value;
 
 use super::evaluate::{CompiledRule, Leaf, Node};
 use super::operand::{self, Operand};
 use super::operator::Operator;
-use super::scalar::Family;
+use super::pattern::{Budget, Patterns, Weighed};
+use super::scalar::{Family, named_text};
 use super::text::{brief, discreet_phrase, listed, phrase, type_name};
-use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, Rule};
+use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_PLACES, MAX_RULE_PLACES, Rule, search};
+use crate::limits::{RULE_BYTES, RULE_NODES};
 
 /// Something that keeps a rule from being saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,22 +32,70 @@ pub enum ProblemKind {
     Invalid,
 }
 
-/// Checks the rule against the fields of the flow and answers it in canonical form, or everything that is wrong with it.
+/// Checks the rule against the fields of the flow and answers it in canonical form, or everything that is wrong with it. Compiles
+/// its patterns, which is slow: within a transaction [`check_weighed`] is for that.
 ///
 /// In canonical form every value is of its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
 /// case, choices as the field spells them), and lists name nothing twice. Checking that form again changes nothing.
 pub fn check(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
-    examine(rule, fields).map(|(canonical, _)| canonical)
+    let mut budget = Budget::of_rule();
+    examine(rule, fields, Patterns::compiled(&mut budget), Size::bounded()).map(|(canonical, _)| canonical)
+}
+
+/// The same of a rule whose patterns were compiled before.
+pub fn check_weighed(rule: &Rule, fields: &[FieldDef], weighed: &Weighed) -> Result<Rule, Vec<Problem>> {
+    examine(rule, fields, Patterns::weighed(weighed), Size::bounded()).map(|(canonical, _)| canonical)
+}
+
+/// The same of a stored rule, whose fields may have changed: its patterns and its size were good when it was saved.
+pub fn check_stored(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
+    examine(rule, fields, Patterns::stored(), Size::unbounded()).map(|(canonical, _)| canonical)
 }
 
 /// Makes the rule ready to run; it is checked again, since the fields may have changed after it was saved.
 pub fn compile(rule: &Rule, fields: &[FieldDef]) -> Result<CompiledRule, Vec<Problem>> {
-    examine(rule, fields).map(|(_, root)| CompiledRule { root })
+    compile_within(rule, fields, &mut Budget::of_rule())
 }
 
-fn examine(rule: &Rule, fields: &[FieldDef]) -> Result<(Rule, Node), Vec<Problem>> {
+/// The same with a budget that it shares with other rules.
+pub fn compile_within(rule: &Rule, fields: &[FieldDef], budget: &mut Budget) -> Result<CompiledRule, Vec<Problem>> {
+    examine(rule, fields, Patterns::compiled(budget), Size::unbounded()).map(|(_, root)| CompiledRule { root })
+}
+
+/// How much of a rule has been seen, in bytes and nodes, and how much may be.
+struct Size {
+    bytes: usize,
+    nodes: usize,
+    /// Of all patterns, their repetitions written out.
+    places: usize,
+    is_bounded: bool,
+}
+
+impl Size {
+    /// Of a rule that is to be saved.
+    fn bounded() -> Self {
+        Self {
+            bytes: 0,
+            nodes: 0,
+            places: 0,
+            is_bounded: true,
+        }
+    }
+
+    /// Of a stored rule, which may be older than the limits.
+    fn unbounded() -> Self {
+        Self {
+            is_bounded: false,
+            ..Self::bounded()
+        }
+    }
+}
+
+fn examine(rule: &Rule, fields: &[FieldDef], patterns: Patterns<'_>, size: Size) -> Result<(Rule, Node), Vec<Problem>> {
     let mut checker = Checker {
         fields,
+        patterns,
+        size,
         path: Vec::new(),
         depth: 0,
         conditions: 0,
@@ -59,6 +110,8 @@ fn examine(rule: &Rule, fields: &[FieldDef]) -> Result<(Rule, Node), Vec<Problem
 /// A walk through a rule. A part that has a problem answers none, and the walk goes on to find the others.
 struct Checker<'f> {
     fields: &'f [FieldDef],
+    patterns: Patterns<'f>,
+    size: Size,
     path: Vec<String>,
     depth: usize,
     conditions: usize,
@@ -67,6 +120,7 @@ struct Checker<'f> {
 
 impl Checker<'_> {
     fn rule(&mut self, rule: &Rule) -> Option<(Rule, Node)> {
+        self.node()?;
         match rule {
             Rule::All(items) => self
                 .group("all", items)
@@ -104,19 +158,47 @@ impl Checker<'_> {
 
     fn condition(&mut self, condition: &Condition) -> Option<(Condition, Leaf)> {
         self.count()?;
+        self.weigh(condition)?;
         let Some(field) = self.fields.iter().find(|field| field.name == condition.field) else {
             return self.at("field", |this| this.unknown(&condition.field));
         };
         if !condition.operator.fits(field.field_type) {
             return self.at("operator", |this| this.invalid(misfit(condition.operator, field)));
         }
-        match operand::read(field, condition.operator, condition.value.as_ref()) {
+        if condition.operator == Operator::Matches {
+            self.at("value", |this| this.bear(condition))?;
+        }
+        match operand::read(field, condition.operator, condition.value.as_ref(), &mut self.patterns) {
             Ok(operand) => Some(ready(field, condition.operator, operand)),
             Err(misfit) => self.at("value", |this| match misfit.index {
                 Some(index) => this.at(index.to_string(), |this| this.invalid(misfit.message)),
                 None => this.invalid(misfit.message),
             }),
         }
+    }
+
+    /// Refuses patterns that a long text could keep busy for long: a lead on which they do is refused.
+    fn bear(&mut self, condition: &Condition) -> Option<()> {
+        let text = condition.value.as_ref().and_then(|value| named_text(value).ok());
+        let own = text.map_or(0, |text| search::places(&text));
+        if self.size.is_bounded && own > MAX_PATTERN_PLACES {
+            return self.invalid(format!(
+                "with its repetitions written out this pattern has {own} characters, and it may have {MAX_PATTERN_PLACES}; use \
+                 smaller repetitions, or + and * in place of counted ones"
+            ));
+        }
+        let before = self.size.places;
+        self.size.places = before.saturating_add(own);
+        if !self.size.is_bounded || self.size.places <= MAX_RULE_PLACES {
+            return Some(());
+        }
+        if before <= MAX_RULE_PLACES {
+            return self.invalid(format!(
+                "with their repetitions written out the patterns of a rule may have {MAX_RULE_PLACES} characters together, and \
+                 this one goes beyond it; use smaller repetitions or fewer patterns"
+            ));
+        }
+        None
     }
 
     fn at<T>(&mut self, step: impl Into<String>, walk: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
@@ -148,6 +230,36 @@ impl Checker<'_> {
         (self.conditions <= MAX_CONDITIONS).then_some(())
     }
 
+    /// Counts a node; beyond the limit it is told once, and the walk ends.
+    fn node(&mut self) -> Option<()> {
+        self.size.nodes += 1;
+        if self.size.is_bounded && self.size.nodes == RULE_NODES + 1 {
+            return self.invalid(format!(
+                "a rule has {RULE_NODES} conditions, groups and negations at most, and this is one more: put conditions on one \
+                 field into one list with IN, or split the rule between the flow, its sources and its steps"
+            ));
+        }
+        (!self.size.is_bounded || self.size.nodes <= RULE_NODES).then_some(())
+    }
+
+    /// Counts the bytes of a condition; beyond the limit it is told once, and the walk ends.
+    fn weigh(&mut self, condition: &Condition) -> Option<()> {
+        let before = self.size.bytes;
+        let value = condition.value.as_ref().map_or(0, bytes_of);
+        self.size.bytes = before.saturating_add(condition.field.len()).saturating_add(value);
+        if !self.size.is_bounded || self.size.bytes <= RULE_BYTES {
+            return Some(());
+        }
+        if before <= RULE_BYTES {
+            return self.invalid(format!(
+                "a rule has {} KiB at most, its names and values together, and this goes beyond it: shorten lists, or split the \
+                 rule between the flow, its sources and its steps",
+                RULE_BYTES >> 10
+            ));
+        }
+        None
+    }
+
     fn unknown<T>(&mut self, name: &str) -> Option<T> {
         let fields = match self.fields {
             [] => "the flow has no fields".to_owned(),
@@ -173,6 +285,17 @@ impl Checker<'_> {
             message,
         });
         None
+    }
+}
+
+/// Roughly the bytes of a value as it is stored.
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| 1 + bytes_of(item)).sum(),
+        // No operator takes more than a list of plain values: the rest is refused by its operator.
+        Value::Object(entries) => entries.len(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
 }
 

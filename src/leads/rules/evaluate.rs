@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::{Bound, RangeBounds};
 
-use regex::Regex;
 use serde_json::Value;
 
+use super::effort::{Effort, Spent};
 use super::scalar::{Family, Scalar};
+use super::search::Pattern;
 
 /// How many facts a verdict tells before it only counts them.
 const FACTS_TOLD: usize = 5;
@@ -75,7 +76,8 @@ pub(super) enum Comparison {
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    Matches(Regex),
+    /// None where the rule is only checked: what is run has every pattern.
+    Matches(Option<Pattern>),
 }
 
 /// What there is to compare.
@@ -95,63 +97,78 @@ struct Fact<'r> {
 impl CompiledRule {
     /// Runs the rule on the values of a lead, which it asks for by field name.
     ///
-    /// It stops at the first condition that decides, so `values` may be asked for only some fields, or for one repeatedly.
-    pub fn evaluate<'v>(&self, values: &dyn Fn(&str) -> FieldValue<'v>) -> Verdict {
-        let mut facts = Vec::new();
-        let passed = self.root.holds(values, &mut facts);
-        Verdict {
+    /// It stops at the first condition that decides, so `values` may be asked for only some fields, or for one repeatedly. Whether
+    /// it holds remains unknown where the effort ends before that.
+    pub fn evaluate<'v>(&self, values: &dyn Fn(&str) -> FieldValue<'v>, effort: &mut Effort) -> Result<Verdict, Spent> {
+        let mut look = Look {
+            values,
+            effort,
+            facts: Vec::new(),
+        };
+        let passed = self.root.holds(&mut look)?;
+        Ok(Verdict {
             passed,
-            decided_by: told(&facts),
-        }
+            decided_by: told(&look.facts),
+        })
     }
 }
 
+/// A look at a lead.
+struct Look<'l, 'r, 'v> {
+    values: &'l dyn Fn(&str) -> FieldValue<'v>,
+    effort: &'l mut Effort,
+    facts: Vec<Fact<'r>>,
+}
+
 impl Node {
-    /// Leaves behind in `facts` those that this node's answer rests on.
-    fn holds<'r, 'v>(&'r self, values: &dyn Fn(&str) -> FieldValue<'v>, facts: &mut Vec<Fact<'r>>) -> bool {
+    /// Leaves behind those facts that this node's answer rests on.
+    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
         match self {
-            Self::All(nodes) => !decided(nodes, false, values, facts),
-            Self::Any(nodes) => decided(nodes, true, values, facts),
-            Self::Not(node) => !node.holds(values, facts),
-            Self::Leaf(leaf) => leaf.holds(values(&leaf.field), facts),
+            Self::All(nodes) => Ok(!decided(nodes, false, look)?),
+            Self::Any(nodes) => decided(nodes, true, look),
+            Self::Not(node) => Ok(!node.holds(look)?),
+            Self::Leaf(leaf) => leaf.holds(look),
         }
     }
 }
 
 /// Whether one of the nodes answers `decisive`; then only that one's facts count, else those of all.
-fn decided<'r, 'v>(
-    nodes: &'r [Node],
-    decisive: bool,
-    values: &dyn Fn(&str) -> FieldValue<'v>,
-    facts: &mut Vec<Fact<'r>>,
-) -> bool {
-    let start = facts.len();
-    nodes.iter().any(|node| {
-        let own = facts.len();
-        let decides = node.holds(values, facts) == decisive;
-        if decides {
-            facts.drain(start..own);
+fn decided<'r>(nodes: &'r [Node], decisive: bool, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
+    let start = look.facts.len();
+    look.effort.steps(1)?;
+    for node in nodes {
+        let own = look.facts.len();
+        if node.holds(look)? == decisive {
+            look.facts.drain(start..own);
+            return Ok(true);
         }
-        decides
-    })
+    }
+    Ok(false)
 }
 
 impl Leaf {
-    fn holds<'r>(&'r self, value: FieldValue<'_>, facts: &mut Vec<Fact<'r>>) -> bool {
+    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
+        let value = (look.values)(&self.field);
+        look.effort.condition(value.bytes())?;
         let found = value.found();
-        let holds = self.test.holds(self.family, found) != self.negated;
+        let holds = self.test.holds(self.family, found, look.effort)? != self.negated;
         let text = if holds { &self.met } else { &self.unmet };
         let because = match (&self.test, found) {
             (Test::Compare(_), Found::Nothing) => " (it is empty)",
             (Test::Compare(_), Found::Invalid) => " (it is invalid)",
             _ => "",
         };
-        facts.push(Fact { text, because });
-        holds
+        look.facts.push(Fact { text, because });
+        Ok(holds)
     }
 }
 
 impl<'a> FieldValue<'a> {
+    /// What a look at it goes through.
+    fn bytes(self) -> usize {
+        self.value.and_then(Value::as_str).map_or(0, str::len)
+    }
+
     fn found(self) -> Found<'a> {
         let full = self.value.filter(|value| match value {
             Value::Null => false,
@@ -169,29 +186,32 @@ impl<'a> FieldValue<'a> {
 }
 
 impl Test {
-    fn holds(&self, family: Family, found: Found<'_>) -> bool {
+    fn holds(&self, family: Family, found: Found<'_>, effort: &mut Effort) -> Result<bool, Spent> {
         match (self, found) {
-            (Self::Empty, Found::Nothing) | (Self::Valid, Found::Valid(_)) | (Self::Invalid, Found::Invalid) => true,
-            (Self::Compare(comparison), Found::Valid(value)) => {
-                family.read(value).is_some_and(|value| comparison.holds(&value))
+            (Self::Empty, Found::Nothing) | (Self::Valid, Found::Valid(_)) | (Self::Invalid, Found::Invalid) => {
+                Ok(true)
             }
-            _ => false,
+            (Self::Compare(comparison), Found::Valid(value)) => match family.read(value) {
+                Some(value) => comparison.holds(&value, effort),
+                None => Ok(false),
+            },
+            _ => Ok(false),
         }
     }
 }
 
 impl Comparison {
-    fn holds(&self, found: &Scalar<'_>) -> bool {
-        match (self, found) {
+    fn holds(&self, found: &Scalar<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+        Ok(match (self, found) {
             (Self::Equals(wanted), _) => wanted == found,
             (Self::OneOf(wanted), _) => wanted.contains(found),
             (Self::Range(low, high), _) => (low.as_ref(), high.as_ref()).contains(&found),
             (Self::Contains(part), Scalar::Text(text)) => text.contains(part),
             (Self::StartsWith(start), Scalar::Text(text)) => text.starts_with(start),
             (Self::EndsWith(end), Scalar::Text(text)) => text.ends_with(end),
-            (Self::Matches(pattern), Scalar::Text(text)) => pattern.is_match(&text.0),
+            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, effort)?,
             _ => false,
-        }
+        })
     }
 }
 

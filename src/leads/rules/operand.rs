@@ -4,19 +4,14 @@ use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use entity::field::FieldDef;
-use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::evaluate::{Comparison, Test};
 use super::fold::fold;
 use super::operator::Operator;
+use super::pattern::Patterns;
 use super::scalar::{Scalar, named_part, named_text};
 use super::{MAX_LIST, MAX_PATTERN_CHARS};
-
-/// Bytes that a compiled pattern may take: enough for `\w{2,20}`, which is large because it knows all alphabets.
-const PATTERN_BYTES: usize = 2 << 20;
-/// Bytes that the search cache of a pattern may take.
-const CACHE_BYTES: usize = 1 << 20;
 
 /// A condition's value, read.
 pub(super) struct Operand {
@@ -37,10 +32,15 @@ impl From<String> for Misfit {
 }
 
 /// Reads the value of a condition whose operator fits the field.
-pub(super) fn read(field: &FieldDef, operator: Operator, value: Option<&Value>) -> Result<Operand, Misfit> {
+pub(super) fn read(
+    field: &FieldDef,
+    operator: Operator,
+    value: Option<&Value>,
+    patterns: &mut Patterns<'_>,
+) -> Result<Operand, Misfit> {
     let value = value.filter(|value| !value.is_null());
     match (operator.takes_value(), value) {
-        (true, Some(value)) => with_value(field, operator, value),
+        (true, Some(value)) => with_value(field, operator, value, patterns),
         (true, None) => Err(format!("{operator} needs a value to compare with").into()),
         (false, Some(_)) => Err(format!("{operator} takes no value; leave it out").into()),
         (false, None) => Ok(Operand {
@@ -60,11 +60,16 @@ fn bare(operator: Operator) -> Test {
     }
 }
 
-fn with_value(field: &FieldDef, operator: Operator, value: &Value) -> Result<Operand, Misfit> {
+fn with_value(
+    field: &FieldDef,
+    operator: Operator,
+    value: &Value,
+    patterns: &mut Patterns<'_>,
+) -> Result<Operand, Misfit> {
     let (value, comparison) = match operator {
         Operator::In | Operator::NotIn => one_of(field, operator, value)?,
         Operator::Between => between(field, value)?,
-        Operator::Matches => matching(value)?,
+        Operator::Matches => matching(value, patterns)?,
         Operator::Contains | Operator::NotContains | Operator::StartsWith | Operator::EndsWith => {
             part(field, operator, value)?
         }
@@ -148,31 +153,11 @@ fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, C
     Ok((Value::from(part), comparison))
 }
 
-fn matching(value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn matching(value: &Value, patterns: &mut Patterns<'_>) -> Result<(Value, Comparison), Misfit> {
     let pattern = named_text(value)?;
     if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
         return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());
     }
-    let regex = compiled(&pattern)?;
-    Ok((Value::from(pattern.into_owned()), Comparison::Matches(regex)))
-}
-
-/// The engine has no back-references and no look-around, so a search takes time linear in the text.
-fn compiled(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .size_limit(PATTERN_BYTES)
-        .dfa_size_limit(CACHE_BYTES)
-        .build()
-        .map_err(|error| format!("not a valid pattern: {}", reason(&error)))
-}
-
-/// The engine draws the pattern with a marker over several lines; only the last says what is wrong.
-fn reason(error: &regex::Error) -> String {
-    if let regex::Error::CompiledTooBig(_) = error {
-        return "it is too large; use smaller repetitions".to_owned();
-    }
-    let full = error.to_string();
-    let last = full.lines().last().unwrap_or_default();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+    let compiled = patterns.take(&pattern)?;
+    Ok((Value::from(pattern.into_owned()), Comparison::Matches(compiled)))
 }

@@ -27,7 +27,8 @@ pub enum Operator {
     /// The value is none of these, or is empty or invalid. Fits text and numbers. Takes a list of 1 to 1,000 values.
     NotIn,
     /// The value has a match for this regular expression anywhere in it, in any case of letters; `^` and `$` tie the
-    /// pattern to the ends. Fits text. Takes a pattern of up to 500 characters, without look-around and back-references.
+    /// pattern to the ends. Fits text. Takes a pattern of up to 500 characters (1,000 when its repetitions are written
+    /// out), without look-around and back-references.
     Matches,
     /// The value is above (for dates: after) this one. Fits numbers and dates. Takes one value.
     GreaterThan,

@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 use super::MAX_VALUE_CHARS;
 use super::fold::Folded;
 use super::text::{brief, listed};
-use crate::leads::fields::code_of;
+use crate::leads::fields::{code_of, decimal};
 
 /// The types of field that compare in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Family {
         match (self, value) {
             (Self::Text, _) => plain(value).map(Folded).map(Scalar::Text),
             (Self::Number, Value::Number(number)) => decimal_of(number).map(Scalar::Number),
-            (Self::Number, Value::String(text)) => decimal(text.trim()).map(Scalar::Number),
+            (Self::Number, Value::String(text)) => decimal_in(text.trim()).map(Scalar::Number),
             (Self::Date, Value::String(text)) => date(text.trim()).map(Scalar::Date),
             (Self::Instant, Value::String(text)) => instant(text.trim()).map(Scalar::Instant),
             (Self::Boolean, Value::Bool(truth)) => Some(Scalar::Boolean(*truth)),
@@ -220,14 +220,12 @@ fn decimal_of(number: &Number) -> Option<Decimal> {
         .as_i64()
         .map(Decimal::from)
         .or_else(|| number.as_u64().map(Decimal::from));
-    whole.or_else(|| decimal(&number.to_string()))
+    whole.or_else(|| decimal_in(&number.to_string()))
 }
 
 /// Exact: a text with more digits than a `Decimal` holds is no number here, rather than a rounded one.
-fn decimal(text: &str) -> Option<Decimal> {
-    Decimal::from_str_exact(text)
-        .or_else(|_| Decimal::from_scientific(text))
-        .ok()
+fn decimal_in(text: &str) -> Option<Decimal> {
+    decimal::exact(text).or_else(|| decimal::scientific(text))
 }
 
 /// A JSON number where it is still exact when the stored form is read again, else its text.

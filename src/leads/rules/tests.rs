@@ -8,7 +8,7 @@ mod wording;
 use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
-use super::{Condition, FieldValue, Operator, Rule, Verdict, compile};
+use super::{Condition, Effort, FieldValue, Operator, Rule, Verdict, compile};
 
 const TYPES: [FieldType; 15] = [
     FieldType::Text,
@@ -67,8 +67,9 @@ fn operators() -> impl Iterator<Item = Operator> {
 /// Runs the rule on a lead given as a JSON object. Its fields count as valid, but not those named in `invalid`.
 fn run(rule: &Rule, fields: &[FieldDef], lead: &Value, invalid: &[&str]) -> Verdict {
     let compiled = compile(rule, fields).unwrap();
-    compiled.evaluate(&|name| FieldValue {
+    let values = |name: &str| FieldValue {
         value: lead.get(name),
         valid: !invalid.contains(&name),
-    })
+    };
+    compiled.evaluate(&values, &mut Effort::default()).unwrap()
 }

@@ -73,10 +73,14 @@ pub(super) fn phrase(condition: &Condition, field: Option<&FieldDef>, holds: boo
     }
 }
 
+/// How a verdict on an encrypted field ends: what is told of it says nothing but whether it holds, which is for those alone who may
+/// reveal the value.
+pub const ENCRYPTED_CONDITION: &str = "its condition (encrypted)";
+
 /// The same for an encrypted field, whose value the condition's value might give away.
 pub(super) fn discreet_phrase(field: &FieldDef, holds: bool) -> String {
     let verb = if holds { "meets" } else { "does not meet" };
-    format!("{} {verb} its condition (encrypted)", brief(label(field)))
+    format!("{} {verb} {ENCRYPTED_CONDITION}", brief(label(field)))
 }
 
 fn label(field: &FieldDef) -> &str {

@@ -9,7 +9,7 @@ use super::sharing;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
-use crate::flows::{Changed, Edit, sellers};
+use crate::flows::{Changed, Edit, Of, sellers, weigh};
 use crate::identity::caller::Caller;
 use crate::network::invitations::{NewInvitation, send_within, tell_of};
 
@@ -24,7 +24,9 @@ pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, None).await;
     };
+    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
+    let edit = edit.knowing(weighed);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
     let changed = steps::add_to(edit, input).await?;
     tell_of(app, &invitation).await;
@@ -44,9 +46,11 @@ pub async fn update(
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, Some(id)).await;
     };
-    let edit = Edit::of_step(app, caller, id, "input.id").await?;
-    let invitation = invite_buyer(&edit.0.tx, app, caller, (&invite, input.step.as_mut())).await?;
-    let changed = steps::update_in(edit, input).await?;
+    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
+    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
+    let edit = edit.knowing(weighed);
+    let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
+    let changed = steps::update_in((edit, place), input).await?;
     tell_of(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }

@@ -4,17 +4,22 @@ use chrono::TimeDelta;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
+use entity::proof::AddressProof;
 use entity::relationship::RelationshipType;
 use entity::{account, connection, user};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Set,
+};
 
 use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdraw_letter};
 use crate::app::App;
 use crate::error::{Error, OrBroken, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::mail_quota::{self, Counted};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
 use crate::identity::{accounts, email_address, mailbox, texts, tokens};
+use crate::limits::MAX_OPEN_INVITATIONS;
 use crate::live::events::NewEvent;
 use crate::network::invitation_mail::Says;
 use crate::network::notices::{self, Notice};
@@ -77,15 +82,22 @@ pub async fn send_within(
     let (target, message) = checked(input)?;
     app.throttle.check(Kind::Invitation, &account.to_string()).await?;
     let inviter = accounts::lock(tx, account).await?;
-    check_target(tx, &inviter, &target).await?;
+    check_target(tx, &inviter, &target, app.config.address_proof()).await?;
     let mut events = Vec::new();
     if let Some(waiting) = waiting(tx, account, &target).await? {
         if waiting.status_at(app.clock.now()) == InvitationStatus::Pending {
             return Ok(waiting);
         }
-        events = expiry::write(tx, waiting).await?;
+        events = expiry::write(tx, app, waiting).await?;
     }
-    app.throttle.check(Kind::InvitationTo, &target.name()).await?;
+    let open = Entity::sent_by(account).filter(Column::Status.eq(InvitationStatus::Pending));
+    if open.count(tx).await? >= MAX_OPEN_INVITATIONS {
+        let text = format!(
+            "an account has at most {MAX_OPEN_INVITATIONS} invitations that wait for an answer: cancel one that is not needed any more"
+        );
+        return Err(Error::broken(UserErrorCode::LimitReached, "to", text));
+    }
+    mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;
     let (row, told) = mail(tx, app, row, &inviter).await?;
     events.extend(announce(tx, app, caller, (&inviter, &row, told), "invitation.sent").await?);
@@ -95,7 +107,7 @@ pub async fn send_within(
 
 /// Wakes who follows the logs that tell of an invitation; after the commit.
 pub async fn tell_of(app: &App, row: &invitation::Model) {
-    let receiver = receiver(app.db.read(), row).await.unwrap_or_default();
+    let receiver = receiver(app.db.read(), app, row).await.unwrap_or_default();
     journal::tell(app, [Some(row.from_account_id), receiver].into_iter().flatten()).await;
 }
 
@@ -115,10 +127,9 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let target = row
         .to_account_id
         .map(|id| id.to_string())
-        .or_else(|| row.to_email.clone());
-    app.throttle
-        .check(Kind::InvitationTo, &target.unwrap_or_default())
-        .await?;
+        .or_else(|| row.to_email.clone())
+        .unwrap_or_default();
+    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &target)).await?;
     withdraw_letter(&tx, &row).await?;
     let mut again = row.into_active_model();
     again.status = Set(InvitationStatus::Pending);
@@ -163,7 +174,12 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
 
 /// Of an address only what the inviter may know anyway is told: its own people's, and the address by which a partner lets itself
 /// be found. Whether anybody else has it makes no difference.
-async fn check_target(tx: &DatabaseTransaction, inviter: &account::Model, target: &Target) -> Result<()> {
+async fn check_target(
+    tx: &DatabaseTransaction,
+    inviter: &account::Model,
+    target: &Target,
+    proof: AddressProof,
+) -> Result<()> {
     match target {
         Target::Account(id) if *id == inviter.id => Err(myself("accountId")),
         Target::Account(id) => {
@@ -178,7 +194,7 @@ async fn check_target(tx: &DatabaseTransaction, inviter: &account::Model, target
             if inviter.contact_email.as_ref() == Some(email) || own.one(tx).await?.is_some() {
                 return Err(myself("email"));
             }
-            for found in account::Entity::by_contact_email(email).all(tx).await? {
+            for found in account::Entity::by_contact_email(email, proof).all(tx).await? {
                 check_not_connected(tx, inviter.id, found.id, "email").await?;
             }
             Ok(())
@@ -261,10 +277,9 @@ async fn mail(
         (Some(email), _) => Some(email.clone()),
         (None, Some(id)) => {
             let account = partner(tx, id).await?;
+            let is_told = account.notify_by_mail && account.has_contact(app.config.address_proof());
             // To an address that only the account itself calls its own goes nothing in another's name.
-            account
-                .contact_email
-                .filter(|_| account.notify_by_mail && account.contact_counts)
+            account.contact_email.filter(|_| is_told)
         }
         (None, None) => None,
     };
@@ -276,9 +291,12 @@ async fn mail(
         message: row.message.as_deref(),
         expires_at: row.expires_at,
     };
+    // An address that gets too many is left alone; the invitation holds all the same.
     let mail_id = match &to {
-        Some(to) => Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?),
-        None => None,
+        Some(to) if mail_quota::invitation(tx, app, inviter.id, to).await? => {
+            Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?)
+        }
+        _ => None,
     };
     let mut row = row.into_active_model();
     row.token_hash = Set(Some(tokens::hash(&token)));
@@ -294,7 +312,7 @@ async fn announce(
     (inviter, row, mailed): (&account::Model, &invitation::Model, Option<String>),
     action: &'static str,
 ) -> Result<Vec<NewEvent>> {
-    let Some(receiver) = receiver(tx, row).await? else {
+    let Some(receiver) = receiver(tx, app, row).await? else {
         record_alone(tx, app, caller, action, row).await?;
         return Ok(Vec::new());
     };
@@ -304,6 +322,7 @@ async fn announce(
     };
     journal::record(tx, app, caller, &sides, deed(action, "invitation.received", row)).await?;
     let notice = Notice {
+        by: Some(inviter.id),
         subject: format!("{} invites your company to connect", inviter.name),
         text: format!(
             "{} invites your company to connect on Leadmesh. See it among your invitations, and accept or decline it as an OWNER or ADMIN.",

@@ -71,14 +71,24 @@ both!(
         }
         let late = test.account("Late").await;
         let late = Some(late.id.parse().unwrap());
-        assert!(new.reload(app.db.write(), &app.clock, late).await.is_err(), "its keys are under the old master key");
-        master_key::rewrap(&app.db, &app.clock, &new, &old).await.unwrap();
-        for owner in [Some(owner.id.parse().unwrap()), late, None] {
+        new.reload(app.db.write(), &app.clock, late).await.expect("its keys are under the new master key");
+        for owner in [Some(owner.id.parse().unwrap()), None] {
             new.reload(app.db.write(), &app.clock, owner).await.unwrap();
             assert!(old.reload(app.db.write(), &app.clock, owner).await.is_err());
         }
         master_key::check(&app.db, &new).await.unwrap();
         assert!(master_key::check(&app.db, &old).await.is_err(), "a server with the old key alone does not start");
+
+        use entity::account_key::{ActiveModel, KeyPurpose};
+        use sea_orm::ActiveModelTrait;
+        use sea_orm::ActiveValue::Set;
+        let stray = old.new_key(app.db.write(), &app.clock, late, KeyPurpose::Seal).await.unwrap();
+        let stray = ActiveModel { active: Set(false), ..stray };
+        stray.insert(app.db.write()).await.unwrap();
+        let refused = master_key::check(&app.db, &new).await.unwrap_err().to_string();
+        assert!(refused.starts_with("1 data keys are not under LEADMESH_MASTER_KEY"), "{refused}");
+        master_key::rewrap(&app.db, &app.clock, &new, &old).await.unwrap();
+        master_key::check(&app.db, &new).await.unwrap();
     }
 );
 

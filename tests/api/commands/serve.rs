@@ -316,3 +316,104 @@ fn a_check_says_what_is_right_and_what_to_set() {
         "{bad:?}"
     );
 }
+
+const MAIL: [(&str, &str); 2] = [
+    ("LEADMESH_SMTP_URL", "smtp+plain://127.0.0.1:9"),
+    ("LEADMESH_MAIL_FROM", "leads@leadmesh.test"),
+];
+
+/// What is kept of the first person's address, and how many changes of the schema the database has.
+async fn kept(dir: &std::path::Path) -> (bool, i64) {
+    use sea_orm::{ConnectionTrait, Database, DatabaseBackend, Statement};
+    let url = format!("sqlite://{}", dir.join("leadmesh-data/leadmesh.db").display());
+    let db = Database::connect(url).await.unwrap();
+    let sql = "SELECT (SELECT holds_email FROM \"user\"), (SELECT count(*) FROM seaql_migrations)";
+    let row = db.query_one_raw(Statement::from_string(DatabaseBackend::Sqlite, sql));
+    let row = row.await.unwrap().unwrap();
+    let kept = (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap());
+    db.close().await.unwrap();
+    kept
+}
+
+/// Signs somebody up, whose address is not proven.
+async fn sign_up(ready: &Value) {
+    let url = format!("{}graphql", ready["graphiql"].as_str().unwrap());
+    let sign_up = r#"mutation { signUp(input: { accountName: "Thief", name: "Eve", email: "ceo@bigcorp.test", password: "correct horse battery" }) { session { accessToken } } }"#;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.post(&url).json(&serde_json::json!({ "query": sign_up }));
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(
+        answer["data"]["signUp"]["session"]["accessToken"].is_string(),
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_refused_changes_nothing_for_the_server_that_runs() {
+    leadmesh::tls::install_tls();
+    let dir = tempfile::tempdir().unwrap();
+    let plain = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
+    let with_mail = [&plain[..], &MAIL[..]].concat();
+    let server = Run::start(with(dir.path(), &["serve"], &with_mail));
+    let ready: Value = serde_json::from_str(server.logs("\"ready\"").last().unwrap()).unwrap();
+    sign_up(&ready).await;
+    let before = kept(dir.path()).await;
+    assert!(!before.0, "an address that is only claimed is not held");
+    for role in ["serve", "api", "worker"] {
+        let refused = run(with(dir.path(), &[role], &plain)).failed(2);
+        assert!(refused.contains("another server uses"), "{refused}");
+        assert_eq!(kept(dir.path()).await, before, "{role}");
+    }
+
+    // As an older server has it: neither a second one nor a command changes the schema under it.
+    let url = format!("sqlite://{}", dir.path().join("leadmesh-data/leadmesh.db").display());
+    let db = leadmesh::database::Db::connect(&url, 5).await.unwrap();
+    let older = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)";
+    sea_orm::ConnectionTrait::execute_unprepared(db.write(), older)
+        .await
+        .unwrap();
+    drop(db);
+    let older = (before.0, before.1 - 1);
+    for command in [
+        &["serve"][..],
+        &["api"],
+        &["migrate"],
+        &["account", "list"],
+        &["keys", "rotate"],
+    ] {
+        let refused = run(with(dir.path(), command, &plain)).failed(2);
+        assert!(refused.contains("server uses"), "{command:?}: {refused}");
+        assert_eq!(kept(dir.path()).await, older, "{command:?}");
+    }
+    server.signal("TERM");
+    server.end().succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forgotten_mail_settings_do_not_let_claimed_addresses_count() {
+    leadmesh::tls::install_tls();
+    let dir = tempfile::tempdir().unwrap();
+    let plain = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
+    let with_mail = [&plain[..], &MAIL[..]].concat();
+    let server = Run::start(with(dir.path(), &["serve"], &with_mail));
+    let ready: Value = serde_json::from_str(server.logs("\"ready\"").last().unwrap()).unwrap();
+    sign_up(&ready).await;
+    server.signal("TERM");
+    server.end().succeeded();
+
+    let refused = run(with(dir.path(), &["serve"], &plain)).failed(2);
+    assert!(refused.contains("LEADMESH_SMTP_URL is not set"), "{refused}");
+    assert!(!kept(dir.path()).await.0);
+    let checked = run(with(dir.path(), &["check"], &plain));
+    assert!(
+        checked.code() == 2 && checked.out.contains("WRONG proof"),
+        "{checked:?}"
+    );
+
+    let off = [&plain[..], &[("LEADMESH_PROOF_OF_ADDRESS", "off")]].concat();
+    let server = Run::start(with(dir.path(), &["serve"], &off));
+    server.logs("\"ready\"");
+    assert!(kept(dir.path()).await.0);
+    server.signal("TERM");
+    server.end().succeeded();
+}

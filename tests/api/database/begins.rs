@@ -4,7 +4,7 @@ use futures::FutureExt;
 use sea_orm::ConnectionTrait;
 
 use super::{at_rest, idle_in_transaction, number, until};
-use crate::support::app::{Mode, both};
+use crate::support::app::{Mode, TestApp, both};
 
 const TIMES: usize = 300;
 
@@ -39,6 +39,41 @@ both!(a_begin_that_is_dropped_leaves_no_connection_in_a_transaction, |app| {
         .await;
     }
 });
+
+/// As at the deadline of a change. The database would let the statement run for a minute, and the transaction hold its locks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_nobody_waits_for_ends_and_its_connection_with_it() {
+    let app = TestApp::start_with(Mode::Server, &[]).await;
+    let (db, other) = (&app.app.db, app.command().await);
+    let count = async |what: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(50)' AND datname = current_database(){what}"
+        );
+        number(other.db.read(), &sql).await
+    };
+    let tx = db.begin().await.unwrap();
+    let statement = tx.execute_unprepared("SELECT pg_sleep(50)");
+    tokio::select! {
+        ended = statement => panic!("{ended:?}"),
+        () = until("it runs", async || count(" AND state = 'active'").await == 1) => {}
+    }
+    let began = tokio::time::Instant::now();
+    drop(tx);
+    until("the database has stopped it", async || count("").await == 0).await;
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+    at_rest(db).await;
+    // One that is merely dropped comes back.
+    let pid = async |db: &sea_orm::DatabaseTransaction| number(db, "SELECT pg_backend_pid()::bigint").await;
+    let tx = db.begin().await.unwrap();
+    let first = pid(&tx).await;
+    drop(tx);
+    until("the connection is used again", async || {
+        let tx = db.begin().await.unwrap();
+        pid(&tx).await == first
+    })
+    .await;
+}
 
 both!(what_is_dropped_while_it_reads_or_writes_harms_nothing, |app| {
     let db = &app.app.db;

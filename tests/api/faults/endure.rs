@@ -20,13 +20,14 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use self::abuse::Abuse;
+use self::abuse::{Abuse, RATIO};
 use self::books::{Books, Sides};
+use self::fault::Kinds;
 use self::field::Field;
 use super::load::{Clients, Load, Pace, Seen};
 use crate::support::app::Mode;
 
-/// Of the short runs. These draw different kinds of faults.
+/// Of the short runs, which draw from faults that are over within moments: other tests look at each of the longer ones.
 const SEED: u64 = 24;
 /// Clients that submit.
 const CLIENTS: usize = 32;
@@ -36,6 +37,7 @@ const CLIENTS: usize = 32;
 struct Plan {
     mode: Mode,
     seed: u64,
+    kinds: Kinds,
     /// Under load.
     time: Duration,
     faults: usize,
@@ -48,7 +50,8 @@ async fn a_short_soak_keeps_the_ledgers_embedded() {
     soak(Plan {
         mode: Mode::Embedded,
         seed: SEED,
-        time: Duration::from_secs(14),
+        kinds: Kinds::Brief,
+        time: Duration::from_secs(10),
         faults: 4,
         peak: Duration::from_secs(2),
     })
@@ -60,8 +63,9 @@ async fn a_short_soak_keeps_the_ledgers_server() {
     soak(Plan {
         mode: Mode::Server,
         seed: SEED,
-        time: Duration::from_secs(20),
-        faults: 5,
+        kinds: Kinds::Brief,
+        time: Duration::from_secs(15),
+        faults: 6,
         peak: Duration::from_secs(2),
     })
     .await;
@@ -77,6 +81,7 @@ async fn a_soak() {
         soak(Plan {
             mode,
             seed,
+            kinds: Kinds::All,
             time: Duration::from_secs(seconds),
             // 25 in ten minutes.
             faults: usize::try_from(seconds / 24).unwrap().max(4),
@@ -91,9 +96,14 @@ async fn a_soak() {
 #[ignore = "takes many minutes: scripts/endure abuse"]
 async fn an_abuse() {
     let seconds = setting("SECONDS").map_or(300, |text| text.parse().unwrap());
+    let mut slow = Vec::new();
     for mode in modes() {
-        Abuse::run(mode, Duration::from_secs(seconds)).await;
+        let ratio = Abuse::run(mode, Duration::from_secs(seconds)).await;
+        if ratio > RATIO {
+            slow.push(format!("{mode:?}: the neighbour's leads take {ratio:.2} times as long"));
+        }
     }
+    assert!(slow.is_empty(), "{slow:?}");
 }
 
 fn setting(name: &str) -> Option<String> {
@@ -136,7 +146,10 @@ async fn soak(plan: Plan) {
     );
     let began = Instant::now();
     let each = plan.time / u32::try_from(plan.faults).unwrap();
-    for (number, fault) in fault::draw(plan.mode, plan.faults, &mut dice).into_iter().enumerate() {
+    for (number, fault) in fault::draw((plan.mode, plan.kinds), plan.faults, &mut dice)
+        .into_iter()
+        .enumerate()
+    {
         let slot = began + each * u32::try_from(number).unwrap();
         let moment = slot + each.mul_f64(dice.random_range(0.0..0.3));
         tokio::time::sleep_until(moment.into()).await;

@@ -106,6 +106,7 @@ impl<'a> Seller<'a> {
             created_at: app.clock.now(),
             settled_at: Some(app.clock.now()),
             parked_for: None,
+            follows: None,
             erased_at: None,
         };
         let id = row.id;
@@ -160,6 +161,7 @@ fn partner_row(app: &App, account: AccountId, id: PartnerId, settings: SettingsI
 fn lead_row(app: &App, flow: &flow::Model, fields: Value, test: bool) -> lead::Model {
     let key = |name: &str| fields[name].as_str().map(str::to_lowercase);
     lead::Model {
+        routed_by: None,
         invalid: None,
         id: app.clock.id::<LeadId>(),
         account_id: flow.account_id,

@@ -55,6 +55,7 @@ impl Made<'_> {
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
             parked_for: None,
+            follows: None,
             erased_at: None,
         };
         change(&mut row);

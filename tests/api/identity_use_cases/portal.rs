@@ -248,6 +248,7 @@ async fn a_portal_user_keeps_their_own_contact_data_and_can_set_a_new_password()
         password_reset::request(&app, Scope::Portal, None, "pat@roofs.example")
             .await
             .unwrap();
+        app.writes.finish().await;
         let token = mailed_token(&app, "pat@roofs.example").await;
         set_password(&app, Scope::Portal, &token, "horse battery staple")
             .await

@@ -345,8 +345,8 @@ both!(
         let made = app.done(&owner.token, KEY, json!({ "name": "reader", "scopes": ["LEADS_READ"] })).await;
         let key = text(&made["secret"]);
         for subscription in [
-            "subscription { leads { lead { id flow { name description version } } } }",
-            "subscription { deliveries { delivery { id partner { name notes email } flow { id fields { name } } } } }",
+            "subscription { leads(after: \"0\") { lead { id flow { name description version } } } }",
+            "subscription { deliveries(after: \"0\") { delivery { id partner { name notes email } flow { id fields { name } } } } }",
         ] {
             let mut stream = Stream::open(app.address, &key, subscription, json!({})).await;
             app.submit(&owner, &flow, json!({ "first_name": "Ana" })).await;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::selling::ADD_STEP;
 use crate::support::app::{TestApp, both};
-use crate::support::make::{Account, Flow, SUBMIT, text, webhook};
+use crate::support::http_receiver::{Answer, HttpReceiver};
+use crate::support::make::{Account, Flow, SUBMIT, text, webhook, webhook_with};
 
 const STEPS: &str = "query($id: ID!) { flow(id: $id) { steps { ... on BuyerStep { id warnings } } } }";
 const SIMULATE: &str = "query($flow: ID!, $fields: JSON!) { simulateSubmission(flowId: $flow, fields: $fields) {
@@ -114,5 +115,47 @@ both!(
                 assert_eq!(told.contains("without being named: ssn"), warned, "{selection} {delivery}: {told}");
             }
         }
+    }
+);
+
+both!(
+    /// A partner that is an account warns as a step does; and leads that the worker brings there, by retrying or going on to the next
+    /// partner, tell what was dropped as those do that were decided at once.
+    a_partner_that_drops_fields_is_told_in_its_settings_and_by_the_worker,
+    |app| {
+        let (seller, buyer) = (app.account("Seller").await, app.account("Buyer").await);
+        let connection = app.connect(&seller, &buyer, "SEND_LEADS").await;
+        let target = app.flow(&buyer, json!({ "fields": fields(5) })).await;
+        app.receive_in(&buyer, &connection, &target).await;
+        let flow = app.flow(&seller, json!({ "fields": fields(7) })).await;
+        let other = app.flow(&seller, json!({ "fields": fields(10) })).await;
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(422));
+        let once = webhook_with(&receiver.url("/"), json!({ "retry": { "attempts": 1 } }));
+        let profile = app.profile(&seller, json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" })).await;
+        let (first, _) = app.partner(&seller, "P", once, json!({})).await;
+        let account = json!({ "account": { "connectionId": connection, "fields": { "mode": "ALL" } } });
+        let (second, _) = app.partner(&seller, "Account", account, json!({})).await;
+
+        let shown = "query($id: ID!) { partner(id: $id) { delivery { ... on AccountSettings { warnings } } } }";
+        let told = async |app: &TestApp| {
+            let data = app.data(&seller.token, shown, json!({ "id": second })).await;
+            data["partner"]["delivery"]["warnings"].to_string()
+        };
+        assert!(told(&app).await.contains("15 of the 20 fields"), "{}", told(&app).await);
+        app.assign(&seller, &profile, &first, json!({ "rank": 1 })).await;
+        app.assign(&seller, &profile, &second, json!({ "rank": 2 })).await;
+        app.step(&seller, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        let now = told(&app).await;
+        assert!(now.contains("2 of the 7 fields") && now.contains("f5, f6"), "only what leads to it: {now}; {}", other.id);
+
+        let id = text(&app.submit(&seller, &flow, json!({ "f0": "x", "f6": "y" })).await["id"]);
+        app.deliveries_at(&seller, &id, &["FAILED", "DELIVERED"]).await;
+        let lead = "query($id: ID!) { lead(id: $id) { warnings { code field } trace { subject check detail } } }";
+        let lead = app.data(&seller.token, lead, json!({ "id": id })).await["lead"].take();
+        assert_eq!(lead["warnings"], json!([{ "code": "FIELD_NOT_TAKEN", "field": "f6" }]), "{lead:#}");
+        let looks = lead["trace"].as_array().unwrap();
+        let look = looks.iter().find(|look| look["check"] == "shared fields").unwrap();
+        assert!(look["subject"] == "Account" && look["detail"].as_str().unwrap().ends_with("f6"), "{look}");
     }
 );

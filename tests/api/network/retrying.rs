@@ -358,3 +358,71 @@ both!(
         assert_eq!(got.len(), 2);
     }
 );
+
+both!(
+    /// A buyer that was not ready is one of two that get every lead. The other one has it, which is another sale: when the buyer is
+    /// ready, trying again what failed reaches it.
+    what_failed_beside_another_recipient_is_tried_again,
+    |app| {
+        let (seller, buyer) = (app.account("Seller").await, app.account("Buyer").await);
+        let connection = app.connect(&seller, &buyer, "SEND_LEADS").await;
+        let target = app.flow(&buyer, json!({})).await;
+        app.receive_in(&buyer, &connection, &target).await;
+        let flow = app.flow(&seller, json!({})).await;
+        let profile = app.profile(&seller, json!({ "strategy": "SEND_TO_ALL" })).await;
+        for (rank, delivery) in [json!({ "account": { "connectionId": connection } }), json!({ "portal": {} })].into_iter().enumerate() {
+            let (partner, _) = app.partner(&seller, &format!("P{rank}"), delivery, json!({})).await;
+            app.assign(&seller, &profile, &partner, json!({ "rank": rank + 1 })).await;
+        }
+        app.step(&seller, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": false })).await;
+        app.submit(&seller, &flow, ana()).await;
+        app.at_rest(&seller).await;
+        app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": true })).await;
+        assert_eq!(app.retry_by(&seller, json!({}), "FROZEN").await["requeued"], 1);
+        app.at_rest(&seller).await;
+        assert_eq!(app.leads_of(&buyer, Some(&target)).await.len(), 1);
+    }
+);
+
+both!(
+    /// Two partners of one lead come to lead into the same account. It gets the lead by one delivery; that of the other is refused
+    /// in words, however the first has ended, and holds up nothing of the same partner.
+    an_account_gets_a_lead_once_whichever_partner_leads_to_it,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(422));
+        let (seller, buyer) = (app.account("Seller").await, app.account("Buyer").await);
+        let connection = app.connect(&seller, &buyer, "SEND_LEADS").await;
+        let target = app.flow(&buyer, json!({})).await;
+        app.receive_in(&buyer, &connection, &target).await;
+        let flow = app.flow(&seller, json!({})).await;
+        let profile = app.profile(&seller, json!({ "strategy": "SEND_TO_ALL" })).await;
+        let into = json!({ "account": { "connectionId": connection } });
+        let once = webhook_with(&receiver.url("/"), json!({ "retry": { "attempts": 1 } }));
+        let (a, _) = app.partner(&seller, "A", once, json!({})).await;
+        let (b, _) = app.partner(&seller, "B", into.clone(), json!({})).await;
+        app.assign(&seller, &profile, &a, json!({ "rank": 1 })).await;
+        let place = app.assign(&seller, &profile, &b, json!({ "rank": 2 })).await;
+        app.step(&seller, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": false })).await;
+        app.submit(&seller, &flow, ana()).await;
+        app.at_rest(&seller).await;
+        // Another lead went to the first partner alone.
+        let off = "mutation($input: UpdateAssignmentInput!) { updateAssignment(input: $input) { assignment { id } userErrors { code message path } } }";
+        app.done(&seller.token, off, json!({ "id": place, "enabled": false })).await;
+        app.submit(&seller, &flow, json!({ "first_name": "Eva", "email": "eva@example.com" })).await;
+        app.at_rest(&seller).await;
+        app.ask(Some(&buyer.token), SET_FLOW, json!({ "id": target.id, "on": true })).await;
+        app.deliver_by(&seller, &a, into).await;
+        let many = app.retry_by(&seller, json!({ "partnerId": a }), "CURRENT").await;
+        assert_eq!((&many["requeued"], &many["leftOut"][0]["code"], &many["leftOut"][0]["count"]), (&json!(1), &json!("CONFLICT"), &json!(1)), "{many:#}");
+        assert_eq!(app.retry_by(&seller, json!({}), "CURRENT").await["requeued"], 1, "the second partner's");
+        app.at_rest(&seller).await;
+        assert_eq!(app.leads_of(&buyer, Some(&target)).await.len(), 2);
+        let left = app.listed(&seller, json!({ "status": ["FAILED"] })).await;
+        assert_eq!(left.len(), 1);
+        let one = app.ask(Some(&seller.token), RETRY, json!({ "id": left[0]["id"], "settings": "CURRENT" })).await;
+        assert_eq!(broken(&one), [("CONFLICT".to_owned(), "id".to_owned())]);
+    }
+);

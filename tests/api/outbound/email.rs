@@ -386,3 +386,62 @@ async fn a_thousand_mails_over_sixteen_lines_all_arrive() {
     join_all((0..16).map(|_| line())).await;
     assert_eq!(receiver.count(), 1_024);
 }
+
+/// A server that says this to whoever connects, and goes on for as long as it is listened to.
+async fn babbling(said: impl Fn() -> Vec<u8> + Send + 'static) -> (String, u16) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let said = said();
+            tokio::spawn(async move {
+                use tokio::io::AsyncWriteExt;
+                while stream.write_all(&said).await.is_ok() {}
+            });
+        }
+    });
+    ("127.0.0.1".into(), port)
+}
+
+/// Lines without number, a line without end, and bytes that are no text: each ends the attempt at once, with the reason, and not
+/// its time-out.
+#[tokio::test]
+async fn a_server_that_never_ends_its_reply_ends_the_attempt() {
+    let endless: [fn() -> Vec<u8>; 4] = [
+        || b"220-a\r\n".repeat(14_000),
+        || vec![b'2'; 1 << 20],
+        || {
+            [b"220-".to_vec(), vec![b'x'; 1_500], b"\r\n".to_vec()]
+                .concat()
+                .repeat(100)
+        },
+        || vec![0xff; 1 << 16],
+    ];
+    for said in endless {
+        let (host, port) = babbling(said).await;
+        let receiver = SmtpReceiver::start().await;
+        let server = SmtpServer {
+            host,
+            port,
+            ..server(&receiver)
+        };
+        let mailer = Mailer::new(permissive(), None);
+        let exchange = mailer.send(&server, &message(), Duration::from_secs(30)).await;
+        assert!(exchange.duration < Duration::from_secs(15), "{exchange:?}");
+        let failure = failed(exchange);
+        assert!(
+            matches!(&failure, Failure::Network(text) if text.contains("too long") && text.contains("16 KiB")),
+            "{failure:?}"
+        );
+    }
+}
+
+/// A long line and many lines within the bounds are a reply as any other.
+#[tokio::test]
+async fn a_long_reply_within_the_bounds_is_read() {
+    let receiver = SmtpReceiver::start().await;
+    let long: &'static str = Box::leak("x".repeat(1_900).into_boxed_str());
+    receiver.offer([long; 6]);
+    let exchange = send(&receiver, &message()).await;
+    assert!(matches!(exchange.outcome, MailOutcome::Accepted { .. }), "{exchange:?}");
+}

@@ -19,17 +19,17 @@ const MOST: u64 = 64;
 /// Index entries and rows that a statement may touch: what it answers, and some for each lane and account that it passes.
 const TOUCHED: f64 = 200.0;
 
-/// Repeats the one delivery of an account, due a little earlier each.
-fn copies(mode: Mode, account: &str) -> String {
+/// Repeats the one delivery of an account so often, in that state, due a little earlier each.
+pub(super) fn copies(mode: Mode, account: &str, (count, status): (u64, &str)) -> String {
     let (numbers, id, due) = match mode {
         Mode::Server => (
-            format!("generate_series(1, {BACKLOG}) AS n (i)"),
+            format!("generate_series(1, {count}) AS n (i)"),
             "gen_random_uuid()",
             "d.created_at - i * interval '1 millisecond'",
         ),
         Mode::Embedded => (
             format!(
-                "(WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {BACKLOG}) SELECT i FROM c) AS n"
+                "(WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {count}) SELECT i FROM c) AS n"
             ),
             "randomblob(16)",
             "d.created_at",
@@ -39,8 +39,8 @@ fn copies(mode: Mode, account: &str) -> String {
         "INSERT INTO delivery (id, account_id, lead_id, flow_id, step_id, profile_id, assignment_id, partner_id, settings_id, channel,
              status, test, attempt_count, attempts_before, budget_since, due_at, reservations, created_at)
          SELECT {id}, d.account_id, {id}, d.flow_id, d.step_id, d.profile_id, d.assignment_id, d.partner_id, d.settings_id, d.channel,
-             'QUEUED', d.test, 0, 0, d.budget_since, {due}, d.reservations, d.created_at
-         FROM delivery d, {numbers} WHERE d.account_id = {account}"
+             '{status}', d.test, 0, 0, d.budget_since, {due}, d.reservations, d.created_at
+         FROM (SELECT * FROM delivery WHERE account_id = {account} LIMIT 1) d, {numbers}"
     )
 }
 
@@ -102,7 +102,7 @@ async fn check_plan(app: &TestApp, what: &str, statement: Statement) {
 }
 
 /// The identifier of an account as a literal of SQL.
-fn literal(mode: Mode, account: AccountId) -> String {
+pub(super) fn literal(mode: Mode, account: AccountId) -> String {
     match mode {
         Mode::Server => format!("'{}'", account.0),
         Mode::Embedded => format!("x'{}'", account.0.simple()),
@@ -131,7 +131,7 @@ both!(
 
         let (big_id, small_id): (AccountId, AccountId) = (big.id.parse().unwrap(), small.id.parse().unwrap());
         let db = app.app.db.write();
-        db.execute_unprepared(&copies(app.mode, &literal(app.mode, big_id))).await.unwrap();
+        db.execute_unprepared(&copies(app.mode, &literal(app.mode, big_id), (BACKLOG, "QUEUED"))).await.unwrap();
         if app.mode == Mode::Server {
             db.execute_unprepared("ANALYZE delivery").await.unwrap();
         }

@@ -58,7 +58,7 @@ fn token(mail: &ReceivedMail) -> String {
         .split_once("http://leadmesh.test/portal/")
         .unwrap_or_else(|| panic!("no link: {body}"));
     let (_, token) = rest.split_once("?token=").unwrap();
-    token.split_whitespace().next().unwrap().to_owned()
+    token.split([' ', '\r', '\n', '&']).next().unwrap().to_owned()
 }
 
 /// Sets a password by a link.

@@ -278,3 +278,33 @@ with_mail!(
         assert_eq!(app.deliveries(&owner, &third).await[0]["partner"]["name"], "Q", "the cap is full");
     }
 );
+
+with_mail!(
+    /// Who is next is judged by the values that the profile has judged, not by what a later step has made of them.
+    a_rejected_lead_goes_on_by_the_values_that_its_profile_has_seen,
+    |app| {
+        let owner = app.account("Acme").await;
+        let fields = json!([{ "name": "email", "type": "EMAIL" }, { "name": "tier", "type": "TEXT" }]);
+        let flow = app.flow(&owner, json!({ "fields": fields })).await;
+        let profile = json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" });
+        let profile = app.profile(&owner, profile).await;
+        let tier = |value: &str| json!({ "condition": { "field": "tier", "operator": "EQUALS", "value": value } });
+        let (first, _) = app.partner(&owner, "P", json!({ "portal": {} }), json!({})).await;
+        app.assign(&owner, &profile, &first, json!({ "rank": 1 })).await;
+        for (rank, name, wants) in [(2, "Q", "sold"), (3, "R", "gold")] {
+            let (partner, _) = app.partner(&owner, name, json!({ "portal": {} }), json!({})).await;
+            app.assign(&owner, &profile, &partner, json!({ "rank": rank, "rule": tier(wants) })).await;
+        }
+        app.step(&owner, &flow, "Out", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        let after = json!({ "transform": { "assignments": [{ "field": "tier", "template": "sold" }] } });
+        app.step(&owner, &flow, "After", after, Value::Null).await;
+        let pat = app.portal_user(&owner, &first, "pat@buyer.test").await;
+
+        let lead = text(&app.submit(&owner, &flow, json!({ "email": "a@b.test", "tier": "gold" })).await["id"]);
+        let left = text(&app.deliveries(&owner, &lead).await[0]["id"]);
+        app.done(&pat, REJECT, json!({ "ids": [left], "reason": "out of area" })).await;
+        let deliveries = app.deliveries(&owner, &lead).await;
+        let names: Vec<String> = deliveries.iter().map(|delivery| text(&delivery["partner"]["name"])).collect();
+        assert_eq!(names, ["P", "R"], "{deliveries:#?}");
+    }
+);

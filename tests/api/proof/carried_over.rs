@@ -1,5 +1,6 @@
 //! Databases from before addresses were proven.
 
+use entity::proof::AddressProof;
 use entity::{account, portal_user, user};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -101,14 +102,35 @@ async fn is_carried_over(db: DatabaseConnection, id: impl Fn(u128) -> String) {
             "{number}"
         );
     }
+    for (email, confirmed) in [("ann@a.test", false), ("bo@a.test", true), ("cy@c.test", true)] {
+        let row = user::Entity::claiming(email).one(&db).await.unwrap().unwrap();
+        assert_eq!(row.confirmed_at.is_some(), confirmed, "{email}");
+    }
     // With proof asked for, only what is proven is held.
     user::Entity::drop_unproven().exec(&db).await.unwrap();
     let ann = user::Entity::claiming("ann@a.test").one(&db).await.unwrap().unwrap();
-    assert!(!ann.holds_email && user::Entity::holder_of("cy@c.test").one(&db).await.unwrap().is_some());
-    user::Entity::assume_unproven().exec(&db).await.unwrap();
-    assert!(user::Entity::holder_of("ann@a.test").one(&db).await.unwrap().is_some());
     assert!(
-        user::Entity::holder_of("ed@a.test").one(&db).await.unwrap().is_none(),
+        !ann.holds_email
+            && user::Entity::holder_of("cy@c.test", AddressProof::NotRequired)
+                .one(&db)
+                .await
+                .unwrap()
+                .is_some()
+    );
+    user::Entity::assume_unproven().exec(&db).await.unwrap();
+    assert!(
+        user::Entity::holder_of("ann@a.test", AddressProof::NotRequired)
+            .one(&db)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        user::Entity::holder_of("ed@a.test", AddressProof::NotRequired)
+            .one(&db)
+            .await
+            .unwrap()
+            .is_none(),
         "nobody signs in with it yet"
     );
     db.close().await.unwrap();

@@ -1,6 +1,5 @@
 //! Several people who claim one address.
 
-use leadmesh::identity::addresses;
 use serde_json::json;
 
 use super::*;
@@ -100,29 +99,5 @@ proven!(
             [("TAKEN".to_owned(), "input.email".to_owned())],
             "who reads the mail may know it"
         );
-    }
-);
-
-crate::support::app::both!(
-    /// What was taken while no proof was asked for does not count once it is.
-    switching_the_proof_on_takes_what_was_only_claimed,
-    |app| {
-        let (a, b) = (app.account("Alpha").await, app.account("Beta").await);
-        assert_eq!(app.found(&a, &b.email).await, json!([{ "id": b.id }]));
-        let input = json!({ "accountName": "X", "name": "X", "email": b.email, "password": PASSWORD });
-        let taken = app.ask(None, SIGN_UP, json!({ "input": input })).await;
-        assert_eq!(broken(&taken), [("TAKEN".to_owned(), "input.email".to_owned())]);
-        let invitation = app.invite_address(&a, &b.email, "BOTH").await;
-        assert_eq!(app.invitations(&b, json!({})).await.len(), 1);
-
-        let strict = app.requiring_proof().await;
-        addresses::apply_setting(&strict).await.unwrap();
-        assert_eq!(app.found(&a, &b.email).await, json!([]));
-        assert_eq!(app.invitations(&b, json!({})).await.len(), 0);
-        assert_eq!(app.enters(&b.email, PASSWORD, json!({})).await, Some(b.id.clone()), "they still get in");
-
-        addresses::apply_setting(&app.app).await.unwrap();
-        assert_eq!(app.found(&a, &b.email).await, json!([{ "id": b.id }]));
-        assert_eq!(app.invitation(&b, &json!(invitation)).await["status"], "PENDING");
     }
 );

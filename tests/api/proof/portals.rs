@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-const OPEN: &str = "mutation($input: PortalAccessInput!) { setPortalAccess(input: $input) { partner { id } userErrors { code message path } } }";
-const INVITE: &str = "mutation($input: InvitePortalUserInput!) { invitePortalUser(input: $input) {
+pub(super) const OPEN: &str = "mutation($input: PortalAccessInput!) { setPortalAccess(input: $input) { partner { id } userErrors { code message path } } }";
+pub(super) const INVITE: &str = "mutation($input: InvitePortalUserInput!) { invitePortalUser(input: $input) {
     portalUser { id emailVerifiedAt } oneTimeLink userErrors { code message path } } }";
 const ACTIVATE: &str = "mutation($input: ActivatePortalUserInput!) { activatePortalUser(input: $input) {
     session { accessToken } userErrors { code message path } } }";
@@ -124,6 +124,7 @@ crate::support::app::both!(without_mail_the_link_of_a_portal_is_answered_once, |
         link.starts_with("http://leadmesh.test/portal/set-password?token=lmt_"),
         "{link}"
     );
+    assert!(link.ends_with(&format!("&partner={partner}")), "{link}");
     let token = tokens(&link)[0].clone();
     assert!(!app.dump().await.contains(&token));
     let input = json!({ "token": token, "password": PASSWORD });
@@ -137,3 +138,29 @@ crate::support::app::both!(without_mail_the_link_of_a_portal_is_answered_once, |
         "pat@buyer.test"
     );
 });
+
+crate::support::app::both!(
+    /// Without mail, whoever invites gets the links and may set any password: that keeps nobody out who was there before.
+    who_claims_an_address_later_keeps_nobody_out_of_a_portal,
+    |app| {
+        let join = async |owner: &Account, name: &str, password: &str| {
+            let partner = app.portal_of(owner, name).await;
+            let input = json!({ "partnerId": partner, "email": "pat@buyer.test" });
+            let link = text(&app.done(&owner.token, INVITE, input).await["oneTimeLink"]);
+            let input = json!({ "token": tokens(&link)[0], "password": password });
+            accepted(&app.ask(None, ACTIVATE, json!({ "input": input })).await, "activatePortalUser");
+            partner
+        };
+        let (honest, thief) = (app.account("Honest").await, app.account("Thief").await);
+        join(&honest, "Roofs", PASSWORD).await;
+        let mut last = String::new();
+        for number in 0..4 {
+            last = join(&thief, &format!("Bait {number}"), &format!("bait number {number}")).await;
+        }
+        assert_eq!(app.portal_entered(PASSWORD, json!({})).await.as_deref(), Some("Honest"));
+        // Who has more portals than passwords are compared with says which.
+        assert_eq!(app.portal_entered("bait number 3", json!({})).await, None);
+        let entered = app.portal_entered("bait number 3", json!({ "partnerId": last })).await;
+        assert_eq!(entered.as_deref(), Some("Thief"));
+    }
+);

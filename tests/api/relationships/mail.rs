@@ -228,6 +228,32 @@ mailed!(
     }
 );
 
+mailed!(
+    /// C5: what one account does to a connection is told in the log each time, and by mail only so often.
+    what_a_partner_does_fills_no_mailbox, |app, _receiver| {
+        let (a, b) = (app.account("Alpha").await, app.account("Beta").await);
+        let connection = json!(app.connected(&a, &b, "BOTH").await);
+        let told = async || {
+            use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
+            let held_up = entity::mail::Column::Subject.eq("Alpha holds your connection up");
+            let resumed = entity::mail::Column::Subject.eq("Alpha resumed your connection");
+            #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
+            let mails = entity::mail::Entity::find().filter(Condition::any().add(held_up).add(resumed));
+            mails.count(app.app.db.read()).await.unwrap()
+        };
+        for _ in 0..12 {
+            for action in ["suspendConnection", "resumeConnection"] {
+                app.done_to(&a.token, &by_id(action, "connection"), &connection).await;
+            }
+        }
+        assert!((19..=20).contains(&told().await), "the invitation may be among the twenty: {}", told().await);
+        app.clock.advance(TimeDelta::hours(1));
+        let a = app.sign_in(&a).await;
+        app.done_to(&a.token, &by_id("suspendConnection", "connection"), &connection).await;
+        assert!((20..=21).contains(&told().await), "the next hour");
+    }
+);
+
 /// An API process writes letters, a worker sends them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_is_sent_by_whichever_process_works() {

@@ -83,7 +83,7 @@ both!(
             let url = format!("http://{}{path}", app.address);
             client
                 .post(url)
-                .form(&[("token", token.as_str()), ("password", password)])
+                .form(&[("token", token.as_str()), ("password", password), ("confirm", "yes")])
                 .send()
         };
         let weak = post("/set-password", "short").await.unwrap();

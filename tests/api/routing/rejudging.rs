@@ -85,3 +85,45 @@ both!(
         }
     }
 );
+
+/// Sets the phone to one that can be called, and takes the country away.
+fn made_callable() -> Value {
+    json!({ "transform": { "assignments": [
+        { "field": "phone", "template": "+14155550132" },
+        { "field": "country", "template": "" },
+    ] } })
+}
+
+both!(
+    /// Steps after the one that has routed a lead change what is delivered, and nothing of who is next: not after a final failure,
+    /// not by hand, not if values are encrypted; and what comes before that step counts as ever.
+    a_later_step_changes_nothing_of_who_is_next,
+    |app| {
+        let receiver = HttpReceiver::start().await;
+        let owner = app.account("Acme").await;
+        for encrypted in [false, true] {
+            receiver.answer(Answer::status(422));
+            let once = webhook_with(&receiver.url("/"), json!({ "retry": { "attempts": 1 } }));
+            let (flow, [first, second, third]) = picky(&app, &owner, once.clone(), encrypted).await;
+            let after = app.step(&owner, &flow, "After", made_callable(), Value::Null).await;
+            let lead = json!({ "phone": "12", "country": "US" });
+            let id = text(&app.submit(&owner, &flow, lead.clone()).await["id"]);
+            assert_eq!(recipients(&app, &owner, &id).await, [first.clone(), third.clone()], "{encrypted}");
+            let delivered = receiver.requests().last().unwrap().json();
+            assert_eq!(delivered["phone"], "+14155550132", "what is delivered is what it was made: {delivered}");
+
+            let step = "mutation($id: ID!) { moveStep(id: $id, position: 0) { flow { id } userErrors { code } } }";
+            app.data(&owner.token, step, json!({ "id": after })).await;
+            let id = text(&app.submit(&owner, &flow, lead.clone()).await["id"]);
+            assert_eq!(recipients(&app, &owner, &id).await, [first, second], "a step before counts");
+
+            receiver.answer(Answer::status(503));
+            let (flow, [first, _, third]) = picky(&app, &owner, webhook(&receiver.url("/")), encrypted).await;
+            app.step(&owner, &flow, "After", made_callable(), Value::Null).await;
+            let id = text(&app.submit(&owner, &flow, lead).await["id"]);
+            let waiting = text(&app.deliveries_at(&owner, &id, &["RETRYING"]).await[0]["id"]);
+            app.done(&owner.token, RESOLVE, json!({ "id": waiting, "delivered": false })).await;
+            assert_eq!(recipients(&app, &owner, &id).await, [first, third]);
+        }
+    }
+);

@@ -4,6 +4,7 @@ use entity::{assignment, lead};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QuerySelect, Set};
 use serde_json::{Value, json};
 
+use super::large::{Batches, copy};
 use crate::limits::crowded;
 use crate::support::app::{TestApp, both};
 use crate::support::make::{Account, Flow};
@@ -44,16 +45,16 @@ async fn set_rules(app: &TestApp, owner: &Account, rule: Value) {
     }
 }
 
-/// Bytes of the trace of the only lead, as it is stored.
+/// Bytes of the longest trace, as it is stored.
 async fn stored(app: &TestApp) -> usize {
-    let row = lead::Entity::find()
+    let rows = lead::Entity::find()
         .select_only()
         .column(lead::Column::Trace)
         .into_tuple::<Value>()
-        .one(app.app.db.read())
+        .all(app.app.db.read())
         .await
         .unwrap();
-    row.unwrap().to_string().len()
+    rows.iter().map(|row| row.to_string().len()).max().unwrap()
 }
 
 fn omitted(trace: &[Value]) -> u64 {
@@ -97,6 +98,73 @@ both!(a_trace_is_bounded_and_tells_what_each_step_has_left_out, |app| {
     let simulated = app.data(&owner.key, SIMULATED, variables).await["simulateSubmission"]["trace"].take();
     assert!(simulated.as_array().unwrap().len() <= 500 && omitted(simulated.as_array().unwrap()) > 0);
 });
+
+const SUBMIT_MANY: &str =
+    "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) { accepted userErrors { code message path } } }";
+
+both!(many_leads_of_a_broad_flow_take_no_more_than_their_bounds, |app| {
+    let owner = app.account("Acme").await;
+    let flow = app.flow(&owner, json!({})).await;
+    let profile = crowded(&app, &owner, 100).await;
+    let rule = json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } });
+    set_rules(&app, &owner, rule).await;
+    steps(&app, &owner, (&flow, &profile), 10).await;
+    let leads = vec![json!({ "fields": { "score": 7 } }); 500];
+    let input = json!({ "flowId": flow.id, "leads": leads });
+    let payload = app.done(&owner.key, SUBMIT_MANY, input).await;
+    assert_eq!(payload["accepted"], 500, "{payload:.300}");
+    assert!(stored(&app).await <= 64 * 1024, "{}", stored(&app).await);
+    // As many as one batch has by number would be more bytes than a batch has.
+    let batches = Batches::of(&app).await;
+    assert!(
+        batches.count >= 4.0 && batches.is_within(16 * 1024 * 1024),
+        "{batches:?}"
+    );
+    // Each with its values, its places and its rows.
+    assert!(batches.bytes / 500.0 < 80.0 * 1024.0, "{batches:?}");
+});
+
+both!(
+    traces_of_a_page_are_read_and_told_within_the_budget_of_an_answer,
+    |app| {
+        let owner = app.account("Acme").await;
+        let flow = app.flow(&owner, json!({})).await;
+        let profile = crowded(&app, &owner, 100).await;
+        let rule = json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } });
+        set_rules(&app, &owner, rule).await;
+        steps(&app, &owner, (&flow, &profile), 10).await;
+        app.submit(&owner, &flow, json!({ "score": 7 })).await;
+        copy(&app, 99).await;
+        let page = |first: usize| format!("{{ leads(first: {first}) {{ nodes {{ trace {{ check }} }} }} }}");
+        let answer = app.ask(Some(&owner.key), &page(100), json!({})).await;
+        assert_eq!(
+            answer["errors"][0]["extensions"]["code"], "COST_EXCEEDED",
+            "{answer:.300}"
+        );
+        let data = app.data(&owner.key, &page(10), json!({})).await;
+        assert_eq!(data["leads"]["nodes"].as_array().unwrap().len(), 10);
+
+        // Of traces that an older version stored, a page is refused before they are read.
+        let entry = json!({ "subject": "Partner", "subjectId": profile, "check": "rule", "passed": false, "detail": "x".repeat(100) });
+        let db = app.app.db.write();
+        let long = lead::ActiveModel {
+            trace: Set(json!(vec![entry; 2_000])),
+            ..Default::default()
+        };
+        let update = lead::Entity::update_many().set(long);
+        update.exec(db).await.unwrap();
+        let answer = app.ask(Some(&owner.key), &page(50), json!({})).await;
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"]["code"], "ANSWER_TOO_LARGE", "{answer:.300}");
+        let said = error["message"].as_str().unwrap();
+        assert!(
+            said.contains("would have to be read") && said.contains("smaller page"),
+            "{said}"
+        );
+        let one = app.data(&owner.key, &page(1), json!({})).await;
+        assert_eq!(one["leads"]["nodes"][0]["trace"].as_array().unwrap().len(), 2_000);
+    }
+);
 
 both!(who_gets_a_lead_is_told_after_many_who_do_not, |app| {
     let owner = app.account("Acme").await;

@@ -1,9 +1,10 @@
 //! F8: many leads in one call.
 
+use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
 use super::codes;
-use crate::support::app::both;
+use crate::support::app::{Mode, TestApp, both};
 use crate::support::make::ana;
 
 const SUBMIT_MANY: &str = "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) {
@@ -145,3 +146,45 @@ both!(a_foreign_flow_is_refused_as_a_whole, |app| {
     );
     assert!(app.submissions(&owner, &flow).await.is_empty());
 });
+
+/// One of the batches into which a call of many leads falls cannot be stored. The answer says which leads are stored and which are
+/// not: who believes that nothing was changed, and submits all again, has doubled the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
+async fn a_call_of_which_some_leads_are_stored_says_which() {
+    let app = TestApp::start_with(Mode::Server, &[]).await;
+    let owner = app.account("Acme").await;
+    let flow = app.flow(&owner, json!({})).await;
+    // Somebody else holds the key: its batch waits for a lock until the database gives up.
+    let source: entity::ids::SourceId = flow.source.parse().unwrap();
+    let tx = app.app.db.begin().await.unwrap();
+    tx.execute_unprepared(&format!(
+        "INSERT INTO idempotency (source_id, key, fingerprint, lead_id, at) VALUES ('{}', 'k', '', '{}', now())",
+        source.0,
+        uuid::Uuid::from_u128(1)
+    ))
+    .await
+    .unwrap();
+    let mut leads: Vec<Value> = (0..499).map(|_| json!({ "fields": ana() })).collect();
+    leads.push(json!({ "fields": ana(), "idempotencyKey": "k" }));
+    let input = json!({ "flowId": flow.id, "leads": leads });
+    let answer = app.ask(Some(&owner.key), SUBMIT_MANY, json!({ "input": input })).await;
+    // Of a single lead it is known that it was not stored, so that the error is one of the call.
+    let alone = json!({ "flowId": flow.id, "leads": [{ "fields": ana(), "idempotencyKey": "k" }] });
+    let code = app
+        .error_code(Some(&owner.key), SUBMIT_MANY, json!({ "input": alone }))
+        .await;
+    assert_eq!(code, "UNAVAILABLE");
+    tx.rollback().await.unwrap();
+    let stored = entity::lead::Entity::find().all(app.app.db.read()).await.unwrap().len();
+    let payload = &answer["data"]["submitLeads"];
+    assert!(answer.get("errors").is_none(), "{answer}");
+    assert_eq!(payload["receipts"].as_array().unwrap().len(), stored);
+    let errors = payload["userErrors"].as_array().unwrap();
+    assert_eq!(errors.len() + stored, 500);
+    let mut last = errors
+        .iter()
+        .filter(|error| error["path"] == json!(["input", "leads", "499"]));
+    assert_eq!(last.next().unwrap()["code"], "UNAVAILABLE");
+    assert!(!answer.to_string().contains("nothing was changed"), "{errors:#?}");
+}

@@ -173,3 +173,36 @@ both!(
         assert_ne!(rows[0].fingerprint, rows[1].fingerprint);
     }
 );
+
+both!(
+    /// Who names no source means the key alone: a source that was switched off, removed, or put behind another since makes no second
+    /// lead of a repetition. A source that is named has keys of its own all the same.
+    a_key_without_a_source_is_looked_up_among_all_of_the_senders, |app| {
+        const ADD: &str = "mutation($input: AddSourceInput!) { addSource(input: $input) { flow { sources { id } } userErrors { code message path } } }";
+        const SWITCH: &str = "mutation($input: UpdateSourceInput!) { updateSource(input: $input) { flow { version } userErrors { code message path } } }";
+        const REMOVE: &str = "mutation($id: ID!) { removeSource(id: $id) { flow { version } userErrors { code message path } } }";
+        let owner = app.account("Acme").await;
+        let flow = app.flow(&owner, json!({})).await;
+        let added = app.done(&owner.token, ADD, json!({ "flowId": flow.id, "name": "Other form" })).await;
+        let other = added["flow"]["sources"][1]["id"].clone();
+        let key = json!({ "idempotencyKey": "k" });
+        let first = app.submit_with(&owner, &flow, ana(), key.clone()).await;
+        app.done(&owner.token, SWITCH, json!({ "id": flow.source, "enabled": false })).await;
+        let again = app.submit_with(&owner, &flow, ana(), key.clone()).await;
+        assert_eq!((&again["id"], &again["replayed"]), (&first["id"], &json!(true)), "switched off");
+        let new = app.submit_with(&owner, &flow, ana(), json!({ "idempotencyKey": "new" })).await;
+        app.done(&owner.token, SWITCH, json!({ "id": flow.source, "enabled": true })).await;
+        let again = app.submit_with(&owner, &flow, ana(), json!({ "idempotencyKey": "new" })).await;
+        assert_eq!((&again["id"], &again["replayed"]), (&new["id"], &json!(true)), "another comes first");
+        let input = json!({ "flowId": flow.id, "fields": { "first_name": "Eva" }, "idempotencyKey": "new" });
+        let conflict = ("CONFLICT".to_owned(), "input.idempotencyKey".to_owned());
+        assert_eq!(app.refused(&owner.key, SUBMIT, input).await, [conflict]);
+        let answer = app.ask(Some(&owner.token), REMOVE, json!({ "id": flow.source })).await;
+        crate::support::make::accepted(&answer, "removeSource");
+        let again = app.submit_with(&owner, &flow, ana(), key.clone()).await;
+        assert_eq!((&again["id"], &again["replayed"]), (&first["id"], &json!(true)), "removed");
+        let named = app.submit_with(&owner, &flow, ana(), json!({ "idempotencyKey": "k", "sourceId": other })).await;
+        assert_eq!(named["replayed"], false);
+        assert_eq!(app.submissions(&owner, &flow).await.len(), 3);
+    }
+);

@@ -1,11 +1,13 @@
 //! Large leads: lists read of them only what is asked for, and only so much; those that wait to be stored are bounded in bytes.
 
-use entity::lead;
+use entity::{flow, lead};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
 use serde_json::{Map, Value, json};
 
 use crate::support::app::{TestApp, both};
 use crate::support::make::{Account, Flow, SUBMIT};
+
+const UPDATE_PARTNER: &str = "mutation($input: UpdatePartnerInput!) { updatePartner(input: $input) { partner { id } userErrors { code message path } } }";
 
 /// Text fields of a large lead, and the characters of each.
 const FIELDS: usize = 30;
@@ -24,7 +26,7 @@ fn large() -> Value {
 }
 
 /// As many leads like the one that there is.
-async fn copy(app: &TestApp, many: usize) {
+pub(super) async fn copy(app: &TestApp, many: usize) {
     let db = app.app.db.write();
     let row = lead::Entity::find().one(db).await.unwrap().unwrap();
     let copies = (0..many).map(|_| {
@@ -68,7 +70,7 @@ both!(lists_read_no_large_column_that_nobody_asks_for, |app| {
     }
     let light = "{ leads(first: 100) { nodes { id test outcome price { amount } submittedAt processingMs erasedAt flow { id } source { id } } }
         deliveries(first: 100) { nodes { id lead { id outcome } attempts { number message } } } }";
-    let data = app.data(&owner.key, light, json!({})).await;
+    let data = app.data(&owner.token, light, json!({})).await;
     assert_eq!((count(&data, "leads"), count(&data, "deliveries")), (1, 1));
     for part in [
         "fields",
@@ -81,6 +83,93 @@ both!(lists_read_no_large_column_that_nobody_asks_for, |app| {
         let answer = app.ask(Some(&owner.key), &query, json!({})).await;
         assert!(answer["errors"].is_array(), "{part}: {answer}");
     }
+});
+
+both!(histories_read_what_was_changed_only_where_it_is_asked_for, |app| {
+    let owner = app.account("Acme").await;
+    let (flow, partner, _) = app.flow_to(&owner, json!({ "portal": {} })).await;
+    let input = json!({ "id": partner, "notes": "Pays late." });
+    app.done(&owner.token, UPDATE_PARTNER, input).await;
+    let history =
+        |part: &str| format!("query($id: ID!) {{ flow(id: $id) {{ history(first: 100) {{ nodes {{ {part} }} }} }} }}");
+    let trail = |part: &str| format!("{{ auditEvents(first: 100) {{ nodes {{ {part} }} }} }}");
+    let id = json!({ "id": flow.id });
+    let data = app.data(&owner.token, &history("version snapshot"), id.clone()).await;
+    let revisions = data["flow"]["history"]["nodes"].as_array().unwrap().clone();
+    assert!(revisions.len() >= 2 && revisions.iter().all(|one| one["snapshot"]["steps"].is_array()));
+    assert_eq!(revisions[0]["snapshot"]["steps"].as_array().unwrap().len(), 1);
+    let data = app.data(&owner.token, &trail("action changes"), json!({})).await;
+    let entries = data["auditEvents"]["nodes"].as_array().unwrap();
+    let update = entries
+        .iter()
+        .find(|entry| entry["action"] == "partner.updated")
+        .unwrap();
+    assert_eq!(update["changes"]["notes"]["to"], "Pays late.", "{update}");
+
+    hide(&app, "flow_revision", "snapshot").await;
+    hide(&app, "audit_event", "changes").await;
+    let light = app
+        .data(
+            &owner.token,
+            &history("id version at actor { name } summary"),
+            id.clone(),
+        )
+        .await;
+    assert_eq!(count(&light["flow"], "history"), revisions.len());
+    let light = app
+        .data(
+            &owner.token,
+            &trail("id action at actor { name } subjectLabel ip"),
+            json!({}),
+        )
+        .await;
+    assert_eq!(count(&light, "auditEvents"), entries.len());
+    let answer = app.ask(Some(&owner.token), &history("snapshot"), id).await;
+    assert!(answer["errors"].is_array(), "{answer:.300}");
+    let answer = app.ask(Some(&owner.token), &trail("changes"), json!({})).await;
+    assert!(answer["errors"].is_array(), "{answer:.300}");
+});
+
+both!(settings_that_hold_much_are_read_within_a_budget_of_bytes, |app| {
+    let owner = app.account("Acme").await;
+    let flow = app.flow(&owner, json!({})).await;
+    let db = app.app.db.write();
+    let first = flow::Entity::find().one(db).await.unwrap().unwrap();
+    let long: Vec<Value> = vec![json!("x".repeat(1_000)); 300];
+    let rule = json!({ "condition": { "field": "first_name", "operator": "IN", "value": long } });
+    let copies = (0..79).map(|_| {
+        let mut copy = first.clone().into_active_model().reset_all();
+        copy.id = Set(app.clock.id());
+        copy.acceptance_rule = Set(Some(rule.clone()));
+        copy
+    });
+    entity::bulk::insert::<flow::Entity>(db, copies.collect())
+        .await
+        .unwrap();
+    let page = |first: usize| format!("{{ flows(first: {first}) {{ nodes {{ id }} }} }}");
+    let answer = app.ask(Some(&owner.token), &page(80), json!({})).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "ANSWER_TOO_LARGE", "{answer:.300}");
+    assert!(error["message"].as_str().unwrap().contains("smaller page"), "{error}");
+    let data = app.data(&owner.token, &page(40), json!({})).await;
+    assert_eq!(count(&data, "flows"), 40);
+
+    // The same through what refers to them.
+    app.submit(&owner, &flow, json!({ "first_name": "Ana" })).await;
+    let leads = lead::Entity::find().one(db).await.unwrap().unwrap();
+    let flows = flow::Entity::find().all(db).await.unwrap();
+    let copies = flows.iter().map(|flow| {
+        let mut copy = leads.clone().into_active_model().reset_all();
+        (copy.id, copy.flow_id) = (Set(app.clock.id()), Set(flow.id));
+        copy
+    });
+    entity::bulk::insert::<lead::Entity>(db, copies.collect())
+        .await
+        .unwrap();
+    let query = "{ leads(first: 100) { nodes { flow { name } } } }";
+    let answer = app.ask(Some(&owner.token), query, json!({})).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "ANSWER_TOO_LARGE", "{answer:.300}");
 });
 
 both!(a_page_of_large_leads_is_read_within_a_budget_of_bytes, |app| {
@@ -112,17 +201,36 @@ both!(a_page_of_large_leads_is_read_within_a_budget_of_bytes, |app| {
     assert_eq!(first["text7"].as_str().unwrap().len(), CHARACTERS);
 });
 
-/// How many batches there were, and how many of them held no more than so many bytes.
-async fn batches(app: &TestApp, bytes: &str) -> (f64, f64) {
-    let said = app.get("/metrics").await.text().await.unwrap();
-    let of = |name: String| {
-        let line = said.lines().find(|line| line.starts_with(&name)).unwrap();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
-    };
-    (
-        of("leadmesh_intake_batch_bytes_count".into()),
-        of(format!("leadmesh_intake_batch_bytes_bucket{{le=\"{bytes}\"}}")),
-    )
+/// What is told of the transactions in which leads were stored.
+#[derive(Debug)]
+pub(super) struct Batches {
+    /// How many there were.
+    pub(super) count: f64,
+    /// What their leads have held together.
+    pub(super) bytes: f64,
+    said: String,
+}
+
+impl Batches {
+    pub(super) async fn of(app: &TestApp) -> Self {
+        let said = app.get("/metrics").await.text().await.unwrap();
+        Self {
+            count: value(&said, "leadmesh_intake_batch_bytes_count "),
+            bytes: value(&said, "leadmesh_intake_batch_bytes_sum "),
+            said,
+        }
+    }
+
+    /// Whether none held more.
+    pub(super) fn is_within(&self, bytes: u32) -> bool {
+        let bucket = format!("leadmesh_intake_batch_bytes_bucket{{le=\"{bytes}.0\"}} ");
+        value(&self.said, &bucket) >= self.count
+    }
+}
+
+fn value(said: &str, name: &str) -> f64 {
+    let line = said.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().trim().parse().unwrap()
 }
 
 both!(
@@ -138,7 +246,7 @@ both!(
                 "{answer:.300}"
             );
         }
-        let (all, small) = batches(&app, "16777216.0").await;
-        assert_eq!(all, small);
+        let batches = Batches::of(&app).await;
+        assert!(batches.is_within(16 * 1024 * 1024), "{batches:?}");
     }
 );

@@ -249,17 +249,20 @@ both!(a_lead_that_cannot_be_stored_is_found_by_halves, |app| {
     }
     let mut leads: Vec<Value> = (0..200).map(|_| json!({ "fields": ana() })).collect();
     leads[137] = json!({ "fields": { "company": "poison" } });
-    let answer = app
-        .ask(
-            Some(&owner.key),
-            SUBMIT_MANY,
-            json!({ "input": { "flowId": flow.id, "leads": leads } }),
-        )
-        .await;
-    assert_eq!(
-        answer["errors"][0]["extensions"]["code"], "INTERNAL_SERVER_ERROR",
-        "its caller learns of it: {answer}"
-    );
+    let input = json!({ "input": { "flowId": flow.id, "leads": leads } });
+    let mut answer = app.ask(Some(&owner.key), SUBMIT_MANY, input).await;
+    let payload = answer["data"]["submitLeads"].take();
+    assert_eq!(payload["receipts"].as_array().unwrap().len(), 199, "{answer:#}");
+    let errors = payload["userErrors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!(errors[0]["code"], "INTERNAL", "its caller learns of it");
+    assert_eq!(errors[0]["path"], json!(["input", "leads", "137"]));
+    let told = errors[0]["message"].as_str().unwrap();
+    assert!(!told.contains("poison") && told.contains("internal error"), "{told}");
+    // Of a call of which no lead was stored the error is the call's.
+    let input = json!({ "input": { "flowId": flow.id, "leads": [{ "fields": { "company": "poison" } }] } });
+    let code = app.error_code(Some(&owner.key), SUBMIT_MANY, input).await;
+    assert_eq!(code, "INTERNAL_SERVER_ERROR");
     let stored = lead::Entity::in_account(owner.id.parse().unwrap())
         .count(app.app.db.read())
         .await

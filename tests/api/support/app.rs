@@ -7,9 +7,9 @@ use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
+use leadmesh::database::only_server::OnlyServer;
 use leadmesh::delivery::guard::Guard;
 use leadmesh::delivery::worker::Worker;
-use leadmesh::identity::addresses;
 use leadmesh::server::{Role, Server};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
@@ -123,12 +123,22 @@ impl TestApp {
         open(&self.arguments, &self.clock).await
     }
 
-    /// The same on the same stores, where addresses are to be proven.
-    pub(crate) async fn requiring_proof(&self) -> App {
+    /// Another process on the same stores with that `--proof-of-address`, if it starts.
+    pub(crate) async fn another_with_proof(&self, proof: &str, role: Role) -> anyhow::Result<(App, Server)> {
+        try_run(&self.with_proof(proof), &self.clock, role).await
+    }
+
+    /// Starts it again on the same stores with that `--proof-of-address`.
+    pub(crate) async fn restart_with_proof(&mut self, proof: &str) {
+        self.arguments = self.with_proof(proof);
+        self.restart().await;
+    }
+
+    fn with_proof(&self, proof: &str) -> Vec<String> {
         let mut arguments = self.arguments.clone();
         let place = arguments.iter().position(|text| text == "--proof-of-address");
-        "required".clone_into(&mut arguments[place.unwrap() + 1]);
-        open(&arguments, &self.clock).await
+        proof.clone_into(&mut arguments[place.unwrap() + 1]);
+        arguments
     }
 
     /// Stops the server in order, as SIGTERM does.
@@ -165,7 +175,12 @@ impl TestApp {
 
     /// The whole answer to an operation.
     pub(crate) async fn ask(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        ask(&self.client, self.address, token, query, variables).await
+        let answer = ask(&self.client, self.address, token, query, variables).await;
+        // Its mail is written after the answer.
+        if query.contains("PasswordReset") {
+            self.app.writes.finish().await;
+        }
+        answer
     }
 
     /// The data of an answer without errors.
@@ -260,14 +275,17 @@ pub(crate) async fn ask(
 }
 
 async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
-    let app = open(arguments, clock).await;
-    if role != Role::Worker {
-        addresses::apply_setting(&app).await.unwrap();
-    }
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Server::start(&app, role, listener).unwrap();
+    try_run(arguments, clock, role).await.unwrap()
+}
+
+async fn try_run(arguments: &[String], clock: &Clock, role: Role) -> anyhow::Result<(App, Server)> {
+    let config = Config::new(CommandLine::parse_from(arguments).settings)?;
+    let only = OnlyServer::of(&config.database_url)?;
+    let app = App::open_to_serve(config, clock.clone(), &only).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let server = Server::start(&app, role, listener, only).await?;
     wait_for_lease(&app, role).await;
-    (app, server)
+    Ok((app, server))
 }
 
 async fn open(arguments: &[String], clock: &Clock) -> App {

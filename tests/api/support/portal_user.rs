@@ -66,6 +66,6 @@ impl TestApp {
             .unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let (_, token) = body["text"].as_str().unwrap().split_once("?token=").expect("no link");
-        token.split_whitespace().next().unwrap().to_owned()
+        token.split([' ', '\r', '\n', '&']).next().unwrap().to_owned()
     }
 }

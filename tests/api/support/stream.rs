@@ -45,7 +45,12 @@ impl Stream {
     }
 
     async fn send(&mut self, message: Value) {
-        self.0.send(Message::text(message.to_string())).await.unwrap();
+        self.text(message.to_string()).await;
+    }
+
+    /// Sends a message as it is.
+    pub(crate) async fn text(&mut self, message: String) {
+        self.0.send(Message::text(message)).await.unwrap();
     }
 
     /// The next message; none when the socket was closed.

@@ -9,7 +9,9 @@ describe("coming in", () => {
   it("takes the token of a mailed link out of the address, once, and lets in with the password", EACH, async () => {
     const link = await company.invite(email, "Cy Young");
     await page.goto(link);
-    assert.equal(page.url(), `${server.url}/portal/`);
+    const { partner } = Object.fromEntries(new URL(link).searchParams);
+    assert.match(partner, /^ptnr_/);
+    assert.equal(page.url(), `${server.url}/portal/?partner=${partner}`);
     await page.getByLabel("New password").fill("short");
     await page.getByRole("button", { name: "Set the password" }).click();
     await page.getByText("at least 10 characters", { exact: false }).last().waitFor();

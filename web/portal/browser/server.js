@@ -59,7 +59,7 @@ class Mailbox {
   async link(to) {
     const mail = await until(`a mail to ${to}`, () => this.mails.findLast((mail) => mail.includes(`To: ${to}`)));
     const plain = mail.replaceAll("=\r\n", "").replaceAll("=3D", "=");
-    return plain.match(/https?:\/\/\S+token=[\w-]+/)[0];
+    return plain.match(/https?:\/\/\S+token=[\w-]+(&partner=\w+)?/)[0];
   }
 }
 

@@ -2,16 +2,23 @@
 import { useEffect, useState } from "preact/hooks";
 import { ForgotPassword, LogIn, SetPassword } from "./doors";
 import { Portal } from "./portal";
+import { partnerOf } from "./partner";
 import { end, isSignedIn, watch } from "./session";
 
 type Screen = { name: "portal" | "log-in" | "forgot"; note?: string } | { name: "set-password"; secret: string };
 
-/** The token of a mailed link is taken out of the address, so that neither history nor a shared screen keeps it. */
+/**
+ * The token of a mailed link is taken out of the address, so that neither history nor a shared screen keeps it. The partner stays
+ * there: it is no secret, and a bookmark then leads to the same portal.
+ */
 function first(): Screen {
   const address = new URL(location.href);
   if (!address.pathname.endsWith("/set-password")) return { name: isSignedIn() ? "portal" : "log-in" };
   const secret = address.searchParams.get("token") ?? "";
-  history.replaceState(null, "", new URL(".", address));
+  const page = new URL(".", address);
+  const partner = partnerOf(address);
+  if (partner) page.searchParams.set("partner", partner);
+  history.replaceState(null, "", page);
   return { name: "set-password", secret };
 }
 
@@ -25,7 +32,9 @@ export function App() {
         <Portal
           leave={() => {
             void end();
-            history.replaceState(null, "", location.pathname);
+            const partner = partnerOf(new URL(location.href));
+            const kept = partner ? `?${new URLSearchParams({ partner }).toString()}` : "";
+            history.replaceState(null, "", location.pathname + kept);
             show({ name: "log-in", note: "You are logged out." });
           }}
         />

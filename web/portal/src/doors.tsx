@@ -4,6 +4,7 @@ import { ask, explain, type Answer, sentence } from "./api";
 import * as operations from "./operations";
 import type { Tokens } from "./operations";
 import { Alert, Door, Input, Submit } from "./parts";
+import { partnerOf } from "./partner";
 import { begin } from "./session";
 
 const STAY = "Keep me logged in on this device";
@@ -57,7 +58,9 @@ export function LogIn({ note, entered, forgot }: LogInProps) {
   const [stay, setStay] = useState(false);
   const [busy, wrong, run] = useWork();
   const logIn = run(async () => {
-    const { data, lag } = await ask(operations.LogIn, { input: { email: email.trim(), password } });
+    const { data, lag } = await ask(operations.LogIn, {
+      input: { email: email.trim(), password, partnerId: partnerOf(new URL(location.href)) },
+    });
     const refused = take({ data: data.portalLogIn, lag }, stay);
     if (!refused) entered();
     return refused;

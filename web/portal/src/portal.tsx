@@ -169,7 +169,7 @@ function useOpened(): [string | undefined, (id: string) => void, () => void] {
   /** As the button for "back" does, where the list is what lies behind. */
   const close = () => {
     if (pushed.current) return history.back();
-    history.replaceState(null, "", location.pathname);
+    history.replaceState(null, "", location.pathname + location.search);
     setId(undefined);
   };
   return [id, open, close];

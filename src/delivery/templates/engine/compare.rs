@@ -10,8 +10,7 @@ use crate::delivery::templates::Budget;
 pub(super) fn order(left: &Val<'_>, right: &Val<'_>, budget: &Budget) -> Result<Ordering, Fail> {
     budget.work(1)?;
     if let (Val::Text(left), Val::Text(right)) = (left, right) {
-        budget.text(left.len().min(right.len()))?;
-        return Ok(left.as_bytes().cmp(right.as_bytes()));
+        return left.order(right, budget);
     }
     if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
         return Ok(left.order(right));
@@ -41,8 +40,7 @@ fn order_maps(left: &Val<'_>, right: &Val<'_>, budget: &Budget) -> Result<Orderi
     let lefts = left.entries(budget)?.unwrap_or_default();
     let rights = right.entries(budget)?.unwrap_or_default();
     for (left, right) in lefts.iter().zip(&rights) {
-        budget.text(left.key.len().min(right.key.len()))?;
-        let order = match left.key.cmp(&right.key) {
+        let order = match left.key.order(&right.key, budget)? {
             Ordering::Equal => order(&left.value, &right.value, budget)?,
             order => order,
         };
@@ -65,12 +63,11 @@ pub(super) fn equals(left: &Val<'_>, right: &Val<'_>, budget: &Budget) -> Result
 pub(super) fn contains(container: &Val<'_>, wanted: &Val<'_>, budget: &Budget) -> Result<bool, Fail> {
     if let Val::Text(text) = container {
         let part = wanted.text(budget)?;
-        budget.text(text.len())?;
-        return Ok(text.contains(&*part));
+        return Ok(text.read(budget)?.contains(part.read(budget)?));
     }
     if container.is_map() {
         let key = wanted.text(budget)?;
-        return Ok(!matches!(container.member(&key), Val::Undefined));
+        return Ok(!matches!(container.member(key.read(budget)?, budget)?, Val::Undefined));
     }
     if matches!(container, Val::None) {
         return Ok(false);

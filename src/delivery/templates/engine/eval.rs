@@ -1,8 +1,9 @@
 //! Finds the values of expressions.
 
 use super::compare::{contains, equals};
+use super::text::Text;
 use super::tree::{Call, Choice, Entry as EntryExpr, Expr, Operator, Slice};
-use super::value::{Entry, Text, Val};
+use super::value::{Entry, Val};
 use super::{Fail, filters, operators, sequences, tests_of_values};
 use crate::delivery::templates::{Budget, Values};
 
@@ -60,7 +61,7 @@ impl<'r> Scope<'r> {
     }
 
     pub(super) fn set(&mut self, name: &'r str, value: Val<'r>) -> Result<(), Fail> {
-        self.budget.work(1)?;
+        self.look_through_names()?;
         let known = self.locals.iter_mut().skip(self.base).find(|local| local.name == name);
         if let Some(local) = known {
             local.value = value;
@@ -73,8 +74,13 @@ impl<'r> Scope<'r> {
         Ok(())
     }
 
+    /// Counts a search among the variables, whose names are short.
+    fn look_through_names(&self) -> Result<(), Fail> {
+        Ok(self.budget.work(1 + self.locals.len() / 4)?)
+    }
+
     fn name(&self, name: &str) -> Result<Val<'r>, Fail> {
-        self.budget.work(1 + self.locals.len() / 8)?;
+        self.look_through_names()?;
         if let Some(local) = self.locals.iter().rev().find(|local| local.name == name) {
             return Ok(local.value.clone());
         }
@@ -82,7 +88,7 @@ impl<'r> Scope<'r> {
             "lead" => Val::Lead(self.values),
             // Never fields, even of that name: the scan does not count them as such.
             "loop" | "self" => Val::Undefined,
-            _ => self.values.get(name).map_or(Val::Undefined, Val::of),
+            _ => return Val::Lead(self.values).member(name, self.budget),
         })
     }
 
@@ -90,7 +96,7 @@ impl<'r> Scope<'r> {
     pub(super) fn eval(&mut self, expr: &'r Expr) -> Result<Val<'r>, Fail> {
         self.budget.work(1)?;
         match expr {
-            Expr::Text(text) => Ok(Val::Text(Text::Borrowed(text))),
+            Expr::Text(text) => Ok(Val::Text(Text::borrowed(text))),
             Expr::Int(number) => Ok(Val::Int(*number)),
             Expr::Float(number) => Ok(Val::Float(*number)),
             Expr::Bool(truth) => Ok(Val::Bool(*truth)),
@@ -111,7 +117,7 @@ impl<'r> Scope<'r> {
     }
 
     fn attribute(&mut self, of: &'r Expr, name: &str) -> Result<Val<'r>, Fail> {
-        Ok(self.eval(of)?.member(name))
+        self.eval(of)?.member(name, self.budget)
     }
 
     fn index(&mut self, of: &'r Expr, place: &'r Expr) -> Result<Val<'r>, Fail> {

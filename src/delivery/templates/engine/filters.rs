@@ -4,7 +4,8 @@ mod lists;
 mod texts;
 
 use super::operators::float;
-use super::value::{Text, Val};
+use super::text::Text;
+use super::value::Val;
 use super::{Fail, Overrun};
 use crate::delivery::templates::Budget;
 
@@ -46,6 +47,8 @@ pub(in crate::delivery::templates) const FILTERS: [(&str, &[&str]); 32] = [
 
 /// Most digits that `round` keeps behind the point.
 const MAX_PRECISION: i128 = 15;
+/// Longest text that `int` and `float` read, in bytes and without the whitespace around it.
+const MAX_DIGITS: usize = 64;
 
 /// What a filter makes of a value. The arguments stand in the order of its parameters.
 pub(super) fn apply<'r>(
@@ -59,8 +62,12 @@ pub(super) fn apply<'r>(
         "d" | "default" => Ok(default(value, argument(0), argument(1))),
         "abs" => abs(&value),
         "bool" => Ok(Val::Bool(value.is_true())),
-        "int" => number(&value, argument(0), whole),
-        "float" => number(&value, argument(0), broken),
+        "int" => whole(&value, budget)?
+            .or_else(|| argument(0).cloned())
+            .ok_or(Fail::Misfit),
+        "float" => broken(&value, budget)?
+            .or_else(|| argument(0).cloned())
+            .ok_or(Fail::Misfit),
         "round" => round(&value, argument(0)),
         "count" | "length" => length(&value, budget),
         "capitalize" | "lower" | "lines" | "replace" | "split" | "string" | "title" | "tojson" | "trim" | "upper"
@@ -75,7 +82,7 @@ fn default<'r>(value: Val<'r>, other: Option<&Val<'r>>, also_false: Option<&Val<
         _ => also_false.is_some_and(Val::is_true) && !value.is_true(),
     };
     if absent {
-        other.cloned().unwrap_or(Val::Text(Text::Borrowed("")))
+        other.cloned().unwrap_or(Val::Text(Text::borrowed("")))
     } else {
         value
     }
@@ -89,49 +96,52 @@ fn abs<'r>(value: &Val<'r>) -> Result<Val<'r>, Fail> {
 }
 
 fn length<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
-    if let Val::Text(text) = value {
-        budget.text(text.len())?;
-    }
-    let length = value.length().ok_or(Fail::Misfit)?;
+    let length = value.length(budget)?.ok_or(Fail::Misfit)?;
     i128::try_from(length)
         .map(Val::Int)
         .map_err(|_too_long| Overrun::Work.into())
 }
 
-fn number<'r>(
-    value: &Val<'r>,
-    default: Option<&Val<'r>>,
-    read: impl Fn(&Val<'r>) -> Option<Val<'r>>,
-) -> Result<Val<'r>, Fail> {
-    read(value).or_else(|| default.cloned()).ok_or(Fail::Misfit)
-}
-
+/// The value as a whole number, if it can be read as one.
 #[expect(clippy::cast_possible_truncation, reason = "a number too large becomes the largest")]
-fn whole<'r>(value: &Val<'r>) -> Option<Val<'r>> {
-    Some(Val::Int(match value {
-        Val::Undefined | Val::None => 0,
-        Val::Bool(truth) => i128::from(*truth),
-        Val::Int(number) => *number,
-        Val::Float(number) => *number as i128,
-        Val::Text(text) => match text.trim().parse::<i128>() {
-            Ok(number) => number,
-            Err(_) => finite(text)? as i128,
-        },
-        _ => return None,
-    }))
+fn whole<'r>(value: &Val<'r>, budget: &Budget) -> Result<Option<Val<'r>>, Fail> {
+    let number = match value {
+        Val::Undefined | Val::None => Some(0),
+        Val::Bool(truth) => Some(i128::from(*truth)),
+        Val::Int(number) => Some(*number),
+        Val::Float(number) => Some(*number as i128),
+        Val::Text(text) => digits(text, budget)?.and_then(|digits| {
+            let whole = digits.parse::<i128>().ok();
+            whole.or_else(|| finite(digits).map(|number| number as i128))
+        }),
+        _ => None,
+    };
+    Ok(number.map(Val::Int))
 }
 
-fn broken<'r>(value: &Val<'r>) -> Option<Val<'r>> {
-    Some(Val::Float(match value {
-        Val::Undefined | Val::None => 0.0,
-        Val::Bool(truth) => f64::from(u8::from(*truth)),
-        Val::Text(text) => finite(text)?,
-        other => float(other).ok()?,
-    }))
+/// The value as a number with a fraction, if it can be read as one.
+fn broken<'r>(value: &Val<'r>, budget: &Budget) -> Result<Option<Val<'r>>, Fail> {
+    let number = match value {
+        Val::Undefined | Val::None => Some(0.0),
+        Val::Bool(truth) => Some(f64::from(u8::from(*truth))),
+        Val::Text(text) => digits(text, budget)?.and_then(finite),
+        other => float(other).ok(),
+    };
+    Ok(number.map(Val::Float))
 }
 
-fn finite(text: &str) -> Option<f64> {
-    text.trim().parse::<f64>().ok().filter(|number| number.is_finite())
+/// A text that is short enough to be a number: reading more digits takes longer than their bytes tell.
+fn digits<'t>(text: &'t Text<'_>, budget: &Budget) -> Result<Option<&'t str>, Fail> {
+    let digits = text.read(budget)?.trim();
+    if digits.len() > MAX_DIGITS {
+        return Ok(None);
+    }
+    budget.work(digits.len())?;
+    Ok(Some(digits))
+}
+
+fn finite(digits: &str) -> Option<f64> {
+    digits.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 fn round<'r>(value: &Val<'r>, precision: Option<&Val<'r>>) -> Result<Val<'r>, Fail> {

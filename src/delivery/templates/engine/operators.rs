@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::Fail;
 use super::compare::order;
+use super::text::fits;
 use super::tree::Operator;
 use super::value::Val;
 use crate::delivery::templates::Budget;
@@ -33,8 +34,8 @@ pub(super) fn ordered<'r>(
 
 pub(super) fn concat<'r>(left: &Val<'r>, right: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
     let (left, right) = (left.text(budget)?, right.text(budget)?);
-    budget.text(left.len().saturating_add(right.len()))?;
-    Ok(Val::made(&[&*left, &*right].concat()))
+    fits(left.len().saturating_add(right.len()))?;
+    Val::made(&[left.read(budget)?, right.read(budget)?].concat(), budget)
 }
 
 pub(super) fn add<'r>(left: &Val<'r>, right: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {

@@ -1,8 +1,8 @@
 //! What a template writes, counted byte for byte before it is written.
 
-use super::Fail;
 use super::value::Val;
-use crate::delivery::templates::text::{escape_html, json_within};
+use super::{Fail, json};
+use crate::delivery::templates::text::escape_html;
 use crate::delivery::templates::{Budget, Escape};
 
 pub(super) struct Output<'r> {
@@ -22,6 +22,7 @@ impl<'r> Output<'r> {
 
     /// Writes what stands in the template.
     pub(super) fn literal(&mut self, text: &str) -> Result<(), Fail> {
+        self.budget.text(text.len())?;
         self.budget.write(text.len())?;
         self.text.push_str(text);
         Ok(())
@@ -31,26 +32,20 @@ impl<'r> Output<'r> {
     pub(super) fn value(&mut self, value: &Val<'_>) -> Result<(), Fail> {
         match value {
             Val::Json(_) | Val::List(_) | Val::Map(_) | Val::Lead(_) => {
-                let json = json_within(value, self.budget.bytes_left());
-                let json = json.map_err(|_too_long| self.over())?;
-                self.escaped(&String::from_utf8_lossy(&json))
+                self.escaped(&json::output(value, self.budget)?)
             }
-            _ => self.escaped(&value.text(self.budget)?),
+            _ => self.escaped(value.text(self.budget)?.read(self.budget)?),
         }
     }
 
     fn escaped(&mut self, text: &str) -> Result<(), Fail> {
         if text.len() > self.budget.bytes_left() {
-            return Err(self.over());
+            return Err(self.budget.no_more_output().into());
         }
         match self.escape {
             Escape::None => self.literal(text),
             Escape::Html => self.literal(&escape_html(text)),
         }
-    }
-
-    fn over(&self) -> Fail {
-        Fail::Over(super::Overrun::Bytes(self.budget.limit()))
     }
 
     pub(super) fn finish(self) -> String {

@@ -15,6 +15,7 @@ pub(super) fn nodes<'r>(
     output: &mut Output<'_>,
 ) -> Result<(), TemplateError> {
     for node in nodes {
+        scope.budget().work(1)?;
         match node {
             Node::Text(text) => output.literal(text).map_err(|fail| fail.at(1))?,
             Node::Output(placed) => {

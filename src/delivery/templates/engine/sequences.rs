@@ -14,18 +14,18 @@ pub(super) struct Bounds<'r> {
 /// `of[place]`; a negative place counts from the end.
 pub(super) fn index<'r>(of: &Val<'r>, place: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
     if let Val::Text(key) = place {
-        return Ok(of.member(key));
+        return of.member(key.read(budget)?, budget);
     }
     let Val::Int(place) = place else {
         return Ok(Val::Undefined);
     };
     if let Val::Text(text) = of {
-        budget.text(text.len())?;
+        let text = text.read_times(2, budget)?;
         let place = from_end(*place, text.chars().count());
         let found = place.and_then(|place| text.chars().nth(place));
-        return Ok(found.map_or(Val::Undefined, |c| Val::made(c.encode_utf8(&mut [0; 4]))));
+        return found.map_or(Ok(Val::Undefined), |c| Val::made(c.encode_utf8(&mut [0; 4]), budget));
     }
-    let place = from_end(*place, of.length().unwrap_or_default());
+    let place = from_end(*place, of.count().unwrap_or_default());
     Ok(place.map_or(Val::Undefined, |place| of.item(place)))
 }
 
@@ -44,10 +44,7 @@ pub(super) fn slice<'r>(of: &Val<'r>, bounds: &Bounds<'_>, budget: &Budget) -> R
     if !is_text && !of.is_list() {
         return Err(Fail::Misfit);
     }
-    if let Val::Text(text) = of {
-        budget.text(text.len())?;
-    }
-    let length = of.length().unwrap_or_default();
+    let length = of.length(budget)?.unwrap_or_default();
     let start = bound(bounds.start.as_ref(), length)?.unwrap_or(0);
     let stop = bound(bounds.stop.as_ref(), length)?.unwrap_or(length);
     let stride = match &bounds.step {
@@ -57,8 +54,14 @@ pub(super) fn slice<'r>(of: &Val<'r>, bounds: &Bounds<'_>, budget: &Budget) -> R
     };
     let wanted = stop.saturating_sub(start);
     if let Val::Text(text) = of {
-        let part: String = text.chars().skip(start).take(wanted).step_by(stride).collect();
-        return Ok(Val::made(&part));
+        let part: String = text
+            .read(budget)?
+            .chars()
+            .skip(start)
+            .take(wanted)
+            .step_by(stride)
+            .collect();
+        return Val::made(&part, budget);
     }
     let items = of.items(budget)?.unwrap_or_default();
     Val::list(

@@ -58,11 +58,12 @@ fn of_text(name: &str, value: &Val<'_>, argument: &Val<'_>, budget: &Budget) -> 
     let Val::Text(text) = value else {
         return Ok(false);
     };
-    budget.text(text.len())?;
+    let text = text.read_times(2, budget)?;
     let argument = argument.text(budget)?;
+    let argument = argument.read(budget)?;
     Ok(match name {
-        "startingwith" => text.starts_with(&*argument),
-        "endingwith" => text.ends_with(&*argument),
+        "startingwith" => text.starts_with(argument),
+        "endingwith" => text.ends_with(argument),
         "lower" => !text.chars().any(char::is_uppercase),
         _ => !text.chars().any(char::is_lowercase),
     })

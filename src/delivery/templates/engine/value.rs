@@ -1,20 +1,22 @@
 //! Values while a template is rendered. What a template makes is shared, never copied; what the lead has is borrowed.
+//!
+//! Whatever here takes longer with the value takes a budget and is paid for: what takes none is done in one step.
 
-use std::ops::Deref;
 use std::rc::Rc;
 
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::Fail;
-use crate::delivery::templates::text::{float_text, json_size, json_within};
+use super::text::Text;
+use super::{Fail, json};
+use crate::delivery::templates::text::float_text;
 use crate::delivery::templates::{Budget, Values};
 
 /// Levels of lists and objects within one another, those of the lead's value included: stored JSON is read to 127.
 const MAX_DEPTH: usize = 100;
 /// Units of work for an item of a list that is made.
 const ITEM: usize = 4;
+/// Units of work for the digits of a number.
+const NUMBER: usize = 8;
 
 /// A value.
 #[derive(Clone)]
@@ -33,24 +35,6 @@ pub(super) enum Val<'r> {
     Lead(&'r Values<'r>),
     /// What `loop` stands for: the items, and which one it is.
     Loop(Rc<List<'r>>, usize),
-}
-
-/// A text of the lead, of the template or made by it.
-#[derive(Clone)]
-pub(super) enum Text<'r> {
-    Borrowed(&'r str),
-    Made(Rc<str>),
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        match self {
-            Self::Borrowed(text) => text,
-            Self::Made(text) => text,
-        }
-    }
 }
 
 /// A list that was made.
@@ -76,7 +60,7 @@ impl<'r> Val<'r> {
         match value {
             Value::Null => Self::None,
             Value::Bool(truth) => Self::Bool(*truth),
-            Value::String(text) => Self::Text(Text::Borrowed(text)),
+            Value::String(text) => Self::Text(Text::borrowed(text)),
             Value::Number(number) => {
                 let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
                 whole.map_or_else(|| Self::Float(number.as_f64().unwrap_or_default()), Self::Int)
@@ -85,9 +69,9 @@ impl<'r> Val<'r> {
         }
     }
 
-    /// A text that has been paid for.
-    pub(super) fn made(text: &str) -> Self {
-        Self::Text(Text::Made(text.into()))
+    /// A text that was made of others.
+    pub(super) fn made(text: &str, budget: &Budget) -> Result<Self, Fail> {
+        Text::made(text, budget).map(Self::Text)
     }
 
     /// A list of values.
@@ -103,8 +87,8 @@ impl<'r> Val<'r> {
         let depth = deeper(entries.iter().map(|entry| &entry.value), budget)?;
         let mut map = std::collections::BTreeMap::new();
         for entry in entries {
-            budget.text(entry.key.len())?;
-            map.insert(Box::from(&*entry.key), entry.value);
+            budget.search(entry.key.len(), map.len())?;
+            map.insert(Box::from(entry.key.read(budget)?), entry.value);
         }
         Ok(Self::Map(Rc::new(Map { entries: map, depth })))
     }
@@ -132,19 +116,26 @@ impl<'r> Val<'r> {
             Self::Int(number) => *number != 0,
             Self::Float(number) => *number != 0.0,
             Self::Text(text) => !text.is_empty(),
-            _ => self.length() != Some(0),
+            _ => self.count() != Some(0),
         }
     }
 
     /// Items of a list, entries of an object, characters of a text.
-    pub(super) fn length(&self) -> Option<usize> {
+    pub(super) fn length(&self, budget: &Budget) -> Result<Option<usize>, Fail> {
         match self {
-            Self::Text(text) => Some(text.chars().count()),
+            Self::Text(text) => Ok(Some(text.read(budget)?.chars().count())),
+            _ => Ok(self.count()),
+        }
+    }
+
+    /// Items of a list, entries of an object.
+    pub(super) fn count(&self) -> Option<usize> {
+        match self {
             Self::Json(Value::Array(items)) => Some(items.len()),
             Self::Json(Value::Object(entries)) => Some(entries.len()),
             Self::List(list) => Some(list.items.len()),
             Self::Map(map) => Some(map.entries.len()),
-            Self::Lead(values) => Some(values.iter().count()),
+            Self::Lead(values) => Some(values.len()),
             Self::Undefined => Some(0),
             _ => None,
         }
@@ -160,15 +151,16 @@ impl<'r> Val<'r> {
 
     /// What a loop over the value sees: items, keys or characters. None of what cannot be looped over.
     pub(super) fn items(&self, budget: &Budget) -> Result<Option<Vec<Self>>, Fail> {
-        if let Self::Text(text) = self {
-            budget.text(text.len())?;
-        }
-        budget.work(self.length().unwrap_or_default().saturating_mul(ITEM))?;
+        budget.work(self.length(budget)?.unwrap_or_default().saturating_mul(ITEM))?;
         Ok(Some(match self {
             Self::Undefined => Vec::new(),
             Self::List(list) => list.items.clone(),
             Self::Json(Value::Array(items)) => items.iter().map(Self::of).collect(),
-            Self::Text(text) => text.chars().map(|c| Self::made(c.encode_utf8(&mut [0; 4]))).collect(),
+            Self::Text(text) => {
+                let chars = text.read(budget)?.chars();
+                let items = chars.map(|c| Self::made(c.encode_utf8(&mut [0; 4]), budget));
+                items.collect::<Result<_, _>>()?
+            }
             _ => match self.entries(budget)? {
                 Some(entries) => entries.into_iter().map(|entry| Self::Text(entry.key)).collect(),
                 None => return Ok(None),
@@ -181,9 +173,9 @@ impl<'r> Val<'r> {
         if !self.is_map() {
             return Ok(None);
         }
-        budget.work(self.length().unwrap_or_default().saturating_mul(ITEM))?;
+        budget.work(self.count().unwrap_or_default().saturating_mul(ITEM))?;
         let of = |key: &'r str, value: &'r Value| Entry {
-            key: Text::Borrowed(key),
+            key: Text::borrowed(key),
             value: Self::of(value),
         };
         Ok(match self {
@@ -192,9 +184,8 @@ impl<'r> Val<'r> {
             Self::Map(map) => {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for (key, value) in &map.entries {
-                    budget.text(key.len())?;
                     entries.push(Entry {
-                        key: Text::Made(Rc::from(&**key)),
+                        key: Text::made(key, budget)?,
                         value: value.clone(),
                     });
                 }
@@ -205,7 +196,8 @@ impl<'r> Val<'r> {
     }
 
     /// What an object has under a key.
-    pub(super) fn member(&self, key: &str) -> Self {
+    pub(super) fn member(&self, key: &str, budget: &Budget) -> Result<Self, Fail> {
+        budget.search(key.len(), self.count().unwrap_or_default())?;
         let found = match self {
             Self::Json(Value::Object(entries)) => entries.get(key).map(Self::of),
             Self::Lead(values) => values.get(key).map(Self::of),
@@ -213,7 +205,7 @@ impl<'r> Val<'r> {
             Self::Loop(list, at) => loop_member(list, *at, key),
             _ => None,
         };
-        found.unwrap_or(Self::Undefined)
+        Ok(found.unwrap_or(Self::Undefined))
     }
 
     /// The item at a place.
@@ -230,27 +222,19 @@ impl<'r> Val<'r> {
     pub(super) fn text(&self, budget: &Budget) -> Result<Text<'r>, Fail> {
         let made = match self {
             Self::Text(text) => return Ok(text.clone()),
-            Self::Undefined | Self::None | Self::Loop(..) => return Ok(Text::Borrowed("")),
-            Self::Bool(truth) => return Ok(Text::Borrowed(if *truth { "true" } else { "false" })),
-            Self::Int(number) => number.to_string(),
-            Self::Float(number) => float_text(*number),
-            _ => self.json_text(budget)?,
+            Self::Undefined | Self::None | Self::Loop(..) => return Ok(Text::borrowed("")),
+            Self::Bool(truth) => return Ok(Text::borrowed(if *truth { "true" } else { "false" })),
+            Self::Int(number) => {
+                budget.work(NUMBER)?;
+                number.to_string()
+            }
+            Self::Float(number) => {
+                budget.work(NUMBER)?;
+                float_text(*number)
+            }
+            _ => json::text(self, budget)?,
         };
-        budget.text(made.len())?;
-        Ok(Text::Made(made.into()))
-    }
-
-    /// The value as compact JSON, which is paid for by who asks.
-    pub(super) fn json_text(&self, budget: &Budget) -> Result<String, Fail> {
-        let json = json_within(self, budget.longest_text()).map_err(|_too_long| super::Overrun::Work)?;
-        String::from_utf8(json).map_err(|_not_text| Fail::Misfit)
-    }
-
-    /// The value for a custom shape, counted as it will be written.
-    pub(super) fn into_json(self, budget: &Budget) -> Result<Value, Fail> {
-        let size = json_size(&self, budget.bytes_left());
-        budget.write(size.unwrap_or(usize::MAX))?;
-        serde_json::to_value(&self).map_err(|_not_json| Fail::Misfit)
+        Text::made(&made, budget)
     }
 }
 
@@ -303,41 +287,4 @@ fn json_depth(value: &Value, budget: &Budget) -> Result<usize, Fail> {
         _ => {}
     }
     Ok(depth)
-}
-
-impl Serialize for Val<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Undefined | Self::None | Self::Loop(..) => serializer.serialize_unit(),
-            Self::Bool(truth) => serializer.serialize_bool(*truth),
-            Self::Int(number) => whole(*number, serializer),
-            Self::Float(number) => serializer.serialize_f64(*number),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Json(value) => value.serialize(serializer),
-            Self::List(list) => {
-                let mut seq = serializer.serialize_seq(Some(list.items.len()))?;
-                for item in &list.items {
-                    seq.serialize_element(item)?;
-                }
-                seq.end()
-            }
-            Self::Map(map) => {
-                let mut out = serializer.serialize_map(Some(map.entries.len()))?;
-                for (key, value) in &map.entries {
-                    out.serialize_entry(key, value)?;
-                }
-                out.end()
-            }
-            Self::Lead(values) => serializer.collect_map(values.iter()),
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "JSON has no larger whole numbers")]
-fn whole<S: Serializer>(number: i128, serializer: S) -> Result<S::Ok, S::Error> {
-    match (i64::try_from(number), u64::try_from(number)) {
-        (Ok(number), _) => serializer.serialize_i64(number),
-        (_, Ok(number)) => serializer.serialize_u64(number),
-        _ => serializer.serialize_f64(number as f64),
-    }
 }

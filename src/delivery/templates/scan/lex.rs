@@ -2,6 +2,9 @@
 
 use crate::delivery::templates::{Place, TemplateError};
 
+/// Longest name of a field, variable, filter or test: fields have no longer ones.
+const MAX_NAME: usize = 64;
+
 /// A stretch of a source.
 #[derive(Debug)]
 pub(in crate::delivery::templates) enum Piece<'a> {
@@ -266,7 +269,15 @@ impl<'a> Lexer<'a> {
                 }
                 Token::Number(self.source.get(start..self.at).unwrap_or_default())
             }
-            _ if word(first) => Token::Ident(self.take_while(word)),
+            _ if word(first) => {
+                let at = self.at;
+                let name = self.take_while(word);
+                if name.len() > MAX_NAME {
+                    let advice = format!("a name has at most {MAX_NAME} characters; write a longer key as lead['…']");
+                    return Err(error_at(self.source, at, advice));
+                }
+                Token::Ident(name)
+            }
             _ => {
                 let double = ["==", "!=", ">=", "<=", "//", "**"]
                     .iter()

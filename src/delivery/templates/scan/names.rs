@@ -170,6 +170,6 @@ fn record<'a>(name: &'a str, after: &[Placed<'a>], scan: &mut Scan) {
         | (Some(Token::Symbol("[")), Some(Token::Text(field)), Some(Token::Symbol("]"))) => {
             scan.fields.insert((*field).to_owned());
         }
-        _ => {}
+        _ => scan.whole_lead = true,
     }
 }

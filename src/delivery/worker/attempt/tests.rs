@@ -38,6 +38,7 @@ fn delivery(attempt_count: i32, attempts_before: i32) -> delivery::Model {
         created_at: DateTime::UNIX_EPOCH,
         settled_at: None,
         parked_for: None,
+        follows: None,
         erased_at: None,
     }
 }

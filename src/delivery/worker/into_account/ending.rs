@@ -87,6 +87,11 @@ impl Ending {
         Self::without_lead(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message)
     }
 
+    /// Whether the buyer has the lead.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.status == DeliveryStatus::Delivered
+    }
+
     fn without_lead(status: DeliveryStatus, code: DeliveryErrorCode, message: String) -> Self {
         Self {
             status,

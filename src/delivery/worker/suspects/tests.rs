@@ -37,6 +37,7 @@ fn delivery(number: u128, attempt_count: i32) -> delivery::Model {
         created_at: DateTime::UNIX_EPOCH,
         settled_at: None,
         parked_for: None,
+        follows: None,
         erased_at: None,
     }
 }

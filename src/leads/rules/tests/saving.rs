@@ -176,7 +176,8 @@ fn values_that_cannot_be_compared_with_are_refused() {
         ("text", Matches, json!("(a"), "not a valid pattern: unclosed group"),
         ("text", Matches, json!(r"(a)\1"), "backreferences are not supported"),
         ("text", Matches, json!("a(?=b)"), "look-around"),
-        ("text", Matches, json!(r"(\w{100}){100}"), "too large"),
+        ("text", Matches, json!(r"(\w{100}){100}"), "may have 1000"),
+        ("text", Matches, json!(r"\w{900}"), "too large"),
         ("text", Matches, json!("x".repeat(501)), "1 to 500 characters"),
         ("text", Matches, json!(""), "1 to 500 characters"),
         ("text", IsEmpty, json!(false), "IS_EMPTY takes no value"),
@@ -211,12 +212,12 @@ fn rules_are_limited_in_size() {
     let wide = |rule: Rule, count| Rule::All(vec![rule; count]);
     assert!(check(&wide(condition("text", IsEmpty, None), MAX_CONDITIONS), &fields()).is_ok());
     for rule in [condition("text", IsEmpty, None), Rule::All(vec![])] {
-        let (path, message) = problem(&wide(rule, 10 * MAX_CONDITIONS));
+        let (path, message) = problem(&wide(rule, 4 * MAX_CONDITIONS));
         assert!(path.starts_with("all.200."), "{path}");
         assert!(message.contains("200 conditions"), "{message}");
     }
     assert_eq!(
-        problems(&wide(Rule::Any(vec![]), 10 * MAX_CONDITIONS)).len(),
+        problems(&wide(Rule::Any(vec![]), 4 * MAX_CONDITIONS)).len(),
         MAX_CONDITIONS + 1
     );
 }
@@ -258,4 +259,33 @@ fn operators_are_named_alike_in_the_api_and_in_store() {
     for operator in operators() {
         assert_eq!(json!(operator), json!(operator.to_string()));
     }
+}
+
+#[test]
+fn patterns_that_could_keep_a_lead_busy_are_refused_when_saved_and_run_where_they_are_stored() {
+    let fields = fields();
+    let matches = |pattern: &str| condition("text", Operator::Matches, Some(json!(pattern)));
+    for pattern in [
+        "(?:[ab]{0,100}){50}c",
+        "[ab]{1,3000}c",
+        "(?:a?b?){2000}c",
+        "[ab]*a[ab]{1001}c",
+    ] {
+        let problems = check(&matches(pattern), &fields).unwrap_err();
+        assert_eq!(problems.len(), 1, "{pattern}");
+        assert_eq!(problems[0].path, ["condition", "value"], "{pattern}");
+        assert!(problems[0].message.contains("may have 1000"), "{problems:?}");
+        assert!(
+            compile(&matches(pattern), &fields).is_ok(),
+            "stored by an older version: {pattern}"
+        );
+    }
+    for pattern in [r"\w{2,20}", "^.{10,}$", "[a-z ]{1,1000}", &"a".repeat(500)] {
+        assert!(check(&matches(pattern), &fields).is_ok(), "{pattern}");
+    }
+    let many = |count: usize| Rule::Any(vec![matches("[a-z]{1,1000}"); count]);
+    assert!(check(&many(10), &fields).is_ok());
+    let problems = check(&many(13), &fields).unwrap_err();
+    assert_eq!(problems.len(), 1, "told once");
+    assert_eq!(problems[0].path, ["any", "10", "condition", "value"]);
 }

@@ -39,9 +39,9 @@ const SEARCHING: usize = 16;
 /// Equal leads of a call.
 const REPEATS: usize = 250;
 /// After an answer that refuses, before the next try.
-const REFUSED: Duration = Duration::from_millis(50);
+const REFUSED: Duration = Duration::from_millis(250);
 /// How many times as long a lead may take as alone.
-const RATIO: f64 = 2.0;
+pub(super) const RATIO: f64 = 2.0;
 
 const SEARCH: &str =
     "{ leads(filter: { search: \"Silva\" }, first: 100) { nodes { id outcome fields deliveries { id status } } } }";
@@ -76,8 +76,9 @@ struct Acknowledged {
 }
 
 impl Abuse {
-    /// The whole: alone for a fifth of the time, under the nuisance for the rest, and the ledgers.
-    pub(super) async fn run(mode: Mode, time: Duration) {
+    /// The whole: alone for a fifth of the time, under the nuisance for the rest, and the ledgers. Answers how many times as long the
+    /// neighbour's leads took, in the middle, from the receipt to the arrival.
+    pub(super) async fn run(mode: Mode, time: Duration) -> f64 {
         println!("{mode:?}, {time:?}");
         let receiver = HttpReceiver::start().await;
         let (moods, dead) = (Moods::of(&receiver), free_address());
@@ -122,7 +123,7 @@ impl Abuse {
         let whole = ratio(beside_times.whole[0], alone_times.whole[0]);
         let after = ratio(beside_times.after_receipt[0], alone_times.after_receipt[0]);
         println!("p50 beside to p50 alone: from sending to arrival {whole:.2}, from the receipt {after:.2}");
-        assert!(after <= RATIO, "the neighbour's leads take {after:.2} times as long");
+        after
     }
 
     fn start(bad: &Target, twins: &str) -> Self {
@@ -293,7 +294,10 @@ async fn repeat(bad: Target, twins: Twins, counted: Arc<Counted>, stop: Cancella
         let input = json!({ "input": { "flowId": flow, "leads": vec![lead; REPEATS] } });
         if let Some(data) = caller.ask(SUBMIT_LEADS, input).await {
             let receipts = data["submitLeads"]["receipts"].as_array().unwrap();
-            assert_eq!(receipts.len(), REPEATS, "{}", data["submitLeads"]["userErrors"]);
+            let errors = data["submitLeads"]["userErrors"].as_array().unwrap();
+            // Its own changes may come too quickly for its own leads.
+            assert!(errors.iter().all(|error| error["code"] == "UNAVAILABLE"), "{errors:?}");
+            assert_eq!(receipts.len() + errors.len(), REPEATS);
             leads.extend(
                 receipts
                     .iter()

@@ -61,12 +61,42 @@ const OF_SERVERS: [Fault; 7] = [
     Fault::DatabaseLate,
 ];
 
+impl Fault {
+    /// Whether it is over within moments. The others last for as long as a lease or a time-out.
+    fn is_brief(self) -> bool {
+        use Fault::{
+            DatabaseCut, DatabaseKilled, FileHeld, Kill, ReceiversCut, RedisFlushed, RedisKilled, RedisPaused, Roll,
+        };
+        matches!(
+            self,
+            Kill | Roll
+                | RedisKilled
+                | RedisFlushed
+                | RedisPaused
+                | DatabaseKilled
+                | DatabaseCut
+                | FileHeld
+                | ReceiversCut
+        )
+    }
+}
+
+/// Which kinds are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kinds {
+    All,
+    /// Those that are over within moments.
+    Brief,
+}
+
 /// So many, in an order that the seed decides: every kind once before any comes again.
-pub(super) fn draw(mode: Mode, count: usize, dice: &mut StdRng) -> Vec<Fault> {
-    let kinds: Vec<Fault> = match mode {
+pub(super) fn draw((mode, kinds): (Mode, Kinds), count: usize, dice: &mut StdRng) -> Vec<Fault> {
+    let all: Vec<Fault> = match mode {
         Mode::Server => ANYWHERE.into_iter().chain(OF_SERVERS).collect(),
         Mode::Embedded => ANYWHERE.into_iter().chain([Fault::FileHeld]).collect(),
     };
+    let drawable = |fault: &Fault| kinds == Kinds::All || fault.is_brief();
+    let kinds: Vec<Fault> = all.into_iter().filter(drawable).collect();
     let mut drawn = Vec::new();
     while drawn.len() < count {
         let mut all = kinds.clone();

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::super::Fail;
 use super::super::compare::order;
+use super::super::json;
 use super::super::operators;
+use super::super::text::fits;
 use super::super::tree::Operator;
 use super::super::value::{Entry, Val};
 use crate::delivery::templates::Budget;
@@ -53,9 +55,10 @@ fn sort<'r>(items: Vec<Val<'r>>, arguments: &[Option<Val<'r>>], budget: &Budget)
     let argument = |place: usize| arguments.get(place).and_then(Option::as_ref);
     let is = |place: usize| argument(place).is_some_and(Val::is_true);
     let by = argument(2).map(|attribute| attribute.text(budget)).transpose()?;
+    let by = by.as_ref().map(|path| path.read(budget)).transpose()?;
     let mut keyed = Vec::with_capacity(items.len());
     for item in items {
-        let key = match &by {
+        let key = match by {
             Some(path) => member(&item, path, budget)?,
             None => item.clone(),
         };
@@ -67,17 +70,14 @@ fn sort<'r>(items: Vec<Val<'r>>, arguments: &[Option<Val<'r>>], budget: &Budget)
 
 fn member<'r>(item: &Val<'r>, path: &str, budget: &Budget) -> Result<Val<'r>, Fail> {
     budget.work(path.len())?;
-    let names = path.split('.');
-    Ok(names.fold(item.clone(), |value, name| value.member(name)))
+    let mut names = path.split('.');
+    names.try_fold(item.clone(), |value, name| value.member(name, budget))
 }
 
 /// A value without its case, where that does not count.
 fn folded<'r>(value: Val<'r>, case_sensitive: bool, budget: &Budget) -> Result<Val<'r>, Fail> {
     match &value {
-        Val::Text(text) if !case_sensitive => {
-            budget.text(text.len().saturating_mul(3))?;
-            Ok(Val::made(&text.to_lowercase()))
-        }
+        Val::Text(text) if !case_sensitive => Val::made(&text.read_times(3, budget)?.to_lowercase(), budget),
         _ => Ok(value),
     }
 }
@@ -143,8 +143,9 @@ fn unique<'r>(items: Vec<Val<'r>>, case_sensitive: bool, budget: &Budget) -> Res
     let mut seen = BTreeSet::new();
     let mut kept = Vec::new();
     for item in items {
-        let json = folded(item.clone(), case_sensitive, budget)?.json_text(budget)?;
-        budget.text(json.len().saturating_mul(2))?;
+        let compared = folded(item.clone(), case_sensitive, budget)?;
+        let json = json::text(&compared, budget)?;
+        budget.search(json.len(), seen.len())?;
         if seen.insert(json) {
             kept.push(item);
         }
@@ -156,13 +157,15 @@ fn join<'r>(items: &[Val<'r>], between: Option<&Val<'r>>, budget: &Budget) -> Re
     let between = between.map(|between| between.text(budget)).transpose()?;
     let mut out = String::new();
     for (at, item) in items.iter().enumerate() {
+        if let Some(between) = between.as_ref().filter(|_| at > 0) {
+            fits(out.len().saturating_add(between.len()))?;
+            out.push_str(between.read(budget)?);
+        }
         let text = item.text(budget)?;
-        let between = between.as_deref().filter(|_| at > 0).unwrap_or_default();
-        budget.text(text.len().saturating_add(between.len()))?;
-        out.push_str(between);
-        out.push_str(&text);
+        fits(out.len().saturating_add(text.len()))?;
+        out.push_str(text.read(budget)?);
     }
-    Ok(Val::made(&out))
+    Val::made(&out, budget)
 }
 
 fn pairs<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
@@ -177,7 +180,7 @@ fn pairs<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
 fn dict_sorted<'r>(value: &Val<'r>, arguments: &[Option<Val<'r>>], budget: &Budget) -> Result<Val<'r>, Fail> {
     let argument = |place: usize| arguments.get(place).and_then(Option::as_ref);
     let by = argument(1).map(|by| by.text(budget)).transpose()?;
-    let by_value = match by.as_deref() {
+    let by_value = match by.as_ref().map(|by| by.read(budget)).transpose()? {
         None | Some("key") => false,
         Some("value") => true,
         Some(_) => return Err(Fail::Misfit),

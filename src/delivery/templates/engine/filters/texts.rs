@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::Fail;
+use super::super::json;
+use super::super::text::fits;
 use super::super::value::Val;
 use crate::delivery::templates::Budget;
 
@@ -18,29 +20,31 @@ pub(super) fn apply<'r>(
     }
     let text = value.text(budget)?;
     // A character has at most three in the other case; percent-encoding makes three of a byte.
-    budget.text(text.len().saturating_mul(3))?;
-    Ok(match name {
-        "string" => Val::Text(text),
-        "lower" => Val::made(&text.to_lowercase()),
-        "upper" => Val::made(&text.to_uppercase()),
-        "capitalize" => Val::made(&capitalized(&text)),
-        "title" => Val::made(&titled(&text)),
-        "urlencode" => Val::made(&url_encoded(&text)),
-        "trim" => return trimmed(&text, argument(0), budget),
-        "lines" => return list(text.lines(), budget),
-        "split" => return split(&text, argument(0), argument(1), budget),
-        "replace" => return replace(&text, argument(0), argument(1), budget),
-        _ => return Err(Fail::Misfit),
-    })
+    let read = text.read_times(3, budget)?;
+    match name {
+        "string" => Ok(Val::Text(text)),
+        "lower" => Val::made(&read.to_lowercase(), budget),
+        "upper" => Val::made(&read.to_uppercase(), budget),
+        "capitalize" => Val::made(&capitalized(read), budget),
+        "title" => Val::made(&titled(read), budget),
+        "urlencode" => Val::made(&url_encoded(read), budget),
+        "trim" => trimmed(read, argument(0), budget),
+        "lines" => list(read.lines(), budget),
+        "split" => split(read, argument(0), argument(1), budget),
+        "replace" => replace(read, argument(0), argument(1), budget),
+        _ => Err(Fail::Misfit),
+    }
 }
 
 fn trimmed<'r>(text: &str, around: Option<&Val<'r>>, budget: &Budget) -> Result<Val<'r>, Fail> {
     let Some(around) = around else {
-        return Ok(Val::made(text.trim()));
+        return Val::made(text.trim(), budget);
     };
-    let around: Vec<char> = around.text(budget)?.chars().collect();
+    let around = around.text(budget)?;
+    // A character takes four times the room of a byte.
+    let around: Vec<char> = around.read_times(4, budget)?.chars().collect();
     budget.work(text.len().saturating_mul(around.len()) / 8)?;
-    Ok(Val::made(text.trim_matches(around.as_slice())))
+    Val::made(text.trim_matches(around.as_slice()), budget)
 }
 
 /// Parts are counted one by one, so that there are never more than were paid for.
@@ -48,7 +52,7 @@ fn list<'r, 't>(parts: impl Iterator<Item = &'t str>, budget: &Budget) -> Result
     let mut items = Vec::new();
     for part in parts {
         budget.work(4)?;
-        items.push(Val::made(part));
+        items.push(Val::made(part, budget)?);
     }
     Val::list(items, budget)
 }
@@ -70,15 +74,22 @@ fn split<'r>(
     if separator.is_empty() {
         return Err(Fail::Misfit);
     }
-    list(text.splitn(most, &*separator), budget)
+    list(text.splitn(most, separator.read_times(2, budget)?), budget)
 }
 
 fn replace<'r>(text: &str, old: Option<&Val<'r>>, new: Option<&Val<'r>>, budget: &Budget) -> Result<Val<'r>, Fail> {
     let old = old.ok_or(Fail::Misfit)?.text(budget)?;
     let new = new.ok_or(Fail::Misfit)?.text(budget)?;
-    let times = text.matches(&*old).count();
-    budget.text(times.saturating_mul(new.len()).saturating_add(text.len()))?;
-    Ok(Val::made(&text.replace(&*old, &new)))
+    // Searched for twice, after getting ready for it.
+    let old = old.read_times(4, budget)?;
+    let new = new.read(budget)?;
+    let times = text.matches(old).count();
+    let kept = text.len().saturating_sub(times.saturating_mul(old.len()));
+    let made = times.saturating_mul(new.len()).saturating_add(kept);
+    fits(made)?;
+    budget.work(times)?;
+    budget.text(made)?;
+    Val::made(&text.replace(old, new), budget)
 }
 
 fn capitalized(text: &str) -> String {
@@ -119,7 +130,7 @@ fn url_encoded(text: &str) -> String {
 
 /// JSON in which no character means anything to HTML.
 fn to_json<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
-    let json = value.json_text(budget)?;
+    let json = json::text(value, budget)?;
     budget.text(json.len().saturating_mul(6))?;
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -131,5 +142,5 @@ fn to_json<'r>(value: &Val<'r>, budget: &Budget) -> Result<Val<'r>, Fail> {
             _ => out.push(c),
         }
     }
-    Ok(Val::made(&out))
+    Val::made(&out, budget)
 }

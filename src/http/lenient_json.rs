@@ -1,0 +1,193 @@
+//! JSON as senders write it, before it is parsed. Two things that it may hold would refuse or change a whole request, with all the
+//! leads in it, although each is about a single value:
+//!
+//! - half of a surrogate pair (`"\ud83d"`), which cut-off text ends with: it becomes U+FFFD, and the intake warns of it;
+//! - a whole number of more than 64 bits: it is marked, so that its digits are kept (`graphql/big_numbers`).
+//!
+//! Whatever else is there stays as it is, for the parser to judge.
+
+use std::borrow::Cow;
+
+use crate::graphql::big_numbers::{MARK, is_big};
+
+/// What stands for half of a pair.
+const REPLACEMENT: &[u8] = b"\\ufffd";
+
+/// The text, mended. Numbers are marked from so many brackets on: those outside are not of the caller's values.
+pub fn mend(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
+    let mut scan = Scan {
+        json,
+        at: 0,
+        copied: 0,
+        mended: Vec::new(),
+    };
+    let mut open = 0_usize;
+    while let Some(byte) = scan.byte(scan.at) {
+        match byte {
+            b'"' => scan.string(),
+            b'-' | b'0'..=b'9' => scan.number(open >= brackets),
+            b'{' | b'[' => {
+                open = open.saturating_add(1);
+                scan.at += 1;
+            }
+            b'}' | b']' => {
+                open = open.saturating_sub(1);
+                scan.at += 1;
+            }
+            _ => scan.at += 1,
+        }
+    }
+    scan.finish()
+}
+
+struct Scan<'a> {
+    json: &'a [u8],
+    at: usize,
+    /// Up to here the text is in `mended`, once anything is.
+    copied: usize,
+    mended: Vec<u8>,
+}
+
+impl<'a> Scan<'a> {
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.json.get(at).copied()
+    }
+
+    /// Past a string, whose opening quotation mark stands next.
+    fn string(&mut self) {
+        self.at += 1;
+        while let Some(byte) = self.byte(self.at) {
+            match byte {
+                b'"' => {
+                    self.at += 1;
+                    return;
+                }
+                b'\\' => self.escape(),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) {
+        match self.unit(self.at) {
+            Some(0xD800..=0xDBFF) => match self.unit(self.at + 6) {
+                Some(0xDC00..=0xDFFF) => self.at += 12,
+                _ => self.replace(6, &[REPLACEMENT]),
+            },
+            Some(0xDC00..=0xDFFF) => self.replace(6, &[REPLACEMENT]),
+            Some(_) => self.at += 6,
+            None => self.at += 2,
+        }
+    }
+
+    /// The code of `\uXXXX`, if that stands there.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let digits = self.json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        digits
+            .iter()
+            .try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))
+    }
+
+    fn number(&mut self, mark: bool) {
+        let rest = self.json.get(self.at..).unwrap_or_default();
+        let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let length = rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
+        let digits = rest.get(..length).unwrap_or_default();
+        match std::str::from_utf8(digits) {
+            Ok(text) if mark && is_big(text) => {
+                // NUL has to be escaped in JSON.
+                let mark = MARK.replace('\0', "\\u0000");
+                self.replace(length, &[b"\"", mark.as_bytes(), digits, b"\""]);
+            }
+            _ => self.at += length,
+        }
+    }
+
+    /// Puts something else in place of the next bytes.
+    fn replace(&mut self, length: usize, with: &[&[u8]]) {
+        self.mended
+            .extend_from_slice(self.json.get(self.copied..self.at).unwrap_or_default());
+        for part in with {
+            self.mended.extend_from_slice(part);
+        }
+        self.at += length;
+        self.copied = self.at;
+    }
+
+    fn finish(mut self) -> Cow<'a, [u8]> {
+        if self.copied == 0 {
+            return Cow::Borrowed(self.json);
+        }
+        self.mended
+            .extend_from_slice(self.json.get(self.copied..).unwrap_or_default());
+        Cow::Owned(self.mended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mended(json: &str) -> String {
+        String::from_utf8(mend(json.as_bytes(), 0).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn halves_of_pairs_are_replaced_and_pairs_are_not() {
+        let cases = [
+            (r#""a\ud83d""#, r#""a\ufffd""#),
+            (r#""\uD83Da\uDE00""#, r#""\ufffda\ufffd""#),
+            (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+            (r#"{"\udc00":1}"#, r#"{"\ufffd":1}"#),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(mended(json), expected);
+            serde_json::from_str::<serde_json::Value>(&mended(json)).unwrap();
+        }
+        for same in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud83d""#,
+            r#""\"\\\ud7ff""#,
+            r#""\ud8"#,
+            r#""\"#,
+            r"\ud83d",
+        ] {
+            assert_eq!(mended(same), same);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_of_more_than_64_bits_are_marked() {
+        assert_eq!(
+            mended("[123456789012345678901234,-123456789012345678901234]"),
+            "[\"\\u0000#123456789012345678901234\",\"\\u0000#-123456789012345678901234\"]"
+        );
+        for same in [
+            "18446744073709551615",
+            r#""123456789012345678901234""#,
+            "123456789012345678901234.5",
+            "123456789012345678901234e2",
+            "0123456789012345678901234",
+        ] {
+            assert_eq!(mended(same), same);
+        }
+        let outside = r#"{"id":123456789012345678901234}"#;
+        assert_eq!(mend(outside.as_bytes(), 2), outside.as_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_json_stays_as_it_is(text in ".*", number in any::<i64>(), float in any::<f64>()) {
+            let json = serde_json::json!({ "a": [text, number, float], text.clone(): null }).to_string();
+            prop_assert_eq!(mended(&json), json);
+        }
+
+        #[test]
+        fn anything_can_be_mended_and_then_needs_no_mending(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let once = mend(&bytes, 0).into_owned();
+            prop_assert_eq!(mend(&once, 0).into_owned(), once);
+        }
+    }
+}
