@@ -57,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ROOM: Bounds = Bounds {
     all: 64 * 1024 * 1024,
     share: 16 * 1024 * 1024,
-    patience: PATIENCE,
+    patience: Duration::from_secs(20),
 };
 /// Bytes that a lead is taken to hold besides its values before it is decided.
 const EXPECTED: usize = 8 * 1024;
@@ -291,12 +291,13 @@ impl Intake {
     /// only afterwards: where there is not as much left, the draft is given up and made again once there is.
     async fn decide(&self, app: &App, account: AccountId, mut job: Job) -> Result<Job> {
         let values = weight::object(&job.submitted);
-        let mut bytes = values.saturating_mul(3).saturating_add(EXPECTED);
+        let mut least = values.saturating_mul(3).saturating_add(EXPECTED);
         loop {
-            let mut held = self.room.take(account, bytes).await?;
+            let expected = least.max(self.room.last(account));
+            let mut held = self.room.take(account, expected).await?;
             job = decided(app, job).await;
-            bytes = job.weigh();
-            if held.fit(bytes) {
+            least = job.weigh();
+            if held.fit(least) {
                 job.held = Some(held);
                 return Ok(job);
             }

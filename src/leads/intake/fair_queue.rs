@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Leads stored in one transaction.
 pub(super) const BATCH: usize = 256;
 /// Bytes that they hold, but for the last one: a lead that fills a batch is still in it.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Of them, those of one account while others submit as well.
 const SHARE: usize = 16;
 /// For how long others count as submitting after their last lead.

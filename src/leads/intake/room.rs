@@ -2,7 +2,7 @@
 //! answered; an account has a share, so that none fills all of it. Who finds no room waits as long as others get through.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ struct Pool {
     free: Arc<Semaphore>,
     units: u32,
     given_back: AtomicU64,
+    /// Bytes that the last lead held once they were known.
+    last: AtomicUsize,
 }
 
 /// What one lead takes of a pool.
@@ -75,6 +77,11 @@ impl Room {
         Ok(Held { all, share, bytes })
     }
 
+    /// Bytes that the last lead of an account held, if others of it are under way: its next ones are likely to be as large.
+    pub(super) fn last(&self, account: AccountId) -> usize {
+        self.share(account).last.load(Ordering::Relaxed)
+    }
+
     fn share(&self, account: AccountId) -> Arc<Pool> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = shares.get(&account).and_then(Weak::upgrade) {
@@ -96,6 +103,7 @@ impl Held {
     /// Keeps room for so many bytes, now that they are known; false where not as many are free.
     pub(super) fn fit(&mut self, bytes: usize) -> bool {
         let fits = self.share.fit(bytes) && self.all.fit(self.share.pool.within(bytes));
+        self.share.pool.last.store(bytes, Ordering::Relaxed);
         if fits {
             self.bytes = bytes;
         }
@@ -110,6 +118,7 @@ impl Pool {
             free: Arc::new(Semaphore::new(units as usize)),
             units,
             given_back: AtomicU64::new(0),
+            last: AtomicUsize::new(0),
         }
     }
 
@@ -209,6 +218,7 @@ mod tests {
         let room = room(Duration::from_millis(1));
         let mut held = room.take(account(1), 60 * UNIT).await.unwrap();
         assert!(held.fit(10 * UNIT));
+        assert_eq!((room.last(account(1)), room.last(account(2))), (10 * UNIT, 0));
         let other = room.take(account(1), 50 * UNIT).await.unwrap();
         assert!(!held.fit(11 * UNIT));
         drop(other);

@@ -117,7 +117,7 @@ both!(many_leads_of_a_broad_flow_take_no_more_than_their_bounds, |app| {
     // As many as one batch has by number would be more bytes than a batch has.
     let batches = Batches::of(&app).await;
     assert!(
-        batches.count >= 4.0 && batches.is_within(16 * 1024 * 1024),
+        batches.count >= 4.0 && batches.is_within(4 * 1024 * 1024),
         "{batches:?}"
     );
     // Each with its values, its places and its rows.
