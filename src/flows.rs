@@ -4,6 +4,7 @@
 //! revision and an audit entry. Saving checks rules, definitions and templates, so this room uses three modules of rooms
 //! that stand above it: `leads::rules`, `leads::fields` and `delivery::templates`. They are pure and use nothing of this one.
 
+pub mod breadth;
 pub mod calendar;
 pub mod caps;
 mod checks;

@@ -19,3 +19,5 @@ pub mod sealed;
 pub mod simulate;
 pub mod snapshot;
 pub mod timeline;
+pub mod trace;
+pub mod weight;

@@ -30,6 +30,7 @@ pub struct Metrics {
     pub sockets: TaskTracker,
     leads: Counters<1>,
     batches: Histogram,
+    batch_bytes: Histogram,
     deliveries: Counters<2>,
     attempts: Counters<1>,
     /// Calls to workers that Redis did not take, counted by who calls.
@@ -88,6 +89,7 @@ impl Metrics {
             sockets: TaskTracker::new(),
             leads: Family::default(),
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            batch_bytes: Histogram::new(exponential_buckets(4_096.0, 4.0, 8)),
             deliveries: Family::default(),
             attempts: Family::default(),
             wakes_failed: Counter::default(),
@@ -119,6 +121,8 @@ impl Metrics {
         registry.register("leads", text, self.leads.clone());
         let text = "Leads stored in one transaction";
         registry.register("intake_batch_size", text, self.batches.clone());
+        let text = "Bytes that the leads of one transaction hold";
+        registry.register("intake_batch_bytes", text, self.batch_bytes.clone());
         let text = "Deliveries that have come to an end, by channel and status";
         registry.register("deliveries", text, self.deliveries.clone());
         let text = "Attempts to deliver, by whether they succeeded";
@@ -165,10 +169,14 @@ impl Metrics {
         self.leads.get_or_create(&[("outcome", outcome.to_value())]).inc();
     }
 
-    /// So many leads are being stored in one transaction.
-    #[expect(clippy::cast_precision_loss, reason = "a batch has a few hundred leads")]
-    pub fn batch(&self, leads: usize) {
+    /// So many leads are being stored in one transaction, and hold so many bytes.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a batch has a few hundred leads and some megabytes"
+    )]
+    pub fn batch(&self, leads: usize, bytes: usize) {
         self.batches.observe(leads as f64);
+        self.batch_bytes.observe(bytes as f64);
     }
 
     /// An attempt has been recorded, after which the delivery stands so.
@@ -269,7 +277,7 @@ mod tests {
         let (metrics, other) = (Metrics::default(), Metrics::default());
         let second = TimeDelta::seconds(1);
         metrics.lead_stored(LeadOutcome::Accepted);
-        metrics.batch(3);
+        metrics.batch(3, 9_000);
         metrics.attempted(Channel::Webhook, DeliveryStatus::Retrying, second);
         metrics.attempted(Channel::Webhook, DeliveryStatus::Delivered, second);
         metrics.delivered_in_portals(1);
@@ -294,6 +302,7 @@ mod tests {
             "leadmesh_build_info{version=\"",
             "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
             "leadmesh_intake_batch_size_sum 3.0\n",
+            "leadmesh_intake_batch_bytes_sum 9000.0\n",
             "leadmesh_deliveries_total{channel=\"WEBHOOK\",status=\"DELIVERED\"} 1\n",
             "leadmesh_deliveries_total{channel=\"PORTAL\",status=\"DELIVERED\"} 1\n",
             "leadmesh_delivery_attempts_total{ok=\"false\"} 1\n",

@@ -97,6 +97,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::Rule];
+
     /// Assignments of one account, removed ones left out, best rank first.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find()

@@ -3,6 +3,7 @@
 use crate::ids::{AccountId, AuditEventId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::{Iterable, QuerySelect};
 use serde::{Deserialize, Serialize};
 
 /// Who acted.
@@ -65,5 +66,14 @@ impl Entity {
     /// Rows of one account.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// The same without what was changed, which is none in these: for lists, which load it only where it is asked for.
+    pub fn without_changes(select: Select<Self>) -> Select<Self> {
+        let others = Column::iter().filter(|column| !matches!(column, Column::Changes));
+        select
+            .select_only()
+            .columns(others)
+            .expr_as(Expr::cust("NULL"), "changes")
     }
 }

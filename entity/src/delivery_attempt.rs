@@ -5,6 +5,7 @@ use crate::ids::DeliveryId;
 use chrono::{DateTime, Utc};
 use sea_orm::Set;
 use sea_orm::entity::prelude::*;
+use sea_orm::{Iterable, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -66,6 +67,15 @@ impl Entity {
             message: Set(Some(message.to_owned())),
             excerpt: Set(None),
         }
+    }
+
+    /// The same without their excerpts, which are none in these: for lists, which load only those that are asked for.
+    pub fn without_excerpts(select: Select<Self>) -> Select<Self> {
+        let others = Column::iter().filter(|column| !matches!(column, Column::Excerpt));
+        select
+            .select_only()
+            .columns(others)
+            .expr_as(Expr::cust("NULL"), "excerpt")
     }
 
     /// Attempts of deliveries that the caller has already loaded in their scope.

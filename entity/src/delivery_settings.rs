@@ -29,6 +29,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::Config];
+
     /// Rows of one account.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))

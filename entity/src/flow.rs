@@ -64,6 +64,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::Fields, Column::AcceptanceRule];
+
     /// Flows of one account, deleted ones left out.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find()

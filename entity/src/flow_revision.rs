@@ -4,6 +4,7 @@ use crate::audit_event::ActorKind;
 use crate::ids::{AccountId, FlowId, RevisionId};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
+use sea_orm::{FromQueryResult, QuerySelect};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -32,6 +33,27 @@ pub struct Model {
     pub snapshot: Json,
 }
 
+/// A revision without the flow itself, which may be large: for lists, which load it only where it is asked for.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Head {
+    /// Identifier.
+    pub id: RevisionId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// The flow's version after the change.
+    pub version: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who, by kind.
+    pub actor_kind: ActorKind,
+    /// Who, by public identifier.
+    pub actor_id: Option<String>,
+    /// Who, as shown then.
+    pub actor_name: String,
+    /// What changed, in words.
+    pub summary: String,
+}
+
 /// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
@@ -42,6 +64,21 @@ impl Entity {
     /// Rows of one account.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find().filter(Column::AccountId.eq(account))
+    }
+
+    /// The columns of [`Head`].
+    pub fn heads(select: Select<Self>) -> Select<Self> {
+        let columns = [
+            Column::Id,
+            Column::AccountId,
+            Column::Version,
+            Column::At,
+            Column::ActorKind,
+            Column::ActorId,
+            Column::ActorName,
+            Column::Summary,
+        ];
+        select.select_only().columns(columns)
     }
 
     /// Forgets what a flow was at a version and before.

@@ -36,6 +36,7 @@ pub mod instance;
 pub mod invitation;
 pub mod key_holder;
 pub mod known_network;
+pub mod large;
 pub mod lead;
 pub mod lead_event;
 pub mod mail;

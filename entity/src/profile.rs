@@ -78,6 +78,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::Rule];
+
     /// Profiles of one account, deleted ones left out.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find()

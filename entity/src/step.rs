@@ -90,6 +90,9 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// What may be large of a row.
+    pub const LARGE: &'static [Column] = &[Column::Criteria, Column::Config];
+
     /// Steps of one account, removed ones left out.
     pub fn in_account(account: AccountId) -> Select<Self> {
         Self::find()

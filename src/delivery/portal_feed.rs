@@ -15,6 +15,7 @@ use entity::choice::distinct;
 use entity::delivery::{Column, Entity, Model, ReviewStatus};
 use entity::field::FieldDef;
 use entity::ids::{AccountId, DeliveryId, FlowId, LeadId, PartnerId, SettingsId};
+use entity::lead::Part;
 use entity::portal_user::PortalPermission;
 use entity::{account, hand_made_lead, lead, partner, portal_user};
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -25,6 +26,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::viewer;
+use crate::leads::read::check_bytes;
 use crate::leads::sealed::open_fields;
 use crate::live::streams;
 use shapes::{Shape, Shapes};
@@ -136,21 +138,21 @@ async fn shown(
     let wanted: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
     let typed_in = hand_made_lead::Entity::of_leads(account, wanted.iter().copied());
     let typed_in = async { Ok(typed_in.all(app.db.read()).await?) };
-    let leads = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(wanted));
-    let leads = async { Ok(leads.all(app.db.read()).await?) };
+    check_bytes(app, account, &wanted, &[Part::Fields]).await?;
+    let leads = async { Ok(lead::Entity::part(app.db.read(), account, &wanted, Part::Fields).await?) };
     let (shapes, leads, typed_in) = tokio::try_join!(Shapes::load(app, account, pairs), leads, typed_in)?;
     let typed_in: HashMap<LeadId, Vec<FieldDef>> =
         typed_in.into_iter().map(|row| (row.lead_id, row.fields.0)).collect();
-    let leads: HashMap<LeadId, lead::Model> = leads.into_iter().map(|lead| (lead.id, lead)).collect();
+    let leads: HashMap<LeadId, Value> = leads.into_iter().collect();
     let mut shown = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
-        let lead = leads.get(&delivery.lead_id);
-        let lead = lead.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
+        let stored = leads.get(&delivery.lead_id);
+        let stored = stored.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
         let shape = match typed_in.get(&delivery.lead_id) {
             Some(definitions) => shapes.of_typed_in(delivery.settings_id, definitions)?,
             None => shapes.of(delivery.settings_id, delivery.flow_id)?,
         };
-        let values = open_fields(app, lead).await?;
+        let values = open_fields(app, account, delivery.lead_id, stored).await?;
         shown.push(seen(delivery, &shape, &values));
     }
     Ok(shown)

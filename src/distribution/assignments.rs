@@ -18,7 +18,7 @@ use super::settings::{self, Asked, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::CapInput;
-use crate::flows::{PriceInput, schedule};
+use crate::flows::{PriceInput, breadth, schedule};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::rules::Rule;
@@ -196,6 +196,7 @@ async fn room(change: &Change<'_>, profile: &profile::Model, partner: &partner::
         let message = "a profile has 1,000 partners at most: use another one";
         return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", message));
     }
+    breadth::check_profile(&change.tx, change.account.id, profile.id).await?;
     Ok(places)
 }
 

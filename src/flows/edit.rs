@@ -5,7 +5,7 @@ mod size;
 mod write;
 
 use entity::cap_usage::Caps;
-use entity::ids::{AccountId, FlowId, SourceId, StepId};
+use entity::ids::{AccountId, FlowId, ProfileId, SourceId, StepId};
 use entity::{account, flow, source, step};
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
@@ -153,6 +153,12 @@ impl<'a> Edit<'a> {
     /// The flow's sources, in order.
     pub(crate) fn sources(&self) -> &[source::Model] {
         &self.after.sources
+    }
+
+    /// The profiles by which the flow distributed as it was loaded, one for each step.
+    pub(super) fn profiles_before(&self) -> Vec<ProfileId> {
+        let steps = self.before.iter().flat_map(|before| &before.steps);
+        steps.filter_map(|step| step.profile_id).collect()
     }
 
     async fn load(app: &'a App, caller: &Caller, (tx, account, stored): Begun, id: FlowId) -> Result<Option<Self>> {

@@ -6,6 +6,7 @@ use entity::ids::{AccountId, FlowId, ProfileId};
 use entity::{connection, profile, source, step};
 use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
 
+use super::breadth;
 use super::contents::Contents;
 use super::edit::{Change, Changed, Edit};
 use super::snapshot::Snapshot;
@@ -55,6 +56,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     relink(&mut edit).await?;
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
+    breadth::check(&mut edit, "version").await?;
     settle_reverted(&mut edit).await?;
     let change = Change::of_flow(
         "flow.reverted",

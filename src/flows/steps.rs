@@ -9,16 +9,19 @@ use entity::profile;
 use entity::step::{self, StepConfig, TemplateAssignment};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
-use super::MAX_STEPS;
 use super::contents::words;
 use super::edit::{Change, Changed, Edit};
 use super::weighing::{Of, weigh};
+use super::{MAX_STEPS, breadth};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
 pub(in crate::flows) use buyer::settle_reverted;
 pub use buyer::{BuyerInput, BuyerTo};
+
+/// Where the profile of a step stands in the input.
+const PROFILE: &str = "input.step.distribute.profileId";
 
 /// What a step does, as given.
 #[derive(Clone, Debug)]
@@ -131,6 +134,7 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed
     let change = change("step.added", &step, format!("Added step {}", step.name));
     let place = clamped(input.position, edit.after.steps.len());
     edit.after.steps.insert(place, step);
+    breadth::check(&mut edit, PROFILE).await?;
     edit.save(change).await
 }
 
@@ -164,6 +168,7 @@ pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: Updat
     let parts = words(&changed_parts(&before, &step));
     let change = change("step.updated", &step, format!("Changed {parts} of step {}", step.name));
     edit.after.steps.insert(place, step);
+    breadth::check(&mut edit, PROFILE).await?;
     edit.save(change).await
 }
 
@@ -246,7 +251,7 @@ async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result
         }
         StepInput::Buyer(_) => Err(Error::Internal(anyhow::anyhow!("a buyer step is set up by itself"))),
         StepInput::Distribute { profile_id } => {
-            let path = "input.step.distribute.profileId";
+            let path = PROFILE;
             let profile = profile::Entity::in_account(edit.account.id).filter(profile::Column::Id.eq(profile_id));
             if profile.count(&edit.tx).await? == 0 {
                 let text = "there is no such distribution profile in this account: check the ID";

@@ -218,6 +218,7 @@ impl AccountLink {
         let subjects = [Some(row.id.to_string()), row.invitation_id.map(|id| id.to_string())];
         let entries = audit_event::Entity::in_account(account)
             .filter(audit_event::Column::SubjectId.is_in(subjects.into_iter().flatten()));
+        let entries = audit_event::Entity::without_changes(entries);
         let args = PageArgs::new(first, after, last, before);
         let page = relay::page(app.db.read(), entries, audit_event::Column::Id, |row| row.id.0, args);
         Ok(page.await?.into())

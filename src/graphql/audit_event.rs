@@ -1,18 +1,21 @@
 //! The audit trail.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
-use entity::audit_event;
+use entity::audit_event::{self, Entity};
 use serde_json::Value;
 
 use super::actor::Actor;
 use super::context::app_and_caller;
+use super::loaders::{ChangesOf, load};
 use super::relay::{self, PageArgs, connection};
 use super::time_range::TimeRangeInput;
 use crate::error::Result;
 use crate::identity::audit_trail::{self, Filter};
 
-/// An entry of the audit trail.
+/// An entry of the audit trail. What was changed is loaded where it is asked for.
 pub struct AuditEvent(pub audit_event::Model);
 
 impl From<audit_event::Model> for AuditEvent {
@@ -64,8 +67,9 @@ impl AuditEvent {
     }
 
     /// What changed, by action; never a secret or a value of a lead.
-    async fn changes(&self) -> Option<Json<Value>> {
-        self.0.changes.clone().map(Json)
+    async fn changes(&self, ctx: &Context<'_>) -> Result<Option<Json<Value>>> {
+        let changes = load(ctx, ChangesOf(self.0.account_id, self.0.id)).await?;
+        Ok(changes.map(Arc::unwrap_or_clone).map(Json))
     }
 
     /// The network address that the request came from; null for what Leadmesh did by itself.
@@ -109,7 +113,7 @@ impl AuditEventQuery {
             action,
             during: range.map(TimeRangeInput::checked).transpose()?,
         };
-        let entries = audit_trail::list(caller, filter)?;
+        let entries = Entity::without_changes(audit_trail::list(caller, filter)?);
         let args = PageArgs::new(first, after, last, before);
         let page = relay::page(app.db.read(), entries, audit_event::Column::Id, |row| row.id.0, args);
         Ok(page.await?.into())

@@ -12,7 +12,7 @@ use super::context::app_and_caller;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
 use super::lead::{Lead, hears};
-use super::loaders::{AttemptsOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
+use super::loaders::{AttemptsOf, ExcerptOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
 use super::payload::{UserError, outcome};
@@ -222,13 +222,17 @@ pub struct DeliveryAttempt {
     error_code: Option<DeliveryErrorCode>,
     /// The same in words.
     message: Option<String>,
-    /// The first 4 KiB of the answer, with our secrets and encrypted values taken out. Of a lead with encrypted values it is shown to
-    /// those alone who may reveal them.
-    response_excerpt: Option<String>,
 }
 
 #[ComplexObject]
 impl DeliveryAttempt {
+    /// The first 4 KiB of the answer, with our secrets and encrypted values taken out. Of a lead with encrypted values it is shown to
+    /// those alone who may reveal them.
+    async fn response_excerpt(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let excerpt = load(ctx, ExcerptOf(self.delivery, self.number)).await?;
+        Ok(excerpt.map(|text| if self.hears { text } else { discretion::KEPT.to_owned() }))
+    }
+
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
     /// the mail is left out of later attempts.
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
@@ -278,7 +282,6 @@ impl DeliveryAttempt {
     )]
     fn new(attempt: delivery_attempt::Model, hears: bool) -> Self {
         let (code, message) = (attempt.error_code, attempt.message);
-        let excerpt = attempt.excerpt;
         Self {
             delivery: attempt.delivery_id,
             hears,
@@ -290,7 +293,6 @@ impl DeliveryAttempt {
             smtp_code: attempt.smtp_code,
             error_code: code,
             message: message.map(|message| discretion::shown(message, code, hears)),
-            response_excerpt: excerpt.map(|text| if hears { text } else { discretion::KEPT.to_owned() }),
         }
     }
 }

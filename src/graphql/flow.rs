@@ -6,7 +6,7 @@ pub mod revision;
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
-use entity::flow;
+use entity::{flow, flow_revision};
 use serde_json::Value;
 
 pub use inputs::{AddSourceInput, AddStepInput, CreateFlowInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput};
@@ -20,7 +20,7 @@ use super::flow_field::FlowField;
 use super::ids::id_or_unknown;
 use super::loaders::{self, SourcesOf, StepsOf};
 use super::money::Money;
-use super::relay::{PageArgs, connection, page};
+use super::relay::{PageArgs, check_page, connection, page, page_as};
 use super::rule;
 use super::source::FlowSource;
 use super::step::FlowStep;
@@ -134,10 +134,10 @@ impl Flow {
         #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
     ) -> Result<FlowRevisionConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let history = revisions::history(caller, self.0.id)?;
+        let history = flow_revision::Entity::heads(revisions::history(caller, self.0.id)?);
         let args = PageArgs::new(first, after, last, before);
-        let id = entity::flow_revision::Column::Id;
-        Ok(page(app.db.read(), history, id, |row| row.id.0, args).await?.into())
+        let (id, of) = (flow_revision::Column::Id, |row: &flow_revision::Head| row.id.0);
+        Ok(page_as(app.db.read(), history, id, of, args).await?.into())
     }
 
     /// What came in some time and what became of it, tests left out. Takes the right to read leads.
@@ -196,7 +196,9 @@ impl FlowQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let flows = read::list(caller, &FlowFilter { enabled, search })?;
         let args = PageArgs::new(first, after, last, before);
-        let page = page(app.db.read(), flows, flow::Column::Id, |row| row.id.0, args).await?;
+        let (db, id) = (app.db.read(), flow::Column::Id);
+        check_page(db, &flows, id, &args, flow::Entity::LARGE).await?;
+        let page = page(db, flows, id, |row| row.id.0, args).await?;
         Ok(page.into())
     }
 }

@@ -1,10 +1,12 @@
 //! Leads as their account sees them.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::erasure_notice;
 use entity::ids::{AccountId, LeadId};
-use entity::lead::{self, LeadOutcome};
+use entity::lead::{self, LeadOutcome, Part};
 use entity::lead_event::{self, LeadEventKind};
 use sea_orm::QueryOrder;
 use serde_json::Value;
@@ -15,27 +17,69 @@ use super::delivery::Delivery;
 use super::erasure::ErasureNotice;
 use super::flow::Flow;
 use super::ids::id_or_unknown;
-use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, Sealed, SourceRow, list, load};
+use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, LeadPart, Sealed, SourceRow, list, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
-use super::relay::{PageArgs, connection, page};
+use super::relay::{PageArgs, connection, page_as};
 use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
 use crate::leads::discretion;
-use crate::leads::outcome;
+use crate::leads::outcome::{Reason, looks};
 use crate::leads::read::{self, LeadFilter as Wanted};
 use crate::leads::receipts::reasons;
 use crate::leads::timeline::{Entry, Sources, timeline};
 
-/// A lead as the account that took it sees it.
+/// A lead as the account that took it sees it. What may be large of it is loaded where it is asked for, unless it came with it.
 #[derive(Clone)]
-pub struct Lead(pub lead::Model);
+pub struct Lead {
+    row: lead::Head,
+    whole: Option<Arc<lead::Model>>,
+}
+
+impl From<lead::Head> for Lead {
+    fn from(row: lead::Head) -> Self {
+        Self { row, whole: None }
+    }
+}
 
 impl From<lead::Model> for Lead {
-    fn from(lead: lead::Model) -> Self {
-        Self(lead)
+    fn from(whole: lead::Model) -> Self {
+        Self {
+            row: lead::Head::from(&whole),
+            whole: Some(Arc::new(whole)),
+        }
+    }
+}
+
+/// A part of a lead, which is not copied.
+enum Stored {
+    OfWhole(Arc<lead::Model>, Part),
+    Loaded(Arc<Value>),
+}
+
+impl Stored {
+    fn get(&self) -> &Value {
+        match self {
+            Self::OfWhole(whole, part) => part.of(whole),
+            Self::Loaded(value) => value,
+        }
+    }
+}
+
+impl Lead {
+    async fn part(&self, ctx: &Context<'_>, part: Part) -> Result<Stored> {
+        if let Some(whole) = &self.whole {
+            return Ok(Stored::OfWhole(whole.clone(), part));
+        }
+        let found = load(ctx, LeadPart(self.row.account_id, self.row.id, part)).await?;
+        let found = found.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead that is there no more")))?;
+        Ok(Stored::Loaded(found))
+    }
+
+    async fn told(&self, ctx: &Context<'_>, part: Part) -> Result<Vec<Reason>> {
+        Ok(reasons(self.part(ctx, part).await?.get()))
     }
 }
 
@@ -44,12 +88,12 @@ impl From<lead::Model> for Lead {
 impl Lead {
     /// Identifier.
     pub(crate) async fn id(&self) -> ID {
-        self.0.id.to_string().into()
+        self.row.id.to_string().into()
     }
 
     /// The flow that took it, also when it was deleted since.
     async fn flow(&self, ctx: &Context<'_>) -> Result<Flow> {
-        let found = load(ctx, FlowRow(self.0.account_id, self.0.flow_id)).await?;
+        let found = load(ctx, FlowRow(self.row.account_id, self.row.flow_id)).await?;
         found
             .map(Flow::from)
             .ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without its flow")))
@@ -57,22 +101,22 @@ impl Lead {
 
     /// The source through which it came; null when it was removed since.
     async fn source(&self, ctx: &Context<'_>) -> Result<Option<FlowSource>> {
-        Ok(load(ctx, SourceRow(self.0.account_id, self.0.source_id))
+        Ok(load(ctx, SourceRow(self.row.account_id, self.row.source_id))
             .await?
             .map(FlowSource::from))
     }
 
     /// The connected account that submitted it; null when it came through one of the account's own sources.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
-        if self.0.sender_account_id == self.0.account_id {
+        if self.row.sender_account_id == self.row.account_id {
             return Ok(None);
         }
-        AccountProfile::load(ctx, self.0.sender_account_id).await.map(Some)
+        AccountProfile::load(ctx, self.row.sender_account_id).await.map(Some)
     }
 
     /// Whether it was a test, which counts nowhere.
     async fn test(&self) -> bool {
-        self.0.test
+        self.row.test
     }
 
     /// Normalised values by field name. Encrypted ones come masked unless `reveal` is true, which takes a MEMBER or above and is
@@ -82,47 +126,49 @@ impl Lead {
         ctx: &Context<'_>,
         #[graphql(desc = "Show encrypted values too.", default_with = "Some(false)")] reveal: Option<bool>,
     ) -> Result<Json<Value>> {
+        let stored = self.part(ctx, Part::Fields).await?;
         if !reveal.unwrap_or_default() {
-            return Ok(Json(Value::Object(read::masked(&self.0.fields))));
+            return Ok(Json(Value::Object(read::masked(stored.get()))));
         }
         let (app, caller) = app_and_caller(ctx).await?;
-        Ok(Json(Value::Object(read::reveal(app, caller, &self.0).await?)))
+        let opened = read::reveal(app, caller, &self.row, stored.get()).await?;
+        Ok(Json(Value::Object(opened)))
     }
 
     /// Values as they were sent, where normalising changed them; encrypted ones masked.
-    async fn raw_fields(&self) -> Json<Value> {
-        Json(Value::Object(read::masked(&self.0.raw)))
+    async fn raw_fields(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
+        let stored = self.part(ctx, Part::Raw).await?;
+        Ok(Json(Value::Object(read::masked(stored.get()))))
     }
 
     /// What became of it.
     async fn outcome(&self) -> LeadOutcome {
-        self.0.outcome
+        self.row.outcome
     }
 
     /// Every reason for which it was not accepted; empty when it was.
     async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let reasons = discretion::discreet(caller, reasons(self.0.reasons.clone()));
+        let reasons = discretion::discreet(caller, self.told(ctx, Part::Reasons).await?);
         Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
     /// What the sender was told besides.
-    async fn warnings(&self) -> Vec<LeadReason> {
-        reasons(self.0.warnings.clone())
-            .into_iter()
-            .map(LeadReason::from)
-            .collect()
+    async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
+        let warnings = self.told(ctx, Part::Warnings).await?;
+        Ok(warnings.into_iter().map(LeadReason::from).collect())
     }
 
     /// What the source is paid.
     async fn price(&self) -> Option<Money> {
-        Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
+        Money::from_columns(self.row.price_e4, self.row.price_currency.clone())
     }
 
     /// What happened to it, oldest first.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let lead = &self.0;
+        let lead = &self.row;
+        let (trace, reasons) = tokio::try_join!(self.part(ctx, Part::Trace), self.told(ctx, Part::Reasons))?;
         let deliveries = list(ctx, DeliveriesOf(lead.account_id, lead.id)).await?;
         let mut attempts = Vec::new();
         for delivery in &deliveries {
@@ -136,8 +182,8 @@ impl Lead {
             deliveries: &deliveries,
             attempts: &attempts,
             events: &events,
-            trace: discretion::discreet_trace(caller, looks(lead)),
-            reasons: discretion::discreet(caller, reasons(lead.reasons.clone())),
+            trace: discretion::discreet_trace(caller, looks(trace.get())),
+            reasons: discretion::discreet(caller, reasons),
             hears: hears(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
@@ -145,30 +191,32 @@ impl Lead {
 
     /// Where it goes, oldest first.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>> {
-        let found = list(ctx, DeliveriesOf(self.0.account_id, self.0.id)).await?;
+        let found = list(ctx, DeliveriesOf(self.row.account_id, self.row.id)).await?;
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 
-    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict. What decided is told to those who
-    /// may read the setup, and verdicts on encrypted fields to those who may reveal them.
+    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict; of many of them, so many that it
+    /// has at most 500 entries and 64 KiB, and entries whose `check` is `more` that say how many others there were. What decided is
+    /// told to those who may read the setup, and verdicts on encrypted fields to those who may reveal them.
     async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let looks = discretion::discreet_trace(caller, looks(&self.0));
+        let stored = self.part(ctx, Part::Trace).await?;
+        let looks = discretion::discreet_trace(caller, looks(stored.get()));
         Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 
     /// When its values were removed; null while they are there.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
-        self.0.erased_at
+        self.row.erased_at
     }
 
     /// Who had it when its values were removed, and whether they were told; empty before.
     async fn erasure_notices(&self, ctx: &Context<'_>) -> Result<Vec<ErasureNotice>> {
-        if self.0.erased_at.is_none() {
+        if self.row.erased_at.is_none() {
             return Ok(Vec::new());
         }
         let (app, _) = app_and_caller(ctx).await?;
-        let notices = erasure_notice::Entity::of_lead(self.0.account_id, self.0.id)
+        let notices = erasure_notice::Entity::of_lead(self.row.account_id, self.row.id)
             .order_by_asc(erasure_notice::Column::Id)
             .all(app.db.read())
             .await?;
@@ -177,7 +225,7 @@ impl Lead {
 
     /// When it came.
     async fn submitted_at(&self) -> DateTime<Utc> {
-        self.0.submitted_at
+        self.row.submitted_at
     }
 
     /// Milliseconds from its arrival to the decision.
@@ -186,12 +234,8 @@ impl Lead {
         reason = "microseconds of a decision are far below 2^52"
     )]
     async fn processing_ms(&self) -> f64 {
-        self.0.processing_us as f64 / 1000.0
+        self.row.processing_us as f64 / 1000.0
     }
-}
-
-fn looks(lead: &lead::Model) -> Vec<outcome::TraceEntry> {
-    serde_json::from_value(lead.trace.clone()).unwrap_or_default()
 }
 
 /// Whether the caller may see the words of recipients about a lead: they may repeat an encrypted value, however spelled.
@@ -200,7 +244,7 @@ pub(super) async fn hears(ctx: &Context<'_>, account: AccountId, id: LeadId) -> 
     Ok(caller.may_reveal() || load(ctx, Sealed(account, id)).await?.is_none())
 }
 
-connection!(LeadConnection, LeadEdge, Lead, lead::Model, "leads");
+connection!(LeadConnection, LeadEdge, Lead, lead::Head, "leads");
 
 /// Something that happened to a lead.
 #[derive(Clone, Debug, SimpleObject)]
@@ -273,7 +317,7 @@ impl LeadQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ReadLeads)?;
         let Ok(id) = id.parse() else { return Ok(None) };
-        Ok(read::find(app, caller, id).await?.map(Lead))
+        Ok(read::find(app, caller, id).await?.map(Lead::from))
     }
 
     /// Leads of the caller's account, newest first.
@@ -290,8 +334,8 @@ impl LeadQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let select = read::list(app, caller, filter.unwrap_or_default().wanted()?).await?;
         let args = PageArgs::new(first, after, last, before);
-        Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args)
-            .await?
-            .into())
+        let select = lead::Entity::heads(select);
+        let of = |row: &lead::Head| row.id.0;
+        Ok(page_as(app.db.read(), select, lead::Column::Id, of, args).await?.into())
     }
 }

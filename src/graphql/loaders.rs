@@ -6,6 +6,8 @@ mod buyers;
 mod deliveries;
 pub mod distribution;
 mod flows;
+mod history;
+mod leads;
 mod links;
 mod network;
 mod portal_users;
@@ -20,7 +22,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::runtime::{Timer, TokioSpawner};
 use entity::ids::AccountId;
 use futures::future::BoxFuture;
-use sea_orm::{EntityTrait, QuerySelect, Select};
+use sea_orm::{EntityTrait, FromQueryResult, QuerySelect, Select};
 
 use crate::app::App;
 use crate::database::Db;
@@ -28,8 +30,10 @@ use crate::error::{Error, Result};
 use crate::graphql::limits::budget::Budget;
 
 pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
-pub use deliveries::{AttemptsOf, DeliveriesOf, LeadRow, PartnerRow, RecipientsOf, Sealed, SourceRow};
+pub use deliveries::{AttemptsOf, DeliveriesOf, ExcerptOf, LeadRow, PartnerRow, RecipientsOf, Sealed, SourceRow};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use history::{ChangesOf, SnapshotOf};
+pub use leads::LeadPart;
 pub use links::{DocsReadersOf, OpenedOver};
 pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
@@ -65,13 +69,44 @@ impl Rows {
     /// The rows of a statement for many keys: an error where they are more than the operation may still read, and then
     /// hardly more are read.
     async fn all<E: EntityTrait>(&self, select: Select<E>) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        self.all_as(select).await
+    }
+
+    /// The same of a selection that has not all columns of its table, as what it has.
+    async fn all_as<M, E>(&self, select: Select<E>) -> std::result::Result<Vec<M>, Arc<Error>>
+    where
+        M: FromQueryResult,
+        E: EntityTrait,
+    {
         let left = self.budget.rows_left();
-        let rows = select.limit(left.saturating_add(1)).all(self.db.read()).await;
+        let rows = select.limit(left.saturating_add(1)).into_model::<M>();
+        let rows = rows.all(self.db.read()).await;
         let rows = rows.map_err(shared)?;
         if rows.len() as u64 > left {
             return Err(Arc::new(self.budget.end()));
         }
         Ok(rows)
+    }
+
+    /// The rows of a statement for a table with large columns, for which it draws before it reads them.
+    async fn all_large<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+        large: &[E::Column],
+    ) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        let looked_at = select.clone().limit(self.budget.rows_left().saturating_add(1));
+        self.draw_for(looked_at, large).await?;
+        self.all(select).await
+    }
+
+    /// Draws for what columns of a selection hold, before they are read.
+    async fn draw_for<E: EntityTrait>(
+        &self,
+        rows: Select<E>,
+        columns: &[E::Column],
+    ) -> std::result::Result<(), Arc<Error>> {
+        let bytes = entity::large::bytes(self.db.read(), rows, columns).await;
+        self.budget.draw_read(bytes.map_err(shared)?).map_err(Arc::new)
     }
 }
 
@@ -124,6 +159,7 @@ fn of_one(shared: &Error) -> Error {
     match shared {
         Error::Unavailable(text) => Error::Unavailable(text),
         Error::CostExceeded(text) => Error::CostExceeded(text.clone()),
+        Error::AnswerTooLarge(text) => Error::AnswerTooLarge(text.clone()),
         Error::Outage(outage) => Error::Outage(*outage),
         Error::RateLimited { retry_after } => Error::RateLimited {
             retry_after: *retry_after,

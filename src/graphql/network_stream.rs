@@ -180,7 +180,8 @@ async fn item(app: &App, account: AccountId, event: &event::Model) -> Result<Opt
 
 async fn lead_of(app: &App, account: AccountId, id: LeadId) -> Result<Option<Lead>> {
     let mine = lead::Entity::in_account(account).filter(lead::Column::Id.eq(id));
-    Ok(mine.one(app.db.read()).await?.map(Lead))
+    let row: Option<lead::Head> = lead::Entity::heads(mine).into_model().one(app.db.read()).await?;
+    Ok(row.map(Lead::from))
 }
 
 async fn invitation_of(app: &App, account: AccountId, id: InvitationId) -> Result<Option<invitation::Model>> {

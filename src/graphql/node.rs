@@ -161,7 +161,13 @@ async fn in_account(app: &App, caller: &Caller, id: AnyId) -> Result<Option<Node
         AnyId::ApiKeyId(id) => row!(app, caller, ReadAccount, api_key, id).map(|row| Node::ApiKey(row.into())),
         AnyId::FlowId(id) => row!(app, caller, ReadSetup, flow, id).map(|row| Node::Flow(row.into())),
         AnyId::RevisionId(id) => {
-            row!(app, caller, ReadSetup, flow_revision, id).map(|row| Node::FlowRevision(row.into()))
+            let Ok(account) = caller.require(Action::ReadSetup) else {
+                return Ok(None);
+            };
+            let found = flow_revision::Entity::in_account(account).filter(flow_revision::Column::Id.eq(id));
+            let found = flow_revision::Entity::heads(found).into_model::<flow_revision::Head>();
+            let found = found.one(app.db.read()).await?;
+            found.map(|row| Node::FlowRevision(row.into()))
         }
         AnyId::SourceId(id) => row!(app, caller, ReadSetup, source, id).map(|row| of_source(row.into())),
         AnyId::StepId(id) => row!(app, caller, ReadSetup, step, id).map(|row| of_step(row.into())),
@@ -209,10 +215,8 @@ async fn lead(app: &App, caller: &Caller, id: entity::ids::LeadId) -> Result<Opt
     let Ok(account) = caller.require(Action::SubmitLeads) else {
         return Ok(None);
     };
-    let sent = lead::Entity::sent_by(account)
-        .filter(lead::Column::Id.eq(id))
-        .one(app.db.read())
-        .await?;
+    let sent = lead::Entity::sent_by(account).filter(lead::Column::Id.eq(id));
+    let sent: Option<lead::Receipt> = lead::Entity::receipts(sent).into_model().one(app.db.read()).await?;
     Ok(sent.map(|row| Node::SubmissionReceipt(row.into())))
 }
 

@@ -38,6 +38,9 @@ pub struct TraceEntry {
     passed: bool,
     /// What decided; values of encrypted fields are left out.
     detail: String,
+    /// How many further looks at what a step goes through were left out here, in an entry whose `check` is `more`: a trace has at
+    /// most 500 entries and 64 KiB. Null of a look.
+    omitted: Option<i32>,
 }
 
 impl From<Look> for TraceEntry {
@@ -48,6 +51,7 @@ impl From<Look> for TraceEntry {
             check: look.check,
             passed: look.passed,
             detail: look.detail,
+            omitted: look.omitted.map(|more| i32::try_from(more).unwrap_or(i32::MAX)),
         }
     }
 }

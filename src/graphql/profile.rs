@@ -4,7 +4,7 @@ pub mod inputs;
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::profile::{self, Column, OnFailure, Strategy};
+use entity::profile::{self, Column, Entity, OnFailure, Strategy};
 use serde_json::Value;
 
 use super::assignment::{Assignment, rule_text};
@@ -17,7 +17,7 @@ use super::loaders::distribution::{FlowsThrough, PlacesIn};
 use super::loaders::list;
 use super::money::Money;
 use super::payload::{DeletePayload, UserError, outcome};
-use super::relay::{PageArgs, connection, page};
+use super::relay::{PageArgs, check_page, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::delivery::counts::Subject;
 use crate::distribution::assignments::Assigned;
@@ -204,6 +204,7 @@ impl ProfileQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let found = profiles::list(caller, &Filter { enabled, search })?;
         let args = PageArgs::new(first, after, last, before);
+        check_page(app.db.read(), &found, Column::Id, &args, Entity::LARGE).await?;
         let page = page(app.db.read(), found, Column::Id, |row| row.id.0, args).await?;
         Ok(page.into())
     }

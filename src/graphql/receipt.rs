@@ -11,7 +11,7 @@ use super::context::{ContextExt, app_and_caller};
 use super::money::Money;
 use super::outcome::LeadReason;
 use super::payload::{UserError, outcome};
-use super::relay::{PageArgs, connection, page};
+use super::relay::{PageArgs, connection, page_as};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::policy::Action;
 use crate::leads::intake::{Intake, MAX_BULK, Submission};
@@ -21,8 +21,8 @@ use crate::leads::receipts::Receipt;
 /// follows from it.
 pub struct SubmissionReceipt(pub Receipt);
 
-impl From<lead::Model> for SubmissionReceipt {
-    fn from(lead: lead::Model) -> Self {
+impl From<lead::Receipt> for SubmissionReceipt {
+    fn from(lead: lead::Receipt) -> Self {
         Self(Receipt::of(lead))
     }
 }
@@ -86,7 +86,7 @@ connection!(
     SubmissionReceiptConnection,
     SubmissionReceiptEdge,
     SubmissionReceipt,
-    lead::Model,
+    lead::Receipt,
     "receipts"
 );
 
@@ -175,10 +175,8 @@ impl ReceiptQuery {
         let Ok(id) = id.parse::<entity::ids::LeadId>() else {
             return Ok(None);
         };
-        let found = lead::Entity::sent_by(account)
-            .filter(lead::Column::Id.eq(id))
-            .one(app.db.read())
-            .await?;
+        let found = lead::Entity::sent_by(account).filter(lead::Column::Id.eq(id));
+        let found: Option<lead::Receipt> = lead::Entity::receipts(found).into_model().one(app.db.read()).await?;
         Ok(found.map(SubmissionReceipt::from))
     }
 
@@ -208,9 +206,9 @@ impl ReceiptQuery {
             select = select.filter(lead::Column::Outcome.is_in(distinct(outcomes)));
         }
         let args = PageArgs::new(first, after, last, before);
-        Ok(page(app.db.read(), select, lead::Column::Id, |row| row.id.0, args)
-            .await?
-            .into())
+        let select = lead::Entity::receipts(select);
+        let of = |row: &lead::Receipt| row.id.0;
+        Ok(page_as(app.db.read(), select, lead::Column::Id, of, args).await?.into())
     }
 }
 

@@ -4,7 +4,9 @@
 use async_graphql::{InputObject, SimpleObject};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -86,6 +88,66 @@ where
     C: ColumnTrait,
     D: ConnectionTrait,
 {
+    page_as(db, select, id, of, args).await
+}
+
+/// The same of a selection that has not all columns of its table, as what it has.
+pub async fn page_as<M, E, C, D>(
+    db: &D,
+    select: Select<E>,
+    id: C,
+    of: impl Fn(&M) -> Uuid,
+    args: PageArgs,
+) -> Result<Page<M>>
+where
+    M: FromQueryResult,
+    E: EntityTrait,
+    C: ColumnTrait,
+    D: ConnectionTrait,
+{
+    let (size, forwards) = args.size()?;
+    let select = one_more(select, id, &args)?;
+    let mut rows = select.into_model::<M>().all(db).await?;
+    let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > size);
+    rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    if !forwards {
+        rows.reverse();
+    }
+    let entries: Vec<(String, M)> = rows.into_iter().map(|row| (cursor(of(&row)), row)).collect();
+    let info = PageInfo {
+        has_next_page: forwards && more,
+        has_previous_page: !forwards && more,
+        start_cursor: entries.first().map(|(cursor, _)| cursor.clone()),
+        end_cursor: entries.last().map(|(cursor, _)| cursor.clone()),
+    };
+    Ok(Page { entries, info })
+}
+
+/// Bytes that large columns of a page of whole rows may hold.
+const PAGE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Refuses a page of whole rows whose large columns hold too much, before any of it is read.
+pub async fn check_page<E, C, D>(db: &D, select: &Select<E>, id: C, args: &PageArgs, large: &[E::Column]) -> Result<()>
+where
+    E: EntityTrait,
+    C: ColumnTrait,
+    D: ConnectionTrait,
+{
+    let rows = one_more(select.clone(), id, args)?;
+    if entity::large::bytes(db, rows, large).await? > PAGE_BYTES {
+        return Err(Error::AnswerTooLarge(format!(
+            "The entries of this page hold more than {PAGE_BYTES} bytes together. Ask for a smaller page."
+        )));
+    }
+    Ok(())
+}
+
+/// The rows of a page, and one more where there is one.
+fn one_more<E, C>(select: Select<E>, id: C, args: &PageArgs) -> Result<Select<E>>
+where
+    E: EntityTrait,
+    C: ColumnTrait,
+{
     let (size, forwards) = args.size()?;
     let mut select = select;
     if let Some(after) = &args.after {
@@ -99,20 +161,7 @@ where
     } else {
         select.order_by_asc(id)
     };
-    let mut rows = select.limit(size + 1).all(db).await?;
-    let more = u64::try_from(rows.len()).is_ok_and(|rows| rows > size);
-    rows.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-    if !forwards {
-        rows.reverse();
-    }
-    let entries: Vec<(String, E::Model)> = rows.into_iter().map(|row| (cursor(of(&row)), row)).collect();
-    let info = PageInfo {
-        has_next_page: forwards && more,
-        has_previous_page: !forwards && more,
-        start_cursor: entries.first().map(|(cursor, _)| cursor.clone()),
-        end_cursor: entries.last().map(|(cursor, _)| cursor.clone()),
-    };
-    Ok(Page { entries, info })
+    Ok(select.limit(size + 1))
 }
 
 fn cursor(id: Uuid) -> String {

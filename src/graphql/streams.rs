@@ -111,7 +111,7 @@ impl StreamSubscription {
                 let found = rows.lead(&app, account, LeadId(event.subject_id)).await?;
                 Ok(found.map(|row| LeadArrival {
                     cursor: cursor(&event),
-                    lead: Lead(row),
+                    lead: row.into(),
                 }))
             }
         };

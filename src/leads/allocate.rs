@@ -91,7 +91,7 @@ pub fn refuse_duplicate(flow: &Snapshot, draft: &mut Draft, last: DateTime<Utc>,
         flow.duplicate_keys.join(", "),
         flow.duplicate_days
     );
-    draft.trace.look(&flow.subject, "duplicates", false, message.clone());
+    draft.trace.look(&flow.subject, "duplicates", false, &message);
     draft.reasons.push(Reason::new(ReasonCode::Duplicate, message));
     true
 }
@@ -242,6 +242,7 @@ fn send(flow: &Snapshot, mut route: Route, picking: &mut Picking<'_>) -> Vec<Cho
     let Some(step) = flow.steps.get(route.step) else {
         return Vec::new();
     };
+    picking.begin_step(&step.subject, matches!(step.action, Action::Distribute(_)));
     let mut chosen: Vec<Chosen> = match &step.action {
         Action::Buyer(buyer) => picking
             .take_buyer(&step.subject, buyer, route.branches.pop())
@@ -281,7 +282,7 @@ fn enter(flow: &Snapshot, source: &Source, draft: &mut Draft, settling: &mut Set
 
 fn refuse(subject: &Subject, full: &Cap, draft: &mut Draft) -> bool {
     let detail = cap_text(full);
-    draft.trace.look(subject, "caps", false, detail.clone());
+    draft.trace.look(subject, "caps", false, &detail);
     draft.reasons.push(Reason::new(ReasonCode::CapReached, detail));
     draft.filtered = None;
     false

@@ -11,9 +11,10 @@ use entity::routed::Overwritten;
 use serde_json::{Map, Value};
 
 use super::branch::Branch;
-use super::outcome::{Reason, ReasonCode, Subject, Trace};
+use super::outcome::{Reason, ReasonCode, Subject, tell};
 use super::rules::{Effort, FieldValue};
 use super::snapshot::{Action, Candidate, Gate, Profile, Snapshot, Source, Step};
+use super::trace::Trace;
 use crate::delivery::templates::{Budget, Values};
 use crate::flows::schedule;
 
@@ -243,19 +244,22 @@ impl Draft {
         let Some(look) = self.holds_rule(check, subject, gate) else {
             return;
         };
-        self.trace.look(subject, check, look.passed, look.detail.clone());
+        self.trace.look(subject, check, look.passed, &look.detail);
         if !look.passed && self.unanswered.is_none() {
-            self.reasons.push(Reason::new(ReasonCode::NotAccepted, look.detail));
+            tell(&mut self.reasons, Reason::new(ReasonCode::NotAccepted, look.detail));
         }
     }
 
     /// Goes through the steps in order, until a filter stops the lead or a rule cannot be answered.
     fn walk(&mut self, flow: &Snapshot, source: &Source, now: DateTime<Utc>) {
         let budget = Budget::default().with_work(TRANSFORM_WORK);
+        let many = flow.steps.iter().filter(|step| goes_through_many(step)).count();
+        self.trace.share(flow.steps.len(), many);
         for (place, step) in flow.steps.iter().enumerate() {
             if self.unanswered.is_some() {
                 break;
             }
+            self.trace.enter(&step.subject, goes_through_many(step));
             if !self.enters(step) {
                 continue;
             }
@@ -265,7 +269,7 @@ impl Draft {
                     self.trace.look(&step.subject, "filter", !look.passed, look.detail);
                     if look.passed && !flow.takes_all_from(source) {
                         self.filtered = Some(Reason::new(ReasonCode::Filtered, reason.clone()));
-                        return;
+                        break;
                     }
                 }
                 Action::Transform(assignments) => self.transform(flow, step, assignments, &budget),
@@ -282,9 +286,10 @@ impl Draft {
                         .look(&step.subject, "step", false, format!("disconnected: {why}")),
                     None => self.route(place, Vec::new()),
                 },
-                Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why.clone()),
+                Action::Unusable(why) => self.trace.look(&step.subject, "step", false, why),
             }
         }
+        self.trace.leave();
     }
 
     fn enters(&mut self, step: &Step) -> bool {
@@ -327,7 +332,7 @@ impl Draft {
                 |why| format!("{} was left as it is: {why}", field.name),
                 |()| format!("{} was set", field.name),
             );
-            self.trace.look(&step.subject, "transform", passed, text);
+            self.trace.look_at(&step.subject, "transform", passed, text);
         }
         self.rendered = TRANSFORM_WORK.saturating_sub(budget.work_left());
     }
@@ -384,22 +389,22 @@ impl Draft {
     fn matches(&mut self, candidate: &Candidate, now: DateTime<Utc>) -> bool {
         if !candidate.active {
             self.trace
-                .look(&candidate.subject, "active", false, "the partner is not active");
+                .look_at(&candidate.subject, "active", false, "the partner is not active");
             return false;
         }
         if let Some(why) = candidate.outlet.as_ref().and_then(|outlet| outlet.closed) {
             self.trace
-                .look(&candidate.subject, "connection", false, format!("disconnected: {why}"));
+                .look_at(&candidate.subject, "connection", false, format!("disconnected: {why}"));
             return false;
         }
         if !candidate.enabled {
             self.trace
-                .look(&candidate.subject, "enabled", false, "the assignment is disabled");
+                .look_at(&candidate.subject, "enabled", false, "the assignment is disabled");
             return false;
         }
         let look = self.holds_rule("rule", &candidate.subject, candidate.rule.as_ref());
         if let Some(look) = look.filter(|look| !look.passed) {
-            self.trace.look(&candidate.subject, "rule", false, look.detail);
+            self.trace.look_at(&candidate.subject, "rule", false, look.detail);
             return false;
         }
         if candidate
@@ -407,7 +412,7 @@ impl Draft {
             .as_ref()
             .is_some_and(|schedule| !schedule::open_at(schedule, now))
         {
-            self.trace.look(
+            self.trace.look_at(
                 &candidate.subject,
                 "schedule",
                 false,
@@ -417,6 +422,11 @@ impl Draft {
         }
         true
     }
+}
+
+/// Whether a step looks at many things: the places of a profile, or the fields that it sets.
+fn goes_through_many(step: &Step) -> bool {
+    step.enabled && matches!(step.action, Action::Distribute(_) | Action::Transform(_))
 }
 
 #[cfg(test)]

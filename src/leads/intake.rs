@@ -5,6 +5,7 @@ mod batch;
 mod duplicates;
 mod fair_queue;
 mod locks;
+mod room;
 mod rows;
 mod settle;
 mod store;
@@ -24,12 +25,14 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
+use self::room::{Bounds, Held, Room};
 use super::branch::{Entering, Growing, Reach};
 use super::compile::Snapshots;
 use super::decide::{Draft, decide};
 use super::entrances::{LookUp, Purpose, Versions};
 use super::receipts::Receipt;
 use super::snapshot::{Access, Snapshot};
+use super::weight;
 use crate::app::App;
 use crate::database::Lane;
 use crate::error::{Error, Outage, Result, UserErrorCode};
@@ -50,6 +53,14 @@ const OF_ACCOUNT: usize = WAITING / 2;
 const MORE_OF_ACCOUNT: usize = 8 * WAITING;
 /// How long a submission waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes that the leads may hold that wait for a writer or are being stored, and those of one account among them.
+const ROOM: Bounds = Bounds {
+    all: 64 * 1024 * 1024,
+    share: 16 * 1024 * 1024,
+    patience: Duration::from_secs(20),
+};
+/// Bytes that a lead is taken to hold besides its values before it is decided.
+const EXPECTED: usize = 8 * 1024;
 const TOO_MANY: &str = "too many leads are waiting to be stored: submit again in a moment";
 /// How often a submission is decided anew because the flow has changed meanwhile. While others submit as well, the leads of one call
 /// are stored in many small batches, between which there is time for a change.
@@ -78,6 +89,7 @@ pub struct Submission {
 pub struct Intake {
     jobs: mpsc::Sender<Job>,
     shares: Arc<FairShares>,
+    room: Arc<Room>,
     /// Compiled flows.
     pub snapshots: Snapshots,
 }
@@ -93,6 +105,8 @@ struct Job {
     principal: Principal,
     at: DateTime<Utc>,
     started: Instant,
+    /// The room that it takes until it is answered.
+    held: Option<Held>,
     answer: oneshot::Sender<Answer>,
     /// Of the sender's share, until it is stored.
     _place: OwnedSemaphorePermit,
@@ -134,6 +148,11 @@ impl Job {
         self.grow(app);
     }
 
+    /// Bytes that it holds now.
+    fn weigh(&self) -> usize {
+        weight::object(&self.submitted).saturating_add(weight::lead(&self.lead))
+    }
+
     /// Decides what becomes of the lead in accounts that it may reach.
     fn grow(&mut self, app: &App) {
         if let Some(reach) = &self.reach {
@@ -160,6 +179,7 @@ impl Intake {
         Self {
             jobs,
             shares: Arc::new(shares),
+            room: Arc::new(Room::new(ROOM)),
             snapshots: Snapshots::default(),
         }
     }
@@ -216,10 +236,11 @@ impl Intake {
                 principal: caller.principal.clone(),
                 at,
                 started,
+                held: None,
                 answer,
                 _place: place,
             };
-            self.enqueue(decided(app, job).await).await?;
+            self.enqueue(self.decide(app, account, job).await?).await?;
             match answered.await {
                 Ok(Answer::Done(receipt)) => return receipt,
                 Ok(Answer::Outdated(versions)) => {
@@ -264,6 +285,24 @@ impl Intake {
         let mut reach = look_up.reach(flow).await?;
         reach.retain(|(_, buyer), _| !left_out.contains(buyer));
         Ok(Some(Arc::new(reach)))
+    }
+
+    /// Decides a lead as soon as there is room for what it holds then, so that those that wait are bounded in bytes. That is known
+    /// only afterwards: where there is not as much left, the draft is given up and made again once there is.
+    async fn decide(&self, app: &App, account: AccountId, mut job: Job) -> Result<Job> {
+        let values = weight::object(&job.submitted);
+        let mut least = values.saturating_mul(3).saturating_add(EXPECTED);
+        loop {
+            let expected = least.max(self.room.last(account));
+            let mut held = self.room.take(account, expected).await?;
+            job = decided(app, job).await;
+            least = job.weigh();
+            if held.fit(least) {
+                job.held = Some(held);
+                return Ok(job);
+            }
+            job.lead.draft = Draft::default();
+        }
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::branch::{Entering, not_taken, takes};
-use super::outcome::{Reason, ReasonCode, Subject, Trace};
+use super::outcome::{Reason, ReasonCode, Subject, tell as add};
+use super::trace::Trace;
 use entity::delivery_config::AccountConfig;
 use entity::field::FieldDef;
 
@@ -30,13 +31,13 @@ pub fn tell(recipient: &Subject, fields: &[String], trace: &mut Trace, warnings:
         "its flow does not know these fields, and drops them: {}",
         fields.join(", ")
     );
-    trace.look(recipient, "shared fields", false, detail);
+    trace.look_at(recipient, "shared fields", false, detail);
     for field in fields.iter().take(TOLD) {
         let message = format!(
             "the recipient of {} does not know this field, and drops it: rename it in the mapping, or share without it",
             recipient.name
         );
-        warnings.push(Reason::about(ReasonCode::FieldNotTaken, field, message));
+        add(warnings, Reason::about(ReasonCode::FieldNotTaken, field, message));
     }
     let untold = fields.len().saturating_sub(TOLD);
     if untold > 0 {
@@ -44,6 +45,6 @@ pub fn tell(recipient: &Subject, fields: &[String], trace: &mut Trace, warnings:
             "the recipient of {} does not know {untold} more fields, and drops them",
             recipient.name
         );
-        warnings.push(Reason::new(ReasonCode::FieldNotTaken, message));
+        add(warnings, Reason::new(ReasonCode::FieldNotTaken, message));
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of a lead: reasons, warnings, and the trace of the decision. Stored with the lead as JSON.
+//! What is said of a lead: reasons, warnings, and the looks of the decision. Stored with the lead as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,11 @@ impl Reason {
             message: message.into(),
         }
     }
+
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.message.len() + self.field.as_ref().map_or(0, String::len)
+    }
 }
 
 /// Why a lead was not taken, or what its sender should know.
@@ -77,6 +82,28 @@ pub enum ReasonCode {
     Error,
 }
 
+/// Reasons, or warnings, of one lead at most, before one that says that there were more.
+pub const MAX_TOLD: usize = 250;
+/// Bytes of their texts at most.
+pub const MAX_TOLD_BYTES: usize = 32 * 1024;
+
+/// Said in place of what is left out.
+const REST: &str = "there is more to say of this lead than is kept: the rest is left out";
+
+/// Adds to the reasons or warnings of a lead. They are stored with it, and each recipient may have something to say, so they are
+/// bounded: beyond [`MAX_TOLD`] and [`MAX_TOLD_BYTES`] one more says that the rest is left out.
+pub fn tell(told: &mut Vec<Reason>, reason: Reason) {
+    if told.last().is_some_and(|last| last.message == REST) {
+        return;
+    }
+    let bytes: usize = told.iter().map(Reason::bytes).sum();
+    if told.len() < MAX_TOLD && bytes.saturating_add(reason.bytes()) <= MAX_TOLD_BYTES {
+        told.push(reason);
+    } else {
+        told.push(Reason::new(reason.code, REST));
+    }
+}
+
 /// One look that was taken on the way to the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,6 +119,9 @@ pub struct TraceEntry {
     pub passed: bool,
     /// What decided; never with a value of an encrypted field.
     pub detail: String,
+    /// How many further looks the subject has left out; none of a look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<usize>,
 }
 
 impl TraceEntry {
@@ -101,21 +131,9 @@ impl TraceEntry {
     }
 }
 
-/// A trace in the making.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace(pub Vec<TraceEntry>);
-
-impl Trace {
-    /// Adds a look.
-    pub fn look(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<String>) {
-        self.0.push(TraceEntry {
-            subject: subject.name.clone(),
-            subject_id: Some(subject.id.clone()),
-            check: check.to_owned(),
-            passed,
-            detail: detail.into(),
-        });
-    }
+/// A trace as it is stored, which is not copied first; nothing of one that cannot be read.
+pub fn looks(stored: &serde_json::Value) -> Vec<TraceEntry> {
+    Vec::deserialize(stored).unwrap_or_default()
 }
 
 /// Whom a look is about, ready for the trace.
@@ -133,6 +151,24 @@ impl Subject {
         Self {
             id: id.to_string(),
             name: name.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_a_lead_is_bounded() {
+        for message in [String::new(), "x".repeat(10_000)] {
+            let mut told = Vec::new();
+            for _ in 0..5_000 {
+                tell(&mut told, Reason::about(ReasonCode::Loop, "field", message.clone()));
+            }
+            let bytes: usize = told.iter().map(Reason::bytes).sum();
+            assert!(told.len() <= MAX_TOLD + 1 && bytes <= MAX_TOLD_BYTES + REST.len());
+            assert_eq!(told.iter().filter(|reason| reason.message == REST).count(), 1);
         }
     }
 }

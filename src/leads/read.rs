@@ -25,6 +25,9 @@ pub const MASK: &str = "••••••••";
 /// Characters of a search text.
 const MAX_SEARCH: usize = 200;
 
+/// Bytes of leads that are read at once where no budget of an operation says how many.
+const AT_ONCE: u64 = 16 * 1024 * 1024;
+
 /// Which leads.
 #[derive(Clone, Debug, Default)]
 pub struct LeadFilter {
@@ -45,12 +48,20 @@ pub struct LeadFilter {
 }
 
 /// One lead; none when it is not there or not the caller's.
-pub async fn find(app: &App, caller: &Caller, id: LeadId) -> Result<Option<lead::Model>> {
+pub async fn find(app: &App, caller: &Caller, id: LeadId) -> Result<Option<lead::Head>> {
     let account = caller.require(Action::ReadLeads)?;
-    Ok(lead::Entity::in_account(account)
-        .filter(lead::Column::Id.eq(id))
-        .one(app.db.read())
-        .await?)
+    let found = lead::Entity::in_account(account).filter(lead::Column::Id.eq(id));
+    Ok(lead::Entity::heads(found).into_model().one(app.db.read()).await?)
+}
+
+/// Refuses to read parts of several leads of an account that are too many bytes together; one is always read.
+pub async fn check_bytes(app: &App, account: AccountId, ids: &[LeadId], parts: &[lead::Part]) -> Result<()> {
+    if ids.len() > 1 && lead::Entity::bytes_of(app.db.read(), account, ids, parts).await? > AT_ONCE {
+        return Err(Error::AnswerTooLarge(format!(
+            "These leads have more than {AT_ONCE} bytes together. Ask for a smaller page."
+        )));
+    }
+    Ok(())
 }
 
 /// The caller's leads that fit.
@@ -150,15 +161,15 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
     values
 }
 
-/// A lead's values with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's timeline.
-/// A stream that began under another role may ask for this: the right is the one that they have now.
-pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Model) -> Result<Map<String, Value>> {
+/// A lead's values, as they are stored, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's
+/// timeline. A stream that began under another role may ask for this: the right is the one that they have now.
+pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
     let caller = &rights::again(app, caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));
     }
-    let values = open_fields(app, lead).await?;
+    let values = open_fields(app, account, lead.id, stored).await?;
     let who = caller.who();
     let tx = app.db.begin().await?;
     let entry = Entry {

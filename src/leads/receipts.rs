@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::ids::{FlowId, LeadId};
 use entity::lead::{self, LeadOutcome};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::outcome::Reason;
@@ -35,12 +36,12 @@ pub struct Receipt {
 
 impl Receipt {
     /// The receipt of a stored lead.
-    pub fn of(lead: lead::Model) -> Self {
+    pub fn of(lead: lead::Receipt) -> Self {
         Self {
             id: lead.id,
             outcome: lead.outcome,
-            reasons: reasons(lead.reasons),
-            warnings: reasons(lead.warnings),
+            reasons: reasons(&lead.reasons),
+            warnings: reasons(&lead.warnings),
             price: PriceE4::from_columns(lead.price_e4, lead.price_currency),
             test: lead.test,
             idempotency_key: lead.idempotency_key,
@@ -52,12 +53,7 @@ impl Receipt {
 }
 
 /// Reasons as stored. What an older version wrote and this one does not know is left out.
-pub fn reasons(stored: Value) -> Vec<Reason> {
-    match stored {
-        Value::Array(entries) => entries
-            .into_iter()
-            .filter_map(|entry| serde_json::from_value(entry).ok())
-            .collect(),
-        _ => Vec::new(),
-    }
+pub fn reasons(stored: &Value) -> Vec<Reason> {
+    let entries = stored.as_array().into_iter().flatten();
+    entries.filter_map(|entry| Reason::deserialize(entry).ok()).collect()
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use entity::ids::StepId;
-use entity::lead;
+use entity::ids::{AccountId, LeadId, StepId};
 use entity::routed::Routed;
 use serde_json::{Map, Value};
 
@@ -47,12 +46,12 @@ pub fn stored(lead: &Entering) -> Result<Option<Routed>> {
 }
 
 /// The same as it was stored with a lead, encrypted values opened.
-pub async fn open(app: &App, lead: &lead::Model) -> Result<Routed> {
-    let mut routed = lead.routed_by.clone().unwrap_or_default();
+pub async fn open(app: &App, account: AccountId, lead: LeadId, stored: Option<Routed>) -> Result<Routed> {
+    let mut routed = stored.unwrap_or_default();
     for (index, before) in routed.overwritten.iter_mut().enumerate() {
         let Some(value) = before.value.take() else { continue };
         let one = Value::Object(Map::from_iter([(before.field.clone(), value)]));
-        let mut one = sealed::open(app, lead, &one, Place::Overwritten(index)).await?;
+        let mut one = sealed::open(app, account, lead, &one, Place::Overwritten(index)).await?;
         before.value = one.remove(&before.field);
     }
     Ok(routed)

@@ -3,8 +3,7 @@
 //! its lead, and every page that shows it, unreadable.
 
 use entity::field::FieldDef;
-use entity::ids::LeadId;
-use entity::lead;
+use entity::ids::{AccountId, LeadId};
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -80,18 +79,24 @@ fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object().filter(|object| object.len() == 1)?.get(name)
 }
 
-/// A lead's values with the encrypted ones opened.
-pub async fn open_fields(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead, &lead.fields, Place::Value).await
+/// A lead's values, as they are stored, with the encrypted ones opened.
+pub async fn open_fields(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
+    open(app, account, lead, stored, Place::Value).await
 }
 
 /// A lead's values as sent with the encrypted ones opened.
-pub async fn open_raw(app: &App, lead: &lead::Model) -> Result<Map<String, Value>> {
-    open(app, lead, &lead.raw, Place::Raw).await
+pub async fn open_raw(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
+    open(app, account, lead, stored, Place::Raw).await
 }
 
 /// Such stored values of a lead with the encrypted ones opened.
-pub(super) async fn open(app: &App, lead: &lead::Model, stored: &Value, place: Place) -> Result<Map<String, Value>> {
+pub(super) async fn open(
+    app: &App,
+    account: AccountId,
+    lead: LeadId,
+    stored: &Value,
+    place: Place,
+) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),
         Value::Null => Map::new(),
@@ -102,13 +107,13 @@ pub(super) async fn open(app: &App, lead: &lead::Model, stored: &Value, place: P
         values.values_mut().for_each(|value| *value = plain(value.take()));
         return Ok(values);
     }
-    let owner = Some(lead.account_id);
+    let owner = Some(account);
     let keys = app.vault.keys(app.db.write(), &app.clock, owner).await?;
-    let opened = open_with(&keys, lead.id, &mut values, place);
+    let opened = open_with(&keys, lead, &mut values, place);
     if matches!(opened, Err(OpenError::UnknownKey)) {
         let keys = app.vault.reload(app.db.write(), &app.clock, owner).await?;
         values = stored.as_object().cloned().unwrap_or_default();
-        return open_with(&keys, lead.id, &mut values, place)
+        return open_with(&keys, lead, &mut values, place)
             .map(|()| values)
             .map_err(|error| Error::Internal(error.into()));
     }

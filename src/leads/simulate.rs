@@ -82,7 +82,7 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
         partners: load_partners(app, &lead.flow, &chosen).await?,
         reasons: discreet(caller, draft.reasons),
         warnings: draft.warnings,
-        trace: discreet_trace(caller, draft.trace.0),
+        trace: discreet_trace(caller, draft.trace.entries()),
     })
 }
 

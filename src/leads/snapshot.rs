@@ -234,6 +234,14 @@ impl Profile {
     pub fn takes_turns(&self) -> bool {
         matches!(self.strategy, Strategy::RoundRobin | Strategy::Weighted)
     }
+
+    /// How many of those that match get a lead at once.
+    pub fn most_recipients(&self) -> usize {
+        match self.strategy {
+            Strategy::SendToAll => self.max_recipients.unwrap_or(usize::MAX),
+            Strategy::FirstMatch | Strategy::RoundRobin | Strategy::Weighted => 1,
+        }
+    }
 }
 
 /// A partner's place in a profile.

@@ -26,7 +26,7 @@ pub struct Entry {
 /// What a timeline is told from.
 pub struct Sources<'a> {
     /// The lead.
-    pub lead: &'a lead::Model,
+    pub lead: &'a lead::Head,
     /// Where it went.
     pub deliveries: &'a [delivery::Model],
     /// How that went.

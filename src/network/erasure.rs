@@ -73,8 +73,12 @@ fn unknown() -> Error {
 
 /// What does not open cannot be compared with, and is removed all the same.
 async fn values(app: &App, row: &lead::Model) -> Values {
-    let fields = open_fields(app, row).await.unwrap_or_default();
-    let raw = open_raw(app, row).await.unwrap_or_default();
+    let fields = open_fields(app, row.account_id, row.id, &row.fields)
+        .await
+        .unwrap_or_default();
+    let raw = open_raw(app, row.account_id, row.id, &row.raw)
+        .await
+        .unwrap_or_default();
     Values::of([&fields, &raw])
 }
 

@@ -106,7 +106,7 @@ both!(expired_and_pending_invitations_are_told_apart, |app| {
 });
 
 /// A profile with that many places, each for a partner of its own.
-async fn crowded(app: &TestApp, owner: &Account, places: usize) -> String {
+pub(crate) async fn crowded(app: &TestApp, owner: &Account, places: usize) -> String {
     let settings = json!({ "portal": {} });
     let (partner, _) = app.partner(owner, "P", settings, json!({})).await;
     let profile = app.profile(owner, json!({})).await;

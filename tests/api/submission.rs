@@ -1,10 +1,12 @@
 //! Submitting leads: what flows take, refuse and remember (scenarios F1 to F10).
 
+mod broad;
 mod bulk;
 mod caps;
 mod duplicates;
 mod fields;
 mod idempotency;
+mod large;
 mod long_numbers;
 mod long_values;
 mod revisions;

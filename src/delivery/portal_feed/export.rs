@@ -90,10 +90,20 @@ impl Export {
         if let Some(last) = self.last {
             next = next.filter(Column::Id.lt(last));
         }
-        let rows: Vec<Model> = next.all(self.app.db.read()).await?;
-        self.over = u64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
+        let mut rows: Vec<Model> = next.all(self.app.db.read()).await?;
+        let mut over = u64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
+        let shown = loop {
+            match show(&self.app, &self.caller, rows.clone()).await {
+                // Too many bytes at once: the others are the next page.
+                Err(Error::AnswerTooLarge(_)) if rows.len() > 1 => {
+                    rows.truncate(rows.len() / 2);
+                    over = false;
+                }
+                shown => break shown?,
+            }
+        };
+        self.over = over;
         self.last = rows.last().map(|row| row.id).or(self.last);
-        let shown = show(&self.app, &self.caller, rows).await?;
         Ok(Some(shown.iter().map(|lead| self.row(lead)).collect()))
     }
 

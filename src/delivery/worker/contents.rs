@@ -61,8 +61,9 @@ impl Contents {
     }
 
     /// The rows. Should they not come all at once, each is asked for by itself: a damaged one must not hold up the others.
-    async fn rows(&self, ids: Vec<LeadId>) -> Result<Vec<lead::Model>> {
-        let all = lead::Entity::for_worker(ids.clone()).all(self.app.db.read()).await;
+    async fn rows(&self, ids: Vec<LeadId>) -> Result<Vec<lead::Content>> {
+        let all = lead::Entity::contents(lead::Entity::for_worker(ids.clone()));
+        let all = all.into_model::<lead::Content>().all(self.app.db.read()).await;
         match all.map_err(Error::from) {
             Err(error) if error.is_temporary() => return Err(error),
             Err(error) => tracing::error!(?error, "leads cannot be read together; reading them one by one"),
@@ -70,7 +71,8 @@ impl Contents {
         }
         let mut rows = Vec::new();
         for id in ids {
-            let one = lead::Entity::for_worker([id]).one(self.app.db.read()).await;
+            let one = lead::Entity::contents(lead::Entity::for_worker([id]));
+            let one = one.into_model::<lead::Content>().one(self.app.db.read()).await;
             match one.map_err(Error::from) {
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be read for delivery"),
@@ -80,15 +82,15 @@ impl Contents {
         Ok(rows)
     }
 
-    async fn open(&self, lead: lead::Model) -> Result<LeadContent> {
+    async fn open(&self, lead: lead::Content) -> Result<LeadContent> {
         let (flow, definitions) = if let Some(definitions) = self.typed_in(&lead).await? {
             ((FlowId(lead.id.0), 0), definitions)
         } else {
             let (version, definitions) = self.fields(lead.flow_id).await?;
             ((lead.flow_id, version), definitions)
         };
-        let fields = sealed::open_fields(&self.app, &lead).await?;
-        let routed = routed::open(&self.app, &lead).await?;
+        let fields = sealed::open_fields(&self.app, lead.account_id, lead.id, &lead.fields).await?;
+        let routed = routed::open(&self.app, lead.account_id, lead.id, lead.routed_by).await?;
         let invalid = match lead.invalid {
             Some(noted) => noted.0.into_iter().collect(),
             None => typing::invalid(&definitions, &fields),
@@ -106,7 +108,7 @@ impl Contents {
 
     /// The fields of a lead that somebody has typed in to try a delivery: not those of a flow. What is prepared for them is kept
     /// under the lead's own identifier.
-    async fn typed_in(&self, lead: &lead::Model) -> Result<Option<Arc<Vec<FieldDef>>>> {
+    async fn typed_in(&self, lead: &lead::Content) -> Result<Option<Arc<Vec<FieldDef>>>> {
         if !lead.source_id.0.is_nil() {
             return Ok(None);
         }

@@ -1,18 +1,22 @@
 //! The history of a flow.
 
-use async_graphql::{ID, Json, Object};
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
 use entity::flow_revision;
 use serde_json::Value;
 
+use crate::error::{Error, Result};
 use crate::graphql::actor::Actor;
+use crate::graphql::loaders::{SnapshotOf, load};
 use crate::graphql::relay::connection;
 
-/// The whole of a flow after one change.
-pub struct FlowRevision(pub flow_revision::Model);
+/// The whole of a flow after one change, which is loaded where it is asked for.
+pub struct FlowRevision(pub flow_revision::Head);
 
-impl From<flow_revision::Model> for FlowRevision {
-    fn from(row: flow_revision::Model) -> Self {
+impl From<flow_revision::Head> for FlowRevision {
+    fn from(row: flow_revision::Head) -> Self {
         Self(row)
     }
 }
@@ -50,8 +54,11 @@ impl FlowRevision {
     }
 
     /// The flow with its sources and steps, in camel case; what may be absent is null or left out.
-    async fn snapshot(&self) -> Json<Value> {
-        Json(self.0.snapshot.clone())
+    async fn snapshot(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
+        let snapshot = load(ctx, SnapshotOf(self.0.account_id, self.0.id)).await?;
+        // The oldest are forgotten, perhaps since this one was listed.
+        let snapshot = snapshot.ok_or(Error::NotFound("revision"))?;
+        Ok(Json(Arc::unwrap_or_clone(snapshot)))
     }
 }
 
@@ -59,6 +66,6 @@ connection!(
     FlowRevisionConnection,
     FlowRevisionEdge,
     FlowRevision,
-    flow_revision::Model,
+    flow_revision::Head,
     "revisions"
 );

@@ -23,6 +23,8 @@ pub struct Spending {
     pub rows: u64,
     /// Bytes of the answer as JSON.
     pub bytes: u64,
+    /// Bytes of large columns that may be read for it.
+    pub read: u64,
     /// Values that are made before the task lets others, and the time limit, have their turn.
     pub turn: u32,
 }
@@ -33,6 +35,7 @@ impl Default for Spending {
             points: 20_000,
             rows: 20_000,
             bytes: 8 * 1024 * 1024,
+            read: 16 * 1024 * 1024,
             turn: 4_096,
         }
     }
@@ -45,6 +48,7 @@ pub struct Budget {
     tenths: AtomicU64,
     rows: AtomicU64,
     bytes: AtomicU64,
+    read: AtomicU64,
     turn: AtomicU32,
     /// Tenths that each object costs for its `__typename`s: the library makes these without telling.
     typenames: AtomicU64,
@@ -54,6 +58,7 @@ pub struct Budget {
 
 const COST: u8 = 1;
 const BYTES: u8 = 2;
+const READ: u8 = 3;
 
 impl Budget {
     /// A whole budget.
@@ -66,7 +71,7 @@ impl Budget {
 
     /// The budget as it was at first, for the next event of a subscription.
     pub(super) fn renew(&self) {
-        for counter in [&self.tenths, &self.rows, &self.bytes] {
+        for counter in [&self.tenths, &self.rows, &self.bytes, &self.read] {
             counter.store(0, Ordering::Relaxed);
         }
         self.over.store(0, Ordering::Relaxed);
@@ -110,6 +115,17 @@ impl Budget {
     pub fn draw_rows(&self, rows: usize) -> Result<()> {
         let drawn = self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.check(drawn.saturating_add(rows as u64), self.limits.rows, COST)
+    }
+
+    /// Draws for what a loader is about to read of large columns, before it does.
+    pub fn draw_read(&self, bytes: u64) -> Result<()> {
+        let drawn = self.read.fetch_add(bytes, Ordering::Relaxed);
+        self.check(drawn.saturating_add(bytes), self.limits.read, READ)
+    }
+
+    /// Bytes of large columns that were drawn for.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Ends the request because of rows that a loader would have to read.
@@ -194,6 +210,12 @@ impl Budget {
         if what == BYTES {
             return too_large(self.limits.bytes);
         }
+        if what == READ {
+            return Error::AnswerTooLarge(format!(
+                "More than {} bytes would have to be read for the answer, and it was stopped. Ask for fewer fields or a smaller page.",
+                self.limits.read
+            ));
+        }
         Error::CostExceeded(format!(
             "The answer would cost more than {} points, or read more than {} rows, and was stopped. Ask for smaller pages or fewer \
              nested lists.",
@@ -277,6 +299,16 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.code(), "ANSWER_TOO_LARGE");
         assert!(error.to_string().contains("100 bytes"), "{error}");
+    }
+
+    #[test]
+    fn what_is_read_is_drawn_before() {
+        let budget = Budget::default();
+        budget.draw_read(16 * 1024 * 1024).unwrap();
+        let error = budget.draw_read(1).unwrap_err();
+        assert_eq!(error.code(), "ANSWER_TOO_LARGE");
+        assert!(error.to_string().contains("16777216 bytes"), "{error}");
+        assert!(budget.over().is_some());
     }
 
     #[tokio::test]

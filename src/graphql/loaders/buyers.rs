@@ -64,7 +64,7 @@ impl Loader<StepInvitedBy> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::InvitationId.is_in(ids));
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, step::Entity::LARGE).await? {
                 if let Some(id) = row.invitation_id {
                     found.insert(StepInvitedBy(account, id), row);
                 }
@@ -86,7 +86,8 @@ impl Loader<StepsOver> for Rows {
         let mut found: HashMap<StepsOver, Vec<step::Model>> = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::ConnectionId.is_in(ids));
-            for row in self.all(rows.order_by_asc(step::Column::Id)).await? {
+            let rows = rows.order_by_asc(step::Column::Id);
+            for row in self.all_large(rows, step::Entity::LARGE).await? {
                 if let Some(id) = row.connection_id {
                     found.entry(StepsOver(account, id)).or_default().push(row);
                 }

@@ -29,7 +29,7 @@ impl Loader<SettingsRow> for Rows {
         let mut found = HashMap::with_capacity(keys.len());
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(ids));
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, delivery_settings::Entity::LARGE).await? {
                 found.insert(SettingsRow(account, row.id), row);
             }
         }
@@ -93,7 +93,7 @@ impl Loader<PlacesIn> for Rows {
         let mut found: HashMap<PlacesIn, Vec<assignment::Model>> = HashMap::new();
         for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(profiles));
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, assignment::Entity::LARGE).await? {
                 found.entry(PlacesIn(account, row.profile_id)).or_default().push(row);
             }
         }
@@ -113,7 +113,7 @@ impl Loader<PlacesOf> for Rows {
         let mut found: HashMap<PlacesOf, Vec<assignment::Model>> = HashMap::new();
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.is_in(partners));
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, assignment::Entity::LARGE).await? {
                 found.entry(PlacesOf(account, row.partner_id)).or_default().push(row);
             }
         }
@@ -133,14 +133,15 @@ impl Loader<FlowsThrough> for Rows {
         let mut found: HashMap<FlowsThrough, Vec<flow::Model>> = HashMap::new();
         for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
-            let steps = self.all(steps).await?;
+            let steps = self.all_large(steps, step::Entity::LARGE).await?;
             let users: HashSet<_> = steps
                 .iter()
                 .filter_map(|step| Some((step.flow_id, step.profile_id?)))
                 .collect();
             let rows =
                 flow::Entity::in_account(account).filter(flow::Column::Id.is_in(users.iter().map(|user| user.0)));
-            for row in self.all(rows.order_by_asc(flow::Column::Id)).await? {
+            let rows = rows.order_by_asc(flow::Column::Id);
+            for row in self.all_large(rows, flow::Entity::LARGE).await? {
                 for (_, profile) in users.iter().filter(|(flow, _)| *flow == row.id) {
                     found
                         .entry(FlowsThrough(account, *profile))

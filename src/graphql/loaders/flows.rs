@@ -40,7 +40,7 @@ impl Loader<FlowRow> for Rows {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = flow::Entity::ever_in_account(account).filter(flow::Column::Id.is_in(ids));
-            let rows = self.all(rows).await?;
+            let rows = self.all_large(rows, flow::Entity::LARGE).await?;
             found.extend(rows.into_iter().map(|row| (FlowRow(account, row.id), row)));
         }
         Ok(found)
@@ -62,7 +62,7 @@ impl Loader<SourcesOf> for Rows {
             let rows = rows
                 .order_by_asc(source::Column::Position)
                 .order_by_asc(source::Column::Id);
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, source::Entity::LARGE).await? {
                 found.entry(SourcesOf(account, row.flow_id)).or_default().push(row);
             }
         }
@@ -83,7 +83,7 @@ impl Loader<StepsOf> for Rows {
         for (account, flows) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = step::Entity::in_account(account).filter(step::Column::FlowId.is_in(flows));
             let rows = rows.order_by_asc(step::Column::Position);
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, step::Entity::LARGE).await? {
                 found.entry(StepsOf(account, row.flow_id)).or_default().push(row);
             }
         }
@@ -139,7 +139,7 @@ impl Loader<ProfileRow> for Rows {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = profile::Entity::in_account(account).filter(profile::Column::Id.is_in(ids));
-            let rows = self.all(rows).await?;
+            let rows = self.all_large(rows, profile::Entity::LARGE).await?;
             found.extend(rows.into_iter().map(|row| (ProfileRow(account, row.id), row)));
         }
         Ok(found)

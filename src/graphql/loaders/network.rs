@@ -88,7 +88,7 @@ impl Loader<SourcesOver> for Rows {
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = source::Entity::in_account(account).filter(source::Column::ConnectionId.is_in(ids));
             let rows = rows.order_by_asc(source::Column::Id);
-            for row in self.all(rows).await? {
+            for row in self.all_large(rows, source::Entity::LARGE).await? {
                 if let Some(connection) = row.connection_id {
                     found.entry(SourcesOver(account, connection)).or_default().push(row);
                 }

@@ -16,6 +16,7 @@ use crate::database::Lane;
 use crate::delivery::portal_feed::{self, PortalLead};
 use crate::error::{Error, Result};
 use crate::gather::Gather;
+use crate::leads::read::check_bytes;
 
 /// Those streams of the process that wait for a row.
 #[derive(Default)]
@@ -66,7 +67,9 @@ impl EventRows {
 
 type Rows<G, I, V> = Result<Vec<((G, I), V)>>;
 
+/// Too many bytes at once are refused, and then asked for in smaller batches.
 async fn leads(app: App, account: AccountId, ids: Vec<LeadId>) -> Rows<AccountId, LeadId, lead::Model> {
+    check_bytes(&app, account, &ids, &lead::Part::ALL).await?;
     let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
     let rows = rows.all(app.db.read()).await?;
     Ok(rows.into_iter().map(|row| ((account, row.id), row)).collect())

@@ -13,8 +13,9 @@ use super::{Chosen, Fate, Settling, allocate};
 use crate::leads::branch::{Branch, Way};
 use crate::leads::decide::Draft;
 use crate::leads::lost_fields;
-use crate::leads::outcome::{Reason, ReasonCode, Subject, Trace};
+use crate::leads::outcome::{Reason, ReasonCode, Subject, tell};
 use crate::leads::snapshot::{Buyer, Candidate, Profile};
+use crate::leads::trace::Trace;
 
 /// Who has a lead already, or was offered it.
 #[derive(Debug, Default)]
@@ -42,6 +43,11 @@ impl<'a> Picking<'a> {
             trace: &mut draft.trace,
             warnings: &mut draft.warnings,
         }
+    }
+
+    /// What follows is picked for that step.
+    pub(super) fn begin_step(&mut self, step: &Subject, many: bool) {
+        self.trace.enter(step, many);
     }
 }
 
@@ -82,7 +88,7 @@ fn by_rank(
             continue;
         };
         if counted >= limit {
-            picking.trace.look(
+            picking.trace.look_at(
                 &candidate.subject,
                 "strategy",
                 false,
@@ -201,7 +207,7 @@ impl<'a> Round<'a> {
                 Strategy::Weighted => format!("{whose}; its own turn comes {}", self.share(candidate)),
                 _ => whose,
             };
-            picking.trace.look(&candidate.subject, "strategy", false, detail);
+            picking.trace.look_at(&candidate.subject, "strategy", false, detail);
         }
     }
 }
@@ -223,7 +229,7 @@ impl Picking<'_> {
     /// Tells that a partner has no share.
     fn tell_of_no_share(&mut self, candidate: &Candidate) {
         let detail = "its weight is 0: it gets no leads by shares";
-        self.trace.look(&candidate.subject, "weight", false, detail);
+        self.trace.look_at(&candidate.subject, "weight", false, detail);
     }
 
     /// Whether a partner could take the lead; if not, the trace says why.
@@ -237,7 +243,7 @@ impl Picking<'_> {
         }
         let full = settling.ledger.full(&candidate.caps, settling.now);
         if let Some(full) = full {
-            self.trace.look(&candidate.subject, "caps", false, cap_text(full));
+            self.trace.look_at(&candidate.subject, "caps", false, cap_text(full));
         }
         full.is_none()
     }
@@ -286,7 +292,7 @@ impl Picking<'_> {
     }
 
     fn not_again(&mut self, subject: &Subject, detail: &str) {
-        self.trace.look(subject, "not sent before", false, detail);
+        self.trace.look_at(subject, "not sent before", false, detail);
     }
 
     fn reserve(&mut self, subject: &Subject, caps: &[Cap]) -> Option<Vec<Reservation>> {
@@ -296,7 +302,7 @@ impl Picking<'_> {
         match self.settling.ledger.reserve(caps, self.settling.now) {
             Ok(reservations) => Some(reservations),
             Err(full) => {
-                self.trace.look(subject, "caps", false, cap_text(full));
+                self.trace.look_at(subject, "caps", false, cap_text(full));
                 None
             }
         }
@@ -320,11 +326,11 @@ impl Picking<'_> {
             Fate::Entered(lead, _) => format!("refuses the lead: {}", words(&lead.draft.reasons)),
             Fate::NotReady(why) => format!("cannot take leads now: {why}"),
             Fate::Loop(why) => {
-                self.warnings.push(Reason::new(ReasonCode::Loop, *why));
+                tell(self.warnings, Reason::new(ReasonCode::Loop, *why));
                 format!("LOOP: {why}")
             }
         };
-        self.trace.look(subject, "chosen", fate.is_good(), detail);
+        self.trace.choose(subject, fate.is_good(), detail);
         if fate.is_good() {
             lost_fields::tell(subject, &not_taken, self.trace, self.warnings);
         }

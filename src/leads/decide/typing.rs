@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Draft;
 use crate::leads::fields::{Typed, TypingContext, type_value};
-use crate::leads::outcome::{Reason, ReasonCode};
+use crate::leads::outcome::{Reason, ReasonCode, tell};
 use crate::leads::snapshot::{Snapshot, Source};
 
 /// Warnings about unknown fields that are spelled out; the others are counted.
@@ -93,18 +93,24 @@ fn warn_of_unknown(unknown: &[&str], draft: &mut Draft) {
             .filter(|character| !character.is_control())
             .take(100)
             .collect();
-        draft.warnings.push(Reason::about(
-            ReasonCode::InvalidValue,
-            &name,
-            "the flow does not know this field: it was dropped",
-        ));
+        tell(
+            &mut draft.warnings,
+            Reason::about(
+                ReasonCode::InvalidValue,
+                &name,
+                "the flow does not know this field: it was dropped",
+            ),
+        );
     }
     let untold = unknown.len().saturating_sub(UNKNOWN_TOLD);
     if untold > 0 {
-        draft.warnings.push(Reason::new(
-            ReasonCode::InvalidValue,
-            format!("{untold} more fields that the flow does not know were dropped"),
-        ));
+        tell(
+            &mut draft.warnings,
+            Reason::new(
+                ReasonCode::InvalidValue,
+                format!("{untold} more fields that the flow does not know were dropped"),
+            ),
+        );
     }
 }
 
@@ -117,9 +123,8 @@ fn take(field: &FieldDef, sent_as: &str, value: &Value, context: &TypingContext<
             }
             if is_damaged(&typed) {
                 let told = "parts of characters were lost before it came here (U+FFFD stands for them); it was kept so";
-                draft
-                    .warnings
-                    .push(Reason::about(ReasonCode::InvalidValue, sent_as, told));
+                let told = Reason::about(ReasonCode::InvalidValue, sent_as, told);
+                tell(&mut draft.warnings, told);
             }
             draft.fields.insert(field.name.clone(), typed);
         }
@@ -134,9 +139,10 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
         draft.fields.insert(field.name.clone(), value.clone());
     }
     if field.required {
-        draft
-            .reasons
-            .push(Reason::about(ReasonCode::InvalidValue, sent_as, what));
+        tell(
+            &mut draft.reasons,
+            Reason::about(ReasonCode::InvalidValue, sent_as, what),
+        );
     } else {
         let kept = if keep { "kept as sent" } else { "not kept" };
         // Some of these are sentences.
@@ -144,9 +150,10 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
             Some(sentence) => format!("{sentence}. It was {kept}."),
             None => format!("{what}; it was {kept}"),
         };
-        draft
-            .warnings
-            .push(Reason::about(ReasonCode::InvalidValue, sent_as, told));
+        tell(
+            &mut draft.warnings,
+            Reason::about(ReasonCode::InvalidValue, sent_as, told),
+        );
     }
 }
 
@@ -173,11 +180,8 @@ pub(super) fn require(flow: &Snapshot, source: &Source, draft: &mut Draft) {
     for field in flow.fields.iter().filter(|field| field.required) {
         if !draft.fields.contains_key(&field.name) && !draft.invalid.contains(&field.name) {
             let sent_as = sent_name(source, &field.name);
-            draft.reasons.push(Reason::about(
-                ReasonCode::Required,
-                sent_as,
-                format!("{} is required", field.label),
-            ));
+            let text = format!("{} is required", field.label);
+            tell(&mut draft.reasons, Reason::about(ReasonCode::Required, sent_as, text));
         }
     }
     let passed = draft.reasons.is_empty();

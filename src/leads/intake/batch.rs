@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::fair_queue::FairQueue;
+use super::room::Held;
 use super::store::{Stored, store};
 use super::{Answer, Job, WAITING};
 use crate::app::App;
@@ -45,7 +46,7 @@ impl Waiting {
         loop {
             self.gather();
             let long = self.long.clone().try_acquire_owned().ok();
-            let taken = self.queue.take(Instant::now(), long.is_some());
+            let taken = self.queue.take(Instant::now(), long.is_some(), held);
             if !taken.items.is_empty() {
                 return Some(Batch {
                     jobs: taken.items,
@@ -93,6 +94,11 @@ impl Waiting {
     }
 }
 
+/// Bytes that a job holds.
+fn held(job: &Job) -> usize {
+    job.held.as_ref().map_or(0, Held::bytes)
+}
+
 /// Runs until nobody can submit any more and everything that waited is stored.
 pub(super) async fn write(app: App, waiting: Arc<Mutex<Waiting>>) {
     loop {
@@ -117,7 +123,7 @@ fn rest(long: OwnedSemaphorePermit, time: Duration) {
 /// One bad row fails a whole statement: then the halves are stored by themselves, and so on, until it is alone. So a bad lead in a
 /// full batch (256 leads) costs 16 further transactions, not 256, and its caller alone gets its error.
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
-    app.metrics.batch(batch.len());
+    app.metrics.batch(batch.len(), batch.iter().map(held).sum());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
     let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind().await;
     match stored.unwrap_or_else(|_panic| Err(panicked())) {

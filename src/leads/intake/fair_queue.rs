@@ -5,6 +5,7 @@
 //! wait for, once if it comes while that is stored, and again if it is in it. So while several accounts submit, long rows and short ones
 //! are stored in batches apart, and only one writer at a time stores of the long ones. With one account alone, batches are as large as
 //! they can.
+//! A batch is bounded in bytes too, for all of it is in memory at once, more than once.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use uuid::Uuid;
 
 /// Leads stored in one transaction.
 pub(super) const BATCH: usize = 256;
+/// Bytes that they hold, but for the last one: a lead that fills a batch is still in it.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Of them, those of one account while others submit as well.
 const SHARE: usize = 16;
 /// For how long others count as submitting after their last lead.
@@ -71,18 +74,18 @@ impl<T> FairQueue<T> {
     }
 
     /// The next batch: the oldest of each account, and each account once. Empty if nothing waits, or if only long rows do and the
-    /// caller may not have those.
-    pub(super) fn take(&mut self, now: Instant, may_be_long: bool) -> Taken<T> {
+    /// caller may not have those. `held` says how many bytes an item holds.
+    pub(super) fn take(&mut self, now: Instant, may_be_long: bool, held: impl Fn(&T) -> usize) -> Taken<T> {
         let mixed = self.mixed.is_some_and(|at| now.saturating_duration_since(at) < LATELY);
         if !mixed {
-            let items = self.take_of(BATCH, |_row| true);
+            let items = self.take_of(BATCH, |_row| true, held);
             return Taken { items, long: false };
         }
         // With a single writer the two kinds take turns.
         let long_first = may_be_long && !self.was_long;
-        let first = self.take_kind(long_first, may_be_long);
+        let first = self.take_kind(long_first, may_be_long, &held);
         let taken = if first.items.is_empty() {
-            self.take_kind(!long_first, may_be_long)
+            self.take_kind(!long_first, may_be_long, &held)
         } else {
             first
         };
@@ -90,30 +93,37 @@ impl<T> FairQueue<T> {
         taken
     }
 
-    fn take_kind(&mut self, long: bool, may_be_long: bool) -> Taken<T> {
+    fn take_kind(&mut self, long: bool, may_be_long: bool, held: impl Fn(&T) -> usize) -> Taken<T> {
         let items = if long && !may_be_long {
             Vec::new()
         } else {
-            self.take_of(SHARE, |row| (row > SHARE) == long)
+            self.take_of(SHARE, |row| (row > SHARE) == long, held)
         };
         Taken { items, long }
     }
 
     /// So many of each account whose row is of a length that fits.
-    fn take_of(&mut self, share: usize, fits: impl Fn(usize) -> bool) -> Vec<T> {
-        let (mut batch, mut passed_over) = (Vec::new(), Vec::new());
+    fn take_of(&mut self, share: usize, fits: impl Fn(usize) -> bool, held: impl Fn(&T) -> usize) -> Vec<T> {
+        let (mut batch, mut passed_over, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
         for _ in 0..self.turns.len() {
             let Some(account) = self.turns.pop_front() else { break };
             let Some(row) = self.rows.get_mut(&account) else {
                 continue;
             };
             let room = share.min(BATCH.saturating_sub(batch.len())).min(row.len());
-            if room == 0 || !fits(row.len()) {
+            if room == 0 || bytes >= BATCH_BYTES || !fits(row.len()) {
                 // Whoever is passed over keeps its turn before those who are served.
                 passed_over.push(account);
                 continue;
             }
-            batch.extend(row.drain(..room));
+            for _ in 0..room {
+                let Some(item) = row.pop_front() else { break };
+                bytes = bytes.saturating_add(held(&item));
+                batch.push(item);
+                if bytes >= BATCH_BYTES {
+                    break;
+                }
+            }
             if row.is_empty() {
                 self.rows.remove(&account);
             } else {
@@ -151,32 +161,54 @@ mod tests {
         accounts
     }
 
+    /// Held by an item that is far from filling a batch.
+    fn small<T>(_: &T) -> usize {
+        1
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_nobody_is_passed_over_for_it() {
+        let now = Instant::now();
+        let large = |_: &(Uuid, u32)| BATCH_BYTES / 4;
+        let mut alone = queue(&[(ANN, 10)], now);
+        let taken: Vec<usize> = (0..4).map(|_| alone.take(now, true, large).items.len()).collect();
+        assert_eq!(taken, [4, 4, 2, 0]);
+        let huge = |(_, number): &(Uuid, u32)| if *number == 1 { 3 * BATCH_BYTES } else { 1 };
+        let mut alone = queue(&[(ANN, 3)], now);
+        let taken: Vec<usize> = (0..2).map(|_| alone.take(now, true, huge).items.len()).collect();
+        assert_eq!(taken, [2, 1]);
+        let cid = Uuid::from_u128(3);
+        let mut many = queue(&[(ANN, 10), (BOB, 3), (cid, 1)], now);
+        assert_eq!(many.take(now, true, large).items.len(), 4);
+        assert_eq!(senders(&many.take(now, true, large)), [BOB, cid]);
+    }
+
     #[test]
     fn one_account_alone_fills_a_batch() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 300)], now);
         // Whoever else stores a batch of long rows does so since before.
-        let first = queue.take(now, false);
+        let first = queue.take(now, false, small);
         assert_eq!((first.items.len(), first.long), (BATCH, false));
-        assert_eq!((queue.take(now, true).items.len(), queue.len()), (44, 0));
-        assert!(queue.take(now, true).items.is_empty());
+        assert_eq!((queue.take(now, true, small).items.len(), queue.len()), (44, 0));
+        assert!(queue.take(now, true, small).items.is_empty());
     }
 
     #[test]
     fn a_single_lead_is_stored_without_those_of_who_brings_hundreds() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 500), (BOB, 1)], now);
-        let long = queue.take(now, true);
+        let long = queue.take(now, true, small);
         assert_eq!((long.items.len(), senders(&long), long.long), (SHARE, vec![ANN], true));
         // The other writer.
-        let short = queue.take(now, false);
+        let short = queue.take(now, false, small);
         assert_eq!((short.items.len(), senders(&short), short.long), (1, vec![BOB], false));
-        let none = queue.take(now, false);
+        let none = queue.take(now, false, small);
         assert!(none.items.is_empty());
         assert_eq!(queue.len(), 500 - SHARE);
         // And soon after, for it may submit the next one.
-        assert_eq!(queue.take(now + Duration::from_secs(9), true).items.len(), SHARE);
-        assert_eq!(queue.take(now + LATELY, true).items.len(), BATCH);
+        assert_eq!(queue.take(now + Duration::from_secs(9), true, small).items.len(), SHARE);
+        assert_eq!(queue.take(now + LATELY, true, small).items.len(), BATCH);
     }
 
     #[test]
@@ -186,7 +218,7 @@ mod tests {
         let mut kinds = Vec::new();
         for number in 0..4 {
             queue.push(BOB, (BOB, number), now);
-            kinds.extend([queue.take(now, true).long, queue.take(now, true).long]);
+            kinds.extend([queue.take(now, true, small).long, queue.take(now, true, small).long]);
         }
         assert_eq!(kinds, [true, false].repeat(4));
     }
@@ -195,8 +227,8 @@ mod tests {
     fn whoever_is_passed_over_keeps_its_turn() {
         let (now, cid) = (Instant::now(), Uuid::from_u128(3));
         let mut queue = queue(&[(ANN, 40), (BOB, 1), (cid, 40)], now);
-        assert_eq!(senders(&queue.take(now, false)), [BOB]);
-        assert_eq!(senders(&queue.take(now, true)), [ANN, cid]);
+        assert_eq!(senders(&queue.take(now, false, small)), [BOB]);
+        assert_eq!(senders(&queue.take(now, true, small)), [ANN, cid]);
         assert_eq!(queue.len(), 80 - 2 * SHARE);
     }
 
@@ -205,9 +237,9 @@ mod tests {
         let now = Instant::now();
         let accounts: Vec<(Uuid, u32)> = (0..40).map(|account| (Uuid::from_u128(account), 10)).collect();
         let mut queue = queue(&accounts, now);
-        let first = queue.take(now, true);
+        let first = queue.take(now, true, small);
         assert_eq!(first.items.len(), BATCH);
-        let served = [senders(&first), senders(&queue.take(now, true))].concat();
+        let served = [senders(&first), senders(&queue.take(now, true, small))].concat();
         let all: std::collections::HashSet<Uuid> = served.iter().copied().collect();
         assert_eq!(all.len(), 40);
     }
@@ -221,11 +253,11 @@ mod tests {
             for (number, account) in pushes.iter().enumerate() {
                 queue.push(Uuid::from_u128(*account), (*account, number), now);
                 if number % 97 == 0 {
-                    taken.extend(queue.take(now, number % 2 == 0).items);
+                    taken.extend(queue.take(now, number % 2 == 0, small).items);
                 }
             }
             while queue.len() > 0 {
-                let batch = queue.take(now, true).items;
+                let batch = queue.take(now, true, small).items;
                 prop_assert!(!batch.is_empty() && batch.len() <= BATCH);
                 taken.extend(batch);
             }

@@ -157,7 +157,7 @@ fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occa
         routed_by: Set(routed::stored(lead)?),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
-        trace: Set(serde_json::to_value(&draft.trace.0)?),
+        trace: Set(serde_json::to_value(draft.trace.entries())?),
         price_e4: Set(receipt.price.as_ref().map(|price| price.amount)),
         price_currency: Set(receipt.price.as_ref().map(|price| price.currency.clone())),
         idempotency_key: Set(receipt.idempotency_key.clone()),

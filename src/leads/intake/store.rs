@@ -252,7 +252,8 @@ async fn receipts(tx: &DatabaseTransaction, of: HashSet<LeadId>) -> Result<HashM
     if of.is_empty() {
         return Ok(HashMap::new());
     }
-    let leads = lead::Entity::for_worker(of).all(tx).await?;
+    let leads = lead::Entity::receipts(lead::Entity::for_worker(of));
+    let leads: Vec<lead::Receipt> = leads.into_model().all(tx).await?;
     Ok(leads.into_iter().map(|lead| (lead.id, Receipt::of(lead))).collect())
 }
 

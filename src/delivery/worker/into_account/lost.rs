@@ -7,7 +7,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Q
 use crate::app::App;
 use crate::error::Result;
 use crate::leads::lost_fields;
-use crate::leads::outcome::{Reason, Subject, Trace};
+use crate::leads::outcome::{Reason, Subject};
+use crate::leads::trace::Trace;
 
 /// Fields that are dropped, and by whom.
 #[derive(Debug)]
@@ -42,12 +43,12 @@ impl Lost {
         let row = row.filter(lead::Column::ErasedAt.is_null()).lock_exclusive();
         let Some(row) = row.one(tx).await? else { return Ok(()) };
         let mut warnings: Vec<Reason> = serde_json::from_value(row.warnings)?;
-        let mut trace = Trace(serde_json::from_value(row.trace)?);
+        let mut trace = Trace::resume(serde_json::from_value(row.trace)?);
         lost_fields::tell(&self.recipient, &self.fields, &mut trace, &mut warnings);
         let change = lead::ActiveModel {
             id: Unchanged(row.id),
             warnings: Set(serde_json::to_value(warnings)?),
-            trace: Set(serde_json::to_value(trace.0)?),
+            trace: Set(serde_json::to_value(trace.entries())?),
             ..Default::default()
         };
         change.update(tx).await?;
