@@ -1,7 +1,7 @@
 //! Storing submitted leads: one transaction for all of a batch. Rights and idempotency are settled here, because only here
 //! they are exact; the rest is [`settle`](super::settle)'s.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::event::EventKind;
 use entity::ids::{DeliveryId, LeadId, SourceId};
