@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 use entity::idempotency;
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 use self::room::{Bounds, Held, Room};
@@ -59,6 +59,9 @@ const ROOM: Bounds = Bounds {
     share: 16 * 1024 * 1024,
     patience: Duration::from_secs(20),
 };
+/// Places of partners from which on a flow's leads are decided off the threads that serve requests, and how many at once.
+const BROAD: usize = 100;
+const BROAD_AT_ONCE: usize = 2;
 /// Bytes that a lead is taken to hold besides its values before it is decided.
 const EXPECTED: usize = 8 * 1024;
 const TOO_MANY: &str = "too many leads are waiting to be stored: submit again in a moment";
@@ -90,6 +93,7 @@ pub struct Intake {
     jobs: mpsc::Sender<Job>,
     shares: Arc<FairShares>,
     room: Arc<Room>,
+    broad: Arc<Semaphore>,
     /// Compiled flows.
     pub snapshots: Snapshots,
 }
@@ -180,6 +184,7 @@ impl Intake {
             jobs,
             shares: Arc::new(shares),
             room: Arc::new(Room::new(ROOM)),
+            broad: Arc::new(Semaphore::new(BROAD_AT_ONCE)),
             snapshots: Snapshots::default(),
         }
     }
@@ -295,7 +300,7 @@ impl Intake {
         loop {
             let expected = least.max(self.room.last(account));
             let mut held = self.room.take(account, expected).await?;
-            job = decided(app, job).await;
+            job = self.decided(app, job).await?;
             least = job.weigh();
             if held.fit(least) {
                 job.held = Some(held);
@@ -303,6 +308,29 @@ impl Intake {
             }
             job.lead.draft = Draft::default();
         }
+    }
+
+    /// Leads that come together are decided by one task. So that neither it nor others wait for those of a broad flow, these are
+    /// decided elsewhere; of others that take long, others have a turn between two.
+    async fn decided(&self, app: &App, mut job: Job) -> Result<Job> {
+        if job.lead.flow.places() < BROAD {
+            job.decide_again(app);
+            if job.lead.draft.cost() > LONG {
+                tokio::task::yield_now().await;
+            }
+            return Ok(job);
+        }
+        let _turn = self
+            .broad
+            .acquire()
+            .await
+            .map_err(|closed| Error::Internal(closed.into()))?;
+        let app = app.clone();
+        let decided = tokio::task::spawn_blocking(move || {
+            job.decide_again(&app);
+            job
+        });
+        decided.await.map_err(|panicked| Error::Internal(panicked.into()))
     }
 
     async fn enqueue(&self, job: Job) -> Result<()> {
@@ -405,15 +433,6 @@ fn is_refusal(error: &Error) -> bool {
             .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
         _ => false,
     }
-}
-
-async fn decided(app: &App, mut job: Job) -> Job {
-    job.decide_again(app);
-    if job.lead.draft.cost() > LONG {
-        // Leads that come together are decided by one task: others have a turn between two that take long.
-        tokio::task::yield_now().await;
-    }
-    job
 }
 
 fn no_flow() -> Error {

@@ -302,6 +302,15 @@ impl Source {
 }
 
 impl Snapshot {
+    /// Places of partners that a lead may be looked at for, over all of its steps.
+    pub fn places(&self) -> usize {
+        let profiles = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Distribute(profile) => Some(profile.candidates.len()),
+            _ => None,
+        });
+        profiles.sum()
+    }
+
     /// Whether leads of the flow are sealed or compared by keyed hashes.
     pub fn needs_keys(&self) -> bool {
         !self.duplicate_keys.is_empty() || self.fields.iter().any(|field| field.encrypted)

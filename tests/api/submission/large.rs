@@ -205,7 +205,9 @@ both!(a_page_of_large_leads_is_read_within_a_budget_of_bytes, |app| {
 #[derive(Debug)]
 pub(super) struct Batches {
     /// How many there were.
-    pub(super) count: f64,
+    count: f64,
+    /// How many leads they had.
+    pub(super) leads: f64,
     /// What their leads have held together.
     pub(super) bytes: f64,
     said: String,
@@ -216,6 +218,7 @@ impl Batches {
         let said = app.get("/metrics").await.text().await.unwrap();
         Self {
             count: value(&said, "leadmesh_intake_batch_bytes_count "),
+            leads: value(&said, "leadmesh_intake_batch_size_sum "),
             bytes: value(&said, "leadmesh_intake_batch_bytes_sum "),
             said,
         }
