@@ -188,8 +188,9 @@ impl<'a> Walk<'a> {
 
     /// A foreign identifier, in any place, is answered as one that nobody has, and does nothing.
     async fn by_places(&mut self, caller: &Caller, root: &Root<'_>, right: Right, given: &Given<'_>) {
-        // A log-in names an account or partner beside a password, without which it says nothing; guesses are limited.
-        if matches!(root.name, "logIn" | "portalLogIn") {
+        // A log-in names an account or partner beside a password, without which it says nothing; guesses are limited. A request for a
+        // new password answers the same whatever it names (proof::portals).
+        if matches!(root.name, "logIn" | "portalLogIn" | "requestPortalPasswordReset") {
             return;
         }
         for place in self.shape.places(root) {
