@@ -14,13 +14,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Does some work to its end; none if it has panicked, which is logged and counted. What the work has changed of what it borrows
 /// may be half done: callers pass only what bears that.
-pub async fn caught<T>(metrics: &Metrics, what: &'static str, work: impl Future<Output = T>) -> Option<T> {
-    let done = AssertUnwindSafe(work).catch_unwind().await;
-    if done.is_err() {
-        metrics.panicked();
-        tracing::error!("{what} has panicked: a fault of Leadmesh, please report it; it goes on");
-    }
-    done.ok()
+pub fn caught<T>(
+    metrics: &Metrics,
+    what: &'static str,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    // No async function: its future would hold the work twice.
+    AssertUnwindSafe(work).catch_unwind().map(move |done| {
+        if done.is_err() {
+            metrics.panicked();
+            tracing::error!("{what} has panicked: a fault of Leadmesh, please report it; it goes on");
+        }
+        done.ok()
+    })
 }
 
 /// Runs a loop until it ends by itself, and anew after each panic.
