@@ -1,7 +1,7 @@
 //! Large leads: lists read of them only what is asked for, and only so much; those that wait to be stored are bounded in bytes.
 
 use entity::{flow, lead};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Set};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, IntoActiveModel, Set};
 use serde_json::{Map, Value, json};
 
 use crate::support::app::{TestApp, both};
@@ -26,9 +26,13 @@ fn large() -> Value {
 }
 
 /// As many leads like the one that there is.
-pub(super) async fn copy(app: &TestApp, many: usize) {
+pub(super) async fn copy(app: &TestApp, owner: &Account, many: usize) {
     let db = app.app.db.write();
-    let row = lead::Entity::find().one(db).await.unwrap().unwrap();
+    let row = lead::Entity::in_account(owner.id.parse().unwrap())
+        .one(db)
+        .await
+        .unwrap()
+        .unwrap();
     let copies = (0..many).map(|_| {
         let mut copy = row.clone().into_active_model().reset_all();
         copy.id = Set(app.clock.id());
@@ -134,7 +138,11 @@ both!(settings_that_hold_much_are_read_within_a_budget_of_bytes, |app| {
     let owner = app.account("Acme").await;
     let flow = app.flow(&owner, json!({})).await;
     let db = app.app.db.write();
-    let first = flow::Entity::find().one(db).await.unwrap().unwrap();
+    let first = flow::Entity::in_account(owner.id.parse().unwrap())
+        .one(db)
+        .await
+        .unwrap()
+        .unwrap();
     let long: Vec<Value> = vec![json!("x".repeat(1_000)); 300];
     let rule = json!({ "condition": { "field": "first_name", "operator": "IN", "value": long } });
     let copies = (0..79).map(|_| {
@@ -156,8 +164,15 @@ both!(settings_that_hold_much_are_read_within_a_budget_of_bytes, |app| {
 
     // The same through what refers to them.
     app.submit(&owner, &flow, json!({ "first_name": "Ana" })).await;
-    let leads = lead::Entity::find().one(db).await.unwrap().unwrap();
-    let flows = flow::Entity::find().all(db).await.unwrap();
+    let leads = lead::Entity::in_account(owner.id.parse().unwrap())
+        .one(db)
+        .await
+        .unwrap()
+        .unwrap();
+    let flows = flow::Entity::in_account(owner.id.parse().unwrap())
+        .all(db)
+        .await
+        .unwrap();
     let copies = flows.iter().map(|flow| {
         let mut copy = leads.clone().into_active_model().reset_all();
         (copy.id, copy.flow_id) = (Set(app.clock.id()), Set(flow.id));
@@ -176,7 +191,7 @@ both!(a_page_of_large_leads_is_read_within_a_budget_of_bytes, |app| {
     let owner = app.account("Acme").await;
     let flow = flow_of_large(&app, &owner).await;
     app.submit(&owner, &flow, large()).await;
-    copy(&app, 79).await;
+    copy(&app, &owner, 79).await;
     let light = "{ leads(first: 100) { nodes { id outcome trace { check } warnings { code } } } }";
     let data = app.data(&owner.key, light, json!({})).await;
     assert_eq!(count(&data, "leads"), 80);
