@@ -124,7 +124,17 @@ pub fn is_beyond(text: &str) -> bool {
     }
     let size = written.size();
     let double = text.parse::<f64>().ok().filter(|double| double.is_finite());
-    double.is_none_or(|double| size_of(&format!("{double:e}")) != Some(size))
+    double.is_none_or(|double| !is_written(double, &size))
+}
+
+/// Whether programs write a double with these digits: the fewest that lead back to it. Where two numbers of so many digits are equally
+/// near (…506709.25 is …709.2 and …709.3), some write the one and some the other.
+fn is_written(double: f64, size: &Size) -> bool {
+    let Some(shortest) = size_of(&format!("{double:e}")) else {
+        return false;
+    };
+    let rounded = || size_of(&format!("{double:.*e}", size.digits.len().saturating_sub(1)));
+    shortest == *size || (shortest.digits.len() == size.digits.len() && rounded().as_ref() == Some(size))
 }
 
 fn size_of(text: &str) -> Option<Size> {
@@ -224,6 +234,9 @@ mod tests {
             "0.000000000000000000000",
             "123456789012345.67",
             "5e-324",
+            // Equally near to one double.
+            "-1794379652506709.2",
+            "-1794379652506709.3",
             // No numbers.
             "00000000000000000000000",
             "-",

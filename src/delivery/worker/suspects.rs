@@ -10,10 +10,10 @@
 //!   *isolated*: attempted in parts, an eighth of those that the last death left in doubt at once, beside all other work. Each
 //!   death leaves only that part in doubt.
 //! - Once few are in doubt, each is attempted *alone*: while nothing else at all is under way in its process. Only here can nobody
-//!   else be to blame, and only here a delivery is set aside: when the process dies, and it was one of few already at the death
-//!   before.
+//!   else be to blame, and only here a delivery is set aside: when the process dies twice in a row, with no attempt between that
+//!   ended. Once is not enough, for whoever kills a process again and again hits some delivery that is alone.
 //!
-//! So one that was alone from the beginning is set aside at the second death, one among two hundred at the sixth. Any attempt that
+//! So one that was alone from the beginning is set aside at the second death, one among two hundred at the seventh. Any attempt that
 //! ends, well or not, clears a delivery. What an operator kills at random is hit alone, and then again before it ends, only if it
 //! is nearly all that there is to do.
 //!
@@ -89,7 +89,7 @@ fn verdicts(
     for row in released.iter().filter(|row| row.erased_at.is_none()) {
         let known = of(row);
         let deaths = known.map_or(0, |known| known.deaths).saturating_add(1);
-        let alone_again = all == 1 && known.is_some_and(|known| known.company <= FEW);
+        let alone_again = all == 1 && known.is_some_and(|known| known.company == 1);
         let set_aside = deaths >= SUSPECTED_AFTER && alone_again;
         let now_known = Model {
             delivery_id: row.id,
