@@ -1,6 +1,7 @@
 //! Deliveries by webhook, email and portal: what partners get, and what becomes of it.
 
 mod answers;
+mod bounded;
 mod channels;
 mod discretion;
 mod email;
