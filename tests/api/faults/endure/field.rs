@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::fault::Fault;
 use super::memory::Memory;
-use super::mood::{MOODY, Moods};
+use super::mood::{MOODY, Moods, WORK};
 use crate::faults::ahead;
 use crate::faults::load::{Seen, Submitter};
 use crate::faults::proxy::Proxy;
@@ -53,6 +53,12 @@ pub(super) struct Field {
 }
 
 impl Field {
+    /// Leads a second that one process can deliver to all partners.
+    pub(super) fn deliverable(&self) -> f64 {
+        let partners = u32::try_from(self.world.secrets.len()).unwrap();
+        f64::from(u32::try_from(CONCURRENCY).unwrap()) / WORK.as_secs_f64() / f64::from(partners)
+    }
+
     /// In server mode two processes that serve and deliver, and a worker whose clock is ahead; embedded there is one.
     pub(super) async fn start(mode: Mode) -> Self {
         let receiver = HttpReceiver::start().await;

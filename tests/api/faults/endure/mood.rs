@@ -11,7 +11,7 @@ pub(super) const MOODY: &str = "/1";
 /// Bytes of an answer that is far too long.
 const MUCH: usize = 200 * 1024 * 1024;
 /// A well receiver's time.
-const WORK: Duration = Duration::from_millis(20);
+pub(super) const WORK: Duration = Duration::from_millis(20);
 
 /// What the receiver does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
