@@ -65,19 +65,36 @@ pub enum UserErrorCode {
     Internal,
 }
 
-/// A rule of the business that an input broke; nothing was changed.
+/// A business rule that the input violates. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Which rule.
+pub struct UserError {
     pub code: UserErrorCode,
-    /// What to do, for people.
     pub message: String,
-    /// Where in the input, from the outside in.
+    /// Segments of the input path, outermost first; empty for the whole input.
     pub path: Vec<String>,
 }
 
-impl Broken {
-    /// A broken rule at one place of the input, named by dots: `input.recipients.0`.
+/// A business rule that the input violates. Nothing was changed.
+#[async_graphql::Object]
+impl UserError {
+    /// Which rule; new codes may be added, so have a default branch.
+    async fn code(&self) -> UserErrorCode {
+        self.code
+    }
+
+    /// What is wrong and what to do, for people.
+    async fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where in the arguments, outermost first, such as `["input", "recipients", "0"]`; null when it is about the whole input.
+    async fn path(&self) -> Option<&[String]> {
+        Some(self.path.as_slice()).filter(|path| !path.is_empty())
+    }
+}
+
+impl UserError {
+    /// `path` separates its segments by dots: `input.recipients.0`.
     pub fn new(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
         let path = path
             .split('.')
@@ -91,7 +108,7 @@ impl Broken {
         }
     }
 
-    /// The same, further inside: `prefix` (by dots) is put in front of the path.
+    /// Prepends `prefix` (separated by dots) to the path.
     #[must_use]
     pub fn within(mut self, prefix: &str) -> Self {
         let outer = prefix.split('.').filter(|part| !part.is_empty()).map(str::to_owned);
@@ -111,8 +128,8 @@ pub enum Error {
     NotFound(&'static str),
     /// The request itself makes no sense, before any business rule.
     BadInput(String),
-    /// Rules of the business that the input broke.
-    Broken(Vec<Broken>),
+    /// Business rules that the input violates.
+    UserError(Vec<UserError>),
     /// Too many tries; come back after so many seconds.
     RateLimited {
         /// Seconds to wait.
@@ -182,9 +199,9 @@ impl From<Shortage> for DbErr {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// One broken rule; the path is named by dots.
-    pub fn broken(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
-        Self::Broken(vec![Broken::new(code, path, message)])
+    /// One violated business rule; `path` separates its segments by dots.
+    pub fn user(code: UserErrorCode, path: &str, message: impl Into<String>) -> Self {
+        Self::User(vec![UserError::new(code, path, message)])
     }
 
     /// Whether the database has surely done nothing: a statement gave way, or did not begin.
@@ -222,7 +239,7 @@ impl Error {
             Self::Unauthenticated(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
-            Self::BadInput(_) | Self::Broken(_) => "BAD_USER_INPUT",
+            Self::BadInput(_) | Self::User(_) => "BAD_USER_INPUT",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::CostExceeded(_) => "COST_EXCEEDED",
             Self::AnswerTooLarge(_) => "ANSWER_TOO_LARGE",
@@ -241,7 +258,7 @@ impl fmt::Display for Error {
             Self::Outage(outage) => f.write_str(outage.text()),
             Self::NotFound(noun) => write!(f, "no such {noun}"),
             Self::BadInput(text) | Self::CostExceeded(text) | Self::AnswerTooLarge(text) => f.write_str(text),
-            Self::Broken(broken) => {
+            Self::User(broken) => {
                 let texts: Vec<&str> = broken.iter().map(|rule| rule.message.as_str()).collect();
                 f.write_str(&texts.join("; "))
             }
@@ -253,9 +270,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<Broken> for Error {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(vec![broken])
+impl From<UserError> for Error {
+    fn from(error: UserError) -> Self {
+        Self::User(vec![error])
     }
 }
 
@@ -386,15 +403,15 @@ fn is_lost(error: &SqlxError) -> bool {
 const SQLITE_IOERR: u32 = 10;
 
 /// Turns a broken constraint of the database into the rule it stands for.
-pub trait OrBroken<T> {
+pub trait OnUniqueViolation<T> {
     /// On a broken uniqueness constraint, this rule is what was broken.
-    fn or_broken(self, code: UserErrorCode, path: &str, message: &str) -> Result<T>;
+    fn on_unique_violation(self, code: UserErrorCode, path: &str, message: &str) -> Result<T>;
 }
 
-impl<T> OrBroken<T> for std::result::Result<T, DbErr> {
-    fn or_broken(self, code: UserErrorCode, path: &str, message: &str) -> Result<T> {
+impl<T> OnUniqueViolation<T> for std::result::Result<T, DbErr> {
+    fn on_unique_violation(self, code: UserErrorCode, path: &str, message: &str) -> Result<T> {
         self.map_err(|error| match error.sql_err() {
-            Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::broken(code, path, message),
+            Some(sea_orm::SqlErr::UniqueConstraintViolation(_)) => Error::user(code, path, message),
             _ => error.into(),
         })
     }

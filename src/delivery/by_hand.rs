@@ -317,7 +317,7 @@ fn checked(input: Settlement) -> Result<Settlement> {
         .transpose()?;
     if !input.delivered && external_id.is_some() {
         let advice = "a lead that the recipient has not has no name there: leave externalId out";
-        return Err(Error::broken(UserErrorCode::Invalid, "input.externalId", advice));
+        return Err(Error::user(UserErrorCode::Invalid, "input.externalId", advice));
     }
     Ok(Settlement {
         external_id,
@@ -328,7 +328,7 @@ fn checked(input: Settlement) -> Result<Settlement> {
 
 /// Whether the delivery stands so already. It is an error where nothing was left open.
 fn stands(row: &Model, input: &Settlement) -> Result<bool> {
-    let open = |message: &str| Err(Error::broken(UserErrorCode::Conflict, "input.id", message));
+    let open = |message: &str| Err(Error::user(UserErrorCode::Conflict, "input.id", message));
     if matches!(row.channel, Channel::Portal | Channel::Account) {
         return open("of a delivery into the portal or a connected account it is known whether the recipient has it");
     }
@@ -407,7 +407,7 @@ fn entry(action: &'static str, row: &Model, changes: Option<serde_json::Value>) 
 
 fn at_input(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within("input")).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within("input")).collect()),
         other => other,
     }
 }

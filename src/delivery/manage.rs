@@ -130,7 +130,7 @@ pub async fn retry(app: &App, caller: &Caller, id: DeliveryId, settings: RetrySe
     }
     let mut retried = again::attempt_again(app, &tx, vec![row], settings).await?;
     if let Some((_, refusal)) = retried.refused.pop() {
-        return Err(Error::broken(refusal.code, "id", refusal.message));
+        return Err(Error::user(refusal.code, "id", refusal.message));
     }
     again::commit(app, tx, caller, (&mut retried, settings)).await?;
     let row = retried.rows.pop();
@@ -168,7 +168,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
 /// One of the account's deliveries, locked. Its lead is locked before it, as by all who decide by hand which deliveries of a lead go on.
 pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
     let one = || delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
-    let unknown = || Error::broken(UserErrorCode::NotFound, "id", "no such delivery");
+    let unknown = || Error::user(UserErrorCode::NotFound, "id", "no such delivery");
     let seen = one().one(tx).await?.ok_or_else(unknown)?;
     lead::Entity::lock(tx, [seen.lead_id]).await?;
     one().lock_exclusive().one(tx).await?.ok_or_else(unknown)
@@ -180,7 +180,7 @@ fn stopped_by_loop(row: &delivery::Model) -> bool {
 }
 
 fn conflict(message: &str) -> Error {
-    Error::broken(UserErrorCode::Conflict, "id", message)
+    Error::user(UserErrorCode::Conflict, "id", message)
 }
 
 async fn save(

@@ -20,7 +20,7 @@ use super::worker::{self, Rerouted, Routes};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::database::Transaction;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::rights;
 use crate::identity::texts;
@@ -118,7 +118,7 @@ fn reason(verdict: Verdict, given: Option<String>) -> Result<Option<String>> {
         None if verdict == Verdict::Accept => Ok(None),
         None => {
             let message = "say why: whoever sold the lead gets to read it";
-            Err(Error::broken(UserErrorCode::Required, "input.reason", message))
+            Err(Error::user(UserErrorCode::Required, "input.reason", message))
         }
     }
 }
@@ -132,7 +132,7 @@ fn check_count(ids: &[DeliveryId]) -> Result<()> {
             "name at most 100 leads, and the others in further calls",
         ),
     };
-    Err(Error::broken(code, "input.ids", message))
+    Err(Error::user(code, "input.ids", message))
 }
 
 /// The right is looked at again under lock: whoever is removed, or shut out with the partner, does not review any more.
@@ -159,13 +159,13 @@ fn changing(
     for (place, id) in ids.iter().enumerate() {
         let at = format!("input.ids.{place}");
         match rows.get(id) {
-            None => broken.push(Broken::new(UserErrorCode::NotFound, &at, "no such lead")),
+            None => broken.push(UserError::new(UserErrorCode::NotFound, &at, "no such lead")),
             Some(row) => match verdict.of(row) {
                 Step::Change => drop(changing.insert(*id)),
                 Step::Nothing => {}
                 Step::Refuse(why) => {
                     let by = row.review_by.as_deref().unwrap_or("somebody");
-                    broken.push(Broken::new(UserErrorCode::Conflict, &at, format!("{by} {why}")));
+                    broken.push(UserError::new(UserErrorCode::Conflict, &at, format!("{by} {why}")));
                 }
             },
         }
@@ -173,7 +173,7 @@ fn changing(
     if broken.is_empty() {
         Ok(changing)
     } else {
-        Err(Error::Broken(broken))
+        Err(Error::User(broken))
     }
 }
 

@@ -5,7 +5,7 @@ use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 use super::email::{Auth, Security, SmtpServer};
 use super::guard::{Blocked, Guard};
 use crate::app::App;
-use crate::error::{Broken, Result, UserErrorCode};
+use crate::error::{Result, UserError, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::mail_server;
 use crate::identity::policy::Action;
@@ -16,7 +16,8 @@ pub async fn set(app: &App, caller: &Caller, input: mail_server::SmtpSettings) -
     caller.require(Action::ManageMailServer)?;
     let host = mail_server::host(&input.host)?;
     let guard = Guard::new(app.config.settings.allow_destinations.clone());
-    let blocked = |blocked: Blocked| Broken::new(UserErrorCode::DestinationBlocked, "input.host", blocked.to_string());
+    let blocked =
+        |blocked: Blocked| UserError::new(UserErrorCode::DestinationBlocked, "input.host", blocked.to_string());
     guard.check_host(&host).map_err(blocked)?;
     mail_server::set(app, caller, mail_server::SmtpSettings { host, ..input }).await
 }

@@ -35,7 +35,7 @@ pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     caller.require(Action::ManageMailServer)?;
     let to = email_address::parse(to, "to")?;
     let settings = mail_server::get(app, caller).await?;
-    let settings = settings.ok_or_else(|| Error::broken(UserErrorCode::NotConfigured, "", NO_SERVER))?;
+    let settings = settings.ok_or_else(|| Error::user(UserErrorCode::NotConfigured, "", NO_SERVER))?;
     let tx = app.db.begin().await?;
     mail_quota::require(&tx, app, Counted::TestMailsBy(settings.account_id)).await?;
     mail_quota::require(&tx, app, Counted::TestMailsTo(&to)).await?;

@@ -167,7 +167,7 @@ pub(super) async fn hold(change: &Change<'_>, id: AssignmentId, path: &str) -> R
     let found = held.lock_exclusive().one(&change.tx).await?;
     found.ok_or_else(|| {
         let message = "there is no such assignment: give the id of one of your profiles' assignments";
-        Error::broken(UserErrorCode::NotFound, path, message)
+        Error::user(UserErrorCode::NotFound, path, message)
     })
 }
 
@@ -190,11 +190,11 @@ async fn room(change: &Change<'_>, profile: &profile::Model, partner: &partner::
     let places = all.filter(Column::ProfileId.eq(profile.id)).all(&change.tx).await?;
     if places.iter().any(|place| place.partner_id == partner.id) {
         let message = "the partner is in this profile already: update its assignment instead";
-        return Err(Error::broken(UserErrorCode::Conflict, "input.partnerId", message));
+        return Err(Error::user(UserErrorCode::Conflict, "input.partnerId", message));
     }
     if places.len() >= MAX_ASSIGNMENTS {
         let message = "a profile has 1,000 partners at most: use another one";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.profileId", message));
     }
     breadth::check_profile(&change.tx, change.account.id, profile.id).await?;
     Ok(places)

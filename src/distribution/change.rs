@@ -73,7 +73,7 @@ impl<'a> Change<'a> {
         }
         let message =
             format!("the FREE plan does not include {what}: leave it out, or ask the operator for the PAID plan");
-        Err(Error::broken(UserErrorCode::PlanRequired, path, message))
+        Err(Error::user(UserErrorCode::PlanRequired, path, message))
     }
 
     /// Adds to the trail.

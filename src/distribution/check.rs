@@ -3,10 +3,10 @@
 use async_graphql::MaybeUndefined;
 use sea_orm::{ActiveValue, NotSet, Set};
 
-use crate::error::{Broken, Result, UserErrorCode};
+use crate::error::{Result, UserError, UserErrorCode};
 
 /// What one check says.
-pub(super) type Checked<T> = std::result::Result<T, Broken>;
+pub(super) type Checked<T> = std::result::Result<T, UserError>;
 
 /// The longest notes and descriptions, in characters.
 pub(super) const MAX_NOTES: usize = 10_000;
@@ -25,11 +25,11 @@ fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool)
     let text = text.trim();
     if text.chars().any(forbidden) {
         let message = "control characters are not allowed here: remove them";
-        return Err(Broken::new(UserErrorCode::Invalid, path, message));
+        return Err(UserError::new(UserErrorCode::Invalid, path, message));
     }
     if text.chars().nth(max).is_some() {
         let message = format!("this is longer than {max} characters: shorten it");
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
@@ -40,7 +40,7 @@ pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &s
         return Ok(value);
     }
     let message = format!("this must be from {} to {}", bounds.start(), bounds.end());
-    Err(Broken::new(UserErrorCode::Invalid, path, message))
+    Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
 /// A column that an update changes when a value is given.

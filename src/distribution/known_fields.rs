@@ -11,7 +11,7 @@ use sea_orm::{DbErr, QueryOrder, QuerySelect};
 
 use crate::database::Connection;
 use crate::delivery::templates::FieldNames;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
 /// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
@@ -86,17 +86,17 @@ impl KnownFields {
         let names = FieldNames::new(&self.definitions);
         let broken = unknown.map_while(|(index, name)| {
             let text = names.no_such(name)?;
-            Some(Broken::new(
+            Some(UserError::new(
                 UserErrorCode::UnknownField,
                 &format!("{path}.{index}"),
                 text,
             ))
         });
-        let broken: Vec<Broken> = broken.collect();
+        let broken: Vec<UserError> = broken.collect();
         if broken.is_empty() {
             Ok(())
         } else {
-            Err(Error::Broken(broken))
+            Err(Error::User(broken))
         }
     }
 
@@ -123,19 +123,19 @@ impl KnownFields {
     pub(super) fn rule(&self, rule: &Rule, weighed: &Weighed, path: &str) -> Result<serde_json::Value> {
         match rules::check_weighed(rule, &self.definitions, weighed) {
             Ok(canonical) => Ok(serde_json::to_value(canonical)?),
-            Err(problems) => Err(Error::Broken(
+            Err(problems) => Err(Error::User(
                 problems.into_iter().map(|problem| broken(problem, path)).collect(),
             )),
         }
     }
 }
 
-fn broken(problem: rules::Problem, path: &str) -> Broken {
+fn broken(problem: rules::Problem, path: &str) -> UserError {
     let code = match problem.kind {
         ProblemKind::UnknownField => UserErrorCode::UnknownField,
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
-    let mut broken = Broken::new(code, path, problem.message);
+    let mut broken = UserError::new(code, path, problem.message);
     broken.path.extend(problem.path);
     broken
 }
@@ -206,7 +206,7 @@ mod tests {
             let fields = ["age", "ssn", "agee"].map(str::to_owned).to_vec();
             match known.names(&FieldSelection { mode, fields }, "input.fields") {
                 Ok(()) => Vec::new(),
-                Err(Error::Broken(broken)) => broken,
+                Err(Error::User(broken)) => broken,
                 Err(other) => panic!("{other:?}"),
             }
         };
@@ -241,7 +241,7 @@ mod tests {
             {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
         ]});
         let rule: Rule = serde_json::from_value(rule).unwrap();
-        let Err(Error::Broken(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
+        let Err(Error::User(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
         let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();

@@ -104,7 +104,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Cha
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PARTNERS {
         let message = "an account has 10,000 partners at most: ask the operator of this server";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let row = new_row(&change, input)?;
     let id = *row.id.as_ref();
@@ -259,7 +259,7 @@ pub(super) async fn hold(change: &Change<'_>, id: PartnerId, path: &str) -> Resu
     let found = held.lock_exclusive().one(&change.tx).await?;
     found.ok_or_else(|| {
         let message = "there is no such partner: give the id of one of your partners";
-        Error::broken(UserErrorCode::NotFound, path, message)
+        Error::user(UserErrorCode::NotFound, path, message)
     })
 }
 
@@ -314,7 +314,7 @@ fn checked_tags(tags: &[String]) -> Result<Names> {
     }
     if checked.len() > MAX_TAGS {
         let message = "a partner has 50 tags at most: remove some";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.tags", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.tags", message));
     }
     Ok(Names(checked))
 }

@@ -86,7 +86,7 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PROFILES {
         let message = "an account has 1,000 profiles at most: delete one that is not used";
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let description = input.description.map_or(Ok(None), |text| checked_description(&text))?;
     let max_recipients = input.max_recipients.map(checked_max).transpose()?;
@@ -170,7 +170,7 @@ pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<Profile
             "the flow \"{}\" distributes through this profile: remove its step first",
             flow.name
         );
-        return Err(Error::broken(UserErrorCode::InUse, "id", message));
+        return Err(Error::user(UserErrorCode::InUse, "id", message));
     }
     let now = app.clock.now();
     assignment::Entity::remove_all(change.account.id, id, now)
@@ -212,7 +212,7 @@ pub(super) async fn hold(change: &Change<'_>, id: ProfileId, path: &str) -> Resu
     let found = held.lock_exclusive().one(&change.tx).await?;
     found.ok_or_else(|| {
         let message = "there is no such profile: give the id of one of your distribution profiles";
-        Error::broken(UserErrorCode::NotFound, path, message)
+        Error::user(UserErrorCode::NotFound, path, message)
     })
 }
 

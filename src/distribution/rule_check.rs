@@ -67,7 +67,7 @@ impl RuleCheck {
                 PROFILE_PATTERN_BYTES >> 20,
                 together.div_ceil(1 << 20)
             );
-            return Err(Error::broken(UserErrorCode::LimitReached, PATH, &message));
+            return Err(Error::user(UserErrorCode::LimitReached, PATH, &message));
         }
         Ok(Self { known, weighed })
     }

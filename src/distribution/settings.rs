@@ -174,14 +174,14 @@ impl<'p> Asked<'p> {
 /// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
 /// never come to it.
 fn without_names(error: Error) -> Error {
-    let Error::Broken(mut broken) = error else { return error };
+    let Error::User(mut broken) = error else { return error };
     for rule in &mut broken {
         if rule.code == UserErrorCode::UnknownField {
             "this names a field that is not among those that you get: name one of the portal's columns, or leave it out"
                 .clone_into(&mut rule.message);
         }
     }
-    Error::Broken(broken)
+    Error::User(broken)
 }
 
 /// Settings that are checked and sealed but not stored yet.
@@ -209,7 +209,7 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Chang
     let place = assignments::hold(&change, assignment, "input.assignmentId").await?;
     if place.partner_id != partner.id {
         let message = "this is a place of another partner: give an assignment of the partner that partnerId names";
-        return Err(Error::broken(UserErrorCode::NotFound, "input.assignmentId", message));
+        return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
     let changed = override_in(&change, &place, partner, asked).await?;
     change.commit().await?;
@@ -430,7 +430,7 @@ async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
         "{} has not set up a mail server yet, so no lead could be sent by mail: ask them to, or choose another way",
         change.account.name
     );
-    Err(Error::broken(UserErrorCode::NotConfigured, path, &message))
+    Err(Error::user(UserErrorCode::NotConfigured, path, &message))
 }
 
 /// Stores a version of a partner's settings.

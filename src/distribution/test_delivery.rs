@@ -75,9 +75,9 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
 fn values(fields: &Value) -> Result<Map<String, Value>> {
     if fields.to_string().len() > MOST_BYTES {
         let advice = format!("give at most {MOST_BYTES} bytes of values");
-        return Err(Error::broken(UserErrorCode::TooLong, "input.fields", advice));
+        return Err(Error::user(UserErrorCode::TooLong, "input.fields", advice));
     }
-    let wrong = |advice: &str| Err(Error::broken(UserErrorCode::Invalid, "input.fields", advice));
+    let wrong = |advice: &str| Err(Error::user(UserErrorCode::Invalid, "input.fields", advice));
     match fields {
         Value::Object(_) if has_nul(fields) => wrong("a value has no NUL"),
         Value::Object(given) => Ok(given.clone()),
@@ -97,7 +97,7 @@ fn has_nul(value: &Value) -> bool {
 
 /// What is not there is a broken rule of a mutation.
 fn unknown(error: Error) -> Error {
-    let at = |path| Error::broken(UserErrorCode::NotFound, path, "no such partner, or no such place of it");
+    let at = |path| Error::user(UserErrorCode::NotFound, path, "no such partner, or no such place of it");
     match error {
         Error::NotFound("partner") => at("input.partnerId"),
         Error::NotFound(_) => at("input.assignmentId"),
@@ -190,7 +190,7 @@ async fn outlet(app: &App, account: AccountId, id: Option<ConnectionId>) -> Resu
     found.ok_or_else(|| {
         let advice =
             "the connection that the partner's settings name is gone: choose another one with setPartnerDelivery";
-        Error::broken(UserErrorCode::NotConnected, "input.partnerId", advice)
+        Error::user(UserErrorCode::NotConnected, "input.partnerId", advice)
     })
 }
 

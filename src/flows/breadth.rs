@@ -59,7 +59,7 @@ pub(crate) async fn check_profile(tx: &DatabaseTransaction, account: AccountId, 
              that uses it, and with one more partner in this profile those of a flow would lead to {broadest}: use the profile in \
              fewer steps, or another one"
         );
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", text));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.profileId", text));
     }
     Ok(())
 }

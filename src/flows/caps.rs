@@ -6,7 +6,7 @@ use entity::cap_usage::{Cap, CapPeriod, Caps};
 use entity::ids::CapId;
 
 use super::timezone;
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 use crate::identity::texts;
 
 /// How many leads a cap may allow per window.
@@ -34,21 +34,21 @@ pub fn check(
     zone: &str,
     path: &str,
     mut new_id: impl FnMut() -> CapId,
-) -> Result<Caps, Broken> {
+) -> Result<Caps, UserError> {
     if inputs.len() > MAX_CAPS {
         let message = format!("{MAX_CAPS} caps at most: give one per period");
-        return Err(Broken::new(UserErrorCode::LimitReached, path, message));
+        return Err(UserError::new(UserErrorCode::LimitReached, path, message));
     }
     let mut caps: Vec<Cap> = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
         let at = |field: &str| format!("{path}.{index}.{field}");
         if caps.iter().any(|cap| cap.period == input.period) {
             let message = "there is another cap for this period: give one per period";
-            return Err(Broken::new(UserErrorCode::Invalid, &at("period"), message));
+            return Err(UserError::new(UserErrorCode::Invalid, &at("period"), message));
         }
         if !(0..=MAX_LIMIT).contains(&input.limit) {
             let message = "a limit is a number of leads from 0 to 1,000,000,000";
-            return Err(Broken::new(UserErrorCode::Invalid, &at("limit"), message));
+            return Err(UserError::new(UserErrorCode::Invalid, &at("limit"), message));
         }
         let timezone = match &input.timezone {
             Some(name) => texts::timezone(name, &at("timezone"))?,

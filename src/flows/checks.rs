@@ -18,7 +18,7 @@ use super::price::Price;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::delivery::templates::FieldNames;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
 use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
@@ -55,7 +55,7 @@ pub(super) struct Checker {
     clock: Clock,
     /// What the patterns of the rules take that are saved now.
     pub(super) weighed: Weighed,
-    found: Vec<Broken>,
+    found: Vec<UserError>,
 }
 
 impl Checker {
@@ -73,12 +73,12 @@ impl Checker {
     pub(super) fn finish(&mut self) -> Result<()> {
         match std::mem::take(&mut self.found) {
             found if found.is_empty() => Ok(()),
-            found => Err(Error::Broken(found)),
+            found => Err(Error::User(found)),
         }
     }
 
     pub(super) fn broken(&mut self, code: UserErrorCode, path: &str, message: impl Into<String>) {
-        self.found.push(Broken::new(code, path, message));
+        self.found.push(UserError::new(code, path, message));
     }
 
     /// Whether the plan has everything.
@@ -294,10 +294,10 @@ fn trimmed(renaming: &FieldMapping) -> FieldMapping {
     }
 }
 
-fn broken_rule(problem: rules::Problem, path: &str) -> Broken {
+fn broken_rule(problem: rules::Problem, path: &str) -> UserError {
     let code = match problem.kind {
         ProblemKind::UnknownField => UserErrorCode::UnknownField,
         ProblemKind::Invalid => UserErrorCode::InvalidRule,
     };
-    Broken::new(code, &problem.path.join("."), problem.message).within(path)
+    UserError::new(code, &problem.path.join("."), problem.message).within(path)
 }

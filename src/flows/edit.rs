@@ -288,7 +288,7 @@ fn blank(app: &App, account: AccountId) -> flow::Model {
 }
 
 fn unknown(noun: &str, path: &str) -> Error {
-    Error::broken(
+    Error::user(
         UserErrorCode::NotFound,
         path,
         format!("there is no such {noun} in this account: check the ID"),

@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
 /// Digits after the decimal point.
 const SCALE: u32 = 4;
@@ -29,9 +29,9 @@ pub struct Price {
 impl Price {
     /// Checks an amount (0 to 1,000,000,000, at most four decimals) and the code of its currency; `path` is where the
     /// two stand in the input.
-    pub fn check(amount: Decimal, currency: &str, path: &str) -> Result<Self, Broken> {
+    pub fn check(amount: Decimal, currency: &str, path: &str) -> Result<Self, UserError> {
         let invalid =
-            |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
+            |field: &str, message: &str| UserError::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
         let code = currency.trim().to_ascii_uppercase();
         if !CURRENCIES.split(' ').any(|known| known == code) {
             return Err(invalid(
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(amount: &str, currency: &str) -> Result<Price, Broken> {
+    fn check(amount: &str, currency: &str) -> Result<Price, UserError> {
         Price::check(amount.parse().unwrap(), currency, "input.price")
     }
 

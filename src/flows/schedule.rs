@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use entity::assignment::{Schedule, Weekday, Window};
 
 use super::timezone;
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 use crate::identity::texts;
 
 /// How many windows a schedule may have.
@@ -17,12 +17,12 @@ const DAY: u32 = 24 * 60;
 
 /// Checks a schedule that somebody asks for; `path` is where it stands in the input. It has at least one window, each
 /// with at least one day; days that a window names twice are named once.
-pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
+pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, UserError> {
     let timezone = texts::timezone(&schedule.timezone, &format!("{path}.timezone"))?;
     let count = schedule.windows.len();
     if count == 0 {
         let message = "give at least one window, or leave the schedule out to be open at all times";
-        return Err(Broken::new(
+        return Err(UserError::new(
             UserErrorCode::Required,
             &format!("{path}.windows"),
             message,
@@ -30,7 +30,7 @@ pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
     }
     if count > MAX_WINDOWS {
         let message = format!("a schedule has {MAX_WINDOWS} windows at most");
-        return Err(Broken::new(
+        return Err(UserError::new(
             UserErrorCode::LimitReached,
             &format!("{path}.windows"),
             message,
@@ -44,8 +44,9 @@ pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
     })
 }
 
-fn check_window(window: Window, path: &str) -> Result<Window, Broken> {
-    let broken = |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
+fn check_window(window: Window, path: &str) -> Result<Window, UserError> {
+    let broken =
+        |field: &str, message: &str| UserError::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
     let mut days: Vec<Weekday> = Vec::new();
     for day in window.days {
         if !days.contains(&day) {

@@ -144,7 +144,7 @@ pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed>
     let sellers = edit.after.sources.get(place).map(|source| source.kind);
     if sellers == Some(SourceKind::Seller) {
         let text = "this source belongs to the connection with its seller: disable it instead";
-        return Err(Error::broken(UserErrorCode::Conflict, "id", text));
+        return Err(Error::user(UserErrorCode::Conflict, "id", text));
     }
     let source = edit.after.sources.remove(place);
     let change = change("source.removed", &source, format!("Removed source {}", source.name));

@@ -474,7 +474,7 @@ impl DeliveryMutation {
 }
 
 fn unknown() -> Error {
-    Error::broken(UserErrorCode::NotFound, "id", "no such delivery")
+    Error::user(UserErrorCode::NotFound, "id", "no such delivery")
 }
 
 impl DeliveryPayload {

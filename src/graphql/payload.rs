@@ -2,34 +2,14 @@
 
 use async_graphql::SimpleObject;
 
-use crate::error::{Broken, Error, Result, UserErrorCode};
-
-/// A rule of the business that the input broke. Nothing was changed.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct UserError {
-    /// Which rule; new codes may be added, so have a default branch.
-    code: UserErrorCode,
-    /// What to do, for people.
-    message: String,
-    /// Where in the arguments, from the outside in, such as `["input", "recipients", "0"]`; null when it is about the whole.
-    path: Option<Vec<String>>,
-}
-
-impl From<Broken> for UserError {
-    fn from(broken: Broken) -> Self {
-        Self {
-            code: broken.code,
-            message: broken.message,
-            path: Some(broken.path).filter(|path| !path.is_empty()),
-        }
-    }
-}
+pub use crate::error::UserError;
+use crate::error::{Error, Result};
 
 /// Tells apart what goes into a payload (the object, or the broken rules) from what is an error of the request.
 pub fn outcome<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     match result {
         Ok(object) => Ok((Some(object), Vec::new())),
-        Err(Error::Broken(broken)) => Ok((None, broken.into_iter().map(UserError::from).collect())),
+        Err(Error::User(errors)) => Ok((None, errors)),
         Err(other) => Err(other),
     }
 }

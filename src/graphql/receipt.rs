@@ -291,7 +291,7 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
             0 => format!("a call takes 1 to {MAX_BULK} leads, and this one has none: give at least one"),
             many => format!("a call takes 1 to {MAX_BULK} leads, and this one has {many}: split it"),
         };
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.leads", advice));
     }
     Ok(())
 }
@@ -300,7 +300,7 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
 /// rule.
 fn is_of_lead(result: &Result<Receipt>) -> bool {
     match result {
-        Ok(_) | Err(Error::Broken(_)) => true,
+        Ok(_) | Err(Error::User(_)) => true,
         Err(error) => error.is_uncertain(),
     }
 }
@@ -333,11 +333,11 @@ fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
 /// from it is told beside them.
 fn placed(error: Error, place: usize) -> Error {
     let broken = match error {
-        Error::Broken(broken) => broken,
+        Error::User(broken) => broken,
         other => {
             tracing::warn!(place, error = ?other, "a lead of several could not be stored");
             let (code, text) = said_beside_others(&other);
-            return Error::broken(code, &format!("input.leads.{place}"), text);
+            return Error::user(code, &format!("input.leads.{place}"), text);
         }
     };
     let moved = broken.into_iter().map(|mut rule| {
@@ -354,7 +354,7 @@ fn placed(error: Error, place: usize) -> Error {
         }
         rule
     });
-    Error::Broken(moved.collect())
+    Error::User(moved.collect())
 }
 
 /// Where leads go.
@@ -366,7 +366,7 @@ struct Target {
 impl Target {
     fn new(flow: &ID, source: Option<&ID>) -> Result<Self> {
         let flow = flow.parse().map_err(|_invalid| {
-            Error::broken(
+            Error::user(
                 UserErrorCode::NotFound,
                 "input.flowId",
                 "no such flow, or it is not open to you",
@@ -375,7 +375,7 @@ impl Target {
         let source = source
             .map(|id| {
                 id.parse().map_err(|_invalid| {
-                    Error::broken(
+                    Error::user(
                         UserErrorCode::NotFound,
                         "input.sourceId",
                         "the flow has no such source of yours",
@@ -390,7 +390,7 @@ impl Target {
         let fields: Map<String, Value> = match fields {
             Value::Object(fields) => fields,
             _ => {
-                return Err(Error::broken(
+                return Err(Error::user(
                     UserErrorCode::Invalid,
                     "input.fields",
                     "fields is a JSON object of values by field name",

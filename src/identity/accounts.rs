@@ -18,7 +18,7 @@ use super::policy::Action;
 use super::{email_address, texts, verification};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 
 /// An account that is about to be made; its values are checked already.
 #[derive(Clone, Debug)]
@@ -166,7 +166,7 @@ async fn claim_contact(
     Ok(account)
 }
 
-fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::Result<(), Broken> {
+fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::Result<(), UserError> {
     if let Some(name) = input.name {
         row.name = Set(texts::name(&name, "input.name")?);
     }
@@ -182,7 +182,7 @@ fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::R
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => {
             let message = "an account keeps a contact address: write another one";
-            return Err(Broken::new(UserErrorCode::Required, "input.contactEmail", message));
+            return Err(UserError::new(UserErrorCode::Required, "input.contactEmail", message));
         }
         MaybeUndefined::Value(email) => {
             row.contact_email = Set(Some(email_address::parse(&email, "input.contactEmail")?));
@@ -244,7 +244,7 @@ pub async fn list(app: &App) -> Result<Vec<account::Model>> {
 /// Gives an account a plan, for the operator on the command line.
 pub async fn set_plan(app: &App, id: AccountId, plan: Plan) -> Result<account::Model> {
     let tx = app.db.begin().await?;
-    let unknown = |_| Error::broken(UserErrorCode::NotFound, "id", "no such account");
+    let unknown = |_| Error::user(UserErrorCode::NotFound, "id", "no such account");
     let before = lock(&tx, id).await.map_err(unknown)?;
     let mut row: account::ActiveModel = before.clone().into();
     row.plan = Set(plan);

@@ -12,7 +12,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, QueryOrder, QuerySel
 use super::accounts;
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const TAKEN: &str =
     "this address is proven by another user of this server: sign in as that one, or choose another address";
@@ -44,7 +44,7 @@ impl Proof {
 }
 
 fn taken(path: &str) -> Error {
-    Error::broken(UserErrorCode::Taken, path, TAKEN)
+    Error::user(UserErrorCode::Taken, path, TAKEN)
 }
 
 /// Makes the address of a person proven: they have used a link that was mailed to it. The person's account is locked already, and
@@ -67,7 +67,10 @@ pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) ->
     row.holds_email = Set(true);
     row.email_verified_at = Set(Some(app.clock.now()));
     // Somebody may have signed up by a mailed invitation at this moment: the index decides.
-    let proven = row.update(tx).await.or_broken(UserErrorCode::Taken, "input", TAKEN)?;
+    let proven = row
+        .update(tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "input", TAKEN)?;
     prove_contact(tx, app, proven.account_id, &proven.email).await?;
     Ok(Proof::Proven(proven))
 }
@@ -80,7 +83,9 @@ pub(super) async fn assume(tx: &DatabaseTransaction, person: user::Model) -> Res
     }
     let mut row: user::ActiveModel = person.into();
     row.holds_email = Set(true);
-    row.update(tx).await.or_broken(UserErrorCode::Taken, "input", TAKEN)
+    row.update(tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "input", TAKEN)
 }
 
 /// Makes room for somebody new who brings the proof along. Refused when the address is proven already: the one who holds it

@@ -57,7 +57,7 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
     accounts::lock(&tx, account).await?;
     if api_key::Entity::live_in_account(account, now).count(&tx).await? >= MOST {
         let message = format!("an account has at most {MOST} keys: revoke one that is not used");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let secret = tokens::random(tokens::API_KEY);
     let row = api_key::ActiveModel {
@@ -84,7 +84,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key:
     let tx = app.db.begin().await?;
     let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(&tx).await?;
-    let key = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such API key"))?;
+    let key = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such API key"))?;
     if key.revoked_at.is_some() {
         return Ok(key);
     }
@@ -107,7 +107,7 @@ fn distinct(scopes: Vec<ApiKeyScope>) -> Result<Vec<ApiKeyScope>> {
     }
     if distinct.is_empty() {
         let message = "choose at least one scope: without one the key could do nothing";
-        return Err(Error::broken(UserErrorCode::Required, "input.scopes", message));
+        return Err(Error::user(UserErrorCode::Required, "input.scopes", message));
     }
     Ok(distinct)
 }
@@ -117,7 +117,7 @@ fn check_end(end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<()> {
         return Ok(());
     }
     let message = "this time has passed: choose a later one, or none";
-    Err(Error::broken(UserErrorCode::Invalid, "input.expiresAt", message))
+    Err(Error::user(UserErrorCode::Invalid, "input.expiresAt", message))
 }
 
 fn hint(secret: &str) -> String {

@@ -2,7 +2,7 @@
 
 use url::Host;
 
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
 /// RFC 5321, section 4.5.3.1, and its erratum 1690.
 const LONGEST: usize = 254;
@@ -34,10 +34,10 @@ fn is_label(label: &str) -> bool {
 }
 
 /// The same for an input.
-pub fn parse(text: &str, path: &str) -> Result<String, Broken> {
+pub fn parse(text: &str, path: &str) -> Result<String, UserError> {
     normalise(text).ok_or_else(|| {
         let message = "this is not an email address: write it as name@example.com";
-        Broken::new(UserErrorCode::Invalid, path, message)
+        UserError::new(UserErrorCode::Invalid, path, message)
     })
 }
 

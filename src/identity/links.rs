@@ -131,7 +131,7 @@ pub(super) async fn usable(
     let row = found.ok_or_else(|| unknown_at(path))?;
     if row.used_at.is_some() || row.expires_at <= app.clock.now() {
         let message = "this link was used already, or its time has passed: ask for a new one";
-        return Err(Error::broken(UserErrorCode::Expired, path, message));
+        return Err(Error::user(UserErrorCode::Expired, path, message));
     }
     Ok(row)
 }
@@ -157,7 +157,7 @@ fn unknown() -> Error {
 /// No link of this kind.
 pub(super) fn unknown_at(path: &str) -> Error {
     let message = "no such link: open the newest one that was mailed to you";
-    Error::broken(UserErrorCode::Invalid, path, message)
+    Error::user(UserErrorCode::Invalid, path, message)
 }
 
 fn of_scope(scope: Scope) -> (TokenPurpose, &'static str) {

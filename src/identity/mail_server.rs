@@ -16,7 +16,7 @@ use super::{accounts, email_address, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::crypto::OpenError;
-use crate::error::{Broken, Result, UserErrorCode};
+use crate::error::{Result, UserError, UserErrorCode};
 
 /// Where the password is sealed for.
 const PLACE: &str = "smtp/password";
@@ -169,7 +169,7 @@ async fn release_if_changed(
 fn kept_password(
     before: Option<&smtp_settings::Model>,
     input: &SmtpSettings,
-) -> std::result::Result<Option<String>, Broken> {
+) -> std::result::Result<Option<String>, UserError> {
     if input.username.is_none() {
         return Ok(None);
     }
@@ -180,24 +180,24 @@ fn kept_password(
     let kept = same.and_then(|before| before.sealed_password.clone());
     kept.map(Some).ok_or_else(|| {
         let message = "write the password too: it belongs to this server and user name";
-        Broken::new(UserErrorCode::Required, "input.password", message)
+        UserError::new(UserErrorCode::Required, "input.password", message)
     })
 }
 
-fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
+fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, UserError> {
     let optional = |text: Option<String>, limit, path| {
         let written = text.filter(|text| !text.trim().is_empty());
         written.map(|text| texts::line(&text, limit, path)).transpose()
     };
     if !(1..=65_535).contains(&input.port) {
         let message = "take a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
-        return Err(Broken::new(UserErrorCode::Invalid, "input.port", message));
+        return Err(UserError::new(UserErrorCode::Invalid, "input.port", message));
     }
     let username = optional(input.username, CREDENTIAL, "input.username")?;
     let password = input.password.filter(|password| !password.is_empty());
     if password.is_some() && username.is_none() {
         let message = "write the user name that the password belongs to";
-        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+        return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     let most = if input.auth == SmtpAuth::Xoauth2 {
         TOKEN
@@ -209,18 +209,18 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         .is_some_and(|password| password.chars().count() > most)
     {
         let message = format!("take at most {most} characters");
-        return Err(Broken::new(UserErrorCode::TooLong, "input.password", message));
+        return Err(UserError::new(UserErrorCode::TooLong, "input.password", message));
     }
     if input.auth == SmtpAuth::Xoauth2 && username.is_none() {
         let message = "write the user name that the access token belongs to";
-        return Err(Broken::new(UserErrorCode::Required, "input.username", message));
+        return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     if input
         .mails_per_minute
         .is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit))
     {
         let message = "take 1 to 10,000 mails a minute, or leave it out for no limit";
-        return Err(Broken::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
+        return Err(UserError::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
     }
     Ok(SmtpSettings {
         host: host(&input.host)?,
@@ -241,7 +241,7 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
 /// # Errors
 ///
 /// When it is neither, at `input.host`.
-pub fn host(text: &str) -> std::result::Result<String, Broken> {
+pub fn host(text: &str) -> std::result::Result<String, UserError> {
     let text = texts::line(text, HOST, "input.host")?;
     let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {
         format!("[{text}]")
@@ -254,7 +254,7 @@ pub fn host(text: &str) -> std::result::Result<String, Broken> {
         Ok(Host::Ipv6(address)) => Ok(address.to_string()),
         Err(_) => {
             let message = "write the name of the mail server alone, such as smtp.example.com";
-            Err(Broken::new(UserErrorCode::Invalid, "input.host", message))
+            Err(UserError::new(UserErrorCode::Invalid, "input.host", message))
         }
     }
 }

@@ -12,7 +12,7 @@ use super::person::{Person, PersonId};
 use super::{accounts, email_address, texts};
 use crate::app::App;
 use crate::audit::{self, Entry, Who};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const TAKEN: &str =
     "somebody with this address is a user of this account already: use `leadmesh account reset-password`";
@@ -49,7 +49,10 @@ pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&s
         created_at: Set(app.clock.now()),
         removed_at: Set(None),
     };
-    let user = row.insert(&tx).await.or_broken(UserErrorCode::Taken, "email", TAKEN)?;
+    let user = row
+        .insert(&tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "email", TAKEN)?;
     let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, Way::Shown).await?;
     record(&tx, app, &user, "user.created_by_operator").await?;
     tx.commit().await?;
@@ -69,7 +72,7 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
         (Some(only), true) => only,
         (None, _) => {
             let message = "no user has this address there: `leadmesh account create-owner` makes one";
-            return Err(Error::broken(UserErrorCode::NotFound, "email", message));
+            return Err(Error::user(UserErrorCode::NotFound, "email", message));
         }
         (Some(last), false) => return Err(several(&last, &fitting)),
     };
@@ -78,7 +81,7 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
     let person = PersonId::User(user.id).lock(&tx).await?;
     let Some(Person::User(user)) = person.filter(|now| now.email() == email) else {
         let message = "the user was removed or changed at this moment: try again";
-        return Err(Error::broken(UserErrorCode::Conflict, "email", message));
+        return Err(Error::user(UserErrorCode::Conflict, "email", message));
     };
     let link = links::make(&tx, app, PersonId::User(user.id), links::RESET, Way::Shown).await?;
     record(&tx, app, &user, "password.link_made_by_operator").await?;
@@ -96,11 +99,11 @@ fn several(last: &user::Model, others: &[user::Model]) -> Error {
         "several accounts have a user with this address: name one of them by --account, of {}",
         accounts.join(", ")
     );
-    Error::broken(UserErrorCode::Conflict, "account", message)
+    Error::user(UserErrorCode::Conflict, "account", message)
 }
 
 async fn lock(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
-    let unknown = |_| Error::broken(UserErrorCode::NotFound, "id", "no such account");
+    let unknown = |_| Error::user(UserErrorCode::NotFound, "id", "no such account");
     accounts::lock(tx, id).await.map_err(unknown)
 }
 

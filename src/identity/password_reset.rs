@@ -274,7 +274,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     guesses::check_own(app, *session).await?;
     let old = known.password_hash().map(str::to_owned);
     let wrong = || {
-        Error::broken(
+        Error::user(
             UserErrorCode::Invalid,
             "input.currentPassword",
             "this is not your password",

@@ -12,7 +12,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use tokio::sync::{Semaphore, SemaphorePermit};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 
 /// Fewest and most characters of a password.
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
@@ -44,7 +44,7 @@ const COMMON: [&str; 14] = [
 ];
 
 /// Whether a password may be chosen.
-pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(), Broken> {
+pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(), UserError> {
     let prepared = if password.len() > BYTES {
         None
     } else {
@@ -52,7 +52,7 @@ pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(),
     };
     let Some(prepared) = prepared else {
         let message = format!("take at most {} characters", LENGTH.end());
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     };
     let refusal = if prepared.chars().count() < *LENGTH.start() {
         format!("take at least {} characters", LENGTH.start())
@@ -63,7 +63,7 @@ pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(),
     } else {
         return Ok(());
     };
-    Err(Broken::new(UserErrorCode::Invalid, path, refusal))
+    Err(UserError::new(UserErrorCode::Invalid, path, refusal))
 }
 
 /// A password as RFC 8265, section 4.2, prepares it: every space an ASCII space, and composed (NFC).

@@ -16,7 +16,7 @@ use super::policy::Action;
 use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::limits::MAX_PEOPLE;
 
 const TAKEN: &str = "somebody with this address is a user of this account already";
@@ -77,7 +77,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     let company = take_turn(&tx, caller, account).await?;
     if user::Entity::in_account(account).count(&tx).await? >= MAX_PEOPLE {
         let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
@@ -96,7 +96,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     let user = row
         .insert(&tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
     mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
     let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
     let way = Way::of_invitations(app, is_mailed);
@@ -182,7 +182,7 @@ async fn lookup(db: &impl ConnectionTrait, account: AccountId, id: UserId, path:
         .filter(user::Column::Id.eq(id))
         .one(db)
         .await?;
-    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, path, "no such user"))
+    found.ok_or_else(|| Error::user(UserErrorCode::NotFound, path, "no such user"))
 }
 
 /// Only owners make and unmake owners.
@@ -206,7 +206,7 @@ async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path
         return Ok(());
     }
     let message = "this is the last OWNER who can sign in: make somebody else an OWNER first";
-    Err(Error::broken(UserErrorCode::Conflict, path, message))
+    Err(Error::user(UserErrorCode::Conflict, path, message))
 }
 
 async fn record(

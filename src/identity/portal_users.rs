@@ -19,7 +19,7 @@ use super::policy::Action;
 use super::{accounts, email_address, letters, mailbox, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::limits::MAX_PORTAL_PEOPLE;
 
 /// What portal users may do where nothing else is said.
@@ -123,7 +123,7 @@ pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Resu
     let tx = app.db.begin().await?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(input.id));
     let found = mine.lock_exclusive().one(&tx).await?;
-    let user = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
     let user = set_permissions(&tx, app, caller, (user, each_once(input.permissions))).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
@@ -175,12 +175,12 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     let partner = lock_partner(&tx, account, input.partner).await?;
     if !partner.portal_enabled {
         let message = "the partner's portal is off: switch it on with setPortalAccess first";
-        return Err(Error::broken(UserErrorCode::NotConfigured, "input.partnerId", message));
+        return Err(Error::user(UserErrorCode::NotConfigured, "input.partnerId", message));
     }
     let people = portal_user::Entity::of_partner(account, partner.id);
     if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
         let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
-        return Err(Error::broken(UserErrorCode::LimitReached, "input.partnerId", message));
+        return Err(Error::user(UserErrorCode::LimitReached, "input.partnerId", message));
     }
     let row = portal_user::ActiveModel {
         id: Set(app.clock.id()),
@@ -200,7 +200,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     let user = row
         .insert(&tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
     mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
     let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
     let way = Way::of_invitations(app, is_mailed);
@@ -232,7 +232,7 @@ pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<Port
     let tx = app.db.begin().await?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(&tx).await?;
-    let user = found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "id", "no such portal user"))?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such portal user"))?;
     let mut row: portal_user::ActiveModel = user.into();
     row.removed_at = Set(Some(now));
     let user = row.update(&tx).await?;
@@ -280,7 +280,7 @@ pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) ->
 async fn lock_partner(tx: &DatabaseTransaction, account: AccountId, id: PartnerId) -> Result<partner::Model> {
     let mine: Select<partner::Entity> = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(tx).await?;
-    found.ok_or_else(|| Error::broken(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
+    found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
 }
 
 async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {

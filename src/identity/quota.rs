@@ -36,7 +36,7 @@ impl Stored {
              full: make rules, lists and templates smaller, delete flows, or ask the operator of this server for more",
             limit >> 20
         );
-        Err(Error::broken(UserErrorCode::LimitReached, path, text))
+        Err(Error::user(UserErrorCode::LimitReached, path, text))
     }
 
     /// Whether it is time to forget history: half of what an account may have is used.

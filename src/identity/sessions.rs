@@ -80,7 +80,7 @@ pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -
 /// The same, where an address may be known in several places under one password. Of several people who claim an address the
 /// password tells which it is: who has proven the address goes first, then who was there last.
 pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    let wrong = || Error::broken(UserErrorCode::Invalid, "input", WRONG);
+    let wrong = || Error::user(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
     let guess = Guess {
         scope: within.scope(),

@@ -17,7 +17,7 @@ use super::{addresses, email_address, passwords, texts, verification};
 use crate::app::App;
 use crate::audit;
 use crate::config::{Config, SignUp as Mode};
-use crate::error::{Broken, Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserError, UserErrorCode};
 
 const TAKEN: &str = "somebody with this address has signed up already: sign in, or ask for a new password";
 
@@ -115,21 +115,21 @@ async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, ema
     let found = invitation::Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
     let Some(row) = found else {
         let message = "no such invitation: open the newest link that was mailed to you";
-        return Err(Error::broken(UserErrorCode::NotFound, PATH, message));
+        return Err(Error::user(UserErrorCode::NotFound, PATH, message));
     };
     if row.to_email.as_deref() != Some(email) {
         let message = "this invitation was sent to another address: sign up with that one";
-        return Err(Error::broken(UserErrorCode::EmailMismatch, "input.email", message));
+        return Err(Error::user(UserErrorCode::EmailMismatch, "input.email", message));
     }
     match row.status_at(app.clock.now()) {
         InvitationStatus::Pending => Ok(row),
         InvitationStatus::Expired => {
             let message = "the time of this invitation has passed: ask the inviter to send it again";
-            Err(Error::broken(UserErrorCode::Expired, PATH, message))
+            Err(Error::user(UserErrorCode::Expired, PATH, message))
         }
         _ => {
             let message = "this invitation was answered or taken back already";
-            Err(Error::broken(UserErrorCode::InvitationClosed, PATH, message))
+            Err(Error::user(UserErrorCode::InvitationClosed, PATH, message))
         }
     }
 }
@@ -148,7 +148,7 @@ fn plan(config: &Config, through: Through) -> Result<Plan> {
     }
 }
 
-fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Result<NewAccount, Broken> {
+fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Result<NewAccount, UserError> {
     let website = input.website.as_deref();
     let timezone = input.timezone.as_deref().unwrap_or("UTC");
     Ok(NewAccount {
@@ -185,7 +185,7 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
     };
     row.insert(tx)
         .await
-        .or_broken(UserErrorCode::Taken, "input.email", TAKEN)
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)
 }
 
 /// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anybody may claim
@@ -202,7 +202,7 @@ async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
         }
     });
     if is_taken {
-        return Err(Error::broken(UserErrorCode::Taken, "input.email", TAKEN));
+        return Err(Error::user(UserErrorCode::Taken, "input.email", TAKEN));
     }
     Ok(())
 }

@@ -53,5 +53,5 @@ pub(super) async fn ask(db: &impl ConnectionTrait, app: &App, person: &user::Mod
          If you know all of it, send confirmAccount: true; if not, sign up with your address yourself",
         found.lines().join("; ")
     );
-    Err(Error::broken(UserErrorCode::Conflict, path, message))
+    Err(Error::user(UserErrorCode::Conflict, path, message))
 }

@@ -20,7 +20,7 @@ use super::throttle::Kind;
 use super::{accounts, addresses, email_address, guesses, letters, mailbox, passwords};
 use crate::app::App;
 use crate::audit;
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const NO_PERSON: &str = "only a signed-in person of an account has an address to prove";
 const GONE: &str = "you have been removed from the account";
@@ -275,7 +275,7 @@ fn require_mail(app: &App) -> Result<()> {
         return Ok(());
     }
     let message = "this server sends no mail, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
-    Err(Error::broken(UserErrorCode::NotConfigured, "", message))
+    Err(Error::user(UserErrorCode::NotConfigured, "", message))
 }
 
 async fn own_row(app: &App, caller: &Caller) -> Result<user::Model> {
@@ -318,7 +318,7 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     let old = known.password_hash.clone();
     let wrong = || {
         let message = "this is not your password";
-        Error::broken(UserErrorCode::Invalid, "input.currentPassword", message)
+        Error::user(UserErrorCode::Invalid, "input.currentPassword", message)
     };
     if !passwords::verify(input.current_password, old.clone()).await? {
         return Err(wrong());
@@ -341,7 +341,7 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     row.confirmed_at = Set(None);
     row.holds_email = Set(!app.config.requires_proof());
     let person = row.update(&tx).await;
-    let person = person.or_broken(UserErrorCode::Taken, "input.email", TAKEN)?;
+    let person = person.on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
     PersonId::User(person.id).void_links(&tx, app.clock.now()).await?;
     ask_for_proof(&tx, app, &person, &account).await?;
     let changed = Person::User(person.clone());

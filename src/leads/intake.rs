@@ -428,7 +428,7 @@ async fn enter(app: &App, sender: AccountId, (id, flow, source): (LeadId, Arc<Sn
 fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Unauthenticated(_) | Error::Forbidden(_) => true,
-        Error::Broken(broken) => broken
+        Error::User(broken) => broken
             .iter()
             .any(|rule| matches!(rule.code, UserErrorCode::NotFound | UserErrorCode::NotConnected)),
         _ => false,
@@ -436,7 +436,7 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 fn no_flow() -> Error {
-    Error::broken(
+    Error::user(
         UserErrorCode::NotFound,
         "input.flowId",
         "no such flow, or it is not open to you",
@@ -464,13 +464,13 @@ fn find_source(flow: &Snapshot, account: AccountId, named: Option<SourceId>) -> 
         )
     };
     match found {
-        Some((_, source)) if source.access == Access::Suspended => Err(Error::broken(
+        Some((_, source)) if source.access == Access::Suspended => Err(Error::user(
             UserErrorCode::NotConnected,
             path,
             "your connection with the recipient is suspended: send again once it is resumed",
         )),
         Some((place, _)) => Ok(place),
-        None if flow.account == account => Err(Error::broken(UserErrorCode::NotFound, path, advice)),
+        None if flow.account == account => Err(Error::user(UserErrorCode::NotFound, path, advice)),
         None => Err(no_flow()),
     }
 }
@@ -480,7 +480,7 @@ fn checked_key(key: String, fields: &Map<String, Value>, test: bool) -> Result<(
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY_CHARS || key.chars().any(char::is_control) {
         let advice = format!("an idempotency key has 1 to {MAX_KEY_CHARS} characters and no control characters");
-        return Err(Error::broken(UserErrorCode::Invalid, "input.idempotencyKey", advice));
+        return Err(Error::user(UserErrorCode::Invalid, "input.idempotencyKey", advice));
     }
     let content = serde_json::to_string(fields)?;
     Ok((key, format!("{content}{test}")))

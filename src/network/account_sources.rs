@@ -41,7 +41,7 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner)
         (None, None) => sources::add(app, caller, input).await,
         (Some(_), Some(_)) => {
             let text = "give a connection or an invitation, not both";
-            Err(Error::broken(UserErrorCode::Invalid, "input.invitationId", text))
+            Err(Error::user(UserErrorCode::Invalid, "input.invitationId", text))
         }
         (Some(id), None) => {
             let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
@@ -61,7 +61,7 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner)
 }
 
 async fn connected(edit: &Edit<'_>, id: ConnectionId) -> Result<Sender> {
-    let refuse = |code, text| Err(Error::broken(code, "input.connectionId", text));
+    let refuse = |code, text| Err(Error::user(code, "input.connectionId", text));
     let own = edit.account();
     let found = connection::Entity::of_account(own)
         .filter(connection::Column::Id.eq(id))
@@ -100,7 +100,7 @@ async fn name_of(edit: &Edit<'_>, partner: AccountId) -> Result<String> {
 }
 
 async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender> {
-    let refuse = |code, text| Err(Error::broken(code, "input.invitationId", text));
+    let refuse = |code, text| Err(Error::user(code, "input.invitationId", text));
     let found = invitation::Entity::sent_by(edit.account()).filter(invitation::Column::Id.eq(id));
     let Some(invitation) = found.one(&edit.tx).await? else {
         return refuse(

@@ -15,7 +15,7 @@ use super::notices::{self, Notice};
 use super::sides::Sides;
 use super::{account_sources, buyer_steps};
 use crate::app::App;
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
@@ -151,12 +151,12 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
         (None, Some(token)) => (by_token(tx, caller, token).await?, "input.token"),
         _ => {
             let message = "name the invitation: give either its id or the token of its link";
-            return Err(Error::broken(UserErrorCode::Invalid, "input.id", message));
+            return Err(Error::user(UserErrorCode::Invalid, "input.id", message));
         }
     };
     if row.from_account_id == mine {
         let message = "your own account has sent this invitation: the invited one answers it";
-        return Err(Error::broken(UserErrorCode::SelfInvite, path, message));
+        return Err(Error::user(UserErrorCode::SelfInvite, path, message));
     }
     let sides = Sides::lock(tx, mine, row.from_account_id).await?;
     // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
@@ -191,7 +191,7 @@ async fn received(
     }
     let message =
         "this invitation went to an email address: answer it with the token of the link that was mailed there";
-    Err(Error::broken(UserErrorCode::EmailMismatch, "input.id", message))
+    Err(Error::user(UserErrorCode::EmailMismatch, "input.id", message))
 }
 
 /// The token proves that the caller reads the invited address; their sign-in has to be by it, too.
@@ -212,7 +212,7 @@ async fn by_token(tx: &DatabaseTransaction, caller: &Caller, token: &str) -> Res
         return Ok(row);
     }
     let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
-    Err(Error::broken(UserErrorCode::EmailMismatch, "input.token", message))
+    Err(Error::user(UserErrorCode::EmailMismatch, "input.token", message))
 }
 
 /// Whoever answers by a token that was mailed to their address has proven it by that.
@@ -232,7 +232,7 @@ fn unknown(path: &str) -> Error {
     } else {
         "no such invitation among those that your account received: give the id of one of them"
     };
-    Error::broken(UserErrorCode::NotFound, path, message)
+    Error::user(UserErrorCode::NotFound, path, message)
 }
 
 /// Makes the connection that an invitation proposes, with both sides' blank notes.
@@ -270,7 +270,7 @@ async fn connect(
         cancelling: Set(false),
     };
     let inserted = connection.insert(tx).await;
-    let connection = inserted.or_broken(UserErrorCode::InvitationClosed, path, CLOSED)?;
+    let connection = inserted.on_unique_violation(UserErrorCode::InvitationClosed, path, CLOSED)?;
     for account in [inviter, other] {
         blank_side(id, account).insert(tx).await?;
     }

@@ -22,7 +22,7 @@ use super::relationship::{self, Move, Moved};
 use super::sides::Sides;
 use super::{disconnecting, review};
 use crate::app::App;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::flows::sellers;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -188,7 +188,7 @@ async fn lock(
     path: &str,
 ) -> Result<(Sides, connection::Model)> {
     let own = || Entity::of_account(mine).filter(Column::Id.eq(id));
-    let unknown = || Error::broken(UserErrorCode::NotFound, path, "no such connection");
+    let unknown = || Error::user(UserErrorCode::NotFound, path, "no such connection");
     let partner = own().one(tx).await?.ok_or_else(unknown)?.partner_of(mine);
     let sides = Sides::lock(tx, mine, partner).await?;
     let row = own().lock_exclusive().one(tx).await?.ok_or_else(unknown)?;
@@ -208,9 +208,9 @@ fn checked(step: Move) -> Result<Move> {
 }
 
 /// A rule that names no place is about the connection.
-fn placed(broken: Broken, at: At) -> Broken {
+fn placed(broken: UserError, at: At) -> UserError {
     if broken.path.is_empty() {
-        Broken::new(broken.code, at.id, broken.message)
+        UserError::new(broken.code, at.id, broken.message)
     } else {
         broken.within(at.input)
     }
@@ -277,5 +277,5 @@ fn check_live(row: &connection::Model, path: &str) -> Result<()> {
         return Ok(());
     }
     let message = "this connection has ended: send an invitation to connect again";
-    Err(Error::broken(UserErrorCode::NotConnected, path, message))
+    Err(Error::user(UserErrorCode::NotConnected, path, message))
 }

@@ -38,7 +38,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
     let values = values(app, &seen).await;
     if values.are_in(&reason) {
         let advice = "the reason repeats a value of the lead, and is kept in the audit trail: word it without";
-        return Err(Error::broken(UserErrorCode::Invalid, "reason", advice));
+        return Err(Error::user(UserErrorCode::Invalid, "reason", advice));
     }
     let tx = app.db.begin().await?;
     let row = found.lock_exclusive().one(&tx).await?.ok_or_else(unknown)?;
@@ -68,7 +68,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
 }
 
 fn unknown() -> Error {
-    Error::broken(UserErrorCode::NotFound, "id", "no such lead")
+    Error::user(UserErrorCode::NotFound, "id", "no such lead")
 }
 
 /// What does not open cannot be compared with, and is removed all the same.

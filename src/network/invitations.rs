@@ -216,7 +216,7 @@ async fn lock_sent(tx: &DatabaseTransaction, account: AccountId, id: InvitationI
     let sent = Entity::sent_by(account).filter(Column::Id.eq(id));
     let found = sent.lock_exclusive().one(tx).await?;
     found.ok_or_else(|| {
-        Error::broken(
+        Error::user(
             UserErrorCode::NotFound,
             "id",
             "no such invitation among those that you sent",
@@ -242,7 +242,7 @@ pub(super) fn check_open(row: &invitation::Model, app: &App, path: &str) -> Resu
             "this invitation was taken back, or overtaken by another: look at your connections",
         ),
     };
-    Err(Error::broken(code, path, message))
+    Err(Error::user(code, path, message))
 }
 
 /// Ends an invitation and takes back a letter that was not sent yet.

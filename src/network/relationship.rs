@@ -6,7 +6,7 @@ use entity::event::EventKind;
 use entity::ids::AccountId;
 use entity::relationship::RelationshipType;
 
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
 /// What is done to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub struct Moved {
 }
 
 /// What becomes of a connection by a move of one side; nothing, if it stands so already.
-pub fn apply(before: &Model, me: AccountId, now: DateTime<Utc>, step: &Move) -> Result<Option<Moved>, Broken> {
+pub fn apply(before: &Model, me: AccountId, now: DateTime<Utc>, step: &Move) -> Result<Option<Moved>, UserError> {
     if before.status == ConnectionStatus::Terminated {
         let message = "this connection has ended: send an invitation to connect again";
-        return Err(Broken::new(UserErrorCode::NotConnected, "", message));
+        return Err(UserError::new(UserErrorCode::NotConnected, "", message));
     }
     match step {
         Move::Request(wanted) => request(before, me, *wanted),
@@ -54,7 +54,7 @@ pub fn apply(before: &Model, me: AccountId, now: DateTime<Utc>, step: &Move) -> 
     }
 }
 
-fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Moved>, Broken> {
+fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Moved>, UserError> {
     let current = before.type_for(me);
     let asked_by_partner = before.requested_by.is_some_and(|by| by != me);
     if asked_by_partner && before.requested_for(me) == Some(wanted) {
@@ -78,7 +78,7 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
     }
     if asked_by_partner {
         let message = "the partner has asked for another relationship: answer that first";
-        return Err(Broken::new(UserErrorCode::Conflict, "relationshipType", message));
+        return Err(UserError::new(UserErrorCode::Conflict, "relationshipType", message));
     }
     let (low, high) = directions(before, me, wanted);
     if before.requested_by == Some(me) && (before.wanted_low_sends, before.wanted_high_sends) == (low, high) {
@@ -94,15 +94,15 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
     Ok(Some(changed(after, "connection.type_requested", words)))
 }
 
-fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, Broken> {
+fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, UserError> {
     match before.requested_by {
         None => {
             let message = "nobody has asked for another relationship, or the request was withdrawn";
-            Err(Broken::new(UserErrorCode::NotFound, "connectionId", message))
+            Err(UserError::new(UserErrorCode::NotFound, "connectionId", message))
         }
         Some(by) if by == me => {
             let message = "this is your own request: the partner answers it";
-            Err(Broken::new(UserErrorCode::Conflict, "connectionId", message))
+            Err(UserError::new(UserErrorCode::Conflict, "connectionId", message))
         }
         Some(_) if yes => {
             let wider = Model {
@@ -135,13 +135,13 @@ fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Moved {
     }
 }
 
-fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, Broken> {
+fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, UserError> {
     if !before.suspended_by(me) {
         if before.status == ConnectionStatus::Active {
             return Ok(None);
         }
         let message = "the partner holds this connection up: only they can resume it";
-        return Err(Broken::new(UserErrorCode::Conflict, "", message));
+        return Err(UserError::new(UserErrorCode::Conflict, "", message));
     }
     let mut after = holding(before, me, false);
     let goes_on = !after.low_suspends && !after.high_suspends;

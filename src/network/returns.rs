@@ -98,7 +98,7 @@ fn check_returnable(lead: &lead::Model, row: &delivery::Model) -> Result<()> {
 }
 
 fn broken(code: UserErrorCode, message: &str) -> Error {
-    Error::broken(code, "input.leadId", message)
+    Error::user(code, "input.leadId", message)
 }
 
 /// What a seller answers.
@@ -124,7 +124,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let tx = app.db.begin().await?;
     let row = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(input.delivery));
     let row = row.lock_exclusive().one(&tx).await?;
-    let at = |code, text: &str| Error::broken(code, "input.deliveryId", text);
+    let at = |code, text: &str| Error::user(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
     let (review, kind, verb) = told(input.approve);
     let seller = company(&tx, account).await?;

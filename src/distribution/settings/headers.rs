@@ -13,7 +13,7 @@ use crate::delivery::places;
 use crate::delivery::webhook::{HeaderRefused, check_header};
 use crate::distribution::change::Change;
 use crate::distribution::check::Checked;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 
 /// How many headers settings may add.
 const MAX_HEADERS: usize = 30;
@@ -39,12 +39,12 @@ impl std::fmt::Debug for HeaderInput {
 pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Checked<Vec<HeaderInput>> {
     if headers.len() > MAX_HEADERS {
         let message = "give 30 headers at most";
-        return Err(Broken::new(UserErrorCode::LimitReached, path, message));
+        return Err(UserError::new(UserErrorCode::LimitReached, path, message));
     }
     let mut names = HashSet::new();
     for (index, header) in headers.iter().enumerate() {
         let refused = |field: &str, message: String| {
-            Broken::new(UserErrorCode::Invalid, &format!("{path}.{index}.{field}"), message)
+            UserError::new(UserErrorCode::Invalid, &format!("{path}.{index}.{field}"), message)
         };
         check_header(&header.name, &header.value).map_err(|error| match error {
             HeaderRefused::BadValue(_) => refused("value", error.to_string()),
@@ -94,7 +94,7 @@ impl Sealing<'_> {
     fn missing(&self, index: usize) -> Error {
         let message = "give a value: none is stored under this name for this destination";
         let path = format!("{}.{index}.value", self.path);
-        Error::broken(UserErrorCode::Required, &path, message)
+        Error::user(UserErrorCode::Required, &path, message)
     }
 
     /// The stored value of a header, if the destination is the one that it was entered for.

@@ -13,7 +13,7 @@ use crate::delivery::payload::PreparedWebhook;
 use crate::delivery::templates::FieldNames;
 use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2_000;
@@ -105,18 +105,18 @@ pub(super) fn check(
     };
     let known = known.under(&config.fields);
     let names = FieldNames::new(&known);
-    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::Broken)?;
+    shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::User)?;
     // With the mapping in order, what is left to find is in the custom shape.
-    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::Broken)?;
+    shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::User)?;
     Ok((config, headers))
 }
 
 fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Checked<String> {
     let text = text.trim();
-    let invalid = |message: &str| Broken::new(UserErrorCode::Invalid, path, message);
+    let invalid = |message: &str| UserError::new(UserErrorCode::Invalid, path, message);
     if text.len() > MAX_URL {
         let message = "this is longer than 2,000 bytes: use a shorter address";
-        return Err(Broken::new(UserErrorCode::TooLong, path, message));
+        return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     let url = Url::parse(text)
         .ok()
@@ -131,11 +131,11 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
     }
     if url.scheme() == "http" && !insecure {
         let message = "plain http shows leads to everybody on the way: use https, or set allowInsecureHttp";
-        return Err(Broken::new(UserErrorCode::InsecureUrl, path, message));
+        return Err(UserError::new(UserErrorCode::InsecureUrl, path, message));
     }
     let guard = Guard::new(settings.settings.allow_destinations.clone());
     let allowed = guard.check_host(url.host_str().unwrap_or_default());
-    allowed.map_err(|blocked| Broken::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
+    allowed.map_err(|blocked| UserError::new(UserErrorCode::DestinationBlocked, path, blocked.to_string()))?;
     Ok(url.into())
 }
 

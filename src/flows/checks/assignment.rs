@@ -5,7 +5,7 @@ use entity::field::FieldDef;
 use entity::step::TemplateAssignment;
 
 use crate::delivery::templates::{self, Escape, FieldNames, ProblemKind, Template};
-use crate::error::{Broken, UserErrorCode};
+use crate::error::{UserError, UserErrorCode};
 
 /// Longest template of a TRANSFORM step, in characters.
 const MAX_TEMPLATE_CHARS: usize = 2_000;
@@ -16,20 +16,20 @@ pub(in crate::flows) fn problems(
     assignment: &TemplateAssignment,
     fields: &[FieldDef],
     names: &FieldNames<'_>,
-) -> Vec<Broken> {
+) -> Vec<UserError> {
     let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
         let text = "the flow has no field of this name: use one of its field names";
-        return vec![Broken::new(UserErrorCode::UnknownField, "field", text)];
+        return vec![UserError::new(UserErrorCode::UnknownField, "field", text)];
     };
     if assignment.template.chars().count() > MAX_TEMPLATE_CHARS {
         let text = format!("shorten it to at most {MAX_TEMPLATE_CHARS} characters");
-        return vec![Broken::new(UserErrorCode::TooLong, "template", text)];
+        return vec![UserError::new(UserErrorCode::TooLong, "template", text)];
     }
     let template = match Template::parse(&assignment.template, Escape::None) {
         Ok(template) => template,
         Err(error) => {
             let text = error.to_string();
-            return vec![Broken::new(UserErrorCode::InvalidTemplate, "template", text)];
+            return vec![UserError::new(UserErrorCode::InvalidTemplate, "template", text)];
         }
     };
     let unknown = templates::check(&template, names, &FieldSelection::default());
@@ -38,14 +38,14 @@ pub(in crate::flows) fn problems(
             ProblemKind::UnknownField => UserErrorCode::UnknownField,
             _ => UserErrorCode::InvalidTemplate,
         };
-        Broken::new(code, "template", problem.message)
+        UserError::new(code, "template", problem.message)
     });
     unknown.chain(laid_bare(&template, target, fields)).collect()
 }
 
 /// A template that may read an encrypted field sets encrypted ones only. Which field a computed name means is not known, so it counts
 /// as every one of them. (When a lead is decided, such a template is not shown encrypted values at all.)
-fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
+fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<UserError> {
     let secret = fields
         .iter()
         .find(|field| field.encrypted && template.may_read(&field.name));
@@ -63,7 +63,7 @@ fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Opt
             secret.name, target.name, target.name
         )
     };
-    Some(Broken::new(UserErrorCode::InvalidTemplate, "template", text))
+    Some(UserError::new(UserErrorCode::InvalidTemplate, "template", text))
 }
 
 #[cfg(test)]

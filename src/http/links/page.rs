@@ -71,7 +71,7 @@ pub(super) fn found_there(lines: &[String]) -> String {
 /// How a use case's refusal is answered: the status, and what may be shown.
 pub(super) fn refusal(error: &Error) -> (StatusCode, String) {
     let status = match error {
-        Error::Broken(_) | Error::BadInput(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
+        Error::User(_) | Error::BadInput(_) | Error::CostExceeded(_) | Error::AnswerTooLarge(_) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,

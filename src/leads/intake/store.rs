@@ -244,7 +244,7 @@ async fn take_keys(tx: &DatabaseTransaction, wanted: Wanted) -> Result<Kept> {
 
 fn other_fields() -> Error {
     let advice = "this idempotency key was used for a lead with other fields: use a new key for a new lead";
-    Error::broken(UserErrorCode::Conflict, "input.idempotencyKey", advice)
+    Error::user(UserErrorCode::Conflict, "input.idempotencyKey", advice)
 }
 
 /// The first receipts of leads, all by one query: a call may repeat hundreds.

@@ -80,7 +80,7 @@ async fn invite_buyer(
     };
     if buyer.to.is_some() {
         let text = "give the connection with the buyer or an invitation for it, not both";
-        return Err(Error::broken(UserErrorCode::Invalid, INVITE, text));
+        return Err(Error::user(UserErrorCode::Invalid, INVITE, text));
     }
     if !invite.relationship.sends() {
         return Err(not_sending());
@@ -96,7 +96,7 @@ async fn invite_buyer(
 
 fn not_sending() -> Error {
     let text = "an invitation for a buyer proposes that you send leads: SEND_LEADS or BOTH";
-    Error::broken(
+    Error::user(
         UserErrorCode::DirectionNotAgreed,
         "input.step.buyer.invite.relationshipType",
         text,
@@ -105,7 +105,7 @@ fn not_sending() -> Error {
 
 fn within(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within(INVITE)).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within(INVITE)).collect()),
         other => other,
     }
 }

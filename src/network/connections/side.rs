@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Link, check_live, lock};
 use crate::app::App;
 use crate::audit::{self, Entry};
-use crate::error::{Broken, Error, Result, UserErrorCode};
+use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{email_address, texts};
@@ -55,7 +55,7 @@ pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateS
     Ok(Link::new(row, mine))
 }
 
-fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::result::Result<(), Broken> {
+fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::result::Result<(), UserError> {
     put(&mut row.purpose, input.purpose, |text| {
         optional(&text, |text| texts::paragraph(text, PURPOSE, "input.purpose"))
     })?;
@@ -73,7 +73,7 @@ fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::resu
             return Ok(Some(volume));
         }
         let message = "write how many leads a day you expect: 0 to 1,000,000,000";
-        Err(Broken::new(
+        Err(UserError::new(
             UserErrorCode::Invalid,
             "input.expectedDailyVolume",
             message,
@@ -84,8 +84,8 @@ fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::resu
 fn put<T>(
     column: &mut ActiveValue<Option<T>>,
     value: MaybeUndefined<T>,
-    check: impl FnOnce(T) -> std::result::Result<Option<T>, Broken>,
-) -> std::result::Result<(), Broken>
+    check: impl FnOnce(T) -> std::result::Result<Option<T>, UserError>,
+) -> std::result::Result<(), UserError>
 where
     Option<T>: Into<sea_orm::Value>,
 {
@@ -100,8 +100,8 @@ where
 /// An empty text takes away, as null does.
 fn optional(
     text: &str,
-    check: impl FnOnce(&str) -> std::result::Result<String, Broken>,
-) -> std::result::Result<Option<String>, Broken> {
+    check: impl FnOnce(&str) -> std::result::Result<String, UserError>,
+) -> std::result::Result<Option<String>, UserError> {
     if text.trim().is_empty() {
         return Ok(None);
     }
@@ -132,15 +132,15 @@ pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, fl
     let own = flow::Entity::in_account(mine).filter(flow::Column::Id.eq(flow));
     let Some(chosen) = own.one(&tx).await? else {
         let message = "no such flow of your account";
-        return Err(Error::broken(UserErrorCode::NotFound, "input.flowId", message));
+        return Err(Error::user(UserErrorCode::NotFound, "input.flowId", message));
     };
     if sides.mine.plan == Plan::Free {
         let message = "a free account gets the leads of partners in its inbox: choosing a flow takes the plan PAID";
-        return Err(Error::broken(UserErrorCode::PlanRequired, "input.flowId", message));
+        return Err(Error::user(UserErrorCode::PlanRequired, "input.flowId", message));
     }
     if !row.type_for(mine).receives() {
         let message = "this relationship brings no leads: ask for a wider one first (requestRelationshipType)";
-        return Err(Error::broken(
+        return Err(Error::user(
             UserErrorCode::DirectionNotAgreed,
             "input.connectionId",
             message,

@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdraw_letter};
 use crate::app::App;
-use crate::error::{Error, OrBroken, Result, UserErrorCode};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::mail_quota::{self, Counted};
 use crate::identity::policy::Action;
@@ -98,7 +98,7 @@ pub async fn send_within(
         let text = format!(
             "an account has at most {MAX_OPEN_INVITATIONS} invitations that wait for an answer: cancel one that is not needed any more"
         );
-        return Err(Error::broken(UserErrorCode::LimitReached, "", text));
+        return Err(Error::user(UserErrorCode::LimitReached, "", text));
     }
     mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;
@@ -139,7 +139,7 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     again.expires_at = Set(app.clock.now() + lifetime(app));
     again.mail_id = Set(None);
     let row = again.update(&tx).await;
-    let row = row.or_broken(UserErrorCode::Conflict, "id", OTHER_PENDING)?;
+    let row = row.on_unique_violation(UserErrorCode::Conflict, "id", OTHER_PENDING)?;
     let (row, told) = mail(&tx, app, row, &inviter).await?;
     let events = announce(&tx, app, caller, (&inviter, &row, told), "invitation.resent").await?;
     journal::append(&tx, app, events).await?;
@@ -150,7 +150,7 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
 
 fn in_input(error: Error) -> Error {
     match error {
-        Error::Broken(broken) => Error::Broken(broken.into_iter().map(|rule| rule.within("input")).collect()),
+        Error::User(broken) => Error::User(broken.into_iter().map(|rule| rule.within("input")).collect()),
         other => other,
     }
 }
@@ -165,7 +165,7 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
         (None, Some(email)) => Target::Email(email_address::parse(email, "email")?),
         _ => {
             let message = "name whom to invite: give either accountId or email";
-            return Err(Error::broken(UserErrorCode::Invalid, "accountId", message));
+            return Err(Error::user(UserErrorCode::Invalid, "accountId", message));
         }
     };
     let written = input.message.as_deref().filter(|message| !message.trim().is_empty());
@@ -188,7 +188,7 @@ async fn check_target(
         Target::Account(id) => {
             if account::Entity::by_id(*id).one(tx).await?.is_none() {
                 let message = "no such account: look for it with findAccount, or invite an email address";
-                return Err(Error::broken(UserErrorCode::NotFound, "accountId", message));
+                return Err(Error::user(UserErrorCode::NotFound, "accountId", message));
             }
             check_not_connected(tx, inviter.id, *id, "accountId").await
         }
@@ -207,7 +207,7 @@ async fn check_target(
 
 fn myself(path: &str) -> Error {
     let message = "this is your own account: invite another one";
-    Error::broken(UserErrorCode::SelfInvite, path, message)
+    Error::user(UserErrorCode::SelfInvite, path, message)
 }
 
 /// Refuses where the two have a connection already, suspended or not.
@@ -221,7 +221,7 @@ pub(in crate::network) async fn check_not_connected(
         return Ok(());
     }
     let message = "you are connected already: change that connection instead";
-    Err(Error::broken(UserErrorCode::AlreadyConnected, path, message))
+    Err(Error::user(UserErrorCode::AlreadyConnected, path, message))
 }
 
 /// The one that was sent to the same and is not answered. The inviter's account is locked: there is no other sender.
@@ -265,7 +265,7 @@ async fn insert(
     };
     row.insert(tx)
         .await
-        .or_broken(UserErrorCode::Conflict, "accountId", OTHER_PENDING)
+        .on_unique_violation(UserErrorCode::Conflict, "accountId", OTHER_PENDING)
 }
 
 /// Makes a new link and writes the letter that carries it: to the invited address, or to the contact address of an account that

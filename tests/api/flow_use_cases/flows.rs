@@ -252,7 +252,7 @@ async fn a_field_that_the_flow_uses_cannot_go_or_become_what_its_rules_cannot_co
         let in_use = one(UserErrorCode::InUse, "input.fields");
         let without = refield(vec![field("email", FieldType::Email)]);
         let result = manage::update(&room.app, &owner, flow.id, without.clone()).await;
-        let Err(Error::Broken(broken)) = &result else {
+        let Err(Error::User(broken)) = &result else {
             panic!("{result:?}")
         };
         assert!(

@@ -180,7 +180,7 @@ pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
 /// The one broken rule, as its code and path.
 pub(crate) fn broken<T: std::fmt::Debug>(result: Result<T, Error>) -> (UserErrorCode, String) {
     match result {
-        Err(Error::Broken(rules)) => (rules[0].code, rules[0].path.join(".")),
+        Err(Error::User(rules)) => (rules[0].code, rules[0].path.join(".")),
         other => panic!("not a broken rule: {other:?}"),
     }
 }
