@@ -1,6 +1,7 @@
 //! The append-only audit trail: written in the transaction of the change that it tells of.
 
 use chrono::{DateTime, Utc};
+use entity::account;
 use entity::audit_event::{ActiveModel, ActorKind, Entity};
 use entity::ids::AccountId;
 use sea_orm::{ConnectionTrait, EntityTrait, Set};
@@ -12,9 +13,9 @@ use crate::error::Result;
 /// Entries in one statement: `SQLite` takes 32,766 parameters.
 const AT_ONCE: usize = 1_000;
 
-/// Who acts, as the trail tells it.
+/// Actor acts, as the trail tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Who {
+pub struct Actor {
     /// By kind.
     pub kind: ActorKind,
     /// By public identifier; none for the system.
@@ -25,13 +26,23 @@ pub struct Who {
     pub ip: Option<String>,
 }
 
-impl Who {
+impl Actor {
     /// Leadmesh itself, or its operator on the command line.
     pub fn system() -> Self {
         Self {
             kind: ActorKind::System,
             id: None,
             name: "Leadmesh".into(),
+            ip: None,
+        }
+    }
+
+    /// An account in another account's log, which names no person or address of it.
+    pub fn partner_account(account: &account::Model) -> Self {
+        Self {
+            kind: ActorKind::PartnerAccount,
+            id: Some(account.id.to_string()),
+            name: account.name.clone(),
             ip: None,
         }
     }
@@ -57,7 +68,7 @@ pub async fn record(
     db: &impl ConnectionTrait,
     clock: &Clock,
     account: AccountId,
-    who: &Who,
+    who: &Actor,
     entry: Entry<'_>,
 ) -> Result<()> {
     Entity::insert(row(clock, account, who, entry))
@@ -71,7 +82,7 @@ pub async fn record_all<'a>(
     db: &impl ConnectionTrait,
     clock: &Clock,
     account: AccountId,
-    who: &Who,
+    who: &Actor,
     entries: impl Iterator<Item = Entry<'a>>,
 ) -> Result<()> {
     let rows: Vec<ActiveModel> = entries.map(|entry| row(clock, account, who, entry)).collect();
@@ -81,7 +92,7 @@ pub async fn record_all<'a>(
     Ok(())
 }
 
-fn row(clock: &Clock, account: AccountId, who: &Who, entry: Entry<'_>) -> ActiveModel {
+fn row(clock: &Clock, account: AccountId, who: &Actor, entry: Entry<'_>) -> ActiveModel {
     let at: DateTime<Utc> = clock.now();
     ActiveModel {
         id: Set(clock.id()),

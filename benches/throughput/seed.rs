@@ -18,7 +18,7 @@ use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
 use leadmesh::flows::steps::{self, AddStep, StepInput};
 use leadmesh::identity::api_keys::{self, CreateApiKey};
 use leadmesh::identity::caller::Caller;
-use leadmesh::identity::sign_up::{self, SignUp, Through};
+use leadmesh::identity::sign_up::{self, SignUp, SignUpOrigin};
 use leadmesh::leads::rules::Rule;
 use serde_json::json;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ pub(crate) async fn owner(app: &App) -> anyhow::Result<Caller> {
         timezone: None,
         invitation_token: None,
     };
-    Ok(sign_up::sign_up(app, None, Through::Operator, input).await?.caller)
+    Ok(sign_up::sign_up(app, None, SignUpOrigin::Operator, input).await?.caller)
 }
 
 fn flow() -> anyhow::Result<CreateFlow> {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings, parse_plan};
 use crate::identity::accounts;
-use crate::identity::operator::{self, Handed};
+use crate::identity::operator::{self, PasswordLink};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -95,7 +95,7 @@ pub(super) async fn account(command: Command, out: &mut impl Write) -> anyhow::R
 }
 
 /// The one place where such a link is shown.
-fn hand_over(out: &mut impl Write, made: &Handed, lifetime: &str) -> std::io::Result<()> {
+fn hand_over(out: &mut impl Write, made: &PasswordLink, lifetime: &str) -> std::io::Result<()> {
     let (user, account) = (&made.user, &made.account);
     writeln!(
         out,

@@ -218,7 +218,7 @@ async fn master_key_fits(config: &Config, db: &Db) -> Found {
 
 /// Whether a process with these settings may serve beside the others, or after them; none where they are the same.
 async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
-    let kept = match proof_setting::kept(db.read()).await {
+    let kept = match proof_setting::stored(db.read()).await {
         Ok(kept) => kept?,
         Err(error) => return Some(Found::Wrong(format!("cannot be compared: {error}"))),
     };
@@ -231,8 +231,8 @@ async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
         Ok(()) => Found::Note(format!(
             "LEADMESH_PROOF_OF_ADDRESS is {} here, and the installation goes by {}: that changes once all of its processes have stopped \
              and one starts with these settings",
-            proof_setting::written(own),
-            proof_setting::written(kept)
+            proof_setting::display(own),
+            proof_setting::display(kept)
         )),
     })
 }

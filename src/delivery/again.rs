@@ -173,5 +173,5 @@ async fn record(
         changes: (settings == RetrySettings::Current)
             .then(|| json!({ "settings": "CURRENT", "settingsVersion": row.settings_id, "channel": row.channel })),
     });
-    audit::record_all(tx, &app.clock, account, &caller.who(), entries).await
+    audit::record_all(tx, &app.clock, account, &caller.actor(), entries).await
 }

@@ -290,7 +290,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     // Without the note, which may hold a value of the lead.
     let told = json!({ "delivered": input.delivered, "from": from, "externalId": input.external_id });
     let entry = entry("delivery.resolved", &row, Some(told));
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     commit(app, tx, &row, on).await?;
     Ok(row)
 }
@@ -381,7 +381,7 @@ fn changed(caller: &Caller, row: Model, input: &Settlement, now: DateTime<Utc>) 
 
 fn words(caller: &Caller, what: &str, note: Option<&str>) -> String {
     let note = note.map(|note| format!(": {note}")).unwrap_or_default();
-    format!("settled by {}: {what}{note}", caller.who().name)
+    format!("settled by {}: {what}{note}", caller.actor().name)
 }
 
 fn told(app: &App, caller: &Caller, row: &Model, note: Option<&str>) -> lead_event::ActiveModel {

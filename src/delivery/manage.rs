@@ -161,7 +161,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
     change.due_at = Set(None);
     change.settled_at = Set(Some(app.clock.now()));
     change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
-    change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
+    change.failure_message = Set(Some(format!("cancelled by {}", caller.actor().name)));
     save(app, tx, caller, change, "delivery.cancelled").await
 }
 
@@ -198,7 +198,7 @@ async fn save(
         label: None,
         changes: None,
     };
-    audit::record(&tx, &app.clock, row.account_id, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, row.account_id, &caller.actor(), entry).await?;
     let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
     tx.commit().await?;
     app.hub.tell(&heads);

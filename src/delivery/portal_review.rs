@@ -87,7 +87,7 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
             partner: &partner.name,
             review: Review {
                 status: verdict.status(),
-                by: caller.who().name,
+                by: caller.actor().name,
                 at: app.clock.now(),
                 reason,
             },
@@ -144,7 +144,7 @@ async fn still_allowed(
 ) -> Result<partner::Model> {
     let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
     let open = mine.lock_shared().one(tx).await?.filter(|row| row.portal_enabled);
-    let may = rights::in_portal(tx, caller, verdict.permission()).await?;
+    let may = rights::has_portal_permission(tx, caller, verdict.permission()).await?;
     open.filter(|_| may)
         .ok_or(Error::Unauthenticated("your access to this portal has ended"))
 }
@@ -309,7 +309,7 @@ impl Said<'_> {
             label: Some(self.partner),
             changes: Some(json!({ "review": self.review.status })),
         };
-        audit::record(tx, &self.app.clock, row.account_id, &self.caller.who(), entry).await
+        audit::record(tx, &self.app.clock, row.account_id, &self.caller.actor(), entry).await
     }
 }
 

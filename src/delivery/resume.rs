@@ -39,7 +39,7 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
             // Not why: that may repeat what was sent, and trails are never changed.
             changes: Some(json!({ "holds": held.iter().filter_map(|row| row.hold).collect::<Vec<_>>() })),
         };
-        audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+        audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     }
     endpoint::Entity::forget(theirs).exec(&tx).await?;
     tx.commit().await?;

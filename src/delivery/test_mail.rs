@@ -11,7 +11,7 @@ use super::smtp_server;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
-use crate::identity::mail_quota::{self, Counted};
+use crate::identity::mail_quota::{self, QuotaKey};
 use crate::identity::policy::Action;
 use crate::identity::{email_address, mail_server};
 
@@ -37,8 +37,8 @@ pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
     let settings = mail_server::get(app, caller).await?;
     let settings = settings.ok_or_else(|| Error::user(UserErrorCode::NotConfigured, "", NO_SERVER))?;
     let tx = app.db.begin().await?;
-    mail_quota::require(&tx, app, Counted::TestMailsBy(settings.account_id)).await?;
-    mail_quota::require(&tx, app, Counted::TestMailsTo(&to)).await?;
+    mail_quota::require(&tx, app, QuotaKey::TestMailsBy(settings.account_id)).await?;
+    mail_quota::require(&tx, app, QuotaKey::TestMailsTo(&to)).await?;
     tx.commit().await?;
     let server = smtp_server::of_settings(app, &settings).await?;
     let mailer = Mailer::new(

@@ -14,7 +14,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::quota::Stored;
+use crate::identity::settings_quota::StoredBytes;
 
 /// A transaction that holds the account's row, so that changes of one account happen one after the other.
 pub(super) struct Change<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Change<'a> {
     pub(super) caller: &'a Caller,
     pub(super) account: account::Model,
     pub(super) keys: Arc<Keys>,
-    stored: Stored,
+    stored: StoredBytes,
     pub(super) tx: Transaction,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Change<'a> {
         let keys = app.vault.keys(app.db.write(), &app.clock, Some(account)).await?;
         let tx = app.db.begin().await?;
         let account = accounts::lock(&tx, account).await?;
-        let stored = Stored::before(&tx, account.id).await?;
+        let stored = StoredBytes::before(&tx, account.id).await?;
         Ok(Self {
             app,
             caller,
@@ -90,7 +90,7 @@ impl<'a> Change<'a> {
             label: Some(subject.label),
             changes,
         };
-        audit::record(&self.tx, &self.app.clock, self.account.id, &self.caller.who(), entry).await
+        audit::record(&self.tx, &self.app.clock, self.account.id, &self.caller.actor(), entry).await
     }
 
     /// Commits, and with it tells every node that what it has compiled for this account is out of date.

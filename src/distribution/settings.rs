@@ -225,7 +225,7 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     let change = Change::of(app, caller, account).await?;
     let partner = partners::hold(&change, id, "input").await?;
     // They may have been removed while this waited for its turn.
-    let may = rights::in_portal(&change.tx, caller, PortalPermission::EditDelivery).await?;
+    let may = rights::has_portal_permission(&change.tx, caller, PortalPermission::EditDelivery).await?;
     if !partner.portal_enabled || !may {
         return Err(Error::Forbidden(
             "your access to this portal has ended: ask the account that gave it to you",

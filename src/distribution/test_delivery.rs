@@ -60,7 +60,7 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
         label: Some(&composed.partner.name),
         changes: Some(json!({ "deliveryId": row.id, "channel": row.channel })),
     };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     let portal = (row.channel == Channel::Portal).then(|| portal_event(&row, EventKind::PortalDelivered));
     let told = [Some(delivery_event(&row)), portal.flatten()];
     let heads = events::append(&tx, row.created_at, told.into_iter().flatten().collect()).await?;

@@ -15,13 +15,13 @@ use super::checks::Checker;
 use super::contents::Contents;
 use super::{MAX_FLOWS, revisions};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::database::Transaction;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::quota::Stored;
+use crate::identity::settings_quota::StoredBytes;
 use crate::leads::rules::Weighed;
 use crate::live::events;
 
@@ -74,12 +74,12 @@ pub(crate) struct Edit<'a> {
     pub(super) warnings: Vec<String>,
     /// As it was loaded; none for a new flow.
     before: Option<Contents>,
-    stored: Stored,
-    who: Who,
+    stored: StoredBytes,
+    who: Actor,
 }
 
 /// What every change begins with.
-type Begun = (Transaction, account::Model, Stored);
+type Begun = (Transaction, account::Model, StoredBytes);
 
 impl<'a> Edit<'a> {
     /// Begins with a flow that is not there yet.
@@ -192,7 +192,7 @@ impl<'a> Edit<'a> {
             warnings: Vec::new(),
             before,
             stored,
-            who: caller.who(),
+            who: caller.actor(),
         }
     }
 
@@ -259,7 +259,7 @@ async fn begin(app: &App, caller: &Caller) -> Result<Begun> {
     let tx = app.db.begin().await?;
     let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
     let account = account.ok_or(Error::NotFound("account"))?;
-    let stored = Stored::before(&tx, account.id).await?;
+    let stored = StoredBytes::before(&tx, account.id).await?;
     Ok((tx, account, stored))
 }
 

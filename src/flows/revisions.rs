@@ -13,7 +13,7 @@ use super::snapshot::Snapshot;
 use super::steps::{check_free_destination, profile_of, settle_reverted};
 use super::usage;
 use crate::app::App;
-use crate::audit::Who;
+use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -143,7 +143,7 @@ pub(super) async fn record(
     clock: &Clock,
     tx: &DatabaseTransaction,
     contents: &Contents,
-    who: &Who,
+    who: &Actor,
     summary: String,
 ) -> Result<()> {
     let row = ActiveModel {
@@ -170,7 +170,14 @@ pub(super) async fn record_first(app: &App, tx: &DatabaseTransaction, contents: 
     if recorded.count(tx).await? > 0 {
         return Ok(());
     }
-    record(&app.clock, tx, contents, &Who::system(), format!("Made {}", flow.name)).await
+    record(
+        &app.clock,
+        tx,
+        contents,
+        &Actor::system(),
+        format!("Made {}", flow.name),
+    )
+    .await
 }
 
 /// Revisions that a flow keeps, the newest ones.

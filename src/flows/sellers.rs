@@ -10,7 +10,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransactio
 
 use super::sources::blank;
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::identity::accounts;
 
@@ -92,12 +92,6 @@ async fn new_source(
 }
 
 async fn record(tx: &DatabaseTransaction, app: &App, source: &source::Model, sender: &account::Model) -> Result<()> {
-    let who = Who {
-        kind: ActorKind::PartnerAccount,
-        id: Some(sender.id.to_string()),
-        name: sender.name.clone(),
-        ip: None,
-    };
     let entry = Entry {
         action: "source.added",
         subject_type: "AccountSource",
@@ -105,5 +99,12 @@ async fn record(tx: &DatabaseTransaction, app: &App, source: &source::Model, sen
         label: Some(&source.name),
         changes: None,
     };
-    audit::record(tx, &app.clock, source.account_id, &who, entry).await
+    audit::record(
+        tx,
+        &app.clock,
+        source.account_id,
+        &Actor::partner_account(sender),
+        entry,
+    )
+    .await
 }

@@ -9,7 +9,7 @@ use super::scalars::EmailAddress;
 use super::session::{SessionPayload, acknowledged};
 use crate::error::Result;
 use crate::identity::password_reset::{self, NewPassword};
-use crate::identity::person::Within;
+use crate::identity::person::SignInScope;
 use crate::identity::sessions::{self, LogIn};
 use crate::identity::tokens::Scope;
 
@@ -90,9 +90,9 @@ impl PortalSessionMutation {
 }
 
 /// One partner's portal, or all.
-fn within(partner: Option<&ID>) -> Within {
+fn within(partner: Option<&ID>) -> SignInScope {
     match partner {
-        Some(id) => Within::Partner(id_or_unknown(id)),
-        None => Within::Scope(Scope::Portal),
+        Some(id) => SignInScope::Partner(id_or_unknown(id)),
+        None => SignInScope::Scope(Scope::Portal),
     }
 }

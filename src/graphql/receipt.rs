@@ -95,7 +95,7 @@ connection!(
 pub struct SubmitLeadInput {
     /// To which flow.
     flow_id: ID,
-    /// Through which source; null means the caller's first source of the flow that is enabled.
+    /// SignUpOrigin which source; null means the caller's first source of the flow that is enabled.
     source_id: Option<ID>,
     /// Values by field name, as a JSON object. Fields that the flow does not know are dropped with a warning.
     fields: Json<Value>,
@@ -113,7 +113,7 @@ pub struct SubmitLeadInput {
 pub struct SubmitLeadsInput {
     /// To which flow.
     flow_id: ID,
-    /// Through which source; null means the caller's first source of the flow that is enabled.
+    /// SignUpOrigin which source; null means the caller's first source of the flow that is enabled.
     source_id: Option<ID>,
     /// 1 to 500 leads.
     leads: Vec<BulkLeadInput>,

@@ -9,12 +9,12 @@ use super::payload::{AcknowledgePayload, UserError, outcome};
 use super::scalars::{EmailAddress, TimeZone, UrlText};
 use super::viewer::Viewer;
 use crate::error::Result;
+use crate::identity::account_confirmation::Consent;
 use crate::identity::caller::Principal;
 use crate::identity::password_reset::{self, NewPassword};
-use crate::identity::person::Within;
+use crate::identity::person::SignInScope;
 use crate::identity::sessions::{self, LogIn, SignedIn};
 use crate::identity::sign_up::{self, SignUp};
-use crate::identity::takeover::Consent;
 use crate::identity::tokens::Scope;
 use crate::identity::verification::{self, Prover};
 
@@ -157,7 +157,7 @@ impl SessionMutation {
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
         let input = SignUp::from(input);
-        SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
+        SessionPayload::of(sign_up::sign_up(app, ip, input.origin(), input).await)
     }
 
     /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries from one network are
@@ -170,8 +170,8 @@ impl SessionMutation {
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
         let within = match &input.account_id {
-            Some(id) => Within::Account(id_or_unknown(id)),
-            None => Within::Scope(Scope::Account),
+            Some(id) => SignInScope::Account(id_or_unknown(id)),
+            None => SignInScope::Scope(Scope::Account),
         };
         let input = LogIn {
             email: input.email.0,

@@ -51,7 +51,7 @@ impl SimulationQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "To which flow of the account.")] flow_id: ID,
         #[graphql(
-            desc = "Through which of its sources; null means the account's first own source of the flow that is enabled."
+            desc = "SignUpOrigin which of its sources; null means the account's first own source of the flow that is enabled."
         )]
         source_id: Option<ID>,
         #[graphql(desc = "Values by the sender's field names, as a JSON object.")] fields: Json<Value>,

@@ -216,7 +216,9 @@ where
     W: Future<Output = Result<Option<T>>> + Send,
 {
     // Nobody follows without an account, in which rights change.
-    let changes = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
+    let changes = app
+        .hub
+        .rights(caller.principal.rights_account().unwrap_or(Uuid::nil().into()));
     let told = changes.listen();
     let begin = (Box::pin(events), (changes, told), Some((app.clone(), caller.clone())));
     futures::stream::unfold(begin, move |(mut events, (changes, mut told), follower)| {
@@ -231,13 +233,13 @@ where
                 // In a box of its own, so that a stream which waits is small.
                 let made = Box::pin(async {
                     let Some(event) = event else {
-                        if let Ok(now) = rights::again(&app, &caller).await {
+                        if let Ok(now) = rights::refresh(&app, &caller).await {
                             may(&now, None)?;
                         }
                         return Ok(None);
                     };
                     let made = item(app.clone(), event?);
-                    let (now, made) = tokio::try_join!(rights::again(&app, &caller), made)?;
+                    let (now, made) = tokio::try_join!(rights::refresh(&app, &caller), made)?;
                     let Some(made) = made else { return Ok(None) };
                     Ok(may(&now, Some(&made))?.then_some(made))
                 });

@@ -78,7 +78,7 @@ impl SubmissionDocs {
         &self.0.flow_name
     }
 
-    /// Through which source.
+    /// SignUpOrigin which source.
     async fn source_id(&self) -> ID {
         self.0.source_id.to_string().into()
     }

@@ -54,7 +54,7 @@ impl Credentials {
     /// What callers draw on: a person or key on its own bucket and its account's, everybody else on that of their address.
     fn allowance(&self, known: Option<&Caller>, ip: Option<IpAddr>) -> Allowance {
         let principal = known.and_then(|known| known.principal.uuid()).map(Holder::Principal);
-        let account = known.and_then(|known| known.principal.kept_by());
+        let account = known.and_then(|known| known.principal.rights_account());
         let address = ip.filter(|_| principal.is_none()).map(|ip| Holder::Address(place(ip)));
         let account = account.map(|account| Holder::Account(account.0));
         self.rates
@@ -145,7 +145,7 @@ fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
 
 /// Ends whatever stays open, once its right is lost. Ends itself when that is over and its token is cancelled.
 async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
-    let Some(account) = caller.principal.kept_by() else {
+    let Some(account) = caller.principal.rights_account() else {
         return;
     };
     let changes = app.hub.rights(account);
@@ -154,7 +154,7 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
         loop {
             told.mark_unchanged();
             // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
-            let now = Box::pin(rights::again(&app, &caller)).await;
+            let now = Box::pin(rights::refresh(&app, &caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }

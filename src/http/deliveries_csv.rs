@@ -70,7 +70,7 @@ async fn next(
     filter: DeliveryFilter,
     after: Option<DeliveryId>,
 ) -> Result<Option<(Vec<csv::Row>, Option<DeliveryId>)>> {
-    let caller = rights::again(&app, &caller).await?;
+    let caller = rights::refresh(&app, &caller).await?;
     let page = delivery_log::page(&app, &caller, filter, (after, PAGE)).await?;
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }

@@ -13,11 +13,11 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
-use super::mail_quota::{self, Counted};
+use super::mail_quota::{self, QuotaKey};
 use super::policy::Action;
 use super::{email_address, texts, verification};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 
 /// An account that is about to be made; its values are checked already.
@@ -133,7 +133,7 @@ pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<
     touch_config(&tx, id).await?;
     let changes = json!({"before": shown(&before), "after": shown(&account)});
     let entry = entry(&account, "account.updated", Some(changes));
-    audit::record(&tx, &app.clock, id, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, id, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(account)
 }
@@ -160,7 +160,7 @@ async fn claim_contact(
     row.contact_counts = Set(proven_at.is_some() || !app.config.requires_proof());
     let account = row.update(tx).await?;
     if app.config.requires_proof() {
-        mail_quota::require(tx, app, Counted::ProofsBy(&id.to_string())).await?;
+        mail_quota::require(tx, app, QuotaKey::ProofsBy(&id.to_string())).await?;
         verification::ask_for_contact_proof(tx, app, &account).await?;
     }
     Ok(account)
@@ -253,7 +253,7 @@ pub async fn set_plan(app: &App, id: AccountId, plan: Plan) -> Result<account::M
     touch_config(&tx, id).await?;
     let changes = json!({"before": before.plan, "after": plan});
     let entry = entry(&account, "account.plan_changed", Some(changes));
-    audit::record(&tx, &app.clock, id, &Who::system(), entry).await?;
+    audit::record(&tx, &app.clock, id, &Actor::system(), entry).await?;
     tx.commit().await?;
     Ok(account)
 }

@@ -11,7 +11,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, DbErr, QueryOrder, QuerySel
 
 use super::accounts;
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const TAKEN: &str =
@@ -174,5 +174,5 @@ async fn displace(tx: &DatabaseTransaction, app: &App, other: &user::Model) -> R
         label: Some(&other.name),
         changes: None,
     };
-    audit::record(tx, &app.clock, other.account_id, &Who::system(), entry).await
+    audit::record(tx, &app.clock, other.account_id, &Actor::system(), entry).await
 }

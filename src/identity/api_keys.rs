@@ -139,7 +139,7 @@ async fn record(
         label: Some(&key.name),
         changes: Some(json!({"scopes": key.scopes, "expiresAt": key.expires_at})),
     };
-    audit::record(tx, &app.clock, key.account_id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, key.account_id, &caller.actor(), entry).await
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller
     } else {
         by_access_token(app, token).await?
     };
-    let recent = &app.tokens.recent;
-    recent
+    let credentials = &app.tokens.credentials;
+    credentials
         .remember(tokens::hash(token), principal.clone(), expires_at)
         .await;
     note(app, &principal);
@@ -43,7 +43,7 @@ pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller
 
 /// The caller that these credentials had some time within the last minute. Only for submitting leads, which looks again.
 pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller> {
-    let (principal, expires_at) = app.tokens.recent.principal(&tokens::hash(token)).await?;
+    let (principal, expires_at) = app.tokens.credentials.principal(&tokens::hash(token)).await?;
     let is_over = expires_at.is_some_and(|end| end <= app.clock.now());
     (!is_over).then_some(Caller {
         principal,
@@ -52,16 +52,16 @@ pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller
     })
 }
 
-pub(super) type Known = (Principal, Option<DateTime<Utc>>);
+pub(super) type Authenticated = (Principal, Option<DateTime<Utc>>);
 
-async fn by_key(app: &App, token: &str) -> Result<Known> {
+async fn by_key(app: &App, token: &str) -> Result<Authenticated> {
     let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
         .one(app.db.read())
         .await?;
     of_key(key, app.clock.now())
 }
 
-pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Known> {
+pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Authenticated> {
     let key = key
         .filter(|key| key.is_live(now))
         .ok_or(Error::Unauthenticated(BAD_KEY))?;
@@ -74,7 +74,7 @@ pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<
     Ok((principal, key.expires_at))
 }
 
-async fn by_access_token(app: &App, token: &str) -> Result<Known> {
+async fn by_access_token(app: &App, token: &str) -> Result<Authenticated> {
     let claims = app.tokens.read(token, app.clock.now());
     let claims = claims.ok_or(Error::Unauthenticated(BAD_TOKEN))?;
     let person = subject(&claims).ok_or(Error::Unauthenticated(BAD_TOKEN))?;
@@ -121,7 +121,7 @@ fn note(app: &App, principal: &Principal) {
         Principal::ApiKey { id, .. } => {
             let (app, id) = (app.clone(), *id);
             tokio::spawn(async move {
-                if !app.tokens.recent.is_first(id.0).await {
+                if !app.tokens.credentials.is_first(id.0).await {
                     return;
                 }
                 let noted = api_key::Entity::used(id, app.clock.now()).exec(app.db.write()).await;
@@ -135,13 +135,13 @@ fn note(app: &App, principal: &Principal) {
 
 /// Which credentials of an account still hold.
 #[derive(Clone, Debug, Default)]
-pub struct StillValid {
+pub struct ValidCredentials {
     keys: HashSet<ApiKeyId>,
     sessions: HashSet<SessionId>,
     roles: HashMap<UserId, Role>,
 }
 
-impl StillValid {
+impl ValidCredentials {
     /// Whether it holds with the same rights as when it was looked at first. A key's scopes never change.
     pub fn includes(&self, principal: &Principal) -> bool {
         match principal {
@@ -161,7 +161,7 @@ pub async fn recheck<'a>(
     now: DateTime<Utc>,
     principals: impl IntoIterator<Item = &'a Principal>,
     accounts: impl IntoIterator<Item = AccountId>,
-) -> Result<Rechecked> {
+) -> Result<Recheck> {
     recheck_with(tx, now, principals, accounts, None).await
 }
 
@@ -172,7 +172,7 @@ pub async fn recheck_with<'a>(
     principals: impl IntoIterator<Item = &'a Principal>,
     accounts: impl IntoIterator<Item = AccountId>,
     lease: Option<uuid::Uuid>,
-) -> Result<Rechecked> {
+) -> Result<Recheck> {
     let (mut keys, mut people) = (HashSet::new(), HashMap::new());
     for principal in principals {
         match principal {
@@ -182,15 +182,15 @@ pub async fn recheck_with<'a>(
         }
     }
     let standing = account::Entity::standing(tx, accounts.into_iter().collect(), keys, lease, now).await?;
-    let mut valid = StillValid {
+    let mut valid = ValidCredentials {
         keys: standing.live_keys.into_iter().collect(),
-        ..StillValid::default()
+        ..ValidCredentials::default()
     };
     if !people.is_empty() {
         valid.sessions = open_sessions(tx, people.keys().copied()).await?;
         valid.roles = roles(tx, people.into_values()).await?;
     }
-    Ok(Rechecked {
+    Ok(Recheck {
         valid,
         versions: standing.versions.into_iter().collect(),
         closed: standing.closed.into_iter().collect(),
@@ -200,9 +200,9 @@ pub async fn recheck_with<'a>(
 
 /// How things stand in the transaction that stores leads.
 #[derive(Debug)]
-pub struct Rechecked {
+pub struct Recheck {
     /// Credentials that may still be used.
-    pub valid: StillValid,
+    pub valid: ValidCredentials,
     /// The configuration versions of accounts.
     pub versions: HashMap<AccountId, i64>,
     /// Endpoints of the accounts to which nothing is sent now.

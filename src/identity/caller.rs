@@ -11,7 +11,7 @@ use entity::user::Role;
 use uuid::Uuid;
 
 use super::policy::{self, Action};
-use crate::audit::Who;
+use crate::audit::Actor;
 use crate::error::{Error, Result};
 
 /// Who is asking, and from where.
@@ -125,7 +125,7 @@ impl Principal {
     }
 
     /// The account in which their rights are kept; none for nobody.
-    pub fn kept_by(&self) -> Option<AccountId> {
+    pub fn rights_account(&self) -> Option<AccountId> {
         match self {
             Self::PortalUser { account, .. } => Some(*account),
             other => other.account(),
@@ -201,14 +201,14 @@ impl Caller {
     }
 
     /// For the audit trail.
-    pub fn who(&self) -> Who {
+    pub fn actor(&self) -> Actor {
         let (kind, id, name) = match &self.principal {
             Principal::Anonymous => (ActorKind::System, None, "nobody".to_owned()),
             Principal::User { id, name, .. } => (ActorKind::User, Some(id.to_string()), name.clone()),
             Principal::ApiKey { id, name, .. } => (ActorKind::ApiKey, Some(id.to_string()), name.clone()),
             Principal::PortalUser { id, name, .. } => (ActorKind::PortalUser, Some(id.to_string()), name.clone()),
         };
-        Who {
+        Actor {
             kind,
             id,
             name,

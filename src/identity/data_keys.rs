@@ -6,7 +6,7 @@ use sea_orm::QueryOrder;
 
 use super::accounts;
 use crate::app::App;
-use crate::audit::{self, Who};
+use crate::audit::{self, Actor};
 use crate::error::Result;
 
 /// Gives every account and the instance a new key to seal with, each by itself; what is sealed already stays openable.
@@ -27,7 +27,7 @@ async fn rotate(app: &App, account: Option<&account::Model>) -> Result<()> {
     app.vault.rotate(&tx, &app.clock, owner).await?;
     if let Some(account) = account {
         let entry = accounts::entry(account, "account.key_rotated", None);
-        audit::record(&tx, &app.clock, account.id, &Who::system(), entry).await?;
+        audit::record(&tx, &app.clock, account.id, &Actor::system(), entry).await?;
     }
     tx.commit().await?;
     app.vault.forget(owner).await;

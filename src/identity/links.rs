@@ -20,14 +20,14 @@ pub const PROOF: TimeDelta = TimeDelta::days(3);
 
 /// How a link comes to its person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum LinkHandover {
     /// By a mail to their address, which its use then proves.
     Mailed,
     /// Shown once to somebody else, who passes it on: its use proves no address.
     Shown,
 }
 
-impl Way {
+impl LinkHandover {
     /// By mail wherever this server sends any, and the address has not got too many.
     pub fn of_invitations(app: &App, is_mailed: bool) -> Self {
         if is_mailed && app.config.mail.is_some() {
@@ -75,7 +75,7 @@ pub async fn make(
     app: &App,
     person: PersonId,
     lifetime: TimeDelta,
-    way: Way,
+    handover: LinkHandover,
 ) -> Result<String> {
     let person = person.lock(tx).await?.ok_or_else(unknown)?;
     let (purpose, page) = of_scope(person.scope());
@@ -85,7 +85,7 @@ pub async fn make(
         user,
         portal_user,
         account: None,
-        mailed_to: (way == Way::Mailed).then(|| person.email().to_owned()),
+        mailed_to: (handover == LinkHandover::Mailed).then(|| person.email().to_owned()),
         lifetime,
     };
     let token = insert(tx, app, link).await?;
@@ -99,7 +99,7 @@ pub async fn make(
 
 /// Somebody with a link that may be used.
 #[derive(Clone, Debug)]
-pub struct Holder {
+pub struct LinkHolder {
     /// Who.
     pub person: Person,
     /// Whether the link was mailed to the address that they have now, so that its use proves it.
@@ -107,7 +107,7 @@ pub struct Holder {
 }
 
 /// Whose link for a password this is, if it may still be used; without using it.
-pub async fn look(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<Holder> {
+pub async fn check(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
     let row = usable(db, app, token, "input.token").await?;
     if row.purpose != of_scope(scope).0 {
         return Err(unknown());
@@ -117,7 +117,7 @@ pub async fn look(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &st
         None => return Err(unknown()),
     };
     let reads_address = row.mailed_to.as_deref() == Some(person.email());
-    Ok(Holder { person, reads_address })
+    Ok(LinkHolder { person, reads_address })
 }
 
 /// A link that was neither used nor is too old, of whichever kind.
@@ -138,14 +138,14 @@ pub(super) async fn usable(
 
 /// Whose link this is. It and all others of the same person that set a password are used up by that. What its use may change is
 /// locked first, so of several uses at once one gets through.
-pub async fn take(tx: &DatabaseTransaction, app: &App, scope: Scope, token: &str) -> Result<Holder> {
-    let holder = look(tx, app, scope, token).await?;
+pub async fn redeem(tx: &DatabaseTransaction, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
+    let holder = check(tx, app, scope, token).await?;
     if let Person::User(user) = &holder.person {
         addresses::lock(tx, user).await?;
     }
     let id = holder.person.id();
     id.lock(tx).await?.ok_or_else(unknown)?;
-    let holder = look(tx, app, scope, token).await?;
+    let holder = check(tx, app, scope, token).await?;
     id.void_links(tx, app.clock.now()).await?;
     Ok(holder)
 }

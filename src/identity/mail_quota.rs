@@ -1,4 +1,4 @@
-//! How many mails the instance writes: for an account, for an account to one recipient, and to a recipient over all accounts. Counted in
+//! How many mails the instance writes: for an account, for an account to one recipient, and to a recipient over all accounts. QuotaKey in
 //! the database, in the transaction that writes the mail, so that it holds over all processes and counts nothing that was not done.
 //!
 //! Who causes a mail is told when they have used up what is theirs. What others have used up is told to nobody: the mail is left out.
@@ -17,7 +17,7 @@ const DAY: TimeDelta = TimeDelta::days(1);
 
 /// What has a number of mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted<'a> {
+pub enum QuotaKey<'a> {
     /// Invitations of all kinds that an account sends by mail.
     InvitationsBy(AccountId),
     /// Those to one address or account.
@@ -55,7 +55,7 @@ pub struct Quota {
     pub day: i32,
 }
 
-impl Counted<'_> {
+impl QuotaKey<'_> {
     /// How many there may be.
     pub const fn quota(&self) -> Quota {
         let (hour, day) = match self {
@@ -95,7 +95,7 @@ impl Counted<'_> {
 }
 
 /// Counts one mail, and answers whether there are not too many with it.
-pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<bool> {
+pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<bool> {
     Ok(wait(tx, app, counted).await?.is_none())
 }
 
@@ -104,14 +104,14 @@ pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -
 /// # Errors
 ///
 /// `RATE_LIMITED`, with the seconds until the next may be written.
-pub async fn require(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<()> {
+pub async fn require(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<()> {
     match wait(tx, app, counted).await? {
         None => Ok(()),
         Some(retry_after) => Err(Error::RateLimited { retry_after }),
     }
 }
 
-async fn wait(tx: &DatabaseTransaction, app: &App, counted: Counted<'_>) -> Result<Option<u64>> {
+async fn wait(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<Option<u64>> {
     let Quota { hour, day } = counted.quota();
     for (window, length, most) in [("hour", HOUR, hour), ("day", DAY, day)] {
         let now = app.clock.now();
@@ -139,12 +139,12 @@ pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: 
         // None is sent anyway.
         return Ok(true);
     }
-    require(tx, app, Counted::InvitationsBy(by)).await?;
+    require(tx, app, QuotaKey::InvitationsBy(by)).await?;
     let proven = user::Entity::in_account(by).filter(user::Column::EmailVerifiedAt.is_not_null());
     let counted = if !app.config.requires_proof() || proven.one(tx).await?.is_some() {
-        Counted::InvitationsTo(to)
+        QuotaKey::InvitationsTo(to)
     } else {
-        Counted::UnprovenInvitationsTo(to)
+        QuotaKey::UnprovenInvitationsTo(to)
     };
     let allowed = allows(tx, app, counted).await?;
     if !allowed {
@@ -156,9 +156,9 @@ pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: 
 /// Counts a notice to the owners of an account of what a partner does, or of what concerns themselves; whether it may be mailed.
 pub async fn notice(tx: &DatabaseTransaction, app: &App, by: Option<AccountId>, to: AccountId) -> Result<bool> {
     match by {
-        None => allows(tx, app, Counted::OwnNotices(to)).await,
-        Some(by) => Ok(allows(tx, app, Counted::NoticesBetween(by, to)).await?
-            && allows(tx, app, Counted::NoticesOfPartners(to)).await?),
+        None => allows(tx, app, QuotaKey::OwnNotices(to)).await,
+        Some(by) => Ok(allows(tx, app, QuotaKey::NoticesBetween(by, to)).await?
+            && allows(tx, app, QuotaKey::NoticesOfPartners(to)).await?),
     }
 }
 
@@ -177,13 +177,13 @@ mod tests {
     fn everything_has_a_count_of_its_own_without_its_address() {
         let account = AccountId(uuid::Uuid::from_u128(1));
         let keys = [
-            Counted::InvitationsBy(account).key("hour"),
-            Counted::InvitationsBy(account).key("day"),
-            Counted::InvitationsByTo(account, "a@example.com").key("hour"),
-            Counted::InvitationsTo("a@example.com").key("hour"),
-            Counted::UnprovenInvitationsTo("a@example.com").key("hour"),
-            Counted::ResetsTo(Scope::Account, "a@example.com").key("hour"),
-            Counted::ResetsTo(Scope::Portal, "a@example.com").key("hour"),
+            QuotaKey::InvitationsBy(account).key("hour"),
+            QuotaKey::InvitationsBy(account).key("day"),
+            QuotaKey::InvitationsByTo(account, "a@example.com").key("hour"),
+            QuotaKey::InvitationsTo("a@example.com").key("hour"),
+            QuotaKey::UnprovenInvitationsTo("a@example.com").key("hour"),
+            QuotaKey::ResetsTo(Scope::Account, "a@example.com").key("hour"),
+            QuotaKey::ResetsTo(Scope::Portal, "a@example.com").key("hour"),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

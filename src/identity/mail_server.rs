@@ -12,7 +12,7 @@ use url::Host;
 
 use super::caller::Caller;
 use super::policy::Action;
-use super::{accounts, email_address, mailbox, texts};
+use super::{accounts, email_address, mail_queue, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::crypto::OpenError;
@@ -143,7 +143,7 @@ pub async fn verified(
             row.verified_at = Set(Some(app.clock.now()));
             row.last_error = Set(None);
         }
-        Err(said) => row.last_error = Set(Some(mailbox::shortened(&said))),
+        Err(said) => row.last_error = Set(Some(mail_queue::shortened(&said))),
     }
     let settings = row.update(&tx).await?;
     tx.commit().await?;
@@ -300,7 +300,7 @@ async fn record(
             "fromAddress": settings.from_address,
         })),
     };
-    audit::record(tx, &app.clock, settings.account_id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, settings.account_id, &caller.actor(), entry).await
 }
 
 #[cfg(test)]

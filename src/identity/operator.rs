@@ -7,11 +7,11 @@ use entity::user::{self, Role};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 use serde_json::json;
 
-use super::links::{self, Way};
+use super::links::{self, LinkHandover};
 use super::person::{Person, PersonId};
 use super::{accounts, email_address, texts};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
 const TAKEN: &str =
@@ -20,7 +20,7 @@ const TAKEN: &str =
 /// A link to set a password, to be passed on by whoever reads it. It is kept nowhere.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-pub struct Handed {
+pub struct PasswordLink {
     /// Whose.
     pub user: user::Model,
     /// Of which account.
@@ -30,7 +30,7 @@ pub struct Handed {
 }
 
 /// Makes an OWNER without a password for an account. The address counts as any other: not proven by this.
-pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&str>) -> Result<Handed> {
+pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&str>) -> Result<PasswordLink> {
     let email = email_address::parse(email, "email")?;
     let name = texts::name(name.unwrap_or(&email), "name")?;
     let tx = app.db.begin().await?;
@@ -53,28 +53,28 @@ pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&s
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "email", TAKEN)?;
-    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, Way::Shown).await?;
+    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, LinkHandover::Shown).await?;
     record(&tx, app, &user, "user.created_by_operator").await?;
     tx.commit().await?;
-    Ok(Handed { user, account, link })
+    Ok(PasswordLink { user, account, link })
 }
 
 /// Makes a link by which somebody sets a new password; the old one and their sessions go on until then. Several accounts may know
 /// the address: then it takes the account, too.
-pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -> Result<Handed> {
+pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -> Result<PasswordLink> {
     let email = email_address::parse(email, "email")?;
     let claiming = user::Entity::claiming(&email).all(app.db.read()).await?;
-    let mut fitting: Vec<_> = claiming
+    let mut matching: Vec<_> = claiming
         .into_iter()
         .filter(|user| within.is_none_or(|account| user.account_id == account))
         .collect();
-    let user = match (fitting.pop(), fitting.is_empty()) {
+    let user = match (matching.pop(), matching.is_empty()) {
         (Some(only), true) => only,
         (None, _) => {
             let message = "no user has this address there: `leadmesh account create-owner` makes one";
             return Err(Error::user(UserErrorCode::NotFound, "email", message));
         }
-        (Some(last), false) => return Err(several(&last, &fitting)),
+        (Some(last), false) => return Err(several(&last, &matching)),
     };
     let tx = app.db.begin().await?;
     let account = lock(&tx, user.account_id).await?;
@@ -83,10 +83,10 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
         let message = "the user was removed or changed at this moment: try again";
         return Err(Error::user(UserErrorCode::Conflict, "email", message));
     };
-    let link = links::make(&tx, app, PersonId::User(user.id), links::RESET, Way::Shown).await?;
+    let link = links::make(&tx, app, PersonId::User(user.id), links::RESET, LinkHandover::Shown).await?;
     record(&tx, app, &user, "password.link_made_by_operator").await?;
     tx.commit().await?;
-    Ok(Handed { user, account, link })
+    Ok(PasswordLink { user, account, link })
 }
 
 fn several(last: &user::Model, others: &[user::Model]) -> Error {
@@ -115,5 +115,5 @@ async fn record(tx: &DatabaseTransaction, app: &App, user: &user::Model, action:
         label: Some(&user.name),
         changes: Some(json!({"role": user.role})),
     };
-    audit::record(tx, &app.clock, user.account_id, &Who::system(), entry).await
+    audit::record(tx, &app.clock, user.account_id, &Actor::system(), entry).await
 }

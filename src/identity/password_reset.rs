@@ -6,19 +6,19 @@ use entity::proof::AddressProof;
 use entity::{account, partner, user};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
+use super::account_confirmation::{self, Consent};
 use super::caller::{Caller, Principal};
-use super::guesses;
+use super::emails::{self, sanitize};
 use super::known_networks;
-use super::letters::{self, reduced};
-use super::links::{self, Holder, Way};
-use super::mail_quota::{self, Counted};
-use super::person::{Person, PersonId, Within};
+use super::links::{self, LinkHandover, LinkHolder};
+use super::mail_quota::{self, QuotaKey};
+use super::password_attempts;
+use super::person::{Person, PersonId, SignInScope};
 use super::policy::Action;
 use super::sessions::{self, SignedIn};
-use super::takeover::{self, Consent};
 use super::throttle::{self, Kind};
 use super::tokens::Scope;
-use super::{email_address, mailbox, passwords, texts};
+use super::{email_address, mail_queue, passwords, texts};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
@@ -34,9 +34,9 @@ const LINKS: u64 = 5;
 ///
 /// # Errors
 ///
-/// UNAVAILABLE when too many requests wait for their mails, whoever is asked for.
+/// UNAVAILABLE when too many requests wait for their mails, whoever is request for.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
-    request_within(app, Within::Scope(scope), ip, email).await
+    request_within(app, SignInScope::Scope(scope), ip, email).await
 }
 
 /// The same for one account or portal only: the mail for all has links for five at most.
@@ -44,35 +44,35 @@ pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -
 /// # Errors
 ///
 /// As [`request`].
-pub async fn request_within(app: &App, within: Within, ip: Option<IpAddr>, email: &str) -> Result<()> {
+pub async fn request_within(app: &App, within: SignInScope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
-    let asked = Asked {
+    let request = ResetRequest {
         within,
         email: email_address::parse(email, "email")?,
         ip,
     };
     let answering = app.clone();
     app.writes.leave(async move {
-        if let Err(error) = mail_links(&answering, &asked).await {
+        if let Err(error) = mail_links(&answering, &request).await {
             tracing::warn!(
                 ?error,
-                "a link for a new password was not mailed; it can be asked for again"
+                "a link for a new password was not mailed; it can be request for again"
             );
         }
     })
 }
 
 /// A request for a new password.
-struct Asked {
-    within: Within,
+struct ResetRequest {
+    within: SignInScope,
     email: String,
     ip: Option<IpAddr>,
 }
 
 /// Writes the mail that answers a request.
-async fn mail_links(app: &App, asked: &Asked) -> Result<()> {
-    let Asked { within, email, .. } = asked;
-    if !may_mail(app, asked).await? {
+async fn mail_links(app: &App, request: &ResetRequest) -> Result<()> {
+    let ResetRequest { within, email, .. } = request;
+    if !may_mail(app, request).await? {
         return Ok(());
     }
     let tx = app.db.begin().await?;
@@ -80,20 +80,20 @@ async fn mail_links(app: &App, asked: &Asked) -> Result<()> {
     if let Some(holder) = claiming.iter().position(|person| person.holds_address(app)) {
         claiming = vec![claiming.swap_remove(holder)];
     }
-    let mut ways = Vec::new();
+    let mut reset_links = Vec::new();
     for person in in_order(&claiming) {
-        let link = links::make(&tx, app, person.id(), links::RESET, Way::Mailed).await?;
+        let link = links::make(&tx, app, person.id(), links::RESET, LinkHandover::Mailed).await?;
         let about = about(&tx, app, person).await?;
-        ways.push(letters::Way { about, link });
+        reset_links.push(emails::ResetLink { about, link });
     }
-    let mail = match (claiming.as_slice(), ways.as_slice()) {
+    let mail = match (claiming.as_slice(), reset_links.as_slice()) {
         ([], _) => return Ok(()),
         ([only], [way]) if !has_to_be_told(&tx, app, only).await? => {
-            letters::new_password(email, within.scope(), &way.link)
+            emails::new_password(email, within.scope(), &way.link)
         }
-        _ => letters::new_passwords(email, within.scope(), &ways),
+        _ => emails::new_passwords(email, within.scope(), &reset_links),
     };
-    mailbox::queue_mail(&tx, app, mail).await?;
+    mail_queue::queue_mail(&tx, app, mail).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -103,21 +103,21 @@ async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) ->
     match person {
         Person::Portal(_) => Ok(false),
         Person::User(user) if user.password_hash.is_none() || !person.holds_address(app) => Ok(true),
-        Person::User(user) => Ok(takeover::found_there(tx, app, user).await?.is_some()),
+        Person::User(user) => Ok(account_confirmation::other_access(tx, app, user).await?.is_some()),
     }
 }
 
 /// Counts a request, and answers whether a mail may follow. Who asks from where they have signed in before, with an address that they
 /// have proven, does not share the number of mails that strangers can use up.
-async fn may_mail(app: &App, asked: &Asked) -> Result<bool> {
-    let (scope, email, ip) = (asked.within.scope(), asked.email.as_str(), asked.ip);
+async fn may_mail(app: &App, request: &ResetRequest) -> Result<bool> {
+    let (scope, email, ip) = (request.within.scope(), request.email.as_str(), request.ip);
     let tx = app.db.begin().await?;
-    let mut owners = Person::claiming(&tx, &asked.within, email, LINKS).await?;
+    let mut owners = Person::claiming(&tx, &request.within, email, LINKS).await?;
     owners.retain(|person| person.owns_address(app));
     let is_known = !known_networks::known_there(&*tx, app, &owners, ip).await?.is_empty();
     let network = ip.map_or_else(|| "none".to_owned(), throttle::network);
-    let allowed = mail_quota::allows(&tx, app, Counted::ResetsFrom(scope, email, &network)).await?
-        && (is_known || mail_quota::allows(&tx, app, Counted::ResetsTo(scope, email)).await?);
+    let allowed = mail_quota::allows(&tx, app, QuotaKey::ResetsFrom(scope, email, &network)).await?
+        && (is_known || mail_quota::allows(&tx, app, QuotaKey::ResetsTo(scope, email)).await?);
     tx.commit().await?;
     Ok(allowed)
 }
@@ -138,16 +138,16 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
         Person::Portal(user) => {
             let partner = partner::Entity::in_account(user.account_id).filter(partner::Column::Id.eq(user.partner_id));
             let partner = partner.one(tx).await?.ok_or(Error::NotFound("partner"))?;
-            let (partner, account) = (reduced::name(&partner.name), reduced::name(&account.name));
+            let (partner, account) = (sanitize::name(&partner.name), sanitize::name(&account.name));
             format!("For the leads of “{partner}” from “{account}”:")
         }
         Person::User(user) if user.password_hash.is_none() => format!(
             "You were invited to the account “{}” on {} and have set no password for it yet:",
-            reduced::name(&account.name),
+            sanitize::name(&account.name),
             user.created_at.format("%-d %B %Y")
         ),
         Person::User(user) => {
-            let beside = takeover::found_there(tx, app, user).await?;
+            let beside = account_confirmation::other_access(tx, app, user).await?;
             let beside = beside.map(|found| format!(" Besides you it has: {}.", found.lines().join("; ")));
             let unproven = if user.holds(AddressProof::Required) {
                 ""
@@ -156,8 +156,8 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
             };
             format!(
                 "For the account “{}”, made on {since} under the name of {}{unproven}.{}",
-                reduced::name(&account.name),
-                reduced::name(&user.name),
+                sanitize::name(&account.name),
+                sanitize::name(&user.name),
                 beside.unwrap_or_default()
             )
         }
@@ -182,7 +182,7 @@ pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPasswo
     reset_with(app, scope, ip, input, Consent::Ask).await
 }
 
-/// The same of somebody who has been asked.
+/// The same of somebody who has been request.
 ///
 /// # Errors
 ///
@@ -195,16 +195,16 @@ pub async fn reset_with(
     consent: Consent,
 ) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
-    let holder = links::look(app.db.read(), app, scope, &input.token).await?;
+    let holder = links::check(app.db.read(), app, scope, &input.token).await?;
     passwords::check(&input.password, holder.person.email(), "input.password")?;
     let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
     let hash = passwords::hash(input.password).await?;
 
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    let Holder { person, reads_address } = links::take(&tx, app, scope, &input.token).await?;
+    let LinkHolder { person, reads_address } = links::redeem(&tx, app, scope, &input.token).await?;
     if let (Person::User(user), true, Consent::Ask) = (&person, reads_address, consent) {
-        takeover::ask(&tx, app, user, "input.confirmAccount").await?;
+        account_confirmation::ask(&tx, app, user, "input.confirmAccount").await?;
     }
     let person = person.set_password(&tx, hash, name, now).await?;
     person.id().end_sessions(&tx, now, None).await?;
@@ -213,7 +213,7 @@ pub async fn reset_with(
     } else {
         person.assume_address(&tx, app).await?
     };
-    person.record(&tx, app, &person.who(ip), "password.reset").await?;
+    person.record(&tx, app, &person.actor(ip), "password.reset").await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;
     app.hub.rights_changed(person.account());
@@ -223,7 +223,7 @@ pub async fn reset_with(
 
 /// What a link for a password opens, for its holder before they decide.
 #[derive(Clone, Debug)]
-pub struct Opened {
+pub struct LinkPreview {
     /// Whose account it is.
     pub account: String,
     /// The person.
@@ -231,24 +231,24 @@ pub struct Opened {
     /// Their address.
     pub email: String,
     /// What they have to know and to agree to; empty when there is nothing.
-    pub found_there: Vec<String>,
+    pub other_access: Vec<String>,
 }
 
 /// What the link of a person of an account opens, without using it.
-pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Opened> {
+pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<LinkPreview> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();
-    let Holder { person, reads_address } = links::look(db, app, Scope::Account, token).await?;
+    let LinkHolder { person, reads_address } = links::check(db, app, Scope::Account, token).await?;
     let account = account::Entity::by_id(person.account()).one(db).await?;
     let found = match &person {
-        Person::User(user) if reads_address => takeover::found_there(db, app, user).await?,
+        Person::User(user) if reads_address => account_confirmation::other_access(db, app, user).await?,
         _ => None,
     };
-    Ok(Opened {
+    Ok(LinkPreview {
         account: account.ok_or(Error::NotFound("account"))?.name,
         person: person.name().to_owned(),
         email: person.email().to_owned(),
-        found_there: found.map(|found| found.lines()).unwrap_or_default(),
+        other_access: found.map(|found| found.lines()).unwrap_or_default(),
     })
 }
 
@@ -271,7 +271,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     };
     let gone = || Error::Unauthenticated("you have been removed from the account");
     let known = PersonId::User(*id).load(app.db.read()).await?.ok_or_else(gone)?;
-    guesses::check_own(app, *session).await?;
+    password_attempts::check_own(app, *session).await?;
     let old = known.password_hash().map(str::to_owned);
     let wrong = || {
         Error::user(
@@ -295,7 +295,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     let person = person.set_password(&tx, hash, None, now).await?;
     person.id().end_sessions(&tx, now, Some(*session)).await?;
     person.id().void_links(&tx, now).await?;
-    person.record(&tx, app, &caller.who(), "password.changed").await?;
+    person.record(&tx, app, &caller.actor(), "password.changed").await?;
     tx.commit().await?;
     app.hub.rights_changed(person.account());
     match person {

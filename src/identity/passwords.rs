@@ -24,7 +24,8 @@ const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Opens for no password; of the same cost, so that an unknown person takes as long as a known one.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bGVhZG1lc2ggbm9ib2R5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const DUMMY_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bGVhZG1lc2ggbm9ib2R5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Long enough and guessed first all the same.
 const COMMON: [&str; 14] = [
     "0123456789",
@@ -105,7 +106,7 @@ fn is_easy(password: &str, email: &str) -> bool {
 
 /// A hash of the prepared password, to keep, with a salt of its own.
 pub async fn hash(password: String) -> Result<String> {
-    at_leisure(move || {
+    run_blocking(move || {
         let hash: PasswordHash = argon2()?
             .hash_password(prepared(&password).as_bytes())
             .map_err(|error| anyhow!("cannot hash a password: {error}"))?;
@@ -119,7 +120,7 @@ pub const CANDIDATES: usize = 3;
 
 /// Whether it is the password of that hash; of none, after the same time, it never is.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
-    at_leisure(move || {
+    run_blocking(move || {
         let mut fits = false;
         for form in forms(password) {
             fits |= is_of(&form, hash.as_deref())?;
@@ -131,7 +132,7 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
 
 /// Of some hashes the one whose password was typed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fitting {
+pub struct HashMatch {
     /// Its place among them.
     pub place: usize,
     /// Whether it was made of the text as it came, before passwords were prepared: a new one is to replace it.
@@ -140,15 +141,15 @@ pub struct Fitting {
 
 /// The first of some hashes whose password it is. Looks at [`CANDIDATES`] hashes, whether or not there are as many; how long it
 /// takes tells of the typed text only, of which some have more forms than others.
-pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<Fitting>> {
-    at_leisure(move || {
+pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<HashMatch>> {
+    run_blocking(move || {
         let forms = forms(password);
         let mut found = None;
         for place in 0..CANDIDATES {
             for (number, form) in forms.iter().enumerate() {
                 if is_of(form, hashes.get(place).map(String::as_str))? && found.is_none() {
                     let is_outdated = number > 0;
-                    found = Some(Fitting { place, is_outdated });
+                    found = Some(HashMatch { place, is_outdated });
                 }
             }
         }
@@ -159,8 +160,8 @@ pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<Fi
 
 fn is_of(password: &str, hash: Option<&str>) -> anyhow::Result<bool> {
     let known = hash.is_some();
-    let hash =
-        PasswordHash::new(hash.unwrap_or(NOBODY)).map_err(|error| anyhow!("a password hash is damaged: {error}"))?;
+    let hash = PasswordHash::new(hash.unwrap_or(DUMMY_HASH))
+        .map_err(|error| anyhow!("a password hash is damaged: {error}"))?;
     let fits = argon2()?.verify_password(password.as_bytes(), &hash).is_ok();
     Ok(fits && known)
 }
@@ -172,7 +173,7 @@ fn argon2() -> anyhow::Result<Argon2<'static>> {
 }
 
 /// On a thread that may block, when it is this one's turn. The permit goes along: a caller that gives up frees no core.
-async fn at_leisure<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T> {
     let permit: SemaphorePermit<'static> = match tokio::time::timeout(PATIENCE, AT_ONCE.acquire()).await {
         Ok(Ok(permit)) => permit,
         Ok(Err(_)) | Err(_) => {
@@ -250,11 +251,11 @@ mod tests {
                     "{set:?} {typed:?}"
                 );
                 let found = first_of(typed.to_owned(), vec![kept.clone()]).await.unwrap();
-                let fitting = Fitting {
+                let matching = HashMatch {
                     place: 0,
                     is_outdated: false,
                 };
-                assert_eq!(found, Some(fitting));
+                assert_eq!(found, Some(matching));
             }
             assert!(!verify("cafe au lait".to_owned(), Some(kept)).await.unwrap());
         }
@@ -269,7 +270,7 @@ mod tests {
         ] {
             let kept: PasswordHash = argon2().unwrap().hash_password(raw.as_bytes()).unwrap();
             let found = first_of(typed.to_owned(), vec![kept.to_string()]).await.unwrap();
-            assert!(found.is_some_and(|fitting| fitting.is_outdated), "{raw:?} {typed:?}");
+            assert!(found.is_some_and(|matching| matching.is_outdated), "{raw:?} {typed:?}");
             assert!(verify(typed.to_owned(), Some(kept.to_string())).await.unwrap());
         }
         let endless = "x".repeat(BYTES + 1);
@@ -293,7 +294,7 @@ mod tests {
         );
         let place = async |password: &str, hashes: Vec<&String>| {
             let found = first_of(password.to_owned(), hashes.into_iter().cloned().collect()).await;
-            found.map(|found| found.map(|fitting| fitting.place))
+            found.map(|found| found.map(|matching| matching.place))
         };
         assert_eq!(
             place("battery staple", vec![&one, &other, &other]).await.unwrap(),
@@ -312,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_has_a_password_but_costs_the_same() {
         assert!(!verify("correct horse".into(), None).await.unwrap());
-        let nobody = PasswordHash::new(NOBODY).unwrap();
+        let nobody = PasswordHash::new(DUMMY_HASH).unwrap();
         let params = Params::try_from(&nobody).unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), COST);
         assert_eq!(nobody.hash.unwrap().len(), Params::DEFAULT_OUTPUT_LEN);

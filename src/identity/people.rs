@@ -9,11 +9,11 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
-use super::links::{self, Way};
-use super::mail_quota::{self, Counted};
+use super::links::{self, LinkHandover};
+use super::mail_quota::{self, QuotaKey};
 use super::person::PersonId;
 use super::policy::Action;
-use super::{accounts, email_address, letters, mailbox, texts};
+use super::{accounts, email_address, emails, mail_queue, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -97,13 +97,13 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
+    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &user.email)).await?;
     let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let way = Way::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, way).await?;
+    let handover = LinkHandover::of_invitations(app, is_mailed);
+    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, handover).await?;
     if is_mailed {
-        let mail = letters::invited_user(&user.email, &caller.who().name, &company.name, &link);
-        mailbox::queue_mail(&tx, app, mail).await?;
+        let mail = emails::invited_user(&user.email, &caller.actor().name, &company.name, &link);
+        mail_queue::queue_mail(&tx, app, mail).await?;
     }
     record(
         &tx,
@@ -116,7 +116,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     tx.commit().await?;
     Ok(Invited {
         person: user,
-        link: (way == Way::Shown).then_some(link),
+        link: (handover == LinkHandover::Shown).then_some(link),
     })
 }
 
@@ -223,5 +223,5 @@ async fn record(
         label: Some(&user.name),
         changes,
     };
-    audit::record(tx, &app.clock, user.account_id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await
 }

@@ -18,7 +18,7 @@ use super::caller::Principal;
 use super::tokens::Scope;
 use super::{addresses, passwords};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 
 /// Which person.
@@ -32,7 +32,7 @@ pub enum PersonId {
 
 /// Where somebody signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Within {
+pub enum SignInScope {
     /// Wherever the address and the password are theirs.
     Scope(Scope),
     /// To that account.
@@ -41,7 +41,7 @@ pub enum Within {
     Partner(PartnerId),
 }
 
-impl Within {
+impl SignInScope {
     /// The world that it is in.
     pub fn scope(&self) -> Scope {
         match self {
@@ -131,7 +131,7 @@ impl PersonId {
     pub fn seen(self, app: &App) {
         let app = app.clone();
         tokio::spawn(async move {
-            if !app.tokens.recent.is_first(self.uuid()).await {
+            if !app.tokens.credentials.is_first(self.uuid()).await {
                 return;
             }
             let (db, now) = (app.db.write(), app.clock.now());
@@ -167,14 +167,19 @@ impl std::fmt::Display for PersonId {
 impl Person {
     /// Who claims that address in that scope, at most so many: who holds it first, then who came first. In accounts only who has a
     /// password already; where nobody has, those who were invited.
-    pub async fn claiming(db: &impl ConnectionTrait, within: &Within, email: &str, most: u64) -> Result<Vec<Self>> {
+    pub async fn claiming(
+        db: &impl ConnectionTrait,
+        within: &SignInScope,
+        email: &str,
+        most: u64,
+    ) -> Result<Vec<Self>> {
         let of_users = || match within {
-            Within::Account(account) => user_claims(email).filter(user::Column::AccountId.eq(*account)),
-            Within::Scope(_) | Within::Partner(_) => user_claims(email),
+            SignInScope::Account(account) => user_claims(email).filter(user::Column::AccountId.eq(*account)),
+            SignInScope::Scope(_) | SignInScope::Partner(_) => user_claims(email),
         };
         let of_portals = match within {
-            Within::Partner(partner) => portal_claims(email).filter(portal_user::Column::PartnerId.eq(*partner)),
-            Within::Scope(_) | Within::Account(_) => portal_claims(email),
+            SignInScope::Partner(partner) => portal_claims(email).filter(portal_user::Column::PartnerId.eq(*partner)),
+            SignInScope::Scope(_) | SignInScope::Account(_) => portal_claims(email),
         };
         Ok(match within.scope() {
             Scope::Account => {
@@ -191,7 +196,7 @@ impl Person {
     }
 
     /// In the same order those who have a password to be compared with.
-    pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+    pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let mut chosen = Self::first_claims(db, email, within).await?;
         // Of several whom the password fits.
         chosen.sort_by_key(|person| std::cmp::Reverse((person.has_proven(), person.latest())));
@@ -214,18 +219,18 @@ impl Person {
         }
     }
 
-    async fn first_claims(db: &impl ConnectionTrait, email: &str, within: &Within) -> Result<Vec<Self>> {
+    async fn first_claims(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let most = u64::try_from(passwords::CANDIDATES).unwrap_or(u64::MAX);
         let of_users = || user_claims(email).filter(user::Column::PasswordHash.is_not_null());
         let of_portals = || portal_claims(email).filter(portal_user::Column::PasswordHash.is_not_null());
         Ok(match within {
-            Within::Scope(Scope::Account) => users(of_users().limit(most).all(db).await?),
-            Within::Scope(Scope::Portal) => portal_users(of_portals().limit(most).all(db).await?),
-            Within::Account(account) => {
+            SignInScope::Scope(Scope::Account) => users(of_users().limit(most).all(db).await?),
+            SignInScope::Scope(Scope::Portal) => portal_users(of_portals().limit(most).all(db).await?),
+            SignInScope::Account(account) => {
                 let there = of_users().filter(user::Column::AccountId.eq(*account));
                 users(there.limit(most).all(db).await?)
             }
-            Within::Partner(partner) => {
+            SignInScope::Partner(partner) => {
                 let there = of_portals().filter(portal_user::Column::PartnerId.eq(*partner));
                 portal_users(there.limit(most).all(db).await?)
             }
@@ -297,12 +302,12 @@ impl Person {
     }
 
     /// As who acts from there.
-    pub fn who(&self, ip: Option<IpAddr>) -> Who {
+    pub fn actor(&self, ip: Option<IpAddr>) -> Actor {
         let kind = match self {
             Self::User(_) => ActorKind::User,
             Self::Portal(_) => ActorKind::PortalUser,
         };
-        Who {
+        Actor {
             kind,
             id: Some(self.id().to_string()),
             name: self.name().to_owned(),
@@ -399,7 +404,7 @@ impl Person {
     }
 
     /// Tells the account's trail what they did to themselves.
-    pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Who, action: &'static str) -> Result<()> {
+    pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Actor, action: &'static str) -> Result<()> {
         let entry = Entry {
             action,
             subject_type: match self {

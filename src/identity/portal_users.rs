@@ -11,12 +11,12 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::caller::{Caller, Principal};
-use super::links::{self, Way};
-use super::mail_quota::{self, Counted};
+use super::links::{self, LinkHandover};
+use super::mail_quota::{self, QuotaKey};
 use super::people::Invited;
 use super::person::PersonId;
 use super::policy::Action;
-use super::{accounts, email_address, letters, mailbox, texts};
+use super::{accounts, email_address, emails, mail_queue, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -90,7 +90,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
         label: Some(&partner.name),
         changes: Some(json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions})),
     };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(partner)
@@ -201,14 +201,14 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &user.email)).await?;
+    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &user.email)).await?;
     let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let way = Way::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, way).await?;
+    let handover = LinkHandover::of_invitations(app, is_mailed);
+    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, handover).await?;
     if is_mailed {
         let company = company(&tx, account).await?;
-        let mail = letters::invited_portal_user(&user.email, &company.name, &partner.name, &link);
-        mailbox::queue_mail(&tx, app, mail).await?;
+        let mail = emails::invited_portal_user(&user.email, &company.name, &partner.name, &link);
+        mail_queue::queue_mail(&tx, app, mail).await?;
     }
     record(
         &tx,
@@ -221,7 +221,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     tx.commit().await?;
     Ok(Invited {
         person: user,
-        link: (way == Way::Shown).then_some(link),
+        link: (handover == LinkHandover::Shown).then_some(link),
     })
 }
 
@@ -329,7 +329,7 @@ async fn record(
         label: Some(user.name.as_deref().unwrap_or(&user.email)),
         changes,
     };
-    audit::record(tx, &app.clock, user.account_id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const GONE: &str = "the session or key has ended: sign in again";
 
 /// By what somebody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Held {
+enum Credential {
     /// A session of somebody of an account.
     Session(SessionId),
     /// A session of somebody of a portal.
@@ -32,20 +32,20 @@ enum Held {
 
 /// Those of this process who ask at the moment.
 #[derive(Clone, Debug, Default)]
-pub struct Rights(Arc<Gather<Held, Principal>>);
+pub struct Rights(Arc<Gather<Credential, Principal>>);
 
 /// The caller with the rights that the database gives them now; an error if they have none any more.
-pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
+pub async fn refresh(app: &App, caller: &Caller) -> Result<Caller> {
     if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
         return Err(Error::Unauthenticated(
             "the access token has expired: refresh the session",
         ));
     }
-    let held = match &caller.principal {
+    let credential = match &caller.principal {
         Principal::Anonymous => return Ok(caller.clone()),
-        Principal::User { session, .. } => Held::Session(*session),
-        Principal::PortalUser { session, .. } => Held::PortalSession(*session),
-        Principal::ApiKey { id, .. } => Held::Key(*id),
+        Principal::User { session, .. } => Credential::Session(*session),
+        Principal::PortalUser { session, .. } => Credential::PortalSession(*session),
+        Principal::ApiKey { id, .. } => Credential::Key(*id),
     };
     // Read on behalf of all who ask at the moment: the share of one of them must not hold up the others.
     let reading = app.by_lane(Lane::Requests);
@@ -53,7 +53,7 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
         let app = reading.clone();
         async move { read(&app, asked).await }
     };
-    let principal = app.rights.0.load(held, read).await?;
+    let principal = app.rights.0.load(credential, read).await?;
     let principal = principal
         .filter(|now| now.is_same(&caller.principal))
         .ok_or(Error::Unauthenticated(GONE))?;
@@ -65,7 +65,11 @@ pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {
 
 /// Whether a portal user still has a permission, in the transaction of what they do by it; it cannot be taken from them before
 /// that ends.
-pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: PortalPermission) -> Result<bool> {
+pub async fn has_portal_permission(
+    tx: &DatabaseTransaction,
+    caller: &Caller,
+    permission: PortalPermission,
+) -> Result<bool> {
     let Principal::PortalUser { id, .. } = &caller.principal else {
         return Ok(false);
     };
@@ -73,13 +77,13 @@ pub async fn in_portal(tx: &DatabaseTransaction, caller: &Caller, permission: Po
     Ok(user.is_some_and(|user| user.permissions.0.contains(&permission)))
 }
 
-async fn read(app: &App, asked: Vec<Held>) -> Result<HashMap<Held, Principal>> {
+async fn read(app: &App, asked: Vec<Credential>) -> Result<HashMap<Credential, Principal>> {
     let (mut sessions, mut in_portals, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-    for held in asked {
-        match held {
-            Held::Session(id) => sessions.push(id),
-            Held::PortalSession(id) => in_portals.push(id),
-            Held::Key(id) => keys.push(id),
+    for credential in asked {
+        match credential {
+            Credential::Session(id) => sessions.push(id),
+            Credential::PortalSession(id) => in_portals.push(id),
+            Credential::Key(id) => keys.push(id),
         }
     }
     let (mut found, in_portals, keys) = try_join!(
@@ -92,7 +96,7 @@ async fn read(app: &App, asked: Vec<Held>) -> Result<HashMap<Held, Principal>> {
     Ok(found)
 }
 
-async fn by_key(app: &App, ids: Vec<ApiKeyId>) -> Result<Vec<(Held, Principal)>> {
+async fn by_key(app: &App, ids: Vec<ApiKeyId>) -> Result<Vec<(Credential, Principal)>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -100,13 +104,13 @@ async fn by_key(app: &App, ids: Vec<ApiKeyId>) -> Result<Vec<(Held, Principal)>>
     let live = keys.into_iter().filter_map(|key| of_key(Some(key), now).ok());
     Ok(live
         .filter_map(|(principal, _)| match &principal {
-            Principal::ApiKey { id, .. } => Some((Held::Key(*id), principal)),
+            Principal::ApiKey { id, .. } => Some((Credential::Key(*id), principal)),
             _ => None,
         })
         .collect())
 }
 
-async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Principal>> {
+async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Credential, Principal>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -116,12 +120,12 @@ async fn by_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Prin
     let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::User(row))).collect();
     let known = open.iter().filter_map(|session| {
         let person = people.get(&session.user_id?)?;
-        Some((Held::Session(session.id), person.in_session(session.id)))
+        Some((Credential::Session(session.id), person.in_session(session.id)))
     });
     Ok(known.collect())
 }
 
-async fn by_portal_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Held, Principal>> {
+async fn by_portal_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Credential, Principal>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -131,7 +135,7 @@ async fn by_portal_session(app: &App, ids: Vec<SessionId>) -> Result<HashMap<Hel
     let people: HashMap<_, _> = people.into_iter().map(|row| (row.id, Person::Portal(row))).collect();
     let known = open.iter().filter_map(|session| {
         let person = people.get(&session.portal_user_id?)?;
-        Some((Held::PortalSession(session.id), person.in_session(session.id)))
+        Some((Credential::PortalSession(session.id), person.in_session(session.id)))
     });
     Ok(known.collect())
 }

@@ -15,10 +15,10 @@ use subtle::ConstantTimeEq;
 
 use super::caller::Caller;
 use super::email_address;
-use super::guesses::{self, Guess};
 use super::known_networks;
+use super::password_attempts::{self, PasswordAttempt};
 use super::passwords;
-use super::person::{Person, PersonId, Within};
+use super::person::{Person, PersonId, SignInScope};
 use super::throttle::Kind;
 use super::tokens::{self, Scope, Subject};
 use crate::app::App;
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Somebody who has just shown who they are.
+/// Somebody who has just verified who they are.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// Their tokens.
@@ -74,41 +74,41 @@ pub struct LogIn {
 
 /// Signs somebody in. A wrong password and an unknown address answer alike, after the same time.
 pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
-    log_in_within(app, Within::Scope(scope), ip, input).await
+    log_in_within(app, SignInScope::Scope(scope), ip, input).await
 }
 
 /// The same, where an address may be known in several places under one password. Of several people who claim an address the
 /// password tells which it is: who has proven the address goes first, then who was there last.
-pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
+pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
     let wrong = || Error::user(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
-    let guess = Guess {
+    let attempt = PasswordAttempt {
         scope: within.scope(),
         email: &email,
         ip,
     };
-    guesses::check_network(app, guess).await?;
+    password_attempts::check_network(app, attempt).await?;
     let candidates = Person::candidates(app.db.read(), &email, &within).await?;
-    let candidates = guesses::check(app, guess, candidates).await?;
+    let candidates = password_attempts::check(app, attempt, candidates).await?;
     let able = candidates.into_iter().filter_map(|person| {
         let hash = person.password_hash()?.to_owned();
         Some((person.id(), hash))
     });
     let able: Vec<_> = able.collect();
     let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
-    let fitting = passwords::first_of(input.password.clone(), hashes).await?;
-    let fitting = fitting.ok_or_else(wrong)?;
-    let (id, hash) = able.into_iter().nth(fitting.place).ok_or_else(wrong)?;
-    let newer = if fitting.is_outdated {
+    let matching = passwords::first_of(input.password.clone(), hashes).await?;
+    let matching = matching.ok_or_else(wrong)?;
+    let (id, hash) = able.into_iter().nth(matching.place).ok_or_else(wrong)?;
+    let newer = if matching.is_outdated {
         Some(passwords::hash(input.password.clone()).await?)
     } else {
         None
     };
-    let shown = Shown { id, email, hash, newer };
-    if let Some(signed_in) = shown.open(app, ip).await? {
+    let verified = VerifiedLogin { id, email, hash, newer };
+    if let Some(signed_in) = verified.open(app, ip).await? {
         return Ok(signed_in);
     }
-    if !fitting.is_outdated {
+    if !matching.is_outdated {
         return Err(wrong());
     }
     // Who signed in at the same moment has replaced the outdated hash.
@@ -117,16 +117,16 @@ pub async fn log_in_within(app: &App, within: Within, ip: Option<IpAddr>, input:
     if !passwords::verify(input.password, hash.clone()).await? {
         return Err(wrong());
     }
-    let shown = Shown {
+    let verified = VerifiedLogin {
         hash: hash.unwrap_or_default(),
         newer: None,
-        ..shown
+        ..verified
     };
-    shown.open(app, ip).await?.ok_or_else(wrong)
+    verified.open(app, ip).await?.ok_or_else(wrong)
 }
 
-/// Somebody who has shown that they know a password.
-struct Shown {
+/// Somebody who has verified that they know a password.
+struct VerifiedLogin {
     id: PersonId,
     /// With which they signed in.
     email: String,
@@ -136,7 +136,7 @@ struct Shown {
     newer: Option<String>,
 }
 
-impl Shown {
+impl VerifiedLogin {
     /// Begins a session, unless the password or the address was changed while it was checked.
     async fn open(&self, app: &App, ip: Option<IpAddr>) -> Result<Option<SignedIn>> {
         let tx = app.db.begin().await?;
@@ -155,7 +155,7 @@ impl Shown {
     }
 }
 
-/// Begins a session of somebody who has shown who they are.
+/// Begins a session of somebody who has verified who they are.
 pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, ip: Option<IpAddr>) -> Result<SignedIn> {
     let now = app.clock.now();
     let id: SessionId = app.clock.id();
@@ -176,7 +176,7 @@ pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, i
         tx,
         app,
         person,
-        Granted {
+        IssuedSession {
             session,
             refresh_token,
             ip,
@@ -191,18 +191,18 @@ fn end_of(app: &App, session: &session::Model) -> DateTime<Utc> {
 }
 
 /// A session with the token by which it goes on.
-struct Granted {
+struct IssuedSession {
     session: session::Model,
     refresh_token: String,
     ip: Option<IpAddr>,
 }
 
-async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, granted: Granted) -> Result<SignedIn> {
-    let Granted {
+async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, issued: IssuedSession) -> Result<SignedIn> {
+    let IssuedSession {
         session,
         refresh_token,
         ip,
-    } = granted;
+    } = issued;
     known_networks::note(tx, app, person.id(), ip).await?;
     let ends_at = end_of(app, &session);
     let session = session.id;
@@ -248,36 +248,38 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
         None => return Err(ended()),
     };
     let refresh_token = app.tokens.successor(id, token);
-    let presented = Presented {
+    let hashes = TokenHashes {
         hash: tokens::hash(token),
         successor: tokens::hash(&refresh_token),
     };
     let now = app.clock.now();
     let verdict = if now < end_of(app, &session) {
-        judge(&session, &presented, now)
+        judge(&session, &hashes, now)
     } else {
         Verdict::Over
     };
     match verdict {
         Verdict::Current | Verdict::Repeated => {
             let session = if verdict == Verdict::Current {
-                rotate(&tx, app, session, presented).await?
+                rotate(&tx, app, session, hashes).await?
             } else {
                 session
             };
-            let granted = Granted {
+            let issued = IssuedSession {
                 session,
                 refresh_token,
                 ip,
             };
-            let signed_in = signed_in(&tx, app, &person, granted).await?;
+            let signed_in = signed_in(&tx, app, &person, issued).await?;
             tx.commit().await?;
             person.id().seen(app);
             Ok(signed_in)
         }
         Verdict::Reused => {
             end(&tx, app, session).await?;
-            person.record(&tx, app, &person.who(ip), "session.token_reused").await?;
+            person
+                .record(&tx, app, &person.actor(ip), "session.token_reused")
+                .await?;
             tx.commit().await?;
             app.hub.rights_changed(person.account());
             Err(ended())
@@ -287,7 +289,7 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
 }
 
 /// The SHA-256 of a refresh token, and of the one that replaces it.
-struct Presented {
+struct TokenHashes {
     hash: String,
     successor: String,
 }
@@ -307,9 +309,9 @@ enum Verdict {
     Over,
 }
 
-fn judge(session: &session::Model, presented: &Presented, now: DateTime<Utc>) -> Verdict {
+fn judge(session: &session::Model, hashes: &TokenHashes, now: DateTime<Utc>) -> Verdict {
     let same = |kept: &str, given: &str| bool::from(kept.as_bytes().ct_eq(given.as_bytes()));
-    let is = |kept: &str| same(kept, &presented.hash);
+    let is = |kept: &str| same(kept, &hashes.hash);
     if session.ended_at.is_some() || session.expires_at <= now {
         return Verdict::Over;
     }
@@ -320,7 +322,7 @@ fn judge(session: &session::Model, presented: &Presented, now: DateTime<Utc>) ->
     let is_previous = session.previous_hash.as_deref().is_some_and(is);
     if !is_previous || now >= replaced_at + GRACE {
         Verdict::Reused
-    } else if same(&session.token_hash, &presented.successor) {
+    } else if same(&session.token_hash, &hashes.successor) {
         Verdict::Repeated
     } else {
         Verdict::Replaced
@@ -331,11 +333,11 @@ async fn rotate(
     tx: &DatabaseTransaction,
     app: &App,
     session: session::Model,
-    presented: Presented,
+    hashes: TokenHashes,
 ) -> Result<session::Model> {
     let mut row: session::ActiveModel = session.into();
-    row.token_hash = Set(presented.successor);
-    row.previous_hash = Set(Some(presented.hash));
+    row.token_hash = Set(hashes.successor);
+    row.previous_hash = Set(Some(hashes.hash));
     row.expires_at = Set(app.clock.now() + LIFETIME);
     Ok(row.update(tx).await?)
 }
@@ -393,11 +395,11 @@ mod tests {
     }
 
     fn verdict(session: &session::Model, hash: &str, successor: &str, now: DateTime<Utc>) -> Verdict {
-        let presented = Presented {
+        let hashes = TokenHashes {
             hash: hash.into(),
             successor: successor.into(),
         };
-        judge(session, &presented, now)
+        judge(session, &hashes, now)
     }
 
     #[test]

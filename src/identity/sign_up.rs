@@ -44,7 +44,7 @@ pub struct SignUp {
 
 /// How somebody comes to sign up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Through {
+pub enum SignUpOrigin {
     /// By themselves.
     Public,
     /// By the token of an invitation.
@@ -55,17 +55,17 @@ pub enum Through {
 
 impl SignUp {
     /// How somebody who says this comes.
-    pub fn through(&self) -> Through {
+    pub fn origin(&self) -> SignUpOrigin {
         match self.invitation_token {
-            Some(_) => Through::Invitation,
-            None => Through::Public,
+            Some(_) => SignUpOrigin::Invitation,
+            None => SignUpOrigin::Public,
         }
     }
 }
 
 /// Makes an account with its first person and its inbox, and signs that person in.
-pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: SignUp) -> Result<SignedIn> {
-    let plan = plan(&app.config, through)?;
+pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input: SignUp) -> Result<SignedIn> {
+    let plan = plan(&app.config, origin)?;
     app.throttle.check_ip(Kind::SignUpIp, ip).await?;
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
@@ -89,7 +89,7 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
         addresses::make_room(&tx, app, &email, "input.email").await?;
         proven_at = Some(app.clock.now());
     }
-    let first = First {
+    let first = FirstUser {
         name,
         email,
         hash,
@@ -102,7 +102,7 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, through: Through, input: Sig
     }
     let person = Person::User(owner);
     let entry = accounts::entry(&account, "account.created", None);
-    audit::record(&tx, &app.clock, account.id, &person.who(ip), entry).await?;
+    audit::record(&tx, &app.clock, account.id, &person.actor(ip), entry).await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;
     person.id().seen(app);
@@ -134,15 +134,15 @@ async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, ema
     }
 }
 
-fn plan(config: &Config, through: Through) -> Result<Plan> {
+fn plan(config: &Config, origin: SignUpOrigin) -> Result<Plan> {
     let settings = &config.settings;
-    match (settings.sign_up, through) {
-        (_, Through::Operator) | (Mode::Open, Through::Public) => Ok(settings.default_plan),
-        (Mode::Open | Mode::Invited, Through::Invitation) => Ok(settings.invited_plan),
-        (Mode::Invited, Through::Public) => Err(Error::Forbidden(
+    match (settings.sign_up, origin) {
+        (_, SignUpOrigin::Operator) | (Mode::Open, SignUpOrigin::Public) => Ok(settings.default_plan),
+        (Mode::Open | Mode::Invited, SignUpOrigin::Invitation) => Ok(settings.invited_plan),
+        (Mode::Invited, SignUpOrigin::Public) => Err(Error::Forbidden(
             "this server takes new accounts by invitation only: open the link of your invitation",
         )),
-        (Mode::Closed, Through::Public | Through::Invitation) => {
+        (Mode::Closed, SignUpOrigin::Public | SignUpOrigin::Invitation) => {
             Err(Error::Forbidden("this server takes no new accounts: ask its operator"))
         }
     }
@@ -161,14 +161,14 @@ fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Re
 }
 
 /// The first person of a new account.
-struct First {
+struct FirstUser {
     name: String,
     email: String,
     hash: String,
     proven_at: Option<DateTime<Utc>>,
 }
 
-async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: First) -> Result<user::Model> {
+async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: FirstUser) -> Result<user::Model> {
     let row = user::ActiveModel {
         id: Set(app.clock.id()),
         account_id: Set(account.id),

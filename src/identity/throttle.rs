@@ -1,4 +1,4 @@
-//! Limits of guesses, in fixed windows: in Redis for all nodes together, or in this process when there is none or it fails.
+//! Limits of password_attempts, in fixed windows: in Redis for all nodes together, or in this process when there is none or it fails.
 //!
 //! What is counted is every try, right or wrong, so that no answer tells which it was.
 

@@ -14,8 +14,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::credential_cache::CredentialCache;
 use super::jwt_ring::install_jwt_provider;
-use super::recent::Recent;
 use crate::config::Secret;
 
 /// How long an access token works, if its session does not end before.
@@ -69,7 +69,7 @@ pub struct TokenKeys {
     networks: hmac::Key,
     validation: Validation,
     /// Who used credentials lately.
-    pub recent: Recent,
+    pub credentials: CredentialCache,
 }
 
 impl TokenKeys {
@@ -87,7 +87,7 @@ impl TokenKeys {
             successors: derived(secret, b"leadmesh successor of a refresh token"),
             networks: derived(secret, b"leadmesh network of a person"),
             validation,
-            recent: Recent::default(),
+            credentials: CredentialCache::default(),
         }
     }
 

@@ -9,15 +9,15 @@ use entity::proof::AddressProof;
 use entity::{account, user};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
+use super::account_confirmation::{self, Consent};
 use super::caller::{Caller, Principal};
-use super::holdings::Holdings;
 use super::links::{self, NewLink};
-use super::mail_quota::{self, Counted};
+use super::mail_quota::{self, QuotaKey};
+use super::other_access::OtherAccess;
 use super::person::{Person, PersonId};
 use super::policy::Action;
-use super::takeover::{self, Consent};
 use super::throttle::Kind;
-use super::{accounts, addresses, email_address, guesses, letters, mailbox, passwords};
+use super::{accounts, addresses, email_address, emails, mail_queue, password_attempts, passwords};
 use crate::app::App;
 use crate::audit;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -28,7 +28,7 @@ const TAKEN: &str = "somebody else uses this address: choose another one";
 
 /// What a link proves, for its holder before they decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ProofPreview {
     /// The address.
     pub email: String,
     /// The account that says it is its own.
@@ -38,7 +38,7 @@ pub struct Asked {
     /// When that account was made.
     pub since: DateTime<Utc>,
     /// What else is in it that the reader has to know and to agree to; empty when there is nothing.
-    pub found_there: Vec<String>,
+    pub other_access: Vec<String>,
 }
 
 /// Whose address a link proves.
@@ -48,32 +48,32 @@ enum Claimant {
 }
 
 /// What a link would prove, without using it.
-pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Asked> {
+pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<ProofPreview> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();
     let (claimant, email) = claimant(db, app, token).await?;
     Ok(match claimant {
         Claimant::Person(person) => {
             let account = company(db, &person).await?;
-            Asked {
+            ProofPreview {
                 email,
                 account: account.name,
-                found_there: lines(takeover::found_there(db, app, &person).await?),
+                other_access: lines(account_confirmation::other_access(db, app, &person).await?),
                 person: Some(person.name),
                 since: account.created_at,
             }
         }
-        Claimant::Contact(account) => Asked {
+        Claimant::Contact(account) => ProofPreview {
             email,
             account: account.name,
             person: None,
             since: account.created_at,
-            found_there: Vec::new(),
+            other_access: Vec::new(),
         },
     })
 }
 
-fn lines(found: Option<Holdings>) -> Vec<String> {
+fn lines(found: Option<OtherAccess>) -> Vec<String> {
     found.map(|found| found.lines()).unwrap_or_default()
 }
 
@@ -115,7 +115,7 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
         Claimant::Person(person) => {
             let is_own = prover.signed_in == Some(person.id);
             if !is_own && prover.consent == Consent::Ask {
-                takeover::ask(&tx, app, &person, "confirmAccount").await?;
+                account_confirmation::ask(&tx, app, &person, "confirmAccount").await?;
             }
             let person = addresses::prove(&tx, app, &person).await?.require("token")?;
             one_time_token::Entity::void_proofs_of_user(person.id, now)
@@ -125,7 +125,9 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
             if is_own {
                 person = person.confirm(&tx, app).await?;
             }
-            person.record(&tx, app, &person.who(ip), "user.address_proven").await?;
+            person
+                .record(&tx, app, &person.actor(ip), "user.address_proven")
+                .await?;
         }
         Claimant::Contact(_) => {
             addresses::prove_contact(&tx, app, account, &email).await?;
@@ -133,7 +135,7 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
                 .exec(&tx)
                 .await?;
             let entry = accounts::entry(&locked, "account.contact_proven", None);
-            audit::record(&tx, &app.clock, account, &audit::Who::system(), entry).await?;
+            audit::record(&tx, &app.clock, account, &audit::Actor::system(), entry).await?;
         }
     }
     tx.commit().await?;
@@ -169,7 +171,7 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
         return Ok(());
     }
     let tx = app.db.begin().await?;
-    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&person.id.to_string())).await?;
     let account = company(&tx, &person).await?;
     if may_write(&tx, app, &person.email).await? {
         mail_link(&tx, app, &person, &account).await?;
@@ -187,7 +189,7 @@ pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     if account.contact_verified_at.is_some() {
         return Ok(());
     }
-    mail_quota::require(&tx, app, Counted::ProofsBy(&id.to_string())).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&id.to_string())).await?;
     let email = account.contact_email.as_deref().unwrap_or_default();
     if may_write(&tx, app, email).await? {
         mail_contact_link(&tx, app, &account).await?;
@@ -220,7 +222,7 @@ pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, a
 }
 
 async fn may_write(tx: &DatabaseTransaction, app: &App, email: &str) -> Result<bool> {
-    mail_quota::allows(tx, app, Counted::ProofsTo(email)).await
+    mail_quota::allows(tx, app, QuotaKey::ProofsTo(email)).await
 }
 
 /// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
@@ -240,11 +242,11 @@ async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, ac
     };
     let token = links::insert(tx, app, link).await?;
     let letter = if held {
-        letters::address_in_use(&person.email, &account.name, &app.config.public_url)
+        emails::address_in_use(&person.email, &account.name, &app.config.public_url)
     } else {
-        letters::prove_address(&person.email, &account.name, &page(app, &token))
+        emails::prove_address(&person.email, &account.name, &page(app, &token))
     };
-    mailbox::queue_mail(tx, app, letter).await?;
+    mail_queue::queue_mail(tx, app, letter).await?;
     Ok(())
 }
 
@@ -261,8 +263,8 @@ async fn mail_contact_link(tx: &DatabaseTransaction, app: &App, account: &accoun
         lifetime: links::PROOF,
     };
     let token = links::insert(tx, app, link).await?;
-    let letter = letters::prove_contact(&email, &account.name, &page(app, &token));
-    mailbox::queue_mail(tx, app, letter).await?;
+    let letter = emails::prove_contact(&email, &account.name, &page(app, &token));
+    mail_queue::queue_mail(tx, app, letter).await?;
     Ok(())
 }
 
@@ -314,7 +316,7 @@ pub struct ChangeEmail {
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;
-    guesses::check_own(app, session_of(caller)?).await?;
+    password_attempts::check_own(app, session_of(caller)?).await?;
     let old = known.password_hash.clone();
     let wrong = || {
         let message = "this is not your password";
@@ -334,7 +336,7 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     if person.email == email {
         return Ok(person);
     }
-    mail_quota::require(&tx, app, Counted::ProofsBy(&person.id.to_string())).await?;
+    mail_quota::require(&tx, app, QuotaKey::ProofsBy(&person.id.to_string())).await?;
     let mut row: user::ActiveModel = person.into();
     row.email = Set(email);
     row.email_verified_at = Set(None);
@@ -345,7 +347,9 @@ pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Res
     PersonId::User(person.id).void_links(&tx, app.clock.now()).await?;
     ask_for_proof(&tx, app, &person, &account).await?;
     let changed = Person::User(person.clone());
-    changed.record(&tx, app, &caller.who(), "user.address_changed").await?;
+    changed
+        .record(&tx, app, &caller.actor(), "user.address_changed")
+        .await?;
     tx.commit().await?;
     Ok(person)
 }

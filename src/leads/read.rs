@@ -164,13 +164,13 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
 /// A lead's values, as they are stored, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's
 /// timeline. A stream that began under another role may ask for this: the right is the one that they have now.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
-    let caller = &rights::again(app, caller).await?;
+    let caller = &rights::refresh(app, caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));
     }
     let values = open_fields(app, account, lead.id, stored).await?;
-    let who = caller.who();
+    let who = caller.actor();
     let tx = app.db.begin().await?;
     let entry = Entry {
         action: "lead.revealed",

@@ -17,7 +17,7 @@ use sea_orm::{
 use serde_json::json;
 
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::sources::{self, AddSource, Sender};
 use crate::flows::{Changed, Edit, Of, weigh};
@@ -216,7 +216,7 @@ async fn leave_one_each(
             label: Some(&source.name),
             changes: Some(json!({ "reason": "the account is a source of this flow already" })),
         };
-        audit::record(tx, &app.clock, owner, &Who::system(), entry).await?;
+        audit::record(tx, &app.clock, owner, &Actor::system(), entry).await?;
         let mut twin = source.into_active_model();
         twin.deleted_at = Set(Some(app.clock.now()));
         twin.update(tx).await?;

@@ -15,7 +15,7 @@ use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::flows::sellers;
 use crate::identity::accounts;
@@ -111,7 +111,7 @@ async fn make_ready(
         label: Some(&step.name),
         changes: Some(serde_json::json!({ "enabled": step.enabled })),
     };
-    audit::record(tx, &app.clock, seller, &Who::system(), entry).await?;
+    audit::record(tx, &app.clock, seller, &Actor::system(), entry).await?;
     Ok(NewEvent {
         topic: seller.0,
         kind: EventKind::BuyerReady,

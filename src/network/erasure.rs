@@ -10,10 +10,9 @@ use entity::{account, bulk, duplicate_memory, erasure_notice, idempotency, lead}
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
 use serde_json::{Value, json};
 
-use super::journal::as_partner;
 use super::notices::{Notice, tell_owners};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::{self, Actor, Entry};
 use crate::database::Transaction;
 use crate::delivery::erasure::{REMOVED, Values, lock_all, strip, write_down};
 use crate::error::{Error, Result, UserErrorCode};
@@ -53,7 +52,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
                 label: None,
                 changes: Some(json!({ "notices": told_again })),
             };
-            audit::record(&tx, &app.clock, mine, &caller.who(), entry).await?;
+            audit::record(&tx, &app.clock, mine, &caller.actor(), entry).await?;
         }
         tx.commit().await?;
         return Ok(row);
@@ -145,8 +144,8 @@ impl Erasing<'_> {
             label: None,
             changes: Some(json!({ "reason": self.reason })),
         };
-        audit::record(tx, &app.clock, row.account_id, &self.caller.who(), entry).await?;
-        let who = self.caller.who().name;
+        audit::record(tx, &app.clock, row.account_id, &self.caller.actor(), entry).await?;
+        let who = self.caller.actor().name;
         let message = format!("{who} has removed the values: {}", self.reason);
         let note = note(app, (row.account_id, row.id), LeadEventKind::Erased, message);
         bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
@@ -168,7 +167,7 @@ impl Erasing<'_> {
             label: Some(&seller.name),
             changes: None,
         };
-        audit::record(tx, &app.clock, buyer, &as_partner(&seller), entry).await?;
+        audit::record(tx, &app.clock, buyer, &Actor::partner_account(&seller), entry).await?;
         let said = format!(
             "{} has erased this lead: erase it as well, unless you have a reason of your own to keep it",
             seller.name

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use entity::relationship::RelationshipType;
 
-use crate::identity::letters::{Letter, escape, reduced};
+use crate::identity::emails::{Email, escape, sanitize};
 
 /// What an invitation says, as its invitee reads it.
 #[derive(Clone, Debug)]
@@ -41,14 +41,14 @@ impl Says<'_> {
     }
 
     /// The letter, with the link that answers it. What the inviter wrote is reduced: it stands under the operator's name.
-    pub fn letter(&self, to: &str, link: &str) -> Letter {
-        let (from, message) = (reduced::name(self.from), self.message.map(reduced::message));
+    pub fn letter(&self, to: &str, link: &str) -> Email {
+        let (from, message) = (sanitize::name(self.from), self.message.map(sanitize::message));
         let says = Says {
             from: &from,
             message: message.as_deref(),
             ..self.clone()
         };
-        Letter {
+        Email {
             to: to.to_owned(),
             subject: says.subject(),
             text: says.text(link),

@@ -208,7 +208,7 @@ async fn record_alone(
         label: row.to_email.as_deref(),
         changes: Some(json!({"relationshipType": row.type_for_inviter(), "expiresAt": row.expires_at})),
     };
-    audit::record(tx, &app.clock, row.from_account_id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, row.from_account_id, &caller.actor(), entry).await
 }
 
 /// An invitation that an account sent, not to be changed by others until the end of the transaction.

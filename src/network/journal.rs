@@ -1,7 +1,5 @@
 //! What both sides are told of a change: audit trails and event logs.
 
-use entity::account;
-use entity::audit_event::ActorKind;
 use entity::event::EventKind;
 use entity::ids::AccountId;
 use entity::topic;
@@ -11,7 +9,7 @@ use uuid::Uuid;
 
 use super::sides::Sides;
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::live::events::{self, Grown, Heads, NewEvent};
@@ -35,16 +33,6 @@ pub struct Deed {
     pub their_changes: Value,
 }
 
-/// An account, as another account's trail names it: people and addresses of one side are no business of the other.
-pub fn as_partner(account: &account::Model) -> Who {
-    Who {
-        kind: ActorKind::PartnerAccount,
-        id: Some(account.id.to_string()),
-        name: account.name.clone(),
-        ip: None,
-    }
-}
-
 /// Adds a deed of the caller to both trails.
 pub async fn record(tx: &DatabaseTransaction, app: &App, caller: &Caller, sides: &Sides, deed: Deed) -> Result<()> {
     let Sides { mine, theirs } = sides;
@@ -57,9 +45,9 @@ pub async fn record(tx: &DatabaseTransaction, app: &App, caller: &Caller, sides:
     };
     let my_label = deed.my_label.as_deref().unwrap_or(&theirs.name);
     let my_entry = entry(deed.mine, my_label, deed.my_changes.clone());
-    audit::record(tx, &app.clock, mine.id, &caller.who(), my_entry).await?;
+    audit::record(tx, &app.clock, mine.id, &caller.actor(), my_entry).await?;
     let their_entry = entry(deed.theirs, mine.name.as_str(), deed.their_changes.clone());
-    audit::record(tx, &app.clock, theirs.id, &as_partner(mine), their_entry).await
+    audit::record(tx, &app.clock, theirs.id, &Actor::partner_account(mine), their_entry).await
 }
 
 /// An event in an account's log.

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::identity::letters::{self, reduced};
+use crate::identity::emails::{self, sanitize};
 use crate::identity::{mail_quota, mailbox};
 
 /// Most characters of a subject, and of what is said.
@@ -44,8 +44,8 @@ pub async fn tell_owners(
     if !mail_quota::notice(tx, app, notice.by, account.id).await? {
         return Ok(());
     }
-    let subject = reduced::bounded(&notice.subject, SUBJECT);
-    let said = reduced::bounded(&notice.text, TEXT);
+    let subject = sanitize::bounded(&notice.subject, SUBJECT);
+    let said = sanitize::bounded(&notice.text, TEXT);
     let owners = user::Entity::in_account(account.id)
         .filter(user::Column::Role.eq(Role::Owner))
         .filter(user::Column::PasswordHash.is_not_null());
@@ -56,10 +56,10 @@ pub async fn tell_owners(
         }
         let text = format!(
             "{said} You get this mail as an owner of {}.",
-            reduced::name(&account.name)
+            sanitize::name(&account.name)
         );
-        let letter = letters::letter(&owner.email, subject.clone(), &text, &app.config.public_url);
-        mailbox::queue_mail(tx, app, letter).await?;
+        let letter = emails::letter(&owner.email, subject.clone(), &text, &app.config.public_url);
+        mail_queue::queue_mail(tx, app, letter).await?;
     }
     Ok(())
 }

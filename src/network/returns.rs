@@ -3,7 +3,6 @@
 //! `delivery/portal_review`; they are answered here as well.
 
 use chrono::{DateTime, Utc};
-use entity::audit_event::ActorKind;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
@@ -15,7 +14,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveMode
 use serde_json::json;
 
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::database::Transaction;
 use crate::delivery::erasure::REMOVED;
 use crate::error::{Error, Result, UserErrorCode};
@@ -68,7 +67,10 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
         kind: LeadEventKind::ReturnRequested,
         message: format!("{} asks for a return: {reason}", buyer.name),
         review: ReviewStatus::ReturnRequested,
-        who: vec![(account, caller.who()), (row.account_id, partner(&buyer))],
+        who: vec![
+            (account, caller.actor()),
+            (row.account_id, Actor::partner_account(&buyer)),
+        ],
     };
     step.commit(app, tx, (&row, lead.id)).await?;
     Ok(lead)
@@ -138,7 +140,9 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         };
     }
     let reason = reason.filter(|_| row.erased_at.is_none());
-    let told_too = row.buyer_account_id.map(|buyer| (buyer, partner(&seller)));
+    let told_too = row
+        .buyer_account_id
+        .map(|buyer| (buyer, Actor::partner_account(&seller)));
     let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
     let mut change = row.into_active_model();
     change.review = Set(Some(review));
@@ -152,7 +156,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         kind,
         message: format!("{} {verb}{why}", seller.name),
         review,
-        who: [(account, caller.who())].into_iter().chain(told_too).collect(),
+        who: [(account, caller.actor())].into_iter().chain(told_too).collect(),
     };
     let theirs = theirs.unwrap_or(row.lead_id);
     step.commit(app, tx, (&row, theirs)).await?;
@@ -176,16 +180,6 @@ async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Mod
     found.ok_or(Error::NotFound("account"))
 }
 
-/// An account as the other side's trail names it.
-fn partner(account: &account::Model) -> Who {
-    Who {
-        kind: ActorKind::PartnerAccount,
-        id: Some(account.id.to_string()),
-        name: account.name.clone(),
-        ip: None,
-    }
-}
-
 /// One step of a return, as both sides are told of it; a partner has no trail of its own, but its portal is told.
 struct Step {
     action: &'static str,
@@ -193,7 +187,7 @@ struct Step {
     message: String,
     review: ReviewStatus,
     /// Whose trails, and who acts in each.
-    who: Vec<(AccountId, Who)>,
+    who: Vec<(AccountId, Actor)>,
 }
 
 impl Step {
@@ -228,7 +222,7 @@ impl Step {
         &self,
         app: &App,
         tx: &DatabaseTransaction,
-        (account, who): (AccountId, &Who),
+        (account, who): (AccountId, &Actor),
         lead: LeadId,
     ) -> Result<()> {
         let entry = Entry {

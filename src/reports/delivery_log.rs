@@ -61,7 +61,7 @@ pub async fn begin(app: &App, caller: &Caller, filter: Value) -> Result<()> {
         changes: Some(filter),
     };
     let tx = app.db.begin().await?;
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     Ok(tx.commit().await?)
 }
 

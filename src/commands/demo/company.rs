@@ -21,12 +21,12 @@ use crate::flows::manage::{self, CreateFlow, FieldInput};
 use crate::flows::steps::{self, AddStep, StepInput};
 use crate::identity::api_keys::{self, CreateApiKey};
 use crate::identity::caller::Caller;
+use crate::identity::mail_queue;
 use crate::identity::mail_server::{self, SmtpSettings};
-use crate::identity::mailbox;
 use crate::identity::password_reset::{self, NewPassword};
 use crate::identity::portal_users::{self, InvitePortalUser, PortalAccess};
 use crate::identity::sessions::{self, LogIn, SignedIn};
-use crate::identity::sign_up::{SignUp, Through, sign_up};
+use crate::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use crate::identity::tokens::{self, Scope};
 
 const OWNER: &str = "ann@sunny.example";
@@ -118,7 +118,7 @@ async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &
         timezone: Some("America/Los_Angeles".into()),
         invitation_token: None,
     };
-    sign_up(app, None, Through::Operator, input).await
+    sign_up(app, None, SignUpOrigin::Operator, input).await
 }
 
 async fn log_in(app: &App, scope: Scope, email: &str, password: &str) -> Result<SignedIn> {
@@ -286,10 +286,10 @@ async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &
     };
     portal_users::invite(app, caller, invitation).await?;
     let mut token = None;
-    for (mail, body) in mailbox::claim_due(app).await? {
+    for (mail, body) in mail_queue::claim_due(app).await? {
         let link = body.text.lines().find_map(|line| line.split_once("?token="));
         token = link.and_then(|(_, rest)| rest.split('&').next().map(str::to_owned));
-        mailbox::finish(app, &mail, Ok(())).await?;
+        mail_queue::finish(app, &mail, Ok(())).await?;
     }
     let input = NewPassword {
         token: token.ok_or(Error::NotFound("mail to the portal user"))?,

@@ -61,7 +61,7 @@ pub async fn export(app: &App, caller: &Caller, filter: Filter) -> Result<Export
         label: Some(&partner.name),
         changes: Some(json!({ "filter": entry_filter })),
     };
-    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(Export {
         app: app.clone(),
@@ -84,7 +84,7 @@ impl Export {
         if self.over {
             return Ok(None);
         }
-        self.caller = rights::again(&self.app, &self.caller).await?;
+        self.caller = rights::refresh(&self.app, &self.caller).await?;
         self.caller.require_portal(PortalPermission::Export)?;
         let mut next = self.leads.clone().order_by_desc(Column::Id).limit(PAGE);
         if let Some(last) = self.last {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::finish::Finished;
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::delivery::breaker::{self, Bearing, Seen};
 use crate::error::Result;
 
@@ -118,5 +118,5 @@ async fn tell(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model, action
         // Not why: that may repeat what was sent, and trails are never changed.
         changes: Some(json!({ "failures": row.failures, "openUntil": row.held_until })),
     };
-    audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await
+    audit::record(tx, &app.clock, row.account_id, &Actor::system(), entry).await
 }

@@ -34,7 +34,7 @@ use uuid::Uuid;
 use super::routes::Routes;
 use super::{Tools, claim, holds, reroute};
 use crate::app::App;
-use crate::audit::{self, Entry, Who};
+use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::queue::Claimed;
 use crate::queue::slots::Slot;
@@ -147,7 +147,7 @@ pub(super) async fn carry_out(
             label: None,
             changes: Some(json!({ "attempts": row.attempt_count })),
         };
-        audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await?;
+        audit::record(tx, &app.clock, row.account_id, &Actor::system(), entry).await?;
     }
     Ok(ended)
 }

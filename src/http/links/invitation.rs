@@ -10,7 +10,7 @@ use super::{Ip, Link};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::accounts;
-use crate::identity::letters::escape;
+use crate::identity::emails::escape;
 use crate::network::invitation_mail::Says;
 use crate::network::invitations::{self, Preview};
 

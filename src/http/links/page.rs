@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::Error;
-use crate::identity::letters::escape;
+use crate::identity::emails::escape;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
 h1{font-size:1.4rem}blockquote{margin:1rem 0;padding-left:1rem;border-left:.25rem solid #c4ccd6}\
@@ -51,7 +51,7 @@ pub(super) fn paragraph(text: &str) -> String {
 }
 
 /// What else has access to an account, and the box by which its reader takes it as it is; nothing where there is nothing.
-pub(super) fn found_there(lines: &[String]) -> String {
+pub(super) fn other_access(lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
     }

@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::page::{found_there, page, paragraph, refusal};
+use super::page::{other_access, page, paragraph, refusal};
 use super::{Ip, Link};
 use crate::app::App;
 use crate::error::Error;
-use crate::identity::letters::escape;
-use crate::identity::password_reset::{self, NewPassword, Opened};
+use crate::identity::account_confirmation::Consent;
+use crate::identity::emails::escape;
+use crate::identity::password_reset::{self, LinkPreview, NewPassword};
 use crate::identity::sessions;
-use crate::identity::takeover::Consent;
 use crate::identity::tokens::Scope;
 
 /// What the form sends.
@@ -64,7 +64,7 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<F
 /// The form, with what was wrong the last time. A link that cannot be used shows why, and the form all the same: it may be the
 /// wrong one of several mails.
 async fn form(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
-    let opened = password_reset::look(app, ip, token).await;
+    let opened = password_reset::preview(app, ip, token).await;
     let (status, wrong) = match (wrong, &opened) {
         (Some(error), _) => told(error),
         (None, Err(error)) if !token.is_empty() => told(error),
@@ -89,11 +89,11 @@ fn told(error: &Error) -> (StatusCode, String) {
 }
 
 /// Which account it is, and what else can act in it where the reader may not know.
-fn whose(opened: &Opened) -> String {
+fn whose(opened: &LinkPreview) -> String {
     let mut html = paragraph(&format!(
         "For {}, who signs in to the account “{}” with {}.",
         opened.person, opened.account, opened.email
     ));
-    html += &found_there(&opened.found_there);
+    html += &other_access(&opened.other_access);
     html
 }

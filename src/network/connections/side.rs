@@ -201,5 +201,5 @@ async fn record(
         label: Some(&sides.theirs.name),
         changes: Some(changes),
     };
-    audit::record(tx, &app.clock, sides.mine.id, &caller.who(), entry).await
+    audit::record(tx, &app.clock, sides.mine.id, &caller.actor(), entry).await
 }

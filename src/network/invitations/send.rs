@@ -15,10 +15,10 @@ use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdr
 use crate::app::App;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::identity::caller::Caller;
-use crate::identity::mail_quota::{self, Counted};
+use crate::identity::mail_quota::{self, QuotaKey};
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
-use crate::identity::{accounts, email_address, mailbox, texts, tokens};
+use crate::identity::{accounts, email_address, mail_queue, texts, tokens};
 use crate::limits::MAX_OPEN_INVITATIONS;
 use crate::live::events::NewEvent;
 use crate::network::invitation_mail::Says;
@@ -100,7 +100,7 @@ pub async fn send_within(
         );
         return Err(Error::user(UserErrorCode::LimitReached, "", text));
     }
-    mail_quota::require(tx, app, Counted::InvitationsByTo(account, &target.name())).await?;
+    mail_quota::require(tx, app, QuotaKey::InvitationsByTo(account, &target.name())).await?;
     let row = insert(tx, app, account, (target, input.relationship, message)).await?;
     let (row, told) = mail(tx, app, row, &inviter).await?;
     events.extend(announce(tx, app, caller, (&inviter, &row, told), "invitation.sent").await?);
@@ -132,7 +132,7 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
         .map(|id| id.to_string())
         .or_else(|| row.to_email.clone())
         .unwrap_or_default();
-    mail_quota::require(&tx, app, Counted::InvitationsByTo(account, &target)).await?;
+    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &target)).await?;
     withdraw_letter(&tx, &row).await?;
     let mut again = row.into_active_model();
     again.status = Set(InvitationStatus::Pending);
@@ -297,7 +297,7 @@ async fn mail(
     // An address that gets too many is left alone; the invitation holds all the same.
     let mail_id = match &to {
         Some(to) if mail_quota::invitation(tx, app, inviter.id, to).await? => {
-            Some(mailbox::queue_mail(tx, app, says.letter(to, &link)).await?)
+            Some(mail_queue::queue_mail(tx, app, says.letter(to, &link)).await?)
         }
         _ => None,
     };

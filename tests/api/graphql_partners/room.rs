@@ -16,7 +16,7 @@ use leadmesh::graphql::loaders;
 use leadmesh::graphql::partner::{PartnerMutation, PartnerQuery};
 use leadmesh::graphql::profile::{ProfileMutation, ProfileQuery};
 use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -97,7 +97,7 @@ impl Room {
             timezone: None,
             invitation_token: None,
         };
-        let signed_in = sign_up(&self.app, None, Through::Public, company).await.unwrap();
+        let signed_in = sign_up(&self.app, None, SignUpOrigin::Public, company).await.unwrap();
         let Principal::User { account, .. } = signed_in.caller.principal else {
             panic!("a person was expected")
         };

@@ -62,7 +62,7 @@ async fn an_api_key_works_until_it_ends_or_is_revoked() {
         assert_eq!(code(authenticate::bearer(&app, &other, IP).await), "UNAUTHENTICATED");
         app.clock.advance(TimeDelta::days(1));
         assert_eq!(code(authenticate::bearer(&app, &secret, IP).await), "UNAUTHENTICATED");
-        assert_eq!(code(rights::again(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(rights::refresh(&app, &caller).await), "UNAUTHENTICATED");
     })
     .await;
 }
@@ -119,7 +119,7 @@ async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
 async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
     let tx = app.db.begin().await.unwrap();
     let principals = callers.iter().map(|caller| &caller.principal);
-    let authenticate::Rechecked { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [])
+    let authenticate::Recheck { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [])
         .await
         .unwrap();
     tx.commit().await.unwrap();

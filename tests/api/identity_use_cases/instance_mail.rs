@@ -7,12 +7,12 @@ use entity::user::Role;
 use leadmesh::app::App;
 use leadmesh::delivery::test_mail;
 use leadmesh::error::Error;
+use leadmesh::identity::account_confirmation::Consent;
 use leadmesh::identity::caller::Caller;
+use leadmesh::identity::mail_queue::{self, MailBody};
 use leadmesh::identity::mail_server::{self, SmtpSettings};
-use leadmesh::identity::mailbox::{self, MailBody};
 use leadmesh::identity::people::{self, InviteUser, Invited};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use leadmesh::identity::takeover::Consent;
+use leadmesh::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::verification::{self, Prover};
 use leadmesh::network::invitations::{self, NewInvitation};
@@ -48,12 +48,12 @@ async fn written(app: &App) -> u64 {
 async fn mails(app: &App) -> Vec<(mail::Model, MailBody)> {
     let mut all = Vec::new();
     loop {
-        let due = mailbox::claim_due(app).await.unwrap();
+        let due = mail_queue::claim_due(app).await.unwrap();
         if due.is_empty() {
             return all;
         }
         for (mail, body) in due {
-            mailbox::finish(app, &mail, Ok(())).await.unwrap();
+            mail_queue::finish(app, &mail, Ok(())).await.unwrap();
             all.push((mail, body));
         }
     }
@@ -200,7 +200,7 @@ async fn names_and_messages_of_others_become_no_links_in_mails() {
             name: "Eve www.evil.example\u{200b} eve@evil.example".into(),
             ..company("eve@example.com")
         };
-        let eve = sign_up(&app, None, Through::Public, input).await.unwrap();
+        let eve = sign_up(&app, None, SignUpOrigin::Public, input).await.unwrap();
         invite(&app, &eve.caller, "bo@example.com").await.unwrap();
         connect(&app, &eve.caller, "cy@example.com").await.unwrap();
         leadmesh::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")

@@ -7,11 +7,11 @@ use entity::user::Role;
 use leadmesh::app::App;
 use leadmesh::error::Error;
 use leadmesh::identity::caller::Caller;
-use leadmesh::identity::mailbox;
+use leadmesh::identity::mail_queue;
 use leadmesh::identity::password_reset::{self, ChangePassword};
 use leadmesh::identity::people::{self, InviteUser};
 use leadmesh::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh::identity::sign_up::{Through, sign_up};
+use leadmesh::identity::sign_up::{SignUpOrigin, sign_up};
 use leadmesh::identity::throttle::Kind;
 use leadmesh::identity::tokens::Scope;
 
@@ -36,7 +36,9 @@ async fn log_in(app: &App, ip: IpAddr, password: &str) -> Result<SignedIn, Error
 }
 
 async fn signed_up_at(app: &App, ip: IpAddr, email: &str) -> SignedIn {
-    sign_up(app, Some(ip), Through::Public, company(email)).await.unwrap()
+    sign_up(app, Some(ip), SignUpOrigin::Public, company(email))
+        .await
+        .unwrap()
 }
 
 fn change(current: &str) -> ChangePassword {
@@ -117,7 +119,9 @@ async fn who_claims_the_same_address_may_not_guess_more_for_that() {
             password: "another password".into(),
             ..company("ann@example.com")
         };
-        sign_up(&app, Some(elsewhere(1)), Through::Public, claim).await.unwrap();
+        sign_up(&app, Some(elsewhere(1)), SignUpOrigin::Public, claim)
+            .await
+            .unwrap();
         strangers_guess(&app, "ann@example.com").await;
         assert_eq!(code(log_in(&app, elsewhere(1), PASSWORD).await), "BAD_USER_INPUT");
         assert!(log_in(&app, elsewhere(1), "another password").await.is_ok());
@@ -156,7 +160,7 @@ async fn ask(app: &App, ip: IpAddr, email: &str) {
 async fn mailed_tokens(app: &App, to: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     loop {
-        let due = mailbox::claim_due(app).await.unwrap();
+        let due = mail_queue::claim_due(app).await.unwrap();
         if due.is_empty() {
             return tokens;
         }
@@ -165,7 +169,7 @@ async fn mailed_tokens(app: &App, to: &str) -> Vec<String> {
                 let link = body.text.split_once("?token=").unwrap().1;
                 tokens.push(link.split_whitespace().next().unwrap().to_owned());
             }
-            mailbox::finish(app, &mail, Ok(())).await.unwrap();
+            mail_queue::finish(app, &mail, Ok(())).await.unwrap();
         }
     }
 }

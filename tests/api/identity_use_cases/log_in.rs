@@ -7,7 +7,7 @@ use leadmesh::app::App;
 use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::identity::caller::Principal;
 use leadmesh::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh::identity::tokens::Scope;
 use leadmesh::identity::{accounts, authenticate};
 
@@ -64,7 +64,7 @@ async fn of_eight_sign_ups_with_one_address_one_succeeds() {
     everywhere(|app| async move {
         let calls = (0..8).map(|_| {
             let app = app.app.clone();
-            async move { sign_up(&app, None, Through::Public, company("ann@example.com")).await }
+            async move { sign_up(&app, None, SignUpOrigin::Public, company("ann@example.com")).await }
         });
         let (made, refused): (Vec<_>, Vec<_>) = at_once(calls).await.into_iter().partition(Result::is_ok);
         assert_eq!(made.len(), 1);
@@ -124,7 +124,7 @@ async fn a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input() {
                 },
             ),
         ] {
-            assert_eq!(broken(sign_up(&app, None, Through::Public, input).await).1, path);
+            assert_eq!(broken(sign_up(&app, None, SignUpOrigin::Public, input).await).1, path);
         }
         assert!(accounts::list(&app).await.unwrap().is_empty());
     })
@@ -135,8 +135,8 @@ async fn a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input() {
 async fn the_operator_decides_who_may_sign_up_and_with_which_plan() {
     everywhere_with(&["--sign-up", "invited"], |app| async move {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
-        assert_eq!(code(by(Through::Public).await), "FORBIDDEN");
-        let invited = by(Through::Invitation).await.unwrap();
+        assert_eq!(code(by(SignUpOrigin::Public).await), "FORBIDDEN");
+        let invited = by(SignUpOrigin::Invitation).await.unwrap();
         assert_eq!(accounts::get(&app, &invited.caller).await.unwrap().plan, Plan::Free);
         let id = account(&invited.caller);
         let upgraded = accounts::set_plan(&app, id, Plan::Paid).await.unwrap();
@@ -149,8 +149,8 @@ async fn the_operator_decides_who_may_sign_up_and_with_which_plan() {
     .await;
     everywhere_with(&["--sign-up", "closed"], |app| async move {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
-        assert_eq!(code(by(Through::Invitation).await), "FORBIDDEN");
-        assert!(by(Through::Operator).await.is_ok());
+        assert_eq!(code(by(SignUpOrigin::Invitation).await), "FORBIDDEN");
+        assert!(by(SignUpOrigin::Operator).await.is_ok());
     })
     .await;
 }

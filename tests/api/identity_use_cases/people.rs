@@ -93,7 +93,7 @@ async fn a_changed_role_and_a_removal_hold_from_the_next_request() {
             code(authenticate::bearer(&app, &bob.session.access_token, None).await),
             "UNAUTHENTICATED"
         );
-        assert_eq!(code(rights::again(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(rights::refresh(&app, &caller).await), "UNAUTHENTICATED");
         assert_eq!(
             code(sessions::refresh(&app, None, &bob.session.refresh_token).await),
             "UNAUTHENTICATED"

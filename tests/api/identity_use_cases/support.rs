@@ -12,9 +12,9 @@ use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::identity::people::{self, InviteUser};
 use leadmesh::identity::sessions::SignedIn;
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{mailbox, password_reset};
+use leadmesh::identity::{mail_queue, password_reset};
 use sea_orm::QueryOrder;
 
 use crate::support::database::TestDatabase;
@@ -132,7 +132,7 @@ pub(crate) fn company(email: &str) -> SignUp {
 
 /// Signs a company up.
 pub(crate) async fn signed_up(app: &App, email: &str) -> SignedIn {
-    sign_up(app, None, Through::Public, company(email)).await.unwrap()
+    sign_up(app, None, SignUpOrigin::Public, company(email)).await.unwrap()
 }
 
 /// Another person of an account, who has set the password.
@@ -160,7 +160,7 @@ pub(crate) async fn set_password(app: &App, scope: Scope, token: &str, password:
 /// The token of the link in the newest mail to somebody; mails that are due are sent by this.
 pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
     let mut token = None;
-    for (mail, body) in mailbox::claim_due(app).await.unwrap() {
+    for (mail, body) in mail_queue::claim_due(app).await.unwrap() {
         if mail.to_address == to {
             let link = body
                 .text
@@ -172,7 +172,7 @@ pub(crate) async fn mailed_token(app: &App, to: &str) -> String {
                 .split_once("?token=")
                 .map(|(_, token)| token.split('&').next().unwrap().to_owned());
         }
-        mailbox::finish(app, &mail, Ok(())).await.unwrap();
+        mail_queue::finish(app, &mail, Ok(())).await.unwrap();
     }
     token.unwrap()
 }

@@ -8,7 +8,7 @@ use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
-use super::letters::Letter;
+use super::emails::Email;
 use crate::app::App;
 use crate::error::Result;
 
@@ -37,7 +37,7 @@ pub struct MailBody {
 }
 
 /// Queues a mail in the transaction of what it tells of. Without a mail server it has FAILED from the start.
-pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Letter) -> Result<MailId> {
+pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Email) -> Result<MailId> {
     let (id, now): (MailId, _) = (app.clock.id(), app.clock.now());
     let can_send = app.config.settings.smtp_url.is_some();
     let body = MailBody {

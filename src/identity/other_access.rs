@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveEnum, ColumnTrait, Condition, ConnectionTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
-use super::letters::reduced;
+use super::emails::sanitize;
 use crate::app::App;
 use crate::error::Result;
 
@@ -20,7 +20,7 @@ const NAMED: u64 = 5;
 
 /// What else can act, gets leads or mails, or waits to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
+pub struct OtherAccess {
     /// Other people: name, address and role of the first few.
     people: Vec<String>,
     /// How many other people there are.
@@ -30,18 +30,18 @@ pub struct Holdings {
     /// Whether it sends through a mail server of its own.
     mail_server: bool,
     /// Everything that is only counted.
-    counted: Vec<Counted>,
+    counted: Vec<CountedItems>,
 }
 
 /// So many things of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counted {
+struct CountedItems {
     count: u64,
     one: &'static str,
     many: &'static str,
 }
 
-impl Holdings {
+impl OtherAccess {
     /// What the account of a person has besides that person.
     pub async fn besides(db: &impl ConnectionTrait, app: &App, person: &user::Model) -> Result<Self> {
         let others = user::Entity::in_account(person.account_id).filter(user::Column::Id.ne(person.id));
@@ -71,14 +71,14 @@ impl Holdings {
     /// A list for people, each entry without a full stop.
     pub fn lines(&self) -> Vec<String> {
         let named = u64::try_from(self.people.len()).unwrap_or_default();
-        let unnamed = Counted {
+        let unnamed = CountedItems {
             count: self.people_count.saturating_sub(named),
             one: "more person",
             many: "more people",
         };
         let mut lines = self.people.clone();
         lines.extend(unnamed.line());
-        lines.extend(self.counted.iter().filter_map(Counted::line));
+        lines.extend(self.counted.iter().filter_map(CountedItems::line));
         lines.extend(
             self.contact
                 .as_ref()
@@ -89,7 +89,7 @@ impl Holdings {
     }
 }
 
-impl Counted {
+impl CountedItems {
     fn of(count: u64, [one, many]: [&'static str; 2]) -> Self {
         Self { count, one, many }
     }
@@ -101,7 +101,7 @@ impl Counted {
 }
 
 /// What gives others access to the leads, mails or settings of an account, or will when somebody answers; nothing that there is none of.
-async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let mut all = who_acts(db, app, account).await?;
     all.extend(where_leads_go(db, account).await?);
     all.retain(|counted| counted.count > 0);
@@ -109,7 +109,7 @@ async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Re
 }
 
 /// Who acts for the account, or with it.
-async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<Counted>> {
+async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let keys = api_key::Entity::live_in_account(account, app.clock.now());
     let partners = partner::Entity::in_account(account);
     let people = portal_user::Entity::in_account(account);
@@ -119,18 +119,18 @@ async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> R
     let sent = invitation::Entity::sent_by(account).filter(waits());
     let received = invitation::Entity::received_by(account, app.config.address_proof()).filter(waits());
     Ok(vec![
-        Counted::of(keys.count(db).await?, ["API key", "API keys"]),
-        Counted::of(partners.count(db).await?, ["partner", "partners"]),
-        Counted::of(people.count(db).await?, ["portal user", "portal users"]),
-        Counted::of(connections.count(db).await?, ["connection", "connections"]),
-        Counted::of(
+        CountedItems::of(keys.count(db).await?, ["API key", "API keys"]),
+        CountedItems::of(partners.count(db).await?, ["partner", "partners"]),
+        CountedItems::of(people.count(db).await?, ["portal user", "portal users"]),
+        CountedItems::of(connections.count(db).await?, ["connection", "connections"]),
+        CountedItems::of(
             sent.count(db).await?,
             [
                 "invitation that waits for an answer",
                 "invitations that wait for an answer",
             ],
         ),
-        Counted::of(
+        CountedItems::of(
             received.count(db).await?,
             ["received invitation", "received invitations"],
         ),
@@ -138,7 +138,7 @@ async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> R
 }
 
 /// By which ways leads come and go.
-async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<Counted>> {
+async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<CountedItems>> {
     // Also those that wait for an invitation, or for a connection that has ended and may begin again.
     let linked = Condition::any()
         .add(step::Column::ConnectionId.is_not_null())
@@ -148,22 +148,22 @@ async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result
     let flows = flow::Entity::in_account(account).filter(flow::Column::IsInbox.eq(false));
     let notices = erasure_notice::Entity::queued_in_account(account);
     Ok(vec![
-        Counted::of(
+        CountedItems::of(
             steps.count(db).await?,
             [
                 "step that sends leads to another account",
                 "steps that send leads to other accounts",
             ],
         ),
-        Counted::of(
+        CountedItems::of(
             sources.count(db).await?,
             ["source of another account", "sources of other accounts"],
         ),
-        Counted::of(
+        CountedItems::of(
             flows.count(db).await?,
             ["flow besides the inbox", "flows besides the inbox"],
         ),
-        Counted::of(
+        CountedItems::of(
             notices.count(db).await?,
             [
                 "notice of an erased lead to be sent",
@@ -173,10 +173,10 @@ async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result
     ])
 }
 
-/// For mails, too: the name is reduced, and the address shown as it is, for the reader may know it.
+/// For mails, too: the name is sanitize, and the address shown as it is, for the reader may know it.
 fn named_person(person: &user::Model) -> String {
     let role: String = Role::to_value(&person.role);
-    format!("{} <{}>, {role}", reduced::name(&person.name), person.email)
+    format!("{} <{}>, {role}", sanitize::name(&person.name), person.email)
 }
 
 #[cfg(test)]
@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn what_there_is_besides_is_listed() {
-        assert!(Holdings::default().is_empty() && Holdings::default().lines().is_empty());
-        let counted = |count, one, many| Counted { count, one, many };
-        let some = Holdings {
+        assert!(OtherAccess::default().is_empty() && OtherAccess::default().lines().is_empty());
+        let counted = |count, one, many| CountedItems { count, one, many };
+        let some = OtherAccess {
             people: vec!["Eve <eve@example.com>, OWNER".into()],
             people_count: 3,
             contact: Some("eve@example.com".into()),

@@ -6,7 +6,7 @@
 use entity::user;
 use sea_orm::ConnectionTrait;
 
-use super::holdings::Holdings;
+use super::other_access::OtherAccess;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
@@ -26,16 +26,16 @@ impl From<bool> for Consent {
 }
 
 /// What else there is in the account of a person which its reader has to know; none if there is nothing to be asked.
-pub(super) async fn found_there(
+pub(super) async fn other_access(
     db: &impl ConnectionTrait,
     app: &App,
     person: &user::Model,
-) -> Result<Option<Holdings>> {
+) -> Result<Option<OtherAccess>> {
     // Who was invited and has set no password yet was told by the mail into which account, and nobody else can have one.
     if person.confirmed_at.is_some() || person.password_hash.is_none() {
         return Ok(None);
     }
-    let found = Holdings::besides(db, app, person).await?;
+    let found = OtherAccess::besides(db, app, person).await?;
     Ok(Some(found).filter(|found| !found.is_empty()))
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn found_there(
 ///
 /// CONFLICT with what there is, at that path.
 pub(super) async fn ask(db: &impl ConnectionTrait, app: &App, person: &user::Model, path: &str) -> Result<()> {
-    let Some(found) = found_there(db, app, person).await? else {
+    let Some(found) = other_access(db, app, person).await? else {
         return Ok(());
     };
     let message = format!(

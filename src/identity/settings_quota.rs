@@ -10,12 +10,12 @@ use crate::error::{Error, Result, UserErrorCode};
 
 /// What an account had stored when a change of its settings began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredBytes {
     account: AccountId,
     bytes: u64,
 }
 
-impl Stored {
+impl StoredBytes {
     /// At the beginning of a change. The account's row is held, so that its changes follow one another.
     pub(crate) async fn before(tx: &DatabaseTransaction, account: AccountId) -> Result<Self> {
         let bytes = settings_usage::Entity::of(tx, account).await?;

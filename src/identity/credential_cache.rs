@@ -13,12 +13,12 @@ const CREDENTIALS: u64 = 100_000;
 
 /// Who used which credentials lately. It may be out of date, so it alone decides nothing.
 #[derive(Clone)]
-pub struct Recent {
+pub struct CredentialCache {
     principals: Cache<String, (Principal, Option<DateTime<Utc>>)>,
     noted: Cache<Uuid, ()>,
 }
 
-impl Default for Recent {
+impl Default for CredentialCache {
     fn default() -> Self {
         let minute = || Cache::builder().max_capacity(CREDENTIALS).time_to_live(MINUTE);
         Self {
@@ -28,7 +28,7 @@ impl Default for Recent {
     }
 }
 
-impl Recent {
+impl CredentialCache {
     /// Remembers whose credentials these were, by their hash, and when they end.
     pub async fn remember(&self, hash: String, principal: Principal, end: Option<DateTime<Utc>>) {
         self.principals.insert(hash, (principal, end)).await;

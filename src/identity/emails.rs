@@ -1,6 +1,6 @@
 //! What the instance writes to people.
 
-pub mod reduced;
+pub mod sanitize;
 
 use super::tokens::Scope;
 
@@ -8,7 +8,7 @@ use super::tokens::Scope;
 ///
 /// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone)]
-pub struct Letter {
+pub struct Email {
     /// The one recipient.
     pub to: String,
     /// One line.
@@ -20,16 +20,16 @@ pub struct Letter {
 }
 
 /// To somebody who has been made a person of an account.
-pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Letter {
-    let (by, account) = (reduced::name(by), reduced::name(account));
+pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Email {
+    let (by, account) = (sanitize::name(by), sanitize::name(account));
     let subject = format!("{by} invites you to {account} on Leadmesh");
     let said = format!("{by} has made you a user of {account}. Set your password within seven days to begin:");
     letter(to, subject, &said, link)
 }
 
 /// To somebody who has been let in to a partner's portal.
-pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -> Letter {
-    let (account, partner) = (reduced::name(account), reduced::name(partner));
+pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -> Email {
+    let (account, partner) = (sanitize::name(account), sanitize::name(partner));
     let subject = format!("{account} gives you access to your leads");
     let said =
         format!("{account} shares the leads of {partner} with you. Set your password within seven days to see them:");
@@ -37,7 +37,7 @@ pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -
 }
 
 /// To somebody who has forgotten a password, or says so.
-pub fn new_password(to: &str, scope: Scope, link: &str) -> Letter {
+pub fn new_password(to: &str, scope: Scope, link: &str) -> Email {
     let place = match scope {
         Scope::Account => "Leadmesh",
         Scope::Portal => "the partner portal",
@@ -51,8 +51,8 @@ pub fn new_password(to: &str, scope: Scope, link: &str) -> Letter {
 }
 
 /// To an address with which somebody has signed up.
-pub fn prove_address(to: &str, account: &str, link: &str) -> Letter {
-    let account = reduced::name(account);
+pub fn prove_address(to: &str, account: &str, link: &str) -> Email {
+    let account = sanitize::name(account);
     let said = format!(
         "Somebody, hopefully you, uses this address to sign in to the account “{account}” on Leadmesh. If it was you, confirm within \
          three days that the address is yours. If it was not you, do nothing: the address then counts for nobody, and you can sign up \
@@ -62,8 +62,8 @@ pub fn prove_address(to: &str, account: &str, link: &str) -> Letter {
 }
 
 /// To a proven address with which somebody has signed up once more.
-pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Letter {
-    let account = reduced::name(account);
+pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Email {
+    let account = sanitize::name(account);
     let said = format!(
         "Somebody, hopefully you, has signed up for Leadmesh as “{account}” with this address, which is yours already: sign in with \
          it as before, or ask for a new password. The other account cannot receive what is sent to you. If it is yours too, give it \
@@ -73,8 +73,8 @@ pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Letter {
 }
 
 /// To an address that an account has named as its contact.
-pub fn prove_contact(to: &str, account: &str, link: &str) -> Letter {
-    let account = reduced::name(account);
+pub fn prove_contact(to: &str, account: &str, link: &str) -> Email {
+    let account = sanitize::name(account);
     let said = format!(
         "The account “{account}” on Leadmesh has named this address as its contact. If that is right, confirm it within three days, so \
          that partners can find the account by it. If you do not know the account, do nothing."
@@ -84,21 +84,21 @@ pub fn prove_contact(to: &str, account: &str, link: &str) -> Letter {
 
 /// What somebody who asks for a new password may set one for.
 #[derive(Clone, Debug)]
-pub struct Way {
-    /// A paragraph that says whose password it is; names of others in it are [`reduced`].
+pub struct ResetLink {
+    /// A paragraph that says whose password it is; names of others in it are [`sanitize`].
     pub about: String,
     /// The link that sets it.
     pub link: String,
 }
 
 /// To somebody who asks for a new password, where the address is claimed more than once or not proven: each link says for what it is.
-pub fn new_passwords(to: &str, scope: Scope, ways: &[Way]) -> Letter {
+pub fn new_passwords(to: &str, scope: Scope, links: &[ResetLink]) -> Email {
     let first = new_password(to, scope, "");
     let said = "Somebody, hopefully you, asked for a new password. Each link below works for an hour. Use only the link of an account \
                 that you know: other people may have made one with your address. If it was not you, do nothing.";
     let mut text = format!("{said}\n");
     let mut html = format!("<p>{}</p>\n", escape(said));
-    for Way { about, link } in ways {
+    for ResetLink { about, link } in links {
         let (paragraph, address) = (escape(about), escape(link));
         text.extend(["\n", about, "\n\n", link, "\n"]);
         html.extend([
@@ -111,13 +111,13 @@ pub fn new_passwords(to: &str, scope: Scope, ways: &[Way]) -> Letter {
             "</a></p>\n",
         ]);
     }
-    Letter { text, html, ..first }
+    Email { text, html, ..first }
 }
 
 /// One paragraph and one link.
-pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Letter {
+pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Email {
     let (paragraph, address) = (escape(said), escape(link));
-    Letter {
+    Email {
         to: to.to_owned(),
         subject,
         text: format!("{said}\n\n{link}\n"),
@@ -147,15 +147,15 @@ mod tests {
 
     #[test]
     fn each_link_for_a_password_says_for_what_it_is() {
-        let way = |about: &str, link: &str| Way {
+        let way = |about: &str, link: &str| ResetLink {
             about: about.into(),
             link: link.into(),
         };
-        let ways = [
+        let links = [
             way("For <A>:", "https://x.example/1"),
             way("For B:", "https://x.example/2"),
         ];
-        let mail = new_passwords("a@example.com", Scope::Account, &ways);
+        let mail = new_passwords("a@example.com", Scope::Account, &links);
         assert_eq!(mail.subject, "Your new password for Leadmesh");
         assert!(
             mail.text
