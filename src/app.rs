@@ -12,8 +12,9 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crypto::{Vault, master_key};
-use crate::database::only_server::{NoServer, OnlyServer};
-use crate::database::{self, Db, Lane, time};
+use crate::database::server_lock::{NoServerLock, ServerLock};
+use crate::database::{self, Db, Workload, time};
+use crate::deferred_counters::DeferredCounters;
 use crate::delivery::rendering::Rendering;
 use crate::identity::rights::Rights;
 use crate::identity::throttle::Throttle;
@@ -21,7 +22,6 @@ use crate::identity::tokens::TokenKeys;
 use crate::live::hub::Hub;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
-use crate::tally::Tally;
 use crate::writes::Writes;
 
 /// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
@@ -63,7 +63,7 @@ pub struct Parts {
     /// What this process counts.
     pub metrics: Metrics,
     /// What this process counts for accounts to read, before it is written.
-    pub tally: Tally,
+    pub counters: DeferredCounters,
     /// Writes that go on to their end whatever becomes of their requests.
     pub writes: Writes,
 }
@@ -82,14 +82,14 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = connect(&config).await?;
         if db.pending_migrations().await? > 0 {
-            let _no_server = NoServer::of(&config.database_url)?;
+            let _no_server = NoServerLock::of(&config.database_url)?;
             prepare(&db, &config).await?;
         }
         Self::on(db, config, clock).await
     }
 
     /// The same for a process that is to serve. What it changes of an embedded database, it changes as its only server.
-    pub async fn open_to_serve(config: Config, clock: Clock, _only: &OnlyServer) -> anyhow::Result<Self> {
+    pub async fn open_to_serve(config: Config, clock: Clock, _only: &ServerLock) -> anyhow::Result<Self> {
         let db = connect(&config).await?;
         prepare(&db, &config).await?;
         Self::on(db, config, clock).await
@@ -107,7 +107,7 @@ impl App {
             Some(url) => Some(connect_redis(url, REDIS_RETRIES).await?),
             None => None,
         };
-        let metrics = Metrics::of(db.held());
+        let metrics = Metrics::of(db.transaction_times());
         let parts = Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
@@ -117,7 +117,7 @@ impl App {
             rendering: Rendering::new(config.settings.payload_bytes),
             mail_bell: Arc::default(),
             metrics,
-            tally: Tally::default(),
+            counters: DeferredCounters::default(),
             writes: Writes::default(),
             config: Arc::new(config),
             clock,
@@ -131,9 +131,9 @@ impl App {
 
     /// The same app, which uses the database by the connections of that lane.
     #[must_use]
-    pub fn by_lane(&self, lane: Lane) -> Self {
+    pub fn for_workload(&self, lane: Workload) -> Self {
         Self {
-            db: self.db.by_lane(lane),
+            db: self.db.for_workload(lane),
             parts: self.parts.clone(),
         }
     }
@@ -150,7 +150,7 @@ impl App {
 
 async fn connect(config: &Config) -> anyhow::Result<Db> {
     let db = Db::connect(&config.database_url, config.settings.database_connections).await;
-    db.map_err(|error| not_connected(&error))
+    db.map_err(|error| connection_error(&error))
 }
 
 /// Brings an embedded database up to date; another has to be so already.
@@ -169,7 +169,7 @@ async fn prepare(db: &Db, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Why there is no connection to the database, with what to set.
-pub fn not_connected(error: &DbErr) -> anyhow::Error {
+pub fn connection_error(error: &DbErr) -> anyhow::Error {
     anyhow!(
         "cannot connect to the database that DATABASE_URL names: {}",
         database::explain(error)

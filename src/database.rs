@@ -1,16 +1,16 @@
 //! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
 
-mod abandoned;
 mod connection;
+mod dropped_transactions;
 mod explain;
-mod figures;
-mod held;
-mod members;
-pub mod only_server;
+mod planner_statistics;
+mod pool_connections;
 mod pools;
 mod schema;
+pub mod server_lock;
 pub mod time;
 mod transaction;
+mod transaction_times;
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use uuid::Uuid;
 use self::connection::Repeats;
 pub use self::connection::{Connection, PoolUse};
 pub use self::explain::explain;
-pub use self::held::HeldTimes;
 use self::pools::{Kind, Pools};
 pub use self::transaction::Transaction;
+pub use self::transaction_times::TransactionTimes;
 use crate::fair::Share;
 
 /// The kinds of work that have connections of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum Workload {
     /// Requests, and whatever is none of the others.
     Requests,
     /// Storing submitted leads, and what is read for that.
@@ -39,7 +39,7 @@ pub enum Lane {
     Lease,
 }
 
-impl Lane {
+impl Workload {
     fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
@@ -50,16 +50,16 @@ impl Lane {
     }
 }
 
-/// The database, by the connections of one lane. Cheap to clone.
+/// The database, by the connections of one workload. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db(Arc<Way>);
+pub struct Db(Arc<DbInner>);
 
 #[derive(Debug)]
-struct Way {
+struct DbInner {
     pools: Arc<Pools>,
     read: Connection,
     write: Connection,
-    lane: Lane,
+    workload: Workload,
 }
 
 /// What an account may use of the connections for requests.
@@ -79,28 +79,28 @@ impl Db {
             Pools::postgres(url, connections).await?
         };
         let pools = Arc::new(pools);
-        Ok(Self::by(&pools, Lane::Requests, Shares::default()))
+        Ok(Self::by(&pools, Workload::Requests, Shares::default()))
     }
 
-    fn by(pools: &Arc<Pools>, lane: Lane, shares: Shares) -> Self {
-        let kind: &Kind = match lane {
-            Lane::Requests => &pools.requests,
-            Lane::Intake => &pools.intake,
-            Lane::Worker => &pools.worker,
-            Lane::Lease => &pools.lease,
+    fn by(pools: &Arc<Pools>, workload: Workload, shares: Shares) -> Self {
+        let kind: &Kind = match workload {
+            Workload::Requests => &pools.requests,
+            Workload::Intake => &pools.intake,
+            Workload::Worker => &pools.worker,
+            Workload::Lease => &pools.lease,
         };
-        Self(Arc::new(Way {
+        Self(Arc::new(DbInner {
             read: Connection::new(kind.read.clone(), shares.read, Repeats::Yes),
             write: Connection::new(kind.write.clone(), shares.write, Repeats::No),
             pools: pools.clone(),
-            lane,
+            workload,
         }))
     }
 
-    /// The same database by the connections of that lane.
+    /// The same database by the connections of that workload.
     #[must_use]
-    pub fn by_lane(&self, lane: Lane) -> Self {
-        Self::by(&self.0.pools, lane, Shares::default())
+    pub fn for_workload(&self, workload: Workload) -> Self {
+        Self::by(&self.0.pools, workload, Shares::default())
     }
 
     /// The same database by the connections for requests, of which this account (or another owner) gets no more than its share:
@@ -112,7 +112,7 @@ impl Db {
             read: Some(pools.reading.of(owner)),
             write: Some(pools.writing.of(owner)),
         };
-        Self::by(pools, Lane::Requests, shares)
+        Self::by(pools, Workload::Requests, shares)
     }
 
     /// For statements that only read: one may be run again when its connection was lost.
@@ -126,19 +126,19 @@ impl Db {
     }
 
     /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction. How long it is held is
-    /// measured, by the lane; of a long one the log tells where it was begun.
+    /// measured, by the workload; of a long one the log tells where it was begun.
     #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<Transaction, DbErr>> + Send + use<> {
         let begun = Location::caller();
-        let (way, work) = (self.0.clone(), self.0.lane.name());
+        let (inner, work) = (self.0.clone(), self.0.workload.name());
         async move {
-            let hold = move |times: &HeldTimes| times.begin(work, begun);
-            way.write.begin(&way.pools.held, hold).await
+            let hold = move |times: &TransactionTimes| times.begin(work, begun);
+            inner.write.begin(&inner.pools.held, hold).await
         }
     }
 
     /// How long writing transactions of this process are held.
-    pub fn held(&self) -> HeldTimes {
+    pub fn transaction_times(&self) -> TransactionTimes {
         self.0.pools.held.clone()
     }
 
@@ -164,7 +164,7 @@ impl Db {
 
     /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
     pub async fn sample(&self) -> Result<(), DbErr> {
-        figures::sample(self.write()).await
+        planner_statistics::sample(self.write()).await
     }
 }
 

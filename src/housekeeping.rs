@@ -35,16 +35,16 @@ pub async fn tell(app: App, stop: CancellationToken) {
                 "cannot cancel deliveries over ended connections; trying again in a minute"
             );
         }
-        if let Some(Err(error)) = stop.run_until_cancelled(paused::tell_paused(&app)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(paused::notify_paused(&app)).await {
             tracing::warn!(?error, "cannot tell of paused destinations; trying again in a minute");
         }
-        if let Some(Err(error)) = stop.run_until_cancelled(set_aside::tell_set_aside(&app)).await {
+        if let Some(Err(error)) = stop.run_until_cancelled(set_aside::notify_set_aside(&app)).await {
             tracing::warn!(
                 ?error,
                 "cannot tell of deliveries that were set aside; trying again in a minute"
             );
         }
-        match stop.run_until_cancelled(expiry::tell_expired(&app)).await {
+        match stop.run_until_cancelled(expiry::expire_overdue(&app)).await {
             Some(Ok(_)) => {}
             Some(Err(error)) => tracing::warn!(?error, "cannot tell of expired invitations; trying again in a minute"),
             None => return,

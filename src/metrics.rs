@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
-use crate::database::{HeldTimes, PoolUse};
+use crate::database::{PoolUse, TransactionTimes};
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
@@ -50,13 +50,13 @@ pub struct Metrics {
     pool_sizes: Gauges,
     pool_uses: Gauges,
     pool_waits: Gauges,
-    held: HeldTimes,
+    held: TransactionTimes,
     registry: Arc<Registry>,
 }
 
 /// What is looked up when somebody asks.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Snapshot {
     /// Deliveries under way in this process.
     pub slots_used: u32,
     /// How many may be.
@@ -75,13 +75,13 @@ pub struct Standing {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self::of(HeldTimes::default())
+        Self::of(TransactionTimes::default())
     }
 }
 
 impl Metrics {
     /// Of a process whose writing transactions are measured there.
-    pub fn of(held: HeldTimes) -> Self {
+    pub fn of(held: TransactionTimes) -> Self {
         let mut registry = Registry::with_prefix("leadmesh");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which Leadmesh this is", build);
@@ -226,26 +226,26 @@ impl Metrics {
     }
 
     /// Everything in the text format of `OpenMetrics` 1.0.
-    pub fn text(&self, standing: Standing) -> String {
-        self.slots_used.set(standing.slots_used.into());
-        self.slots_total.set(standing.slots_total.into());
-        let (due, age) = match standing.backlog {
+    pub fn text(&self, snapshot: Snapshot) -> String {
+        self.slots_used.set(snapshot.slots_used.into());
+        self.slots_total.set(snapshot.slots_total.into());
+        let (due, age) = match snapshot.backlog {
             Some((due, age)) => (u32::try_from(due).unwrap_or(u32::MAX).into(), age.as_seconds_f64()),
             None => (f64::NAN, f64::NAN),
         };
         self.due.set(due);
         self.due_age.set(age);
-        let paused = standing.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
+        let paused = snapshot.paused.map(|paused| u32::try_from(paused).unwrap_or(u32::MAX));
         self.paused.set(paused.map_or(f64::NAN, f64::from));
         self.sockets_open.set(to_i64(self.sockets.len()));
-        self.writes.set(to_i64(standing.writes));
-        for pool in standing.pools {
+        self.writes.set(to_i64(snapshot.writes));
+        for pool in snapshot.pools {
             let labels = [("pool", pool.pool.to_owned())];
             self.pool_sizes.get_or_create(&labels).set(to_i64(pool.size));
             self.pool_uses.get_or_create(&labels).set(to_i64(pool.in_use));
             self.pool_waits.get_or_create(&labels).set(to_i64(pool.waiting));
         }
-        self.clock_ahead.set(standing.clock_ahead.as_seconds_f64());
+        self.clock_ahead.set(snapshot.clock_ahead.as_seconds_f64());
         let mut text = String::new();
         // Writing to a string fails only by the fault of a metric's own encoder.
         match encode(&mut text, &self.registry) {
@@ -283,7 +283,7 @@ mod tests {
         metrics.delivered_in_portals(1);
         metrics.request("mutation", 200);
         metrics.set_aside(2);
-        let standing = Standing {
+        let snapshot = Snapshot {
             slots_used: 2,
             slots_total: 64,
             backlog: Some((7, second)),
@@ -297,7 +297,7 @@ mod tests {
             }],
             clock_ahead: TimeDelta::milliseconds(-1_500),
         };
-        let text = metrics.text(standing.clone());
+        let text = metrics.text(snapshot.clone());
         for line in [
             "leadmesh_build_info{version=\"",
             "leadmesh_leads_total{outcome=\"ACCEPTED\"} 1\n",
@@ -324,12 +324,12 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("RETRYING"), "{text}");
-        assert!(!other.text(standing).contains("ACCEPTED"));
+        assert!(!other.text(snapshot).contains("ACCEPTED"));
     }
 
     #[test]
     fn without_a_database_the_backlog_is_not_said_to_be_empty() {
-        let standing = Standing {
+        let snapshot = Snapshot {
             slots_used: 0,
             slots_total: 1,
             backlog: None,
@@ -340,7 +340,7 @@ mod tests {
         };
         assert!(
             Metrics::default()
-                .text(standing)
+                .text(snapshot)
                 .contains("leadmesh_due_deliveries NaN\n")
         );
     }

@@ -5,10 +5,11 @@
 
 pub mod account_sources;
 pub mod answers;
-pub mod attempts;
 pub mod available_sources;
+pub mod both_accounts;
 pub mod buyer_steps;
 pub mod connections;
+pub mod counter_writer;
 pub mod diagnosis;
 pub mod disconnecting;
 pub mod docs;
@@ -21,11 +22,10 @@ pub mod invitations;
 pub mod journal;
 pub mod notices;
 pub mod paused;
+pub mod refused_submissions;
 pub mod relationship;
 pub mod returns;
 pub mod review;
 pub mod set_aside;
-pub mod sides;
-pub mod tallies;
 pub mod traffic;
 pub mod usage;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::config::ConfigError;
 use crate::crypto::key_holders;
-use crate::database::only_server::OnlyServer;
+use crate::database::server_lock::ServerLock;
 use crate::database::time;
 use crate::delivery::supervision::restarted;
 use crate::delivery::worker::Worker;
@@ -29,7 +29,7 @@ use crate::http::router;
 use crate::identity::proof_setting;
 use crate::leads::intake::Intake;
 use crate::live::relay;
-use crate::network::tallies;
+use crate::network::counter_writer;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +52,13 @@ pub struct Server {
     chores: TaskTracker,
     stop: CancellationToken,
     /// Given back when all of the above has ended.
-    _only: OnlyServer,
+    _only: ServerLock,
 }
 
 impl Server {
     /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where the other processes of the
     /// installation go by other settings of what all have to agree on.
-    pub async fn start(app: &App, role: Role, listener: TcpListener, only: OnlyServer) -> anyhow::Result<Self> {
+    pub async fn start(app: &App, role: Role, listener: TcpListener, only: ServerLock) -> anyhow::Result<Self> {
         let metrics = app.config.settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let process = proof_setting::join(app).await?;
         let address = listener.local_addr().context("the listener has no address")?;
@@ -127,7 +127,7 @@ impl Server {
             worker.stop().await;
         }
         self.chores.wait().await;
-        tallies::flush(&self.app).await;
+        counter_writer::flush(&self.app).await;
     }
 }
 
@@ -180,7 +180,7 @@ fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> Tas
         chores.spawn("telling owners", housekeeping::tell);
     }
     if role != Role::Worker {
-        chores.spawn("writing what is counted", tallies::run);
+        chores.spawn("writing what is counted", counter_writer::run);
     }
     chores.tasks.close();
     chores.tasks

@@ -14,7 +14,7 @@ use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::database::Db;
-use leadmesh::database::only_server::OnlyServer;
+use leadmesh::database::server_lock::ServerLock;
 use leadmesh::server::{Role, Server};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
@@ -171,7 +171,7 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
         .init();
     let listener = TcpListener::bind(settings.listen).await?;
     let config = Config::new(settings)?;
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let server = Server::start(&app, Role::Both, listener, only).await?;
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;

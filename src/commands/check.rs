@@ -12,7 +12,7 @@ use super::logs;
 use super::serve::mode;
 use crate::app::connect_redis;
 use crate::clock::Clock;
-use crate::config::store_address::shown;
+use crate::config::store_address::display;
 use crate::config::{Config, Settings};
 use crate::crypto::{Vault, master_key};
 use crate::database::{self, Db, time};
@@ -136,7 +136,7 @@ async fn address(config: &Config) -> Found {
 
 /// The database, and what can be found in it once it answers.
 async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std::io::Result<()> {
-    let address = shown(&config.database_url);
+    let address = display(&config.database_url);
     let late = "set DATABASE_URL to a database that is running, and see whether somebody holds its tables";
     let db = match timeout(PATIENCE, Db::connect(&config.database_url, 2)).await {
         Err(_elapsed) => return report.add("database", too_late(late)),
@@ -242,7 +242,7 @@ async fn redis(config: &Config) -> Found {
         None if config.is_embedded() => Found::Right("none: not needed in embedded mode".into()),
         None => Found::Note("none: set REDIS_URL before a second process is started".into()),
         Some(url) => match connect_redis(url, REDIS_RETRIES).await {
-            Ok(_) => Found::Right(format!("{} answers", shown(url))),
+            Ok(_) => Found::Right(format!("{} answers", display(url))),
             Err(error) => Found::Wrong(format!("{error:#}; set REDIS_URL to a Redis that is running")),
         },
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::account::{open, require_data};
 use super::{explained, logs};
-use crate::app::not_connected;
+use crate::app::connection_error;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Settings};
 use crate::crypto::{Vault, master_key};
@@ -51,7 +51,7 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
     };
     let db = Db::connect(&config.database_url, config.settings.database_connections)
         .await
-        .map_err(|error| not_connected(&error))?;
+        .map_err(|error| connection_error(&error))?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
     // Servers say by the database's clock that they run.
     let clock = Clock::system();

@@ -5,10 +5,10 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
-use crate::app::not_connected;
+use crate::app::connection_error;
 use crate::config::{self, Settings};
 use crate::database::Db;
-use crate::database::only_server::NoServer;
+use crate::database::server_lock::NoServerLock;
 
 /// Brings the schema up to date. Of the settings it needs no more than the database.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
@@ -19,11 +19,11 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     }
     let db = Db::connect(&url, settings.database_connections)
         .await
-        .map_err(|error| not_connected(&error))?;
+        .map_err(|error| connection_error(&error))?;
     // Others that bring it up to date at this moment are waited for, and then there is nothing to do.
     let _no_server = match db.pending_migrations().await? {
         0 => None,
-        _ => Some(NoServer::of(&url)?),
+        _ => Some(NoServerLock::of(&url)?),
     };
     let made = db.migrate().await.context("cannot bring the schema up to date")?;
     match made {

@@ -7,9 +7,9 @@ use super::logs;
 use super::signals::Signals;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::store_address::shown;
+use crate::config::store_address::display;
 use crate::config::{Config, ConfigError, Settings};
-use crate::database::only_server::OnlyServer;
+use crate::database::server_lock::ServerLock;
 use crate::descriptors;
 use crate::server::{Role, Server};
 
@@ -41,7 +41,7 @@ async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
     let config = Config::new(settings)?;
     // Before anything is read or changed: a start that is refused leaves the running server's database as it is.
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let server = Server::start(&app, role, listener, only).await?;
     announce(&app.config, role, &server);
@@ -65,8 +65,8 @@ fn announce(config: &Config, role: Role, server: &Server) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         mode = mode(config),
-        database = shown(&config.database_url),
-        redis = redis.map_or_else(|| "none".to_owned(), shown),
+        database = display(&config.database_url),
+        redis = redis.map_or_else(|| "none".to_owned(), display),
         listen = %server.address(),
         graphiql,
         "ready"

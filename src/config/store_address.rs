@@ -1,11 +1,11 @@
-//! Addresses of the stores: `DATABASE_URL` and `REDIS_URL`, which hold passwords and are never shown whole.
+//! Addresses of the stores: `DATABASE_URL` and `REDIS_URL`, which hold passwords and are never display whole.
 
 use url::Url;
 
 use super::ConfigError;
 
 /// Refuses an address in which it is not certain where the password ends: `#`, `/`, `?` or `@` written as they stand in a
-/// password make other parts of the address of it, which would be shown, or dialled.
+/// password make other parts of the address of it, which would be display, or dialled.
 ///
 /// The error repeats nothing of the address but its scheme.
 pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
@@ -37,7 +37,7 @@ fn is_unambiguous(address: &str) -> bool {
 }
 
 /// An address as the log and error messages may show it: without password and options.
-pub fn shown(address: &str) -> String {
+pub fn display(address: &str) -> String {
     if address.starts_with("sqlite:") {
         return address.to_owned();
     }
@@ -59,11 +59,11 @@ mod tests {
     #[test]
     fn an_address_is_shown_without_its_password() {
         assert_eq!(
-            shown("postgres://ann:secret@db.example:5433/leads?password=secret"),
+            display("postgres://ann:secret@db.example:5433/leads?password=secret"),
             "postgres://ann@db.example:5433/leads"
         );
-        assert_eq!(shown("redis://:secret@cache.example/1"), "redis://cache.example/1");
-        assert_eq!(shown("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
+        assert_eq!(display("redis://:secret@cache.example/1"), "redis://cache.example/1");
+        assert_eq!(display("sqlite://./data/leadmesh.db"), "sqlite://./data/leadmesh.db");
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
             "postgresql:///db?host=/run/postgresql",
         ] {
             check("DATABASE_URL", address, &POSTGRES).unwrap();
-            assert!(!shown(address).contains("%23"), "{address}");
+            assert!(!display(address).contains("%23"), "{address}");
         }
     }
 
@@ -114,8 +114,11 @@ mod tests {
                         "{address}"
                     );
                 }
-                let shown = shown(&address);
-                assert!(!shown.contains("secret") && !shown.contains("12"), "{address}: {shown}");
+                let display = display(&address);
+                assert!(
+                    !display.contains("secret") && !display.contains("12"),
+                    "{address}: {display}"
+                );
             }
         }
     }

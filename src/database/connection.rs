@@ -14,10 +14,10 @@ use sea_orm::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 
-use super::abandoned::Abandoned;
-use super::held::{Held, HeldTimes};
-use super::members::{Members, Single, Used};
+use super::dropped_transactions::DroppedTransactions;
+use super::pool_connections::{PoolConnections, PooledConnection, SingleConnection};
 use super::transaction::{Ending, Transaction};
+use super::transaction_times::{TransactionTimer, TransactionTimes};
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
 
@@ -28,9 +28,9 @@ const TURN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Pool {
     name: &'static str,
-    members: Members,
+    connections: PoolConnections,
     backend: DbBackend,
-    abandoned: Abandoned,
+    dropped: DroppedTransactions,
     size: usize,
     places: Arc<Semaphore>,
     /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
@@ -60,29 +60,33 @@ pub(super) struct Place {
 }
 
 impl Pool {
-    /// One whose connections notice what is abandoned.
+    /// One whose connections notice what is dropped.
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
         let backend = connections.get_database_backend();
-        Self::of((name, backend), Members::Shared(connections), size)
+        Self::of((name, backend), PoolConnections::Shared(connections), size)
     }
 
     /// One of single connections, whose statements may take so long.
-    pub(super) fn of_singles(name: &'static str, singles: Vec<Single>, allowed: Duration) -> Self {
+    pub(super) fn of_singles(name: &'static str, singles: Vec<SingleConnection>, allowed: Duration) -> Self {
         let size = singles.len();
-        Self::of((name, DbBackend::Sqlite), Members::singles(singles, allowed), size)
+        Self::of(
+            (name, DbBackend::Sqlite),
+            PoolConnections::singles(singles, allowed),
+            size,
+        )
     }
 
     /// The same, where its connections were told of it.
-    pub(super) fn noting(self, abandoned: Abandoned) -> Self {
-        Self { abandoned, ..self }
+    pub(super) fn noting(self, dropped: DroppedTransactions) -> Self {
+        Self { dropped, ..self }
     }
 
-    fn of((name, backend): (&'static str, DbBackend), members: Members, size: usize) -> Self {
+    fn of((name, backend): (&'static str, DbBackend), connections: PoolConnections, size: usize) -> Self {
         Self {
             name,
-            members,
+            connections,
             backend,
-            abandoned: Abandoned::default(),
+            dropped: DroppedTransactions::default(),
             size,
             places: Arc::new(Semaphore::new(size)),
             for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
@@ -91,8 +95,8 @@ impl Pool {
     }
 
     /// A connection, for whoever has a place.
-    fn member(&self) -> Result<Used, DbErr> {
-        self.members.use_one().ok_or_else(|| Shortage::Pool.into())
+    fn member(&self) -> Result<PooledConnection, DbErr> {
+        self.connections.use_one().ok_or_else(|| Shortage::Pool.into())
     }
 
     pub(super) fn now(&self) -> PoolUse {
@@ -185,8 +189,8 @@ impl Connection {
     /// it back.
     pub(super) async fn begin(
         &self,
-        times: &HeldTimes,
-        hold: impl FnOnce(&HeldTimes) -> Held + Send + 'static,
+        times: &TransactionTimes,
+        hold: impl FnOnce(&TransactionTimes) -> TransactionTimer + Send + 'static,
     ) -> Result<Transaction, DbErr> {
         let place = self.pool.place(self.share.as_deref()).await?;
         let (pool, times) = (self.pool.clone(), times.clone());
@@ -195,8 +199,8 @@ impl Connection {
             let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
             let ending = Ending {
                 place,
-                held: hold(&times),
-                abandoned: pool.abandoned.clone(),
+                timer: hold(&times),
+                dropped: pool.dropped.clone(),
             };
             Ok(Transaction::new(begun, ending))
         });

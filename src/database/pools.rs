@@ -7,11 +7,11 @@ use std::time::Duration;
 use sea_orm::sqlx::{AssertSqlSafe, Executor, PgConnection, SqliteConnection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, SqlxError};
 
-use super::abandoned::Abandoned;
 use super::connection::{Pool, PoolUse};
-use super::held::HeldTimes;
-use super::members::{Limit, Single};
+use super::dropped_transactions::DroppedTransactions;
+use super::pool_connections::{Limit, SingleConnection};
 use super::sqlite_file;
+use super::transaction_times::TransactionTimes;
 use crate::fair::{FairShares, ShareLimits};
 
 /// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
@@ -113,7 +113,7 @@ pub(super) struct Pools {
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
-    pub(super) held: HeldTimes,
+    pub(super) held: TransactionTimes,
 }
 
 impl Pools {
@@ -125,7 +125,7 @@ impl Pools {
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
-            held: HeldTimes::default(),
+            held: TransactionTimes::default(),
             requests: Kind {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
@@ -150,7 +150,7 @@ impl Pools {
             for _ in 0..size {
                 let limit = Limit::default();
                 let connection = connected(1, interruptible(url, &limit)).await?;
-                singles.push(Single { connection, limit });
+                singles.push(SingleConnection { connection, limit });
             }
             let read = Arc::new(Pool::of_singles(name, singles, limits.statement));
             let write = write.clone();
@@ -161,7 +161,7 @@ impl Pools {
         Ok(Self {
             reading: shares(readers),
             writing: shares(1),
-            held: HeldTimes::default(),
+            held: TransactionTimes::default(),
             requests: kind("readers", readers, READING).await?,
             intake: kind("intake", sizes.intake, STORING).await?,
             worker: kind("worker", sizes.worker, WORKING).await?,
@@ -199,10 +199,10 @@ async fn postgres_pool(
     limits: SessionLimits,
     lazy: bool,
 ) -> Result<Pool, DbErr> {
-    let abandoned = Abandoned::default();
-    let options = postgres(url, Some((limits, abandoned.clone())), lazy);
+    let dropped = DroppedTransactions::default();
+    let options = postgres(url, Some((limits, dropped.clone())), lazy);
     let pool = Pool::new(name, connected(size, options).await?, to_usize(size));
-    Ok(pool.noting(abandoned))
+    Ok(pool.noting(dropped))
 }
 
 async fn connected(size: u32, mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
@@ -224,16 +224,16 @@ fn options(url: &str, patience: Duration) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, watched: Option<(SessionLimits, Abandoned)>, lazy: bool) -> ConnectOptions {
+fn postgres(url: &str, watched: Option<(SessionLimits, DroppedTransactions)>, lazy: bool) -> ConnectOptions {
     let mut options = options(url, ACQUIRE);
     options.connect_lazy(lazy).test_before_acquire_if_idle_for(TRIED_AFTER);
-    if let Some((limits, abandoned)) = watched {
+    if let Some((limits, dropped)) = watched {
         options.map_sqlx_postgres_pool_opts(move |pool| {
-            let abandoned = abandoned.clone();
+            let dropped = dropped.clone();
             pool.after_connect(move |connection, _| Box::pin(limit(connection, limits)))
                 .after_release(move |connection, _| {
-                    let abandoned = abandoned.clone();
-                    Box::pin(async move { abandoned.judge(connection).await })
+                    let dropped = dropped.clone();
+                    Box::pin(async move { dropped.judge(connection).await })
                 })
         });
     }
@@ -337,7 +337,7 @@ mod tests {
         let connection = connected(1, interruptible(&url, &limit)).await.unwrap();
         let pool = Pool::of_singles(
             "readers",
-            vec![Single { connection, limit }],
+            vec![SingleConnection { connection, limit }],
             Duration::from_millis(100),
         );
         let readers = Connection::new(Arc::new(pool), None, Repeats::Yes);

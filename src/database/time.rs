@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Db, Lane};
+use super::{Db, Workload};
 use crate::clock::{Clock, Sample};
 
 /// Between looks at the database's clock: a clock of its that is set, or a machine that was asleep, is noticed within this.
@@ -31,7 +31,7 @@ pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
         return;
     }
     // Behind nobody's requests, so that the answer is quick and says much.
-    let db = db.by_lane(Lane::Lease);
+    let db = db.for_workload(Workload::Lease);
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut wrong = false;

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::abandoned::Abandoned;
 use super::connection::{Place, broken};
-use super::held::Held;
+use super::dropped_transactions::DroppedTransactions;
+use super::transaction_times::TransactionTimer;
 
 /// A transaction. Dropped before its commit, it is rolled back.
 #[derive(Debug)]
@@ -16,37 +16,37 @@ pub struct Transaction {
     unfinished: Unfinished,
     inner: DatabaseTransaction,
     place: Place,
-    held: Held,
+    timer: TransactionTimer,
 }
 
 /// What hears of the end of a transaction.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) place: Place,
-    pub(super) held: Held,
-    pub(super) abandoned: Abandoned,
+    pub(super) timer: TransactionTimer,
+    pub(super) dropped: DroppedTransactions,
 }
 
 /// Notes a transaction that ends otherwise than by its own word: a statement of its may still run.
 #[derive(Debug)]
-struct Unfinished(Option<Abandoned>);
+struct Unfinished(Option<DroppedTransactions>);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(abandoned) = &self.0 {
-            abandoned.note();
+        if let Some(dropped) = &self.0 {
+            dropped.note();
         }
     }
 }
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction, ending: Ending) -> Self {
-        let Ending { place, held, abandoned } = ending;
+        let Ending { place, timer, dropped } = ending;
         Self {
-            unfinished: Unfinished(Some(abandoned)),
+            unfinished: Unfinished(Some(dropped)),
             inner,
             place,
-            held,
+            timer,
         }
     }
 
@@ -56,11 +56,11 @@ impl Transaction {
             mut unfinished,
             inner,
             place,
-            held,
+            timer,
         } = self;
         unfinished.0 = None;
         let committing = tokio::spawn(async move {
-            let _until_its_end = (place, held);
+            let _until_its_end = (place, timer);
             inner.commit().await
         });
         committing.await.unwrap_or_else(|error| broken(&error))

@@ -153,7 +153,7 @@ pub(super) async fn commit(
     let heads = events::append(&tx, now, told).await?;
     tx.commit().await?;
     app.metrics.delivered_in_portals(in_portals);
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     let due = retried.rows.iter().filter(|row| row.status == DeliveryStatus::Retrying);
     app.queue.wake(due.map(|row| row.id).collect());
     Ok(())

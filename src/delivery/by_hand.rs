@@ -302,7 +302,7 @@ async fn commit(app: &App, tx: Transaction, row: &Model, on: Rerouted) -> Result
     let heads = events::append(&tx, app.clock.now(), all).await?;
     tx.commit().await?;
     app.metrics.delivered_in_portals(in_portals);
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     app.queue.wake(on.waiting);
     Ok(())
 }

@@ -201,6 +201,6 @@ async fn save(
     audit::record(&tx, &app.clock, row.account_id, &caller.actor(), entry).await?;
     let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
     tx.commit().await?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     Ok(row)
 }

@@ -270,7 +270,7 @@ impl Said<'_> {
         let heads = events::append(&tx, at, told).await?;
         tx.commit().await?;
         app.metrics.delivered_in_portals(in_portals);
-        app.hub.tell(&heads);
+        app.hub.notify(&heads);
         app.queue.wake(on.waiting);
         Ok(rows)
     }

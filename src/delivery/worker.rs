@@ -48,7 +48,7 @@ use super::signing::Secret;
 use super::supervision::{caught, restarted};
 use super::webhook::{Sender, SetUpError};
 use crate::app::App;
-use crate::database::Lane;
+use crate::database::Workload;
 use crate::error::Result;
 use crate::leads::compile::Snapshots;
 use crate::queue::{Claimed, LeadContent};
@@ -90,7 +90,7 @@ impl Worker {
 
     /// The same behind a guard of one's own, for tests of what names resolve to.
     pub fn start_behind(app: &App, guard: Guard) -> std::result::Result<Self, SetUpError> {
-        let app = &app.by_lane(Lane::Worker);
+        let app = &app.for_workload(Workload::Worker);
         let (finished, to_record) = mpsc::unbounded_channel();
         let snapshots = Snapshots::default();
         let tools = Tools {
@@ -104,7 +104,7 @@ impl Worker {
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let process = app.clock.id();
-        let lease = tokio::spawn(lease::keep(app.by_lane(Lane::Lease), process, stop.clone()));
+        let lease = tokio::spawn(lease::keep(app.for_workload(Workload::Lease), process, stop.clone()));
         let listening = (app.clone(), stop.clone());
         tokio::spawn(restarted(app.metrics.clone(), "listening to Redis", move || {
             redis_doorbell::listen(listening.0.clone(), listening.1.clone())

@@ -13,8 +13,8 @@ use super::change::{Change, Subject, differences};
 use super::check;
 use super::partners::{self, list_or_none};
 use super::profiles;
-use super::rule_check::{Of, RuleCheck};
-use super::settings::{self, Asked, DeliveryInput};
+use super::rule_check::{RuleCheck, RuleTarget};
+use super::settings::{self, CheckedSettings, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::CapInput;
@@ -79,7 +79,7 @@ pub struct AssignmentChanges {
 
 /// A profile after a change of its places.
 #[derive(Clone, Debug)]
-pub struct Assigned {
+pub struct AssignmentResult {
     /// The profile.
     pub profile: profile::Model,
     /// The place that was made or changed.
@@ -89,9 +89,15 @@ pub struct Assigned {
 }
 
 /// Puts a partner into a profile, where it has no place yet.
-pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<Assigned> {
-    let rules = RuleCheck::read(app, caller, Of::NewAssignment(input.profile), input.rule.as_ref()).await?;
-    let delivery = asked(app, caller, input.delivery.clone()).await?;
+pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<AssignmentResult> {
+    let rules = RuleCheck::read(
+        app,
+        caller,
+        RuleTarget::NewAssignment(input.profile),
+        input.rule.as_ref(),
+    )
+    .await?;
+    let delivery = checked(app, caller, input.delivery.clone()).await?;
     let change = Change::begin(app, caller).await?;
     let profile = profiles::hold(&change, input.profile, "input.profileId").await?;
     let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
@@ -99,13 +105,13 @@ pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<
     let rule = rules.column(&change, Some(input.rule.clone()).into())?;
     let row = new_row(&change, (&partner, &others), rule, input)?;
     let place = row.insert(&change.tx).await?;
-    let told = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
+    let changes = json!({"profile": profile.name, "rank": place.rank, "weight": place.weight});
     change
-        .record("assignment.created", subject(&place, &partner), Some(told))
+        .record("assignment.created", subject(&place, &partner), Some(changes))
         .await?;
     let signing_secret = match delivery {
-        Some(asked) => {
-            settings::override_in(&change, &place, partner, asked)
+        Some(checked) => {
+            settings::override_in(&change, &place, partner, checked)
                 .await?
                 .signing_secret
         }
@@ -115,9 +121,9 @@ pub async fn assign(app: &App, caller: &Caller, input: NewAssignment) -> Result<
 }
 
 /// Changes a place.
-pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Result<Assigned> {
-    let rules = RuleCheck::read(app, caller, Of::Assignment(input.id), input.rule.value()).await?;
-    let delivery = asked(app, caller, input.delivery.value().cloned()).await?;
+pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Result<AssignmentResult> {
+    let rules = RuleCheck::read(app, caller, RuleTarget::Assignment(input.id), input.rule.value()).await?;
+    let delivery = checked(app, caller, input.delivery.value().cloned()).await?;
     let change = Change::begin(app, caller).await?;
     let before = hold(&change, input.id, "input.id").await?;
     let profile = profiles::hold(&change, before.profile_id, "input.id").await?;
@@ -131,8 +137,8 @@ pub async fn update(app: &App, caller: &Caller, input: AssignmentChanges) -> Res
         change.record("assignment.updated", subject, Some(changes)).await?;
     }
     let signing_secret = match delivery {
-        Some(asked) => {
-            settings::override_in(&change, &after, partner, asked)
+        Some(checked) => {
+            settings::override_in(&change, &after, partner, checked)
                 .await?
                 .signing_secret
         }
@@ -153,9 +159,9 @@ pub async fn remove(app: &App, caller: &Caller, id: AssignmentId) -> Result<prof
         ..Default::default()
     };
     row.update(&change.tx).await?;
-    let told = json!({"profile": profile.name});
+    let changes = json!({"profile": profile.name});
     change
-        .record("assignment.removed", subject(&place, &partner), Some(told))
+        .record("assignment.removed", subject(&place, &partner), Some(changes))
         .await?;
     change.commit().await?;
     Ok(profile)
@@ -201,10 +207,16 @@ async fn room(change: &Change<'_>, profile: &profile::Model, partner: &partner::
 }
 
 /// Settings of a place's own, checked before its change begins.
-async fn asked(app: &App, caller: &Caller, delivery: Option<DeliveryInput>) -> Result<Option<Asked<'static>>> {
+async fn checked(
+    app: &App,
+    caller: &Caller,
+    delivery: Option<DeliveryInput>,
+) -> Result<Option<CheckedSettings<'static>>> {
     let account = caller.require(Action::ManagePartners)?;
     match delivery {
-        Some(delivery) => Ok(Some(Asked::check(app, account, delivery, "input.delivery").await?)),
+        Some(delivery) => Ok(Some(
+            CheckedSettings::check(app, account, delivery, "input.delivery").await?,
+        )),
         None => Ok(None),
     }
 }
@@ -276,10 +288,10 @@ async fn finish(
     profile: profile::Model,
     place: AssignmentId,
     signing_secret: Option<String>,
-) -> Result<Assigned> {
+) -> Result<AssignmentResult> {
     let assignment = hold(&change, place, "input").await?;
     change.commit().await?;
-    Ok(Assigned {
+    Ok(AssignmentResult {
         profile,
         assignment,
         signing_secret,
@@ -305,7 +317,7 @@ fn view(place: &Model) -> Value {
         "rank": place.rank,
         "weight": place.weight,
         "rule": place.rule,
-        "price": profiles::told_price(place.price_e4, place.price_currency.as_deref()),
+        "price": profiles::price_audit_view(place.price_e4, place.price_currency.as_deref()),
         "caps": place.caps,
         "schedule": place.schedule,
         "ownDelivery": place.settings_id.is_some(),

@@ -211,7 +211,9 @@ mod tests {
             }
         };
         for mode in [FieldSelectionMode::Only, FieldSelectionMode::Except] {
-            let [broken] = &told(&known, mode)[..] else { panic!() };
+            let [broken] = &audit_view(&known, mode)[..] else {
+                panic!()
+            };
             assert_eq!(
                 (broken.code, broken.path.join(".")),
                 (UserErrorCode::UnknownField, "input.fields.2".into())
@@ -222,12 +224,12 @@ mod tests {
             );
         }
         assert_eq!(
-            told(&KnownFields::default(), FieldSelectionMode::Only),
+            audit_view(&KnownFields::default(), FieldSelectionMode::Only),
             [],
             "there is no flow yet"
         );
         assert_eq!(
-            told(&known.for_recipient(), FieldSelectionMode::Only),
+            audit_view(&known.for_recipient(), FieldSelectionMode::Only),
             [],
             "not the recipient's to correct"
         );
@@ -244,7 +246,7 @@ mod tests {
         let Err(Error::User(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
-        let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
+        let audit_view: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
         assert_eq!(
             told,
             [

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::change::{Change, Subject, differences};
 use super::check::{self, Checked, MAX_NOTES};
-use super::settings::{self, Asked, DeliveryInput};
+use super::settings::{self, CheckedSettings, DeliveryInput};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::caps::{self, CapInput};
@@ -77,7 +77,7 @@ pub struct PartnerChanges {
 
 /// A partner after a change of how it gets its leads.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct PartnerResult {
     /// As it is now.
     pub partner: Model,
     /// A signing secret that the change made; never shown again.
@@ -96,10 +96,10 @@ pub struct Filter {
 }
 
 /// Makes a partner; it is active and its portal is closed.
-pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Changed> {
+pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
     let delivery = input.delivery.clone().unwrap_or_default();
-    let delivery = Asked::check(app, account, delivery, "input.delivery").await?;
+    let delivery = CheckedSettings::check(app, account, delivery, "input.delivery").await?;
     let change = Change::begin(app, caller).await?;
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PARTNERS {
@@ -112,10 +112,12 @@ pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Cha
     let (row, signing_secret) = settings::adopt(&change, row, &settings, None)?;
     let partner = row.insert(&change.tx).await?;
     settings::insert(&change, id, &settings).await?;
-    let told = json!({"email": partner.email, "delivery": settings.told()});
-    change.record("partner.created", subject(&partner), Some(told)).await?;
+    let changes = json!({"email": partner.email, "delivery": settings.audit_view()});
+    change
+        .record("partner.created", subject(&partner), Some(changes))
+        .await?;
     change.commit().await?;
-    Ok(Changed {
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })

@@ -24,7 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A delivery to be shown.
 #[derive(Clone, Debug)]
-pub struct ToPreview {
+pub struct PreviewInput {
     /// To whom.
     pub partner: PartnerId,
     /// Through which of the partner's places; none means as it is delivered wherever a place has no settings of its own.
@@ -35,7 +35,7 @@ pub struct ToPreview {
 
 /// What would be sent, and what is worth a word about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Previewed {
+pub struct PreviewResult {
     /// What would be sent; its body is empty when the delivery would fail before anything is.
     pub preview: Preview,
     /// What people should know.
@@ -49,12 +49,12 @@ pub struct Previewed {
 ///
 /// # Errors
 /// `NotFound` if the partner, or a place of it by that identifier, is not in the caller's account.
-pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Previewed> {
+pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<PreviewResult> {
     let account = caller.require(Action::ReadSetup)?;
-    let composed = compose(app, account, input).await?;
-    let config = &composed.settings.config;
-    let mut warnings = composed.warnings;
-    let (own, definitions, lead) = (config.clone(), composed.definitions, composed.lead);
+    let sample = compose(app, account, input).await?;
+    let config = &sample.settings.config;
+    let mut warnings = sample.warnings;
+    let (own, definitions, lead) = (config.clone(), sample.definitions, sample.lead);
     let rendered = app.rendering.run(PATIENCE, move |budget| {
         preview::preview(&own, &definitions, &lead, budget)
     });
@@ -62,11 +62,11 @@ pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Pre
         warnings.push(format!("The delivery would fail: {error}."));
         Preview::of(config.channel(), String::new())
     });
-    Ok(Previewed { preview, warnings })
+    Ok(PreviewResult { preview, warnings })
 }
 
 /// What a delivery would be made of.
-pub(super) struct Composed {
+pub(super) struct SampleDelivery {
     /// To whom.
     pub(super) partner: partner::Model,
     /// How.
@@ -82,7 +82,7 @@ pub(super) struct Composed {
 }
 
 /// Puts together what a partner would get.
-pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> Result<Composed> {
+pub(super) async fn compose(app: &App, account: AccountId, input: PreviewInput) -> Result<SampleDelivery> {
     let Value::Object(given) = input.fields else {
         return Err(Error::BadInput("fields is an object of values by field name".into()));
     };
@@ -94,7 +94,7 @@ pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> 
     let (flow, definitions) = definitions(app, account, &places, settings.config.fields()).await?;
     let mut warnings = warnings(app, &partner, &settings.config).await?;
     let lead = typed(&definitions, given, &mut warnings);
-    Ok(Composed {
+    Ok(SampleDelivery {
         partner,
         settings,
         flow,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::change::{Change, Subject, differences};
 use super::check::{self, MAX_NOTES};
 use super::partners::{containing, matches};
-use super::rule_check::{Of, RuleCheck};
+use super::rule_check::{RuleCheck, RuleTarget};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::PriceInput;
@@ -81,7 +81,7 @@ pub struct Filter {
 
 /// Makes a profile; partners are assigned to it afterwards.
 pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Model> {
-    let rules = RuleCheck::read(app, caller, Of::NewProfile, input.rule.as_ref()).await?;
+    let rules = RuleCheck::read(app, caller, RuleTarget::NewProfile, input.rule.as_ref()).await?;
     let change = Change::begin(app, caller).await?;
     let count = Entity::in_account(change.account.id).count(&change.tx).await?;
     if count >= MAX_PROFILES {
@@ -109,15 +109,17 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
         deleted_at: Set(None),
     };
     let profile = row.insert(&change.tx).await?;
-    let told = json!({"strategy": profile.strategy, "enabled": profile.enabled});
-    change.record("profile.created", subject(&profile), Some(told)).await?;
+    let changes = json!({"strategy": profile.strategy, "enabled": profile.enabled});
+    change
+        .record("profile.created", subject(&profile), Some(changes))
+        .await?;
     change.commit().await?;
     Ok(profile)
 }
 
 /// Changes a profile. Deliveries that it has made keep their prices.
 pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result<Model> {
-    let rules = RuleCheck::read(app, caller, Of::Profile(input.id), input.rule.value()).await?;
+    let rules = RuleCheck::read(app, caller, RuleTarget::Profile(input.id), input.rule.value()).await?;
     let change = Change::begin(app, caller).await?;
     let before = hold(&change, input.id, "input.id").await?;
     let (base_price_e4, base_price_currency) = price_columns(input.base_price, "input.basePrice")?;
@@ -264,12 +266,12 @@ fn view(profile: &Model) -> Value {
         "onFailure": profile.on_failure,
         "maxRecipients": profile.max_recipients,
         "rule": profile.rule,
-        "basePrice": told_price(profile.base_price_e4, profile.base_price_currency.as_deref()),
+        "basePrice": price_audit_view(profile.base_price_e4, profile.base_price_currency.as_deref()),
     })
 }
 
 /// A price as the trail tells it.
-pub(super) fn told_price(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
+pub(super) fn price_audit_view(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
     let price = Price::stored(e4, currency.map(str::to_owned))?;
     Some(format!("{} {}", price.amount(), price.currency))
 }

@@ -21,7 +21,7 @@ const PATH: &str = "input.rule";
 
 /// Where a rule is going to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Of {
+pub(super) enum RuleTarget {
     /// In a profile that is not there yet.
     NewProfile,
     /// In this profile, in place of its rule.
@@ -41,7 +41,7 @@ pub(super) struct RuleCheck {
 impl RuleCheck {
     /// Reads and compiles; nothing where there is no rule. Refuses a rule that together with the others of its profile takes too
     /// much.
-    pub(super) async fn read(app: &App, caller: &Caller, of: Of, rule: Option<&Rule>) -> Result<Self> {
+    pub(super) async fn read(app: &App, caller: &Caller, of: RuleTarget, rule: Option<&Rule>) -> Result<Self> {
         let account = caller.require(Action::ManagePartners)?;
         let Some(rule) = rule else {
             return Ok(Self {
@@ -82,25 +82,25 @@ impl RuleCheck {
 }
 
 /// The other rules of the profile.
-async fn others(app: &App, account: AccountId, of: Of) -> Result<Vec<Rule>> {
+async fn others(app: &App, account: AccountId, of: RuleTarget) -> Result<Vec<Rule>> {
     let db = app.db.read();
     let place = match of {
-        Of::Assignment(id) => {
+        RuleTarget::Assignment(id) => {
             let place = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
             place.one(db).await?.map(|place| place.profile_id)
         }
-        Of::Profile(id) | Of::NewAssignment(id) => Some(id),
-        Of::NewProfile => None,
+        RuleTarget::Profile(id) | RuleTarget::NewAssignment(id) => Some(id),
+        RuleTarget::NewProfile => None,
     };
     let Some(profile) = place else { return Ok(Vec::new()) };
     let places = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.eq(profile));
     let places = places.all(db).await?.into_iter();
-    let replaced = |place: &assignment::Model| matches!(of, Of::Assignment(id) if id == place.id);
+    let replaced = |place: &assignment::Model| matches!(of, RuleTarget::Assignment(id) if id == place.id);
     let mut rules: Vec<Value> = places
         .filter(|place| !replaced(place))
         .filter_map(|place| place.rule)
         .collect();
-    if !matches!(of, Of::Profile(_)) {
+    if !matches!(of, RuleTarget::Profile(_)) {
         let own = profile::Entity::in_account(account).filter(profile::Column::Id.eq(profile));
         rules.extend(own.one(db).await?.and_then(|profile| profile.rule));
     }

@@ -22,7 +22,7 @@ use url::Url;
 
 use super::change::Change;
 use super::known_fields::KnownFields;
-use super::partners::{self, Changed};
+use super::partners::{self, PartnerResult};
 use super::{assignments, secrets};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
@@ -110,12 +110,12 @@ pub struct SetDelivery {
 
 /// Settings that somebody asks for, checked as far as that goes before their change begins: reading the fields that they may speak
 /// of, and templates, takes longer than anybody should wait for a transaction.
-pub(super) struct Asked<'p> {
-    delivery: CheckedDelivery,
+pub(super) struct CheckedSettings<'p> {
+    delivery: CheckedConfig,
     path: &'p str,
 }
 
-enum CheckedDelivery {
+enum CheckedConfig {
     Email(EmailConfig, SetBy),
     Webhook(Box<WebhookConfig>, Vec<HeaderInput>),
     Portal(PortalConfig),
@@ -129,7 +129,7 @@ enum SetBy {
     Recipient,
 }
 
-impl<'p> Asked<'p> {
+impl<'p> CheckedSettings<'p> {
     /// By somebody of the account.
     pub(super) async fn check(app: &App, account: AccountId, delivery: DeliveryInput, path: &'p str) -> Result<Self> {
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
@@ -156,16 +156,16 @@ impl<'p> Asked<'p> {
         };
         let delivery = match delivery {
             DeliveryInput::Email(input) => {
-                CheckedDelivery::Email(email::check(input, known, &format!("{path}.email"))?, by)
+                CheckedConfig::Email(email::check(input, known, &format!("{path}.email"))?, by)
             }
             DeliveryInput::Webhook(input) => {
                 let (config, headers) = webhook::check(*input, &app.config, known, &format!("{path}.webhook"))?;
-                CheckedDelivery::Webhook(Box::new(config), headers)
+                CheckedConfig::Webhook(Box::new(config), headers)
             }
-            DeliveryInput::Portal(input) => CheckedDelivery::Portal(PortalConfig {
+            DeliveryInput::Portal(input) => CheckedConfig::Portal(PortalConfig {
                 fields: shared::selection(input.fields, &known, &format!("{path}.portal.fields"))?,
             }),
-            DeliveryInput::Account(input) => CheckedDelivery::Account(input, known),
+            DeliveryInput::Account(input) => CheckedConfig::Account(input, known),
         };
         Ok(Self { delivery, path })
     }
@@ -185,43 +185,43 @@ fn without_names(error: Error) -> Error {
 }
 
 /// Settings that are checked and sealed but not stored yet.
-pub(super) struct Prepared {
+pub(super) struct NewSettings {
     pub(super) id: SettingsId,
     config: DeliveryConfig,
 }
 
-impl Prepared {
+impl NewSettings {
     /// What the trail says about them: no secret, and of a URL (which may hold one) the host only.
-    pub(super) fn told(&self) -> Value {
-        told(&self.config)
+    pub(super) fn audit_view(&self) -> Value {
+        audit_view(&self.config)
     }
 }
 
 /// Sets how a partner gets its leads.
-pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Changed> {
+pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
-    let asked = Asked::check(app, account, input.delivery, "input.delivery").await?;
+    let checked = CheckedSettings::check(app, account, input.delivery, "input.delivery").await?;
     let change = Change::begin(app, caller).await?;
     let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
     let Some(assignment) = input.assignment else {
-        return replace(change, partner, asked).await;
+        return replace(change, partner, checked).await;
     };
     let place = assignments::hold(&change, assignment, "input.assignmentId").await?;
     if place.partner_id != partner.id {
         let message = "this is a place of another partner: give an assignment of the partner that partnerId names";
         return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
-    let changed = override_in(&change, &place, partner, asked).await?;
+    let changed = override_in(&change, &place, partner, checked).await?;
     change.commit().await?;
     Ok(changed)
 }
 
 /// Sets how a partner gets its leads, by somebody of the partner with `EDIT_DELIVERY`. What it gets to see stays as the
 /// account has set it, whatever the input says; and fields beyond that are unknown here.
-pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<Changed> {
+pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<PartnerResult> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let sharing = shared_with(app, account, id).await?;
-    let asked = Asked::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
+    let checked = CheckedSettings::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
     let change = Change::of(app, caller, account).await?;
     let partner = partners::hold(&change, id, "input").await?;
     // They may have been removed while this waited for its turn.
@@ -236,7 +236,7 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
             "what is shared with you was changed this moment: nothing was changed, try again",
         ));
     }
-    replace(change, partner, asked).await
+    replace(change, partner, checked).await
 }
 
 /// What a partner gets to see.
@@ -252,7 +252,7 @@ async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<Fie
 
 /// How a partner gets its leads, as its people see it in the portal: no secret, nothing of what the account decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InPortal {
+pub struct PortalDeliveryView {
     /// On which way.
     pub channel: Channel,
     /// Where that leads; none for people without `EDIT_DELIVERY`, in the portal and into an account.
@@ -269,7 +269,7 @@ pub enum Destination {
 }
 
 /// How the calling portal user's company gets its leads, where no place in a profile says otherwise.
-pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
+pub async fn in_portal(app: &App, caller: &Caller) -> Result<PortalDeliveryView> {
     let (account, id, _) = caller.require_portal_user()?;
     let db = app.db.read();
     let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
@@ -286,13 +286,13 @@ pub async fn in_portal(app: &App, caller: &Caller) -> Result<InPortal> {
         DeliveryConfig::Webhook(config) if may => Some(Destination::Webhook(config.url)),
         _ => None,
     };
-    Ok(InPortal { channel, destination })
+    Ok(PortalDeliveryView { channel, destination })
 }
 
 /// Moves a partner to new settings, and commits.
-async fn replace(change: Change<'_>, partner: partner::Model, asked: Asked<'_>) -> Result<Changed> {
+async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSettings<'_>) -> Result<PartnerResult> {
     let before = current(&change, partner.settings_id).await?;
-    let settings = prepare(&change, asked, Some(&before)).await?;
+    let settings = prepare(&change, checked, Some(&before)).await?;
     insert(&change, partner.id, &settings).await?;
     let row = partner::ActiveModel {
         id: Unchanged(partner.id),
@@ -301,11 +301,11 @@ async fn replace(change: Change<'_>, partner: partner::Model, asked: Asked<'_>) 
     };
     let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner))?;
     let partner = row.update(&change.tx).await?;
-    let told = json!({"delivery": {"from": told(&before.config), "to": settings.told()}});
+    let changes = json!({"delivery": {"from": audit_view(&before.config), "to": settings.audit_view()}});
     let subject = partners::subject(&partner);
-    change.record("partner.delivery_set", subject, Some(told)).await?;
+    change.record("partner.delivery_set", subject, Some(changes)).await?;
     change.commit().await?;
-    Ok(Changed {
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })
@@ -316,13 +316,13 @@ pub(super) async fn override_in(
     change: &Change<'_>,
     place: &assignment::Model,
     partner: partner::Model,
-    asked: Asked<'_>,
-) -> Result<Changed> {
+    checked: CheckedSettings<'_>,
+) -> Result<PartnerResult> {
     let before = match place.settings_id {
         Some(id) => Some(current(change, id).await?),
         None => None,
     };
-    let settings = prepare(change, asked, before.as_ref()).await?;
+    let settings = prepare(change, checked, before.as_ref()).await?;
     insert(change, partner.id, &settings).await?;
     let row = assignment::ActiveModel {
         id: Unchanged(place.id),
@@ -331,14 +331,14 @@ pub(super) async fn override_in(
     };
     row.update(&change.tx).await?;
     let changed = sign_if_asked(change, partner, &settings).await?;
-    let told = json!({"delivery": {"from": before.map(|row| told(&row.config)), "to": settings.told()}});
+    let changes = json!({"delivery": {"from": before.map(|row| audit_view(&row.config)), "to": settings.audit_view()}});
     let subject = assignments::subject(place, &changed.partner);
-    change.record("assignment.delivery_set", subject, Some(told)).await?;
+    change.record("assignment.delivery_set", subject, Some(changes)).await?;
     Ok(changed)
 }
 
 /// Makes the partner's signing secret if the settings sign and there is none.
-async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &Prepared) -> Result<Changed> {
+async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &NewSettings) -> Result<PartnerResult> {
     let row = partner::ActiveModel {
         id: Unchanged(partner.id),
         ..Default::default()
@@ -348,7 +348,7 @@ async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &
         Some(_) => row.update(&change.tx).await?,
         None => partner,
     };
-    Ok(Changed {
+    Ok(PartnerResult {
         partner,
         signing_secret,
     })
@@ -359,7 +359,7 @@ async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &
 pub(super) fn adopt(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
-    settings: &Prepared,
+    settings: &NewSettings,
     before: Option<&partner::Model>,
 ) -> Result<(partner::ActiveModel, Option<String>)> {
     row.settings_id = Set(settings.id);
@@ -369,7 +369,7 @@ pub(super) fn adopt(
 fn with_secret(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
-    settings: &Prepared,
+    settings: &NewSettings,
     before: Option<&partner::Model>,
 ) -> Result<(partner::ActiveModel, Option<String>)> {
     let signs = matches!(&settings.config, DeliveryConfig::Webhook(config) if config.sign);
@@ -387,19 +387,19 @@ fn with_secret(
 /// Checks what depends on the account's other settings, and seals what takes the place of `before`.
 pub(super) async fn prepare(
     change: &Change<'_>,
-    asked: Asked<'_>,
+    checked: CheckedSettings<'_>,
     before: Option<&delivery_settings::Model>,
-) -> Result<Prepared> {
+) -> Result<NewSettings> {
     let id: SettingsId = change.app.clock.id();
-    let path = asked.path;
-    let config = match asked.delivery {
-        CheckedDelivery::Email(config, by) => {
+    let path = checked.path;
+    let config = match checked.delivery {
+        CheckedConfig::Email(config, by) => {
             if by == SetBy::Recipient {
                 has_mail_server(change, &format!("{path}.email")).await?;
             }
             DeliveryConfig::Email(config)
         }
-        CheckedDelivery::Webhook(mut config, headers) => {
+        CheckedConfig::Webhook(mut config, headers) => {
             let sealing = Sealing {
                 change,
                 id,
@@ -410,14 +410,14 @@ pub(super) async fn prepare(
             config.headers = sealing.seal(headers).await?;
             DeliveryConfig::Webhook(*config)
         }
-        CheckedDelivery::Portal(config) => DeliveryConfig::Portal(config),
-        CheckedDelivery::Account(input, known) => {
+        CheckedConfig::Portal(config) => DeliveryConfig::Portal(config),
+        CheckedConfig::Account(input, known) => {
             let by_recipient = known.is_for_recipient();
             let config = account::check(change, input, known, &format!("{path}.account")).await;
             DeliveryConfig::Account(config.map_err(|error| if by_recipient { without_names(error) } else { error })?)
         }
     };
-    Ok(Prepared { id, config })
+    Ok(NewSettings { id, config })
 }
 
 /// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.
@@ -434,7 +434,7 @@ async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
 }
 
 /// Stores a version of a partner's settings.
-pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &Prepared) -> Result<()> {
+pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &NewSettings) -> Result<()> {
     let row = ActiveModel {
         id: Set(settings.id),
         account_id: Set(change.account.id),
@@ -452,7 +452,7 @@ async fn current(change: &Change<'_>, id: SettingsId) -> Result<delivery_setting
     found.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone").into())
 }
 
-fn told(config: &DeliveryConfig) -> Value {
+fn audit_view(config: &DeliveryConfig) -> Value {
     let destination = match config {
         DeliveryConfig::Email(config) => json!(config.recipients),
         DeliveryConfig::Webhook(config) => json!(host(&config.url)),

@@ -13,7 +13,7 @@ use entity::{connection, flow};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Set};
 use serde_json::{Map, Value, json};
 
-use super::preview::{self, Composed, ToPreview};
+use super::preview::{self, PreviewInput, SampleDelivery};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
@@ -31,24 +31,24 @@ const MOST_BYTES: usize = 64 * 1024;
 
 /// Sends a test delivery, and answers it as it was stored: the worker has yet to send it, but in the portal it is at once. The
 /// lead that was typed in stands beside it, a test that counts nowhere and came through no source.
-pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delivery::Model> {
+pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = values(&input.fields)?;
-    let composed = preview::compose(app, account, input.clone()).await.map_err(unknown)?;
-    let row = routed(app, &composed, &input).await?;
-    let flow = match composed.flow {
+    let sample = preview::compose(app, account, input.clone()).await.map_err(unknown)?;
+    let row = routed(app, &sample, &input).await?;
+    let flow = match sample.flow {
         Some(flow) => flow,
         None => inbox(app, account).await?,
     };
     let row = delivery::Model { flow_id: flow, ..row };
-    let stored = lead_row(app, &composed, &row, given).await?;
+    let stored = lead_row(app, &sample, &row, given).await?;
     let tx = app.db.begin().await?;
     within_limit(app, &tx, account).await?;
     stored.insert(&tx).await?;
     let fields = hand_made_lead::ActiveModel {
         lead_id: Set(row.lead_id),
         account_id: Set(account),
-        fields: Set(FieldDefs(composed.definitions)),
+        fields: Set(FieldDefs(sample.definitions)),
         at: Set(row.created_at),
     };
     fields.insert(&tx).await?;
@@ -56,8 +56,8 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
     let entry = Entry {
         action: "partner.test_delivery_sent",
         subject_type: "Partner",
-        subject_id: composed.partner.id.to_string(),
-        label: Some(&composed.partner.name),
+        subject_id: sample.partner.id.to_string(),
+        label: Some(&sample.partner.name),
         changes: Some(json!({ "deliveryId": row.id, "channel": row.channel })),
     };
     audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
@@ -65,7 +65,7 @@ pub async fn send(app: &App, caller: &Caller, input: ToPreview) -> Result<delive
     let told = [Some(delivery_event(&row)), portal.flatten()];
     let heads = events::append(&tx, row.created_at, told.into_iter().flatten().collect()).await?;
     tx.commit().await?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     if row.due_at.is_some() {
         app.queue.wake(vec![row.id]);
     }
@@ -127,11 +127,11 @@ async fn inbox(app: &App, account: AccountId) -> Result<FlowId> {
 }
 
 /// The delivery, by the settings as they are now; its flow is yet to be said.
-async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<delivery::Model> {
-    let (now, partner) = (app.clock.now(), &composed.partner);
-    let channel = composed.settings.config.channel();
+async fn routed(app: &App, sample: &SampleDelivery, input: &PreviewInput) -> Result<delivery::Model> {
+    let (now, partner) = (app.clock.now(), &sample.partner);
+    let channel = sample.settings.config.channel();
     let portal = channel == Channel::Portal;
-    let link = match &composed.settings.config {
+    let link = match &sample.settings.config {
         DeliveryConfig::Account(config) => Some(outlet(app, partner.account_id, config.connection_id).await?),
         _ => None,
     };
@@ -148,7 +148,7 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
         partner_id: Some(partner.id),
         buyer_account_id: link.as_ref().map(|link| link.partner_of(partner.account_id)),
         connection_id: link.map(|link| link.id),
-        settings_id: composed.settings.id,
+        settings_id: sample.settings.id,
         channel,
         status: if portal {
             DeliveryStatus::Delivered
@@ -197,18 +197,18 @@ async fn outlet(app: &App, account: AccountId, id: Option<ConnectionId>) -> Resu
 /// The lead that was typed in, with what was given beside where typing has changed it.
 async fn lead_row(
     app: &App,
-    composed: &Composed,
+    sample: &SampleDelivery,
     row: &delivery::Model,
     given: Map<String, Value>,
 ) -> Result<lead::ActiveModel> {
-    let (account, definitions) = (row.account_id, &composed.definitions);
+    let (account, definitions) = (row.account_id, &sample.definitions);
     let sealed = definitions.iter().any(|field| field.encrypted);
     let keys = if sealed {
         Some(app.vault.keys(app.db.write(), &app.clock, Some(account)).await?)
     } else {
         None
     };
-    let typed = &composed.lead;
+    let typed = &sample.lead;
     let raw = given
         .into_iter()
         .filter(|(name, value)| typed.get(name).is_some_and(|kept| kept != value));

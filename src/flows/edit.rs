@@ -240,7 +240,7 @@ impl<'a> Edit<'a> {
             warnings: self.warnings,
         };
         self.tx.commit().await?;
-        self.app.hub.tell(&heads);
+        self.app.hub.notify(&heads);
         Ok(changed)
     }
 

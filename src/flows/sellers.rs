@@ -2,7 +2,6 @@
 //! and connection, named after the seller. Their owner may give them rules, renamings and caps, or switch them off.
 
 use entity::account::{self, Plan};
-use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::source::{self, SourceKind};
 use entity::{connection_side, flow};

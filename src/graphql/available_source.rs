@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::identity::accounts::Profile;
 use crate::identity::policy::{self, Action};
 use crate::network::available_sources::{self, AvailableSourceState, Candidate};
-use crate::network::connections::Link;
+use crate::network::connections::ConnectionView;
 
 /// A partner account as a candidate source of a flow, and if it is not one, why not.
 pub struct AvailableSource(pub Candidate);

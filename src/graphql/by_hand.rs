@@ -11,7 +11,7 @@ use super::payload::{UserError, outcome};
 use crate::delivery::again::RetrySettings;
 use crate::delivery::by_hand::{self, Settlement};
 use crate::distribution::diagnosis;
-use crate::distribution::preview::ToPreview;
+use crate::distribution::preview::PreviewInput;
 use crate::distribution::test_delivery;
 use crate::error::{Result, UserErrorCode};
 
@@ -153,7 +153,7 @@ impl ByHandMutation {
         #[graphql(desc = "To whom, and what.")] input: TestDeliveryInput,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let wanted = ToPreview {
+        let wanted = PreviewInput {
             partner: id_or_unknown(&input.partner_id),
             assignment: input.assignment_id.as_ref().map(id_or_unknown),
             fields: input.fields.0,

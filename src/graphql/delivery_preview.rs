@@ -8,7 +8,7 @@ use super::context::app_and_caller;
 use super::field_mapping::each;
 use super::ids::id_or_unknown;
 use super::scalars::EmailAddress;
-use crate::distribution::preview::{self, Previewed, ToPreview};
+use crate::distribution::preview::{self, PreviewInput, PreviewResult};
 use crate::error::Result;
 
 /// Exactly what a delivery would send, with notes in angle brackets for what is only known when it is sent, and hints for secrets.
@@ -50,8 +50,8 @@ impl From<(String, String)> for PreviewHeader {
     }
 }
 
-impl From<Previewed> for DeliveryPreview {
-    fn from(Previewed { preview, warnings }: Previewed) -> Self {
+impl From<PreviewResult> for DeliveryPreview {
+    fn from(PreviewResult { preview, warnings }: PreviewResult) -> Self {
         Self {
             channel: preview.channel,
             method: preview.method.map(|method| method.to_string()),
@@ -85,7 +85,7 @@ impl DeliveryPreviewQuery {
         #[graphql(desc = "An object of values by field name, as a sender would submit them.")] fields: Json<Value>,
     ) -> Result<DeliveryPreview> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let wanted = ToPreview {
+        let wanted = PreviewInput {
             partner: id_or_unknown(&partner_id),
             assignment: assignment_id.as_ref().map(id_or_unknown),
             fields: fields.0,

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::identity::policy::Action;
 use crate::live::streams::{Filter, cursor, follow};
-use crate::network::connections::Link;
+use crate::network::connections::ConnectionView;
 use crate::network::docs;
 
 /// Something that happened to one of the account's relationships.

@@ -23,7 +23,7 @@ use super::scalars::{EmailAddress, TimeZone};
 use super::time_range::TimeRangeInput;
 use crate::delivery::counts::Subject;
 use crate::delivery::resume;
-use crate::distribution::partners::{self, Changed, Filter};
+use crate::distribution::partners::{self, Filter, PartnerResult};
 use crate::distribution::{secrets, settings};
 use crate::error::Result;
 use crate::identity::policy::Action;
@@ -157,7 +157,7 @@ impl PartnerPayload {
         }
     }
 
-    fn changed(changed: Option<Changed>, user_errors: Vec<UserError>) -> Self {
+    fn changed(changed: Option<PartnerResult>, user_errors: Vec<UserError>) -> Self {
         let (partner, secret) = changed.map(|changed| (changed.partner, changed.signing_secret)).unzip();
         Self {
             signing_secret: secret.flatten(),

@@ -20,7 +20,7 @@ use super::payload::{DeletePayload, UserError, outcome};
 use super::relay::{PageArgs, check_page, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::delivery::counts::Subject;
-use crate::distribution::assignments::Assigned;
+use crate::distribution::assignments::AssignmentResult;
 use crate::distribution::profiles::{self, Filter};
 use crate::error::Result;
 use crate::identity::policy::Action;
@@ -157,7 +157,7 @@ impl ProfilePayload {
         }
     }
 
-    pub(super) fn assigned(assigned: Option<Assigned>, user_errors: Vec<UserError>) -> Self {
+    pub(super) fn assigned(assigned: Option<AssignmentResult>, user_errors: Vec<UserError>) -> Self {
         let Some(assigned) = assigned else {
             return Self::new(None, user_errors);
         };

@@ -23,7 +23,7 @@ use super::time_range::TimeRangeInput;
 use crate::delivery::counts::Subject;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
-use crate::network::buyer_steps::{self, BuyerStepState, Standing};
+use crate::network::buyer_steps::{self, BuyerStepFacts, BuyerStepState};
 
 /// One step of a flow. Leads pass through the steps in order.
 #[derive(Interface)]
@@ -204,7 +204,7 @@ step_object! {
                 Some(connection) => loaders::load(ctx, ReceivesOver(self.row.account_id, connection.id)).await?,
                 None => None,
             };
-            Ok(buyer_steps::state(Standing {
+            Ok(buyer_steps::state(BuyerStepFacts {
                 seller: self.row.account_id,
                 enabled: self.row.enabled,
                 connection: connection.as_ref(),

@@ -89,7 +89,7 @@ impl Authenticate for Credentials {
 
     fn refused(&self, variables: &Variables) {
         if let Some(flow) = variables.values().find_map(submitted_to) {
-            self.app.tally.refused(flow, None, self.app.clock.now());
+            self.app.counters.refused(flow, None, self.app.clock.now());
         }
     }
 }

@@ -14,7 +14,7 @@ use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
 use super::person::Person;
 use crate::app::App;
-use crate::database::Lane;
+use crate::database::Workload;
 use crate::error::{Error, Result};
 use crate::gather::Gather;
 
@@ -48,7 +48,7 @@ pub async fn refresh(app: &App, caller: &Caller) -> Result<Caller> {
         Principal::ApiKey { id, .. } => Credential::Key(*id),
     };
     // Read on behalf of all who ask at the moment: the share of one of them must not hold up the others.
-    let reading = app.by_lane(Lane::Requests);
+    let reading = app.for_workload(Workload::Requests);
     let read = move |asked| {
         let app = reading.clone();
         async move { read(&app, asked).await }

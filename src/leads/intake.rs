@@ -34,7 +34,7 @@ use super::receipts::Receipt;
 use super::snapshot::{Access, Snapshot};
 use super::weight;
 use crate::app::App;
-use crate::database::Lane;
+use crate::database::Workload;
 use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::{Caller, Principal};
@@ -173,7 +173,7 @@ impl Intake {
         let waiting = Arc::new(Mutex::new(batch::Waiting::new(waiting)));
         let writers = if app.db.is_postgres() { 2 } else { 1 };
         for _ in 0..writers {
-            tokio::spawn(batch::write(app.by_lane(Lane::Intake), waiting.clone()));
+            tokio::spawn(batch::write(app.for_workload(Workload::Intake), waiting.clone()));
         }
         let shares = FairShares::new(ShareLimits {
             places: OF_ACCOUNT,
@@ -194,10 +194,10 @@ impl Intake {
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
         let flow = submission.flow;
         let result = self
-            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission)
+            .decide_and_store(&app.for_workload(Workload::Intake), caller, submission)
             .await;
         if result.as_ref().is_err_and(is_refusal) {
-            app.tally.refused(flow, caller.principal.account(), app.clock.now());
+            app.counters.refused(flow, caller.principal.account(), app.clock.now());
         }
         result
     }

@@ -36,11 +36,11 @@ pub struct NewEvent {
 }
 
 /// The logs that were appended to; told to the hub after the commit.
-pub type Heads = BTreeMap<Uuid, Grown>;
+pub type LogHeads = BTreeMap<Uuid, LogGrowth>;
 
 /// How a log has grown.
 #[derive(Clone, Debug, Default)]
-pub struct Grown {
+pub struct LogGrowth {
     /// The number of its last entry.
     pub head: i64,
     /// The entries that lead up to that without a gap, where they are at hand: listeners of this node need not read them.
@@ -53,9 +53,9 @@ pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
 }
 
 /// Appends to the logs; the last act of a transaction.
-pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<Heads, DbErr> {
+pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<NewEvent>) -> Result<LogHeads, DbErr> {
     if events.is_empty() {
-        return Ok(Heads::new());
+        return Ok(LogHeads::new());
     }
     let heads = if tx.get_database_backend() == DatabaseBackend::Postgres {
         append_postgres(tx, at, &events).await?
@@ -66,7 +66,7 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
     let grown = |(id, head)| {
         let entries = numbered(head, logs.remove(&id).unwrap_or_default());
         let entries = entries.map(|(seq, event)| Arc::new(entry(seq, at, event))).collect();
-        (id, Grown { head, entries })
+        (id, LogGrowth { head, entries })
     };
     Ok(heads.into_iter().map(grown).collect())
 }

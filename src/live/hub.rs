@@ -1,4 +1,4 @@
-//! Who listens to which event log on this node. What is told by this node comes with what happened; other nodes tell only a log's
+//! Who listens to which event log on this node. What is messages by this node comes with what happened; other nodes tell only a log's
 //! new head, and what happened is read from the database, once for all listeners of a log.
 
 use std::collections::{HashMap, VecDeque};
@@ -13,7 +13,7 @@ use sea_orm::QuerySelect;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::events::Heads;
+use super::events::LogHeads;
 use crate::config::Settings;
 use crate::database::Connection;
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub fn channel(settings: &Settings) -> String {
 }
 
 /// What stands in place of a head where listeners are only to look.
-pub const ROUSE: &str = "look";
+pub const WAKE: &str = "look";
 /// Events read at once, and kept for the other listeners of the log.
 pub const PAGE: usize = 256;
 /// Longest wait for Redis to take a notice; the others then find the event by their own reading.
@@ -81,21 +81,21 @@ impl Hub {
     }
 
     /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
-    pub fn tell(&self, heads: &Heads) {
+    pub fn notify(&self, heads: &LogHeads) {
         for (id, grown) in heads {
             if let Some((first, topic)) = grown.entries.first().zip(self.listened_to(*id)) {
                 topic.keep(first.seq - 1, &grown.entries);
             }
-            self.tell_here(*id, grown.head);
+            self.notify_here(*id, grown.head);
         }
         if let Some(redis) = self.redis.clone().filter(|_| !heads.is_empty()) {
-            let told = heads.iter().map(|(id, grown)| format!("{id}:{}", grown.head)).collect();
-            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+            let messages = heads.iter().map(|(id, grown)| format!("{id}:{}", grown.head)).collect();
+            tokio::spawn(notify_nodes(redis, self.channel.clone(), messages));
         }
     }
 
     /// Tells the listeners of this node.
-    pub fn tell_here(&self, id: Uuid, head: i64) {
+    pub fn notify_here(&self, id: Uuid, head: i64) {
         if let Some(topic) = self.listened_to(id) {
             topic
                 .head
@@ -108,29 +108,29 @@ impl Hub {
         topics.get(&id).and_then(Weak::upgrade)
     }
 
-    /// The place where it is told that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
+    /// The place where it is messages that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
     pub fn rights(&self, account: AccountId) -> Arc<Topic> {
         self.topic(rights_of(account))
     }
 
     /// Tells every node that somebody's rights in an account, or in its portals, have changed. After the commit only.
     pub fn rights_changed(&self, account: AccountId) {
-        self.rouse_here(rights_of(account));
+        self.wake_here(rights_of(account));
         if let Some(redis) = self.redis.clone() {
-            let told = vec![format!("{}:{ROUSE}", rights_of(account))];
-            tokio::spawn(tell_others(redis, self.channel.clone(), told));
+            let messages = vec![format!("{}:{WAKE}", rights_of(account))];
+            tokio::spawn(notify_nodes(redis, self.channel.clone(), messages));
         }
     }
 
     /// Makes the listeners of this node look, whatever they know.
-    pub fn rouse_here(&self, id: Uuid) {
+    pub fn wake_here(&self, id: Uuid) {
         if let Some(topic) = self.listened_to(id) {
             topic.head.send_modify(|_| ());
         }
     }
 
     /// Makes every listener read again: after notices may have been lost.
-    pub fn tell_all(&self) {
+    pub fn wake_all(&self) {
         let topics: Vec<Arc<Topic>> = self
             .topics
             .lock()
@@ -149,9 +149,9 @@ fn rights_of(account: AccountId) -> Uuid {
     Uuid::from_u128(!account.0.as_u128())
 }
 
-async fn tell_others(mut redis: ConnectionManager, channel: Arc<str>, told: Vec<String>) {
+async fn notify_nodes(mut redis: ConnectionManager, channel: Arc<str>, messages: Vec<String>) {
     let mut pipeline = redis::pipe();
-    for message in told {
+    for message in messages {
         pipeline.publish(&*channel, message).ignore();
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use redis::RedisResult;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{ROUSE, channel};
+use super::hub::{WAKE, channel};
 use crate::app::App;
 
 /// Between tries to reach a Redis that is away.
@@ -22,7 +22,7 @@ pub async fn relay(app: App, stop: CancellationToken) {
         if let Err(error) = listen(&app, &url, &stop).await {
             tracing::warn!(%error, "cannot hear other nodes; subscriptions look by themselves");
         }
-        app.hub.tell_all();
+        app.hub.wake_all();
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(PAUSE) => {}
@@ -33,17 +33,17 @@ pub async fn relay(app: App, stop: CancellationToken) {
 fn hear(app: &App, text: &str) {
     let Some((id, told)) = text.split_once(':') else { return };
     let Ok(id) = id.parse() else { return };
-    if told == ROUSE {
-        app.hub.rouse_here(id);
+    if told == WAKE {
+        app.hub.wake_here(id);
     } else if let Ok(head) = told.parse() {
-        app.hub.tell_here(id, head);
+        app.hub.notify_here(id, head);
     }
 }
 
 async fn listen(app: &App, url: &str, stop: &CancellationToken) -> RedisResult<()> {
     let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
     subscription.subscribe(channel(&app.config.settings)).await?;
-    app.hub.tell_all();
+    app.hub.wake_all();
     let mut messages = subscription.into_on_message();
     loop {
         let message = tokio::select! {

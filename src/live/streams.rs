@@ -1,4 +1,4 @@
-//! Following an event log: first everything after a cursor, from the database, then what happens, in order, without gap or
+//! Follower an event log: first everything after a cursor, from the database, then what happens, in order, without gap or
 //! repeat. A reader that is slow is not kept up with: it reads from the database when it comes back, so nothing grows here.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::hub::Topic;
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// How long a quiet stream trusts that it would have been told; then it looks by itself. Bounds the delay after a lost notice.
+/// How long a quiet stream trusts that it would have been changes; then it looks by itself. Bounds the delay after a lost notice.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// What of a log is followed.
@@ -47,11 +47,11 @@ pub async fn end(app: &App, topic: Uuid) -> Result<String> {
     Ok(head(app, topic).await?.to_string())
 }
 
-struct Following {
+struct Follower {
     app: App,
     filter: Filter,
     topic: Arc<Topic>,
-    told: tokio::sync::watch::Receiver<i64>,
+    changes: tokio::sync::watch::Receiver<i64>,
     at: i64,
     ready: std::vec::IntoIter<Arc<event::Model>>,
 }
@@ -63,21 +63,21 @@ pub async fn follow(
     after: Option<&str>,
 ) -> Result<impl Stream<Item = Result<Arc<event::Model>>> + use<>> {
     let topic = app.hub.topic(filter.topic);
-    // Listening begins before the head is read: what is told between the two is not missed.
-    let told = topic.listen();
+    // Listening begins before the head is read: what is changes between the two is not missed.
+    let changes = topic.listen();
     let at = Box::pin(beginning(app, filter.topic, after)).await?;
-    let following = Following {
+    let follower = Follower {
         app: app.clone(),
         filter,
         topic,
-        told,
+        changes,
         at,
         ready: Vec::new().into_iter(),
     };
-    Ok(stream::unfold(Some(following), |following| async {
-        let mut following = following?;
-        match following.next().await {
-            Ok(event) => Some((Ok(event), Some(following))),
+    Ok(stream::unfold(Some(follower), |follower| async {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(event) => Some((Ok(event), Some(follower))),
             Err(error) => Some((Err(error), None)),
         }
     }))
@@ -107,7 +107,7 @@ async fn head(app: &App, topic: Uuid) -> Result<i64> {
         .map_or(0, |row| row.head))
 }
 
-impl Following {
+impl Follower {
     async fn next(&mut self) -> Result<Arc<event::Model>> {
         loop {
             for event in self.ready.by_ref() {
@@ -116,13 +116,13 @@ impl Following {
                     return Ok(event);
                 }
             }
-            // Seen before reading: what is told while we read wakes us afterwards.
-            self.told.mark_unchanged();
+            // Seen before reading: what is changes while we read wakes us afterwards.
+            self.changes.mark_unchanged();
             // In a box of its own, so that a stream which waits is small.
             let events = Box::pin(self.topic.after(self.app.db.read(), self.at)).await?;
             if events.is_empty() {
                 // The topic outlives its listeners only by this handle, so the channel does not close.
-                drop(tokio::time::timeout(LOOK, self.told.changed()).await);
+                drop(tokio::time::timeout(LOOK, self.changes.changed()).await);
             }
             self.ready = events.into_iter();
         }

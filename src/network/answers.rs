@@ -8,11 +8,11 @@ use entity::invitation::{self, Column, Entity, InvitationStatus};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
 use serde_json::json;
 
-use super::connections::Link;
-use super::invitations::{check_not_connected, check_open, close, deed, receiver};
-use super::journal::{self, Deed};
+use super::both_accounts::BothAccounts;
+use super::connections::ConnectionView;
+use super::invitations::{audit_pair, check_not_connected, check_open, close, receiver};
+use super::journal::{self, AuditPair};
 use super::notices::{self, Notice};
-use super::sides::Sides;
 use super::{account_sources, buyer_steps};
 use crate::app::App;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -41,92 +41,92 @@ pub struct Answer {
 
 /// An invitation under answer: both accounts and its row are locked.
 struct Answering {
-    sides: Sides,
+    both: BothAccounts,
     row: invitation::Model,
     path: &'static str,
     reason: Option<String>,
 }
 
 /// Accepts an invitation: the two accounts are connected from the commit on.
-pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<Link> {
+pub async fn accept(app: &App, caller: &Caller, answer: Answer) -> Result<ConnectionView> {
     check(app, caller, &answer).await?;
     let tx = app.db.begin().await?;
     let Answering {
-        sides,
+        both,
         row,
         path,
         reason,
     } = open(&tx, app, caller, answer).await?;
-    check_not_connected(&tx, sides.mine.id, sides.theirs.id, path).await?;
+    check_not_connected(&tx, both.mine.id, both.theirs.id, path).await?;
     let id: ConnectionId = app.clock.id();
     let mut row = close(&tx, app, row, InvitationStatus::Accepted)
         .await?
         .into_active_model();
-    row.to_account_id = Set(Some(sides.mine.id));
+    row.to_account_id = Set(Some(both.mine.id));
     row.connection_id = Set(Some(id));
     let row = row.update(&tx).await?;
     let connection = connect(&tx, app, id, &row, path).await?;
-    let mut events = close_others(&tx, app, &sides).await?;
-    sides.touch(&tx).await?;
+    let mut events = close_others(&tx, app, &both).await?;
+    both.touch(&tx).await?;
 
-    let deed = Deed {
+    let audit_pair = AuditPair {
         my_label: None,
-        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
-        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
-        ..deed("invitation.accepted", "invitation.accepted", &row)
+        my_changes: json!({"relationshipType": row.type_for(both.mine.id), "reason": reason}),
+        their_changes: json!({"relationshipType": row.type_for(both.theirs.id), "reason": reason}),
+        ..audit_pair("invitation.accepted", "invitation.accepted", &row)
     };
-    journal::record(&tx, app, caller, &sides, deed).await?;
-    journal::record(&tx, app, caller, &sides, established(&connection, &sides)).await?;
+    journal::record(&tx, app, caller, &both, audit_pair).await?;
+    journal::record(&tx, app, caller, &both, established(&connection, &both)).await?;
     let notice = Notice {
-        by: Some(sides.mine.id),
-        subject: format!("{} accepted your invitation", sides.mine.name),
+        by: Some(both.mine.id),
+        subject: format!("{} accepted your invitation", both.mine.name),
         text: format!(
             "{} accepted your invitation: you are connected. Leads go where you add them as a source, or to them by a buyer step.",
-            sides.mine.name
+            both.mine.name
         ),
     };
-    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
-    events.push(journal::event(sides.theirs.id, EventKind::InvitationAccepted, row.id.0));
-    events.extend(journal::for_both(&sides, EventKind::ConnectionEstablished, id.0));
+    notices::email_owners(&tx, app, &both.theirs, &notice, None).await?;
+    events.push(journal::event(both.theirs.id, EventKind::InvitationAccepted, row.id.0));
+    events.extend(journal::for_both(&both, EventKind::ConnectionEstablished, id.0));
     events.extend(account_sources::on_accepted(&tx, app, &row, &connection).await?);
     journal::append(&tx, app, events).await?;
     buyer_steps::on_accepted(&tx, app, &row, &connection).await?;
     tx.commit().await?;
-    journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
-    Ok(Link::new(connection, sides.mine.id))
+    journal::notify(app, [both.mine.id, both.theirs.id]).await;
+    Ok(ConnectionView::new(connection, both.mine.id))
 }
 
 /// Declines an invitation. What the inviter prepared stays with it, disabled.
 pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invitation::Model> {
     check(app, caller, &answer).await?;
     let tx = app.db.begin().await?;
-    let Answering { sides, row, reason, .. } = open(&tx, app, caller, answer).await?;
+    let Answering { both, row, reason, .. } = open(&tx, app, caller, answer).await?;
     let mut row = close(&tx, app, row, InvitationStatus::Declined)
         .await?
         .into_active_model();
-    row.to_account_id = Set(Some(sides.mine.id));
+    row.to_account_id = Set(Some(both.mine.id));
     let row = row.update(&tx).await?;
-    let deed = Deed {
+    let audit_pair = AuditPair {
         my_label: None,
-        my_changes: json!({"relationshipType": row.type_for(sides.mine.id), "reason": reason}),
-        their_changes: json!({"relationshipType": row.type_for(sides.theirs.id), "reason": reason}),
-        ..deed("invitation.declined", "invitation.declined", &row)
+        my_changes: json!({"relationshipType": row.type_for(both.mine.id), "reason": reason}),
+        their_changes: json!({"relationshipType": row.type_for(both.theirs.id), "reason": reason}),
+        ..audit_pair("invitation.declined", "invitation.declined", &row)
     };
-    journal::record(&tx, app, caller, &sides, deed).await?;
+    journal::record(&tx, app, caller, &both, audit_pair).await?;
     let because = reason.map_or_else(String::new, |reason| format!(" They say: {reason}"));
     let notice = Notice {
-        by: Some(sides.mine.id),
-        subject: format!("{} declined your invitation", sides.mine.name),
+        by: Some(both.mine.id),
+        subject: format!("{} declined your invitation", both.mine.name),
         text: format!(
             "{} declined your invitation to connect.{because} What you prepared for them stays disabled until they accept another one.",
-            sides.mine.name
+            both.mine.name
         ),
     };
-    notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
-    let events = vec![journal::event(sides.theirs.id, EventKind::InvitationDeclined, row.id.0)];
+    notices::email_owners(&tx, app, &both.theirs, &notice, None).await?;
+    let events = vec![journal::event(both.theirs.id, EventKind::InvitationDeclined, row.id.0)];
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
-    journal::tell(app, [sides.theirs.id]).await;
+    journal::notify(app, [both.theirs.id]).await;
     Ok(row)
 }
 
@@ -158,9 +158,9 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
         let message = "your own account has sent this invitation: the invited one answers it";
         return Err(Error::user(UserErrorCode::SelfInvite, path, message));
     }
-    let sides = Sides::lock(tx, mine, row.from_account_id).await?;
+    let both = BothAccounts::lock(tx, mine, row.from_account_id).await?;
     // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
-    let same = Entity::sent_by(sides.theirs.id).filter(Column::Id.eq(row.id));
+    let same = Entity::sent_by(both.theirs.id).filter(Column::Id.eq(row.id));
     let now = same.lock_exclusive().one(tx).await?;
     let now = now.filter(|now| answer.token.is_none() || now.token_hash == row.token_hash);
     let row = now.ok_or_else(|| unknown(path))?;
@@ -169,7 +169,7 @@ async fn open(tx: &DatabaseTransaction, app: &App, caller: &Caller, answer: Answ
         prove_address(tx, app, caller).await?;
     }
     Ok(Answering {
-        sides,
+        both,
         row,
         path,
         reason,
@@ -235,7 +235,7 @@ fn unknown(path: &str) -> Error {
     Error::user(UserErrorCode::NotFound, path, message)
 }
 
-/// Makes the connection that an invitation proposes, with both sides' blank notes.
+/// Makes the connection that an invitation proposes, with both both' blank notes.
 async fn connect(
     tx: &DatabaseTransaction,
     app: &App,
@@ -292,8 +292,8 @@ fn blank_side(connection: ConnectionId, account: AccountId) -> connection_side::
 }
 
 /// Ends what else is open between two accounts, in both directions; answers the events for their receivers.
-pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, sides: &Sides) -> Result<Vec<NewEvent>> {
-    let open = Entity::open_between(sides.mine.id, sides.theirs.id, app.config.address_proof()).lock_exclusive();
+pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, both: &BothAccounts) -> Result<Vec<NewEvent>> {
+    let open = Entity::open_between(both.mine.id, both.theirs.id, app.config.address_proof()).lock_exclusive();
     let mut events = Vec::new();
     for other in open.all(tx).await? {
         let id = other.id.0;
@@ -305,14 +305,14 @@ pub(super) async fn close_others(tx: &DatabaseTransaction, app: &App, sides: &Si
     Ok(events)
 }
 
-fn established(connection: &connection::Model, sides: &Sides) -> Deed {
-    Deed {
+fn established(connection: &connection::Model, both: &BothAccounts) -> AuditPair {
+    AuditPair {
         mine: "connection.established",
         theirs: "connection.established",
         subject_type: "AccountLink",
         subject_id: connection.id.to_string(),
         my_label: None,
-        my_changes: json!({"relationshipType": connection.type_for(sides.mine.id)}),
-        their_changes: json!({"relationshipType": connection.type_for(sides.theirs.id)}),
+        my_changes: json!({"relationshipType": connection.type_for(both.mine.id)}),
+        their_changes: json!({"relationshipType": connection.type_for(both.theirs.id)}),
     }
 }

@@ -107,7 +107,7 @@ pub async fn candidates(
                 .iter()
                 .find(|source| source.sender_account_id == Some(partner.id)),
         };
-        let (state, explanation) = situation.told(&partner.name, now);
+        let (state, explanation) = situation.state_and_explanation(&partner.name, now);
         Candidate {
             own,
             partner,
@@ -159,7 +159,7 @@ struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    fn told(&self, name: &str, now: DateTime<Utc>) -> (AvailableSourceState, String) {
+    fn state_and_explanation(&self, name: &str, now: DateTime<Utc>) -> (AvailableSourceState, String) {
         match &self.connection {
             Some(link) if link.status != ConnectionStatus::Terminated => self.connected(link, name),
             ended => self.not_connected(ended.as_ref(), name, now),

@@ -22,7 +22,7 @@ use crate::identity::accounts;
 use crate::live::events::{self, NewEvent};
 pub use adding::{add, update};
 pub use sharing::{partner_warnings, warnings};
-pub use state::{BuyerStepState, Standing, receiving, state};
+pub use state::{BuyerStepFacts, BuyerStepState, receiving, state};
 
 /// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever
 /// invited whom. Those that waited to be enabled are; the others stay off until their owner switches them on, so that nothing

@@ -1,4 +1,4 @@
-//! Connections as their sides see and change them.
+//! Connections as their both see and change them.
 
 mod side;
 
@@ -16,10 +16,10 @@ use sea_orm::{
 use serde_json::{Value, json};
 
 use super::answers::{REASON, close_others};
-use super::journal::{self, Deed};
+use super::both_accounts::BothAccounts;
+use super::journal::{self, AuditPair};
 use super::notices::{self, Notice};
-use super::relationship::{self, Move, Moved};
-use super::sides::Sides;
+use super::relationship::{self, ConnectionAction, Transition};
 use super::{disconnecting, review};
 use crate::app::App;
 use crate::error::{Error, Result, UserError, UserErrorCode};
@@ -30,16 +30,16 @@ use crate::identity::texts;
 use crate::live::events::NewEvent;
 pub use side::{UpdateSide, mark_reviewed, set_receiving_flow, update};
 
-/// A connection as one of its sides sees it.
+/// A connection as one of its both sees it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct ConnectionView {
     /// As it is kept.
     pub row: connection::Model,
     /// Whose view it is.
     pub viewer: AccountId,
 }
 
-impl Link {
+impl ConnectionView {
     /// A connection as that side sees it.
     pub fn new(row: connection::Model, viewer: AccountId) -> Self {
         Self { row, viewer }
@@ -107,15 +107,15 @@ pub(super) fn pattern(before: &str, text: &str) -> LikeExpr {
 }
 
 /// One connection of the caller's account.
-pub async fn find(app: &App, caller: &Caller, id: ConnectionId) -> Result<Option<Link>> {
+pub async fn find(app: &App, caller: &Caller, id: ConnectionId) -> Result<Option<ConnectionView>> {
     let account = caller.require(Action::ReadSetup)?;
     let row = Entity::of_account(account).filter(Column::Id.eq(id));
     let row = row.one(app.db.read()).await?;
-    Ok(row.map(|row| Link::new(row, account)))
+    Ok(row.map(|row| ConnectionView::new(row, account)))
 }
 
 /// Into which of the viewer's flows the partner's buyer steps deliver.
-pub async fn receiving_flow(app: &App, link: &Link) -> Result<Option<FlowId>> {
+pub async fn receiving_flow(app: &App, link: &ConnectionView) -> Result<Option<FlowId>> {
     let db = app.db.read();
     let Some(viewer) = account::Entity::by_id(link.viewer).one(db).await? else {
         return Ok(None);
@@ -131,7 +131,7 @@ pub async fn active_of(app: &App, account: AccountId) -> Result<u64> {
 
 /// Where in the input a move is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct At {
+pub struct InputPaths {
     /// The connection's identifier.
     pub id: &'static str,
     /// In front of other paths.
@@ -139,45 +139,57 @@ pub struct At {
 }
 
 /// By its identifier alone.
-pub const BY_ID: At = At { id: "id", input: "" };
+pub const BY_ID: InputPaths = InputPaths { id: "id", input: "" };
 /// By an input.
-pub const BY_INPUT: At = At {
+pub const BY_INPUT: InputPaths = InputPaths {
     id: "input.connectionId",
     input: "input",
 };
 
 /// Changes what a connection allows. It holds at once, on every node: whatever was compiled for either account is outdated with
 /// the commit.
-pub async fn change(app: &App, caller: &Caller, id: ConnectionId, at: At, step: Move) -> Result<Link> {
+pub async fn change(
+    app: &App,
+    caller: &Caller,
+    id: ConnectionId,
+    at: InputPaths,
+    step: ConnectionAction,
+) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let step = checked(step)?;
     let tx = app.db.begin().await?;
     close_gates(&tx, mine, id).await?;
-    let (sides, before) = lock(&tx, mine, id, at.id).await?;
-    let moved = relationship::apply(&before, mine, app.clock.now(), &step);
-    let Some(moved) = moved.map_err(|broken| placed(broken, at))? else {
-        return Ok(Link::new(before, mine));
+    let (both, before) = lock(&tx, mine, id, at.id).await?;
+    let transition = relationship::apply(&before, mine, app.clock.now(), &step);
+    let Some(transition) = transition.map_err(|broken| placed(broken, at))? else {
+        return Ok(ConnectionView::new(before, mine));
     };
-    let after = moved.after.clone().into_active_model().reset_all().update(&tx).await?;
-    sides.touch(&tx).await?;
-    journal::record(&tx, app, caller, &sides, deed(&before, &moved, &sides)).await?;
-    notify(&tx, app, &sides, &moved).await?;
-    let mut events = journal::for_both(&sides, moved.kind, id.0);
-    events.extend(end(&tx, app, &sides, &moved).await?);
+    let after = transition
+        .after
+        .clone()
+        .into_active_model()
+        .reset_all()
+        .update(&tx)
+        .await?;
+    both.touch(&tx).await?;
+    journal::record(&tx, app, caller, &both, audit_pair(&before, &transition, &both)).await?;
+    notify(&tx, app, &both, &transition).await?;
+    let mut events = journal::for_both(&both, transition.kind, id.0);
+    events.extend(end(&tx, app, &both, &transition).await?);
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
-    journal::tell(app, [sides.mine.id, sides.theirs.id]).await;
-    if moved.kind == EventKind::ConnectionTerminated {
+    journal::notify(app, [both.mine.id, both.theirs.id]).await;
+    if transition.kind == EventKind::ConnectionTerminated {
         disconnecting::begin(app, &after).await;
     }
-    Ok(Link::new(after, mine))
+    Ok(ConnectionView::new(after, mine))
 }
 
 /// Waits for the leads that are being stored over the connection, and lets none pass until the commit.
 async fn close_gates(tx: &DatabaseTransaction, mine: AccountId, id: ConnectionId) -> Result<()> {
     let found = Entity::of_account(mine).filter(Column::Id.eq(id)).one(tx).await?;
-    let sides = found.map(|row| [row.low_account_id, row.high_account_id]);
-    Ok(gate::close(tx, sides.into_iter().flatten()).await?)
+    let both = found.map(|row| [row.low_account_id, row.high_account_id]);
+    Ok(gate::close(tx, both.into_iter().flatten()).await?)
 }
 
 /// Locks both accounts and the connection.
@@ -186,29 +198,29 @@ async fn lock(
     mine: AccountId,
     id: ConnectionId,
     path: &str,
-) -> Result<(Sides, connection::Model)> {
+) -> Result<(BothAccounts, connection::Model)> {
     let own = || Entity::of_account(mine).filter(Column::Id.eq(id));
     let unknown = || Error::user(UserErrorCode::NotFound, path, "no such connection");
     let partner = own().one(tx).await?.ok_or_else(unknown)?.partner_of(mine);
-    let sides = Sides::lock(tx, mine, partner).await?;
+    let both = BothAccounts::lock(tx, mine, partner).await?;
     let row = own().lock_exclusive().one(tx).await?.ok_or_else(unknown)?;
-    Ok((sides, row))
+    Ok((both, row))
 }
 
-fn checked(step: Move) -> Result<Move> {
+fn checked(step: ConnectionAction) -> Result<ConnectionAction> {
     let reason = |reason: Option<String>| {
         let written = reason.filter(|reason| !reason.trim().is_empty());
         written.map(|reason| texts::line(&reason, REASON, "reason")).transpose()
     };
     Ok(match step {
-        Move::Suspend(why) => Move::Suspend(reason(why)?),
-        Move::Terminate(why) => Move::Terminate(reason(why)?),
+        ConnectionAction::Suspend(why) => ConnectionAction::Suspend(reason(why)?),
+        ConnectionAction::Terminate(why) => ConnectionAction::Terminate(reason(why)?),
         other => other,
     })
 }
 
 /// A rule that names no place is about the connection.
-fn placed(broken: UserError, at: At) -> UserError {
+fn placed(broken: UserError, at: InputPaths) -> UserError {
     if broken.path.is_empty() {
         UserError::new(broken.code, at.id, broken.message)
     } else {
@@ -216,23 +228,23 @@ fn placed(broken: UserError, at: At) -> UserError {
     }
 }
 
-fn deed(before: &connection::Model, moved: &Moved, sides: &Sides) -> Deed {
-    let after = &moved.after;
+fn audit_pair(before: &connection::Model, transition: &Transition, both: &BothAccounts) -> AuditPair {
+    let after = &transition.after;
     let changes = |account| {
         json!({
             "before": shown(before, account),
             "after": shown(after, account),
-            "reason": moved.reason,
+            "reason": transition.reason,
         })
     };
-    Deed {
-        mine: moved.action,
-        theirs: moved.action,
+    AuditPair {
+        mine: transition.action,
+        theirs: transition.action,
         subject_type: "AccountLink",
         subject_id: after.id.to_string(),
         my_label: None,
-        my_changes: changes(sides.mine.id),
-        their_changes: changes(sides.theirs.id),
+        my_changes: changes(both.mine.id),
+        their_changes: changes(both.theirs.id),
     }
 }
 
@@ -244,28 +256,33 @@ fn shown(row: &connection::Model, account: AccountId) -> Value {
     })
 }
 
-async fn notify(tx: &DatabaseTransaction, app: &App, sides: &Sides, moved: &Moved) -> Result<()> {
-    let me = &sides.mine.name;
-    let subject = match moved.kind {
+async fn notify(tx: &DatabaseTransaction, app: &App, both: &BothAccounts, transition: &Transition) -> Result<()> {
+    let me = &both.mine.name;
+    let subject = match transition.kind {
         EventKind::ConnectionSuspended => format!("{me} holds your connection up"),
         EventKind::ConnectionResumed => format!("{me} resumed your connection"),
         EventKind::ConnectionTerminated => format!("{me} ended your connection"),
         _ => format!("Your connection with {me} changed"),
     };
-    let text = format!("{me} {}", moved.words);
+    let text = format!("{me} {}", transition.words);
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     let notice = Notice {
-        by: Some(sides.mine.id),
+        by: Some(both.mine.id),
         subject,
         text: format!("{text}{end}"),
     };
-    notices::tell_owners(tx, app, &sides.theirs, &notice, None).await
+    notices::email_owners(tx, app, &both.theirs, &notice, None).await
 }
 
 /// With a connection end the invitations that are open between the two.
-async fn end(tx: &DatabaseTransaction, app: &App, sides: &Sides, moved: &Moved) -> Result<Vec<NewEvent>> {
-    if moved.kind == EventKind::ConnectionTerminated {
-        close_others(tx, app, sides).await
+async fn end(
+    tx: &DatabaseTransaction,
+    app: &App,
+    both: &BothAccounts,
+    transition: &Transition,
+) -> Result<Vec<NewEvent>> {
+    if transition.kind == EventKind::ConnectionTerminated {
+        close_others(tx, app, both).await
     } else {
         Ok(Vec::new())
     }

@@ -95,7 +95,7 @@ async fn cancel(
     // Logs are locked after counters.
     let heads = events::append(&tx, now, cancelled.iter().map(delivery_event).collect()).await?;
     tx.commit().await?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use entity::{account, bulk, duplicate_memory, erasure_notice, idempotency, lead}
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
 use serde_json::{Value, json};
 
-use super::notices::{Notice, tell_owners};
+use super::notices::{Notice, email_owners};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::database::Transaction;
@@ -115,11 +115,11 @@ impl Erasing<'_> {
             if row.status == DeliveryStatus::Delivered && row.review.is_some() && row.buyer_account_id.is_none() {
                 told.extend(portal_event(row, EventKind::PortalReviewed));
             }
-            told.extend(self.tell_buyer(&tx, row).await?);
+            told.extend(self.notify_buyer(&tx, row).await?);
         }
         let heads = events::append(&tx, now, told).await?;
         tx.commit().await?;
-        app.hub.tell(&heads);
+        app.hub.notify(&heads);
         Ok(erased)
     }
 
@@ -153,7 +153,7 @@ impl Erasing<'_> {
     }
 
     /// A connected account that got the lead, also one whose flow refused it: it keeps what it got, and is told.
-    async fn tell_buyer(&self, tx: &DatabaseTransaction, row: &delivery::Model) -> Result<Vec<NewEvent>> {
+    async fn notify_buyer(&self, tx: &DatabaseTransaction, row: &delivery::Model) -> Result<Vec<NewEvent>> {
         let app = self.app;
         let theirs: Option<LeadId> = row.external_id.as_ref().and_then(|id| id.parse().ok());
         let Some((buyer, theirs)) = row.buyer_account_id.zip(theirs) else {
@@ -182,7 +182,7 @@ impl Erasing<'_> {
                 seller.name
             ),
         };
-        tell_owners(tx, app, &company(tx, buyer).await?, &notice, None).await?;
+        email_owners(tx, app, &company(tx, buyer).await?, &notice, None).await?;
         Ok([EventKind::LeadErased, EventKind::Lead]
             .map(|kind| NewEvent {
                 topic: buyer.0,

@@ -16,10 +16,10 @@ use crate::live::events::NewEvent;
 const PART: u64 = 100;
 
 /// Writes that invitations have expired and tells both sides, part by part; answers how many there were.
-pub async fn tell_expired(app: &App) -> Result<u64> {
+pub async fn expire_overdue(app: &App) -> Result<u64> {
     let mut told = 0;
     loop {
-        let part = tell_part(app).await?;
+        let part = expire_batch(app).await?;
         told += part;
         if part < PART {
             return Ok(told);
@@ -27,7 +27,7 @@ pub async fn tell_expired(app: &App) -> Result<u64> {
     }
 }
 
-async fn tell_part(app: &App) -> Result<u64> {
+async fn expire_batch(app: &App) -> Result<u64> {
     let tx = app.db.begin().await?;
     // Those that are being answered or sent again at this moment are left to that.
     let overdue = invitation::Entity::overdue(app.clock.now())
@@ -38,17 +38,17 @@ async fn tell_part(app: &App) -> Result<u64> {
         .await?;
     let mut events = Vec::new();
     for row in &overdue {
-        events.extend(write(&tx, app, row.clone()).await?);
+        events.extend(expire(&tx, app, row.clone()).await?);
     }
     let accounts: Vec<_> = events.iter().map(|event| event.topic.into()).collect();
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
-    journal::tell(app, accounts).await;
+    journal::notify(app, accounts).await;
     Ok(u64::try_from(overdue.len()).unwrap_or(u64::MAX))
 }
 
 /// Writes that an invitation has expired; answers what both sides are to be told.
-pub(super) async fn write(tx: &DatabaseTransaction, app: &App, row: invitation::Model) -> Result<Vec<NewEvent>> {
+pub(super) async fn expire(tx: &DatabaseTransaction, app: &App, row: invitation::Model) -> Result<Vec<NewEvent>> {
     let told = [Some(row.from_account_id), receiver(tx, app, &row).await?];
     let id = row.id.0;
     let mut row = row.into_active_model();

@@ -5,9 +5,9 @@ use entity::relationship::RelationshipType;
 
 use crate::identity::emails::{Email, escape, sanitize};
 
-/// What an invitation says, as its invitee reads it.
+/// What an invitation email, as its invitee reads it.
 #[derive(Clone, Debug)]
-pub struct Says<'a> {
+pub struct InvitationEmail<'a> {
     /// Who invites.
     pub from: &'a str,
     /// As the invitee sees it.
@@ -18,7 +18,7 @@ pub struct Says<'a> {
     pub expires_at: DateTime<Utc>,
 }
 
-impl Says<'_> {
+impl InvitationEmail<'_> {
     /// What the relationship is for, in a sentence to the invitee.
     pub fn purpose(&self) -> String {
         let from = self.from;
@@ -41,18 +41,18 @@ impl Says<'_> {
     }
 
     /// The letter, with the link that answers it. What the inviter wrote is reduced: it stands under the operator's name.
-    pub fn letter(&self, to: &str, link: &str) -> Email {
+    pub fn email(&self, to: &str, link: &str) -> Email {
         let (from, message) = (sanitize::name(self.from), self.message.map(sanitize::message));
-        let says = Says {
+        let email = InvitationEmail {
             from: &from,
             message: message.as_deref(),
             ..self.clone()
         };
         Email {
             to: to.to_owned(),
-            subject: says.subject(),
-            text: says.text(link),
-            html: says.html(link),
+            subject: email.subject(),
+            text: email.text(link),
+            html: email.html(link),
         }
     }
 
@@ -102,8 +102,8 @@ impl Says<'_> {
 mod tests {
     use super::*;
 
-    fn says(message: Option<&str>) -> Says<'_> {
-        Says {
+    fn email(message: Option<&str>) -> InvitationEmail<'_> {
+        InvitationEmail {
             from: "A&B <Leads>",
             relationship: RelationshipType::ReceiveLeads,
             message,
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_letter_says_who_what_for_and_until_when() {
-        let letter = says(Some("Hello\n<b>friend</b>")).letter("b@example.com", "https://x.example/invitation?token=t");
+        let letter = email(Some("Hello\n<b>friend</b>")).email("b@example.com", "https://x.example/invitation?token=t");
         assert_eq!(letter.subject, "A&B <Leads> invites you to connect on Leadmesh");
         for part in [
             "A&B <Leads> wants to send leads to you.",
@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn in_html_every_text_of_the_inviter_is_text() {
-        let html = says(Some("Hello\n<b>friend</b>"))
-            .letter("b@example.com", "https://x.example/")
+        let html = email(Some("Hello\n<b>friend</b>"))
+            .email("b@example.com", "https://x.example/")
             .html;
         assert!(
             html.contains("A&amp;B &lt;Leads&gt;") && html.contains("Hello<br>\n&lt;b&gt;friend&lt;/b&gt;"),
@@ -135,8 +135,8 @@ mod tests {
         );
         assert!(!html.contains("<b>"), "{html}");
         assert!(
-            !says(None)
-                .letter("b@example.com", "https://x.example/")
+            !email(None)
+                .email("b@example.com", "https://x.example/")
                 .text
                 .contains("message")
         );

@@ -1,4 +1,4 @@
-//! Invitations to connect, as the inviter handles them: sending, sending again, taking back. Both sides read them here.
+//! Invitations to connect, as the inviter handles them: sending, sending again, taking back. Both both read them here.
 
 mod send;
 
@@ -15,9 +15,9 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, Databas
 use sea_orm::{QueryFilter, QuerySelect, Select, Set};
 use serde_json::json;
 
-use super::journal::{self, Deed};
+use super::both_accounts::BothAccounts;
+use super::journal::{self, AuditPair};
 use super::notices::{self, Notice};
-use super::sides::Sides;
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
@@ -26,9 +26,9 @@ use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
 use crate::identity::{accounts, tokens};
 pub(super) use send::check_not_connected;
-pub use send::{NewInvitation, resend, send, send_within, tell_of};
+pub use send::{NewInvitation, notify_invitation, resend, send, send_within};
 
-/// Which way an invitation went, as one of its sides sees it.
+/// Which way an invitation went, as one of its both sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum InvitationDirection {
     /// By this account.
@@ -153,35 +153,35 @@ pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let mut events = Vec::new();
     match receiver {
         Some(receiver) => {
-            let sides = Sides {
+            let both = BothAccounts {
                 theirs: partner(&tx, receiver).await?,
                 mine: inviter,
             };
-            let deed = deed("invitation.cancelled", "invitation.cancelled", &row);
-            journal::record(&tx, app, caller, &sides, deed).await?;
+            let audit_pair = audit_pair("invitation.cancelled", "invitation.cancelled", &row);
+            journal::record(&tx, app, caller, &both, audit_pair).await?;
             let notice = Notice {
                 by: Some(account),
-                subject: format!("{} took its invitation back", sides.mine.name),
+                subject: format!("{} took its invitation back", both.mine.name),
                 text: format!(
                     "{} took its invitation to connect back. There is nothing to do.",
-                    sides.mine.name
+                    both.mine.name
                 ),
             };
-            notices::tell_owners(&tx, app, &sides.theirs, &notice, None).await?;
+            notices::email_owners(&tx, app, &both.theirs, &notice, None).await?;
             events.push(journal::event(receiver, EventKind::InvitationCancelled, row.id.0));
         }
         None => record_alone(&tx, app, caller, "invitation.cancelled", &row).await?,
     }
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
-    journal::tell(app, receiver).await;
+    journal::notify(app, receiver).await;
     Ok(row)
 }
 
 /// What both trails tell of an invitation.
-pub(super) fn deed(mine: &'static str, theirs: &'static str, row: &invitation::Model) -> Deed {
+pub(super) fn audit_pair(mine: &'static str, theirs: &'static str, row: &invitation::Model) -> AuditPair {
     let changes = |kind| json!({"relationshipType": kind, "expiresAt": row.expires_at});
-    Deed {
+    AuditPair {
         mine,
         theirs,
         subject_type: "Invitation",

@@ -1,4 +1,4 @@
-//! What both sides are told of a change: audit trails and event logs.
+//! What both both are told of a change: audit trails and event logs.
 
 use entity::event::EventKind;
 use entity::ids::AccountId;
@@ -7,16 +7,16 @@ use sea_orm::DatabaseTransaction;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::sides::Sides;
+use super::both_accounts::BothAccounts;
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::identity::caller::Caller;
-use crate::live::events::{self, Grown, Heads, NewEvent};
+use crate::live::events::{self, LogGrowth, LogHeads, NewEvent};
 
 /// Something done, as each side's audit trail tells it.
 #[derive(Clone, Debug)]
-pub struct Deed {
+pub struct AuditPair {
     /// As `noun.verb`, in the trail of who did it.
     pub mine: &'static str,
     /// The same in the other side's trail.
@@ -33,20 +33,26 @@ pub struct Deed {
     pub their_changes: Value,
 }
 
-/// Adds a deed of the caller to both trails.
-pub async fn record(tx: &DatabaseTransaction, app: &App, caller: &Caller, sides: &Sides, deed: Deed) -> Result<()> {
-    let Sides { mine, theirs } = sides;
+/// Adds a audit_pair of the caller to both trails.
+pub async fn record(
+    tx: &DatabaseTransaction,
+    app: &App,
+    caller: &Caller,
+    both: &BothAccounts,
+    audit_pair: AuditPair,
+) -> Result<()> {
+    let BothAccounts { mine, theirs } = both;
     let entry = |action, label, changes| Entry {
         action,
-        subject_type: deed.subject_type,
-        subject_id: deed.subject_id.clone(),
+        subject_type: audit_pair.subject_type,
+        subject_id: audit_pair.subject_id.clone(),
         label: Some(label),
         changes: Some(changes),
     };
-    let my_label = deed.my_label.as_deref().unwrap_or(&theirs.name);
-    let my_entry = entry(deed.mine, my_label, deed.my_changes.clone());
+    let my_label = audit_pair.my_label.as_deref().unwrap_or(&theirs.name);
+    let my_entry = entry(audit_pair.mine, my_label, audit_pair.my_changes.clone());
     audit::record(tx, &app.clock, mine.id, &caller.actor(), my_entry).await?;
-    let their_entry = entry(deed.theirs, mine.name.as_str(), deed.their_changes.clone());
+    let their_entry = entry(audit_pair.theirs, mine.name.as_str(), audit_pair.their_changes.clone());
     audit::record(tx, &app.clock, theirs.id, &Actor::partner_account(mine), their_entry).await
 }
 
@@ -61,9 +67,9 @@ pub fn event(account: AccountId, kind: EventKind, subject: Uuid) -> NewEvent {
     }
 }
 
-/// The same event for both sides.
-pub fn for_both(sides: &Sides, kind: EventKind, subject: Uuid) -> Vec<NewEvent> {
-    [sides.mine.id, sides.theirs.id]
+/// The same event for both both.
+pub fn for_both(both: &BothAccounts, kind: EventKind, subject: Uuid) -> Vec<NewEvent> {
+    [both.mine.id, both.theirs.id]
         .map(|account| event(account, kind, subject))
         .into()
 }
@@ -76,17 +82,17 @@ pub async fn append(tx: &DatabaseTransaction, app: &App, events: Vec<NewEvent>) 
 
 /// Wakes who follows the logs of these accounts; after the commit. It only saves them waiting: what is written is found
 /// without it, too.
-pub async fn tell(app: &App, accounts: impl IntoIterator<Item = AccountId>) {
-    let mut heads = Heads::new();
+pub async fn notify(app: &App, accounts: impl IntoIterator<Item = AccountId>) {
+    let mut heads = LogHeads::new();
     for account in accounts {
         match topic::Entity::by_id(account.0).one(app.db.read()).await {
             Ok(Some(topic)) => {
                 let (head, entries) = (topic.head, Vec::new());
-                heads.insert(topic.id, Grown { head, entries });
+                heads.insert(topic.id, LogGrowth { head, entries });
             }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "cannot tell of new events; they will be read later"),
         }
     }
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
 }

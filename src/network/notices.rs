@@ -31,7 +31,7 @@ pub struct Notice {
 /// it does.
 ///
 /// Without a mail server nothing is written: a notice that cannot be sent now is of no use later.
-pub async fn tell_owners(
+pub async fn email_owners(
     tx: &DatabaseTransaction,
     app: &App,
     account: &account::Model,

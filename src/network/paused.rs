@@ -5,7 +5,7 @@ use entity::endpoint::{self, Hold};
 use entity::{account, partner};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 
-use super::notices::{Notice, tell_owners};
+use super::notices::{Notice, email_owners};
 use crate::app::App;
 use crate::error::Result;
 
@@ -16,7 +16,7 @@ const MOST: u64 = 100;
 
 /// Tells of destinations that have answered 410 or have been paused for long, once of each; answers of how many. Of several
 /// processes one tells of each.
-pub async fn tell_paused(app: &App) -> Result<usize> {
+pub async fn notify_paused(app: &App) -> Result<usize> {
     let long = Condition::all()
         .add(endpoint::Column::Hold.eq(Hold::Failing))
         .add(endpoint::Column::HeldSince.lte(app.clock.now() - LONG));
@@ -27,12 +27,12 @@ pub async fn tell_paused(app: &App) -> Result<usize> {
         .all(app.db.read())
         .await?;
     for row in &rows {
-        tell(app, row).await?;
+        notify(app, row).await?;
     }
     Ok(rows.len())
 }
 
-async fn tell(app: &App, row: &endpoint::Model) -> Result<()> {
+async fn notify(app: &App, row: &endpoint::Model) -> Result<()> {
     let tx = app.db.begin().await?;
     if endpoint::Entity::note_told(row.id).exec(&tx).await?.rows_affected == 0 {
         return Ok(());
@@ -46,7 +46,7 @@ async fn tell(app: &App, row: &endpoint::Model) -> Result<()> {
             None => None,
         };
         let whose = partner.map_or_else(|| "your mail server".to_owned(), |partner| partner.name);
-        tell_owners(&tx, app, &account, &notice(&whose, row), None).await?;
+        email_owners(&tx, app, &account, &notice(&whose, row), None).await?;
     }
     Ok(tx.commit().await?)
 }

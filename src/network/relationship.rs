@@ -10,7 +10,7 @@ use crate::error::{UserError, UserErrorCode};
 
 /// What is done to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Move {
+pub enum ConnectionAction {
     /// Asks for another relationship; what is only narrower holds at once.
     Request(RelationshipType),
     /// Answers what the partner asked for.
@@ -25,7 +25,7 @@ pub enum Move {
 
 /// A connection after a move.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moved {
+pub struct Transition {
     /// As it is to be written.
     pub after: Model,
     /// What the audit trails call it.
@@ -39,22 +39,27 @@ pub struct Moved {
 }
 
 /// What becomes of a connection by a move of one side; nothing, if it stands so already.
-pub fn apply(before: &Model, me: AccountId, now: DateTime<Utc>, step: &Move) -> Result<Option<Moved>, UserError> {
+pub fn apply(
+    before: &Model,
+    me: AccountId,
+    now: DateTime<Utc>,
+    step: &ConnectionAction,
+) -> Result<Option<Transition>, UserError> {
     if before.status == ConnectionStatus::Terminated {
         let message = "this connection has ended: send an invitation to connect again";
         return Err(UserError::new(UserErrorCode::NotConnected, "", message));
     }
     match step {
-        Move::Request(wanted) => request(before, me, *wanted),
-        Move::Answer(yes) => answer(before, me, *yes).map(Some),
-        Move::Suspend(_) if before.suspended_by(me) => Ok(None),
-        Move::Suspend(reason) => Ok(Some(suspend(before, me, reason.as_deref()))),
-        Move::Resume => resume(before, me),
-        Move::Terminate(reason) => Ok(Some(terminate(before, me, now, reason.clone()))),
+        ConnectionAction::Request(wanted) => request(before, me, *wanted),
+        ConnectionAction::Answer(yes) => answer(before, me, *yes).map(Some),
+        ConnectionAction::Suspend(_) if before.suspended_by(me) => Ok(None),
+        ConnectionAction::Suspend(reason) => Ok(Some(suspend(before, me, reason.as_deref()))),
+        ConnectionAction::Resume => resume(before, me),
+        ConnectionAction::Terminate(reason) => Ok(Some(terminate(before, me, now, reason.clone()))),
     }
 }
 
-fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Moved>, UserError> {
+fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Option<Transition>, UserError> {
     let current = before.type_for(me);
     let asked_by_partner = before.requested_by.is_some_and(|by| by != me);
     if asked_by_partner && before.requested_for(me) == Some(wanted) {
@@ -94,7 +99,7 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
     Ok(Some(changed(after, "connection.type_requested", words)))
 }
 
-fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, UserError> {
+fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserError> {
     match before.requested_by {
         None => {
             let message = "nobody has asked for another relationship, or the request was withdrawn";
@@ -120,10 +125,10 @@ fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Moved, UserError> 
     }
 }
 
-fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Moved {
+fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Transition {
     let mut after = holding(before, me, true);
     after.status = ConnectionStatus::Suspended;
-    Moved {
+    Transition {
         after,
         action: "connection.suspended",
         kind: EventKind::ConnectionSuspended,
@@ -135,7 +140,7 @@ fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Moved {
     }
 }
 
-fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, UserError> {
+fn resume(before: &Model, me: AccountId) -> Result<Option<Transition>, UserError> {
     if !before.suspended_by(me) {
         if before.status == ConnectionStatus::Active {
             return Ok(None);
@@ -157,7 +162,7 @@ fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, UserError> {
         let words = "does not hold the connection up any more; you still do";
         (EventKind::ConnectionChanged, words)
     };
-    Ok(Some(Moved {
+    Ok(Some(Transition {
         after,
         action: "connection.resumed",
         kind,
@@ -166,7 +171,7 @@ fn resume(before: &Model, me: AccountId) -> Result<Option<Moved>, UserError> {
     }))
 }
 
-fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<String>) -> Moved {
+fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<String>) -> Transition {
     let because = because(reason.as_deref());
     let after = Model {
         status: ConnectionStatus::Terminated,
@@ -176,7 +181,7 @@ fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<S
         cancelling: true,
         ..without_request(before)
     };
-    Moved {
+    Transition {
         after,
         action: "connection.terminated",
         kind: EventKind::ConnectionTerminated,
@@ -189,8 +194,8 @@ fn because(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |reason| format!(" They say: {reason}"))
 }
 
-fn changed(after: Model, action: &'static str, words: &str) -> Moved {
-    Moved {
+fn changed(after: Model, action: &'static str, words: &str) -> Transition {
+    Transition {
         after,
         action,
         kind: EventKind::ConnectionChanged,

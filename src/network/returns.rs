@@ -110,7 +110,7 @@ pub struct Answer {
     pub delivery: DeliveryId,
     /// Whether the lead is taken back.
     pub approve: bool,
-    /// At most 1,000 characters.
+    /// InputPaths most 1,000 characters.
     pub reason: Option<String>,
 }
 
@@ -214,7 +214,7 @@ impl Step {
         bulk::insert::<lead_event::Entity>(&tx, notes).await?;
         let heads = events::append(&tx, now, told).await?;
         tx.commit().await?;
-        app.hub.tell(&heads);
+        app.hub.notify(&heads);
         Ok(())
     }
 

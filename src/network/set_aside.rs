@@ -6,7 +6,7 @@ use entity::ids::{AccountId, DeliveryId};
 use entity::{account, suspect};
 use sea_orm::QuerySelect;
 
-use super::notices::{Notice, tell_owners};
+use super::notices::{Notice, email_owners};
 use crate::app::App;
 use crate::error::Result;
 
@@ -15,26 +15,26 @@ const MOST: u64 = 100;
 
 /// Tells of deliveries that were set aside, once of each and those of an account together; answers of how many. Of several
 /// processes one tells of each.
-pub async fn tell_set_aside(app: &App) -> Result<usize> {
+pub async fn notify_set_aside(app: &App) -> Result<usize> {
     let rows = suspect::Entity::untold().limit(MOST).all(app.db.read()).await?;
     let mut of_accounts: BTreeMap<AccountId, Vec<DeliveryId>> = BTreeMap::new();
     for row in &rows {
         of_accounts.entry(row.account_id).or_default().push(row.delivery_id);
     }
     for (account, deliveries) in of_accounts {
-        tell(app, account, &deliveries).await?;
+        notify(app, account, &deliveries).await?;
     }
     Ok(rows.len())
 }
 
-async fn tell(app: &App, id: AccountId, deliveries: &[DeliveryId]) -> Result<()> {
+async fn notify(app: &App, id: AccountId, deliveries: &[DeliveryId]) -> Result<()> {
     let tx = app.db.begin().await?;
     let noted = suspect::Entity::note_told(id, deliveries.iter().copied());
     if noted.exec(&tx).await?.rows_affected == 0 {
         return Ok(());
     }
     if let Some(account) = account::Entity::by_id(id).one(&tx).await? {
-        tell_owners(&tx, app, &account, &notice(deliveries), None).await?;
+        email_owners(&tx, app, &account, &notice(deliveries), None).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -62,7 +62,7 @@ SELECT n,
     min(CASE WHEN place = (total * 95 + 99) / 100 THEN processing_us END) AS p95
 FROM timed GROUP BY n";
 
-/// What went one way in each of these spans, which may overlap. At most some thousands of them: each takes five parameters.
+/// What went one way in each of these spans, which may overlap. InputPaths most some thousands of them: each takes five parameters.
 pub async fn count(
     db: &impl ConnectionTrait,
     direction: Direction,

@@ -7,7 +7,7 @@ use entity::cap_usage::CapPeriod;
 use entity::{account, connection_side};
 use sea_orm::ConnectionTrait;
 
-use super::connections::Link;
+use super::connections::ConnectionView;
 use super::traffic::{self, Direction};
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub enum TimeBucket {
 
 /// What went one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flowed {
+pub struct DirectionTraffic {
     /// Leads.
     pub leads: Counts,
     /// Attempts that were refused before they became leads.
@@ -44,20 +44,20 @@ pub struct Flowed {
 
 /// What went both ways, as one side sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Both {
+pub struct Traffic {
     /// From the partner.
-    pub received: Flowed,
+    pub received: DirectionTraffic,
     /// To the partner.
-    pub sent: Flowed,
+    pub sent: DirectionTraffic,
 }
 
 /// What went in some time.
 #[derive(Clone, Debug)]
 pub struct Usage {
     /// In all of it.
-    pub total: Both,
+    pub total: Traffic,
     /// By the beginning of each span, in order.
-    pub buckets: Vec<(DateTime<Utc>, Both)>,
+    pub buckets: Vec<(DateTime<Utc>, Traffic)>,
 }
 
 /// What goes now against what was agreed.
@@ -75,7 +75,7 @@ pub struct Capacity {
 pub async fn usage(
     app: &App,
     caller: &Caller,
-    link: &Link,
+    link: &ConnectionView,
     range: Range<DateTime<Utc>>,
     bucket: TimeBucket,
 ) -> Result<Usage> {
@@ -115,7 +115,7 @@ pub async fn usage(
     let mut both = received
         .into_iter()
         .zip(sent)
-        .map(|(received, sent)| Both { received, sent });
+        .map(|(received, sent)| Traffic { received, sent });
     let total = both.next().unwrap_or_default();
     Ok(Usage {
         total,
@@ -143,13 +143,13 @@ async fn one_way(
     db: &impl ConnectionTrait,
     direction: Direction,
     spans: &[Range<DateTime<Utc>>],
-) -> Result<Vec<Flowed>> {
+) -> Result<Vec<DirectionTraffic>> {
     let Some(whole) = spans.first() else {
         return Ok(Vec::new());
     };
     let leads = traffic::count(db, direction, spans).await?;
     let refused = traffic::refused(db, direction, whole).await?;
-    let flowed = leads.into_iter().zip(spans).map(|(leads, span)| Flowed {
+    let flowed = leads.into_iter().zip(spans).map(|(leads, span)| DirectionTraffic {
         leads,
         refused: attempts_within(&refused, span, whole),
     });
@@ -163,7 +163,7 @@ fn attempts_within(refused: &[(DateTime<Utc>, i64)], span: &Range<DateTime<Utc>>
 }
 
 /// What goes over a connection now against what this side expects.
-pub async fn capacity(app: &App, caller: &Caller, link: &Link) -> Result<Capacity> {
+pub async fn capacity(app: &App, caller: &Caller, link: &ConnectionView) -> Result<Capacity> {
     let viewer = caller.require(Action::ReadSetup)?;
     let (db, now) = (app.db.read(), app.clock.now());
     let hour = |back: i64| now - TimeDelta::hours(back)..now - TimeDelta::hours(back - 1);

@@ -94,7 +94,7 @@ pub async fn report(app: &App, caller: &Caller, wanted: Wanted) -> Result<Vec<Ro
         Column::CreatedAt,
         Column::SettledAt,
     ]);
-    let mut rows = tally(db, facts.clone().into_query(), &axes).await?;
+    let mut rows = count_groups(db, facts.clone().into_query(), &axes).await?;
     if wanted.percentiles {
         let delivered = facts
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
@@ -120,7 +120,11 @@ fn axes(wanted: &Wanted, zone: &str) -> Result<Vec<Axis>> {
 /// Where a row stands on each axis.
 type Places = Vec<Place>;
 
-async fn tally(db: &impl ConnectionTrait, facts: SelectStatement, axes: &[Axis]) -> Result<HashMap<Places, Counts>> {
+async fn count_groups(
+    db: &impl ConnectionTrait,
+    facts: SelectStatement,
+    axes: &[Axis],
+) -> Result<HashMap<Places, Counts>> {
     let names = ["d0", "d1", "status", "review", "price_currency"];
     let mut query = Query::select();
     query.from_subquery(facts, "facts").limit(MAX_GROUPS as u64 + 1);

@@ -1,6 +1,6 @@
 //! What has been submitted, and what arrived where: a line for each lead, and a picture of the whole on a terminal.
 
-mod tally;
+mod totals;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::Arguments;
-use tally::Tally;
+use totals::Totals;
 
 /// Above this rate nobody can read a line for each lead.
 const READABLE: u32 = 20;
@@ -42,7 +42,7 @@ impl Channel {
 }
 
 /// Something to show.
-pub(super) enum News {
+pub(super) enum BoardEvent {
     /// A lead has its answer.
     Submitted(Submitted),
     /// A lead has arrived somewhere.
@@ -55,7 +55,7 @@ pub(super) enum News {
     Mail { to: String, subject: String },
 }
 
-impl News {
+impl BoardEvent {
     /// Now.
     pub(super) fn arrived(channel: Channel, lead: &str) -> Self {
         Self::Arrived {
@@ -97,12 +97,12 @@ impl Underway {
 
 /// Everything that is known of the leads.
 pub(super) struct Board {
-    news: UnboundedSender<News>,
-    heard: UnboundedReceiver<News>,
+    news: UnboundedSender<BoardEvent>,
+    heard: UnboundedReceiver<BoardEvent>,
     bar: ProgressBar,
     begun: u32,
     underway: HashMap<String, Underway>,
-    tally: Tally,
+    totals: Totals,
     /// Whether each lead has a line.
     detailed: bool,
     last_line: Instant,
@@ -112,8 +112,8 @@ pub(super) struct Board {
 impl Board {
     pub(super) fn new(
         arguments: &Arguments,
-        news: UnboundedSender<News>,
-        heard: UnboundedReceiver<News>,
+        news: UnboundedSender<BoardEvent>,
+        heard: UnboundedReceiver<BoardEvent>,
     ) -> anyhow::Result<Self> {
         let bar = ProgressBar::new(arguments.leads.max(1).into());
         bar.set_style(ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}")?);
@@ -123,7 +123,7 @@ impl Board {
             bar,
             begun: 0,
             underway: HashMap::new(),
-            tally: Tally::default(),
+            totals: Totals::default(),
             detailed: arguments.rate <= READABLE,
             last_line: Instant::now(),
             summed_up: false,
@@ -131,7 +131,7 @@ impl Board {
     }
 
     /// For whoever has something to tell.
-    pub(super) fn news(&self) -> UnboundedSender<News> {
+    pub(super) fn news(&self) -> UnboundedSender<BoardEvent> {
         self.news.clone()
     }
 
@@ -142,17 +142,17 @@ impl Board {
     }
 
     /// The next news; waits until there are some.
-    pub(super) async fn next(&mut self) -> Option<News> {
+    pub(super) async fn next(&mut self) -> Option<BoardEvent> {
         self.heard.recv().await
     }
 
     /// Takes news in.
-    pub(super) fn take(&mut self, news: Option<News>, out: &mut impl Write) -> std::io::Result<()> {
+    pub(super) fn take(&mut self, news: Option<BoardEvent>, out: &mut impl Write) -> std::io::Result<()> {
         match news {
             None => Ok(()),
-            Some(News::Mail { to, subject }) => self.say(out, &format!("      mail to {to}: {subject}")),
-            Some(News::Submitted(submitted)) => {
-                self.tally.answered(&submitted.outcome);
+            Some(BoardEvent::Mail { to, subject }) => self.say(out, &format!("      mail to {to}: {subject}")),
+            Some(BoardEvent::Submitted(submitted)) => {
+                self.totals.answered(&submitted.outcome);
                 match submitted.lead.clone() {
                     None => self.finish(out, submitted, &[]),
                     Some(lead) => {
@@ -161,7 +161,7 @@ impl Board {
                     }
                 }
             }
-            Some(News::Arrived { channel, lead, at }) => {
+            Some(BoardEvent::Arrived { channel, lead, at }) => {
                 let underway = self.of(&lead);
                 // A delivery may come twice; it counts once.
                 if underway.arrived.iter().all(|(known, _)| *known != channel) {
@@ -210,7 +210,7 @@ impl Board {
             .map(|(channel, at)| (*channel, at.saturating_duration_since(submitted.started)));
         let took: Vec<(Channel, Duration)> = took.collect();
         for (channel, took) in &took {
-            self.tally.arrived(*channel, *took);
+            self.totals.arrived(*channel, *took);
         }
         if !self.detailed {
             return Ok(());
@@ -234,18 +234,18 @@ impl Board {
         for lead in late.map(|(lead, _)| lead.clone()).collect::<Vec<_>>() {
             self.finish_if(out, &lead, |_| true)?;
         }
-        self.bar.set_position(self.tally.all_answered().into());
-        self.bar.set_message(self.tally.to_string());
+        self.bar.set_position(self.totals.all_answered().into());
+        self.bar.set_message(self.totals.to_string());
         if !self.detailed && !self.summed_up && self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
             self.last_line = Instant::now();
-            self.say(out, &self.tally.to_string())?;
+            self.say(out, &self.totals.to_string())?;
         }
-        if all_begun && !self.summed_up && self.tally.all_answered() >= self.begun && self.underway.is_empty() {
+        if all_begun && !self.summed_up && self.totals.all_answered() >= self.begun && self.underway.is_empty() {
             self.summed_up = true;
             self.bar.finish_and_clear();
             self.say(out, "")?;
-            self.say(out, &format!("All leads are submitted: {}", self.tally))?;
-            for line in self.tally.latencies() {
+            self.say(out, &format!("All leads are submitted: {}", self.totals))?;
+            for line in self.totals.latencies() {
                 self.say(out, &line)?;
             }
             self.say(out, "Still serving; Ctrl-C stops.")?;
@@ -257,7 +257,7 @@ impl Board {
     pub(super) fn close(&mut self, out: &mut impl Write) -> std::io::Result<()> {
         self.bar.finish_and_clear();
         if !self.summed_up {
-            writeln!(out, "So far: {}", self.tally)?;
+            writeln!(out, "So far: {}", self.totals)?;
         }
         out.flush()
     }

@@ -7,9 +7,9 @@ use entity::ids::{FlowId, PartnerId};
 use entity::profile::{OnFailure, Strategy};
 use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 
-use super::kept::Kept;
 use super::people::SERVICES;
 use super::receivers::Receivers;
+use super::state::DemoState;
 use crate::app::App;
 use crate::distribution::assignments::{self, NewAssignment};
 use crate::distribution::partners::{self, NewPartner};
@@ -35,7 +35,7 @@ const PORTAL_USER: &str = "cy@windows.example";
 
 /// The companies, and tokens for everybody in them.
 pub(super) struct Company {
-    pub(super) kept: Kept,
+    pub(super) state: DemoState,
     pub(super) caller: Caller,
     pub(super) owner_token: String,
     pub(super) neighbour_token: String,
@@ -62,7 +62,7 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let partners = [webhook.partner.id, email.partner.id, portal.partner.id];
     distribute(app, caller, flow, partners).await?;
     let visitor = open_portal(app, caller, portal.partner.id, &password).await?;
-    let kept = Kept {
+    let state = DemoState {
         api_key: make_key(app, caller).await?,
         neighbour_key: make_key(app, &neighbour.caller).await?,
         password,
@@ -76,31 +76,31 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
         http_port: receivers.http.port(),
         smtp_port: receivers.smtp.port(),
     };
-    Ok(company(kept, owner, &neighbour, &visitor))
+    Ok(company(state, owner, &neighbour, &visitor))
 }
 
 /// Signs everybody in again, and delivers to where the receivers are now.
-pub(super) async fn find(app: &App, receivers: &Receivers, mut kept: Kept) -> Result<Company> {
-    let owner = log_in(app, Scope::Account, &kept.owner, &kept.password).await?;
-    let neighbour = log_in(app, Scope::Account, &kept.neighbour, &kept.password).await?;
-    let visitor = log_in(app, Scope::Portal, &kept.portal_user, &kept.password).await?;
-    if kept.http_port != receivers.http.port() {
+pub(super) async fn find(app: &App, receivers: &Receivers, mut state: DemoState) -> Result<Company> {
+    let owner = log_in(app, Scope::Account, &state.owner, &state.password).await?;
+    let neighbour = log_in(app, Scope::Account, &state.neighbour, &state.password).await?;
+    let visitor = log_in(app, Scope::Portal, &state.portal_user, &state.password).await?;
+    if state.http_port != receivers.http.port() {
         let delivery = SetDelivery {
-            partner: kept.webhook_partner,
+            partner: state.webhook_partner,
             assignment: None,
             delivery: webhook(receivers),
         };
         settings::set(app, &owner.caller, delivery).await?;
     }
     set_mail_server(app, &owner.caller, receivers).await?;
-    kept.http_port = receivers.http.port();
-    kept.smtp_port = receivers.smtp.port();
-    Ok(company(kept, owner, &neighbour, &visitor))
+    state.http_port = receivers.http.port();
+    state.smtp_port = receivers.smtp.port();
+    Ok(company(state, owner, &neighbour, &visitor))
 }
 
-fn company(kept: Kept, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn) -> Company {
+fn company(state: DemoState, owner: SignedIn, neighbour: &SignedIn, visitor: &SignedIn) -> Company {
     Company {
-        kept,
+        state,
         caller: owner.caller,
         owner_token: owner.session.access_token,
         neighbour_token: neighbour.session.access_token.clone(),
@@ -212,7 +212,7 @@ fn email() -> DeliveryInput {
     })
 }
 
-async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<partners::Changed> {
+async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<partners::PartnerResult> {
     let input = NewPartner {
         name: name.into(),
         email: "office@partner.example".into(),

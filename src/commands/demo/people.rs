@@ -1,5 +1,5 @@
 //! People who ask for offers: invented, with addresses and phone numbers that belong to nobody (example.com, and the numbers
-//! 555-0100 to 555-0199 that are kept free for fiction).
+//! 555-0100 to 555-0199 that are state free for fiction).
 
 use std::collections::VecDeque;
 

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use sea_orm::{ColumnTrait, QueryFilter};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::board::{Channel, News};
+use super::board::{BoardEvent, Channel};
 use super::company::Company;
 use crate::app::App;
 use crate::error::Result;
@@ -17,10 +17,10 @@ use crate::identity::policy::Action;
 use crate::live::streams::{Filter, follow};
 
 /// Tells of every lead from now on, in a task of its own that ends with the process.
-pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<News>) -> Result<()> {
+pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<BoardEvent>) -> Result<()> {
     let account = company.caller.require(Action::ReadLeads)?;
     let filter = Filter {
-        topic: company.kept.portal_partner.0,
+        topic: company.state.portal_partner.0,
         kinds: &[EventKind::PortalDelivered],
         scope: None,
         subject: None,
@@ -34,7 +34,7 @@ pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<Ne
                 return;
             };
             let channel = Channel::Portal;
-            if news.send(News::Arrived { channel, lead, at }).is_err() {
+            if news.send(BoardEvent::Arrived { channel, lead, at }).is_err() {
                 return;
             }
         }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::board::{Channel, News};
+use super::board::{BoardEvent, Channel};
 use crate::delivery::signing::{Secret, signature};
 
 const LONGEST_LINE: u64 = 64 * 1024;
@@ -26,13 +26,13 @@ pub(super) struct Receivers {
 
 #[derive(Clone)]
 struct Hook {
-    news: UnboundedSender<News>,
+    news: UnboundedSender<BoardEvent>,
     secret: Arc<OnceLock<Secret>>,
 }
 
 impl Receivers {
     /// Starts both on these ports, or on free ones where there are none or they are taken.
-    pub(super) async fn start(ports: Option<(u16, u16)>, news: UnboundedSender<News>) -> anyhow::Result<Self> {
+    pub(super) async fn start(ports: Option<(u16, u16)>, news: UnboundedSender<BoardEvent>) -> anyhow::Result<Self> {
         let (http, smtp) = ports.unwrap_or_default();
         let (http, smtp) = (bind(http).await?, bind(smtp).await?);
         let receivers = Self {
@@ -85,12 +85,12 @@ async fn receive(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> S
     StatusCode::OK
 }
 
-fn tell(news: &UnboundedSender<News>, channel: Channel, lead: &str) {
+fn tell(news: &UnboundedSender<BoardEvent>, channel: Channel, lead: &str) {
     // The board is gone when the demo stops.
-    let _nobody_listens = news.send(News::arrived(channel, lead));
+    let _nobody_listens = news.send(BoardEvent::arrived(channel, lead));
 }
 
-async fn take_mails(listener: TcpListener, news: UnboundedSender<News>) {
+async fn take_mails(listener: TcpListener, news: UnboundedSender<BoardEvent>) {
     while let Ok((stream, _)) = listener.accept().await {
         let news = news.clone();
         let _slower_at_most = stream.set_nodelay(true);
@@ -103,7 +103,7 @@ async fn take_mails(listener: TcpListener, news: UnboundedSender<News>) {
 }
 
 /// The part of SMTP (RFC 5321) that a mail without extensions needs.
-async fn converse(stream: TcpStream, news: &UnboundedSender<News>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, news: &UnboundedSender<BoardEvent>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     write.write_all(b"220 demo.example\r\n").await?;
@@ -142,11 +142,11 @@ struct Letter {
 }
 
 impl Letter {
-    fn tell(self, news: &UnboundedSender<News>) {
+    fn tell(self, news: &UnboundedSender<BoardEvent>) {
         match self.lead {
             Some(lead) => tell(news, Channel::Email, &lead),
             None => {
-                let _nobody_listens = news.send(News::Mail {
+                let _nobody_listens = news.send(BoardEvent::Mail {
                     to: self.to,
                     subject: self.subject,
                 });

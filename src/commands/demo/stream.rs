@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Arguments;
-use super::board::{Board, News, Submitted};
+use super::board::{Board, BoardEvent, Submitted};
 use super::company::Company;
 use super::people::{Lead, People};
 use crate::commands::api::{Api, CallError};
@@ -48,11 +48,11 @@ struct Message {
 /// One lead ahead of the stream, for the requests that are shown; answers its identifier.
 pub(super) async fn first_lead(api: &Api, company: &Company, board: &mut Board) -> anyhow::Result<String> {
     let lead = People::new(rand::random()).next();
-    let submitted = submit(api, company.kept.flow, lead, board.begin()).await;
+    let submitted = submit(api, company.state.flow, lead, board.begin()).await;
     let Some(id) = submitted.lead.clone() else {
         bail!("the first lead was not taken: {}", submitted.text);
     };
-    board.news().send(News::Submitted(submitted))?;
+    board.news().send(BoardEvent::Submitted(submitted))?;
     Ok(id)
 }
 
@@ -83,12 +83,12 @@ pub(super) async fn submit_and_show(
 }
 
 fn submit_in_background(api: &Api, company: &Company, board: &mut Board, lead: Lead) {
-    let (api, flow, news) = (api.clone(), company.kept.flow, board.news());
+    let (api, flow, news) = (api.clone(), company.state.flow, board.news());
     let number = board.begin();
     tokio::spawn(async move {
         let submitted = submit(&api, flow, lead, number).await;
         // The board is gone when the demo stops.
-        let _nobody_listens = news.send(News::Submitted(submitted));
+        let _nobody_listens = news.send(BoardEvent::Submitted(submitted));
     });
 }
 

@@ -26,7 +26,7 @@ use crate::delivery::supervision::caught;
 use crate::error::{Error, Result};
 use crate::leads::compile::Snapshots;
 use crate::leads::intake::delivery_event;
-use crate::live::events::{self, Heads, NewEvent};
+use crate::live::events::{self, LogHeads, NewEvent};
 use crate::queue::slots::Slot;
 use crate::queue::{Claimed, LeadContent};
 
@@ -207,7 +207,7 @@ async fn record_in(app: &App, tx: Transaction, batch: &[Finished], routes: &Rout
     let waiting = next.waiting;
     all_events.extend(next.events);
     let in_portals = events::count(&all_events, EventKind::PortalDelivered);
-    let heads: Heads = events::append(&tx, now, all_events).await?;
+    let heads: LogHeads = events::append(&tx, now, all_events).await?;
     tx.commit().await?;
     for finished in &recorded {
         finished.count(app, now);
@@ -217,7 +217,7 @@ async fn record_in(app: &App, tx: Transaction, batch: &[Finished], routes: &Rout
         app.queue.doorbell.notify_one();
     }
     app.metrics.delivered_in_portals(in_portals);
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     app.queue.wake(waiting);
     Ok(())
 }

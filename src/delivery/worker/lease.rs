@@ -274,7 +274,7 @@ async fn release(app: &App, lapsed: &LapsedLeases) -> crate::error::Result<()> {
     let all_events = waiting.chain(&ended).map(delivery_event).collect();
     let heads = events::append(&tx, now, all_events).await?;
     tx.commit().await?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     suspects::tell(app, &ended, now);
     if !released.is_empty() {
         tracing::warn!(

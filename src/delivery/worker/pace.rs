@@ -42,12 +42,12 @@ pub(super) async fn is_its_turn(
         });
         events::append(&tx, now, vec![event]).await?
     } else {
-        events::Heads::new()
+        events::LogHeads::new()
     };
     // Whether it waits is not known if the end of the commit is not. Under another lease its next attempt is told from this one.
     let committed = tx.commit().await.map_err(Error::from);
     committed.inspect_err(|error| give_up_unknown(app, error))?;
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     Ok(turn <= now)
 }
 

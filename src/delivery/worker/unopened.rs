@@ -50,7 +50,7 @@ pub(super) async fn end(app: &App, rows: &[delivery::Model]) -> Result<()> {
         let age = now - row.created_at;
         app.metrics.attempted(row.channel, DeliveryStatus::Failed, age);
     }
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use super::inputs::{AnswerRelationshipTypeInput, ReceivingFlowInput, Relationshi
 use crate::error::Result;
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
-use crate::network::connections::{self, At, BY_ID, BY_INPUT};
-use crate::network::relationship::Move;
+use crate::network::connections::{self, BY_ID, BY_INPUT, InputPaths};
+use crate::network::relationship::ConnectionAction;
 
 /// Changing connections.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl AccountLinkMutation {
             ctx,
             &input.connection_id,
             BY_INPUT,
-            Move::Request(input.relationship_type),
+            ConnectionAction::Request(input.relationship_type),
         )
         .await
     }
@@ -51,7 +51,13 @@ impl AccountLinkMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which connection, and the answer.")] input: AnswerRelationshipTypeInput,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &input.connection_id, BY_INPUT, Move::Answer(input.accept)).await
+        moved(
+            ctx,
+            &input.connection_id,
+            BY_INPUT,
+            ConnectionAction::Answer(input.accept),
+        )
+        .await
     }
 
     /// Chooses which of the account's flows the partner's buyer steps deliver into, from the next lead on. `PLAN_REQUIRED` for free
@@ -84,7 +90,7 @@ impl AccountLinkMutation {
         #[graphql(desc = "Which connection.")] id: ID,
         #[graphql(desc = "Why, for the partner: one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Suspend(reason)).await
+        moved(ctx, &id, BY_ID, ConnectionAction::Suspend(reason)).await
     }
 
     /// Lets a connection go on that this side holds up. It is ACTIVE again only when the partner does not hold it up either. CONFLICT
@@ -94,7 +100,7 @@ impl AccountLinkMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Which connection.")] id: ID,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Resume).await
+        moved(ctx, &id, BY_ID, ConnectionAction::Resume).await
     }
 
     /// Ends a connection for good, at once and on every node: the next submission, delivery or look at submission docs over it is
@@ -106,11 +112,11 @@ impl AccountLinkMutation {
         #[graphql(desc = "Which connection.")] id: ID,
         #[graphql(desc = "Why, for the partner: one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Terminate(reason)).await
+        moved(ctx, &id, BY_ID, ConnectionAction::Terminate(reason)).await
     }
 }
 
-async fn moved(ctx: &Context<'_>, id: &ID, at: At, step: Move) -> Result<ConnectionPayload> {
+async fn moved(ctx: &Context<'_>, id: &ID, at: InputPaths, step: ConnectionAction) -> Result<ConnectionPayload> {
     let (app, caller) = app_and_caller(ctx).await?;
     ConnectionPayload::of(connections::change(app, caller, id_or_unknown(id), at, step).await)
 }

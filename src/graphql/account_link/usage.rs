@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::graphql::context::app_and_caller;
 use crate::graphql::flow_counts::FlowCounts;
 use crate::graphql::time_range::TimeRangeInput;
-use crate::network::connections::Link;
-use crate::network::usage::{self, Both, TimeBucket};
+use crate::network::connections::ConnectionView;
+use crate::network::usage::{self, TimeBucket, Traffic};
 
 /// What went over a connection in some time; tests left out.
 #[derive(SimpleObject)]
@@ -46,7 +46,12 @@ pub struct ConnectionCapacity {
 }
 
 impl ConnectionUsage {
-    pub(super) async fn of(ctx: &Context<'_>, link: &Link, range: TimeRangeInput, bucket: TimeBucket) -> Result<Self> {
+    pub(super) async fn of(
+        ctx: &Context<'_>,
+        link: &ConnectionView,
+        range: TimeRangeInput,
+        bucket: TimeBucket,
+    ) -> Result<Self> {
         let (app, caller) = app_and_caller(ctx).await?;
         let usage = usage::usage(app, caller, link, range.checked()?, bucket).await?;
         let buckets = usage.buckets.into_iter().map(|(start, both)| {
@@ -62,13 +67,13 @@ impl ConnectionUsage {
     }
 }
 
-fn counts(both: Both) -> (FlowCounts, FlowCounts) {
-    let of = |flowed: usage::Flowed| FlowCounts::with_refused(flowed.leads, flowed.refused);
+fn counts(both: Traffic) -> (FlowCounts, FlowCounts) {
+    let of = |flowed: usage::DirectionTraffic| FlowCounts::with_refused(flowed.leads, flowed.refused);
     (of(both.received), of(both.sent))
 }
 
 impl ConnectionCapacity {
-    pub(super) async fn of(ctx: &Context<'_>, link: &Link) -> Result<Self> {
+    pub(super) async fn of(ctx: &Context<'_>, link: &ConnectionView) -> Result<Self> {
         let (app, caller) = app_and_caller(ctx).await?;
         let capacity = usage::capacity(app, caller, link).await?;
         let whole = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);

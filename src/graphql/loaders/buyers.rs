@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use super::{LinkOf, Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
 use crate::network::buyer_steps;
-use crate::network::connections::Link;
+use crate::network::connections::ConnectionView;
 
 /// Whether the account at the other end of a seller's connection can take its leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::error::Error;
-use crate::network::connections::Link;
+use crate::network::connections::ConnectionView;
 use crate::network::traffic;
 
 /// A connection of an account.

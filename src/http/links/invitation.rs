@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::accounts;
 use crate::identity::emails::escape;
-use crate::network::invitation_mail::Says;
+use crate::network::invitation_mail::InvitationEmail;
 use crate::network::invitations::{self, Preview};
 
 const SIGN_UP: &str = "mutation($input: SignUpInput!) {
@@ -58,7 +58,7 @@ async fn inviter(app: &App, preview: &Preview) -> Result<String> {
 
 fn body(app: &App, preview: &Preview, from: &str) -> String {
     let row = &preview.invitation;
-    let says = Says {
+    let says = InvitationEmail {
         from,
         relationship: row.type_for_inviter().mirrored(),
         message: row.message.as_deref(),

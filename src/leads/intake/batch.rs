@@ -195,5 +195,5 @@ fn tell(app: &App, batch: Vec<Job>, stored: Stored) {
         app.queue.hand_over(claimed);
     }
     app.queue.wake(stored.waiting);
-    app.hub.tell(&stored.heads);
+    app.hub.notify(&stored.heads);
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::identity::authenticate;
 use crate::leads::allocate::Touched;
 use crate::leads::receipts::Receipt;
-use crate::live::events::{self, Heads};
+use crate::live::events::{self, LogHeads};
 use crate::queue::Claimed;
 
 /// How often keys are taken that are forgotten while they are.
@@ -31,7 +31,7 @@ pub(super) struct Stored {
     /// Deliveries that wait for a worker.
     pub(super) waiting: Vec<DeliveryId>,
     /// Logs that have grown.
-    pub(super) heads: Heads,
+    pub(super) heads: LogHeads,
 }
 
 /// What is settled of a job before it is stored.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
 use crate::flows::{Changed, Edit, Of, sellers, weigh};
 use crate::identity::caller::Caller;
-use crate::network::invitations::{NewInvitation, send_within, tell_of};
+use crate::network::invitations::{NewInvitation, notify_invitation, send_within};
 
 const INVITE: &str = "input.step.buyer.invite";
 
@@ -29,7 +29,7 @@ pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<
     let edit = edit.knowing(weighed);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
     let changed = steps::add_to(edit, input).await?;
-    tell_of(app, &invitation).await;
+    notify_invitation(app, &invitation).await;
     warned(app, changed, None).await
 }
 
@@ -51,7 +51,7 @@ pub async fn update(
     let edit = edit.knowing(weighed);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
     let changed = steps::update_in((edit, place), input).await?;
-    tell_of(app, &invitation).await;
+    notify_invitation(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }
 

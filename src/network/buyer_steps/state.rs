@@ -27,7 +27,7 @@ pub enum BuyerStepState {
 
 /// What the state of a step follows from.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct BuyerStepFacts<'a> {
     /// The seller.
     pub seller: AccountId,
     /// Whether the step is enabled.
@@ -39,12 +39,12 @@ pub struct Standing<'a> {
 }
 
 /// The state of a step.
-pub fn state(standing: Standing<'_>) -> BuyerStepState {
-    match standing.connection {
+pub fn state(facts: BuyerStepFacts<'_>) -> BuyerStepState {
+    match facts.connection {
         None => BuyerStepState::AwaitingAcceptance,
-        Some(connection) if !connection.lets_send(standing.seller) => BuyerStepState::Disconnected,
-        Some(_) if !standing.receiving => BuyerStepState::BuyerNotSetUp,
-        Some(_) if standing.enabled => BuyerStepState::Enabled,
+        Some(connection) if !connection.lets_send(facts.seller) => BuyerStepState::Disconnected,
+        Some(_) if !facts.receiving => BuyerStepState::BuyerNotSetUp,
+        Some(_) if facts.enabled => BuyerStepState::Enabled,
         Some(_) => BuyerStepState::Ready,
     }
 }
@@ -100,7 +100,7 @@ mod tests {
             cancelling: false,
         };
         let state = |connection: Option<connection::Model>, receiving, enabled| {
-            state(Standing {
+            state(BuyerStepFacts {
                 seller,
                 enabled,
                 connection: connection.as_ref(),

@@ -8,14 +8,14 @@ use entity::{connection, connection_side, flow};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 use serde_json::json;
 
-use super::{Link, check_live, lock};
+use super::{ConnectionView, check_live, lock};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{email_address, texts};
-use crate::network::sides::Sides;
+use crate::network::both_accounts::BothAccounts;
 use crate::network::{buyer_steps, journal};
 
 const PURPOSE: usize = 500;
@@ -39,20 +39,20 @@ pub struct UpdateSide {
 }
 
 /// Changes what the caller's side keeps of a connection, of an ended one too.
-pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateSide) -> Result<Link> {
+pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateSide) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let tx = app.db.begin().await?;
-    let (sides, row) = lock(&tx, mine, id, "input.id").await?;
-    let before = side(&tx, &sides, id).await?;
+    let (both, row) = lock(&tx, mine, id, "input.id").await?;
+    let before = side(&tx, &both, id).await?;
     let mut after = before.clone().into_active_model();
     apply(&mut after, input)?;
     let after = after.update(&tx).await?;
     if after != before {
         let changes = json!({"before": shown(&before), "after": shown(&after)});
-        record(&tx, app, caller, (&sides, &row), ("connection.updated", changes)).await?;
+        record(&tx, app, caller, (&both, &row), ("connection.updated", changes)).await?;
         tx.commit().await?;
     }
-    Ok(Link::new(row, mine))
+    Ok(ConnectionView::new(row, mine))
 }
 
 fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::result::Result<(), UserError> {
@@ -109,32 +109,32 @@ fn optional(
 }
 
 /// Notes that somebody of the caller's side has looked a connection through.
-pub async fn mark_reviewed(app: &App, caller: &Caller, id: ConnectionId) -> Result<Link> {
+pub async fn mark_reviewed(app: &App, caller: &Caller, id: ConnectionId) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let tx = app.db.begin().await?;
-    let (sides, row) = lock(&tx, mine, id, "id").await?;
-    let before = side(&tx, &sides, id).await?;
+    let (both, row) = lock(&tx, mine, id, "id").await?;
+    let before = side(&tx, &both, id).await?;
     let changes = json!({"before": before.last_reviewed_at, "after": app.clock.now()});
     let mut after = before.into_active_model();
     after.last_reviewed_at = Set(Some(app.clock.now()));
     after.update(&tx).await?;
-    record(&tx, app, caller, (&sides, &row), ("connection.reviewed", changes)).await?;
+    record(&tx, app, caller, (&both, &row), ("connection.reviewed", changes)).await?;
     tx.commit().await?;
-    Ok(Link::new(row, mine))
+    Ok(ConnectionView::new(row, mine))
 }
 
 /// Chooses which of the caller's flows the partner's buyer steps deliver into, from the next lead on.
-pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, flow: FlowId) -> Result<Link> {
+pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, flow: FlowId) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let tx = app.db.begin().await?;
-    let (sides, row) = lock(&tx, mine, id, "input.connectionId").await?;
+    let (both, row) = lock(&tx, mine, id, "input.connectionId").await?;
     check_live(&row, "input.connectionId")?;
     let own = flow::Entity::in_account(mine).filter(flow::Column::Id.eq(flow));
     let Some(chosen) = own.one(&tx).await? else {
         let message = "no such flow of your account";
         return Err(Error::user(UserErrorCode::NotFound, "input.flowId", message));
     };
-    if sides.mine.plan == Plan::Free {
+    if both.mine.plan == Plan::Free {
         let message = "a free account gets the leads of partners in its inbox: choosing a flow takes the plan PAID";
         return Err(Error::user(UserErrorCode::PlanRequired, "input.flowId", message));
     }
@@ -146,33 +146,33 @@ pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, fl
             message,
         ));
     }
-    let before = side(&tx, &sides, id).await?;
+    let before = side(&tx, &both, id).await?;
     if before.receiving_flow_id == Some(flow) {
-        return Ok(Link::new(row, mine));
+        return Ok(ConnectionView::new(row, mine));
     }
     let changes = json!({"before": before.receiving_flow_id, "after": flow, "flow": chosen.name});
     let mut after = before.into_active_model();
     after.receiving_flow_id = Set(Some(flow));
     after.update(&tx).await?;
-    buyer_steps::ensure_seller_source(&tx, app, &row, sides.theirs.id).await?;
-    sides.touch(&tx).await?;
+    buyer_steps::ensure_seller_source(&tx, app, &row, both.theirs.id).await?;
+    both.touch(&tx).await?;
     record(
         &tx,
         app,
         caller,
-        (&sides, &row),
+        (&both, &row),
         ("connection.receiving_flow_set", changes),
     )
     .await?;
     let told = journal::event(mine, EventKind::ConnectionChanged, id.0);
     journal::append(&tx, app, vec![told]).await?;
     tx.commit().await?;
-    journal::tell(app, [mine]).await;
-    Ok(Link::new(row, mine))
+    journal::notify(app, [mine]).await;
+    Ok(ConnectionView::new(row, mine))
 }
 
-async fn side(tx: &DatabaseTransaction, sides: &Sides, id: ConnectionId) -> Result<connection_side::Model> {
-    let found = connection_side::Entity::of(id, sides.mine.id).one(tx).await?;
+async fn side(tx: &DatabaseTransaction, both: &BothAccounts, id: ConnectionId) -> Result<connection_side::Model> {
+    let found = connection_side::Entity::of(id, both.mine.id).one(tx).await?;
     found.ok_or_else(|| Error::Internal(anyhow::anyhow!("a side of {id} is gone")))
 }
 
@@ -191,15 +191,15 @@ async fn record(
     tx: &DatabaseTransaction,
     app: &App,
     caller: &Caller,
-    (sides, row): (&Sides, &connection::Model),
+    (both, row): (&BothAccounts, &connection::Model),
     (action, changes): (&'static str, serde_json::Value),
 ) -> Result<()> {
     let entry = Entry {
         action,
         subject_type: "AccountLink",
         subject_id: row.id.to_string(),
-        label: Some(&sides.theirs.name),
+        label: Some(&both.theirs.name),
         changes: Some(changes),
     };
-    audit::record(tx, &app.clock, sides.mine.id, &caller.actor(), entry).await
+    audit::record(tx, &app.clock, both.mine.id, &caller.actor(), entry).await
 }

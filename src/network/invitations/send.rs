@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Set,
 };
 
-use super::{check_open, deed, lock_sent, partner, receiver, record_alone, withdraw_letter};
+use super::{audit_pair, check_open, lock_sent, partner, receiver, record_alone, withdraw_letter};
 use crate::app::App;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -21,9 +21,9 @@ use crate::identity::throttle::Kind;
 use crate::identity::{accounts, email_address, mail_queue, texts, tokens};
 use crate::limits::MAX_OPEN_INVITATIONS;
 use crate::live::events::NewEvent;
-use crate::network::invitation_mail::Says;
+use crate::network::both_accounts::BothAccounts;
+use crate::network::invitation_mail::InvitationEmail;
 use crate::network::notices::{self, Notice};
-use crate::network::sides::Sides;
 use crate::network::{expiry, journal};
 
 /// Most characters of a message.
@@ -66,11 +66,11 @@ pub async fn send(app: &App, caller: &Caller, input: &NewInvitation) -> Result<i
     let tx = app.db.begin().await?;
     let row = send_within(&tx, app, caller, input).await.map_err(in_input)?;
     tx.commit().await?;
-    tell_of(app, &row).await;
+    notify_invitation(app, &row).await;
     Ok(row)
 }
 
-/// The same within a transaction of the caller's, which holds no lock of another account; after its commit [`tell_of`] wakes who
+/// The same within a transaction of the caller's, which holds no lock of another account; after its commit [`notify_invitation`] wakes who
 /// waits for it. Paths of broken rules begin inside the input.
 pub async fn send_within(
     tx: &DatabaseTransaction,
@@ -88,7 +88,7 @@ pub async fn send_within(
         if waiting.status_at(app.clock.now()) == InvitationStatus::Pending {
             return Ok(waiting);
         }
-        events = expiry::write(tx, app, waiting).await?;
+        events = expiry::expire(tx, app, waiting).await?;
     }
     // One whose time is over waits for no answer, whether or not that has been written yet.
     let open = Entity::sent_by(account)
@@ -109,9 +109,9 @@ pub async fn send_within(
 }
 
 /// Wakes who follows the logs that tell of an invitation; after the commit.
-pub async fn tell_of(app: &App, row: &invitation::Model) {
+pub async fn notify_invitation(app: &App, row: &invitation::Model) {
     let receiver = receiver(app.db.read(), app, row).await.unwrap_or_default();
-    journal::tell(app, [Some(row.from_account_id), receiver].into_iter().flatten()).await;
+    journal::notify(app, [Some(row.from_account_id), receiver].into_iter().flatten()).await;
 }
 
 /// Sends a pending or expired invitation again: a new link, a new time to answer. The old link ends.
@@ -144,7 +144,7 @@ pub async fn resend(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let events = announce(&tx, app, caller, (&inviter, &row, told), "invitation.resent").await?;
     journal::append(&tx, app, events).await?;
     tx.commit().await?;
-    tell_of(app, &row).await;
+    notify_invitation(app, &row).await;
     Ok(row)
 }
 
@@ -288,7 +288,7 @@ async fn mail(
     };
     let token = tokens::random(tokens::ONE_TIME);
     let link = format!("{}/invitation?token={token}", app.config.public_url);
-    let says = Says {
+    let email = InvitationEmail {
         from: &inviter.name,
         relationship: row.type_for_inviter().mirrored(),
         message: row.message.as_deref(),
@@ -297,7 +297,7 @@ async fn mail(
     // An address that gets too many is left alone; the invitation holds all the same.
     let mail_id = match &to {
         Some(to) if mail_quota::invitation(tx, app, inviter.id, to).await? => {
-            Some(mail_queue::queue_mail(tx, app, says.letter(to, &link)).await?)
+            Some(mail_queue::queue_mail(tx, app, email.email(to, &link)).await?)
         }
         _ => None,
     };
@@ -319,11 +319,11 @@ async fn announce(
         record_alone(tx, app, caller, action, row).await?;
         return Ok(Vec::new());
     };
-    let sides = Sides {
+    let both = BothAccounts {
         mine: inviter.clone(),
         theirs: partner(tx, receiver).await?,
     };
-    journal::record(tx, app, caller, &sides, deed(action, "invitation.received", row)).await?;
+    journal::record(tx, app, caller, &both, audit_pair(action, "invitation.received", row)).await?;
     let notice = Notice {
         by: Some(inviter.id),
         subject: format!("{} invites your company to connect", inviter.name),
@@ -332,6 +332,6 @@ async fn announce(
             inviter.name
         ),
     };
-    notices::tell_owners(tx, app, &sides.theirs, &notice, mailed.as_deref()).await?;
+    notices::email_owners(tx, app, &both.theirs, &notice, mailed.as_deref()).await?;
     Ok(vec![journal::event(receiver, EventKind::InvitationReceived, row.id.0)])
 }

@@ -24,7 +24,7 @@ fn variables(name: &str) -> Value {
 async fn hold(app: &TestApp) -> Transaction {
     let tx = app
         .app
-        .by_lane(leadmesh::database::Lane::Worker)
+        .for_workload(leadmesh::database::Workload::Worker)
         .db
         .begin()
         .await

@@ -73,12 +73,12 @@ async fn every_session_has_its_time_limits() {
     };
     let db = &app.app.db;
     for lane in [
-        leadmesh::database::Lane::Requests,
-        leadmesh::database::Lane::Intake,
-        leadmesh::database::Lane::Worker,
-        leadmesh::database::Lane::Lease,
+        leadmesh::database::Workload::Requests,
+        leadmesh::database::Workload::Intake,
+        leadmesh::database::Workload::Worker,
+        leadmesh::database::Workload::Lease,
     ] {
-        let db = db.by_lane(lane);
+        let db = db.for_workload(lane);
         assert_eq!(shown(&db, "idle_in_transaction_session_timeout").await, 30, "{lane:?}");
         assert!((1..=60).contains(&shown(&db, "statement_timeout").await), "{lane:?}");
         assert!((1..=10).contains(&shown(&db, "lock_timeout").await), "{lane:?}");

@@ -8,7 +8,7 @@ use entity::field::FieldType;
 use entity::ids::{PartnerId, SettingsId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use leadmesh::delivery::{places, signing};
-use leadmesh::distribution::partners::{self, Changed};
+use leadmesh::distribution::partners::{self, PartnerResult};
 use leadmesh::distribution::secrets;
 use leadmesh::distribution::settings::{
     self, AccountInput, DeliveryInput, EmailInput, HeaderInput, PortalInput, SetDelivery, WebhookInput,
@@ -20,7 +20,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, PaginatorTrait, Qu
 use super::{Room, broken, new_partner, refused};
 
 impl Room {
-    async fn set(&self, partner: PartnerId, delivery: DeliveryInput) -> Result<Changed, Error> {
+    async fn set(&self, partner: PartnerId, delivery: DeliveryInput) -> Result<PartnerResult, Error> {
         let input = SetDelivery {
             partner,
             assignment: None,

@@ -6,7 +6,7 @@ use clap::Parser;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::database::only_server::OnlyServer;
+use leadmesh::database::server_lock::ServerLock;
 use leadmesh::delivery::guard::Guard;
 use leadmesh::delivery::worker::Worker;
 use leadmesh::server::{Role, Server};
@@ -279,7 +279,7 @@ async fn run(arguments: &[String], clock: &Clock, role: Role) -> (App, Server) {
 
 async fn try_run(arguments: &[String], clock: &Clock, role: Role) -> anyhow::Result<(App, Server)> {
     let config = Config::new(CommandLine::parse_from(arguments).settings)?;
-    let only = OnlyServer::of(&config.database_url)?;
+    let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, clock.clone(), &only).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let server = Server::start(&app, role, listener, only).await?;

@@ -178,7 +178,7 @@ pub(super) async fn finish(
     for claimed in settled.claimed {
         app.queue.hand_over(claimed);
     }
-    app.hub.tell(&heads);
+    app.hub.notify(&heads);
     app.queue.wake(waiting);
     Ok(status)
 }

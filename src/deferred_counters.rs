@@ -14,7 +14,7 @@ const MOST: usize = 4_096;
 
 /// Who tried to submit where, in which hour. The nil identifier stands for a sender whom the credentials did not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Attempt {
+pub struct RefusedSubmission {
     /// The flow that was named, which may not exist.
     pub flow: FlowId,
     /// Who.
@@ -25,7 +25,7 @@ pub struct Attempt {
 
 /// Who read the docs of which source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reading {
+pub struct DocsReader {
     /// The source.
     pub source: SourceId,
     /// Its account.
@@ -36,7 +36,7 @@ pub struct Reading {
 
 /// How often, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reads {
+pub struct ReadCount {
     /// How often.
     pub count: i64,
     /// The first time.
@@ -47,27 +47,27 @@ pub struct Reads {
 
 /// What was counted since it was last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
+pub struct Counts {
     /// Submissions that were refused.
-    pub refused: BTreeMap<Attempt, i64>,
+    pub refused: BTreeMap<RefusedSubmission, i64>,
     /// Docs that were read.
-    pub read: BTreeMap<Reading, Reads>,
+    pub read: BTreeMap<DocsReader, ReadCount>,
 }
 
 /// The counts of one process; clones count together.
 #[derive(Clone, Default)]
-pub struct Tally(Arc<Mutex<Counted>>);
+pub struct DeferredCounters(Arc<Mutex<Counts>>);
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for DeferredCounters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tally(…)")
+        f.write_str("DeferredCounters(…)")
     }
 }
 
-impl Tally {
+impl DeferredCounters {
     /// Counts a submission that was refused before it became a lead.
     pub fn refused(&self, flow: FlowId, sender: Option<AccountId>, at: DateTime<Utc>) {
-        let attempt = Attempt {
+        let attempt = RefusedSubmission {
             flow,
             sender: sender.unwrap_or_else(|| uuid::Uuid::nil().into()),
             hour: at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at),
@@ -76,8 +76,8 @@ impl Tally {
     }
 
     /// Counts that somebody read docs.
-    pub fn read(&self, reading: Reading, at: DateTime<Utc>) {
-        let reads = Reads {
+    pub fn read(&self, reading: DocsReader, at: DateTime<Utc>) {
+        let reads = ReadCount {
             count: 1,
             first: at,
             last: at,
@@ -86,14 +86,14 @@ impl Tally {
     }
 
     /// All that was counted; counting begins anew.
-    pub fn take(&self) -> Counted {
-        let mut taken = Counted::default();
+    pub fn take(&self) -> Counts {
+        let mut taken = Counts::default();
         self.change(|counted| std::mem::swap(counted, &mut taken));
         taken
     }
 
     /// What was taken and could not be written.
-    pub fn give_back(&self, taken: Counted) {
+    pub fn give_back(&self, taken: Counts) {
         self.change(|counted| {
             for (attempt, count) in taken.refused {
                 counted.add_refused(attempt, count);
@@ -104,28 +104,28 @@ impl Tally {
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Counted)) {
+    fn change(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl Counted {
+impl Counts {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.refused.is_empty() && self.read.is_empty()
     }
 
-    fn add_refused(&mut self, attempt: Attempt, count: i64) {
+    fn add_refused(&mut self, attempt: RefusedSubmission, count: i64) {
         if self.refused.len() < MOST || self.refused.contains_key(&attempt) {
             *self.refused.entry(attempt).or_default() += count;
         }
     }
 
-    fn add_read(&mut self, reading: Reading, reads: Reads) {
+    fn add_read(&mut self, reading: DocsReader, reads: ReadCount) {
         if self.read.len() >= MOST && !self.read.contains_key(&reading) {
             return;
         }
-        let add = |known: &mut Reads| {
+        let add = |known: &mut ReadCount| {
             known.count += reads.count;
             known.first = known.first.min(reads.first);
             known.last = known.last.max(reads.last);
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn attempts_of_one_hour_are_one_number() {
-        let tally = Tally::default();
+        let tally = DeferredCounters::default();
         for minute in [0, 59, 60] {
             tally.refused(flow(1), None, at(minute));
         }
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn whoever_tries_out_identifiers_takes_no_room_without_end() {
-        let tally = Tally::default();
+        let tally = DeferredCounters::default();
         tally.refused(flow(0), None, at(0));
         for number in 0..2 * MOST {
             tally.refused(flow(number), None, at(0));
@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_is_counted_with_what_came_since() {
-        let tally = Tally::default();
-        let reading = Reading {
+        let tally = DeferredCounters::default();
+        let reading = DocsReader {
             source: Uuid::nil().into(),
             owner: Uuid::nil().into(),
             reader: Uuid::nil().into(),
@@ -191,7 +191,7 @@ mod tests {
         let taken = tally.take();
         tally.read(reading, at(2));
         tally.give_back(taken);
-        let reads = Reads {
+        let reads = ReadCount {
             count: 2,
             first: at(1),
             last: at(2),

@@ -18,7 +18,7 @@ const WATCHED: Duration = Duration::from_millis(500);
 
 /// Whether transactions of a pool were dropped lately, be it within a statement or between two. Clones are of the same pool.
 #[derive(Clone, Debug)]
-pub(super) struct Abandoned(Arc<Watch>);
+pub(super) struct DroppedTransactions(Arc<Watch>);
 
 #[derive(Debug)]
 struct Watch {
@@ -27,7 +27,7 @@ struct Watch {
     until: AtomicU64,
 }
 
-impl Default for Abandoned {
+impl Default for DroppedTransactions {
     fn default() -> Self {
         Self(Arc::new(Watch {
             began: Instant::now(),
@@ -36,7 +36,7 @@ impl Default for Abandoned {
     }
 }
 
-impl Abandoned {
+impl DroppedTransactions {
     /// A transaction is dropped; its connection has not come back yet.
     pub(super) fn note(&self) {
         self.0.until.store(self.elapsed(WATCHED), Ordering::SeqCst);

@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 
 /// Names, secrets and ports of a demo.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct DemoState {
     /// Of everybody in the demo.
     pub(super) password: String,
     pub(super) owner: String,
@@ -28,7 +28,7 @@ pub(super) struct Kept {
     pub(super) smtp_port: u16,
 }
 
-impl Kept {
+impl DemoState {
     pub(super) fn read(data_dir: &Path) -> anyhow::Result<Self> {
         let path = place(data_dir);
         let text = std::fs::read(&path).map_err(|error| {

@@ -9,14 +9,14 @@ use crate::identity::accounts;
 
 /// The account that acts, and the other one.
 #[derive(Clone, Debug)]
-pub struct Sides {
+pub struct BothAccounts {
     /// Whose caller acts.
     pub mine: account::Model,
     /// The partner.
     pub theirs: account::Model,
 }
 
-impl Sides {
+impl BothAccounts {
     /// Locks both, always the lower identifier first, so that two changes cannot wait for each other.
     pub async fn lock(tx: &DatabaseTransaction, mine: AccountId, theirs: AccountId) -> Result<Self> {
         let low = accounts::lock(tx, mine.min(theirs)).await?;

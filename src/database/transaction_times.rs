@@ -14,9 +14,9 @@ type Labels = [(&'static str, String); 1];
 
 /// Seconds by kind of work; clones count together.
 #[derive(Clone, Debug)]
-pub struct HeldTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
+pub struct TransactionTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
 
-impl Default for HeldTimes {
+impl Default for TransactionTimes {
     fn default() -> Self {
         Self(Family::new_with_constructor(seconds))
     }
@@ -29,17 +29,17 @@ fn seconds() -> Histogram {
 
 /// A transaction that is held; counted when dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    times: HeldTimes,
+pub(super) struct TransactionTimer {
+    times: TransactionTimes,
     work: &'static str,
     /// Where in this program it was begun.
     begun: &'static Location<'static>,
     since: Instant,
 }
 
-impl HeldTimes {
-    pub(super) fn begin(&self, work: &'static str, begun: &'static Location<'static>) -> Held {
-        Held {
+impl TransactionTimes {
+    pub(super) fn begin(&self, work: &'static str, begun: &'static Location<'static>) -> TransactionTimer {
+        TransactionTimer {
             times: self.clone(),
             work,
             begun,
@@ -48,7 +48,7 @@ impl HeldTimes {
     }
 }
 
-impl Drop for Held {
+impl Drop for TransactionTimer {
     /// The log gets the place in this program and nothing of whose work it was.
     fn drop(&mut self) {
         let held = self.since.elapsed();

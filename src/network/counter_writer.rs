@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{attempts, docs_readers};
+use super::{docs_readers, refused_submissions};
 use crate::app::App;
+use crate::deferred_counters::Counts;
 use crate::error::Error;
-use crate::tally::Counted;
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -23,19 +23,19 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 /// Writes what was counted. What cannot be written now is kept for the next time.
 pub async fn flush(app: &App) {
-    let counted = app.tally.take();
+    let counted = app.counters.take();
     if counted.is_empty() {
         return;
     }
-    let Counted { refused, read } = counted;
-    if let Err(error) = attempts::write(&app.db, &refused).await {
+    let Counts { refused, read } = counted;
+    if let Err(error) = refused_submissions::write(&app.db, &refused).await {
         give_back(
             app,
             "refused submissions",
             &error,
-            Counted {
+            Counts {
                 refused,
-                ..Counted::default()
+                ..Counts::default()
             },
         );
     }
@@ -44,15 +44,15 @@ pub async fn flush(app: &App) {
             app,
             "reads of docs",
             &error,
-            Counted {
+            Counts {
                 read,
-                ..Counted::default()
+                ..Counts::default()
             },
         );
     }
 }
 
-fn give_back(app: &App, what: &str, error: &Error, counted: Counted) {
+fn give_back(app: &App, what: &str, error: &Error, counted: Counts) {
     tracing::debug!(?error, "cannot write counts of {what} now; trying again");
-    app.tally.give_back(counted);
+    app.counters.give_back(counted);
 }

@@ -7,11 +7,11 @@ use entity::{flow, refused_attempt};
 use sea_orm::Set;
 
 use crate::database::Db;
+use crate::deferred_counters::RefusedSubmission;
 use crate::error::Result;
-use crate::tally::Attempt;
 
 /// Adds what was counted. Flows that do not exist have no count: their identifiers were guessed, or they are deleted.
-pub(super) async fn write(db: &Db, counted: &BTreeMap<Attempt, i64>) -> Result<()> {
+pub(super) async fn write(db: &Db, counted: &BTreeMap<RefusedSubmission, i64>) -> Result<()> {
     if counted.is_empty() {
         return Ok(());
     }
@@ -22,7 +22,7 @@ pub(super) async fn write(db: &Db, counted: &BTreeMap<Attempt, i64>) -> Result<(
         .into_iter()
         .map(|flow| (flow.id, flow.account_id))
         .collect();
-    let row = |(attempt, count): (&Attempt, &i64)| {
+    let row = |(attempt, count): (&RefusedSubmission, &i64)| {
         Some(refused_attempt::ActiveModel {
             flow_id: Set(attempt.flow),
             sender_account_id: Set(attempt.sender),

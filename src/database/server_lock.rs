@@ -10,12 +10,12 @@ use crate::config::ConfigError;
 
 /// The right to be the server of a database. It goes when dropped, and with the process however that ends.
 #[derive(Debug)]
-pub struct OnlyServer {
+pub struct ServerLock {
     /// The lock is on the open file; none is needed on `PostgreSQL`, nor for a database in memory.
     _lock: Option<File>,
 }
 
-impl OnlyServer {
+impl ServerLock {
     /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it is the
     /// same one whatever else is set differently.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
@@ -30,11 +30,11 @@ impl OnlyServer {
 
 /// The certainty that no server uses a database, for commands that change its schema. Any number of them may have it.
 #[derive(Debug)]
-pub struct NoServer {
+pub struct NoServerLock {
     _lock: Option<File>,
 }
 
-impl NoServer {
+impl NoServerLock {
     /// Keeps servers away until it is dropped, or says that there is one.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
         let lock = lock(database_url, File::try_lock_shared, |database| {
@@ -81,19 +81,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leadmesh.db");
         let url = format!("sqlite://{}", path.display());
-        let first = OnlyServer::of(&url).unwrap();
-        let error = OnlyServer::of(&format!("{url}?mode=rwc")).unwrap_err().to_string();
+        let first = ServerLock::of(&url).unwrap();
+        let error = ServerLock::of(&format!("{url}?mode=rwc")).unwrap_err().to_string();
         assert!(
             error.contains("another server uses") && error.contains("leadmesh.db already"),
             "{error}"
         );
-        assert!(NoServer::of(&url).is_err());
+        assert!(NoServerLock::of(&url).is_err());
         drop(first);
-        let commands = (NoServer::of(&url).unwrap(), NoServer::of(&url).unwrap());
-        assert!(OnlyServer::of(&url).is_err());
+        let commands = (NoServerLock::of(&url).unwrap(), NoServerLock::of(&url).unwrap());
+        assert!(ServerLock::of(&url).is_err());
         drop(commands);
-        let again = OnlyServer::of(&url).unwrap();
-        assert!(OnlyServer::of("postgres://h/db").is_ok() && OnlyServer::of("sqlite::memory:").is_ok());
+        let again = ServerLock::of(&url).unwrap();
+        assert!(ServerLock::of("postgres://h/db").is_ok() && ServerLock::of("sqlite::memory:").is_ok());
         drop(again);
     }
 }

@@ -45,24 +45,24 @@ fn millis(time: Duration) -> u64 {
 
 /// A connection that only one statement uses at a time, with the limit of that statement.
 #[derive(Debug)]
-pub(super) struct Single {
+pub(super) struct SingleConnection {
     pub(super) connection: DatabaseConnection,
     pub(super) limit: Limit,
 }
 
 /// Connections.
 #[derive(Debug)]
-pub(super) enum Members {
+pub(super) enum PoolConnections {
     /// Several, of which the library gives a free one. They have their limits in the database.
     Shared(DatabaseConnection),
     /// Each by itself, so that a statement can be interrupted without harm to another.
-    Singles(Arc<Singles>),
+    Singles(Arc<SingleConnections>),
 }
 
 /// Connections each by itself.
 #[derive(Debug)]
-pub(super) struct Singles {
-    all: Vec<Single>,
+pub(super) struct SingleConnections {
+    all: Vec<SingleConnection>,
     /// Places of those that are free. There is one for everybody who has a place in the pool.
     free: Mutex<Vec<usize>>,
     /// How long a statement may take.
@@ -71,20 +71,20 @@ pub(super) struct Singles {
 
 /// A connection while it is used.
 #[derive(Debug)]
-pub(super) struct Used {
+pub(super) struct PooledConnection {
     pub(super) connection: DatabaseConnection,
     _taken: Option<Taken>,
 }
 
 #[derive(Debug)]
 struct Taken {
-    of: Arc<Singles>,
+    of: Arc<SingleConnections>,
     place: usize,
 }
 
-impl Members {
-    pub(super) fn singles(all: Vec<Single>, allowed: Duration) -> Self {
-        Self::Singles(Arc::new(Singles {
+impl PoolConnections {
+    pub(super) fn singles(all: Vec<SingleConnection>, allowed: Duration) -> Self {
+        Self::Singles(Arc::new(SingleConnections {
             free: Mutex::new((0..all.len()).collect()),
             all,
             allowed,
@@ -92,9 +92,9 @@ impl Members {
     }
 
     /// One connection, for a statement that begins now.
-    pub(super) fn use_one(&self) -> Option<Used> {
+    pub(super) fn use_one(&self) -> Option<PooledConnection> {
         match self {
-            Self::Shared(connections) => Some(Used {
+            Self::Shared(connections) => Some(PooledConnection {
                 connection: connections.clone(),
                 _taken: None,
             }),
@@ -106,7 +106,7 @@ impl Members {
                 };
                 let single = singles.all.get(place)?;
                 single.limit.begin(singles.allowed);
-                Some(Used {
+                Some(PooledConnection {
                     connection: single.connection.clone(),
                     _taken: Some(taken),
                 })
