@@ -59,8 +59,29 @@ pub struct Entry<'a> {
     pub subject_id: String,
     /// Its name.
     pub label: Option<&'a str>,
-    /// What changed; never a secret or a value of a lead.
+    /// Never a secret or a value of a lead.
     pub changes: Option<Value>,
+}
+
+impl<'a> Entry<'a> {
+    pub fn new(action: &'static str, subject_type: &'static str, subject: impl ToString, label: &'a str) -> Self {
+        Self {
+            action,
+            subject_type,
+            subject_id: subject.to_string(),
+            label: Some(label),
+            changes: None,
+        }
+    }
+
+    /// The same with changes.
+    #[must_use]
+    pub fn with(self, changes: Value) -> Self {
+        Self {
+            changes: Some(changes),
+            ..self
+        }
+    }
 }
 
 /// Adds to the trail of an account.

@@ -1,9 +1,15 @@
 //! Checks of single values that several inputs have in common.
 
 use async_graphql::MaybeUndefined;
+use entity::account::Plan;
+use entity::cap_usage::Caps;
 use sea_orm::{ActiveValue, NotSet, Set};
 
 use crate::error::{Result, UserError, UserErrorCode};
+use crate::flows::PriceInput;
+use crate::flows::caps::{self, CapInput};
+use crate::flows::price::Price;
+use crate::identity::change::Change;
 
 /// What one check says.
 pub(super) type Checked<T> = std::result::Result<T, UserError>;
@@ -52,6 +58,59 @@ where
         Some(value) => Set(check(value)?),
         None => NotSet,
     })
+}
+
+/// A column with a list: null empties it.
+pub(super) fn list_or_none<T, U>(
+    value: MaybeUndefined<Vec<T>>,
+    check: impl FnOnce(Vec<T>) -> Result<U>,
+) -> Result<ActiveValue<U>>
+where
+    U: Into<sea_orm::Value>,
+{
+    match value {
+        MaybeUndefined::Undefined => Ok(NotSet),
+        MaybeUndefined::Null => Ok(Set(check(Vec::new())?)),
+        MaybeUndefined::Value(list) => Ok(Set(check(list)?)),
+    }
+}
+
+/// Caps of a partner or an assignment, which the FREE plan does not include. `zone` is that of caps that name none.
+pub(super) fn caps(change: &Change<'_>, inputs: &[CapInput], old: &Caps, zone: &str) -> Result<Caps> {
+    if !inputs.is_empty() && change.account.plan == Plan::Free {
+        change.require_paid("input.caps", "caps")?;
+    }
+    let new_id = || change.app.clock.id();
+    Ok(caps::check(inputs, old, zone, "input.caps", new_id)?)
+}
+
+/// The two columns of a price.
+pub(super) struct PriceColumns {
+    pub(super) e4: ActiveValue<Option<i64>>,
+    pub(super) currency: ActiveValue<Option<String>>,
+}
+
+pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Result<PriceColumns> {
+    let price = match price {
+        MaybeUndefined::Undefined => {
+            return Ok(PriceColumns {
+                e4: NotSet,
+                currency: NotSet,
+            });
+        }
+        MaybeUndefined::Null => None,
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount, &price.currency, path)?),
+    };
+    let (e4, currency) = Price::columns(price);
+    Ok(PriceColumns {
+        e4: Set(e4),
+        currency: Set(currency),
+    })
+}
+
+pub(super) fn price_audit_view(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
+    let price = Price::stored(e4, currency.map(str::to_owned))?;
+    Some(format!("{} {}", price.amount(), price.currency))
 }
 
 /// A column that an update leaves alone, clears (null) or changes.

@@ -7,12 +7,12 @@ use entity::{assignment, profile};
 use sea_orm::{ActiveValue, ColumnTrait, QueryFilter};
 use serde_json::Value;
 
-use super::change::Change;
 use super::check;
 use super::known_fields::KnownFields;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::change::Change;
 use crate::identity::policy::Action;
 use crate::leads::rules::{Rule, Weighed};
 use crate::limits::PROFILE_PATTERN_BYTES;

@@ -5,12 +5,12 @@ use entity::ids::PartnerId;
 use entity::partner;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 
-use super::change::{Change, Subject};
-use super::partners;
+use super::rows::{begin, lock_partner, partner_entry};
 use crate::app::App;
 use crate::delivery::{places, signing};
 use crate::error::Result;
 use crate::identity::caller::Caller;
+use crate::identity::change::Change;
 
 /// How long the secret before still signs after it was replaced, in hours.
 pub const PREVIOUS_SECRET_HOURS: i64 = 24;
@@ -26,16 +26,15 @@ pub(super) struct NewSecret {
 }
 
 /// A new secret for a partner, not yet stored.
-pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret> {
+pub(super) async fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret> {
     let revealed = signing::Secret::from_random(rand::random()).reveal();
     let from_end = revealed.char_indices().rev().nth(3);
     let hint = from_end
         .and_then(|(start, _)| revealed.get(start..))
         .unwrap_or_default();
+    let keys = change.keys().await?;
     Ok(NewSecret {
-        sealed: change
-            .keys
-            .seal(&places::signing_secret(partner), revealed.as_bytes())?,
+        sealed: keys.seal(&places::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })
@@ -44,9 +43,9 @@ pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret>
 /// Replaces a partner's signing secret, or makes the first one, and answers it: the only time that it is shown. The one
 /// before signs too for [`PREVIOUS_SECRET_HOURS`]; of still older ones nothing is kept.
 pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partner::Model, String)> {
-    let change = Change::begin(app, caller).await?;
-    let before = partners::hold(&change, id, "partnerId").await?;
-    let secret = make(&change, id)?;
+    let change = begin(app, caller).await?;
+    let before = lock_partner(&change, id, "partnerId").await?;
+    let secret = make(&change, id).await?;
     let now = app.clock.now();
     let until = before
         .sealed_secret
@@ -63,12 +62,7 @@ pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partne
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    let subject = Subject {
-        kind: "Partner",
-        id: id.to_string(),
-        label: &after.name,
-    };
-    change.record("partner.secret_rotated", subject, None).await?;
+    change.record(partner_entry("partner.secret_rotated", &after)).await?;
     change.commit().await?;
     Ok((after, secret.revealed))
 }

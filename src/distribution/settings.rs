@@ -20,13 +20,13 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, Set, Unch
 use serde_json::{Value, json};
 use url::Url;
 
-use super::change::Change;
 use super::known_fields::KnownFields;
-use super::partners::{self, PartnerResult};
-use super::{assignments, secrets};
+use super::rows::{assignment_entry, begin, lock_assignment, lock_partner, partner_entry};
+use super::secrets;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
+use crate::identity::change::Change;
 use crate::identity::policy::Action;
 use crate::identity::rights;
 
@@ -62,7 +62,7 @@ impl DeliveryInput {
         fields.as_ref().map_or(&[], |selection| &selection.fields)
     }
 
-    /// Puts what the recipient gets to see in place of what the input says.
+    /// Puts what the recipient gets to see in assignment of what the input says.
     fn share(&mut self, selection: FieldSelection) {
         match self {
             Self::Email(input) => input.fields = Some(selection),
@@ -93,16 +93,24 @@ pub struct AccountInput {
     pub connection: ConnectionId,
     /// What the account gets to see; none means all.
     pub fields: Option<FieldSelection>,
-    /// Names that the account gets in place of the flow's.
+    /// Names that the account gets in assignment of the flow's.
     pub mapping: Vec<FieldMapping>,
 }
 
-/// A change of how a partner gets its leads, in all profiles or in one place of one profile.
+/// A partner after a change of how it gets its leads.
+#[derive(Clone, Debug)]
+pub struct PartnerResult {
+    pub partner: partner::Model,
+    /// A signing secret that the change made; never shown again.
+    pub signing_secret: Option<String>,
+}
+
+/// A change of how a partner gets its leads, in all profiles or in one assignment of one profile.
 #[derive(Clone, Debug)]
 pub struct SetDelivery {
     /// Which partner.
     pub partner: PartnerId,
-    /// One of its places; none means wherever a place has no settings of its own.
+    /// One of its assignments; none means wherever a assignment has no settings of its own.
     pub assignment: Option<AssignmentId>,
     /// From now on.
     pub delivery: DeliveryInput,
@@ -201,17 +209,17 @@ impl NewSettings {
 pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
     let checked = CheckedSettings::check(app, account, input.delivery, "input.delivery").await?;
-    let change = Change::begin(app, caller).await?;
-    let partner = partners::hold(&change, input.partner, "input.partnerId").await?;
+    let change = begin(app, caller).await?;
+    let partner = lock_partner(&change, input.partner, "input.partnerId").await?;
     let Some(assignment) = input.assignment else {
         return replace(change, partner, checked).await;
     };
-    let place = assignments::hold(&change, assignment, "input.assignmentId").await?;
-    if place.partner_id != partner.id {
-        let message = "this is a place of another partner: give an assignment of the partner that partnerId names";
+    let assignment = lock_assignment(&change, assignment, "input.assignmentId").await?;
+    if assignment.partner_id != partner.id {
+        let message = "this is a assignment of another partner: give an assignment of the partner that partnerId names";
         return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
-    let changed = override_in(&change, &place, partner, checked).await?;
+    let changed = override_in(&change, &assignment, partner, checked).await?;
     change.commit().await?;
     Ok(changed)
 }
@@ -222,8 +230,8 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let sharing = shared_with(app, account, id).await?;
     let checked = CheckedSettings::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
-    let change = Change::of(app, caller, account).await?;
-    let partner = partners::hold(&change, id, "input").await?;
+    let change = Change::begin(app, caller, account).await?.metered().await?;
+    let partner = lock_partner(&change, id, "input").await?;
     // They may have been removed while this waited for its turn.
     let may = rights::has_portal_permission(&change.tx, caller, PortalPermission::EditDelivery).await?;
     if !partner.portal_enabled || !may {
@@ -268,7 +276,7 @@ pub enum Destination {
     Webhook(String),
 }
 
-/// How the calling portal user's company gets its leads, where no place in a profile says otherwise.
+/// How the calling portal user's company gets its leads, where no assignment in a profile says otherwise.
 pub async fn in_portal(app: &App, caller: &Caller) -> Result<PortalDeliveryView> {
     let (account, id, _) = caller.require_portal_user()?;
     let db = app.db.read();
@@ -299,11 +307,12 @@ async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSe
         updated_at: Set(change.app.clock.now()),
         ..Default::default()
     };
-    let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner))?;
+    let (row, signing_secret) = adopt(&change, row, &settings, Some(&partner)).await?;
     let partner = row.update(&change.tx).await?;
     let changes = json!({"delivery": {"from": audit_view(&before.config), "to": settings.audit_view()}});
-    let subject = partners::subject(&partner);
-    change.record("partner.delivery_set", subject, Some(changes)).await?;
+    change
+        .record(partner_entry("partner.delivery_set", &partner).with(changes))
+        .await?;
     change.commit().await?;
     Ok(PartnerResult {
         partner,
@@ -311,29 +320,29 @@ async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSe
     })
 }
 
-/// Gives one place of a partner settings of its own.
+/// Gives one assignment of a partner settings of its own.
 pub(super) async fn override_in(
     change: &Change<'_>,
-    place: &assignment::Model,
+    assignment: &assignment::Model,
     partner: partner::Model,
     checked: CheckedSettings<'_>,
 ) -> Result<PartnerResult> {
-    let before = match place.settings_id {
+    let before = match assignment.settings_id {
         Some(id) => Some(current(change, id).await?),
         None => None,
     };
     let settings = prepare(change, checked, before.as_ref()).await?;
     insert(change, partner.id, &settings).await?;
     let row = assignment::ActiveModel {
-        id: Unchanged(place.id),
+        id: Unchanged(assignment.id),
         settings_id: Set(Some(settings.id)),
         ..Default::default()
     };
     row.update(&change.tx).await?;
     let changed = sign_if_asked(change, partner, &settings).await?;
     let changes = json!({"delivery": {"from": before.map(|row| audit_view(&row.config)), "to": settings.audit_view()}});
-    let subject = assignments::subject(place, &changed.partner);
-    change.record("assignment.delivery_set", subject, Some(changes)).await?;
+    let entry = assignment_entry("assignment.delivery_set", assignment, &changed.partner);
+    change.record(entry.with(changes)).await?;
     Ok(changed)
 }
 
@@ -343,7 +352,7 @@ async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &
         id: Unchanged(partner.id),
         ..Default::default()
     };
-    let (row, signing_secret) = with_secret(change, row, settings, Some(&partner))?;
+    let (row, signing_secret) = adopt_secret(change, row, settings, Some(&partner)).await?;
     let partner = match signing_secret {
         Some(_) => row.update(&change.tx).await?,
         None => partner,
@@ -356,17 +365,17 @@ async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &
 
 /// The partner's row with these settings, and with a signing secret if they need one and `before` has none. The row
 /// carries its identifier.
-pub(super) fn adopt(
+pub(super) async fn adopt(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
     settings: &NewSettings,
     before: Option<&partner::Model>,
 ) -> Result<(partner::ActiveModel, Option<String>)> {
     row.settings_id = Set(settings.id);
-    with_secret(change, row, settings, before)
+    adopt_secret(change, row, settings, before).await
 }
 
-fn with_secret(
+async fn adopt_secret(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
     settings: &NewSettings,
@@ -377,7 +386,7 @@ fn with_secret(
     if !signs || has_secret {
         return Ok((row, None));
     }
-    let secret = secrets::make(change, *row.id.as_ref())?;
+    let secret = secrets::make(change, *row.id.as_ref()).await?;
     row.sealed_secret = Set(Some(secret.sealed));
     row.secret_hint = Set(Some(secret.hint));
     row.secret_rotated_at = Set(Some(change.app.clock.now()));

@@ -6,7 +6,7 @@ mod write;
 
 use entity::cap_usage::Caps;
 use entity::ids::{AccountId, FlowId, ProfileId, SourceId, StepId};
-use entity::{account, flow, source, step};
+use entity::{flow, source, step};
 use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
@@ -15,15 +15,12 @@ use super::checks::Checker;
 use super::contents::Contents;
 use super::{MAX_FLOWS, revisions};
 use crate::app::App;
-use crate::audit::{self, Actor, Entry};
-use crate::database::Transaction;
+use crate::audit::Entry;
 use crate::error::{Error, Result, UserErrorCode};
-use crate::identity::accounts;
 use crate::identity::caller::Caller;
+use crate::identity::change::Change as Frame;
 use crate::identity::policy::Action;
-use crate::identity::settings_quota::StoredBytes;
 use crate::leads::rules::Weighed;
-use crate::live::events;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,10 +60,7 @@ impl Change {
 
 /// A flow under change. Dropped without [`save`](Self::save), nothing happens.
 pub(crate) struct Edit<'a> {
-    pub(super) app: &'a App,
-    /// What the change is made in.
-    pub(crate) tx: Transaction,
-    pub(super) account: account::Model,
+    pub(crate) frame: Frame<'a>,
     /// As it should become.
     pub(super) after: Contents,
     /// What is wrong with it so far; must be empty to save.
@@ -74,25 +68,28 @@ pub(crate) struct Edit<'a> {
     pub(super) warnings: Vec<String>,
     /// As it was loaded; none for a new flow.
     before: Option<Contents>,
-    stored: StoredBytes,
-    who: Actor,
 }
 
-/// What every change begins with.
-type Begun = (Transaction, account::Model, StoredBytes);
+impl<'a> std::ops::Deref for Edit<'a> {
+    type Target = Frame<'a>;
+
+    fn deref(&self) -> &Frame<'a> {
+        &self.frame
+    }
+}
 
 impl<'a> Edit<'a> {
     /// Begins with a flow that is not there yet.
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
-        let begun = begin(app, caller).await?;
-        let id = begun.1.id;
+        let frame = begin(app, caller).await?;
+        let id = frame.account.id;
         let after = Contents {
             flow: blank(app, id),
             sources: Vec::new(),
             steps: Vec::new(),
         };
-        let flows = flow::Entity::in_account(id).count(&begun.0).await?;
-        let mut edit = Self::new(app, caller, begun, None, after);
+        let flows = flow::Entity::in_account(id).count(&frame.tx).await?;
+        let mut edit = Self::new(frame, None, after);
         if flows > 0 {
             edit.check.paid("input", "a second flow");
         }
@@ -105,21 +102,19 @@ impl<'a> Edit<'a> {
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
     pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
-        let begun = begin(app, caller).await?;
-        Self::load(app, caller, begun, id)
-            .await?
-            .ok_or_else(|| unknown("flow", path))
+        let frame = begin(app, caller).await?;
+        Self::load(frame, id).await?.ok_or_else(|| unknown("flow", path))
     }
 
     /// Begins with the flow of a source; answers the source's place in it.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account, stored) = begin(app, caller).await?;
-        let source = source::Entity::in_account(account.id)
+        let frame = begin(app, caller).await?;
+        let source = source::Entity::in_account(frame.account.id)
             .filter(source::Column::Id.eq(id))
-            .one(&tx)
+            .one(&frame.tx)
             .await?;
         let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
+        let edit = Self::load(frame, flow).await?;
         let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
         edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
             .ok_or_else(|| unknown("source", path))
@@ -127,13 +122,13 @@ impl<'a> Edit<'a> {
 
     /// Begins with the flow of a step; answers the step's place in it.
     pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account, stored) = begin(app, caller).await?;
-        let step = step::Entity::in_account(account.id)
+        let frame = begin(app, caller).await?;
+        let step = step::Entity::in_account(frame.account.id)
             .filter(step::Column::Id.eq(id))
-            .one(&tx)
+            .one(&frame.tx)
             .await?;
         let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
+        let edit = Self::load(frame, flow).await?;
         let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
         edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
             .ok_or_else(|| unknown("step", path))
@@ -147,7 +142,7 @@ impl<'a> Edit<'a> {
 
     /// The flow's account.
     pub(crate) fn account(&self) -> AccountId {
-        self.account.id
+        self.frame.account.id
     }
 
     /// The flow's sources, in order.
@@ -161,38 +156,28 @@ impl<'a> Edit<'a> {
         steps.filter_map(|step| step.profile_id).collect()
     }
 
-    async fn load(app: &'a App, caller: &Caller, (tx, account, stored): Begun, id: FlowId) -> Result<Option<Self>> {
-        let flow = flow::Entity::in_account(account.id).filter(flow::Column::Id.eq(id));
-        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&tx).await? else {
+    async fn load(frame: Frame<'a>, id: FlowId) -> Result<Option<Self>> {
+        let flow = flow::Entity::in_account(frame.account.id).filter(flow::Column::Id.eq(id));
+        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&frame.tx).await? else {
             return Ok(None);
         };
         let before = Contents {
             flow,
-            sources: source::Entity::of_flow(id).all(&tx).await?,
-            steps: step::Entity::of_flow(id).all(&tx).await?,
+            sources: source::Entity::of_flow(id).all(&frame.tx).await?,
+            steps: step::Entity::of_flow(id).all(&frame.tx).await?,
         };
-        revisions::record_first(app, &tx, &before).await?;
+        revisions::record_first(frame.app, &frame.tx, &before).await?;
         let after = before.clone();
-        Ok(Some(Self::new(app, caller, (tx, account, stored), Some(before), after)))
+        Ok(Some(Self::new(frame, Some(before), after)))
     }
 
-    fn new(
-        app: &'a App,
-        caller: &Caller,
-        (tx, account, stored): Begun,
-        before: Option<Contents>,
-        after: Contents,
-    ) -> Self {
+    fn new(frame: Frame<'a>, before: Option<Contents>, after: Contents) -> Self {
         Self {
-            app,
-            check: Checker::new(app, &account),
-            tx,
-            account,
+            check: Checker::new(frame.app, &frame.account),
+            frame,
             after,
             warnings: Vec::new(),
             before,
-            stored,
-            who: caller.actor(),
         }
     }
 
@@ -209,39 +194,32 @@ impl<'a> Edit<'a> {
         }
         self.after.flow.version += 1;
         self.after.flow.updated_at = self.app.clock.now();
-        write::differences(&self.tx, self.before.as_ref(), &self.after).await?;
-        revisions::record(
-            &self.app.clock,
-            &self.tx,
-            &self.after,
-            &self.who,
-            change.summary.clone(),
-        )
-        .await?;
-        let account = self.account.id;
-        let kept = revisions::kept(self.after.flow.deleted_at.is_some() || self.stored.is_much(self.app));
-        revisions::forget_old(&self.tx, &self.after.flow, kept).await?;
-        if size::grows(self.before.as_ref(), &self.after)? {
-            self.stored.check(self.app, &self.tx, "input").await?;
+        self.write(change).await?;
+        let Self {
+            frame, after, warnings, ..
+        } = self;
+        frame.commit().await?;
+        Ok(Changed {
+            flow: after.flow,
+            warnings,
+        })
+    }
+
+    async fn write(&mut self, change: Change) -> Result<()> {
+        let (frame, before, after) = (&mut self.frame, self.before.as_ref(), &self.after);
+        write::differences(&frame.tx, before, after).await?;
+        revisions::record(&frame.app.clock, &frame.tx, after, &frame.actor, change.summary.clone()).await?;
+        let kept = revisions::kept(after.flow.deleted_at.is_some() || frame.is_quota_half_used());
+        revisions::forget_old(&frame.tx, &after.flow, kept).await?;
+        if !size::grows(before, after)? {
+            frame.lift_quota();
         }
-        let entry = Entry {
-            action: change.action,
-            subject_type: change.subject_type,
-            subject_id: change.subject_id,
-            label: Some(&change.label),
-            changes: Some(json!({ "summary": change.summary, "flowVersion": self.after.flow.version })),
-        };
-        audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
-        accounts::touch_config(&self.tx, account).await?;
-        let events = senders::told(&self.tx, self.before.as_ref(), &self.after).await?;
-        let heads = events::append(&self.tx, self.after.flow.updated_at, events).await?;
-        let changed = Changed {
-            flow: self.after.flow,
-            warnings: self.warnings,
-        };
-        self.tx.commit().await?;
-        self.app.hub.notify(&heads);
-        Ok(changed)
+        let entry = Entry::new(change.action, change.subject_type, change.subject_id, &change.label);
+        let changes = json!({ "summary": change.summary, "flowVersion": after.flow.version });
+        frame.record(entry.with(changes)).await?;
+        let events = senders::told(&frame.tx, before, after).await?;
+        frame.events.extend(events);
+        Ok(())
     }
 
     fn changed(self) -> Changed {
@@ -252,15 +230,9 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
-/// stays as it is. On `PostgreSQL` weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the rows.
-async fn begin(app: &App, caller: &Caller) -> Result<Begun> {
-    let id = caller.require(Action::ManageFlows)?;
-    let tx = app.db.begin().await?;
-    let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
-    let account = account.ok_or(Error::NotFound("account"))?;
-    let stored = StoredBytes::before(&tx, account.id).await?;
-    Ok((tx, account, stored))
+async fn begin<'a>(app: &'a App, caller: &Caller) -> Result<Frame<'a>> {
+    let account = caller.require(Action::ManageFlows)?;
+    Frame::begin(app, caller, account).await?.metered().await
 }
 
 /// Version 0: saving makes it 1.

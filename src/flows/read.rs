@@ -2,14 +2,13 @@
 
 use entity::flow;
 use entity::ids::FlowId;
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, QueryFilter, Select};
 
 use crate::app::App;
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::texts;
+use crate::identity::search;
 
 /// Which flows to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,23 +33,8 @@ pub fn list(caller: &Caller, filter: &FlowFilter) -> Result<Select<flow::Entity>
     if let Some(enabled) = filter.enabled {
         flows = flows.filter(flow::Column::Enabled.eq(enabled));
     }
-    if let Some(search) = filter
-        .search
-        .as_deref()
-        .map(str::trim)
-        .filter(|search| !search.is_empty())
-    {
-        flows = flows.filter(contains(flow::Column::Name, search));
+    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        flows = flows.filter(search::contains(flow::Column::Name, text));
     }
     Ok(flows)
-}
-
-/// Whether a column has the text in it, in any case of letters (of ASCII only, on `SQLite`). `%` and `_` stand for themselves. No name
-/// is longer than what is looked at, so that a longer text finds nothing; a database refuses a pattern that is very long.
-pub fn contains(column: impl ColumnTrait, text: &str) -> SimpleExpr {
-    let text: String = text.chars().take(2 * texts::NAME).collect();
-    let text = text.to_lowercase();
-    let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let pattern = LikeExpr::new(format!("%{literal}%")).escape('\\');
-    Expr::expr(Func::lower(Expr::col(column))).like(pattern)
 }

@@ -12,9 +12,9 @@ use sea_orm::{ColumnTrait, Condition, QueryFilter, Select};
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::flows::read::contains;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::identity::search;
 
 /// Where a partner account stands as a source of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
@@ -65,9 +65,9 @@ pub async fn partners(
     let known = flow::Entity::in_account(own).filter(flow::Column::Id.eq(flow));
     known.one(app.db.read()).await?.ok_or(Error::NotFound("flow"))?;
     let partners = account::Entity::partners_of(own, app.config.address_proof());
-    let search = search.map(str::trim).filter(|text| !text.is_empty());
-    Ok(match search {
-        Some(text) => (own, partners.filter(contains(account::Column::Name, text))),
+    let text = search.map(str::trim).filter(|text| !text.is_empty());
+    Ok(match text {
+        Some(text) => (own, partners.filter(search::contains(account::Column::Name, text))),
         None => (own, partners),
     })
 }

@@ -8,7 +8,7 @@ use entity::event::EventKind;
 use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::relationship::RelationshipType;
 use entity::{account, gate};
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     Select,
@@ -26,7 +26,7 @@ use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::flows::sellers;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::texts;
+use crate::identity::{search, texts};
 use crate::live::events::NewEvent;
 pub use side::{UpdateSide, mark_reviewed, set_receiving_flow, update};
 
@@ -78,13 +78,13 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, S
         let is_due = review::due(account, app.clock.now(), app.config.settings.review_days);
         found = found.filter(if due { is_due } else { is_due.not() });
     }
-    if let Some(search) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
-        found = found.filter(partner_is_called(account, search));
+    if let Some(text) = filter.search.as_deref().filter(|text| !text.trim().is_empty()) {
+        found = found.filter(partner_is_called(account, text));
     }
     Ok((account, found))
 }
 
-fn partner_is_called(viewer: AccountId, search: &str) -> sea_orm::sea_query::SimpleExpr {
+fn partner_is_called(viewer: AccountId, text: &str) -> sea_orm::sea_query::SimpleExpr {
     let of = |column| Expr::col((account::Entity, column));
     let side = |column| of(account::Column::Id).equals((Entity, column));
     let partner = Query::select()
@@ -92,18 +92,9 @@ fn partner_is_called(viewer: AccountId, search: &str) -> sea_orm::sea_query::Sim
         .from(account::Entity)
         .and_where(side(Column::LowAccountId).or(side(Column::HighAccountId)))
         .and_where(of(account::Column::Id).ne(viewer))
-        .and_where(Expr::expr(Func::lower(of(account::Column::Name))).like(pattern("%", search)))
+        .and_where(search::contains((account::Entity, account::Column::Name), text))
         .take();
     Expr::exists(partner)
-}
-
-/// What a text contains, or begins with, in lower case, for `LIKE`. No name is longer than what is looked at, so that a longer text
-/// finds nothing; a database refuses a pattern that is very long.
-pub(super) fn pattern(before: &str, text: &str) -> LikeExpr {
-    let text: String = text.trim().chars().take(2 * texts::NAME).collect();
-    let text = text.replace('\0', "").to_lowercase();
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    LikeExpr::new(format!("{before}{escaped}%")).escape('\\')
 }
 
 /// One connection of the caller's account.

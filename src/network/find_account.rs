@@ -3,16 +3,15 @@
 
 use entity::account::{self, Column, Entity};
 use entity::ids::AccountId;
-use sea_orm::sea_query::{Expr, ExprTrait, Func};
 use sea_orm::{QueryFilter, QueryOrder, QuerySelect};
 
-use super::connections::pattern;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::accounts::Profile;
 use crate::identity::caller::Caller;
 use crate::identity::email_address;
 use crate::identity::policy::Action;
+use crate::identity::search;
 use crate::identity::throttle::Kind;
 
 /// Fewest characters of a name's beginning.
@@ -32,9 +31,9 @@ pub struct Search {
 }
 
 /// The accounts that fit, by name.
-pub async fn find(app: &App, caller: &Caller, search: &Search) -> Result<Vec<Profile>> {
+pub async fn find(app: &App, caller: &Caller, by: &Search) -> Result<Vec<Profile>> {
     let account = caller.require(Action::ReadSetup)?;
-    let found = match (search.id, &search.email, &search.name) {
+    let found = match (by.id, &by.email, &by.name) {
         (Some(id), None, None) => Entity::by_id(id),
         (None, Some(email), None) => {
             let email = email_address::normalise(email).unwrap_or_default();
@@ -59,6 +58,5 @@ fn by_name(name: &str) -> Result<sea_orm::Select<Entity>> {
             "give at least the first {SHORTEST} characters of the name"
         )));
     }
-    let lower = Expr::expr(Func::lower(Expr::col((Entity, Column::Name))));
-    Ok(Entity::listed().filter(lower.like(pattern("", name))))
+    Ok(Entity::listed().filter(search::starts_with((Entity, Column::Name), name)))
 }

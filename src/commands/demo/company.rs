@@ -212,7 +212,7 @@ fn email() -> DeliveryInput {
     })
 }
 
-async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<partners::PartnerResult> {
+async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput) -> Result<settings::PartnerResult> {
     let input = NewPartner {
         name: name.into(),
         email: "office@partner.example".into(),

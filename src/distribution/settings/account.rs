@@ -6,9 +6,9 @@ use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::{AccountInput, shared};
 use crate::delivery::templates::FieldNames;
-use crate::distribution::change::Change;
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, Result, UserErrorCode};
+use crate::identity::change::Change;
 
 /// The connection must let the account send. Who sets up its own delivery in the portal cannot turn it into an account.
 pub(super) async fn check(

@@ -8,12 +8,12 @@ use entity::delivery_settings;
 use entity::ids::SettingsId;
 use url::Url;
 
-use crate::crypto::OpenError;
+use crate::crypto::{Keys, OpenError};
 use crate::delivery::places;
 use crate::delivery::webhook::{HeaderRefused, check_header};
-use crate::distribution::change::Change;
 use crate::distribution::check::Checked;
 use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::identity::change::Change;
 
 /// How many headers settings may add.
 const MAX_HEADERS: usize = 30;
@@ -73,10 +73,11 @@ pub(super) struct Sealing<'a> {
 impl Sealing<'_> {
     /// Seals checked headers; empty values are taken from the version before.
     pub(super) async fn seal(&self, headers: Vec<HeaderInput>) -> Result<Vec<SealedHeader>> {
+        let keys = self.change.keys().await?;
         let mut sealed = Vec::with_capacity(headers.len());
         for (index, header) in headers.into_iter().enumerate() {
             let value = if header.value.is_empty() {
-                let kept = self.kept(&header.name).await?;
+                let kept = self.kept(&keys, &header.name).await?;
                 kept.ok_or_else(|| self.missing(index))?
             } else {
                 header.value
@@ -85,7 +86,7 @@ impl Sealing<'_> {
             sealed.push(SealedHeader {
                 name: header.name,
                 value_hint: hint(&value),
-                sealed_value: self.change.keys.seal(&place, value.as_bytes())?,
+                sealed_value: keys.seal(&place, value.as_bytes())?,
             });
         }
         Ok(sealed)
@@ -98,7 +99,7 @@ impl Sealing<'_> {
     }
 
     /// The stored value of a header, if the destination is the one that it was entered for.
-    async fn kept(&self, name: &str) -> Result<Option<String>> {
+    async fn kept(&self, keys: &Keys, name: &str) -> Result<Option<String>> {
         let Some((row, config)) = self.before.and_then(|row| Some((row, webhook(&row.config)?))) else {
             return Ok(None);
         };
@@ -110,10 +111,11 @@ impl Sealing<'_> {
             return Ok(None);
         };
         let place = places::header(row.id, &header.name);
-        let opened = match self.change.keys.open(&place, &header.sealed_value) {
+        let opened = match keys.open(&place, &header.sealed_value) {
             Err(OpenError::UnknownKey) => {
-                let keys = self.change.newer_keys().await?;
-                keys.open(&place, &header.sealed_value)
+                let (app, account) = (self.change.app, Some(self.change.account.id));
+                let newer = app.vault.reload(&self.change.tx, &app.clock, account).await?;
+                newer.open(&place, &header.sealed_value)
             }
             opened => opened,
         };

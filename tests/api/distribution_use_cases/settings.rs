@@ -8,8 +8,9 @@ use entity::field::FieldType;
 use entity::ids::{PartnerId, SettingsId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use leadmesh::delivery::{places, signing};
-use leadmesh::distribution::partners::{self, PartnerResult};
+use leadmesh::distribution::partners;
 use leadmesh::distribution::secrets;
+use leadmesh::distribution::settings::PartnerResult;
 use leadmesh::distribution::settings::{
     self, AccountInput, DeliveryInput, EmailInput, HeaderInput, PortalInput, SetDelivery, WebhookInput,
 };
