@@ -13,6 +13,7 @@ use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
+use super::change::Change;
 use super::mail_quota::{self, QuotaKey};
 use super::policy::Action;
 use super::{email_address, texts, verification};
@@ -120,21 +121,18 @@ pub struct UpdateAccount {
 /// Changes the caller's account.
 pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<account::Model> {
     let id = caller.require(Action::ManageAccount)?;
-    let tx = app.db.begin().await?;
-    let before = lock(&tx, id).await?;
+    let change = Change::begin(app, caller, id).await?;
+    let before = change.account.clone();
     let mut row: account::ActiveModel = before.clone().into();
     apply(&mut row, input)?;
     row.updated_at = Set(app.clock.now());
-    let mut account = row.update(&tx).await?;
+    let mut account = row.update(&change.tx).await?;
     if account.contact_email != before.contact_email {
-        account = claim_contact(&tx, app, caller, account).await?;
+        account = claim_contact(&change.tx, app, caller, account).await?;
     }
-    // Time zones and names are part of compiled flows.
-    touch_config(&tx, id).await?;
-    let changes = json!({"before": shown(&before), "after": shown(&account)});
-    let entry = entry(&account, "account.updated", Some(changes));
-    audit::record(&tx, &app.clock, id, &caller.actor(), entry).await?;
-    tx.commit().await?;
+    let changes = json!({"before": audit_view(&before), "after": audit_view(&account)});
+    change.record(entry("account.updated", &account).with(changes)).await?;
+    change.commit().await?;
     Ok(account)
 }
 
@@ -197,7 +195,7 @@ fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::R
     Ok(())
 }
 
-fn shown(account: &account::Model) -> serde_json::Value {
+fn audit_view(account: &account::Model) -> serde_json::Value {
     json!({
         "name": account.name,
         "website": account.website,
@@ -208,18 +206,8 @@ fn shown(account: &account::Model) -> serde_json::Value {
     })
 }
 
-pub(super) fn entry<'a>(
-    account: &'a account::Model,
-    action: &'static str,
-    changes: Option<serde_json::Value>,
-) -> Entry<'a> {
-    Entry {
-        action,
-        subject_type: "Account",
-        subject_id: account.id.to_string(),
-        label: Some(&account.name),
-        changes,
-    }
+pub(super) fn entry(action: &'static str, account: &account::Model) -> Entry<'_> {
+    Entry::new(action, "Account", account.id, &account.name)
 }
 
 /// Locks an account's own row, by which changes of its people and keys take turns. Rows that refer to it can still be
@@ -252,7 +240,7 @@ pub async fn set_plan(app: &App, id: AccountId, plan: Plan) -> Result<account::M
     let account = row.update(&tx).await?;
     touch_config(&tx, id).await?;
     let changes = json!({"before": before.plan, "after": plan});
-    let entry = entry(&account, "account.plan_changed", Some(changes));
+    let entry = entry("account.plan_changed", &account).with(changes);
     audit::record(&tx, &app.clock, id, &Actor::system(), entry).await?;
     tx.commit().await?;
     Ok(account)

@@ -167,12 +167,6 @@ async fn displace(tx: &DatabaseTransaction, app: &App, other: &user::Model) -> R
     let mut row: user::ActiveModel = other.clone().into();
     row.holds_email = Set(false);
     let other = row.update(tx).await?;
-    let entry = Entry {
-        action: "user.address_lost",
-        subject_type: "User",
-        subject_id: other.id.to_string(),
-        label: Some(&other.name),
-        changes: None,
-    };
+    let entry = Entry::new("user.address_lost", "User", other.id, &other.name);
     audit::record(tx, &app.clock, other.account_id, &Actor::system(), entry).await
 }

@@ -132,13 +132,8 @@ async fn record(
     key: &api_key::Model,
     action: &'static str,
 ) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "ApiKey",
-        subject_id: key.id.to_string(),
-        label: Some(&key.name),
-        changes: Some(json!({"scopes": key.scopes, "expiresAt": key.expires_at})),
-    };
+    let changes = json!({"scopes": key.scopes, "expiresAt": key.expires_at});
+    let entry = Entry::new(action, "ApiKey", key.id, &key.name).with(changes);
     audit::record(tx, &app.clock, key.account_id, &caller.actor(), entry).await
 }
 

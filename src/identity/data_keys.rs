@@ -26,7 +26,7 @@ async fn rotate(app: &App, account: Option<&account::Model>) -> Result<()> {
     let tx = app.db.begin().await?;
     app.vault.rotate(&tx, &app.clock, owner).await?;
     if let Some(account) = account {
-        let entry = accounts::entry(account, "account.key_rotated", None);
+        let entry = accounts::entry("account.key_rotated", account);
         audit::record(&tx, &app.clock, account.id, &Actor::system(), entry).await?;
     }
     tx.commit().await?;

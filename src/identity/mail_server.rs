@@ -1,20 +1,20 @@
 //! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
 //! that delivers; the settings are kept here.
 
-use chrono::{DateTime, Utc};
 use entity::endpoint;
 use entity::ids::AccountId;
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 use entity::{mail_pace, mail_turn};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, IntoActiveModel, ModelTrait, QuerySelect, Set};
 use serde_json::json;
 use url::Host;
 
 use super::caller::Caller;
+use super::change::Change;
 use super::policy::Action;
-use super::{accounts, email_address, mail_queue, texts};
+use super::{email_address, mail_queue, texts};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::Entry;
 use crate::crypto::OpenError;
 use crate::error::{Result, UserError, UserErrorCode};
 
@@ -82,47 +82,53 @@ pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Opti
 pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp_settings::Model> {
     let account = caller.require(Action::ManageMailServer)?;
     let input = checked(input)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    let before = smtp_settings::Entity::in_account(account).one(&tx).await?;
+    let change = Change::begin(app, caller, account).await?;
+    let before = smtp_settings::Entity::in_account(account).one(&change.tx).await?;
     let sealed = match (&input.password, &before) {
-        (Some(password), _) => {
-            let keys = app.vault.keys(&tx, &app.clock, Some(account)).await?;
-            Some(keys.seal(PLACE, password.as_bytes())?)
-        }
+        (Some(password), _) => Some(change.keys().await?.seal(PLACE, password.as_bytes())?),
         (None, before) => kept_password(before.as_ref(), &input)?,
     };
     let row = row(app, account, input, sealed);
-    let before_limit = before.as_ref().and_then(|before| before.mails_per_minute);
+    let limit_before = before.as_ref().and_then(|before| before.mails_per_minute);
     let settings = match before {
-        Some(_) => row.update(&tx).await?,
-        None => row.insert(&tx).await?,
+        Some(_) => row.update(&change.tx).await?,
+        None => row.insert(&change.tx).await?,
     };
-    release_if_changed(&tx, &settings, before_limit, app.clock.now()).await?;
-    record(&tx, app, caller, &settings, "smtp_settings.set").await?;
-    // What was wrong with the server before says nothing of this one: mails that wait for it are sent at once.
-    endpoint::Entity::forget([account.0]).exec(&tx).await?;
-    tx.commit().await?;
-    app.queue.set_holds(true);
-    app.queue.doorbell.notify_one();
+    if limit_before.is_some() && limit_before != settings.mails_per_minute {
+        release_waiting(&change).await?;
+    }
+    finish(change, entry("smtp_settings.set", &settings)).await?;
     Ok(settings)
 }
 
-/// Takes the mail server away: deliveries by email fail from now on, also those that waited for it.
+/// Removes the mail server: deliveries by email fail from now on, also those that waited for it.
 pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
     let account = caller.require(Action::ManageMailServer)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    if let Some(settings) = smtp_settings::Entity::in_account(account).one(&tx).await? {
-        settings.clone().delete(&tx).await?;
-        mail_pace::Entity::forget(&tx, account).await?;
-        mail_turn::Entity::release(&tx, account, app.clock.now()).await?;
-        record(&tx, app, caller, &settings, "smtp_settings.cleared").await?;
-        endpoint::Entity::forget([account.0]).exec(&tx).await?;
-        tx.commit().await?;
-        app.queue.set_holds(true);
-        app.queue.doorbell.notify_one();
+    let change = Change::begin(app, caller, account).await?;
+    if let Some(settings) = smtp_settings::Entity::in_account(account).one(&change.tx).await? {
+        settings.clone().delete(&change.tx).await?;
+        release_waiting(&change).await?;
+        finish(change, entry("smtp_settings.cleared", &settings)).await?;
     }
+    Ok(())
+}
+
+/// Under another rate limit, emails that wait for their send slot get a new one immediately.
+async fn release_waiting(change: &Change<'_>) -> Result<()> {
+    let account = change.account.id;
+    mail_pace::Entity::forget(&change.tx, account).await?;
+    mail_turn::Entity::release(&change.tx, account, change.app.clock.now()).await?;
+    Ok(())
+}
+
+/// What was wrong with the server before says nothing of the present one: emails that wait for it are sent immediately.
+async fn finish(change: Change<'_>, entry: Entry<'_>) -> Result<()> {
+    let app = change.app;
+    change.record(entry).await?;
+    endpoint::Entity::forget([change.account.id.0]).exec(&change.tx).await?;
+    change.commit().await?;
+    app.queue.set_holds(true);
+    app.queue.doorbell.notify_one();
     Ok(())
 }
 
@@ -148,20 +154,6 @@ pub async fn verified(
     let settings = row.update(&tx).await?;
     tx.commit().await?;
     Ok(Some(settings))
-}
-
-/// Under another limit, mails that wait for their turn get a new one at once.
-async fn release_if_changed(
-    tx: &DatabaseTransaction,
-    settings: &smtp_settings::Model,
-    before: Option<i32>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    if before.is_some() && before != settings.mails_per_minute {
-        mail_pace::Entity::forget(tx, settings.account_id).await?;
-        mail_turn::Entity::release(tx, settings.account_id, now).await?;
-    }
-    Ok(())
 }
 
 /// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
@@ -278,29 +270,16 @@ fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String
     }
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    settings: &smtp_settings::Model,
-    action: &'static str,
-) -> Result<()> {
-    accounts::touch_config(tx, settings.account_id).await?;
-    let entry = Entry {
-        action,
-        subject_type: "Account",
-        subject_id: settings.account_id.to_string(),
-        label: Some(&settings.host),
-        changes: Some(json!({
-            "host": settings.host,
-            "port": settings.port,
-            "security": settings.security,
-            "auth": settings.auth,
-            "mailsPerMinute": settings.mails_per_minute,
-            "fromAddress": settings.from_address,
-        })),
-    };
-    audit::record(tx, &app.clock, settings.account_id, &caller.actor(), entry).await
+fn entry(action: &'static str, settings: &smtp_settings::Model) -> Entry<'_> {
+    let changes = json!({
+        "host": settings.host,
+        "port": settings.port,
+        "security": settings.security,
+        "auth": settings.auth,
+        "mailsPerMinute": settings.mails_per_minute,
+        "fromAddress": settings.from_address,
+    });
+    Entry::new(action, "Account", settings.account_id, &settings.host).with(changes)
 }
 
 #[cfg(test)]

@@ -108,12 +108,6 @@ async fn lock(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model>
 }
 
 async fn record(tx: &DatabaseTransaction, app: &App, user: &user::Model, action: &'static str) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "User",
-        subject_id: user.id.to_string(),
-        label: Some(&user.name),
-        changes: Some(json!({"role": user.role})),
-    };
+    let entry = Entry::new(action, "User", user.id, &user.name).with(json!({"role": user.role}));
     audit::record(tx, &app.clock, user.account_id, &Actor::system(), entry).await
 }

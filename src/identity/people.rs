@@ -6,7 +6,7 @@ use entity::user::{self, Role};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::caller::{Caller, Principal};
 use super::links::{self, LinkHandover};
@@ -105,14 +105,8 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         let mail = emails::invited_user(&user.email, &caller.actor().name, &company.name, &link);
         mail_queue::queue_mail(&tx, app, mail).await?;
     }
-    record(
-        &tx,
-        app,
-        caller,
-        &user,
-        ("user.invited", Some(json!({"role": user.role}))),
-    )
-    .await?;
+    let entry = entry("user.invited", &user).with(json!({"role": user.role}));
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(Invited {
         person: user,
@@ -136,7 +130,8 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
     let user = row.update(&tx).await?;
     accounts::touch_config(&tx, account).await?;
     let changes = json!({"before": before, "after": role});
-    record(&tx, app, caller, &user, ("user.role_changed", Some(changes))).await?;
+    let entry = entry("user.role_changed", &user).with(changes);
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(user)
@@ -157,7 +152,8 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     PersonId::User(id).end_sessions(&tx, now, None).await?;
     PersonId::User(id).void_links(&tx, now).await?;
     accounts::touch_config(&tx, account).await?;
-    record(&tx, app, caller, &user, ("user.removed", None)).await?;
+    let entry = entry("user.removed", &user);
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(id)
@@ -209,19 +205,6 @@ async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path
     Err(Error::user(UserErrorCode::Conflict, path, message))
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    user: &user::Model,
-    (action, changes): (&'static str, Option<Value>),
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "User",
-        subject_id: user.id.to_string(),
-        label: Some(&user.name),
-        changes,
-    };
-    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await
+fn entry(action: &'static str, user: &user::Model) -> Entry<'_> {
+    Entry::new(action, "User", user.id, &user.name)
 }

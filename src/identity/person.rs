@@ -405,16 +405,11 @@ impl Person {
 
     /// Tells the account's trail what they did to themselves.
     pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Actor, action: &'static str) -> Result<()> {
-        let entry = Entry {
-            action,
-            subject_type: match self {
-                Self::User(_) => "User",
-                Self::Portal(_) => "PortalUser",
-            },
-            subject_id: self.id().to_string(),
-            label: Some(self.name()),
-            changes: None,
+        let subject_type = match self {
+            Self::User(_) => "User",
+            Self::Portal(_) => "PortalUser",
         };
+        let entry = Entry::new(action, subject_type, self.id(), self.name());
         audit::record(tx, &app.clock, self.account(), who, entry).await
     }
 }

@@ -8,15 +8,16 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::caller::{Caller, Principal};
+use super::change::Change;
 use super::links::{self, LinkHandover};
 use super::mail_quota::{self, QuotaKey};
 use super::people::Invited;
 use super::person::PersonId;
 use super::policy::Action;
-use super::{accounts, email_address, emails, mail_queue, texts};
+use super::{email_address, emails, mail_queue, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -63,35 +64,28 @@ pub struct PortalAccess {
 pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Result<partner::Model> {
     let account = caller.require(Action::ManagePartners)?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
-    // First the account, as whoever changes a partner's delivery does: two who wait for each other would put this off.
-    accounts::lock(&tx, account).await?;
-    let partner = lock_partner(&tx, account, input.partner).await?;
+    let change = Change::begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let partner = lock_partner(tx, account, input.partner).await?;
     let narrows = input.permissions.is_some();
     let permissions = defaults(input.permissions, &partner.portal_permissions);
     let mut row: partner::ActiveModel = partner.into();
     row.portal_enabled = Set(input.enabled);
     row.portal_permissions = Set(permissions);
     row.updated_at = Set(now);
-    let partner = row.update(&tx).await?;
+    let partner = row.update(tx).await?;
     if !input.enabled {
         session::Entity::end_of_partner(account, partner.id, now)
-            .exec(&tx)
+            .exec(tx)
             .await?;
     }
     if narrows {
-        narrow(&tx, app, caller, &partner).await?;
+        narrow(tx, app, caller, &partner).await?;
     }
-    accounts::touch_config(&tx, account).await?;
-    let entry = Entry {
-        action: "portal_access.set",
-        subject_type: "Partner",
-        subject_id: partner.id.to_string(),
-        label: Some(&partner.name),
-        changes: Some(json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions})),
-    };
-    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
-    tx.commit().await?;
+    let changes = json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions});
+    let entry = Entry::new("portal_access.set", "Partner", partner.id, &partner.name);
+    change.record(entry.with(changes)).await?;
+    change.commit().await?;
     app.hub.rights_changed(account);
     Ok(partner)
 }
@@ -103,7 +97,7 @@ async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &
     let users = users.order_by_asc(portal_user::Column::Id).lock_exclusive();
     for user in users.all(tx).await? {
         let left = common(&user.permissions, &partner.portal_permissions);
-        set_permissions(tx, app, caller, (user, left)).await?;
+        set_permissions(tx, app, caller, user, left).await?;
     }
     Ok(())
 }
@@ -124,7 +118,7 @@ pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Resu
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(input.id));
     let found = mine.lock_exclusive().one(&tx).await?;
     let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
-    let user = set_permissions(&tx, app, caller, (user, each_once(input.permissions))).await?;
+    let user = set_permissions(&tx, app, caller, user, each_once(input.permissions)).await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(user)
@@ -135,7 +129,8 @@ async fn set_permissions(
     tx: &DatabaseTransaction,
     app: &App,
     caller: &Caller,
-    (user, permissions): (portal_user::Model, Permissions),
+    user: portal_user::Model,
+    permissions: Permissions,
 ) -> Result<portal_user::Model> {
     if user.permissions == permissions {
         return Ok(user);
@@ -144,7 +139,8 @@ async fn set_permissions(
     let mut row: portal_user::ActiveModel = user.into();
     row.permissions = Set(permissions);
     let user = row.update(tx).await?;
-    record(tx, app, caller, &user, ("portal_user.permissions_set", Some(changes))).await?;
+    let entry = entry("portal_user.permissions_set", &user).with(changes);
+    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
     Ok(user)
 }
 
@@ -210,14 +206,8 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         let mail = emails::invited_portal_user(&user.email, &company.name, &partner.name, &link);
         mail_queue::queue_mail(&tx, app, mail).await?;
     }
-    record(
-        &tx,
-        app,
-        caller,
-        &user,
-        ("portal_user.invited", Some(json!({"permissions": user.permissions}))),
-    )
-    .await?;
+    let entry = entry("portal_user.invited", &user).with(json!({"permissions": user.permissions}));
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(Invited {
         person: user,
@@ -238,7 +228,14 @@ pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<Port
     let user = row.update(&tx).await?;
     PersonId::Portal(id).end_sessions(&tx, now, None).await?;
     PersonId::Portal(id).void_links(&tx, now).await?;
-    record(&tx, app, caller, &user, ("portal_user.removed", None)).await?;
+    audit::record(
+        &tx,
+        &app.clock,
+        account,
+        &caller.actor(),
+        entry("portal_user.removed", &user),
+    )
+    .await?;
     tx.commit().await?;
     app.hub.rights_changed(account);
     Ok(id)
@@ -272,7 +269,8 @@ pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) ->
     row.name = Set(name);
     row.phone = Set(phone);
     let user = row.update(&tx).await?;
-    record(&tx, app, caller, &user, ("portal_user.updated", None)).await?;
+    let entry = entry("portal_user.updated", &user);
+    audit::record(&tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -315,41 +313,7 @@ fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
     Permissions(kept.copied().collect())
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    user: &portal_user::Model,
-    (action, changes): (&'static str, Option<Value>),
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "PortalUser",
-        subject_id: user.id.to_string(),
-        label: Some(user.name.as_deref().unwrap_or(&user.email)),
-        changes,
-    };
-    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permissions_are_what_is_asked_for_or_what_was_there_or_the_usual() {
-        use PortalPermission::{Export, ViewLeads};
-        let before = Permissions(vec![ViewLeads]);
-        assert_eq!(defaults(Some(vec![Export, Export]), &before).0, [Export]);
-        assert_eq!(defaults(Some(Vec::new()), &before).0, []);
-        assert_eq!(defaults(None, &before), before);
-        assert_eq!(defaults(None, &Permissions(Vec::new())).0, USUAL);
-    }
-
-    #[test]
-    fn what_both_hold_is_no_more_than_either() {
-        use PortalPermission::{EditDelivery, Export, Review, ViewLeads};
-        let (held, allowed) = (vec![ViewLeads, EditDelivery, Review], vec![Export, Review, ViewLeads]);
-        assert_eq!(common(&Permissions(held), &Permissions(allowed)).0, [ViewLeads, Review]);
-    }
+fn entry(action: &'static str, user: &portal_user::Model) -> Entry<'_> {
+    let label = user.name.as_deref().unwrap_or(&user.email);
+    Entry::new(action, "PortalUser", user.id, label)
 }

@@ -101,7 +101,7 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input:
         None => verification::ask_for_proof(&tx, app, &owner, &account).await?,
     }
     let person = Person::User(owner);
-    let entry = accounts::entry(&account, "account.created", None);
+    let entry = accounts::entry("account.created", &account);
     audit::record(&tx, &app.clock, account.id, &person.actor(ip), entry).await?;
     let signed_in = sessions::open(&tx, app, &person, ip).await?;
     tx.commit().await?;

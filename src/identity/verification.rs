@@ -134,7 +134,7 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
             one_time_token::Entity::void_proofs_of_account(account, now)
                 .exec(&tx)
                 .await?;
-            let entry = accounts::entry(&locked, "account.contact_proven", None);
+            let entry = accounts::entry("account.contact_proven", &locked);
             audit::record(&tx, &app.clock, account, &audit::Actor::system(), entry).await?;
         }
     }

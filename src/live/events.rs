@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::event::{self, EventKind};
+use entity::ids::AccountId;
 use entity::topic;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
@@ -33,6 +34,18 @@ pub struct NewEvent {
     pub scope: Option<Uuid>,
     /// The status of a delivery.
     pub detail: Option<String>,
+}
+
+impl NewEvent {
+    pub fn of_account(account: AccountId, kind: EventKind, subject: Uuid) -> Self {
+        Self {
+            topic: account.0,
+            kind,
+            subject,
+            scope: None,
+            detail: None,
+        }
+    }
 }
 
 /// The logs that were appended to; told to the hub after the commit.

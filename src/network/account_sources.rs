@@ -38,24 +38,21 @@ pub struct Partner {
 /// one; in a flow it is a source once at most.
 pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<Changed> {
     match (partner.connection, partner.invitation) {
-        (None, None) => sources::add(app, caller, input).await,
         (Some(_), Some(_)) => {
             let text = "give a connection or an invitation, not both";
             Err(Error::user(UserErrorCode::Invalid, "input.invitationId", text))
         }
-        (Some(id), None) => {
+        (None, None) => sources::add(app, caller, input).await,
+        (connection, invitation) => {
             let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
             let edit = edit.knowing(weighed);
-            let sender = connected(&edit, id).await?;
-            sources::add_to(edit, input, Some(sender)).await
-        }
-        (None, Some(id)) => {
-            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
-            let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-            let edit = edit.knowing(weighed);
-            let sender = invited(app, &edit, id).await?;
-            sources::add_to(edit, input, Some(sender)).await
+            let sender = match (connection, invitation) {
+                (Some(id), _) => Some(connected(&edit, id).await?),
+                (None, Some(id)) => Some(invited(app, &edit, id).await?),
+                (None, None) => None,
+            };
+            sources::add_to(edit, input, sender).await
         }
     }
 }
@@ -209,13 +206,8 @@ async fn leave_one_each(
         if flows.insert(source.flow_id) {
             continue;
         }
-        let entry = Entry {
-            action: "source.removed",
-            subject_type: "AccountSource",
-            subject_id: source.id.to_string(),
-            label: Some(&source.name),
-            changes: Some(json!({ "reason": "the account is a source of this flow already" })),
-        };
+        let entry = Entry::new("source.removed", "AccountSource", source.id, &source.name)
+            .with(json!({ "reason": "the account is a source of this flow already" }));
         audit::record(tx, &app.clock, owner, &Actor::system(), entry).await?;
         let mut twin = source.into_active_model();
         twin.deleted_at = Set(Some(app.clock.now()));
@@ -250,11 +242,8 @@ async fn opened(tx: &DatabaseTransaction, connection: &connection::Model) -> Res
             .filter(source::Column::ConnectionId.eq(connection.id))
             .filter(source::Column::Kind.eq(SourceKind::Account));
         events.extend(sources.all(tx).await?.into_iter().map(|source| NewEvent {
-            topic: sender.0,
-            kind: EventKind::SubmissionDocsChanged,
-            subject: source.id.0,
             scope: Some(source.flow_id.0),
-            detail: None,
+            ..NewEvent::of_account(sender, EventKind::SubmissionDocsChanged, source.id.0)
         }));
     }
     Ok(events)

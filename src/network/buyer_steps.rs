@@ -19,7 +19,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 use crate::flows::sellers;
 use crate::identity::accounts;
-use crate::live::events::{self, NewEvent};
+use crate::live::events::NewEvent;
 pub use adding::{add, update};
 pub use sharing::{partner_warnings, warnings};
 pub use state::{BuyerStepFacts, BuyerStepState, receiving, state};
@@ -28,22 +28,21 @@ pub use state::{BuyerStepFacts, BuyerStepState, receiving, state};
 /// invited whom. Those that waited to be enabled are; the others stay off until their owner switches them on, so that nothing
 /// goes over a new connection by itself.
 ///
-/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own. The caller
-/// holds both accounts and both logs.
+/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own. The caller has
+/// locked both accounts. Answers the events for the sellers.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
     app: &App,
     invitation: &invitation::Model,
     connection: &connection::Model,
-) -> Result<()> {
+) -> Result<Vec<NewEvent>> {
     let mut ready = Vec::new();
     for seller in [connection.low_account_id, connection.high_account_id] {
         for step in waiting(tx, seller, invitation, connection).await? {
-            ready.push(make_ready(tx, app, step, (seller, connection)).await?);
+            ready.push(make_ready(tx, app, step, connection).await?);
         }
     }
-    events::append(tx, app.clock.now(), ready).await?;
-    Ok(())
+    Ok(ready)
 }
 
 /// The buyer steps of one side that the other side's acceptance makes ready: those of this invitation, of earlier ones to the
@@ -86,8 +85,9 @@ async fn make_ready(
     tx: &DatabaseTransaction,
     app: &App,
     step: step::Model,
-    (seller, connection): (AccountId, &connection::Model),
+    connection: &connection::Model,
 ) -> Result<NewEvent> {
+    let seller = step.account_id;
     let mut config = step.config.clone();
     let wanted = match &mut config {
         StepConfig::Buyer { enable_when_ready, .. } => std::mem::take(enable_when_ready),
@@ -104,20 +104,12 @@ async fn make_ready(
         ensure_seller_source(tx, app, connection, seller).await?;
     }
     accounts::touch_config(tx, seller).await?;
-    let entry = Entry {
-        action: "step.made_ready",
-        subject_type: "BuyerStep",
-        subject_id: step.id.to_string(),
-        label: Some(&step.name),
-        changes: Some(serde_json::json!({ "enabled": step.enabled })),
-    };
+    let entry = Entry::new("step.made_ready", "BuyerStep", step.id, &step.name)
+        .with(serde_json::json!({ "enabled": step.enabled }));
     audit::record(tx, &app.clock, seller, &Actor::system(), entry).await?;
     Ok(NewEvent {
-        topic: seller.0,
-        kind: EventKind::BuyerReady,
-        subject: connection.id.0,
         scope: Some(step.id.0),
-        detail: None,
+        ..NewEvent::of_account(seller, EventKind::BuyerReady, connection.id.0)
     })
 }
 

@@ -15,19 +15,19 @@ use sea_orm::{
 };
 use serde_json::{Value, json};
 
-use super::answers::{REASON, close_others};
-use super::both_accounts::BothAccounts;
-use super::journal::{self, AuditPair};
+use super::invitations::state::close_between;
 use super::notices::{self, Notice};
+use super::partner_change::{AuditPair, PartnerChange};
+use super::reason::optional_reason;
 use super::relationship::{self, ConnectionAction, Transition};
 use super::{disconnecting, review};
 use crate::app::App;
+use crate::database::Transaction;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::flows::sellers;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::{search, texts};
-use crate::live::events::NewEvent;
+use crate::identity::search;
 pub use side::{UpdateSide, mark_reviewed, set_receiving_flow, update};
 
 /// A connection as one of its both sees it.
@@ -120,57 +120,56 @@ pub async fn active_of(app: &App, account: AccountId) -> Result<u64> {
     Ok(active.count(app.db.read()).await?)
 }
 
-/// Where in the input a move is asked for.
+/// Where the input names a connection, for the paths of errors.
 #[derive(Clone, Copy, Debug)]
 pub struct InputPaths {
     /// The connection's identifier.
     pub id: &'static str,
-    /// In front of other paths.
+    /// Prefix of all other paths.
     pub input: &'static str,
 }
 
-/// By its identifier alone.
 pub const BY_ID: InputPaths = InputPaths { id: "id", input: "" };
-/// By an input.
 pub const BY_INPUT: InputPaths = InputPaths {
     id: "input.connectionId",
     input: "input",
 };
 
-/// Changes what a connection allows. It holds at once, on every node: whatever was compiled for either account is outdated with
+/// Changes what a connection allows. It holds immediately, on every node: whatever was compiled for either account is outdated with
 /// the commit.
 pub async fn change(
     app: &App,
     caller: &Caller,
     id: ConnectionId,
-    at: InputPaths,
-    step: ConnectionAction,
+    paths: InputPaths,
+    action: ConnectionAction,
 ) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
-    let step = checked(step)?;
+    let action = checked(action)?;
     let tx = app.db.begin().await?;
     close_gates(&tx, mine, id).await?;
-    let (both, before) = lock(&tx, mine, id, at.id).await?;
-    let transition = relationship::apply(&before, mine, app.clock.now(), &step);
-    let Some(transition) = transition.map_err(|broken| placed(broken, at))? else {
+    let Locked {
+        mut change,
+        row: before,
+    } = Locked::connection(app, caller, tx, id, paths.id).await?;
+    let transition = relationship::apply(&before, mine, app.clock.now(), &action);
+    let Some(transition) = transition.map_err(|error| placed(error, paths))? else {
         return Ok(ConnectionView::new(before, mine));
     };
-    let after = transition
-        .after
-        .clone()
-        .into_active_model()
-        .reset_all()
-        .update(&tx)
-        .await?;
-    both.touch(&tx).await?;
-    journal::record(&tx, app, caller, &both, audit_pair(&before, &transition, &both)).await?;
-    notify(&tx, app, &both, &transition).await?;
-    let mut events = journal::for_both(&both, transition.kind, id.0);
-    events.extend(end(&tx, app, &both, &transition).await?);
-    journal::append(&tx, app, events).await?;
-    tx.commit().await?;
-    journal::notify(app, [both.mine.id, both.theirs.id]).await;
-    if transition.kind == EventKind::ConnectionTerminated {
+    let after = transition.after.clone().into_active_model().reset_all();
+    let after = after.update(&change.tx).await?;
+    change.record_pair(audit_pair(&before, &transition, &change)).await?;
+    email_partner(app, &change, &transition).await?;
+    change.announce(transition.kind, id.0);
+    let is_end = transition.kind == EventKind::ConnectionTerminated;
+    if is_end {
+        // With a connection end the invitations that are open between the two.
+        let partner = change.partner.id;
+        let mut events = close_between(&change.tx, app, mine, partner).await?;
+        change.events.append(&mut events);
+    }
+    change.commit().await?;
+    if is_end {
         disconnecting::begin(app, &after).await;
     }
     Ok(ConnectionView::new(after, mine))
@@ -179,52 +178,53 @@ pub async fn change(
 /// Waits for the leads that are being stored over the connection, and lets none pass until the commit.
 async fn close_gates(tx: &DatabaseTransaction, mine: AccountId, id: ConnectionId) -> Result<()> {
     let found = Entity::of_account(mine).filter(Column::Id.eq(id)).one(tx).await?;
-    let both = found.map(|row| [row.low_account_id, row.high_account_id]);
-    Ok(gate::close(tx, both.into_iter().flatten()).await?)
+    let accounts = found.map(|row| [row.low_account_id, row.high_account_id]);
+    Ok(gate::close(tx, accounts.into_iter().flatten()).await?)
 }
 
-/// Locks both accounts and the connection.
-async fn lock(
-    tx: &DatabaseTransaction,
-    mine: AccountId,
-    id: ConnectionId,
-    path: &str,
-) -> Result<(BothAccounts, connection::Model)> {
-    let own = || Entity::of_account(mine).filter(Column::Id.eq(id));
-    let unknown = || Error::user(UserErrorCode::NotFound, path, "no such connection");
-    let partner = own().one(tx).await?.ok_or_else(unknown)?.partner_of(mine);
-    let both = BothAccounts::lock(tx, mine, partner).await?;
-    let row = own().lock_exclusive().one(tx).await?.ok_or_else(unknown)?;
-    Ok((both, row))
+/// A connection under change: both accounts and its row are locked.
+struct Locked<'a> {
+    change: PartnerChange<'a>,
+    row: connection::Model,
 }
 
-fn checked(step: ConnectionAction) -> Result<ConnectionAction> {
-    let reason = |reason: Option<String>| {
-        let written = reason.filter(|reason| !reason.trim().is_empty());
-        written.map(|reason| texts::line(&reason, REASON, "reason")).transpose()
-    };
-    Ok(match step {
+impl<'a> Locked<'a> {
+    async fn connection(app: &'a App, caller: &Caller, tx: Transaction, id: ConnectionId, path: &str) -> Result<Self> {
+        let mine = caller.require(Action::ManageNetwork)?;
+        let own = || Entity::of_account(mine).filter(Column::Id.eq(id));
+        let unknown = || Error::user(UserErrorCode::NotFound, path, "no such connection");
+        let partner = own().one(&tx).await?.ok_or_else(unknown)?.partner_of(mine);
+        let change = PartnerChange::lock(app, caller, tx, mine, partner).await?;
+        let row = own().lock_exclusive().one(&change.tx).await?;
+        let row = row.ok_or_else(unknown)?;
+        Ok(Self { change, row })
+    }
+}
+
+fn checked(action: ConnectionAction) -> Result<ConnectionAction> {
+    let reason = |reason: Option<String>| optional_reason(reason.as_deref(), "reason");
+    Ok(match action {
         ConnectionAction::Suspend(why) => ConnectionAction::Suspend(reason(why)?),
         ConnectionAction::Terminate(why) => ConnectionAction::Terminate(reason(why)?),
         other => other,
     })
 }
 
-/// A rule that names no place is about the connection.
-fn placed(broken: UserError, at: InputPaths) -> UserError {
-    if broken.path.is_empty() {
-        UserError::new(broken.code, at.id, broken.message)
+/// An error without a path is about the connection.
+fn placed(error: UserError, paths: InputPaths) -> UserError {
+    if error.path.is_empty() {
+        UserError::new(error.code, paths.id, error.message)
     } else {
-        broken.within(at.input)
+        error.within(paths.input)
     }
 }
 
-fn audit_pair(before: &connection::Model, transition: &Transition, both: &BothAccounts) -> AuditPair {
+fn audit_pair(before: &connection::Model, transition: &Transition, change: &PartnerChange<'_>) -> AuditPair {
     let after = &transition.after;
     let changes = |account| {
         json!({
-            "before": shown(before, account),
-            "after": shown(after, account),
+            "before": audit_view(before, account),
+            "after": audit_view(after, account),
             "reason": transition.reason,
         })
     };
@@ -234,12 +234,12 @@ fn audit_pair(before: &connection::Model, transition: &Transition, both: &BothAc
         subject_type: "AccountLink",
         subject_id: after.id.to_string(),
         my_label: None,
-        my_changes: changes(both.mine.id),
-        their_changes: changes(both.theirs.id),
+        my_changes: changes(change.mine().id),
+        their_changes: changes(change.partner.id),
     }
 }
 
-fn shown(row: &connection::Model, account: AccountId) -> Value {
+fn audit_view(row: &connection::Model, account: AccountId) -> Value {
     json!({
         "status": row.status,
         "relationshipType": row.type_for(account),
@@ -247,43 +247,20 @@ fn shown(row: &connection::Model, account: AccountId) -> Value {
     })
 }
 
-async fn notify(tx: &DatabaseTransaction, app: &App, both: &BothAccounts, transition: &Transition) -> Result<()> {
-    let me = &both.mine.name;
+async fn email_partner(app: &App, change: &PartnerChange<'_>, transition: &Transition) -> Result<()> {
+    let me = &change.mine().name;
     let subject = match transition.kind {
         EventKind::ConnectionSuspended => format!("{me} holds your connection up"),
         EventKind::ConnectionResumed => format!("{me} resumed your connection"),
         EventKind::ConnectionTerminated => format!("{me} ended your connection"),
         _ => format!("Your connection with {me} changed"),
     };
-    let text = format!("{me} {}", transition.words);
+    let text = format!("{me} {}", transition.message);
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     let notice = Notice {
-        by: Some(both.mine.id),
+        by: Some(change.mine().id),
         subject,
         text: format!("{text}{end}"),
     };
-    notices::email_owners(tx, app, &both.theirs, &notice, None).await
-}
-
-/// With a connection end the invitations that are open between the two.
-async fn end(
-    tx: &DatabaseTransaction,
-    app: &App,
-    both: &BothAccounts,
-    transition: &Transition,
-) -> Result<Vec<NewEvent>> {
-    if transition.kind == EventKind::ConnectionTerminated {
-        close_others(tx, app, both).await
-    } else {
-        Ok(Vec::new())
-    }
-}
-
-/// Refuses what only makes sense before the end.
-fn check_live(row: &connection::Model, path: &str) -> Result<()> {
-    if row.status != ConnectionStatus::Terminated {
-        return Ok(());
-    }
-    let message = "this connection has ended: send an invitation to connect again";
-    Err(Error::user(UserErrorCode::NotConnected, path, message))
+    notices::email_owners(&change.tx, app, &change.partner, &notice, None).await
 }

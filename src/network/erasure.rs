@@ -1,4 +1,4 @@
-//! Erasing a lead: a person's values go from everywhere in the account, and whoever had them is told. What another account got is
+//! Erasure a lead: a person's values go from everywhere in the account, and whoever had them is told. What another account got is
 //! its own: it is told, and decides.
 
 use chrono::{DateTime, Utc};
@@ -45,25 +45,19 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
         let again = erasure_notice::Entity::try_again(mine, id, app.clock.now());
         let told_again = again.exec(&tx).await?.rows_affected;
         if told_again > 0 {
-            let entry = Entry {
-                action: "lead.erasure_told_again",
-                subject_type: "Lead",
-                subject_id: id.to_string(),
-                label: None,
-                changes: Some(json!({ "notices": told_again })),
-            };
+            let entry = lead_entry("lead.erasure_told_again", id, json!({ "notices": told_again }));
             audit::record(&tx, &app.clock, mine, &caller.actor(), entry).await?;
         }
         tx.commit().await?;
         return Ok(row);
     }
-    let erasing = Erasing {
+    let erasure = Erasure {
         app,
         caller,
         row,
         reason,
     };
-    erasing.commit(tx, &values).await
+    erasure.commit(tx, &values).await
 }
 
 fn unknown() -> Error {
@@ -81,14 +75,14 @@ async fn values(app: &App, row: &lead::Model) -> Values {
     Values::of([&fields, &raw])
 }
 
-struct Erasing<'a> {
+struct Erasure<'a> {
     app: &'a App,
     caller: &'a Caller,
     row: lead::Model,
     reason: String,
 }
 
-impl Erasing<'_> {
+impl Erasure<'_> {
     async fn commit(self, tx: Transaction, values: &Values) -> Result<lead::Model> {
         let (app, now) = (self.app, self.app.clock.now());
         // First what a submission looks at first: two who wait for each other would hold up leads.
@@ -104,20 +98,20 @@ impl Erasing<'_> {
         lead_event::Entity::forget_words(&tx, (self.row.account_id, self.row.id), REMOVED).await?;
         let erased = without_values(self.row.clone(), now).update(&tx).await?;
         self.record(&tx).await?;
-        let mut told: Vec<NewEvent> = Vec::new();
+        let mut events: Vec<NewEvent> = Vec::new();
         // Notices are counted: in one order, so that two erasures cannot wait for each other.
         let mut in_order: Vec<_> = rows.iter().collect();
         in_order.sort_by_key(|row| (row.buyer_account_id, row.id));
         for row in in_order {
             if cancelled.contains(&row.id) {
-                told.push(delivery_event(row));
+                events.push(delivery_event(row));
             }
             if row.status == DeliveryStatus::Delivered && row.review.is_some() && row.buyer_account_id.is_none() {
-                told.extend(portal_event(row, EventKind::PortalReviewed));
+                events.extend(portal_event(row, EventKind::PortalReviewed));
             }
-            told.extend(self.notify_buyer(&tx, row).await?);
+            events.extend(self.notify_buyer(&tx, row).await?);
         }
-        let heads = events::append(&tx, now, told).await?;
+        let heads = events::append(&tx, now, events).await?;
         tx.commit().await?;
         app.hub.notify(&heads);
         Ok(erased)
@@ -137,17 +131,11 @@ impl Erasing<'_> {
 
     async fn record(&self, tx: &DatabaseTransaction) -> Result<()> {
         let (app, row) = (self.app, &self.row);
-        let entry = Entry {
-            action: "lead.erased",
-            subject_type: "Lead",
-            subject_id: row.id.to_string(),
-            label: None,
-            changes: Some(json!({ "reason": self.reason })),
-        };
+        let entry = lead_entry("lead.erased", row.id, json!({ "reason": self.reason }));
         audit::record(tx, &app.clock, row.account_id, &self.caller.actor(), entry).await?;
         let who = self.caller.actor().name;
         let message = format!("{who} has removed the values: {}", self.reason);
-        let note = note(app, (row.account_id, row.id), LeadEventKind::Erased, message);
+        let note = lead_event_row(app, row.account_id, row.id, LeadEventKind::Erased, message);
         bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
         Ok(())
     }
@@ -160,19 +148,13 @@ impl Erasing<'_> {
             return Ok(Vec::new());
         };
         let seller = company(tx, self.row.account_id).await?;
-        let entry = Entry {
-            action: "lead.erased_by_sender",
-            subject_type: "Lead",
-            subject_id: theirs.to_string(),
-            label: Some(&seller.name),
-            changes: None,
-        };
+        let entry = Entry::new("lead.erased_by_sender", "Lead", theirs, &seller.name);
         audit::record(tx, &app.clock, buyer, &Actor::partner_account(&seller), entry).await?;
-        let said = format!(
+        let message = format!(
             "{} has erased this lead: erase it as well, unless you have a reason of your own to keep it",
             seller.name
         );
-        let note = note(app, (buyer, theirs), LeadEventKind::ErasureRequested, said);
+        let note = lead_event_row(app, buyer, theirs, LeadEventKind::ErasureRequested, message);
         bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
         let notice = Notice {
             by: Some(self.row.account_id),
@@ -183,15 +165,8 @@ impl Erasing<'_> {
             ),
         };
         email_owners(tx, app, &company(tx, buyer).await?, &notice, None).await?;
-        Ok([EventKind::LeadErased, EventKind::Lead]
-            .map(|kind| NewEvent {
-                topic: buyer.0,
-                kind,
-                subject: theirs.0,
-                scope: None,
-                detail: None,
-            })
-            .into())
+        let event = |kind| NewEvent::of_account(buyer, kind, theirs.0);
+        Ok([EventKind::LeadErased, EventKind::Lead].map(event).into())
     }
 }
 
@@ -200,9 +175,20 @@ async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Mod
     found.ok_or(Error::NotFound("account"))
 }
 
-fn note(
+fn lead_entry(action: &'static str, lead: LeadId, changes: Value) -> Entry<'static> {
+    Entry {
+        action,
+        subject_type: "Lead",
+        subject_id: lead.to_string(),
+        label: None,
+        changes: Some(changes),
+    }
+}
+
+fn lead_event_row(
     app: &App,
-    (account, lead): (AccountId, LeadId),
+    account: AccountId,
+    lead: LeadId,
     kind: LeadEventKind,
     message: String,
 ) -> lead_event::ActiveModel {

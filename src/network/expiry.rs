@@ -1,16 +1,14 @@
 //! Telling, once, that an invitation's time has passed. Nothing depends on it: whoever reads or answers an invitation looks at
 //! the time.
 
-use entity::event::EventKind;
-use entity::invitation::{self, InvitationStatus};
+use entity::invitation;
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, QueryOrder, QuerySelect, Set};
+use sea_orm::{QueryOrder, QuerySelect};
 
-use super::invitations::receiver;
-use super::journal;
+use super::invitations::state::expire;
 use crate::app::App;
 use crate::error::Result;
-use crate::live::events::NewEvent;
+use crate::live::events;
 
 /// Invitations told of in one transaction.
 const PART: u64 = 100;
@@ -40,20 +38,8 @@ async fn expire_batch(app: &App) -> Result<u64> {
     for row in &overdue {
         events.extend(expire(&tx, app, row.clone()).await?);
     }
-    let accounts: Vec<_> = events.iter().map(|event| event.topic.into()).collect();
-    journal::append(&tx, app, events).await?;
+    let heads = events::append(&tx, app.clock.now(), events).await?;
     tx.commit().await?;
-    journal::notify(app, accounts).await;
+    app.hub.notify(&heads);
     Ok(u64::try_from(overdue.len()).unwrap_or(u64::MAX))
-}
-
-/// Writes that an invitation has expired; answers what both sides are to be told.
-pub(super) async fn expire(tx: &DatabaseTransaction, app: &App, row: invitation::Model) -> Result<Vec<NewEvent>> {
-    let told = [Some(row.from_account_id), receiver(tx, app, &row).await?];
-    let id = row.id.0;
-    let mut row = row.into_active_model();
-    row.status = Set(InvitationStatus::Expired);
-    row.update(tx).await?;
-    let expired = |account| journal::event(account, EventKind::InvitationExpired, id);
-    Ok(told.into_iter().flatten().map(expired).collect())
 }

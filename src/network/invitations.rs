@@ -1,6 +1,7 @@
 //! Invitations to connect, as the inviter handles them: sending, sending again, taking back. Both both read them here.
 
 mod send;
+pub(super) mod state;
 
 use std::net::IpAddr;
 
@@ -9,24 +10,21 @@ use entity::choice::distinct;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
-use entity::mail;
 use entity::user;
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, IntoActiveModel};
-use sea_orm::{QueryFilter, QuerySelect, Select, Set};
-use serde_json::json;
+use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, Select};
 
-use super::both_accounts::BothAccounts;
-use super::journal::{self, AuditPair};
+use self::state::{audit_pair, check_open, close, load_partner, lock_sent, own_entry};
 use super::notices::{self, Notice};
 use crate::app::App;
-use crate::audit::{self, Entry};
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::Result;
 use crate::identity::caller::Caller;
+use crate::identity::change::Change;
 use crate::identity::policy::Action;
 use crate::identity::throttle::Kind;
-use crate::identity::{accounts, tokens};
-pub(super) use send::check_not_connected;
-pub use send::{NewInvitation, notify_invitation, resend, send, send_within};
+use crate::identity::tokens;
+use crate::live::events::NewEvent;
+pub use send::{NewInvitation, resend, send, send_within};
+pub use state::receiver;
 
 /// Which way an invitation went, as one of its both sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
@@ -87,7 +85,6 @@ pub async fn find(app: &App, caller: &Caller, id: InvitationId) -> Result<Option
 
 /// How many invitations wait for an account's answer.
 pub async fn waiting_for(app: &App, account: AccountId) -> Result<u64> {
-    use sea_orm::PaginatorTrait;
     let waiting = Entity::received_by(account, app.config.address_proof())
         .filter(Column::Status.eq(InvitationStatus::Pending))
         .filter(Column::ExpiresAt.gt(app.clock.now()));
@@ -123,152 +120,31 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Optio
     }))
 }
 
-/// The account that an invitation reaches now: the invited one, or that of the person whose address the invited one is. Without
-/// proof it is theirs only for invitations that came after them.
-pub async fn receiver(db: &impl ConnectionTrait, app: &App, row: &invitation::Model) -> Result<Option<AccountId>> {
-    match (row.to_account_id, &row.to_email) {
-        (None, Some(email)) => {
-            let person = user::Entity::holder_of(email, app.config.address_proof())
-                .one(db)
-                .await?;
-            let is_told =
-                |person: &user::Model| person.email_verified_at.is_some() || person.created_at <= row.created_at;
-            Ok(person
-                .filter(|person| person.password_hash.is_some() && is_told(person))
-                .map(|person| person.account_id))
-        }
-        (account, _) => Ok(account),
-    }
-}
-
-/// Takes an invitation back. Its link ends, and a letter that was not sent yet is not sent.
+/// Cancels an invitation. Its link ends, and an email that was not sent yet is not sent.
 pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invitation::Model> {
     let account = caller.require(Action::ManageNetwork)?;
-    let tx = app.db.begin().await?;
-    let inviter = accounts::lock(&tx, account).await?;
-    let row = lock_sent(&tx, account, id).await?;
+    let mut change = Change::begin(app, caller, account).await?;
+    let row = lock_sent(&change, id).await?;
     check_open(&row, app, "id")?;
-    let receiver = receiver(&tx, app, &row).await?;
-    let row = close(&tx, app, row, InvitationStatus::Cancelled).await?;
-    let mut events = Vec::new();
+    let receiver = receiver(&change.tx, app, &row).await?;
+    let row = close(&change.tx, app, row, InvitationStatus::Cancelled).await?;
     match receiver {
         Some(receiver) => {
-            let both = BothAccounts {
-                theirs: partner(&tx, receiver).await?,
-                mine: inviter,
-            };
-            let audit_pair = audit_pair("invitation.cancelled", "invitation.cancelled", &row);
-            journal::record(&tx, app, caller, &both, audit_pair).await?;
+            let partner = load_partner(&change.tx, receiver).await?;
+            let entries = audit_pair("invitation.cancelled", "invitation.cancelled", &row);
+            entries.record(&change, &partner).await?;
+            let name = &change.account.name;
             let notice = Notice {
                 by: Some(account),
-                subject: format!("{} took its invitation back", both.mine.name),
-                text: format!(
-                    "{} took its invitation to connect back. There is nothing to do.",
-                    both.mine.name
-                ),
+                subject: format!("{name} took its invitation back"),
+                text: format!("{name} took its invitation to connect back. There is nothing to do."),
             };
-            notices::email_owners(&tx, app, &both.theirs, &notice, None).await?;
-            events.push(journal::event(receiver, EventKind::InvitationCancelled, row.id.0));
+            notices::email_owners(&change.tx, app, &partner, &notice, None).await?;
+            let event = NewEvent::of_account(receiver, EventKind::InvitationCancelled, row.id.0);
+            change.events.push(event);
         }
-        None => record_alone(&tx, app, caller, "invitation.cancelled", &row).await?,
+        None => change.record(own_entry("invitation.cancelled", &row)).await?,
     }
-    journal::append(&tx, app, events).await?;
-    tx.commit().await?;
-    journal::notify(app, receiver).await;
+    change.commit_uncompiled().await?;
     Ok(row)
-}
-
-/// What both trails tell of an invitation.
-pub(super) fn audit_pair(mine: &'static str, theirs: &'static str, row: &invitation::Model) -> AuditPair {
-    let changes = |kind| json!({"relationshipType": kind, "expiresAt": row.expires_at});
-    AuditPair {
-        mine,
-        theirs,
-        subject_type: "Invitation",
-        subject_id: row.id.to_string(),
-        // Whose address it is, the inviter does not learn before the answer.
-        my_label: row.to_email.clone(),
-        my_changes: changes(row.type_for_inviter()),
-        their_changes: changes(row.type_for_inviter().mirrored()),
-    }
-}
-
-/// Adds to the inviter's own trail only: there is no other account that it reaches.
-async fn record_alone(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    action: &'static str,
-    row: &invitation::Model,
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "Invitation",
-        subject_id: row.id.to_string(),
-        label: row.to_email.as_deref(),
-        changes: Some(json!({"relationshipType": row.type_for_inviter(), "expiresAt": row.expires_at})),
-    };
-    audit::record(tx, &app.clock, row.from_account_id, &caller.actor(), entry).await
-}
-
-/// An invitation that an account sent, not to be changed by others until the end of the transaction.
-async fn lock_sent(tx: &DatabaseTransaction, account: AccountId, id: InvitationId) -> Result<invitation::Model> {
-    let sent = Entity::sent_by(account).filter(Column::Id.eq(id));
-    let found = sent.lock_exclusive().one(tx).await?;
-    found.ok_or_else(|| {
-        Error::user(
-            UserErrorCode::NotFound,
-            "id",
-            "no such invitation among those that you sent",
-        )
-    })
-}
-
-/// Refuses to go on with an invitation that was answered or has ended.
-pub(super) fn check_open(row: &invitation::Model, app: &App, path: &str) -> Result<()> {
-    let (code, message) = match row.status_at(app.clock.now()) {
-        InvitationStatus::Pending => return Ok(()),
-        InvitationStatus::Expired => (
-            UserErrorCode::Expired,
-            "the time of this invitation has passed: the inviter can send it again",
-        ),
-        InvitationStatus::Accepted => (UserErrorCode::InvitationClosed, "this invitation was accepted already"),
-        InvitationStatus::Declined => (
-            UserErrorCode::InvitationClosed,
-            "this invitation was declined already: a new one can be sent",
-        ),
-        InvitationStatus::Cancelled => (
-            UserErrorCode::InvitationClosed,
-            "this invitation was taken back, or overtaken by another: look at your connections",
-        ),
-    };
-    Err(Error::user(code, path, message))
-}
-
-/// Ends an invitation and takes back a letter that was not sent yet.
-pub(super) async fn close(
-    tx: &DatabaseTransaction,
-    app: &App,
-    row: invitation::Model,
-    status: InvitationStatus,
-) -> Result<invitation::Model> {
-    withdraw_letter(tx, &row).await?;
-    let mut row = row.into_active_model();
-    row.status = Set(status);
-    row.answered_at = Set(Some(app.clock.now()));
-    Ok(row.update(tx).await?)
-}
-
-async fn withdraw_letter(tx: &DatabaseTransaction, row: &invitation::Model) -> Result<()> {
-    if let Some(mail) = row.mail_id {
-        let why = "not sent: the invitation was answered, taken back or sent again before";
-        mail::Entity::withdraw(mail, why).exec(tx).await?;
-    }
-    Ok(())
-}
-
-/// The row of the other account, without a lock.
-async fn partner(db: &impl ConnectionTrait, id: AccountId) -> Result<entity::account::Model> {
-    let found = entity::account::Entity::by_id(id).one(db).await?;
-    found.ok_or(Error::NotFound("account"))
 }

@@ -33,8 +33,8 @@ pub struct Transition {
     /// What the event logs tell.
     pub kind: EventKind,
     /// For the partner's owners, after the name of who did it.
-    pub words: String,
-    /// In the words of who did it.
+    pub message: String,
+    /// In the message of who did it.
     pub reason: Option<String>,
 }
 
@@ -69,17 +69,17 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
         if before.requested_by != Some(me) {
             return Ok(None);
         }
-        let words = "does not ask for another relationship any more";
+        let message = "does not ask for another relationship any more";
         return Ok(Some(changed(
             without_request(before),
             "connection.type_withdrawn",
-            words,
+            message,
         )));
     }
     if !wanted.is_wider_than(current) {
         let after = without_request(&with_type(before, me, wanted));
-        let words = "narrowed what the connection is for, as it may at any time";
-        return Ok(Some(changed(after, "connection.type_narrowed", words)));
+        let message = "narrowed what the connection is for, as it may at any time";
+        return Ok(Some(changed(after, "connection.type_narrowed", message)));
     }
     if asked_by_partner {
         let message = "the partner has asked for another relationship: answer that first";
@@ -95,8 +95,8 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
         wanted_high_sends: high,
         ..before.clone()
     };
-    let words = "asks for a wider relationship: accept or refuse it";
-    Ok(Some(changed(after, "connection.type_requested", words)))
+    let message = "asks for a wider relationship: accept or refuse it";
+    Ok(Some(changed(after, "connection.type_requested", message)))
 }
 
 fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserError> {
@@ -115,12 +115,12 @@ fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserEr
                 high_sends: before.wanted_high_sends,
                 ..before.clone()
             };
-            let words = "agreed to the relationship that you asked for";
-            Ok(changed(without_request(&wider), "connection.type_agreed", words))
+            let message = "agreed to the relationship that you asked for";
+            Ok(changed(without_request(&wider), "connection.type_agreed", message))
         }
         Some(_) => {
-            let words = "refused the relationship that you asked for; everything stays as it is";
-            Ok(changed(without_request(before), "connection.type_refused", words))
+            let message = "refused the relationship that you asked for; everything stays as it is";
+            Ok(changed(without_request(before), "connection.type_refused", message))
         }
     }
 }
@@ -132,7 +132,7 @@ fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Transition {
         after,
         action: "connection.suspended",
         kind: EventKind::ConnectionSuspended,
-        words: format!(
+        message: format!(
             "holds the connection up: no lead goes over it until they resume.{}",
             because(reason)
         ),
@@ -153,20 +153,20 @@ fn resume(before: &Model, me: AccountId) -> Result<Option<Transition>, UserError
     if goes_on {
         after.status = ConnectionStatus::Active;
     }
-    let (kind, words) = if goes_on {
+    let (kind, message) = if goes_on {
         (
             EventKind::ConnectionResumed,
             "resumed the connection: leads may go again",
         )
     } else {
-        let words = "does not hold the connection up any more; you still do";
-        (EventKind::ConnectionChanged, words)
+        let message = "does not hold the connection up any more; you still do";
+        (EventKind::ConnectionChanged, message)
     };
     Ok(Some(Transition {
         after,
         action: "connection.resumed",
         kind,
-        words: words.into(),
+        message: message.into(),
         reason: None,
     }))
 }
@@ -185,7 +185,7 @@ fn terminate(before: &Model, me: AccountId, now: DateTime<Utc>, reason: Option<S
         after,
         action: "connection.terminated",
         kind: EventKind::ConnectionTerminated,
-        words: format!("ended the connection: no lead goes over it any more.{because}"),
+        message: format!("ended the connection: no lead goes over it any more.{because}"),
         reason,
     }
 }
@@ -194,12 +194,12 @@ fn because(reason: Option<&str>) -> String {
     reason.map_or_else(String::new, |reason| format!(" They say: {reason}"))
 }
 
-fn changed(after: Model, action: &'static str, words: &str) -> Transition {
+fn changed(after: Model, action: &'static str, message: &str) -> Transition {
     Transition {
         after,
         action,
         kind: EventKind::ConnectionChanged,
-        words: words.into(),
+        message: message.into(),
         reason: None,
     }
 }

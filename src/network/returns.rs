@@ -62,17 +62,24 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
     change.review_at = Set(Some(app.clock.now()));
     change.review_reason = Set(Some(reason.clone()));
     let row = change.update(&tx).await?;
-    let step = Step {
+    let seller = Party {
+        account: row.account_id,
+        lead: row.lead_id,
+        actor: Actor::partner_account(&buyer),
+    };
+    let own = Party {
+        account,
+        lead: lead.id,
+        actor: caller.actor(),
+    };
+    let step = ReturnStep {
         action: "lead.return_requested",
         kind: LeadEventKind::ReturnRequested,
         message: format!("{} asks for a return: {reason}", buyer.name),
         review: ReviewStatus::ReturnRequested,
-        who: vec![
-            (account, caller.actor()),
-            (row.account_id, Actor::partner_account(&buyer)),
-        ],
+        parties: vec![own, seller],
     };
-    step.commit(app, tx, (&row, lead.id)).await?;
+    step.commit(app, tx, &row).await?;
     Ok(lead)
 }
 
@@ -128,7 +135,7 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let row = row.lock_exclusive().one(&tx).await?;
     let at = |code, text: &str| Error::user(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
-    let (review, kind, verb) = told(input.approve);
+    let (review, kind, verb) = outcome(input.approve);
     let seller = company(&tx, account).await?;
     if row.review != Some(ReviewStatus::ReturnRequested) {
         let said_before = row.review == Some(review) && row.review_by.as_ref() == Some(&seller.name);
@@ -151,19 +158,18 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     change.review_reason = Set(reason.clone());
     let row = change.update(&tx).await?;
     let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-    let step = Step {
+    let step = ReturnStep {
         action: "lead.return_answered",
         kind,
         message: format!("{} {verb}{why}", seller.name),
         review,
-        who: [(account, caller.actor())].into_iter().chain(told_too).collect(),
+        parties,
     };
-    let theirs = theirs.unwrap_or(row.lead_id);
-    step.commit(app, tx, (&row, theirs)).await?;
+    step.commit(app, tx, &row).await?;
     Ok(row)
 }
 
-fn told(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
+fn outcome(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
     if approve {
         (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
     } else {
@@ -180,62 +186,52 @@ async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Mod
     found.ok_or(Error::NotFound("account"))
 }
 
-/// One step of a return, as both sides are told of it; a partner has no trail of its own, but its portal is told.
-struct Step {
+/// One step of a return, for the logs of both accounts. A partner has no log of its own, but its portal is notified.
+struct ReturnStep {
     action: &'static str,
     kind: LeadEventKind,
     message: String,
     review: ReviewStatus,
-    /// Whose trails, and who acts in each.
-    who: Vec<(AccountId, Actor)>,
+    /// The lead as each account knows it, and who acts in its log.
+    parties: Vec<Party>,
 }
 
-impl Step {
-    /// Tells both sides and commits. The buyer's lead is told apart from the seller's, which each side alone sees.
-    async fn commit(self, app: &App, tx: Transaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
+struct Party {
+    account: AccountId,
+    lead: LeadId,
+    actor: Actor,
+}
+
+impl ReturnStep {
+    async fn commit(self, app: &App, tx: Transaction, row: &delivery::Model) -> Result<()> {
         let now = app.clock.now();
-        let mut told = vec![delivery_event(row)];
+        let mut events = vec![delivery_event(row)];
         if row.channel == Channel::Portal {
-            told.extend(portal_event(row, EventKind::PortalReviewed));
+            events.extend(portal_event(row, EventKind::PortalReviewed));
         }
-        let mut notes = Vec::new();
-        for (account, who) in &self.who {
-            let lead = if *account == row.account_id {
-                row.lead_id
-            } else {
-                theirs
-            };
-            notes.push(self.note(app, *account, lead, now));
+        let mut lead_events = Vec::new();
+        for Party { account, lead, actor } in &self.parties {
+            lead_events.push(self.lead_event(app, *account, *lead, now));
             if *account != row.account_id {
-                told.push(lead_changed(*account, lead));
+                events.push(NewEvent::of_account(*account, EventKind::Lead, lead.0));
             }
-            self.record(app, &tx, (*account, who), lead).await?;
+            let entry = Entry {
+                action: self.action,
+                subject_type: "Lead",
+                subject_id: lead.to_string(),
+                label: None,
+                changes: Some(json!({ "review": self.review })),
+            };
+            audit::record(&tx, &app.clock, *account, actor, entry).await?;
         }
-        bulk::insert::<lead_event::Entity>(&tx, notes).await?;
-        let heads = events::append(&tx, now, told).await?;
+        bulk::insert::<lead_event::Entity>(&tx, lead_events).await?;
+        let heads = events::append(&tx, now, events).await?;
         tx.commit().await?;
         app.hub.notify(&heads);
         Ok(())
     }
 
-    async fn record(
-        &self,
-        app: &App,
-        tx: &DatabaseTransaction,
-        (account, who): (AccountId, &Actor),
-        lead: LeadId,
-    ) -> Result<()> {
-        let entry = Entry {
-            action: self.action,
-            subject_type: "Lead",
-            subject_id: lead.to_string(),
-            label: None,
-            changes: Some(json!({ "review": self.review })),
-        };
-        audit::record(tx, &app.clock, account, who, entry).await
-    }
-
-    fn note(&self, app: &App, account: AccountId, lead: LeadId, at: DateTime<Utc>) -> lead_event::ActiveModel {
+    fn lead_event(&self, app: &App, account: AccountId, lead: LeadId, at: DateTime<Utc>) -> lead_event::ActiveModel {
         lead_event::ActiveModel {
             id: Set(app.clock.id()),
             account_id: Set(account),
@@ -244,16 +240,5 @@ impl Step {
             kind: Set(self.kind),
             message: Set(self.message.clone()),
         }
-    }
-}
-
-/// The lead's account looks at it again.
-fn lead_changed(account: AccountId, lead: LeadId) -> NewEvent {
-    NewEvent {
-        topic: account.0,
-        kind: EventKind::Lead,
-        subject: lead.0,
-        scope: None,
-        detail: None,
     }
 }

@@ -158,7 +158,7 @@ impl FlowMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         let mut input = input;
         let (id, invite) = (id_or_unknown(&input.id), input.take_invitation());
-        FlowPayload::new(buyer_steps::update(app, caller, id, (input.into(), invite)).await)
+        FlowPayload::new(buyer_steps::update(app, caller, id, input.into(), invite).await)
     }
 
     /// Switches a step on or off; leads pass one that is off as if it were not there.

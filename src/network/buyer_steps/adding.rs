@@ -2,8 +2,8 @@
 
 use entity::connection;
 use entity::ids::{AccountId, ConnectionId, StepId};
-use entity::{invitation, step};
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
+use entity::step;
+use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::sharing;
 use crate::app::App;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
 use crate::flows::{Changed, Edit, Of, sellers, weigh};
 use crate::identity::caller::Caller;
-use crate::network::invitations::{NewInvitation, notify_invitation, send_within};
+use crate::network::invitations::{NewInvitation, send_within};
 
 const INVITE: &str = "input.step.buyer.invite";
 
@@ -26,10 +26,9 @@ pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<
     };
     let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let edit = edit.knowing(weighed);
-    let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
+    let mut edit = edit.knowing(weighed);
+    invite_buyer(&mut edit, caller, &invite, Some(&mut input.step)).await?;
     let changed = steps::add_to(edit, input).await?;
-    notify_invitation(app, &invitation).await;
     warned(app, changed, None).await
 }
 
@@ -38,7 +37,8 @@ pub async fn update(
     app: &App,
     caller: &Caller,
     id: StepId,
-    (mut input, invite): (UpdateStep, Option<NewInvitation>),
+    mut input: UpdateStep,
+    invite: Option<NewInvitation>,
 ) -> Result<Changed> {
     let Some(invite) = invite else {
         let to = buyer_of(input.step.as_ref());
@@ -48,10 +48,9 @@ pub async fn update(
     };
     let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
     let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
-    let edit = edit.knowing(weighed);
-    let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
+    let mut edit = edit.knowing(weighed);
+    invite_buyer(&mut edit, caller, &invite, input.step.as_mut()).await?;
     let changed = steps::update_in((edit, place), input).await?;
-    notify_invitation(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }
 
@@ -68,11 +67,11 @@ async fn warned(app: &App, mut changed: Changed, saved: Option<StepId>) -> Resul
 
 /// Sends the invitation and makes it the step's buyer.
 async fn invite_buyer(
-    tx: &DatabaseTransaction,
-    app: &App,
+    edit: &mut Edit<'_>,
     caller: &Caller,
-    (invite, step): (&NewInvitation, Option<&mut StepInput>),
-) -> Result<invitation::Model> {
+    invite: &NewInvitation,
+    step: Option<&mut StepInput>,
+) -> Result<()> {
     let Some(StepInput::Buyer(buyer)) = step else {
         return Err(Error::Internal(anyhow::anyhow!(
             "an invitation for a step without a buyer"
@@ -85,13 +84,13 @@ async fn invite_buyer(
     if !invite.relationship.sends() {
         return Err(not_sending());
     }
-    let invitation = send_within(tx, app, caller, invite).await.map_err(within)?;
+    let invitation = send_within(&mut edit.frame, caller, invite).await.map_err(within)?;
     // One that waits already is given back as it is.
     if !invitation.inviter_sends {
         return Err(not_sending());
     }
     buyer.to = Some(BuyerTo::Invited(invitation.id));
-    Ok(invitation)
+    Ok(())
 }
 
 fn not_sending() -> Error {

@@ -2,21 +2,22 @@
 
 use async_graphql::MaybeUndefined;
 use entity::account::Plan;
+use entity::connection::ConnectionStatus;
 use entity::event::EventKind;
 use entity::ids::{ConnectionId, FlowId};
-use entity::{connection, connection_side, flow};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
+use entity::{connection_side, flow};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, IntoActiveModel, QueryFilter, Set};
 use serde_json::json;
 
-use super::{ConnectionView, check_live, lock};
+use super::{ConnectionView, Locked};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::Entry;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{email_address, texts};
-use crate::network::both_accounts::BothAccounts;
-use crate::network::{buyer_steps, journal};
+use crate::live::events::NewEvent;
+use crate::network::buyer_steps;
 
 const PURPOSE: usize = 500;
 const NOTES: usize = 5_000;
@@ -41,18 +42,17 @@ pub struct UpdateSide {
 /// Changes what the caller's side keeps of a connection, of an ended one too.
 pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateSide) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
-    let tx = app.db.begin().await?;
-    let (both, row) = lock(&tx, mine, id, "input.id").await?;
-    let before = side(&tx, &both, id).await?;
+    let locked = Locked::connection(app, caller, app.db.begin().await?, id, "input.id").await?;
+    let before = locked.side().await?;
     let mut after = before.clone().into_active_model();
     apply(&mut after, input)?;
-    let after = after.update(&tx).await?;
+    let after = after.update(&locked.change.tx).await?;
     if after != before {
-        let changes = json!({"before": shown(&before), "after": shown(&after)});
-        record(&tx, app, caller, (&both, &row), ("connection.updated", changes)).await?;
-        tx.commit().await?;
+        let changes = json!({"before": audit_view(&before), "after": audit_view(&after)});
+        locked.record("connection.updated", changes).await?;
+        locked.change.commit_uncompiled().await?;
     }
-    Ok(ConnectionView::new(row, mine))
+    Ok(ConnectionView::new(locked.row, mine))
 }
 
 fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::result::Result<(), UserError> {
@@ -108,75 +108,66 @@ fn optional(
     check(text).map(Some)
 }
 
-/// Notes that somebody of the caller's side has looked a connection through.
+/// Notes that the caller's account has reviewed a connection.
 pub async fn mark_reviewed(app: &App, caller: &Caller, id: ConnectionId) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
-    let tx = app.db.begin().await?;
-    let (both, row) = lock(&tx, mine, id, "id").await?;
-    let before = side(&tx, &both, id).await?;
+    let locked = Locked::connection(app, caller, app.db.begin().await?, id, "id").await?;
+    let before = locked.side().await?;
     let changes = json!({"before": before.last_reviewed_at, "after": app.clock.now()});
     let mut after = before.into_active_model();
     after.last_reviewed_at = Set(Some(app.clock.now()));
-    after.update(&tx).await?;
-    record(&tx, app, caller, (&both, &row), ("connection.reviewed", changes)).await?;
-    tx.commit().await?;
-    Ok(ConnectionView::new(row, mine))
+    after.update(&locked.change.tx).await?;
+    locked.record("connection.reviewed", changes).await?;
+    locked.change.commit_uncompiled().await?;
+    Ok(ConnectionView::new(locked.row, mine))
 }
 
 /// Chooses which of the caller's flows the partner's buyer steps deliver into, from the next lead on.
 pub async fn set_receiving_flow(app: &App, caller: &Caller, id: ConnectionId, flow: FlowId) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
-    let tx = app.db.begin().await?;
-    let (both, row) = lock(&tx, mine, id, "input.connectionId").await?;
-    check_live(&row, "input.connectionId")?;
-    let own = flow::Entity::in_account(mine).filter(flow::Column::Id.eq(flow));
-    let Some(chosen) = own.one(&tx).await? else {
-        let message = "no such flow of your account";
-        return Err(Error::user(UserErrorCode::NotFound, "input.flowId", message));
-    };
-    if both.mine.plan == Plan::Free {
-        let message = "a free account gets the leads of partners in its inbox: choosing a flow takes the plan PAID";
-        return Err(Error::user(UserErrorCode::PlanRequired, "input.flowId", message));
-    }
-    if !row.type_for(mine).receives() {
-        let message = "this relationship brings no leads: ask for a wider one first (requestRelationshipType)";
-        return Err(Error::user(
-            UserErrorCode::DirectionNotAgreed,
-            "input.connectionId",
-            message,
-        ));
-    }
-    let before = side(&tx, &both, id).await?;
+    let path = "input.connectionId";
+    let mut locked = Locked::connection(app, caller, app.db.begin().await?, id, path).await?;
+    let chosen = check_receiving_flow(&locked, flow).await?;
+    let before = locked.side().await?;
     if before.receiving_flow_id == Some(flow) {
-        return Ok(ConnectionView::new(row, mine));
+        return Ok(ConnectionView::new(locked.row, mine));
     }
     let changes = json!({"before": before.receiving_flow_id, "after": flow, "flow": chosen.name});
     let mut after = before.into_active_model();
     after.receiving_flow_id = Set(Some(flow));
-    after.update(&tx).await?;
-    buyer_steps::ensure_seller_source(&tx, app, &row, both.theirs.id).await?;
-    both.touch(&tx).await?;
-    record(
-        &tx,
-        app,
-        caller,
-        (&both, &row),
-        ("connection.receiving_flow_set", changes),
-    )
-    .await?;
-    let told = journal::event(mine, EventKind::ConnectionChanged, id.0);
-    journal::append(&tx, app, vec![told]).await?;
-    tx.commit().await?;
-    journal::notify(app, [mine]).await;
-    Ok(ConnectionView::new(row, mine))
+    after.update(&locked.change.tx).await?;
+    let (tx, seller) = (&locked.change.tx, locked.change.partner.id);
+    buyer_steps::ensure_seller_source(tx, app, &locked.row, seller).await?;
+    locked.record("connection.receiving_flow_set", changes).await?;
+    let event = NewEvent::of_account(mine, EventKind::ConnectionChanged, id.0);
+    locked.change.events.push(event);
+    locked.change.commit().await?;
+    Ok(ConnectionView::new(locked.row, mine))
 }
 
-async fn side(tx: &DatabaseTransaction, both: &BothAccounts, id: ConnectionId) -> Result<connection_side::Model> {
-    let found = connection_side::Entity::of(id, both.mine.id).one(tx).await?;
-    found.ok_or_else(|| Error::Internal(anyhow::anyhow!("a side of {id} is gone")))
+async fn check_receiving_flow(locked: &Locked<'_>, id: FlowId) -> Result<flow::Model> {
+    let (path, mine) = ("input.connectionId", locked.change.mine());
+    if locked.row.status == ConnectionStatus::Terminated {
+        let message = "this connection has ended: send an invitation to connect again";
+        return Err(Error::user(UserErrorCode::NotConnected, path, message));
+    }
+    let own = flow::Entity::in_account(mine.id).filter(flow::Column::Id.eq(id));
+    let Some(chosen) = own.one(&locked.change.tx).await? else {
+        let message = "no such flow of your account";
+        return Err(Error::user(UserErrorCode::NotFound, "input.flowId", message));
+    };
+    if mine.plan == Plan::Free {
+        let message = "a free account gets the leads of partners in its inbox: choosing a flow takes the plan PAID";
+        return Err(Error::user(UserErrorCode::PlanRequired, "input.flowId", message));
+    }
+    if !locked.row.type_for(mine.id).receives() {
+        let message = "this relationship brings no leads: ask for a wider one first (requestRelationshipType)";
+        return Err(Error::user(UserErrorCode::DirectionNotAgreed, path, message));
+    }
+    Ok(chosen)
 }
 
-fn shown(row: &connection_side::Model) -> serde_json::Value {
+fn audit_view(row: &connection_side::Model) -> serde_json::Value {
     json!({
         "purpose": row.purpose,
         "contactName": row.contact_name,
@@ -186,20 +177,16 @@ fn shown(row: &connection_side::Model) -> serde_json::Value {
     })
 }
 
-/// Adds to the caller's own trail: what one side keeps is no business of the other.
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    (both, row): (&BothAccounts, &connection::Model),
-    (action, changes): (&'static str, serde_json::Value),
-) -> Result<()> {
-    let entry = Entry {
-        action,
-        subject_type: "AccountLink",
-        subject_id: row.id.to_string(),
-        label: Some(&both.theirs.name),
-        changes: Some(changes),
-    };
-    audit::record(tx, &app.clock, both.mine.id, &caller.actor(), entry).await
+impl Locked<'_> {
+    async fn side(&self) -> Result<connection_side::Model> {
+        let (id, mine) = (self.row.id, self.change.mine().id);
+        let found = connection_side::Entity::of(id, mine).one(&self.change.tx).await?;
+        found.ok_or_else(|| Error::Internal(anyhow::anyhow!("a side of {id} is gone")))
+    }
+
+    /// Adds to the caller's own audit log: what one side keeps is not shown to the other.
+    async fn record(&self, action: &'static str, changes: serde_json::Value) -> Result<()> {
+        let entry = Entry::new(action, "AccountLink", self.row.id, &self.change.partner.name);
+        self.change.record(entry.with(changes)).await
+    }
 }
