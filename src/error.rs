@@ -129,7 +129,7 @@ pub enum Error {
     /// The request itself makes no sense, before any business rule.
     BadInput(String),
     /// Business rules that the input violates.
-    UserError(Vec<UserError>),
+    User(Vec<UserError>),
     /// Too many tries; come back after so many seconds.
     RateLimited {
         /// Seconds to wait.

@@ -7,8 +7,7 @@ use super::logs;
 use super::signals::Signals;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::store_address::display;
-use crate::config::{Config, ConfigError, Settings};
+use crate::config::{Config, ConfigError, Settings, store_address};
 use crate::database::server_lock::ServerLock;
 use crate::descriptors;
 use crate::server::{Role, Server};
@@ -65,8 +64,8 @@ fn announce(config: &Config, role: Role, server: &Server) {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         mode = mode(config),
-        database = display(&config.database_url),
-        redis = redis.map_or_else(|| "none".to_owned(), display),
+        database = store_address::display(&config.database_url),
+        redis = redis.map_or_else(|| "none".to_owned(), store_address::display),
         listen = %server.address(),
         graphiql,
         "ready"

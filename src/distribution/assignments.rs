@@ -6,7 +6,7 @@ use entity::assignment::{ActiveModel, Column, Entity, Model, Schedule};
 use entity::cap_usage::Caps;
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 use entity::{partner, profile};
-use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, QueryFilter, QuerySelect, Set, Unchanged};
+use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, QueryFilter, Set, Unchanged};
 use serde_json::{Value, json};
 
 use super::check;

@@ -83,7 +83,7 @@ impl Facts {
         }
         let failures = self.destination.iter_mut().map(|row| &mut row.last_error);
         for why in failures.chain(self.held.iter_mut().map(|held| &mut held.endpoint.why)) {
-            *why = health::audit_view(why, may_reveal).to_owned();
+            *why = health::told(why, may_reveal).to_owned();
         }
         self
     }

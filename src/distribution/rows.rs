@@ -46,11 +46,11 @@ pub(super) async fn lock_assignment(change: &Change<'_>, id: AssignmentId, path:
     })
 }
 
-pub(super) fn partner_entry(action: &'static str, partner: &partner::Model) -> Entry<'_> {
+pub(super) fn partner_entry<'a>(action: &'static str, partner: &'a partner::Model) -> Entry<'a> {
     Entry::new(action, "Partner", partner.id, &partner.name)
 }
 
-pub(super) fn profile_entry(action: &'static str, profile: &profile::Model) -> Entry<'_> {
+pub(super) fn profile_entry<'a>(action: &'static str, profile: &'a profile::Model) -> Entry<'a> {
     Entry::new(action, "DistributionProfile", profile.id, &profile.name)
 }
 

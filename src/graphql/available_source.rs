@@ -36,7 +36,7 @@ impl AvailableSource {
     /// The connection with it, the live one, else the last; null when there never was one.
     async fn connection(&self) -> Option<AccountLink> {
         let row = self.0.connection.clone();
-        row.map(|row| AccountLink(Link::new(row, self.0.own)))
+        row.map(|row| AccountLink(ConnectionView::new(row, self.0.own)))
     }
 
     /// The invitation that nobody has answered yet, whichever side sent it; null when there is none, and for a VIEWER.

@@ -193,5 +193,5 @@ async fn invitation_of(app: &App, account: AccountId, id: InvitationId) -> Resul
 async fn connection_of(app: &App, account: AccountId, id: ConnectionId) -> Result<Option<AccountLink>> {
     let mine = connection::Entity::of_account(account).filter(connection::Column::Id.eq(id));
     let row = mine.one(app.db.read()).await?;
-    Ok(row.map(|row| AccountLink(Link::new(row, account))))
+    Ok(row.map(|row| AccountLink(ConnectionView::new(row, account))))
 }

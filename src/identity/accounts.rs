@@ -206,7 +206,7 @@ fn audit_view(account: &account::Model) -> serde_json::Value {
     })
 }
 
-pub(super) fn entry(action: &'static str, account: &account::Model) -> Entry<'_> {
+pub(super) fn entry<'a>(action: &'static str, account: &'a account::Model) -> Entry<'a> {
     Entry::new(action, "Account", account.id, &account.name)
 }
 

@@ -270,7 +270,7 @@ fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String
     }
 }
 
-fn entry(action: &'static str, settings: &smtp_settings::Model) -> Entry<'_> {
+fn entry<'a>(action: &'static str, settings: &'a smtp_settings::Model) -> Entry<'a> {
     let changes = json!({
         "host": settings.host,
         "port": settings.port,

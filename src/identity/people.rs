@@ -205,6 +205,6 @@ async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path
     Err(Error::user(UserErrorCode::Conflict, path, message))
 }
 
-fn entry(action: &'static str, user: &user::Model) -> Entry<'_> {
+fn entry<'a>(action: &'static str, user: &'a user::Model) -> Entry<'a> {
     Entry::new(action, "User", user.id, &user.name)
 }

@@ -313,7 +313,7 @@ fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
     Permissions(kept.copied().collect())
 }
 
-fn entry(action: &'static str, user: &portal_user::Model) -> Entry<'_> {
+fn entry<'a>(action: &'static str, user: &'a portal_user::Model) -> Entry<'a> {
     let label = user.name.as_deref().unwrap_or(&user.email);
     Entry::new(action, "PortalUser", user.id, label)
 }

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 use crate::app::App;
 use crate::error::Result;
 use crate::identity::emails::{self, sanitize};
-use crate::identity::{mail_quota, mailbox};
+use crate::identity::{mail_queue, mail_quota};
 
 /// Most characters of a subject, and of what is said.
 const SUBJECT: usize = 150;

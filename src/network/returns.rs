@@ -147,10 +147,22 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
         };
     }
     let reason = reason.filter(|_| row.erased_at.is_none());
-    let told_too = row
-        .buyer_account_id
-        .map(|buyer| (buyer, Actor::partner_account(&seller)));
-    let theirs = row.external_id.as_ref().and_then(|id| id.parse().ok());
+    let mut parties = vec![Party {
+        account,
+        lead: row.lead_id,
+        actor: caller.actor(),
+    }];
+    parties.extend(row.buyer_account_id.map(|buyer| {
+        Party {
+            account: buyer,
+            lead: row
+                .external_id
+                .as_ref()
+                .and_then(|id| id.parse().ok())
+                .unwrap_or(row.lead_id),
+            actor: Actor::partner_account(&seller),
+        }
+    }));
     let mut change = row.into_active_model();
     change.review = Set(Some(review));
     change.review_by = Set(Some(seller.name.clone()));

@@ -19,17 +19,17 @@ use crate::network::traffic;
 pub struct LinkOf(pub AccountId, pub ConnectionId);
 
 impl Loader<LinkOf> for Rows {
-    type Value = Link;
+    type Value = ConnectionView;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[LinkOf]) -> Loaded<LinkOf, Link> {
+    async fn load(&self, keys: &[LinkOf]) -> Loaded<LinkOf, ConnectionView> {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(ids));
             let rows = self.all(rows).await?;
             found.extend(
                 rows.into_iter()
-                    .map(|row| (LinkOf(account, row.id), Link::new(row, account))),
+                    .map(|row| (LinkOf(account, row.id), ConnectionView::new(row, account))),
             );
         }
         Ok(found)
