@@ -24,47 +24,37 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::writes::Writes;
 
-/// How long a caller waits for Redis: it only wakes others, so it may never hold anybody up.
+/// Redis only wakes others, so a call to it may never hold a request up for longer.
 const REDIS_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
-/// A process that starts together with Redis waits some ten seconds for it; one that has lost it tries for as long at each use.
+/// A process that starts together with Redis waits about ten seconds for it; so does each use after a lost connection.
 const REDIS_RETRIES: usize = 6;
 
-/// A running Leadmesh, as its use cases see it. Cheap to clone: every open socket has some.
+/// A running Leadmesh, as its use cases see it. Cheap to clone: every open socket holds one.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The truth, by the connections of one lane.
+    /// Uses the connections of one workload.
     pub db: Db,
     parts: Arc<Parts>,
 }
 
-/// What it is made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// Settings.
     pub config: Arc<Config>,
-    /// The time.
     pub clock: Clock,
-    /// Keys of every account.
     pub vault: Vault,
-    /// Keys of access tokens.
     pub tokens: TokenKeys,
-    /// Limits of log-ins and other guesses.
     pub throttle: Throttle,
-    /// Who asks at the moment what they still may.
     pub rights: Rights,
-    /// Who listens to which event log on this node.
     pub hub: Hub,
-    /// Slots of this process' delivery worker, and the way to wake any.
+    /// Slots of this process' delivery worker, and the way to wake any worker.
     pub queue: Queue,
-    /// Threads on which payloads are rendered.
     pub rendering: Rendering,
-    /// Rung when the instance has written a mail.
+    /// Rung when an email of the instance is queued.
     pub mail_bell: Arc<Notify>,
-    /// What this process counts.
     pub metrics: Metrics,
-    /// What this process counts for accounts to read, before it is written.
+    /// Counts for accounts to read, not yet written to the database.
     pub counters: DeferredCounters,
-    /// Writes that go on to their end whatever becomes of their requests.
+    /// Writes that run to their end even when their requests are gone.
     pub writes: Writes,
 }
 
@@ -77,8 +67,8 @@ impl Deref for App {
 }
 
 impl App {
-    /// Connects to the stores and checks that they fit together, for a command beside servers. Embedded, the schema is brought up
-    /// to date first; refused where that is due while a server runs.
+    /// Connects to the stores and checks that they fit together, for a command that runs beside servers. An embedded schema is
+    /// brought up to date first, which is refused while a server runs.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = connect(&config).await?;
         if db.pending_migrations().await? > 0 {
@@ -88,7 +78,7 @@ impl App {
         Self::on(db, config, clock).await
     }
 
-    /// The same for a process that is to serve. What it changes of an embedded database, it changes as its only server.
+    /// The same for a process that serves. It changes an embedded database as the database's only server.
     pub async fn open_to_serve(config: Config, clock: Clock, _only: &ServerLock) -> anyhow::Result<Self> {
         let db = connect(&config).await?;
         prepare(&db, &config).await?;
@@ -129,7 +119,7 @@ impl App {
         })
     }
 
-    /// The same app, which uses the database by the connections of that lane.
+    /// Uses the database connections of a workload.
     #[must_use]
     pub fn for_workload(&self, lane: Workload) -> Self {
         Self {
@@ -138,7 +128,7 @@ impl App {
         }
     }
 
-    /// The same app, which uses the database within the share of that account (or of whoever asks without one).
+    /// Uses the database within the share of an account, or of an anonymous caller.
     #[must_use]
     pub fn for_account(&self, owner: Uuid) -> Self {
         Self {
@@ -153,7 +143,7 @@ async fn connect(config: &Config) -> anyhow::Result<Db> {
     db.map_err(|error| connection_error(&error))
 }
 
-/// Brings an embedded database up to date; another has to be so already.
+/// Brings an embedded database up to date; refuses a PostgreSQL schema that is not.
 async fn prepare(db: &Db, config: &Config) -> anyhow::Result<()> {
     if config.is_embedded() {
         db.migrate()
@@ -168,7 +158,7 @@ async fn prepare(db: &Db, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why there is no connection to the database, with what to set.
+/// Says why there is no connection to the database, and what to set.
 pub fn connection_error(error: &DbErr) -> anyhow::Error {
     anyhow!(
         "cannot connect to the database that DATABASE_URL names: {}",
@@ -176,12 +166,8 @@ pub fn connection_error(error: &DbErr) -> anyhow::Error {
     )
 }
 
-/// A connection that is re-made when it is lost. Starting without Redis is refused: it is a mistake in the settings more
-/// often than an outage.
-///
-/// # Errors
-///
-/// The address is none, or Redis is not there after so many retries, each after a longer pause.
+/// A connection that is re-made when it is lost. A start without Redis is refused: it is a mistake in the settings more often
+/// than an outage.
 pub async fn connect_redis(url: &str, retries: usize) -> anyhow::Result<ConnectionManager> {
     let client = redis::Client::open(url).context("REDIS_URL is not a Redis address")?;
     let config = ConnectionManagerConfig::new()

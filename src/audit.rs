@@ -10,19 +10,15 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::error::Result;
 
-/// Entries in one statement: `SQLite` takes 32,766 parameters.
 const AT_ONCE: usize = 1_000;
 
-/// Actor acts, as the trail tells it.
+/// Who acts, in an audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// By kind.
     pub kind: ActorKind,
-    /// By public identifier; none for the system.
+    /// Public identifier; none for the system.
     pub id: Option<String>,
-    /// As shown.
     pub name: String,
-    /// Address of the caller.
     pub ip: Option<String>,
 }
 
@@ -48,16 +44,14 @@ impl Actor {
     }
 }
 
-/// What was done.
+/// One act, in an audit log.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
     /// As `noun.verb`, the verb in the past tense: `flow.created`.
     pub action: &'static str,
-    /// The GraphQL type of the subject.
     pub subject_type: &'static str,
-    /// Its public identifier.
+    /// Public identifier.
     pub subject_id: String,
-    /// Its name.
     pub label: Option<&'a str>,
     /// Never a secret or a value of a lead.
     pub changes: Option<Value>,
@@ -74,7 +68,6 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The same with changes.
     #[must_use]
     pub fn with(self, changes: Value) -> Self {
         Self {
@@ -84,7 +77,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Adds to the trail of an account.
+/// Adds an entry to an account's audit log.
 pub async fn record(
     db: &impl ConnectionTrait,
     clock: &Clock,
@@ -98,7 +91,7 @@ pub async fn record(
     Ok(())
 }
 
-/// Adds several entries about what one act has changed.
+/// Adds the entries of one act.
 pub async fn record_all<'a>(
     db: &impl ConnectionTrait,
     clock: &Clock,

@@ -60,7 +60,6 @@ enum Command {
     Check(Box<Settings>),
 }
 
-/// Does what the command line asks for.
 pub fn run() -> ExitCode {
     let mut out = std::io::stdout();
     match try_run(&mut out) {
@@ -122,7 +121,7 @@ fn check_spelling() -> Result<(), ConfigError> {
     spelling::check(given, &known)
 }
 
-/// Adds the environment variables that a command or one below it reads.
+/// Adds the environment variables that a command or its subcommands read.
 fn add_settings(command: &clap::Command, known: &mut Vec<String>) {
     let names = command.get_arguments().filter_map(clap::Arg::get_env);
     known.extend(names.filter_map(|name| name.to_str()).map(str::to_owned));
@@ -131,8 +130,8 @@ fn add_settings(command: &clap::Command, known: &mut Vec<String>) {
     }
 }
 
-/// Takes settings from `.env` in this directory or one above it; what is set already stays. The error must not repeat anything
-/// of the line, which may hold a secret.
+/// Takes settings from `.env` in this directory or one above; variables that are set already stay. The error repeats nothing of
+/// the line, which may hold a secret.
 fn load_env_file() -> anyhow::Result<()> {
     match dotenvy::dotenv() {
         Ok(_) => Ok(()),
@@ -150,7 +149,7 @@ fn load_env_file() -> anyhow::Result<()> {
     }
 }
 
-/// The error of a use case for the operator, to whom also the inner reasons are told.
+/// The error of a use case for the operator, who also learns internal causes.
 fn explained(error: Error) -> anyhow::Error {
     match error {
         Error::Internal(inner) => inner,

@@ -26,14 +26,14 @@ pub use self::transaction::Transaction;
 pub use self::transaction_times::TransactionTimes;
 use crate::fair::Share;
 
-/// The kinds of work that have connections of their own.
+/// Kinds of work with connections of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// Requests, and whatever is none of the others.
+    /// Requests, and work without connections of its own.
     Requests,
-    /// Storing submitted leads, and what is read for that.
+    /// Storing submitted leads, and reading for it.
     Intake,
-    /// Claiming deliveries and recording what became of them.
+    /// Claiming deliveries and recording their outcomes.
     Worker,
     /// Renewing the worker's lease.
     Lease,
@@ -50,7 +50,7 @@ impl Workload {
     }
 }
 
-/// The database, by the connections of one workload. Cheap to clone.
+/// The database, through the connections of one workload. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db(Arc<DbInner>);
 
@@ -62,7 +62,7 @@ struct DbInner {
     workload: Workload,
 }
 
-/// What an account may use of the connections for requests.
+/// An account's shares of the connections for requests.
 #[derive(Default)]
 struct Shares {
     read: Option<Arc<Share>>,
@@ -70,8 +70,7 @@ struct Shares {
 }
 
 impl Db {
-    /// Connects to `postgres://…` or `sqlite://…`, with at most so many connections of this process; the `SQLite` file is made if
-    /// absent.
+    /// Connects to `postgres://…` or `sqlite://…`; `connections` bounds those of this process. A missing `SQLite` file is made.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, DbErr> {
         let pools = if url.starts_with("sqlite:") {
             Pools::sqlite(url, connections).await?
@@ -97,14 +96,13 @@ impl Db {
         }))
     }
 
-    /// The same database by the connections of that workload.
     #[must_use]
     pub fn for_workload(&self, workload: Workload) -> Self {
         Self::by(&self.0.pools, workload, Shares::default())
     }
 
-    /// The same database by the connections for requests, of which this account (or another owner) gets no more than its share:
-    /// beyond it statements wait, and fail with [`Shortage::Share`](crate::error::Shortage) where that takes too long.
+    /// The connections for requests, of which this owner gets no more than its share: beyond it statements wait, and then fail
+    /// with [`Shortage::Share`](crate::error::Shortage).
     #[must_use]
     pub fn for_account(&self, owner: Uuid) -> Self {
         let pools = &self.0.pools;
@@ -115,18 +113,18 @@ impl Db {
         Self::by(pools, Workload::Requests, shares)
     }
 
-    /// For statements that only read: one may be run again when its connection was lost.
+    /// For statements that only read: they may be repeated when their connection was lost.
     pub fn read(&self) -> &Connection {
         &self.0.read
     }
 
-    /// For single statements that write. One that has begun goes on to its end, also where nobody waits for it any more.
+    /// For single statements that write. One that has begun ends, also when its caller is gone.
     pub fn write(&self) -> &Connection {
         &self.0.write
     }
 
-    /// Begins a transaction that writes. May be dropped at any moment: no connection is left in a transaction. How long it is held is
-    /// measured, by the workload; of a long one the log tells where it was begun.
+    /// Begins a transaction that writes. It may be dropped at any moment: no connection is left in a transaction. Its duration
+    /// is measured by workload, and the log tells where a long one was begun.
     #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<Transaction, DbErr>> + Send + use<> {
         let begun = Location::caller();
@@ -137,38 +135,35 @@ impl Db {
         }
     }
 
-    /// How long writing transactions of this process are held.
     pub fn transaction_times(&self) -> TransactionTimes {
         self.0.pools.held.clone()
     }
 
-    /// Which of the two it is.
     pub fn is_postgres(&self) -> bool {
         self.0.write.get_database_backend() == DatabaseBackend::Postgres
     }
 
-    /// What the pools of this process are used for at the moment.
     pub fn pools(&self) -> Vec<PoolUse> {
         self.0.pools.now()
     }
 
-    /// Brings the schema up to date, and answers how many changes it lacked. Of several processes one does so, and the others wait.
+    /// Brings the schema up to date, and answers how many migrations were missing. Of several processes one migrates, and the
+    /// others wait.
     pub async fn migrate(&self) -> Result<usize, DbErr> {
         schema::bring_up_to_date(&self.0.pools.upkeep).await
     }
 
-    /// Changes that the schema still lacks.
     pub async fn pending_migrations(&self) -> Result<usize, DbErr> {
         schema::lacking(&self.0.pools.upkeep).await
     }
 
-    /// Brings the figures up to date by which `SQLite` plans statements; nothing on `PostgreSQL`, which does so by itself.
+    /// Updates the planner's statistics of `SQLite`; `PostgreSQL` does so by itself.
     pub async fn sample(&self) -> Result<(), DbErr> {
         planner_statistics::sample(self.write()).await
     }
 }
 
-/// The file of `sqlite://…`; none for other databases, and for one in memory.
+/// The file of `sqlite://…`; none for other databases and for one in memory.
 fn sqlite_file(url: &str) -> Option<&str> {
     let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
     let path = path.split('?').next()?;

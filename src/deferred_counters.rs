@@ -8,53 +8,41 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use entity::ids::{AccountId, FlowId, SourceId};
 
-/// Different things counted between two writings. What comes on top is not counted: it can only be somebody who tries out
-/// identifiers.
+/// Different entries counted between two writes. Further ones are not counted: they come from guessed identifiers.
 const MOST: usize = 4_096;
 
-/// Who tried to submit where, in which hour. The nil identifier stands for a sender whom the credentials did not tell.
+/// Submissions refused to one sender in one hour. The nil identifier stands for an unknown sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefusedSubmission {
-    /// The flow that was named, which may not exist.
+    /// May not exist.
     pub flow: FlowId,
-    /// Who.
     pub sender: AccountId,
-    /// The beginning of the hour.
     pub hour: DateTime<Utc>,
 }
 
-/// Who read the docs of which source.
+/// One account's reading of the docs of one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DocsReader {
-    /// The source.
     pub source: SourceId,
-    /// Its account.
     pub owner: AccountId,
-    /// Who read.
     pub reader: AccountId,
 }
 
-/// How often, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadCount {
-    /// How often.
     pub count: i64,
-    /// The first time.
     pub first: DateTime<Utc>,
-    /// The last time.
     pub last: DateTime<Utc>,
 }
 
-/// What was counted since it was last taken.
+/// Counts since the last write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Submissions that were refused.
     pub refused: BTreeMap<RefusedSubmission, i64>,
-    /// Docs that were read.
     pub read: BTreeMap<DocsReader, ReadCount>,
 }
 
-/// The counts of one process; clones count together.
+/// The counters of one process. Clones share the counts.
 #[derive(Clone, Default)]
 pub struct DeferredCounters(Arc<Mutex<Counts>>);
 
@@ -75,7 +63,6 @@ impl DeferredCounters {
         self.change(|counted| counted.add_refused(attempt, 1));
     }
 
-    /// Counts that somebody read docs.
     pub fn read(&self, reading: DocsReader, at: DateTime<Utc>) {
         let reads = ReadCount {
             count: 1,
@@ -85,14 +72,14 @@ impl DeferredCounters {
         self.change(|counted| counted.add_read(reading, reads));
     }
 
-    /// All that was counted; counting begins anew.
+    /// Takes all counts and starts anew.
     pub fn take(&self) -> Counts {
         let mut taken = Counts::default();
         self.change(|counted| std::mem::swap(counted, &mut taken));
         taken
     }
 
-    /// What was taken and could not be written.
+    /// Adds counts back that could not be written.
     pub fn give_back(&self, taken: Counts) {
         self.change(|counted| {
             for (attempt, count) in taken.refused {
@@ -110,7 +97,6 @@ impl DeferredCounters {
 }
 
 impl Counts {
-    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.refused.is_empty() && self.read.is_empty()
     }

@@ -120,50 +120,50 @@ impl UserError {
 /// Why a use case did not do what was asked.
 #[derive(Debug)]
 pub enum Error {
-    /// No credentials, or not valid ones.
+    /// No credentials, or invalid ones.
     Unauthenticated(&'static str),
     /// The caller's role, scope or kind does not allow it.
     Forbidden(&'static str),
-    /// There is no such thing in the caller's reach; names the noun.
+    /// Nothing of that noun within the caller's reach.
     NotFound(&'static str),
-    /// The request itself makes no sense, before any business rule.
+    /// The request is malformed, before any business rule applies.
     BadInput(String),
     /// Business rules that the input violates.
     User(Vec<UserError>),
-    /// Too many tries; come back after so many seconds.
+    /// Too many tries.
     RateLimited {
-        /// Seconds to wait.
+        /// Seconds.
         retry_after: u64,
     },
-    /// The answer would cost more than one may; the text says what to do.
+    /// The answer would exceed the cost limit; the text says what to do.
     CostExceeded(String),
-    /// The answer would have more bytes than one may; the text says what to do.
+    /// The answer would exceed the size limit; the text says what to do.
     AnswerTooLarge(String),
     /// This process is overloaded or stopping, and has changed nothing: try again.
     Unavailable(&'static str),
     /// The database did not do it: try again.
     Outage(Outage),
-    /// A bug, or a store that failed in an unforeseen way. Never shown.
+    /// A bug, or a store that failed in an unforeseen way. Clients never see the cause.
     Internal(anyhow::Error),
 }
 
-/// Why the database did not do what it was asked for.
+/// Why the database did not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
-    /// There is no connection: nothing was begun, or what was begun is undone.
+    /// No connection: nothing was begun, or what was begun is undone.
     Unreachable,
-    /// It gave the transaction up for another's sake; nothing was changed.
+    /// The database gave the transaction up in favour of another; nothing was changed.
     GaveWay,
-    /// Another holds for too long what the statement needs (a lock, the file of an embedded database); nothing was changed.
+    /// Another transaction holds for too long what the statement needs (a lock, the file of an embedded database); nothing was
+    /// changed.
     Busy,
-    /// The statement took longer than it may; nothing was changed.
+    /// The statement exceeded its time limit; nothing was changed.
     TooSlow,
-    /// The connection was lost under a statement or commit: it is not known whether it was done.
+    /// The connection was lost during a statement or commit: it is unknown whether it was done.
     EndUnknown,
 }
 
 impl Outage {
-    /// The public text.
     fn text(self) -> &'static str {
         match self {
             Self::Unreachable => "the database is not reachable: nothing was changed, try again",
@@ -180,10 +180,10 @@ impl Outage {
 /// No connection of the pool is free for a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
-    /// All connections are in use, and were for as long as a caller waits.
+    /// All connections were in use for as long as a caller waits.
     #[error("all database connections of this kind are in use")]
     Pool,
-    /// The account has its share of the connections in use.
+    /// The account uses its whole share of the connections.
     #[error("the account has its share of the database connections in use")]
     Share,
 }
@@ -195,7 +195,6 @@ impl From<Shortage> for DbErr {
     }
 }
 
-/// Of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -204,7 +203,7 @@ impl Error {
         Self::User(vec![UserError::new(code, path, message)])
     }
 
-    /// Whether the database has surely done nothing: a statement gave way, or did not begin.
+    /// Whether the database has surely changed nothing.
     pub fn changed_nothing(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::RateLimited { .. } => true,
@@ -213,18 +212,17 @@ impl Error {
         }
     }
 
-    /// Whether it is not known what became of what was asked.
+    /// Whether it is unknown if the request was done.
     pub fn is_uncertain(&self) -> bool {
         matches!(self, Self::Outage(Outage::EndUnknown))
     }
 
-    /// Whether the same may succeed in a moment, without anybody changing anything.
+    /// Whether the same request may succeed in a moment.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Outage(_) | Self::RateLimited { .. })
     }
 
-    /// The error of a statement in a transaction that was not told to commit: whatever became of the connection, the database
-    /// undoes it.
+    /// The error of a statement before the commit: even with a lost connection the database undoes the transaction.
     #[must_use]
     pub fn before_commit(self) -> Self {
         match self {
@@ -251,7 +249,6 @@ impl Error {
 }
 
 impl fmt::Display for Error {
-    /// The public text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthenticated(text) | Self::Forbidden(text) | Self::Unavailable(text) => f.write_str(text),
@@ -277,7 +274,7 @@ impl From<UserError> for Error {
 }
 
 impl From<anyhow::Error> for Error {
-    /// What the database or a use case said stays what it is, whatever was added to it on the way.
+    /// Errors of the database and of use cases keep their kind, whatever context was added.
     fn from(error: anyhow::Error) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(own) => return own,
@@ -299,11 +296,11 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// What a caller waits before it tries again when its share of something is used up, in seconds.
+/// Seconds until a caller tries again when its share is used up.
 pub const SHARE_RETRY: u64 = 1;
 
 impl From<DbErr> for Error {
-    /// A database that is away is told apart from one that says no: the caller may try again.
+    /// Tells an unavailable database, which the caller may try again, from a refusal.
     fn from(error: DbErr) -> Self {
         match shortage(&error) {
             Some(Shortage::Share) => {
@@ -329,7 +326,6 @@ impl From<DbErr> for Error {
     }
 }
 
-/// Whether a statement failed because no connection was free, not because of the database.
 fn shortage(error: &DbErr) -> Option<Shortage> {
     let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
         return None;
@@ -340,7 +336,7 @@ fn shortage(error: &DbErr) -> Option<Shortage> {
     }
 }
 
-/// Whether the database was away or said "not now"; none for one that says no.
+/// None where the database refused the statement.
 pub fn outage(error: &DbErr) -> Option<Outage> {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Some(Outage::Unreachable),
@@ -357,13 +353,13 @@ pub fn outage(error: &DbErr) -> Option<Outage> {
     }
 }
 
-/// Whether another has held for too long what a statement needs: an `SQLite` file (`SQLITE_BUSY` and its extended codes), or a lock
-/// in `PostgreSQL` (`lock_not_available`).
+/// Another session has held for too long what the statement needs: an `SQLite` file (`SQLITE_BUSY` and its extended codes), or
+/// a lock in `PostgreSQL` (`lock_not_available`).
 fn is_busy(error: &SqlxError) -> bool {
     has_code(error, &["5", "261", "517", "773", "55P03"])
 }
 
-/// Whether a statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
+/// The statement was stopped at its time limit: `query_canceled` of `PostgreSQL`, `SQLITE_INTERRUPT`.
 fn is_too_slow(error: &SqlxError) -> bool {
     has_code(error, &["57014", "9"])
 }
@@ -372,15 +368,15 @@ fn has_code(error: &SqlxError, codes: &[&str]) -> bool {
     matches!(error, SqlxError::Database(error) if error.code().is_some_and(|code| codes.contains(&&*code)))
 }
 
-/// Whether the database gave this transaction up for another's sake: a deadlock, or a serialization failure (`PostgreSQL`,
-/// appendix A, class 40).
+/// The database chose this transaction as the victim of a deadlock or serialization failure (`PostgreSQL`, appendix A, class
+/// 40).
 fn is_given_way(error: &SqlxError) -> bool {
     has_code(error, &["40P01", "40001"])
 }
 
-/// Whether the database went away under a statement. By SQLSTATE: class 08 is the connection, with 57P01 to 57P03 the server is
-/// stopping, has crashed or is starting, and with 25P03 and 25P04 it has ended a session that took too long over a transaction
-/// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is not known what has reached the disk.
+/// The database went away during a statement. By SQLSTATE: class 08 is the connection; with 57P01 to 57P03 the server is
+/// stopping, has crashed or is starting; with 25P03 and 25P04 it has ended a session whose transaction took too long
+/// (`PostgreSQL`, appendix A). With a code of `SQLITE_IOERR` it is unknown what has reached the disk.
 fn is_lost(error: &SqlxError) -> bool {
     match error {
         // A connection that breaks within a message is out of step.
@@ -402,9 +398,8 @@ fn is_lost(error: &SqlxError) -> bool {
 
 const SQLITE_IOERR: u32 = 10;
 
-/// Turns a broken constraint of the database into the rule it stands for.
+/// Turns a violated uniqueness constraint into the business rule that it stands for.
 pub trait OnUniqueViolation<T> {
-    /// On a broken uniqueness constraint, this rule is what was broken.
     fn on_unique_violation(self, code: UserErrorCode, path: &str, message: &str) -> Result<T>;
 }
 

@@ -12,19 +12,19 @@ use crate::error::Result;
 use crate::network::{disconnecting, expiry, paused, set_aside};
 
 const EVERY: Duration = Duration::from_hours(1);
-/// How late it may be told that an invitation has expired. Nothing depends on it.
+/// Expiry of invitations may be announced this late. Nothing depends on it.
 const TELL: Duration = Duration::from_mins(1);
-/// How long ended sessions, links past their time and sent mails are kept, for whoever asks what became of them.
+/// How long ended sessions, expired links and sent emails are kept, for questions about them.
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// How long counts of mails are kept: longer than the longest window in which they are counted.
+/// How long counts of emails are kept: longer than the longest window in which they are counted.
 const COUNTS: TimeDelta = TimeDelta::days(2);
-/// How long networks are kept that somebody has not been in.
+/// How long networks are kept from which a person has not signed in.
 const NETWORKS: TimeDelta = TimeDelta::days(90);
-/// Idempotency keys forgotten in one statement: a writer of leads waits no longer than that takes.
+/// Idempotency keys deleted in one statement: it bounds how long a writer of leads waits.
 const PART: u64 = 5_000;
 
-/// Tells, every minute, that invitations have expired, destinations are paused and deliveries were set aside. Of several processes
-/// one tells each. Before that it cancels what is left of connections that have ended.
+/// Announces, every minute, expired invitations, paused destinations and set-aside deliveries. Of several processes one
+/// announces each. First it cancels what is left of ended connections.
 pub async fn tell(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -52,7 +52,7 @@ pub async fn tell(app: App, stop: CancellationToken) {
     }
 }
 
-/// Forgets at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
+/// Deletes at the start and then every hour. Every process that delivers does so; that costs nothing when others have.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut hourly = interval(EVERY);
     hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +69,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Forgets once, and answers how many rows went.
+/// Deletes once, and answers how many rows.
 pub async fn forget(app: &App) -> Result<u64> {
     let over = app.clock.now() - KEPT;
     let db = app.db.write();
@@ -88,7 +88,7 @@ pub async fn forget(app: &App) -> Result<u64> {
     Ok(rows.into_iter().sum::<u64>() + keys)
 }
 
-/// Idempotency keys may be many: they go in parts, the oldest first.
+/// Idempotency keys may be many: they are deleted in parts, the oldest first.
 async fn forget_keys(app: &App) -> Result<u64> {
     let end = app.clock.now() - TimeDelta::days(app.config.settings.idempotency_days.into());
     let mut forgotten = 0;

@@ -23,17 +23,17 @@ type Counters<const N: usize> = Family<Labels<N>, Counter>;
 type Gauges = Family<Labels<1>, Gauge>;
 type Number = Gauge<f64, std::sync::atomic::AtomicU64>;
 
-/// The counters of one App; clones count together.
+/// The counters of one App. Clones share the counts.
 #[derive(Clone)]
 pub struct Metrics {
-    /// Sockets that are open, for whoever opens them to track.
+    /// Open sockets.
     pub sockets: TaskTracker,
     leads: Counters<1>,
     batches: Histogram,
     batch_bytes: Histogram,
     deliveries: Counters<2>,
     attempts: Counters<1>,
-    /// Calls to workers that Redis did not take, counted by who calls.
+    /// Wake-ups of workers that Redis did not take.
     pub wakes_failed: Counter,
     latency: Histogram,
     requests: Counters<2>,
@@ -54,22 +54,17 @@ pub struct Metrics {
     registry: Arc<Registry>,
 }
 
-/// What is looked up when somebody asks.
+/// What is looked up when metrics are read.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Deliveries under way in this process.
     pub slots_used: u32,
-    /// How many may be.
     pub slots_total: u32,
-    /// Deliveries that are due, and for how long the first of them has been; none when the database does not answer.
+    /// Due deliveries, and how long the first of them has been due; none if the database does not answer.
     pub backlog: Option<(u64, TimeDelta)>,
-    /// Endpoints that are paused; none when the database does not answer.
+    /// Endpoints with an open circuit; none if the database does not answer.
     pub paused: Option<u64>,
-    /// Mutations and other writes that run in this process.
     pub writes: usize,
-    /// The database connections of this process.
     pub pools: Vec<PoolUse>,
-    /// By how much this machine's clock is ahead of the database's.
     pub clock_ahead: TimeDelta,
 }
 
@@ -80,7 +75,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Of a process whose writing transactions are measured there.
     pub fn of(held: TransactionTimes) -> Self {
         let mut registry = Registry::with_prefix("leadmesh");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -164,12 +158,11 @@ impl Metrics {
         registry.register("write_transaction_seconds", text, self.held.0.clone());
     }
 
-    /// A lead has been stored.
     pub fn lead_stored(&self, outcome: LeadOutcome) {
         self.leads.get_or_create(&[("outcome", outcome.to_value())]).inc();
     }
 
-    /// So many leads are being stored in one transaction, and hold so many bytes.
+    /// Leads stored in one transaction, and their bytes.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a batch has a few hundred leads and some megabytes"
@@ -179,7 +172,7 @@ impl Metrics {
         self.batch_bytes.observe(bytes as f64);
     }
 
-    /// An attempt has been recorded, after which the delivery stands so.
+    /// Records an attempt, with the delivery's status after it.
     pub fn attempted(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
         let ok = status == DeliveryStatus::Delivered;
         self.attempts.get_or_create(&[("ok", ok.to_string())]).inc();
@@ -188,14 +181,13 @@ impl Metrics {
         }
     }
 
-    /// So many deliveries to portals have been made, which ends them.
+    /// Deliveries into portals end when they are made.
     pub fn delivered_in_portals(&self, count: usize) {
         for _ in 0..count {
             self.ended(Channel::Portal, DeliveryStatus::Delivered, TimeDelta::zero());
         }
     }
 
-    /// A delivery has come to an end.
     pub fn ended(&self, channel: Channel, status: DeliveryStatus, age: TimeDelta) {
         let labels = [("channel", channel.to_value()), ("status", status.to_value())];
         self.deliveries.get_or_create(&labels).inc();
@@ -204,28 +196,26 @@ impl Metrics {
         }
     }
 
-    /// Deliveries have been given up because processes died while they attempted them.
+    /// Deliveries given up because processes died during their attempts.
     pub fn set_aside(&self, deliveries: usize) {
         self.set_aside.inc_by(u64::try_from(deliveries).unwrap_or(u64::MAX));
     }
 
-    /// Something has panicked, and goes on.
     pub fn panicked(&self) {
         self.panics.inc();
     }
 
-    /// How often something has panicked.
     pub fn panics(&self) -> u64 {
         self.panics.get()
     }
 
-    /// A request was answered: one that ran a query, mutation or subscription, or one that was refused.
+    /// An answered request, also one that was refused.
     pub fn request(&self, operation: &str, status: u16) {
         let labels = [("operation", operation.to_owned()), ("status", status.to_string())];
         self.requests.get_or_create(&labels).inc();
     }
 
-    /// Everything in the text format of `OpenMetrics` 1.0.
+    /// In the text format of `OpenMetrics` 1.0.
     pub fn text(&self, snapshot: Snapshot) -> String {
         self.slots_used.set(snapshot.slots_used.into());
         self.slots_total.set(snapshot.slots_total.into());

@@ -31,33 +31,28 @@ use crate::leads::intake::Intake;
 use crate::live::relay;
 use crate::network::counter_writer;
 
-/// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Serves the API and delivers.
     Both,
-    /// Serves the API.
     Api,
-    /// Delivers; serves health and metrics only.
     Worker,
 }
 
-/// A running process.
 pub struct Server {
     app: App,
     address: SocketAddr,
     worker: Option<Worker>,
     serving: JoinHandle<()>,
-    /// The instance's mail, forgetting what is over, and writing what is counted.
+    /// Loops for the instance's email, housekeeping and deferred counters.
     chores: TaskTracker,
     stop: CancellationToken,
-    /// Given back when all of the above has ended.
+    /// Released when everything above has ended.
     _only: ServerLock,
 }
 
 impl Server {
-    /// Starts it on that listener, and on the one for metrics where the settings name one. Refused where the other processes of the
-    /// installation go by other settings of what all have to agree on.
+    /// Serves on the listener, and on that for metrics where the settings name one. Refused where the installation's other
+    /// processes have different settings of what all must agree on.
     pub async fn start(app: &App, role: Role, listener: TcpListener, only: ServerLock) -> anyhow::Result<Self> {
         let metrics = app.config.settings.metrics_listen.map(listen_for_metrics).transpose()?;
         let process = proof_setting::join(app).await?;
@@ -112,12 +107,11 @@ impl Server {
         })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops taking, finishes what is under way, gives back leases.
+    /// Stops accepting, finishes what is under way, gives leases back.
     pub async fn stop(self) {
         self.stop.cancel();
         drop(self.serving.await);
@@ -131,7 +125,8 @@ impl Server {
     }
 }
 
-/// As many connections as the limit of open files leaves after the database's and deliveries', and half of them for one address.
+/// As many connections as the limit of open files leaves after those of the database and deliveries, and half of them for one
+/// address.
 fn listen_limits(app: &App) -> ListenLimits {
     let settings = &app.config.settings;
     let reserved = u64::from(settings.database_connections) + u64::from(settings.concurrency);
@@ -160,7 +155,7 @@ fn listen_for_metrics(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.map_err(|error| ConfigError::Set(format!("cannot listen on {address}: {error}; {advice}")).into())
 }
 
-/// What a process does besides. Each goes on after a panic, which ends one round of it.
+/// The loops of a process. Each goes on after a panic, which ends one round of it.
 fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> TaskTracker {
     let chores = Chores {
         app: app.clone(),
@@ -186,7 +181,7 @@ fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> Tas
     chores.tasks
 }
 
-/// Loops of a process that are begun anew after a panic.
+/// Loops of a process that restart after a panic.
 struct Chores {
     app: App,
     stop: CancellationToken,

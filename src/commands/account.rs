@@ -109,14 +109,13 @@ fn hand_over(out: &mut impl Write, made: &PasswordLink, lifetime: &str) -> std::
     writeln!(out, "{}", made.link)
 }
 
-/// Opens what is there already: a command must not make a new server by a mistake in the settings.
+/// Opens an existing server's stores: a mistake in the settings must not make a new server.
 pub(super) async fn open(settings: Settings) -> anyhow::Result<App> {
     logs::start(&settings.log, settings.log_format)?;
     require_data(&settings)?;
     App::open(Config::new(settings)?, Clock::system()).await
 }
 
-/// Refuses a data directory without a database in it.
 pub(super) fn require_data(settings: &Settings) -> Result<(), ConfigError> {
     if settings.database_url.is_none() && !settings.data_dir.join("leadmesh.db").exists() {
         return Err(ConfigError::Set(format!(

@@ -20,25 +20,26 @@ use crate::delivery::instance_mail;
 use crate::descriptors;
 use crate::identity::proof_setting;
 
-/// For one check: what has not answered by then is not well.
+/// A check without an answer by then has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For the mail server to let us in: against senders of spam, some greet only after six seconds.
+/// Some mail servers greet only after six seconds, against senders of spam.
 const MAIL: Duration = Duration::from_secs(8);
-/// An operator who looks sees at once that Redis is away, and can look again.
+/// The operator sees immediately that Redis is away, and can repeat the check.
 const REDIS_RETRIES: usize = 1;
 
-/// Open files that are enough for all connections of callers, the database's and deliveries.
+/// Enough open files for all connections of callers, the database and deliveries.
 const ENOUGH_FILES: u64 = 32_768;
-/// With a machine's clock off by more, other servers refuse what it does: certificates, signatures.
+/// Beyond this offset other servers refuse certificates and signatures.
 const FAR_OFF: TimeDelta = TimeDelta::minutes(1);
 
-/// A network with a shorter prefix holds more than a company's proxies: IPv4 has its largest private one at 8 bits, IPv6 at 7.
+/// A network with a shorter prefix holds more than a company's proxies: the largest private networks have 8 bits in IPv4 and 7
+/// in IPv6.
 const NARROWEST: u8 = 7;
 
-/// What is found of one thing.
+/// The result of one check.
 enum Found {
     Right(String),
-    /// Works, and may still surprise.
+    /// Works, but may surprise.
     Note(String),
     Wrong(String),
 }
@@ -63,7 +64,7 @@ impl<W: Write> Report<'_, W> {
         self.out.flush()
     }
 
-    /// Adds what the check finds in time, else what to do.
+    /// Adds the result of a check, or `late` if it does not end in time.
     async fn wait(&mut self, what: &str, check: impl Future<Output = Found>, late: &str) -> std::io::Result<()> {
         let found = timeout(PATIENCE, check).await;
         self.add(what, found.unwrap_or_else(|_elapsed| too_late(late)))
@@ -74,7 +75,7 @@ fn too_late(advice: &str) -> Found {
     Found::Wrong(format!("no answer within {} seconds; {advice}", PATIENCE.as_secs()))
 }
 
-/// Looks at everything and tells what it found; the exit code is 2 when something has to be set otherwise.
+/// Checks everything and reports what it found. The exit code is 2 when a setting has to change.
 pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     logs::start(&settings.log, settings.log_format)?;
     let mut report = Report { out, wrong: false };
@@ -98,7 +99,7 @@ pub(super) async fn check(settings: Settings, out: &mut impl Write) -> anyhow::R
     Ok(ExitCode::from(code))
 }
 
-/// Whose word on the caller's address counts: with a network that is too wide, everybody's.
+/// Which proxies may name a caller's address: with too wide a network, every caller may.
 fn proxies(config: &Config) -> Found {
     let trusted = &config.settings.trusted_proxies;
     match trusted.iter().find(|network| network.prefix_len() < NARROWEST) {
@@ -134,7 +135,7 @@ async fn address(config: &Config) -> Found {
     }
 }
 
-/// The database, and what can be found in it once it answers.
+/// Checks the database and, once it answers, what is in it.
 async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std::io::Result<()> {
     let address = display(&config.database_url);
     let late = "set DATABASE_URL to a database that is running, and see whether somebody holds its tables";
@@ -180,8 +181,8 @@ async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std:
     Ok(())
 }
 
-/// Processes go by the database's clock, so that one of this machine that is wrong harms no delivery; certificates and logs go by
-/// it all the same, and who is so far off may as well be right.
+/// Deliveries follow the database's clock, so that a wrong machine clock harms none; certificates and logs follow the
+/// machine's.
 async fn clock(db: &Db) -> Found {
     let clock = Clock::system();
     if !db.is_postgres() {
@@ -216,7 +217,7 @@ async fn master_key_fits(config: &Config, db: &Db) -> Found {
     }
 }
 
-/// Whether a process with these settings may serve beside the others, or after them; none where they are the same.
+/// Whether a process with these settings may serve beside the others, or after them; none where the settings agree.
 async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
     let kept = match proof_setting::stored(db.read()).await {
         Ok(kept) => kept?,

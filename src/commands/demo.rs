@@ -54,7 +54,6 @@ pub(super) struct Arguments {
     log: String,
 }
 
-/// A demo that runs.
 struct Running {
     server: Server,
     board: Board,
@@ -122,7 +121,7 @@ async fn start(arguments: &Arguments, out: &mut (impl Write + Send)) -> anyhow::
     })
 }
 
-/// What the directory holds of an earlier demo, if that is to be gone on with; else it must be empty.
+/// The state of an earlier demo in the directory, if `keep`; otherwise the directory must be empty.
 fn prepare(data_dir: &Path, keep: bool) -> anyhow::Result<Option<DemoState>> {
     let failed = |source| ConfigError::DataDir {
         path: data_dir.to_owned(),

@@ -53,8 +53,7 @@ pub(super) struct Arguments {
     test: bool,
 }
 
-/// Imports what has no receipt yet. The exit code is 1 if there are rows that could not be submitted as they are, this time or
-/// before.
+/// Imports the rows without a receipt. The exit code is 1 if there are rows that could not be submitted, now or before.
 pub(super) async fn import(arguments: Arguments, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let file = &arguments.file;
     let key = arguments.key.filter(|key| !key.trim().is_empty()).ok_or_else(no_key)?;
@@ -106,12 +105,12 @@ fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::Set(format!("cannot read {}: {error}; name a CSV file", file.display()))
 }
 
-/// Beside the file: `leads.csv` has `leads.receipts.csv`.
+/// `leads.csv` has `leads.receipts.csv` beside it.
 fn receipts_path(file: &Path) -> PathBuf {
     file.with_extension("receipts.csv")
 }
 
-/// By bytes: to count the rows first would read the file once more.
+/// By bytes: counting the rows first would read the file once more.
 fn progress(file: &Path) -> anyhow::Result<ProgressBar> {
     let bar = ProgressBar::new(std::fs::metadata(file)?.len());
     bar.set_style(ProgressStyle::with_template(

@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{ConfigError, LogFormat};
 
-/// Libraries that see payloads, passwords or rows, and write them out below the level of warnings. No setting changes that.
+/// Libraries that see payloads, passwords or rows, and log them below the level of warnings. No setting changes that.
 const DISCREET: [&str; 13] = [
     "async_graphql",
     "h2",
@@ -27,7 +27,6 @@ const DISCREET: [&str; 13] = [
     "tungstenite",
 ];
 
-/// Starts the log of this process; once.
 pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigError> {
     let filter = filter(directives)?;
     let lines = tracing_subscriber::fmt::layer()
@@ -43,11 +42,8 @@ pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigErr
         .map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
 }
 
-/// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see secrets.
-///
-/// # Errors
-///
-/// When the directives are not understood.
+/// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see
+/// secrets.
 pub fn filter<S: 'static>(directives: &str) -> Result<impl Filter<S> + Send + Sync + 'static, ConfigError> {
     let chosen = EnvFilter::builder().parse(directives).map_err(|error| {
         ConfigError::Set(format!(

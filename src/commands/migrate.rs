@@ -10,7 +10,7 @@ use crate::config::{self, Settings};
 use crate::database::Db;
 use crate::database::server_lock::NoServerLock;
 
-/// Brings the schema up to date. Of the settings it needs no more than the database.
+/// Brings the schema up to date. Reads no setting but the database's.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
     let url = config::database_url(settings)?;

@@ -12,7 +12,7 @@ use crate::database::server_lock::ServerLock;
 use crate::descriptors;
 use crate::server::{Role, Server};
 
-/// Serves until a signal, then stops in order; a second signal ends it at once.
+/// Serves until a signal, then stops in order; a second signal ends the process immediately.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
     logs::start(&settings.log, settings.log_format)?;
     descriptors::raise();
@@ -47,7 +47,7 @@ async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     Ok(server)
 }
 
-/// Takes the address. The settings then name the port that it became, when they had asked for any.
+/// Takes the address. The settings then name the actual port where they asked for any.
 pub(super) async fn listen(mut settings: Settings) -> Result<(TcpListener, Settings), ConfigError> {
     let refused = |error: std::io::Error| {
         let advice = "set LEADMESH_LISTEN (--listen) to an address of this machine and a free port";
@@ -77,7 +77,6 @@ fn announce(config: &Config, role: Role, server: &Server) {
     }
 }
 
-/// In words.
 pub(super) fn mode(config: &Config) -> &'static str {
     if config.is_embedded() { "embedded" } else { "server" }
 }

@@ -4,10 +4,9 @@ use url::Url;
 
 use super::ConfigError;
 
-/// Refuses an address in which it is not certain where the password ends: `#`, `/`, `?` or `@` written as they stand in a
-/// password make other parts of the address of it, which would be display, or dialled.
-///
-/// The error repeats nothing of the address but its scheme.
+/// Refuses an address in which the end of the password is ambiguous: an unescaped `#`, `/`, `?` or `@` in a password would
+/// become another part of the address, which would be shown or dialled. The error repeats nothing of the address but its
+/// scheme.
 pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
     let choices = schemes.join("… or ");
     // Without a colon it might be anything, a password included.
@@ -25,7 +24,7 @@ pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(
     )))
 }
 
-/// Whether the address parses, and nothing that belongs to a password can have fallen into another part of it.
+/// Whether the address parses, and no part of a password can have fallen into another part of it.
 fn is_unambiguous(address: &str) -> bool {
     let Ok(url) = Url::parse(address) else { return false };
     let after_scheme = address.split_once("://").map_or("", |(_, rest)| rest);
@@ -36,7 +35,7 @@ fn is_unambiguous(address: &str) -> bool {
     ats == usize::from(has_user) && password_end <= host_start && url.fragment().is_none()
 }
 
-/// An address as the log and error messages may show it: without password and options.
+/// For logs and error messages: without password and options.
 pub fn display(address: &str) -> String {
     if address.starts_with("sqlite:") {
         return address.to_owned();

@@ -21,10 +21,9 @@ use super::transaction_times::{TransactionTimer, TransactionTimes};
 use crate::error::{Outage, Shortage, outage};
 use crate::fair::{Share, Waiting};
 
-/// How long a statement waits for a place in its pool while others use all of it.
+/// How long a statement waits for a full pool.
 const TURN: Duration = Duration::from_secs(5);
 
-/// Connections of one kind.
 #[derive(Debug)]
 pub(super) struct Pool {
     name: &'static str,
@@ -33,25 +32,21 @@ pub(super) struct Pool {
     dropped: DroppedTransactions,
     size: usize,
     places: Arc<Semaphore>,
-    /// Of them, those that accounts may use together: one connection is kept for what every request needs first.
+    /// Permits that accounts may use together: one connection is kept for what every request needs first.
     for_accounts: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// What a pool is used for at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Which pool.
     pub pool: &'static str,
-    /// Connections that it may have.
     pub size: usize,
-    /// Statements and transactions that run.
     pub in_use: usize,
     /// Statements and transactions that wait for a connection.
     pub waiting: usize,
 }
 
-/// A place in a pool; free again when dropped.
+/// A permit to use a pool; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     _in_pool: OwnedSemaphorePermit,
@@ -60,13 +55,12 @@ pub(super) struct Place {
 }
 
 impl Pool {
-    /// One whose connections notice what is dropped.
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
         let backend = connections.get_database_backend();
         Self::of((name, backend), PoolConnections::Shared(connections), size)
     }
 
-    /// One of single connections, whose statements may take so long.
+    /// Connections of `SQLite`, whose statements may take `allowed`.
     pub(super) fn of_singles(name: &'static str, singles: Vec<SingleConnection>, allowed: Duration) -> Self {
         let size = singles.len();
         Self::of(
@@ -76,7 +70,6 @@ impl Pool {
         )
     }
 
-    /// The same, where its connections were told of it.
     pub(super) fn noting(self, dropped: DroppedTransactions) -> Self {
         Self { dropped, ..self }
     }
@@ -94,7 +87,7 @@ impl Pool {
         }
     }
 
-    /// A connection, for whoever has a place.
+    /// A connection, for a holder of a permit.
     fn member(&self) -> Result<PooledConnection, DbErr> {
         self.connections.use_one().ok_or_else(|| Shortage::Pool.into())
     }
@@ -108,8 +101,8 @@ impl Pool {
         }
     }
 
-    /// Of an account with a share, first a place of its own: whoever has it waits for the pool as others do, so that of many
-    /// callers of one account only so many stand in the way of others.
+    /// An account with a share first waits for a permit of its own, then for the pool, so that many callers of one account do
+    /// not block others.
     async fn place(&self, share: Option<&Share>) -> Result<Place, DbErr> {
         let _waiting = Waiting::begin(&self.waiting, usize::MAX);
         let Some(share) = share else {
@@ -136,15 +129,14 @@ async fn turn(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
     }
 }
 
-/// Whether a statement may be run again after the connection was lost under it.
+/// Whether a statement may be repeated after its connection was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeats {
-    /// It only reads.
     Yes,
     No,
 }
 
-/// The way of one lane to a pool.
+/// A workload's access to a pool.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pool: Arc<Pool>,
@@ -157,8 +149,8 @@ impl Connection {
         Self { pool, share, repeats }
     }
 
-    /// Runs a statement in a task of its own. After the database was away, dead connections may lie in the pool, each of which
-    /// fails one statement: one that only reads goes on to the next.
+    /// Runs a statement in a task of its own. After an outage dead connections may lie in the pool, each of which fails one
+    /// statement: a read goes on to the next connection.
     async fn run<T, F, R>(&self, statement: F) -> Result<T, DbErr>
     where
         T: Send + 'static,
@@ -181,12 +173,9 @@ impl Connection {
         running.await.unwrap_or_else(|error| broken(&error))
     }
 
-    /// Begins a transaction that writes. On `SQLite` it takes the write lock at once: one that reads first and writes later would
-    /// fail with "database is locked" whenever another writer came between.
-    ///
-    /// It begins in a task of its own: a future that is dropped while `BEGIN` is on its way would give the pool a connection that
-    /// is in a transaction of which the pool knows nothing. Here the transaction has begun before anybody drops it, which rolls
-    /// it back.
+    /// Begins a transaction that writes. On `SQLite` it takes the write lock immediately: one that reads first and writes later
+    /// would fail with "database is locked" whenever another writer came between. It begins in a task of its own: a future
+    /// dropped during `BEGIN` would give the pool a connection in a transaction that the pool knows nothing of.
     pub(super) async fn begin(
         &self,
         times: &TransactionTimes,
@@ -216,7 +205,7 @@ async fn begin(connections: &DatabaseConnection) -> Result<DatabaseTransaction, 
     connections.begin_with_options(immediate).await
 }
 
-/// Tries again, at most so often, where the connection was lost.
+/// Repeats, at most `most` times, while the connection is lost.
 async fn repeat_lost<T, R>(most: usize, run: impl Fn() -> R) -> Result<T, DbErr>
 where
     R: Future<Output = Result<T, DbErr>>,
@@ -230,7 +219,7 @@ where
     }
 }
 
-/// A statement that panicked, or that the end of the process has stopped: it is not known whether it was done.
+/// A statement that panicked or was stopped by the end of the process: it is unknown whether it was done.
 pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
     tracing::error!(%error, "a statement did not come to its end");
     Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use sea_orm::SqlxError;
 use sea_orm::sqlx::{Connection, PgConnection};
 
-/// How long a connection that comes back may take to become ready after a statement was abandoned. To undo what a transaction has
-/// done takes next to no time.
+/// How long a returning connection may take to become ready after its transaction was dropped. A rollback takes next to no
+/// time.
 const READY: Duration = Duration::from_secs(1);
-/// For how long after a transaction was dropped whatever comes back is looked at. Its own connection comes at once.
+/// How long after a dropped transaction returning connections are checked. Its own returns immediately.
 const WATCHED: Duration = Duration::from_millis(500);
 
-/// Whether transactions of a pool were dropped lately, be it within a statement or between two. Clones are of the same pool.
+/// Whether transactions of a pool were dropped lately. Clones share the state.
 #[derive(Clone, Debug)]
 pub(super) struct DroppedTransactions(Arc<Watch>);
 
@@ -46,7 +46,7 @@ impl DroppedTransactions {
         u64::try_from((self.0.began.elapsed() + further).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Refuses a connection that comes back and is still busy; the pool then closes it.
+    /// Refuses a returning connection that is still busy; the pool then closes it.
     pub(super) async fn judge(&self, connection: &mut PgConnection) -> Result<bool, SqlxError> {
         if self.elapsed(Duration::ZERO) >= self.0.until.load(Ordering::SeqCst) {
             return Ok(true);

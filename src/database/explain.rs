@@ -2,7 +2,7 @@
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-/// What is wrong, and what to set. Repeats nothing of the address, which holds a password.
+/// Says what is wrong and what to set. Repeats nothing of the address, which holds a password.
 pub fn explain(error: &DbErr) -> String {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(cause)) => explain_cause(cause),

@@ -14,28 +14,28 @@ use super::sqlite_file;
 use super::transaction_times::TransactionTimes;
 use crate::fair::{FairShares, ShareLimits};
 
-/// How long a caller waits for a connection to `PostgreSQL` before it is told that the database is not reachable.
+/// How long a caller waits for a connection to `PostgreSQL` before the database counts as unreachable.
 const ACQUIRE: Duration = Duration::from_secs(2);
 /// The same for the one writer of `SQLite`, behind which all other writers queue.
 const WRITER_TURN: Duration = Duration::from_secs(5);
-/// A connection that was idle for so long is tried before it is used: it may have died meanwhile.
+/// A connection that was idle for this long is tested before use: it may have died.
 const TRIED_AFTER: Duration = Duration::from_secs(1);
 
-/// Statements of one account that may wait for a connection at the same time, and for how long.
+/// Statements of one account that may wait for a connection, and for how long.
 const WAITING: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long `PostgreSQL` lets a session stay idle within a transaction, which holds its locks, before it ends the session.
+/// How long `PostgreSQL` lets a session stay idle in a transaction, which holds locks, before it ends the session.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
-/// How long a whole transaction may take (`PostgreSQL` 17 and newer); longer than a detached write has.
+/// Limit of a whole transaction (`PostgreSQL` 17 and newer); longer than that of a detached write.
 const TRANSACTION: Duration = Duration::from_secs(90);
-/// How often `PostgreSQL` 14 and newer looks whether the client of a running statement is still there.
+/// How often `PostgreSQL` 14 and newer checks whether the client of a running statement is still there.
 const CLIENT_CHECK: Duration = Duration::from_secs(5);
 
-/// Steps of its machine after which `SQLite` asks whether a statement may go on: well under a millisecond.
+/// Steps of the virtual machine after which `SQLite` asks whether a statement may go on: well under a millisecond.
 const STEPS: i32 = 10_000;
 
-/// Connections of each kind.
+/// Connections by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     lease: u32,
@@ -46,7 +46,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// Of so many in all; each kind has one at least.
+    /// Divides `all`; each kind has at least one.
     pub(super) fn of(all: u32) -> Self {
         let lease = 1;
         let worker = (all / 4).max(1);
@@ -62,7 +62,7 @@ impl Sizes {
     }
 }
 
-/// What `PostgreSQL` allows the sessions of a pool.
+/// Time limits of `PostgreSQL` sessions.
 #[derive(Clone, Copy, Debug)]
 struct SessionLimits {
     statement: Duration,
@@ -81,10 +81,10 @@ const READING: SessionLimits = seconds(30, 10);
 const WRITING: SessionLimits = seconds(60, 10);
 const STORING: SessionLimits = seconds(30, 10);
 const WORKING: SessionLimits = seconds(60, 10);
-/// The lease runs out after six seconds: what takes longer is of no use.
+/// The lease runs out after six seconds: a slower renewal is of no use.
 const LEASING: SessionLimits = seconds(4, 4);
 
-/// The pools that one kind of work reads from and writes to.
+/// The pools that one workload reads from and writes to.
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     pub(super) read: Arc<Pool>,
@@ -101,15 +101,14 @@ impl Kind {
     }
 }
 
-/// All pools of a process.
 #[derive(Debug)]
 pub(super) struct Pools {
-    /// For requests, and whatever has no connections of its own.
+    /// For requests, and work without connections of its own.
     pub(super) requests: Kind,
     pub(super) intake: Kind,
     pub(super) worker: Kind,
     pub(super) lease: Kind,
-    /// For changes of the schema, which take as long as they take.
+    /// For schema changes, without a time limit.
     pub(super) upkeep: DatabaseConnection,
     pub(super) reading: FairShares,
     pub(super) writing: FairShares,
@@ -137,7 +136,8 @@ impl Pools {
         })
     }
 
-    /// With one writer connection writers queue fairly in this process instead of polling the file's lock. Readers are apart.
+    /// With one writer connection writers queue fairly in this process instead of polling the file's lock. Readers have their
+    /// own.
     pub(super) async fn sqlite(url: &str, all: u32) -> Result<Self, DbErr> {
         private_file(url)?;
         let sizes = Sizes::of(all);
@@ -170,7 +170,7 @@ impl Pools {
         })
     }
 
-    /// What all pools are used for at the moment, each once.
+    /// The use of each pool.
     pub(super) fn now(&self) -> Vec<PoolUse> {
         let kinds = [&self.requests, &self.intake, &self.worker, &self.lease];
         let mut uses: Vec<PoolUse> = Vec::new();
@@ -240,8 +240,7 @@ fn postgres(url: &str, watched: Option<(SessionLimits, DroppedTransactions)>, la
     options
 }
 
-/// Says in the session what it may take. Not in the address, where a pooler between here and the database refuses what it does not
-/// know.
+/// Sets the limits in the session. In the address a pooler between here and the database would refuse what it does not know.
 async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(), SqlxError> {
     let mut settings = vec![
         ("statement_timeout", limits.statement),
@@ -281,8 +280,8 @@ fn sqlite(url: &str) -> ConnectOptions {
     options
 }
 
-/// A reader that asks now and then whether it may go on. The writer does not: a statement that is interrupted undoes its transaction
-/// behind the back of whoever counts transactions. What it runs is bounded in rows instead.
+/// A reader that can be interrupted. The writer cannot: an interrupted statement would undo its transaction without the library
+/// noticing. What it runs is bounded in rows instead.
 fn interruptible(url: &str, limit: &Limit) -> ConnectOptions {
     let (mut options, limit) = (sqlite(url), limit.clone());
     options.connect_lazy(true).map_sqlx_sqlite_pool_opts(move |pool| {
@@ -301,7 +300,7 @@ async fn ask(connection: &mut SqliteConnection, limit: Limit) -> Result<(), Sqlx
     Ok(())
 }
 
-/// Makes the file for its owner alone, as the keys beside it; what `SQLite` puts next to it gets the same permissions.
+/// Makes the file for its owner alone, as the keys beside it; `SQLite` gives the files next to it the same permissions.
 fn private_file(url: &str) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt;
     let Some(path) = sqlite_file(url) else {

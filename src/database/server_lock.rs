@@ -8,16 +8,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use super::sqlite_file;
 use crate::config::ConfigError;
 
-/// The right to be the server of a database. It goes when dropped, and with the process however that ends.
+/// The right to be the server of a database. It ends when dropped, and with the process however that ends.
 #[derive(Debug)]
 pub struct ServerLock {
-    /// The lock is on the open file; none is needed on `PostgreSQL`, nor for a database in memory.
+    /// Locks the open file. PostgreSQL and databases in memory need none.
     _lock: Option<File>,
 }
 
 impl ServerLock {
-    /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it is the
-    /// same one whatever else is set differently.
+    /// Takes the right, or says that another process has it. The lock is on a file beside the database's, so that it does not
+    /// depend on other settings.
     pub fn of(database_url: &str) -> Result<Self, ConfigError> {
         let lock = lock(database_url, File::try_lock, |database| {
             format!(
@@ -28,7 +28,7 @@ impl ServerLock {
     }
 }
 
-/// The certainty that no server uses a database, for commands that change its schema. Any number of them may have it.
+/// The certainty that no server uses a database, for commands that change its schema. Any number of processes may have it.
 #[derive(Debug)]
 pub struct NoServerLock {
     _lock: Option<File>,
@@ -46,7 +46,7 @@ impl NoServerLock {
     }
 }
 
-/// Takes a lock on the file beside an embedded database; none for others.
+/// Locks the file beside an embedded database; none for others.
 fn lock(
     database_url: &str,
     kind: impl FnOnce(&File) -> Result<(), TryLockError>,

@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Db, Workload};
 use crate::clock::{Clock, Sample};
 
-/// Between looks at the database's clock: a clock of its that is set, or a machine that was asleep, is noticed within this.
+/// Bounds how late a change of the database's clock, or a machine that slept, is noticed.
 const EVERY: Duration = Duration::from_secs(1);
-/// Looks at the start: the quickest answer says most.
+/// Samples at the start: the quickest answer proves most.
 const AT_START: usize = 4;
-/// A machine's clock may be off by so much before that is told.
+/// Offsets up to this are not reported.
 pub const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
-/// Makes the clock follow the database's from the start. `SQLite` has none of its own, and a clock that stands is left standing.
+/// Makes the clock follow the database's from the start. `SQLite` has no clock of its own, and a standing clock stays as it is.
 pub async fn begin(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     for _ in 0..AT_START {
         compare(db, clock).await?;
@@ -25,7 +25,7 @@ pub async fn begin(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Compares the clocks until stopped, and tells when the machine's own has become wrong or right.
+/// Compares the clocks until stopped, and logs when the machine's clock becomes wrong or right.
 pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     if !db.is_postgres() || !clock.runs() {
         return;
@@ -50,7 +50,7 @@ pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     }
 }
 
-/// By how much the machine's clock differs from the database's, in words; none while that is within [`TOLERANCE`].
+/// Describes the offset of the machine's clock from the database's; none within [`TOLERANCE`].
 pub fn offset(clock: &Clock) -> Option<String> {
     let ahead = clock.ahead();
     let side = if ahead > TimeDelta::zero() {

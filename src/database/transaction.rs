@@ -9,7 +9,7 @@ use super::connection::{Place, broken};
 use super::dropped_transactions::DroppedTransactions;
 use super::transaction_times::TransactionTimer;
 
-/// A transaction. Dropped before its commit, it is rolled back.
+/// Dropped before its commit, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
     // Dropped in this order: the pool knows what comes before the connection is on its way back, and the place is free then.
@@ -19,7 +19,7 @@ pub struct Transaction {
     timer: TransactionTimer,
 }
 
-/// What hears of the end of a transaction.
+/// What is released and notified at the end of a transaction.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) place: Place,
@@ -27,7 +27,7 @@ pub(super) struct Ending {
     pub(super) dropped: DroppedTransactions,
 }
 
-/// Notes a transaction that ends otherwise than by its own word: a statement of its may still run.
+/// Notes a transaction that is dropped: a statement of it may still run.
 #[derive(Debug)]
 struct Unfinished(Option<DroppedTransactions>);
 
@@ -50,7 +50,7 @@ impl Transaction {
         }
     }
 
-    /// Commits. A commit that has begun goes on to its end, also where nobody waits for it any more.
+    /// A commit that has begun ends, also when its caller is gone.
     pub async fn commit(self) -> Result<(), DbErr> {
         let Self {
             mut unfinished,
@@ -66,7 +66,6 @@ impl Transaction {
         committing.await.unwrap_or_else(|error| broken(&error))
     }
 
-    /// Undoes everything.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
     }

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 
-/// A transaction that is held for longer is told to the log.
+/// A longer transaction is logged.
 const LONG: Duration = Duration::from_secs(1);
 
-/// The label of a kind of work.
 type Labels = [(&'static str, String); 1];
 
-/// Seconds by kind of work; clones count together.
+/// Seconds by workload. Clones share the counts.
 #[derive(Clone, Debug)]
 pub struct TransactionTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
 
@@ -27,12 +26,11 @@ fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 8))
 }
 
-/// A transaction that is held; counted when dropped.
+/// A running transaction; counted when dropped.
 #[derive(Debug)]
 pub(super) struct TransactionTimer {
     times: TransactionTimes,
     work: &'static str,
-    /// Where in this program it was begun.
     begun: &'static Location<'static>,
     since: Instant,
 }
@@ -49,7 +47,7 @@ impl TransactionTimes {
 }
 
 impl Drop for TransactionTimer {
-    /// The log gets the place in this program and nothing of whose work it was.
+    /// The log names the place in this program, and not whose work it was.
     fn drop(&mut self) {
         let held = self.since.elapsed();
         let labels = [("work", self.work.to_owned())];

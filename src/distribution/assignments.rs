@@ -22,9 +22,8 @@ use crate::identity::change::{Change, differences};
 use crate::identity::policy::Action;
 use crate::leads::rules::Rule;
 
-/// How many partners a profile may have.
 pub const MAX_ASSIGNMENTS: usize = 1_000;
-/// Ranks and weights go up to this.
+/// Largest rank and weight.
 pub const MAX_NUMBER: i32 = 1_000_000;
 const DEFAULT_WEIGHT: i32 = 1;
 
@@ -76,12 +75,9 @@ pub struct AssignmentChanges {
     pub enabled: Option<bool>,
 }
 
-/// A profile after a change of its assignments.
 #[derive(Clone, Debug)]
 pub struct AssignmentResult {
-    /// The profile.
     pub profile: profile::Model,
-    /// The assignment that was made or changed.
     pub assignment: Model,
     /// A signing secret that the change made for the partner; never shown again.
     pub signing_secret: Option<String>,
@@ -269,7 +265,6 @@ fn checked_schedule(schedule: Schedule) -> Result<Schedule> {
     Ok(schedule::check(schedule, "input.schedule")?)
 }
 
-/// What the trail compares.
 fn audit_view(assignment: &Model) -> Value {
     json!({
         "enabled": assignment.enabled,

@@ -11,18 +11,17 @@ use crate::flows::caps::{self, CapInput};
 use crate::flows::price::Price;
 use crate::identity::change::Change;
 
-/// What one check says.
 pub(super) type Checked<T> = std::result::Result<T, UserError>;
 
-/// The longest notes and descriptions, in characters.
+/// In characters.
 pub(super) const MAX_NOTES: usize = 10_000;
 
-/// A line of text that may be left empty: trimmed, without control characters.
+/// A line of text that may be empty: trimmed, without control characters.
 pub(super) fn optional_line(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, char::is_control)
 }
 
-/// Text of several lines that may be left empty.
+/// Text of several lines that may be empty.
 pub(super) fn optional_text(text: &str, max: usize, path: &str) -> Checked<Option<String>> {
     bounded(text, max, path, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
 }
@@ -40,7 +39,6 @@ fn bounded(text: &str, max: usize, path: &str, forbidden: impl Fn(char) -> bool)
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// A number within bounds.
 pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &str) -> Checked<i32> {
     if bounds.contains(&value) {
         return Ok(value);
@@ -49,7 +47,7 @@ pub(super) fn number(value: i32, bounds: std::ops::RangeInclusive<i32>, path: &s
     Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
-/// A column that an update changes when a value is given.
+/// A column that changes when a value is given.
 pub(super) fn given<T, U>(value: Option<T>, check: impl FnOnce(T) -> Result<U>) -> Result<ActiveValue<U>>
 where
     U: Into<sea_orm::Value>,
@@ -113,7 +111,7 @@ pub(super) fn price_audit_view(e4: Option<i64>, currency: Option<&str>) -> Optio
     Some(format!("{} {}", price.amount(), price.currency))
 }
 
-/// A column that an update leaves alone, clears (null) or changes.
+/// A column that stays, is cleared by null, or changes.
 pub(super) fn cleared_or_given<T, U>(
     value: MaybeUndefined<T>,
     check: impl FnOnce(T) -> Result<Option<U>>,

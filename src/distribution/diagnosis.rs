@@ -26,12 +26,11 @@ use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::discretion;
 
-/// What is known of a delivery.
+/// Everything that the checks look at.
 #[derive(Clone, Debug)]
 struct Facts {
     now: DateTime<Utc>,
     delivery: Model,
-    /// Whether some worker holds a lease.
     served: bool,
     partner: Option<partner::Model>,
     assignment: Option<assignment::Model>,
@@ -43,7 +42,7 @@ struct Facts {
     last: Option<delivery_attempt::Model>,
 }
 
-/// How the delivery goes.
+/// The delivery's settings.
 #[derive(Clone, Debug)]
 struct Settings {
     config: DeliveryConfig,
@@ -55,7 +54,7 @@ struct Settings {
     blocked: Option<String>,
 }
 
-/// Looks at everything that a delivery needs. One that is not the caller's is answered as one that does not exist.
+/// Checks everything that a delivery needs. Another account's delivery is answered as an unknown one.
 pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<Check>> {
     let account = caller.require(Action::ReadLeads)?;
     let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
@@ -69,7 +68,7 @@ pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<
 }
 
 impl Facts {
-    /// Without the words of recipients that the reader may not see: about this lead, or about any.
+    /// Removes words of recipients that the reader may not see.
     fn heard(mut self, hears: bool, may_reveal: bool) -> Self {
         let row = &mut self.delivery;
         let code = row.failure_code;

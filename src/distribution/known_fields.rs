@@ -14,11 +14,11 @@ use crate::delivery::templates::FieldNames;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
 
-/// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
+/// The fields of an account's flows, each name once: of several definitions the oldest flow's counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownFields {
     definitions: Vec<FieldDef>,
-    /// Those of the names in question that deleted flows had: their leads are still there, and are shared or not like others.
+    /// Of the names in question, those that deleted flows had: their leads are still there, and are shared or not like others.
     former: HashSet<String>,
     /// Whether there were flows, where there is none now.
     has_former: bool,
@@ -26,7 +26,8 @@ pub(super) struct KnownFields {
 }
 
 impl KnownFields {
-    /// Reads them, and which of these names deleted flows had. Not within a transaction that writes: an account may have many.
+    /// Reads the fields, and which of the `named` ones deleted flows had. Not within a transaction that writes: an account may
+    /// have many.
     pub(super) async fn of(db: &Connection, account: AccountId, named: &[String]) -> std::result::Result<Self, DbErr> {
         let flows = flow::Entity::in_account(account).order_by_asc(flow::Column::Id);
         let fields: Vec<FieldDefs> = flows
@@ -49,7 +50,7 @@ impl KnownFields {
         self.definitions.iter().any(|field| field.name == name)
     }
 
-    /// Each name once, as it is first defined.
+    /// Each name once, as first defined.
     pub(super) fn union(fields: impl IntoIterator<Item = FieldDef>) -> Self {
         let mut names = HashSet::new();
         let first = fields.into_iter().filter(|field| names.insert(field.name.clone()));
@@ -61,7 +62,7 @@ impl KnownFields {
         }
     }
 
-    /// The same for a recipient who sets up its own delivery: what is not shared with it does not exist.
+    /// For a recipient who sets up its own delivery: fields that are not shared with it do not exist.
     pub(super) fn for_recipient(self) -> Self {
         Self {
             to_recipient: true,
@@ -69,14 +70,13 @@ impl KnownFields {
         }
     }
 
-    /// Whether a recipient sets up its own delivery.
     pub(super) fn is_for_recipient(&self) -> bool {
         self.to_recipient
     }
 
     /// Refuses a selection with a name that no flow has or had: a typing error under EXCEPT would share what it was meant to
-    /// hold back. `path` is where its names stand. An account without any field may make settings before its flows; and a
-    /// recipient, to whom the account's selection applies, could not correct it.
+    /// hold back. `path` is where the names stand. An account without any field may make settings before its flows; and a
+    /// recipient could not correct the account's selection.
     pub(super) fn names(&self, selection: &FieldSelection, path: &str) -> Result<()> {
         if self.to_recipient || (self.definitions.is_empty() && !self.has_former) {
             return Ok(());
@@ -100,8 +100,8 @@ impl KnownFields {
         }
     }
 
-    /// What settings with this selection may speak of. To the fields of the flows it adds those that the selection names:
-    /// an account's first settings may be made before the flow whose fields they share, and deleted flows have leads.
+    /// The fields that settings under this selection may name: those of the flows and those of the selection, because an
+    /// account's first settings may be made before the flow whose fields they share, and deleted flows have leads.
     pub(super) fn under(self, selection: &FieldSelection) -> Vec<FieldDef> {
         let named = selection.fields.iter().map(|name| text_field(name));
         let mut all = Self::union(self.definitions.into_iter().chain(named)).definitions;
@@ -109,8 +109,8 @@ impl KnownFields {
         all
     }
 
-    /// The selection by which settings are checked. A recipient knows nothing but what is shared with it, and may name all of that; what
-    /// the account's own selection holds back is not looked for, and not told.
+    /// The selection by which settings are checked. A recipient may name all that is shared with it; what the account's
+    /// selection holds back is not looked up, so that no answer tells of it.
     pub(super) fn checked_by(&self, selection: &FieldSelection) -> FieldSelection {
         if self.to_recipient {
             FieldSelection::default()
@@ -119,7 +119,7 @@ impl KnownFields {
         }
     }
 
-    /// A rule in the form in which it is stored; `path` is where it stands in the input.
+    /// A rule in its stored form; `path` is where it stands in the input.
     pub(super) fn rule(&self, rule: &Rule, weighed: &Weighed, path: &str) -> Result<serde_json::Value> {
         match rules::check_weighed(rule, &self.definitions, weighed) {
             Ok(canonical) => Ok(serde_json::to_value(canonical)?),

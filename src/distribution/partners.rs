@@ -21,11 +21,9 @@ use crate::identity::change::{Change, differences};
 use crate::identity::policy::Action;
 use crate::identity::{email_address, search, texts};
 
-/// How many partners an account may have.
 pub const MAX_PARTNERS: u64 = 10_000;
-/// How many tags a partner may have.
 pub const MAX_TAGS: usize = 50;
-/// The longest tag, in characters.
+/// In characters.
 pub const MAX_TAG: usize = 40;
 const MAX_PHONE: usize = 50;
 
@@ -82,7 +80,7 @@ pub struct Filter {
     pub search: Option<String>,
 }
 
-/// Makes a partner; it is active and its portal is closed.
+/// Makes an active partner with a closed portal.
 pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<PartnerResult> {
     let account = caller.require(Action::ManagePartners)?;
     let delivery = input.delivery.clone().unwrap_or_default();
@@ -146,7 +144,6 @@ fn new_row(change: &Change<'_>, input: NewPartner) -> Result<ActiveModel> {
     })
 }
 
-/// Changes a partner.
 pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result<Model> {
     let change = begin(app, caller).await?;
     let before = lock_partner(&change, input.id, "input.id").await?;
@@ -172,7 +169,7 @@ pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result
     Ok(after)
 }
 
-/// Lets a partner get leads, or no more. Deliveries under way go on.
+/// Switches routing to a partner on or off. Deliveries under way go on.
 pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool) -> Result<Model> {
     let change = begin(app, caller).await?;
     let before = lock_partner(&change, id, "id").await?;
@@ -196,14 +193,13 @@ pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool)
     Ok(after)
 }
 
-/// A partner of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: PartnerId) -> Result<Option<Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let found = Entity::in_account(account).filter(Column::Id.eq(id));
     Ok(found.one(app.db.read()).await?)
 }
 
-/// The partners of the caller's account that fit, in no order yet.
+/// For paging; unordered.
 pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<Select<Entity>> {
     let mut found = Entity::in_account(caller.require(Action::ReadSetup)?);
     if let Some(active) = filter.active {
@@ -242,7 +238,6 @@ fn checked_tags(tags: &[String]) -> Result<Names> {
     Ok(Names(checked))
 }
 
-/// What the trail compares.
 fn audit_view(partner: &Model) -> Value {
     json!({
         "name": partner.name,

@@ -33,22 +33,15 @@ pub struct PreviewInput {
     pub fields: Value,
 }
 
-/// What would be sent, and what is worth a word about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreviewResult {
-    /// What would be sent; its body is empty when the delivery would fail before anything is.
+    /// The body is empty if the delivery would fail before anything is sent.
     pub preview: Preview,
-    /// What people should know.
     pub warnings: Vec<String>,
 }
 
-/// Shows what a partner would get. Nothing is sent or stored, and no secret is opened.
-///
-/// The values are typed as those of a lead are, by the fields of the flows that distribute to the partner, or of all flows as
-/// long as none does.
-///
-/// # Errors
-/// `NotFound` if the partner, or a place of it by that identifier, is not in the caller's account.
+/// Shows what a partner would get. Nothing is sent or stored, and no secret is opened. Values are typed as those of a lead, by
+/// the fields of the flows that distribute to the partner, or of all flows while none does.
 pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<PreviewResult> {
     let account = caller.require(Action::ReadSetup)?;
     let sample = compose(app, account, input).await?;
@@ -65,23 +58,18 @@ pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<
     Ok(PreviewResult { preview, warnings })
 }
 
-/// What a delivery would be made of.
+/// What a delivery of sample values is made of.
 pub(super) struct SampleDelivery {
-    /// To whom.
     pub(super) partner: partner::Model,
-    /// How.
     pub(super) settings: delivery_settings::Model,
-    /// The flow that a lead of this kind would come from; none as long as no flow leads there.
+    /// None while no flow leads to the partner.
     pub(super) flow: Option<FlowId>,
-    /// What is known of such a lead.
     pub(super) definitions: Vec<FieldDef>,
-    /// Its values, as a flow with these fields would keep them.
+    /// Values as a flow with these fields would store them.
     pub(super) lead: Map<String, Value>,
-    /// What people should know.
     pub(super) warnings: Vec<String>,
 }
 
-/// Puts together what a partner would get.
 pub(super) async fn compose(app: &App, account: AccountId, input: PreviewInput) -> Result<SampleDelivery> {
     let Value::Object(given) = input.fields else {
         return Err(Error::BadInput("fields is an object of values by field name".into()));
@@ -104,7 +92,7 @@ pub(super) async fn compose(app: &App, account: AccountId, input: PreviewInput) 
     })
 }
 
-/// The partner's places, or the one that was named.
+/// The partner's assignments, or the named one.
 async fn places(app: &App, partner: &partner::Model, named: Option<AssignmentId>) -> Result<Vec<assignment::Model>> {
     let mut places =
         assignment::Entity::in_account(partner.account_id).filter(assignment::Column::PartnerId.eq(partner.id));
@@ -129,8 +117,8 @@ async fn settings_of(
     Ok(row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?)
 }
 
-/// The fields of the flows that distribute through the profiles of these places. As long as there are none: those of all
-/// flows, and those that the selection names, for settings may be made before their flow.
+/// The fields of the flows that distribute through the profiles of these assignments. While there are none: those of all flows
+/// and of the selection, because settings may be made before their flow.
 async fn definitions(
     app: &App,
     account: AccountId,
@@ -175,7 +163,7 @@ async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) 
     Ok(warnings)
 }
 
-/// The values as a flow with these fields would keep them.
+/// The values as a flow with these fields would store them.
 fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec<String>) -> Map<String, Value> {
     let defined = |name: &str| definitions.iter().find(|field| field.name == name);
     let is_country = |name: &str| defined(name).is_some_and(|field| field.field_type == FieldType::Country);

@@ -19,9 +19,7 @@ use crate::identity::policy::Action;
 use crate::identity::{search, texts};
 use crate::leads::rules::Rule;
 
-/// How many profiles an account may have.
 pub const MAX_PROFILES: u64 = 1_000;
-/// The largest `maxRecipients`.
 pub const MAX_RECIPIENTS: i32 = 100;
 
 /// A profile to be made.
@@ -140,7 +138,7 @@ pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result
     Ok(after)
 }
 
-/// Lets a profile route, or no more. Deliveries under way go on.
+/// Switches routing by a profile on or off. Deliveries under way go on.
 pub async fn set_enabled(app: &App, caller: &Caller, id: ProfileId, enabled: bool) -> Result<Model> {
     let change = begin(app, caller).await?;
     let before = lock_profile(&change, id, "id").await?;
@@ -160,7 +158,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: ProfileId, enabled: boo
     Ok(after)
 }
 
-/// Deletes a profile and its places. What it has delivered stays.
+/// Deletes a profile and its assignments. Its deliveries stay.
 pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<ProfileId> {
     let change = begin(app, caller).await?;
     let profile = lock_profile(&change, id, "id").await?;
@@ -186,14 +184,13 @@ pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<Profile
     Ok(id)
 }
 
-/// A profile of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: ProfileId) -> Result<Option<Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let found = Entity::in_account(account).filter(Column::Id.eq(id));
     Ok(found.one(app.db.read()).await?)
 }
 
-/// The profiles of the caller's account that fit, in no order yet.
+/// For paging; unordered.
 pub fn list(caller: &Caller, filter: &Filter) -> Result<Select<Entity>> {
     let mut found = Entity::in_account(caller.require(Action::ReadSetup)?);
     if let Some(enabled) = filter.enabled {
@@ -222,7 +219,6 @@ async fn user_of(change: &Change<'_>, profile: ProfileId) -> Result<Option<flow:
     Ok(live.one(&change.tx).await?)
 }
 
-/// What the trail compares.
 fn audit_view(profile: &Model) -> Value {
     json!({
         "name": profile.name,

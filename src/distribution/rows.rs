@@ -26,7 +26,6 @@ pub(super) async fn lock_partner(change: &Change<'_>, id: PartnerId, path: &str)
     })
 }
 
-/// `path` is where the identifier stands in the input.
 pub(super) async fn lock_profile(change: &Change<'_>, id: ProfileId, path: &str) -> Result<profile::Model> {
     let found = profile::Entity::in_account(change.account.id).filter(profile::Column::Id.eq(id));
     let found = found.lock_exclusive().one(&change.tx).await?;
@@ -36,7 +35,6 @@ pub(super) async fn lock_profile(change: &Change<'_>, id: ProfileId, path: &str)
     })
 }
 
-/// `path` is where the identifier stands in the input.
 pub(super) async fn lock_assignment(change: &Change<'_>, id: AssignmentId, path: &str) -> Result<assignment::Model> {
     let found = assignment::Entity::in_account(change.account.id).filter(assignment::Column::Id.eq(id));
     let found = found.lock_exclusive().one(&change.tx).await?;

@@ -19,28 +19,26 @@ use crate::limits::PROFILE_PATTERN_BYTES;
 
 const PATH: &str = "input.rule";
 
-/// Where a rule is going to be.
+/// Where a rule is saved.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RuleTarget {
-    /// In a profile that is not there yet.
     NewProfile,
-    /// In this profile, in place of its rule.
+    /// Replaces the rule of this profile.
     Profile(ProfileId),
-    /// In a new place of this profile.
+    /// In a new assignment of this profile.
     NewAssignment(ProfileId),
-    /// In this place, in place of its rule.
+    /// Replaces the rule of this assignment.
     Assignment(AssignmentId),
 }
 
-/// What a rule is checked with.
 pub(super) struct RuleCheck {
     known: KnownFields,
     weighed: Weighed,
 }
 
 impl RuleCheck {
-    /// Reads and compiles; nothing where there is no rule. Refuses a rule that together with the others of its profile takes too
-    /// much.
+    /// Reads the known fields and compiles the patterns; nothing without a rule. Refuses a rule whose patterns together with
+    /// the others of its profile exceed the limit.
     pub(super) async fn read(app: &App, caller: &Caller, of: RuleTarget, rule: Option<&Rule>) -> Result<Self> {
         let account = caller.require(Action::ManagePartners)?;
         let Some(rule) = rule else {
@@ -72,7 +70,7 @@ impl RuleCheck {
         Ok(Self { known, weighed })
     }
 
-    /// A rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
+    /// The rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
     pub(super) fn column(&self, change: &Change<'_>, rule: MaybeUndefined<Rule>) -> Result<ActiveValue<Option<Value>>> {
         if rule.is_value() {
             change.require_paid(PATH, "rules")?;

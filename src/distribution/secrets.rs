@@ -12,16 +12,14 @@ use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::change::Change;
 
-/// How long the secret before still signs after it was replaced, in hours.
+/// How long the replaced secret still signs.
 pub const PREVIOUS_SECRET_HOURS: i64 = 24;
 
-/// A signing secret that was just made.
 pub(super) struct NewSecret {
-    /// For storing.
     pub(super) sealed: String,
-    /// Its last four characters.
+    /// The last four characters.
     pub(super) hint: String,
-    /// For showing it once.
+    /// Shown once.
     pub(super) revealed: String,
 }
 
@@ -40,8 +38,8 @@ pub(super) async fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewS
     })
 }
 
-/// Replaces a partner's signing secret, or makes the first one, and answers it: the only time that it is shown. The one
-/// before signs too for [`PREVIOUS_SECRET_HOURS`]; of still older ones nothing is kept.
+/// Replaces a partner's signing secret, or makes the first one, and answers it: the only time that it is shown. The replaced
+/// one signs too for [`PREVIOUS_SECRET_HOURS`]; older ones are not kept.
 pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partner::Model, String)> {
     let change = begin(app, caller).await?;
     let before = lock_partner(&change, id, "partnerId").await?;

@@ -51,7 +51,6 @@ pub enum DeliveryInput {
 }
 
 impl DeliveryInput {
-    /// The fields that its selection names.
     fn named_fields(&self) -> &[String] {
         let fields = match self {
             Self::Email(input) => &input.fields,
@@ -62,7 +61,7 @@ impl DeliveryInput {
         fields.as_ref().map_or(&[], |selection| &selection.fields)
     }
 
-    /// Puts what the recipient gets to see in assignment of what the input says.
+    /// Replaces the input's selection by what the recipient gets to see.
     fn share(&mut self, selection: FieldSelection) {
         match self {
             Self::Email(input) => input.fields = Some(selection),
@@ -116,8 +115,8 @@ pub struct SetDelivery {
     pub delivery: DeliveryInput,
 }
 
-/// Settings that somebody asks for, checked as far as that goes before their change begins: reading the fields that they may speak
-/// of, and templates, takes longer than anybody should wait for a transaction.
+/// Delivery settings, checked as far as possible before their change begins: reading known fields and checking templates takes
+/// too long for a transaction.
 pub(super) struct CheckedSettings<'p> {
     delivery: CheckedConfig,
     path: &'p str,
@@ -130,7 +129,6 @@ enum CheckedConfig {
     Account(AccountInput, KnownFields),
 }
 
-/// Whose settings these are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SetBy {
     Account,
@@ -138,13 +136,13 @@ enum SetBy {
 }
 
 impl<'p> CheckedSettings<'p> {
-    /// By somebody of the account.
+    /// Settings by a user of the account.
     pub(super) async fn check(app: &App, account: AccountId, delivery: DeliveryInput, path: &'p str) -> Result<Self> {
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
         Self::of(app, delivery, known, path)
     }
 
-    /// By the recipient, who goes on seeing what `sharing` says, whatever the input says.
+    /// Settings by the recipient, who goes on seeing what `sharing` says.
     async fn check_of_recipient(
         app: &App,
         account: AccountId,
@@ -179,8 +177,7 @@ impl<'p> CheckedSettings<'p> {
     }
 }
 
-/// To a recipient no field is named but those that it has named itself: not what is held back from it, nor what flows have whose leads
-/// never come to it.
+/// Hides all field names that the recipient has not named itself.
 fn without_names(error: Error) -> Error {
     let Error::User(mut broken) = error else { return error };
     for rule in &mut broken {
@@ -199,7 +196,7 @@ pub(super) struct NewSettings {
 }
 
 impl NewSettings {
-    /// What the trail says about them: no secret, and of a URL (which may hold one) the host only.
+    /// Without secrets, and of a URL, which may hold one, the host only.
     pub(super) fn audit_view(&self) -> Value {
         audit_view(&self.config)
     }
@@ -224,8 +221,8 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Partn
     Ok(changed)
 }
 
-/// Sets how a partner gets its leads, by somebody of the partner with `EDIT_DELIVERY`. What it gets to see stays as the
-/// account has set it, whatever the input says; and fields beyond that are unknown here.
+/// Sets how a partner gets its leads, by a portal user with `EDIT_DELIVERY`. The field selection stays as the account has set
+/// it, and fields beyond it are unknown.
 pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<PartnerResult> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let sharing = shared_with(app, account, id).await?;
@@ -247,7 +244,6 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     replace(change, partner, checked).await
 }
 
-/// What a partner gets to see.
 async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<FieldSelection> {
     let db = app.db.read();
     let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
@@ -258,25 +254,22 @@ async fn shared_with(app: &App, account: AccountId, id: PartnerId) -> Result<Fie
     Ok(row.config.fields().clone())
 }
 
-/// How a partner gets its leads, as its people see it in the portal: no secret, nothing of what the account decides.
+/// How a partner gets its leads, for its portal: no secret, and nothing that the account decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalDeliveryView {
-    /// On which way.
     pub channel: Channel,
-    /// Where that leads; none for people without `EDIT_DELIVERY`, in the portal and into an account.
+    /// None for people without `EDIT_DELIVERY`, and for the portal and accounts.
     pub destination: Option<Destination>,
 }
 
-/// Where leads go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// To these addresses.
     Email(Vec<String>),
-    /// To this address, as it was set; it may hold a token of the recipient's own.
+    /// As it was set; it may hold a token of the recipient's own.
     Webhook(String),
 }
 
-/// How the calling portal user's company gets its leads, where no assignment in a profile says otherwise.
+/// How the calling portal user's company gets its leads, where no assignment says otherwise.
 pub async fn in_portal(app: &App, caller: &Caller) -> Result<PortalDeliveryView> {
     let (account, id, _) = caller.require_portal_user()?;
     let db = app.db.read();
@@ -297,7 +290,7 @@ pub async fn in_portal(app: &App, caller: &Caller) -> Result<PortalDeliveryView>
     Ok(PortalDeliveryView { channel, destination })
 }
 
-/// Moves a partner to new settings, and commits.
+/// Gives a partner new settings, and commits.
 async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSettings<'_>) -> Result<PartnerResult> {
     let before = current(&change, partner.settings_id).await?;
     let settings = prepare(&change, checked, Some(&before)).await?;
@@ -363,8 +356,8 @@ async fn sign_if_asked(change: &Change<'_>, partner: partner::Model, settings: &
     })
 }
 
-/// The partner's row with these settings, and with a signing secret if they need one and `before` has none. The row
-/// carries its identifier.
+/// Sets the settings in the partner's row, and a signing secret if they need one and `before` has none. The row carries its
+/// identifier.
 pub(super) async fn adopt(
     change: &Change<'_>,
     mut row: partner::ActiveModel,
@@ -393,7 +386,7 @@ async fn adopt_secret(
     Ok((row, Some(secret.revealed)))
 }
 
-/// Checks what depends on the account's other settings, and seals what takes the place of `before`.
+/// Checks what depends on the account's other settings, and seals headers; `before` is the replaced version.
 pub(super) async fn prepare(
     change: &Change<'_>,
     checked: CheckedSettings<'_>,
@@ -429,7 +422,7 @@ pub(super) async fn prepare(
     Ok(NewSettings { id, config })
 }
 
-/// The account may choose mail before it has a mail server, and is warned; a recipient could not see why nothing comes.
+/// An account may choose email before it has a mail server, and is warned; a recipient could not see why nothing comes.
 async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
     let server = smtp_settings::Entity::in_account(change.account.id);
     if server.one(&change.tx).await?.is_some() {
@@ -442,7 +435,6 @@ async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
     Err(Error::user(UserErrorCode::NotConfigured, path, &message))
 }
 
-/// Stores a version of a partner's settings.
 pub(super) async fn insert(change: &Change<'_>, partner: PartnerId, settings: &NewSettings) -> Result<()> {
     let row = ActiveModel {
         id: Set(settings.id),

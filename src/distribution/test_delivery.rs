@@ -24,13 +24,13 @@ use crate::leads::intake::{delivery_event, fully_set, portal_event};
 use crate::leads::sealed::{Place, stored_fields};
 use crate::live::events;
 
-/// Test deliveries of an account in an hour, so that nobody's mailbox is filled by them.
+/// Test deliveries of an account in an hour, so that they fill no mailbox.
 pub const AN_HOUR: usize = 60;
 /// Bytes of the values as JSON.
 const MOST_BYTES: usize = 64 * 1024;
 
-/// Sends a test delivery, and answers it as it was stored: the worker has yet to send it, but in the portal it is at once. The
-/// lead that was typed in stands beside it, a test that counts nowhere and came through no source.
+/// Sends a test delivery, and answers it as stored: the worker has yet to send it, but a portal shows it immediately. The typed
+/// lead is stored beside it as a test, which counts nowhere and came through no source.
 pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = values(&input.fields)?;
@@ -85,7 +85,7 @@ fn values(fields: &Value) -> Result<Map<String, Value>> {
     }
 }
 
-/// `PostgreSQL` stores none.
+/// `PostgreSQL` stores no NUL.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -95,7 +95,7 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// What is not there is a broken rule of a mutation.
+/// In a mutation an unknown partner is a user error.
 fn unknown(error: Error) -> Error {
     let at = |path| Error::user(UserErrorCode::NotFound, path, "no such partner, or no such place of it");
     match error {
@@ -126,7 +126,7 @@ async fn inbox(app: &App, account: AccountId) -> Result<FlowId> {
     Ok(found.ok_or_else(|| anyhow::anyhow!("an account without its inbox"))?.id)
 }
 
-/// The delivery, by the settings as they are now; its flow is yet to be said.
+/// The delivery under the present settings, without its flow.
 async fn routed(app: &App, sample: &SampleDelivery, input: &PreviewInput) -> Result<delivery::Model> {
     let (now, partner) = (app.clock.now(), &sample.partner);
     let channel = sample.settings.config.channel();
@@ -194,7 +194,7 @@ async fn outlet(app: &App, account: AccountId, id: Option<ConnectionId>) -> Resu
     })
 }
 
-/// The lead that was typed in, with what was given beside where typing has changed it.
+/// The typed lead, with the given values beside those that typing has changed.
 async fn lead_row(
     app: &App,
     sample: &SampleDelivery,

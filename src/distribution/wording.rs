@@ -8,7 +8,7 @@ use sea_orm::DbErr;
 use super::known_fields::KnownFields;
 use crate::database::Connection;
 
-/// The fields that such rules may name, with their labels: those of all of the account's flows, each name once.
+/// The fields that rules of profiles and assignments may name: those of all flows, each name once.
 pub async fn fields(db: &Connection, account: AccountId) -> Result<Vec<FieldDef>, DbErr> {
     let known = KnownFields::of(db, account, &[]).await?;
     Ok(known.under(&FieldSelection::default()))

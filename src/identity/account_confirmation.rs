@@ -10,12 +10,11 @@ use super::other_access::OtherAccess;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// Whether somebody takes an account as it is that another may have made in their name.
+/// Whether the holder of an address has confirmed an account that another person may have made in their name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// Ask before.
     Ask,
-    /// They know what is in it.
+    /// The user has seen what else has access to the account.
     Given,
 }
 
@@ -25,7 +24,7 @@ impl From<bool> for Consent {
     }
 }
 
-/// What else there is in the account of a person which its reader has to know; none if there is nothing to be asked.
+/// Who and what else has access to a user's account, where its holder has to confirm that; none otherwise.
 pub(super) async fn other_access(
     db: &impl ConnectionTrait,
     app: &App,
@@ -39,11 +38,7 @@ pub(super) async fn other_access(
     Ok(Some(found).filter(|found| !found.is_empty()))
 }
 
-/// Refuses where there is something to be asked.
-///
-/// # Errors
-///
-/// CONFLICT with what there is, at that path.
+/// Refuses where the holder has to confirm the account: CONFLICT at `path`, with what else has access.
 pub(super) async fn ask(db: &impl ConnectionTrait, app: &App, person: &user::Model, path: &str) -> Result<()> {
     let Some(found) = other_access(db, app, person).await? else {
         return Ok(());

@@ -21,22 +21,18 @@ use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result, UserError, UserErrorCode};
 
-/// An account that is about to be made; its values are checked already.
+/// Checked values of a new account.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// What partners see.
     pub name: String,
-    /// Shown to partners.
     pub website: Option<String>,
-    /// IANA name.
     pub timezone: String,
     /// For look-up by partners.
     pub contact_email: String,
-    /// What it may do.
     pub plan: Plan,
 }
 
-/// Makes an account with its keys and its inbox.
+/// Makes an account with its keys and its Inbox.
 pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -> Result<account::Model> {
     let now = app.clock.now();
     let row = account::ActiveModel {
@@ -67,21 +63,17 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
     Ok(account)
 }
 
-/// The caller's account.
 pub async fn get(app: &App, caller: &Caller) -> Result<account::Model> {
     let id = caller.require(Action::ReadAccount)?;
     let found = account::Entity::by_id(id).one(app.db.read()).await?;
     found.ok_or(Error::NotFound("account"))
 }
 
-/// What a partner may see of an account, and no more.
+/// What a partner may see of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Which account.
     pub id: AccountId,
-    /// Its name.
     pub name: String,
-    /// Its website.
     pub website: Option<String>,
 }
 
@@ -95,7 +87,7 @@ impl From<account::Model> for Profile {
     }
 }
 
-/// The profiles of some accounts. Whether the caller may see them is for the asking use case to know.
+/// The calling use case decides whether the caller may see them.
 pub async fn profiles(db: &impl ConnectionTrait, ids: Vec<AccountId>) -> Result<Vec<Profile>> {
     let found = account::Entity::by_ids(ids).all(db).await?;
     Ok(found.into_iter().map(Profile::from).collect())
@@ -118,7 +110,6 @@ pub struct UpdateAccount {
     pub notify_by_mail: Option<bool>,
 }
 
-/// Changes the caller's account.
 pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<account::Model> {
     let id = caller.require(Action::ManageAccount)?;
     let change = Change::begin(app, caller, id).await?;
@@ -136,7 +127,7 @@ pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<
     Ok(account)
 }
 
-/// A new contact address counts when the caller has proven it as their own already; else a link goes there first.
+/// A new contact address counts if the caller has proven it as their own; otherwise it is mailed a link first.
 async fn claim_contact(
     tx: &DatabaseTransaction,
     app: &App,
@@ -210,26 +201,26 @@ pub(super) fn entry<'a>(action: &'static str, account: &'a account::Model) -> En
     Entry::new(action, "Account", account.id, &account.name)
 }
 
-/// Locks an account's own row, by which changes of its people and keys take turns. Rows that refer to it can still be
-/// written meanwhile: no lead waits for that.
+/// Locks an account's own row, so that changes of its users and keys follow one another. Rows that refer to it can still be
+/// written: no lead waits.
 pub async fn lock(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
     let found = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(tx).await?;
     found.ok_or(Error::NotFound("account"))
 }
 
-/// Tells every node, at its next look, that compiled flows and credentials of the account may have changed.
+/// Makes every node compile the account's flows and read its credentials anew.
 pub async fn touch_config(tx: &DatabaseTransaction, account: AccountId) -> Result<()> {
     account::Entity::raise_config_version(account).exec(tx).await?;
     Ok(())
 }
 
-/// Every account in the order of sign-up, for the operator on the command line.
+/// All accounts in the order of sign-up, for the operator.
 pub async fn list(app: &App) -> Result<Vec<account::Model>> {
     let all = account::Entity::for_operator().order_by_asc(account::Column::Id);
     Ok(all.all(app.db.read()).await?)
 }
 
-/// Gives an account a plan, for the operator on the command line.
+/// For the operator.
 pub async fn set_plan(app: &App, id: AccountId, plan: Plan) -> Result<account::Model> {
     let tx = app.db.begin().await?;
     let unknown = |_| Error::user(UserErrorCode::NotFound, "id", "no such account");

@@ -17,24 +17,22 @@ use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 const TAKEN: &str =
     "this address is proven by another user of this server: sign in as that one, or choose another address";
 
-/// What became of a proof.
+/// The outcome of a proof.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// The address counts for this person now, or did before.
+    /// The address counts for this user, now or since before.
     Proven(user::Model),
-    /// Somebody else has proven it before; nothing was changed.
+    /// Another user has proven it before; nothing was changed.
     HeldByAnother(user::Model),
 }
 
 impl Proof {
-    /// The person, however it went.
     pub fn user(self) -> user::Model {
         match self {
             Self::Proven(user) | Self::HeldByAnother(user) => user,
         }
     }
 
-    /// The person, if the address counts for them.
     pub fn require(self, path: &str) -> Result<user::Model> {
         match self {
             Self::Proven(user) => Ok(user),
@@ -47,8 +45,8 @@ fn taken(path: &str) -> Error {
     Error::user(UserErrorCode::Taken, path, TAKEN)
 }
 
-/// Makes the address of a person proven: they have used a link that was mailed to it. The person's account is locked already, and
-/// with it come all who claim the address, in one order, so that of two proofs at once the second sees the first.
+/// Makes a user's address proven after the use of a mailed link. The user's account is locked already; all who claim the
+/// address are locked here in one order, so that of two concurrent proofs the second sees the first.
 pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) -> Result<Proof> {
     let claims = lock_claims(tx, &person.email).await?;
     let Some(mine) = claims.iter().find(|claim| claim.id == person.id).cloned() else {
@@ -75,7 +73,7 @@ pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) ->
     Ok(Proof::Proven(proven))
 }
 
-/// Lets somebody hold an address without proof, if nobody holds it.
+/// Where no proof is required, lets a user hold an address that nobody holds.
 pub(super) async fn assume(tx: &DatabaseTransaction, person: user::Model) -> Result<user::Model> {
     let claims = lock_claims(tx, &person.email).await?;
     if claims.iter().any(|claim| claim.holds_email) {
@@ -88,8 +86,8 @@ pub(super) async fn assume(tx: &DatabaseTransaction, person: user::Model) -> Res
         .on_unique_violation(UserErrorCode::Taken, "input", TAKEN)
 }
 
-/// Makes room for somebody new who brings the proof along. Refused when the address is proven already: the one who holds it
-/// reads this answer, so it tells no stranger.
+/// Frees an address for a new user who brings a proof along. The refusal of a proven address reveals nothing: its owner reads
+/// the answer.
 pub async fn make_room(tx: &DatabaseTransaction, app: &App, email: &str, path: &str) -> Result<()> {
     let claims = lock_claims(tx, email).await?;
     if is_proven_by_another(&claims, None) {
@@ -118,8 +116,8 @@ pub async fn prove_contact(tx: &DatabaseTransaction, app: &App, account: Account
     Ok(true)
 }
 
-/// Brings what is kept in line with the operator's setting: where proof is required, addresses that were taken without it are
-/// free for others; where it is not, the first who claims an address holds it.
+/// Applies the operator's setting to stored addresses: where proof is required, unproven ones become free; where it is not, the
+/// first who claims an address holds it.
 pub(super) async fn apply_setting(tx: &DatabaseTransaction, proof: AddressProof) -> std::result::Result<(), DbErr> {
     let required = proof == AddressProof::Required;
     let people = if required {
@@ -140,13 +138,13 @@ pub(super) async fn apply_setting(tx: &DatabaseTransaction, proof: AddressProof)
     Ok(())
 }
 
-/// Everybody who claims an address, not to be changed by others until the end of the transaction.
+/// Locks all users who claim an address.
 pub(super) async fn lock_claims(tx: &DatabaseTransaction, email: &str) -> Result<Vec<user::Model>> {
     let claims = user::Entity::claiming(email).order_by_asc(user::Column::Id);
     Ok(claims.lock_exclusive().all(tx).await?)
 }
 
-/// Locks what the use of a mailed link may change, always in this order: the account of a person, then all who claim its address.
+/// Locks what the use of a mailed link may change, always in this order: the user's account, then all who claim the address.
 pub(super) async fn lock(tx: &DatabaseTransaction, person: &user::Model) -> Result<()> {
     accounts::lock(tx, person.account_id).await?;
     lock_claims(tx, &person.email).await?;
@@ -159,7 +157,7 @@ fn is_proven_by_another(claims: &[user::Model], mine: Option<&user::Model>) -> b
     others.any(|claim| claim.holds(AddressProof::Required))
 }
 
-/// Takes an address from somebody who holds it without proof. They stay signed in and keep their account.
+/// Takes an address from a user who holds it without proof. The user stays signed in and keeps the account.
 async fn displace(tx: &DatabaseTransaction, app: &App, other: &user::Model) -> Result<()> {
     if !other.holds_email {
         return Ok(());

@@ -15,19 +15,17 @@ use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, UserErrorCode};
 
-/// Keys of one account that may be used at once.
 pub const MOST: u64 = 50;
 /// Characters of the secret that stay visible.
 const HINT: usize = 4;
 
-/// The keys of the caller's account in the order in which they were made, ended ones included.
+/// Revoked and expired keys included.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<api_key::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let keys = api_key::Entity::in_account(account).order_by_asc(api_key::Column::Id);
     Ok(keys.all(app.db.read()).await?)
 }
 
-/// One key of the caller's account, if there is such a one; it may have ended.
 pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Option<api_key::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
@@ -78,7 +76,7 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
     Ok((key, secret))
 }
 
-/// Ends a key at once, on every node. Ending it again changes nothing.
+/// Revokes a key on every node immediately. Revoking it again changes nothing.
 pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key::Model> {
     let account = caller.require(Action::ManagePeople)?;
     let tx = app.db.begin().await?;

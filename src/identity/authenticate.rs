@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 const BAD_KEY: &str = "the API key is unknown, revoked or past its time: use another";
 const BAD_TOKEN: &str = "the access token is not valid, or not any more: refresh the session or sign in again";
 
-/// The caller with that access token or API key.
+/// The caller with an access token or API key.
 pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller> {
     let (principal, expires_at) = if token.starts_with(API_KEY) {
         by_key(app, token).await?
@@ -41,7 +41,7 @@ pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller
     })
 }
 
-/// The caller that these credentials had some time within the last minute. Only for submitting leads, which looks again.
+/// The caller of these credentials within the last minute. Only for submitting leads, which checks again.
 pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller> {
     let (principal, expires_at) = app.tokens.credentials.principal(&tokens::hash(token)).await?;
     let is_over = expires_at.is_some_and(|end| end <= app.clock.now());
@@ -112,7 +112,7 @@ async fn of_session(app: &App, person: PersonId, id: SessionId) -> Result<Princi
     person.principal(db, id).await?.ok_or_else(bad)
 }
 
-/// Notes that credentials were used, at most once a minute and without holding anybody up.
+/// Notes that credentials were used, at most once a minute and without delaying the request.
 fn note(app: &App, principal: &Principal) {
     match principal {
         Principal::Anonymous => {}
@@ -133,7 +133,7 @@ fn note(app: &App, principal: &Principal) {
     }
 }
 
-/// Which credentials of an account still hold.
+/// Credentials that are still valid.
 #[derive(Clone, Debug, Default)]
 pub struct ValidCredentials {
     keys: HashSet<ApiKeyId>,
@@ -142,7 +142,7 @@ pub struct ValidCredentials {
 }
 
 impl ValidCredentials {
-    /// Whether it holds with the same rights as when it was looked at first. A key's scopes never change.
+    /// Whether the principal is valid with the same rights as before. A key's scopes never change.
     pub fn includes(&self, principal: &Principal) -> bool {
         match principal {
             Principal::Anonymous | Principal::PortalUser { .. } => false,
@@ -154,8 +154,8 @@ impl ValidCredentials {
     }
 }
 
-/// Looks again at the credentials of many submissions at once, in the transaction that stores them, and with them at the
-/// configuration versions of the accounts that the submissions rest on: one statement, and two more for people.
+/// Checks the credentials of many submissions again, in the transaction that stores them, together with the configuration
+/// versions of the accounts concerned: one statement, and two more for users.
 pub async fn recheck<'a>(
     tx: &DatabaseTransaction,
     now: DateTime<Utc>,
@@ -165,7 +165,7 @@ pub async fn recheck<'a>(
     recheck_with(tx, now, principals, accounts, None).await
 }
 
-/// The same, and in the same statement whether a worker's lease has not run out.
+/// The same; also whether a worker's lease has not run out.
 pub async fn recheck_with<'a>(
     tx: &DatabaseTransaction,
     now: DateTime<Utc>,
@@ -198,16 +198,14 @@ pub async fn recheck_with<'a>(
     })
 }
 
-/// How things stand in the transaction that stores leads.
+/// Facts of the transaction that stores leads.
 #[derive(Debug)]
 pub struct Recheck {
-    /// Credentials that may still be used.
     pub valid: ValidCredentials,
-    /// The configuration versions of accounts.
     pub versions: HashMap<AccountId, i64>,
-    /// Endpoints of the accounts to which nothing is sent now.
+    /// Endpoints with an open circuit.
     pub closed: HashSet<uuid::Uuid>,
-    /// The worker's lease that was asked for, if it has not run out.
+    /// The worker's lease, if it has not run out.
     pub lease: Option<uuid::Uuid>,
 }
 

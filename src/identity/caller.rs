@@ -14,65 +14,44 @@ use super::policy::{self, Action};
 use crate::audit::Actor;
 use crate::error::{Error, Result};
 
-/// Who is asking, and from where.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who.
     pub principal: Principal,
-    /// From where.
     pub ip: Option<IpAddr>,
     /// When the credentials end by themselves.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
-    /// Nobody.
     Anonymous,
-    /// A person of an account.
     User {
-        /// Who.
         id: UserId,
-        /// Of which account.
         account: AccountId,
-        /// What they may do.
         role: Role,
-        /// As shown.
         name: String,
-        /// Their log-in.
         session: SessionId,
     },
-    /// A program of an account.
     ApiKey {
-        /// Which key.
         id: ApiKeyId,
-        /// Of which account.
         account: AccountId,
-        /// As shown.
         name: String,
-        /// What it may do.
         scopes: Vec<ApiKeyScope>,
     },
-    /// A person of a partner, in the portal.
     PortalUser {
-        /// Who.
         id: PortalUserId,
-        /// The account whose partner it is.
+        /// The account that owns the partner.
         account: AccountId,
-        /// Whose leads they see.
         partner: PartnerId,
-        /// What they may do.
         permissions: Vec<PortalPermission>,
-        /// As shown: the name, or the address.
+        /// The name, or the email address.
         name: String,
-        /// Their log-in.
         session: SessionId,
     },
 }
 
 impl Principal {
-    /// The account that they belong to; none for nobody and in the portal.
+    /// None for anonymous callers and portal users.
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::Anonymous | Self::PortalUser { .. } => None,
@@ -82,7 +61,7 @@ impl Principal {
 }
 
 impl Principal {
-    /// Whether both are the same person or key of the same account, whatever each may do.
+    /// Whether both are the same user or key, whatever their rights.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Anonymous, Self::Anonymous) => true,
@@ -114,7 +93,6 @@ impl Principal {
         }
     }
 
-    /// Their own identifier, whatever their kind; none for nobody.
     pub fn uuid(&self) -> Option<Uuid> {
         match self {
             Self::Anonymous => None,
@@ -124,7 +102,7 @@ impl Principal {
         }
     }
 
-    /// The account in which their rights are kept; none for nobody.
+    /// The account that grants their rights.
     pub fn rights_account(&self) -> Option<AccountId> {
         match self {
             Self::PortalUser { account, .. } => Some(*account),
@@ -134,7 +112,6 @@ impl Principal {
 }
 
 impl Caller {
-    /// Nobody, from there.
     pub fn anonymous(ip: Option<IpAddr>) -> Self {
         Self {
             principal: Principal::Anonymous,
@@ -164,7 +141,6 @@ impl Caller {
         Err(Error::Forbidden(action.refusal()))
     }
 
-    /// The partner in whose portal the caller may do that.
     pub fn require_portal(&self, permission: PortalPermission) -> Result<(AccountId, PartnerId)> {
         let (account, partner, _) = self.require_portal_user()?;
         match &self.principal {
@@ -175,7 +151,6 @@ impl Caller {
         }
     }
 
-    /// The account, the partner and the person of a portal session, whatever it may do.
     pub fn require_portal_user(&self) -> Result<(AccountId, PartnerId, PortalUserId)> {
         match &self.principal {
             Principal::Anonymous => Err(Error::Unauthenticated(
@@ -190,17 +165,15 @@ impl Caller {
         }
     }
 
-    /// Whether they may do that in their own account: for what is left out rather than refused.
+    /// For what is left out rather than refused.
     pub fn may(&self, action: Action) -> bool {
         policy::allows(&self.principal, action)
     }
 
-    /// Whether encrypted values may be shown to them on request.
     pub fn may_reveal(&self) -> bool {
         policy::allows(&self.principal, Action::RevealFields)
     }
 
-    /// For the audit trail.
     pub fn actor(&self) -> Actor {
         let (kind, id, name) = match &self.principal {
             Principal::Anonymous => (ActorKind::System, None, "nobody".to_owned()),

@@ -56,7 +56,6 @@ impl<'a> Change<'a> {
         Ok(self)
     }
 
-    /// Whether half of the quota was used when the change began.
     pub fn is_quota_half_used(&self) -> bool {
         self.quota.is_some_and(|quota| quota.is_much(self.app))
     }
@@ -82,7 +81,6 @@ impl<'a> Change<'a> {
         Err(Error::user(UserErrorCode::PlanRequired, path, message))
     }
 
-    /// Adds an entry to the account's audit log.
     pub async fn record(&self, entry: Entry<'_>) -> Result<()> {
         audit::record(&self.tx, &self.app.clock, self.account.id, &self.actor, entry).await
     }

@@ -29,17 +29,16 @@ impl Default for CredentialCache {
 }
 
 impl CredentialCache {
-    /// Remembers whose credentials these were, by their hash, and when they end.
+    /// By the hash of the credentials.
     pub async fn remember(&self, hash: String, principal: Principal, end: Option<DateTime<Utc>>) {
         self.principals.insert(hash, (principal, end)).await;
     }
 
-    /// Whose credentials they were at some time during the last minute.
     pub async fn principal(&self, hash: &str) -> Option<(Principal, Option<DateTime<Utc>>)> {
         self.principals.get(hash).await
     }
 
-    /// Whether this is the first time in a minute that this person or key is noted.
+    /// Whether a person or key is noted for the first time in a minute.
     pub async fn is_first(&self, id: Uuid) -> bool {
         self.noted.entry(id).or_insert(()).await.is_fresh()
     }

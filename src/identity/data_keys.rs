@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::audit::{self, Actor};
 use crate::error::Result;
 
-/// Gives every account and the instance a new key to seal with, each by itself; what is sealed already stays openable.
-/// Running servers follow within half a minute. Answers how many accounts there are.
+/// Gives every account and the instance a new key to seal with, each in its own transaction; sealed values stay openable.
+/// Running servers follow within half a minute. Answers the number of accounts.
 pub async fn rotate_all(app: &App) -> Result<usize> {
     let all = account::Entity::for_operator().order_by_asc(account::Column::Id);
     let accounts = all.all(app.db.read()).await?;

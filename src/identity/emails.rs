@@ -4,22 +4,16 @@ pub mod sanitize;
 
 use super::tokens::Scope;
 
-/// A mail to one person.
-///
 /// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone)]
 pub struct Email {
-    /// The one recipient.
     pub to: String,
-    /// One line.
     pub subject: String,
-    /// For every reader.
     pub text: String,
-    /// For readers that show it.
     pub html: String,
 }
 
-/// To somebody who has been made a person of an account.
+/// To a new user of an account.
 pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Email {
     let (by, account) = (sanitize::name(by), sanitize::name(account));
     let subject = format!("{by} invites you to {account} on Leadmesh");
@@ -27,7 +21,7 @@ pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Email {
     letter(to, subject, &said, link)
 }
 
-/// To somebody who has been let in to a partner's portal.
+/// To a new portal user.
 pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -> Email {
     let (account, partner) = (sanitize::name(account), sanitize::name(partner));
     let subject = format!("{account} gives you access to your leads");
@@ -36,7 +30,7 @@ pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -
     letter(to, subject, &said, link)
 }
 
-/// To somebody who has forgotten a password, or says so.
+/// To a person who requests a new password.
 pub fn new_password(to: &str, scope: Scope, link: &str) -> Email {
     let place = match scope {
         Scope::Account => "Leadmesh",
@@ -50,7 +44,7 @@ pub fn new_password(to: &str, scope: Scope, link: &str) -> Email {
     letter(to, subject, &said, link)
 }
 
-/// To an address with which somebody has signed up.
+/// To an address used for a sign-up.
 pub fn prove_address(to: &str, account: &str, link: &str) -> Email {
     let account = sanitize::name(account);
     let said = format!(
@@ -61,7 +55,7 @@ pub fn prove_address(to: &str, account: &str, link: &str) -> Email {
     letter(to, "Confirm your address for Leadmesh".to_owned(), &said, link)
 }
 
-/// To a proven address with which somebody has signed up once more.
+/// To a proven address used for another sign-up.
 pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Email {
     let account = sanitize::name(account);
     let said = format!(
@@ -82,16 +76,16 @@ pub fn prove_contact(to: &str, account: &str, link: &str) -> Email {
     letter(to, "Confirm a contact address for Leadmesh".to_owned(), &said, link)
 }
 
-/// What somebody who asks for a new password may set one for.
+/// One account or portal for which a new password can be set.
 #[derive(Clone, Debug)]
 pub struct ResetLink {
-    /// A paragraph that says whose password it is; names of others in it are [`sanitize`].
+    /// Says whose password it is; names in it are [`sanitize`]d.
     pub about: String,
-    /// The link that sets it.
     pub link: String,
 }
 
-/// To somebody who asks for a new password, where the address is claimed more than once or not proven: each link says for what it is.
+/// To a person who requests a new password, where the address is claimed more than once or not proven: each link says for what
+/// it is.
 pub fn new_passwords(to: &str, scope: Scope, links: &[ResetLink]) -> Email {
     let first = new_password(to, scope, "");
     let said = "Somebody, hopefully you, asked for a new password. Each link below works for an hour. Use only the link of an account \
@@ -125,7 +119,7 @@ pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Email {
     }
 }
 
-/// A text as HTML shows it, in elements and in quoted attributes.
+/// For HTML elements and quoted attributes.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -11,24 +11,21 @@ use super::tokens::{self, ONE_TIME, Scope};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// How long an invited person has to set a password.
 pub const INVITED: TimeDelta = TimeDelta::days(7);
-/// How long a link for a new password works.
 pub const RESET: TimeDelta = TimeDelta::hours(1);
-/// How long a link that proves an address works.
 pub const PROOF: TimeDelta = TimeDelta::days(3);
 
-/// How a link comes to its person.
+/// How a link reaches its person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkHandover {
-    /// By a mail to their address, which its use then proves.
+    /// Mailed to the person's address, which its use then proves.
     Mailed,
-    /// Shown once to somebody else, who passes it on: its use proves no address.
+    /// Shown once to the inviter or operator, who passes it on: its use proves no address.
     Shown,
 }
 
 impl LinkHandover {
-    /// By mail wherever this server sends any, and the address has not got too many.
+    /// By email wherever this server sends any, and the address has not got too many.
     pub fn of_invitations(app: &App, is_mailed: bool) -> Self {
         if is_mailed && app.config.mail.is_some() {
             Self::Mailed
@@ -38,7 +35,6 @@ impl LinkHandover {
     }
 }
 
-/// What is kept of a link besides its token.
 #[derive(Clone, Debug)]
 pub(super) struct NewLink {
     pub(super) purpose: TokenPurpose,
@@ -49,7 +45,7 @@ pub(super) struct NewLink {
     pub(super) lifetime: TimeDelta,
 }
 
-/// Keeps a new link; its token, of which only a hash is kept.
+/// Stores a new link; answers its token, of which only a hash is stored.
 pub(super) async fn insert(tx: &DatabaseTransaction, app: &App, link: NewLink) -> Result<String> {
     let now = app.clock.now();
     let token = tokens::random(ONE_TIME);
@@ -68,8 +64,8 @@ pub(super) async fn insert(tx: &DatabaseTransaction, app: &App, link: NewLink) -
     Ok(token)
 }
 
-/// Makes a link by which somebody sets a password. Such links that they had before go on to work until their time or until one is
-/// used: anybody can have a link mailed to somebody, and must not make another one void by that.
+/// Makes a link by which a person sets a password. Earlier links go on to work until they expire or one is used: anyone can
+/// have a link mailed to a person, and must not void another one by that.
 pub async fn make(
     tx: &DatabaseTransaction,
     app: &App,
@@ -97,16 +93,15 @@ pub async fn make(
     Ok(format!("{}{page}?token={token}{partner}", app.config.public_url))
 }
 
-/// Somebody with a link that may be used.
+/// The person whose valid link was presented.
 #[derive(Clone, Debug)]
 pub struct LinkHolder {
-    /// Who.
     pub person: Person,
-    /// Whether the link was mailed to the address that they have now, so that its use proves it.
+    /// Whether the link was mailed to the person's present address, so that its use proves the address.
     pub reads_address: bool,
 }
 
-/// Whose link for a password this is, if it may still be used; without using it.
+/// Checks a link for a password without using it.
 pub async fn check(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
     let row = usable(db, app, token, "input.token").await?;
     if row.purpose != of_scope(scope).0 {
@@ -120,7 +115,7 @@ pub async fn check(db: &impl ConnectionTrait, app: &App, scope: Scope, token: &s
     Ok(LinkHolder { person, reads_address })
 }
 
-/// A link that was neither used nor is too old, of whichever kind.
+/// A link of any kind that was neither used nor is expired.
 pub(super) async fn usable(
     db: &impl ConnectionTrait,
     app: &App,
@@ -136,8 +131,8 @@ pub(super) async fn usable(
     Ok(row)
 }
 
-/// Whose link this is. It and all others of the same person that set a password are used up by that. What its use may change is
-/// locked first, so of several uses at once one gets through.
+/// Uses a link. It and all others of the person that set a password are void then. What its use may change is locked first, so
+/// that of several concurrent uses one succeeds.
 pub async fn redeem(tx: &DatabaseTransaction, app: &App, scope: Scope, token: &str) -> Result<LinkHolder> {
     let holder = check(tx, app, scope, token).await?;
     if let Person::User(user) = &holder.person {
@@ -154,7 +149,6 @@ fn unknown() -> Error {
     unknown_at("input.token")
 }
 
-/// No link of this kind.
 pub(super) fn unknown_at(path: &str) -> Error {
     let message = "no such link: open the newest one that was mailed to you";
     Error::user(UserErrorCode::Invalid, path, message)

@@ -12,31 +12,27 @@ use super::emails::Email;
 use crate::app::App;
 use crate::error::Result;
 
-/// How long a worker may take over one mail.
+/// How long a worker may take over one email.
 pub const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Mails given to a worker at once.
+/// Emails claimed together.
 const AT_ONCE: u64 = 20;
-/// Minutes from each failed try to the next.
+/// Minutes from each failed attempt to the next.
 const PAUSES: [i64; 3] = [1, 5, 30];
-/// Characters kept of what a mail server said.
+/// Characters kept of a mail server's reply.
 const ERROR: usize = 500;
-/// A mail is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+/// An email is given up after this many attempts with unknown end: it may be what ends the processes that try it.
 const MOST_INTERRUPTIONS: i32 = 3;
 const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 const NO_SERVER: &str = "this server sends no mail: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
-/// What a mail says.
-///
 /// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct MailBody {
-    /// For every reader.
     pub text: String,
-    /// For readers that show it.
     pub html: String,
 }
 
-/// Queues a mail in the transaction of what it tells of. Without a mail server it has FAILED from the start.
+/// Queues an email in the transaction of its cause. Without a mail server it is FAILED from the start.
 pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Email) -> Result<MailId> {
     let (id, now): (MailId, _) = (app.clock.id(), app.clock.now());
     let can_send = app.config.settings.smtp_url.is_some();
@@ -84,8 +80,7 @@ fn place(id: MailId) -> String {
     format!("{id}/body")
 }
 
-/// Takes some mails that are due, for this worker alone until [`LEASE`] has passed. One that does not open is given up,
-/// and harms no other.
+/// Claims due emails for this worker alone until [`LEASE`] has passed. One that does not open is given up, and harms no other.
 pub async fn claim_due(app: &App) -> Result<Vec<(mail::Model, MailBody)>> {
     let mut claimed = Vec::new();
     for mail in lease(app).await? {
@@ -124,8 +119,8 @@ async fn lease(app: &App) -> Result<Vec<mail::Model>> {
     Ok(due)
 }
 
-/// One mail that a worker has taken and never told the end of, alone, so that no other suffers for what it may do. One that was
-/// tried so again and again is given up.
+/// One email whose worker never reported its end. It is tried alone, because it may end the process, and given up after several
+/// attempts.
 async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Option<mail::Model>> {
     let found = mail::Entity::interrupted(now)
         .order_by_asc(mail::Column::DueAt)
@@ -159,8 +154,8 @@ async fn open(app: &App, mail: &mail::Model) -> anyhow::Result<MailBody> {
     Ok(serde_json::from_slice(&keys.open(&place(mail.id), sealed)?)?)
 }
 
-/// Records how the sending went: sent, or to be tried again after one, five and thirty minutes, or given up. A worker whose
-/// lease has gone to another records nothing.
+/// Records the outcome: sent, retried after one, five and thirty minutes, or given up. A worker whose lease has gone to another
+/// records nothing.
 pub async fn finish(app: &App, claimed: &mail::Model, outcome: std::result::Result<(), String>) -> Result<()> {
     let now = app.clock.now();
     let tx = app.db.begin().await?;
@@ -178,7 +173,6 @@ pub async fn finish(app: &App, claimed: &mail::Model, outcome: std::result::Resu
     Ok(())
 }
 
-/// When to try again after so many tries.
 fn next_try(attempts: i32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let pause = PAUSES.get(usize::try_from(attempts).ok()?.checked_sub(1)?)?;
     Some(now + TimeDelta::minutes(*pause))
@@ -214,7 +208,7 @@ fn waiting(mail: mail::Model, due: DateTime<Utc>, said: &str) -> mail::ActiveMod
     row
 }
 
-/// Mail servers are strangers: what they say is cut, and freed of what a database may refuse.
+/// A mail server's reply is cut, and freed of what a database may refuse.
 pub(super) fn shortened(said: &str) -> String {
     said.chars()
         .filter(|character| !character.is_control())

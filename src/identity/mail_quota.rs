@@ -15,48 +15,45 @@ use crate::error::{Error, Result};
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const DAY: TimeDelta = TimeDelta::days(1);
 
-/// What has a number of mails.
+/// What a quota of emails counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuotaKey<'a> {
-    /// Invitations of all kinds that an account sends by mail.
+    /// All invitations by email of an account.
     InvitationsBy(AccountId),
-    /// Those to one address or account.
+    /// Invitations by an account to one address or account.
     InvitationsByTo(AccountId, &'a str),
-    /// Those to one address, of all accounts with a proven address.
+    /// Invitations to an address, of all accounts with a proven address.
     InvitationsTo(&'a str),
-    /// Those to one address, of all accounts in which nobody has proven an address.
+    /// Invitations to an address, of all accounts without a proven address.
     UnprovenInvitationsTo(&'a str),
-    /// Links that prove an address, asked for again or after a change by one person or account.
+    /// Proof links that a person or account asks for, or causes by a change.
     ProofsBy(&'a str),
-    /// Links that prove an address, to one address.
+    /// Proof links to an address.
     ProofsTo(&'a str),
-    /// Links for a new password, to one address, asked for from one network.
+    /// Password links to an address, requested from one network.
     ResetsFrom(Scope, &'a str, &'a str),
-    /// Those to one address, asked for from networks that its owner has not signed in from.
+    /// Password links to an address, requested from networks that its owner has not signed in from.
     ResetsTo(Scope, &'a str),
     /// Test mails of an account.
     TestMailsBy(AccountId),
-    /// Those to one address, of all accounts.
+    /// Test emails to an address, of all accounts.
     TestMailsTo(&'a str),
-    /// Notices to the owners of an account of what one partner account does.
+    /// Notices to an account's owners about what one partner account does.
     NoticesBetween(AccountId, AccountId),
-    /// Those of what all partner accounts do.
+    /// Notices to an account's owners about what all partner accounts do.
     NoticesOfPartners(AccountId),
-    /// Notices to the owners of an account of what concerns themselves.
+    /// Notices to an account's owners about the account itself.
     OwnNotices(AccountId),
 }
 
-/// Mails in a clock hour, and in a day of UTC.
+/// Emails in a clock hour, and in a day of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// In an hour.
     pub hour: i32,
-    /// In a day.
     pub day: i32,
 }
 
 impl QuotaKey<'_> {
-    /// How many there may be.
     pub const fn quota(&self) -> Quota {
         let (hour, day) = match self {
             Self::InvitationsBy(_) => (100, 400),
@@ -73,7 +70,7 @@ impl QuotaKey<'_> {
         Quota { hour, day }
     }
 
-    /// A hash: addresses are not kept here.
+    /// A hash: addresses are not stored here.
     fn key(&self, window: &str) -> String {
         let counted = match self {
             Self::InvitationsBy(account) => format!("invitations by {account}"),
@@ -94,16 +91,12 @@ impl QuotaKey<'_> {
     }
 }
 
-/// Counts one mail, and answers whether there are not too many with it.
+/// Counts one email, and answers whether the quota allows it.
 pub async fn allows(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<bool> {
     Ok(wait(tx, app, counted).await?.is_none())
 }
 
-/// Counts one mail, and refuses it when there are too many with it.
-///
-/// # Errors
-///
-/// `RATE_LIMITED`, with the seconds until the next may be written.
+/// Counts one email, and refuses it beyond the quota: `RATE_LIMITED`, with the seconds until the next is allowed.
 pub async fn require(tx: &DatabaseTransaction, app: &App, counted: QuotaKey<'_>) -> Result<()> {
     match wait(tx, app, counted).await? {
         None => Ok(()),
@@ -128,12 +121,8 @@ fn begin_of(now: DateTime<Utc>, length: TimeDelta) -> DateTime<Utc> {
     now.duration_trunc(length).unwrap_or(now)
 }
 
-/// Counts the mail of an invitation, and answers whether one may go there. A recipient who gets too many is left alone, which hinders
-/// no invitation.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account itself has sent too many, or too many to that address.
+/// Counts the email of an invitation, and answers whether it may be sent. A recipient beyond the quota gets none, which does
+/// not refuse the invitation. `RATE_LIMITED` when the account itself has used up its quota.
 pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: &str) -> Result<bool> {
     if app.config.mail.is_none() {
         // None is sent anyway.
@@ -153,7 +142,7 @@ pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: 
     Ok(allowed)
 }
 
-/// Counts a notice to the owners of an account of what a partner does, or of what concerns themselves; whether it may be mailed.
+/// Counts a notice to an account's owners about a partner, or about the account itself; answers whether it may be sent.
 pub async fn notice(tx: &DatabaseTransaction, app: &App, by: Option<AccountId>, to: AccountId) -> Result<bool> {
     match by {
         None => allows(tx, app, QuotaKey::OwnNotices(to)).await,

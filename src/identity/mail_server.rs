@@ -18,7 +18,7 @@ use crate::audit::Entry;
 use crate::crypto::OpenError;
 use crate::error::{Result, UserError, UserErrorCode};
 
-/// Where the password is sealed for.
+/// The place that the password is sealed for.
 const PLACE: &str = "smtp/password";
 const HOST: usize = 253;
 const CREDENTIAL: usize = 500;
@@ -53,18 +53,17 @@ pub struct SmtpSettings {
     pub mails_per_minute: Option<i32>,
 }
 
-/// The settings of the caller's account.
 pub async fn get(app: &App, caller: &Caller) -> Result<Option<smtp_settings::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     of_account(app, account).await
 }
 
-/// The settings of an account, for whoever delivers for it.
+/// For deliveries of the account.
 pub async fn of_account(app: &App, account: AccountId) -> Result<Option<smtp_settings::Model>> {
     Ok(smtp_settings::Entity::in_account(account).one(app.db.read()).await?)
 }
 
-/// The password in plain text, for the moment of signing in at the mail server.
+/// In plain text, for the moment of signing in at the mail server.
 pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Option<String>> {
     let Some(sealed) = &settings.sealed_password else {
         return Ok(None);
@@ -78,7 +77,7 @@ pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Opti
     Ok(Some(String::from_utf8(plain).map_err(anyhow::Error::from)?))
 }
 
-/// Sets the mail server of the caller's account; whether it may be dialled is asked before. It counts as not verified until a test mail has gone through.
+/// The caller has checked that the server may be dialled. The settings count as unverified until a test email has gone through.
 pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp_settings::Model> {
     let account = caller.require(Action::ManageMailServer)?;
     let input = checked(input)?;
@@ -132,7 +131,7 @@ async fn finish(change: Change<'_>, entry: Entry<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Keeps what a test mail with these settings has shown; of settings that were changed meanwhile it shows nothing.
+/// Stores the result of a test email, unless the settings were changed meanwhile.
 pub async fn verified(
     app: &App,
     tested: &smtp_settings::Model,
@@ -156,8 +155,8 @@ pub async fn verified(
     Ok(Some(settings))
 }
 
-/// The password that stays when none is given. It never follows a change of the server: whoever may set the server would
-/// otherwise have it sent to themselves.
+/// The stored password, if none is given. It never follows a change of the server: otherwise a user who may set the server
+/// could have it sent to themselves.
 fn kept_password(
     before: Option<&smtp_settings::Model>,
     input: &SmtpSettings,
@@ -228,11 +227,7 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, UserError> 
     })
 }
 
-/// A name, or an address without brackets, in its one spelling.
-///
-/// # Errors
-///
-/// When it is neither, at `input.host`.
+/// A name, or an address without brackets, in its one spelling; refused at `input.host`.
 pub fn host(text: &str) -> std::result::Result<String, UserError> {
     let text = texts::line(text, HOST, "input.host")?;
     let bracketed = if text.parse::<std::net::Ipv6Addr>().is_ok() {

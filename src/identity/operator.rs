@@ -17,19 +17,14 @@ use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 const TAKEN: &str =
     "somebody with this address is a user of this account already: use `leadmesh account reset-password`";
 
-/// A link to set a password, to be passed on by whoever reads it. It is kept nowhere.
-///
-/// No `Debug`, so that no log line can show the secret in it.
+/// A link to set a password, shown once and not stored. No `Debug`, so that no log line can show the secret in it.
 pub struct PasswordLink {
-    /// Whose.
     pub user: user::Model,
-    /// Of which account.
     pub account: account::Model,
-    /// Works once.
     pub link: String,
 }
 
-/// Makes an OWNER without a password for an account. The address counts as any other: not proven by this.
+/// Makes an OWNER without a password. The address is not proven by this.
 pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&str>) -> Result<PasswordLink> {
     let email = email_address::parse(email, "email")?;
     let name = texts::name(name.unwrap_or(&email), "name")?;
@@ -59,8 +54,8 @@ pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&s
     Ok(PasswordLink { user, account, link })
 }
 
-/// Makes a link by which somebody sets a new password; the old one and their sessions go on until then. Several accounts may know
-/// the address: then it takes the account, too.
+/// Makes a link by which a user sets a new password; the old one and the sessions stay until then. An address that several
+/// accounts know needs `within`.
 pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -> Result<PasswordLink> {
     let email = email_address::parse(email, "email")?;
     let claiming = user::Entity::claiming(&email).all(app.db.read()).await?;

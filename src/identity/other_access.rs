@@ -18,22 +18,19 @@ use crate::error::Result;
 /// People that are named one by one.
 const NAMED: u64 = 5;
 
-/// What else can act, gets leads or mails, or waits to.
+/// Who can act for an account, gets its leads or emails, or waits to, besides one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtherAccess {
-    /// Other people: name, address and role of the first few.
+    /// Name, address and role of the first few.
     people: Vec<String>,
-    /// How many other people there are.
     people_count: u64,
-    /// The address at which partners find the account and write to it, unless it is the person's.
+    /// The contact address, unless it is the person's.
     contact: Option<String>,
-    /// Whether it sends through a mail server of its own.
     mail_server: bool,
-    /// Everything that is only counted.
     counted: Vec<CountedItems>,
 }
 
-/// So many things of a kind.
+/// A number of things of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct CountedItems {
     count: u64,
@@ -42,7 +39,6 @@ struct CountedItems {
 }
 
 impl OtherAccess {
-    /// What the account of a person has besides that person.
     pub async fn besides(db: &impl ConnectionTrait, app: &App, person: &user::Model) -> Result<Self> {
         let others = user::Entity::in_account(person.account_id).filter(user::Column::Id.ne(person.id));
         let named = others
@@ -63,7 +59,6 @@ impl OtherAccess {
         })
     }
 
-    /// Whether there is nothing besides.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -100,7 +95,7 @@ impl CountedItems {
     }
 }
 
-/// What gives others access to the leads, mails or settings of an account, or will when somebody answers; nothing that there is none of.
+/// What gives others access to the leads, emails or settings of an account, now or after an answer; without zero counts.
 async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let mut all = who_acts(db, app, account).await?;
     all.extend(where_leads_go(db, account).await?);
@@ -108,7 +103,6 @@ async fn counted(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Re
     Ok(all)
 }
 
-/// Who acts for the account, or with it.
 async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> Result<Vec<CountedItems>> {
     let keys = api_key::Entity::live_in_account(account, app.clock.now());
     let partners = partner::Entity::in_account(account);
@@ -137,7 +131,6 @@ async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> R
     ])
 }
 
-/// By which ways leads come and go.
 async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<CountedItems>> {
     // Also those that wait for an invitation, or for a connection that has ended and may begin again.
     let linked = Condition::any()
@@ -173,7 +166,7 @@ async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result
     ])
 }
 
-/// For mails, too: the name is sanitize, and the address shown as it is, for the reader may know it.
+/// The name is sanitized for emails; the address stays as it is, for the reader may know it.
 fn named_person(person: &user::Model) -> String {
     let role: String = Role::to_value(&person.role);
     format!("{} <{}>, {role}", sanitize::name(&person.name), person.email)

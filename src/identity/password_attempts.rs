@@ -15,7 +15,7 @@ use super::tokens::Scope;
 use crate::app::App;
 use crate::error::Result;
 
-/// Whose password is guessed, and from where.
+/// An attempt to guess a password.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PasswordAttempt<'a> {
     pub(super) scope: Scope,
@@ -24,8 +24,8 @@ pub(super) struct PasswordAttempt<'a> {
     pub(super) ip: Option<IpAddr>,
 }
 
-/// Counts a attempt, and answers whose password it may be compared with. While strangers attempt too much, that is only who has signed in
-/// from there before; whether there is anybody else makes no difference.
+/// Counts an attempt, and answers whose password may be compared. While strangers try too often, that is only people who have
+/// signed in from there before; the answer does not reveal whether there are any.
 pub(super) async fn check(app: &App, attempt: PasswordAttempt<'_>, candidates: Vec<Person>) -> Result<Vec<Person>> {
     let known = known_networks::known_there(app.db.read(), app, &candidates, attempt.ip).await?;
     let is_known = |person: &Person| known.contains(&person.id().uuid());
@@ -40,7 +40,7 @@ pub(super) async fn check(app: &App, attempt: PasswordAttempt<'_>, candidates: V
     }
 }
 
-/// Counts a attempt for its network, before anything is read for it.
+/// Counts an attempt for its network, before anything is read.
 pub(super) async fn check_network(app: &App, attempt: PasswordAttempt<'_>) -> Result<()> {
     app.throttle.check_ip(Kind::LogInIp, attempt.ip).await?;
     let network = attempt.ip.map_or_else(|| "none".to_owned(), throttle::network);
@@ -48,7 +48,7 @@ pub(super) async fn check_network(app: &App, attempt: PasswordAttempt<'_>) -> Re
     app.throttle.check(Kind::LogInEmail, &whose).await
 }
 
-/// Counts a attempt of the own password of somebody who is signed in: by their session, which nobody else has.
+/// Counts an attempt at the signed-in user's own password, by their session.
 pub(super) async fn check_own(app: &App, session: SessionId) -> Result<()> {
     app.throttle.check(Kind::OwnPassword, &session.to_string()).await
 }

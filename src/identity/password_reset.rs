@@ -22,28 +22,18 @@ use super::{email_address, mail_queue, passwords, texts};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// Accounts or portals for which one mail carries links.
+/// Accounts or portals in one email.
 const LINKS: u64 = 5;
 
-/// Has a link for a new password mailed, and says nothing about whether there is somebody to mail it to: the answer comes before
-/// anybody is looked for, so that its time does not tell either. When there were too many mails, nothing is mailed and nobody is told:
-/// the link mailed last still works.
-///
-/// The link is for the person whose address it is. While nobody has proven it, everybody who claims it gets one, and the mail says
-/// which account each is for: another than the reader may have made it.
-///
-/// # Errors
-///
-/// UNAVAILABLE when too many requests wait for their mails, whoever is request for.
+/// Emails a link for a new password, without revealing whether the address is known: the answer comes before the look-up, so
+/// that its time reveals nothing either. Beyond the quota nothing is sent: the last link still works. The link is for the
+/// person who has proven the address. While nobody has, all who claim it get one, and the email says which account each is for,
+/// because another person may have made it. UNAVAILABLE when too many requests wait for their emails.
 pub async fn request(app: &App, scope: Scope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     request_within(app, SignInScope::Scope(scope), ip, email).await
 }
 
-/// The same for one account or portal only: the mail for all has links for five at most.
-///
-/// # Errors
-///
-/// As [`request`].
+/// The same for one account or portal: the email for all has five links at most.
 pub async fn request_within(app: &App, within: SignInScope, ip: Option<IpAddr>, email: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let request = ResetRequest {
@@ -62,14 +52,12 @@ pub async fn request_within(app: &App, within: SignInScope, ip: Option<IpAddr>, 
     })
 }
 
-/// A request for a new password.
 struct ResetRequest {
     within: SignInScope,
     email: String,
     ip: Option<IpAddr>,
 }
 
-/// Writes the mail that answers a request.
 async fn mail_links(app: &App, request: &ResetRequest) -> Result<()> {
     let ResetRequest { within, email, .. } = request;
     if !may_mail(app, request).await? {
@@ -98,7 +86,7 @@ async fn mail_links(app: &App, request: &ResetRequest) -> Result<()> {
     Ok(())
 }
 
-/// Whether the reader of an address may not know the account for which the mail carries a link.
+/// Whether the reader of an address may not know the account for which the email carries a link.
 async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<bool> {
     match person {
         Person::Portal(_) => Ok(false),
@@ -107,8 +95,8 @@ async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) ->
     }
 }
 
-/// Counts a request, and answers whether a mail may follow. Who asks from where they have signed in before, with an address that they
-/// have proven, does not share the number of mails that strangers can use up.
+/// Counts a request, and answers whether an email may follow. A request from a known network for a proven address does not
+/// share the quota that strangers can use up.
 async fn may_mail(app: &App, request: &ResetRequest) -> Result<bool> {
     let (scope, email, ip) = (request.within.scope(), request.email.as_str(), request.ip);
     let tx = app.db.begin().await?;
@@ -122,14 +110,14 @@ async fn may_mail(app: &App, request: &ResetRequest) -> Result<bool> {
     Ok(allowed)
 }
 
-/// Locked one after the other, so that two requests for one address cannot wait for each other.
+/// One order of locks, so that two requests for one address cannot wait for each other.
 fn in_order(people: &[Person]) -> Vec<&Person> {
     let mut people: Vec<_> = people.iter().collect();
     people.sort_by_key(|person| person.id().to_string());
     people
 }
 
-/// Whose password it is, for somebody who may not know the account.
+/// Whose password it is, for a reader who may not know the account.
 async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<String> {
     let account = account::Entity::by_id(person.account()).one(tx).await?;
     let account = account.ok_or(Error::NotFound("account"))?;
@@ -177,16 +165,12 @@ pub struct NewPassword {
     pub name: Option<String>,
 }
 
-/// Sets a password by a mailed link, ends all sessions, and signs in. A link that was mailed proves the address by that.
+/// Sets a password by a link, ends all sessions, and signs in. A mailed link proves the address.
 pub async fn reset(app: &App, scope: Scope, ip: Option<IpAddr>, input: NewPassword) -> Result<SignedIn> {
     reset_with(app, scope, ip, input, Consent::Ask).await
 }
 
-/// The same of somebody who has been request.
-///
-/// # Errors
-///
-/// CONFLICT, with what there is, when somebody else may have made the account, and more in it could act than this person.
+/// The same after the holder was asked. CONFLICT, with what else has access, when another person may have made the account.
 pub async fn reset_with(
     app: &App,
     scope: Scope,
@@ -221,20 +205,16 @@ pub async fn reset_with(
     Ok(signed_in)
 }
 
-/// What a link for a password opens, for its holder before they decide.
+/// What a password link opens, for its holder before they decide.
 #[derive(Clone, Debug)]
 pub struct LinkPreview {
-    /// Whose account it is.
     pub account: String,
-    /// The person.
     pub person: String,
-    /// Their address.
     pub email: String,
-    /// What they have to know and to agree to; empty when there is nothing.
+    /// Who and what else has access to the account; empty if the holder need not confirm it.
     pub other_access: Vec<String>,
 }
 
-/// What the link of a person of an account opens, without using it.
 pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<LinkPreview> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();

@@ -14,19 +14,19 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, Result, UserError, UserErrorCode};
 
-/// Fewest and most characters of a password.
+/// In characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 10..=200;
-/// Most bytes of a password as it comes, before anything is done to it: more than any that is short enough can have.
+/// Bytes of a password as typed: more than any of allowed length can have.
 const BYTES: usize = 4_096;
 /// KiB of memory, passes, lanes.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
-/// Passwords worked on at once: each takes a core and 19 MiB, and leads are to be taken meanwhile.
+/// Passwords hashed concurrently: each takes a core and 19 MiB, and leads are to be taken meanwhile.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Opens for no password; of the same cost, so that an unknown person takes as long as a known one.
+/// Matches no password; of the same cost, so that an unknown person takes as long as a known one.
 const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bGVhZG1lc2ggbm9ib2R5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-/// Long enough and guessed first all the same.
+/// Long enough, and guessed first all the same.
 const COMMON: [&str; 14] = [
     "0123456789",
     "1234567890",
@@ -67,7 +67,7 @@ pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(),
     Err(UserError::new(UserErrorCode::Invalid, path, refusal))
 }
 
-/// A password as RFC 8265, section 4.2, prepares it: every space an ASCII space, and composed (NFC).
+/// The `OpaqueString` form (RFC 8265, section 4.2): every space an ASCII space, and composed (NFC).
 fn prepared(password: &str) -> String {
     let spaced = password.chars().map(|character| match character {
         '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
@@ -76,13 +76,13 @@ fn prepared(password: &str) -> String {
     spaced.nfc().collect()
 }
 
-/// Control characters, and the separators of lines and paragraphs: a password field cannot take them everywhere.
+/// Control characters, and the separators of lines and paragraphs: some password fields cannot take them.
 fn is_unprintable(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// What a password that was typed in may have been hashed as: prepared; as it came; and, before passwords were prepared, as a
-/// device wrote it that decomposes.
+/// What a typed password may have been hashed as: normalized; as typed; and, before passwords were normalized, as a device
+/// wrote it that decomposes.
 fn forms(typed: String) -> Vec<String> {
     if typed.len() > BYTES {
         // Longer than any that could be chosen: it fits nothing, after the usual time.
@@ -104,7 +104,6 @@ fn is_easy(password: &str, email: &str) -> bool {
     COMMON.contains(&password) || password == email || characters.all(|character| Some(character) == first)
 }
 
-/// A hash of the prepared password, to keep, with a salt of its own.
 pub async fn hash(password: String) -> Result<String> {
     run_blocking(move || {
         let hash: PasswordHash = argon2()?
@@ -115,10 +114,10 @@ pub async fn hash(password: String) -> Result<String> {
     .await
 }
 
-/// Hashes that one log-in is compared with: always as many, so that its time does not tell how many people claim an address.
+/// Hashes that one log-in is compared with: always as many, so that its time does not reveal how many people claim an address.
 pub const CANDIDATES: usize = 3;
 
-/// Whether it is the password of that hash; of none, after the same time, it never is.
+/// Whether the password matches the hash. Without a hash it never does, after the same time.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
     run_blocking(move || {
         let mut fits = false;
@@ -130,17 +129,16 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
     .await
 }
 
-/// Of some hashes the one whose password was typed in.
+/// The hash that a typed password matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashMatch {
-    /// Its place among them.
     pub place: usize,
-    /// Whether it was made of the text as it came, before passwords were prepared: a new one is to replace it.
+    /// Whether the hash was made of the text as typed, before passwords were normalized: a new hash replaces it.
     pub is_outdated: bool,
 }
 
-/// The first of some hashes whose password it is. Looks at [`CANDIDATES`] hashes, whether or not there are as many; how long it
-/// takes tells of the typed text only, of which some have more forms than others.
+/// The first hash that matches. Compares [`CANDIDATES`] hashes, whether or not there are as many; the time depends on the typed
+/// text only, which may have several forms.
 pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<HashMatch>> {
     run_blocking(move || {
         let forms = forms(password);
@@ -172,7 +170,7 @@ fn argon2() -> anyhow::Result<Argon2<'static>> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// On a thread that may block, when it is this one's turn. The permit goes along: a caller that gives up frees no core.
+/// On a blocking thread, when a permit is free. The permit goes along: a caller that gives up frees no core.
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> Result<T> {
     let permit: SemaphorePermit<'static> = match tokio::time::timeout(PATIENCE, AT_ONCE.acquire()).await {
         Ok(Ok(permit)) => permit,

@@ -21,14 +21,12 @@ use crate::limits::MAX_PEOPLE;
 
 const TAKEN: &str = "somebody with this address is a user of this account already";
 
-/// The people of the caller's account, in the order in which they came.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<user::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let people = user::Entity::in_account(account).order_by_asc(user::Column::Id);
     Ok(people.all(app.db.read()).await?)
 }
 
-/// One person of the caller's account, if there is such a one.
 pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user::Model>> {
     let account = caller.require(Action::ReadAccount)?;
     let mine = user::Entity::in_account(account).filter(user::Column::Id.eq(id));
@@ -46,13 +44,10 @@ pub struct InviteUser {
     pub role: Role,
 }
 
-/// Somebody who was invited.
 #[derive(Clone)]
 pub struct Invited<T> {
-    /// Who.
     pub person: T,
-    /// The link to set a password, for the inviter to pass on where this server sends no mail, or no more to that address. Shown this
-    /// once, and kept nowhere.
+    /// The link to set a password, for the inviter to pass on where no email goes out. Shown once and not stored.
     pub link: Option<String>,
 }
 
@@ -62,12 +57,9 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Invited<T> {
     }
 }
 
-/// Makes a person without a password, and mails them a link to set one. Whether the address is known elsewhere on the server makes
-/// no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
+/// Makes a user without a password, and emails them a link to set one, whether or not the address is known elsewhere. An
+/// address beyond its quota gets no email: the inviter passes the link on. `RATE_LIMITED` when the account has used up its
+/// quota.
 pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Invited<user::Model>> {
     let account = caller.require(Action::ManagePeople)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -114,7 +106,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     })
 }
 
-/// Changes what somebody may do. It holds from their next request.
+/// Changes a user's role. It holds from their next request.
 pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> Result<user::Model> {
     let account = caller.require(Action::ManagePeople)?;
     let tx = app.db.begin().await?;
@@ -137,7 +129,7 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
     Ok(user)
 }
 
-/// Removes somebody, whose sessions and links end with that. The row stays for the audit trail.
+/// Removes a user; sessions and links end. The row stays for the audit log.
 pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let account = caller.require(Action::ManagePeople)?;
     let now = app.clock.now();
@@ -159,7 +151,7 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     Ok(id)
 }
 
-/// Waits for other changes of the account's people, by which the caller may have lost the right to make this one.
+/// Waits for other changes of the account's users, by which the caller may have lost the right to make this one.
 async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId) -> Result<account::Model> {
     let company = accounts::lock(tx, account).await?;
     if let Principal::User { id, role, .. } = &caller.principal {
@@ -190,7 +182,7 @@ fn check_owner_rights(caller: &Caller, before: Role, after: Role) -> Result<()> 
     Err(Error::Forbidden("only an OWNER makes, changes or removes an OWNER"))
 }
 
-/// One who has not set a password yet does not count: nobody could sign in as them.
+/// An owner without a password does not count: nobody could sign in as them.
 async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path: &str) -> Result<()> {
     let other = user::Entity::in_account(user.account_id)
         .filter(user::Column::Role.eq(Role::Owner))

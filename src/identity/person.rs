@@ -21,28 +21,22 @@ use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
 
-/// Which person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PersonId {
-    /// Of an account.
     User(UserId),
-    /// Of a partner.
     Portal(PortalUserId),
 }
 
-/// Where somebody signs in.
+/// Where a person signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignInScope {
-    /// Wherever the address and the password are theirs.
+    /// Every account, or every portal, in which the address and the password match.
     Scope(Scope),
-    /// To that account.
     Account(AccountId),
-    /// To that partner's portal.
     Partner(PartnerId),
 }
 
 impl SignInScope {
-    /// The world that it is in.
     pub fn scope(&self) -> Scope {
         match self {
             Self::Scope(scope) => *scope,
@@ -55,19 +49,17 @@ impl SignInScope {
 /// A person who was not removed.
 #[derive(Clone, Debug)]
 pub enum Person {
-    /// Of an account.
     User(user::Model),
-    /// Of a partner.
     Portal(portal_user::Model),
 }
 
 impl PersonId {
-    /// From the two columns by which sessions and links say whose they are.
+    /// From the two columns of sessions and links.
     pub fn of(user: Option<UserId>, portal_user: Option<PortalUserId>) -> Option<Self> {
         user.map(Self::User).or(portal_user.map(Self::Portal))
     }
 
-    /// Those two columns.
+    /// The reverse of [`of`](Self::of).
     pub fn columns(self) -> (Option<UserId>, Option<PortalUserId>) {
         match self {
             Self::User(id) => (Some(id), None),
@@ -75,7 +67,7 @@ impl PersonId {
         }
     }
 
-    /// The person, if not removed.
+    /// None if removed.
     pub async fn load(self, db: &impl ConnectionTrait) -> Result<Option<Person>> {
         Ok(match self {
             Self::User(id) => user::Entity::by_id(id).one(db).await?.map(Person::User),
@@ -83,7 +75,7 @@ impl PersonId {
         })
     }
 
-    /// The person, if not removed, and not to be changed by others until the end of the transaction.
+    /// None if removed.
     pub async fn lock(self, tx: &DatabaseTransaction) -> Result<Option<Person>> {
         Ok(match self {
             Self::User(id) => user::Entity::by_id(id)
@@ -98,7 +90,6 @@ impl PersonId {
         })
     }
 
-    /// Ends all sessions, or all but one.
     pub async fn end_sessions(
         self,
         tx: &DatabaseTransaction,
@@ -117,7 +108,6 @@ impl PersonId {
         Ok(())
     }
 
-    /// Makes all unused links void.
     pub async fn void_links(self, tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<()> {
         let void = match self {
             Self::User(id) => one_time_token::Entity::void_of_user(id, now),
@@ -127,7 +117,7 @@ impl PersonId {
         Ok(())
     }
 
-    /// Notes that they were there, at most once a minute and without holding anybody up.
+    /// Notes that they were active, at most once a minute and without delaying the request.
     pub fn seen(self, app: &App) {
         let app = app.clone();
         tokio::spawn(async move {
@@ -145,7 +135,6 @@ impl PersonId {
         });
     }
 
-    /// As the database knows it.
     pub fn uuid(self) -> Uuid {
         match self {
             Self::User(id) => id.0,
@@ -155,7 +144,6 @@ impl PersonId {
 }
 
 impl std::fmt::Display for PersonId {
-    /// The public identifier.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::User(id) => id.fmt(f),
@@ -165,8 +153,8 @@ impl std::fmt::Display for PersonId {
 }
 
 impl Person {
-    /// Who claims that address in that scope, at most so many: who holds it first, then who came first. In accounts only who has a
-    /// password already; where nobody has, those who were invited.
+    /// The first `most` people who claim an address: who holds it first, then who came first. Of an account's users those with
+    /// a password; where there are none, those who were invited.
     pub async fn claiming(
         db: &impl ConnectionTrait,
         within: &SignInScope,
@@ -195,7 +183,7 @@ impl Person {
         })
     }
 
-    /// In the same order those who have a password to be compared with.
+    /// The people with a password to compare, the most likely first.
     pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let mut chosen = Self::first_claims(db, email, within).await?;
         // Of several whom the password fits.
@@ -203,7 +191,6 @@ impl Person {
         Ok(chosen)
     }
 
-    /// Whether a link that was mailed to the address has shown that it is theirs.
     fn has_proven(&self) -> bool {
         match self {
             Self::User(user) => user.holds(AddressProof::Required),
@@ -211,7 +198,7 @@ impl Person {
         }
     }
 
-    /// When they were there last, or came.
+    /// When they were active last, or were made.
     fn latest(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::User(user) => user.last_seen_at.or(Some(user.created_at)),
@@ -237,7 +224,6 @@ impl Person {
         })
     }
 
-    /// Which person.
     pub fn id(&self) -> PersonId {
         match self {
             Self::User(user) => PersonId::User(user.id),
@@ -245,7 +231,6 @@ impl Person {
         }
     }
 
-    /// Where they sign in.
     pub fn scope(&self) -> Scope {
         match self {
             Self::User(_) => Scope::Account,
@@ -253,7 +238,6 @@ impl Person {
         }
     }
 
-    /// Their account, or the one whose partner they belong to.
     pub fn account(&self) -> AccountId {
         match self {
             Self::User(user) => user.account_id,
@@ -261,7 +245,6 @@ impl Person {
         }
     }
 
-    /// In lower case.
     pub fn email(&self) -> &str {
         match self {
             Self::User(user) => &user.email,
@@ -269,7 +252,7 @@ impl Person {
         }
     }
 
-    /// Whether the address counts as theirs; in portals it never does for one alone.
+    /// Whether the address counts as theirs alone; for portal users it never does.
     pub fn holds_address(&self, app: &App) -> bool {
         match self {
             Self::User(user) => user.holds(app.config.address_proof()),
@@ -277,7 +260,7 @@ impl Person {
         }
     }
 
-    /// Whether a mailed link has shown that the address is theirs, or the operator asks for no such proof.
+    /// Whether the address is proven, or needs no proof.
     pub fn owns_address(&self, app: &App) -> bool {
         match self {
             Self::User(user) => user.holds(app.config.address_proof()),
@@ -285,7 +268,6 @@ impl Person {
         }
     }
 
-    /// None until they have set a password.
     pub fn password_hash(&self) -> Option<&str> {
         match self {
             Self::User(user) => user.password_hash.as_deref(),
@@ -293,7 +275,6 @@ impl Person {
         }
     }
 
-    /// As shown.
     pub fn name(&self) -> &str {
         match self {
             Self::User(user) => &user.name,
@@ -301,7 +282,6 @@ impl Person {
         }
     }
 
-    /// As who acts from there.
     pub fn actor(&self, ip: Option<IpAddr>) -> Actor {
         let kind = match self {
             Self::User(_) => ActorKind::User,
@@ -315,7 +295,7 @@ impl Person {
         }
     }
 
-    /// With a new password. A portal user is active from the first one, and may choose a name with it.
+    /// A portal user is active from the first password on, and may choose a name with it.
     pub async fn set_password(
         self,
         tx: &DatabaseTransaction,
@@ -340,7 +320,7 @@ impl Person {
         })
     }
 
-    /// As the caller of that session; none while the partner's portal is off.
+    /// None while the partner's portal is off.
     pub async fn principal(&self, db: &impl ConnectionTrait, session: SessionId) -> Result<Option<Principal>> {
         let is_on = match self {
             Self::User(_) => true,
@@ -349,7 +329,6 @@ impl Person {
         Ok(is_on.then(|| self.in_session(session)))
     }
 
-    /// As the caller of that session, if the partner's portal is on.
     pub fn in_session(&self, session: SessionId) -> Principal {
         match self {
             Self::User(user) => Principal::User {
@@ -370,7 +349,7 @@ impl Person {
         }
     }
 
-    /// Notes that they have used a link that was mailed to their address.
+    /// After the use of a mailed link.
     pub async fn prove_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) => Self::User(addresses::prove(tx, app, &user).await?.user()),
@@ -383,7 +362,7 @@ impl Person {
         })
     }
 
-    /// Notes that somebody who reads the address takes the account as it is.
+    /// Notes that the reader of the address takes the account as it is.
     pub async fn confirm(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) if user.confirmed_at.is_none() => {
@@ -395,7 +374,7 @@ impl Person {
         })
     }
 
-    /// Where the operator asks for no proof, lets somebody with a password hold an address that nobody holds.
+    /// Where no proof is required, lets a user with a password hold an address that nobody holds.
     pub async fn assume_address(self, tx: &DatabaseTransaction, app: &App) -> Result<Self> {
         Ok(match self {
             Self::User(user) if !app.config.requires_proof() => Self::User(addresses::assume(tx, user).await?),
@@ -403,7 +382,7 @@ impl Person {
         })
     }
 
-    /// Tells the account's trail what they did to themselves.
+    /// Audits what they did to themselves.
     pub async fn record(&self, tx: &DatabaseTransaction, app: &App, who: &Actor, action: &'static str) -> Result<()> {
         let subject_type = match self {
             Self::User(_) => "User",
@@ -414,8 +393,8 @@ impl Person {
     }
 }
 
-/// Everybody of an account who claims an address: who has proven it first, then who holds it, then who came first. Whoever claims it
-/// later, however often, gets before nobody.
+/// All users who claim an address: who has proven it first, then who holds it, then who came first. A later claim never comes
+/// before an earlier one.
 fn user_claims(email: &str) -> Select<user::Entity> {
     use user::Column::{EmailVerifiedAt, HoldsEmail, Id};
     user::Entity::claiming(email)
@@ -424,7 +403,7 @@ fn user_claims(email: &str) -> Select<user::Entity> {
         .order_by_asc(Id)
 }
 
-/// Everybody in a portal who claims an address: who has proven it first, then who came first.
+/// All portal users who claim an address: who has proven it first, then who came first.
 fn portal_claims(email: &str) -> Select<portal_user::Entity> {
     use portal_user::Column::{EmailVerifiedAt, Id};
     portal_user::Entity::claiming(email)

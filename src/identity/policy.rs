@@ -6,20 +6,15 @@ use entity::user::Role;
 
 use super::caller::Principal;
 
-/// What somebody may want to do in an account.
+/// What a caller may do in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Read the account's own data and its people.
     ReadAccount,
-    /// Change the account's own data.
     ManageAccount,
-    /// Invite, change and remove people; make and revoke keys.
+    /// Invite, change and remove users; make and revoke API keys.
     ManagePeople,
-    /// Set the mail server.
     ManageMailServer,
-    /// Read the audit trail.
     ReadAudit,
-    /// Change one's own password.
     ChangeOwnPassword,
     /// Read flows, partners, profiles, connections and submission docs.
     ReadSetup,
@@ -27,11 +22,9 @@ pub enum Action {
     ManageFlows,
     /// Change partners, their portal users, profiles and assignments.
     ManagePartners,
-    /// Read the invitations that the account sent and received.
     ReadInvitations,
     /// Invite, answer, change and end connections.
     ManageNetwork,
-    /// Submit leads and read the receipts.
     SubmitLeads,
     /// Read leads, deliveries and reports, and follow their streams.
     ReadLeads,
@@ -44,7 +37,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every action, for tables and tests.
     pub const ALL: [Self; 16] = [
         Self::ReadAccount,
         Self::ManageAccount,
@@ -64,7 +56,7 @@ impl Action {
         Self::EraseLeads,
     ];
 
-    /// What the caller is told when it may not.
+    /// The message of the refusal.
     pub fn refusal(self) -> &'static str {
         match self {
             Self::ReadAccount | Self::ReadSetup => "your key lacks the scope for this: it takes NETWORK_READ or MANAGE",
@@ -92,7 +84,6 @@ impl Action {
     }
 }
 
-/// Whether somebody may do that in their own account.
 pub fn allows(principal: &Principal, action: Action) -> bool {
     match principal {
         Principal::Anonymous | Principal::PortalUser { .. } => false,

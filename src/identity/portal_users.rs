@@ -23,7 +23,7 @@ use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use crate::limits::MAX_PORTAL_PEOPLE;
 
-/// What portal users may do where nothing else is said.
+/// Permissions where none are given.
 const USUAL: [PortalPermission; 4] = [
     PortalPermission::ViewLeads,
     PortalPermission::Export,
@@ -34,14 +34,12 @@ const PHONE: usize = 40;
 const TAKEN: &str = "somebody with this address uses the portal of this partner already; \
                      if the link is lost, they can ask for a new password";
 
-/// The portal users of one of the caller's partners, in the order in which they were invited.
 pub async fn list(app: &App, caller: &Caller, partner: PartnerId) -> Result<Vec<portal_user::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let users = portal_user::Entity::of_partner(account, partner).order_by_asc(portal_user::Column::Id);
     Ok(users.all(app.db.read()).await?)
 }
 
-/// One portal user of the caller's partners, if there is such a one.
 pub async fn find(app: &App, caller: &Caller, id: PortalUserId) -> Result<Option<portal_user::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
@@ -90,7 +88,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     Ok(partner)
 }
 
-/// Takes from a partner's present people what its portal access does not hold any more.
+/// Takes from a partner's portal users what its portal access no longer includes.
 async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &partner::Model) -> Result<()> {
     let users = portal_user::Entity::of_partner(partner.account_id, partner.id);
     // In one order, so that two who change the same people cannot wait for each other.
@@ -111,7 +109,7 @@ pub struct UpdatePortalUser {
     pub permissions: Vec<PortalPermission>,
 }
 
-/// Changes what one portal user may do. What is taken from them holds at once, on their open streams too.
+/// Changes a portal user's permissions. What is taken away ends immediately, on open streams too.
 pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Result<portal_user::Model> {
     let account = caller.require(Action::ManagePartners)?;
     let tx = app.db.begin().await?;
@@ -124,7 +122,6 @@ pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Resu
     Ok(user)
 }
 
-/// Notes it in the trail, if it is a change.
 async fn set_permissions(
     tx: &DatabaseTransaction,
     app: &App,
@@ -157,12 +154,9 @@ pub struct InvitePortalUser {
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
-/// Makes a portal user without a password, and mails them a link to set one. Whether the address is known elsewhere on the server
-/// makes no difference. An address that has got too many invitations gets no mail: the inviter passes the link on.
-///
-/// # Errors
-///
-/// `RATE_LIMITED` when the account has sent too many invitations, or too many to that address.
+/// Makes a portal user without a password, and emails them a link to set one, whether or not the address is known elsewhere. An
+/// address beyond its quota gets no email: the inviter passes the link on. `RATE_LIMITED` when the account has used up its
+/// quota.
 pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
     let account = caller.require(Action::ManagePartners)?;
     let email = email_address::parse(&input.email, "input.email")?;
@@ -215,7 +209,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     })
 }
 
-/// Removes a portal user, whose sessions and links end with that. The row stays for the audit trail.
+/// Removes a portal user; sessions and links end. The row stays for the audit log.
 pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<PortalUserId> {
     let account = caller.require(Action::ManagePartners)?;
     let now = app.clock.now();
@@ -250,7 +244,6 @@ pub struct UpdateContact {
     pub phone: Option<String>,
 }
 
-/// Changes the calling portal user's own contact data.
 pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) -> Result<portal_user::Model> {
     caller.require_portal(PortalPermission::EditContact)?;
     let Principal::PortalUser { id, .. } = caller.principal else {
@@ -288,7 +281,7 @@ async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Mo
         .ok_or(Error::NotFound("account"))
 }
 
-/// What was asked for, each once; else what was there; else the usual.
+/// The given permissions, each once; else the present ones; else the usual ones.
 fn defaults(asked: Option<Vec<PortalPermission>>, before: &Permissions) -> Permissions {
     let Some(asked) = asked else {
         let usual = || Permissions(USUAL.to_vec());
@@ -307,7 +300,7 @@ fn each_once(asked: Vec<PortalPermission>) -> Permissions {
     Permissions(distinct)
 }
 
-/// What both hold, in the order of the first.
+/// In the order of the first.
 fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
     let kept = held.0.iter().filter(|permission| allowed.0.contains(permission));
     Permissions(kept.copied().collect())

@@ -17,15 +17,10 @@ use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::crypto::key_holders;
 
-/// The fact that keeps the setting.
 const NAME: &str = "proof_of_address";
 
-/// Makes this process one of the installation, before it serves; answers by which identifier it announces itself. Of an embedded
-/// database it is the only server already.
-///
-/// # Errors
-///
-/// Another setting than the one that the running processes go by, and one that asks for less than before without being set.
+/// Makes this process one of the installation, before it serves; answers the identifier by which it announces itself. Refuses a
+/// setting that differs from the running processes', and one that requires less than before without being set explicitly.
 pub async fn join(app: &App) -> anyhow::Result<Uuid> {
     let (own, now) = (app.config.address_proof(), app.clock.now());
     let tx = app.db.begin().await?;
@@ -50,18 +45,18 @@ pub async fn join(app: &App) -> anyhow::Result<Uuid> {
     Ok(process)
 }
 
-/// What the installation goes by; none before its first start.
+/// The installation's setting; none before its first start.
 pub async fn stored(db: &impl ConnectionTrait) -> Result<Option<AddressProof>, DbErr> {
     let fact = instance::Entity::named(NAME).one(db).await?;
     Ok(fact.map(|fact| read(&fact.value)))
 }
 
-/// Whether the installation goes by another setting than this one. A database that does not answer says nothing.
+/// Whether the installation's setting differs. An unreachable database counts as no.
 pub async fn differs(db: &impl ConnectionTrait, own: AddressProof) -> bool {
     matches!(stored(db).await, Ok(Some(stored)) if stored != own)
 }
 
-/// Whether a process with these settings may change the installation's from this one, with so many others running.
+/// Whether a process may change the installation's setting while `others` run.
 pub fn check_change(config: &Config, stored: AddressProof, others: usize) -> Result<(), ConfigError> {
     let own = config.address_proof();
     if own == stored {
@@ -84,8 +79,7 @@ pub fn check_change(config: &Config, stored: AddressProof, others: usize) -> Res
     Ok(())
 }
 
-/// Keeps the setting if none is stored yet; answers the one that is. No other process reads or changes it until the end of the
-/// transaction.
+/// Stores the setting if none is stored yet; answers the stored one, locked until the end of the transaction.
 async fn keep_first(tx: &DatabaseTransaction, own: AddressProof) -> Result<AddressProof, DbErr> {
     let row = instance::ActiveModel {
         name: Set(NAME.to_owned()),
@@ -108,7 +102,6 @@ async fn keep(tx: &DatabaseTransaction, own: AddressProof) -> Result<(), DbErr> 
     Ok(())
 }
 
-/// As operators set it.
 pub fn display(proof: AddressProof) -> &'static str {
     match proof {
         AddressProof::Required => "required",
@@ -116,7 +109,7 @@ pub fn display(proof: AddressProof) -> &'static str {
     }
 }
 
-/// What is stored and cannot be read asks for more, not for less.
+/// An unreadable value requires more, not less.
 fn read(value: &str) -> AddressProof {
     if value == "off" {
         AddressProof::NotRequired

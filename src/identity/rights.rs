@@ -20,21 +20,18 @@ use crate::gather::Gather;
 
 const GONE: &str = "the session or key has ended: sign in again";
 
-/// By what somebody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Credential {
-    /// A session of somebody of an account.
     Session(SessionId),
-    /// A session of somebody of a portal.
     PortalSession(SessionId),
     Key(ApiKeyId),
 }
 
-/// Those of this process who ask at the moment.
+/// The loads under way in this process.
 #[derive(Clone, Debug, Default)]
 pub struct Rights(Arc<Gather<Credential, Principal>>);
 
-/// The caller with the rights that the database gives them now; an error if they have none any more.
+/// The caller with their present rights.
 pub async fn refresh(app: &App, caller: &Caller) -> Result<Caller> {
     if caller.expires_at.is_some_and(|end| end <= app.clock.now()) {
         return Err(Error::Unauthenticated(
@@ -63,8 +60,7 @@ pub async fn refresh(app: &App, caller: &Caller) -> Result<Caller> {
     })
 }
 
-/// Whether a portal user still has a permission, in the transaction of what they do by it; it cannot be taken from them before
-/// that ends.
+/// Whether a portal user still has a permission; it cannot be taken away before the transaction ends.
 pub async fn has_portal_permission(
     tx: &DatabaseTransaction,
     caller: &Caller,

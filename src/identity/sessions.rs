@@ -24,23 +24,19 @@ use super::tokens::{self, Scope, Subject};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// How long somebody stays signed in without refreshing.
+/// How long a session lasts without a refresh.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
-/// How long the refresh token before the current one gives the current one again.
+/// How long a replaced refresh token gives its successor again.
 pub const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 const WRONG: &str = "email or password is not right";
 const ENDED: &str = "the session has ended: sign in again";
 const PORTAL_OFF: &str = "the access to this portal is switched off: ask the account that gave it to you";
 
-/// The tokens of a log-in.
 #[derive(Clone)]
 pub struct Session {
-    /// For the `Authorization` header.
     pub access_token: String,
-    /// For the next session, once.
     pub refresh_token: String,
-    /// When the access token ends.
     pub expires_at: DateTime<Utc>,
     /// When the session ends, however often it is refreshed.
     pub ends_at: DateTime<Utc>,
@@ -52,12 +48,10 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Somebody who has just verified who they are.
+/// A person who has just authenticated.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Their tokens.
     pub session: Session,
-    /// As who they may act with them.
     pub caller: Caller,
 }
 
@@ -72,13 +66,13 @@ pub struct LogIn {
     pub password: String,
 }
 
-/// Signs somebody in. A wrong password and an unknown address answer alike, after the same time.
+/// A wrong password and an unknown address answer alike, after the same time.
 pub async fn log_in(app: &App, scope: Scope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
     log_in_within(app, SignInScope::Scope(scope), ip, input).await
 }
 
-/// The same, where an address may be known in several places under one password. Of several people who claim an address the
-/// password tells which it is: who has proven the address goes first, then who was there last.
+/// The same for one account or portal. Of several people with the address and the password, one with a proven address comes
+/// first, then the most recently active.
 pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, input: LogIn) -> Result<SignedIn> {
     let wrong = || Error::user(UserErrorCode::Invalid, "input", WRONG);
     let email = email_address::normalise(&input.email).unwrap_or_default();
@@ -128,16 +122,15 @@ pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, i
 /// Somebody who has verified that they know a password.
 struct VerifiedLogin {
     id: PersonId,
-    /// With which they signed in.
     email: String,
-    /// That it fitted.
+    /// The hash that matched.
     hash: String,
-    /// That is to replace it.
+    /// Replaces an outdated hash.
     newer: Option<String>,
 }
 
 impl VerifiedLogin {
-    /// Begins a session, unless the password or the address was changed while it was checked.
+    /// Begins a session, unless the password or the address was changed meanwhile.
     async fn open(&self, app: &App, ip: Option<IpAddr>) -> Result<Option<SignedIn>> {
         let tx = app.db.begin().await?;
         let is_same =
@@ -155,7 +148,7 @@ impl VerifiedLogin {
     }
 }
 
-/// Begins a session of somebody who has verified who they are.
+/// Begins a session of an authenticated person.
 pub(super) async fn open(tx: &DatabaseTransaction, app: &App, person: &Person, ip: Option<IpAddr>) -> Result<SignedIn> {
     let now = app.clock.now();
     let id: SessionId = app.clock.id();
@@ -190,7 +183,7 @@ fn end_of(app: &App, session: &session::Model) -> DateTime<Utc> {
     session.created_at + TimeDelta::days(app.config.settings.session_days.into())
 }
 
-/// A session with the token by which it goes on.
+/// A session with its refresh token.
 struct IssuedSession {
     session: session::Model,
     refresh_token: String,
@@ -232,7 +225,7 @@ async fn signed_in(tx: &DatabaseTransaction, app: &App, person: &Person, issued:
     })
 }
 
-/// Takes a refresh token for new tokens, in either scope. The same again within [`GRACE`] gives the same refresh token again.
+/// Exchanges a refresh token, in either scope. A repetition within [`GRACE`] gives the same refresh token again.
 pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<SignedIn> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let ended = || Error::Unauthenticated(ENDED);
@@ -288,7 +281,7 @@ pub async fn refresh(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Signe
     }
 }
 
-/// The SHA-256 of a refresh token, and of the one that replaces it.
+/// The SHA-256 of a refresh token and of its successor.
 struct TokenHashes {
     hash: String,
     successor: String,
@@ -299,13 +292,13 @@ struct TokenHashes {
 enum Verdict {
     /// The one that is valid now.
     Current,
-    /// Replaced within the grace, by the one that is valid now.
+    /// Replaced within the grace period, by the current token.
     Repeated,
-    /// Replaced within the grace, but its successor cannot be told any more: the operator has changed the secret since.
+    /// Replaced within the grace period, but its successor cannot be computed: the operator has changed the secret since.
     Replaced,
-    /// Replaced before that, or never given out.
+    /// Replaced before the grace period, or never issued.
     Reused,
-    /// Whatever it is, the session has ended.
+    /// The session has ended.
     Over,
 }
 
@@ -349,7 +342,7 @@ async fn end(tx: &DatabaseTransaction, app: &App, session: session::Model) -> Re
     Ok(())
 }
 
-/// Ends the session of a refresh token. A token that is not known is as good as ended.
+/// Ends the session of a refresh token. An unknown token counts as ended.
 pub async fn log_out(app: &App, ip: Option<IpAddr>, token: &str) -> Result<()> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let Some(id) = tokens::session_of(token) else {

@@ -8,7 +8,7 @@ use sea_orm::DatabaseTransaction;
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
-/// What an account had stored when a change of its settings began.
+/// What an account had stored when a change began.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredBytes {
     account: AccountId,
@@ -16,13 +16,13 @@ pub struct StoredBytes {
 }
 
 impl StoredBytes {
-    /// At the beginning of a change. The account's row is held, so that its changes follow one another.
+    /// The account's row is locked, so that its changes follow one another.
     pub async fn before(tx: &DatabaseTransaction, account: AccountId) -> Result<Self> {
         let bytes = settings_usage::Entity::of(tx, account).await?;
         Ok(Self { account, bytes })
     }
 
-    /// Refuses a change that has made it more than an account may have; `path` names the input.
+    /// Refuses a change that has exceeded the quota; `path` names the input.
     pub async fn check(self, app: &App, tx: &DatabaseTransaction, path: &str) -> Result<()> {
         let (limit, now) = (
             u64::from(app.config.settings.account_settings_bytes),
@@ -39,7 +39,7 @@ impl StoredBytes {
         Err(Error::user(UserErrorCode::LimitReached, path, text))
     }
 
-    /// Whether it is time to forget history: half of what an account may have is used.
+    /// Whether half of the quota is used, and history should be shortened.
     pub fn is_much(self, app: &App) -> bool {
         self.bytes > u64::from(app.config.settings.account_settings_bytes) / 2
     }

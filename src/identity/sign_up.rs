@@ -42,19 +42,16 @@ pub struct SignUp {
     pub invitation_token: Option<String>,
 }
 
-/// How somebody comes to sign up.
+/// How a person comes to sign up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignUpOrigin {
-    /// By themselves.
     Public,
-    /// By the token of an invitation.
     Invitation,
-    /// By the operator on the command line, whom the sign-up mode does not bind.
+    /// By the operator on the command line; the sign-up mode does not apply.
     Operator,
 }
 
 impl SignUp {
-    /// How somebody who says this comes.
     pub fn origin(&self) -> SignUpOrigin {
         match self.invitation_token {
             Some(_) => SignUpOrigin::Invitation,
@@ -63,7 +60,7 @@ impl SignUp {
     }
 }
 
-/// Makes an account with its first person and its inbox, and signs that person in.
+/// Makes an account with its first user and its Inbox, and signs the user in.
 pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input: SignUp) -> Result<SignedIn> {
     let plan = plan(&app.config, origin)?;
     app.throttle.check_ip(Kind::SignUpIp, ip).await?;
@@ -109,7 +106,7 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input:
     Ok(signed_in)
 }
 
-/// The invitation of a token, if the one who signs up is the invited one and it still waits for an answer.
+/// The pending invitation of a token, if it was sent to this address.
 async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, email: &str) -> Result<invitation::Model> {
     const PATH: &str = "input.invitationToken";
     let found = invitation::Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
@@ -160,7 +157,6 @@ fn checked(input: &SignUp, contact_email: String, plan: Plan) -> std::result::Re
     })
 }
 
-/// The first person of a new account.
 struct FirstUser {
     name: String,
     email: String,
@@ -188,8 +184,8 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)
 }
 
-/// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anybody may claim
-/// one: no answer tells whether somebody has it, and the mail that follows tells its owner.
+/// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anyone may
+/// claim one: no answer reveals whether it is known, and the email that follows tells its owner.
 async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
     let holder = user::Entity::holder_of(email, app.config.address_proof())
         .one(app.db.read())

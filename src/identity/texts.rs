@@ -4,17 +4,17 @@ use url::Url;
 
 use crate::error::{UserError, UserErrorCode};
 
-/// Most characters of a name.
+/// In characters.
 pub const NAME: usize = 120;
 const ADDRESS: usize = 2_048;
 
-/// A name: one line, trimmed, not empty, at most [`NAME`] characters.
+/// One line, trimmed, not empty, at most [`NAME`] characters.
 pub fn name(text: &str, path: &str) -> Result<String, UserError> {
     line(text, NAME, path)
 }
 
-/// One line of text, trimmed, not empty, with a limit of characters. Control characters never get in: a database may
-/// refuse them, and a line break could end a mail header.
+/// One line of text, trimmed, not empty. Control characters are refused: a database may not take them, and a line break could
+/// end an email header.
 pub fn line(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     let text = text.trim();
     if text.is_empty() {
@@ -31,14 +31,13 @@ pub fn line(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     Ok(text.to_owned())
 }
 
-/// Text of several lines, trimmed, not empty, with a limit of characters. Of control characters only line breaks and tabs get in.
+/// Text of several lines, trimmed, not empty. Of control characters only line breaks and tabs are allowed.
 pub fn paragraph(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     let text = text.trim().replace("\r\n", "\n");
     let one_line = text.replace(['\n', '\t'], " ");
     line(&one_line, limit, path).map(|_checked| text)
 }
 
-/// The address of a website, as people can open it.
 pub fn website(text: &str, path: &str) -> Result<String, UserError> {
     let text = line(text, ADDRESS, path)?;
     let is_web = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -49,7 +48,7 @@ pub fn website(text: &str, path: &str) -> Result<String, UserError> {
     Err(UserError::new(UserErrorCode::Invalid, path, message))
 }
 
-/// The IANA name of a time zone, such as `Europe/Berlin`.
+/// An IANA name, such as `Europe/Berlin`.
 pub fn timezone(text: &str, path: &str) -> Result<String, UserError> {
     match text.trim().parse::<chrono_tz::Tz>() {
         Ok(zone) => Ok(zone.name().to_owned()),

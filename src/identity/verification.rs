@@ -26,18 +26,15 @@ const NO_PERSON: &str = "only a signed-in person of an account has an address to
 const GONE: &str = "you have been removed from the account";
 const TAKEN: &str = "somebody else uses this address: choose another one";
 
-/// What a link proves, for its holder before they decide.
+/// What a proof link proves, for its holder before they decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofPreview {
-    /// The address.
     pub email: String,
-    /// The account that says it is its own.
     pub account: String,
-    /// Who in the account signs in with it; none for its contact address.
+    /// None for the account's contact address.
     pub person: Option<String>,
-    /// When that account was made.
     pub since: DateTime<Utc>,
-    /// What else is in it that the reader has to know and to agree to; empty when there is nothing.
+    /// Who and what else has access to the account; empty if the reader need not confirm it.
     pub other_access: Vec<String>,
 }
 
@@ -47,7 +44,6 @@ enum Claimant {
     Contact(account::Model),
 }
 
-/// What a link would prove, without using it.
 pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<ProofPreview> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();
@@ -77,24 +73,18 @@ fn lines(found: Option<OtherAccess>) -> Vec<String> {
     found.map(|found| found.lines()).unwrap_or_default()
 }
 
-/// Who uses a link that proves an address.
+/// Who uses a proof link.
 #[derive(Clone, Copy, Debug)]
 pub struct Prover {
-    /// Where they are.
     pub ip: Option<IpAddr>,
     /// The person as whom they are signed in.
     pub signed_in: Option<UserId>,
-    /// Whether they take the account as it is.
     pub consent: Consent,
 }
 
-/// Proves an address by the token of a mailed link. A link works once. Whoever is signed in as the person as well has the password
-/// and reads the address: the account is theirs.
-///
-/// # Errors
-///
-/// TAKEN when another person has proven the address before. CONFLICT, with what there is, when somebody else may have made the
-/// account, and more in it could act than this person.
+/// Proves an address by the token of a mailed link, which works once. A user who is signed in has the password and reads the
+/// address: the account is theirs. TAKEN when another user has proven the address before. CONFLICT, with what else has access,
+/// when another person may have made the account.
 pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
     let ip = prover.ip;
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
@@ -142,7 +132,7 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whose address it is, and the address, if the link may still be used and the address is still the one that it was mailed to.
+/// The claimant and the address, if the link is valid and the address is still the one that it was mailed to.
 async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(Claimant, String)> {
     const PATH: &str = "token";
     let row = links::usable(db, app, token, PATH).await?;
@@ -163,7 +153,7 @@ async fn claimant(db: &impl ConnectionTrait, app: &App, token: &str) -> Result<(
     Ok((claimant.ok_or_else(unknown)?, email))
 }
 
-/// Mails the link again that proves the caller's own address. Nothing is sent for one that is proven already.
+/// Emails the link again that proves the caller's own address, unless it is proven.
 pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     let person = own_row(app, caller).await?;
     require_mail(app)?;
@@ -180,7 +170,7 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Mails the link again that proves the contact address of the caller's account.
+/// Emails the link again that proves the contact address of the caller's account.
 pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     let id = caller.require(Action::ManageAccount)?;
     require_mail(app)?;
@@ -198,8 +188,8 @@ pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Writes the mail after a sign-up or a change, where addresses are to be proven. An address that gets too many gets no more for
-/// a while: nobody is told, as it may not be the fault of whoever signs up now.
+/// Emails a proof link after a sign-up or a change, where proof is required. An address beyond its quota gets none, and no
+/// error tells of it: the present user may not have caused it.
 pub(super) async fn ask_for_proof(
     tx: &DatabaseTransaction,
     app: &App,
@@ -212,7 +202,6 @@ pub(super) async fn ask_for_proof(
     Ok(())
 }
 
-/// The same for the contact address of an account.
 pub(super) async fn ask_for_contact_proof(tx: &DatabaseTransaction, app: &App, account: &account::Model) -> Result<()> {
     let email = account.contact_email.as_deref().unwrap_or_default();
     if app.config.requires_proof() && account.contact_verified_at.is_none() && may_write(tx, app, email).await? {
@@ -225,8 +214,8 @@ async fn may_write(tx: &DatabaseTransaction, app: &App, email: &str) -> Result<b
     mail_quota::allows(tx, app, QuotaKey::ProofsTo(email)).await
 }
 
-/// Writes the mail with the link. One whose address somebody else has proven is told that instead: both cost the same, and only who
-/// reads the mail learns which it was.
+/// Emails the link. If another user has proven the address, the email says so instead: both cost the same, and only the reader
+/// learns which it was.
 async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, account: &account::Model) -> Result<()> {
     let holder = user::Entity::holder_of(&person.email, AddressProof::Required)
         .one(tx)
@@ -312,7 +301,7 @@ pub struct ChangeEmail {
     pub current_password: String,
 }
 
-/// Gives the caller another address to sign in with. It is not proven yet; the old one is free for others at once.
+/// Gives the caller another address to sign in with, not proven yet. The old one is free for others immediately.
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;

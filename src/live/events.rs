@@ -18,17 +18,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-/// Rows per statement on `SQLite`, whose statements take at most 32,766 parameters.
+/// `SQLite` takes at most 32,766 parameters.
 const CHUNK: usize = 1_000;
 
-/// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The account or partner in whose log it goes.
+    /// An account or a partner.
     pub topic: Uuid,
-    /// What.
     pub kind: EventKind,
-    /// The lead or delivery.
+    /// A lead, delivery, invitation, connection or source.
     pub subject: Uuid,
     /// What subscriptions filter by.
     pub scope: Option<Uuid>,
@@ -48,19 +46,17 @@ impl NewEvent {
     }
 }
 
-/// The logs that were appended to; told to the hub after the commit.
+/// The logs that were appended to, for the hub after the commit.
 pub type LogHeads = BTreeMap<Uuid, LogGrowth>;
 
-/// How a log has grown.
 #[derive(Clone, Debug, Default)]
 pub struct LogGrowth {
-    /// The number of its last entry.
+    /// Number of the last entry.
     pub head: i64,
-    /// The entries that lead up to that without a gap, where they are at hand: listeners of this node need not read them.
+    /// The entries up to `head` without a gap, where they are at hand: followers on this node need not read them.
     pub entries: Vec<Arc<event::Model>>,
 }
 
-/// How many of these events are of a kind.
 pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
     events.iter().filter(|event| event.kind == kind).count()
 }
@@ -92,13 +88,12 @@ fn by_log(events: &[NewEvent]) -> BTreeMap<Uuid, Vec<&NewEvent>> {
     logs
 }
 
-/// New entries of one log with their numbers, of which the last is the head.
+/// Numbers the new entries of one log; the last is the head.
 fn numbered(head: i64, events: Vec<&NewEvent>) -> impl Iterator<Item = (i64, &NewEvent)> {
     let before = head - i64::try_from(events.len()).unwrap_or(i64::MAX);
     (before + 1..).zip(events)
 }
 
-/// As it stands in the database.
 fn entry(seq: i64, at: DateTime<Utc>, event: &NewEvent) -> event::Model {
     event::Model {
         topic_id: event.topic,
@@ -111,7 +106,8 @@ fn entry(seq: i64, at: DateTime<Utc>, event: &NewEvent) -> event::Model {
     }
 }
 
-/// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each other.
+/// One statement. The rows of `topic` are locked in the order of their ids, so that two transactions cannot wait for each
+/// other.
 const APPEND: &str = "
 WITH new AS (
     SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[]) WITH ORDINALITY AS t (topic_id, kind, subject_id, scope_id, detail, place)

@@ -19,19 +19,19 @@ use crate::database::Connection;
 use crate::error::Result;
 use crate::gather::Gather;
 
-/// The channel on which nodes tell each other new heads.
+/// The Redis channel for new heads.
 pub fn channel(settings: &Settings) -> String {
     format!("{}:heads", settings.redis_prefix)
 }
 
-/// What stands in place of a head where listeners are only to look.
+/// Stands in place of a head where followers are only to check.
 pub const WAKE: &str = "look";
-/// Events read at once, and kept for the other listeners of the log.
+/// Events read together, and kept for the other followers of the log.
 pub const PAGE: usize = 256;
-/// Longest wait for Redis to take a notice; the others then find the event by their own reading.
+/// Longest wait for Redis to take a notice; other nodes then find the event by themselves.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// The listeners of this node.
+/// The followers of this node.
 #[derive(Clone)]
 pub struct Hub {
     topics: Arc<Mutex<HashMap<Uuid, Weak<Topic>>>>,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// One log with listeners.
+/// One log with followers.
 pub struct Topic {
     id: Uuid,
     head: watch::Sender<i64>,
@@ -54,7 +54,7 @@ pub struct Topic {
 }
 
 impl Hub {
-    /// A hub that also tells other nodes, when there is a Redis.
+    /// Notifies other nodes too, when there is a Redis.
     pub fn new(settings: &Settings, redis: Option<ConnectionManager>) -> Self {
         Self {
             topics: Arc::default(),
@@ -80,7 +80,7 @@ impl Hub {
         topic
     }
 
-    /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
+    /// Notifies the followers of this node, and the other nodes, that logs have grown. After the commit only.
     pub fn notify(&self, heads: &LogHeads) {
         for (id, grown) in heads {
             if let Some((first, topic)) = grown.entries.first().zip(self.listened_to(*id)) {
@@ -94,7 +94,7 @@ impl Hub {
         }
     }
 
-    /// Tells the listeners of this node.
+    /// Notifies the followers of this node.
     pub fn notify_here(&self, id: Uuid, head: i64) {
         if let Some(topic) = self.listened_to(id) {
             topic
@@ -108,12 +108,12 @@ impl Hub {
         topics.get(&id).and_then(Weak::upgrade)
     }
 
-    /// The place where it is messages that somebody's rights in an account, or in its portals, have changed; nothing is numbered there.
+    /// The topic of changed rights in an account or its portals; it has no entries.
     pub fn rights(&self, account: AccountId) -> Arc<Topic> {
         self.topic(rights_of(account))
     }
 
-    /// Tells every node that somebody's rights in an account, or in its portals, have changed. After the commit only.
+    /// Notifies every node that rights in an account, or in its portals, have changed. After the commit only.
     pub fn rights_changed(&self, account: AccountId) {
         self.wake_here(rights_of(account));
         if let Some(redis) = self.redis.clone() {
@@ -122,14 +122,14 @@ impl Hub {
         }
     }
 
-    /// Makes the listeners of this node look, whatever they know.
+    /// Makes the followers of this node check, whatever they know.
     pub fn wake_here(&self, id: Uuid) {
         if let Some(topic) = self.listened_to(id) {
             topic.head.send_modify(|_| ());
         }
     }
 
-    /// Makes every listener read again: after notices may have been lost.
+    /// Makes every follower read again: after notices may have been lost.
     pub fn wake_all(&self) {
         let topics: Vec<Arc<Topic>> = self
             .topics
@@ -144,7 +144,7 @@ impl Hub {
     }
 }
 
-/// No log has the identifier of an account with every bit turned round.
+/// No log has the inverted identifier of an account.
 fn rights_of(account: AccountId) -> Uuid {
     Uuid::from_u128(!account.0.as_u128())
 }
@@ -167,7 +167,7 @@ impl Topic {
         self.head.subscribe()
     }
 
-    /// The next events after a place, oldest first, at most [`PAGE`]. Listeners that are at the same place share one reading.
+    /// The next events after a number, oldest first, at most [`PAGE`]. Followers at the same number share one query.
     pub async fn after(self: &Arc<Self>, db: &Connection, seq: i64) -> Result<Vec<Arc<event::Model>>> {
         if let Some(kept) = self.kept(seq) {
             return Ok(kept);
@@ -191,7 +191,7 @@ impl Topic {
         covered.then(|| recent.iter().filter(|event| event.seq > seq).cloned().collect())
     }
 
-    /// Kept events are without gaps: what does not join on to them replaces them, and what they have already is passed over.
+    /// Kept events have no gaps: events that do not join on replace them, and known ones are skipped.
     fn keep(&self, seq: i64, events: &[Arc<event::Model>]) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = recent.back().map_or(0, |event| event.seq);

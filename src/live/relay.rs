@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::{WAKE, channel};
 use crate::app::App;
 
-/// Between tries to reach a Redis that is away.
+/// Between attempts to reach Redis.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Relays until stopped. Without Redis this node is alone.

@@ -13,7 +13,7 @@ use super::hub::Topic;
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// How long a quiet stream trusts that it would have been changes; then it looks by itself. Bounds the delay after a lost notice.
+/// How long a quiet stream waits for a notification before it checks by itself. Bounds the delay after a lost notice.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// What of a log is followed.
@@ -37,12 +37,11 @@ impl Filter {
     }
 }
 
-/// The place of an event, as clients keep it.
 pub fn cursor(event: &event::Model) -> String {
     event.seq.to_string()
 }
 
-/// The place where a log ends now. Who keeps it, then reads what is there, and then follows after it, misses nothing.
+/// The end of a log. A client that keeps it, then reads, and then follows after it, misses nothing.
 pub async fn end(app: &App, topic: Uuid) -> Result<String> {
     Ok(head(app, topic).await?.to_string())
 }

@@ -25,17 +25,15 @@ use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::live::events::NewEvent;
 
-/// Who is to submit through a source that is added: neither means the account itself.
+/// The sender of a new source: neither field means the account itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Partner {
-    /// The connection with the sender.
     pub connection: Option<ConnectionId>,
-    /// The invitation that the sender has not accepted yet.
     pub invitation: Option<InvitationId>,
 }
 
-/// Adds a source to a flow. A connected account's takes a live connection that lets it send, or an invitation that asks for
-/// one; in a flow it is a source once at most.
+/// Adds a source to a flow. A connected account needs a live connection that lets it send, or an invitation that proposes one;
+/// a flow has at most one source of it.
 pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<Changed> {
     match (partner.connection, partner.invitation) {
         (Some(_), Some(_)) => {
@@ -144,7 +142,7 @@ async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender>
     })
 }
 
-/// Whether the flow has a source of whoever is invited.
+/// Whether the flow has a source of the invited account already.
 async fn is_waited_for(edit: &Edit<'_>, invitation: &invitation::Model) -> Result<bool> {
     if invitation
         .to_account_id
@@ -161,10 +159,9 @@ async fn is_waited_for(edit: &Edit<'_>, invitation: &invitation::Model) -> Resul
         .any(|other| other.id == invitation.id || (other.to_email.is_some() && other.to_email == invitation.to_email)))
 }
 
-/// Brings the sources that waited for an invitation to life: those of the inviter's flows, and those that both sides have left
-/// of a former connection or an invitation that was declined. Drafts are switched as their owner wants it, with their rules and
-/// all; what was a source over a former connection is off until its owner switches it on, so that nobody submits again by what
-/// was agreed once. Answers what the senders are told, for the end of the transaction.
+/// Links the sources that waited for an invitation: those of the inviter's flows, and those of both accounts from a former
+/// connection or a declined invitation. Drafts are switched as their owner has chosen; a source of a former connection stays
+/// off until its owner enables it, so that an old agreement does not come back by itself. Answers the events for the senders.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
     app: &App,
@@ -190,7 +187,7 @@ pub async fn on_accepted(
     opened(tx, connection).await
 }
 
-/// An account that was prepared for twice, by identifier and by address, is a source of a flow once: the older one stays.
+/// Removes the younger of two sources of one account in a flow, prepared by identifier and by address.
 async fn leave_one_each(
     tx: &DatabaseTransaction,
     app: &App,
@@ -216,7 +213,7 @@ async fn leave_one_each(
     Ok(())
 }
 
-/// The invitations that the inviter ever sent to the invitee, by identifier or to that address.
+/// All invitations from the inviter to the invitee, by identifier or to that address.
 async fn earlier(
     tx: &DatabaseTransaction,
     accepted: &invitation::Model,

@@ -141,7 +141,7 @@ pub async fn decline(app: &App, caller: &Caller, answer: Answer) -> Result<invit
     Ok(row)
 }
 
-/// What can be refused without a look at the invitation, and is before a transaction begins.
+/// What can be refused before a transaction begins.
 async fn check(app: &App, caller: &Caller, answer: &Answer) -> Result<()> {
     caller.require(Action::ManageNetwork)?;
     match answer.token {
@@ -191,8 +191,8 @@ async fn open<'a>(app: &'a App, caller: &Caller, answer: Answer) -> Result<Answe
     })
 }
 
-/// By id answers only the account that was invited as such. That somebody signs in with an invited address does not prove that
-/// the address is theirs.
+/// Only the account that was invited as such answers by identifier. Signing in with an invited address does not prove the
+/// address.
 async fn received(
     db: &impl ConnectionTrait,
     app: &App,
@@ -209,7 +209,7 @@ async fn received(
     Err(Error::user(UserErrorCode::EmailMismatch, "input.id", message))
 }
 
-/// The token proves that the caller reads the invited address; their sign-in has to be by it, too.
+/// The token proves that the caller reads the invited address; the caller must also sign in with it.
 async fn by_token(db: &impl ConnectionTrait, caller: &Caller, token: &str) -> Result<invitation::Model> {
     let found = Entity::by_token_hash(&tokens::hash(token)).one(db).await?;
     let row = found.ok_or_else(unknown_token)?;
@@ -230,7 +230,7 @@ async fn by_token(db: &impl ConnectionTrait, caller: &Caller, token: &str) -> Re
     Err(Error::user(UserErrorCode::EmailMismatch, "input.token", message))
 }
 
-/// Whoever answers by a token that was mailed to their address has proven it by that.
+/// The token was mailed to the address: its use proves the address.
 async fn prove_address(tx: &DatabaseTransaction, app: &App, caller: &Caller) -> Result<()> {
     if let Principal::User { id, .. } = &caller.principal
         && let Some(person) = entity::user::Entity::by_id(*id).one(tx).await?

@@ -37,20 +37,15 @@ pub enum AvailableSourceState {
     Terminated,
 }
 
-/// A partner account as a candidate.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Whose candidate.
     pub own: AccountId,
-    /// Who.
     pub partner: account::Model,
-    /// The connection: the live one, else the last.
+    /// The live connection, else the last one.
     pub connection: Option<connection::Model>,
     /// The invitation that is not answered.
     pub invitation: Option<invitation::Model>,
-    /// Where it stands.
     pub state: AvailableSourceState,
-    /// Why, and what to do.
     pub explanation: String,
 }
 
@@ -133,7 +128,7 @@ fn newest(own: AccountId, connections: Vec<connection::Model>) -> HashMap<Accoun
     newest
 }
 
-/// Each partner's newest invitation that is not answered. One that was sent to an address tells nothing of an account.
+/// Each partner's newest unanswered invitation. One that was sent to an address does not reveal an account.
 fn unanswered(own: AccountId, invitations: Vec<invitation::Model>) -> HashMap<AccountId, invitation::Model> {
     let mut open: HashMap<AccountId, invitation::Model> = HashMap::new();
     for invitation in invitations {
@@ -150,7 +145,7 @@ fn unanswered(own: AccountId, invitations: Vec<invitation::Model>) -> HashMap<Ac
     open
 }
 
-/// What decides where a partner stands.
+/// What decides a partner's state.
 struct Situation<'a> {
     own: AccountId,
     connection: Option<connection::Model>,

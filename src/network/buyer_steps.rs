@@ -24,12 +24,10 @@ pub use adding::{add, update};
 pub use sharing::{partner_warnings, warnings};
 pub use state::{BuyerStepFacts, BuyerStepState, receiving, state};
 
-/// Makes the buyer steps that waited for an invitation ready, and those of a former connection: of both accounts, whoever
-/// invited whom. Those that waited to be enabled are; the others stay off until their owner switches them on, so that nothing
-/// goes over a new connection by itself.
-///
-/// This is no change of their flows by the owners, and makes no revision: connections have a history of their own. The caller has
-/// locked both accounts. Answers the events for the sellers.
+/// Makes buyer steps ready that waited for an invitation, and those of a former connection, of both accounts. Steps that waited
+/// to be enabled are; the others stay off until their owner enables them, so that nothing goes over a new connection by itself.
+/// This makes no revision of their flows: connections have a history of their own. The caller has locked both accounts. Answers
+/// the events for the sellers.
 pub async fn on_accepted(
     tx: &DatabaseTransaction,
     app: &App,
@@ -45,8 +43,8 @@ pub async fn on_accepted(
     Ok(ready)
 }
 
-/// The buyer steps of one side that the other side's acceptance makes ready: those of this invitation, of earlier ones to the
-/// same account or address, and of earlier connections.
+/// The seller's buyer steps that the acceptance makes ready: those of this invitation, of earlier ones to the same account or
+/// address, and of earlier connections.
 async fn waiting(
     tx: &DatabaseTransaction,
     seller: AccountId,
@@ -113,8 +111,7 @@ async fn make_ready(
     })
 }
 
-/// Makes the source through which a seller's buyer steps deliver into the buyer's receiving flow, unless it is there: when a
-/// step becomes ready, and when the buyer chooses another receiving flow.
+/// Makes the source through which a seller's buyer steps deliver into the buyer's receiving flow, unless it exists.
 pub async fn ensure_seller_source(
     tx: &DatabaseTransaction,
     app: &App,

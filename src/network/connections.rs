@@ -30,27 +30,23 @@ use crate::identity::policy::Action;
 use crate::identity::search;
 pub use side::{UpdateSide, mark_reviewed, set_receiving_flow, update};
 
-/// A connection as one of its both sees it.
+/// A connection as one of its accounts sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionView {
-    /// As it is kept.
     pub row: connection::Model,
-    /// Whose view it is.
     pub viewer: AccountId,
 }
 
 impl ConnectionView {
-    /// A connection as that side sees it.
     pub fn new(row: connection::Model, viewer: AccountId) -> Self {
         Self { row, viewer }
     }
 
-    /// The other side.
     pub fn partner(&self) -> AccountId {
         self.row.partner_of(self.viewer)
     }
 
-    /// What was agreed, in the viewer's words.
+    /// What was agreed, as the viewer sees it.
     pub fn relationship(&self) -> RelationshipType {
         self.row.type_for(self.viewer)
     }
@@ -67,7 +63,7 @@ pub struct Filter {
     pub search: Option<String>,
 }
 
-/// Connections of the caller's account, ended ones included, for paging; unordered.
+/// Ended ones included; for paging, unordered.
 pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, Select<Entity>)> {
     let account = caller.require(Action::ReadSetup)?;
     let mut found = Entity::of_account(account);
@@ -97,7 +93,6 @@ fn partner_is_called(viewer: AccountId, text: &str) -> sea_orm::sea_query::Simpl
     Expr::exists(partner)
 }
 
-/// One connection of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: ConnectionId) -> Result<Option<ConnectionView>> {
     let account = caller.require(Action::ReadSetup)?;
     let row = Entity::of_account(account).filter(Column::Id.eq(id));
@@ -105,7 +100,7 @@ pub async fn find(app: &App, caller: &Caller, id: ConnectionId) -> Result<Option
     Ok(row.map(|row| ConnectionView::new(row, account)))
 }
 
-/// Into which of the viewer's flows the partner's buyer steps deliver.
+/// The viewer's flow into which the partner's buyer steps deliver.
 pub async fn receiving_flow(app: &App, link: &ConnectionView) -> Result<Option<FlowId>> {
     let db = app.db.read();
     let Some(viewer) = account::Entity::by_id(link.viewer).one(db).await? else {
@@ -114,7 +109,6 @@ pub async fn receiving_flow(app: &App, link: &ConnectionView) -> Result<Option<F
     sellers::receiving_flow(db, &viewer, link.row.id).await
 }
 
-/// How many connections of an account are active.
 pub async fn active_of(app: &App, account: AccountId) -> Result<u64> {
     let active = Entity::of_account(account).filter(Column::Status.eq(ConnectionStatus::Active));
     Ok(active.count(app.db.read()).await?)
@@ -123,7 +117,6 @@ pub async fn active_of(app: &App, account: AccountId) -> Result<u64> {
 /// Where the input names a connection, for the paths of errors.
 #[derive(Clone, Copy, Debug)]
 pub struct InputPaths {
-    /// The connection's identifier.
     pub id: &'static str,
     /// Prefix of all other paths.
     pub input: &'static str,
@@ -135,8 +128,8 @@ pub const BY_INPUT: InputPaths = InputPaths {
     input: "input",
 };
 
-/// Changes what a connection allows. It holds immediately, on every node: whatever was compiled for either account is outdated with
-/// the commit.
+/// Changes what a connection allows. It holds on every node with the commit, which outdates what was compiled for either
+/// account.
 pub async fn change(
     app: &App,
     caller: &Caller,

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Writes until it is stopped. What is counted after that is for whoever stops the process to [`flush`].
+/// Writes until stopped. At the end the process calls [`flush`] once more.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -21,7 +21,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Writes what was counted. What cannot be written now is kept for the next time.
+/// Writes the counts. What cannot be written now is kept for the next time.
 pub async fn flush(app: &App) {
     let counted = app.counters.take();
     if counted.is_empty() {

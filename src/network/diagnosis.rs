@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
-/// What is known of a relationship; only what the caller's account may see of it.
+/// What is known of a relationship, as far as the caller's account may see it.
 #[derive(Clone, Debug)]
 struct Facts {
     me: AccountId,
@@ -27,26 +27,24 @@ struct Facts {
     invitation: Option<(invitation::Model, InvitationStatus)>,
     mail: Option<mail::Model>,
     connection: Option<connection::Model>,
-    /// The flow that was asked about, if one was.
     flow: Option<FlowFacts>,
 }
 
-/// A flow that was asked about.
 #[derive(Clone, Debug)]
 enum FlowFacts {
-    /// One of the caller's, with the source that the partner submits through, if there is one.
+    /// A flow of the caller's, with the partner's source in it.
     Mine(flow::Model, Option<source::Model>),
-    /// One of the caller's that does not take the partner's leads but sells to it: with the buyer step, and whether the partner can
-    /// take what comes.
+    /// A flow of the caller's that sells to the partner and does not take its leads: with the buyer step, and whether the
+    /// partner can take leads.
     Selling(flow::Model, step::Model, bool),
-    /// One of the partner's, with the source that the caller submits through.
+    /// A flow of the partner's, with the caller's source in it.
     Theirs(flow::Model, source::Model),
-    /// None of the caller's, and none that is opened to it.
+    /// Neither the caller's nor opened to the caller.
     Unknown,
 }
 
-/// Looks at everything that a lead needs between the caller's account and a partner. An account to which there is no relationship
-/// is answered as one that does not exist.
+/// Checks everything that a lead needs between the caller's account and a partner. An account without a relationship is
+/// answered as an unknown one.
 pub async fn diagnose(app: &App, caller: &Caller, partner: AccountId, flow: Option<FlowId>) -> Result<Vec<Check>> {
     let me = caller.require(Action::ReadSetup)?;
     Ok(match facts(app, me, partner, flow).await? {
@@ -87,7 +85,7 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
     }))
 }
 
-/// Of what went to an address, the inviter learns whose it is only with the answer.
+/// The inviter of an address learns whose it is only with the answer.
 async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Result<Option<invitation::Model>> {
     use invitation::Column;
     let told = Column::FromAccountId
@@ -131,7 +129,7 @@ async fn flow_facts(
     })
 }
 
-/// The step of a flow that delivers over a connection, if there is one.
+/// The step of a flow that delivers over a connection.
 async fn buyer_step(app: &App, over: Option<&connection::Model>, flow: FlowId) -> Result<Option<step::Model>> {
     let Some(link) = over else { return Ok(None) };
     let steps = step::Entity::of_flow(flow).all(app.db.read()).await?;

@@ -19,24 +19,24 @@ use crate::error::Result;
 use crate::leads::intake::delivery_event;
 use crate::live::events;
 
-/// Deliveries cancelled in one transaction: leads wait no longer than that takes.
+/// Deliveries cancelled in one transaction: it bounds how long leads wait.
 const STEP: u64 = 250;
-/// Transactions that whoever ends the connection waits for; housekeeping makes the others.
+/// Transactions that the ending request waits for; housekeeping makes the others.
 const STEPS_AT_ONCE: usize = 4;
-/// Ended connections looked at in one round of housekeeping.
+/// Ended connections in one round of housekeeping.
 const CONNECTIONS: u64 = 100;
-/// How long before the end of the connection deliveries have failed at most that are cancelled, because they wait in vain for the
-/// buyer to get ready. What is older was reported as failed, and stays so.
+/// Deliveries that failed this long before the end of the connection are cancelled, because they waited for the buyer to get
+/// ready. Older ones were reported as failed, and stay so.
 const LATELY: TimeDelta = TimeDelta::days(1);
 
-/// Cancels the first of them. What goes wrong is left to housekeeping: the connection has ended all the same.
+/// Cancels the first ones. Errors are left to housekeeping: the connection has ended all the same.
 pub async fn begin(app: &App, ended: &connection::Model) {
     if let Err(error) = steps(app, ended, Some(STEPS_AT_ONCE)).await {
         tracing::warn!(?error, connection = %ended.id, "deliveries over an ended connection are cancelled later");
     }
 }
 
-/// Cancels what earlier ends of connections have left; answers of how many connections.
+/// Cancels what is left of ended connections; answers of how many.
 pub async fn finish(app: &App) -> Result<usize> {
     let left = connection::Entity::cancelling()
         .order_by_asc(connection::Column::Id)
@@ -49,7 +49,7 @@ pub async fn finish(app: &App) -> Result<usize> {
     Ok(left.len())
 }
 
-/// Step by step, until nothing is left or so many were made.
+/// Cancels until nothing is left, or `most` transactions were made.
 async fn steps(app: &App, ended: &connection::Model, most: Option<usize>) -> Result<()> {
     let failed_since = ended.terminated_at.unwrap_or(ended.connected_at) - LATELY;
     let mut made = 0;
@@ -65,7 +65,7 @@ async fn steps(app: &App, ended: &connection::Model, most: Option<usize>) -> Res
     Ok(())
 }
 
-/// Some that are to be cancelled, read where nobody waits for it.
+/// Deliveries to cancel, read outside the transaction.
 async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<Utc>) -> Result<Vec<DeliveryId>> {
     let id = delivery::Column::Id;
     let open = delivery::Entity::open_over(connection, STEP).select_only().column(id);
@@ -78,7 +78,7 @@ async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<
     Ok(in_vain.all(app.db.read()).await?)
 }
 
-/// Cancels those that nobody else has taken up since. What a worker sends this moment is ended by that worker.
+/// Cancels those that no worker has claimed since. A worker ends what it is sending.
 async fn cancel(
     app: &App,
     (connection, ids): (ConnectionId, Vec<DeliveryId>),
@@ -99,7 +99,7 @@ async fn cancel(
     Ok(())
 }
 
-/// Gives places on caps back in the one order in which everybody locks them. Failed deliveries have given theirs back.
+/// Releases reservations in the one order of locks. Failed deliveries have released theirs.
 async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<()> {
     let open = rows.iter().filter(|row| !row.status.is_settled());
     let mut places: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();

@@ -12,7 +12,7 @@ use crate::database::Db;
 use crate::deferred_counters::{DocsReader, ReadCount};
 use crate::error::Result;
 
-/// Notes that an account read the docs of a source. Its own docs are nobody's concern.
+/// Counts that an account read the docs of a source. Its own do not count.
 pub fn note(app: &App, reader: AccountId, source: &source::Model) {
     if source.kind != SourceKind::Own && source.sender_account_id == Some(reader) {
         let reading = DocsReader {
@@ -24,7 +24,6 @@ pub fn note(app: &App, reader: AccountId, source: &source::Model) {
     }
 }
 
-/// Adds what was counted.
 pub(super) async fn write(db: &Db, counted: &BTreeMap<DocsReader, ReadCount>) -> Result<()> {
     let row = |(reading, reads): (&DocsReader, &ReadCount)| docs_read::ActiveModel {
         source_id: Set(reading.source),

@@ -23,11 +23,11 @@ use crate::leads::intake::{delivery_event, portal_event};
 use crate::leads::sealed::{open_fields, open_raw};
 use crate::live::events::{self, NewEvent};
 
-/// Characters of a reason.
+/// In characters.
 const REASON: usize = 1_000;
 
-/// Removes a lead's values, cancels what is not sent, and tells who had them. Done again it changes nothing, but tells once more
-/// whoever could not be told.
+/// Removes a lead's values, cancels unsent deliveries, and notifies all who had the values. Repeated, it changes nothing, but
+/// notifies again where that failed.
 pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Result<lead::Model> {
     let mine = caller.require(Action::EraseLeads)?;
     let reason = texts::line(reason, REASON, "reason")?;
@@ -64,7 +64,7 @@ fn unknown() -> Error {
     Error::user(UserErrorCode::NotFound, "id", "no such lead")
 }
 
-/// What does not open cannot be compared with, and is removed all the same.
+/// Values that do not open cannot be compared, and are removed all the same.
 async fn values(app: &App, row: &lead::Model) -> Values {
     let fields = open_fields(app, row.account_id, row.id, &row.fields)
         .await
@@ -117,7 +117,7 @@ impl Erasure<'_> {
         Ok(erased)
     }
 
-    /// What submissions look at. The sender's key stays, without what was sent under it: the receipt can be had again.
+    /// Deletes what submissions look up. The sender's idempotency key stays without content: the receipt can be had again.
     async fn forget_what_it_left(&self, tx: &DatabaseTransaction) -> Result<()> {
         let row = &self.row;
         duplicate_memory::Entity::forget_lead(row.flow_id, row.id)
@@ -140,7 +140,7 @@ impl Erasure<'_> {
         Ok(())
     }
 
-    /// A connected account that got the lead, also one whose flow refused it: it keeps what it got, and is told.
+    /// Notifies a connected account that got the lead, also one whose flow refused it: it keeps what it got.
     async fn notify_buyer(&self, tx: &DatabaseTransaction, row: &delivery::Model) -> Result<Vec<NewEvent>> {
         let app = self.app;
         let theirs: Option<LeadId> = row.external_id.as_ref().and_then(|id| id.parse().ok());
@@ -202,7 +202,7 @@ fn lead_event_row(
     }
 }
 
-/// What stays: that there was a lead, where from, when, what became of it, and what it cost.
+/// Keeps that there was a lead, its source, time, outcome and price.
 fn without_values(row: lead::Model, now: DateTime<Utc>) -> lead::ActiveModel {
     let trace = without_details(row.trace.clone());
     let mut change: lead::ActiveModel = row.into();
@@ -217,7 +217,7 @@ fn without_values(row: lead::Model, now: DateTime<Utc>) -> lead::ActiveModel {
     change
 }
 
-/// Which looks were taken and how they went, but not at what.
+/// Keeps which checks were made and how they went, but not their details.
 fn without_details(trace: Value) -> Value {
     let Value::Array(mut looks) = trace else {
         return json!([]);

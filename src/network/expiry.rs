@@ -10,10 +10,10 @@ use crate::app::App;
 use crate::error::Result;
 use crate::live::events;
 
-/// Invitations told of in one transaction.
+/// Invitations in one transaction.
 const PART: u64 = 100;
 
-/// Writes that invitations have expired and tells both sides, part by part; answers how many there were.
+/// Marks overdue invitations as expired and notifies both accounts; answers how many there were.
 pub async fn expire_overdue(app: &App) -> Result<u64> {
     let mut told = 0;
     loop {

@@ -14,7 +14,7 @@ use crate::identity::policy::Action;
 use crate::identity::search;
 use crate::identity::throttle::Kind;
 
-/// Fewest characters of a name's beginning.
+/// Least characters of a name's beginning.
 const SHORTEST: usize = 3;
 /// Accounts in one answer.
 const MOST: u64 = 10;
@@ -30,7 +30,7 @@ pub struct Search {
     pub name: Option<String>,
 }
 
-/// The accounts that fit, by name.
+/// By name.
 pub async fn find(app: &App, caller: &Caller, by: &Search) -> Result<Vec<Profile>> {
     let account = caller.require(Action::ReadSetup)?;
     let found = match (by.id, &by.email, &by.name) {

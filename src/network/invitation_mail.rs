@@ -5,21 +5,17 @@ use entity::relationship::RelationshipType;
 
 use crate::identity::emails::{Email, escape, sanitize};
 
-/// What an invitation email, as its invitee reads it.
+/// The content of an invitation email.
 #[derive(Clone, Debug)]
 pub struct InvitationEmail<'a> {
-    /// Who invites.
     pub from: &'a str,
-    /// As the invitee sees it.
     pub relationship: RelationshipType,
-    /// From the inviter.
     pub message: Option<&'a str>,
-    /// When it ends unanswered.
     pub expires_at: DateTime<Utc>,
 }
 
 impl InvitationEmail<'_> {
-    /// What the relationship is for, in a sentence to the invitee.
+    /// The purpose of the relationship, in a sentence to the invitee.
     pub fn purpose(&self) -> String {
         let from = self.from;
         match self.relationship {
@@ -31,7 +27,7 @@ impl InvitationEmail<'_> {
         }
     }
 
-    /// The last moment for an answer, as people read it.
+    /// For people.
     pub fn deadline(&self) -> String {
         self.expires_at.format("%-d %B %Y, %H:%M UTC").to_string()
     }
@@ -40,7 +36,7 @@ impl InvitationEmail<'_> {
         format!("{} invites you to connect on Leadmesh", self.from)
     }
 
-    /// The letter, with the link that answers it. What the inviter wrote is reduced: it stands under the operator's name.
+    /// The email, with the link that answers it. What the inviter wrote is sanitized: it stands under the operator's name.
     pub fn email(&self, to: &str, link: &str) -> Email {
         let (from, message) = (sanitize::name(self.from), self.message.map(sanitize::message));
         let email = InvitationEmail {

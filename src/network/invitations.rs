@@ -44,7 +44,7 @@ pub struct Filter {
     pub status: Option<Vec<InvitationStatus>>,
 }
 
-/// Invitations that the caller's account sent and received, for paging; unordered.
+/// For paging; unordered.
 pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, Select<Entity>)> {
     let account = caller.require(Action::ReadInvitations)?;
     let proof = app.config.address_proof();
@@ -59,8 +59,8 @@ pub fn list(app: &App, caller: &Caller, filter: &Filter) -> Result<(AccountId, S
     Ok((account, found))
 }
 
-/// Which invitations stand at one of those states at that time. A pending one whose time is over is written as pending
-/// until it is tidied, and stands as expired.
+/// Invitations in one of these states now. A pending one whose time is over is stored as pending until it is tidied, and counts
+/// as expired.
 fn standing(statuses: &[InvitationStatus], now: DateTime<Utc>) -> Condition {
     let has = |status| statuses.contains(&status);
     let written = distinct(
@@ -83,7 +83,6 @@ pub async fn find(app: &App, caller: &Caller, id: InvitationId) -> Result<Option
     Ok(visible.one(app.db.read()).await?)
 }
 
-/// How many invitations wait for an account's answer.
 pub async fn waiting_for(app: &App, account: AccountId) -> Result<u64> {
     let waiting = Entity::received_by(account, app.config.address_proof())
         .filter(Column::Status.eq(InvitationStatus::Pending))
@@ -94,13 +93,12 @@ pub async fn waiting_for(app: &App, account: AccountId) -> Result<u64> {
 /// What the holder of a link sees before signing in.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// As it stands.
     pub invitation: invitation::Model,
-    /// Whether somebody whose address the invited one is, or the invited account, can sign in already.
+    /// Whether a user holds the invited address, or an account was invited.
     pub has_account: bool,
 }
 
-/// The invitation of a mailed link; none for a link that was replaced or never was one.
+/// None for a link that was replaced or never existed.
 pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Option<Preview>> {
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();

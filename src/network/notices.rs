@@ -11,26 +11,24 @@ use crate::error::Result;
 use crate::identity::emails::{self, sanitize};
 use crate::identity::{mail_queue, mail_quota};
 
-/// Most characters of a subject, and of what is said.
+/// In characters.
 const SUBJECT: usize = 150;
 const TEXT: usize = 2_000;
 
-/// What happened, for people.
+/// A message to the owners of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The partner account that has done it; none for what concerns the account itself.
+    /// The partner account that caused it; none for what concerns the account itself.
     pub by: Option<AccountId>,
     /// One line.
     pub subject: String,
-    /// A paragraph that also says what can be done.
+    /// One paragraph, which also says what to do.
     pub text: String,
 }
 
-/// Mails a notice to every owner who has signed in once, but for the one who has had another mail about it. Where addresses are to
-/// be proven, only to those that are. When there were too many lately, nothing is mailed: no partner can fill others' mailboxes by what
-/// it does.
-///
-/// Without a mail server nothing is written: a notice that cannot be sent now is of no use later.
+/// Emails a notice to every owner with a password, but for `except`, who has had another email about it. Where proof is
+/// required, only to proven addresses. Beyond the quota nothing is sent: no partner can fill mailboxes by what it does. Without
+/// a mail server nothing is queued: a late notice is of no use.
 pub async fn email_owners(
     tx: &DatabaseTransaction,
     app: &App,

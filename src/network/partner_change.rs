@@ -95,9 +95,7 @@ pub struct AuditPair {
     pub mine: &'static str,
     /// The same in the partner's log.
     pub theirs: &'static str,
-    /// GraphQL type of the subject.
     pub subject_type: &'static str,
-    /// Public identifier of the subject.
     pub subject_id: String,
     /// Stands in the acting account's log where it must not learn the partner's name.
     pub my_label: Option<String>,

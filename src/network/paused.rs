@@ -9,13 +9,13 @@ use super::notices::{Notice, email_owners};
 use crate::app::App;
 use crate::error::Result;
 
-/// Of a pause that ends by itself owners are told when it has gone on for so long.
+/// Owners are notified of a pause that ends by itself once it has lasted this long.
 const LONG: TimeDelta = TimeDelta::minutes(15);
-/// Told in one round.
+/// In one round.
 const MOST: u64 = 100;
 
-/// Tells of destinations that have answered 410 or have been paused for long, once of each; answers of how many. Of several
-/// processes one tells of each.
+/// Notifies owners once of each destination that has answered 410 or has been paused for long; answers of how many. Of several
+/// processes one notifies of each.
 pub async fn notify_paused(app: &App) -> Result<usize> {
     let long = Condition::all()
         .add(endpoint::Column::Hold.eq(Hold::Failing))

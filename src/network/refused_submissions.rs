@@ -10,7 +10,7 @@ use crate::database::Db;
 use crate::deferred_counters::RefusedSubmission;
 use crate::error::Result;
 
-/// Adds what was counted. Flows that do not exist have no count: their identifiers were guessed, or they are deleted.
+/// Adds the counts. Unknown flows have none: their identifiers were guessed, or they are deleted.
 pub(super) async fn write(db: &Db, counted: &BTreeMap<RefusedSubmission, i64>) -> Result<()> {
     if counted.is_empty() {
         return Ok(());

@@ -8,37 +8,33 @@ use entity::relationship::RelationshipType;
 
 use crate::error::{UserError, UserErrorCode};
 
-/// What is done to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionAction {
-    /// Asks for another relationship; what is only narrower holds at once.
+    /// A narrower relationship holds immediately; a wider one needs the partner's agreement.
     Request(RelationshipType),
     /// Answers what the partner asked for.
     Answer(bool),
-    /// Holds it up, with a reason for the partner.
+    /// With a reason for the partner.
     Suspend(Option<String>),
-    /// Lets it go on, as far as this side held it up.
+    /// Ends this side's own suspension.
     Resume,
-    /// Ends it for good, with a reason for the partner.
+    /// For good, with a reason for the partner.
     Terminate(Option<String>),
 }
 
-/// A connection after a move.
+/// A connection after an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// As it is to be written.
     pub after: Model,
-    /// What the audit trails call it.
     pub action: &'static str,
-    /// What the event logs tell.
     pub kind: EventKind,
-    /// For the partner's owners, after the name of who did it.
+    /// For the partner's owners; follows the name of the acting account.
     pub message: String,
     /// In the message of who did it.
     pub reason: Option<String>,
 }
 
-/// What becomes of a connection by a move of one side; nothing, if it stands so already.
+/// Applies an action of one account; none if it changes nothing.
 pub fn apply(
     before: &Model,
     me: AccountId,
@@ -232,7 +228,7 @@ fn with_type(before: &Model, me: AccountId, kind: RelationshipType) -> Model {
     }
 }
 
-/// Whether the low and the high account send, in a relationship as one side sees it.
+/// Whether the low and the high account send, in a relationship as `me` sees it.
 fn directions(before: &Model, me: AccountId, kind: RelationshipType) -> (bool, bool) {
     if me == before.low_account_id {
         (kind.sends(), kind.receives())

@@ -24,7 +24,7 @@ use crate::identity::texts;
 use crate::leads::intake::{delivery_event, portal_event};
 use crate::live::events::{self, NewEvent};
 
-/// Most characters of a reason.
+/// In characters.
 const REASON: usize = 1_000;
 
 /// A lead to give back.
@@ -121,9 +121,9 @@ pub struct Answer {
     pub reason: Option<String>,
 }
 
-/// Answers a recipient that has asked for a return: a connected account, or a partner in its portal. The price of a returned lead
-/// counts no more; the places that it took on caps stay taken. The same answer once more changes nothing and is no error: whoever
-/// lost the first one's response says it again.
+/// Answers a return request of a connected account or of a partner in its portal. The price of a returned lead no longer
+/// counts; its places on caps stay taken. Repeating the same answer changes nothing and is no error, for callers that lost the
+/// first response.
 pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = input.reason.filter(|reason| !reason.trim().is_empty());
@@ -204,7 +204,6 @@ struct ReturnStep {
     kind: LeadEventKind,
     message: String,
     review: ReviewStatus,
-    /// The lead as each account knows it, and who acts in its log.
     parties: Vec<Party>,
 }
 

@@ -10,11 +10,11 @@ use super::notices::{Notice, email_owners};
 use crate::app::App;
 use crate::error::Result;
 
-/// Told in one round.
+/// In one round.
 const MOST: u64 = 100;
 
-/// Tells of deliveries that were set aside, once of each and those of an account together; answers of how many. Of several
-/// processes one tells of each.
+/// Notifies owners of set-aside deliveries, once of each and those of an account together; answers of how many. Of several
+/// processes one notifies of each.
 pub async fn notify_set_aside(app: &App) -> Result<usize> {
     let rows = suspect::Entity::untold().limit(MOST).all(app.db.read()).await?;
     let mut of_accounts: BTreeMap<AccountId, Vec<DeliveryId>> = BTreeMap::new();

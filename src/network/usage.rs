@@ -16,7 +16,6 @@ use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::counts::Counts;
 
-/// Spans of one answer at most.
 pub const MAX_BUCKETS: usize = 1_000;
 const HOURS: i64 = 24;
 
@@ -33,45 +32,38 @@ pub enum TimeBucket {
     Month,
 }
 
-/// What went one way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectionTraffic {
-    /// Leads.
     pub leads: Counts,
-    /// Attempts that were refused before they became leads.
+    /// Submissions that were refused before they became leads.
     pub refused: i64,
 }
 
-/// What went both ways, as one side sees it.
+/// Both directions, as one account sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// From the partner.
     pub received: DirectionTraffic,
-    /// To the partner.
     pub sent: DirectionTraffic,
 }
 
-/// What went in some time.
 #[derive(Clone, Debug)]
 pub struct Usage {
-    /// In all of it.
     pub total: Traffic,
     /// By the beginning of each span, in order.
     pub buckets: Vec<(DateTime<Utc>, Traffic)>,
 }
 
-/// What goes now against what was agreed.
+/// Present traffic against what was agreed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Leads a day that this side expects, both directions together.
+    /// Leads a day, both directions together.
     pub expected_daily: Option<i32>,
-    /// Leads of the last 24 hours.
     pub last24h: i64,
     /// Most leads of one of these hours.
     pub peak_hour: i64,
 }
 
-/// What went over a connection in some time, by spans of the account's calendar. Only what lies within the connection's life counts.
+/// Traffic over a connection, by spans of the account's calendar. Only the connection's lifetime counts.
 pub async fn usage(
     app: &App,
     caller: &Caller,
@@ -123,7 +115,7 @@ pub async fn usage(
     })
 }
 
-/// Each span of the calendar that has a part in the range, by its beginning.
+/// Beginnings of the calendar spans that overlap the range.
 fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: &str) -> Result<Vec<DateTime<Utc>>> {
     let period = match bucket {
         TimeBucket::Hour => CapPeriod::Hour,
@@ -138,7 +130,7 @@ fn starts(range: &Range<DateTime<Utc>>, bucket: TimeBucket, timezone: &str) -> R
     })
 }
 
-/// The first span is the whole, and bounds what is looked for.
+/// The first span is the whole, and bounds the query.
 async fn one_way(
     db: &impl ConnectionTrait,
     direction: Direction,
@@ -156,13 +148,13 @@ async fn one_way(
     Ok(flowed.collect())
 }
 
-/// Attempts are kept by the hour, which counts where it begins, or where the range does.
+/// Attempts are stored by the hour, and count where the hour or the range begins.
 fn attempts_within(refused: &[(DateTime<Utc>, i64)], span: &Range<DateTime<Utc>>, whole: &Range<DateTime<Utc>>) -> i64 {
     let within = refused.iter().filter(|(hour, _)| span.contains(hour.max(&whole.start)));
     within.map(|(_, attempts)| attempts).sum()
 }
 
-/// What goes over a connection now against what this side expects.
+/// Present traffic against what the caller's account expects.
 pub async fn capacity(app: &App, caller: &Caller, link: &ConnectionView) -> Result<Capacity> {
     let viewer = caller.require(Action::ReadSetup)?;
     let (db, now) = (app.db.read(), app.clock.now());

@@ -24,47 +24,35 @@ use crate::identity::policy::Action;
 pub use dimension::Dimension;
 use dimension::{Axis, Place};
 
-/// Rows of one report at most.
 pub const MAX_ROWS: usize = 1_000;
-/// What the database answers for them at most: a row for each status, review and currency.
+/// Groups that the database answers: one for each status, review and currency of a row.
 const MAX_GROUPS: usize = 20_000;
 
-/// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// When the deliveries were routed.
     pub range: Range<DateTime<Utc>>,
-    /// What they have in common: one or two.
+    /// One or two dimensions.
     pub by: Vec<Dimension>,
-    /// Which of them.
     pub filter: DeliveryFilter,
-    /// Whether times are wanted: they cost a second query.
+    /// Costs a second query.
     pub percentiles: bool,
 }
 
-/// What deliveries of a row have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
-    /// For programs.
     pub key: String,
-    /// For people.
     pub label: String,
 }
 
-/// Deliveries with something in common.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// One for each dimension.
     pub headings: Vec<Heading>,
-    /// What became of them.
     pub counts: Counts,
 }
 
-/// The rows, where there are deliveries: by time from the first to the last; else the most deliveries first. Test deliveries are
-/// left out, whatever the filter says.
-///
-/// # Errors
-/// `BadInput` for no dimension, more than two, one twice, and for more than [`MAX_ROWS`] rows.
+/// The rows with deliveries: by time from first to last; otherwise the most deliveries first. Test deliveries are left out,
+/// whatever the filter says. `BadInput` for no dimension, more than two, one twice, and for more than [`MAX_ROWS`] rows.
 pub async fn report(app: &App, caller: &Caller, wanted: Wanted) -> Result<Vec<Row>> {
     let account = caller.require(Action::ReadLeads)?;
     let db = app.db.read();
@@ -117,7 +105,7 @@ fn axes(wanted: &Wanted, zone: &str) -> Result<Vec<Axis>> {
         .collect()
 }
 
-/// Where a row stands on each axis.
+/// A row's position on each axis.
 type Places = Vec<Place>;
 
 async fn count_groups(
@@ -169,7 +157,7 @@ fn too_many() -> Error {
     ))
 }
 
-/// By time where an axis is time; else the most deliveries first, and of two dimensions all of one first kind together.
+/// By time where an axis is time; otherwise the most deliveries first, with all rows of one first value together.
 fn ordered(rows: HashMap<Places, Counts>, axes: &[Axis]) -> Vec<(Places, Counts)> {
     let mut of_first: BTreeMap<Option<Place>, u64> = BTreeMap::new();
     for (places, counts) in &rows {

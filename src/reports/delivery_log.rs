@@ -21,7 +21,6 @@ use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
-/// Names of the columns, in order.
 pub const COLUMNS: [&str; 25] = [
     "id",
     "created_at",
@@ -50,7 +49,7 @@ pub const COLUMNS: [&str; 25] = [
     "erased_at",
 ];
 
-/// Notes in the audit trail that somebody takes the log away.
+/// Audits the export.
 pub async fn begin(app: &App, caller: &Caller, filter: Value) -> Result<()> {
     let account = caller.require(Action::ReadLeads)?;
     let entry = Entry {
@@ -65,7 +64,7 @@ pub async fn begin(app: &App, caller: &Caller, filter: Value) -> Result<()> {
     Ok(tx.commit().await?)
 }
 
-/// The rows after one, newest first, and the last of them; none when there are no more.
+/// The rows after `after`, newest first, and the last of them; none when there are no more.
 pub async fn page(
     app: &App,
     caller: &Caller,
@@ -86,7 +85,7 @@ pub async fn page(
     Ok(Some((rows.iter().map(|row| cells(row, &names)).collect(), last)))
 }
 
-/// The rows without the recipients' own names for leads with encrypted values, for those who may not reveal these: such a name may be
+/// Removes the recipients' own names for leads with encrypted values, for callers who may not reveal these: such a name may be
 /// made of one.
 async fn without_strangers(app: &App, caller: &Caller, account: AccountId, mut rows: Vec<Model>) -> Result<Vec<Model>> {
     if caller.may_reveal() {
@@ -107,7 +106,6 @@ async fn without_strangers(app: &App, caller: &Caller, account: AccountId, mut r
     Ok(rows)
 }
 
-/// Of whom rows tell.
 struct Names {
     partners: HashMap<PartnerId, String>,
     profiles: HashMap<ProfileId, String>,

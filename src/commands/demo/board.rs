@@ -12,16 +12,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::Arguments;
 use totals::Totals;
 
-/// Above this rate nobody can read a line for each lead.
+/// Above this rate a line for each lead cannot be read.
 const READABLE: u32 = 20;
 /// After this a lead is shown with what has arrived by then.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After this a lead that arrived is taken for one that somebody else has submitted.
+/// After this an arrived lead counts as submitted by another client.
 const FOREIGN: Duration = Duration::from_secs(2);
-/// Between two lines about the whole, where there are no lines about each lead.
+/// Between two lines with totals, where leads have no lines.
 const LINE: Duration = Duration::from_secs(2);
 
-/// By which way a lead arrived.
+/// How a lead arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Channel {
     Webhook,
@@ -41,22 +41,21 @@ impl Channel {
     }
 }
 
-/// Something to show.
 pub(super) enum BoardEvent {
-    /// A lead has its answer.
     Submitted(Submitted),
-    /// A lead has arrived somewhere.
     Arrived {
         channel: Channel,
         lead: String,
         at: Instant,
     },
-    /// A mail has come that is about no lead.
-    Mail { to: String, subject: String },
+    /// An email that is about no lead.
+    Mail {
+        to: String,
+        subject: String,
+    },
 }
 
 impl BoardEvent {
-    /// Now.
     pub(super) fn arrived(channel: Channel, lead: &str) -> Self {
         Self::Arrived {
             channel,
@@ -70,14 +69,14 @@ impl BoardEvent {
 pub(super) struct Submitted {
     pub(super) number: u32,
     pub(super) name: String,
-    /// None if it goes nowhere.
+    /// None if the lead goes nowhere.
     pub(super) lead: Option<String>,
     pub(super) outcome: String,
     pub(super) text: String,
     pub(super) started: Instant,
 }
 
-/// A lead on its way.
+/// A lead under way.
 struct Underway {
     submitted: Option<Submitted>,
     arrived: Vec<(Channel, Instant)>,
@@ -130,7 +129,6 @@ impl Board {
         })
     }
 
-    /// For whoever has something to tell.
     pub(super) fn news(&self) -> UnboundedSender<BoardEvent> {
         self.news.clone()
     }
@@ -141,12 +139,10 @@ impl Board {
         self.begun
     }
 
-    /// The next news; waits until there are some.
     pub(super) async fn next(&mut self) -> Option<BoardEvent> {
         self.heard.recv().await
     }
 
-    /// Takes news in.
     pub(super) fn take(&mut self, news: Option<BoardEvent>, out: &mut impl Write) -> std::io::Result<()> {
         match news {
             None => Ok(()),
@@ -228,7 +224,7 @@ impl Board {
         self.say(out, &format!("{number:>5} {name:<24} {outcome:<9} {text}"))
     }
 
-    /// Draws the whole, shows leads that wait in vain, and sums up once everything is over.
+    /// Draws the progress, shows leads that wait in vain, and sums up at the end.
     pub(super) fn show(&mut self, all_begun: bool, out: &mut impl Write) -> std::io::Result<()> {
         let late = self.underway.iter().filter(|(_, underway)| underway.is_given_up());
         for lead in late.map(|(lead, _)| lead.clone()).collect::<Vec<_>>() {
@@ -253,7 +249,7 @@ impl Board {
         Ok(())
     }
 
-    /// Takes the picture away.
+    /// Removes the progress bar.
     pub(super) fn close(&mut self, out: &mut impl Write) -> std::io::Result<()> {
         self.bar.finish_and_clear();
         if !self.summed_up {
@@ -262,7 +258,7 @@ impl Board {
         out.flush()
     }
 
-    /// A line, beside the picture.
+    /// Writes a line beside the progress bar.
     fn say(&self, out: &mut impl Write, line: &str) -> std::io::Result<()> {
         self.bar.suspend(|| writeln!(out, "{line}"))?;
         out.flush()

@@ -33,7 +33,7 @@ const OWNER: &str = "ann@sunny.example";
 const NEIGHBOUR: &str = "bo@neighbour.example";
 const PORTAL_USER: &str = "cy@windows.example";
 
-/// The companies, and tokens for everybody in them.
+/// Both companies, with tokens for all users.
 pub(super) struct Company {
     pub(super) state: DemoState,
     pub(super) caller: Caller,
@@ -42,7 +42,6 @@ pub(super) struct Company {
     pub(super) portal_token: String,
 }
 
-/// Makes both companies.
 pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let password = tokens::random("");
     let owner = join(app, "Sunny Homes", ("Ann Long", OWNER), &password).await?;
@@ -79,7 +78,7 @@ pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     Ok(company(state, owner, &neighbour, &visitor))
 }
 
-/// Signs everybody in again, and delivers to where the receivers are now.
+/// Signs all users in again, and delivers to where the receivers are now.
 pub(super) async fn find(app: &App, receivers: &Receivers, mut state: DemoState) -> Result<Company> {
     let owner = log_in(app, Scope::Account, &state.owner, &state.password).await?;
     let neighbour = log_in(app, Scope::Account, &state.neighbour, &state.password).await?;
@@ -226,7 +225,7 @@ async fn partner(app: &App, caller: &Caller, name: &str, delivery: DeliveryInput
     partners::create(app, caller, input).await
 }
 
-/// To all partners, at a price.
+/// Distributes to all partners, at a price.
 async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [PartnerId; 3]) -> Result<()> {
     let profile = NewProfile {
         name: "Everybody".into(),
@@ -269,7 +268,7 @@ async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [Partner
     Ok(())
 }
 
-/// Opens the portal to one person, who sets a password by the link of the mail. Nobody sends mails yet, so it is taken from
+/// Opens the portal to one person, who sets a password by the emailed link. No emails are sent yet, so the link is taken from
 /// the queue.
 async fn open_portal(app: &App, caller: &Caller, partner: PartnerId, password: &str) -> Result<SignedIn> {
     let access = PortalAccess {

@@ -10,7 +10,6 @@ use super::company::Company;
 const SUBMIT: &str = "mutation($input: SubmitLeadInput!) { submitLead(input: $input) \
                       { receipt { id outcome reasons { message } } userErrors { message } } }";
 
-/// Writes it all.
 pub(super) fn write(out: &mut impl Write, address: SocketAddr, company: &Company, lead: &str) -> std::io::Result<()> {
     let url = format!("http://{address}");
     writeln!(

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::identity::policy::Action;
 use crate::live::streams::{Filter, follow};
 
-/// Tells of every lead from now on, in a task of its own that ends with the process.
+/// Announces every new lead, in a task that ends with the process.
 pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<BoardEvent>) -> Result<()> {
     let account = company.caller.require(Action::ReadLeads)?;
     let filter = Filter {

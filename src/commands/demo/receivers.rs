@@ -31,7 +31,7 @@ struct Hook {
 }
 
 impl Receivers {
-    /// Starts both on these ports, or on free ones where there are none or they are taken.
+    /// Starts both receivers on these ports, or on free ones where none are given or they are taken.
     pub(super) async fn start(ports: Option<(u16, u16)>, news: UnboundedSender<BoardEvent>) -> anyhow::Result<Self> {
         let (http, smtp) = ports.unwrap_or_default();
         let (http, smtp) = (bind(http).await?, bind(smtp).await?);
@@ -102,7 +102,7 @@ async fn take_mails(listener: TcpListener, news: UnboundedSender<BoardEvent>) {
     }
 }
 
-/// The part of SMTP (RFC 5321) that a mail without extensions needs.
+/// The part of SMTP (RFC 5321) that an email without extensions needs.
 async fn converse(stream: TcpStream, news: &UnboundedSender<BoardEvent>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
@@ -155,7 +155,7 @@ impl Letter {
     }
 }
 
-/// Reads up to the full stop on a line of its own; of the header it keeps what the demo tells.
+/// Reads up to a line with a full stop alone, and keeps the headers that the demo shows.
 async fn letter(lines: &mut (impl AsyncBufReadExt + Unpin)) -> std::io::Result<Letter> {
     let mut letter = Letter::default();
     let (mut line, mut in_header) = (String::new(), true);

@@ -48,7 +48,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
     }
 }
 
-/// Sends the instance's own mails to the demo's mail server.
+/// Sends the instance's own emails to the demo's mail server.
 pub(super) fn receive_mail_at(settings: &mut Settings, smtp: SocketAddr) {
     settings.smtp_url = Some(format!("smtp+plain://{smtp}"));
     settings.mail_from = Some("Leadmesh <leadmesh@demo.example>".to_owned());

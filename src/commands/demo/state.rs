@@ -13,7 +13,6 @@ use crate::config::ConfigError;
 /// Names, secrets and ports of a demo.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct DemoState {
-    /// Of everybody in the demo.
     pub(super) password: String,
     pub(super) owner: String,
     pub(super) neighbour: String,
@@ -39,7 +38,7 @@ impl DemoState {
             .with_context(|| format!("{} is damaged: delete the directory and begin anew", path.display()))
     }
 
-    /// Readable for nobody else.
+    /// Readable for its owner only.
     pub(super) fn write(&self, data_dir: &Path) -> anyhow::Result<()> {
         let path = place(data_dir);
         let mut options = std::fs::OpenOptions::new();
@@ -50,7 +49,7 @@ impl DemoState {
         Ok(())
     }
 
-    /// Of the receivers for HTTP and SMTP.
+    /// Ports of the receivers for HTTP and SMTP.
     pub(super) fn ports(&self) -> (u16, u16) {
         (self.http_port, self.smtp_port)
     }

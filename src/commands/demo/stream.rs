@@ -45,7 +45,7 @@ struct Message {
     message: String,
 }
 
-/// One lead ahead of the stream, for the requests that are shown; answers its identifier.
+/// Submits one lead ahead of the stream, for the requests that are shown; answers its identifier.
 pub(super) async fn first_lead(api: &Api, company: &Company, board: &mut Board) -> anyhow::Result<String> {
     let lead = People::new(rand::random()).next();
     let submitted = submit(api, company.state.flow, lead, board.begin()).await;
@@ -56,7 +56,7 @@ pub(super) async fn first_lead(api: &Api, company: &Company, board: &mut Board) 
     Ok(id)
 }
 
-/// Submits at the rate, and shows what becomes of it, for as long as it is let run.
+/// Submits at the chosen rate and shows the results, until it is cancelled.
 pub(super) async fn submit_and_show(
     arguments: &Arguments,
     api: &Api,

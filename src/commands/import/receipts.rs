@@ -12,7 +12,6 @@ use crate::config::ConfigError;
 
 const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_key"];
 
-/// Receipts being written.
 pub(super) struct Receipts {
     file: csv::Writer<BufWriter<File>>,
     rows: u64,
@@ -20,7 +19,7 @@ pub(super) struct Receipts {
 
 impl Receipts {
     /// Opens the file, made if absent, and answers which keys have a receipt in it, and whether that says ERROR. What a crash
-    /// left half-written at its end is cut off. The receipts of another import are not touched.
+    /// left half-written at the end is cut off. The receipts of another import are refused.
     pub(super) fn open(path: &Path, import: &str) -> anyhow::Result<(Self, HashMap<String, bool>)> {
         let unwritable = || format!("cannot write {}", path.display());
         let file = OpenOptions::new()
@@ -39,12 +38,10 @@ impl Receipts {
         Ok((receipts, kept.done))
     }
 
-    /// Rows that have a receipt.
     pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Adds the receipts of the next rows.
     pub(super) fn write(&mut self, answered: &[Answered]) -> anyhow::Result<()> {
         for answer in answered {
             let row = answer.row.to_string();

@@ -17,7 +17,7 @@ mutation Import($input: SubmitLeadsInput!) {
     userErrors { code message path }
   }
 }";
-/// Before a batch is sent once more: idempotency keys make that safe.
+/// Pauses before a batch is sent again: idempotency keys make that safe.
 const PAUSES: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -25,10 +25,9 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(8),
     Duration::from_secs(16),
 ];
-/// What stands in place of an outcome when a row has no lead.
+/// Stands in place of an outcome when a row has no lead.
 pub(super) const ERROR: &str = "ERROR";
 
-/// Where leads go.
 pub(super) struct Target {
     pub(super) api: Api,
     pub(super) flow: FlowId,
@@ -36,18 +35,16 @@ pub(super) struct Target {
     pub(super) test: bool,
 }
 
-/// What became of a row.
+/// The result of a row.
 pub(super) struct Answered {
     pub(super) row: u64,
-    /// Its idempotency key.
     pub(super) key: String,
-    /// As the receipt says, or `ERROR`.
+    /// From the receipt, or `ERROR`.
     pub(super) outcome: String,
     /// None if there is no lead.
     pub(super) lead: Option<String>,
     pub(super) reasons: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// Whether it was submitted before.
     pub(super) replayed: bool,
 }
 
@@ -65,7 +62,7 @@ struct Payload {
 }
 
 impl Payload {
-    /// Whether some of the rows could not be stored just now.
+    /// Whether some of the rows could not be stored now.
     fn is_left_undone(&self) -> bool {
         let again = |error: &UserError| matches!(error.code.as_str(), "UNAVAILABLE" | "OUTCOME_UNKNOWN");
         self.user_errors.iter().any(again)
@@ -97,7 +94,7 @@ struct UserError {
 }
 
 impl Target {
-    /// Submits what can be submitted of some rows, and answers for each in order.
+    /// Submits the valid rows, and answers for each row in order.
     pub(super) async fn submit(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Answered>> {
         let mut leads = Vec::new();
         let mut answered = Vec::with_capacity(rows.len());
@@ -155,8 +152,8 @@ fn advice(code: &str, message: &str) -> String {
     }
 }
 
-/// A receipt or an error for each of `count` leads. Receipts come in order, without those that have an error, whose path
-/// names the place. An error without a place is one of the whole call: nothing can be submitted then.
+/// A receipt or an error for each of `count` leads. Receipts come in order, without those that have an error, whose path names
+/// the index. An error without an index concerns the whole call.
 fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt, String>>> {
     let mut errors = std::collections::HashMap::new();
     for error in payload.user_errors {

@@ -10,7 +10,7 @@ use crate::delivery::health::{self, State};
 use crate::diagnosis::{Check, failed, passed};
 use crate::flows::schedule;
 
-/// The one answer for a delivery that is unknown, and for another account's.
+/// The one answer for unknown deliveries and those of other accounts.
 pub(super) fn unknown() -> Check {
     failed(
         "delivery",
@@ -19,7 +19,7 @@ pub(super) fn unknown() -> Check {
     )
 }
 
-/// Every look, in the order in which a delivery needs them.
+/// All checks, in the order in which a delivery needs them.
 pub(super) fn of(facts: &Facts) -> Vec<Check> {
     let looks = [
         Some(delivery(facts)),
@@ -62,7 +62,7 @@ fn delivery(facts: &Facts) -> Check {
     }
 }
 
-/// Only while something waits for one.
+/// Only while the delivery waits for a worker.
 fn worker(facts: &Facts) -> Option<Check> {
     if facts.delivery.status.is_settled() {
         return None;
@@ -99,7 +99,7 @@ fn partner(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// What is changed there concerns the next leads, not this delivery; told where somebody asks why nothing comes any more.
+/// A change of the assignment concerns later leads, not this delivery.
 fn assignment(facts: &Facts) -> Option<Check> {
     facts.delivery.assignment_id?;
     Some(match &facts.assignment {
@@ -117,7 +117,7 @@ fn assignment(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// Hours hold up no delivery that was routed: closed ones are no fault.
+/// Closed hours are no fault: they hold up no delivery that was routed.
 fn schedule(facts: &Facts) -> Option<Check> {
     let hours = facts.assignment.as_ref()?.schedule.as_ref()?;
     Some(if schedule::open_at(hours, facts.now) {

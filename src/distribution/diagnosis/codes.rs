@@ -8,7 +8,7 @@ use crate::delivery::failure::{Reached, reached};
 
 const CORRECT_SMTP: &str = "correct host, port and security with setSmtpSettings, and try them with sendTestEmail";
 
-/// The advice about an attempt that failed, from all that is kept of it.
+/// The remedy of a failed attempt, from all that is stored of it.
 pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCode, channel: Channel) -> &'static str {
     let how_far = reached(attempt.message.as_deref().unwrap_or_default());
     let by_mail = channel == Channel::Email;
@@ -36,10 +36,10 @@ pub(super) fn remedy_of(attempt: &delivery_attempt::Model, code: DeliveryErrorCo
     }
 }
 
-/// Waiting ends no 410.
+/// A 410 does not end by waiting.
 pub(super) const GONE: &str = "ask the partner for its new address and set it with setPartnerDelivery, then retryDelivery with settings: CURRENT; if the old one is back, let it go on with resumeDestination";
 
-/// The advice where nothing but the code is known.
+/// The remedy where only the code is known.
 pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
     match code {
         DeliveryErrorCode::SmtpNotConfigured => "set a mail server with setSmtpSettings, then retry the delivery",

@@ -10,7 +10,7 @@ use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::change::Change;
 
-/// The connection must let the account send. Who sets up its own delivery in the portal cannot turn it into an account.
+/// The connection must let the account send. A recipient in the portal cannot choose an account.
 pub(super) async fn check(
     change: &Change<'_>,
     input: AccountInput,

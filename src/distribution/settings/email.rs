@@ -9,9 +9,8 @@ use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::{email_address, texts};
 
-/// How many addresses one partner may have.
 const MAX_RECIPIENTS: usize = 20;
-/// The longest template of a subject, in characters.
+/// In characters.
 const MAX_SUBJECT: usize = 500;
 
 /// Delivery by mail.

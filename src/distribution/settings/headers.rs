@@ -15,9 +15,8 @@ use crate::distribution::check::Checked;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 use crate::identity::change::Change;
 
-/// How many headers settings may add.
 const MAX_HEADERS: usize = 30;
-/// Values up to this length are not hinted at: four characters would be half of them.
+/// Values up to this length get no hint: four characters would be half of them.
 const UNHINTED: usize = 8;
 
 /// A header that somebody asks for.
@@ -57,21 +56,19 @@ pub(super) fn check(headers: Vec<HeaderInput>, path: &str) -> Checked<Vec<Header
     Ok(headers)
 }
 
-/// The sealing of the headers of one version of settings.
+/// Seals the headers of one version of settings.
 pub(super) struct Sealing<'a> {
     pub(super) change: &'a Change<'a>,
-    /// The version.
     pub(super) id: SettingsId,
-    /// Its destination.
     pub(super) url: &'a str,
-    /// The version that it takes the place of.
+    /// The version that this one replaces.
     pub(super) before: Option<&'a delivery_settings::Model>,
     /// Where the headers stand in the input.
     pub(super) path: &'a str,
 }
 
 impl Sealing<'_> {
-    /// Seals checked headers; empty values are taken from the version before.
+    /// Seals checked headers; empty values are taken from the previous version.
     pub(super) async fn seal(&self, headers: Vec<HeaderInput>) -> Result<Vec<SealedHeader>> {
         let keys = self.change.keys().await?;
         let mut sealed = Vec::with_capacity(headers.len());

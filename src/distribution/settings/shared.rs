@@ -6,9 +6,8 @@ use crate::delivery::templates::{self, Escape, FieldNames, ProblemKind, Template
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, UserError, UserErrorCode};
 
-/// How many fields a selection or a list of renamings may name.
 const MAX_FIELDS: usize = 500;
-/// The longest name of a field, in characters.
+/// In characters.
 const MAX_NAME: usize = 100;
 
 /// Checks a selection; none means all fields.
@@ -37,7 +36,6 @@ pub(super) fn selection(
     Ok(selection)
 }
 
-/// Checks renamings under a selection of the fields that are known.
 pub(super) fn mapping(
     mapping: &[FieldMapping],
     selection: &FieldSelection,
@@ -59,7 +57,6 @@ pub(super) fn mapping(
     )
 }
 
-/// Checks a template of text.
 pub(super) fn template(
     source: &str,
     escape: Escape,
@@ -74,7 +71,7 @@ pub(super) fn template(
     none(problems, path)
 }
 
-/// Turns problems of templates into broken rules at one place; none is well.
+/// Turns problems of templates into user errors at one path.
 pub(super) fn none(problems: Vec<TemplateProblem>, path: &str) -> Result<(), Vec<UserError>> {
     broken(problems, UserErrorCode::InvalidTemplate, path)
 }

@@ -9,7 +9,7 @@ use crate::leads::branch::encrypted_unnamed;
 /// Words in the names of headers that carry credentials.
 const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];
 
-/// What people should know about a webhook's settings, in words.
+/// What users should know about a webhook's settings.
 pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.url.starts_with("http:") {
@@ -36,8 +36,7 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     warnings
 }
 
-/// What people should know about the settings of deliveries by mail, in words; `can_mail` is whether the account has a mail
-/// server.
+/// What users should know about email settings.
 pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
     let mut warnings = Vec::new();
     if !can_mail {
@@ -53,7 +52,7 @@ pub fn email_warnings(config: &EmailConfig, can_mail: bool) -> Vec<String> {
     warnings
 }
 
-/// What people should know about encrypted fields of the account's flows under a selection, in words.
+/// What users should know about encrypted fields under a selection.
 pub fn encrypted_warnings(fields: &[FieldDef], selection: &FieldSelection) -> Vec<String> {
     let unnamed = encrypted_unnamed(fields, selection);
     if unnamed.is_empty() {

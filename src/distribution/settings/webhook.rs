@@ -15,7 +15,7 @@ use crate::distribution::check::{self, Checked};
 use crate::distribution::known_fields::KnownFields;
 use crate::error::{Error, Result, UserError, UserErrorCode};
 
-/// The longest URL, in bytes.
+/// In bytes.
 const MAX_URL: usize = 2_000;
 /// Milliseconds: a second, and a minute.
 const TIMEOUT: std::ops::RangeInclusive<i32> = 1_000..=60_000;
@@ -70,7 +70,7 @@ impl WebhookInput {
     }
 }
 
-/// Checks everything but what takes a key: the headers come back checked, to be sealed.
+/// Checks everything; the headers come back to be sealed.
 pub(super) fn check(
     input: WebhookInput,
     settings: &Config,

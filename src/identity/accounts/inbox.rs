@@ -11,7 +11,7 @@ use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 use crate::app::App;
 use crate::error::Result;
 
-/// Name, label and type of what nearly every lead says. None is required: an inbox takes what it gets.
+/// Name, label and type of what most leads say. None is required: an Inbox takes what it gets.
 const FIELDS: [(&str, &str, FieldType); 10] = [
     ("first_name", "First name", FieldType::Text),
     ("last_name", "Last name", FieldType::Text),
@@ -68,7 +68,7 @@ fn field((name, label, field_type): (&str, &str, FieldType)) -> FieldDef {
     }
 }
 
-/// With it the account can submit by its own key at once.
+/// Through it the account can submit with its own key.
 fn default_source(app: &App, account: AccountId, flow: FlowId) -> source::ActiveModel {
     source::ActiveModel {
         id: Set(app.clock.id()),

@@ -15,8 +15,8 @@ use crate::network::invitations::{NewInvitation, send_within};
 
 const INVITE: &str = "input.step.buyer.invite";
 
-/// Adds a step to a flow. With `invite`, the step is a BUYER step whose buyer is invited in the same transaction: either both
-/// happen or neither does. It is a disabled draft until the buyer accepts.
+/// Adds a step to a flow. With `invite`, a BUYER step's buyer is invited in the same transaction. The step is a disabled draft
+/// until the buyer accepts.
 pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<Changed> {
     let Some(invite) = invite else {
         let to = buyer_of(Some(&input.step));
@@ -54,7 +54,7 @@ pub async fn update(
     warned(app, changed, Some(id)).await
 }
 
-/// Adds what the flow's owner should know of the step that was saved: the one that is named, else the newest.
+/// Adds warnings about the saved step: the named one, else the newest.
 async fn warned(app: &App, mut changed: Changed, saved: Option<StepId>) -> Result<Changed> {
     let steps = step::Entity::of_flow(changed.flow.id).all(app.db.read()).await?;
     let newest = steps.iter().map(|step| step.id).max();
@@ -119,8 +119,8 @@ fn buyer_of(step: Option<&StepInput>) -> Option<ConnectionId> {
     }
 }
 
-/// Makes the source at the buyer, so that it can be set up before the first lead comes; by itself, because the two accounts are
-/// not locked together here. Should this fail, the first lead makes it.
+/// Makes the source at the buyer, so that it can be set up before the first lead comes. In its own transaction, because the two
+/// accounts are not locked together here. If it fails, the first lead makes it.
 async fn receive(app: &App, seller: AccountId, over: Option<ConnectionId>) -> Result<()> {
     let Some(id) = over else { return Ok(()) };
     let found = connection::Entity::of_account(seller).filter(connection::Column::Id.eq(id));

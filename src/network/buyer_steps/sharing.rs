@@ -15,10 +15,10 @@ use crate::error::Result;
 use crate::flows::sellers;
 use crate::leads::branch::{encrypted_unnamed, not_taken, takes};
 
-/// Names of fields that a warning spells out.
+/// Names of fields that a warning lists.
 const NAMED: usize = 20;
 
-/// The warnings about a step, in words; none of a step of another kind.
+/// None for a step of another kind.
 pub async fn warnings(db: &impl ConnectionTrait, step: &step::Model) -> Result<Vec<String>> {
     let StepConfig::Buyer { settings_id, .. } = step.config else {
         return Ok(Vec::new());
@@ -37,7 +37,7 @@ pub async fn warnings(db: &impl ConnectionTrait, step: &step::Model) -> Result<V
     Ok(warnings)
 }
 
-/// What of the fields that may come to a partner in a connected account that account does not know, in words.
+/// Warns of fields that may go to a partner in a connected account and are unknown there.
 pub async fn partner_warnings(
     db: &impl ConnectionTrait,
     partner: &partner::Model,
@@ -48,8 +48,8 @@ pub async fn partner_warnings(
     unknown_to_buyer(db, over, (config, &fields), "partner").await
 }
 
-/// The fields of the flows whose leads are distributed to a partner; while there is none, those of all flows of its account. Of
-/// several definitions of a name the oldest flow's.
+/// The fields of the flows whose leads are distributed to a partner; while there is none, those of all flows. Of several
+/// definitions of a name the oldest flow's.
 async fn leading_to(db: &impl ConnectionTrait, partner: &partner::Model) -> Result<Vec<FieldDef>> {
     let account = partner.account_id;
     let places = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner.id));
@@ -73,7 +73,7 @@ async fn leading_to(db: &impl ConnectionTrait, partner: &partner::Model) -> Resu
     Ok(fields.filter(|field| names.insert(field.name.clone())).collect())
 }
 
-/// `over` is the sharing account and its connection; `what` shares, in the warning's words.
+/// None while the connection or the buyer cannot take leads.
 async fn unknown_to_buyer(
     db: &impl ConnectionTrait,
     over: Option<(AccountId, ConnectionId)>,

@@ -25,20 +25,16 @@ pub enum BuyerStepState {
     Disconnected,
 }
 
-/// What the state of a step follows from.
+/// What a step's state follows from.
 #[derive(Clone, Copy, Debug)]
 pub struct BuyerStepFacts<'a> {
-    /// The seller.
     pub seller: AccountId,
-    /// Whether the step is enabled.
     pub enabled: bool,
     /// Its connection, once there is one.
     pub connection: Option<&'a connection::Model>,
-    /// Whether the buyer can take leads.
     pub receiving: bool,
 }
 
-/// The state of a step.
 pub fn state(facts: BuyerStepFacts<'_>) -> BuyerStepState {
     match facts.connection {
         None => BuyerStepState::AwaitingAcceptance,
@@ -49,7 +45,7 @@ pub fn state(facts: BuyerStepFacts<'_>) -> BuyerStepState {
     }
 }
 
-/// Whether the account at the other end of a connection can take a seller's leads.
+/// Whether the buyer can take a seller's leads.
 pub async fn receiving(db: &impl ConnectionTrait, connection: &connection::Model, seller: AccountId) -> Result<bool> {
     if connection.status == ConnectionStatus::Terminated {
         return Ok(false);

@@ -21,7 +21,7 @@ use crate::network::buyer_steps;
 
 const PURPOSE: usize = 500;
 const NOTES: usize = 5_000;
-/// Leads a day that anybody may expect.
+/// Leads a day.
 const MOST_EXPECTED: i32 = 1_000_000_000;
 
 /// Changes of what this side keeps; what is left out stays, null takes away.
@@ -39,7 +39,7 @@ pub struct UpdateSide {
     pub expected_daily_volume: MaybeUndefined<i32>,
 }
 
-/// Changes what the caller's side keeps of a connection, of an ended one too.
+/// Changes what the caller's account keeps of a connection, also of an ended one.
 pub async fn update(app: &App, caller: &Caller, id: ConnectionId, input: UpdateSide) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let locked = Locked::connection(app, caller, app.db.begin().await?, id, "input.id").await?;
@@ -97,7 +97,7 @@ where
     Ok(())
 }
 
-/// An empty text takes away, as null does.
+/// An empty text removes, as null does.
 fn optional(
     text: &str,
     check: impl FnOnce(&str) -> std::result::Result<String, UserError>,
@@ -108,7 +108,6 @@ fn optional(
     check(text).map(Some)
 }
 
-/// Notes that the caller's account has reviewed a connection.
 pub async fn mark_reviewed(app: &App, caller: &Caller, id: ConnectionId) -> Result<ConnectionView> {
     let mine = caller.require(Action::ManageNetwork)?;
     let locked = Locked::connection(app, caller, app.db.begin().await?, id, "id").await?;
@@ -184,7 +183,7 @@ impl Locked<'_> {
         found.ok_or_else(|| Error::Internal(anyhow::anyhow!("a side of {id} is gone")))
     }
 
-    /// Adds to the caller's own audit log: what one side keeps is not shown to the other.
+    /// In the caller's own audit log: what one account keeps is not shown to the other.
     async fn record(&self, action: &'static str, changes: serde_json::Value) -> Result<()> {
         let entry = Entry::new(action, "AccountLink", self.row.id, &self.change.partner.name);
         self.change.record(entry.with(changes)).await

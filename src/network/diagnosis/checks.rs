@@ -9,7 +9,7 @@ use entity::{flow, source, step};
 use super::{Facts, FlowFacts};
 use crate::diagnosis::{Check, failed, passed};
 
-/// The one answer for an account that is unknown, and for one without any relationship to the caller's.
+/// The one answer for unknown accounts and those without a relationship.
 pub(super) fn stranger() -> Check {
     failed(
         "invitation",
@@ -18,7 +18,7 @@ pub(super) fn stranger() -> Check {
     )
 }
 
-/// Every look at a relationship, in the order in which a lead needs them.
+/// All checks of a relationship, in the order in which a lead needs them.
 pub(super) fn of(facts: &Facts) -> Vec<Check> {
     let live = facts
         .connection

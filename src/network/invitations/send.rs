@@ -26,7 +26,7 @@ use crate::live::events::NewEvent;
 use crate::network::invitation_mail::InvitationEmail;
 use crate::network::notices::{self, Notice};
 
-/// Most characters of a message.
+/// In characters.
 const MESSAGE: usize = 1_000;
 const OTHER_PENDING: &str = "a newer invitation to the same waits for its answer: send that one again instead";
 
@@ -43,7 +43,6 @@ pub struct NewInvitation {
     pub message: Option<String>,
 }
 
-/// Whom an invitation is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
     Account(AccountId),
@@ -51,7 +50,7 @@ enum Target {
 }
 
 impl Target {
-    /// For counting what it is sent.
+    /// For the mail quota.
     fn name(&self) -> String {
         match self {
             Self::Account(id) => id.to_string(),
@@ -188,7 +187,7 @@ fn myself(path: &str) -> Error {
     Error::user(UserErrorCode::SelfInvite, path, message)
 }
 
-/// The one that was sent to the same and is not answered. The inviter's account is locked: there is no other sender.
+/// The unanswered invitation to the same target. The inviter's account is locked: there is no other sender.
 async fn waiting(tx: &DatabaseTransaction, account: AccountId, target: &Target) -> Result<Option<invitation::Model>> {
     let same = match target {
         Target::Account(id) => Column::ToAccountId.eq(*id),

@@ -30,7 +30,6 @@ pub async fn receiver(db: &impl ConnectionTrait, app: &App, row: &invitation::Mo
     Ok(holder.map(|user| user.account_id))
 }
 
-/// An invitation that the account sent, locked.
 pub(super) async fn lock_sent(change: &Change<'_>, id: InvitationId) -> Result<invitation::Model> {
     let sent = Entity::sent_by(change.account.id).filter(Column::Id.eq(id));
     let found = sent.lock_exclusive().one(&change.tx).await?;
@@ -61,7 +60,6 @@ pub(in crate::network) fn check_open(row: &invitation::Model, app: &App, path: &
     Err(Error::user(code, path, message))
 }
 
-/// Refuses where the two accounts are connected already, suspended or not.
 pub(in crate::network) async fn check_not_connected(
     tx: &DatabaseTransaction,
     one: AccountId,
@@ -130,7 +128,6 @@ pub(in crate::network) async fn expire(
     Ok(accounts.into_iter().flatten().map(expired).collect())
 }
 
-/// The partner's row, without a lock.
 pub(super) async fn load_partner(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
     let found = account::Entity::by_id(id).one(db).await?;
     found.ok_or(Error::NotFound("account"))

@@ -12,9 +12,8 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::flows::calendar;
 
-/// Days of one report at most.
 const MAX_DAYS: usize = 400;
-/// Hours of one report at most: a month with one more, where clocks go back.
+/// A month with one more, where clocks go back.
 const MAX_HOURS: usize = 745;
 
 /// What deliveries have in common.
@@ -46,20 +45,17 @@ pub enum Dimension {
 pub(super) struct Axis {
     pub(super) dimension: Dimension,
     pub(super) zone: String,
-    /// Of time: where each span begins.
+    /// Beginnings of the spans, for time dimensions.
     pub(super) spans: Vec<DateTime<Utc>>,
 }
 
-/// Where a delivery stands on an axis.
+/// A delivery's position on an axis.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     /// In the span of this number.
     Span(i64),
-    /// At a word.
     Word(String),
-    /// At an identifier.
     Id(Uuid),
-    /// Nowhere.
     None,
 }
 
@@ -86,7 +82,6 @@ impl Axis {
         matches!(self.dimension, Dimension::Day | Dimension::Hour)
     }
 
-    /// What tells the deliveries apart.
     pub(super) fn expression(&self) -> Expr {
         match self.dimension {
             Dimension::Partner => Expr::col(Column::PartnerId),
@@ -100,7 +95,6 @@ impl Axis {
         }
     }
 
-    /// Where a row of the database stands.
     pub(super) fn place(&self, row: &QueryResult, name: &str) -> std::result::Result<Place, DbErr> {
         Ok(match self.dimension {
             Dimension::Partner | Dimension::Buyer | Dimension::Profile | Dimension::Flow => {
@@ -114,8 +108,8 @@ impl Axis {
     }
 }
 
-/// The number of the span that a delivery was routed in: found by halves, so that a row costs ten comparisons and not a thousand.
-/// No database needs to know the zone.
+/// The index of the span in which a delivery was routed: found by bisection, so that a row costs ten comparisons and not a
+/// thousand. No database needs to know the zone.
 fn span(starts: &[DateTime<Utc>], first: usize) -> Expr {
     let middle = starts.len() / 2;
     let (before, after) = starts.split_at(middle);

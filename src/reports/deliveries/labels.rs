@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::flows::timezone;
 use crate::identity::accounts;
 
-/// The key of what has none.
+/// The key of deliveries without a value.
 const NONE: &str = "NONE";
 
 /// Gives rows their keys and labels.

@@ -12,13 +12,13 @@ use super::{Places, places};
 use crate::delivery::counts::{Counts, SAMPLE, milliseconds};
 use crate::error::Result;
 
-/// Of a delivery. On `SQLite` times are texts with as many digits as they need: whole seconds are told by the calendar, and what
-/// follows them is a number with a point, or else the zone, which counts as nothing.
+/// Time of a delivery. `SQLite` stores times as texts with as many digits as they need: whole seconds come from the calendar,
+/// and the rest is a fraction, or else the zone, which counts as nothing.
 const TOOK_SQLITE: &str = "(strftime('%s', substr(settled_at, 1, 19)) - strftime('%s', substr(created_at, 1, 19))) \
     + (CAST(substr(settled_at, 20) AS REAL) - CAST(substr(created_at, 20) AS REAL))";
 const TOOK_POSTGRES: &str = "settled_at - created_at";
 
-/// Puts the percentiles of delivered ones into their rows.
+/// Adds the percentiles of delivered deliveries to their rows.
 pub(super) async fn take(
     db: &impl ConnectionTrait,
     delivered: SelectStatement,
@@ -41,7 +41,7 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// The nearest rank, as elsewhere.
+/// The nearest rank.
 fn rank(among: i64, percent: i64) -> i64 {
     (among * percent + 99) / 100
 }

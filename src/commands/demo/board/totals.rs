@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::Channel;
 
-/// Latencies state for each channel: enough for a median.
+/// Latencies kept for each channel: enough for a median.
 const KEPT: usize = 10_000;
 
-/// Outcomes and arrivals.
 #[derive(Default)]
 pub(super) struct Totals {
     outcomes: BTreeMap<String, u32>,
