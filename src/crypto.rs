@@ -62,6 +62,14 @@ fn fingerprint(secret: &Secret) -> String {
     STANDARD_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
 }
 
+/// A sealed value with the owner and the place that it was sealed for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    pub owner: Option<AccountId>,
+    pub place: &'a str,
+    pub text: &'a str,
+}
+
 /// The keys of one account, or of the instance.
 pub struct Keys {
     owner: Option<AccountId>,
@@ -152,6 +160,15 @@ impl Vault {
         let keys = Arc::new(self.unwrap(owner, &rows)?);
         self.cache.insert(owner, keys.clone()).await;
         Ok(keys)
+    }
+
+    /// Opens a value that may be sealed with a key newer than the cached ones.
+    pub async fn open(&self, db: &impl ConnectionTrait, clock: &Clock, value: Sealed<'_>) -> anyhow::Result<Vec<u8>> {
+        let Sealed { owner, place, text } = value;
+        match self.keys(db, clock, owner).await?.open(place, text) {
+            Err(OpenError::UnknownKey) => Ok(self.reload(db, clock, owner).await?.open(place, text)?),
+            opened => Ok(opened?),
+        }
     }
 
     /// Makes the first key of a purpose. Of two processes that try, one key is kept.

@@ -90,27 +90,12 @@ impl Facts {
 
 async fn facts(app: &App, row: Model) -> Result<Facts> {
     let (db, account) = (app.db.read(), row.account_id);
-    let partner = match row.partner_id {
-        Some(id) => {
-            let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
-    let assignment = match row.assignment_id {
-        Some(id) => {
-            let mine = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
-    let destination = match row.partner_id {
-        Some(id) => {
-            let mine = destination::Entity::in_account(account).filter(destination::Column::PartnerId.eq(id));
-            mine.one(db).await?
-        }
-        None => None,
-    };
+    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.is_in(row.partner_id));
+    let assignment = assignment::Entity::in_account(account).filter(assignment::Column::Id.is_in(row.assignment_id));
+    let destination =
+        destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(row.partner_id));
+    let (partner, assignment) = (partner.one(db).await?, assignment.one(db).await?);
+    let destination = destination.one(db).await?;
     let held = match row.partner_id {
         Some(id) => health::held(db, account, &[id], app.clock.now()).await?.remove(&id),
         None => None,

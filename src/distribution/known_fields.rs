@@ -202,7 +202,7 @@ mod tests {
             former: ["ssn".to_owned()].into(),
             ..KnownFields::union([field("age", FieldType::Integer)])
         };
-        let told = |known: &KnownFields, mode| {
+        let problems = |known: &KnownFields, mode| {
             let fields = ["age", "ssn", "agee"].map(str::to_owned).to_vec();
             match known.names(&FieldSelection { mode, fields }, "input.fields") {
                 Ok(()) => Vec::new(),
@@ -211,7 +211,7 @@ mod tests {
             }
         };
         for mode in [FieldSelectionMode::Only, FieldSelectionMode::Except] {
-            let [broken] = &audit_view(&known, mode)[..] else {
+            let [broken] = &problems(&known, mode)[..] else {
                 panic!()
             };
             assert_eq!(
@@ -224,19 +224,19 @@ mod tests {
             );
         }
         assert_eq!(
-            audit_view(&KnownFields::default(), FieldSelectionMode::Only),
+            problems(&KnownFields::default(), FieldSelectionMode::Only),
             [],
             "there is no flow yet"
         );
         assert_eq!(
-            audit_view(&known.for_recipient(), FieldSelectionMode::Only),
+            problems(&known.for_recipient(), FieldSelectionMode::Only),
             [],
             "not the recipient's to correct"
         );
     }
 
     #[test]
-    fn every_problem_of_a_rule_is_told_where_it_stands() {
+    fn every_problem_of_a_rule_names_its_path() {
         let known = KnownFields::union([field("age", FieldType::Integer)]);
         let rule = json!({"all": [
             {"condition": {"field": "age", "operator": "EQUALS", "value": "x"}},
@@ -246,9 +246,9 @@ mod tests {
         let Err(Error::User(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
-        let audit_view: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
+        let problems: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();
         assert_eq!(
-            told,
+            problems,
             [
                 (
                     UserErrorCode::InvalidRule,

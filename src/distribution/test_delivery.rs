@@ -180,13 +180,8 @@ async fn routed(app: &App, sample: &SampleDelivery, input: &PreviewInput) -> Res
 }
 
 async fn outlet(app: &App, account: AccountId, id: Option<ConnectionId>) -> Result<connection::Model> {
-    let found = match id {
-        Some(id) => {
-            let mine = connection::Entity::of_account(account).filter(connection::Column::Id.eq(id));
-            mine.one(app.db.read()).await?
-        }
-        None => None,
-    };
+    let found = connection::Entity::of_account(account).filter(connection::Column::Id.is_in(id));
+    let found = found.one(app.db.read()).await?;
     found.ok_or_else(|| {
         let advice =
             "the connection that the partner's settings name is gone: choose another one with setPartnerDelivery";

@@ -58,48 +58,24 @@ impl Principal {
             Self::User { account, .. } | Self::ApiKey { account, .. } => Some(*account),
         }
     }
-}
 
-impl Principal {
     /// Whether both are the same user or key, whatever their rights.
     pub fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Anonymous, Self::Anonymous) => true,
-            (
-                Self::User { id, account, .. },
-                Self::User {
-                    id: other,
-                    account: its,
-                    ..
-                },
-            ) => (id, account) == (other, its),
-            (
-                Self::ApiKey { id, account, .. },
-                Self::ApiKey {
-                    id: other,
-                    account: its,
-                    ..
-                },
-            ) => (id, account) == (other, its),
-            (
-                Self::PortalUser { id, partner, .. },
-                Self::PortalUser {
-                    id: other,
-                    partner: its,
-                    ..
-                },
-            ) => (id, partner) == (other, its),
-            _ => false,
+        self.identity() == other.identity()
+    }
+
+    /// The kind, the owning account or partner, and the identifier.
+    fn identity(&self) -> Option<(ActorKind, Uuid, Uuid)> {
+        match self {
+            Self::Anonymous => None,
+            Self::User { id, account, .. } => Some((ActorKind::User, account.0, id.0)),
+            Self::ApiKey { id, account, .. } => Some((ActorKind::ApiKey, account.0, id.0)),
+            Self::PortalUser { id, partner, .. } => Some((ActorKind::PortalUser, partner.0, id.0)),
         }
     }
 
     pub fn uuid(&self) -> Option<Uuid> {
-        match self {
-            Self::Anonymous => None,
-            Self::User { id, .. } => Some(id.0),
-            Self::ApiKey { id, .. } => Some(id.0),
-            Self::PortalUser { id, .. } => Some(id.0),
-        }
+        self.identity().map(|(_, _, id)| id)
     }
 
     /// The account that grants their rights.

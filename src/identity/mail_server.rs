@@ -15,7 +15,7 @@ use super::policy::Action;
 use super::{email_address, mail_queue, texts};
 use crate::app::App;
 use crate::audit::Entry;
-use crate::crypto::OpenError;
+use crate::crypto::Sealed;
 use crate::error::{Result, UserError, UserErrorCode};
 
 /// The place that the password is sealed for.
@@ -68,12 +68,12 @@ pub async fn password(app: &App, settings: &smtp_settings::Model) -> Result<Opti
     let Some(sealed) = &settings.sealed_password else {
         return Ok(None);
     };
-    let (db, owner) = (app.db.read(), Some(settings.account_id));
-    let mut opened = app.vault.keys(db, &app.clock, owner).await?.open(PLACE, sealed);
-    if matches!(opened, Err(OpenError::UnknownKey)) {
-        opened = app.vault.reload(db, &app.clock, owner).await?.open(PLACE, sealed);
-    }
-    let plain = opened.map_err(anyhow::Error::from)?;
+    let sealed = Sealed {
+        owner: Some(settings.account_id),
+        place: PLACE,
+        text: sealed,
+    };
+    let plain = app.vault.open(app.db.read(), &app.clock, sealed).await?;
     Ok(Some(String::from_utf8(plain).map_err(anyhow::Error::from)?))
 }
 

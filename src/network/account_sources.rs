@@ -12,10 +12,11 @@ use entity::invitation::InvitationStatus;
 use entity::source::{self, SourceKind};
 use entity::{account, connection, invitation};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set,
 };
 use serde_json::json;
 
+use super::invitations::state::ever_sent;
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, Result, UserErrorCode};
@@ -173,7 +174,7 @@ pub async fn on_accepted(
     accounts::lock(tx, connection.high_account_id).await?;
     let host = invitation.from_account_id;
     let guest = connection.partner_of(host);
-    let asked = earlier(tx, invitation, guest).await?;
+    let asked = ever_sent(tx, host, guest, invitation.to_email.as_deref()).await?;
     for (owner, sender) in [(host, guest), (guest, host)] {
         source::Entity::switch_former_off(owner, sender).exec(tx).await?;
     }
@@ -211,21 +212,6 @@ async fn leave_one_each(
         twin.update(tx).await?;
     }
     Ok(())
-}
-
-/// All invitations from the inviter to the invitee, by identifier or to that address.
-async fn earlier(
-    tx: &DatabaseTransaction,
-    accepted: &invitation::Model,
-    guest: AccountId,
-) -> Result<Vec<InvitationId>> {
-    use invitation::Column::{Id, ToAccountId, ToEmail};
-    let same = Condition::any()
-        .add(Id.eq(accepted.id))
-        .add(ToAccountId.eq(guest))
-        .add_option(accepted.to_email.as_ref().map(|email| ToEmail.eq(email)));
-    let sent = invitation::Entity::sent_by(accepted.from_account_id).filter(same);
-    Ok(sent.all(tx).await?.into_iter().map(|row| row.id).collect())
 }
 
 async fn opened(tx: &DatabaseTransaction, connection: &connection::Model) -> Result<Vec<NewEvent>> {

@@ -4,16 +4,15 @@ mod adding;
 mod sharing;
 mod state;
 
-use std::collections::BTreeSet;
-
 use entity::account::Plan;
 use entity::event::EventKind;
-use entity::ids::{AccountId, InvitationId};
+use entity::ids::AccountId;
 use entity::step::{self, StepConfig};
 use entity::{connection, invitation};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 
+use super::invitations::state::ever_sent;
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::Result;
@@ -52,19 +51,7 @@ async fn waiting(
     connection: &connection::Model,
 ) -> Result<Vec<step::Model>> {
     let buyer = connection.partner_of(seller);
-    let to_buyer = Condition::any()
-        .add(invitation::Column::ToAccountId.eq(buyer))
-        .add_option(
-            accepted
-                .to_email
-                .as_ref()
-                .map(|email| invitation::Column::ToEmail.eq(email.as_str())),
-        );
-    let sent = invitation::Entity::sent_by(seller).filter(to_buyer).all(tx).await?;
-    let mut sent: BTreeSet<InvitationId> = sent.into_iter().map(|row| row.id).collect();
-    if accepted.from_account_id == seller {
-        sent.insert(accepted.id);
-    }
+    let sent = ever_sent(tx, seller, buyer, accepted.to_email.as_deref()).await?;
     let former = connection::Entity::ever_between(seller, buyer).all(tx).await?;
     let former = former.into_iter().map(|row| row.id).filter(|id| *id != connection.id);
     let waits = Condition::any().add(step::Column::ConnectionId.is_in(former)).add(

@@ -56,13 +56,8 @@ async fn of_source(app: &App, viewer: AccountId, source: source::Model) -> Resul
     let (Some(flow), Some(recipient)) = (flow.one(db).await?, recipient.one(db).await?) else {
         return Ok(None);
     };
-    let link = match source.connection_id {
-        Some(id) => {
-            let links = connection::Entity::of_account(viewer).filter(connection::Column::Id.eq(id));
-            links.one(db).await?
-        }
-        None => None,
-    };
+    let link = connection::Entity::of_account(viewer).filter(connection::Column::Id.is_in(source.connection_id));
+    let link = link.one(db).await?;
     let source = as_it_stands(source, link.as_ref());
     let subject = docs::Subject {
         flow: &flow,

@@ -38,13 +38,8 @@ async fn notify(app: &App, row: &endpoint::Model) -> Result<()> {
         return Ok(());
     }
     if let Some(account) = account::Entity::by_id(row.account_id).one(&tx).await? {
-        let partner = match row.partner_id {
-            Some(id) => {
-                let found = partner::Entity::in_account(row.account_id).filter(partner::Column::Id.eq(id));
-                found.one(&tx).await?
-            }
-            None => None,
-        };
+        let partner = partner::Entity::in_account(row.account_id).filter(partner::Column::Id.is_in(row.partner_id));
+        let partner = partner.one(&tx).await?;
         let whose = partner.map_or_else(|| "your mail server".to_owned(), |partner| partner.name);
         email_owners(&tx, app, &account, &notice(&whose, row), None).await?;
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::cap_usage::CapPeriod;
+use entity::ids::AccountId;
 use entity::{account, connection_side};
 use sea_orm::ConnectionTrait;
 
@@ -85,25 +86,9 @@ pub async fn usage(
     let mut spans = vec![within(range.clone())];
     spans.extend(starts.iter().zip(ends).map(|(start, end)| within(*start..end)));
 
-    let partner = link.partner();
-    let received = one_way(
-        db,
-        Direction {
-            from: partner,
-            to: viewer,
-        },
-        &spans,
-    )
-    .await?;
-    let sent = one_way(
-        db,
-        Direction {
-            from: viewer,
-            to: partner,
-        },
-        &spans,
-    )
-    .await?;
+    let [received, sent] = directions(link, viewer);
+    let received = one_way(db, received, &spans).await?;
+    let sent = one_way(db, sent, &spans).await?;
     let mut both = received
         .into_iter()
         .zip(sent)
@@ -113,6 +98,13 @@ pub async fn usage(
         total,
         buckets: starts.into_iter().zip(both).collect(),
     })
+}
+
+/// From the partner, and to the partner.
+fn directions(link: &ConnectionView, viewer: AccountId) -> [Direction; 2] {
+    let partner = link.partner();
+    let direction = |from, to| Direction { from, to };
+    [direction(partner, viewer), direction(viewer, partner)]
 }
 
 /// Beginnings of the calendar spans that overlap the range.
@@ -164,25 +156,9 @@ pub async fn capacity(app: &App, caller: &Caller, link: &ConnectionView) -> Resu
         // A lead of this very moment is one of the last 24 hours.
         last.end = now + TimeDelta::microseconds(1);
     }
-    let partner = link.partner();
-    let received = traffic::count(
-        db,
-        Direction {
-            from: partner,
-            to: viewer,
-        },
-        &spans,
-    )
-    .await?;
-    let sent = traffic::count(
-        db,
-        Direction {
-            from: viewer,
-            to: partner,
-        },
-        &spans,
-    )
-    .await?;
+    let [received, sent] = directions(link, viewer);
+    let received = traffic::count(db, received, &spans).await?;
+    let sent = traffic::count(db, sent, &spans).await?;
     let hours: Vec<i64> = received
         .iter()
         .zip(&sent)

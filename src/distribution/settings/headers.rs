@@ -8,7 +8,7 @@ use entity::delivery_settings;
 use entity::ids::SettingsId;
 use url::Url;
 
-use crate::crypto::{Keys, OpenError};
+use crate::crypto::Sealed;
 use crate::delivery::places;
 use crate::delivery::webhook::{HeaderRefused, check_header};
 use crate::distribution::check::Checked;
@@ -74,7 +74,7 @@ impl Sealing<'_> {
         let mut sealed = Vec::with_capacity(headers.len());
         for (index, header) in headers.into_iter().enumerate() {
             let value = if header.value.is_empty() {
-                let kept = self.kept(&keys, &header.name).await?;
+                let kept = self.kept(&header.name).await?;
                 kept.ok_or_else(|| self.missing(index))?
             } else {
                 header.value
@@ -96,7 +96,7 @@ impl Sealing<'_> {
     }
 
     /// The stored value of a header, if the destination is the one that it was entered for.
-    async fn kept(&self, keys: &Keys, name: &str) -> Result<Option<String>> {
+    async fn kept(&self, name: &str) -> Result<Option<String>> {
         let Some((row, config)) = self.before.and_then(|row| Some((row, webhook(&row.config)?))) else {
             return Ok(None);
         };
@@ -108,14 +108,13 @@ impl Sealing<'_> {
             return Ok(None);
         };
         let place = places::header(row.id, &header.name);
-        let opened = match keys.open(&place, &header.sealed_value) {
-            Err(OpenError::UnknownKey) => {
-                let (app, account) = (self.change.app, Some(self.change.account.id));
-                let newer = app.vault.reload(&self.change.tx, &app.clock, account).await?;
-                newer.open(&place, &header.sealed_value)
-            }
-            opened => opened,
+        let (app, account) = (self.change.app, Some(self.change.account.id));
+        let sealed = Sealed {
+            owner: account,
+            place: &place,
+            text: &header.sealed_value,
         };
+        let opened = app.vault.open(&self.change.tx, &app.clock, sealed).await;
         let opened = opened.with_context(|| format!("a header of the settings {} does not open", row.id))?;
         Ok(Some(String::from_utf8(opened).context("a stored header is not text")?))
     }

@@ -5,7 +5,7 @@ use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
 use entity::{account, connection, mail, user};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
 };
 use serde_json::json;
 
@@ -126,6 +126,20 @@ pub(in crate::network) async fn expire(
     row.update(tx).await?;
     let expired = |account| NewEvent::of_account(account, EventKind::InvitationExpired, id);
     Ok(accounts.into_iter().flatten().map(expired).collect())
+}
+
+/// All invitations that an account ever sent to another, by identifier or to this address.
+pub(in crate::network) async fn ever_sent(
+    tx: &DatabaseTransaction,
+    from: AccountId,
+    to: AccountId,
+    email: Option<&str>,
+) -> Result<Vec<InvitationId>> {
+    let same = Condition::any()
+        .add(Column::ToAccountId.eq(to))
+        .add_option(email.map(|email| Column::ToEmail.eq(email)));
+    let sent = Entity::sent_by(from).filter(same).all(tx).await?;
+    Ok(sent.into_iter().map(|row| row.id).collect())
 }
 
 pub(super) async fn load_partner(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
