@@ -142,7 +142,7 @@ class Tour:
 
     def filled(self, text):
         text = re.sub(r"\b([a-z]+)_…", lambda found: self.ids.get(found[1], found[0]), text)
-        return text.replace(":8080", f":{self.port}").replace(":9000", f":{self.receiver_port}")
+        return re.sub(r"\b8080\b", str(self.port), re.sub(r"\b9000\b", str(self.receiver_port), text))
 
     def compare(self, name, expected, actual):
         fault = difference(expected, actual)
@@ -165,7 +165,7 @@ def sections():
     parts = re.split(r"^(?=\*\*\d+\. )|^(?=## )", open(DOCUMENT).read(), flags=re.M)
     for part in parts:
         blocks = re.findall(r"(.*?)^```(\w*)\n(.*?)^```\n", part, re.S | re.M)
-        yield part.split("\n", 1)[0].strip("# "), blocks, part
+        yield re.match(r"(?:## |\*\*)?(.*?)(?:\*\*|\n)", part)[1], blocks, part
 
 
 def curl_body(command):
@@ -192,7 +192,7 @@ def play(tour):
                     last = tour.ask(block)
                     remember_tokens(tour, last)
             elif language == "sh" and "http.server" in block:
-                receiver = tour.start(["bash", "-c", "exec " + tour.filled(block)])
+                receiver = tour.start(["bash", "-c", "exec " + tour.filled(block)], stderr=subprocess.DEVNULL)
             elif language == "sh" and block.startswith("curl"):
                 tour.command = tour.filled(block).replace("lmk_…", tour.tokens["key"])
                 last = run(tour, tour.command)
@@ -258,7 +258,7 @@ def prepare_seller(tour, part):
 
 def request(words):
     """The first block of the step whose heading has these words."""
-    return next(blocks[0][2] for heading, blocks, _ in sections() if heading.startswith("**") and words in heading)
+    return next(blocks[0][2] for heading, blocks, _ in sections() if words in heading)
 
 
 def portal_token(tour):
