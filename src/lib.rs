@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod batch_loader;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -15,7 +16,6 @@ pub mod distribution;
 pub mod error;
 pub mod fair;
 pub mod flows;
-pub mod gather;
 pub mod graphql;
 pub mod housekeeping;
 pub mod http;
@@ -27,8 +27,10 @@ pub mod live;
 pub mod metrics;
 pub mod network;
 pub mod numerals;
+pub mod outcomes;
 pub mod queue;
 pub mod reports;
 pub mod server;
+pub mod spans;
 pub mod tls;
 pub mod writes;

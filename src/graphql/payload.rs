@@ -14,20 +14,20 @@ pub fn outcome<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     }
 }
 
-/// An acknowledgement that tells nothing more.
+/// Acknowledges a request without revealing more.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct AcknowledgePayload {
-    /// Whether it was done, as far as may be told.
+    /// Whether the request was accepted. Does not reveal whether a token or address exists.
     pub ok: bool,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
 
-/// What was removed.
+/// Result of a deletion.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DeletePayload {
-    /// Its identifier; null when nothing was removed.
+    /// Identifier of the deleted object; null if nothing was deleted.
     pub deleted_id: Option<async_graphql::ID>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }

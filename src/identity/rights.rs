@@ -14,9 +14,9 @@ use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
 use super::person::Person;
 use crate::app::App;
+use crate::batch_loader::BatchLoader;
 use crate::database::Workload;
 use crate::error::{Error, Result};
-use crate::gather::Gather;
 
 const GONE: &str = "the session or key has ended: sign in again";
 
@@ -29,7 +29,7 @@ enum Credential {
 
 /// The loads under way in this process.
 #[derive(Clone, Debug, Default)]
-pub struct Rights(Arc<Gather<Credential, Principal>>);
+pub struct Rights(Arc<BatchLoader<Credential, Principal>>);
 
 /// The caller with their present rights.
 pub async fn refresh(app: &App, caller: &Caller) -> Result<Caller> {

@@ -18,10 +18,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-/// `SQLite` takes at most 32,766 parameters.
+use crate::outcomes::Outcome;
+
+/// Rows per statement on `SQLite`, whose statements take at most 32,766 parameters.
 const CHUNK: usize = 1_000;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something that happened.
+#[derive(Clone, Debug)]
 pub struct NewEvent {
     /// An account or a partner.
     pub topic: Uuid,
@@ -32,9 +35,17 @@ pub struct NewEvent {
     pub scope: Option<Uuid>,
     /// The status of a delivery.
     pub detail: Option<String>,
+    /// What is logged of it after the commit.
+    pub outcome: Option<Outcome>,
 }
 
 impl NewEvent {
+    /// The same, but not logged: the delivery had ended before.
+    #[must_use]
+    pub fn unlogged(self) -> Self {
+        Self { outcome: None, ..self }
+    }
+
     pub fn of_account(account: AccountId, kind: EventKind, subject: Uuid) -> Self {
         Self {
             topic: account.0,
@@ -42,6 +53,7 @@ impl NewEvent {
             subject,
             scope: None,
             detail: None,
+            outcome: None,
         }
     }
 }
@@ -55,6 +67,8 @@ pub struct LogGrowth {
     pub head: i64,
     /// The entries up to `head` without a gap, where they are at hand: followers on this node need not read them.
     pub entries: Vec<Arc<event::Model>>,
+    /// What is logged after the commit.
+    pub outcomes: Vec<Outcome>,
 }
 
 pub fn count(events: &[NewEvent], kind: EventKind) -> usize {
@@ -73,9 +87,16 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
     };
     let mut logs = by_log(&events);
     let grown = |(id, head)| {
-        let entries = numbered(head, logs.remove(&id).unwrap_or_default());
-        let entries = entries.map(|(seq, event)| Arc::new(entry(seq, at, event))).collect();
-        (id, LogGrowth { head, entries })
+        let events = logs.remove(&id).unwrap_or_default();
+        let outcomes = events.iter().filter_map(|event| event.outcome.clone()).collect();
+        let entries = numbered(head, events).map(|(seq, event)| Arc::new(entry(seq, at, event)));
+        let entries = entries.collect();
+        let grown = LogGrowth {
+            head,
+            entries,
+            outcomes,
+        };
+        (id, grown)
     };
     Ok(heads.into_iter().map(grown).collect())
 }

@@ -11,9 +11,7 @@ use entity::ids::{AccountId, ConnectionId, InvitationId};
 use entity::invitation::InvitationStatus;
 use entity::source::{self, SourceKind};
 use entity::{account, connection, invitation};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 
 use super::invitations::state::ever_sent;

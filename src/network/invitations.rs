@@ -26,12 +26,12 @@ use crate::live::events::NewEvent;
 pub use send::{NewInvitation, resend, send, send_within};
 pub use state::receiver;
 
-/// Which way an invitation went, as one of its both sees it.
+/// Direction of an invitation, from one side's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum InvitationDirection {
-    /// By this account.
+    /// Sent by this account.
     Sent,
-    /// To this account.
+    /// Received by this account.
     Received,
 }
 

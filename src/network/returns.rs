@@ -216,7 +216,7 @@ struct Party {
 impl ReturnStep {
     async fn commit(self, app: &App, tx: Transaction, row: &delivery::Model) -> Result<()> {
         let now = app.clock.now();
-        let mut events = vec![delivery_event(row)];
+        let mut events = vec![delivery_event(row).unlogged()];
         if row.channel == Channel::Portal {
             events.extend(portal_event(row, EventKind::PortalReviewed));
         }

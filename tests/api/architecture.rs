@@ -53,7 +53,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
 const GROUND: [(&str, &[&str]); 20] = [
-    ("live", &["app", "gather", "database", "config", "error"]),
+    ("live", &["app", "batch_loader", "database", "config", "error"]),
     (
         "app",
         &[
@@ -68,7 +68,7 @@ const GROUND: [(&str, &[&str]); 20] = [
             "error",
         ],
     ),
-    ("gather", &["error"]),
+    ("batch_loader", &["error"]),
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),

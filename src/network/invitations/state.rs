@@ -5,7 +5,8 @@ use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
 use entity::{account, connection, mail, user};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter,
+    QuerySelect, Set,
 };
 use serde_json::json;
 
