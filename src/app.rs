@@ -101,7 +101,7 @@ impl App {
         let parts = Parts {
             tokens: TokenKeys::new(&config.token_secret),
             throttle: Throttle::new(redis.clone(), &config.settings.redis_prefix, clock.clone()),
-            rights: Rights::default(),
+            rights: Rights::new(db.for_workload(Workload::Requests), clock.clone()),
             hub: Hub::new(&config.settings, redis.clone()),
             queue: Queue::new(&config.settings, redis, metrics.wakes_failed.clone()),
             rendering: Rendering::new(config.settings.payload_bytes),
@@ -121,9 +121,9 @@ impl App {
 
     /// Uses the database connections of a workload.
     #[must_use]
-    pub fn for_workload(&self, lane: Workload) -> Self {
+    pub fn for_workload(&self, workload: Workload) -> Self {
         Self {
-            db: self.db.for_workload(lane),
+            db: self.db.for_workload(workload),
             parts: self.parts.clone(),
         }
     }

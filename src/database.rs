@@ -5,6 +5,7 @@ mod dropped_transactions;
 mod explain;
 mod planner_statistics;
 mod pool_connections;
+mod pool_permit;
 mod pools;
 mod schema;
 pub mod server_lock;

@@ -1,6 +1,7 @@
 //! Accounts, people, credentials, and what each may do.
 
 pub mod account_confirmation;
+pub mod account_settings;
 pub mod accounts;
 pub mod addresses;
 pub mod api_keys;
@@ -26,6 +27,7 @@ pub mod passwords;
 pub mod people;
 pub mod person;
 pub mod policy;
+pub mod principal;
 pub mod portal_users;
 pub mod proof_setting;
 pub mod rights;

@@ -1,6 +1,6 @@
-//! A pool of connections, and the way to it of one lane. A statement waits for a place in its pool, runs in a task of its own,
-//! and gives the place back at its end: who asked for it may go away at any moment, and neither the connection nor the count of
-//! what is in use is harmed by that.
+//! A pool of connections, and a workload's access to it. A statement waits for a permit of its pool, runs in a task of its own
+//! and returns the permit at its end. So a caller may be dropped at any moment, without harm to the connection or to the count
+//! of what is in use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    SqliteTransactionMode, SqlxError, Statement, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinError;
 
 use super::dropped_transactions::DroppedTransactions;
 use super::pool_connections::{PoolConnections, PooledConnection, SingleConnection};
+use super::pool_permit::{PoolPermit, interrupted};
 use super::transaction::{Ending, Transaction};
 use super::transaction_times::{TransactionTimer, TransactionTimes};
 use crate::error::{Outage, Shortage, outage};
@@ -31,7 +31,7 @@ pub(super) struct Pool {
     backend: DbBackend,
     dropped: DroppedTransactions,
     size: usize,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Permits that accounts may use together: one connection is kept for what every request needs first.
     for_accounts: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -46,25 +46,18 @@ pub struct PoolUse {
     pub waiting: usize,
 }
 
-/// A permit to use a pool; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    _in_pool: OwnedSemaphorePermit,
-    _of_accounts: Option<OwnedSemaphorePermit>,
-    _of_account: Option<OwnedSemaphorePermit>,
-}
-
 impl Pool {
     pub(super) fn new(name: &'static str, connections: DatabaseConnection, size: usize) -> Self {
         let backend = connections.get_database_backend();
-        Self::of((name, backend), PoolConnections::Shared(connections), size)
+        Self::of(name, backend, PoolConnections::Shared(connections), size)
     }
 
     /// Connections of `SQLite`, whose statements may take `allowed`.
     pub(super) fn of_singles(name: &'static str, singles: Vec<SingleConnection>, allowed: Duration) -> Self {
         let size = singles.len();
         Self::of(
-            (name, DbBackend::Sqlite),
+            name,
+            DbBackend::Sqlite,
             PoolConnections::singles(singles, allowed),
             size,
         )
@@ -74,14 +67,14 @@ impl Pool {
         Self { dropped, ..self }
     }
 
-    fn of((name, backend): (&'static str, DbBackend), connections: PoolConnections, size: usize) -> Self {
+    fn of(name: &'static str, backend: DbBackend, connections: PoolConnections, size: usize) -> Self {
         Self {
             name,
             connections,
             backend,
             dropped: DroppedTransactions::default(),
             size,
-            places: Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Semaphore::new(size)),
             for_accounts: Arc::new(Semaphore::new(size.saturating_sub(1).max(1))),
             waiting: AtomicUsize::new(0),
         }
@@ -96,35 +89,35 @@ impl Pool {
         PoolUse {
             pool: self.name,
             size: self.size,
-            in_use: self.size.saturating_sub(self.places.available_permits()),
+            in_use: self.size.saturating_sub(self.permits.available_permits()),
             waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
     /// An account with a share first waits for a permit of its own, then for the pool, so that many callers of one account do
     /// not block others.
-    async fn place(&self, share: Option<&Share>) -> Result<Place, DbErr> {
+    async fn permit(&self, share: Option<&Share>) -> Result<PoolPermit, DbErr> {
         let _waiting = Waiting::begin(&self.waiting, usize::MAX);
         let Some(share) = share else {
-            return Ok(Place {
-                _in_pool: turn(&self.places).await?,
+            return Ok(PoolPermit {
+                _in_pool: turn(&self.permits).await?,
                 _of_accounts: None,
                 _of_account: None,
             });
         };
         let of_account = share.place().await.map_err(|_used_up| Shortage::Share)?;
         let of_accounts = turn(&self.for_accounts).await?;
-        Ok(Place {
-            _in_pool: turn(&self.places).await?,
+        Ok(PoolPermit {
+            _in_pool: turn(&self.permits).await?,
             _of_accounts: Some(of_accounts),
             _of_account: Some(of_account),
         })
     }
 }
 
-async fn turn(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
-    match tokio::time::timeout(TURN, places.clone().acquire_owned()).await {
-        Ok(Ok(place)) => Ok(place),
+async fn turn(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DbErr> {
+    match tokio::time::timeout(TURN, permits.clone().acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
         Ok(Err(_)) | Err(_) => Err(Shortage::Pool.into()),
     }
 }
@@ -157,7 +150,7 @@ impl Connection {
         F: Fn(DatabaseConnection) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T, DbErr>> + Send,
     {
-        let place = self.pool.place(self.share.as_deref()).await?;
+        let permit = self.pool.permit(self.share.as_deref()).await?;
         let pool = self.pool.clone();
         let repeats = if self.repeats == Repeats::Yes {
             self.pool.size
@@ -165,12 +158,12 @@ impl Connection {
             0
         };
         let running = tokio::spawn(async move {
-            let _place = place;
-            // Given back before the place.
+            let _permit = permit;
+            // Given back before the permit.
             let used = pool.member()?;
             repeat_lost(repeats, || statement(used.connection.clone())).await
         });
-        running.await.unwrap_or_else(|error| broken(&error))
+        running.await.unwrap_or_else(|error| interrupted(&error))
     }
 
     /// Begins a transaction that writes. On `SQLite` it takes the write lock immediately: one that reads first and writes later
@@ -179,21 +172,21 @@ impl Connection {
     pub(super) async fn begin(
         &self,
         times: &TransactionTimes,
-        hold: impl FnOnce(&TransactionTimes) -> TransactionTimer + Send + 'static,
+        start_timer: impl FnOnce(&TransactionTimes) -> TransactionTimer + Send + 'static,
     ) -> Result<Transaction, DbErr> {
-        let place = self.pool.place(self.share.as_deref()).await?;
+        let permit = self.pool.permit(self.share.as_deref()).await?;
         let (pool, times) = (self.pool.clone(), times.clone());
         let beginning = tokio::spawn(async move {
             let used = pool.member()?;
             let begun = repeat_lost(pool.size, || begin(&used.connection)).await?;
             let ending = Ending {
-                place,
-                timer: hold(&times),
+                permit,
+                timer: start_timer(&times),
                 dropped: pool.dropped.clone(),
             };
             Ok(Transaction::new(begun, ending))
         });
-        beginning.await.unwrap_or_else(|error| broken(&error))
+        beginning.await.unwrap_or_else(|error| interrupted(&error))
     }
 }
 
@@ -217,12 +210,6 @@ where
             done => return done,
         }
     }
-}
-
-/// A statement that panicked or was stopped by the end of the process: it is unknown whether it was done.
-pub(super) fn broken<T>(error: &JoinError) -> Result<T, DbErr> {
-    tracing::error!(%error, "a statement did not come to its end");
-    Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))
 }
 
 #[async_trait]

@@ -119,8 +119,8 @@ impl Pools {
     pub(super) async fn postgres(url: &str, all: u32) -> Result<Self, DbErr> {
         let sizes = Sizes::of(all);
         // The first one connects at once, which tells whether the address is right; the others when they are first used.
-        let readers = postgres_pool("readers", (url, sizes.readers), READING, false).await?;
-        let writers = postgres_pool("writers", (url, sizes.writers), WRITING, true).await?;
+        let readers = postgres_pool("readers", url, sizes.readers, READING, false).await?;
+        let writers = postgres_pool("writers", url, sizes.writers, WRITING, true).await?;
         Ok(Self {
             reading: shares(sizes.readers),
             writing: shares(sizes.writers),
@@ -129,9 +129,9 @@ impl Pools {
                 read: Arc::new(readers),
                 write: Arc::new(writers),
             },
-            intake: Kind::of(postgres_pool("intake", (url, sizes.intake), STORING, true).await?),
-            worker: Kind::of(postgres_pool("worker", (url, sizes.worker), WORKING, true).await?),
-            lease: Kind::of(postgres_pool("lease", (url, sizes.lease), LEASING, true).await?),
+            intake: Kind::of(postgres_pool("intake", url, sizes.intake, STORING, true).await?),
+            worker: Kind::of(postgres_pool("worker", url, sizes.worker, WORKING, true).await?),
+            lease: Kind::of(postgres_pool("lease", url, sizes.lease, LEASING, true).await?),
             upkeep: connected(1, postgres(url, None, true)).await?,
         })
     }
@@ -195,7 +195,8 @@ fn shares(size: u32) -> FairShares {
 
 async fn postgres_pool(
     name: &'static str,
-    (url, size): (&str, u32),
+    url: &str,
+    size: u32,
     limits: SessionLimits,
     lazy: bool,
 ) -> Result<Pool, DbErr> {
@@ -251,11 +252,11 @@ async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(
     if version >= 170_000 {
         settings.push(("transaction_timeout", TRANSACTION));
     }
-    let sql: String = settings.into_iter().map(set).collect();
+    let sql: String = settings.into_iter().map(|(name, limit)| set(name, limit)).collect();
     connection.execute(AssertSqlSafe(sql)).await?;
     if version >= 140_000 {
         // Refused on systems that cannot tell; then a statement whose client has gone runs to its own limit.
-        let sql = set(("client_connection_check_interval", CLIENT_CHECK));
+        let sql = set("client_connection_check_interval", CLIENT_CHECK);
         if let Err(error) = connection.execute(AssertSqlSafe(sql)).await {
             tracing::debug!(%error, "the database cannot look whether clients are still there");
         }
@@ -263,7 +264,7 @@ async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(
     Ok(())
 }
 
-fn set((name, value): (&str, Duration)) -> String {
+fn set(name: &str, value: Duration) -> String {
     format!("SET {name} = '{}s';", value.as_secs())
 }
 

@@ -1,28 +1,28 @@
-//! A transaction that writes, with the place in its pool that it takes.
+//! A transaction that writes, with the permit of its pool.
 
 use std::ops::Deref;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::connection::{Place, broken};
 use super::dropped_transactions::DroppedTransactions;
+use super::pool_permit::{PoolPermit, interrupted};
 use super::transaction_times::TransactionTimer;
 
 /// Dropped before its commit, it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
-    // Dropped in this order: the pool knows what comes before the connection is on its way back, and the place is free then.
+    // Dropped in this order: the pool knows what comes before the connection is on its way back, and the permit is free then.
     unfinished: Unfinished,
     inner: DatabaseTransaction,
-    place: Place,
+    permit: PoolPermit,
     timer: TransactionTimer,
 }
 
 /// What is released and notified at the end of a transaction.
 #[derive(Debug)]
 pub(super) struct Ending {
-    pub(super) place: Place,
+    pub(super) permit: PoolPermit,
     pub(super) timer: TransactionTimer,
     pub(super) dropped: DroppedTransactions,
 }
@@ -41,11 +41,11 @@ impl Drop for Unfinished {
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction, ending: Ending) -> Self {
-        let Ending { place, timer, dropped } = ending;
+        let Ending { permit, timer, dropped } = ending;
         Self {
             unfinished: Unfinished(Some(dropped)),
             inner,
-            place,
+            permit,
             timer,
         }
     }
@@ -55,15 +55,15 @@ impl Transaction {
         let Self {
             mut unfinished,
             inner,
-            place,
+            permit,
             timer,
         } = self;
         unfinished.0 = None;
         let committing = tokio::spawn(async move {
-            let _until_its_end = (place, timer);
+            let _until_its_end = (permit, timer);
             inner.commit().await
         });
-        committing.await.unwrap_or_else(|error| broken(&error))
+        committing.await.unwrap_or_else(|error| interrupted(&error))
     }
 
     pub async fn rollback(self) -> Result<(), DbErr> {

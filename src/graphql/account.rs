@@ -17,7 +17,8 @@ use super::smtp_settings::SmtpSettings;
 use super::user::User;
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::identity::accounts::{self, Profile, UpdateAccount};
+use crate::identity::account_settings::{self, UpdateAccount};
+use crate::identity::accounts::{self, Profile};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::{api_keys, mail_server, people};
@@ -254,7 +255,7 @@ impl AccountMutation {
         #[graphql(desc = "The changes.")] input: UpdateAccountInput,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (account, user_errors) = outcome(accounts::update(app, caller, input.into()).await)?;
+        let (account, user_errors) = outcome(account_settings::update(app, caller, input.into()).await)?;
         Ok(AccountPayload {
             account: account.map(|row| Account::new(row, caller)),
             user_errors,

@@ -23,7 +23,6 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::rights;
 use crate::live::streams::{Filter, cursor, follow};
 pub use rows::EventRows;
 use rows::rows;
@@ -230,13 +229,13 @@ where
                 // In a box of its own, so that a stream which waits is small.
                 let made = Box::pin(async {
                     let Some(event) = event else {
-                        if let Ok(now) = rights::refresh(&app, &caller).await {
+                        if let Ok(now) = app.rights.refresh(&caller).await {
                             may(&now, None)?;
                         }
                         return Ok(None);
                     };
                     let made = item(app.clone(), event?);
-                    let (now, made) = tokio::try_join!(rights::refresh(&app, &caller), made)?;
+                    let (now, made) = tokio::try_join!(app.rights.refresh(&caller), made)?;
                     let Some(made) = made else { return Ok(None) };
                     Ok(may(&now, Some(&made))?.then_some(made))
                 });

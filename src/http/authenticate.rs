@@ -21,7 +21,6 @@ use crate::graphql::limits::rate::{Allowance, Holder, Limits, Rates};
 use crate::graphql::loaders;
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
-use crate::identity::rights;
 
 /// How often the right of whoever stays is looked at again, at the same moments for all, so that they are read for together. This
 /// is for notices that get lost: a change of rights is changed at once, and streams look at each event.
@@ -156,7 +155,7 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
         loop {
             changed.mark_unchanged();
             // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
-            let now = Box::pin(rights::refresh(&app, &caller)).await;
+            let now = Box::pin(app.rights.refresh(&caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }

@@ -23,7 +23,6 @@ use crate::delivery::manage;
 use crate::error::{Error, Result};
 use crate::identity::authenticate;
 use crate::identity::caller::Caller;
-use crate::identity::rights;
 use crate::reports::delivery_log::{self, COLUMNS, DeliveryFilter};
 
 /// Where the log is taken from.
@@ -70,8 +69,8 @@ async fn next(
     filter: DeliveryFilter,
     after: Option<DeliveryId>,
 ) -> Result<Option<(Vec<csv::Row>, Option<DeliveryId>)>> {
-    let caller = rights::refresh(&app, &caller).await?;
-    let page = delivery_log::page(&app, &caller, filter, (after, PAGE)).await?;
+    let caller = app.rights.refresh(&caller).await?;
+    let page = delivery_log::page(&app, &caller, filter, after, PAGE).await?;
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }
 

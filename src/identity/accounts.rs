@@ -2,24 +2,18 @@
 
 mod inbox;
 
-use async_graphql::MaybeUndefined;
 use entity::account::{self, Plan};
 use entity::account_key::KeyPurpose;
 use entity::ids::AccountId;
-use entity::proof::AddressProof;
-use entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
-use super::caller::{Caller, Principal};
-use super::change::Change;
-use super::mail_quota::{self, QuotaKey};
+use super::caller::Caller;
 use super::policy::Action;
-use super::{email_address, texts, verification};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
-use crate::error::{Error, Result, UserError, UserErrorCode};
+use crate::error::{Error, Result, UserErrorCode};
 
 /// Checked values of a new account.
 #[derive(Clone, Debug)]
@@ -91,110 +85,6 @@ impl From<account::Model> for Profile {
 pub async fn profiles(db: &impl ConnectionTrait, ids: Vec<AccountId>) -> Result<Vec<Profile>> {
     let found = account::Entity::by_ids(ids).all(db).await?;
     Ok(found.into_iter().map(Profile::from).collect())
-}
-
-/// Changes of an account; what is left out stays.
-#[derive(Clone, Debug, Default)]
-pub struct UpdateAccount {
-    /// At most 120 characters.
-    pub name: Option<String>,
-    /// By http or https; null takes it away.
-    pub website: MaybeUndefined<String>,
-    /// IANA name.
-    pub timezone: Option<String>,
-    /// For look-up by partners; null is refused.
-    pub contact_email: MaybeUndefined<String>,
-    /// Whether partners may find it by the start of its name.
-    pub listed: Option<bool>,
-    /// Whether its owners get mails about its relationships.
-    pub notify_by_mail: Option<bool>,
-}
-
-pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<account::Model> {
-    let id = caller.require(Action::ManageAccount)?;
-    let change = Change::begin(app, caller, id).await?;
-    let before = change.account.clone();
-    let mut row: account::ActiveModel = before.clone().into();
-    apply(&mut row, input)?;
-    row.updated_at = Set(app.clock.now());
-    let mut account = row.update(&change.tx).await?;
-    if account.contact_email != before.contact_email {
-        account = claim_contact(&change.tx, app, caller, account).await?;
-    }
-    let changes = json!({"before": audit_view(&before), "after": audit_view(&account)});
-    change.record(entry("account.updated", &account).with(changes)).await?;
-    change.commit().await?;
-    Ok(account)
-}
-
-/// A new contact address counts if the caller has proven it as their own; otherwise it is mailed a link first.
-async fn claim_contact(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    account: account::Model,
-) -> Result<account::Model> {
-    let proven_at = match &caller.principal {
-        Principal::User { id, .. } => {
-            let own = user::Entity::by_id(*id).one(tx).await?;
-            let own = own
-                .filter(|own| own.holds(AddressProof::Required) && Some(&own.email) == account.contact_email.as_ref());
-            own.and_then(|own| own.email_verified_at)
-        }
-        _ => None,
-    };
-    let id = account.id;
-    let mut row: account::ActiveModel = account.into();
-    row.contact_verified_at = Set(proven_at);
-    row.contact_counts = Set(proven_at.is_some() || !app.config.requires_proof());
-    let account = row.update(tx).await?;
-    if app.config.requires_proof() {
-        mail_quota::require(tx, app, QuotaKey::ProofsBy(&id.to_string())).await?;
-        verification::ask_for_contact_proof(tx, app, &account).await?;
-    }
-    Ok(account)
-}
-
-fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::Result<(), UserError> {
-    if let Some(name) = input.name {
-        row.name = Set(texts::name(&name, "input.name")?);
-    }
-    match input.website {
-        MaybeUndefined::Undefined => {}
-        MaybeUndefined::Null => row.website = Set(None),
-        MaybeUndefined::Value(website) => row.website = Set(Some(texts::website(&website, "input.website")?)),
-    }
-    if let Some(timezone) = input.timezone {
-        row.timezone = Set(texts::timezone(&timezone, "input.timezone")?);
-    }
-    match input.contact_email {
-        MaybeUndefined::Undefined => {}
-        MaybeUndefined::Null => {
-            let message = "an account keeps a contact address: write another one";
-            return Err(UserError::new(UserErrorCode::Required, "input.contactEmail", message));
-        }
-        MaybeUndefined::Value(email) => {
-            row.contact_email = Set(Some(email_address::parse(&email, "input.contactEmail")?));
-        }
-    }
-    if let Some(listed) = input.listed {
-        row.listed = Set(listed);
-    }
-    if let Some(notify) = input.notify_by_mail {
-        row.notify_by_mail = Set(notify);
-    }
-    Ok(())
-}
-
-fn audit_view(account: &account::Model) -> serde_json::Value {
-    json!({
-        "name": account.name,
-        "website": account.website,
-        "timezone": account.timezone,
-        "contactEmail": account.contact_email,
-        "listed": account.listed,
-        "notifyByMail": account.notify_by_mail,
-    })
 }
 
 pub(super) fn entry<'a>(action: &'static str, account: &'a account::Model) -> Entry<'a> {

@@ -52,26 +52,17 @@ pub async fn cached(app: &App, token: &str, ip: Option<IpAddr>) -> Option<Caller
     })
 }
 
-pub(super) type Authenticated = (Principal, Option<DateTime<Utc>>);
+type Authenticated = (Principal, Option<DateTime<Utc>>);
 
 async fn by_key(app: &App, token: &str) -> Result<Authenticated> {
     let key = api_key::Entity::by_secret_hash(&tokens::hash(token))
         .one(app.db.read())
         .await?;
-    of_key(key, app.clock.now())
-}
-
-pub(super) fn of_key(key: Option<api_key::Model>, now: DateTime<Utc>) -> Result<Authenticated> {
     let key = key
-        .filter(|key| key.is_live(now))
+        .filter(|key| key.is_live(app.clock.now()))
         .ok_or(Error::Unauthenticated(BAD_KEY))?;
-    let principal = Principal::ApiKey {
-        id: key.id,
-        account: key.account_id,
-        name: key.name,
-        scopes: key.scopes.0,
-    };
-    Ok((principal, key.expires_at))
+    let expires_at = key.expires_at;
+    Ok((Principal::of_key(key), expires_at))
 }
 
 async fn by_access_token(app: &App, token: &str) -> Result<Authenticated> {
@@ -79,7 +70,7 @@ async fn by_access_token(app: &App, token: &str) -> Result<Authenticated> {
     let claims = claims.ok_or(Error::Unauthenticated(BAD_TOKEN))?;
     let person = subject(&claims).ok_or(Error::Unauthenticated(BAD_TOKEN))?;
     let principal = of_session(app, person, claims.sid).await?;
-    if account_of(&principal) != Some(claims.acct) {
+    if principal.rights_account() != Some(claims.acct) {
         return Err(Error::Unauthenticated(BAD_TOKEN));
     }
     Ok((principal, DateTime::from_timestamp(claims.exp, 0)))
@@ -89,15 +80,6 @@ fn subject(claims: &Claims) -> Option<PersonId> {
     match claims.scope {
         tokens::Scope::Account => claims.sub.parse().ok().map(PersonId::User),
         tokens::Scope::Portal => claims.sub.parse().ok().map(PersonId::Portal),
-    }
-}
-
-fn account_of(principal: &Principal) -> Option<AccountId> {
-    match principal {
-        Principal::Anonymous => None,
-        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
-            Some(*account)
-        }
     }
 }
 

@@ -3,14 +3,12 @@
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
-use entity::api_key::ApiKeyScope;
 use entity::audit_event::ActorKind;
-use entity::ids::{AccountId, ApiKeyId, PartnerId, PortalUserId, SessionId, UserId};
+use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::PortalPermission;
-use entity::user::Role;
-use uuid::Uuid;
 
 use super::policy::{self, Action};
+pub use super::principal::Principal;
 use crate::audit::Actor;
 use crate::error::{Error, Result};
 
@@ -20,71 +18,6 @@ pub struct Caller {
     pub ip: Option<IpAddr>,
     /// When the credentials end by themselves.
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Principal {
-    Anonymous,
-    User {
-        id: UserId,
-        account: AccountId,
-        role: Role,
-        name: String,
-        session: SessionId,
-    },
-    ApiKey {
-        id: ApiKeyId,
-        account: AccountId,
-        name: String,
-        scopes: Vec<ApiKeyScope>,
-    },
-    PortalUser {
-        id: PortalUserId,
-        /// The account that owns the partner.
-        account: AccountId,
-        partner: PartnerId,
-        permissions: Vec<PortalPermission>,
-        /// The name, or the email address.
-        name: String,
-        session: SessionId,
-    },
-}
-
-impl Principal {
-    /// None for anonymous callers and portal users.
-    pub fn account(&self) -> Option<AccountId> {
-        match self {
-            Self::Anonymous | Self::PortalUser { .. } => None,
-            Self::User { account, .. } | Self::ApiKey { account, .. } => Some(*account),
-        }
-    }
-
-    /// Whether both are the same user or key, whatever their rights.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-
-    /// The kind, the owning account or partner, and the identifier.
-    fn identity(&self) -> Option<(ActorKind, Uuid, Uuid)> {
-        match self {
-            Self::Anonymous => None,
-            Self::User { id, account, .. } => Some((ActorKind::User, account.0, id.0)),
-            Self::ApiKey { id, account, .. } => Some((ActorKind::ApiKey, account.0, id.0)),
-            Self::PortalUser { id, partner, .. } => Some((ActorKind::PortalUser, partner.0, id.0)),
-        }
-    }
-
-    pub fn uuid(&self) -> Option<Uuid> {
-        self.identity().map(|(_, _, id)| id)
-    }
-
-    /// The account that grants their rights.
-    pub fn rights_account(&self) -> Option<AccountId> {
-        match self {
-            Self::PortalUser { account, .. } => Some(*account),
-            other => other.account(),
-        }
-    }
 }
 
 impl Caller {

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::caller::Principal;
+use super::principal::Principal;
 use super::tokens::Scope;
 use super::{addresses, passwords};
 use crate::app::App;
@@ -331,21 +331,8 @@ impl Person {
 
     pub fn in_session(&self, session: SessionId) -> Principal {
         match self {
-            Self::User(user) => Principal::User {
-                id: user.id,
-                account: user.account_id,
-                role: user.role,
-                name: user.name.clone(),
-                session,
-            },
-            Self::Portal(user) => Principal::PortalUser {
-                id: user.id,
-                account: user.account_id,
-                partner: user.partner_id,
-                permissions: user.permissions.0.clone(),
-                name: self.name().to_owned(),
-                session,
-            },
+            Self::User(user) => Principal::of_user(user, session),
+            Self::Portal(user) => Principal::of_portal_user(user, session),
         }
     }
 

@@ -4,7 +4,7 @@
 use entity::api_key::ApiKeyScope;
 use entity::user::Role;
 
-use super::caller::Principal;
+use super::principal::Principal;
 
 /// What a caller may do in an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

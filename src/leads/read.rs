@@ -18,7 +18,6 @@ use crate::audit::{self, Entry};
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::identity::rights;
 
 /// What stands in place of an encrypted value.
 pub const MASK: &str = "••••••••";
@@ -164,7 +163,7 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
 /// A lead's values, as they are stored, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's
 /// timeline. A stream that began under another role may ask for this: the right is the one that they have now.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
-    let caller = &rights::refresh(app, caller).await?;
+    let caller = &app.rights.refresh(caller).await?;
     let account = caller.require(Action::RevealFields)?;
     if account != lead.account_id {
         return Err(Error::NotFound("lead"));

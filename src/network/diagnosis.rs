@@ -71,7 +71,7 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
         None => None,
     };
     let flow = match flow {
-        Some(flow) => Some(flow_facts(app, (me, partner), connection.as_ref(), flow).await?),
+        Some(flow) => Some(flow_facts(app, me, partner, connection.as_ref(), flow).await?),
         None => None,
     };
     let now = app.clock.now();
@@ -100,7 +100,8 @@ async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Resu
 
 async fn flow_facts(
     app: &App,
-    (me, partner): (AccountId, AccountId),
+    me: AccountId,
+    partner: AccountId,
     connection: Option<&connection::Model>,
     id: FlowId,
 ) -> Result<FlowFacts> {

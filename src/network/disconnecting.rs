@@ -59,7 +59,7 @@ async fn steps(app: &App, ended: &connection::Model, most: Option<usize>) -> Res
             connection::Entity::all_cancelled(ended.id).exec(app.db.write()).await?;
             return Ok(());
         }
-        cancel(app, (ended.id, ids), failed_since).await?;
+        cancel(app, ended.id, ids, failed_since).await?;
         made += 1;
     }
     Ok(())
@@ -81,7 +81,8 @@ async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<
 /// Cancels those that no worker has claimed since. A worker ends what it is sending.
 async fn cancel(
     app: &App,
-    (connection, ids): (ConnectionId, Vec<DeliveryId>),
+    connection: ConnectionId,
+    ids: Vec<DeliveryId>,
     failed_since: DateTime<Utc>,
 ) -> Result<()> {
     let now = app.clock.now();

@@ -69,7 +69,8 @@ pub async fn page(
     app: &App,
     caller: &Caller,
     filter: DeliveryFilter,
-    (after, size): (Option<DeliveryId>, u64),
+    after: Option<DeliveryId>,
+    size: u64,
 ) -> Result<Option<(Vec<Vec<String>>, DeliveryId)>> {
     let account = caller.require(Action::ReadLeads)?;
     let mut rows = manage::fitting(account, filter).order_by_desc(Column::Id).limit(size);

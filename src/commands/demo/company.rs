@@ -44,8 +44,8 @@ pub(super) struct Company {
 
 pub(super) async fn found(app: &App, receivers: &Receivers) -> Result<Company> {
     let password = tokens::random("");
-    let owner = join(app, "Sunny Homes", ("Ann Long", OWNER), &password).await?;
-    let neighbour = join(app, "The Neighbour", ("Bo Short", NEIGHBOUR), &password).await?;
+    let owner = join(app, "Sunny Homes", "Ann Long", OWNER, &password).await?;
+    let neighbour = join(app, "The Neighbour", "Bo Short", NEIGHBOUR, &password).await?;
     let caller = &owner.caller;
     set_mail_server(app, caller, receivers).await?;
     let flow = make_flow(app, caller).await?;
@@ -107,7 +107,7 @@ fn company(state: DemoState, owner: SignedIn, neighbour: &SignedIn, visitor: &Si
     }
 }
 
-async fn join(app: &App, company: &str, (name, email): (&str, &str), password: &str) -> Result<SignedIn> {
+async fn join(app: &App, company: &str, name: &str, email: &str, password: &str) -> Result<SignedIn> {
     let input = SignUp {
         account_name: company.into(),
         name: name.into(),

@@ -108,7 +108,7 @@ impl Target {
                 }
                 Err(why) => vec![why],
             };
-            answered.push(Answered::error((row.number, row.key), reasons));
+            answered.push(Answered::error(row.number, row.key, reasons));
         }
         if !leads.is_empty() {
             let results = results(self.call(leads).await?, places.len())?;
@@ -173,7 +173,7 @@ fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt,
 }
 
 impl Answered {
-    fn error((row, key): (u64, String), reasons: Vec<String>) -> Self {
+    fn error(row: u64, key: String, reasons: Vec<String>) -> Self {
         Self {
             row,
             key,

@@ -15,7 +15,6 @@ use crate::audit::{self, Entry};
 use crate::delivery::templates::value_text;
 use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
-use crate::identity::rights;
 
 /// Leads read at once: few, for one may hold many kilobytes, several times over while it is being shown.
 pub const PAGE: u64 = 100;
@@ -84,7 +83,7 @@ impl Export {
         if self.over {
             return Ok(None);
         }
-        self.caller = rights::refresh(&self.app, &self.caller).await?;
+        self.caller = self.app.rights.refresh(&self.caller).await?;
         self.caller.require_portal(PortalPermission::Export)?;
         let mut next = self.leads.clone().order_by_desc(Column::Id).limit(PAGE);
         if let Some(last) = self.last {

@@ -42,7 +42,7 @@ fn inbox(app: &App, account: AccountId, id: FlowId) -> flow::ActiveModel {
         enabled: Set(true),
         is_inbox: Set(true),
         version: Set(1),
-        fields: Set(FieldDefs(FIELDS.into_iter().map(field).collect())),
+        fields: Set(FieldDefs(FIELDS.into_iter().map(|(name, label, kind)| field(name, label, kind)).collect())),
         acceptance_rule: Set(None),
         duplicate_keys: Set(Names::default()),
         duplicate_window_days: Set(None),
@@ -55,7 +55,7 @@ fn inbox(app: &App, account: AccountId, id: FlowId) -> flow::ActiveModel {
     }
 }
 
-fn field((name, label, field_type): (&str, &str, FieldType)) -> FieldDef {
+fn field(name: &str, label: &str, field_type: FieldType) -> FieldDef {
     FieldDef {
         name: name.into(),
         label: label.into(),

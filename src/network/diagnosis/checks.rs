@@ -39,7 +39,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
         )),
         Some(FlowFacts::Mine(flow, source)) => checks.extend(mine(facts, link, flow, source.as_ref())),
         Some(FlowFacts::Selling(flow, step, receiving)) => {
-            checks.extend(selling(facts, link, (flow, step), *receiving));
+            checks.extend(selling(facts, link, flow, step, *receiving));
         }
         Some(FlowFacts::Theirs(flow, source)) => checks.extend(theirs(facts, link, flow, source)),
     }
@@ -212,7 +212,8 @@ fn theirs(facts: &Facts, link: &connection::Model, flow: &flow::Model, source: &
 fn selling(
     facts: &Facts,
     link: &connection::Model,
-    (flow, step): (&flow::Model, &step::Model),
+    flow: &flow::Model,
+    step: &step::Model,
     receiving: bool,
 ) -> Vec<Check> {
     let name = &facts.partner;

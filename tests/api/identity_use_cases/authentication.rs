@@ -6,7 +6,7 @@ use entity::user::Role;
 use leadmesh::app::App;
 use leadmesh::identity::api_keys::{self, CreateApiKey};
 use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::{authenticate, people, rights, sessions};
+use leadmesh::identity::{authenticate, people, sessions};
 
 use super::support::*;
 
@@ -62,7 +62,7 @@ async fn an_api_key_works_until_it_ends_or_is_revoked() {
         assert_eq!(code(authenticate::bearer(&app, &other, IP).await), "UNAUTHENTICATED");
         app.clock.advance(TimeDelta::days(1));
         assert_eq!(code(authenticate::bearer(&app, &secret, IP).await), "UNAUTHENTICATED");
-        assert_eq!(code(rights::refresh(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(app.rights.refresh(&caller).await), "UNAUTHENTICATED");
     })
     .await;
 }

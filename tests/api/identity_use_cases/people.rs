@@ -1,9 +1,9 @@
 use async_graphql::MaybeUndefined;
 use entity::user::Role;
 use leadmesh::error::UserErrorCode;
-use leadmesh::identity::accounts::{self, UpdateAccount};
+use leadmesh::identity::account_settings::{self, UpdateAccount};
 use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::{authenticate, rights, sessions};
+use leadmesh::identity::{authenticate, sessions};
 
 use super::support::*;
 
@@ -93,7 +93,7 @@ async fn a_changed_role_and_a_removal_hold_from_the_next_request() {
             code(authenticate::bearer(&app, &bob.session.access_token, None).await),
             "UNAUTHENTICATED"
         );
-        assert_eq!(code(rights::refresh(&app, &caller).await), "UNAUTHENTICATED");
+        assert_eq!(code(app.rights.refresh(&caller).await), "UNAUTHENTICATED");
         assert_eq!(
             code(sessions::refresh(&app, None, &bob.session.refresh_token).await),
             "UNAUTHENTICATED"
@@ -198,7 +198,7 @@ async fn somebody_elses_people_do_not_exist() {
 async fn an_account_is_changed_where_something_is_given() {
     everywhere(|app| async move {
         let owner = signed_up(&app, "ann@example.com").await;
-        let update = |input| accounts::update(&app, &owner.caller, input);
+        let update = |input| account_settings::update(&app, &owner.caller, input);
         let changed = update(UpdateAccount {
             name: Some(" Acme GmbH ".into()),
             website: MaybeUndefined::Value("https://acme.example".into()),
@@ -229,7 +229,7 @@ async fn an_account_is_changed_where_something_is_given() {
         assert_eq!(accounts::get(&app, &owner.caller).await.unwrap().config_version, 3);
         let member = joined(&app, &owner.caller, "mia@example.com", Role::Member).await;
         assert_eq!(
-            code(accounts::update(&app, &member.caller, UpdateAccount::default()).await),
+            code(account_settings::update(&app, &member.caller, UpdateAccount::default()).await),
             "FORBIDDEN"
         );
     })
