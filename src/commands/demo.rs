@@ -21,13 +21,13 @@ use super::api::Api;
 use super::serve::{listen, stop};
 use super::signals::Signals;
 use super::{explained, logs};
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
-use crate::database::server_lock::ServerLock;
 use crate::server::{Role, Server};
 use board::Board;
 use company::Company;
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, ConfigError};
+use leadmesh_core::database::server_lock::ServerLock;
 use receivers::Receivers;
 use state::DemoState;
 

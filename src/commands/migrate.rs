@@ -5,10 +5,10 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
-use crate::app::connection_error;
-use crate::config::{self, Settings};
-use crate::database::Db;
-use crate::database::server_lock::NoServerLock;
+use leadmesh_core::app::connection_error;
+use leadmesh_core::config::{self, Settings};
+use leadmesh_core::database::Db;
+use leadmesh_core::database::server_lock::NoServerLock;
 
 /// Brings the schema up to date. Reads no setting but the database's.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {

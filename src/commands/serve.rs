@@ -5,12 +5,12 @@ use tokio::net::TcpListener;
 
 use super::logs;
 use super::signals::Signals;
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Settings, store_address};
-use crate::database::server_lock::ServerLock;
 use crate::descriptors;
 use crate::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, ConfigError, Settings, store_address};
+use leadmesh_core::database::server_lock::ServerLock;
 
 /// Serves until a signal, then stops in order; a second signal ends the process immediately.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {

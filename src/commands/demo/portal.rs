@@ -11,10 +11,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::board::{BoardEvent, Channel};
 use super::company::Company;
-use crate::app::App;
-use crate::error::Result;
-use crate::identity::policy::Action;
-use crate::live::streams::{Filter, follow};
+use leadmesh_core::app::App;
+use leadmesh_core::error::Result;
+use leadmesh_core::identity::policy::Action;
+use leadmesh_core::live::streams::{Filter, follow};
 
 /// Announces every new lead, in a task that ends with the process.
 pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<BoardEvent>) -> Result<()> {

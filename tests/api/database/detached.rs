@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadmesh::database::Transaction;
+use leadmesh_core::database::Transaction;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,7 @@ fn variables(name: &str) -> Value {
 async fn hold(app: &TestApp) -> Transaction {
     let tx = app
         .app
-        .for_workload(leadmesh::database::Workload::Worker)
+        .for_workload(leadmesh_core::database::Workload::Worker)
         .db
         .begin()
         .await

@@ -1,9 +1,9 @@
 use async_graphql::MaybeUndefined;
 use entity::user::Role;
-use leadmesh::error::UserErrorCode;
-use leadmesh::identity::account_settings::{self, UpdateAccount};
-use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::{authenticate, sessions};
+use leadmesh_core::error::UserErrorCode;
+use leadmesh_core::identity::account_settings::{self, UpdateAccount};
+use leadmesh_core::identity::people::{self, InviteUser};
+use leadmesh_core::identity::{authenticate, sessions};
 
 use super::support::*;
 

@@ -1,7 +1,7 @@
 //! Following what happens to relationships.
 
 use chrono::TimeDelta;
-use leadmesh::network::expiry::expire_overdue;
+use leadmesh_network::expiry::expire_overdue;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, by_input};

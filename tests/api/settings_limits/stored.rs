@@ -111,8 +111,8 @@ both!(
     }
 );
 
-fn standing() -> leadmesh::metrics::Snapshot {
-    leadmesh::metrics::Snapshot {
+fn standing() -> leadmesh_core::metrics::Snapshot {
+    leadmesh_core::metrics::Snapshot {
         slots_used: 0,
         slots_total: 1,
         backlog: None,

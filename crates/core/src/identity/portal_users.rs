@@ -1,0 +1,312 @@
+//! A partner's people in its portal. Signing in, refreshing and new passwords are the same as for people of accounts, in a
+//! scope of their own.
+
+use entity::ids::{AccountId, PartnerId, PortalUserId};
+use entity::portal_user::{self, Permissions, PortalPermission};
+use entity::{account, partner, session};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select, Set,
+};
+use serde_json::json;
+
+use super::caller::{Caller, Principal};
+use super::change::Change;
+use super::links::{self, LinkHandover};
+use super::mail_quota::{self, QuotaKey};
+use super::people::Invited;
+use super::person::PersonId;
+use super::policy::Action;
+use super::{email_address, emails, mail_queue, texts};
+use crate::app::App;
+use crate::audit::{self, Entry};
+use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
+use leadmesh_forms::limits::MAX_PORTAL_PEOPLE;
+
+/// Permissions where none are given.
+const USUAL: [PortalPermission; 4] = [
+    PortalPermission::ViewLeads,
+    PortalPermission::Export,
+    PortalPermission::Review,
+    PortalPermission::Return,
+];
+const PHONE: usize = 40;
+const TAKEN: &str = "somebody with this address uses the portal of this partner already; \
+                     if the link is lost, they can ask for a new password";
+
+pub async fn list(app: &App, caller: &Caller, partner: PartnerId) -> Result<Vec<portal_user::Model>> {
+    let account = caller.require(Action::ReadSetup)?;
+    let users = portal_user::Entity::of_partner(account, partner).order_by_asc(portal_user::Column::Id);
+    Ok(users.all(app.db.read()).await?)
+}
+
+pub async fn find(app: &App, caller: &Caller, id: PortalUserId) -> Result<Option<portal_user::Model>> {
+    let account = caller.require(Action::ReadSetup)?;
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
+    Ok(mine.one(app.db.read()).await?)
+}
+
+/// Whether a partner's people may come in.
+#[derive(Clone, Debug)]
+pub struct PortalAccess {
+    /// Which partner.
+    pub partner: PartnerId,
+    /// Whether they may.
+    pub enabled: bool,
+    /// What those invited from now on may do where nothing else is said; left out, as before. Present people lose what is not among
+    /// it, and gain nothing.
+    pub permissions: Option<Vec<PortalPermission>>,
+}
+
+/// Switches a partner's portal on or off. Off ends all its sessions.
+pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Result<partner::Model> {
+    let account = caller.require(Action::ManagePartners)?;
+    let now = app.clock.now();
+    let change = Change::begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let partner = lock_partner(tx, account, input.partner).await?;
+    let narrows = input.permissions.is_some();
+    let permissions = defaults(input.permissions, &partner.portal_permissions);
+    let mut row: partner::ActiveModel = partner.into();
+    row.portal_enabled = Set(input.enabled);
+    row.portal_permissions = Set(permissions);
+    row.updated_at = Set(now);
+    let partner = row.update(tx).await?;
+    if !input.enabled {
+        session::Entity::end_of_partner(account, partner.id, now)
+            .exec(tx)
+            .await?;
+    }
+    if narrows {
+        narrow(tx, app, caller, &partner).await?;
+    }
+    let changes = json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions});
+    let entry = Entry::new("portal_access.set", "Partner", partner.id, &partner.name);
+    change.record(entry.with(changes)).await?;
+    change.commit().await?;
+    app.hub.rights_changed(account);
+    Ok(partner)
+}
+
+/// Takes from a partner's portal users what its portal access no longer includes.
+async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &partner::Model) -> Result<()> {
+    let users = portal_user::Entity::of_partner(partner.account_id, partner.id);
+    // In one order, so that two who change the same people cannot wait for each other.
+    let users = users.order_by_asc(portal_user::Column::Id).lock_exclusive();
+    for user in users.all(tx).await? {
+        let left = common(&user.permissions, &partner.portal_permissions);
+        set_permissions(tx, app, caller, user, left).await?;
+    }
+    Ok(())
+}
+
+/// What a portal user may do from now on.
+#[derive(Clone, Debug)]
+pub struct UpdatePortalUser {
+    /// Who.
+    pub id: PortalUserId,
+    /// What they may do, whole; also what the partner's portal access does not give to everybody.
+    pub permissions: Vec<PortalPermission>,
+}
+
+/// Changes a portal user's permissions. What is taken away ends immediately, on open streams too.
+pub async fn update(app: &App, caller: &Caller, input: UpdatePortalUser) -> Result<portal_user::Model> {
+    let account = caller.require(Action::ManagePartners)?;
+    let tx = app.db.begin().await?;
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(input.id));
+    let found = mine.lock_exclusive().one(&tx).await?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.id", "no such portal user"))?;
+    let user = set_permissions(&tx, app, caller, user, each_once(input.permissions)).await?;
+    tx.commit().await?;
+    app.hub.rights_changed(account);
+    Ok(user)
+}
+
+async fn set_permissions(
+    tx: &DatabaseTransaction,
+    app: &App,
+    caller: &Caller,
+    user: portal_user::Model,
+    permissions: Permissions,
+) -> Result<portal_user::Model> {
+    if user.permissions == permissions {
+        return Ok(user);
+    }
+    let changes = json!({"permissions": {"from": user.permissions, "to": permissions}});
+    let mut row: portal_user::ActiveModel = user.into();
+    row.permissions = Set(permissions);
+    let user = row.update(tx).await?;
+    let entry = entry("portal_user.permissions_set", &user).with(changes);
+    audit::record(tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
+    Ok(user)
+}
+
+/// Somebody who is to use a partner's portal.
+#[derive(Clone, Debug)]
+pub struct InvitePortalUser {
+    /// Which partner's.
+    pub partner: PartnerId,
+    /// To which the link goes.
+    pub email: String,
+    /// As shown until they change it.
+    pub name: Option<String>,
+    /// What they may do; left out, what the partner's portal access says.
+    pub permissions: Option<Vec<PortalPermission>>,
+}
+
+/// Makes a portal user without a password, and emails them a link to set one, whether or not the address is known elsewhere. An
+/// address beyond its quota gets no email: the inviter passes the link on. `RATE_LIMITED` when the account has used up its
+/// quota.
+pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Result<Invited<portal_user::Model>> {
+    let account = caller.require(Action::ManagePartners)?;
+    let email = email_address::parse(&input.email, "input.email")?;
+    let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
+    let tx = app.db.begin().await?;
+    let partner = lock_partner(&tx, account, input.partner).await?;
+    if !partner.portal_enabled {
+        let message = "the partner's portal is off: switch it on with setPortalAccess first";
+        return Err(Error::user(UserErrorCode::NotConfigured, "input.partnerId", message));
+    }
+    let people = portal_user::Entity::of_partner(account, partner.id);
+    if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
+        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
+        return Err(Error::user(UserErrorCode::LimitReached, "input.partnerId", message));
+    }
+    let row = portal_user::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(account),
+        partner_id: Set(partner.id),
+        email: Set(email),
+        email_verified_at: Set(None),
+        name: Set(name),
+        phone: Set(None),
+        permissions: Set(defaults(input.permissions, &partner.portal_permissions)),
+        password_hash: Set(None),
+        invited_at: Set(Some(app.clock.now())),
+        activated_at: Set(None),
+        last_seen_at: Set(None),
+        removed_at: Set(None),
+    };
+    let user = row
+        .insert(&tx)
+        .await
+        .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
+    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &user.email)).await?;
+    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
+    let handover = LinkHandover::of_invitations(app, is_mailed);
+    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, handover).await?;
+    if is_mailed {
+        let company = company(&tx, account).await?;
+        let mail = emails::invited_portal_user(&user.email, &company.name, &partner.name, &link);
+        mail_queue::queue_mail(&tx, app, mail).await?;
+    }
+    let entry = entry("portal_user.invited", &user).with(json!({"permissions": user.permissions}));
+    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
+    tx.commit().await?;
+    Ok(Invited {
+        person: user,
+        link: (handover == LinkHandover::Shown).then_some(link),
+    })
+}
+
+/// Removes a portal user; sessions and links end. The row stays for the audit log.
+pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<PortalUserId> {
+    let account = caller.require(Action::ManagePartners)?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let mine = portal_user::Entity::in_account(account).filter(portal_user::Column::Id.eq(id));
+    let found = mine.lock_exclusive().one(&tx).await?;
+    let user = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such portal user"))?;
+    let mut row: portal_user::ActiveModel = user.into();
+    row.removed_at = Set(Some(now));
+    let user = row.update(&tx).await?;
+    PersonId::Portal(id).end_sessions(&tx, now, None).await?;
+    PersonId::Portal(id).void_links(&tx, now).await?;
+    audit::record(
+        &tx,
+        &app.clock,
+        account,
+        &caller.actor(),
+        entry("portal_user.removed", &user),
+    )
+    .await?;
+    tx.commit().await?;
+    app.hub.rights_changed(account);
+    Ok(id)
+}
+
+/// What portal users may change of themselves; what is left out stays.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateContact {
+    /// As shown.
+    pub name: Option<String>,
+    /// As they write it.
+    pub phone: Option<String>,
+}
+
+pub async fn update_contact(app: &App, caller: &Caller, input: UpdateContact) -> Result<portal_user::Model> {
+    caller.require_portal(PortalPermission::EditContact)?;
+    let Principal::PortalUser { id, .. } = caller.principal else {
+        return Err(Error::Forbidden("only a portal user has contact data here"));
+    };
+    let name = input.name.map(|name| texts::name(&name, "input.name")).transpose()?;
+    let phone = input
+        .phone
+        .map(|phone| texts::line(&phone, PHONE, "input.phone"))
+        .transpose()?;
+    let tx = app.db.begin().await?;
+    let found = portal_user::Entity::by_id(id).lock_exclusive().one(&tx).await?;
+    let user = found.ok_or(Error::Unauthenticated("you have been removed from the portal"))?;
+    let (name, phone) = (name.or(user.name.clone()), phone.or(user.phone.clone()));
+    let mut row: portal_user::ActiveModel = user.into();
+    row.name = Set(name);
+    row.phone = Set(phone);
+    let user = row.update(&tx).await?;
+    let entry = entry("portal_user.updated", &user);
+    audit::record(&tx, &app.clock, user.account_id, &caller.actor(), entry).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+async fn lock_partner(tx: &DatabaseTransaction, account: AccountId, id: PartnerId) -> Result<partner::Model> {
+    let mine: Select<partner::Entity> = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
+    let found = mine.lock_exclusive().one(tx).await?;
+    found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
+}
+
+async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
+    account::Entity::by_id(id)
+        .one(db)
+        .await?
+        .ok_or(Error::NotFound("account"))
+}
+
+/// The given permissions, each once; else the present ones; else the usual ones.
+fn defaults(asked: Option<Vec<PortalPermission>>, before: &Permissions) -> Permissions {
+    let Some(asked) = asked else {
+        let usual = || Permissions(USUAL.to_vec());
+        return if before.0.is_empty() { usual() } else { before.clone() };
+    };
+    each_once(asked)
+}
+
+fn each_once(asked: Vec<PortalPermission>) -> Permissions {
+    let mut distinct = Vec::new();
+    for permission in asked {
+        if !distinct.contains(&permission) {
+            distinct.push(permission);
+        }
+    }
+    Permissions(distinct)
+}
+
+/// In the order of the first.
+fn common(held: &Permissions, allowed: &Permissions) -> Permissions {
+    let kept = held.0.iter().filter(|permission| allowed.0.contains(permission));
+    Permissions(kept.copied().collect())
+}
+
+fn entry<'a>(action: &'static str, user: &'a portal_user::Model) -> Entry<'a> {
+    let label = user.name.as_deref().unwrap_or(&user.email);
+    Entry::new(action, "PortalUser", user.id, label)
+}

@@ -1,0 +1,229 @@
+//! Erasure a lead: a person's values go from everywhere in the account, and whoever had them is told. What another account got is
+//! its own: it is told, and decides.
+
+use chrono::{DateTime, Utc};
+use entity::delivery::{self, DeliveryStatus};
+use entity::event::EventKind;
+use entity::ids::{AccountId, LeadId};
+use entity::lead_event::{self, LeadEventKind};
+use entity::{account, bulk, duplicate_memory, erasure_notice, idempotency, lead};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
+use serde_json::{Value, json};
+
+use super::notices::{Notice, email_owners};
+use leadmesh_core::app::App;
+use leadmesh_core::audit::{self, Actor, Entry};
+use leadmesh_core::database::Transaction;
+use leadmesh_core::error::{Error, Result, UserErrorCode};
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::policy::Action;
+use leadmesh_core::identity::texts;
+use leadmesh_core::live::events::{self, NewEvent};
+use leadmesh_delivery::erasure::{REMOVED, Values, lock_all, strip, write_down};
+use leadmesh_leads::intake::{delivery_event, portal_event};
+use leadmesh_leads::sealed::{open_fields, open_raw};
+
+/// In characters.
+const REASON: usize = 1_000;
+
+/// Removes a lead's values, cancels unsent deliveries, and notifies all who had the values. Repeated, it changes nothing, but
+/// notifies again where that failed.
+pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Result<lead::Model> {
+    let mine = caller.require(Action::EraseLeads)?;
+    let reason = texts::line(reason, REASON, "reason")?;
+    let found = lead::Entity::in_account(mine).filter(lead::Column::Id.eq(id));
+    // Before the transaction: opening values may need the connection that it holds.
+    let seen = found.clone().one(app.db.read()).await?.ok_or_else(unknown)?;
+    let values = values(app, &seen).await;
+    if values.are_in(&reason) {
+        let advice = "the reason repeats a value of the lead, and is kept in the audit trail: word it without";
+        return Err(Error::user(UserErrorCode::Invalid, "reason", advice));
+    }
+    let tx = app.db.begin().await?;
+    let row = found.lock_exclusive().one(&tx).await?.ok_or_else(unknown)?;
+    if row.erased_at.is_some() {
+        let again = erasure_notice::Entity::try_again(mine, id, app.clock.now());
+        let told_again = again.exec(&tx).await?.rows_affected;
+        if told_again > 0 {
+            let entry = lead_entry("lead.erasure_told_again", id, json!({ "notices": told_again }));
+            audit::record(&tx, &app.clock, mine, &caller.actor(), entry).await?;
+        }
+        tx.commit().await?;
+        return Ok(row);
+    }
+    let erasure = Erasure {
+        app,
+        caller,
+        row,
+        reason,
+    };
+    erasure.commit(tx, &values).await
+}
+
+fn unknown() -> Error {
+    Error::user(UserErrorCode::NotFound, "id", "no such lead")
+}
+
+/// Values that do not open cannot be compared, and are removed all the same.
+async fn values(app: &App, row: &lead::Model) -> Values {
+    let fields = open_fields(app, row.account_id, row.id, &row.fields)
+        .await
+        .unwrap_or_default();
+    let raw = open_raw(app, row.account_id, row.id, &row.raw)
+        .await
+        .unwrap_or_default();
+    Values::of([&fields, &raw])
+}
+
+struct Erasure<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    row: lead::Model,
+    reason: String,
+}
+
+impl Erasure<'_> {
+    async fn commit(self, tx: Transaction, values: &Values) -> Result<lead::Model> {
+        let (app, now) = (self.app, self.app.clock.now());
+        // First what a submission looks at first: two who wait for each other would hold up leads.
+        self.forget_what_it_left(&tx).await?;
+        let before = lock_all(&tx, &self.row).await?;
+        let cancelled: Vec<_> = before
+            .iter()
+            .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying))
+            .map(|row| row.id)
+            .collect();
+        let (rows, attempts) = strip(app, &tx, before, values).await?;
+        write_down(app, &tx, &rows, &attempts).await?;
+        lead_event::Entity::forget_words(&tx, (self.row.account_id, self.row.id), REMOVED).await?;
+        let erased = without_values(self.row.clone(), now).update(&tx).await?;
+        self.record(&tx).await?;
+        let mut events: Vec<NewEvent> = Vec::new();
+        // Notices are counted: in one order, so that two erasures cannot wait for each other.
+        let mut in_order: Vec<_> = rows.iter().collect();
+        in_order.sort_by_key(|row| (row.buyer_account_id, row.id));
+        for row in in_order {
+            if cancelled.contains(&row.id) {
+                events.push(delivery_event(row));
+            }
+            if row.status == DeliveryStatus::Delivered && row.review.is_some() && row.buyer_account_id.is_none() {
+                events.extend(portal_event(row, EventKind::PortalReviewed));
+            }
+            events.extend(self.notify_buyer(&tx, row).await?);
+        }
+        let heads = events::append(&tx, now, events).await?;
+        tx.commit().await?;
+        app.hub.notify(&heads);
+        Ok(erased)
+    }
+
+    /// Deletes what submissions look up. The sender's idempotency key stays without content: the receipt can be had again.
+    async fn forget_what_it_left(&self, tx: &DatabaseTransaction) -> Result<()> {
+        let row = &self.row;
+        duplicate_memory::Entity::forget_lead(row.flow_id, row.id)
+            .exec(tx)
+            .await?;
+        if let Some(key) = &row.idempotency_key {
+            idempotency::Entity::forget_content(row.source_id, key).exec(tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn record(&self, tx: &DatabaseTransaction) -> Result<()> {
+        let (app, row) = (self.app, &self.row);
+        let entry = lead_entry("lead.erased", row.id, json!({ "reason": self.reason }));
+        audit::record(tx, &app.clock, row.account_id, &self.caller.actor(), entry).await?;
+        let who = self.caller.actor().name;
+        let message = format!("{who} has removed the values: {}", self.reason);
+        let note = lead_event_row(app, row.account_id, row.id, LeadEventKind::Erased, message);
+        bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
+        Ok(())
+    }
+
+    /// Notifies a connected account that got the lead, also one whose flow refused it: it keeps what it got.
+    async fn notify_buyer(&self, tx: &DatabaseTransaction, row: &delivery::Model) -> Result<Vec<NewEvent>> {
+        let app = self.app;
+        let theirs: Option<LeadId> = row.external_id.as_ref().and_then(|id| id.parse().ok());
+        let Some((buyer, theirs)) = row.buyer_account_id.zip(theirs) else {
+            return Ok(Vec::new());
+        };
+        let seller = company(tx, self.row.account_id).await?;
+        let entry = Entry::new("lead.erased_by_sender", "Lead", theirs, &seller.name);
+        audit::record(tx, &app.clock, buyer, &Actor::partner_account(&seller), entry).await?;
+        let message = format!(
+            "{} has erased this lead: erase it as well, unless you have a reason of your own to keep it",
+            seller.name
+        );
+        let note = lead_event_row(app, buyer, theirs, LeadEventKind::ErasureRequested, message);
+        bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
+        let notice = Notice {
+            by: Some(self.row.account_id),
+            subject: format!("{} has erased a lead that you got", seller.name),
+            text: format!(
+                "{} has erased what it knew of the person behind your lead {theirs}. Erase it as well with eraseLead, unless you have a reason of your own to keep it.",
+                seller.name
+            ),
+        };
+        email_owners(tx, app, &company(tx, buyer).await?, &notice, None).await?;
+        let event = |kind| NewEvent::of_account(buyer, kind, theirs.0);
+        Ok([EventKind::LeadErased, EventKind::Lead].map(event).into())
+    }
+}
+
+async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
+    let found = account::Entity::by_id(id).one(tx).await?;
+    found.ok_or(Error::NotFound("account"))
+}
+
+fn lead_entry(action: &'static str, lead: LeadId, changes: Value) -> Entry<'static> {
+    Entry {
+        action,
+        subject_type: "Lead",
+        subject_id: lead.to_string(),
+        label: None,
+        changes: Some(changes),
+    }
+}
+
+fn lead_event_row(
+    app: &App,
+    account: AccountId,
+    lead: LeadId,
+    kind: LeadEventKind,
+    message: String,
+) -> lead_event::ActiveModel {
+    lead_event::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(account),
+        lead_id: Set(lead),
+        at: Set(app.clock.now()),
+        kind: Set(kind),
+        message: Set(message),
+    }
+}
+
+/// Keeps that there was a lead, its source, time, outcome and price.
+fn without_values(row: lead::Model, now: DateTime<Utc>) -> lead::ActiveModel {
+    let trace = without_details(row.trace.clone());
+    let mut change: lead::ActiveModel = row.into();
+    change.fields = Set(json!({}));
+    change.raw = Set(json!({}));
+    change.routed_by = Set(None);
+    change.trace = Set(trace);
+    change.email_key = Set(None);
+    change.phone_key = Set(None);
+    change.name_key = Set(None);
+    change.erased_at = Set(Some(now));
+    change
+}
+
+/// Keeps which checks were made and how they went, but not their details.
+fn without_details(trace: Value) -> Value {
+    let Value::Array(mut looks) = trace else {
+        return json!([]);
+    };
+    for look in looks.iter_mut().filter_map(Value::as_object_mut) {
+        look.insert("detail".to_owned(), json!(REMOVED));
+    }
+    Value::Array(looks)
+}
