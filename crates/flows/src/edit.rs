@@ -59,8 +59,8 @@ impl Change {
 }
 
 /// A flow under change. Dropped without [`save`](Self::save), nothing happens.
-pub(crate) struct Edit<'a> {
-    pub(crate) frame: Frame<'a>,
+pub struct Edit<'a> {
+    pub frame: Frame<'a>,
     /// As it should become.
     pub(super) after: Contents,
     /// What is wrong with it so far; must be empty to save.
@@ -101,7 +101,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
-    pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+    pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let frame = begin(app, caller).await?;
         Self::load(frame, id).await?.ok_or_else(|| unknown("flow", path))
     }
@@ -121,7 +121,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with the flow of a step; answers the step's place in it.
-    pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+    pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let frame = begin(app, caller).await?;
         let step = step::Entity::in_account(frame.account.id)
             .filter(step::Column::Id.eq(id))
@@ -135,18 +135,18 @@ impl<'a> Edit<'a> {
     }
 
     /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
-    pub(crate) fn knowing(mut self, weighed: Weighed) -> Self {
+    pub fn knowing(mut self, weighed: Weighed) -> Self {
         self.check.weighed = weighed;
         self
     }
 
     /// The flow's account.
-    pub(crate) fn account(&self) -> AccountId {
+    pub fn account(&self) -> AccountId {
         self.frame.account.id
     }
 
     /// The flow's sources, in order.
-    pub(crate) fn sources(&self) -> &[source::Model] {
+    pub fn sources(&self) -> &[source::Model] {
         &self.after.sources
     }
 

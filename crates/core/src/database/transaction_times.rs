@@ -13,7 +13,7 @@ type Labels = [(&'static str, String); 1];
 
 /// Seconds by workload. Clones share the counts.
 #[derive(Clone, Debug)]
-pub struct TransactionTimes(pub(crate) Family<Labels, Histogram, fn() -> Histogram>);
+pub struct TransactionTimes(pub Family<Labels, Histogram, fn() -> Histogram>);
 
 impl Default for TransactionTimes {
     fn default() -> Self {
