@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! What a command has to tell goes to standard output, the log and whatever went wrong to standard error. The exit code is 0
-//! when it did what was asked, 2 when something has to be written or set otherwise, and 1 when something else failed.
+//! The result of a command goes to standard output; the log and errors go to standard error. The exit code is 0 for success, 2 if
+//! the command line or a setting has to be corrected, and 1 for other failures.
 
 mod account;
 mod api;
@@ -65,7 +65,7 @@ pub fn run() -> ExitCode {
     let mut out = std::io::stdout();
     match try_run(&mut out) {
         Ok(code) => code,
-        // Whoever read our output has seen enough, as in `leadmesh schema | head`.
+        // The reader closed the pipe, as in `leadmesh schema | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _nowhere_left_to_say_it = writeln!(std::io::stderr(), "error: {error:#}");
@@ -90,7 +90,7 @@ fn try_run(out: &mut (impl Write + Send)) -> anyhow::Result<ExitCode> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(perform(command, out));
-    // Nothing is left to wait for: what had to end in order has ended.
+    // Everything that had to end in order has ended, so nothing is awaited.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }

@@ -1,4 +1,5 @@
-//! File descriptors: every connection takes one, and a process that has none left can neither reach its database nor deliver.
+//! The limit of file descriptors. Every connection takes one; a process without a free one can neither reach its database nor
+//! deliver.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! Forgetting what nobody needs any more. What tells of leads, deliveries and changes is never forgotten here.
+//! Deletes what is not needed any more. Leads, deliveries and the audit log are never deleted here.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ async fn forget_keys(app: &App) -> Result<u64> {
         let part = idempotency::Entity::forget_before(until).exec(app.db.write()).await?;
         forgotten += part.rows_affected;
         if until == end || part.rows_affected == 0 {
-            // Of entries that all came at the same moment no part can be told: then all go at once.
+            // Entries of the same instant cannot be split, so they are deleted together.
             let rest = idempotency::Entity::forget_before(end).exec(app.db.write()).await?;
             return Ok(forgotten + rest.rows_affected);
         }

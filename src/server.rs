@@ -115,7 +115,7 @@ impl Server {
     pub async fn stop(self) {
         self.stop.cancel();
         drop(self.serving.await);
-        // Before the worker, which gets what they have claimed.
+        // Before the worker, which takes over what they claimed.
         self.app.writes.finish().await;
         if let Some(worker) = self.worker {
             worker.stop().await;

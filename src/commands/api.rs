@@ -52,7 +52,7 @@ impl Api {
     pub(super) fn new(url: Url, token: String) -> anyhow::Result<Self> {
         let client = || reqwest::Client::builder().timeout(TIMEOUT);
         let http = client().build();
-        // Where the system has no certificate authorities, Mozilla's.
+        // Mozilla's, if the system has no certificate authorities.
         let http = http.or_else(|_| client().tls_certs_only(bundled_roots()).build());
         Ok(Self {
             http: http.context("the HTTP client cannot be set up")?,

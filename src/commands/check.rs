@@ -1,4 +1,4 @@
-//! `leadmesh check`: what is right, and what to set.
+//! `leadmesh check`: tests the settings and the stores, and says what to set.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -60,7 +60,7 @@ impl<W: Write> Report<'_, W> {
             }
         };
         writeln!(self.out, "{mark} {what:<10} {text}")?;
-        // Who waits for the next check sees this one.
+        // Notifies those who wait for a check.
         self.out.flush()
     }
 

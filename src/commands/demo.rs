@@ -1,5 +1,5 @@
-//! `leadmesh demo`: a server with two companies between which leads are moving, with recipients for them. Everything runs in
-//! this process and is state in one directory.
+//! `leadmesh demo`: a server with two companies, a stream of leads and recipients for them. Everything runs in this process and
+//! is stored in one directory.
 
 mod board;
 mod company;
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Leads submitted before the demo only serves
     #[arg(long, default_value_t = 200)]
     leads: u32,
-    /// Where everything is state; must be empty or absent
+    /// Where everything is stored; must be empty or absent
     #[arg(long, default_value = "./leadmesh-demo")]
     data_dir: PathBuf,
     /// Goes on with the demo that the directory holds

@@ -1,8 +1,8 @@
-//! `leadmesh import`: the rows of a CSV file as leads.
+//! `leadmesh import`: submits the rows of a CSV file as leads.
 //!
-//! Whatever stops it, the same command goes on where it stopped: a row without a receipt is sent again under the same
-//! idempotency key, so that the server answers with the first receipt. And when the file was corrected, the same command submits
-//! what is new in it.
+//! An interrupted import continues when the same command runs again: a row without a receipt is sent again under the same
+//! idempotency key, and the server answers with the first receipt. After a correction of the file, the same command submits
+//! the changed rows.
 
 mod keys;
 mod receipts;

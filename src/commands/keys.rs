@@ -53,7 +53,7 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
         .await
         .map_err(|error| connection_error(&error))?;
     let (vault, previous) = (Vault::new(&config.master_key), Vault::new(previous));
-    // Servers say by the database's clock that they run.
+    // Servers announce themselves by the database's clock.
     let clock = Clock::system();
     time::begin(&db, &clock)
         .await

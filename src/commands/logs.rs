@@ -79,13 +79,13 @@ pub fn filter<S: 'static>(directives: &str) -> Result<impl Filter<S> + Send + Sy
 }
 
 fn may_be_logged(metadata: &Metadata<'_>) -> bool {
-    // Levels are ordered by how much they say.
+    // Levels are ordered by verbosity.
     *metadata.level() <= Level::WARN || !is_discreet(metadata.target())
 }
 
 fn is_discreet(target: &str) -> bool {
     let room = target.split("::").next().unwrap_or_default();
-    // Such as sqlx_core; and sea_orm_migration, which tells of every look at the schema.
+    // Such as sqlx_core, and sea_orm_migration, which logs every query of the schema.
     let is_of = |name: &&str| {
         let rest = room.strip_prefix(*name);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))

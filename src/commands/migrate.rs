@@ -20,7 +20,7 @@ pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow
     let db = Db::connect(&url, settings.database_connections)
         .await
         .map_err(|error| connection_error(&error))?;
-    // Others that bring it up to date at this moment are waited for, and then there is nothing to do.
+    // Waits for a concurrent migration; then nothing is left to do.
     let _no_server = match db.pending_migrations().await? {
         0 => None,
         _ => Some(NoServerLock::of(&url)?),

@@ -46,7 +46,7 @@ pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Resul
 async fn start(settings: Settings, role: Role) -> anyhow::Result<Server> {
     let (listener, settings) = listen(settings).await?;
     let config = Config::new(settings)?;
-    // Before anything is read or changed: a start that is refused leaves the running server's database as it is.
+    // Before anything is changed: a refused start must not touch the running server's database.
     let only = ServerLock::of(&config.database_url)?;
     let app = App::open_to_serve(config, Clock::system(), &only).await?;
     let server = Server::start(&app, role, listener, only).await?;

@@ -1,4 +1,4 @@
-//! What tells this process to stop.
+//! Signals that stop this process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -1,4 +1,4 @@
-//! What every use case shares: settings, stores, clock, keys, and the ways to tell others that something happened.
+//! What every use case shares: settings, stores, clock, keys, and the means to notify streams and workers.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl App {
             .context("cannot look at the database's clock")?;
         let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
         master_key::check(&db, &vault).await?;
-        // Made now if need be: asked for within a transaction that fails later, they would be remembered but not kept.
+        // Made now: keys made within a transaction that is rolled back would stay in the cache but not in the database.
         vault.keys(db.write(), &clock, None).await?;
         let redis = match &config.settings.redis_url {
             Some(url) => Some(connect_redis(url, REDIS_RETRIES).await?),

@@ -1,4 +1,4 @@
-//! The append-only audit trail: written in the transaction of the change that it tells of.
+//! Writing to the append-only audit log, in the transaction of the change.
 
 use chrono::{DateTime, Utc};
 use entity::account;

@@ -1,9 +1,8 @@
-//! The one place where time comes from, and identifiers with it.
+//! The only source of time and identifiers.
 //!
-//! Processes that share a database share its clock: what one writes as due or leased, another compares. Each measures how far the
-//! database's clock is from its own monotonic one, and goes by the database's. The machine's own clock, which may be wrong and
-//! may be set while the process runs, then counts for nothing. Embedded there is one process, and the machine's clock is the
-//! only one.
+//! Processes that share a database use its clock, because they compare due times and leases that others wrote. Each process
+//! measures the offset between the database's clock and its own monotonic clock. The machine's wall clock, which may be wrong or
+//! set while the process runs, is used in embedded mode only, where there is one process.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -146,7 +145,7 @@ impl Running {
     fn follow(&self, sample: Sample) {
         let _one_at_a_time = self.measuring.lock().unwrap_or_else(PoisonError::into_inner);
         let showed = sample.showed.timestamp_micros();
-        // It showed that time at the latest when it answered, and at the earliest when it was asked.
+        // The database read its clock between the request and its answer.
         let (least, most) = (
             showed.saturating_sub(self.since(sample.answered)),
             showed.saturating_sub(self.since(sample.asked)),

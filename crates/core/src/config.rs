@@ -1,4 +1,4 @@
-//! Settings: from flags, the environment and an optional `.env`, parsed once and checked with messages that say what to set.
+//! Settings from flags, the environment and an optional `.env`: parsed once, and checked with messages that say what to set.
 
 mod mail;
 pub mod origins;

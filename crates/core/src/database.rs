@@ -1,4 +1,4 @@
-//! Connections: for `PostgreSQL` a pool for each kind of work; for `SQLite` one writer and several readers.
+//! Connections: on `PostgreSQL` a pool for each workload; on `SQLite` one writer and several readers.
 
 mod connection;
 mod dropped_transactions;

@@ -1,5 +1,5 @@
-//! What happens too often to be written each time it does: submissions that are refused, and docs that are read. It is
-//! counted here and written about once a second, so that whoever knocks often costs the database no more than others do.
+//! Counts of frequent events: refused submissions and reads of submission docs. They are written about once a second, so that a
+//! frequent caller costs the database no more than others.
 
 use std::collections::BTreeMap;
 use std::fmt;

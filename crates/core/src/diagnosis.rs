@@ -1,4 +1,4 @@
-//! What a diagnosis is made of: looks, each with what was found and what to do about it.
+//! The checks of a diagnosis: what each found, and what to do.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {

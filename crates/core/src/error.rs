@@ -1,4 +1,4 @@
-//! The one error of the use cases. What a client sees of it is decided at the edge.
+//! The error type of all use cases. The API decides what a client sees of it.
 
 use std::fmt;
 

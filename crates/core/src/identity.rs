@@ -1,4 +1,4 @@
-//! Accounts, people, credentials, and what each may do.
+//! Accounts, people, credentials and permissions.
 
 pub mod account_confirmation;
 pub mod account_settings;

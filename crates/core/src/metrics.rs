@@ -1,4 +1,4 @@
-//! What one process counts, for Prometheus. Numbers only: no name, address or value of anybody is a label.
+//! The metrics of one process, for Prometheus. No name, address or value of a person is a label.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Writes that are detached from the requests that ask for them: a client that hangs up, a socket that closes or a time limit
-//! ends the waiting, never the write.
+//! Writes that are detached from their requests: a client that hangs up, a closed socket or a time limit ends the wait, never
+//! the write.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Checks of single values that several inputs have in common.
+//! Checks of values that several inputs share.
 
 use async_graphql::MaybeUndefined;
 use entity::account::Plan;

@@ -1,4 +1,4 @@
-//! Why a delivery does not reach its recipient: each look at what it needs, with what to do about it.
+//! Why a delivery does not reach its recipient: the checks of what it needs, each with its remedy.
 
 mod checks;
 mod codes;
@@ -107,7 +107,7 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
     let now_by = assignment.as_ref().and_then(|place| place.settings_id);
     let now_by = now_by.or_else(|| partner.as_ref().map(|partner| partner.settings_id));
     let last = delivery_attempt::Entity::of_deliveries([row.id]).order_by_desc(delivery_attempt::Column::Number);
-    // Leases follow the database's clock, or the machine's where that has none.
+    // Leases use the database's clock.
     let alive = worker::Entity::alive(db, Clock::system().now());
     Ok(Facts {
         now: app.clock.now(),
@@ -137,7 +137,7 @@ async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
         Some(typed_in) => typed_in.fields.0,
         None => flow.one(db).await?.map(|flow| flow.fields.0).unwrap_or_default(),
     };
-    // Of no lead: whether templates can be read at all.
+    // Rendered without a lead, to see whether the templates parse.
     let own = config.clone();
     let rendered = app.rendering.run(PATIENCE, move |budget| {
         preview::preview(&own, &fields, &serde_json::Map::new(), budget)

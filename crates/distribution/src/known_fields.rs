@@ -1,4 +1,4 @@
-//! The fields that partners and profiles may speak of: they are bound to no flow, so these are the fields of all flows.
+//! The fields that partners and profiles may name. They belong to no flow, so these are the fields of all flows.
 
 use std::collections::HashSet;
 

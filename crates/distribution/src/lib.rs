@@ -1,4 +1,4 @@
-//! Partners and the profiles that pick among them: what an account sets up so that its leads reach somebody.
+//! Partners, and the profiles that choose among them.
 //!
 //! Every use case that writes is one [`Change`](leadmesh_core::identity::change::Change).
 

@@ -1,4 +1,4 @@
-//! Partners: recipients that an account keeps a record of and that need no account of their own.
+//! Partners: recipients without an account of their own.
 
 use async_graphql::MaybeUndefined;
 use entity::cap_usage::Caps;

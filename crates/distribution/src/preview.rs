@@ -1,11 +1,11 @@
-//! Showing what a partner would get for a lead, before there is one.
+//! Previews of deliveries with sample values.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use entity::delivery_config::{Channel, DeliveryConfig, FieldSelection};
 use entity::field::{FieldDef, FieldType};
-use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId};
+use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId, SettingsId};
 use entity::{assignment, delivery_settings, flow, partner, smtp_settings, step};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
 use serde_json::{Map, Value};
@@ -25,9 +25,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// A delivery to be shown.
 #[derive(Clone, Debug)]
 pub struct PreviewInput {
-    /// To whom.
     pub partner: PartnerId,
-    /// Through which of the partner's places; none means as it is delivered wherever a place has no settings of its own.
+    /// One of the partner's assignments; if none, the partner's general settings apply.
     pub assignment: Option<AssignmentId>,
     /// Values of a lead by field name, as a sender would submit them.
     pub fields: Value,
@@ -44,7 +43,15 @@ pub struct PreviewResult {
 /// the fields of the flows that distribute to the partner, or of all flows while none does.
 pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<PreviewResult> {
     let account = caller.require(Action::ReadSetup)?;
-    let sample = compose(app, account, input).await?;
+    let Value::Object(given) = input.fields else {
+        return Err(Error::BadInput("fields is an object of values by field name".into()));
+    };
+    let target = Target::load(app, account, input.partner, input.assignment).await?;
+    let target = target.map_err(|missing| match missing {
+        Missing::Partner => Error::NotFound("partner"),
+        Missing::Assignment => Error::NotFound("assignment of this partner"),
+    })?;
+    let sample = compose(app, target, given).await?;
     let config = &sample.settings.config;
     let mut warnings = sample.warnings;
     let (own, definitions, lead) = (config.clone(), sample.definitions, sample.lead);
@@ -56,6 +63,49 @@ pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<
         Preview::of(config.channel(), String::new())
     });
     Ok(PreviewResult { preview, warnings })
+}
+
+/// Where sample values would go.
+pub(super) struct Target {
+    partner: partner::Model,
+    /// The named assignment, or all of the partner.
+    assignments: Vec<assignment::Model>,
+    /// Settings of the named assignment.
+    own_settings: Option<SettingsId>,
+}
+
+pub(super) enum Missing {
+    Partner,
+    Assignment,
+}
+
+impl Target {
+    pub(super) async fn load(
+        app: &App,
+        account: AccountId,
+        partner: PartnerId,
+        named: Option<AssignmentId>,
+    ) -> Result<std::result::Result<Self, Missing>> {
+        let found = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
+        let Some(partner) = found.one(app.db.read()).await? else {
+            return Ok(Err(Missing::Partner));
+        };
+        let mut assignments =
+            assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.eq(partner.id));
+        if let Some(id) = named {
+            assignments = assignments.filter(assignment::Column::Id.eq(id));
+        }
+        let assignments = assignments.all(app.db.read()).await?;
+        if named.is_some() && assignments.is_empty() {
+            return Ok(Err(Missing::Assignment));
+        }
+        let own_settings = named.and(assignments.first()).and_then(|assignment| assignment.settings_id);
+        Ok(Ok(Self {
+            partner,
+            assignments,
+            own_settings,
+        }))
+    }
 }
 
 /// What a delivery of sample values is made of.
@@ -70,16 +120,14 @@ pub(super) struct SampleDelivery {
     pub(super) warnings: Vec<String>,
 }
 
-pub(super) async fn compose(app: &App, account: AccountId, input: PreviewInput) -> Result<SampleDelivery> {
-    let Value::Object(given) = input.fields else {
-        return Err(Error::BadInput("fields is an object of values by field name".into()));
-    };
-    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(input.partner));
-    let partner = partner.one(app.db.read()).await?.ok_or(Error::NotFound("partner"))?;
-    let places = places(app, &partner, input.assignment).await?;
-    let own = input.assignment.and(places.first()).and_then(|place| place.settings_id);
-    let settings = settings_of(app, &partner, own).await?;
-    let (flow, definitions) = definitions(app, account, &places, settings.config.fields()).await?;
+pub(super) async fn compose(app: &App, target: Target, given: Map<String, Value>) -> Result<SampleDelivery> {
+    let Target {
+        partner,
+        assignments,
+        own_settings,
+    } = target;
+    let settings = settings_of(app, &partner, own_settings).await?;
+    let (flow, definitions) = definitions(app, partner.account_id, &assignments, settings.config.fields()).await?;
     let mut warnings = warnings(app, &partner, &settings.config).await?;
     let lead = typed(&definitions, given, &mut warnings);
     Ok(SampleDelivery {
@@ -92,24 +140,10 @@ pub(super) async fn compose(app: &App, account: AccountId, input: PreviewInput) 
     })
 }
 
-/// The partner's assignments, or the named one.
-async fn places(app: &App, partner: &partner::Model, named: Option<AssignmentId>) -> Result<Vec<assignment::Model>> {
-    let mut places =
-        assignment::Entity::in_account(partner.account_id).filter(assignment::Column::PartnerId.eq(partner.id));
-    if let Some(id) = named {
-        places = places.filter(assignment::Column::Id.eq(id));
-    }
-    let places = places.all(app.db.read()).await?;
-    if named.is_some() && places.is_empty() {
-        return Err(Error::NotFound("assignment of this partner"));
-    }
-    Ok(places)
-}
-
 async fn settings_of(
     app: &App,
     partner: &partner::Model,
-    own: Option<entity::ids::SettingsId>,
+    own: Option<SettingsId>,
 ) -> Result<delivery_settings::Model> {
     let id = own.unwrap_or(partner.settings_id);
     let row = delivery_settings::Entity::in_account(partner.account_id).filter(delivery_settings::Column::Id.eq(id));
@@ -122,10 +156,10 @@ async fn settings_of(
 async fn definitions(
     app: &App,
     account: AccountId,
-    places: &[assignment::Model],
+    assignments: &[assignment::Model],
     selection: &FieldSelection,
 ) -> std::result::Result<(Option<FlowId>, Vec<FieldDef>), DbErr> {
-    let profiles: HashSet<ProfileId> = places.iter().map(|place| place.profile_id).collect();
+    let profiles: HashSet<ProfileId> = assignments.iter().map(|assignment| assignment.profile_id).collect();
     let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
     let feeding = steps.all(app.db.read()).await?.into_iter().map(|step| step.flow_id);
     let flows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(feeding));
@@ -217,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_typed_as_those_of_a_lead_and_what_is_wrong_with_them_is_told() {
+    fn values_are_typed_as_those_of_a_lead_with_warnings() {
         let fields = [
             field("country", FieldType::Country),
             field("phone", FieldType::Phone),

@@ -1,4 +1,4 @@
-//! Distribution profiles: each picks partners for the leads that a step of a flow hands to it.
+//! Distribution profiles: each chooses partners for the leads of a flow's step.
 
 use async_graphql::MaybeUndefined;
 use entity::ids::ProfileId;

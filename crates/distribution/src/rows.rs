@@ -1,4 +1,4 @@
-//! What changes of partners, profiles and assignments have in common: beginning, locked rows and audit entries.
+//! Shared parts of changes of partners, profiles and assignments: the begin, locked rows and audit entries.
 
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 use entity::{assignment, partner, profile};

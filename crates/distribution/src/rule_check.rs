@@ -1,5 +1,5 @@
-//! Checking rules of profiles and assignments: what takes long (reading the fields that they may name, compiling patterns) before
-//! their change begins, the rest within it.
+//! Checks of the rules of profiles and assignments. The slow part (reading known fields, compiling patterns) comes before the
+//! change's transaction, the rest within it.
 
 use async_graphql::MaybeUndefined;
 use entity::ids::{AccountId, AssignmentId, ProfileId};

@@ -1,4 +1,4 @@
-//! A partner's signing secret: made when it is first needed, shown once, replaced without a break.
+//! A partner's signing secret: made when first needed, shown once, rotated without a break.
 
 use chrono::Duration;
 use entity::ids::PartnerId;

@@ -1,5 +1,5 @@
-//! How a partner gets its leads. Settings are written once and never changed: a delivery keeps the version that it was
-//! made with, and a change makes a new version that counts from the next delivery on.
+//! Delivery settings. They are never changed once written: a delivery keeps its version, and a change writes a new version that
+//! counts from the next delivery on.
 
 mod account;
 mod email;
@@ -109,7 +109,7 @@ pub struct PartnerResult {
 pub struct SetDelivery {
     /// Which partner.
     pub partner: PartnerId,
-    /// One of its assignments; none means wherever a assignment has no settings of its own.
+    /// One of its assignments; none means wherever an assignment has no settings of its own.
     pub assignment: Option<AssignmentId>,
     /// From now on.
     pub delivery: DeliveryInput,
@@ -146,12 +146,12 @@ impl<'p> CheckedSettings<'p> {
     async fn check_of_recipient(
         app: &App,
         account: AccountId,
-        (mut delivery, sharing): (DeliveryInput, FieldSelection),
-        path: &'p str,
+        mut delivery: DeliveryInput,
+        sharing: FieldSelection,
     ) -> Result<Self> {
         delivery.share(sharing);
         let known = KnownFields::of(app.db.read(), account, delivery.named_fields()).await?;
-        Self::of(app, delivery, known.for_recipient(), path).map_err(without_names)
+        Self::of(app, delivery, known.for_recipient(), "input").map_err(without_names)
     }
 
     fn of(app: &App, delivery: DeliveryInput, known: KnownFields, path: &'p str) -> Result<Self> {
@@ -213,7 +213,7 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Partn
     };
     let assignment = lock_assignment(&change, assignment, "input.assignmentId").await?;
     if assignment.partner_id != partner.id {
-        let message = "this is a assignment of another partner: give an assignment of the partner that partnerId names";
+        let message = "this is an assignment of another partner: give an assignment of the partner that partnerId names";
         return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
     let changed = override_in(&change, &assignment, partner, checked).await?;
@@ -226,10 +226,10 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Partn
 pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput) -> Result<PartnerResult> {
     let (account, id) = caller.require_portal(PortalPermission::EditDelivery)?;
     let sharing = shared_with(app, account, id).await?;
-    let checked = CheckedSettings::check_of_recipient(app, account, (delivery, sharing.clone()), "input").await?;
+    let checked = CheckedSettings::check_of_recipient(app, account, delivery, sharing.clone()).await?;
     let change = Change::begin(app, caller, account).await?.metered().await?;
     let partner = lock_partner(&change, id, "input").await?;
-    // They may have been removed while this waited for its turn.
+    // The portal user may have been removed while this waited for the lock.
     let may = rights::has_portal_permission(&change.tx, caller, PortalPermission::EditDelivery).await?;
     if !partner.portal_enabled || !may {
         return Err(Error::Forbidden(

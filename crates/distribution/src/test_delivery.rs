@@ -1,5 +1,5 @@
-//! Trying a partner's delivery with values that somebody has typed in: a real delivery by the ordinary worker, marked as a test
-//! on every channel, of exactly what the preview shows.
+//! Test deliveries with sample values. The ordinary worker sends exactly what the preview shows, marked as a test on every
+//! channel.
 
 use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
@@ -7,13 +7,13 @@ use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::event::EventKind;
 use entity::flow::FieldDefs;
 use entity::hand_made_lead;
-use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, SourceId};
+use entity::ids::{AccountId, AssignmentId, ConnectionId, DeliveryId, FlowId, LeadId, SourceId};
 use entity::lead::{self, LeadOutcome};
 use entity::{connection, flow};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Set};
 use serde_json::{Map, Value, json};
 
-use super::preview::{self, PreviewInput, SampleDelivery};
+use super::preview::{self, Missing, PreviewInput, SampleDelivery, Target};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::error::{Error, Result, UserErrorCode};
@@ -34,8 +34,9 @@ const MOST_BYTES: usize = 64 * 1024;
 pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let given = values(&input.fields)?;
-    let sample = preview::compose(app, account, input.clone()).await.map_err(unknown)?;
-    let row = routed(app, &sample, &input).await?;
+    let target = Target::load(app, account, input.partner, input.assignment).await?;
+    let sample = preview::compose(app, target.map_err(unknown)?, given.clone()).await?;
+    let row = routed(app, &sample, input.assignment).await?;
     let flow = match sample.flow {
         Some(flow) => flow,
         None => inbox(app, account).await?,
@@ -62,8 +63,8 @@ pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<del
     };
     audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     let portal = (row.channel == Channel::Portal).then(|| portal_event(&row, EventKind::PortalDelivered));
-    let told = [Some(delivery_event(&row)), portal.flatten()];
-    let heads = events::append(&tx, row.created_at, told.into_iter().flatten().collect()).await?;
+    let new_events = [Some(delivery_event(&row)), portal.flatten()];
+    let heads = events::append(&tx, row.created_at, new_events.into_iter().flatten().collect()).await?;
     tx.commit().await?;
     app.hub.notify(&heads);
     if row.due_at.is_some() {
@@ -96,17 +97,16 @@ fn has_nul(value: &Value) -> bool {
 }
 
 /// In a mutation an unknown partner is a user error.
-fn unknown(error: Error) -> Error {
-    let at = |path| Error::user(UserErrorCode::NotFound, path, "no such partner, or no such place of it");
-    match error {
-        Error::NotFound("partner") => at("input.partnerId"),
-        Error::NotFound(_) => at("input.assignmentId"),
-        other => other,
-    }
+fn unknown(missing: Missing) -> Error {
+    let path = match missing {
+        Missing::Partner => "input.partnerId",
+        Missing::Assignment => "input.assignmentId",
+    };
+    Error::user(UserErrorCode::NotFound, path, "no such partner, or no such assignment of it")
 }
 
 async fn within_limit(app: &App, tx: &DatabaseTransaction, account: AccountId) -> Result<()> {
-    // One after the other: those who count at the same time would all find room.
+    // Under the account's lock, because concurrent callers would all count before any of them inserts.
     accounts::lock(tx, account).await?;
     let since = app.clock.now() - TimeDelta::hours(1);
     let sent = hand_made_lead::Entity::since(account, since).all(tx).await?;
@@ -127,7 +127,7 @@ async fn inbox(app: &App, account: AccountId) -> Result<FlowId> {
 }
 
 /// The delivery under the present settings, without its flow.
-async fn routed(app: &App, sample: &SampleDelivery, input: &PreviewInput) -> Result<delivery::Model> {
+async fn routed(app: &App, sample: &SampleDelivery, assignment: Option<AssignmentId>) -> Result<delivery::Model> {
     let (now, partner) = (app.clock.now(), &sample.partner);
     let channel = sample.settings.config.channel();
     let portal = channel == Channel::Portal;
@@ -142,9 +142,9 @@ async fn routed(app: &App, sample: &SampleDelivery, input: &PreviewInput) -> Res
         lead_id: lead,
         flow_id: uuid::Uuid::nil().into(),
         step_id: None,
-        // Nobody is next when it fails.
+        // A failed test goes to no other partner.
         profile_id: None,
-        assignment_id: input.assignment,
+        assignment_id: assignment,
         partner_id: Some(partner.id),
         buyer_account_id: link.as_ref().map(|link| link.partner_of(partner.account_id)),
         connection_id: link.map(|link| link.id),

@@ -1,4 +1,4 @@
-//! The words in which rules of profiles and assignments are told.
+//! The wording of rules of profiles and assignments.
 
 use entity::delivery_config::FieldSelection;
 use entity::field::FieldDef;

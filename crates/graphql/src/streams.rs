@@ -226,7 +226,7 @@ where
                     event = events.next() => Some(event?),
                     Ok(()) = told.changed() => None,
                 };
-                // In a box of its own, so that a stream which waits is small.
+                // Boxed, so that a waiting stream is small.
                 let made = Box::pin(async {
                     let Some(event) = event else {
                         if let Ok(now) = app.rights.refresh(&caller).await {

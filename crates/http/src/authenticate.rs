@@ -154,7 +154,7 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
     let recheck = async {
         loop {
             changed.mark_unchanged();
-            // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
+            // Boxed: the task is idle nearly always and should be small then.
             let now = Box::pin(app.rights.refresh(&caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;

@@ -1,8 +1,8 @@
 //! Sources through which connected accounts submit to a flow.
 //!
-//! Whether such a source may submit is never written down: its owner's wish (`enabled`) is, and its connection is looked at
-//! whenever it matters. So nothing has to be switched off when a connection ends, and a draft is only a source without a
-//! live connection. What is accepted later gives it one again.
+//! Whether such a source may submit is never stored, only its owner's wish (`enabled`); its connection is checked at each use. So
+//! nothing has to be disabled when a connection ends: a draft is a source without a live connection, and a later connection makes
+//! it live again.
 
 use std::collections::BTreeSet;
 
@@ -127,7 +127,7 @@ async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender>
     if is_waited_for(edit, &invitation).await? {
         return refuse(UserErrorCode::Taken, TAKEN);
     }
-    // Whoever was invited by address is not known by account until the answer, not even if there is one.
+    // The account behind an invited address is not revealed before the answer.
     let partner = invitation.to_account_id.filter(|_| invitation.to_email.is_none());
     let name = match (partner, invitation.to_email) {
         (Some(partner), _) => name_of(edit, partner).await?,

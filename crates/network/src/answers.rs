@@ -1,4 +1,4 @@
-//! Answers to invitations: accepting and declining, by the invited account or by whoever holds the mailed link.
+//! Accepting and declining invitations, by the invited account or by the holder of the mailed link.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::connection_side;
@@ -169,7 +169,7 @@ async fn open<'a>(app: &'a App, caller: &Caller, answer: Answer) -> Result<Answe
     }
     let change = PartnerChange::lock(app, caller, tx, mine, row.from_account_id).await?;
     let tx = &change.tx;
-    // Read again under the locks: it may have been answered, or sent again with another token, meanwhile.
+    // Read again under the locks: it may have been answered or resent with another token.
     let same = Entity::sent_by(change.partner.id).filter(Column::Id.eq(row.id));
     let now = same.lock_exclusive().one(tx).await?;
     let now = now.filter(|now| answer.token.is_none() || now.token_hash == row.token_hash);

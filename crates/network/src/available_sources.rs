@@ -1,4 +1,4 @@
-//! Partner accounts as candidates for the sources of a flow, and of each that is none: why, and what to do.
+//! Partner accounts that may become sources of a flow; for the others, the reason and the remedy.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Steps that deliver to connected accounts: what becomes of them with the relationship.
+//! Buyer steps, which deliver to connected accounts, through changes of the relationship.
 
 mod adding;
 mod sharing;

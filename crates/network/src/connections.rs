@@ -1,4 +1,4 @@
-//! Connections as their both see and change them.
+//! Connections, as both accounts see and change them.
 
 mod side;
 
@@ -156,7 +156,7 @@ pub async fn change(
     change.announce(transition.kind, id.0);
     let is_end = transition.kind == EventKind::ConnectionTerminated;
     if is_end {
-        // With a connection end the invitations that are open between the two.
+        // The end of a connection cancels the open invitations between the accounts.
         let partner = change.partner.id;
         let mut events = close_between(&change.tx, app, mine, partner).await?;
         change.events.append(&mut events);

@@ -1,4 +1,4 @@
-//! Writing what a process has counted, about once a second.
+//! Writes the deferred counters of a process, about once a second.
 
 use std::time::Duration;
 

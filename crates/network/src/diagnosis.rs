@@ -1,4 +1,4 @@
-//! Why a partner cannot be reached: each look on the way from the invitation to the source, with what to do about it: at
+//! Why a partner cannot be reached: the checks on the way from the invitation to the source, each with its remedy, at
 //! `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`, `flow`.
 
 mod checks;

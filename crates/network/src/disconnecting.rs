@@ -1,9 +1,8 @@
-//! Cancelling what was on its way over a connection that has ended: CANCELLED with DISCONNECTED, with its places on caps given back.
+//! Cancels the open deliveries over an ended connection: CANCELLED with DISCONNECTED, and their cap reservations released.
 //!
-//! This follows the revocation and is no part of it, for there may be hundreds of thousands: no lead is stored after the revocation
-//! commits, and no delivery is sent, because whoever attempts one looks at the connection in the transaction that would deliver it,
-//! and ends it in the same way. So it does not matter when this is done, and how often it is interrupted; the connection's row keeps
-//! that it is not over.
+//! It follows the end in transactions of its own, for there may be hundreds of thousands of deliveries. The delay does no harm: no
+//! lead is stored over an ended connection, and no delivery is sent, because the attempt checks the connection in the transaction
+//! that would deliver it. The connection's row stores that the work is unfinished, so it may be interrupted at any time.
 
 use std::collections::BTreeMap;
 

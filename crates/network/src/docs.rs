@@ -1,4 +1,4 @@
-//! Submission docs for connected accounts: of the sources that are opened to them, as long as they are.
+//! Submission docs for connected accounts, of the sources that are open to them.
 
 use entity::ids::{AccountId, FlowId, SourceId};
 use entity::source::{self, SourceKind};

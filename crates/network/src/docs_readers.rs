@@ -1,4 +1,4 @@
-//! Who read submission docs, and when. Owners see it: a partner that has not looked since a change will be surprised by it.
+//! When partners read submission docs. Owners see who has not read them since a change.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Erasure a lead: a person's values go from everywhere in the account, and whoever had them is told. What another account got is
-//! its own: it is told, and decides.
+//! Erasure of a lead: a person's values are removed everywhere in the account, and their recipients are notified. A buyer account
+//! keeps its own copy; it is notified, and decides.
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
@@ -32,7 +32,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
     let mine = caller.require(Action::EraseLeads)?;
     let reason = texts::line(reason, REASON, "reason")?;
     let found = lead::Entity::in_account(mine).filter(lead::Column::Id.eq(id));
-    // Before the transaction: opening values may need the connection that it holds.
+    // Before the transaction: opening sealed values may need another connection of the pool.
     let seen = found.clone().one(app.db.read()).await?.ok_or_else(unknown)?;
     let values = values(app, &seen).await;
     if values.are_in(&reason) {
@@ -85,7 +85,7 @@ struct Erasure<'a> {
 impl Erasure<'_> {
     async fn commit(self, tx: Transaction, values: &Values) -> Result<lead::Model> {
         let (app, now) = (self.app, self.app.clock.now());
-        // First what a submission looks at first: two who wait for each other would hold up leads.
+        // In the lock order of submissions: a deadlock would hold up leads.
         self.forget_what_it_left(&tx).await?;
         let before = lock_all(&tx, &self.row).await?;
         let cancelled: Vec<_> = before
@@ -99,7 +99,7 @@ impl Erasure<'_> {
         let erased = without_values(self.row.clone(), now).update(&tx).await?;
         self.record(&tx).await?;
         let mut events: Vec<NewEvent> = Vec::new();
-        // Notices are counted: in one order, so that two erasures cannot wait for each other.
+        // In one order, because notices lock quota rows: two erasures must not deadlock.
         let mut in_order: Vec<_> = rows.iter().collect();
         in_order.sort_by_key(|row| (row.buyer_account_id, row.id));
         for row in in_order {

@@ -1,5 +1,4 @@
-//! Telling, once, that an invitation's time has passed. Nothing depends on it: whoever reads or answers an invitation looks at
-//! the time.
+//! Notifies inviters, once, of expired invitations. Nothing depends on it: reads and answers compare the time themselves.
 
 use entity::invitation;
 use sea_orm::sea_query::{LockBehavior, LockType};
@@ -27,7 +26,7 @@ pub async fn expire_overdue(app: &App) -> Result<u64> {
 
 async fn expire_batch(app: &App) -> Result<u64> {
     let tx = app.db.begin().await?;
-    // Those that are being answered or sent again at this moment are left to that.
+    // Skips invitations that are being answered or resent.
     let overdue = invitation::Entity::overdue(app.clock.now())
         .order_by_asc(invitation::Column::Id)
         .limit(PART)

@@ -1,5 +1,5 @@
-//! Finding the right account before inviting it. It cannot be used to list accounts: identifiers and addresses are matched
-//! exactly, names only of accounts that want to be found, and look-ups are limited.
+//! Finds the account to invite. It cannot list accounts: identifiers and addresses match exactly, names only of listed accounts,
+//! and look-ups are limited.
 
 use entity::account::{self, Column, Entity};
 use entity::ids::AccountId;

@@ -1,4 +1,4 @@
-//! The letter that carries an invitation to connect, and its words.
+//! The email of an invitation to connect.
 
 use chrono::{DateTime, Utc};
 use entity::relationship::RelationshipType;
@@ -109,14 +109,14 @@ mod tests {
 
     #[test]
     fn a_letter_says_who_what_for_and_until_when() {
-        let letter = email(Some("Hello\n<b>friend</b>")).email("b@example.com", "https://x.example/invitation?token=t");
-        assert_eq!(letter.subject, "A&B <Leads> invites you to connect on Leadmesh");
+        let email = email(Some("Hello\n<b>friend</b>")).email("b@example.com", "https://x.example/invitation?token=t");
+        assert_eq!(email.subject, "A&B <Leads> invites you to connect on Leadmesh");
         for part in [
             "A&B <Leads> wants to send leads to you.",
             "> Hello\n> <b>friend</b>\n",
             "until 6 December 2026, 14:00 UTC:\n\nhttps://x.example/invitation?token=t\n",
         ] {
-            assert!(letter.text.contains(part), "{}", letter.text);
+            assert!(email.text.contains(part), "{}", email.text);
         }
     }
 

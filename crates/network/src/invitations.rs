@@ -1,4 +1,4 @@
-//! Invitations to connect, as the inviter handles them: sending, sending again, taking back. Both both read them here.
+//! Invitations to connect: both accounts read them; the inviter sends, resends and revokes them.
 
 mod send;
 pub(super) mod state;

@@ -1,7 +1,7 @@
-//! Relationships between accounts: invitations, connections, and what hangs on them.
+//! Relationships between accounts: invitations, connections, and what depends on them.
 //!
-//! Every change locks the accounts that it concerns, the lower identifier first, raises the configuration version of both,
-//! and writes both audit trails and both event logs, in one transaction: what is refused afterwards is refused on every node.
+//! Every change locks both accounts, the lower identifier first, raises the configuration version of both, and writes to both
+//! audit logs and both event logs, in one transaction. So every node refuses from the commit on what the change forbids.
 
 pub mod account_sources;
 pub mod answers;

@@ -1,4 +1,4 @@
-//! Mails to the owners of an account about its relationships, for accounts that want them.
+//! Emails to the owners of an account about its relationships, if the account wants them.
 
 use entity::account;
 use entity::ids::AccountId;
@@ -56,8 +56,8 @@ pub async fn email_owners(
             "{said} You get this mail as an owner of {}.",
             sanitize::name(&account.name)
         );
-        let letter = emails::letter(&owner.email, subject.clone(), &text, &app.config.public_url);
-        mail_queue::queue_mail(tx, app, letter).await?;
+        let email = emails::email_with_link(&owner.email, subject.clone(), &text, &app.config.public_url);
+        mail_queue::queue_mail(tx, app, email).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Telling owners that a destination takes nothing any more.
+//! Notifies owners of paused destinations.
 
 use chrono::TimeDelta;
 use entity::endpoint::{self, Hold};

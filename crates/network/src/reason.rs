@@ -1,4 +1,4 @@
-//! Reasons that one account gives another.
+//! The reason that one account gives another.
 
 use leadmesh_core::error::UserError;
 use leadmesh_core::identity::texts;

@@ -1,4 +1,4 @@
-//! Submissions that were refused before they became leads, by hour.
+//! Counts of refused submissions, by hour.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! The rules by which a connection changes, as functions of values: what each side may do alone, and what takes both.
+//! The rules by which a connection changes, as pure functions: what one account may do alone, and what needs both.
 
 use chrono::{DateTime, Utc};
 use entity::connection::{ConnectionStatus, Model};

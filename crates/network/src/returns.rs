@@ -1,6 +1,5 @@
-//! Giving leads back: the account that got a lead from another one asks for it, the account that delivered it answers. Both
-//! sides see what was asked and answered, each on its own side of the lead. Partners ask in their portal, see
-//! `delivery/portal_review`; they are answered here as well.
+//! Returns: the buyer account requests one, the seller account answers. Both see request and answer, each on its own lead. Partners
+//! request in their portal, see `portal_review` of the delivery crate; they are answered here too.
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
@@ -117,7 +116,7 @@ pub struct Answer {
     pub delivery: DeliveryId,
     /// Whether the lead is taken back.
     pub approve: bool,
-    /// InputPaths most 1,000 characters.
+    /// At most 1,000 characters.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! When a connection is due for a review: not looked through for long, or idle.
+//! When a connection is due for review: not reviewed for long, or idle.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::connection::{self, ConnectionStatus};

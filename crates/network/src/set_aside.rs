@@ -1,4 +1,4 @@
-//! Telling owners that deliveries were set aside: nothing happens to them until somebody retries them.
+//! Notifies owners of deliveries that were set aside and wait for a retry by hand.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
-//! What went over connections, counted from the leads themselves; tests left out.
+//! Leads over connections, counted from the leads themselves, without tests.
 //!
-//! Leads between two accounts have an index of their own. It is partial, so statements name its condition: the account is not
-//! the sender.
+//! Leads between two accounts have a partial index, so statements repeat its condition: the account is not the sender.
 
 use std::fmt::Write;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! How much goes over a connection: figures by time, and against what was agreed.
+//! Use of a connection: traffic by time, and against the agreed limits.
 
 use std::ops::Range;
 
@@ -153,7 +153,7 @@ pub async fn capacity(app: &App, caller: &Caller, link: &ConnectionView) -> Resu
     let hour = |back: i64| now - TimeDelta::hours(back)..now - TimeDelta::hours(back - 1);
     let mut spans: Vec<_> = (1..=HOURS).map(hour).collect();
     if let Some(last) = spans.first_mut() {
-        // A lead of this very moment is one of the last 24 hours.
+        // Includes a lead of this moment.
         last.end = now + TimeDelta::microseconds(1);
     }
     let [received, sent] = directions(link, viewer);

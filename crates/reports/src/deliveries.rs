@@ -1,5 +1,5 @@
-//! Deliveries counted by one or two things that they have in common. Everything is added up in the database: a group is one row
-//! for each fate that its deliveries have had, and the two deliveries that its percentiles are.
+//! Counts of deliveries by one or two dimensions. The database does the sums: a group is one row for each status of its
+//! deliveries, and the two deliveries of its percentiles.
 
 mod dimension;
 mod labels;
@@ -120,7 +120,7 @@ async fn count_groups(
         query.column(name).group_by_col(name);
     }
     query.expr_as(Expr::cust("count(*)"), "deliveries");
-    // As text: a sum is a number of another type on each database, and may be larger than 64 bits.
+    // As text: a sum has another type on each database and may exceed 64 bits.
     query.expr_as(Expr::col("price_e4").sum().cast_as("text"), "worth");
     let groups = db.query_all(&query).await?;
     if groups.len() > MAX_GROUPS {

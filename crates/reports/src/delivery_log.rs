@@ -1,5 +1,5 @@
-//! The log of deliveries as rows to take away: what was sent to whom and what became of it, without a value of any lead. Texts of
-//! recipients are left out, too: they may repeat what they were sent. Only their own name for the lead (`external_id`) is in it.
+//! The export of deliveries, without any value of a lead. Response texts are left out too, because they may repeat values; only the
+//! recipient's own name for the lead (`external_id`) is in it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What has been submitted, and what arrived where: a line for each lead, and a picture of the whole on a terminal.
+//! Output of the demo: a line for each lead and delivery, and a live summary on a terminal.
 
 mod totals;
 

@@ -1,4 +1,4 @@
-//! What the demo tells at its start: where it is, who is in it, and requests to try.
+//! The text that the demo prints at its start: addresses, log-ins, and requests to try.
 
 use std::io::Write;
 use std::net::SocketAddr;

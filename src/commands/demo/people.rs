@@ -1,5 +1,5 @@
-//! People who ask for offers: invented, with addresses and phone numbers that belong to nobody (example.com, and the numbers
-//! 555-0100 to 555-0199 that are state free for fiction).
+//! Invented people who ask for offers. Their addresses and phone numbers belong to nobody (example.com, and the numbers 555-0100
+//! to 555-0199, which are reserved for fiction).
 
 use std::collections::VecDeque;
 

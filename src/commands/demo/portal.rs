@@ -1,4 +1,4 @@
-//! Watching the portal as its own people do, so that the board can tell what comes into it.
+//! Follows the portal's stream as a portal user, for the board.
 
 use std::time::Instant;
 

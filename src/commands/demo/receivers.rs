@@ -1,4 +1,4 @@
-//! Where the demo's leads arrive: an HTTP server and a mail server on this machine, just large enough for the demo.
+//! The recipients of the demo's leads: an HTTP server and a mail server on this machine, just large enough for the demo.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -86,7 +86,7 @@ async fn receive(State(hook): State<Hook>, headers: HeaderMap, body: Bytes) -> S
 }
 
 fn tell(news: &UnboundedSender<BoardEvent>, channel: Channel, lead: &str) {
-    // The board is gone when the demo stops.
+    // Sending fails only after the demo has stopped.
     let _nobody_listens = news.send(BoardEvent::arrived(channel, lead));
 }
 

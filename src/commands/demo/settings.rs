@@ -24,7 +24,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         smtp_url: None,
         mail_from: None,
         ehlo_name: None,
-        // Its people are made up: nobody reads their mails.
+        // The people are invented, so nobody reads their emails.
         proof_of_address: Some(ProofOfAddress::Off),
         allow_destinations: ["127.0.0.0/8"].iter().filter_map(|net| net.parse().ok()).collect(),
         default_plan: Plan::Paid,

@@ -1,4 +1,4 @@
-//! What a demo remembers of itself, so that it can be gone on with.
+//! The stored state of a demo, by which it continues.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,4 +1,4 @@
-//! The stream of leads: through the API, as any sender would submit them.
+//! The stream of leads, submitted through the API.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ pub(super) async fn submit_and_show(
     let mut pace = interval(Duration::from_secs(1) / arguments.rate);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut frames = interval(FRAME);
-    // The first one is submitted already.
+    // The first lead is submitted already.
     let mut left = arguments.leads.saturating_sub(1);
     loop {
         tokio::select! {
@@ -87,7 +87,7 @@ fn submit_in_background(api: &Api, company: &Company, board: &mut Board, lead: L
     let number = board.begin();
     tokio::spawn(async move {
         let submitted = submit(&api, flow, lead, number).await;
-        // The board is gone when the demo stops.
+        // Sending fails only after the demo has stopped.
         let _nobody_listens = news.send(BoardEvent::Submitted(submitted));
     });
 }

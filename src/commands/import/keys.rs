@@ -1,5 +1,5 @@
-//! The idempotency keys of rows. A row's key is made of what it says and where it goes, so that the rows of a corrected file
-//! that stayed as they were, wherever they stand by now, are known again.
+//! The idempotency keys of rows. A key is made of the row's values and its target, so that unchanged rows of a corrected file,
+//! wherever they moved, are recognized.
 
 use std::collections::HashMap;
 

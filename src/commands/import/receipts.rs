@@ -1,4 +1,4 @@
-//! The file of receipts: a line for each row that was tried, in order. A corrected row gets another one; the first stays.
+//! The file of receipts: one line for each submitted row, in order. A corrected row adds another line.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -45,7 +45,7 @@ impl Receipts {
     pub(super) fn write(&mut self, answered: &[Answered]) -> anyhow::Result<()> {
         for answer in answered {
             let row = answer.row.to_string();
-            // One line each, whatever the server says: by its lines a file is read again.
+            // One line each, whatever the server answers, because the file is parsed by lines.
             let reasons = answer.reasons.join("; ").replace(['\n', '\r'], " ");
             let lead = answer.lead.as_deref().unwrap_or_default();
             self.file

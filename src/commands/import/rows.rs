@@ -1,4 +1,4 @@
-//! Reading the file, a batch at a time.
+//! Reads the CSV file in batches.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Submitting a batch of rows.
+//! Submits a batch of rows.
 
 use std::time::Duration;
 

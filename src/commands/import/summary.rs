@@ -1,4 +1,4 @@
-//! What became of the rows, in numbers.
+//! The counts of an import.
 
 use std::collections::BTreeMap;
 use std::fmt;

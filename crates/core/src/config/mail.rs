@@ -60,7 +60,7 @@ fn server(url: &str, from: Mailbox) -> Option<MailServer> {
     };
     let rest = !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some();
     let port = url.port().unwrap_or(usual_port);
-    // Of schemes that it does not know, the library takes a host as it stands; parsing it again brings it to its one spelling.
+    // For unknown schemes the library does not normalize the host; parsing it again does.
     let host = match Host::parse(url.host_str()?).ok()? {
         Host::Domain(name) => name,
         Host::Ipv4(address) => address.to_string(),

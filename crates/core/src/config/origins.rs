@@ -1,4 +1,4 @@
-//! Origins whose pages may read the API's answers.
+//! Origins whose pages may read the API's answers (CORS).
 
 use axum::http::HeaderValue;
 

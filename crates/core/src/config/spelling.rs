@@ -1,4 +1,4 @@
-//! Finds settings in the environment that no part of Leadmesh reads: a misspelt one would be ignored without a word.
+//! Finds misspelt settings in the environment, which would otherwise be ignored silently.
 
 use std::net::IpAddr;
 
@@ -63,7 +63,7 @@ fn is_of_others(name: &str, value: &str) -> bool {
 
 fn likely<'a>(bare: &str, known: &'a [String]) -> Option<&'a str> {
     let likeness = |known: &str| {
-        // What all share says nothing about what was meant.
+        // The common prefix says nothing about what was meant.
         strsim::jaro_winkler(bare, known.strip_prefix(PREFIX).unwrap_or(known))
     };
     let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
@@ -131,7 +131,7 @@ mod tests {
         ] {
             assert_eq!(refused(name, value), None);
         }
-        // An address, a port and a number are what others set there; nothing else is.
+        // Other software sets an address, a port and a number under these names, and nothing else.
         for (name, value) in [
             ("LEADMESH_SMTP_PORT", "587"),
             ("LEADMESH_SIGN_UP_SERVICE_PORT", "closed"),

@@ -1,4 +1,4 @@
-//! Addresses of the stores: `DATABASE_URL` and `REDIS_URL`, which hold passwords and are never display whole.
+//! Addresses of the stores, `DATABASE_URL` and `REDIS_URL`. They hold passwords, so they are never displayed whole.
 
 use url::Url;
 
@@ -9,7 +9,7 @@ use super::ConfigError;
 /// scheme.
 pub(super) fn check(variable: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigError> {
     let choices = schemes.join("… or ");
-    // Without a colon it might be anything, a password included.
+    // Without a colon it may be anything, even a password.
     let scheme = address.split_once(':').map_or("something else", |(scheme, _)| scheme);
     if !schemes.iter().any(|scheme| address.starts_with(scheme)) {
         return Err(ConfigError::Set(format!(
@@ -43,7 +43,7 @@ pub fn display(address: &str) -> String {
     let (Ok(mut url), true) = (Url::parse(address), is_unambiguous(address)) else {
         return "an address that cannot be read".to_owned();
     };
-    // Both fail only for addresses without a host, which have no password either.
+    // These fail only for addresses without a host, which have no password.
     let _no_host = url.set_password(None);
     url.set_query(None);
     url.into()

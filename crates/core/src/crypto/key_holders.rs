@@ -26,7 +26,7 @@ pub async fn announce(id: Uuid, db: Db, clock: Clock, vault: Vault, stop: Cancel
             tracing::warn!(%error, "cannot tell which master keys this process opens; trying again in 5 seconds");
         }
     }
-    // One that cannot be removed counts as gone after half a minute.
+    // An entry that cannot be removed expires after half a minute.
     let _silent = key_holder::Entity::remove(id).exec(db.write()).await;
 }
 

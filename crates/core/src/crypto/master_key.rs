@@ -81,7 +81,7 @@ pub async fn rewrap(db: &Db, clock: &Clock, vault: &Vault, previous: &Vault) -> 
         );
         return Err(ConfigError::Set(text).into());
     }
-    // First, for it waits for those who are making a key, and those who come later see the new value.
+    // First: it waits for concurrent makers of keys, and later ones see the new value.
     let fact = instance::ActiveModel {
         name: Unchanged(CHECK.into()),
         value: Set(vault.check_value()?),

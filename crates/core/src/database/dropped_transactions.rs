@@ -1,6 +1,6 @@
-//! Statements that nobody waits for any more. A transaction that is dropped while a statement of its runs, as at the deadline of a
-//! change, leaves a connection of `PostgreSQL` that is busy until that statement ends, which may take minutes, with all the locks that
-//! it holds. Such a connection does not come back to its pool: it is closed, upon which the database stops the statement.
+//! Connections of dropped transactions. A transaction that is dropped while a statement runs, such as at a time limit, leaves a
+//! `PostgreSQL` connection busy, with all its locks, until the statement ends, which may take minutes. Such a connection is closed
+//! instead of returned to its pool, upon which the database stops the statement.
 
 use std::io;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl DroppedTransactions {
         match tokio::time::timeout(READY, connection.ping()).await {
             Ok(ready) => ready.map(|()| true),
             Err(_elapsed) => {
-                // The pool logs it, and closes the connection without a farewell.
+                // The pool logs the error and closes the connection.
                 let why = "the connection is closed, for nobody waits for its statement any more";
                 Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
             }

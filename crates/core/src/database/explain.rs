@@ -1,4 +1,4 @@
-//! Why a database cannot be connected to, in words that say what to set.
+//! Explains why a database cannot be reached, and what to set.
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 

@@ -1,4 +1,4 @@
-//! Figures about tables and indexes, by which the planner of `SQLite` chooses. `PostgreSQL` keeps its own by itself.
+//! Statistics of tables and indexes for the planner of `SQLite`. `PostgreSQL` keeps its own.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 

@@ -1,4 +1,4 @@
-//! The connections of a pool, as those who have a place in it get them.
+//! The connections of a pool, for the holders of its permits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! The pools of a process. Each kind of work has connections of its own, so that none can take those of another: however many
-//! searches run, leads are stored, deliveries recorded and the worker's lease renewed.
+//! The pools of a process. Each workload has connections of its own: however many searches run, leads are stored, deliveries
+//! recorded and the worker's lease renewed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +118,7 @@ pub(super) struct Pools {
 impl Pools {
     pub(super) async fn postgres(url: &str, all: u32) -> Result<Self, DbErr> {
         let sizes = Sizes::of(all);
-        // The first one connects at once, which tells whether the address is right; the others when they are first used.
+        // The first pool connects now, to find a wrong address; the others connect when first used.
         let readers = postgres_pool("readers", url, sizes.readers, READING, false).await?;
         let writers = postgres_pool("writers", url, sizes.writers, WRITING, true).await?;
         Ok(Self {
@@ -156,7 +156,7 @@ impl Pools {
             let write = write.clone();
             Ok::<_, DbErr>(Kind { read, write })
         };
-        // There is one writer for all, so its places are the readers'.
+        // All workloads share one writer, so its shares are the readers'.
         let readers = sizes.readers + sizes.writers;
         Ok(Self {
             reading: shares(readers),
@@ -255,7 +255,7 @@ async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(
     let sql: String = settings.into_iter().map(|(name, limit)| set(name, limit)).collect();
     connection.execute(AssertSqlSafe(sql)).await?;
     if version >= 140_000 {
-        // Refused on systems that cannot tell; then a statement whose client has gone runs to its own limit.
+        // Refused on systems without support; a statement of a vanished client then runs to its own limit.
         let sql = set("client_connection_check_interval", CLIENT_CHECK);
         if let Err(error) = connection.execute(AssertSqlSafe(sql)).await {
             tracing::debug!(%error, "the database cannot look whether clients are still there");
@@ -274,7 +274,7 @@ fn sqlite(url: &str) -> ConnectOptions {
         sqlite
             .busy_timeout(WRITER_TURN)
             .foreign_keys(true)
-            // A receipt is a promise that a power failure must not break either.
+            // A lead with a receipt must survive a power failure.
             .pragma("synchronous", "FULL")
             .pragma("temp_store", "MEMORY")
     });

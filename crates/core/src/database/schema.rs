@@ -1,4 +1,4 @@
-//! Bringing the schema up to date: one process at a time, however many start at once.
+//! Migrates the schema, one process at a time.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! An embedded database has one server: a second one would deliver what the first one holds, and hear of none of its events.
-//! Whatever changes the database for good before it serves (its schema, what the operator's settings say of its rows) is done by
-//! that server, or while there is none.
+//! An embedded database has one server, because a second one would claim the same deliveries and miss all events. Permanent changes
+//! of the database before serving (the schema, the effect of operator settings on rows) are made by that server, or while none
+//! runs.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;

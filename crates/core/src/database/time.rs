@@ -1,4 +1,4 @@
-//! The database's clock, by which all processes that share the database go; see [`Clock`].
+//! The database's clock, which all processes that share the database use; see [`Clock`].
 
 use std::time::{Duration, Instant};
 
@@ -30,14 +30,14 @@ pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     if !db.is_postgres() || !clock.runs() {
         return;
     }
-    // Behind nobody's requests, so that the answer is quick and says much.
+    // On a connection of its own: a wait for the pool would make the measurement inexact.
     let db = db.for_workload(Workload::Lease);
     let mut look = interval(EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut wrong = false;
     while stop.run_until_cancelled(look.tick()).await.is_some() {
         if let Err(error) = compare(&db, &clock).await {
-            // Until it can be asked again the time goes on by the monotonic clock, which loses less than a second in an hour.
+            // Until the next measurement the monotonic clock serves, which drifts less than a second in an hour.
             tracing::debug!(%error, "cannot look at the database's clock; the next look will");
             continue;
         }
@@ -71,7 +71,7 @@ async fn compare(db: &Db, clock: &Clock) -> Result<(), DbErr> {
     if !db.is_postgres() || !clock.runs() {
         return Ok(());
     }
-    // Not now(), which is when the transaction began.
+    // Not now(), which is the begin of the transaction.
     let look = Statement::from_string(db.read().get_database_backend(), "SELECT clock_timestamp() AS showed");
     let asked = Instant::now();
     let row = db.read().query_one_raw(look).await?;

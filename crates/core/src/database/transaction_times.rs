@@ -1,4 +1,4 @@
-//! How long transactions that write are held, each of which others may wait for; on `SQLite` everybody does.
+//! How long writing transactions are open. Others may wait for each; on `SQLite` every writer does.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};

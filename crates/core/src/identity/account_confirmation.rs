@@ -1,7 +1,7 @@
-//! What somebody is asked who reads an address, before they take an account with it that another may have made in their name.
+//! The confirmation of an account by the reader of its address, if another person may have made the account in their name.
 //!
-//! Nobody who signs up has shown yet that the address is theirs. Until its reader has set the password through a mailed link, or has
-//! proven the address while signed in, whoever made the account may still have the password, and may have let others in.
+//! A sign-up does not show that the address is the user's own. Until its reader sets the password through a mailed link, or proves
+//! the address while signed in, the maker of the account may still know the password and may have given access to others.
 
 use entity::user;
 use sea_orm::ConnectionTrait;
@@ -30,7 +30,7 @@ pub(super) async fn other_access(
     app: &App,
     person: &user::Model,
 ) -> Result<Option<OtherAccess>> {
-    // Who was invited and has set no password yet was told by the mail into which account, and nobody else can have one.
+    // The invitation named the account, and nobody else can have its password yet.
     if person.confirmed_at.is_some() || person.password_hash.is_none() {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! What an account's owners and admins may change of the account.
+//! Changes of an account by its owners and admins.
 
 use async_graphql::MaybeUndefined;
 use entity::account;

@@ -45,7 +45,7 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
         updated_at: Set(now),
     };
     let account = row.insert(tx).await?;
-    // Not by asking the vault for them: it would remember keys that a rollback takes back.
+    // Not through the vault's cache, which would keep keys that a rollback removes.
     for purpose in [KeyPurpose::Index, KeyPurpose::Seal] {
         app.vault
             .new_key(tx, &app.clock, Some(account.id), purpose)

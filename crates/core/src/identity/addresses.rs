@@ -1,8 +1,8 @@
-//! Whose an email address is.
+//! Who holds an email address.
 //!
-//! Anybody may claim an address; it counts only for the one person who has proven it by a link that was mailed there. Only such an
-//! address receives invitations to connect, and goes first at log-in and when a new password is asked for. Where the operator
-//! asks for no proof, the first person who claims an address holds it, until somebody proves it.
+//! Anybody may claim an address; only the person who proves it through a mailed link holds it. A held address receives invitations
+//! to connect, and comes first at log-in and password reset. Where the operator requires no proof, the first person who claims an
+//! address holds it until another proves it.
 
 use entity::ids::AccountId;
 use entity::proof::AddressProof;
@@ -64,7 +64,7 @@ pub async fn prove(tx: &DatabaseTransaction, app: &App, person: &user::Model) ->
     let mut row: user::ActiveModel = mine.into();
     row.holds_email = Set(true);
     row.email_verified_at = Set(Some(app.clock.now()));
-    // Somebody may have signed up by a mailed invitation at this moment: the index decides.
+    // A concurrent sign-up through a mailed invitation may hold the address: the unique index decides.
     let proven = row
         .update(tx)
         .await

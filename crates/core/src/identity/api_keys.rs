@@ -1,4 +1,4 @@
-//! Keys for programs.
+//! API keys.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::api_key::{self, ApiKeyScope, Scopes};

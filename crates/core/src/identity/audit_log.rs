@@ -1,4 +1,4 @@
-//! Reading the audit trail. It is written by [`crate::audit`], and nothing changes it.
+//! Reading the audit log, which [`crate::audit`] writes.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
-//! Credentials to callers. Everything is looked up at each request: an ended session, a revoked key or a changed role holds
-//! from the next one on.
+//! From credentials to callers. Every request reads them anew, so an ended session, a revoked key or a changed role holds from
+//! the next request on.
 //!
-//! Submitting leads is the one exception, as it has to be fast: it may take a caller from the last minute's memory
-//! ([`cached`]), because it looks again ([`recheck`]) in the transaction that stores the lead.
+//! Submission is the exception, for speed: it may use a caller from the last minute's cache ([`cached`]), because the transaction
+//! that stores the lead checks again ([`recheck_with`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Who is asking, once their credentials have been checked.
+//! The authenticated caller of a use case.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What this process remembers of credentials for a minute.
+//! Credentials that this process remembers for a minute.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Email addresses of people with accounts. Those in leads are read more generously, in another room.
+//! Email addresses of users. Those in leads are typed more generously by the field type `EMAIL`.
 
 use url::Host;
 

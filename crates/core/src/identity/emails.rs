@@ -1,4 +1,4 @@
-//! What the instance writes to people.
+//! Emails of the instance to people.
 
 pub mod sanitize;
 
@@ -18,7 +18,7 @@ pub fn invited_user(to: &str, by: &str, account: &str, link: &str) -> Email {
     let (by, account) = (sanitize::name(by), sanitize::name(account));
     let subject = format!("{by} invites you to {account} on Leadmesh");
     let said = format!("{by} has made you a user of {account}. Set your password within seven days to begin:");
-    letter(to, subject, &said, link)
+    email_with_link(to, subject, &said, link)
 }
 
 /// To a new portal user.
@@ -27,7 +27,7 @@ pub fn invited_portal_user(to: &str, account: &str, partner: &str, link: &str) -
     let subject = format!("{account} gives you access to your leads");
     let said =
         format!("{account} shares the leads of {partner} with you. Set your password within seven days to see them:");
-    letter(to, subject, &said, link)
+    email_with_link(to, subject, &said, link)
 }
 
 /// To a person who requests a new password.
@@ -41,7 +41,7 @@ pub fn new_password(to: &str, scope: Scope, link: &str) -> Email {
         "Somebody, hopefully you, asked for a new password for {place}. Set it within an hour; \
          if it was not you, do nothing and the old one stays:"
     );
-    letter(to, subject, &said, link)
+    email_with_link(to, subject, &said, link)
 }
 
 /// To an address used for a sign-up.
@@ -52,7 +52,7 @@ pub fn prove_address(to: &str, account: &str, link: &str) -> Email {
          three days that the address is yours. If it was not you, do nothing: the address then counts for nobody, and you can sign up \
          with it yourself."
     );
-    letter(to, "Confirm your address for Leadmesh".to_owned(), &said, link)
+    email_with_link(to, "Confirm your address for Leadmesh".to_owned(), &said, link)
 }
 
 /// To a proven address used for another sign-up.
@@ -63,7 +63,7 @@ pub fn address_in_use(to: &str, account: &str, public_url: &str) -> Email {
          it as before, or ask for a new password. The other account cannot receive what is sent to you. If it is yours too, give it \
          another address; if it was not you, there is nothing to do."
     );
-    letter(to, "Your address was used on Leadmesh".to_owned(), &said, public_url)
+    email_with_link(to, "Your address was used on Leadmesh".to_owned(), &said, public_url)
 }
 
 /// To an address that an account has named as its contact.
@@ -73,7 +73,7 @@ pub fn prove_contact(to: &str, account: &str, link: &str) -> Email {
         "The account “{account}” on Leadmesh has named this address as its contact. If that is right, confirm it within three days, so \
          that partners can find the account by it. If you do not know the account, do nothing."
     );
-    letter(to, "Confirm a contact address for Leadmesh".to_owned(), &said, link)
+    email_with_link(to, "Confirm a contact address for Leadmesh".to_owned(), &said, link)
 }
 
 /// One account or portal for which a new password can be set.
@@ -109,7 +109,7 @@ pub fn new_passwords(to: &str, scope: Scope, links: &[ResetLink]) -> Email {
 }
 
 /// One paragraph and one link.
-pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Email {
+pub fn email_with_link(to: &str, subject: String, said: &str, link: &str) -> Email {
     let (paragraph, address) = (escape(said), escape(link));
     Email {
         to: to.to_owned(),

@@ -1,4 +1,4 @@
-//! What signs and checks access tokens: HS256 (RFC 7518, section 3.2) by `ring`, which is linked in for TLS anyway.
+//! Signs and checks access tokens: HS256 (RFC 7518, section 3.2) by `ring`, which TLS uses anyway.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};

@@ -1,4 +1,4 @@
-//! Networks from which people have signed in. Guesses from elsewhere are counted apart from theirs.
+//! Networks from which people have signed in. Password attempts from other networks are counted apart.
 
 use std::collections::HashSet;
 use std::net::IpAddr;

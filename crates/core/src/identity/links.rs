@@ -1,13 +1,15 @@
-//! Links that work once: for the first password of somebody invited, for a new one, or to prove an address.
+//! One-time links: for a first password, a new password, or the proof of an address.
 
 use chrono::TimeDelta;
 use entity::ids::{AccountId, PortalUserId, UserId};
 use entity::one_time_token::{self, TokenPurpose};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, Set};
 
-use super::addresses;
+use super::emails::Email;
+use super::mail_quota::{self, QuotaKey};
 use super::person::{Person, PersonId};
 use super::tokens::{self, ONE_TIME, Scope};
+use super::{addresses, mail_queue};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 
@@ -22,17 +24,6 @@ pub enum LinkHandover {
     Mailed,
     /// Shown once to the inviter or operator, who passes it on: its use proves no address.
     Shown,
-}
-
-impl LinkHandover {
-    /// By email wherever this server sends any, and the address has not got too many.
-    pub fn of_invitations(app: &App, is_mailed: bool) -> Self {
-        if is_mailed && app.config.mail.is_some() {
-            Self::Mailed
-        } else {
-            Self::Shown
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -85,12 +76,35 @@ pub async fn make(
         lifetime,
     };
     let token = insert(tx, app, link).await?;
-    // An address may be known to several portals: the page then knows which one is meant.
+    // An address may belong to several portals, so the link names one.
     let partner = match &person {
         Person::Portal(user) => format!("&partner={}", user.partner_id),
         Person::User(_) => String::new(),
     };
     Ok(format!("{}{page}?token={token}{partner}", app.config.public_url))
+}
+
+/// Makes the link of an invited person and emails it; answers the link if it is not mailed, for the inviter to pass on. An
+/// address beyond its quota gets no email. `RATE_LIMITED` when the account has used up its quota.
+pub(super) async fn invite(
+    tx: &DatabaseTransaction,
+    app: &App,
+    person: &Person,
+    email: impl FnOnce(&str) -> Email,
+) -> Result<Option<String>> {
+    let account = person.account();
+    mail_quota::require(tx, app, QuotaKey::InvitationsByTo(account, person.email())).await?;
+    let is_mailed = mail_quota::invitation(tx, app, account, person.email()).await?;
+    let handover = if is_mailed && app.config.mail.is_some() {
+        LinkHandover::Mailed
+    } else {
+        LinkHandover::Shown
+    };
+    let link = make(tx, app, person.id(), INVITED, handover).await?;
+    if is_mailed {
+        mail_queue::queue_mail(tx, app, email(&link)).await?;
+    }
+    Ok((handover == LinkHandover::Shown).then_some(link))
 }
 
 /// The person whose valid link was presented.

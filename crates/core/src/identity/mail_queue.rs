@@ -1,5 +1,5 @@
-//! The queue of mails that the instance itself sends. Its bodies hold one-time links, so they are sealed, and gone once the
-//! mail is sent or given up.
+//! The queue of the instance's own emails. Bodies hold one-time links, so they are sealed, and removed once the email is sent or
+//! given up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::ids::MailId;
@@ -34,12 +34,12 @@ pub struct MailBody {
 }
 
 /// Queues an email in the transaction of its cause. Without a mail server it is FAILED from the start.
-pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Email) -> Result<MailId> {
+pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, email: Email) -> Result<MailId> {
     let (id, now): (MailId, _) = (app.clock.id(), app.clock.now());
     let can_send = app.config.settings.smtp_url.is_some();
     let body = MailBody {
-        text: letter.text,
-        html: letter.html,
+        text: email.text,
+        html: email.html,
     };
     let sealed_body = if can_send {
         Some(seal(tx, app, id, &body).await?)
@@ -48,8 +48,8 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, letter: Email) -> R
     };
     let row = mail::ActiveModel {
         id: Set(id),
-        to_address: Set(letter.to),
-        subject: Set(letter.subject),
+        to_address: Set(email.to),
+        subject: Set(email.subject),
         sealed_body: Set(sealed_body),
         status: Set(if can_send {
             MailStatus::Queued

@@ -1,7 +1,8 @@
-//! How many mails the instance writes: for an account, for an account to one recipient, and to a recipient over all accounts. QuotaKey in
-//! the database, in the transaction that writes the mail, so that it holds over all processes and counts nothing that was not done.
+//! Limits of the instance's emails: for an account, for an account to one recipient, and to one recipient over all accounts. They
+//! are counted in the transaction that writes the email, so they hold over all processes.
 //!
-//! Who causes a mail is told when they have used up what is theirs. What others have used up is told to nobody: the mail is left out.
+//! A caller whose own limit is reached gets an error. If only a limit that others used up is reached, the email is left out
+//! silently, because an error would reveal the activity of others.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use entity::ids::AccountId;
@@ -62,7 +63,7 @@ impl QuotaKey<'_> {
             Self::ProofsTo(_) | Self::TestMailsTo(_) => (10, 30),
             Self::UnprovenInvitationsTo(_) => (3, 10),
             Self::ProofsBy(_) => (5, 20),
-            // A link works for an hour: when there may be no more, one that was mailed works. A lower number for the day would end that.
+            // A link works for an hour, so whoever reached this limit has a working link. A lower daily limit would break that.
             Self::ResetsTo(..) => (3, 72),
             Self::NoticesBetween(..) | Self::TestMailsBy(_) => (20, 100),
             Self::NoticesOfPartners(_) | Self::OwnNotices(_) => (60, 300),
@@ -125,7 +126,7 @@ fn begin_of(now: DateTime<Utc>, length: TimeDelta) -> DateTime<Utc> {
 /// not refuse the invitation. `RATE_LIMITED` when the account itself has used up its quota.
 pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: &str) -> Result<bool> {
     if app.config.mail.is_none() {
-        // None is sent anyway.
+        // No email is sent without a mail server.
         return Ok(true);
     }
     require(tx, app, QuotaKey::InvitationsBy(by)).await?;

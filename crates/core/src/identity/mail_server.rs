@@ -1,5 +1,4 @@
-//! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
-//! that delivers; the settings are kept here.
+//! Settings of the mail server through which an account delivers by email.
 
 use entity::endpoint;
 use entity::ids::AccountId;

@@ -1,14 +1,13 @@
-//! What the operator does for people on the command line: an owner for an account that nobody can get into, and a link for
-//! somebody who has lost the password where no mail is sent.
+//! Help by the operator on the command line: a new owner for an account, and a password link for a user where no email is sent.
 
 use entity::account;
 use entity::ids::AccountId;
 use entity::user::{self, Role};
-use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
+use sea_orm::{ActiveModelTrait, DatabaseTransaction};
 use serde_json::json;
 
 use super::links::{self, LinkHandover};
-use super::person::{Person, PersonId};
+use super::person::{Person, PersonId, new_user};
 use super::{accounts, email_address, texts};
 use crate::app::App;
 use crate::audit::{self, Actor, Entry};
@@ -30,21 +29,7 @@ pub async fn create_owner(app: &App, id: AccountId, email: &str, name: Option<&s
     let name = texts::name(name.unwrap_or(&email), "name")?;
     let tx = app.db.begin().await?;
     let account = lock(&tx, id).await?;
-    let row = user::ActiveModel {
-        id: Set(app.clock.id()),
-        account_id: Set(id),
-        name: Set(name),
-        email: Set(email),
-        email_verified_at: Set(None),
-        holds_email: Set(false),
-        confirmed_at: Set(None),
-        password_hash: Set(None),
-        role: Set(Role::Owner),
-        last_seen_at: Set(None),
-        created_at: Set(app.clock.now()),
-        removed_at: Set(None),
-    };
-    let user = row
+    let user = new_user(app, id, name, email, Role::Owner)
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "email", TAKEN)?;

@@ -1,5 +1,5 @@
-//! What an account has besides one of its people. Whoever takes an account over that somebody else may have made in their name
-//! has to know: all of it gives others access to what comes into the account, or will.
+//! Access to an account besides one person's own. The reader of an address sees it before confirming an account that another
+//! person may have made.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::ids::AccountId;
@@ -132,7 +132,7 @@ async fn who_acts(db: &impl ConnectionTrait, app: &App, account: AccountId) -> R
 }
 
 async fn where_leads_go(db: &impl ConnectionTrait, account: AccountId) -> Result<Vec<CountedItems>> {
-    // Also those that wait for an invitation, or for a connection that has ended and may begin again.
+    // Drafts too: an accepted invitation or a new connection makes them live.
     let linked = Condition::any()
         .add(step::Column::ConnectionId.is_not_null())
         .add(step::Column::InvitationId.is_not_null());

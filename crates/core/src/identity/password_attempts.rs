@@ -1,8 +1,7 @@
-//! Guesses of passwords, counted so that nobody locks out somebody else.
+//! Limits of password attempts by which nobody can lock out another person.
 //!
-//! Each network has tries of its own for an address, so what one uses up is gone for itself only. Many networks together have a
-//! number of tries for an address too, which bounds what they can attempt; people who have signed in from a network before are not
-//! part of that, nor are they hindered by it.
+//! Each network has its own limit for an address. All networks together have a limit for an address too, which bounds distributed
+//! attacks; networks from which the person has signed in before are exempt from it.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! New passwords: by a mailed link, or by knowing the old one.
+//! New passwords: through a mailed link, or with the old password.
 
 use std::net::IpAddr;
 

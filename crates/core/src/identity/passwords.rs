@@ -1,8 +1,8 @@
-//! Passwords: argon2id (RFC 9106) with the parameters that OWASP's password storage cheat sheet gives as its minimum.
+//! Passwords, hashed by argon2id (RFC 9106) with the minimum parameters of OWASP's password storage cheat sheet.
 //!
-//! Devices write the same characters in different ways: an `é` is one code point here and two there. What is hashed is therefore
-//! the form that RFC 8265 (`OpaqueString`) gives a password, see `prepared`. Hashes from before that were made of the text as it
-//! came; they open for it too, and are replaced when they do.
+//! Devices encode the same characters in different ways: an `é` is one code point here and two there. So the form that RFC 8265
+//! (`OpaqueString`) defines is hashed, see `prepared`. Earlier hashes are of the text as it came; they are still accepted, and
+//! replaced at the next log-in.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ fn is_unprintable(character: char) -> bool {
 /// wrote it that decomposes.
 fn forms(typed: String) -> Vec<String> {
     if typed.len() > BYTES {
-        // Longer than any that could be chosen: it fits nothing, after the usual time.
+        // Longer than any valid password: refused, but after the usual time.
         return vec![typed];
     }
     let mut forms = vec![prepared(&typed)];
@@ -226,7 +226,7 @@ mod tests {
         ] {
             assert_eq!(refusal(odd), Some(UserErrorCode::Invalid), "{odd:?}");
         }
-        // Counted as people see them, and bounded before they are composed.
+        // Counted as people see them. The length is bounded before normalization, which costs time.
         assert_eq!(refusal(&"ae\u{301}".repeat(100)), None);
         assert_eq!(refusal(&"ae\u{301}".repeat(101)), Some(UserErrorCode::TooLong));
         assert_eq!(refusal(&"ae\u{301}".repeat(4)), Some(UserErrorCode::Invalid));

@@ -1,4 +1,4 @@
-//! The people of an account. Changes take turns by the account's row, so that there is always an OWNER who can sign in.
+//! The users of an account. The account's lock puts changes in turn, so that one OWNER who can sign in always remains.
 
 use entity::account;
 use entity::ids::{AccountId, UserId};
@@ -9,11 +9,9 @@ use sea_orm::{
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
-use super::links::{self, LinkHandover};
-use super::mail_quota::{self, QuotaKey};
-use super::person::PersonId;
+use super::person::{Person, PersonId, new_user};
 use super::policy::Action;
-use super::{accounts, email_address, emails, mail_queue, texts};
+use super::{accounts, email_address, emails, links, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -71,39 +69,18 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
         let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
         return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
-    let row = user::ActiveModel {
-        id: Set(app.clock.id()),
-        account_id: Set(account),
-        name: Set(name),
-        email: Set(email),
-        email_verified_at: Set(None),
-        holds_email: Set(false),
-        confirmed_at: Set(None),
-        password_hash: Set(None),
-        role: Set(input.role),
-        last_seen_at: Set(None),
-        created_at: Set(app.clock.now()),
-        removed_at: Set(None),
-    };
-    let user = row
+    let user = new_user(app, account, name, email, input.role)
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &user.email)).await?;
-    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let handover = LinkHandover::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::User(user.id), links::INVITED, handover).await?;
-    if is_mailed {
-        let mail = emails::invited_user(&user.email, &caller.actor().name, &company.name, &link);
-        mail_queue::queue_mail(&tx, app, mail).await?;
-    }
+    let link = links::invite(&tx, app, &Person::User(user.clone()), |link| {
+        emails::invited_user(&user.email, &caller.actor().name, &company.name, link)
+    })
+    .await?;
     let entry = entry("user.invited", &user).with(json!({"role": user.role}));
     audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
-    Ok(Invited {
-        person: user,
-        link: (handover == LinkHandover::Shown).then_some(link),
-    })
+    Ok(Invited { person: user, link })
 }
 
 /// Changes a user's role. It holds from their next request.

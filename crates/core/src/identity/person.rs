@@ -1,4 +1,4 @@
-//! Somebody who signs in with a password: a person of an account, or of a partner in its portal.
+//! A person who signs in with a password: a user of an account, or a portal user of a partner.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
 use entity::ids::{AccountId, PartnerId, PortalUserId, SessionId, UserId};
 use entity::proof::AddressProof;
+use entity::user::Role;
 use entity::{one_time_token, partner, portal_user, session, user};
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
@@ -51,6 +52,24 @@ impl SignInScope {
 pub enum Person {
     User(user::Model),
     Portal(portal_user::Model),
+}
+
+/// A user without a password, whose address is neither held nor proven.
+pub(super) fn new_user(app: &App, account: AccountId, name: String, email: String, role: Role) -> user::ActiveModel {
+    user::ActiveModel {
+        id: Set(app.clock.id()),
+        account_id: Set(account),
+        name: Set(name),
+        email: Set(email),
+        email_verified_at: Set(None),
+        holds_email: Set(false),
+        confirmed_at: Set(None),
+        password_hash: Set(None),
+        role: Set(role),
+        last_seen_at: Set(None),
+        created_at: Set(app.clock.now()),
+        removed_at: Set(None),
+    }
 }
 
 impl PersonId {
@@ -186,7 +205,7 @@ impl Person {
     /// The people with a password to compare, the most likely first.
     pub async fn candidates(db: &impl ConnectionTrait, email: &str, within: &SignInScope) -> Result<Vec<Self>> {
         let mut chosen = Self::first_claims(db, email, within).await?;
-        // Of several whom the password fits.
+        // The password may match several.
         chosen.sort_by_key(|person| std::cmp::Reverse((person.has_proven(), person.latest())));
         Ok(chosen)
     }

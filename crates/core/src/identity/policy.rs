@@ -1,5 +1,5 @@
-//! Every permission rule of the account scope, as one pure function. The portal's permissions are a list of their own and
-//! are asked for by [`Caller::require_portal`](super::caller::Caller::require_portal).
+//! Every permission of the account scope, as a pure function. Portal permissions are checked by
+//! [`Caller::require_portal`](super::caller::Caller::require_portal).
 
 use entity::api_key::ApiKeyScope;
 use entity::user::Role;
@@ -120,7 +120,7 @@ fn scope_allows(scope: ApiKeyScope, action: Action) -> bool {
                 Action::ReadAccount | Action::ReadSetup | Action::ReadInvitations
             )
         }
-        // A key is never more than a MEMBER, who has no password of a key's own to change.
+        // A key has at most the rights of a MEMBER, and no password.
         ApiKeyScope::Manage => action != Action::ChangeOwnPassword && role_allows(Role::Member, action),
     }
 }

@@ -1,23 +1,20 @@
-//! A partner's people in its portal. Signing in, refreshing and new passwords are the same as for people of accounts, in a
-//! scope of their own.
+//! Portal users. They sign in, refresh and reset passwords like users of accounts, in a scope of their own.
 
 use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use entity::{account, partner, session};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set,
 };
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
 use super::change::Change;
-use super::links::{self, LinkHandover};
-use super::mail_quota::{self, QuotaKey};
 use super::people::Invited;
-use super::person::PersonId;
+use super::person::{Person, PersonId};
 use super::policy::Action;
-use super::{email_address, emails, mail_queue, texts};
+use super::{email_address, emails, links, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -91,7 +88,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
 /// Takes from a partner's portal users what its portal access no longer includes.
 async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &partner::Model) -> Result<()> {
     let users = portal_user::Entity::of_partner(partner.account_id, partner.id);
-    // In one order, so that two who change the same people cannot wait for each other.
+    // In one order, so that concurrent changes cannot deadlock.
     let users = users.order_by_asc(portal_user::Column::Id).lock_exclusive();
     for user in users.all(tx).await? {
         let left = common(&user.permissions, &partner.portal_permissions);
@@ -191,22 +188,16 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    mail_quota::require(&tx, app, QuotaKey::InvitationsByTo(account, &user.email)).await?;
-    let is_mailed = mail_quota::invitation(&tx, app, account, &user.email).await?;
-    let handover = LinkHandover::of_invitations(app, is_mailed);
-    let link = links::make(&tx, app, PersonId::Portal(user.id), links::INVITED, handover).await?;
-    if is_mailed {
-        let company = company(&tx, account).await?;
-        let mail = emails::invited_portal_user(&user.email, &company.name, &partner.name, &link);
-        mail_queue::queue_mail(&tx, app, mail).await?;
-    }
+    let company = account::Entity::by_id(account).one(&tx).await?;
+    let company = company.ok_or(Error::NotFound("account"))?;
+    let link = links::invite(&tx, app, &Person::Portal(user.clone()), |link| {
+        emails::invited_portal_user(&user.email, &company.name, &partner.name, link)
+    })
+    .await?;
     let entry = entry("portal_user.invited", &user).with(json!({"permissions": user.permissions}));
     audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     tx.commit().await?;
-    Ok(Invited {
-        person: user,
-        link: (handover == LinkHandover::Shown).then_some(link),
-    })
+    Ok(Invited { person: user, link })
 }
 
 /// Removes a portal user; sessions and links end. The row stays for the audit log.
@@ -272,13 +263,6 @@ async fn lock_partner(tx: &DatabaseTransaction, account: AccountId, id: PartnerI
     let mine: Select<partner::Entity> = partner::Entity::in_account(account).filter(partner::Column::Id.eq(id));
     let found = mine.lock_exclusive().one(tx).await?;
     found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "input.partnerId", "no such partner"))
-}
-
-async fn company(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
-    account::Entity::by_id(id)
-        .one(db)
-        .await?
-        .ok_or(Error::NotFound("account"))
 }
 
 /// The given permissions, each once; else the present ones; else the usual ones.

@@ -1,8 +1,7 @@
-//! Whether addresses have to be proven, as all processes of an installation go by it.
+//! Whether addresses have to be proven, agreed by all processes of an installation.
 //!
-//! The setting is stored in the database, because it decides what is display there of addresses that nobody has proven. A process
-//! with another setting would show strangers what the others keep back, so it does not start; the setting changes with the
-//! first process that starts when no other runs.
+//! The setting is stored in the database, because it decides which unproven addresses others may see. A process with another
+//! setting does not start while others run; the setting changes with the first process that starts alone.
 
 use entity::instance;
 use entity::proof::AddressProof;
@@ -27,7 +26,7 @@ pub async fn join(app: &App) -> anyhow::Result<Uuid> {
     let before = stored(&tx).await?;
     let stored = keep_first(&tx, own).await?;
     if stored != own {
-        // Processes that run share the stored setting: each has compared it before it announced itself, under the same lock.
+        // Running processes agree with the stored setting: each compared it under this lock before it announced itself.
         let others = if app.config.is_embedded() {
             0
         } else {
@@ -70,7 +69,7 @@ pub fn check_change(config: &Config, stored: AddressProof, others: usize) -> Res
             display(stored)
         )));
     }
-    // Forgotten mail settings are more likely than the wish that addresses of strangers count.
+    // Missing mail settings are more likely an oversight than the wish to count unproven addresses.
     if own == AddressProof::NotRequired && config.settings.proof_of_address.is_none() {
         let text = "addresses have to be proven on this installation, and LEADMESH_SMTP_URL is not set: set it and LEADMESH_MAIL_FROM as \
                     before, or LEADMESH_PROOF_OF_ADDRESS=off if addresses are to count without proof from now on";

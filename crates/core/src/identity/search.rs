@@ -1,4 +1,4 @@
-//! Conditions for finding rows by a part of a name, in any case (on `SQLite`, of ASCII letters only).
+//! Conditions that find rows by a part of a name, in any case (on `SQLite`, of ASCII letters only).
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, IntoColumnRef, LikeExpr, SimpleExpr};
 

@@ -1,9 +1,9 @@
-//! Log-ins: a short access token, and a refresh token that is replaced at each use.
+//! Sessions: a short access token, and a refresh token that is replaced at each use.
 //!
-//! A refresh token that was replaced before ends its whole session when it is used again, for then two parties hold tokens
-//! of it. One exception: for a minute after it was replaced, and while its successor is unused, the token before gives that very
-//! successor once more. Two tabs that refresh at the same moment, or a client whose answer got lost, are no thieves; and of a
-//! thief who comes that early and his victim the second to use the successor still ends the session.
+//! A second use of a replaced refresh token ends the session, because two parties hold its tokens. One exception: for a minute
+//! after the replacement, and while the successor is unused, the old token returns that same successor again. It serves two tabs
+//! that refresh together, and clients whose response was lost. If a thief comes in that minute, the second use of the successor
+//! still ends the session.
 
 use std::net::IpAddr;
 
@@ -105,7 +105,7 @@ pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, i
     if !matching.is_outdated {
         return Err(wrong());
     }
-    // Who signed in at the same moment has replaced the outdated hash.
+    // A concurrent log-in may have replaced the outdated hash.
     let now = id.load(app.db.read()).await?;
     let hash = now.and_then(|person| person.password_hash().map(str::to_owned));
     if !passwords::verify(input.password, hash.clone()).await? {

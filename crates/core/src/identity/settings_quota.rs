@@ -1,5 +1,5 @@
-//! What an account may store of settings, in bytes. Each change looks at it before and after, in its own transaction: what makes it
-//! less is always allowed.
+//! The quota of an account's stored settings, in bytes. Each change measures before and after, in its own transaction; a change
+//! that stores less is always allowed.
 
 use entity::ids::AccountId;
 use entity::settings_usage;

@@ -1,4 +1,4 @@
-//! New accounts.
+//! Sign-up of accounts.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use entity::user::{self, Role};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, IntoActiveModel, Set};
 
 use super::accounts::{self, NewAccount};
-use super::person::Person;
+use super::person::{Person, new_user};
 use super::sessions::{self, SignedIn};
 use super::throttle::Kind;
 use super::tokens;
@@ -79,7 +79,7 @@ pub async fn sign_up(app: &App, ip: Option<IpAddr>, origin: SignUpOrigin, input:
     let account = accounts::make(&tx, app, new).await?;
     let mut proven_at = None;
     if let Some(token) = &input.invitation_token {
-        // What proves that the address is theirs lets the account see the invitation; it answers nothing.
+        // The token proves the address, which lets the account see the invitation. It does not answer the invitation.
         let mut invitation = check_invitation(&tx, app, token, &email).await?.into_active_model();
         invitation.to_account_id = Set(Some(account.id));
         invitation.update(&tx).await?;
@@ -166,18 +166,11 @@ struct FirstUser {
 
 async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, first: FirstUser) -> Result<user::Model> {
     let row = user::ActiveModel {
-        id: Set(app.clock.id()),
-        account_id: Set(account.id),
-        name: Set(first.name),
-        email: Set(first.email),
         holds_email: Set(first.proven_at.is_some() || !app.config.requires_proof()),
         email_verified_at: Set(first.proven_at),
         confirmed_at: Set(first.proven_at),
         password_hash: Set(Some(first.hash)),
-        role: Set(Role::Owner),
-        last_seen_at: Set(None),
-        created_at: Set(app.clock.now()),
-        removed_at: Set(None),
+        ..new_user(app, account.id, first.name, first.email, Role::Owner)
     };
     row.insert(tx)
         .await

@@ -1,4 +1,4 @@
-//! Short texts that people give to things.
+//! Checks of names, websites and other short texts.
 
 use url::Url;
 

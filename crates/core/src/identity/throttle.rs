@@ -1,6 +1,6 @@
-//! Limits of password_attempts, in fixed windows: in Redis for all nodes together, or in this process when there is none or it fails.
+//! Limits of attempts in fixed windows, in Redis for all nodes; in this process if there is no Redis or it fails.
 //!
-//! What is counted is every try, right or wrong, so that no answer tells which it was.
+//! Every attempt counts, right or wrong, so that no answer reveals which it was.
 
 use std::net::IpAddr;
 use std::sync::Arc;

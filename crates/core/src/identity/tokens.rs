@@ -1,6 +1,6 @@
-//! Access tokens (RFC 7519, signed by HS256), and the random texts behind refresh tokens, one-time links and API keys.
+//! Access tokens (RFC 7519, signed by HS256), and the random texts of refresh tokens, one-time links and API keys.
 //!
-//! The random texts hold 256 bits, so they are kept as a plain SHA-256: there is nothing to guess.
+//! The random texts have 256 bits, too many to guess, so a plain SHA-256 of them is stored.
 
 use std::fmt::Write;
 

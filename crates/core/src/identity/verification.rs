@@ -1,4 +1,4 @@
-//! Proving an address by a mailed link: of a person at sign-up and after a change, and of an account's contact.
+//! Proofs of addresses through a mailed link: of a user at sign-up and after a change, and of an account's contact.
 
 use std::net::IpAddr;
 
@@ -99,7 +99,7 @@ pub async fn verify(app: &App, prover: Prover, token: &str) -> Result<()> {
     if let Claimant::Person(person) = &first {
         addresses::lock_claims(&tx, &person.email).await?;
     }
-    // Again under the locks: of two uses at once one gets through.
+    // Checked again under the locks, so that only one of two concurrent uses succeeds.
     let (claimant, email) = claimant(&tx, app, token).await?;
     match claimant {
         Claimant::Person(person) => {
@@ -230,12 +230,12 @@ async fn mail_link(tx: &DatabaseTransaction, app: &App, person: &user::Model, ac
         lifetime: links::PROOF,
     };
     let token = links::insert(tx, app, link).await?;
-    let letter = if held {
+    let email = if held {
         emails::address_in_use(&person.email, &account.name, &app.config.public_url)
     } else {
         emails::prove_address(&person.email, &account.name, &page(app, &token))
     };
-    mail_queue::queue_mail(tx, app, letter).await?;
+    mail_queue::queue_mail(tx, app, email).await?;
     Ok(())
 }
 
@@ -252,8 +252,8 @@ async fn mail_contact_link(tx: &DatabaseTransaction, app: &App, account: &accoun
         lifetime: links::PROOF,
     };
     let token = links::insert(tx, app, link).await?;
-    let letter = emails::prove_contact(&email, &account.name, &page(app, &token));
-    mail_queue::queue_mail(tx, app, letter).await?;
+    let email = emails::prove_contact(&email, &account.name, &page(app, &token));
+    mail_queue::queue_mail(tx, app, email).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Who is asking, as rows: what a client shows of its own credentials. Whoever has credentials may see these.
+//! The caller's own rows, for the viewer of the API.
 
 use entity::{account, api_key, portal_user, user};
 use sea_orm::{ColumnTrait, QueryFilter};

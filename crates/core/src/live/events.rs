@@ -150,7 +150,7 @@ async fn append_postgres(
 ) -> Result<BTreeMap<Uuid, i64>, DbErr> {
     let column = |of: fn(&NewEvent) -> Uuid| -> Vec<Uuid> { events.iter().map(of).collect() };
     let kinds: Vec<String> = events.iter().map(|event| event.kind.to_value()).collect();
-    // The library takes no nulls in an array: the nil UUID and the empty text stand for them.
+    // The library binds no nulls in an array: the nil UUID and the empty text stand for them.
     let scopes: Vec<Uuid> = events.iter().map(|event| event.scope.unwrap_or_default()).collect();
     let details: Vec<String> = events
         .iter()

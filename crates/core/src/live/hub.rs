@@ -1,5 +1,5 @@
-//! Who listens to which event log on this node. What is messages by this node comes with what happened; other nodes tell only a log's
-//! new head, and what happened is read from the database, once for all listeners of a log.
+//! The followers of event logs on this node. Commits of this node notify them with the events themselves; other nodes publish only
+//! a log's new head, and the events are read from the database once for all followers.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

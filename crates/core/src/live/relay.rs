@@ -1,5 +1,5 @@
-//! Hearing from other nodes, through Redis, that logs have grown. What is published while the connection is away is lost, so
-//! after that, and all the while, every listener looks by itself.
+//! Receives the heads of logs that other nodes publish through Redis. A notice is lost while the connection is down, so every
+//! follower also checks from time to time.
 
 use std::time::Duration;
 

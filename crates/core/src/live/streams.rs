@@ -1,5 +1,5 @@
-//! Follower an event log: first everything after a cursor, from the database, then what happens, in order, without gap or
-//! repeat. A reader that is slow is not kept up with: it reads from the database when it comes back, so nothing grows here.
+//! Follows an event log: everything after a cursor from the database, then new events, in order, without gap or repeat. Nothing is
+//! queued for a slow reader, who reads from the database on return.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub async fn follow(
     after: Option<&str>,
 ) -> Result<impl Stream<Item = Result<Arc<event::Model>>> + use<>> {
     let topic = app.hub.topic(filter.topic);
-    // Listening begins before the head is read: what is changes between the two is not missed.
+    // Subscribed before the head is read, so that no notice in between is missed.
     let changes = topic.listen();
     let at = Box::pin(beginning(app, filter.topic, after)).await?;
     let follower = Follower {
@@ -115,12 +115,12 @@ impl Follower {
                     return Ok(event);
                 }
             }
-            // Seen before reading: what is changes while we read wakes us afterwards.
+            // Marked as seen before reading: a notice during the read wakes this follower afterwards.
             self.changes.mark_unchanged();
-            // In a box of its own, so that a stream which waits is small.
+            // Boxed, so that a waiting stream is small.
             let events = Box::pin(self.topic.after(self.app.db.read(), self.at)).await?;
             if events.is_empty() {
-                // The topic outlives its listeners only by this handle, so the channel does not close.
+                // This handle keeps the topic alive, so the channel does not close.
                 drop(tokio::time::timeout(LOOK, self.changes.changed()).await);
             }
             self.ready = events.into_iter();

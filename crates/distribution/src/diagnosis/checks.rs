@@ -1,4 +1,4 @@
-//! The looks themselves, as functions of what is known.
+//! The checks, as pure functions of facts.
 
 use entity::delivery::DeliveryStatus;
 use entity::delivery_config::{Channel, DeliveryConfig};

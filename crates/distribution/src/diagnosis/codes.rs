@@ -1,4 +1,4 @@
-//! What to do about each kind of failure.
+//! The remedy for each kind of failure.
 
 use entity::delivery::DeliveryErrorCode;
 use entity::delivery_attempt;

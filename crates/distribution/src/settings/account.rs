@@ -1,4 +1,4 @@
-//! Settings of delivery into a connected account.
+//! Settings of delivery to a connected account.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::delivery_config::AccountConfig;

@@ -1,4 +1,4 @@
-//! Settings of delivery by mail.
+//! Settings of delivery by email.
 
 use entity::delivery_config::{EmailConfig, EmailFormat, FieldMapping, FieldSelection};
 

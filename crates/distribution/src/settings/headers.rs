@@ -1,4 +1,4 @@
-//! Custom headers: their values come in readable, are stored sealed, and are shown as a hint only.
+//! Custom headers. Their values are given in plain text, stored sealed, and shown as a hint only.
 
 use std::collections::HashSet;
 

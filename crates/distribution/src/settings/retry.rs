@@ -1,4 +1,4 @@
-//! When a webhook is tried again, and how its answers are read.
+//! Settings of a webhook's retries and of how its answers are read.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! What every channel has in common: which fields are shared, how they are renamed, and what templates may name.
+//! Settings of all channels: shared fields, their mapping, and the names that templates may use.
 
 use entity::delivery_config::{FieldMapping, FieldSelection, FieldSelectionMode};
 

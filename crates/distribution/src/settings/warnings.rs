@@ -1,4 +1,4 @@
-//! What is allowed and still worth a word.
+//! Warnings about settings that are allowed.
 
 use entity::delivery_config::{EmailConfig, FieldSelection, WebhookConfig};
 use entity::field::FieldDef;

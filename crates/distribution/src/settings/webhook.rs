@@ -1,4 +1,4 @@
-//! Settings of delivery by HTTP request.
+//! Settings of delivery by webhook.
 
 use entity::delivery_config::{FieldMapping, FieldSelection, PayloadFormat, WebhookConfig, WebhookMethod};
 use serde_json::Value;
@@ -106,7 +106,7 @@ pub(super) fn check(
     let known = known.under(&config.fields);
     let names = FieldNames::new(&known);
     shared::mapping(&checked.mapping, &checked.fields, &names, &at("mapping")).map_err(Error::User)?;
-    // With the mapping in order, what is left to find is in the custom shape.
+    // The mapping is valid, so a remaining problem is in the custom shape.
     shared::none(PreparedWebhook::check(&checked, &known), &at("template")).map_err(Error::User)?;
     Ok((config, headers))
 }

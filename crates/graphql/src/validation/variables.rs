@@ -113,7 +113,7 @@ impl<'a> Coercion<'a> {
                 found.cloned().map(Value::Enum)
             }
             (Some(TypeDef::Scalar), value) => {
-                // SignInScope another scalar than JSON nothing is taken, and all at its top is.
+                // Within another scalar than JSON nothing is taken, and all at its top is.
                 let is_number = name != "JSON" && numbers::spelled(&value).is_some();
                 let value = if is_number { value } else { numbers::resolve_json(value) };
                 if !self.of_lead && !is_number && nul::contains(&value) {

@@ -1,4 +1,4 @@
-//! Steps that deliver to connected accounts, added and changed by their owners.
+//! Adding and changing buyer steps.
 
 use entity::connection;
 use entity::ids::{AccountId, ConnectionId, StepId};
@@ -85,7 +85,7 @@ async fn invite_buyer(
         return Err(not_sending());
     }
     let invitation = send_within(&mut edit.frame, caller, invite).await.map_err(within)?;
-    // One that waits already is given back as it is.
+    // An invitation that waits already is returned unchanged.
     if !invitation.inviter_sends {
         return Err(not_sending());
     }

@@ -1,5 +1,4 @@
-//! What a seller should know of what a BUYER step shares: fields that the buyer's flow does not know, and encrypted values that
-//! go out without being named.
+//! Warnings for sellers: fields that the buyer's flow does not know, and encrypted fields that are shared without being named.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! How a buyer step stands.
+//! The state of a buyer step.
 
 use entity::account;
 use entity::connection::{self, ConnectionStatus};
@@ -61,7 +61,7 @@ pub async fn receiving(db: &impl ConnectionTrait, connection: &connection::Model
         .await?
         .is_some_and(|flow| flow.enabled);
     let source = source::Entity::of_seller(flow, connection.id).one(db).await?;
-    // Without a source one is made with the first lead.
+    // A missing source is made with the first lead.
     let open = source.is_none_or(|source| source.enabled || source.deleted_at.is_some());
     Ok(enabled && open)
 }

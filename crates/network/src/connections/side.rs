@@ -1,4 +1,4 @@
-//! What one side keeps of a connection for itself. The other side learns nothing of it, but for the flow that its leads go to.
+//! What one account stores of a connection for itself. The partner learns nothing of it but the receiving flow.
 
 use async_graphql::MaybeUndefined;
 use entity::account::Plan;

@@ -1,4 +1,4 @@
-//! The looks themselves, as functions of what is known. They stop at the first that explains why nothing can go.
+//! The checks, as pure functions of facts. They stop at the first that explains why nothing passes.
 
 use entity::connection::{self, ConnectionStatus};
 use entity::invitation::{self, InvitationStatus};
@@ -49,7 +49,7 @@ pub(super) fn of(facts: &Facts) -> Vec<Check> {
 fn not_connected(facts: &Facts) -> Vec<Check> {
     let name = &facts.partner;
     let ended = facts.connection.as_ref().filter(|link| {
-        // Identifiers are ordered by time, also where the clock stands.
+        // Identifiers are ordered by time, even if the clock stands still.
         let asked_since = |(row, status): &(invitation::Model, InvitationStatus)| {
             row.id.0 > link.id.0 && *status != InvitationStatus::Cancelled
         };

@@ -1,4 +1,4 @@
-//! Sending an invitation, for the first time or again.
+//! Sending and resending an invitation.
 
 use chrono::TimeDelta;
 use entity::event::EventKind;
@@ -83,7 +83,7 @@ pub async fn send_within(change: &mut Change<'_>, caller: &Caller, input: &NewIn
         let events = expire(&change.tx, app, waiting).await?;
         change.events.extend(events);
     }
-    // One whose time is over waits for no answer, whether or not that has been written yet.
+    // An overdue invitation counts as expired, even before that is stored.
     let open = Entity::sent_by(account)
         .filter(Column::Status.eq(InvitationStatus::Pending))
         .filter(Column::ExpiresAt.gt(app.clock.now()));
@@ -245,7 +245,7 @@ async fn email(change: &mut Change<'_>, row: invitation::Model, action: &'static
         message: row.message.as_deref(),
         expires_at: row.expires_at,
     };
-    // An address that gets too many emails gets none; the invitation holds all the same.
+    // An address beyond its mail quota gets no email; the invitation is valid anyway.
     let mail_id = match &to {
         Some(to) if mail_quota::invitation(&change.tx, app, inviter.id, to).await? => {
             Some(mail_queue::queue_mail(&change.tx, app, email.email(to, &link)).await?)
@@ -266,7 +266,7 @@ async fn email_address_of(change: &Change<'_>, row: &invitation::Model) -> Resul
     }
     let Some(id) = row.to_account_id else { return Ok(None) };
     let account = load_partner(&change.tx, id).await?;
-    // Nothing goes in another's name to an address that only the account itself calls its own.
+    // An unproven contact address gets no email on behalf of others.
     let wanted = account.notify_by_mail && account.has_contact(change.app.config.address_proof());
     Ok(account.contact_email.filter(|_| wanted))
 }

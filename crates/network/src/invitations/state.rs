@@ -1,4 +1,4 @@
-//! How an invitation stands, whom it reaches, and what ends it.
+//! The state of an invitation, its receiver, and its end.
 
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
@@ -151,7 +151,7 @@ pub(crate) fn audit_pair(mine: &'static str, theirs: &'static str, row: &invitat
         theirs,
         subject_type: "Invitation",
         subject_id: row.id.to_string(),
-        // The inviter does not learn before the answer whose address it is.
+        // The account behind the address is not revealed before the answer.
         my_label: row.to_email.clone(),
         my_changes: changes(row.type_for_inviter()),
         their_changes: changes(row.type_for_inviter().mirrored()),

@@ -90,7 +90,7 @@ fn asking_for_the_same_as_the_partner_is_agreeing() {
         after(&asked, HIGH, &ConnectionAction::Request(Both)).type_for(HIGH),
         Both
     );
-    // Each wants another direction round: one request at a time.
+    // Each asks for another direction; one request may be open at a time.
     assert_eq!(
         refused(&asked, HIGH, &ConnectionAction::Request(SendLeads)),
         UserErrorCode::Conflict

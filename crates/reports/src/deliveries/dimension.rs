@@ -1,4 +1,4 @@
-//! What deliveries are counted by, as the database tells them apart.
+//! The dimensions of counts, as columns of the database.
 
 use std::ops::Range;
 

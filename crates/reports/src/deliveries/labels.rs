@@ -1,4 +1,4 @@
-//! What rows are called.
+//! The names of groups.
 
 use std::collections::HashMap;
 
@@ -105,7 +105,7 @@ fn heading(axis: &Axis, place: &Place, names: &HashMap<Uuid, String>) -> Heading
                 Dimension::Flow => FlowId(*id).to_string(),
                 _ => PartnerId(*id).to_string(),
             };
-            // What was deleted since has no name any more.
+            // Deleted objects have no name.
             let label = names.get(id).cloned().unwrap_or_else(|| key.clone());
             Heading { key, label }
         }

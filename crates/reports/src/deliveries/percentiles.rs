@@ -1,5 +1,5 @@
-//! Percentiles of groups, found by the database: of each group the newest deliveries are put in order of their times, and those
-//! at the two ranks are answered. So however many groups and deliveries there are, two rows a group travel.
+//! Percentiles of groups. The database ranks the newest deliveries of each group by time and returns those at the two ranks, so two
+//! rows a group travel, however many deliveries there are.
 
 use std::collections::HashMap;
 

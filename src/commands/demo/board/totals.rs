@@ -1,4 +1,4 @@
-//! The numbers of the demo.
+//! The totals of the demo.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The flow that every account has from its sign-up. Its rows are written here, although flows belong to another room: that
-//! one builds on this. Its first revision is its first change.
+//! The inbox, the flow that every account has from its sign-up. Its rows are written here, because the crate of flows depends on
+//! this one. Its first revision is its first change.
 
 use entity::cap_usage::Caps;
 use entity::field::{FieldDef, FieldType};

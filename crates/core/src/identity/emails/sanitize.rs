@@ -1,5 +1,5 @@
-//! What others wrote, made harmless for a mail. The instance's mails carry names and messages of accounts that the recipient may not
-//! know, under the operator's name: nothing in them may become a link, hide or turn other text around, or fill the mail.
+//! Makes texts of other accounts harmless in an email. The instance's emails carry them under the operator's name, so no text may
+//! become a link, hide or reverse other text, or fill the email.
 
 /// Most characters of a name in an email.
 const NAME: usize = 64;
@@ -83,7 +83,7 @@ fn unlinked(text: &str) -> String {
                 while is_slash(characters.peek()) {
                     characters.next();
                 }
-                // At the beginning of a word it could begin a path or an address.
+                // At the start of a word it could start a path or an address.
                 let begins = safe.is_empty() || safe.ends_with(' ');
                 if !begins || characters.peek().is_some_and(|next| next.is_whitespace()) {
                     safe.push('/');

@@ -1,4 +1,4 @@
-//! Which settings of webhooks are refused, and where.
+//! Refused settings of webhooks, and their paths.
 
 use clap::Parser;
 use entity::delivery_config::FieldSelectionMode;
