@@ -25,7 +25,7 @@ const PART: u64 = 5_000;
 
 /// Announces, every minute, expired invitations, paused destinations and set-aside deliveries. Of several processes one
 /// announces each. First it cancels what is left of ended connections.
-pub async fn tell(app: App, stop: CancellationToken) {
+pub async fn notify_owners(app: App, stop: CancellationToken) {
     let mut minutely = interval(TELL);
     minutely.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(minutely.tick()).await.is_some() {
@@ -36,17 +36,23 @@ pub async fn tell(app: App, stop: CancellationToken) {
             );
         }
         if let Some(Err(error)) = stop.run_until_cancelled(paused::notify_paused(&app)).await {
-            tracing::warn!(?error, "cannot tell of paused destinations; trying again in a minute");
+            tracing::warn!(
+                ?error,
+                "cannot notify owners of paused destinations; trying again in a minute"
+            );
         }
         if let Some(Err(error)) = stop.run_until_cancelled(set_aside::notify_set_aside(&app)).await {
             tracing::warn!(
                 ?error,
-                "cannot tell of deliveries that were set aside; trying again in a minute"
+                "cannot notify owners of deliveries that were set aside; trying again in a minute"
             );
         }
         match stop.run_until_cancelled(expiry::expire_overdue(&app)).await {
             Some(Ok(_)) => {}
-            Some(Err(error)) => tracing::warn!(?error, "cannot tell of expired invitations; trying again in a minute"),
+            Some(Err(error)) => tracing::warn!(
+                ?error,
+                "cannot notify inviters of expired invitations; trying again in a minute"
+            ),
             None => return,
         }
     }
@@ -59,12 +65,15 @@ pub async fn run(app: App, stop: CancellationToken) {
     while stop.run_until_cancelled(hourly.tick()).await.is_some() {
         match stop.run_until_cancelled(forget(&app)).await {
             Some(Ok(0)) => {}
-            Some(Ok(rows)) => tracing::info!(rows, "forgot what was over"),
-            Some(Err(error)) => tracing::warn!(?error, "cannot forget what is over; trying again in an hour"),
+            Some(Ok(rows)) => tracing::info!(rows, "deleted what is not needed any more"),
+            Some(Err(error)) => tracing::warn!(
+                ?error,
+                "cannot delete what is not needed any more; trying again in an hour"
+            ),
             None => return,
         }
         if let Some(Err(error)) = stop.run_until_cancelled(app.db.sample()).await {
-            tracing::warn!(?error, "cannot look at how tables have grown; trying again in an hour");
+            tracing::warn!(?error, "cannot read how tables have grown; trying again in an hour");
         }
     }
 }

@@ -63,9 +63,11 @@ impl Server {
         };
         let stop = CancellationToken::new();
         let hearing = (app.clone(), stop.clone());
-        tokio::spawn(restarted(app.metrics.clone(), "hearing other nodes", move || {
-            relay::relay(hearing.0.clone(), hearing.1.clone())
-        }));
+        tokio::spawn(restarted(
+            app.metrics.clone(),
+            "receiving notices of other nodes",
+            move || relay::relay(hearing.0.clone(), hearing.1.clone()),
+        ));
         let chores = chores(app, role, process, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
@@ -169,13 +171,13 @@ fn chores(app: &App, role: Role, process: Uuid, stop: &CancellationToken) -> Tas
         time::keep(app.db.clone(), app.clock.clone(), stop)
     });
     if role != Role::Api {
-        chores.spawn("sending mails of the instance", instance_mail::run);
-        chores.spawn("telling of erased leads", erasure_notices::run);
-        chores.spawn("forgetting what is over", housekeeping::run);
-        chores.spawn("telling owners", housekeeping::tell);
+        chores.spawn("sending the instance's emails", instance_mail::run);
+        chores.spawn("sending erasure notices", erasure_notices::run);
+        chores.spawn("housekeeping", housekeeping::run);
+        chores.spawn("notifying owners", housekeeping::notify_owners);
     }
     if role != Role::Worker {
-        chores.spawn("writing what is counted", counter_writer::run);
+        chores.spawn("writing deferred counters", counter_writer::run);
     }
     chores.tasks.close();
     chores.tasks

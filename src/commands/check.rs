@@ -106,8 +106,8 @@ fn proxies(config: &Config) -> Found {
         Some(wide) => Found::Note(format!(
             "LEADMESH_TRUSTED_PROXIES has {wide}: callers from there may give any address as theirs, so that limits by address stop nobody; name only your proxies"
         )),
-        None if trusted.is_empty() => Found::Right("none is trusted: callers are who connects".into()),
-        None => Found::Right("their X-Forwarded-For is believed".into()),
+        None if trusted.is_empty() => Found::Right("none is trusted: a caller's address is the peer's".into()),
+        None => Found::Right("their X-Forwarded-For is trusted".into()),
     }
 }
 
@@ -138,7 +138,7 @@ async fn address(config: &Config) -> Found {
 /// Checks the database and, once it answers, what is in it.
 async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std::io::Result<()> {
     let address = display(&config.database_url);
-    let late = "set DATABASE_URL to a database that is running, and see whether somebody holds its tables";
+    let late = "set DATABASE_URL to a running database, and check whether another session locks its tables";
     let db = match timeout(PATIENCE, Db::connect(&config.database_url, 2)).await {
         Err(_elapsed) => return report.add("database", too_late(late)),
         Ok(Ok(db)) => db,
@@ -163,7 +163,7 @@ async fn database<W: Write>(config: &Config, report: &mut Report<'_, W>) -> std:
             Ok(_) => Found::Wrong(format!(
                 "{address}, its schema is not up to date: run `leadmesh migrate`"
             )),
-            Err(error) => Found::Wrong(format!("{address} does not tell its schema: {error}")),
+            Err(error) => Found::Wrong(format!("{address} does not reveal its schema: {error}")),
         }
     };
     report.wait("database", schema, late).await?;
@@ -219,21 +219,21 @@ async fn master_key_fits(config: &Config, db: &Db) -> Found {
 
 /// Whether a process with these settings may serve beside the others, or after them; none where the settings agree.
 async fn proof_fits(config: &Config, db: &Db) -> Option<Found> {
-    let kept = match proof_setting::stored(db.read()).await {
-        Ok(kept) => kept?,
+    let stored = match proof_setting::stored(db.read()).await {
+        Ok(stored) => stored?,
         Err(error) => return Some(Found::Wrong(format!("cannot be compared: {error}"))),
     };
     let own = config.address_proof();
-    if kept == own {
+    if stored == own {
         return None;
     }
-    Some(match proof_setting::check_change(config, kept, 0) {
+    Some(match proof_setting::check_change(config, stored, 0) {
         Err(error) => Found::Wrong(error.to_string()),
         Ok(()) => Found::Note(format!(
             "LEADMESH_PROOF_OF_ADDRESS is {} here, and the installation goes by {}: that changes once all of its processes have stopped \
              and one starts with these settings",
             proof_setting::display(own),
-            proof_setting::display(kept)
+            proof_setting::display(stored)
         )),
     })
 }
@@ -274,9 +274,9 @@ async fn mail(config: &Config) -> Found {
         return Found::Note(text.into());
     };
     let server = instance_mail::server(settings);
-    let place = format!("{}:{}", server.host, server.port);
+    let server_address = format!("{}:{}", server.host, server.port);
     match instance_mail::mailer(config).probe(&server, MAIL).await {
-        Ok(()) => Found::Right(format!("{place} lets us in")),
-        Err(trouble) => Found::Wrong(format!("{place}: {trouble}; see LEADMESH_SMTP_URL")),
+        Ok(()) => Found::Right(format!("{server_address} accepts the log-in")),
+        Err(trouble) => Found::Wrong(format!("{server_address}: {trouble}; see LEADMESH_SMTP_URL")),
     }
 }

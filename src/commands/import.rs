@@ -98,7 +98,7 @@ fn no_key() -> ConfigError {
 }
 
 fn again(rows: u64) -> String {
-    format!("stopped after {rows} rows; the same command goes on from there")
+    format!("stopped after {rows} rows; the same command continues there")
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> ConfigError {

@@ -57,7 +57,7 @@ async fn rewrap(settings: Settings, out: &mut impl Write) -> anyhow::Result<()> 
     let clock = Clock::system();
     time::begin(&db, &clock)
         .await
-        .context("cannot look at the database's clock")?;
+        .context("cannot read the database's clock")?;
     let count = master_key::rewrap(&db, &clock, &vault, &previous).await?;
     writeln!(
         out,

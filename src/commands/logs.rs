@@ -44,7 +44,7 @@ pub(super) fn start_serving(settings: &Settings) -> Result<Option<Export>, Confi
 
 fn install(layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>) -> Result<(), ConfigError> {
     let started = registry().with(layers).try_init();
-    started.map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+    started.map_err(|_started_before| ConfigError::Set("the log was started twice: this is a bug in Leadmesh".into()))
 }
 
 fn lines(

@@ -22,7 +22,7 @@ pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> 
         () = signals.next() => return Ok(()),
     };
     signals.next().await;
-    tracing::info!("stopping: finishing what is under way; a second signal ends it at once");
+    tracing::info!("stopping: finishing running work; a second signal stops immediately");
     stop(server, &mut signals).await?;
     if let Some(export) = export {
         tokio::select! {
@@ -37,7 +37,7 @@ pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> 
 pub(super) async fn stop(server: Server, signals: &mut Signals) -> anyhow::Result<()> {
     tokio::select! {
         () = server.stop() => {}
-        () = signals.next() => bail!("ended at once: what was under way will be done again"),
+        () = signals.next() => bail!("stopped immediately: unfinished work will be done again"),
     }
     tracing::info!("stopped");
     Ok(())
@@ -79,7 +79,7 @@ fn announce(config: &Config, role: Role, server: &Server) {
     );
     if redis.is_none() && !config.is_embedded() {
         tracing::warn!(
-            "PostgreSQL without Redis: set REDIS_URL before a second process is started, or they will not tell each other what happens"
+            "PostgreSQL without Redis: set REDIS_URL before a second process is started, or they will not notify each other of events"
         );
     }
 }

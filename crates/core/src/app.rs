@@ -88,7 +88,7 @@ impl App {
     async fn on(db: Db, config: Config, clock: Clock) -> anyhow::Result<Self> {
         time::begin(&db, &clock)
             .await
-            .context("cannot look at the database's clock")?;
+            .context("cannot read the database's clock")?;
         let vault = Vault::new(&config.master_key).opening_also(config.previous_master_key.as_ref());
         master_key::check(&db, &vault).await?;
         // Made now: keys made within a transaction that is rolled back would stay in the cache but not in the database.
@@ -151,7 +151,7 @@ async fn prepare(db: &Db, config: &Config) -> anyhow::Result<()> {
             .context("cannot bring the embedded database up to date")?;
         db.sample()
             .await
-            .context("cannot look at the tables of the embedded database")?;
+            .context("cannot sample the tables of the embedded database")?;
     } else if db.pending_migrations().await? > 0 {
         bail!("the database's schema is not up to date: run `leadmesh migrate` first");
     }

@@ -291,7 +291,7 @@ fn sqlite_url(data_dir: &Path) -> String {
 fn checked_public_url(text: &str) -> Result<String, ConfigError> {
     match url::Url::parse(text) {
         Ok(url) if !url.username().is_empty() || url.password().is_some() => Err(ConfigError::Set(
-            "LEADMESH_PUBLIC_URL must have no user and no password: it stands in links that strangers get".to_owned(),
+            "LEADMESH_PUBLIC_URL must have no user and no password: it is part of links in emails".to_owned(),
         )),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => {
             Ok(text.trim_end_matches('/').to_owned())
@@ -310,7 +310,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// A network or a single address.
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
-    let advice = || format!("{text:?} is no network: write it as 10.0.0.0/8, or one address as 10.0.0.5");
+    let advice = || format!("{text:?} is not a network: write it as 10.0.0.0/8, or one address as 10.0.0.5");
     text.parse()
         .or_else(|_invalid| text.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_invalid| advice())

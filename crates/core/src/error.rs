@@ -172,10 +172,10 @@ impl Outage {
             Self::Unreachable => "the database is not reachable: nothing was changed, try again",
             Self::GaveWay => "another change was made at the same time: nothing was changed, try again",
             Self::Busy => "the database is busy: nothing was changed, try again",
-            Self::TooSlow => {
-                "the database took too long for this and was stopped: nothing was changed, ask for less at once"
+            Self::TooSlow => "the database took too long for this and was stopped: nothing was changed, ask for less",
+            Self::EndUnknown => {
+                "the connection to the database was lost: check whether the change was made, or try again"
             }
-            Self::EndUnknown => "the connection to the database was lost: look whether it was done, or try again",
         }
     }
 }
@@ -262,7 +262,7 @@ impl fmt::Display for Error {
                 let texts: Vec<&str> = broken.iter().map(|rule| rule.message.as_str()).collect();
                 f.write_str(&texts.join("; "))
             }
-            Self::RateLimited { retry_after } => write!(f, "too many tries: wait {retry_after} seconds"),
+            Self::RateLimited { retry_after } => write!(f, "too many attempts: wait {retry_after} seconds"),
             Self::Internal(_) => f.write_str("internal error"),
         }
     }
@@ -321,7 +321,7 @@ impl From<DbErr> for Error {
         }
         match outage(&error) {
             Some(outage) => {
-                tracing::warn!(%error, ?outage, "the database did not do it");
+                tracing::warn!(%error, ?outage, "the database did not execute it");
                 Self::Outage(outage)
             }
             None => Self::Internal(error.into()),

@@ -81,7 +81,7 @@ impl Writes {
         let turn = tokio::time::timeout(PATIENCE, self.0.places.clone().acquire_owned());
         let Ok(Ok(place)) = turn.await else {
             return Err(Error::Unavailable(
-                "too many changes are being made here: nothing was changed, try again in a moment",
+                "too many changes run on this server: nothing was changed, try again in a moment",
             ));
         };
         let deadline = self.0.deadline;
@@ -106,14 +106,14 @@ impl Writes {
     {
         let Ok(place) = self.0.left.clone().try_acquire_owned() else {
             return Err(Error::Unavailable(
-                "too many requests wait here for what they asked for: nothing was begun, try again in a moment",
+                "too many requests wait on this server: nothing was begun, try again in a moment",
             ));
         };
         let deadline = self.0.deadline;
         self.0.tasks.spawn(async move {
             let _place = place;
             if tokio::time::timeout(deadline, write).await.is_err() {
-                tracing::error!(?deadline, "a write that nobody waits for was stopped at its deadline");
+                tracing::error!(?deadline, "a detached write was stopped at its deadline");
             }
         });
         Ok(())

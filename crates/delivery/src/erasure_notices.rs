@@ -46,7 +46,7 @@ const ERROR: usize = 500;
 
 /// A notice is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
 const MOST_INTERRUPTIONS: i32 = 3;
-const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
+const INTERRUPTED: &str = "set aside: the process that sent it ended repeatedly before the outcome was known";
 
 /// How a try went.
 type Told = std::result::Result<(), String>;

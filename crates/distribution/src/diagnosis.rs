@@ -126,9 +126,10 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
 
 async fn settings(app: &App, row: &Model, replaced: bool) -> Result<Settings> {
     let (db, account) = (app.db.read(), row.account_id);
-    let kept = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.eq(row.settings_id));
-    let kept = kept.one(db).await?;
-    let config = kept
+    let stored =
+        delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.eq(row.settings_id));
+    let stored = stored.one(db).await?;
+    let config = stored
         .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?
         .config;
     let flow = flow::Entity::ever_in_account(account).filter(flow::Column::Id.eq(row.flow_id));

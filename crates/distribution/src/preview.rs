@@ -99,7 +99,9 @@ impl Target {
         if named.is_some() && assignments.is_empty() {
             return Ok(Err(Missing::Assignment));
         }
-        let own_settings = named.and(assignments.first()).and_then(|assignment| assignment.settings_id);
+        let own_settings = named
+            .and(assignments.first())
+            .and_then(|assignment| assignment.settings_id);
         Ok(Ok(Self {
             partner,
             assignments,
@@ -140,11 +142,7 @@ pub(super) async fn compose(app: &App, target: Target, given: Map<String, Value>
     })
 }
 
-async fn settings_of(
-    app: &App,
-    partner: &partner::Model,
-    own: Option<SettingsId>,
-) -> Result<delivery_settings::Model> {
+async fn settings_of(app: &App, partner: &partner::Model, own: Option<SettingsId>) -> Result<delivery_settings::Model> {
     let id = own.unwrap_or(partner.settings_id);
     let row = delivery_settings::Entity::in_account(partner.account_id).filter(delivery_settings::Column::Id.eq(id));
     let row = row.one(app.db.read()).await?;

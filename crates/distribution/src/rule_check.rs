@@ -82,21 +82,21 @@ impl RuleCheck {
 /// The other rules of the profile.
 async fn others(app: &App, account: AccountId, of: RuleTarget) -> Result<Vec<Rule>> {
     let db = app.db.read();
-    let place = match of {
+    let profile = match of {
         RuleTarget::Assignment(id) => {
-            let place = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
-            place.one(db).await?.map(|place| place.profile_id)
+            let found = assignment::Entity::in_account(account).filter(assignment::Column::Id.eq(id));
+            found.one(db).await?.map(|assignment| assignment.profile_id)
         }
         RuleTarget::Profile(id) | RuleTarget::NewAssignment(id) => Some(id),
         RuleTarget::NewProfile => None,
     };
-    let Some(profile) = place else { return Ok(Vec::new()) };
-    let places = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.eq(profile));
-    let places = places.all(db).await?.into_iter();
-    let replaced = |place: &assignment::Model| matches!(of, RuleTarget::Assignment(id) if id == place.id);
-    let mut rules: Vec<Value> = places
-        .filter(|place| !replaced(place))
-        .filter_map(|place| place.rule)
+    let Some(profile) = profile else { return Ok(Vec::new()) };
+    let assignments = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.eq(profile));
+    let assignments = assignments.all(db).await?.into_iter();
+    let replaced = |assignment: &assignment::Model| matches!(of, RuleTarget::Assignment(id) if id == assignment.id);
+    let mut rules: Vec<Value> = assignments
+        .filter(|assignment| !replaced(assignment))
+        .filter_map(|assignment| assignment.rule)
         .collect();
     if !matches!(of, RuleTarget::Profile(_)) {
         let own = profile::Entity::in_account(account).filter(profile::Column::Id.eq(profile));

@@ -213,7 +213,8 @@ pub async fn set(app: &App, caller: &Caller, input: SetDelivery) -> Result<Partn
     };
     let assignment = lock_assignment(&change, assignment, "input.assignmentId").await?;
     if assignment.partner_id != partner.id {
-        let message = "this is an assignment of another partner: give an assignment of the partner that partnerId names";
+        let message =
+            "this is an assignment of another partner: give an assignment of the partner that partnerId names";
         return Err(Error::user(UserErrorCode::NotFound, "input.assignmentId", message));
     }
     let changed = override_in(&change, &assignment, partner, checked).await?;
@@ -238,7 +239,7 @@ pub async fn set_from_portal(app: &App, caller: &Caller, delivery: DeliveryInput
     }
     if *current(&change, partner.settings_id).await?.config.fields() != sharing {
         return Err(Error::Unavailable(
-            "what is shared with you was changed this moment: nothing was changed, try again",
+            "the fields shared with you were changed concurrently: nothing was changed, try again",
         ));
     }
     replace(change, partner, checked).await
@@ -429,7 +430,7 @@ async fn has_mail_server(change: &Change<'_>, path: &str) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{} has not set up a mail server yet, so no lead could be sent by mail: ask them to, or choose another way",
+        "{} has not set up a mail server yet, so no lead can be sent by email: ask them to, or choose another channel",
         change.account.name
     );
     Err(Error::user(UserErrorCode::NotConfigured, path, &message))

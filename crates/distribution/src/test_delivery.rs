@@ -80,7 +80,7 @@ fn values(fields: &Value) -> Result<Map<String, Value>> {
     }
     let wrong = |advice: &str| Err(Error::user(UserErrorCode::Invalid, "input.fields", advice));
     match fields {
-        Value::Object(_) if has_nul(fields) => wrong("a value has no NUL"),
+        Value::Object(_) if has_nul(fields) => wrong("a value contains a NUL character: remove it"),
         Value::Object(given) => Ok(given.clone()),
         _ => wrong("give an object of values by field name"),
     }
@@ -102,7 +102,11 @@ fn unknown(missing: Missing) -> Error {
         Missing::Partner => "input.partnerId",
         Missing::Assignment => "input.assignmentId",
     };
-    Error::user(UserErrorCode::NotFound, path, "no such partner, or no such assignment of it")
+    Error::user(
+        UserErrorCode::NotFound,
+        path,
+        "no such partner, or no such assignment of it",
+    )
 }
 
 async fn within_limit(app: &App, tx: &DatabaseTransaction, account: AccountId) -> Result<()> {

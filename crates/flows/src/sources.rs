@@ -168,7 +168,7 @@ async fn check_connection(edit: &mut Edit<'_>, source: &source::Model) -> Result
     match link {
         None => edit.check.broken(UserErrorCode::NotConnected, "input.enabled", NOT_YET),
         Some(link) if !link.type_for(sender).sends() => {
-            let text = "the relationship does not let this account send leads to you: ask it for a wider one first";
+            let text = "the relationship does not let this account send leads to you: ask for a wider one first";
             edit.check
                 .broken(UserErrorCode::DirectionNotAgreed, "input.enabled", text);
         }

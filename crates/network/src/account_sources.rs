@@ -10,7 +10,7 @@ use entity::event::EventKind;
 use entity::ids::{AccountId, ConnectionId, InvitationId};
 use entity::invitation::InvitationStatus;
 use entity::source::{self, SourceKind};
-use entity::{account, connection, invitation};
+use entity::{connection, invitation};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QueryOrder, Set};
 use serde_json::json;
 
@@ -67,14 +67,14 @@ async fn connected(edit: &Edit<'_>, id: ConnectionId) -> Result<Sender> {
     };
     let partner = link.partner_of(own);
     if !link.type_for(partner).sends() {
-        let text = "the relationship does not let this account send leads to you: ask it for a wider one first";
+        let text = "the relationship does not let this account send leads to you: ask for a wider one first";
         return refuse(UserErrorCode::DirectionNotAgreed, text);
     }
     if sends_already(edit, partner) {
         return refuse(UserErrorCode::Taken, TAKEN);
     }
     Ok(Sender {
-        name: name_of(edit, partner).await?,
+        name: accounts::load(&edit.tx, partner).await?.name,
         account: Some(partner),
         connection: Some(link.id),
         invitation: None,
@@ -88,40 +88,32 @@ fn sends_already(edit: &Edit<'_>, partner: AccountId) -> bool {
     sources.any(|source| source.kind == SourceKind::Account && source.sender_account_id == Some(partner))
 }
 
-async fn name_of(edit: &Edit<'_>, partner: AccountId) -> Result<String> {
-    let row = account::Entity::by_id(partner).one(&edit.tx).await?;
-    row.map(|row| row.name).ok_or(Error::NotFound("account"))
-}
-
 async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender> {
     let refuse = |code, text| Err(Error::user(code, "input.invitationId", text));
     let found = invitation::Entity::sent_by(edit.account()).filter(invitation::Column::Id.eq(id));
     let Some(invitation) = found.one(&edit.tx).await? else {
         return refuse(
             UserErrorCode::NotFound,
-            "you have sent no such invitation: check the ID",
+            "you sent no such invitation: check the identifier",
         );
     };
     match invitation.status_at(app.clock.now()) {
         InvitationStatus::Pending => {}
         InvitationStatus::Expired => {
-            return refuse(
-                UserErrorCode::Expired,
-                "the invitation's time has passed: resend it first",
-            );
+            return refuse(UserErrorCode::Expired, "the invitation has expired: resend it first");
         }
         InvitationStatus::Accepted => {
             let text = "the invitation was accepted: add the source with the ID of the connection";
             return refuse(UserErrorCode::InvitationClosed, text);
         }
         InvitationStatus::Declined | InvitationStatus::Cancelled => {
-            let text = "the invitation was declined or taken back: send another one first";
+            let text = "the invitation was declined or cancelled: send another one first";
             return refuse(UserErrorCode::InvitationClosed, text);
         }
     }
     if !invitation.invitee_sends {
         let text =
-            "the invitation does not propose that the account sends leads to you: take it back and send one that does";
+            "the invitation does not propose that the account sends leads to you: cancel it and send one that does";
         return refuse(UserErrorCode::DirectionNotAgreed, text);
     }
     if is_waited_for(edit, &invitation).await? {
@@ -130,7 +122,7 @@ async fn invited(app: &App, edit: &Edit<'_>, id: InvitationId) -> Result<Sender>
     // The account behind an invited address is not revealed before the answer.
     let partner = invitation.to_account_id.filter(|_| invitation.to_email.is_none());
     let name = match (partner, invitation.to_email) {
-        (Some(partner), _) => name_of(edit, partner).await?,
+        (Some(partner), _) => accounts::load(&edit.tx, partner).await?.name,
         (None, email) => email.unwrap_or_default(),
     };
     Ok(Sender {

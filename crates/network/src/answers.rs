@@ -23,7 +23,7 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::throttle::Kind;
 use leadmesh_core::identity::{addresses, tokens};
 
-const CLOSED: &str = "this invitation was answered at this moment: look at your connections";
+const CLOSED: &str = "this invitation was answered concurrently: see your connections";
 
 /// Which invitation is answered, by exactly one of identifier and token.
 ///
@@ -226,7 +226,7 @@ async fn by_token(db: &impl ConnectionTrait, caller: &Caller, token: &str) -> Re
     if matches {
         return Ok(row);
     }
-    let message = "this invitation was sent to somebody else: sign in with the address that it was sent to";
+    let message = "this invitation was sent to another account: sign in with the address that it was sent to";
     Err(Error::user(UserErrorCode::EmailMismatch, "input.token", message))
 }
 

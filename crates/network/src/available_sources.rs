@@ -165,13 +165,13 @@ impl Situation<'_> {
         use AvailableSourceState::{Added, Available, DirectionNotAgreed, Disabled, Suspended};
         if !link.type_for(self.own).receives() {
             let text = if link.requested_by.is_some() {
-                "a wider relationship is asked for: it takes the other side's yes"
+                "a wider relationship was requested: the partner has to accept it"
             } else {
                 "ask for a wider relationship with updateConnection"
             };
             return (
                 DirectionNotAgreed,
-                format!("You are connected with {name}, but not to get its leads: {text}."),
+                format!("You are connected with {name}, but not to receive its leads: {text}."),
             );
         }
         if link.status == ConnectionStatus::Suspended {
@@ -193,7 +193,7 @@ impl Situation<'_> {
             Some(source) if source.enabled => (Added, format!("{name} is a source of this flow and may submit leads.")),
             Some(_) => (
                 Disabled,
-                format!("{name} is a source of this flow, but switched off: enable it with updateSource."),
+                format!("{name} is a source of this flow, but disabled: enable it with updateSource."),
             ),
         }
     }
@@ -206,7 +206,7 @@ impl Situation<'_> {
     ) -> (AvailableSourceState, String) {
         use AvailableSourceState::{InvitationExpired, InvitationPending, Terminated};
         let prepared = match self.source {
-            Some(_) => " Its source is prepared, and may submit from then on if it is switched on.",
+            Some(_) => " Its source is prepared, and may submit from then on if it is enabled.",
             None => "",
         };
         let ended_at = ended.and_then(|link| link.terminated_at);
@@ -223,11 +223,9 @@ impl Situation<'_> {
                 }
                 (_, sent) if ended_at.is_none_or(|at| at < invitation.created_at) => {
                     let text = if sent {
-                        format!(
-                            "Your invitation to {name} has run out unanswered: send it again with resendInvitation."
-                        )
+                        format!("Your invitation to {name} has expired: send it again with resendInvitation.")
                     } else {
-                        format!("The invitation from {name} has run out: ask it for another, or invite it.")
+                        format!("The invitation from {name} has expired: ask it for another, or invite it.")
                     };
                     return (InvitationExpired, text);
                 }

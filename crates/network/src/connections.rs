@@ -243,7 +243,7 @@ fn audit_view(row: &connection::Model, account: AccountId) -> Value {
 async fn email_partner(app: &App, change: &PartnerChange<'_>, transition: &Transition) -> Result<()> {
     let me = &change.mine().name;
     let subject = match transition.kind {
-        EventKind::ConnectionSuspended => format!("{me} holds your connection up"),
+        EventKind::ConnectionSuspended => format!("{me} suspended your connection"),
         EventKind::ConnectionResumed => format!("{me} resumed your connection"),
         EventKind::ConnectionTerminated => format!("{me} ended your connection"),
         _ => format!("Your connection with {me} changed"),

@@ -88,12 +88,12 @@ async fn facts(app: &App, me: AccountId, partner: AccountId, flow: Option<FlowId
 /// The inviter of an address learns whose it is only with the answer.
 async fn newest_invitation(app: &App, me: AccountId, partner: AccountId) -> Result<Option<invitation::Model>> {
     use invitation::Column;
-    let told = Column::FromAccountId
+    let visible = Column::FromAccountId
         .ne(me)
         .or(Column::ToEmail.is_null())
         .or(Column::AnsweredAt.is_not_null().and(Column::ToAccountId.is_not_null()));
     let rows = invitation::Entity::between(me, partner, app.config.address_proof())
-        .filter(told)
+        .filter(visible)
         .order_by_desc(Column::Id);
     Ok(rows.one(app.db.read()).await?)
 }

@@ -97,12 +97,12 @@ async fn cancel(app: &App, connection: ConnectionId, ids: Vec<DeliveryId>, faile
 /// Releases reservations in the one order of locks. Failed deliveries have released theirs.
 async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<()> {
     let open = rows.iter().filter(|row| !row.status.is_settled());
-    let mut places: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();
-    for place in open.flat_map(|row| &row.reservations.0) {
-        *places.entry((place.cap, place.window)).or_default() += 1;
+    let mut reservations: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();
+    for reservation in open.flat_map(|row| &row.reservations.0) {
+        *reservations.entry((reservation.cap, reservation.window)).or_default() += 1;
     }
-    for (place, leads) in places {
-        cap_usage::Entity::release_many(tx, place, leads).await?;
+    for (reservation, leads) in reservations {
+        cap_usage::Entity::release_many(tx, reservation, leads).await?;
     }
     Ok(())
 }

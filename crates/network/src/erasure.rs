@@ -6,7 +6,7 @@ use entity::delivery::{self, DeliveryStatus};
 use entity::event::EventKind;
 use entity::ids::{AccountId, LeadId};
 use entity::lead_event::{self, LeadEventKind};
-use entity::{account, bulk, duplicate_memory, erasure_notice, idempotency, lead};
+use entity::{bulk, duplicate_memory, erasure_notice, idempotency, lead};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect, Set};
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
+use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::texts;
@@ -36,7 +37,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
     let seen = found.clone().one(app.db.read()).await?.ok_or_else(unknown)?;
     let values = values(app, &seen).await;
     if values.are_in(&reason) {
-        let advice = "the reason repeats a value of the lead, and is kept in the audit trail: word it without";
+        let advice = "the reason repeats a value of the lead, and the audit log would keep it: leave the value out";
         return Err(Error::user(UserErrorCode::Invalid, "reason", advice));
     }
     let tx = app.db.begin().await?;
@@ -147,7 +148,7 @@ impl Erasure<'_> {
         let Some((buyer, theirs)) = row.buyer_account_id.zip(theirs) else {
             return Ok(Vec::new());
         };
-        let seller = company(tx, self.row.account_id).await?;
+        let seller = accounts::load(tx, self.row.account_id).await?;
         let entry = Entry::new("lead.erased_by_sender", "Lead", theirs, &seller.name);
         audit::record(tx, &app.clock, buyer, &Actor::partner_account(&seller), entry).await?;
         let message = format!(
@@ -158,21 +159,16 @@ impl Erasure<'_> {
         bulk::insert::<lead_event::Entity>(tx, vec![note]).await?;
         let notice = Notice {
             by: Some(self.row.account_id),
-            subject: format!("{} has erased a lead that you got", seller.name),
+            subject: format!("{} erased a lead that you received", seller.name),
             text: format!(
                 "{} has erased what it knew of the person behind your lead {theirs}. Erase it as well with eraseLead, unless you have a reason of your own to keep it.",
                 seller.name
             ),
         };
-        email_owners(tx, app, &company(tx, buyer).await?, &notice, None).await?;
+        email_owners(tx, app, &accounts::load(tx, buyer).await?, &notice, None).await?;
         let event = |kind| NewEvent::of_account(buyer, kind, theirs.0);
         Ok([EventKind::LeadErased, EventKind::Lead].map(event).into())
     }
-}
-
-async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
-    let found = account::Entity::by_id(id).one(tx).await?;
-    found.ok_or(Error::NotFound("account"))
 }
 
 fn lead_entry(action: &'static str, lead: LeadId, changes: Value) -> Entry<'static> {

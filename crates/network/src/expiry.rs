@@ -14,12 +14,12 @@ const PART: u64 = 100;
 
 /// Marks overdue invitations as expired and notifies both accounts; answers how many there were.
 pub async fn expire_overdue(app: &App) -> Result<u64> {
-    let mut told = 0;
+    let mut expired = 0;
     loop {
         let part = expire_batch(app).await?;
-        told += part;
+        expired += part;
         if part < PART {
-            return Ok(told);
+            return Ok(expired);
         }
     }
 }

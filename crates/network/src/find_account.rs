@@ -41,9 +41,7 @@ pub async fn find(app: &App, caller: &Caller, by: &Search) -> Result<Vec<Profile
         }
         (None, None, Some(name)) => by_name(name)?,
         _ => {
-            return Err(Error::BadInput(
-                "look for one thing: give either id, email or name".into(),
-            ));
+            return Err(Error::BadInput("give exactly one of id, email and name".into()));
         }
     };
     app.throttle.check(Kind::FindAccount, &account.to_string()).await?;

@@ -88,7 +88,7 @@ impl InvitationEmail<'_> {
 
     fn closing(&self) -> String {
         format!(
-            "Nothing is shared before you accept. If you do not know {}, do nothing: the invitation ends by itself.",
+            "Nothing is shared before you accept. If you do not know {}, do nothing: the invitation expires.",
             self.from
         )
     }

@@ -13,10 +13,11 @@ use entity::invitation::{self, Column, Entity, InvitationStatus};
 use entity::user;
 use sea_orm::{ColumnTrait, Condition, PaginatorTrait, QueryFilter, Select};
 
-use self::state::{audit_pair, check_open, close, load_partner, lock_sent, own_entry};
+use self::state::{audit_pair, check_open, close, lock_sent, own_entry};
 use super::notices::{self, Notice};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
+use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::change::Change;
 use leadmesh_core::identity::policy::Action;
@@ -128,14 +129,14 @@ pub async fn cancel(app: &App, caller: &Caller, id: InvitationId) -> Result<invi
     let row = close(&change.tx, app, row, InvitationStatus::Cancelled).await?;
     match receiver {
         Some(receiver) => {
-            let partner = load_partner(&change.tx, receiver).await?;
+            let partner = accounts::load(&change.tx, receiver).await?;
             let entries = audit_pair("invitation.cancelled", "invitation.cancelled", &row);
             entries.record(&change, &partner).await?;
             let name = &change.account.name;
             let notice = Notice {
                 by: Some(account),
-                subject: format!("{name} took its invitation back"),
-                text: format!("{name} took its invitation to connect back. There is nothing to do."),
+                subject: format!("{name} cancelled its invitation"),
+                text: format!("{name} cancelled its invitation to connect. You need not do anything."),
             };
             notices::email_owners(&change.tx, app, &partner, &notice, None).await?;
             let event = NewEvent::of_account(receiver, EventKind::InvitationCancelled, row.id.0);

@@ -53,7 +53,7 @@ pub async fn email_owners(
             continue;
         }
         let text = format!(
-            "{said} You get this mail as an owner of {}.",
+            "{said} You receive this email as an owner of {}.",
             sanitize::name(&account.name)
         );
         let email = emails::email_with_link(&owner.email, subject.clone(), &text, &app.config.public_url);

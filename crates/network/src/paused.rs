@@ -50,18 +50,18 @@ fn notice(whose: &str, row: &endpoint::Model) -> Notice {
     let (what, then) = match row.hold {
         Some(Hold::Gone) => (
             "has said that it is gone for good (410)",
-            "Nothing is sent to it until somebody resumes it or gives the partner another address.",
+            "Nothing is sent to it until you resume it or give the partner another address.",
         ),
         _ => (
-            "has failed again and again",
-            "It is tried every few minutes, and what waits goes on by itself once it works.",
+            "has failed repeatedly",
+            "It is probed every few minutes, and the deliveries continue once it works.",
         ),
     };
     Notice {
         by: None,
         subject: format!("Deliveries to {whose} are paused"),
         text: format!(
-            "{whose} {what}; the partner's health tells why. {then} Deliveries wait meanwhile, and fail when they are too old."
+            "{whose} {what}; the partner's health says why. {then} Deliveries wait meanwhile, and fail when they are too old."
         ),
     }
 }

@@ -65,7 +65,7 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
         if before.requested_by != Some(me) {
             return Ok(None);
         }
-        let message = "does not ask for another relationship any more";
+        let message = "withdrew its request for another relationship";
         return Ok(Some(changed(
             without_request(before),
             "connection.type_withdrawn",
@@ -98,7 +98,7 @@ fn request(before: &Model, me: AccountId, wanted: RelationshipType) -> Result<Op
 fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserError> {
     match before.requested_by {
         None => {
-            let message = "nobody has asked for another relationship, or the request was withdrawn";
+            let message = "there is no request for another relationship, or it was withdrawn";
             Err(UserError::new(UserErrorCode::NotFound, "connectionId", message))
         }
         Some(by) if by == me => {
@@ -115,7 +115,7 @@ fn answer(before: &Model, me: AccountId, yes: bool) -> Result<Transition, UserEr
             Ok(changed(without_request(&wider), "connection.type_agreed", message))
         }
         Some(_) => {
-            let message = "refused the relationship that you asked for; everything stays as it is";
+            let message = "refused the relationship that you asked for; nothing changes";
             Ok(changed(without_request(before), "connection.type_refused", message))
         }
     }
@@ -129,7 +129,7 @@ fn suspend(before: &Model, me: AccountId, reason: Option<&str>) -> Transition {
         action: "connection.suspended",
         kind: EventKind::ConnectionSuspended,
         message: format!(
-            "holds the connection up: no lead goes over it until they resume.{}",
+            "suspended the connection: no lead goes over it until they resume it.{}",
             because(reason)
         ),
         reason: reason.map(str::to_owned),
@@ -141,7 +141,7 @@ fn resume(before: &Model, me: AccountId) -> Result<Option<Transition>, UserError
         if before.status == ConnectionStatus::Active {
             return Ok(None);
         }
-        let message = "the partner holds this connection up: only they can resume it";
+        let message = "the partner suspended this connection: only they can resume it";
         return Err(UserError::new(UserErrorCode::Conflict, "", message));
     }
     let mut after = holding(before, me, false);
@@ -152,10 +152,10 @@ fn resume(before: &Model, me: AccountId) -> Result<Option<Transition>, UserError
     let (kind, message) = if goes_on {
         (
             EventKind::ConnectionResumed,
-            "resumed the connection: leads may go again",
+            "resumed the connection: leads may go over it again",
         )
     } else {
-        let message = "does not hold the connection up any more; you still do";
+        let message = "resumed the connection on its side; you still suspend it";
         (EventKind::ConnectionChanged, message)
     };
     Ok(Some(Transition {

@@ -2,13 +2,13 @@
 //! request in their portal, see `portal_review` of the delivery crate; they are answered here too.
 
 use chrono::{DateTime, Utc};
+use entity::bulk;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
-use entity::{account, bulk};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Actor, Entry};
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
+use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::texts;
@@ -44,7 +45,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
     let lead = lead.one(&tx).await?;
     let lead = lead.ok_or_else(|| broken(UserErrorCode::NotFound, "no such lead"))?;
     let Some(came_by) = lead.seller_delivery_id else {
-        let text = "the lead was submitted to you: only what another account's buyer step or profile delivered can be given back";
+        let text = "the lead was submitted to you: only a lead that another account's buyer step or profile delivered can be returned";
         return Err(broken(UserErrorCode::Conflict, text));
     };
     let row = delivery::Entity::to_buyer(account, came_by)
@@ -53,7 +54,7 @@ pub async fn ask(app: &App, caller: &Caller, input: ReturnLead) -> Result<lead::
         .await?;
     let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without the delivery by which it came")))?;
     check_returnable(&lead, &row)?;
-    let buyer = company(&tx, account).await?;
+    let buyer = accounts::load(&tx, account).await?;
     let reason = row.erased_at.map_or(reason, |_| REMOVED.to_owned());
     let mut change = row.into_active_model();
     change.review = Set(Some(ReviewStatus::ReturnRequested));
@@ -89,7 +90,7 @@ fn check_returnable(lead: &lead::Model, row: &delivery::Model) -> Result<()> {
     if !holds {
         return Err(broken(
             UserErrorCode::Conflict,
-            "your flow did not accept the lead: there is nothing to give back",
+            "your flow did not accept the lead: there is nothing to return",
         ));
     }
     match row.review {
@@ -135,10 +136,10 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
     let at = |code, text: &str| Error::user(code, "input.deliveryId", text);
     let row = row.ok_or_else(|| at(UserErrorCode::NotFound, "no such delivery"))?;
     let (review, kind, verb) = outcome(input.approve);
-    let seller = company(&tx, account).await?;
+    let seller = accounts::load(&tx, account).await?;
     if row.review != Some(ReviewStatus::ReturnRequested) {
         let said_before = row.review == Some(review) && row.review_by.as_ref() == Some(&seller.name);
-        let text = "nobody waits for an answer: no return of this lead is asked for";
+        let text = "no return of this lead waits for an answer";
         return if said_before {
             Ok(row)
         } else {
@@ -182,19 +183,10 @@ pub async fn answer(app: &App, caller: &Caller, input: Answer) -> Result<deliver
 
 fn outcome(approve: bool) -> (ReviewStatus, LeadEventKind, &'static str) {
     if approve {
-        (ReviewStatus::Returned, LeadEventKind::Returned, "takes the lead back")
+        (ReviewStatus::Returned, LeadEventKind::Returned, "accepts the return")
     } else {
-        (
-            ReviewStatus::Accepted,
-            LeadEventKind::Reviewed,
-            "does not take the lead back",
-        )
+        (ReviewStatus::Accepted, LeadEventKind::Reviewed, "refuses the return")
     }
-}
-
-async fn company(tx: &DatabaseTransaction, id: AccountId) -> Result<account::Model> {
-    let found = account::Entity::by_id(id).one(tx).await?;
-    found.ok_or(Error::NotFound("account"))
 }
 
 /// One step of a return, for the logs of both accounts. A partner has no log of its own, but its portal is notified.

@@ -50,7 +50,7 @@ fn notice(deliveries: &[DeliveryId]) -> Notice {
         by: None,
         subject,
         text: format!(
-            "The server stopped again and again while it was sending {}. It does not try {them} any more by itself. Look at the \
+            "The server stopped repeatedly while it was sending {}. It does not retry {them} automatically. Check the \
              template and the lead, correct what makes the message too large, and retry {them}.",
             ids.join(", ")
         ),

@@ -16,7 +16,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QuerySelect, QueryTrait};
 
 pub use dimension::Dimension;
-use dimension::{Axis, Place};
+use dimension::{Axis, AxisValue};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
@@ -106,13 +106,13 @@ fn axes(wanted: &Wanted, zone: &str) -> Result<Vec<Axis>> {
 }
 
 /// A row's position on each axis.
-type Places = Vec<Place>;
+type GroupKey = Vec<AxisValue>;
 
 async fn count_groups(
     db: &impl ConnectionTrait,
     facts: SelectStatement,
     axes: &[Axis],
-) -> Result<HashMap<Places, Counts>> {
+) -> Result<HashMap<GroupKey, Counts>> {
     let names = ["d0", "d1", "status", "review", "price_currency"];
     let mut query = Query::select();
     query.from_subquery(facts, "facts").limit(MAX_GROUPS as u64 + 1);
@@ -126,7 +126,7 @@ async fn count_groups(
     if groups.len() > MAX_GROUPS {
         return Err(too_many());
     }
-    let mut rows: HashMap<Places, Counts> = HashMap::new();
+    let mut rows: HashMap<GroupKey, Counts> = HashMap::new();
     for row in groups {
         let currency: Option<String> = row.try_get("", "price_currency")?;
         let worth: Option<String> = row.try_get("", "worth")?;
@@ -136,7 +136,7 @@ async fn count_groups(
             count: row.try_get("", "deliveries")?,
             worth: worth.as_deref().and_then(counts::units).zip(currency),
         };
-        rows.entry(places(&row, axes)?).or_default().add(group);
+        rows.entry(group_key(&row, axes)?).or_default().add(group);
     }
     if rows.len() > MAX_ROWS {
         return Err(too_many());
@@ -144,10 +144,10 @@ async fn count_groups(
     Ok(rows)
 }
 
-fn places(row: &sea_orm::QueryResult, axes: &[Axis]) -> Result<Places> {
+fn group_key(row: &sea_orm::QueryResult, axes: &[Axis]) -> Result<GroupKey> {
     axes.iter()
         .zip(["d0", "d1"])
-        .map(|(axis, name)| Ok(axis.place(row, name)?))
+        .map(|(axis, name)| Ok(axis.value(row, name)?))
         .collect()
 }
 
@@ -158,18 +158,18 @@ fn too_many() -> Error {
 }
 
 /// By time where an axis is time; otherwise the most deliveries first, with all rows of one first value together.
-fn ordered(rows: HashMap<Places, Counts>, axes: &[Axis]) -> Vec<(Places, Counts)> {
-    let mut of_first: BTreeMap<Option<Place>, u64> = BTreeMap::new();
-    for (places, counts) in &rows {
-        *of_first.entry(places.first().cloned()).or_default() += counts.routed;
+fn ordered(rows: HashMap<GroupKey, Counts>, axes: &[Axis]) -> Vec<(GroupKey, Counts)> {
+    let mut of_first: BTreeMap<Option<AxisValue>, u64> = BTreeMap::new();
+    for (key, counts) in &rows {
+        *of_first.entry(key.first().cloned()).or_default() += counts.routed;
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
     let by_time = |index: usize| axes.get(index).is_some_and(Axis::is_time);
-    rows.sort_by_cached_key(|(places, counts)| {
-        let total = of_first.get(&places.first().cloned()).copied().unwrap_or_default();
+    rows.sort_by_cached_key(|(key, counts)| {
+        let total = of_first.get(&key.first().cloned()).copied().unwrap_or_default();
         let first = Reverse(if by_time(0) { 0 } else { total });
         let second = Reverse(if by_time(1) { 0 } else { counts.routed });
-        (first, places.first().cloned(), second, places.get(1).cloned())
+        (first, key.first().cloned(), second, key.get(1).cloned())
     });
     rows
 }

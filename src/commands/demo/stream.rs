@@ -126,7 +126,7 @@ async fn call(api: &Api, flow: FlowId, lead: &Lead) -> Result<Payload, CallError
     let payload = data.get_mut("submitLead").map(Value::take).unwrap_or_default();
     serde_json::from_value(payload).map_err(|error| CallError::Refused {
         code: String::new(),
-        message: format!("the answer is not understood: {error}"),
+        message: format!("the answer cannot be parsed: {error}"),
     })
 }
 

@@ -59,11 +59,11 @@ impl Rows {
             return Err(wrong("has no columns: its first row must name the flow's fields").into());
         }
         if columns.iter().any(String::is_empty) {
-            return Err(wrong("has a column without a name: name it or take it out").into());
+            return Err(wrong("has a column without a name: name it or remove it").into());
         }
         let mut seen = HashSet::new();
         if let Some(twice) = columns.iter().find(|name| !seen.insert(name.as_str())) {
-            return Err(wrong(&format!("has two columns named {twice}: take one out")).into());
+            return Err(wrong(&format!("has two columns named {twice}: remove one")).into());
         }
         Ok(Self {
             reader,

@@ -98,11 +98,11 @@ impl Target {
     pub(super) async fn submit(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Answered>> {
         let mut leads = Vec::new();
         let mut answered = Vec::with_capacity(rows.len());
-        let mut places = Vec::new();
+        let mut indexes = Vec::new();
         for row in rows {
             let reasons = match row.fields {
                 Ok(fields) => {
-                    places.push(answered.len());
+                    indexes.push(answered.len());
                     leads.push(json!({"fields": fields, "idempotencyKey": row.key}));
                     Vec::new()
                 }
@@ -111,9 +111,9 @@ impl Target {
             answered.push(Answered::error(row.number, row.key, reasons));
         }
         if !leads.is_empty() {
-            let results = results(self.call(leads).await?, places.len())?;
-            for (place, result) in places.into_iter().zip(results) {
-                if let Some(answer) = answered.get_mut(place) {
+            let results = results(self.call(leads).await?, indexes.len())?;
+            for (index, result) in indexes.into_iter().zip(results) {
+                if let Some(answer) = answered.get_mut(index) {
                     answer.take(result);
                 }
             }
@@ -128,7 +128,7 @@ impl Target {
         loop {
             match self.api.call(SUBMIT, &variables).await {
                 Ok(data) => {
-                    let data: Data = serde_json::from_value(data).context("the answer is not understood")?;
+                    let data: Data = serde_json::from_value(data).context("the answer cannot be parsed")?;
                     match pauses.next().filter(|_| data.payload.is_left_undone()) {
                         Some(pause) => tokio::time::sleep(*pause).await,
                         None => return Ok(data.payload),
@@ -157,15 +157,15 @@ fn advice(code: &str, message: &str) -> String {
 fn results(payload: Payload, count: usize) -> anyhow::Result<Vec<Result<Receipt, String>>> {
     let mut errors = std::collections::HashMap::new();
     for error in payload.user_errors {
-        let place = match error.path.as_slice() {
-            [input, leads, place, ..] if input == "input" && leads == "leads" => place.parse::<usize>().ok(),
+        let index = match error.path.as_slice() {
+            [input, leads, index, ..] if input == "input" && leads == "leads" => index.parse::<usize>().ok(),
             _ => None,
         };
-        let Some(place) = place else { bail!("{}", error.message) };
-        errors.entry(place).or_insert(error.message);
+        let Some(index) = index else { bail!("{}", error.message) };
+        errors.entry(index).or_insert(error.message);
     }
     let mut receipts = payload.receipts.into_iter();
-    let answers = (0..count).map(|place| match errors.remove(&place) {
+    let answers = (0..count).map(|index| match errors.remove(&index) {
         Some(message) => Ok(Err(message)),
         None => receipts.next().map(Ok).context("the answer has too few receipts"),
     });
@@ -220,12 +220,12 @@ mod tests {
     #[test]
     fn receipts_and_errors_find_their_rows() {
         let errors = json!([{"message": "no", "path": ["input", "leads", "1", "fields"]}]);
-        let told: Vec<String> = results(payload(&errors), 3)
+        let texts: Vec<String> = results(payload(&errors), 3)
             .unwrap()
             .into_iter()
             .map(|result| result.map_or_else(|error| error, |receipt| receipt.id))
             .collect();
-        assert_eq!(told, ["a", "no", "b"]);
+        assert_eq!(texts, ["a", "no", "b"]);
     }
 
     #[test]

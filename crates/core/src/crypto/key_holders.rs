@@ -23,7 +23,7 @@ pub async fn announce(id: Uuid, db: Db, clock: Clock, vault: Vault, stop: Cancel
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(error) = announce_once(db.write(), id, &vault, clock.now()).await {
-            tracing::warn!(%error, "cannot tell which master keys this process opens; trying again in 5 seconds");
+            tracing::warn!(%error, "cannot announce which master keys this process opens; trying again in 5 seconds");
         }
     }
     // An entry that cannot be removed expires after half a minute.

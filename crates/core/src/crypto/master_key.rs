@@ -50,14 +50,14 @@ pub fn closed_advice(count: usize) -> String {
 /// Reads under which master key the data keys are. Shares a lock that `rewrap` takes alone, so that no key is made under the
 /// previous master key.
 pub(super) async fn shared_check_value(db: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
-    let kept = instance::Entity::named(CHECK).lock_shared().one(db).await?;
-    Ok(kept.map(|fact| fact.value))
+    let stored = instance::Entity::named(CHECK).lock_shared().one(db).await?;
+    Ok(stored.map(|fact| fact.value))
 }
 
 /// Whether the database is under this master key; none before its first start.
 pub async fn is_known(db: &impl ConnectionTrait, vault: &Vault) -> anyhow::Result<Option<bool>> {
-    let kept = instance::Entity::named(CHECK).one(db).await?;
-    Ok(kept.map(|fact| vault.is_check_value(&fact.value)))
+    let stored = instance::Entity::named(CHECK).one(db).await?;
+    Ok(stored.map(|fact| vault.is_check_value(&fact.value)))
 }
 
 /// Moves every data key from the previous master key to this one, in one transaction; answers how many there are. Repeating it

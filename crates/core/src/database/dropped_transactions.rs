@@ -55,7 +55,7 @@ impl DroppedTransactions {
             Ok(ready) => ready.map(|()| true),
             Err(_elapsed) => {
                 // The pool logs the error and closes the connection.
-                let why = "the connection is closed, for nobody waits for its statement any more";
+                let why = "the connection is closed, because nothing waits for its statement any more";
                 Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
             }
         }

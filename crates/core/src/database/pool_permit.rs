@@ -14,6 +14,6 @@ pub(super) struct PoolPermit {
 
 /// A statement that panicked or was stopped by the end of the process: it is unknown whether it was done.
 pub(super) fn interrupted<T>(error: &JoinError) -> Result<T, DbErr> {
-    tracing::error!(%error, "a statement did not come to its end");
+    tracing::error!(%error, "a statement was interrupted");
     Err(DbErr::Query(RuntimeErr::SqlxError(SqlxError::WorkerCrashed.into())))
 }

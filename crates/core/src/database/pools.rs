@@ -258,7 +258,7 @@ async fn limit(connection: &mut PgConnection, limits: SessionLimits) -> Result<(
         // Refused on systems without support; a statement of a vanished client then runs to its own limit.
         let sql = set("client_connection_check_interval", CLIENT_CHECK);
         if let Err(error) = connection.execute(AssertSqlSafe(sql)).await {
-            tracing::debug!(%error, "the database cannot look whether clients are still there");
+            tracing::debug!(%error, "the database cannot check whether clients are still connected");
         }
     }
     Ok(())
@@ -314,7 +314,7 @@ fn private_file(url: &str) -> Result<(), DbErr> {
         .open(path);
     match made {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(DbErr::Custom(format!("cannot make {path}: {error}")))
+            Err(DbErr::Custom(format!("cannot create {path}: {error}")))
         }
         _ => Ok(()),
     }

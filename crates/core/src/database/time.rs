@@ -38,7 +38,7 @@ pub async fn keep(db: Db, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(look.tick()).await.is_some() {
         if let Err(error) = compare(&db, &clock).await {
             // Until the next measurement the monotonic clock serves, which drifts less than a second in an hour.
-            tracing::debug!(%error, "cannot look at the database's clock; the next look will");
+            tracing::debug!(%error, "cannot read the database's clock; trying again at the next measurement");
             continue;
         }
         match (wrong, offset(&clock)) {

@@ -54,7 +54,7 @@ impl Drop for TransactionTimer {
         self.times.0.get_or_create(&labels).observe(held.as_secs_f64());
         if held > LONG {
             let (work, begun, seconds) = (self.work, self.begun, held.as_secs_f64());
-            tracing::warn!(work, %begun, seconds, "a writing transaction was held for long, for which others may have waited");
+            tracing::warn!(work, %begun, seconds, "a writing transaction was open for long; others may have waited for it");
         }
     }
 }

@@ -93,7 +93,7 @@ fn apply(row: &mut account::ActiveModel, input: UpdateAccount) -> std::result::R
     match input.contact_email {
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => {
-            let message = "an account keeps a contact address: write another one";
+            let message = "an account needs a contact address: enter another one";
             return Err(UserError::new(UserErrorCode::Required, "input.contactEmail", message));
         }
         MaybeUndefined::Value(email) => {

@@ -58,8 +58,12 @@ pub(super) async fn make(tx: &DatabaseTransaction, app: &App, new: NewAccount) -
 }
 
 pub async fn get(app: &App, caller: &Caller) -> Result<account::Model> {
-    let id = caller.require(Action::ReadAccount)?;
-    let found = account::Entity::by_id(id).one(app.db.read()).await?;
+    load(app.db.read(), caller.require(Action::ReadAccount)?).await
+}
+
+/// The calling use case decides whether the caller may see it.
+pub async fn load(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
+    let found = account::Entity::by_id(id).one(db).await?;
     found.ok_or(Error::NotFound("account"))
 }
 

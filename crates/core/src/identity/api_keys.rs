@@ -3,16 +3,15 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::api_key::{self, ApiKeyScope, Scopes};
 use entity::ids::ApiKeyId;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde_json::json;
 
 use super::caller::Caller;
+use super::change::Change;
 use super::policy::Action;
-use super::{accounts, texts, tokens};
+use super::{texts, tokens};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::Entry;
 use crate::error::{Error, Result, UserErrorCode};
 
 pub const MOST: u64 = 50;
@@ -51,9 +50,8 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
     let scopes = distinct(input.scopes)?;
     let end = input.expires_at.map(|end| end.trunc_subsecs(6));
     check_end(end, now)?;
-    let tx = app.db.begin().await?;
-    accounts::lock(&tx, account).await?;
-    if api_key::Entity::live_in_account(account, now).count(&tx).await? >= MOST {
+    let change = Change::begin(app, caller, account).await?;
+    if api_key::Entity::live_in_account(account, now).count(&change.tx).await? >= MOST {
         let message = format!("an account has at most {MOST} keys: revoke one that is not used");
         return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
@@ -70,28 +68,27 @@ pub async fn create(app: &App, caller: &Caller, input: CreateApiKey) -> Result<(
         expires_at: Set(end),
         revoked_at: Set(None),
     };
-    let key = row.insert(&tx).await?;
-    record(&tx, app, caller, &key, "api_key.created").await?;
-    tx.commit().await?;
+    let key = row.insert(&change.tx).await?;
+    change.record(entry("api_key.created", &key)).await?;
+    change.commit_uncompiled().await?;
     Ok((key, secret))
 }
 
 /// Revokes a key on every node immediately. Revoking it again changes nothing.
 pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key::Model> {
     let account = caller.require(Action::ManagePeople)?;
-    let tx = app.db.begin().await?;
+    let change = Change::begin(app, caller, account).await?;
     let mine = api_key::Entity::in_account(account).filter(api_key::Column::Id.eq(id));
-    let found = mine.lock_exclusive().one(&tx).await?;
+    let found = mine.lock_exclusive().one(&change.tx).await?;
     let key = found.ok_or_else(|| Error::user(UserErrorCode::NotFound, "id", "no such API key"))?;
     if key.revoked_at.is_some() {
         return Ok(key);
     }
     let mut row: api_key::ActiveModel = key.into();
     row.revoked_at = Set(Some(app.clock.now()));
-    let key = row.update(&tx).await?;
-    accounts::touch_config(&tx, account).await?;
-    record(&tx, app, caller, &key, "api_key.revoked").await?;
-    tx.commit().await?;
+    let key = row.update(&change.tx).await?;
+    change.record(entry("api_key.revoked", &key)).await?;
+    change.commit().await?;
     app.hub.rights_changed(account);
     Ok(key)
 }
@@ -123,16 +120,9 @@ fn hint(secret: &str) -> String {
     secret.chars().skip(hidden).collect()
 }
 
-async fn record(
-    tx: &DatabaseTransaction,
-    app: &App,
-    caller: &Caller,
-    key: &api_key::Model,
-    action: &'static str,
-) -> Result<()> {
+fn entry<'a>(action: &'static str, key: &'a api_key::Model) -> Entry<'a> {
     let changes = json!({"scopes": key.scopes, "expiresAt": key.expires_at});
-    let entry = Entry::new(action, "ApiKey", key.id, &key.name).with(changes);
-    audit::record(tx, &app.clock, key.account_id, &caller.actor(), entry).await
+    Entry::new(action, "ApiKey", key.id, &key.name).with(changes)
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use super::tokens::{self, API_KEY, Claims};
 use crate::app::App;
 use crate::error::{Error, Result};
 
-const BAD_KEY: &str = "the API key is unknown, revoked or past its time: use another";
-const BAD_TOKEN: &str = "the access token is not valid, or not any more: refresh the session or sign in again";
+const BAD_KEY: &str = "the API key is unknown, revoked or expired: use another";
+const BAD_TOKEN: &str = "the access token is invalid or expired: refresh the session or sign in again";
 
 /// The caller with an access token or API key.
 pub async fn bearer(app: &App, token: &str, ip: Option<IpAddr>) -> Result<Caller> {
@@ -108,7 +108,7 @@ fn note(app: &App, principal: &Principal) {
                 }
                 let noted = api_key::Entity::used(id, app.clock.now()).exec(app.db.write()).await;
                 if let Err(error) = noted {
-                    tracing::debug!(%error, "cannot note when an API key was last used");
+                    tracing::debug!(%error, "cannot store when an API key was last used");
                 }
             });
         }

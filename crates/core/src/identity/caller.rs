@@ -66,7 +66,7 @@ impl Caller {
                 "send a token: Authorization: Bearer <portal access token>",
             )),
             Principal::User { .. } | Principal::ApiKey { .. } => Err(Error::Forbidden(
-                "this belongs to the partner portal: use a portal session",
+                "this is part of the partner portal: use a portal session",
             )),
             Principal::PortalUser {
                 account, partner, id, ..

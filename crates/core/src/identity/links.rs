@@ -139,7 +139,7 @@ pub(super) async fn usable(
     let found = one_time_token::Entity::by_hash(&tokens::hash(token)).one(db).await?;
     let row = found.ok_or_else(|| unknown_at(path))?;
     if row.used_at.is_some() || row.expires_at <= app.clock.now() {
-        let message = "this link was used already, or its time has passed: ask for a new one";
+        let message = "this link was used already or has expired: ask for a new one";
         return Err(Error::user(UserErrorCode::Expired, path, message));
     }
     Ok(row)

@@ -23,8 +23,8 @@ const PAUSES: [i64; 3] = [1, 5, 30];
 const ERROR: usize = 500;
 /// An email is given up after this many attempts with unknown end: it may be what ends the processes that try it.
 const MOST_INTERRUPTIONS: i32 = 3;
-const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
-const NO_SERVER: &str = "this server sends no mail: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
+const INTERRUPTED: &str = "set aside: the process that sent it ended repeatedly before the outcome was known";
+const NO_SERVER: &str = "this server sends no email: its operator has to set LEADMESH_SMTP_URL and LEADMESH_MAIL_FROM";
 
 /// No `Debug`, so that no log line can show the secret in it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, email: Email) -> Re
     };
     row.insert(tx).await?;
     if !can_send {
-        tracing::warn!(mail = %id, "{NO_SERVER}; this mail was not sent");
+        tracing::warn!(mail = %id, "{NO_SERVER}; this email was not sent");
     }
     app.mail_bell.notify_one();
     Ok(id)
@@ -74,10 +74,10 @@ pub async fn queue_mail(tx: &DatabaseTransaction, app: &App, email: Email) -> Re
 
 async fn seal(tx: &DatabaseTransaction, app: &App, id: MailId, body: &MailBody) -> Result<String> {
     let keys = app.vault.keys(tx, &app.clock, None).await?;
-    Ok(keys.seal(&place(id), &serde_json::to_vec(body)?)?)
+    Ok(keys.seal(&body_place(id), &serde_json::to_vec(body)?)?)
 }
 
-fn place(id: MailId) -> String {
+fn body_place(id: MailId) -> String {
     format!("{id}/body")
 }
 
@@ -88,8 +88,10 @@ pub async fn claim_due(app: &App) -> Result<Vec<(mail::Model, MailBody)>> {
         match open(app, &mail).await {
             Ok(body) => claimed.push((mail, body)),
             Err(error) => {
-                tracing::error!(mail = %mail.id, %error, "cannot open a mail");
-                failed(mail, "the mail cannot be opened").update(app.db.write()).await?;
+                tracing::error!(mail = %mail.id, %error, "cannot open a sealed email");
+                failed(mail, "the email cannot be opened")
+                    .update(app.db.write())
+                    .await?;
             }
         }
     }
@@ -146,7 +148,7 @@ async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Resul
 async fn open(app: &App, mail: &mail::Model) -> anyhow::Result<MailBody> {
     let sealed = Sealed {
         owner: None,
-        place: &place(mail.id),
+        place: &body_place(mail.id),
         text: mail.sealed_body.as_deref().unwrap_or_default(),
     };
     let body = app.vault.open(app.db.read(), &app.clock, sealed).await?;

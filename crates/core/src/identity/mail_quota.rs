@@ -138,7 +138,7 @@ pub async fn invitation(tx: &DatabaseTransaction, app: &App, by: AccountId, to: 
     };
     let allowed = allows(tx, app, counted).await?;
     if !allowed {
-        tracing::info!(account = %by, "an invitation is not mailed: its address has got too many");
+        tracing::info!(account = %by, "an invitation is not mailed: its address has reached its quota");
     }
     Ok(allowed)
 }

@@ -167,9 +167,9 @@ fn kept_password(
         (&before.host, before.port, before.security) == (&input.host, input.port, input.security)
             && (&before.username, before.auth) == (&input.username, input.auth)
     });
-    let kept = same.and_then(|before| before.sealed_password.clone());
-    kept.map(Some).ok_or_else(|| {
-        let message = "write the password too: it belongs to this server and user name";
+    let stored = same.and_then(|before| before.sealed_password.clone());
+    stored.map(Some).ok_or_else(|| {
+        let message = "enter the password too: it belongs to this server and user name";
         UserError::new(UserErrorCode::Required, "input.password", message)
     })
 }
@@ -180,13 +180,13 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, UserError> 
         written.map(|text| texts::line(&text, limit, path)).transpose()
     };
     if !(1..=65_535).contains(&input.port) {
-        let message = "take a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
+        let message = "use a port from 1 to 65535; 587 with STARTTLS and 465 with TLS are usual";
         return Err(UserError::new(UserErrorCode::Invalid, "input.port", message));
     }
     let username = optional(input.username, CREDENTIAL, "input.username")?;
     let password = input.password.filter(|password| !password.is_empty());
     if password.is_some() && username.is_none() {
-        let message = "write the user name that the password belongs to";
+        let message = "enter the user name that the password belongs to";
         return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     let most = if input.auth == SmtpAuth::Xoauth2 {
@@ -198,18 +198,18 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, UserError> 
         .as_ref()
         .is_some_and(|password| password.chars().count() > most)
     {
-        let message = format!("take at most {most} characters");
+        let message = format!("use at most {most} characters");
         return Err(UserError::new(UserErrorCode::TooLong, "input.password", message));
     }
     if input.auth == SmtpAuth::Xoauth2 && username.is_none() {
-        let message = "write the user name that the access token belongs to";
+        let message = "enter the user name that the access token belongs to";
         return Err(UserError::new(UserErrorCode::Required, "input.username", message));
     }
     if input
         .mails_per_minute
         .is_some_and(|limit| !MAILS_PER_MINUTE.contains(&limit))
     {
-        let message = "take 1 to 10,000 mails a minute, or leave it out for no limit";
+        let message = "use 1 to 10,000 emails a minute, or omit it for no limit";
         return Err(UserError::new(UserErrorCode::Invalid, "input.mailsPerMinute", message));
     }
     Ok(SmtpSettings {
@@ -239,7 +239,7 @@ pub fn host(text: &str) -> std::result::Result<String, UserError> {
         Ok(Host::Ipv4(address)) => Ok(address.to_string()),
         Ok(Host::Ipv6(address)) => Ok(address.to_string()),
         Err(_) => {
-            let message = "write the name of the mail server alone, such as smtp.example.com";
+            let message = "enter only the host name of the mail server, such as smtp.example.com";
             Err(UserError::new(UserErrorCode::Invalid, "input.host", message))
         }
     }
@@ -278,6 +278,7 @@ fn entry<'a>(action: &'static str, settings: &'a smtp_settings::Model) -> Entry<
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use uuid::Uuid;
 
     use super::*;
@@ -318,12 +319,12 @@ mod tests {
 
     #[test]
     fn settings_are_brought_to_one_spelling() {
-        let kept = checked(input()).unwrap();
+        let stored = checked(input()).unwrap();
         assert_eq!(
-            (kept.host.as_str(), kept.from_address.as_str()),
+            (stored.host.as_str(), stored.from_address.as_str()),
             ("smtp.example.com", "leads@example.com")
         );
-        assert_eq!(kept.from_name, None);
+        assert_eq!(stored.from_name, None);
         assert_eq!(host("2001:DB8::1").unwrap(), "2001:db8::1");
     }
 

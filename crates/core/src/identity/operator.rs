@@ -13,8 +13,7 @@ use crate::app::App;
 use crate::audit::{self, Actor, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
-const TAKEN: &str =
-    "somebody with this address is a user of this account already: use `leadmesh account reset-password`";
+const TAKEN: &str = "a user of this account has this address already: use `leadmesh account reset-password`";
 
 /// A link to set a password, shown once and not stored. No `Debug`, so that no log line can show the secret in it.
 pub struct PasswordLink {
@@ -51,7 +50,7 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
     let user = match (matching.pop(), matching.is_empty()) {
         (Some(only), true) => only,
         (None, _) => {
-            let message = "no user has this address there: `leadmesh account create-owner` makes one";
+            let message = "no user has this address: `leadmesh account create-owner` creates one";
             return Err(Error::user(UserErrorCode::NotFound, "email", message));
         }
         (Some(last), false) => return Err(several(&last, &matching)),
@@ -60,7 +59,7 @@ pub async fn reset_password(app: &App, email: &str, within: Option<AccountId>) -
     let account = lock(&tx, user.account_id).await?;
     let person = PersonId::User(user.id).lock(&tx).await?;
     let Some(Person::User(user)) = person.filter(|now| now.email() == email) else {
-        let message = "the user was removed or changed at this moment: try again";
+        let message = "the user was removed or changed concurrently: try again";
         return Err(Error::user(UserErrorCode::Conflict, "email", message));
     };
     let link = links::make(&tx, app, PersonId::User(user.id), links::RESET, LinkHandover::Shown).await?;

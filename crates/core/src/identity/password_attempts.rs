@@ -7,12 +7,12 @@ use std::net::IpAddr;
 
 use entity::ids::SessionId;
 
-use super::known_networks;
 use super::person::Person;
 use super::throttle::{self, Kind};
 use super::tokens::Scope;
+use super::{known_networks, passwords};
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result, UserErrorCode};
 
 /// An attempt to guess a password.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,16 @@ pub(super) async fn check_network(app: &App, attempt: PasswordAttempt<'_>) -> Re
     app.throttle.check(Kind::LogInEmail, &whose).await
 }
 
-/// Counts an attempt at the signed-in user's own password, by their session.
-pub(super) async fn check_own(app: &App, session: SessionId) -> Result<()> {
-    app.throttle.check(Kind::OwnPassword, &session.to_string()).await
+/// Checks the signed-in user's own password, given at `input.currentPassword`. Attempts are counted by session.
+pub(super) async fn check_own(app: &App, session: SessionId, given: String, hash: Option<String>) -> Result<()> {
+    app.throttle.check(Kind::OwnPassword, &session.to_string()).await?;
+    if passwords::verify(given, hash).await? {
+        return Ok(());
+    }
+    Err(wrong_password())
+}
+
+pub(super) fn wrong_password() -> Error {
+    let message = "this is not your password";
+    Error::user(UserErrorCode::Invalid, "input.currentPassword", message)
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use entity::proof::AddressProof;
-use entity::{account, partner, user};
+use entity::{partner, user};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
 use super::account_confirmation::{self, Consent};
@@ -18,9 +18,9 @@ use super::policy::Action;
 use super::sessions::{self, SignedIn};
 use super::throttle::{self, Kind};
 use super::tokens::Scope;
-use super::{email_address, mail_queue, passwords, texts};
+use super::{accounts, email_address, mail_queue, passwords, texts};
 use crate::app::App;
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::{Error, Result};
 
 /// Accounts or portals in one email.
 const LINKS: u64 = 5;
@@ -46,7 +46,7 @@ pub async fn request_within(app: &App, within: SignInScope, ip: Option<IpAddr>, 
         if let Err(error) = mail_links(&answering, &request).await {
             tracing::warn!(
                 ?error,
-                "a link for a new password was not mailed; it can be request for again"
+                "a link for a new password was not mailed; it can be requested again"
             );
         }
     })
@@ -76,8 +76,8 @@ async fn mail_links(app: &App, request: &ResetRequest) -> Result<()> {
     }
     let mail = match (claiming.as_slice(), reset_links.as_slice()) {
         ([], _) => return Ok(()),
-        ([only], [way]) if !has_to_be_told(&tx, app, only).await? => {
-            emails::new_password(email, within.scope(), &way.link)
+        ([only], [reset]) if !must_describe_account(&tx, app, only).await? => {
+            emails::new_password(email, within.scope(), &reset.link)
         }
         _ => emails::new_passwords(email, within.scope(), &reset_links),
     };
@@ -87,7 +87,7 @@ async fn mail_links(app: &App, request: &ResetRequest) -> Result<()> {
 }
 
 /// Whether the reader of an address may not know the account for which the email carries a link.
-async fn has_to_be_told(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<bool> {
+async fn must_describe_account(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<bool> {
     match person {
         Person::Portal(_) => Ok(false),
         Person::User(user) if user.password_hash.is_none() || !person.holds_address(app) => Ok(true),
@@ -119,8 +119,7 @@ fn in_order(people: &[Person]) -> Vec<&Person> {
 
 /// Whose password it is, for a reader who may not know the account.
 async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<String> {
-    let account = account::Entity::by_id(person.account()).one(tx).await?;
-    let account = account.ok_or(Error::NotFound("account"))?;
+    let account = accounts::load(tx, person.account()).await?;
     let since = account.created_at.format("%-d %B %Y");
     Ok(match person {
         Person::Portal(user) => {
@@ -219,13 +218,13 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<LinkP
     app.throttle.check_ip(Kind::TokenIp, ip).await?;
     let db = app.db.read();
     let LinkHolder { person, reads_address } = links::check(db, app, Scope::Account, token).await?;
-    let account = account::Entity::by_id(person.account()).one(db).await?;
+    let account = accounts::load(db, person.account()).await?;
     let found = match &person {
         Person::User(user) if reads_address => account_confirmation::other_access(db, app, user).await?,
         _ => None,
     };
     Ok(LinkPreview {
-        account: account.ok_or(Error::NotFound("account"))?.name,
+        account: account.name,
         person: person.name().to_owned(),
         email: person.email().to_owned(),
         other_access: found.map(|found| found.lines()).unwrap_or_default(),
@@ -251,18 +250,8 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     };
     let gone = || Error::Unauthenticated("you have been removed from the account");
     let known = PersonId::User(*id).load(app.db.read()).await?.ok_or_else(gone)?;
-    password_attempts::check_own(app, *session).await?;
     let old = known.password_hash().map(str::to_owned);
-    let wrong = || {
-        Error::user(
-            UserErrorCode::Invalid,
-            "input.currentPassword",
-            "this is not your password",
-        )
-    };
-    if !passwords::verify(input.current_password, old.clone()).await? {
-        return Err(wrong());
-    }
+    password_attempts::check_own(app, *session, input.current_password, old.clone()).await?;
     passwords::check(&input.new_password, known.email(), "input.newPassword")?;
     let hash = passwords::hash(input.new_password).await?;
 
@@ -270,7 +259,7 @@ pub async fn change(app: &App, caller: &Caller, input: ChangePassword) -> Result
     let tx = app.db.begin().await?;
     let person = known.id().lock(&tx).await?.ok_or_else(gone)?;
     if person.password_hash() != old.as_deref() {
-        return Err(wrong());
+        return Err(password_attempts::wrong_password());
     }
     let person = person.set_password(&tx, hash, None, now).await?;
     person.id().end_sessions(&tx, now, Some(*session)).await?;

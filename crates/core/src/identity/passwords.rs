@@ -52,15 +52,15 @@ pub fn check(password: &str, email: &str, path: &str) -> std::result::Result<(),
         Some(prepared(password)).filter(|prepared| prepared.chars().count() <= *LENGTH.end())
     };
     let Some(prepared) = prepared else {
-        let message = format!("take at most {} characters", LENGTH.end());
+        let message = format!("use at most {} characters", LENGTH.end());
         return Err(UserError::new(UserErrorCode::TooLong, path, message));
     };
     let refusal = if prepared.chars().count() < *LENGTH.start() {
-        format!("take at least {} characters", LENGTH.start())
+        format!("use at least {} characters", LENGTH.start())
     } else if prepared.chars().any(is_unprintable) {
-        "take no tabs, line breaks or other control characters".to_owned()
+        "use no tabs, line breaks or other control characters".to_owned()
     } else if is_easy(&prepared.to_lowercase(), email) {
-        "this password is guessed at once: take another".to_owned()
+        "this password is easy to guess: choose another".to_owned()
     } else {
         return Ok(());
     };
@@ -132,7 +132,7 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
 /// The hash that a typed password matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashMatch {
-    pub place: usize,
+    pub index: usize,
     /// Whether the hash was made of the text as typed, before passwords were normalized: a new hash replaces it.
     pub is_outdated: bool,
 }
@@ -143,11 +143,11 @@ pub async fn first_of(password: String, hashes: Vec<String>) -> Result<Option<Ha
     run_blocking(move || {
         let forms = forms(password);
         let mut found = None;
-        for place in 0..CANDIDATES {
+        for index in 0..CANDIDATES {
             for (number, form) in forms.iter().enumerate() {
-                if is_of(form, hashes.get(place).map(String::as_str))? && found.is_none() {
+                if is_of(form, hashes.get(index).map(String::as_str))? && found.is_none() {
                     let is_outdated = number > 0;
-                    found = Some(HashMatch { place, is_outdated });
+                    found = Some(HashMatch { index, is_outdated });
                 }
             }
         }
@@ -175,9 +175,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T
     let permit: SemaphorePermit<'static> = match tokio::time::timeout(PATIENCE, AT_ONCE.acquire()).await {
         Ok(Ok(permit)) => permit,
         Ok(Err(_)) | Err(_) => {
-            return Err(Error::Unavailable(
-                "too many people are signing in at this moment: try again",
-            ));
+            return Err(Error::Unavailable("too many people are signing in now: try again"));
         }
     };
     let done = tokio::task::spawn_blocking(move || {
@@ -242,20 +240,20 @@ mod tests {
             "cafe\u{301}\u{a0}au\u{2003}lait",
         ];
         for set in ways {
-            let kept = hash(set.to_owned()).await.unwrap();
+            let stored = hash(set.to_owned()).await.unwrap();
             for typed in ways {
                 assert!(
-                    verify(typed.to_owned(), Some(kept.clone())).await.unwrap(),
+                    verify(typed.to_owned(), Some(stored.clone())).await.unwrap(),
                     "{set:?} {typed:?}"
                 );
-                let found = first_of(typed.to_owned(), vec![kept.clone()]).await.unwrap();
+                let found = first_of(typed.to_owned(), vec![stored.clone()]).await.unwrap();
                 let matching = HashMatch {
-                    place: 0,
+                    index: 0,
                     is_outdated: false,
                 };
                 assert_eq!(found, Some(matching));
             }
-            assert!(!verify("cafe au lait".to_owned(), Some(kept)).await.unwrap());
+            assert!(!verify("cafe au lait".to_owned(), Some(stored)).await.unwrap());
         }
     }
 
@@ -266,10 +264,10 @@ mod tests {
             ("cafe\u{301} au lait", "caf\u{e9} au lait"),
             ("caf\u{e9}\u{a0}au\tlait", "caf\u{e9}\u{a0}au\tlait"),
         ] {
-            let kept: PasswordHash = argon2().unwrap().hash_password(raw.as_bytes()).unwrap();
-            let found = first_of(typed.to_owned(), vec![kept.to_string()]).await.unwrap();
+            let stored: PasswordHash = argon2().unwrap().hash_password(raw.as_bytes()).unwrap();
+            let found = first_of(typed.to_owned(), vec![stored.to_string()]).await.unwrap();
             assert!(found.is_some_and(|matching| matching.is_outdated), "{raw:?} {typed:?}");
-            assert!(verify(typed.to_owned(), Some(kept.to_string())).await.unwrap());
+            assert!(verify(typed.to_owned(), Some(stored.to_string())).await.unwrap());
         }
         let endless = "x".repeat(BYTES + 1);
         assert!(!verify(endless, None).await.unwrap());
@@ -277,11 +275,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_opens_for_its_password_only_and_is_salted() {
-        let kept = hash("correct horse".into()).await.unwrap();
-        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert_ne!(kept, hash("correct horse".into()).await.unwrap());
-        assert!(verify("correct horse".into(), Some(kept.clone())).await.unwrap());
-        assert!(!verify("correct horsf".into(), Some(kept)).await.unwrap());
+        let stored = hash("correct horse".into()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_ne!(stored, hash("correct horse".into()).await.unwrap());
+        assert!(verify("correct horse".into(), Some(stored.clone())).await.unwrap());
+        assert!(!verify("correct horsf".into(), Some(stored)).await.unwrap());
     }
 
     #[tokio::test]
@@ -290,18 +288,18 @@ mod tests {
             hash("correct horse".into()).await.unwrap(),
             hash("battery staple".into()).await.unwrap(),
         );
-        let place = async |password: &str, hashes: Vec<&String>| {
+        let index = async |password: &str, hashes: Vec<&String>| {
             let found = first_of(password.to_owned(), hashes.into_iter().cloned().collect()).await;
-            found.map(|found| found.map(|matching| matching.place))
+            found.map(|found| found.map(|matching| matching.index))
         };
         assert_eq!(
-            place("battery staple", vec![&one, &other, &other]).await.unwrap(),
+            index("battery staple", vec![&one, &other, &other]).await.unwrap(),
             Some(1)
         );
-        assert_eq!(place("neither of them", vec![&one, &other]).await.unwrap(), None);
-        assert_eq!(place("correct horse", Vec::new()).await.unwrap(), None);
+        assert_eq!(index("neither of them", vec![&one, &other]).await.unwrap(), None);
+        assert_eq!(index("correct horse", Vec::new()).await.unwrap(), None);
         assert_eq!(
-            place("correct horse", vec![&other, &other, &other, &one])
+            index("correct horse", vec![&other, &other, &other, &one])
                 .await
                 .unwrap(),
             None

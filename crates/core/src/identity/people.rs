@@ -1,6 +1,5 @@
 //! The users of an account. The account's lock puts changes in turn, so that one OWNER who can sign in always remains.
 
-use entity::account;
 use entity::ids::{AccountId, UserId};
 use entity::user::{self, Role};
 use sea_orm::{
@@ -9,15 +8,16 @@ use sea_orm::{
 use serde_json::json;
 
 use super::caller::{Caller, Principal};
+use super::change::Change;
 use super::person::{Person, PersonId, new_user};
 use super::policy::Action;
-use super::{accounts, email_address, emails, links, texts};
+use super::{email_address, emails, links, texts};
 use crate::app::App;
-use crate::audit::{self, Entry};
+use crate::audit::Entry;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 use leadmesh_forms::limits::MAX_PEOPLE;
 
-const TAKEN: &str = "somebody with this address is a user of this account already";
+const TAKEN: &str = "a user of this account has this address already";
 
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<user::Model>> {
     let account = caller.require(Action::ReadAccount)?;
@@ -63,45 +63,43 @@ pub async fn invite(app: &App, caller: &Caller, input: InviteUser) -> Result<Inv
     let email = email_address::parse(&input.email, "input.email")?;
     let name = texts::name(&input.name, "input.name")?;
     check_owner_rights(caller, input.role, input.role)?;
-    let tx = app.db.begin().await?;
-    let company = take_turn(&tx, caller, account).await?;
-    if user::Entity::in_account(account).count(&tx).await? >= MAX_PEOPLE {
-        let message = format!("an account has at most {MAX_PEOPLE} people: remove somebody first");
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    if user::Entity::in_account(account).count(tx).await? >= MAX_PEOPLE {
+        let message = format!("an account has at most {MAX_PEOPLE} users: remove one first");
         return Err(Error::user(UserErrorCode::LimitReached, "input", message));
     }
     let user = new_user(app, account, name, email, input.role)
-        .insert(&tx)
+        .insert(tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let link = links::invite(&tx, app, &Person::User(user.clone()), |link| {
-        emails::invited_user(&user.email, &caller.actor().name, &company.name, link)
+    let link = links::invite(tx, app, &Person::User(user.clone()), |link| {
+        emails::invited_user(&user.email, &change.actor.name, &change.account.name, link)
     })
     .await?;
     let entry = entry("user.invited", &user).with(json!({"role": user.role}));
-    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
-    tx.commit().await?;
+    change.record(entry).await?;
+    change.commit_uncompiled().await?;
     Ok(Invited { person: user, link })
 }
 
 /// Changes a user's role. It holds from their next request.
 pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> Result<user::Model> {
     let account = caller.require(Action::ManagePeople)?;
-    let tx = app.db.begin().await?;
-    take_turn(&tx, caller, account).await?;
-    let user = lookup(&tx, account, id, "input.id").await?;
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let user = lookup(tx, account, id, "input.id").await?;
     check_owner_rights(caller, user.role, role)?;
     if role != Role::Owner {
-        check_not_last_owner(&tx, &user, "input.role").await?;
+        check_not_last_owner(tx, &user, "input.role").await?;
     }
     let before = user.role;
     let mut row: user::ActiveModel = user.into();
     row.role = Set(role);
-    let user = row.update(&tx).await?;
-    accounts::touch_config(&tx, account).await?;
+    let user = row.update(tx).await?;
     let changes = json!({"before": before, "after": role});
-    let entry = entry("user.role_changed", &user).with(changes);
-    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
-    tx.commit().await?;
+    change.record(entry("user.role_changed", &user).with(changes)).await?;
+    change.commit().await?;
     app.hub.rights_changed(account);
     Ok(user)
 }
@@ -110,36 +108,34 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
 pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let account = caller.require(Action::ManagePeople)?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
-    take_turn(&tx, caller, account).await?;
-    let user = lookup(&tx, account, id, "id").await?;
+    let change = begin(app, caller, account).await?;
+    let tx = &change.tx;
+    let user = lookup(tx, account, id, "id").await?;
     check_owner_rights(caller, user.role, user.role)?;
-    check_not_last_owner(&tx, &user, "id").await?;
+    check_not_last_owner(tx, &user, "id").await?;
     let mut row: user::ActiveModel = user.into();
     row.removed_at = Set(Some(now));
-    let user = row.update(&tx).await?;
-    PersonId::User(id).end_sessions(&tx, now, None).await?;
-    PersonId::User(id).void_links(&tx, now).await?;
-    accounts::touch_config(&tx, account).await?;
-    let entry = entry("user.removed", &user);
-    audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
-    tx.commit().await?;
+    let user = row.update(tx).await?;
+    PersonId::User(id).end_sessions(tx, now, None).await?;
+    PersonId::User(id).void_links(tx, now).await?;
+    change.record(entry("user.removed", &user)).await?;
+    change.commit().await?;
     app.hub.rights_changed(account);
     Ok(id)
 }
 
-/// Waits for other changes of the account's users, by which the caller may have lost the right to make this one.
-async fn take_turn(tx: &DatabaseTransaction, caller: &Caller, account: AccountId) -> Result<account::Model> {
-    let company = accounts::lock(tx, account).await?;
+/// Waits for other changes of the account's users, which may have taken the caller's right to this one.
+async fn begin<'a>(app: &'a App, caller: &Caller, account: AccountId) -> Result<Change<'a>> {
+    let change = Change::begin(app, caller, account).await?;
     if let Principal::User { id, role, .. } = &caller.principal {
-        let still = user::Entity::by_id(*id).one(tx).await?;
+        let still = user::Entity::by_id(*id).one(&change.tx).await?;
         if still.is_none_or(|user| user.role != *role) {
             return Err(Error::Unauthenticated(
-                "your rights were changed at this moment: try again",
+                "your rights were changed concurrently: try again",
             ));
         }
     }
-    Ok(company)
+    Ok(change)
 }
 
 async fn lookup(db: &impl ConnectionTrait, account: AccountId, id: UserId, path: &str) -> Result<user::Model> {
@@ -156,7 +152,7 @@ fn check_owner_rights(caller: &Caller, before: Role, after: Role) -> Result<()> 
     if is_owner || (before != Role::Owner && after != Role::Owner) {
         return Ok(());
     }
-    Err(Error::Forbidden("only an OWNER makes, changes or removes an OWNER"))
+    Err(Error::Forbidden("only an OWNER can add, change or remove an OWNER"))
 }
 
 /// An owner without a password does not count: nobody could sign in as them.
@@ -170,7 +166,7 @@ async fn check_not_last_owner(tx: &DatabaseTransaction, user: &user::Model, path
     if user.role != Role::Owner || other.is_some() {
         return Ok(());
     }
-    let message = "this is the last OWNER who can sign in: make somebody else an OWNER first";
+    let message = "this is the last OWNER who can sign in: make another user an OWNER first";
     Err(Error::user(UserErrorCode::Conflict, path, message))
 }
 

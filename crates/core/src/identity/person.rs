@@ -149,7 +149,7 @@ impl PersonId {
                 Self::Portal(id) => portal_user::Entity::seen(id, now).exec(db).await,
             };
             if let Err(error) = noted {
-                tracing::debug!(%error, "cannot note when somebody was last seen");
+                tracing::debug!(%error, "cannot store when a person was last seen");
             }
         });
     }

@@ -66,7 +66,7 @@ impl Action {
             | Self::ManageNetwork
             | Self::ReadAudit
             | Self::EraseLeads => "your role does not allow this: it takes an OWNER or ADMIN",
-            Self::ChangeOwnPassword => "only a signed-in person has a password",
+            Self::ChangeOwnPassword => "only a signed-in user has a password",
             Self::ReadInvitations => {
                 "your role or key does not allow this: it takes an OWNER, ADMIN or MEMBER, or a key with NETWORK_READ or MANAGE"
             }

@@ -2,10 +2,10 @@
 
 use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
-use entity::{account, partner, session};
+use entity::{partner, session};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Set,
 };
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use super::change::Change;
 use super::people::Invited;
 use super::person::{Person, PersonId};
 use super::policy::Action;
-use super::{email_address, emails, links, texts};
+use super::{accounts, email_address, emails, links, texts};
 use crate::app::App;
 use crate::audit::{self, Entry};
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
@@ -28,7 +28,7 @@ const USUAL: [PortalPermission; 4] = [
     PortalPermission::Return,
 ];
 const PHONE: usize = 40;
-const TAKEN: &str = "somebody with this address uses the portal of this partner already; \
+const TAKEN: &str = "a portal user of this partner has this address already; \
                      if the link is lost, they can ask for a new password";
 
 pub async fn list(app: &App, caller: &Caller, partner: PartnerId) -> Result<Vec<portal_user::Model>> {
@@ -161,12 +161,12 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
     let tx = app.db.begin().await?;
     let partner = lock_partner(&tx, account, input.partner).await?;
     if !partner.portal_enabled {
-        let message = "the partner's portal is off: switch it on with setPortalAccess first";
+        let message = "the partner's portal is disabled: enable it with setPortalAccess first";
         return Err(Error::user(UserErrorCode::NotConfigured, "input.partnerId", message));
     }
     let people = portal_user::Entity::of_partner(account, partner.id);
     if people.count(&tx).await? >= MAX_PORTAL_PEOPLE {
-        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} people: remove somebody first");
+        let message = format!("a partner's portal has at most {MAX_PORTAL_PEOPLE} users: remove one first");
         return Err(Error::user(UserErrorCode::LimitReached, "input.partnerId", message));
     }
     let row = portal_user::ActiveModel {
@@ -188,8 +188,7 @@ pub async fn invite(app: &App, caller: &Caller, input: InvitePortalUser) -> Resu
         .insert(&tx)
         .await
         .on_unique_violation(UserErrorCode::Taken, "input.email", TAKEN)?;
-    let company = account::Entity::by_id(account).one(&tx).await?;
-    let company = company.ok_or(Error::NotFound("account"))?;
+    let company = accounts::load(&tx, account).await?;
     let link = links::invite(&tx, app, &Person::Portal(user.clone()), |link| {
         emails::invited_portal_user(&user.email, &company.name, &partner.name, link)
     })

@@ -29,9 +29,9 @@ pub const LIFETIME: TimeDelta = TimeDelta::days(30);
 /// How long a replaced refresh token gives its successor again.
 pub const GRACE: TimeDelta = TimeDelta::seconds(60);
 
-const WRONG: &str = "email or password is not right";
+const WRONG: &str = "the email address or the password is wrong";
 const ENDED: &str = "the session has ended: sign in again";
-const PORTAL_OFF: &str = "the access to this portal is switched off: ask the account that gave it to you";
+const PORTAL_OFF: &str = "the access to this portal is disabled: ask the account that gave it to you";
 
 #[derive(Clone)]
 pub struct Session {
@@ -92,7 +92,7 @@ pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, i
     let hashes = able.iter().map(|(_, hash)| hash.clone()).collect();
     let matching = passwords::first_of(input.password.clone(), hashes).await?;
     let matching = matching.ok_or_else(wrong)?;
-    let (id, hash) = able.into_iter().nth(matching.place).ok_or_else(wrong)?;
+    let (id, hash) = able.into_iter().nth(matching.index).ok_or_else(wrong)?;
     let newer = if matching.is_outdated {
         Some(passwords::hash(input.password.clone()).await?)
     } else {

@@ -19,7 +19,7 @@ use crate::audit;
 use crate::config::{Config, SignUp as Mode};
 use crate::error::{Error, OnUniqueViolation, Result, UserError, UserErrorCode};
 
-const TAKEN: &str = "somebody with this address has signed up already: sign in, or ask for a new password";
+const TAKEN: &str = "a user with this address exists already: sign in, or ask for a new password";
 
 /// What a company says of itself and its first person.
 ///
@@ -121,11 +121,11 @@ async fn check_invitation(db: &impl ConnectionTrait, app: &App, token: &str, ema
     match row.status_at(app.clock.now()) {
         InvitationStatus::Pending => Ok(row),
         InvitationStatus::Expired => {
-            let message = "the time of this invitation has passed: ask the inviter to send it again";
+            let message = "this invitation has expired: ask the inviter to send it again";
             Err(Error::user(UserErrorCode::Expired, PATH, message))
         }
         _ => {
-            let message = "this invitation was answered or taken back already";
+            let message = "this invitation was answered or cancelled already";
             Err(Error::user(UserErrorCode::InvitationClosed, PATH, message))
         }
     }

@@ -18,14 +18,14 @@ pub fn name(text: &str, path: &str) -> Result<String, UserError> {
 pub fn line(text: &str, limit: usize, path: &str) -> Result<String, UserError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(UserError::new(UserErrorCode::Required, path, "write something here"));
+        return Err(UserError::new(UserErrorCode::Required, path, "enter a value"));
     }
     if text.chars().count() > limit {
-        let message = format!("take at most {limit} characters");
+        let message = format!("use at most {limit} characters");
         return Err(UserError::new(UserErrorCode::TooLong, path, message));
     }
     if text.chars().any(char::is_control) {
-        let message = "take one line without control characters";
+        let message = "use one line without control characters";
         return Err(UserError::new(UserErrorCode::Invalid, path, message));
     }
     Ok(text.to_owned())
@@ -53,7 +53,7 @@ pub fn timezone(text: &str, path: &str) -> Result<String, UserError> {
     match text.trim().parse::<chrono_tz::Tz>() {
         Ok(zone) => Ok(zone.name().to_owned()),
         Err(_unknown) => {
-            let message = "no such time zone: take an IANA name such as Europe/Berlin or America/New_York";
+            let message = "no such time zone: use an IANA name such as Europe/Berlin or America/New_York";
             Err(UserError::new(UserErrorCode::Invalid, path, message))
         }
     }

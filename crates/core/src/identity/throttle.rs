@@ -132,7 +132,7 @@ impl Throttle {
             let mut call = self.count.key(&counter);
             match call.arg(seconds).invoke_async(&mut redis).await {
                 Ok(tries) => return tries,
-                Err(error) => tracing::warn!(%error, "cannot count tries in Redis; counting in this process"),
+                Err(error) => tracing::warn!(%error, "cannot count attempts in Redis; counting in this process"),
             }
         }
         let fresh = async { Arc::new(AtomicU32::new(0)) };

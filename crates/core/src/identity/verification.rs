@@ -17,14 +17,14 @@ use super::other_access::OtherAccess;
 use super::person::{Person, PersonId};
 use super::policy::Action;
 use super::throttle::Kind;
-use super::{accounts, addresses, email_address, emails, mail_queue, password_attempts, passwords};
+use super::{accounts, addresses, email_address, emails, mail_queue, password_attempts};
 use crate::app::App;
 use crate::audit;
 use crate::error::{Error, OnUniqueViolation, Result, UserErrorCode};
 
-const NO_PERSON: &str = "only a signed-in person of an account has an address to prove";
+const NO_PERSON: &str = "only a signed-in user of an account has an address to prove";
 const GONE: &str = "you have been removed from the account";
-const TAKEN: &str = "somebody else uses this address: choose another one";
+const TAKEN: &str = "another user has this address: choose another one";
 
 /// What a proof link proves, for its holder before they decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub async fn preview(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Proof
     let (claimant, email) = claimant(db, app, token).await?;
     Ok(match claimant {
         Claimant::Person(person) => {
-            let account = company(db, &person).await?;
+            let account = accounts::load(db, person.account_id).await?;
             ProofPreview {
                 email,
                 account: account.name,
@@ -162,7 +162,7 @@ pub async fn resend(app: &App, caller: &Caller) -> Result<()> {
     }
     let tx = app.db.begin().await?;
     mail_quota::require(&tx, app, QuotaKey::ProofsBy(&person.id.to_string())).await?;
-    let account = company(&tx, &person).await?;
+    let account = accounts::load(&tx, person.account_id).await?;
     if may_write(&tx, app, &person.email).await? {
         mail_link(&tx, app, &person, &account).await?;
     }
@@ -189,7 +189,7 @@ pub async fn resend_contact(app: &App, caller: &Caller) -> Result<()> {
 }
 
 /// Emails a proof link after a sign-up or a change, where proof is required. An address beyond its quota gets none, and no
-/// error tells of it: the present user may not have caused it.
+/// error reports it: the present user may not have caused it.
 pub(super) async fn ask_for_proof(
     tx: &DatabaseTransaction,
     app: &App,
@@ -265,7 +265,7 @@ fn require_mail(app: &App) -> Result<()> {
     if app.config.mail.is_some() {
         return Ok(());
     }
-    let message = "this server sends no mail, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
+    let message = "this server sends no email, so no address can be proven: its operator has to set LEADMESH_SMTP_URL";
     Err(Error::user(UserErrorCode::NotConfigured, "", message))
 }
 
@@ -285,11 +285,6 @@ fn session_of(caller: &Caller) -> Result<SessionId> {
     }
 }
 
-async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<account::Model> {
-    let found = account::Entity::by_id(person.account_id).one(db).await?;
-    found.ok_or(Error::NotFound("account"))
-}
-
 /// Another address for the caller.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
@@ -305,22 +300,15 @@ pub struct ChangeEmail {
 pub async fn change_email(app: &App, caller: &Caller, input: ChangeEmail) -> Result<user::Model> {
     let known = own_row(app, caller).await?;
     let email = email_address::parse(&input.email, "input.email")?;
-    password_attempts::check_own(app, session_of(caller)?).await?;
     let old = known.password_hash.clone();
-    let wrong = || {
-        let message = "this is not your password";
-        Error::user(UserErrorCode::Invalid, "input.currentPassword", message)
-    };
-    if !passwords::verify(input.current_password, old.clone()).await? {
-        return Err(wrong());
-    }
+    password_attempts::check_own(app, session_of(caller)?, input.current_password, old.clone()).await?;
     let tx = app.db.begin().await?;
     let account = accounts::lock(&tx, known.account_id).await?;
     let Some(Person::User(person)) = PersonId::User(known.id).lock(&tx).await? else {
         return Err(Error::Unauthenticated(GONE));
     };
     if person.password_hash != old {
-        return Err(wrong());
+        return Err(password_attempts::wrong_password());
     }
     if person.email == email {
         return Ok(person);

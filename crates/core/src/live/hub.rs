@@ -158,8 +158,8 @@ async fn notify_nodes(mut redis: ConnectionManager, channel: Arc<str>, messages:
     }
     match tokio::time::timeout(PATIENCE, pipeline.query_async::<()>(&mut redis)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "cannot tell other nodes of new events; they will read them later"),
-        Err(_elapsed) => tracing::debug!("cannot tell other nodes of new events in time; they will read them later"),
+        Ok(Err(error)) => tracing::debug!(%error, "cannot notify other nodes of new events; they will read them later"),
+        Err(_elapsed) => tracing::debug!("cannot notify other nodes of new events in time; they will read them later"),
     }
 }
 

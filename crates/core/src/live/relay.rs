@@ -20,7 +20,7 @@ pub async fn relay(app: App, stop: CancellationToken) {
     };
     while !stop.is_cancelled() {
         if let Err(error) = listen(&app, &url, &stop).await {
-            tracing::warn!(%error, "cannot hear other nodes; subscriptions look by themselves");
+            tracing::warn!(%error, "cannot receive notices of other nodes; subscriptions check by themselves");
         }
         app.hub.wake_all();
         tokio::select! {

@@ -90,7 +90,7 @@ async fn beginning(app: &App, topic: Uuid, after: Option<&str>) -> Result<i64> {
 }
 
 async fn read_cursor(app: &App, topic: Uuid, cursor: &str) -> Result<i64> {
-    let refused = || Error::BadInput("a cursor is taken from an event of the same subscription, unchanged".into());
+    let refused = || Error::BadInput("take the cursor unchanged from an event of the same subscription".into());
     let place: i64 = cursor.parse().map_err(|_not_a_number| refused())?;
     if place < 0 || place > head(app, topic).await? {
         Err(refused())

@@ -46,7 +46,9 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::SmtpRejected => {
             "see what the mail server said; correct the recipients with setPartnerDelivery, then retryDelivery with settings: CURRENT; or the server with setSmtpSettings"
         }
-        DeliveryErrorCode::SmtpTemporary => "wait: it is tried again; if it goes on, ask whoever runs the mail server",
+        DeliveryErrorCode::SmtpTemporary => {
+            "wait: it is tried again; if it goes on, ask the operator of the mail server"
+        }
         DeliveryErrorCode::HttpStatus => {
             "see the answer's excerpt in attempts; if the partner has changed its address or key, set it with setPartnerDelivery, then retryDelivery with settings: CURRENT"
         }
@@ -81,7 +83,7 @@ pub(super) fn remedy(code: DeliveryErrorCode) -> &'static str {
         DeliveryErrorCode::Expired => "retry the delivery if the lead is still of use",
         DeliveryErrorCode::Cancelled => "retry the delivery if it shall go out after all",
         DeliveryErrorCode::SetAside => {
-            "ask who runs this server to look at its log and memory: its process ended again and again while it attempted this \
+            "ask the operator of this server to check its log and memory: its process ended repeatedly while it attempted this \
              delivery. Correct the partner's template or the lead, then retry the delivery; it is attempted apart from all others"
         }
         DeliveryErrorCode::Paused => "wait until the destination answers again, or let it go on with resumeDestination",

@@ -19,13 +19,12 @@ const MAX_HEADERS: usize = 30;
 /// Values up to this length get no hint: four characters would be half of them.
 const UNHINTED: usize = 8;
 
-/// A header that somebody asks for.
 #[derive(Clone)]
 pub struct HeaderInput {
     /// Its name.
     pub name: String,
     /// Its value. Empty keeps the stored value of the header with this name, as long as scheme, host and port of the
-    /// destination stay: a secret that somebody else entered can be kept but not sent elsewhere.
+    /// destination stay: a secret that another user entered can be kept but not sent elsewhere.
     pub value: String,
 }
 
@@ -74,8 +73,8 @@ impl Sealing<'_> {
         let mut sealed = Vec::with_capacity(headers.len());
         for (index, header) in headers.into_iter().enumerate() {
             let value = if header.value.is_empty() {
-                let kept = self.kept(&header.name).await?;
-                kept.ok_or_else(|| self.missing(index))?
+                let stored_value = self.stored_value(&header.name).await?;
+                stored_value.ok_or_else(|| self.missing(index))?
             } else {
                 header.value
             };
@@ -96,7 +95,7 @@ impl Sealing<'_> {
     }
 
     /// The stored value of a header, if the destination is the one that it was entered for.
-    async fn kept(&self, name: &str) -> Result<Option<String>> {
+    async fn stored_value(&self, name: &str) -> Result<Option<String>> {
         let Some((row, config)) = self.before.and_then(|row| Some((row, webhook(&row.config)?))) else {
             return Ok(None);
         };

@@ -13,7 +13,7 @@ const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];
 pub fn warnings(config: &WebhookConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     if config.url.starts_with("http:") {
-        warnings.push("Leads go out over plain http: everybody on the way can read and change them.".to_owned());
+        warnings.push("Leads are sent over plain http: everybody on the way can read and change them.".to_owned());
     }
     if !config.sign {
         warnings.push(
@@ -28,7 +28,7 @@ pub fn warnings(config: &WebhookConfig) -> Vec<String> {
         );
     }
     if config.retry.attempts == 1 {
-        warnings.push("Failed deliveries are not tried again: a short outage of the recipient loses its leads until somebody retries by hand.".to_owned());
+        warnings.push("Failed deliveries are not tried again: a short outage of the recipient loses its leads until you retry them.".to_owned());
     }
     if config.template.as_ref().is_some_and(|shape| !names_a_field(shape)) {
         warnings.push("The custom shape names no field: every lead is sent with the same body.".to_owned());

@@ -130,7 +130,7 @@ fn checked_url(text: &str, insecure: bool, settings: &Config, path: &str) -> Che
         ));
     }
     if url.scheme() == "http" && !insecure {
-        let message = "plain http shows leads to everybody on the way: use https, or set allowInsecureHttp";
+        let message = "plain http reveals leads to everybody on the way: use https, or set allowInsecureHttp";
         return Err(UserError::new(UserErrorCode::InsecureUrl, path, message));
     }
     let guard = Guard::new(settings.settings.allow_destinations.clone());

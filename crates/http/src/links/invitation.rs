@@ -100,7 +100,7 @@ fn how_to_answer(app: &App, preview: &Preview, deadline: &str) -> String {
     html += &paragraph("Then accept with the access token that you got (declineInvitation declines in the same way):");
     html += &code(ACCEPT);
     html + &paragraph(
-        "Nothing is shared before you accept. If you do not know the sender, do nothing: the invitation ends by itself.",
+        "Nothing is shared before you accept. If you do not know the sender, do nothing: the invitation expires.",
     )
 }
 

@@ -156,11 +156,12 @@ async fn check_receiving_flow(locked: &Locked<'_>, id: FlowId) -> Result<flow::M
         return Err(Error::user(UserErrorCode::NotFound, "input.flowId", message));
     };
     if mine.plan == Plan::Free {
-        let message = "a free account gets the leads of partners in its inbox: choosing a flow takes the plan PAID";
+        let message =
+            "the FREE plan receives the leads of partners in the inbox: choosing a flow requires the PAID plan";
         return Err(Error::user(UserErrorCode::PlanRequired, "input.flowId", message));
     }
     if !locked.row.type_for(mine.id).receives() {
-        let message = "this relationship brings no leads: ask for a wider one first (requestRelationshipType)";
+        let message = "this relationship brings you no leads: ask for a wider one first (requestRelationshipType)";
         return Err(Error::user(UserErrorCode::DirectionNotAgreed, path, message));
     }
     Ok(chosen)

@@ -73,19 +73,19 @@ fn not_connected(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![invitation(facts, row, *status)];
     checks.extend(facts.mail.as_ref().and_then(|mail| match mail.status {
         _ if *status != InvitationStatus::Pending => None,
-        MailStatus::Sent => Some(passed("mail", "the mail server took the letter".to_owned())),
+        MailStatus::Sent => Some(passed("mail", "the mail server accepted the email".to_owned())),
         MailStatus::Queued => Some(match &mail.error {
-            None => passed("mail", "the letter is on its way to the mail server".to_owned()),
+            None => passed("mail", "the email waits for the mail server".to_owned()),
             Some(error) => failed(
                 "mail",
-                format!("the letter could not be sent yet, and will be tried again: {error}"),
-                "wait, or tell them to look at their invitations: they need no letter to answer",
+                format!("the email could not be sent yet and will be retried: {error}"),
+                "wait, or ask them to see their invitations: they can answer without the email",
             ),
         }),
         MailStatus::Failed => Some(failed(
             "mail",
-            format!("the letter was not sent: {}", mail.error.as_deref().unwrap_or("no reason is known")),
-            "once the cause is gone send it again with resendInvitation; an invited account can answer without the letter",
+            format!("the email was not sent: {}", mail.error.as_deref().unwrap_or("no reason is known")),
+            "once the cause is gone, send it again with resendInvitation; an invited account can answer without the email",
         )),
     }));
     checks

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 
 use super::state::{
-    audit_pair, check_not_connected, check_open, expire, load_partner, lock_sent, own_entry, receiver, withdraw_email,
+    audit_pair, check_not_connected, check_open, expire, lock_sent, own_entry, receiver, withdraw_email,
 };
 use crate::invitation_mail::InvitationEmail;
 use crate::notices::{self, Notice};
@@ -22,13 +22,13 @@ use leadmesh_core::identity::change::Change;
 use leadmesh_core::identity::mail_quota::{self, QuotaKey};
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::throttle::Kind;
-use leadmesh_core::identity::{email_address, mail_queue, texts, tokens};
+use leadmesh_core::identity::{accounts, email_address, mail_queue, texts, tokens};
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_forms::limits::MAX_OPEN_INVITATIONS;
 
 /// In characters.
 const MESSAGE: usize = 1_000;
-const OTHER_PENDING: &str = "a newer invitation to the same waits for its answer: send that one again instead";
+const OTHER_PENDING: &str = "a newer invitation to the same receiver is pending: resend that one instead";
 
 /// An invitation as somebody wants to send it: to exactly one of account and address.
 #[derive(Clone, Debug)]
@@ -163,7 +163,7 @@ async fn check_target(change: &Change<'_>, target: &Target) -> Result<()> {
         Target::Account(id) if *id == inviter.id => Err(myself("accountId")),
         Target::Account(id) => {
             if account::Entity::by_id(*id).one(tx).await?.is_none() {
-                let message = "no such account: look for it with findAccount, or invite an email address";
+                let message = "no such account: find it with findAccount, or invite an email address";
                 return Err(Error::user(UserErrorCode::NotFound, "accountId", message));
             }
             check_not_connected(tx, inviter.id, *id, "accountId").await
@@ -265,7 +265,7 @@ async fn email_address_of(change: &Change<'_>, row: &invitation::Model) -> Resul
         return Ok(row.to_email.clone());
     }
     let Some(id) = row.to_account_id else { return Ok(None) };
-    let account = load_partner(&change.tx, id).await?;
+    let account = accounts::load(&change.tx, id).await?;
     // An unproven contact address gets no email on behalf of others.
     let wanted = account.notify_by_mail && account.has_contact(change.app.config.address_proof());
     Ok(account.contact_email.filter(|_| wanted))
@@ -282,7 +282,7 @@ async fn announce(
     let Some(receiver) = receiver(&change.tx, app, row).await? else {
         return change.record(own_entry(action, row)).await;
     };
-    let partner = load_partner(&change.tx, receiver).await?;
+    let partner = accounts::load(&change.tx, receiver).await?;
     let entries = audit_pair(action, "invitation.received", row);
     entries.record(change, &partner).await?;
     let name = &change.account.name;

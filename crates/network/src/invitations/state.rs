@@ -3,7 +3,7 @@
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
-use entity::{account, connection, mail, user};
+use entity::{connection, mail, user};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, IntoActiveModel, QueryFilter,
     QuerySelect, Set,
@@ -46,7 +46,7 @@ pub(crate) fn check_open(row: &invitation::Model, app: &App, path: &str) -> Resu
         InvitationStatus::Pending => return Ok(()),
         InvitationStatus::Expired => (
             UserErrorCode::Expired,
-            "the time of this invitation has passed: the inviter can send it again",
+            "this invitation has expired: the inviter can send it again",
         ),
         InvitationStatus::Accepted => (UserErrorCode::InvitationClosed, "this invitation was accepted already"),
         InvitationStatus::Declined => (
@@ -55,7 +55,7 @@ pub(crate) fn check_open(row: &invitation::Model, app: &App, path: &str) -> Resu
         ),
         InvitationStatus::Cancelled => (
             UserErrorCode::InvitationClosed,
-            "this invitation was taken back, or overtaken by another: look at your connections",
+            "this invitation was cancelled or replaced by another: see your connections",
         ),
     };
     Err(Error::user(code, path, message))
@@ -90,7 +90,7 @@ pub(crate) async fn close(
 
 pub(super) async fn withdraw_email(tx: &DatabaseTransaction, row: &invitation::Model) -> Result<()> {
     if let Some(mail) = row.mail_id {
-        let why = "not sent: the invitation was answered, taken back or sent again before";
+        let why = "not sent: the invitation was answered, cancelled or resent before";
         mail::Entity::withdraw(mail, why).exec(tx).await?;
     }
     Ok(())
@@ -137,11 +137,6 @@ pub(crate) async fn ever_sent(
         .add_option(email.map(|email| Column::ToEmail.eq(email)));
     let sent = Entity::sent_by(from).filter(same).all(tx).await?;
     Ok(sent.into_iter().map(|row| row.id).collect())
-}
-
-pub(super) async fn load_partner(db: &impl ConnectionTrait, id: AccountId) -> Result<account::Model> {
-    let found = account::Entity::by_id(id).one(db).await?;
-    found.ok_or(Error::NotFound("account"))
 }
 
 pub(crate) fn audit_pair(mine: &'static str, theirs: &'static str, row: &invitation::Model) -> AuditPair {

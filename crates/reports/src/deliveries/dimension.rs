@@ -51,7 +51,7 @@ pub(super) struct Axis {
 
 /// A delivery's position on an axis.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
+pub(super) enum AxisValue {
     /// In the span of this number.
     Span(i64),
     Word(String),
@@ -95,15 +95,15 @@ impl Axis {
         }
     }
 
-    pub(super) fn place(&self, row: &QueryResult, name: &str) -> std::result::Result<Place, DbErr> {
+    pub(super) fn value(&self, row: &QueryResult, name: &str) -> std::result::Result<AxisValue, DbErr> {
         Ok(match self.dimension {
-            Dimension::Partner | Dimension::Buyer | Dimension::Profile | Dimension::Flow => {
-                row.try_get::<Option<Uuid>>("", name)?.map_or(Place::None, Place::Id)
-            }
+            Dimension::Partner | Dimension::Buyer | Dimension::Profile | Dimension::Flow => row
+                .try_get::<Option<Uuid>>("", name)?
+                .map_or(AxisValue::None, AxisValue::Id),
             Dimension::Channel | Dimension::Status | Dimension::Error => row
                 .try_get::<Option<String>>("", name)?
-                .map_or(Place::None, Place::Word),
-            Dimension::Day | Dimension::Hour => Place::Span(row.try_get("", name)?),
+                .map_or(AxisValue::None, AxisValue::Word),
+            Dimension::Day | Dimension::Hour => AxisValue::Span(row.try_get("", name)?),
         })
     }
 }

@@ -8,8 +8,8 @@ use entity::{flow, partner, profile};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::dimension::{Axis, Dimension, Place};
-use super::{Heading, Places, Row};
+use super::dimension::{Axis, AxisValue, Dimension};
+use super::{GroupKey, Heading, Row};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::accounts;
 use leadmesh_delivery::counts::Counts;
@@ -23,18 +23,18 @@ pub(super) async fn name(
     db: &impl ConnectionTrait,
     account: AccountId,
     axes: &[Axis],
-    rows: Vec<(Places, Counts)>,
+    rows: Vec<(GroupKey, Counts)>,
 ) -> Result<Vec<Row>> {
     let mut names = Vec::with_capacity(axes.len());
     for (index, axis) in axes.iter().enumerate() {
-        let mut ids: Vec<Uuid> = rows.iter().filter_map(|(places, _)| id(places.get(index)?)).collect();
+        let mut ids: Vec<Uuid> = rows.iter().filter_map(|(key, _)| id(key.get(index)?)).collect();
         ids.sort_unstable();
         ids.dedup();
         names.push(load(db, account, axis.dimension, ids).await?);
     }
-    let labelled = rows.into_iter().map(|(places, counts)| {
-        let headings = places.iter().zip(axes.iter().zip(&names));
-        let headings = headings.map(|(place, (axis, names))| heading(axis, place, names));
+    let labelled = rows.into_iter().map(|(key, counts)| {
+        let headings = key.iter().zip(axes.iter().zip(&names));
+        let headings = headings.map(|(value, (axis, names))| heading(axis, value, names));
         Row {
             headings: headings.collect(),
             counts,
@@ -43,9 +43,9 @@ pub(super) async fn name(
     Ok(labelled.collect())
 }
 
-fn id(place: &Place) -> Option<Uuid> {
-    match place {
-        Place::Id(id) => Some(*id),
+fn id(value: &AxisValue) -> Option<Uuid> {
+    match value {
+        AxisValue::Id(id) => Some(*id),
         _ => None,
     }
 }
@@ -88,17 +88,17 @@ async fn load(
     Ok(named.into_iter().collect())
 }
 
-fn heading(axis: &Axis, place: &Place, names: &HashMap<Uuid, String>) -> Heading {
-    match place {
-        Place::None => Heading {
+fn heading(axis: &Axis, value: &AxisValue, names: &HashMap<Uuid, String>) -> Heading {
+    match value {
+        AxisValue::None => Heading {
             key: NONE.to_owned(),
             label: "none".to_owned(),
         },
-        Place::Word(word) => Heading {
+        AxisValue::Word(word) => Heading {
             key: word.clone(),
             label: word.to_lowercase().replace('_', " "),
         },
-        Place::Id(id) => {
+        AxisValue::Id(id) => {
             let key = match axis.dimension {
                 Dimension::Buyer => AccountId(*id).to_string(),
                 Dimension::Profile => ProfileId(*id).to_string(),
@@ -109,7 +109,7 @@ fn heading(axis: &Axis, place: &Place, names: &HashMap<Uuid, String>) -> Heading
             let label = names.get(id).cloned().unwrap_or_else(|| key.clone());
             Heading { key, label }
         }
-        Place::Span(number) => {
+        AxisValue::Span(number) => {
             let start = usize::try_from(*number).ok().and_then(|number| axis.spans.get(number));
             moment(axis, start.copied().unwrap_or_default())
         }

@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 
 use super::dimension::Axis;
-use super::{Places, places};
+use super::{GroupKey, group_key};
 use leadmesh_core::error::Result;
 use leadmesh_delivery::counts::{Counts, SAMPLE, milliseconds};
 
@@ -23,18 +23,18 @@ pub(super) async fn take(
     db: &impl ConnectionTrait,
     delivered: SelectStatement,
     axes: &[Axis],
-    rows: &mut HashMap<Places, Counts>,
+    rows: &mut HashMap<GroupKey, Counts>,
 ) -> Result<()> {
     for row in db.query_all(&ranked(db, delivered)).await? {
         let (created, settled): (DateTime<Utc>, DateTime<Utc>) =
             (row.try_get("", "created_at")?, row.try_get("", "settled_at")?);
-        let (place, among): (i64, i64) = (row.try_get("", "place")?, row.try_get("", "among")?);
+        let (rank_in_group, among): (i64, i64) = (row.try_get("", "rank_in_group")?, row.try_get("", "among")?);
         let took = milliseconds(settled - created);
-        let counts = rows.entry(places(&row, axes)?).or_default();
-        if place == rank(among, 50) {
+        let counts = rows.entry(group_key(&row, axes)?).or_default();
+        if rank_in_group == rank(among, 50) {
             counts.p50_ms = Some(took);
         }
-        if place == rank(among, 95) {
+        if rank_in_group == rank(among, 95) {
             counts.p95_ms = Some(took);
         }
     }
@@ -65,7 +65,7 @@ fn ranked(db: &impl ConnectionTrait, delivered: SelectStatement) -> SelectStatem
         .columns(columns)
         .expr_as(
             Expr::cust("row_number() OVER (PARTITION BY d0, d1 ORDER BY took)"),
-            "place",
+            "rank_in_group",
         )
         .expr_as(Expr::cust("count(*) OVER (PARTITION BY d0, d1)"), "among")
         .from_subquery(newest, "sample")
@@ -73,10 +73,10 @@ fn ranked(db: &impl ConnectionTrait, delivered: SelectStatement) -> SelectStatem
         .to_owned();
     Query::select()
         .columns(columns)
-        .columns(["place", "among"])
+        .columns(["rank_in_group", "among"])
         .from_subquery(ordered, "ordered")
         .and_where(Expr::cust(
-            "place = (among * 50 + 99) / 100 OR place = (among * 95 + 99) / 100",
+            "rank_in_group = (among * 50 + 99) / 100 OR rank_in_group = (among * 95 + 99) / 100",
         ))
         .to_owned()
 }
