@@ -15,7 +15,7 @@ use crate::config::ConfigError;
 use crate::crypto::key_holders;
 use crate::database::only_server::OnlyServer;
 use crate::database::time;
-use crate::delivery::supervision::restarted;
+use crate::delivery::supervision::restart_on_panic;
 use crate::delivery::worker::Worker;
 use crate::delivery::{erasure_notices, instance_mail};
 use crate::descriptors;
@@ -68,9 +68,11 @@ impl Server {
         };
         let stop = CancellationToken::new();
         let hearing = (app.clone(), stop.clone());
-        tokio::spawn(restarted(app.metrics.clone(), "hearing other nodes", move || {
-            relay::relay(hearing.0.clone(), hearing.1.clone())
-        }));
+        tokio::spawn(restart_on_panic(
+            app.metrics.clone(),
+            "hearing other nodes",
+            move || relay::relay(hearing.0.clone(), hearing.1.clone()),
+        ));
         let chores = chores(app, role, process, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
@@ -200,7 +202,8 @@ impl Chores {
     {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         let metrics = app.metrics.clone();
-        self.tasks
-            .spawn(restarted(metrics, what, move || begin(app.clone(), stop.clone())));
+        self.tasks.spawn(restart_on_panic(metrics, what, move || {
+            begin(app.clone(), stop.clone())
+        }));
     }
 }

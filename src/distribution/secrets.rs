@@ -8,7 +8,7 @@ use sea_orm::{ActiveModelTrait, Set, Unchanged};
 use super::change::{Change, Subject};
 use super::partners;
 use crate::app::App;
-use crate::delivery::{places, signing};
+use crate::delivery::{seal_context, signing};
 use crate::error::Result;
 use crate::identity::caller::Caller;
 
@@ -35,7 +35,7 @@ pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret>
     Ok(NewSecret {
         sealed: change
             .keys
-            .seal(&places::signing_secret(partner), revealed.as_bytes())?,
+            .seal(&seal_context::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })

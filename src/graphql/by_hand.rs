@@ -8,8 +8,9 @@ use super::delivery::{DeliveryFilter, DeliveryPayload};
 use super::diagnosis::Diagnosis;
 use super::ids::id_or_unknown;
 use super::payload::{UserError, outcome};
-use crate::delivery::again::RetrySettings;
-use crate::delivery::by_hand::{self, Settlement};
+use crate::delivery::bulk_retry;
+use crate::delivery::manual_retry::RetrySettings;
+use crate::delivery::settle::{self, Settlement};
 use crate::distribution::diagnosis;
 use crate::distribution::preview::ToPreview;
 use crate::distribution::test_delivery;
@@ -108,7 +109,7 @@ impl ByHandMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = filter.wanted(app, caller).await?;
         let (retried, user_errors) =
-            outcome(by_hand::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
+            outcome(bulk_retry::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
         let retried = retried.unwrap_or_default();
         let count = |deliveries: usize| i32::try_from(deliveries).unwrap_or(i32::MAX);
         let left_out = retried.left_out.into_iter().map(|left_out| RetryLeftOut {
@@ -140,7 +141,7 @@ impl ByHandMutation {
             external_id: input.external_id,
             note: input.note,
         };
-        DeliveryPayload::of(by_hand::settle(app, caller, settlement).await)
+        DeliveryPayload::of(settle::settle(app, caller, settlement).await)
     }
 
     /// Sends a partner what `previewDelivery` shows for these values, through the ordinary worker, marked as a test: `[Test]` in a

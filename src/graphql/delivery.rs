@@ -20,8 +20,8 @@ use super::profile::DistributionProfile;
 use super::relay::{PageArgs, connection, page};
 use super::time_range::TimeRangeInput;
 use crate::app::App;
-use crate::delivery::again::RetrySettings;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
+use crate::delivery::manual_retry::{self, RetrySettings};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -450,7 +450,7 @@ impl DeliveryMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ManageDeliveries)?;
         let retried = match id.parse() {
-            Ok(id) => manage::retry(app, caller, id, settings.unwrap_or_default()).await,
+            Ok(id) => manual_retry::retry(app, caller, id, settings.unwrap_or_default()).await,
             Err(_) => Err(unknown()),
         };
         DeliveryPayload::of(retried)

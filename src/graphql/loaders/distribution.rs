@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Many, Rows, by_account, many, shared};
 use crate::delivery::counts::{self, Counts, Subject};
-use crate::delivery::health::{self, Held};
+use crate::delivery::health::{self, OpenCircuit};
 use crate::distribution::wording;
 use crate::error::Error;
 
@@ -176,19 +176,19 @@ impl Loader<FailuresOf> for Rows {
 
 /// What is held of a partner's endpoints at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HeldOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
+pub struct OpenCircuitsOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
 
-impl Loader<HeldOf> for Rows {
-    type Value = Vec<Held>;
+impl Loader<OpenCircuitsOf> for Rows {
+    type Value = Vec<OpenCircuit>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[HeldOf]) -> Loaded<HeldOf, Vec<Held>> {
+    async fn load(&self, keys: &[OpenCircuitsOf]) -> Loaded<OpenCircuitsOf, Vec<OpenCircuit>> {
         let mut found = HashMap::new();
         let Some(now) = keys.iter().map(|key| key.2).max() else {
             return Ok(found);
         };
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let held = health::held(self.db.read(), account, &partners, now)
+            let held = health::open_circuits(self.db.read(), account, &partners, now)
                 .await
                 .map_err(shared)?;
             for key in keys.iter().filter(|key| key.0 == account) {
