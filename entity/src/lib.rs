@@ -54,6 +54,7 @@ pub mod refused_attempt;
 pub mod relationship;
 pub mod retryable;
 pub mod routed;
+pub mod scalars;
 pub mod send_slot;
 pub mod session;
 pub mod settings_usage;

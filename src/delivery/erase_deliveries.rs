@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use entity::delivery::{self, Column, DeliveryStatus, Model};
+use entity::delivery::{self, Column, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::ids::{DeliveryId, PartnerId};
 use entity::{delivery_attempt, destination, endpoint, mail_recipient, send_slot};
 use sea_orm::sea_query::ExprTrait;
@@ -66,7 +66,7 @@ pub async fn redact_deliveries(
     let now = app.clock.now();
     let waits = |row: &Model| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying);
     let waiting = rows.iter().filter(|row| waits(row));
-    let endings = waiting.map(|row| Ending::new(row, DeliveryStatus::Cancelled)).collect();
+    let endings = waiting.map(|row| Ending::new(row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Cancelled))).collect();
     let effects = finish(app, tx, endings, now).await?;
     send_slot::Entity::forget(tx, ids).await?;
     let mut changed = Vec::with_capacity(rows.len());

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::ids::DeliveryId;
 use entity::send_slot;
-use sea_orm::{ActiveEnum, DatabaseTransaction};
+use sea_orm::DatabaseTransaction;
 
 use super::reroute::Plan;
 use super::reservations;
@@ -26,6 +26,7 @@ pub struct Ending<'a> {
     /// The delivery as it stood before.
     delivery: &'a delivery::Model,
     status: DeliveryStatus,
+    code: Option<DeliveryErrorCode>,
     /// The recipient has rejected the lead in its portal, so that it counts on no cap although it is DELIVERED.
     rejected: bool,
     /// How its lead goes to the next partner.
@@ -34,10 +35,11 @@ pub struct Ending<'a> {
 
 impl<'a> Ending<'a> {
     /// Nobody gets the lead in place of the recipient.
-    pub fn new(delivery: &'a delivery::Model, status: DeliveryStatus) -> Self {
+    pub fn new(delivery: &'a delivery::Model, status: DeliveryStatus, code: Option<DeliveryErrorCode>) -> Self {
         Self {
             delivery,
             status,
+            code,
             rejected: false,
             plan: None,
         }
@@ -47,7 +49,7 @@ impl<'a> Ending<'a> {
     pub fn rejected(delivery: &'a delivery::Model) -> Self {
         Self {
             rejected: true,
-            ..Self::new(delivery, delivery.status)
+            ..Self::new(delivery, delivery.status, None)
         }
     }
 
@@ -59,8 +61,8 @@ impl<'a> Ending<'a> {
 
     /// The same delivery in another status.
     #[must_use]
-    pub(super) fn with_status(self, status: DeliveryStatus) -> Self {
-        Self { status, ..self }
+    pub(super) fn with_status(self, status: DeliveryStatus, code: Option<DeliveryErrorCode>) -> Self {
+        Self { status, code, ..self }
     }
 
     /// Whether the places that it held on caps are free again.
@@ -83,10 +85,13 @@ impl<'a> Ending<'a> {
     }
 
     fn event(&self) -> NewEvent {
-        NewEvent {
-            detail: Some(self.status.to_value()),
-            ..delivery_event(self.delivery)
-        }
+        let event = delivery_event(&delivery::Model {
+            status: self.status,
+            failure_code: self.code,
+            ..self.delivery.clone()
+        });
+        // A delivery that is rejected had ended before.
+        if self.rejected { event.unlogged() } else { event }
     }
 }
 

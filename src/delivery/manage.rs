@@ -121,7 +121,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
         }
     }
     let now = app.clock.now();
-    let ending = Ending::new(&row, DeliveryStatus::Cancelled);
+    let ending = Ending::new(&row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Cancelled));
     let effects = finish(app, &tx, vec![ending], now).await?;
     let mut change: delivery::ActiveModel = row.into();
     change.status = Set(DeliveryStatus::Cancelled);

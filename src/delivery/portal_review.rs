@@ -28,7 +28,7 @@ use crate::identity::caller::Caller;
 use crate::identity::rights;
 use crate::identity::texts;
 use crate::leads::compile::Snapshots;
-use crate::leads::intake::portal_event;
+use crate::leads::intake::{delivery_event, portal_event};
 use crate::queue::LeadContent;
 
 /// Leads in one call at most.
@@ -268,7 +268,10 @@ impl StoredReview<'_> {
             self.record(&tx, row).await?;
         }
         let mut effects = if endings.is_empty() {
-            Effects::changed(&rows)
+            Effects {
+                events: rows.iter().map(|row| delivery_event(row).unlogged()).collect(),
+                ..Effects::default()
+            }
         } else {
             finish(app, &tx, endings, at).await?
         };

@@ -66,7 +66,7 @@ pub async fn settle(app: &App, caller: &Caller, input: Settlement) -> Result<Mod
     let (now, from) = (app.clock.now(), row.status);
     let lead = leads.get(&row.lead_id).filter(|_| row.erased_at.is_none());
     let plan = lead.and_then(|lead| Plan::of(&routes, &row, lead, now));
-    let ending = Ending::new(&row, input.status()).rerouted(plan);
+    let ending = Ending::new(&row, input.status(), input.code(&row)).rerouted(plan);
     let effects = finish(app, &tx, vec![ending], now).await?;
     if !input.delivered && row.channel == Channel::Email {
         mail_recipient::Entity::take_back(&tx, row.id).await?;
@@ -91,6 +91,15 @@ impl Settlement {
         } else {
             DeliveryStatus::Failed
         }
+    }
+
+    /// The code of the last failure, if there was one. A DELIVERED mail that did not arrive has bounced.
+    fn code(&self, row: &Model) -> Option<DeliveryErrorCode> {
+        let known = row.failure_code.unwrap_or(match row.status {
+            DeliveryStatus::Delivered => DeliveryErrorCode::SmtpRejected,
+            _ => DeliveryErrorCode::Network,
+        });
+        (!self.delivered).then_some(known)
     }
 }
 
@@ -140,24 +149,18 @@ fn is_settled_so(row: &Model, input: &Settlement) -> Result<bool> {
 }
 
 fn changed(caller: &Caller, row: Model, input: &Settlement, now: DateTime<Utc>) -> ActiveModel {
-    let bounced = row.status == DeliveryStatus::Delivered;
-    let code = row.failure_code.unwrap_or(if bounced {
-        DeliveryErrorCode::SmtpRejected
-    } else {
-        DeliveryErrorCode::Network
-    });
+    let code = input.code(&row);
     let mut change: ActiveModel = row.into();
     change.due_at = Set(None);
     change.settled_at = Set(Some(now));
     change.status = Set(input.status());
+    change.failure_code = Set(code);
     if input.delivered {
-        change.failure_code = Set(None);
         change.failure_message = Set(None);
         if let Some(id) = &input.external_id {
             change.external_id = Set(Some(id.clone()));
         }
     } else {
-        change.failure_code = Set(Some(code));
         let message = message(caller, "the recipient does not have the lead", input.note.as_deref());
         change.failure_message = Set(Some(message));
         change.external_id = Set(None);

@@ -32,6 +32,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use attempt_result::{AttemptResult, Timing};
@@ -51,6 +52,7 @@ use crate::database::Lane;
 use crate::error::Result;
 use crate::leads::compile::Snapshots;
 use crate::queue::Claimed;
+use crate::spans;
 
 /// How often the worker looks for due deliveries without being rung for.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -158,9 +160,11 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, mut claimed: Claime
     }
     let tools = tools.clone();
     tasks.spawn(async move {
-        let attempting = attempt(&tools, &mut claimed);
+        let span = spans::attempt(&claimed.delivery);
+        let attempting = attempt(&tools, &mut claimed).instrument(span.clone());
         let record = catch_panic(&tools.app.metrics, "an attempt", attempting).await;
         if let Some(record) = record.unwrap_or_else(|| Some(panicked(&tools, &claimed))) {
+            spans::attempted(&span, &record.outcome);
             tools.record(PendingOutcome::attempted(claimed, record));
         } else {
             drop(claimed);

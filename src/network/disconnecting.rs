@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::connection;
-use entity::delivery::{self, DeliveryStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::ids::{ConnectionId, DeliveryId};
 use sea_orm::{QueryOrder, QuerySelect};
 
@@ -85,7 +85,7 @@ async fn cancel(
     let rows = delivery::Entity::cancellable_over(&tx, connection, ids, failed_since);
     let rows = rows.all(&tx).await?;
     delivery::Entity::disconnect(&tx, rows.iter().map(|row| row.id), now).await?;
-    let endings = rows.iter().map(|row| Ending::new(row, DeliveryStatus::Cancelled));
+    let endings = rows.iter().map(|row| Ending::new(row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Disconnected)));
     let effects = finish::finish(app, &tx, endings.collect(), now).await?;
     effects.commit(app, tx, now).await
 }

@@ -14,6 +14,7 @@ use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
 use entity::{connection, delivery_settings, endpoint, gate, lead, worker};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::attempt_result::{AttemptResult, Timing};
@@ -170,7 +171,7 @@ impl Attempt<'_> {
         match check_hold(&tx, self.delivery).await? {
             Hold::Lost => return Ok(Decision::Done),
             Hold::Erased => {
-                let ending = Ending::new(self.delivery, DeliveryStatus::Cancelled);
+                let ending = Ending::new(self.delivery, DeliveryStatus::Cancelled, None);
                 return self
                     .record(tx, AccountOutcome::erased(), ending, Settled::default())
                     .await;
@@ -188,15 +189,17 @@ impl Attempt<'_> {
             idempotency_key: None,
             came_by: Some(CameBy {
                 delivery: self.delivery.id,
+                lead: self.delivery.lead_id,
                 price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
+            span: Span::none(),
         };
         let to_store = ToStore {
             lead: &mut lead,
             occasion,
         };
         // The locks of a failure are taken together with those of storing; the buyer's flow decides the status.
-        let ending = Ending::new(self.delivery, DeliveryStatus::Failed).rerouted(self.plan(&routes));
+        let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
         let closed = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
         let around = Around {
             closed: closed.into_iter().map(|row| row.id).collect(),
@@ -248,7 +251,7 @@ impl Attempt<'_> {
         if !routes.are_current(&tx).await? {
             return Ok(Decision::Outdated(Versions::new()));
         }
-        let ending = Ending::new(self.delivery, DeliveryStatus::Failed).rerouted(self.plan(&routes));
+        let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
         self.record(tx, outcome, ending, Settled::default()).await
     }
 

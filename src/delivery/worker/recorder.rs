@@ -108,7 +108,7 @@ impl Recorder {
         if recorded.is_erased(pending.delivery.id) {
             return Err(Error::Internal(anyhow::anyhow!("its lead was erased meanwhile")));
         }
-        forget_send_slots(&tx, &[Ending::new(&pending.delivery, pending.record.outcome.status)]).await?;
+        forget_send_slots(&tx, &[Ending::new(&pending.delivery, pending.record.outcome.status, None)]).await?;
         tx.commit().await?;
         pending.count(app, app.clock.now());
         Ok(())
@@ -160,7 +160,8 @@ fn ending<'a>(pending: &'a PendingOutcome, recorded: &Recorded, routes: &Routes,
     let erased = recorded.is_erased(pending.delivery.id);
     let lead = pending.lead.as_ref().filter(|_| pending.has_failed() && !erased);
     let plan = lead.and_then(|lead| Plan::of(routes, &pending.delivery, lead, now));
-    Ending::new(&pending.delivery, pending.status(recorded)).rerouted(plan)
+    let code = pending.record.outcome.failure.as_ref().map(|(code, _)| *code);
+    Ending::new(&pending.delivery, pending.status(recorded), code).rerouted(plan)
 }
 
 async fn note_attempts(tx: &DatabaseTransaction, own: &[&PendingOutcome], recorded: &Recorded) -> Result<()> {

@@ -20,7 +20,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::ids::DeliveryId;
 use entity::suspect::{self, Model};
 use sea_orm::DatabaseTransaction;
@@ -138,7 +138,7 @@ pub(super) async fn carry_out(
     }
     let ends = |row: &&delivery::Model| verdicts.set_aside.contains(&row.id);
     let endings = released.iter().filter(ends);
-    let endings = endings.map(|row| Ending::new(row, DeliveryStatus::Failed)).collect();
+    let endings = endings.map(|row| Ending::new(row, DeliveryStatus::Failed, Some(DeliveryErrorCode::SetAside))).collect();
     let mut effects = finish(app, tx, endings, now).await?;
     let waiting = released.iter().filter(|row| !ends(row));
     effects.extend(Effects::changed(waiting));

@@ -19,6 +19,7 @@ use crate::{
         request_id::RequestId,
         session::{Authenticate, Session},
     },
+    spans,
 };
 
 /// A request that passed every check and may be given to the library.
@@ -95,8 +96,8 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             response = self.run_whole(prepared, id) => response,
             _ = budget.run_out(), if !is_mutation => Response::default(),
         };
-        if let Some(allowance) = allowance.filter(|_| price.settled) {
-            allowance.settle(beyond(budget.points(), price));
+        if let Some(allowance) = allowance.filter(|_| price.charges_remainder) {
+            allowance.draw_remainder(beyond(budget.points(), price));
         }
         match budget.over() {
             Some(error) => Response::from_errors(vec![overspent(error, is_mutation, id)]),
@@ -117,7 +118,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
                 .catch_unwind()
                 .await
         };
-        let execution = execution.instrument(span);
+        let execution = spans::in_request(id.context(), execution.instrument(span));
         let ended = async {
             if is_write {
                 self.writes.run(prepared.owner, execution).await

@@ -144,6 +144,7 @@ impl AccountRecord<'_> {
         let (delivery, now, status) = (self.delivery, app.clock.now(), self.outcome.status);
         self.keep_price(&tx).await?;
         bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, vec![self.attempt_row()]).await?;
+        let code = self.outcome.failure.as_ref().map(|(code, _)| *code);
         let outcome = Outcome {
             failure: self.outcome.failure,
             external_id: self.outcome.external_id,
@@ -153,7 +154,7 @@ impl AccountRecord<'_> {
             let message = "a delivery that was locked is not held";
             return Err(Error::Internal(anyhow::anyhow!(message)));
         }
-        let ending = self.ending.with_status(status);
+        let ending = self.ending.with_status(status, code);
         let mut effects = finish(app, &tx, vec![ending], now).await?;
         effects.events.extend(self.stored.events);
         effects.waiting.extend(self.stored.waiting);
