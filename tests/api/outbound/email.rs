@@ -3,12 +3,10 @@ use std::time::Duration;
 use entity::delivery::DeliveryErrorCode;
 use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use futures::future::join_all;
-use leadmesh::delivery::{
-    email::{MailExchange, MailOutcome, Mailer, Message, SmtpServer},
-    failure::Failure,
-    guard::Guard,
-    response::{Verdict, judge_mail},
-};
+use leadmesh_delivery::email::{MailExchange, MailOutcome, Mailer, Message, SmtpServer};
+use leadmesh_delivery::failure::Failure;
+use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::response::{Verdict, judge_mail};
 
 use super::{LOOPBACK, closed_port, permissive, strict, untrusted_tls_server};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
