@@ -2,7 +2,7 @@ import type { CodegenConfig } from "@graphql-codegen/cli";
 
 const config: CodegenConfig = {
   schema: "../../schema.graphql",
-  documents: "src/network.ts",
+  documents: "crates/network/src.ts",
   generates: {
     "src/generated/": {
       preset: "client",
