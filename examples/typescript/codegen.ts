@@ -2,7 +2,7 @@ import type { CodegenConfig } from "@graphql-codegen/cli";
 
 const config: CodegenConfig = {
   schema: "../../schema.graphql",
-  documents: "crates/network/src.ts",
+  documents: "src/network.ts",
   generates: {
     "src/generated/": {
       preset: "client",
