@@ -52,8 +52,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
-const GROUND: [(&str, &[&str]); 20] = [
-    ("live", &["app", "gather", "database", "config", "error"]),
+const GROUND: [(&str, &[&str]); 22] = [
+    ("live", &["app", "gather", "database", "config", "outcomes", "error"]),
     (
         "app",
         &[
@@ -66,7 +66,9 @@ const GROUND: [(&str, &[&str]); 20] = [
     ("crypto", &["database", "config", "clock"]),
     ("descriptors", &[]),
     ("diagnosis", &[]),
-    ("metrics", &["database"]),
+    ("metrics", &["database", "spans"]),
+    ("outcomes", &["spans"]),
+    ("spans", &[]),
     ("tally", &[]),
     ("writes", &["fair", "error"]),
     ("database", &["fair", "config", "clock", "error"]),
