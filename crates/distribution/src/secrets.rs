@@ -10,7 +10,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::change::Change;
-use leadmesh_delivery::{places, signing};
+use leadmesh_delivery::{seal_context, signing};
 
 /// How long the replaced secret still signs.
 pub const PREVIOUS_SECRET_HOURS: i64 = 24;
@@ -32,7 +32,7 @@ pub(super) async fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewS
         .unwrap_or_default();
     let keys = change.keys().await?;
     Ok(NewSecret {
-        sealed: keys.seal(&places::signing_secret(partner), revealed.as_bytes())?,
+        sealed: keys.seal(&seal_context::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })

@@ -178,7 +178,7 @@ async fn routed(app: &App, sample: &SampleDelivery, assignment: Option<Assignmen
         created_at: now,
         settled_at: portal.then_some(now),
         erased_at: None,
-        parked_for: None,
+        suspended_for: None,
         follows: None,
     })
 }

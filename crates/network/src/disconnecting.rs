@@ -4,19 +4,15 @@
 //! lead is stored over an ended connection, and no delivery is sent, because the attempt checks the connection in the transaction
 //! that would deliver it. The connection's row stores that the work is unfinished, so it may be interrupted at any time.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::cap_usage;
 use entity::connection;
-use entity::delivery;
-use entity::ids::{CapId, ConnectionId, DeliveryId};
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::ids::{ConnectionId, DeliveryId};
+use sea_orm::{QueryOrder, QuerySelect};
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_core::live::events;
-use leadmesh_leads::intake::delivery_event;
+use leadmesh_delivery::finish::{self, Ending};
 
 /// Deliveries cancelled in one transaction: it bounds how long leads wait.
 const STEP: u64 = 250;
@@ -83,26 +79,10 @@ async fn cancel(app: &App, connection: ConnectionId, ids: Vec<DeliveryId>, faile
     let tx = app.db.begin().await?;
     let rows = delivery::Entity::cancellable_over(&tx, connection, ids, failed_since);
     let rows = rows.all(&tx).await?;
-    release(&tx, &rows).await?;
-    let ids = rows.iter().map(|row| row.id);
-    let mut cancelled = delivery::Entity::disconnect(&tx, ids, now).await?;
-    cancelled.sort_by_key(|row| row.id);
-    // Logs are locked after counters.
-    let heads = events::append(&tx, now, cancelled.iter().map(delivery_event).collect()).await?;
-    tx.commit().await?;
-    app.hub.notify(&heads);
-    Ok(())
-}
-
-/// Releases reservations in the one order of locks. Failed deliveries have released theirs.
-async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<()> {
-    let open = rows.iter().filter(|row| !row.status.is_settled());
-    let mut reservations: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();
-    for reservation in open.flat_map(|row| &row.reservations.0) {
-        *reservations.entry((reservation.cap, reservation.window)).or_default() += 1;
-    }
-    for (reservation, leads) in reservations {
-        cap_usage::Entity::release_many(tx, reservation, leads).await?;
-    }
-    Ok(())
+    delivery::Entity::disconnect(&tx, rows.iter().map(|row| row.id), now).await?;
+    let endings = rows
+        .iter()
+        .map(|row| Ending::new(row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Disconnected)));
+    let effects = finish::finish(app, &tx, endings.collect(), now).await?;
+    effects.commit(app, tx, now).await
 }

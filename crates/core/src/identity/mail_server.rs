@@ -3,7 +3,7 @@
 use entity::endpoint;
 use entity::ids::AccountId;
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
-use entity::{mail_pace, mail_turn};
+use entity::{send_slot, smtp_rate};
 use sea_orm::{ActiveModelTrait, IntoActiveModel, ModelTrait, QuerySelect, Set};
 use serde_json::json;
 use url::Host;
@@ -114,8 +114,8 @@ pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
 /// Under another rate limit, emails that wait for their send slot get a new one immediately.
 async fn release_waiting(change: &Change<'_>) -> Result<()> {
     let account = change.account.id;
-    mail_pace::Entity::forget(&change.tx, account).await?;
-    mail_turn::Entity::release(&change.tx, account, change.app.clock.now()).await?;
+    smtp_rate::Entity::forget(&change.tx, account).await?;
+    send_slot::Entity::release(&change.tx, account, change.app.clock.now()).await?;
     Ok(())
 }
 
@@ -125,7 +125,7 @@ async fn finish(change: Change<'_>, entry: Entry<'_>) -> Result<()> {
     change.record(entry).await?;
     endpoint::Entity::forget([change.account.id.0]).exec(&change.tx).await?;
     change.commit().await?;
-    app.queue.set_holds(true);
+    app.queue.set_open_circuits(true);
     app.queue.doorbell.notify_one();
     Ok(())
 }

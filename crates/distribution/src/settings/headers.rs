@@ -12,7 +12,7 @@ use crate::check::Checked;
 use leadmesh_core::crypto::Sealed;
 use leadmesh_core::error::{Error, Result, UserError, UserErrorCode};
 use leadmesh_core::identity::change::Change;
-use leadmesh_delivery::places;
+use leadmesh_delivery::seal_context;
 use leadmesh_delivery::webhook::{HeaderRefused, check_header};
 
 const MAX_HEADERS: usize = 30;
@@ -78,7 +78,7 @@ impl Sealing<'_> {
             } else {
                 header.value
             };
-            let place = places::header(self.id, &header.name);
+            let place = seal_context::header(self.id, &header.name);
             sealed.push(SealedHeader {
                 name: header.name,
                 value_hint: hint(&value),
@@ -106,7 +106,7 @@ impl Sealing<'_> {
         let Some(header) = header.filter(|_| same_origin(self.url, &config.url)) else {
             return Ok(None);
         };
-        let place = places::header(row.id, &header.name);
+        let place = seal_context::header(row.id, &header.name);
         let (app, account) = (self.change.app, Some(self.change.account.id));
         let sealed = Sealed {
             owner: account,
