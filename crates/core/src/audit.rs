@@ -60,10 +60,17 @@ pub struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub fn new(action: &'static str, subject_type: &'static str, subject: impl ToString, label: &'a str) -> Self {
         Self {
+            label: Some(label),
+            ..Self::unlabelled(action, subject_type, subject)
+        }
+    }
+
+    pub fn unlabelled(action: &'static str, subject_type: &'static str, subject: impl ToString) -> Self {
+        Self {
             action,
             subject_type,
             subject_id: subject.to_string(),
-            label: Some(label),
+            label: None,
             changes: None,
         }
     }
@@ -82,10 +89,10 @@ pub async fn record(
     db: &impl ConnectionTrait,
     clock: &Clock,
     account: AccountId,
-    who: &Actor,
+    actor: &Actor,
     entry: Entry<'_>,
 ) -> Result<()> {
-    Entity::insert(row(clock, account, who, entry))
+    Entity::insert(row(clock, account, actor, entry))
         .exec_without_returning(db)
         .await?;
     Ok(())
@@ -96,30 +103,30 @@ pub async fn record_all<'a>(
     db: &impl ConnectionTrait,
     clock: &Clock,
     account: AccountId,
-    who: &Actor,
+    actor: &Actor,
     entries: impl Iterator<Item = Entry<'a>>,
 ) -> Result<()> {
-    let rows: Vec<ActiveModel> = entries.map(|entry| row(clock, account, who, entry)).collect();
+    let rows: Vec<ActiveModel> = entries.map(|entry| row(clock, account, actor, entry)).collect();
     for some in rows.chunks(AT_ONCE) {
         Entity::insert_many(some.to_vec()).exec_without_returning(db).await?;
     }
     Ok(())
 }
 
-fn row(clock: &Clock, account: AccountId, who: &Actor, entry: Entry<'_>) -> ActiveModel {
+fn row(clock: &Clock, account: AccountId, actor: &Actor, entry: Entry<'_>) -> ActiveModel {
     let at: DateTime<Utc> = clock.now();
     ActiveModel {
         id: Set(clock.id()),
         account_id: Set(account),
         at: Set(at),
-        actor_kind: Set(who.kind),
-        actor_id: Set(who.id.clone()),
-        actor_name: Set(who.name.clone()),
+        actor_kind: Set(actor.kind),
+        actor_id: Set(actor.id.clone()),
+        actor_name: Set(actor.name.clone()),
         action: Set(entry.action.into()),
         subject_type: Set(entry.subject_type.into()),
         subject_id: Set(entry.subject_id),
         subject_label: Set(entry.label.map(str::to_owned)),
         changes: Set(entry.changes),
-        ip: Set(who.ip.clone()),
+        ip: Set(actor.ip.clone()),
     }
 }

@@ -133,8 +133,7 @@ pub async fn remove(app: &App, caller: &Caller, id: AssignmentId) -> Result<prof
     row.update(&change.tx).await?;
     let changes = json!({"profile": profile.name});
     let entry = assignment_entry("assignment.removed", &assignment, &partner);
-    change.record(entry.with(changes)).await?;
-    change.commit().await?;
+    change.commit_with(entry.with(changes)).await?;
     Ok(profile)
 }
 

@@ -99,9 +99,8 @@ pub async fn create(app: &App, caller: &Caller, input: NewPartner) -> Result<Par
     settings::insert(&change, id, &settings).await?;
     let changes = json!({"email": partner.email, "delivery": settings.audit_view()});
     change
-        .record(partner_entry("partner.created", &partner).with(changes))
+        .commit_with(partner_entry("partner.created", &partner).with(changes))
         .await?;
-    change.commit().await?;
     Ok(PartnerResult {
         partner,
         signing_secret,
@@ -164,8 +163,7 @@ pub async fn update(app: &App, caller: &Caller, input: PartnerChanges) -> Result
     let after = row.update(&change.tx).await?;
     let mut entry = partner_entry("partner.updated", &after);
     entry.changes = differences(&audit_view(&before), &audit_view(&after));
-    change.record(entry).await?;
-    change.commit().await?;
+    change.commit_with(entry).await?;
     Ok(after)
 }
 
@@ -188,8 +186,7 @@ pub async fn set_active(app: &App, caller: &Caller, id: PartnerId, active: bool)
     } else {
         "partner.deactivated"
     };
-    change.record(partner_entry(action, &after)).await?;
-    change.commit().await?;
+    change.commit_with(partner_entry(action, &after)).await?;
     Ok(after)
 }
 

@@ -105,9 +105,8 @@ pub async fn create(app: &App, caller: &Caller, input: NewProfile) -> Result<Mod
     let profile = row.insert(&change.tx).await?;
     let changes = json!({"strategy": profile.strategy, "enabled": profile.enabled});
     change
-        .record(profile_entry("profile.created", &profile).with(changes))
+        .commit_with(profile_entry("profile.created", &profile).with(changes))
         .await?;
-    change.commit().await?;
     Ok(profile)
 }
 
@@ -133,8 +132,7 @@ pub async fn update(app: &App, caller: &Caller, input: ProfileChanges) -> Result
     let after = row.update(&change.tx).await?;
     let mut entry = profile_entry("profile.updated", &after);
     entry.changes = differences(&audit_view(&before), &audit_view(&after));
-    change.record(entry).await?;
-    change.commit().await?;
+    change.commit_with(entry).await?;
     Ok(after)
 }
 
@@ -153,8 +151,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: ProfileId, enabled: boo
     };
     let after = row.update(&change.tx).await?;
     let action = if enabled { "profile.enabled" } else { "profile.disabled" };
-    change.record(profile_entry(action, &after)).await?;
-    change.commit().await?;
+    change.commit_with(profile_entry(action, &after)).await?;
     Ok(after)
 }
 
@@ -179,8 +176,7 @@ pub async fn delete(app: &App, caller: &Caller, id: ProfileId) -> Result<Profile
         ..Default::default()
     };
     row.update(&change.tx).await?;
-    change.record(profile_entry("profile.deleted", &profile)).await?;
-    change.commit().await?;
+    change.commit_with(profile_entry("profile.deleted", &profile)).await?;
     Ok(id)
 }
 

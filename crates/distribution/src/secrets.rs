@@ -60,7 +60,8 @@ pub async fn rotate(app: &App, caller: &Caller, id: PartnerId) -> Result<(partne
         ..Default::default()
     };
     let after = row.update(&change.tx).await?;
-    change.record(partner_entry("partner.secret_rotated", &after)).await?;
-    change.commit().await?;
+    change
+        .commit_with(partner_entry("partner.secret_rotated", &after))
+        .await?;
     Ok((after, secret.revealed))
 }

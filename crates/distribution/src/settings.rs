@@ -305,9 +305,8 @@ async fn replace(change: Change<'_>, partner: partner::Model, checked: CheckedSe
     let partner = row.update(&change.tx).await?;
     let changes = json!({"delivery": {"from": audit_view(&before.config), "to": settings.audit_view()}});
     change
-        .record(partner_entry("partner.delivery_set", &partner).with(changes))
+        .commit_with(partner_entry("partner.delivery_set", &partner).with(changes))
         .await?;
-    change.commit().await?;
     Ok(PartnerResult {
         partner,
         signing_secret,

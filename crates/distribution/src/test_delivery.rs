@@ -54,13 +54,8 @@ pub async fn send(app: &App, caller: &Caller, input: PreviewInput) -> Result<del
     };
     fields.insert(&tx).await?;
     let row = fully_set(row).insert(&tx).await?;
-    let entry = Entry {
-        action: "partner.test_delivery_sent",
-        subject_type: "Partner",
-        subject_id: sample.partner.id.to_string(),
-        label: Some(&sample.partner.name),
-        changes: Some(json!({ "deliveryId": row.id, "channel": row.channel })),
-    };
+    let (partner, changes) = (&sample.partner, json!({ "deliveryId": row.id, "channel": row.channel }));
+    let entry = Entry::new("partner.test_delivery_sent", "Partner", partner.id, &partner.name).with(changes);
     audit::record(&tx, &app.clock, account, &caller.actor(), entry).await?;
     let portal = (row.channel == Channel::Portal).then(|| portal_event(&row, EventKind::PortalDelivered));
     let new_events = [Some(delivery_event(&row)), portal.flatten()];

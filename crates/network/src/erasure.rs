@@ -163,13 +163,7 @@ impl Erasure<'_> {
 }
 
 fn lead_entry(action: &'static str, lead: LeadId, changes: Value) -> Entry<'static> {
-    Entry {
-        action,
-        subject_type: "Lead",
-        subject_id: lead.to_string(),
-        label: None,
-        changes: Some(changes),
-    }
+    Entry::unlabelled(action, "Lead", lead).with(changes)
 }
 
 fn lead_event_row(

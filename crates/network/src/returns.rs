@@ -217,13 +217,7 @@ impl ReturnStep {
             if *account != row.account_id {
                 events.push(NewEvent::of_account(*account, EventKind::Lead, lead.0));
             }
-            let entry = Entry {
-                action: self.action,
-                subject_type: "Lead",
-                subject_id: lead.to_string(),
-                label: None,
-                changes: Some(json!({ "review": self.review })),
-            };
+            let entry = Entry::unlabelled(self.action, "Lead", lead).with(json!({ "review": self.review }));
             audit::record(&tx, &app.clock, *account, actor, entry).await?;
         }
         bulk::insert::<lead_event::Entity>(&tx, lead_events).await?;

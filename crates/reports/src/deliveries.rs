@@ -1,7 +1,7 @@
 //! Counts of deliveries by one or two dimensions. The database does the sums: a group is one row for each status of its
 //! deliveries, and the two deliveries of its percentiles.
 
-mod dimension;
+pub(crate) mod dimension;
 mod labels;
 mod percentiles;
 

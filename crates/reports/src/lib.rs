@@ -2,3 +2,4 @@
 
 pub mod deliveries;
 pub mod delivery_log;
+mod names;

@@ -119,7 +119,7 @@ async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
 async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
     let tx = app.db.begin().await.unwrap();
     let principals = callers.iter().map(|caller| &caller.principal);
-    let authenticate::Recheck { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [])
+    let authenticate::Recheck { valid, .. } = authenticate::recheck(&tx, app.clock.now(), principals, [], None)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -45,8 +45,9 @@ pub async fn update(app: &App, caller: &Caller, input: UpdateAccount) -> Result<
         account = claim_contact(&change.tx, app, caller, account).await?;
     }
     let changes = json!({"before": audit_view(&before), "after": audit_view(&account)});
-    change.record(entry("account.updated", &account).with(changes)).await?;
-    change.commit().await?;
+    change
+        .commit_with(entry("account.updated", &account).with(changes))
+        .await?;
     Ok(account)
 }
 

@@ -87,8 +87,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: ApiKeyId) -> Result<api_key:
     let mut row: api_key::ActiveModel = key.into();
     row.revoked_at = Set(Some(app.clock.now()));
     let key = row.update(&change.tx).await?;
-    change.record(entry("api_key.revoked", &key)).await?;
-    change.commit().await?;
+    change.commit_with(entry("api_key.revoked", &key)).await?;
     app.hub.rights_changed(account);
     Ok(key)
 }

@@ -2,7 +2,7 @@
 //! the next request on.
 //!
 //! Submission is the exception, for speed: it may use a caller from the last minute's cache ([`cached`]), because the transaction
-//! that stores the lead checks again ([`recheck_with`]).
+//! that stores the lead checks again ([`recheck`]).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -137,18 +137,8 @@ impl ValidCredentials {
 }
 
 /// Checks the credentials of many submissions again, in the transaction that stores them, together with the configuration
-/// versions of the accounts concerned: one statement, and two more for users.
+/// versions of the accounts concerned and a worker's lease: one statement, and two more for users.
 pub async fn recheck<'a>(
-    tx: &DatabaseTransaction,
-    now: DateTime<Utc>,
-    principals: impl IntoIterator<Item = &'a Principal>,
-    accounts: impl IntoIterator<Item = AccountId>,
-) -> Result<Recheck> {
-    recheck_with(tx, now, principals, accounts, None).await
-}
-
-/// The same; also whether a worker's lease has not run out.
-pub async fn recheck_with<'a>(
     tx: &DatabaseTransaction,
     now: DateTime<Utc>,
     principals: impl IntoIterator<Item = &'a Principal>,

@@ -85,6 +85,12 @@ impl<'a> Change<'a> {
         audit::record(&self.tx, &self.app.clock, self.account.id, &self.actor, entry).await
     }
 
+    /// Audits the change and commits it.
+    pub async fn commit_with(self, entry: Entry<'_>) -> Result<()> {
+        self.record(entry).await?;
+        self.commit().await
+    }
+
     /// Commits a change of what compiled flows contain: every node compiles the account's flows anew.
     pub async fn commit(self) -> Result<()> {
         accounts::touch_config(&self.tx, self.account.id).await?;

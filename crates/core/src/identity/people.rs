@@ -98,8 +98,9 @@ pub async fn update_role(app: &App, caller: &Caller, id: UserId, role: Role) -> 
     row.role = Set(role);
     let user = row.update(tx).await?;
     let changes = json!({"before": before, "after": role});
-    change.record(entry("user.role_changed", &user).with(changes)).await?;
-    change.commit().await?;
+    change
+        .commit_with(entry("user.role_changed", &user).with(changes))
+        .await?;
     app.hub.rights_changed(account);
     Ok(user)
 }
@@ -118,8 +119,7 @@ pub async fn remove(app: &App, caller: &Caller, id: UserId) -> Result<UserId> {
     let user = row.update(tx).await?;
     PersonId::User(id).end_sessions(tx, now, None).await?;
     PersonId::User(id).void_links(tx, now).await?;
-    change.record(entry("user.removed", &user)).await?;
-    change.commit().await?;
+    change.commit_with(entry("user.removed", &user)).await?;
     app.hub.rights_changed(account);
     Ok(id)
 }

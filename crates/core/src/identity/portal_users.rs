@@ -79,8 +79,7 @@ pub async fn set_access(app: &App, caller: &Caller, input: PortalAccess) -> Resu
     }
     let changes = json!({"enabled": partner.portal_enabled, "permissions": partner.portal_permissions});
     let entry = Entry::new("portal_access.set", "Partner", partner.id, &partner.name);
-    change.record(entry.with(changes)).await?;
-    change.commit().await?;
+    change.commit_with(entry.with(changes)).await?;
     app.hub.rights_changed(account);
     Ok(partner)
 }

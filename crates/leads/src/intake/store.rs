@@ -128,7 +128,7 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
     let rests_on = accounts(jobs.iter().map(|job| &job.lead));
     let principals = jobs.iter().map(|job| &job.principal);
     let lease = app.queue.valid_owner();
-    let now = authenticate::recheck_with(tx, app.clock.now(), principals, rests_on, lease).await?;
+    let now = authenticate::recheck(tx, app.clock.now(), principals, rests_on, lease).await?;
     let standing = |job: &Job| {
         if !now.valid.includes(&job.principal) {
             return Standing::Answered(Answer::Done(Err(Error::Unauthenticated(

@@ -155,11 +155,9 @@ pub(crate) fn audit_pair(mine: &'static str, theirs: &'static str, row: &invitat
 
 /// The entry of an invitation that reaches no account, in the inviter's log alone.
 pub(super) fn own_entry<'a>(action: &'static str, row: &'a invitation::Model) -> Entry<'a> {
+    let changes = json!({"relationshipType": row.type_for_inviter(), "expiresAt": row.expires_at});
     Entry {
-        action,
-        subject_type: "Invitation",
-        subject_id: row.id.to_string(),
         label: row.to_email.as_deref(),
-        changes: Some(json!({"relationshipType": row.type_for_inviter(), "expiresAt": row.expires_at})),
+        ..Entry::unlabelled(action, "Invitation", row.id).with(changes)
     }
 }

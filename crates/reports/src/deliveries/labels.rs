@@ -4,14 +4,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use entity::ids::{AccountId, FlowId, PartnerId, ProfileId};
-use entity::{flow, partner, profile};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QuerySelect};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::dimension::{Axis, AxisValue, Dimension};
 use super::{GroupKey, Heading, Row};
+use crate::names;
 use leadmesh_core::error::Result;
-use leadmesh_core::identity::accounts;
 use leadmesh_delivery::counts::Counts;
 use leadmesh_flows::timezone;
 
@@ -25,15 +24,13 @@ pub(super) async fn name(
     axes: &[Axis],
     rows: Vec<(GroupKey, Counts)>,
 ) -> Result<Vec<Row>> {
-    let mut names = Vec::with_capacity(axes.len());
+    let mut axis_names = Vec::with_capacity(axes.len());
     for (index, axis) in axes.iter().enumerate() {
-        let mut ids: Vec<Uuid> = rows.iter().filter_map(|(key, _)| id(key.get(index)?)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        names.push(load(db, account, axis.dimension, ids).await?);
+        let ids: Vec<Uuid> = rows.iter().filter_map(|(key, _)| id(key.get(index)?)).collect();
+        axis_names.push(names::load(db, account, axis.dimension, ids).await?);
     }
     let labelled = rows.into_iter().map(|(key, counts)| {
-        let headings = key.iter().zip(axes.iter().zip(&names));
+        let headings = key.iter().zip(axes.iter().zip(&axis_names));
         let headings = headings.map(|(value, (axis, names))| heading(axis, value, names));
         Row {
             headings: headings.collect(),
@@ -48,44 +45,6 @@ fn id(value: &AxisValue) -> Option<Uuid> {
         AxisValue::Id(id) => Some(*id),
         _ => None,
     }
-}
-
-async fn load(
-    db: &impl ConnectionTrait,
-    account: AccountId,
-    dimension: Dimension,
-    ids: Vec<Uuid>,
-) -> Result<HashMap<Uuid, String>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let named: Vec<(Uuid, String)> = match dimension {
-        Dimension::Partner => {
-            let mine = partner::Entity::in_account(account).filter(partner::Column::Id.is_in(ids));
-            let mine = mine.select_only().columns([partner::Column::Id, partner::Column::Name]);
-            mine.into_tuple().all(db).await?
-        }
-        Dimension::Profile => {
-            let mine = profile::Entity::in_account(account).filter(profile::Column::Id.is_in(ids));
-            let mine = mine.select_only().columns([profile::Column::Id, profile::Column::Name]);
-            mine.into_tuple().all(db).await?
-        }
-        Dimension::Flow => {
-            let mine = flow::Entity::ever_in_account(account).filter(flow::Column::Id.is_in(ids));
-            let mine = mine.select_only().columns([flow::Column::Id, flow::Column::Name]);
-            mine.into_tuple().all(db).await?
-        }
-        Dimension::Buyer => {
-            let ids = ids.into_iter().map(AccountId).collect();
-            let accounts = accounts::profiles(db, ids).await?;
-            accounts
-                .into_iter()
-                .map(|account| (account.id.0, account.name))
-                .collect()
-        }
-        _ => Vec::new(),
-    };
-    Ok(named.into_iter().collect())
 }
 
 fn heading(axis: &Axis, value: &AxisValue, names: &HashMap<Uuid, String>) -> Heading {
