@@ -9,7 +9,7 @@ use entity::event::EventKind;
 use entity::ids::{AccountId, DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use entity::lead_event::{self, LeadEventKind};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, QuerySelect, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, QueryFilter, QuerySelect, Set};
 use serde_json::json;
 
 use leadmesh_core::app::App;

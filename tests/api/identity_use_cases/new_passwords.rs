@@ -5,7 +5,7 @@ use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::password_reset::{self, ChangePassword};
 use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
 use leadmesh_core::identity::tokens::Scope;
-use leadmesh_core::identity::{authenticate, mailbox};
+use leadmesh_core::identity::{authenticate, mail_queue};
 
 use super::support::*;
 

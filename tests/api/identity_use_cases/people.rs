@@ -3,7 +3,7 @@ use entity::user::Role;
 use leadmesh_core::error::UserErrorCode;
 use leadmesh_core::identity::account_settings::{self, UpdateAccount};
 use leadmesh_core::identity::people::{self, InviteUser};
-use leadmesh_core::identity::{authenticate, sessions};
+use leadmesh_core::identity::{accounts, authenticate, sessions};
 
 use super::support::*;
 
