@@ -41,7 +41,7 @@ pub(super) enum Command {
         #[command(flatten)]
         settings: Box<Settings>,
     },
-    /// Prints a link by which somebody who cannot get in sets a new password
+    /// Prints a link by which a user who cannot sign in sets a new password
     ResetPassword {
         /// With which they sign in
         email: String,

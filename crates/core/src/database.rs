@@ -125,7 +125,7 @@ impl Db {
     }
 
     /// Begins a transaction that writes. It may be dropped at any moment: no connection is left in a transaction. Its duration
-    /// is measured by workload, and the log tells where a long one was begun.
+    /// is measured by workload, and the log names where a long one was begun.
     #[track_caller]
     pub fn begin(&self) -> impl Future<Output = Result<Transaction, DbErr>> + Send + use<> {
         let begun = Location::caller();

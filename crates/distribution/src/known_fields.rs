@@ -110,7 +110,7 @@ impl KnownFields {
     }
 
     /// The selection by which settings are checked. A recipient may name all that is shared with it; what the account's
-    /// selection holds back is not looked up, so that no answer tells of it.
+    /// selection withholds is not looked up, so that no answer reveals it.
     pub(super) fn checked_by(&self, selection: &FieldSelection) -> FieldSelection {
         if self.to_recipient {
             FieldSelection::default()

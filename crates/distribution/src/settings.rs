@@ -37,7 +37,7 @@ pub use retry::{ResponseRuleInput, RetryInput};
 pub use warnings::{email_warnings, encrypted_warnings, warnings};
 pub use webhook::WebhookInput;
 
-/// Delivery settings as somebody asks for them. They are whole: what is absent gets its default, not its value before.
+/// New delivery settings. They replace the present ones whole: an omitted value gets its default.
 #[derive(Clone, Debug)]
 pub enum DeliveryInput {
     /// By mail.

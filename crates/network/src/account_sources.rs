@@ -159,7 +159,7 @@ pub async fn on_accepted(
     invitation: &invitation::Model,
     connection: &connection::Model,
 ) -> Result<Vec<NewEvent>> {
-    // Whoever adds a source holds its account's row: what it adds meanwhile is seen here, or sees the acceptance.
+    // Adding a source locks the account: a concurrent addition is seen here, or sees the acceptance.
     accounts::lock(tx, connection.low_account_id).await?;
     accounts::lock(tx, connection.high_account_id).await?;
     let host = invitation.from_account_id;

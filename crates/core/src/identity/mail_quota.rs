@@ -63,7 +63,7 @@ impl QuotaKey<'_> {
             Self::ProofsTo(_) | Self::TestMailsTo(_) => (10, 30),
             Self::UnprovenInvitationsTo(_) => (3, 10),
             Self::ProofsBy(_) => (5, 20),
-            // A link works for an hour, so whoever reached this limit has a working link. A lower daily limit would break that.
+            // A link works for an hour, so a caller at this limit has a working link. A lower daily limit would break that.
             Self::ResetsTo(..) => (3, 72),
             Self::NoticesBetween(..) | Self::TestMailsBy(_) => (20, 100),
             Self::NoticesOfPartners(_) | Self::OwnNotices(_) => (60, 300),

@@ -31,7 +31,7 @@ pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user:
     Ok(mine.one(app.db.read()).await?)
 }
 
-/// Somebody who is to become a person of the account.
+/// A user to invite.
 #[derive(Clone, Debug)]
 pub struct InviteUser {
     /// To which the link goes.

@@ -137,7 +137,7 @@ async fn set_permissions(
     Ok(user)
 }
 
-/// Somebody who is to use a partner's portal.
+/// A portal user to invite.
 #[derive(Clone, Debug)]
 pub struct InvitePortalUser {
     /// Which partner's.

@@ -119,7 +119,7 @@ pub async fn log_in_within(app: &App, within: SignInScope, ip: Option<IpAddr>, i
     verified.open(app, ip).await?.ok_or_else(wrong)
 }
 
-/// Somebody who has verified that they know a password.
+/// A person whose password was verified.
 struct VerifiedLogin {
     id: PersonId,
     email: String,

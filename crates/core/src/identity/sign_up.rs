@@ -178,7 +178,7 @@ async fn owner(tx: &DatabaseTransaction, app: &App, account: &account::Model, fi
 }
 
 /// Refuses early, before the work of a hash, what the index would refuse later. Where addresses are to be proven, anyone may
-/// claim one: no answer reveals whether it is known, and the email that follows tells its owner.
+/// claim one: no answer reveals whether it is known, and the email that follows informs its owner.
 async fn check_free(app: &App, email: &str, proves: bool) -> Result<()> {
     let holder = user::Entity::holder_of(email, app.config.address_proof())
         .one(app.db.read())

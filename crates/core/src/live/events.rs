@@ -1,8 +1,8 @@
 //! Appending to event logs.
 //!
 //! Numbers taken from a sequence become visible out of order, so a reader that has seen number 7 could miss a 6 that commits
-//! later. Here a log's numbers come from its `topic` row, whose lock is held until the commit: whoever has number 7 waited
-//! for 6 to become visible. Appending is therefore the last act of a transaction, so that the lock is held only for the commit.
+//! later. Here a log's numbers come from its `topic` row, whose lock is held until the commit, so number 7 is taken
+//! only once 6 is visible. Appending is therefore the last act of a transaction, so that the lock is held only for the commit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

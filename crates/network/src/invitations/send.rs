@@ -30,12 +30,12 @@ use leadmesh_forms::limits::MAX_OPEN_INVITATIONS;
 const MESSAGE: usize = 1_000;
 const OTHER_PENDING: &str = "a newer invitation to the same receiver is pending: resend that one instead";
 
-/// An invitation as somebody wants to send it: to exactly one of account and address.
+/// A new invitation, to exactly one of account and address.
 #[derive(Clone, Debug)]
 pub struct NewInvitation {
     /// To this account.
     pub account_id: Option<AccountId>,
-    /// To whoever has this address, account or not.
+    /// An address, whether or not an account holds it.
     pub email: Option<String>,
     /// What the inviter proposes, as the inviter sees it.
     pub relationship: RelationshipType,
@@ -155,8 +155,8 @@ fn checked(input: &NewInvitation) -> Result<(Target, Option<String>)> {
     Ok((target, message))
 }
 
-/// Of an address the answer tells only what the inviter may know anyway: its own people's, and the address by which a partner lets
-/// itself be found.
+/// For an address, the answer reveals only what the inviter may know anyway: its own users' addresses, and contact addresses by
+/// which partners can be found.
 async fn check_target(change: &Change<'_>, target: &Target) -> Result<()> {
     let (tx, inviter) = (&change.tx, &change.account);
     match target {
