@@ -6,6 +6,7 @@
 
 use entity::account::{self, Plan};
 use entity::ids::AccountId;
+use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::accounts;
@@ -19,6 +20,8 @@ use crate::error::{Error, Result, UserErrorCode};
 use crate::live::events::{self, NewEvent};
 
 /// A change under way. Dropped without a commit, it changes nothing.
+///
+/// Its futures are boxed: the API's dispatch has room in one stack frame for the futures of all mutations.
 pub struct Change<'a> {
     pub app: &'a App,
     pub tx: Transaction,
@@ -32,19 +35,26 @@ pub struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// Locks the account. The caller's right to the change has been checked.
-    pub async fn begin(app: &'a App, caller: &Caller, account: AccountId) -> Result<Self> {
-        let tx = app.db.begin().await?;
-        let account = accounts::lock(&tx, account).await?;
-        Ok(Self::of_locked(app, caller, tx, account))
+    pub fn begin(app: &'a App, caller: &Caller, account: AccountId) -> BoxFuture<'a, Result<Self>> {
+        let actor = caller.actor();
+        Box::pin(async move {
+            let tx = app.db.begin().await?;
+            let account = accounts::lock(&tx, account).await?;
+            Ok(Self::new(app, actor, tx, account))
+        })
     }
 
     /// A change in a transaction that has locked the account already.
     pub fn of_locked(app: &'a App, caller: &Caller, tx: Transaction, account: account::Model) -> Self {
+        Self::new(app, caller.actor(), tx, account)
+    }
+
+    fn new(app: &'a App, actor: Actor, tx: Transaction, account: account::Model) -> Self {
         Self {
             app,
             tx,
             account,
-            actor: caller.actor(),
+            actor,
             events: Vec::new(),
             quota: None,
         }
@@ -86,26 +96,35 @@ impl<'a> Change<'a> {
     }
 
     /// Audits the change and commits it.
-    pub async fn commit_with(self, entry: Entry<'_>) -> Result<()> {
-        self.record(entry).await?;
-        self.commit().await
+    pub fn commit_with<'e>(self, entry: Entry<'e>) -> BoxFuture<'e, Result<()>>
+    where
+        'a: 'e,
+    {
+        Box::pin(async move {
+            self.record(entry).await?;
+            self.commit().await
+        })
     }
 
     /// Commits a change of what compiled flows contain: every node compiles the account's flows anew.
-    pub async fn commit(self) -> Result<()> {
-        accounts::touch_config(&self.tx, self.account.id).await?;
-        self.commit_uncompiled().await
+    pub fn commit(self) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            accounts::touch_config(&self.tx, self.account.id).await?;
+            self.commit_uncompiled().await
+        })
     }
 
     /// Commits a change of nothing that compiled flows contain.
-    pub async fn commit_uncompiled(self) -> Result<()> {
-        if let Some(quota) = self.quota {
-            quota.check(self.app, &self.tx, "input").await?;
-        }
-        let heads = events::append(&self.tx, self.app.clock.now(), self.events).await?;
-        self.tx.commit().await?;
-        self.app.hub.notify(&heads);
-        Ok(())
+    pub fn commit_uncompiled(self) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            if let Some(quota) = self.quota {
+                quota.check(self.app, &self.tx, "input").await?;
+            }
+            let heads = events::append(&self.tx, self.app.clock.now(), self.events).await?;
+            self.tx.commit().await?;
+            self.app.hub.notify(&heads);
+            Ok(())
+        })
     }
 }
 
