@@ -12,6 +12,7 @@ mod contents;
 pub mod docs;
 mod edit;
 pub mod manage;
+mod pattern_sizes;
 pub mod price;
 pub mod read;
 pub mod revisions;
@@ -22,12 +23,11 @@ pub mod sources;
 pub mod steps;
 pub mod timezone;
 mod usage;
-mod weighing;
 
 pub use checks::PriceInput;
-pub use edit::Changed;
 pub(crate) use edit::Edit;
-pub(crate) use weighing::{Of, weigh};
+pub use edit::SavedFlow;
+pub(crate) use pattern_sizes::{FlowRef, measure_patterns};
 
 /// Flows that an account may have.
 pub const MAX_FLOWS: u64 = 100;

@@ -270,6 +270,6 @@ fn view(profile: &Model) -> Value {
 
 /// A price as the trail tells it.
 pub(super) fn told_price(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
-    let price = Price::stored(e4, currency.map(str::to_owned))?;
+    let price = Price::from_columns(e4, currency.map(str::to_owned))?;
     Some(format!("{} {}", price.amount(), price.currency))
 }

@@ -21,7 +21,7 @@ use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::intake::{delivery_event, fully_set, portal_event};
-use crate::leads::sealed::{Place, stored_fields};
+use crate::leads::sealed::{ValueKind, stored_fields};
 use crate::live::events;
 
 /// Test deliveries of an account in an hour, so that nobody's mailbox is filled by them.
@@ -221,8 +221,8 @@ async fn lead_row(
         sender_account_id: Set(account),
         test: Set(true),
         outcome: Set(LeadOutcome::Accepted),
-        fields: Set(Value::Object(stored(typed.clone(), Place::Value)?)),
-        raw: Set(Value::Object(stored(raw.collect(), Place::Raw)?)),
+        fields: Set(Value::Object(stored(typed.clone(), ValueKind::Value)?)),
+        raw: Set(Value::Object(stored(raw.collect(), ValueKind::Raw)?)),
         invalid: Set(None),
         routed_by: Set(None),
         reasons: Set(json!([])),

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::delivery::templates::FieldNames;
 use crate::error::{Broken, Error, Result, UserErrorCode};
 use crate::leads::fields::{MAX_FIELDS, check_definitions};
-use crate::leads::rules::{self, ProblemKind, Rule, Weighed};
+use crate::leads::rules::{self, PatternSizes, ProblemKind, Rule};
 
 /// Longest name of a flow, source or step, in characters.
 const MAX_NAME_CHARS: usize = 120;
@@ -54,7 +54,7 @@ pub(super) struct Checker {
     timezone: String,
     clock: Clock,
     /// What the patterns of the rules take that are saved now.
-    pub(super) weighed: Weighed,
+    pub(super) sizes: PatternSizes,
     found: Vec<Broken>,
 }
 
@@ -64,7 +64,7 @@ impl Checker {
             plan: account.plan,
             timezone: account.timezone.clone(),
             clock: app.clock.clone(),
-            weighed: Weighed::default(),
+            sizes: PatternSizes::default(),
             found: Vec::new(),
         }
     }
@@ -164,7 +164,7 @@ impl Checker {
     /// A rule in its canonical form. Rules are PAID; `what` names this one's use.
     pub(super) fn rule(&mut self, rule: &Rule, fields: &[FieldDef], path: &str, what: &str) -> Option<Value> {
         self.paid(path, what);
-        match rules::check_weighed(rule, fields, &self.weighed) {
+        match rules::check_with_sizes(rule, fields, &self.sizes) {
             Ok(canonical) => serde_json::to_value(canonical).ok(),
             Err(problems) => {
                 let broken = problems.into_iter().map(|problem| broken_rule(problem, path));

@@ -29,7 +29,7 @@ impl Contents {
 }
 
 /// Words joined as in a sentence: `a, b and c`.
-pub(super) fn words(words: &[&str]) -> String {
+pub(super) fn join_words(words: &[&str]) -> String {
     match words {
         [] => String::new(),
         [word] => (*word).to_owned(),
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn words_are_joined_as_in_a_sentence() {
-        let joined = [&[][..], &["a"], &["a", "b"], &["a", "b", "c"]].map(words);
+        let joined = [&[][..], &["a"], &["a", "b"], &["a", "b", "c"]].map(join_words);
         assert_eq!(joined, ["", "a", "a and b", "a, b and c"]);
     }
 }

@@ -270,8 +270,8 @@ fn pretty(value: &Value) -> String {
 
 /// What the sender is paid for an accepted lead.
 fn price_of(flow: &flow::Model, source: &source::Model) -> Option<Price> {
-    Price::stored(source.price_e4, source.price_currency.clone())
-        .or_else(|| Price::stored(flow.price_e4, flow.price_currency.clone()))
+    Price::from_columns(source.price_e4, source.price_currency.clone())
+        .or_else(|| Price::from_columns(flow.price_e4, flow.price_currency.clone()))
 }
 
 #[cfg(test)]

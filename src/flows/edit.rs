@@ -22,12 +22,12 @@ use crate::identity::accounts;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::identity::quota::Stored;
-use crate::leads::rules::Weighed;
+use crate::leads::rules::PatternSizes;
 use crate::live::events;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Changed {
+pub struct SavedFlow {
     /// As it is now.
     pub flow: flow::Model,
     /// What its owner should know about the change.
@@ -140,8 +140,8 @@ impl<'a> Edit<'a> {
     }
 
     /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
-    pub(crate) fn knowing(mut self, weighed: Weighed) -> Self {
-        self.check.weighed = weighed;
+    pub(crate) fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
+        self.check.sizes = sizes;
         self
     }
 
@@ -197,7 +197,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Writes what differs, with a revision and an audit entry. A change that changes nothing leaves no trace.
-    pub(super) async fn save(mut self, change: Change) -> Result<Changed> {
+    pub(super) async fn save(mut self, change: Change) -> Result<SavedFlow> {
         self.check.finish()?;
         if self.before.as_ref() == Some(&self.after) {
             return Ok(self.changed());
@@ -233,9 +233,9 @@ impl<'a> Edit<'a> {
         };
         audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
         accounts::touch_config(&self.tx, account).await?;
-        let events = senders::told(&self.tx, self.before.as_ref(), &self.after).await?;
+        let events = senders::docs_events(&self.tx, self.before.as_ref(), &self.after).await?;
         let heads = events::append(&self.tx, self.after.flow.updated_at, events).await?;
-        let changed = Changed {
+        let changed = SavedFlow {
             flow: self.after.flow,
             warnings: self.warnings,
         };
@@ -244,8 +244,8 @@ impl<'a> Edit<'a> {
         Ok(changed)
     }
 
-    fn changed(self) -> Changed {
-        Changed {
+    fn changed(self) -> SavedFlow {
+        SavedFlow {
             flow: self.after.flow,
             warnings: self.warnings,
         }

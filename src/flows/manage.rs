@@ -9,9 +9,9 @@ use entity::source::SourceKind;
 
 use super::caps::CapInput;
 use super::checks::PriceInput;
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
-use super::weighing::{Of, weigh};
+use super::contents::join_words;
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::{sources, usage};
 use crate::app::App;
 use crate::error::{Result, UserErrorCode};
@@ -86,10 +86,10 @@ pub struct UpdateFlow {
 }
 
 /// Makes a flow with one source of the account's own, named Default.
-pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Changed> {
+pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.iter().collect();
-    let weighed = weigh(app, caller, Of::New, rules).await?;
-    let mut edit = Edit::of_new_flow(app, caller).await?.knowing(weighed);
+    let sizes = measure_patterns(app, caller, FlowRef::New, rules).await?;
+    let mut edit = Edit::of_new_flow(app, caller).await?.with_pattern_sizes(sizes);
     edit.after.flow.enabled = input.enabled;
     let given = UpdateFlow {
         version: None,
@@ -110,12 +110,14 @@ pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Cha
     edit.save(change).await
 }
 
-/// Changes a flow. A field that something of the flow still names cannot go (`IN_USE`); what names it outside of the flow is
+/// Changes a flow. A field that something of the flow still names cannot go (`IN_USE`); what names it recipients of the flow is
 /// told in the warnings.
-pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -> Result<Changed> {
+pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.value().into_iter().collect();
-    let weighed = weigh(app, caller, Of::Flow(id), rules).await?;
-    let mut edit = Edit::of_flow(app, caller, id, "input.id").await?.knowing(weighed);
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(id), rules).await?;
+    let mut edit = Edit::of_flow(app, caller, id, "input.id")
+        .await?
+        .with_pattern_sizes(sizes);
     let before = edit.after.clone();
     if input.version.is_some_and(|seen| seen != before.flow.version) {
         let text = format!(
@@ -128,12 +130,15 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
     let refields = input.fields.is_some();
     apply(&mut edit, input);
     if refields {
-        for complaint in usage::settle(&mut edit.after) {
+        for complaint in usage::revalidate(&mut edit.after) {
             edit.check.broken(UserErrorCode::InUse, "input.fields", complaint);
         }
         edit.check.finish()?;
     }
-    let summary = format!("Changed {}", words(&changed_parts(&before.flow, &edit.after.flow)));
+    let summary = format!(
+        "SavedFlow {}",
+        join_words(&changed_parts(&before.flow, &edit.after.flow))
+    );
     let change = Change::of_flow("flow.updated", &edit.after.flow, summary);
     let after = edit.after.clone();
     let mut changed = edit.save(change).await?;
@@ -144,7 +149,7 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
 }
 
 /// Switches a flow on or off. A flow that is off rejects every lead.
-pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) -> Result<Changed> {
+pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) -> Result<SavedFlow> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     edit.after.flow.enabled = enabled;
     if edit.after.flow.is_inbox && !enabled {

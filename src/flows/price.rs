@@ -49,7 +49,7 @@ impl Price {
     }
 
     /// The price in the two columns of a row.
-    pub fn stored(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
+    pub fn from_columns(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
         e4.zip(currency).map(|(e4, currency)| Self { e4, currency })
     }
 
@@ -120,10 +120,10 @@ mod tests {
     #[test]
     fn a_price_has_both_columns_or_none() {
         assert_eq!(Price::columns(None), (None, None));
-        assert_eq!(Price::stored(Some(1), None), None);
+        assert_eq!(Price::from_columns(Some(1), None), None);
         let price = check("2", "USD").unwrap();
         let (e4, currency) = Price::columns(Some(price.clone()));
-        assert_eq!(Price::stored(e4, currency), Some(price));
+        assert_eq!(Price::from_columns(e4, currency), Some(price));
     }
 
     proptest! {

@@ -8,9 +8,9 @@ use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, Paginato
 
 use super::breadth;
 use super::contents::Contents;
-use super::edit::{Change, Changed, Edit};
-use super::snapshot::Snapshot;
-use super::steps::{check_free_destination, profile_of, settle_reverted};
+use super::edit::{Change, Edit, SavedFlow};
+use super::snapshot::RevisionSnapshot;
+use super::steps::{check_free_destination, disable_unconnected, profile_of};
 use super::usage;
 use crate::app::App;
 use crate::audit::Who;
@@ -36,14 +36,14 @@ fn of_flow(account: AccountId, flow: FlowId) -> Select<Entity> {
 /// it was switched then.
 ///
 /// Refused where the account may not have that any more: by its plan, or because a distribution profile is gone.
-pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<Changed> {
+pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<SavedFlow> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     let past = of_flow(edit.account.id, id).filter(flow_revision::Column::Version.eq(version));
     let Some(past) = past.one(&edit.tx).await? else {
         let text = format!("the flow has no version {version}: choose one of its history");
         return Err(Error::broken(UserErrorCode::NotFound, "version", text));
     };
-    let snapshot: Snapshot = serde_json::from_value(past.snapshot)?;
+    let snapshot: RevisionSnapshot = serde_json::from_value(past.snapshot)?;
     // Only those of that version: a flow may have had any number.
     let named = snapshot.sources.iter().map(|part| part.id);
     let sources = source::Entity::ever_of_flow(id).filter(source::Column::Id.is_in(named));
@@ -57,7 +57,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
     breadth::check(&mut edit, "version").await?;
-    settle_reverted(&mut edit).await?;
+    disable_unconnected(&mut edit).await?;
     let change = Change::of_flow(
         "flow.reverted",
         &edit.after.flow,
@@ -156,7 +156,7 @@ pub(super) async fn record(
         actor_id: Set(who.id.clone()),
         actor_name: Set(who.name.clone()),
         summary: Set(summary),
-        snapshot: Set(serde_json::to_value(Snapshot::of(contents))?),
+        snapshot: Set(serde_json::to_value(RevisionSnapshot::of(contents))?),
     };
     Entity::insert(row).exec_without_returning(tx).await?;
     Ok(())

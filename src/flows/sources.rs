@@ -10,10 +10,10 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use super::MAX_SOURCES;
 use super::caps::CapInput;
 use super::checks::PriceInput;
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
+use super::contents::join_words;
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::usage;
-use super::weighing::{Of, weigh};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
@@ -76,16 +76,16 @@ pub struct UpdateSource {
 }
 
 /// Adds a source of the account's own to a flow.
-pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let edit = edit.knowing(weighed);
+    let edit = edit.with_pattern_sizes(sizes);
     add_to(edit, input, None).await
 }
 
 /// Adds a source to the flow under change: a connected account's, whose right to be one was looked at, or one of the
 /// account's own.
-pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<Changed> {
+pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<SavedFlow> {
     let count = edit.after.sources.len();
     if count >= MAX_SOURCES {
         let text = format!("a flow has at most {MAX_SOURCES} sources: remove one that is not used any more");
@@ -117,18 +117,18 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<
 }
 
 /// Changes a source.
-pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSource) -> Result<Changed> {
+pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSource) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.value().into_iter().collect();
-    let weighed = weigh(app, caller, Of::Source(id), rules).await?;
+    let sizes = measure_patterns(app, caller, FlowRef::Source(id), rules).await?;
     let (edit, place) = Edit::of_source(app, caller, id, "input.id").await?;
-    let mut edit = edit.knowing(weighed);
+    let mut edit = edit.with_pattern_sizes(sizes);
     let before = edit.after.sources.remove(place);
     let mut source = before.clone();
     if input.enabled == Some(true) {
         check_connection(&mut edit, &source).await?;
     }
     apply(&mut edit, &mut source, input);
-    let parts = words(&changed_parts(&before, &source));
+    let parts = join_words(&changed_parts(&before, &source));
     let change = change(
         "source.updated",
         &source,
@@ -139,7 +139,7 @@ pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSourc
 }
 
 /// Removes a source: it may not submit any more. Its leads stay.
-pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed> {
+pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<SavedFlow> {
     let (mut edit, place) = Edit::of_source(app, caller, id, "id").await?;
     let sellers = edit.after.sources.get(place).map(|source| source.kind);
     if sellers == Some(SourceKind::Seller) {

@@ -9,15 +9,15 @@ use entity::profile;
 use entity::step::{self, StepConfig, TemplateAssignment};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
-use super::weighing::{Of, weigh};
+use super::contents::join_words;
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::{MAX_STEPS, breadth};
 use crate::app::App;
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::leads::rules::Rule;
-pub(in crate::flows) use buyer::settle_reverted;
+pub(in crate::flows) use buyer::disable_unconnected;
 pub use buyer::{BuyerInput, BuyerTo};
 
 /// Where the profile of a step stands in the input.
@@ -100,14 +100,14 @@ impl StepInput {
 }
 
 /// Adds a step to a flow.
-pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    add_to(edit.knowing(weighed), input).await
+    add_to(edit.with_pattern_sizes(sizes), input).await
 }
 
 /// Adds a step to the flow under change.
-pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
+pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<SavedFlow> {
     if edit.after.steps.len() >= MAX_STEPS {
         let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
@@ -139,14 +139,14 @@ pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed
 }
 
 /// Changes a step; it keeps its kind.
-pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
+pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
     let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
-    update_in((edit.knowing(weighed), place), input).await
+    update_in((edit.with_pattern_sizes(sizes), place), input).await
 }
 
 /// Changes the step at a place of the flow under change.
-pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<Changed> {
+pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<SavedFlow> {
     let before = edit.after.steps.remove(place);
     let mut step = before.clone();
     if let Some(name) = input.name {
@@ -165,7 +165,7 @@ pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: Updat
         }
         set_up(&mut edit, &mut step, given).await?;
     }
-    let parts = words(&changed_parts(&before, &step));
+    let parts = join_words(&changed_parts(&before, &step));
     let change = change("step.updated", &step, format!("Changed {parts} of step {}", step.name));
     edit.after.steps.insert(place, step);
     breadth::check(&mut edit, PROFILE).await?;
@@ -173,7 +173,7 @@ pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: Updat
 }
 
 /// Switches a step on or off; leads pass one that is off as if it were not there.
-pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) -> Result<Changed> {
+pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) -> Result<SavedFlow> {
     let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
     let mut step = edit.after.steps.remove(place);
     if enabled && !step.enabled {
@@ -194,7 +194,7 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) 
 }
 
 /// Removes a step.
-pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<Changed> {
+pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<SavedFlow> {
     let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
     let step = edit.after.steps.remove(place);
     let change = change("step.removed", &step, format!("Removed step {}", step.name));
@@ -202,7 +202,7 @@ pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<Changed> {
 }
 
 /// Moves a step to a place counted from 0; beyond the ends means there.
-pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> Result<Changed> {
+pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> Result<SavedFlow> {
     let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
     let step = edit.after.steps.remove(place);
     let place = clamped(Some(position), edit.after.steps.len());

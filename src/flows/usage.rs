@@ -1,6 +1,6 @@
 //! Where fields are used: what of a flow names them, and what behind its distribute steps does.
 
-mod outside;
+mod recipient_settings;
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use entity::{flow, source};
 use serde_json::Value;
 
 use super::checks::assignment;
-use super::contents::{Contents, words};
+use super::contents::{Contents, join_words};
 
 use super::sources::wire_name;
 use crate::app::App;
@@ -35,7 +35,7 @@ impl Use {
 
 /// Checks all that a flow holds against its fields, after these were changed, and brings its rules into canonical form.
 /// Answers what does not fit, in words.
-pub(super) fn settle(contents: &mut Contents) -> Vec<String> {
+pub(super) fn revalidate(contents: &mut Contents) -> Vec<String> {
     let fields = contents.flow.fields.0.clone();
     let mut complaints = missing(contents, &fields);
     if complaints.is_empty() {
@@ -173,15 +173,15 @@ fn named_in(template: &str) -> Vec<String> {
 fn places(uses: &[Use], field: &str) -> String {
     let places = uses.iter().filter(|used| used.fields.contains(field));
     let places: Vec<&str> = places.map(|used| used.place.as_str()).collect();
-    words(&places)
+    join_words(&places)
 }
 
 /// What the owner should know about changed fields that is no reason to refuse the change. Found out after the change was made: it
 /// reads and parses whatever the flow's leads are delivered by, for which nobody should wait.
 pub(super) async fn warnings(app: &App, before: Contents, after: Contents) -> Vec<String> {
     let found = async {
-        let outside = outside::read(app.db.read(), &after).await?;
-        let finding = tokio::task::spawn_blocking(move || found(&before, &after, &outside.uses()));
+        let recipients = recipient_settings::read(app.db.read(), &after).await?;
+        let finding = tokio::task::spawn_blocking(move || found(&before, &after, &recipients.uses()));
         Ok::<_, Error>(finding.await.map_err(anyhow::Error::from)?)
     };
     found.await.unwrap_or_else(|error| {
@@ -190,16 +190,16 @@ pub(super) async fn warnings(app: &App, before: Contents, after: Contents) -> Ve
     })
 }
 
-fn found(before: &Contents, after: &Contents, outside: &[Use]) -> Vec<String> {
+fn found(before: &Contents, after: &Contents, recipients: &[Use]) -> Vec<String> {
     let inside = uses(after);
     let mut warnings = Vec::new();
     for field in &before.flow.fields.0 {
         let now = after.flow.fields.0.iter().find(|now| now.name == field.name);
         match now {
-            None => warnings.extend(told(outside, field, "is removed, but it is still named by")),
+            None => warnings.extend(told(recipients, field, "is removed, but it is still named by")),
             Some(now) if now.field_type != field.field_type => {
                 let told = |uses: &[Use]| told(uses, field, "has another type now; look again at");
-                warnings.extend([&inside[..], outside].into_iter().filter_map(told));
+                warnings.extend([&inside[..], recipients].into_iter().filter_map(told));
             }
             Some(now) if now.encrypted && !field.encrypted => {
                 warnings.push(format!(

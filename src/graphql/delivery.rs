@@ -25,7 +25,7 @@ use crate::delivery::manage::{self, DeliveryFilter as Wanted};
 use crate::error::{Error, Result, UserErrorCode};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::leads::discretion;
+use crate::leads::redaction;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -120,10 +120,10 @@ impl Delivery {
         let Some((code, message)) = self.0.failure_code.zip(self.0.failure_message.clone()) else {
             return Ok(None);
         };
-        let hears = !discretion::are_in(Some(code)) || self.hears(ctx).await?;
+        let hears = !redaction::may_quote_recipient(Some(code)) || self.hears(ctx).await?;
         Ok(Some(DeliveryFailure {
             code,
-            message: discretion::shown(message, Some(code), hears),
+            message: redaction::redact_message(message, Some(code), hears),
             at: self.0.settled_at.unwrap_or(self.0.created_at),
         }))
     }
@@ -149,7 +149,7 @@ impl Delivery {
             return Ok(None);
         };
         if review.reason.is_some() && !self.hears(ctx).await? {
-            review.reason = Some(discretion::KEPT.to_owned());
+            review.reason = Some(redaction::REDACTED.to_owned());
         }
         Ok(Some(review))
     }
@@ -230,7 +230,13 @@ impl DeliveryAttempt {
     /// those alone who may reveal them.
     async fn response_excerpt(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let excerpt = load(ctx, ExcerptOf(self.delivery, self.number)).await?;
-        Ok(excerpt.map(|text| if self.hears { text } else { discretion::KEPT.to_owned() }))
+        Ok(excerpt.map(|text| {
+            if self.hears {
+                text
+            } else {
+                redaction::REDACTED.to_owned()
+            }
+        }))
     }
 
     /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
@@ -240,9 +246,13 @@ impl DeliveryAttempt {
         let own = found.into_iter().filter(|row| row.attempt == self.number);
         let sees_setup = app_and_caller(ctx).await?.1.may(Action::ReadSetup);
         let each = |row: mail_recipient::Model| MailRecipient {
-            reply: row
-                .reply
-                .map(|reply| if self.hears { reply } else { discretion::KEPT.to_owned() }),
+            reply: row.reply.map(|reply| {
+                if self.hears {
+                    reply
+                } else {
+                    redaction::REDACTED.to_owned()
+                }
+            }),
             address: if sees_setup {
                 row.address
             } else {
@@ -292,7 +302,7 @@ impl DeliveryAttempt {
             http_status: attempt.http_status,
             smtp_code: attempt.smtp_code,
             error_code: code,
-            message: message.map(|message| discretion::shown(message, code, hears)),
+            message: message.map(|message| redaction::redact_message(message, code, hears)),
         }
     }
 }

@@ -25,10 +25,10 @@ use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use crate::error::{Error, Result};
 use crate::identity::policy::Action;
-use crate::leads::discretion;
-use crate::leads::outcome::{Reason, looks};
+use crate::leads::outcome::{Reason, read_trace};
 use crate::leads::read::{self, LeadFilter as Wanted};
 use crate::leads::receipts::reasons;
+use crate::leads::redaction;
 use crate::leads::timeline::{Entry, Sources, timeline};
 
 /// A lead as the account that took it sees it. What may be large of it is loaded where it is asked for, unless it came with it.
@@ -149,7 +149,7 @@ impl Lead {
     /// Every reason for which it was not accepted; empty when it was.
     async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let reasons = discretion::discreet(caller, self.told(ctx, Part::Reasons).await?);
+        let reasons = redaction::redact_reasons(caller, self.told(ctx, Part::Reasons).await?);
         Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
@@ -182,9 +182,9 @@ impl Lead {
             deliveries: &deliveries,
             attempts: &attempts,
             events: &events,
-            trace: discretion::discreet_trace(caller, looks(trace.get())),
-            reasons: discretion::discreet(caller, reasons),
-            hears: hears(ctx, lead.account_id, lead.id).await?,
+            trace: redaction::redact_trace(caller, read_trace(trace.get())),
+            reasons: redaction::redact_reasons(caller, reasons),
+            responses_visible: hears(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
@@ -201,7 +201,7 @@ impl Lead {
     async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let stored = self.part(ctx, Part::Trace).await?;
-        let looks = discretion::discreet_trace(caller, looks(stored.get()));
+        let looks = redaction::redact_trace(caller, read_trace(stored.get()));
         Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 

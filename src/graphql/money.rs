@@ -4,7 +4,7 @@ use async_graphql::{InputObject, SimpleObject};
 
 use super::scalars::{CurrencyCode, Decimal};
 use crate::flows::PriceInput;
-use crate::leads::snapshot::PriceE4;
+use crate::leads::snapshot::Price;
 
 /// An amount of money.
 #[derive(Clone, Debug, SimpleObject)]
@@ -27,14 +27,14 @@ pub struct MoneyInput {
 impl Money {
     /// From the two columns in which a price is stored.
     pub fn from_columns(amount: Option<i64>, currency: Option<String>) -> Option<Self> {
-        PriceE4::from_columns(amount, currency).map(Self::from)
+        Price::from_columns(amount, currency).map(Self::from)
     }
 }
 
-impl From<PriceE4> for Money {
-    fn from(price: PriceE4) -> Self {
+impl From<Price> for Money {
+    fn from(price: Price) -> Self {
         Self {
-            amount: Decimal(rust_decimal::Decimal::new(price.amount, 4).normalize()),
+            amount: Decimal(price.amount()),
             currency: CurrencyCode(price.currency),
         }
     }

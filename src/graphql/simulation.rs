@@ -9,7 +9,7 @@ use super::ids::id_or_unknown;
 use super::outcome::{LeadReason, TraceEntry};
 use super::partner::Partner;
 use crate::error::{Error, Result};
-use crate::leads::simulate::{Simulation, Trial, simulate};
+use crate::leads::simulate::{Simulation, SimulationInput, simulate};
 
 /// What would become of a lead if it were submitted now.
 #[derive(SimpleObject)]
@@ -62,11 +62,11 @@ impl SimulationQuery {
                 "fields is a JSON object of values by field name".into(),
             ));
         };
-        let trial = Trial {
+        let input = SimulationInput {
             flow: id_or_unknown(&flow_id),
             source: source_id.as_ref().map(id_or_unknown),
             fields,
         };
-        Ok(simulate(app, caller, trial).await?.into())
+        Ok(simulate(app, caller, input).await?.into())
     }
 }

@@ -13,7 +13,7 @@
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
 mod check;
-mod effort;
+mod eval_budget;
 mod evaluate;
 mod fold;
 mod operand;
@@ -30,11 +30,11 @@ use std::iter;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compile, compile_within};
-pub use effort::{Effort, Spent};
+pub use check::{Problem, ProblemKind, check, check_stored, check_with_sizes, compile, compile_within};
+pub use eval_budget::{BudgetExceeded, EvalBudget};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
-pub use pattern::{Budget, Weighed};
+pub use pattern::{PatternBudget, PatternSizes};
 pub use text::{ENCRYPTED_CONDITION, text};
 
 /// How many `all`, `any` and `not` may be inside one another.
@@ -66,7 +66,7 @@ pub enum Rule {
     Condition(Condition),
 }
 
-/// One look at one field.
+/// One evaluation at one field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
@@ -74,7 +74,7 @@ pub struct Condition {
     pub field: String,
     /// How the field's value is looked at.
     pub operator: Operator,
-    /// What it is compared with; none for the operators that only look at the field itself.
+    /// What it is compared with; none for the operators that only evaluation at the field itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
 }

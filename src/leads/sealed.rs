@@ -15,7 +15,7 @@ const PLAIN: &str = "$plain";
 
 /// Which of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ValueKind {
     /// The normalised one.
     Value,
     /// The one as sent.
@@ -24,7 +24,7 @@ pub enum Place {
     Overwritten(usize),
 }
 
-impl Place {
+impl ValueKind {
     fn of(self, lead: LeadId, field: &str) -> String {
         match self {
             Self::Value => format!("{lead}/{field}"),
@@ -39,7 +39,7 @@ pub fn stored_fields(
     definitions: &[FieldDef],
     lead: LeadId,
     mut values: Map<String, Value>,
-    place: Place,
+    place: ValueKind,
     keys: Option<&Keys>,
 ) -> Result<Map<String, Value>> {
     let encrypted = |name: &str| definitions.iter().any(|field| field.encrypted && field.name == name);
@@ -81,12 +81,12 @@ fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 /// A lead's values, as they are stored, with the encrypted ones opened.
 pub async fn open_fields(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
-    open(app, account, lead, stored, Place::Value).await
+    open(app, account, lead, stored, ValueKind::Value).await
 }
 
 /// A lead's values as sent with the encrypted ones opened.
 pub async fn open_raw(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
-    open(app, account, lead, stored, Place::Raw).await
+    open(app, account, lead, stored, ValueKind::Raw).await
 }
 
 /// Such stored values of a lead with the encrypted ones opened.
@@ -95,7 +95,7 @@ pub(super) async fn open(
     account: AccountId,
     lead: LeadId,
     stored: &Value,
-    place: Place,
+    place: ValueKind,
 ) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),
@@ -124,7 +124,7 @@ fn open_with(
     keys: &Keys,
     lead: LeadId,
     values: &mut Map<String, Value>,
-    place: Place,
+    place: ValueKind,
 ) -> std::result::Result<(), OpenError> {
     for (field, value) in values.iter_mut() {
         *value = match sealed_text(value) {
@@ -149,7 +149,7 @@ mod tests {
         }) else {
             unreachable!()
         };
-        let stored = stored_fields(&[], LeadId(uuid::Uuid::nil()), sent.clone(), Place::Value, None).unwrap();
+        let stored = stored_fields(&[], LeadId(uuid::Uuid::nil()), sent.clone(), ValueKind::Value, None).unwrap();
         assert!(stored.values().all(|value| sealed_text(value).is_none()), "{stored:?}");
         let read: Map<_, _> = stored.into_iter().map(|(name, value)| (name, plain(value))).collect();
         assert_eq!(read, sent);

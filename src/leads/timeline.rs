@@ -7,8 +7,8 @@ use entity::lead_event::LeadEventKind;
 use entity::{delivery_attempt, lead_event};
 use serde_json::{Value, json};
 
-use super::discretion;
 use super::outcome::{Reason, TraceEntry};
+use super::redaction;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,20 +38,25 @@ pub struct Sources<'a> {
     /// The reasons, as the reader may read them.
     pub reasons: Vec<Reason>,
     /// Whether the reader may see words of recipients, who know encrypted values of the lead.
-    pub hears: bool,
+    pub responses_visible: bool,
 }
 
 /// The timeline, oldest first.
 pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
     let mut entries = decided(sources);
-    let hears = sources.hears;
+    let responses_visible = sources.responses_visible;
     entries.extend(
         sources
             .deliveries
             .iter()
-            .flat_map(|delivery| of_delivery(delivery, hears)),
+            .flat_map(|delivery| of_delivery(delivery, responses_visible)),
     );
-    entries.extend(sources.attempts.iter().map(|attempt| of_attempt(attempt, hears)));
+    entries.extend(
+        sources
+            .attempts
+            .iter()
+            .map(|attempt| of_attempt(attempt, responses_visible)),
+    );
     entries.extend(sources.events.iter().map(|event| Entry {
         at: event.at,
         kind: event.kind,
@@ -97,7 +102,7 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
     entries
 }
 
-fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
+fn of_delivery(delivery: &delivery::Model, responses_visible: bool) -> Vec<Entry> {
     let data = Some(match (delivery.partner_id, delivery.buyer_account_id) {
         (Some(partner), _) => json!({ "deliveryId": delivery.id, "partnerId": partner }),
         (None, buyer) => json!({ "deliveryId": delivery.id, "buyerId": buyer }),
@@ -112,7 +117,7 @@ fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
         },
         data: data.clone(),
     };
-    let settled = delivery.settled_at.zip(settled_as(delivery, hears));
+    let settled = delivery.settled_at.zip(settled_as(delivery, responses_visible));
     let end = settled.map(|(at, (kind, message))| Entry {
         at,
         kind,
@@ -122,9 +127,9 @@ fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
     [Some(routed), end].into_iter().flatten().collect()
 }
 
-fn settled_as(delivery: &delivery::Model, hears: bool) -> Option<(LeadEventKind, String)> {
+fn settled_as(delivery: &delivery::Model, responses_visible: bool) -> Option<(LeadEventKind, String)> {
     let why = delivery.failure_message.clone().unwrap_or_default();
-    let why = discretion::shown(why, delivery.failure_code, hears);
+    let why = redaction::redact_message(why, delivery.failure_code, responses_visible);
     match delivery.status {
         DeliveryStatus::Delivered => Some((LeadEventKind::Delivered, "delivered".into())),
         DeliveryStatus::Failed => Some((LeadEventKind::DeliveryFailed, why)),
@@ -134,12 +139,17 @@ fn settled_as(delivery: &delivery::Model, hears: bool) -> Option<(LeadEventKind,
     }
 }
 
-fn of_attempt(attempt: &delivery_attempt::Model, hears: bool) -> Entry {
+fn of_attempt(attempt: &delivery_attempt::Model, responses_visible: bool) -> Entry {
     let outcome = if attempt.ok { "was taken" } else { "failed" };
     let why = attempt
         .message
         .clone()
-        .map(|message| format!(": {}", discretion::shown(message, attempt.error_code, hears)))
+        .map(|message| {
+            format!(
+                ": {}",
+                redaction::redact_message(message, attempt.error_code, responses_visible)
+            )
+        })
         .unwrap_or_default();
     Entry {
         at: attempt.started_at,

@@ -1,14 +1,14 @@
 //! The trace of a decision while it is made. It is bounded in entries and bytes by what it takes in, so that a flow with many steps
-//! to many partners costs no more than its bounds, in memory and in each stored lead. What finds no room is counted, step by step.
+//! to many partners costs no more than its bounds, in memory and in each stored lead. What finds no allowance is counted, step by step.
 //!
-//! Three kinds of looks have room of their own: those at the flow and its steps, those at what a step goes through (the places of
+//! Three kinds of looks have allowance of their own: those at the flow and its steps, those at what a step goes through (the places of
 //! a profile, the fields of a TRANSFORM step), and the counts of what was left out.
 
-mod room;
+mod allowance;
 
 use std::borrow::Cow;
 
-use self::room::{NONE, Room};
+use self::allowance::{Allowance, NONE};
 use super::outcome::{Subject, TraceEntry};
 use super::rules::ENCRYPTED_CONDITION;
 use crate::flows::MAX_STEPS;
@@ -21,19 +21,19 @@ pub const MAX_BYTES: usize = 64 * 1024;
 const LEFT_OUT: &str = "more";
 
 /// All of it.
-const WHOLE: Room = Room {
+const WHOLE: Allowance = Allowance {
     entries: MAX_ENTRIES,
     bytes: MAX_BYTES,
 };
 /// An entry that tells how much was left out: there may be one for each step of a flow, and one for the flow itself.
-const COUNT: Room = Room { entries: 1, bytes: 340 };
+const COUNT: Allowance = Allowance { entries: 1, bytes: 340 };
 /// What looks at a flow may take, and those at each of its steps.
-const FLOW: Room = Room {
+const FLOW: Allowance = Allowance {
     entries: 50,
     bytes: 8 * 1024,
 };
-const STEP: Room = Room { entries: 2, bytes: 240 };
-/// The part of a step's share that only those who get the lead may use: one in this many, and room for one of so many bytes or half
+const STEP: Allowance = Allowance { entries: 2, bytes: 240 };
+/// The part of a step's share that only those who get the lead may use: one in this many, and allowance for one of so many bytes or half
 /// of the share.
 const KEPT_FOR_CHOSEN: usize = 8;
 const ONE_CHOSEN: usize = 600;
@@ -48,10 +48,10 @@ const AROUND: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Section {
     subject: Subject,
-    room: Room,
-    left_out: usize,
+    allowance: Allowance,
+    omitted: usize,
     /// Whether a look among them rests on a condition of an encrypted field, so that their number may tell of it.
-    discreet: bool,
+    encrypted: bool,
 }
 
 /// A trace in the making.
@@ -59,13 +59,13 @@ struct Section {
 pub struct Trace {
     entries: Vec<TraceEntry>,
     weight: usize,
-    own: Room,
-    shared: Room,
-    share: Room,
+    own: Allowance,
+    shared: Allowance,
+    share: Allowance,
     /// Sections at most.
     counts: usize,
     sections: Vec<Section>,
-    /// The section of the step that looks now, and the one whose room it takes for what it goes through.
+    /// The section of the step that looks now, and the one whose allowance it takes for what it goes through.
     step: Option<usize>,
     at: Option<usize>,
 }
@@ -93,11 +93,11 @@ impl Trace {
     pub fn resume(stored: Vec<TraceEntry>) -> Self {
         let mut trace = Self::default();
         for entry in stored {
-            if let Some(left_out) = entry.omitted {
+            if let Some(omitted) = entry.omitted {
                 trace.sections.push(Section {
-                    room: NONE,
-                    left_out,
-                    discreet: entry.rests_on_encrypted(),
+                    allowance: NONE,
+                    omitted,
+                    encrypted: entry.rests_on_encrypted(),
                     subject: Subject {
                         id: entry.subject_id.unwrap_or_default(),
                         name: entry.subject,
@@ -108,7 +108,7 @@ impl Trace {
                 trace.entries.push(entry);
             }
         }
-        // Whatever finds no room is counted once more: by itself if there is room for that, else with the last ones.
+        // Whatever finds no allowance is counted once more: by itself if there is allowance for that, else with the last ones.
         let (counts, used) = (trace.sections.len(), trace.used());
         let most = WHOLE.without(COUNT.times(counts + 1));
         let is_room = most.entries >= used.entries && most.bytes >= used.bytes;
@@ -117,7 +117,7 @@ impl Trace {
         trace
     }
 
-    /// Shares the room of a flow with so many steps, of which `many` go through many things. Before that, only looks at the flow are
+    /// Shares the allowance of a flow with so many steps, of which `many` go through many things. Before that, only looks at the flow are
     /// there.
     pub fn share(&mut self, steps: usize, many: usize) {
         let steps = steps.min(MAX_STEPS);
@@ -128,14 +128,14 @@ impl Trace {
         self.share = self.shared.part(many);
     }
 
-    fn used(&self) -> Room {
-        Room {
+    fn used(&self) -> Allowance {
+        Allowance {
             entries: self.entries.len(),
             bytes: self.weight,
         }
     }
 
-    /// What follows is looked at by that step; `many` says whether it goes through many things, which have room of their own.
+    /// What follows is looked at by that step; `many` says whether it goes through many things, which have allowance of their own.
     pub fn enter(&mut self, step: &Subject, many: bool) {
         let at = self.section(step);
         (self.step, self.at) = (Some(at), many.then_some(at));
@@ -147,7 +147,7 @@ impl Trace {
     }
 
     /// Adds a look at the flow or at a step.
-    pub fn look<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
+    pub fn check<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
         self.add(entry(subject, check, passed, &detail.into()));
     }
 
@@ -165,41 +165,41 @@ impl Trace {
                 name: entry.subject,
             })
         });
-        self.leave_out(at, rests_on_encrypted);
+        self.omit(at, rests_on_encrypted);
     }
 
     /// Adds a look at one of the many that a step goes through.
-    pub fn look_at<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
-        let kept = self.share.part(KEPT_FOR_CHOSEN).at_least(Room {
+    pub fn check_item<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
+        let kept = self.share.part(KEPT_FOR_CHOSEN).at_least(Allowance {
             entries: 1,
             bytes: self.share.bytes.min(ONE_CHOSEN) / 2,
         });
         let detail = detail.into();
         let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
-        self.look_within(kept, rests_on_encrypted, || entry(subject, check, passed, &detail));
+        self.check_within(kept, rests_on_encrypted, || entry(subject, check, passed, &detail));
     }
 
-    /// Adds that one of them was chosen: told even where there is no room for those that were not.
-    pub fn choose<'a>(&mut self, subject: &Subject, passed: bool, detail: impl Into<Cow<'a, str>>) {
+    /// Adds that one of them was chosen: told even where there is no allowance for those that were not.
+    pub fn select<'a>(&mut self, subject: &Subject, passed: bool, detail: impl Into<Cow<'a, str>>) {
         let detail = detail.into();
         let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
-        self.look_within(NONE, rests_on_encrypted, || entry(subject, "chosen", passed, &detail));
+        self.check_within(NONE, rests_on_encrypted, || entry(subject, "chosen", passed, &detail));
     }
 
-    /// Adds a look of the step that has room of its own, if it fits beside so much; it is not even made where nothing does.
-    fn look_within(&mut self, besides: Room, rests_on_encrypted: bool, entry: impl FnOnce() -> TraceEntry) {
+    /// Adds a look of the step that has allowance of its own, if it fits beside so much; it is not even made where nothing does.
+    fn check_within(&mut self, besides: Allowance, rests_on_encrypted: bool, entry: impl FnOnce() -> TraceEntry) {
         let Some(at) = self.at else { return self.add(entry()) };
         if self.has_room(at, besides) {
             let entry = entry();
             let bytes = bytes(&entry);
             let section = self.sections.get_mut(at);
-            if section.is_some_and(|section| section.room.take(bytes, besides)) && self.shared.take(bytes, NONE) {
+            if section.is_some_and(|section| section.allowance.take(bytes, besides)) && self.shared.take(bytes, NONE) {
                 self.weight += bytes;
                 self.entries.push(entry);
                 return;
             }
         }
-        self.leave_out(at, rests_on_encrypted);
+        self.omit(at, rests_on_encrypted);
     }
 
     /// The entries, at most [`MAX_ENTRIES`] and [`MAX_BYTES`]; at the end how much each step has left out.
@@ -215,17 +215,19 @@ impl Trace {
     }
 
     /// Whether an entry may fit, asked before it is made.
-    fn has_room(&self, at: usize, besides: Room) -> bool {
+    fn has_room(&self, at: usize, besides: Allowance) -> bool {
         let section = self.sections.get(at);
         section.is_some_and(|section| {
-            section.room.entries > besides.entries && section.room.bytes > besides.bytes && self.shared.entries > 0
+            section.allowance.entries > besides.entries
+                && section.allowance.bytes > besides.bytes
+                && self.shared.entries > 0
         })
     }
 
-    fn leave_out(&mut self, at: usize, rests_on_encrypted: bool) {
+    fn omit(&mut self, at: usize, rests_on_encrypted: bool) {
         if let Some(section) = self.sections.get_mut(at) {
-            section.left_out += 1;
-            section.discreet |= rests_on_encrypted;
+            section.omitted += 1;
+            section.encrypted |= rests_on_encrypted;
         }
     }
 
@@ -241,33 +243,33 @@ impl Trace {
         if self.sections.len() < self.counts {
             self.sections.push(Section {
                 subject: subject.clone(),
-                room: self.share,
-                left_out: 0,
-                discreet: false,
+                allowance: self.share,
+                omitted: 0,
+                encrypted: false,
             });
         }
         self.sections.len().saturating_sub(1)
     }
 
     fn counts(&self) -> impl Iterator<Item = TraceEntry> {
-        let cut = self.sections.iter().filter(|section| section.left_out > 0);
+        let cut = self.sections.iter().filter(|section| section.omitted > 0);
         cut.map(|section| TraceEntry {
             subject: clipped(&section.subject.name, COUNTED_NAME),
             subject_id: Some(section.subject.id.clone()),
             check: LEFT_OUT.to_owned(),
             passed: true,
             detail: told_of(section),
-            omitted: Some(section.left_out),
+            omitted: Some(section.omitted),
         })
     }
 }
 
 /// Of a count. It says where it rests on what not everybody may learn.
 fn told_of(section: &Section) -> String {
-    if section.discreet {
-        return format!("and {} more, such as one by {ENCRYPTED_CONDITION}", section.left_out);
+    if section.encrypted {
+        return format!("and {} more, such as one by {ENCRYPTED_CONDITION}", section.omitted);
     }
-    format!("and {} more", section.left_out)
+    format!("and {} more", section.omitted)
 }
 
 fn entry(subject: &Subject, check: &str, passed: bool, detail: &str) -> TraceEntry {

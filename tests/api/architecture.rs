@@ -188,7 +188,7 @@ fn patterns_are_compiled_only_where_no_transaction_is_open() {
         let known = COMPILE_PATTERNS.iter().any(|(known, _)| known == file);
         assert!(
             known,
-            "{file} compiles patterns: weigh rules before the transaction, see leads::rules::Weighed"
+            "{file} compiles patterns: weigh rules before the transaction, see leads::rules::PatternSizes"
         );
     }
     for (file, _) in COMPILE_PATTERNS {

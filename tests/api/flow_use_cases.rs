@@ -19,7 +19,7 @@ use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::error::{Error, UserErrorCode};
 use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
-use leadmesh::flows::{Changed, revisions as history_of};
+use leadmesh::flows::{SavedFlow, revisions as history_of};
 use leadmesh::identity::caller::{Caller, Principal};
 use leadmesh::leads::rules::Rule;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
@@ -301,6 +301,6 @@ fn one(code: UserErrorCode, path: &str) -> Vec<(UserErrorCode, String)> {
     vec![(code, path.to_owned())]
 }
 
-fn done(result: Result<Changed, Error>) -> flow::Model {
+fn done(result: Result<SavedFlow, Error>) -> flow::Model {
     result.unwrap().flow
 }

@@ -23,13 +23,14 @@ use super::routes::Routes;
 use crate::app::App;
 use crate::database::Transaction;
 use crate::error::{Error, Result};
-use crate::leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
-use crate::leads::entrances::{LookUp, Purpose, Versions};
+use crate::leads::downstream::{Purpose, TargetResolver};
+use crate::leads::draft::{HandoffPlan, InboundLead};
+use crate::leads::handoff::{DownstreamTargets, HandoffPlanner, MAX_HOPS, loop_reason};
 use crate::leads::intake::{
-    Around, CameBy, Occasion, Settled, ToStore, accounts, newest_versions, settle, versions_hold,
+    LeadToStore, Origin, StoreContext, StoredLeads, SubmissionMeta, accounts, newest_versions, store, versions_hold,
 };
-use crate::leads::lost_fields;
-use crate::leads::snapshot::PriceE4;
+use crate::leads::sharing::Sharing;
+use crate::leads::snapshot::{Price, TargetKey, Versions};
 use crate::queue::{Claimed, LeadContent};
 use ending::{Ending, Recorded, Standing, finish, stands};
 use lost::Lost;
@@ -95,13 +96,13 @@ impl Attempt<'_> {
         }
         let way = self.decide(&live, newest).await?;
         match way {
-            Way::Into(lead) => {
+            HandoffPlan::Enter(lead) => {
                 let lost = self.lost(&lead).await?;
                 self.enter(&live, (*lead, lost)).await
             }
-            Way::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
-            Way::Loop(why) => self.end(Ending::looped(why)).await,
-            Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
+            HandoffPlan::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
+            HandoffPlan::Loop(why) => self.end(Ending::looped(why)).await,
+            HandoffPlan::Deferred => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
 
@@ -111,7 +112,7 @@ impl Attempt<'_> {
     }
 
     /// What becomes of the lead at the buyer, as kept configurations say.
-    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
+    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<HandoffPlan> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
         let row = lead::Entity::for_worker([self.delivery.lead_id])
@@ -120,25 +121,30 @@ impl Attempt<'_> {
         let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
         let mut passed = row.path.0;
         passed.push(seller);
-        if let Some(why) = loops(&passed, buyer) {
-            return Ok(Way::Loop(why));
+        if let Some(why) = loop_reason(&passed, buyer) {
+            return Ok(HandoffPlan::Loop(why));
         }
-        let look_up = LookUp {
+        let resolver = TargetResolver {
             app,
             snapshots: &self.tools.snapshots,
             newest,
-            purpose: Purpose::Storing,
+            purpose: Purpose::Store,
         };
-        let reached: Reached = look_up.entrance((live.id, buyer), seller).await?;
-        let reach = match &reached.entrance.door {
-            Ok((flow, _)) if passed.len() < MAX_HOPS && !flow.exits.is_empty() => look_up.reach(flow).await?,
-            _ => Reach::new(),
+        let key = TargetKey {
+            connection: live.id,
+            buyer,
+        };
+        let resolved = resolver.resolve(key, seller).await?;
+        let targets = match &resolved.target.receiving_flow {
+            Ok(receiving) if passed.len() < MAX_HOPS => resolver.resolve_all(&receiving.flow).await?,
+            _ => DownstreamTargets::new(),
         };
         let config = self.config(app).await?;
-        let content = self.content;
-        let values = shared(&content.fields, &content.definitions, &config.fields, &config.mapping);
+        let sharing = Sharing::new(&self.content.definitions, &config.fields, &config.mapping);
+        let values = sharing.values_of(&self.content.fields);
         let new_id = || app.clock.id();
-        Ok(Growing::new(&reach, app.clock.now(), &new_id).enter(&reached, passed, &values))
+        let mut planner = HandoffPlanner::new(&targets, app.clock.now(), &new_id);
+        Ok(planner.plan_entry(&resolved, passed, &values))
     }
 
     /// What is shared, by the version of the settings with which the delivery was made.
@@ -151,15 +157,16 @@ impl Attempt<'_> {
     }
 
     /// What of the lead the flow that it enters drops.
-    async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
+    async fn lost(&self, into: &InboundLead) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
-        let fields = lost_fields::of(&content.fields, &content.definitions, &config, into);
+        let sharing = Sharing::new(&content.definitions, &config.fields, &config.mapping);
+        let fields = sharing.dropped_by(into, &content.fields);
         Lost::of(app, self.delivery, fields).await
     }
 
     /// Stores the lead at the buyer and finishes the delivery.
-    async fn enter(&self, live: &connection::Model, (mut lead, lost): (Entering, Option<Lost>)) -> Result<Tried> {
+    async fn enter(&self, live: &connection::Model, (mut lead, lost): (InboundLead, Option<Lost>)) -> Result<Tried> {
         let app = &self.tools.app;
         let routes = self.routes().await?;
         let tx = app.db.begin().await?;
@@ -167,7 +174,7 @@ impl Attempt<'_> {
         match stands(&tx, self.delivery).await? {
             Standing::Lost => return Ok(Tried::Done),
             Standing::Erased => {
-                return self.record(tx, (Ending::erased(), None, Settled::default())).await;
+                return self.record(tx, (Ending::erased(), None, StoredLeads::default())).await;
             }
             Standing::Held => {}
         }
@@ -175,29 +182,26 @@ impl Attempt<'_> {
         if !versions_hold(&lead, &newest) || !routes.hold(&tx).await? || !self.may_send(&tx, live).await? {
             return Ok(Tried::Outdated(newest));
         }
-        let occasion = Occasion {
+        let meta = SubmissionMeta {
             at: app.clock.now(),
             started: self.started,
             test: self.delivery.test,
             idempotency_key: None,
-            came_by: Some(CameBy {
+            origin: Some(Origin {
                 delivery: self.delivery.id,
-                price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
+                price: Price::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
         };
-        let to_store = ToStore {
-            lead: &mut lead,
-            occasion,
-        };
+        let to_store = LeadToStore { lead: &mut lead, meta };
         let plan = Plan::of(&routes, self.delivery, self.content, app.clock.now());
         let rests_on = newest.keys().copied();
         let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
-        let around = Around {
+        let context = StoreContext {
             closed: closed.into_iter().map(|row| row.id).collect(),
             lease: self.lease(&tx).await?,
-            touched: reroute::touched(self.delivery, plan.as_ref(), app.clock.now()),
+            locks: reroute::locks(self.delivery, plan.as_ref(), app.clock.now()),
         };
-        let mut settled = settle(app, &tx, vec![to_store], around).await?;
+        let mut settled = store(app, &tx, vec![to_store], context).await?;
         let ending = Ending::of(settled.receipts.pop());
         if let Some(lost) = lost.filter(|_| ending.is_delivered()) {
             lost.note(&tx, self.delivery).await?;
@@ -238,10 +242,10 @@ impl Attempt<'_> {
             return Ok(Tried::Outdated(Versions::new()));
         }
         let plan = Plan::of(&routes, self.delivery, self.content, self.tools.app.clock.now());
-        self.record(tx, (ending, plan, Settled::default())).await
+        self.record(tx, (ending, plan, StoredLeads::default())).await
     }
 
-    async fn record(&self, tx: Transaction, end: (Ending, Option<Plan>, Settled)) -> Result<Tried> {
+    async fn record(&self, tx: Transaction, end: (Ending, Option<Plan>, StoredLeads)) -> Result<Tried> {
         let recorded = Recorded {
             delivery: self.delivery,
             content: self.content,

@@ -19,10 +19,10 @@ use crate::app::App;
 use crate::delivery::chains::Chains;
 use crate::delivery::reservations;
 use crate::error::Result;
-use crate::leads::allocate::{Had, Picking, Settling, Touched, pick_next};
-use crate::leads::decide::Draft;
+use crate::leads::allocate::{AllocationContext, AlreadyOffered, LockSet, Picker};
+use crate::leads::draft::Draft;
 use crate::leads::intake::{
-    Recipient, delivery_event, fully_set, lock, look_at_turns, new_delivery, portal_event, write,
+    Recipient, delivery_event, fully_set, lock, new_delivery, portal_event, read_credits, write,
 };
 use crate::leads::snapshot::{Action, Profile, Snapshot};
 use crate::live::events::NewEvent;
@@ -70,7 +70,7 @@ impl Plan {
         })
     }
 
-    /// Routes to the next partner that matches, if there is one and no other has the lead in place of the one that failed. What [`touched`] names for the delivery is held locked.
+    /// Routes to the next partner that matches, if there is one and no other has the lead in place of the one that failed. What [`locks`] names for the delivery is held locked.
     pub(super) async fn follow(
         mut self,
         app: &App,
@@ -85,14 +85,14 @@ impl Plan {
         if Chains::of_rows(&held).is_with_another(failed.id) {
             return Ok(None);
         }
-        let mut had = Had {
+        let mut offered = AlreadyOffered {
             partners: held.iter().filter_map(|row| row.partner_id).collect(),
             accounts: held.iter().filter_map(|row| row.buyer_account_id).collect(),
         };
-        let mut settling = self.settling(tx, failed, now).await?;
-        let mut picking = Picking::new(&mut settling, &mut had, &mut self.draft);
-        let picked = pick_next(&self.profile, &self.candidates, &mut picking);
-        write(tx, &settling).await?;
+        let mut allocation = self.allocation(tx, failed, now).await?;
+        let mut picker = Picker::new(&mut allocation, &mut offered, &mut self.draft);
+        let picked = picker.pick_next(&self.profile, &self.candidates);
+        write(tx, &allocation).await?;
         let picked = picked.and_then(|chosen| Some((self.profile.candidates.get(chosen.candidate)?, chosen)));
         let Some((candidate, chosen)) = picked else {
             return Ok(None);
@@ -110,21 +110,22 @@ impl Plan {
         Ok(Some(insert(tx, row).await?))
     }
 
-    async fn settling(
+    async fn allocation(
         &self,
         tx: &DatabaseTransaction,
         failed: &delivery::Model,
         now: DateTime<Utc>,
-    ) -> Result<Settling> {
-        let (mut touched, mut seen) = (Touched::default(), BTreeMap::new());
-        touched.add_places(&self.profile, &self.candidates, now);
+    ) -> Result<AllocationContext> {
+        let (mut locks, mut seen) = (LockSet::default(), BTreeMap::new());
+        locks.add_candidates(&self.profile, &self.candidates, now);
         if failed.test {
-            seen = look_at_turns(tx, touched.turns).await?;
-            touched = Touched::default();
+            seen = read_credits(tx, locks.profiles).await?;
+            locks = LockSet::default();
         }
-        let mut settling = Settling::new(lock(tx, touched, seen).await?, now);
-        settling.test = failed.test;
-        Ok(settling)
+        let (ledger, round_robin) = lock(tx, locks, seen).await?;
+        let mut allocation = AllocationContext::new(ledger, round_robin, now);
+        allocation.test = failed.test;
+        Ok(allocation)
     }
 }
 
@@ -139,16 +140,16 @@ pub(in crate::delivery) async fn follow(
     now: DateTime<Utc>,
 ) -> Result<Rerouted> {
     let mut all = Rerouted::default();
-    let (mut plans, mut touched) = (Vec::with_capacity(ended.len()), Touched::default());
+    let (mut plans, mut locks) = (Vec::with_capacity(ended.len()), LockSet::default());
     for (delivery, lead) in ended {
         let plan = lead.and_then(|lead| Some((Plan::of(routes, delivery, lead, now)?, lead)));
-        touched.extend(self::touched(delivery, plan.as_ref().map(|(plan, _)| plan), now));
+        locks.extend(self::locks(delivery, plan.as_ref().map(|(plan, _)| plan), now));
         plans.push((*delivery, plan));
     }
     if plans.is_empty() {
         return Ok(all);
     }
-    lock(tx, touched, BTreeMap::new()).await?;
+    lock(tx, locks, BTreeMap::new()).await?;
     for (delivery, plan) in plans {
         reservations::release(tx, delivery).await?;
         let Some((plan, lead)) = plan else { continue };
@@ -161,13 +162,13 @@ pub(in crate::delivery) async fn follow(
 }
 
 /// What the end of a delivery without success may touch: what was counted for it, and what routing its lead further needs.
-pub(super) fn touched(failed: &delivery::Model, plan: Option<&Plan>, now: DateTime<Utc>) -> Touched {
-    let mut touched = Touched::default();
-    touched.add_reservations(&failed.reservations.0);
+pub(super) fn locks(failed: &delivery::Model, plan: Option<&Plan>, now: DateTime<Utc>) -> LockSet {
+    let mut locks = LockSet::default();
+    locks.add_reservations(&failed.reservations.0);
     if let Some(plan) = plan.filter(|_| !failed.test) {
-        touched.add_places(&plan.profile, &plan.candidates, now);
+        locks.add_candidates(&plan.profile, &plan.candidates, now);
     }
-    touched
+    locks
 }
 
 /// The profile by which the delivery was routed, as long as leads pass through its step: through another one with this profile where

@@ -11,8 +11,7 @@ use sea_orm::DatabaseTransaction;
 use crate::app::App;
 use crate::error::Result;
 use crate::leads::compile::Snapshots;
-use crate::leads::entrances::Versions;
-use crate::leads::snapshot::Snapshot;
+use crate::leads::snapshot::{Snapshot, Versions};
 
 /// How often a transaction is begun anew because an account has changed its setup meanwhile. After that the setup counts as it was
 /// looked up, some milliseconds before: nobody's changes may hold up what is recorded with it.

@@ -13,7 +13,7 @@ use crate::flows::contents::Contents;
 use crate::live::events::NewEvent;
 
 /// An event for every sender that may submit now, and whose docs are others than before: changed, new, or gone.
-pub(super) async fn told(
+pub(super) async fn docs_events(
     tx: &DatabaseTransaction,
     before: Option<&Contents>,
     after: &Contents,

@@ -3,8 +3,8 @@
 use super::Edit;
 use crate::error::{Result, UserErrorCode};
 use crate::flows::contents::Contents;
-use crate::flows::snapshot::Snapshot;
-use crate::flows::weighing::rules_of;
+use crate::flows::pattern_sizes::rules_of;
+use crate::flows::snapshot::RevisionSnapshot;
 use crate::limits::{FLOW_BYTES, FLOW_PATTERN_BYTES};
 
 /// Finds fault with a flow that holds too much, or whose patterns take too much.
@@ -20,7 +20,7 @@ pub(super) fn check(edit: &mut Edit<'_>) -> Result<()> {
         );
         edit.check.broken(UserErrorCode::LimitReached, "input", text);
     }
-    let patterns = edit.check.weighed.together(&rules_of(&edit.after));
+    let patterns = edit.check.sizes.total(&rules_of(&edit.after));
     if patterns > FLOW_PATTERN_BYTES {
         let text = format!(
             "compiled, the patterns of a flow, its sources and its steps may take {} MiB together, and this change makes it {} MiB: \
@@ -43,5 +43,5 @@ pub(super) fn grows(before: Option<&Contents>, after: &Contents) -> Result<bool>
 }
 
 fn bytes_of(contents: &Contents) -> Result<usize> {
-    Ok(serde_json::to_vec(&Snapshot::of(contents))?.len())
+    Ok(serde_json::to_vec(&RevisionSnapshot::of(contents))?.len())
 }

@@ -157,7 +157,7 @@ pub(super) async fn switch(edit: &mut Edit<'_>, step: &mut step::Model, enabled:
 }
 
 /// Switches off what a revert would switch on again although its buyer is not connected now.
-pub(in crate::flows) async fn settle_reverted(edit: &mut Edit<'_>) -> Result<()> {
+pub(in crate::flows) async fn disable_unconnected(edit: &mut Edit<'_>) -> Result<()> {
     for place in 0..edit.after.steps.len() {
         let Some(step) = edit.after.steps.get(place) else {
             continue;

@@ -7,7 +7,7 @@ use super::inputs::{
     AddSourceInput, AddStepInput, CreateFlowInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput,
 };
 use crate::error::Result;
-use crate::flows::{Changed, manage, revisions, sources, steps};
+use crate::flows::{SavedFlow, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
 use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
@@ -26,7 +26,7 @@ pub struct FlowPayload {
 }
 
 impl FlowPayload {
-    fn new(result: Result<Changed>) -> Result<Self> {
+    fn new(result: Result<SavedFlow>) -> Result<Self> {
         let (changed, user_errors) = outcome(result)?;
         let (flow, warnings) = changed.map(|changed| (Flow(changed.flow), changed.warnings)).unzip();
         Ok(Self {

@@ -12,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::respond::Fault;
 use crate::graphql::mask::code;
-use crate::lenient_json::mend;
+use crate::lenient_json::repair;
 
 /// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
 /// sending does not read the answer, and would see a reset connection instead of the reason.
@@ -132,7 +132,7 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
             "Batches are not supported: send one request at a time, as a JSON object.",
         ));
     }
-    let body = mend(body, VALUES);
+    let body = repair(body, VALUES);
     serde_json::from_slice(&body).map_err(|error| explain(&error, &body))
 }
 
@@ -194,7 +194,7 @@ fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Fa
     if json.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&mend(json.as_bytes(), VALUES - 1)).map_err(|error| {
+    serde_json::from_slice(&repair(json.as_bytes(), VALUES - 1)).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
         Fault::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })

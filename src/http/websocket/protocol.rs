@@ -17,7 +17,7 @@ use crate::{
         mask,
     },
     http::{graphql::Parameters, session::bearer_token},
-    lenient_json::mend,
+    lenient_json::repair,
 };
 
 /// The name of the protocol. The older `graphql-ws` is deliberately not spoken.
@@ -61,7 +61,7 @@ const LONGEST_ID: usize = 128;
 
 impl Incoming {
     pub(super) fn parse(text: &str) -> Result<Self, Close> {
-        let parsed = serde_json::from_slice(&mend(text.as_bytes(), VALUES)).map_err(|error| {
+        let parsed = serde_json::from_slice(&repair(text.as_bytes(), VALUES)).map_err(|error| {
             tracing::debug!(%error, "a message is refused");
             Close::new(4400, "Invalid message")
         })?;

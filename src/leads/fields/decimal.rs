@@ -17,7 +17,7 @@ pub fn exact(text: &str) -> Option<Decimal> {
 /// A number as JSON and GraphQL write it, perhaps with an exponent, such as `1.5e3`. The bounds are those of the value: at most 28
 /// digits before and after the point together, whatever the exponent is.
 pub fn scientific(text: &str) -> Option<Decimal> {
-    exact(&numerals::plain(short(text)?)?)
+    exact(&numerals::without_exponent(short(text)?)?)
 }
 
 fn short(text: &str) -> Option<&str> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::evaluate::{CompiledRule, Leaf, Node};
 use super::operand::{self, Operand};
 use super::operator::Operator;
-use super::pattern::{Budget, Patterns, Weighed};
+use super::pattern::{PatternBudget, PatternSizes, Patterns};
 use super::scalar::{Family, named_text};
 use super::text::{brief, discreet_phrase, listed, phrase, type_name};
 use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_PLACES, MAX_RULE_PLACES, Rule, search};
@@ -33,18 +33,18 @@ pub enum ProblemKind {
 }
 
 /// Checks the rule against the fields of the flow and answers it in canonical form, or everything that is wrong with it. Compiles
-/// its patterns, which is slow: within a transaction [`check_weighed`] is for that.
+/// its patterns, which is slow: within a transaction [`check_with_sizes`] is for that.
 ///
 /// In canonical form every value is of its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
 /// case, choices as the field spells them), and lists name nothing twice. Checking that form again changes nothing.
 pub fn check(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
-    let mut budget = Budget::of_rule();
+    let mut budget = PatternBudget::of_rule();
     examine(rule, fields, Patterns::compiled(&mut budget), Size::bounded()).map(|(canonical, _)| canonical)
 }
 
 /// The same of a rule whose patterns were compiled before.
-pub fn check_weighed(rule: &Rule, fields: &[FieldDef], weighed: &Weighed) -> Result<Rule, Vec<Problem>> {
-    examine(rule, fields, Patterns::weighed(weighed), Size::bounded()).map(|(canonical, _)| canonical)
+pub fn check_with_sizes(rule: &Rule, fields: &[FieldDef], sizes: &PatternSizes) -> Result<Rule, Vec<Problem>> {
+    examine(rule, fields, Patterns::sizes(sizes), Size::bounded()).map(|(canonical, _)| canonical)
 }
 
 /// The same of a stored rule, whose fields may have changed: its patterns and its size were good when it was saved.
@@ -54,11 +54,15 @@ pub fn check_stored(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Proble
 
 /// Makes the rule ready to run; it is checked again, since the fields may have changed after it was saved.
 pub fn compile(rule: &Rule, fields: &[FieldDef]) -> Result<CompiledRule, Vec<Problem>> {
-    compile_within(rule, fields, &mut Budget::of_rule())
+    compile_within(rule, fields, &mut PatternBudget::of_rule())
 }
 
 /// The same with a budget that it shares with other rules.
-pub fn compile_within(rule: &Rule, fields: &[FieldDef], budget: &mut Budget) -> Result<CompiledRule, Vec<Problem>> {
+pub fn compile_within(
+    rule: &Rule,
+    fields: &[FieldDef],
+    budget: &mut PatternBudget,
+) -> Result<CompiledRule, Vec<Problem>> {
     examine(rule, fields, Patterns::compiled(budget), Size::unbounded()).map(|(_, root)| CompiledRule { root })
 }
 

@@ -6,12 +6,12 @@ use std::ops::{Bound, RangeBounds};
 
 use serde_json::Value;
 
-use super::effort::{Effort, Spent};
+use super::eval_budget::{BudgetExceeded, EvalBudget};
 use super::scalar::{Family, Scalar};
 use super::search::Pattern;
 
 /// How many facts a verdict tells before it only counts them.
-const FACTS_TOLD: usize = 5;
+const MAX_FACTS: usize = 5;
 
 /// A field of a lead, as typing left it.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +82,7 @@ pub(super) enum Comparison {
 
 /// What there is to compare.
 #[derive(Clone, Copy)]
-enum Found<'a> {
+enum FieldState<'a> {
     Nothing,
     Invalid,
     Valid(&'a Value),
@@ -98,48 +98,56 @@ impl CompiledRule {
     /// Runs the rule on the values of a lead, which it asks for by field name.
     ///
     /// It stops at the first condition that decides, so `values` may be asked for only some fields, or for one repeatedly. Whether
-    /// it holds remains unknown where the effort ends before that.
-    pub fn evaluate<'v>(&self, values: &dyn Fn(&str) -> FieldValue<'v>, effort: &mut Effort) -> Result<Verdict, Spent> {
-        let mut look = Look {
+    /// it holds remains unknown where the budget ends before that.
+    pub fn evaluate<'v>(
+        &self,
+        values: &dyn Fn(&str) -> FieldValue<'v>,
+        budget: &mut EvalBudget,
+    ) -> Result<Verdict, BudgetExceeded> {
+        let mut evaluation = Evaluation {
             values,
-            effort,
+            budget,
             facts: Vec::new(),
         };
-        let passed = self.root.holds(&mut look)?;
+        let passed = self.root.holds(&mut evaluation)?;
         Ok(Verdict {
             passed,
-            decided_by: told(&look.facts),
+            decided_by: describe(&evaluation.facts),
         })
     }
 }
 
-/// A look at a lead.
-struct Look<'l, 'r, 'v> {
+/// A evaluation at a lead.
+struct Evaluation<'l, 'r, 'v> {
     values: &'l dyn Fn(&str) -> FieldValue<'v>,
-    effort: &'l mut Effort,
+    budget: &'l mut EvalBudget,
     facts: Vec<Fact<'r>>,
 }
 
 impl Node {
     /// Leaves behind those facts that this node's answer rests on.
-    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
+    fn holds<'r>(&'r self, evaluation: &mut Evaluation<'_, 'r, '_>) -> Result<bool, BudgetExceeded> {
         match self {
-            Self::All(nodes) => Ok(!decided(nodes, false, look)?),
-            Self::Any(nodes) => decided(nodes, true, look),
-            Self::Not(node) => Ok(!node.holds(look)?),
-            Self::Leaf(leaf) => leaf.holds(look),
+            Self::All(nodes) => Ok(!decided(nodes, false, evaluation)?),
+            Self::Any(nodes) => decided(nodes, true, evaluation),
+            Self::Not(node) => Ok(!node.holds(evaluation)?),
+            Self::Leaf(leaf) => leaf.holds(evaluation),
         }
     }
 }
 
 /// Whether one of the nodes answers `decisive`; then only that one's facts count, else those of all.
-fn decided<'r>(nodes: &'r [Node], decisive: bool, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
-    let start = look.facts.len();
-    look.effort.steps(1)?;
+fn decided<'r>(
+    nodes: &'r [Node],
+    decisive: bool,
+    evaluation: &mut Evaluation<'_, 'r, '_>,
+) -> Result<bool, BudgetExceeded> {
+    let start = evaluation.facts.len();
+    evaluation.budget.steps(1)?;
     for node in nodes {
-        let own = look.facts.len();
-        if node.holds(look)? == decisive {
-            look.facts.drain(start..own);
+        let own = evaluation.facts.len();
+        if node.holds(evaluation)? == decisive {
+            evaluation.facts.drain(start..own);
             return Ok(true);
         }
     }
@@ -147,29 +155,29 @@ fn decided<'r>(nodes: &'r [Node], decisive: bool, look: &mut Look<'_, 'r, '_>) -
 }
 
 impl Leaf {
-    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
-        let value = (look.values)(&self.field);
-        look.effort.condition(value.bytes())?;
+    fn holds<'r>(&'r self, evaluation: &mut Evaluation<'_, 'r, '_>) -> Result<bool, BudgetExceeded> {
+        let value = (evaluation.values)(&self.field);
+        evaluation.budget.condition(value.bytes())?;
         let found = value.found();
-        let holds = self.test.holds(self.family, found, look.effort)? != self.negated;
+        let holds = self.test.holds(self.family, found, evaluation.budget)? != self.negated;
         let text = if holds { &self.met } else { &self.unmet };
         let because = match (&self.test, found) {
-            (Test::Compare(_), Found::Nothing) => " (it is empty)",
-            (Test::Compare(_), Found::Invalid) => " (it is invalid)",
+            (Test::Compare(_), FieldState::Nothing) => " (it is empty)",
+            (Test::Compare(_), FieldState::Invalid) => " (it is invalid)",
             _ => "",
         };
-        look.facts.push(Fact { text, because });
+        evaluation.facts.push(Fact { text, because });
         Ok(holds)
     }
 }
 
 impl<'a> FieldValue<'a> {
-    /// What a look at it goes through.
+    /// What a evaluation at it goes through.
     fn bytes(self) -> usize {
         self.value.and_then(Value::as_str).map_or(0, str::len)
     }
 
-    fn found(self) -> Found<'a> {
+    fn found(self) -> FieldState<'a> {
         let full = self.value.filter(|value| match value {
             Value::Null => false,
             Value::String(text) => !text.trim().is_empty(),
@@ -178,21 +186,21 @@ impl<'a> FieldValue<'a> {
             Value::Bool(_) | Value::Number(_) => true,
         });
         match full {
-            None => Found::Nothing,
-            Some(_) if !self.valid => Found::Invalid,
-            Some(value) => Found::Valid(value),
+            None => FieldState::Nothing,
+            Some(_) if !self.valid => FieldState::Invalid,
+            Some(value) => FieldState::Valid(value),
         }
     }
 }
 
 impl Test {
-    fn holds(&self, family: Family, found: Found<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+    fn holds(&self, family: Family, found: FieldState<'_>, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         match (self, found) {
-            (Self::Empty, Found::Nothing) | (Self::Valid, Found::Valid(_)) | (Self::Invalid, Found::Invalid) => {
-                Ok(true)
-            }
-            (Self::Compare(comparison), Found::Valid(value)) => match family.read(value) {
-                Some(value) => comparison.holds(&value, effort),
+            (Self::Empty, FieldState::Nothing)
+            | (Self::Valid, FieldState::Valid(_))
+            | (Self::Invalid, FieldState::Invalid) => Ok(true),
+            (Self::Compare(comparison), FieldState::Valid(value)) => match family.read(value) {
+                Some(value) => comparison.holds(&value, budget),
                 None => Ok(false),
             },
             _ => Ok(false),
@@ -201,7 +209,7 @@ impl Test {
 }
 
 impl Comparison {
-    fn holds(&self, found: &Scalar<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+    fn holds(&self, found: &Scalar<'_>, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         Ok(match (self, found) {
             (Self::Equals(wanted), _) => wanted == found,
             (Self::OneOf(wanted), _) => wanted.contains(found),
@@ -209,20 +217,20 @@ impl Comparison {
             (Self::Contains(part), Scalar::Text(text)) => text.contains(part),
             (Self::StartsWith(start), Scalar::Text(text)) => text.starts_with(start),
             (Self::EndsWith(end), Scalar::Text(text)) => text.ends_with(end),
-            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, effort)?,
+            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, budget)?,
             _ => false,
         })
     }
 }
 
-fn told(facts: &[Fact<'_>]) -> Option<String> {
+fn describe(facts: &[Fact<'_>]) -> Option<String> {
     let (first, rest) = facts.split_first()?;
-    let mut told = [first.text, first.because].concat();
-    for fact in rest.iter().take(FACTS_TOLD - 1) {
-        told.extend([" and ", fact.text, fact.because]);
+    let mut describe = [first.text, first.because].concat();
+    for fact in rest.iter().take(MAX_FACTS - 1) {
+        describe.extend([" and ", fact.text, fact.because]);
     }
-    if let Some(more @ 1..) = facts.len().checked_sub(FACTS_TOLD) {
-        let _ = write!(told, " and {more} more");
+    if let Some(more @ 1..) = facts.len().checked_sub(MAX_FACTS) {
+        let _ = write!(describe, " and {more} more");
     }
-    Some(told)
+    Some(describe)
 }

@@ -28,7 +28,7 @@ pub enum Operator {
     NotIn,
     /// The value has a match for this regular expression anywhere in it, in any case of letters; `^` and `$` tie the
     /// pattern to the ends. Fits text. Takes a pattern of up to 500 characters (1,000 when its repetitions are written
-    /// out), without look-around and back-references.
+    /// out), without evaluation-around and back-references.
     Matches,
     /// The value is above (for dates: after) this one. Fits numbers and dates. Takes one value.
     GreaterThan,
@@ -115,7 +115,7 @@ impl Operator {
         own.iter().chain(EVERY).copied()
     }
 
-    /// Whether this operator may look at a field of this type.
+    /// Whether this operator may evaluation at a field of this type.
     pub fn fits(self, field_type: FieldType) -> bool {
         Self::fitting(field_type).any(|fitting| fitting == self)
     }

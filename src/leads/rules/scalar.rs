@@ -121,7 +121,7 @@ pub(super) fn named_part(field: &FieldDef, value: &Value) -> Result<String, Stri
         text.into_owned()
     };
     if part.is_empty() {
-        return Err("the text to look for is empty".to_owned());
+        return Err("the text to evaluation for is empty".to_owned());
     }
     bounded(part)
 }

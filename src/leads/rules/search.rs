@@ -1,4 +1,4 @@
-//! Looking for a pattern in a text, step by step and counted, so that it ends where a lead's effort does. An engine that is faster on
+//! Looking for a pattern in a text, step by step and counted, so that it ends where a lead's budget does. An engine that is faster on
 //! most texts cannot be stopped on the few on which it takes seconds.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 use regex_syntax::ast::{Ast, RepetitionKind, RepetitionRange, parse::Parser};
 
-use super::effort::{Effort, Spent};
+use super::eval_budget::{BudgetExceeded, EvalBudget};
 
 /// Ranges of bytes of one state that are compared in a step.
 const RANGES: usize = 16;
@@ -22,7 +22,7 @@ pub(super) struct Pattern(NFA);
 
 /// Why a pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(super) enum CompileError {
     /// It is no pattern; in words.
     Invalid(String),
     /// It would take more bytes than it may.
@@ -31,9 +31,10 @@ pub(super) enum Unfit {
 
 impl Pattern {
     /// Compiles a pattern of at most so many bytes.
-    pub(super) fn compile(text: &str, most: usize) -> Result<Self, Unfit> {
+    pub(super) fn compile(text: &str, most: usize) -> Result<Self, CompileError> {
         let ignoring_case = syntax::Config::new().case_insensitive(true);
-        let tree = syntax::parse_with(text, &ignoring_case).map_err(|error| Unfit::Invalid(last_line(&error)))?;
+        let tree =
+            syntax::parse_with(text, &ignoring_case).map_err(|error| CompileError::Invalid(last_line(&error)))?;
         let bounded = Config::new()
             .nfa_size_limit(Some(most))
             .which_captures(WhichCaptures::None);
@@ -47,13 +48,13 @@ impl Pattern {
     }
 
     /// Whether the pattern is somewhere in the text.
-    pub(super) fn is_in(&self, text: &str, effort: &mut Effort) -> Result<bool, Spent> {
+    pub(super) fn is_in(&self, text: &str, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         let states = self.0.states().len();
-        effort.steps(states / ROOM)?;
+        budget.steps(states / ROOM)?;
         let mut search = Search {
             machine: &self.0,
             text,
-            effort,
+            budget,
             pending: Vec::new(),
         };
         search.run(&mut Places::of(states), &mut Places::of(states))
@@ -67,10 +68,10 @@ fn last_line(error: &impl fmt::Display) -> String {
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
-fn unfit(error: &BuildError) -> Unfit {
+fn unfit(error: &BuildError) -> CompileError {
     match error.size_limit() {
-        Some(_) => Unfit::TooLarge,
-        None => Unfit::Invalid(last_line(error)),
+        Some(_) => CompileError::TooLarge,
+        None => CompileError::Invalid(last_line(error)),
     }
 }
 
@@ -114,12 +115,12 @@ impl Places {
 struct Search<'s> {
     machine: &'s NFA,
     text: &'s str,
-    effort: &'s mut Effort,
+    budget: &'s mut EvalBudget,
     pending: Vec<StateID>,
 }
 
 impl Search<'_> {
-    fn run<'p>(&mut self, mut here: &'p mut Places, mut next: &'p mut Places) -> Result<bool, Spent> {
+    fn run<'p>(&mut self, mut here: &'p mut Places, mut next: &'p mut Places) -> Result<bool, BudgetExceeded> {
         let from_the_start_only = self.machine.is_always_start_anchored();
         for at in 0..=self.text.len() {
             let may_begin = at == 0 || (!from_the_start_only && self.text.is_char_boundary(at));
@@ -146,13 +147,13 @@ impl Search<'_> {
     }
 
     /// Where a byte leads from a state.
-    fn step(&mut self, state: StateID, byte: u8) -> Result<Option<StateID>, Spent> {
+    fn step(&mut self, state: StateID, byte: u8) -> Result<Option<StateID>, BudgetExceeded> {
         let state = self.machine.state(state);
         let ranges = match state {
             State::Sparse(sparse) => sparse.transitions.len() / RANGES,
             _ => 0,
         };
-        self.effort.steps(1 + ranges)?;
+        self.budget.steps(1 + ranges)?;
         Ok(match state {
             State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
             State::Sparse(sparse) => sparse.matches_byte(byte),
@@ -162,11 +163,11 @@ impl Search<'_> {
     }
 
     /// Adds a state and all to which it leads without a byte. Tells whether the pattern ends there.
-    fn arrive(&mut self, state: StateID, at: usize, places: &mut Places) -> Result<bool, Spent> {
+    fn arrive(&mut self, state: StateID, at: usize, places: &mut Places) -> Result<bool, BudgetExceeded> {
         self.pending.clear();
         self.pending.push(state);
         while let Some(state) = self.pending.pop() {
-            self.effort.steps(1)?;
+            self.budget.steps(1)?;
             if !places.add(state) {
                 continue;
             }
@@ -179,7 +180,7 @@ impl Search<'_> {
                     }
                 }
                 State::Union { alternates } => {
-                    self.effort.steps(alternates.len())?;
+                    self.budget.steps(alternates.len())?;
                     self.pending.extend(alternates.iter());
                 }
                 State::BinaryUnion { alt1, alt2 } => self.pending.extend([alt1, alt2]),
@@ -233,14 +234,14 @@ mod tests {
 
     const MOST: usize = 2 << 20;
 
-    fn cost(pattern: &str, text: &str) -> (Result<bool, Spent>, u64) {
-        let mut effort = Effort::default();
-        let found = Pattern::compile(pattern, MOST).unwrap().is_in(text, &mut effort);
-        (found, effort.spent())
+    fn cost(pattern: &str, text: &str) -> (Result<bool, BudgetExceeded>, u64) {
+        let mut budget = EvalBudget::default();
+        let found = Pattern::compile(pattern, MOST).unwrap().is_in(text, &mut budget);
+        (found, budget.used())
     }
 
     #[test]
-    fn a_search_ends_where_the_effort_does() {
+    fn a_search_ends_where_the_budget_does() {
         let text = "ab".repeat(5_000);
         for pattern in [
             "[ab]*a[ab]{5000}c",
@@ -253,7 +254,7 @@ mod tests {
             "(?:(?:a|b|ab){0,40}){40}$",
         ] {
             let (found, spent) = cost(pattern, &text);
-            assert_eq!((found, spent), (Err(Spent), 2_000_000), "{pattern}");
+            assert_eq!((found, spent), (Err(BudgetExceeded), 2_000_000), "{pattern}");
         }
     }
 
@@ -306,7 +307,7 @@ mod tests {
             let ours = Pattern::compile(&pattern, MOST);
             prop_assert_eq!(ours.is_ok(), theirs.is_ok());
             if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-                prop_assert_eq!(ours.is_in(&text, &mut Effort::default()), Ok(theirs.is_match(&text)));
+                prop_assert_eq!(ours.is_in(&text, &mut EvalBudget::default()), Ok(theirs.is_match(&text)));
             }
         }
     }

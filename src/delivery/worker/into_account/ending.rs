@@ -19,9 +19,9 @@ use crate::delivery::worker::claim::give_up_unknown;
 use crate::delivery::worker::reroute::{self, Plan};
 use crate::delivery::{erasure, reservations};
 use crate::error::{Error, Result};
-use crate::leads::intake::{Settled, delivery_event, lock, refusal};
+use crate::leads::intake::{StoredLeads, delivery_event, lock, refusal};
 use crate::leads::receipts::Receipt;
-use crate::leads::snapshot::PriceE4;
+use crate::leads::snapshot::Price;
 use crate::live::events;
 use crate::queue::LeadContent;
 
@@ -30,7 +30,7 @@ pub(super) struct Ending {
     status: DeliveryStatus,
     failure: Option<(DeliveryErrorCode, String)>,
     external_id: Option<String>,
-    price: Option<PriceE4>,
+    price: Option<Price>,
 }
 
 impl Ending {
@@ -142,7 +142,7 @@ pub(super) async fn finish(
     app: &App,
     tx: Transaction,
     recorded: Recorded<'_>,
-    (ending, plan, settled): (Ending, Option<Plan>, Settled),
+    (ending, plan, settled): (Ending, Option<Plan>, StoredLeads),
 ) -> Result<DeliveryStatus> {
     let (delivery, now, status) = (recorded.delivery, app.clock.now(), ending.status);
     keep_terms(&tx, &recorded, &ending).await?;
@@ -161,7 +161,7 @@ pub(super) async fn finish(
         ..delivery.clone()
     }));
     if !ok {
-        lock(&tx, reroute::touched(delivery, plan.as_ref(), now), BTreeMap::new()).await?;
+        lock(&tx, reroute::locks(delivery, plan.as_ref(), now), BTreeMap::new()).await?;
         reservations::release(&tx, delivery).await?;
     }
     if let Some(plan) = plan.filter(|_| matches!(status, DeliveryStatus::Failed | DeliveryStatus::Refused))
@@ -191,7 +191,7 @@ async fn keep_terms(tx: &DatabaseTransaction, recorded: &Recorded<'_>, ending: &
         ..Default::default()
     };
     if let Some(price) = ending.price.as_ref().filter(|_| delivery.price_e4.is_none()) {
-        change.price_e4 = Set(Some(price.amount));
+        change.price_e4 = Set(Some(price.e4));
         change.price_currency = Set(Some(price.currency.clone()));
     }
     if change.is_changed() {

@@ -13,11 +13,11 @@ use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
 /// What stands in place of words that are not shown.
-pub const KEPT: &str =
+pub const REDACTED: &str =
     "the recipient's words are kept back: they may repeat an encrypted value, which you may not reveal";
 
 /// Whether the caller may see words of others about a lead.
-pub async fn hears(app: &App, caller: &Caller, account: AccountId, id: LeadId) -> Result<bool> {
+pub async fn responses_visible(app: &App, caller: &Caller, account: AccountId, id: LeadId) -> Result<bool> {
     Ok(caller.may_reveal()
         || lead::Entity::sealed_among(app.db.read(), account, [id])
             .await?
@@ -25,7 +25,7 @@ pub async fn hears(app: &App, caller: &Caller, account: AccountId, id: LeadId) -
 }
 
 /// Whether the message of a failure may have words of others in it; without a code, it is the note of a success.
-pub fn are_in(code: Option<DeliveryErrorCode>) -> bool {
+pub fn may_quote_recipient(code: Option<DeliveryErrorCode>) -> bool {
     match code {
         None
         | Some(
@@ -55,24 +55,24 @@ pub fn are_in(code: Option<DeliveryErrorCode>) -> bool {
 }
 
 /// The message of a failure, for a reader who may hear such words or not.
-pub fn shown(message: String, code: Option<DeliveryErrorCode>, hears: bool) -> String {
-    if hears || !are_in(code) {
+pub fn redact_message(message: String, code: Option<DeliveryErrorCode>, responses_visible: bool) -> String {
+    if responses_visible || !may_quote_recipient(code) {
         return message;
     }
-    KEPT.to_owned()
+    REDACTED.to_owned()
 }
 
 /// The reasons as the caller may read them.
-pub fn discreet(caller: &Caller, reasons: Vec<Reason>) -> Vec<Reason> {
+pub fn redact_reasons(caller: &Caller, reasons: Vec<Reason>) -> Vec<Reason> {
     if caller.may_reveal() {
         return reasons;
     }
-    reasons.into_iter().map(Reason::discreet).collect()
+    reasons.into_iter().map(Reason::redacted).collect()
 }
 
 /// The looks that the caller may read: without those that tell whether a condition of an encrypted field holds, for who may not
 /// reveal it; and without what decided, which names rules, for who may not read the setup.
-pub fn discreet_trace(caller: &Caller, looks: Vec<TraceEntry>) -> Vec<TraceEntry> {
+pub fn redact_trace(caller: &Caller, looks: Vec<TraceEntry>) -> Vec<TraceEntry> {
     let (may_reveal, sees_setup) = (caller.may_reveal(), caller.may(Action::ReadSetup));
     let looks = looks
         .into_iter()
@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn our_own_words_are_shown_to_everybody() {
-        let shown = |code, hears| shown("said so".into(), code, hears);
+        let shown = |code, responses_visible| redact_message("said so".into(), code, responses_visible);
         assert_eq!(shown(Some(DeliveryErrorCode::Timeout), false), "said so");
         assert_eq!(shown(Some(DeliveryErrorCode::RefusedByPartner), true), "said so");
-        assert_eq!(shown(Some(DeliveryErrorCode::RefusedByPartner), false), KEPT);
-        assert_eq!(shown(None, false), KEPT);
+        assert_eq!(shown(Some(DeliveryErrorCode::RefusedByPartner), false), REDACTED);
+        assert_eq!(shown(None, false), REDACTED);
     }
 }

@@ -11,11 +11,11 @@ use crate::app::App;
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
-use crate::leads::rules::{Rule, Weighed};
+use crate::leads::rules::{PatternSizes, Rule};
 
 /// Which flow is changed, as the change names it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Of {
+pub(crate) enum FlowRef {
     /// One that is not there yet.
     New,
     /// This one.
@@ -28,28 +28,33 @@ pub(crate) enum Of {
 
 /// Compiles the patterns of these rules, which a change is to save, and with them those that the flow has already. Nothing is done
 /// for rules without patterns, nor for a flow that is not the caller's: the change says so.
-pub(crate) async fn weigh(app: &App, caller: &Caller, of: Of, rules: Vec<&Rule>) -> Result<Weighed> {
+pub(crate) async fn measure_patterns(
+    app: &App,
+    caller: &Caller,
+    flow: FlowRef,
+    rules: Vec<&Rule>,
+) -> Result<PatternSizes> {
     if rules.iter().all(|rule| rule.patterns().next().is_none()) {
-        return Ok(Weighed::default());
+        return Ok(PatternSizes::default());
     }
     let account = caller.require(Action::ManageFlows)?;
     let mut all: Vec<Rule> = rules.into_iter().cloned().collect();
-    if let Some(flow) = flow_of(app, account, of).await? {
+    if let Some(flow) = flow_of(app, account, flow).await? {
         all.extend(stored(app, account, flow).await?);
     }
-    Ok(Weighed::of(all).await)
+    Ok(PatternSizes::measure(all).await)
 }
 
-async fn flow_of(app: &App, account: AccountId, of: Of) -> Result<Option<FlowId>> {
+async fn flow_of(app: &App, account: AccountId, flow: FlowRef) -> Result<Option<FlowId>> {
     let db = app.db.read();
-    Ok(match of {
-        Of::New => None,
-        Of::Flow(id) => Some(id),
-        Of::Source(id) => {
+    Ok(match flow {
+        FlowRef::New => None,
+        FlowRef::Flow(id) => Some(id),
+        FlowRef::Source(id) => {
             let source = source::Entity::in_account(account).filter(source::Column::Id.eq(id));
             source.one(db).await?.map(|source| source.flow_id)
         }
-        Of::Step(id) => {
+        FlowRef::Step(id) => {
             let step = step::Entity::in_account(account).filter(step::Column::Id.eq(id));
             step.one(db).await?.map(|step| step.flow_id)
         }

@@ -16,7 +16,7 @@ use crate::flows::contents::Contents;
 
 /// What may name fields behind the distribute steps: profiles, their partners' places in them, and delivery settings.
 #[derive(Default)]
-pub(super) struct Outside {
+pub(super) struct RecipientSettings {
     profiles: Vec<profile::Model>,
     assignments: Vec<assignment::Model>,
     partners: Vec<partner::Model>,
@@ -26,13 +26,13 @@ pub(super) struct Outside {
 }
 
 /// Reads it. Not within a transaction that writes: there may be megabytes of templates.
-pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<Outside> {
+pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<RecipientSettings> {
     let buyers = buyers(db, contents).await?;
     let ids: Vec<ProfileId> = contents.steps.iter().filter_map(|step| step.profile_id).collect();
     if ids.is_empty() {
-        return Ok(Outside {
+        return Ok(RecipientSettings {
             buyers,
-            ..Outside::default()
+            ..RecipientSettings::default()
         });
     }
     let account = contents.flow.account_id;
@@ -47,7 +47,7 @@ pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<Outside
     let settings = settings.chain(partners.iter().map(|partner| partner.settings_id));
     let settings = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
     let settings = settings.all(db).await?;
-    Ok(Outside {
+    Ok(RecipientSettings {
         profiles,
         assignments,
         partners,
@@ -76,7 +76,7 @@ async fn buyers(db: &Connection, contents: &Contents) -> Result<Vec<(String, del
     Ok(used.collect())
 }
 
-impl Outside {
+impl RecipientSettings {
     /// What names which fields; parses every template, so not on a thread that serves others.
     pub(super) fn uses(&self) -> Vec<Use> {
         let name = |id: PartnerId| {
