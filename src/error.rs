@@ -4,64 +4,66 @@ use std::fmt;
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 
-/// The kind of a broken business rule.
+/// Code of a broken business rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum UserErrorCode {
-    /// The value is not of the expected form.
+    /// The value does not have the expected form.
     Invalid,
     /// A value is missing.
     Required,
-    /// The value is longer than the limit that the message names.
+    /// The value exceeds the limit given in the message.
     TooLong,
-    /// Somebody else has it already.
+    /// It is already taken.
     Taken,
-    /// There is no such thing, or it is not yours.
+    /// It does not exist or is not yours.
     NotFound,
-    /// It contradicts what is already there.
+    /// The change contradicts the current state.
     Conflict,
-    /// Its time has passed.
+    /// It has expired.
     Expired,
-    /// The account's plan does not include it.
+    /// The account's plan does not include this.
     PlanRequired,
-    /// Something else has to be set up first; the message says what.
+    /// Something else must be set up first; the message says what.
     NotConfigured,
     /// A documented limit is reached.
     LimitReached,
-    /// A cap is used up in its present window.
+    /// A cap is used up in its current window.
     CapReached,
     /// An account cannot invite itself.
     SelfInvite,
-    /// The two accounts are connected already.
+    /// The two accounts are already connected.
     AlreadyConnected,
     /// The two accounts are not connected.
     NotConnected,
     /// The relationship does not allow leads in this direction.
     DirectionNotAgreed,
-    /// The invitation was answered, cancelled or used already.
+    /// The invitation was already answered, cancelled or used.
     InvitationClosed,
     /// The invitation was sent to another address.
     EmailMismatch,
-    /// The flow has no field of this name.
+    /// The flow has no field with this name.
     UnknownField,
-    /// The rule cannot be used as it is.
+    /// The rule is not valid.
     InvalidRule,
-    /// The template cannot be used as it is.
+    /// The template is not valid.
     InvalidTemplate,
-    /// The template names a field that the selection leaves out.
+    /// The template names a field that is not shared.
     FieldNotShared,
     /// The address is private, loopback or otherwise forbidden.
     DestinationBlocked,
-    /// Plain http needs `allowInsecureHttp`.
+    /// Plain http requires `allowInsecureHttp`.
     InsecureUrl,
-    /// It is still used elsewhere.
+    /// It is still in use elsewhere.
     InUse,
-    /// Somebody else changed it since: read it again.
+    /// It was changed since. Read it again.
     StaleVersion,
-    /// It could not be done now, although others of the same call were: repeat it.
+    /// This part of the call could not be done now. Other parts may have succeeded. Repeat it.
     Unavailable,
-    /// It is not known whether it was done: repeat it under its idempotency key, which does it once.
+    /// It is not known whether this part of the call took effect. Repeat it with its idempotency key, which applies it
+    /// once.
     OutcomeUnknown,
-    /// It could not be done, although others of the same call were: a fault of the server, which its operator finds in the log.
+    /// This part of the call failed because of an error of the server, which its operator finds in the log. Other parts
+    /// may have succeeded.
     Internal,
 }
 

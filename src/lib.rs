@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod batch_loader;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -14,7 +15,6 @@ pub mod distribution;
 pub mod error;
 pub mod fair;
 pub mod flows;
-pub mod gather;
 pub mod graphql;
 pub mod housekeeping;
 pub mod http;

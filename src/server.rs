@@ -22,7 +22,7 @@ use crate::descriptors;
 use crate::graphql::registry::Registry;
 use crate::graphql::schema::schema;
 use crate::housekeeping;
-use crate::http::authenticate::Credentials;
+use crate::http::authenticate::AppAuthenticator;
 use crate::http::graphql::Endpoint;
 use crate::http::listen::{ListenLimits, serve};
 use crate::http::router;
@@ -81,7 +81,7 @@ impl Server {
             ..Endpoint::new(
                 schema(app.clone(), intake),
                 Registry::of_this_server(),
-                Credentials::new(app.clone()),
+                AppAuthenticator::new(app.clone()),
             )
         });
         let sockets = endpoint.open_sockets.clone();

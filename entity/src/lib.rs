@@ -56,6 +56,7 @@ pub mod relationship;
 pub mod retried;
 pub mod retryable;
 pub mod routed;
+pub mod scalars;
 pub mod session;
 pub mod settings_usage;
 pub mod smtp_settings;

@@ -21,16 +21,17 @@ const OVERTAKEN: u64 = 50;
 /// Destinations in one query: `SQLite` takes 500 parts of a union.
 const TOGETHER: usize = 100;
 
-/// How a destination is doing.
+/// State of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 #[graphql(name = "HealthState")]
 pub enum State {
     /// The last attempt succeeded, or there was none yet.
     Healthy,
-    /// The last attempts failed, or it has asked for less (429, `Retry-After`); deliveries go on, after `openUntil` if that is given.
+    /// The last attempts failed, or the destination asked for fewer requests (429, `Retry-After`). Deliveries go on,
+    /// after `openUntil` if that is set.
     Degraded,
-    /// It failed so often that its deliveries wait, without spending their attempts. When `openUntil` has come one of them tries it,
-    /// and if that succeeds all go on. Or it has answered 410, and they wait until somebody calls `resumeDestination`.
+    /// The destination failed so often that its deliveries wait, without using up attempts. At `openUntil` one of them
+    /// tries it; if that succeeds, all go on. After a 410 they wait until `resumeDestination`.
     Paused,
 }
 

@@ -13,14 +13,15 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use crate::error::{Result, UserErrorCode};
 
-/// Which version of the settings a retry by hand goes by.
+/// Which delivery settings a retry by hand uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, async_graphql::Enum)]
 #[graphql(name = "RetrySettings")]
 pub enum RetrySettings {
-    /// The version that the delivery has: what is sent stays the same.
+    /// The settings that the delivery has. The payload stays the same.
     #[default]
     Frozen,
-    /// The recipient's present version, which the delivery keeps from then on: a corrected address or template, another channel.
+    /// The recipient's current settings, which the delivery keeps from then on: a corrected address or template, or
+    /// another channel.
     Current,
 }
 

@@ -39,42 +39,42 @@ impl Account {
     }
 }
 
-/// A company on this server, as its own people and keys see it.
+/// An account: a company on this server, as its own users and API keys see it.
 #[Object]
 impl Account {
-    /// Identifier. Partners may invite the account by it.
+    /// Identifier. Other accounts can send invitations to it.
     pub(crate) async fn id(&self) -> ID {
         self.row.id.to_string().into()
     }
 
-    /// The name that partners see, at most 120 characters.
+    /// Name shown to other accounts, at most 120 characters.
     async fn name(&self) -> &str {
         &self.row.name
     }
 
-    /// What the account may do. The operator of the server sets it.
+    /// The account's plan, set by the operator of the server.
     async fn plan(&self) -> Plan {
         self.row.plan
     }
 
-    /// The website that partners see.
+    /// Website shown to other accounts.
     async fn website(&self) -> Option<UrlText> {
         self.row.website.clone().map(UrlText)
     }
 
-    /// The zone in which days and weeks of caps and reports begin, unless they name their own.
+    /// Time zone in which the days and weeks of reports and caps begin, unless a cap has its own.
     async fn timezone(&self) -> TimeZone {
         TimeZone(self.row.timezone.clone())
     }
 
-    /// The address by which partners can look the account up, exactly.
+    /// Contact address. Other accounts find this one by the exact address.
     async fn contact_email(&self) -> Result<EmailAddress> {
         let email = self.row.contact_email.clone().map(EmailAddress);
         email.ok_or_else(|| Error::Internal(anyhow::anyhow!("an account without a contact address")))
     }
 
-    /// When a mailed link has shown that the contact address is the account's; null until then. Where the operator asks for proof,
-    /// nobody finds the account by an address that is not proven.
+    /// When the account proved its contact address by a mailed link; null until then. If the operator requires proof,
+    /// nobody finds the account by an unproven address.
     async fn contact_email_verified_at(&self) -> Option<DateTime<Utc>> {
         self.row.contact_verified_at
     }
@@ -84,19 +84,19 @@ impl Account {
         self.row.listed
     }
 
-    /// Whether the account's owners get a mail when a partner invites, answers or changes something. On from the beginning, because a
-    /// company without an open dashboard would miss it.
+    /// Whether owners get an email when another account sends or answers an invitation or changes a connection. On by
+    /// default, for companies that do not keep a dashboard open.
     async fn notify_by_mail(&self) -> bool {
         self.row.notify_by_mail
     }
 
-    /// Received invitations that wait for an answer of this account.
+    /// Number of received invitations that this account has not answered.
     async fn pending_invitation_count(&self, ctx: &Context<'_>) -> Result<i32> {
         let waiting = invitations::waiting_for(ctx.app()?, self.row.id).await?;
         Ok(i32::try_from(waiting).unwrap_or(i32::MAX))
     }
 
-    /// Connections over which leads may go.
+    /// Number of active connections.
     async fn active_connection_count(&self, ctx: &Context<'_>) -> Result<i32> {
         let active = connections::active_of(ctx.app()?, self.row.id).await?;
         Ok(i32::try_from(active).unwrap_or(i32::MAX))
@@ -107,25 +107,25 @@ impl Account {
         self.row.created_at
     }
 
-    /// The people of the account, in the order in which they came; those who were removed are left out.
+    /// Users of the account, oldest first. Removed users are not listed.
     async fn users(&self, ctx: &Context<'_>) -> Result<Vec<User>> {
         let users = people::list(ctx.app()?, &self.caller).await?;
         Ok(users.into_iter().map(User).collect())
     }
 
-    /// The API keys of the account, in the order in which they were made; those that have ended are still listed.
+    /// API keys of the account, oldest first, including expired and revoked ones.
     async fn api_keys(&self, ctx: &Context<'_>) -> Result<Vec<ApiKey>> {
         let keys = api_keys::list(ctx.app()?, &self.caller).await?;
         Ok(keys.into_iter().map(ApiKey).collect())
     }
 
-    /// The mail server through which leads are delivered by email; null until one is set, and without it such deliveries fail.
+    /// Mail server for deliveries by email; null if none is set, in which case such deliveries fail.
     async fn smtp_settings(&self, ctx: &Context<'_>) -> Result<Option<SmtpSettings>> {
         let settings = mail_server::get(ctx.app()?, &self.caller).await?;
         Ok(settings.map(SmtpSettings))
     }
 
-    /// The flow that every account has from its sign-up, where leads without a flow of their own arrive.
+    /// The flow that every account has from sign-up. Receives the leads that no other flow was chosen for.
     async fn inbox(&self, ctx: &Context<'_>) -> Result<Flow> {
         let app = ctx.app()?;
         let account = self.caller.require(Action::ReadSetup)?;
@@ -157,7 +157,7 @@ impl From<Profile> for AccountProfile {
     }
 }
 
-/// What a partner may see of an account, and no more.
+/// What a partner sees of an account.
 #[Object]
 impl AccountProfile {
     /// Identifier of the account.
@@ -176,21 +176,21 @@ impl AccountProfile {
     }
 }
 
-/// Changes of the caller's account; what is left out stays as it is.
+/// Changes to the caller's account; omitted fields stay unchanged.
 #[derive(InputObject)]
 pub struct UpdateAccountInput {
-    /// The name that partners see: one line of 1 to 120 characters.
+    /// Name shown to other accounts, one line of 1 to 120 characters.
     name: Option<String>,
-    /// The website that partners see; null takes it away.
+    /// Website shown to other accounts. Null removes it.
     website: MaybeUndefined<UrlText>,
-    /// The zone in which days and weeks of caps and reports begin, unless they name their own.
+    /// Time zone in which the days and weeks of reports and caps begin, unless a cap has its own.
     timezone: Option<TimeZone>,
-    /// The address by which partners can look the account up, exactly. It can be changed but not taken away. A new one counts once the
-    /// link that is mailed there was used, or at once if it is the caller's own and proven.
+    /// Contact address. Other accounts find this one by the exact address. It can be changed but not removed. A new one
+    /// takes effect once its mailed link was used, or immediately if it is the caller's own proven address.
     contact_email: MaybeUndefined<EmailAddress>,
     /// Whether other accounts can find this one by the start of its name.
     listed: Option<bool>,
-    /// Whether the owners get a mail when a partner invites, answers or changes something.
+    /// Whether owners get an email when another account sends or answers an invitation or changes a connection.
     notify_by_mail: Option<bool>,
 }
 
@@ -207,12 +207,12 @@ impl From<UpdateAccountInput> for UpdateAccount {
     }
 }
 
-/// The caller's account after a change.
+/// Result of a change to the caller's account.
 #[derive(SimpleObject)]
 pub struct AccountPayload {
-    /// As it is now; null when nothing was changed.
+    /// The updated account; null if nothing changed.
     pub account: Option<Account>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
 
@@ -234,7 +234,7 @@ pub struct AccountQuery;
 
 #[Object]
 impl AccountQuery {
-    /// The caller's own account. Keys need the scope `NETWORK_READ` or MANAGE.
+    /// The caller's account. API keys need the scope `NETWORK_READ` or MANAGE.
     async fn account(&self, ctx: &Context<'_>) -> Result<Account> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(Account::new(accounts::get(app, caller).await?, caller))
@@ -247,11 +247,11 @@ pub struct AccountMutation;
 
 #[Object]
 impl AccountMutation {
-    /// Changes what partners see of the caller's account, its zone, and how it is found. Takes an OWNER or ADMIN.
+    /// Changes the name, website, time zone and discoverability of the caller's account. Requires OWNER or ADMIN.
     async fn update_account(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateAccountInput,
+        #[graphql(desc = "The changes.")] input: UpdateAccountInput,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (account, user_errors) = outcome(accounts::update(app, caller, input.into()).await)?;

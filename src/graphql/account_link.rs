@@ -17,7 +17,6 @@ use super::account::AccountProfile;
 use super::audit_event::AuditEventConnection;
 use super::context::{ContextExt, app_and_caller};
 use super::flow::Flow;
-use super::ids::id_or_unknown;
 use super::loaders::{self, FlowRow, LastActivity, LinkOf, SideOf, SourcesOver, StepsOver};
 use super::payload::{UserError, outcome};
 use super::relay::{self, Page, PageArgs, connection};
@@ -65,8 +64,8 @@ impl AccountLink {
     }
 }
 
-/// A connection: a relationship between two accounts that both agreed to, as the caller's side sees it. Leads go only where a flow's
-/// owner added the partner as a source or by a buyer step.
+/// A connection: a relationship between two accounts to which both agreed, as the caller's side sees it. Leads go over
+/// it only if a flow's owner added the partner as a source or by a buyer step.
 #[Object]
 impl AccountLink {
     /// Identifier.
@@ -74,63 +73,64 @@ impl AccountLink {
         self.0.row.id.to_string().into()
     }
 
-    /// Where it stands. SUSPENDED while either side holds it up.
+    /// Status of the connection. SUSPENDED while either side suspends it.
     async fn status(&self) -> ConnectionStatus {
         self.0.row.status
     }
 
-    /// The other side.
+    /// The other account.
     async fn partner(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
         AccountProfile::load(ctx, self.0.partner()).await
     }
 
-    /// What was agreed, in the caller's own words: `RECEIVE_LEADS` means "I receive leads from them".
+    /// The agreed relationship, from the caller's point of view: `RECEIVE_LEADS` means "I receive leads from them".
     async fn relationship_type(&self) -> RelationshipType {
         self.0.relationship()
     }
 
-    /// A wider relationship that one side has asked for and the other has not answered yet, in the caller's own words.
+    /// A wider relationship that one side has requested and the other has not answered, from the caller's point of
+    /// view.
     async fn requested_type(&self) -> Option<RelationshipType> {
         self.0.row.requested_for(self.0.viewer)
     }
 
-    /// Whether the caller's side has asked for it; null when nothing is asked for.
+    /// Whether the caller's side made the request in `requestedType`; null if there is none.
     async fn requested_by_me(&self) -> Option<bool> {
         self.0.row.requested_by.map(|by| by == self.0.viewer)
     }
 
-    /// Whether the caller's side holds it up, which only that side can undo.
+    /// Whether the caller's side suspends the connection. Only that side can resume it.
     async fn suspended_by_me(&self) -> bool {
         self.0.row.suspended_by(self.0.viewer)
     }
 
-    /// What it is for; the caller's side's own, the partner never sees it.
+    /// What the connection is for. Visible to the caller's side only.
     async fn purpose(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(self.side(ctx).await?.purpose)
     }
 
-    /// Whom to ask at the partner; the caller's side's own.
+    /// The contact person at the partner. Visible to the caller's side only.
     async fn contact_name(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(self.side(ctx).await?.contact_name)
     }
 
-    /// Their address; the caller's side's own.
+    /// The contact's email address. Visible to the caller's side only.
     async fn contact_email(&self, ctx: &Context<'_>) -> Result<Option<EmailAddress>> {
         Ok(self.side(ctx).await?.contact_email.map(EmailAddress))
     }
 
-    /// Anything else; the caller's side's own.
+    /// Notes. Visible to the caller's side only.
     async fn notes(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         Ok(self.side(ctx).await?.notes)
     }
 
-    /// Leads a day, both directions together, that the caller's side expects.
+    /// Leads per day, both directions together, that the caller's side expects.
     async fn expected_daily_volume(&self, ctx: &Context<'_>) -> Result<Option<i32>> {
         Ok(self.side(ctx).await?.expected_daily_volume)
     }
 
-    /// Which of the caller's flows the partner's buyer steps deliver into: the chosen one, else the inbox; the inbox always on the
-    /// FREE plan. Null when the relationship brings no leads.
+    /// The caller's flow that receives the leads of the partner's buyer steps: the chosen one, otherwise the inbox.
+    /// Always the inbox on the FREE plan. Null if the relationship does not bring leads to the caller.
     async fn receiving_flow(&self, ctx: &Context<'_>) -> Result<Option<Flow>> {
         if !self.0.relationship().receives() {
             return Ok(None);
@@ -140,32 +140,33 @@ impl AccountLink {
         Ok(loaders::load(ctx, FlowRow(self.0.viewer, id)).await?.map(Flow))
     }
 
-    /// The sources of the caller's flows through which the partner submits.
+    /// Sources of the caller's flows through which the partner submits.
     async fn sources(&self, ctx: &Context<'_>) -> Result<Vec<AccountSource>> {
         let rows = loaders::list(ctx, SourcesOver(self.0.viewer, self.0.row.id)).await?;
         Ok(rows.into_iter().map(AccountSource).collect())
     }
 
-    /// The steps of the caller's flows that deliver to the partner over it.
+    /// Steps of the caller's flows that deliver to the partner over this connection.
     async fn buyer_steps(&self, ctx: &Context<'_>) -> Result<Vec<BuyerStep>> {
         let rows = loaders::list(ctx, StepsOver(self.0.viewer, self.0.row.id)).await?;
         Ok(rows.into_iter().filter_map(BuyerStep::of).collect())
     }
 
-    /// What the caller's account has to know to submit to the sources that the partner has opened to it; empty while nothing may
-    /// go that way.
+    /// Submission docs of the sources that the partner opened to the caller. Empty while leads may not go in that
+    /// direction.
     async fn submission_docs(&self, ctx: &Context<'_>) -> Result<Vec<SubmissionDocs>> {
         SubmissionDocs::over(ctx, self.0.viewer, self.0.row.id).await
     }
 
-    /// What went over it in a span of time, while it was there; tests left out. Spans are of the calendar of the account's zone, the
-    /// first and the last only as far as they lie in the range; at most 1,000 of them. Refused attempts count by whole hours.
+    /// Leads that went over the connection in a range, without test leads. Buckets follow the calendar of the account's
+    /// time zone; the first and the last are cut to the range. At most 1,000 buckets. Refused attempts are counted by
+    /// whole hours.
     async fn usage(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "When the leads were submitted.")] range: TimeRangeInput,
+        #[graphql(desc = "Range of submission times.")] range: TimeRangeInput,
         #[graphql(
-            desc = "How long each span is; a day when null.",
+            desc = "Length of each bucket. Defaults to DAY.",
             default_with = "Some(TimeBucket::Day)"
         )]
         bucket: Option<TimeBucket>,
@@ -173,23 +174,23 @@ impl AccountLink {
         ConnectionUsage::of(ctx, &self.0, range, bucket.unwrap_or(TimeBucket::Day)).await
     }
 
-    /// What goes now against what was agreed.
+    /// Current traffic compared with the expected volume.
     async fn capacity(&self, ctx: &Context<'_>) -> Result<ConnectionCapacity> {
         ConnectionCapacity::of(ctx, &self.0).await
     }
 
-    /// When the last lead went over it, in either direction, tests left out.
+    /// When the last lead went over the connection, in either direction. Test leads do not count.
     async fn last_activity_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         self.last_lead(ctx).await
     }
 
-    /// When somebody of the caller's side last marked it as reviewed.
+    /// When a user of the caller's side last marked the connection as reviewed.
     async fn last_reviewed_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         Ok(self.side(ctx).await?.last_reviewed_at)
     }
 
-    /// Whether it should be looked through: not reviewed for 90 days (unless the operator set another number), or without a lead for
-    /// 30 days. Ended ones are never due.
+    /// Whether the connection needs a review: none for 90 days (the operator can change this number), or no lead for 30
+    /// days. Always false after the connection has ended.
     async fn review_due(&self, ctx: &Context<'_>) -> Result<bool> {
         let app = ctx.app()?;
         let facts = Facts {
@@ -201,16 +202,16 @@ impl AccountLink {
         Ok(review::is_due(&facts, app.clock.now(), app.config.settings.review_days))
     }
 
-    /// What the caller's audit trail tells of it and of its invitation, newest first. Takes an OWNER or ADMIN.
+    /// Audit log entries about the connection and its invitation, newest first. Requires OWNER or ADMIN.
     #[expect(clippy::too_many_arguments, reason = "the four arguments of a page")]
     async fn audit(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many entries, 1 to 100; 20 when neither `first` nor `last` is given.")]
+        #[graphql(desc = "Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.")]
         first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<AuditEventConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadAudit)?;
@@ -224,17 +225,17 @@ impl AccountLink {
         Ok(page.await?.into())
     }
 
-    /// When it was agreed.
+    /// When both accounts agreed to the connection.
     async fn connected_at(&self) -> DateTime<Utc> {
         self.0.row.connected_at
     }
 
-    /// When it ended; null until then.
+    /// When the connection ended; null until then.
     async fn terminated_at(&self) -> Option<DateTime<Utc>> {
         self.0.row.terminated_at
     }
 
-    /// Why it ended, in the words of the side that ended it.
+    /// Reason given by the side that ended the connection.
     async fn termination_reason(&self) -> Option<&str> {
         self.0.row.termination_reason.as_deref()
     }
@@ -250,12 +251,12 @@ fn seen_by(viewer: AccountId, page: Page<connection::Model>) -> Page<Link> {
     }
 }
 
-/// A connection after a change.
+/// Result of a change to a connection.
 #[derive(SimpleObject)]
 pub struct ConnectionPayload {
-    /// As it is now; null when nothing was changed.
+    /// The updated connection; null if nothing changed.
     connection: Option<AccountLink>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -276,32 +277,32 @@ pub struct AccountLinkQuery;
 
 #[Object]
 impl AccountLinkQuery {
-    /// A connection of the caller's account, also one that has ended; null if it has none by this identifier. Takes a person of the
-    /// account, or a key with `NETWORK_READ` or MANAGE.
+    /// A connection of the caller's account, also after it has ended; null if there is none with this identifier.
+    /// Requires a user of the account, or an API key with `NETWORK_READ` or MANAGE.
     async fn connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection.")] id: ID,
+        #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
     ) -> Result<Option<AccountLink>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let found = connections::find(app, caller, id_or_unknown(&id)).await?;
+        let found = connections::find(app, caller, id).await?;
         Ok(found.map(AccountLink))
     }
 
-    /// The connections of the caller's account, ended ones included, newest first. Takes a person of the account, or a key with
-    /// `NETWORK_READ` or MANAGE.
+    /// Connections of the caller's account, including ended ones, newest first. Requires a user of the account, or an
+    /// API key with `NETWORK_READ` or MANAGE.
     #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn connections(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that stand at one of these.")] status: Option<Vec<ConnectionStatus>>,
-        #[graphql(desc = "Only those that are due for a review (true) or are not (false).")] review_due: Option<bool>,
-        #[graphql(desc = "Only those with this in the partner's name, in any case.")] search: Option<String>,
-        #[graphql(desc = "The first so many entries, 1 to 100; 20 when neither `first` nor `last` is given.")]
+        #[graphql(desc = "With one of these statuses.")] status: Option<Vec<ConnectionStatus>>,
+        #[graphql(desc = "Connections that are due for a review (true) or are not (false).")] review_due: Option<bool>,
+        #[graphql(desc = "Connections with this text in the partner's name, in any case.")] search: Option<String>,
+        #[graphql(desc = "Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.")]
         first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<AccountLinkConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = Filter {

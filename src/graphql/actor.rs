@@ -3,13 +3,13 @@
 use async_graphql::{ID, SimpleObject};
 use entity::audit_event::ActorKind;
 
-/// Who did something, as known when it was done.
+/// Who did something, as known at that time.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Actor {
-    /// What they are.
+    /// Kind of actor.
     pub kind: ActorKind,
-    /// Their identifier; null for the system.
+    /// Identifier of the actor; null for the system.
     pub id: Option<ID>,
-    /// Their name then.
+    /// Name of the actor at that time.
     pub name: String,
 }

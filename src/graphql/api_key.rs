@@ -3,9 +3,9 @@
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::api_key::{self, ApiKeyScope};
+use entity::ids::ApiKeyId;
 
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use super::payload::{UserError, outcome};
 use crate::error::Result;
 use crate::identity::api_keys::{self, CreateApiKey};
@@ -19,78 +19,78 @@ impl From<api_key::Model> for ApiKey {
     }
 }
 
-/// A key with which a program acts for an account. Its secret is shown once, when it is made.
+/// An API key: a credential of a program. Its secret is shown once, at creation.
 #[Object]
 impl ApiKey {
-    /// Identifier; not the secret.
+    /// Identifier of the key, not its secret.
     pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
-    /// As shown, at most 120 characters.
+    /// Display name, at most 120 characters.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The last four characters of the secret, to tell keys apart.
+    /// Last four characters of the secret, to tell keys apart.
     async fn hint(&self) -> &str {
         &self.0.hint
     }
 
-    /// What the key may do.
+    /// Scopes of the key.
     async fn scopes(&self) -> &[ApiKeyScope] {
         &self.0.scopes.0
     }
 
-    /// When it was made.
+    /// When it was created.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// When it was last used, to about a minute; null if it never was.
+    /// When the key was last used, to about a minute; null if never.
     async fn last_used_at(&self) -> Option<DateTime<Utc>> {
         self.0.last_used_at
     }
 
-    /// When it ends by itself; null if it does not.
+    /// When the key expires; null if it does not.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.0.expires_at
     }
 
-    /// When it was revoked; null if it was not.
+    /// When the key was revoked; null if it was not.
     async fn revoked_at(&self) -> Option<DateTime<Utc>> {
         self.0.revoked_at
     }
 }
 
-/// A key that is to be made.
+/// An API key to create.
 #[derive(InputObject)]
 pub struct CreateApiKeyInput {
-    /// As shown, 1 to 120 characters.
+    /// Display name, 1 to 120 characters.
     name: String,
-    /// What the key may do; at least one.
+    /// Scopes of the key, at least one.
     scopes: Vec<ApiKeyScope>,
-    /// When it ends by itself, in the future; left out, it lasts until it is revoked.
+    /// When the key expires, in the future. If omitted, it is valid until revoked.
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// A key that was made.
+/// The created API key.
 #[derive(SimpleObject)]
 pub struct CreateApiKeyPayload {
-    /// The key; null when none was made.
+    /// The key; null if none was created.
     api_key: Option<ApiKey>,
-    /// What the program sends as `Authorization: Bearer …`. Shown this once.
+    /// The secret, sent as `Authorization: Bearer …`. Shown only once.
     secret: Option<String>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
-/// A key after a change.
+/// Result of a change to an API key.
 #[derive(SimpleObject)]
 pub struct ApiKeyPayload {
-    /// As it is now; null when nothing was changed.
+    /// The updated API key; null if nothing changed.
     api_key: Option<ApiKey>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -100,11 +100,11 @@ pub struct ApiKeyMutation;
 
 #[Object]
 impl ApiKeyMutation {
-    /// Makes a key for a program of the caller's account, of which at most 50 may be usable at once. Takes an OWNER or ADMIN.
+    /// Creates an API key for the caller's account. At most 50 keys may be valid at a time. Requires OWNER or ADMIN.
     async fn create_api_key(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to call it and what it may do.")] input: CreateApiKeyInput,
+        #[graphql(desc = "The name and scopes.")] input: CreateApiKeyInput,
     ) -> Result<CreateApiKeyPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = CreateApiKey {
@@ -121,14 +121,15 @@ impl ApiKeyMutation {
         })
     }
 
-    /// Ends a key of the caller's account at once, for good. Ending it again changes nothing. Takes an OWNER or ADMIN.
+    /// Revokes an API key of the caller's account, immediately and permanently. Repeating it changes nothing. Requires
+    /// OWNER or ADMIN.
     async fn revoke_api_key(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Identifier of the key.")] id: ID,
+        #[graphql(desc = "Identifier of the API key.")] id: ApiKeyId,
     ) -> Result<ApiKeyPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (key, user_errors) = outcome(api_keys::revoke(app, caller, id_or_unknown(&id)).await)?;
+        let (key, user_errors) = outcome(api_keys::revoke(app, caller, id).await)?;
         Ok(ApiKeyPayload {
             api_key: key.map(ApiKey),
             user_errors,

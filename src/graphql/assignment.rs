@@ -4,13 +4,13 @@ pub mod inputs;
 
 use async_graphql::{Context, ID, Json, Object};
 use entity::assignment;
+use entity::ids::AssignmentId;
 use serde_json::Value;
 
 use super::cap::Cap;
 use super::context::app_and_caller;
 use super::delivery_settings::DeliverySettings;
 use super::field_mapping::each;
-use super::ids::id_or_unknown;
 use super::loaders::distribution::FieldsOf;
 use super::loaders::{PartnerRow, ProfileRow, load};
 use super::money::Money;
@@ -34,7 +34,7 @@ impl From<assignment::Model> for Assignment {
     }
 }
 
-/// A partner's place in a distribution profile.
+/// A partner's assignment to a distribution profile.
 #[Object]
 impl Assignment {
     /// Identifier.
@@ -54,47 +54,47 @@ impl Assignment {
         found.map(Partner::from).ok_or_else(|| self.gone("partner"))
     }
 
-    /// Whether it counts.
+    /// Whether the assignment takes part.
     async fn enabled(&self) -> bool {
         self.0.enabled
     }
 
-    /// 1 comes first; of equal ranks the older place does.
+    /// Rank; 1 comes first. Of equal ranks the older assignment comes first.
     async fn rank(&self) -> i32 {
         self.0.rank
     }
 
-    /// Share among the others in a WEIGHTED profile; 0 gets nothing.
+    /// Share in a WEIGHTED profile; 0 gets nothing.
     async fn weight(&self) -> i32 {
         self.0.weight
     }
 
-    /// Which of the profile's leads it gets, in the form of a `RuleInput`; null means all.
+    /// Which of the profile's leads the partner gets, in the form of `RuleInput`. Null means all.
     async fn rule(&self) -> Option<Json<Value>> {
         self.0.rule.clone().map(Json)
     }
 
-    /// The same in words.
+    /// The rule in words.
     async fn rule_text(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         rule_text(ctx, self.0.account_id, self.0.rule.as_ref()).await
     }
 
-    /// What the partner pays for a lead from here; null means the profile's price.
+    /// Price that the partner pays for a lead. Null means the profile's price.
     async fn price(&self) -> Option<Money> {
         Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
     }
 
-    /// Limits of leads routed here; the partner's own count too.
+    /// Caps on leads routed through this assignment, in addition to the partner's.
     async fn caps(&self) -> Vec<Cap> {
         each(self.0.caps.0.clone())
     }
 
-    /// When it gets leads; null means always.
+    /// When the partner gets leads. Null means always.
     async fn schedule(&self) -> Option<Schedule> {
         self.0.schedule.clone().map(Schedule::from)
     }
 
-    /// How leads from here are delivered; null means as the partner gets all others.
+    /// Delivery settings of this assignment. Null means the partner's.
     async fn delivery(&self, ctx: &Context<'_>) -> Result<Option<DeliverySettings>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
@@ -130,37 +130,38 @@ pub struct AssignmentMutation;
 
 #[Object]
 impl AssignmentMutation {
-    /// Puts a partner into a profile in which it has no place yet. An account on the FREE plan has one place in all. Takes an OWNER,
-    /// ADMIN or MEMBER, or a key with MANAGE.
+    /// Assigns a partner to a profile. A partner has one assignment per profile; an account on the FREE plan has one in
+    /// all. Requires MEMBER or above, or an API key with MANAGE.
     async fn assign_partner(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom, where and for which leads.")] input: AssignPartnerInput,
+        #[graphql(desc = "The partner, the profile and the leads.")] input: AssignPartnerInput,
     ) -> Result<ProfilePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (assigned, user_errors) = outcome(assignments::assign(app, caller, input.into()).await)?;
         Ok(ProfilePayload::assigned(assigned, user_errors))
     }
 
-    /// Changes a partner's place in a profile; what is left out stays. Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Changes an assignment; omitted fields stay unchanged. Requires MEMBER or above, or an API key with MANAGE.
     async fn update_assignment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which place, and what changes.")] input: UpdateAssignmentInput,
+        #[graphql(desc = "The assignment and the changes.")] input: UpdateAssignmentInput,
     ) -> Result<ProfilePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (assigned, user_errors) = outcome(assignments::update(app, caller, input.into()).await)?;
         Ok(ProfilePayload::assigned(assigned, user_errors))
     }
 
-    /// Takes a partner out of a profile. Deliveries under way go on. Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Removes a partner from a profile. Deliveries in progress continue. Requires MEMBER or above, or an API key with
+    /// MANAGE.
     async fn remove_assignment(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which place.")] id: ID,
+        #[graphql(desc = "Identifier of the assignment.")] id: AssignmentId,
     ) -> Result<ProfilePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (profile, user_errors) = outcome(assignments::remove(app, caller, id_or_unknown(&id)).await)?;
+        let (profile, user_errors) = outcome(assignments::remove(app, caller, id).await)?;
         Ok(ProfilePayload::new(profile, user_errors))
     }
 }

@@ -24,7 +24,7 @@ impl From<audit_event::Model> for AuditEvent {
     }
 }
 
-/// An entry of an account's audit trail, which is only ever added to: a change, or somebody's look at protected data.
+/// An entry of an account's audit log: a change, or access to protected data. Entries are never changed.
 #[Object]
 impl AuditEvent {
     /// Identifier.
@@ -32,12 +32,12 @@ impl AuditEvent {
         self.0.id.to_string().into()
     }
 
-    /// When it was done.
+    /// When it happened.
     async fn at(&self) -> DateTime<Utc> {
         self.0.at
     }
 
-    /// Who did it.
+    /// Who acted.
     async fn actor(&self) -> Actor {
         Actor {
             kind: self.0.actor_kind,
@@ -46,33 +46,33 @@ impl AuditEvent {
         }
     }
 
-    /// What was done, such as `user.invited`.
+    /// The action, such as `user.invited`.
     async fn action(&self) -> &str {
         &self.0.action
     }
 
-    /// The type of what it was done to, such as `User`.
+    /// Type of the object, such as `User`.
     async fn subject_type(&self) -> &str {
         &self.0.subject_type
     }
 
-    /// Identifier of what it was done to.
+    /// Identifier of the object.
     async fn subject_id(&self) -> ID {
         self.0.subject_id.clone().into()
     }
 
-    /// The name of what it was done to, at that time.
+    /// Name of the object at that time.
     async fn subject_label(&self) -> Option<&str> {
         self.0.subject_label.as_deref()
     }
 
-    /// What changed, by action; never a secret or a value of a lead.
+    /// The changes, by action. Never contains a secret or a value of a lead.
     async fn changes(&self, ctx: &Context<'_>) -> Result<Option<Json<Value>>> {
         let changes = load(ctx, ChangesOf(self.0.account_id, self.0.id)).await?;
         Ok(changes.map(Arc::unwrap_or_clone).map(Json))
     }
 
-    /// The network address that the request came from; null for what Leadmesh did by itself.
+    /// Network address of the request; null for actions of Leadmesh itself.
     async fn ip(&self) -> Option<&str> {
         self.0.ip.as_deref()
     }
@@ -83,7 +83,7 @@ connection!(
     AuditEventEdge,
     AuditEvent,
     audit_event::Model,
-    "audit trail's entries"
+    "audit log entries"
 );
 
 /// Queries of the audit trail.
@@ -92,20 +92,19 @@ pub struct AuditEventQuery;
 
 #[Object]
 impl AuditEventQuery {
-    /// The audit trail of the caller's account, newest first. Takes an OWNER or ADMIN.
+    /// The audit log of the caller's account, newest first. Requires OWNER or ADMIN.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn audit_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only what was done to this.")] subject_id: Option<ID>,
-        #[graphql(desc = "Only this action, exactly, such as `user.invited`.")] action: Option<String>,
-        #[graphql(desc = "Only what was done in this span.")] range: Option<TimeRangeInput>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 when neither `first` nor `last` is given.")] first: Option<
-            i32,
-        >,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "About the object with this identifier.")] subject_id: Option<ID>,
+        #[graphql(desc = "With exactly this action, such as `user.invited`.")] action: Option<String>,
+        #[graphql(desc = "In this range.")] range: Option<TimeRangeInput>,
+        #[graphql(desc = "Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<AuditEventConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = Filter {

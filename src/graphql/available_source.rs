@@ -1,13 +1,12 @@
 //! Partner accounts as candidates for the sources of a flow.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, Object};
 use entity::account;
 use entity::ids::FlowId;
 
 use super::account::AccountProfile;
 use super::account_link::AccountLink;
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use super::invitation::Invitation;
 use super::relay::{Page, PageArgs, connection, page};
 use crate::error::Result;
@@ -25,21 +24,21 @@ impl From<Candidate> for AvailableSource {
     }
 }
 
-/// A partner account as a candidate source of a flow, and if it is not one, why not.
+/// An account that could be a source of a flow, and its state.
 #[Object]
 impl AvailableSource {
-    /// Who would submit.
+    /// The account that would submit.
     async fn partner(&self) -> AccountProfile {
         AccountProfile(Profile::from(self.0.partner.clone()))
     }
 
-    /// The connection with it, the live one, else the last; null when there never was one.
+    /// The active connection with the account, otherwise the last one; null if there never was one.
     async fn connection(&self) -> Option<AccountLink> {
         let row = self.0.connection.clone();
         row.map(|row| AccountLink(Link::new(row, self.0.own)))
     }
 
-    /// The invitation that nobody has answered yet, whichever side sent it; null when there is none, and for a VIEWER.
+    /// The unanswered invitation, sent by either side; null if there is none, and always null for a VIEWER.
     async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let row = self.0.invitation.clone();
@@ -47,12 +46,12 @@ impl AvailableSource {
         Ok(row.map(|row| Invitation::new(row, self.0.own)))
     }
 
-    /// Where it stands; new states may be added, so have a default branch.
+    /// State of the account. New states may be added, so have a default branch.
     async fn state(&self) -> AvailableSourceState {
         self.0.state
     }
 
-    /// Why, and what to do, for people.
+    /// Explains the state and what to do, for people.
     async fn explanation(&self) -> &str {
         &self.0.explanation
     }
@@ -72,27 +71,26 @@ pub struct AvailableSourceQuery;
 
 #[Object]
 impl AvailableSourceQuery {
-    /// Every partner account that the caller's is or was connected with, or that has an unanswered invitation from it or to it,
-    /// as a candidate source of a flow; newest account first. Who was invited by address is listed once it has answered. Keys
-    /// need the scope `NETWORK_READ` or MANAGE.
+    /// Every account that the caller's account is or was connected with, or has an unanswered invitation to or from, as
+    /// a possible source of a flow. Newest account first. An account invited by email address appears once it has
+    /// answered. API keys need the scope `NETWORK_READ` or MANAGE.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn available_sources(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Of which flow; an unknown one is an error.")] flow_id: ID,
-        #[graphql(desc = "Only partners with this in their name, in any case of letters.")] search: Option<String>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Identifier of the flow. An unknown one is an error.")] flow_id: FlowId,
+        #[graphql(desc = "Accounts with this text in their name, in any case.")] search: Option<String>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<AvailableSourceConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let flow: FlowId = id_or_unknown(&flow_id);
-        let (own, partners) = available_sources::partners(app, caller, flow, search.as_deref()).await?;
+        let (own, partners) = available_sources::partners(app, caller, flow_id, search.as_deref()).await?;
         let args = PageArgs::new(first, after, last, before);
         let page = page(app.db.read(), partners, account::Column::Id, |row| row.id.0, args).await?;
         let (cursors, partners): (Vec<String>, Vec<account::Model>) = page.entries.into_iter().unzip();
-        let candidates = available_sources::candidates(app, own, flow, partners).await?;
+        let candidates = available_sources::candidates(app, own, flow_id, partners).await?;
         let page = Page {
             entries: cursors.into_iter().zip(candidates).collect(),
             info: page.info,

@@ -1,12 +1,12 @@
 //! What people do about deliveries: many at once, what the network left open, tests, and asking why.
 
-use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
+use async_graphql::{Context, InputObject, Json, Object, SimpleObject};
+use entity::ids::{AssignmentId, DeliveryId, PartnerId};
 use serde_json::Value;
 
 use super::context::app_and_caller;
 use super::delivery::{DeliveryFilter, DeliveryPayload};
 use super::diagnosis::Diagnosis;
-use super::ids::id_or_unknown;
 use super::payload::{UserError, outcome};
 use crate::delivery::again::RetrySettings;
 use crate::delivery::by_hand::{self, Settlement};
@@ -15,52 +15,52 @@ use crate::distribution::preview::ToPreview;
 use crate::distribution::test_delivery;
 use crate::error::{Result, UserErrorCode};
 
-/// What somebody knows of a delivery that the network left open.
+/// The outcome of a delivery that the network left open.
 #[derive(InputObject)]
 pub struct ResolveDeliveryInput {
-    /// Which delivery: one by webhook or mail that was attempted, and is RETRYING, FAILED or CANCELLED; with `delivered: false`
-    /// also a DELIVERED mail that bounced.
-    id: ID,
+    /// Identifier of the delivery: by webhook or email, attempted, and RETRYING, FAILED or CANCELLED; with `delivered:
+    /// false` also a DELIVERED email that bounced.
+    id: DeliveryId,
     /// Whether the recipient has the lead.
     delivered: bool,
-    /// The recipient's own name for the lead, at most 255 characters; only where it has it.
+    /// The recipient's identifier for the lead, at most 255 characters. Only if the recipient has it.
     external_id: Option<String>,
-    /// For whoever reads the timeline: one line of at most 1,000 characters.
+    /// Note for the timeline, one line of at most 1,000 characters.
     note: Option<String>,
 }
 
-/// A lead to try a partner's delivery with.
+/// A test delivery to a partner.
 #[derive(InputObject)]
 pub struct TestDeliveryInput {
-    /// The partner that gets it.
-    partner_id: ID,
-    /// One of the partner's places in profiles; left out means as the partner is delivered elsewhere.
-    assignment_id: Option<ID>,
-    /// An object of values by field name, as a sender would submit them; at most 64 KiB.
+    /// Identifier of the partner.
+    partner_id: PartnerId,
+    /// One of the partner's assignments. If omitted, the partner's general settings apply.
+    assignment_id: Option<AssignmentId>,
+    /// Values by field name, as a sender would submit them, as a JSON object of at most 64 KiB.
     fields: Json<Value>,
 }
 
-/// Deliveries that were looked at and stay as they are, for one reason.
+/// Deliveries left unchanged for one reason.
 #[derive(SimpleObject)]
 pub struct RetryLeftOut {
-    /// `CAP_REACHED` where a cap of the recipient is used up in its present window; with settings CURRENT also `NOT_CONFIGURED`,
-    /// `NOT_CONNECTED` and `CONFLICT`, where the recipient cannot be delivered by its present settings.
+    /// `CAP_REACHED` if a cap of the recipient is used up in its current window. With `settings` CURRENT also
+    /// `NOT_CONFIGURED`, `NOT_CONNECTED` and `CONFLICT`, if the recipient cannot receive by its current settings.
     code: UserErrorCode,
     /// What is wrong and what to do.
     message: String,
-    /// How many of those that the call has looked at.
+    /// Number of deliveries, of those that the call examined.
     count: i32,
 }
 
-/// How many deliveries are tried again.
+/// Result of a bulk retry.
 #[derive(SimpleObject)]
 pub struct RetryDeliveriesPayload {
-    /// Deliveries that are due now, or in a portal; 1,000 at most. Call again for more: those that were taken up are not taken up
-    /// twice.
+    /// Deliveries that are due now, or in a portal, at most 1,000. Repeat the call for more; it does not retry the same
+    /// ones twice.
     requeued: i32,
-    /// Those that stay as they are, by the reason.
+    /// Deliveries that were left unchanged, by reason.
     left_out: Vec<RetryLeftOut>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -70,16 +70,17 @@ pub struct ByHandQuery;
 
 #[Object]
 impl ByHandQuery {
-    /// Why a delivery does not reach its recipient: where it stands, the worker, partner, place, settings, mail server, portal,
-    /// connection and destination, and the last attempt, each with what to do. An unknown delivery and another account's are
-    /// answered alike, by a check that failed. Takes a person of the account, or a key with `LEADS_READ` or MANAGE.
+    /// Explains why a delivery does not reach its recipient. Checks its status, the worker, partner, assignment,
+    /// schedule, settings, mail server, portal, connection, destination and last attempt, each with a remedy. An
+    /// unknown delivery and another account's are answered alike, by a failed check. Requires a user of the account, or
+    /// an API key with `LEADS_READ` or MANAGE.
     async fn diagnose_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which delivery.")] id: ID,
+        #[graphql(desc = "Identifier of the delivery.")] id: DeliveryId,
     ) -> Result<Diagnosis> {
         let (app, caller) = app_and_caller(ctx).await?;
-        Ok(diagnosis::diagnose(app, caller, id_or_unknown(&id)).await?.into())
+        Ok(diagnosis::diagnose(app, caller, id).await?.into())
     }
 }
 
@@ -89,19 +90,19 @@ pub struct ByHandMutation;
 
 #[Object]
 impl ByHandMutation {
-    /// Attempts again at once what fits the filter and may be tried again, each with a fresh budget of attempts: FAILED and RETRYING
-    /// deliveries; CANCELLED ones, and those that a connected account has REFUSED, only when the filter names these states. Those
-    /// whose lead another partner has got in their place, or may yet, are left out; of partners that have failed one after another one
-    /// is tried, the one that failed first. `retryDelivery` takes a single one whatever the others do. Each takes a place on the caps of
-    /// its partner, place or step in their present windows; `leftOut` tells of those that find none. The oldest first, 1,000 at
-    /// most: call again until it answers 0. Takes a MEMBER or above, or a key with MANAGE.
+    /// Retries all matching deliveries immediately, each with a full set of attempts: FAILED and RETRYING ones;
+    /// CANCELLED ones, and ones REFUSED by a connected account, only if the filter names these statuses. Leaves out
+    /// deliveries whose lead another partner has received instead or still may; of partners that failed one after the
+    /// other, the first is tried. `retryDelivery` retries a single one regardless. Each reserves its caps in their
+    /// current windows; `leftOut` counts those that cannot. Oldest first, at most 1,000: repeat until `requeued` is 0.
+    /// Requires MEMBER or above, or an API key with MANAGE.
     async fn retry_deliveries(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which deliveries; tests only if it says so.")] filter: DeliveryFilter,
+        #[graphql(desc = "Selects the deliveries. Tests only if it includes them.")] filter: DeliveryFilter,
         #[graphql(
             default_with = "Some(RetrySettings::Frozen)",
-            desc = "CURRENT takes each recipient's present settings in place of those that a delivery was made with."
+            desc = "CURRENT uses each recipient's current settings instead of those that a delivery was created with."
         )]
         settings: Option<RetrySettings>,
     ) -> Result<RetryDeliveriesPayload> {
@@ -123,19 +124,19 @@ impl ByHandMutation {
         })
     }
 
-    /// Settles by hand what the network left open: the recipient has the lead (DELIVERED, under `externalId`), or has it not
-    /// (FAILED; the lead goes on to the next partner if the profile says `NEXT_PARTNER`). Places on caps follow: kept or taken again
-    /// when it has it, given back when it has it not. A mail that bounced is settled so although its server took it, which had
-    /// made it DELIVERED. CONFLICT where nothing is open, such as while it is being sent. Settling the same way again changes
-    /// nothing. Takes a MEMBER or above, or a key with MANAGE.
+    /// Records the outcome of a delivery that the network left open: the recipient has the lead (DELIVERED, with
+    /// `externalId`) or does not (FAILED; the lead goes to the next partner if the profile says `NEXT_PARTNER`). Cap
+    /// reservations follow: kept or taken again if it has the lead, released if not. A bounced email can be resolved
+    /// although its server took it, which had made it DELIVERED. CONFLICT if nothing is open, such as during an
+    /// attempt. Repeating the same outcome changes nothing. Requires MEMBER or above, or an API key with MANAGE.
     async fn resolve_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What is known.")] input: ResolveDeliveryInput,
+        #[graphql(desc = "The outcome.")] input: ResolveDeliveryInput,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let settlement = Settlement {
-            delivery: id_or_unknown(&input.id),
+            delivery: input.id,
             delivered: input.delivered,
             external_id: input.external_id,
             note: input.note,
@@ -143,19 +144,19 @@ impl ByHandMutation {
         DeliveryPayload::of(by_hand::settle(app, caller, settlement).await)
     }
 
-    /// Sends a partner what `previewDelivery` shows for these values, through the ordinary worker, marked as a test: `[Test]` in a
-    /// mail's subject and `leadmesh-test: true` in its headers and in a webhook's; in the portal and in a connected account the
-    /// lead says `test`. It is in the log with `includeTests`, and counts nowhere. 60 an hour for an account, then `RATE_LIMITED`.
-    /// Takes a MEMBER or above, or a key with MANAGE.
+    /// Sends a partner what `previewDelivery` shows for these values, through the regular worker, marked as a test:
+    /// `[Test]` in an email's subject, `leadmesh-test: true` in the headers of emails and webhooks, `test` on the lead
+    /// in the portal and in a connected account. Listed with `includeTests`; no count includes it. At most 60 an hour
+    /// per account: `RATE_LIMITED`. Requires MEMBER or above, or an API key with MANAGE.
     async fn send_test_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "To whom, and what.")] input: TestDeliveryInput,
+        #[graphql(desc = "The partner and the values.")] input: TestDeliveryInput,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let wanted = ToPreview {
-            partner: id_or_unknown(&input.partner_id),
-            assignment: input.assignment_id.as_ref().map(id_or_unknown),
+            partner: input.partner_id,
+            assignment: input.assignment_id,
             fields: input.fields.0,
         };
         DeliveryPayload::of(test_delivery::send(app, caller, wanted).await)

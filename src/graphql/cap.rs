@@ -20,56 +20,56 @@ impl From<cap_usage::Cap> for Cap {
     }
 }
 
-/// A limit of leads per calendar window. It is exact also when many leads come at once.
+/// A cap: the most leads taken in a calendar window. Exact under concurrent submissions.
 #[Object]
 impl Cap {
-    /// Identifier; kept while period and time zone stay, and with it what was used.
+    /// Identifier. It and the count stay while period and time zone stay.
     pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
-    /// The calendar window in which it counts.
+    /// The calendar window.
     async fn period(&self) -> CapPeriod {
         self.0.period
     }
 
-    /// Leads per window, 0 to 1,000,000,000; 0 lets none through.
+    /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
     async fn limit(&self) -> i32 {
         self.0.limit
     }
 
-    /// The zone whose calendar counts: a window begins when its clocks show midnight, or a full hour.
+    /// Time zone of the window, which begins at midnight or on the full hour there.
     async fn timezone(&self) -> TimeZone {
         self.0.timezone.clone().into()
     }
 
-    /// Leads that count in the window that is open now. A lead whose delivery finally fails does not count any more.
+    /// Leads counted in the current window. A lead whose delivery finally fails no longer counts.
     async fn used(&self, ctx: &Context<'_>) -> Result<i32> {
         let now = ctx.app()?.clock.now();
         let used = loaders::load(ctx, CapUsed(counter(&self.0, now))).await?;
         Ok(used.unwrap_or_default())
     }
 
-    /// When the window that is open now began, included; null for LIFETIME.
+    /// Start of the current window, inclusive; null for LIFETIME.
     async fn window_start(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         let (start, end) = caps::window(&self.0, ctx.app()?.clock.now());
         Ok(end.map(|_| start))
     }
 
-    /// When it ends, excluded; null for LIFETIME.
+    /// End of the current window, exclusive; null for LIFETIME.
     async fn window_end(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         Ok(caps::window(&self.0, ctx.app()?.clock.now()).1)
     }
 }
 
-/// A limit of leads per calendar window. Of one thing there is at most one for each period.
+/// A cap: the most leads taken in a calendar window. Each object has at most one cap per period.
 #[derive(Clone, Debug, InputObject)]
 pub struct CapInput {
-    /// The calendar window in which it counts.
+    /// The calendar window.
     period: CapPeriod,
-    /// Leads per window, 0 to 1,000,000,000; 0 lets none through.
+    /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
     limit: i32,
-    /// The zone whose calendar counts; by default the partner's, else the account's.
+    /// Time zone of the window. Defaults to the partner's, otherwise the account's.
     timezone: Option<TimeZone>,
 }
 

@@ -12,7 +12,7 @@ use crate::identity::authenticate;
 use crate::identity::caller::Caller;
 
 /// Who asks in one operation. Their rights are read from the database when first needed, once.
-pub struct Asking {
+pub struct RequestAuth {
     token: Option<String>,
     ip: Option<IpAddr>,
     known: Option<Caller>,
@@ -21,7 +21,7 @@ pub struct Asking {
     viewers: Mutex<Vec<(String, Caller)>>,
 }
 
-impl Asking {
+impl RequestAuth {
     /// The bearer of a token, or nobody, from there. `known` is who the token belonged to when last looked up.
     pub fn new(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Self {
         Self {
@@ -87,7 +87,7 @@ pub trait ContextExt<'a> {
     /// The app.
     fn app(&self) -> Result<&'a App>;
     /// Who asks.
-    fn asking(&self) -> Result<&'a Arc<Asking>>;
+    fn auth(&self) -> Result<&'a Arc<RequestAuth>>;
 }
 
 impl<'a> ContextExt<'a> for Context<'a> {
@@ -96,8 +96,8 @@ impl<'a> ContextExt<'a> for Context<'a> {
             .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
     }
 
-    fn asking(&self) -> Result<&'a Arc<Asking>> {
-        self.data::<Arc<Asking>>()
+    fn auth(&self) -> Result<&'a Arc<RequestAuth>> {
+        self.data::<Arc<RequestAuth>>()
             .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
     }
 }
@@ -105,6 +105,6 @@ impl<'a> ContextExt<'a> for Context<'a> {
 /// The app and the caller with their rights as they are now.
 pub async fn app_and_caller<'a>(ctx: &Context<'a>) -> Result<(&'a App, &'a Caller)> {
     let app = ctx.app()?;
-    let caller = ctx.asking()?.caller(app).await?;
+    let caller = ctx.auth()?.caller(app).await?;
     Ok((app, caller))
 }

@@ -4,14 +4,13 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, Object, SimpleObjec
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, ReviewStatus};
 use entity::delivery_config::Channel;
-use entity::ids::DeliveryId;
+use entity::ids::{ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
 use entity::{delivery_attempt, mail_recipient};
 
 use super::account::AccountProfile;
 use super::context::app_and_caller;
 use super::flow::Flow;
-use super::ids::id_or_unknown;
-use super::lead::{Lead, hears};
+use super::lead::{Lead, sees_responses};
 use super::loaders::{AttemptsOf, ExcerptOf, FlowRow, LeadRow, PartnerRow, ProfileRow, RecipientsOf, list, load};
 use super::money::Money;
 use super::partner::Partner;
@@ -22,7 +21,7 @@ use super::time_range::TimeRangeInput;
 use crate::app::App;
 use crate::delivery::again::RetrySettings;
 use crate::delivery::manage::{self, DeliveryFilter as Wanted};
-use crate::error::{Error, Result, UserErrorCode};
+use crate::error::{Error, Result};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::redaction;
@@ -37,10 +36,10 @@ impl From<delivery::Model> for Delivery {
     }
 }
 
-/// One lead going to one recipient over one channel.
+/// A delivery: one lead on its way to one recipient over one channel.
 #[Object]
 impl Delivery {
-    /// Identifier; also the `webhook-id` and `Idempotency-Key` of every attempt.
+    /// Identifier, also sent as `webhook-id` and `Idempotency-Key` with every attempt.
     pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
@@ -53,13 +52,13 @@ impl Delivery {
             .ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))
     }
 
-    /// The partner that gets it; null when a BUYER step delivers.
+    /// The partner that receives the lead; null for a BUYER step.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<Partner>> {
         let Some(id) = self.0.partner_id else { return Ok(None) };
         Ok(load(ctx, PartnerRow(self.0.account_id, id)).await?.map(Partner::from))
     }
 
-    /// The connected account that gets it; null on other channels than ACCOUNT.
+    /// The connected account that receives the lead; null unless the channel is ACCOUNT.
     async fn buyer(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
         match self.0.buyer_account_id {
             Some(id) => AccountProfile::load(ctx, id).await.map(Some),
@@ -67,7 +66,7 @@ impl Delivery {
         }
     }
 
-    /// The profile that picked the partner; null when it was deleted since.
+    /// The profile that chose the partner; null if it was deleted.
     async fn profile(&self, ctx: &Context<'_>) -> Result<Option<DistributionProfile>> {
         let Some(id) = self.0.profile_id else { return Ok(None) };
         Ok(load(ctx, ProfileRow(self.0.account_id, id))
@@ -75,7 +74,7 @@ impl Delivery {
             .map(DistributionProfile::from))
     }
 
-    /// The lead's flow; null when it was deleted since.
+    /// The lead's flow; null if it was deleted.
     async fn flow(&self, ctx: &Context<'_>) -> Result<Option<Flow>> {
         Ok(load(ctx, FlowRow(self.0.account_id, self.0.flow_id))
             .await?
@@ -83,78 +82,82 @@ impl Delivery {
             .map(Flow::from))
     }
 
-    /// By what.
+    /// Channel of the delivery.
     async fn channel(&self) -> Channel {
         self.0.channel
     }
 
-    /// Where it stands.
+    /// Current status.
     async fn status(&self) -> DeliveryStatus {
         self.0.status
     }
 
-    /// Whether it is marked as a test to the recipient.
+    /// Whether the recipient sees the delivery as a test.
     async fn test(&self) -> bool {
         self.0.test
     }
 
-    /// Every attempt, in order.
+    /// All attempts, in order.
     async fn attempts(&self, ctx: &Context<'_>) -> Result<Vec<DeliveryAttempt>> {
         let found = list(ctx, AttemptsOf(self.0.id)).await?;
-        let hears = self.hears(ctx).await?;
-        Ok(found.into_iter().map(|row| DeliveryAttempt::new(row, hears)).collect())
+        let sees_responses = self.sees_responses(ctx).await?;
+        Ok(found
+            .into_iter()
+            .map(|row| DeliveryAttempt::new(row, sees_responses))
+            .collect())
     }
 
-    /// Attempts begun.
+    /// Number of attempts begun.
     async fn attempt_count(&self) -> i32 {
         self.0.attempt_count
     }
 
-    /// When it is attempted next; null when settled or under way.
+    /// When the next attempt is due; null if the delivery is finished or being sent.
     async fn next_attempt_at(&self) -> Option<DateTime<Utc>> {
         self.0.due_at
     }
 
-    /// Why it has not reached the recipient: of the last attempt while it is tried again, for good when it is settled.
+    /// Why the lead has not reached the recipient: the last attempt's failure while retrying, the final one afterwards.
     async fn failure(&self, ctx: &Context<'_>) -> Result<Option<DeliveryFailure>> {
         let Some((code, message)) = self.0.failure_code.zip(self.0.failure_message.clone()) else {
             return Ok(None);
         };
-        let hears = !redaction::may_quote_recipient(Some(code)) || self.hears(ctx).await?;
+        let sees_responses = !redaction::may_quote_recipient(Some(code)) || self.sees_responses(ctx).await?;
         Ok(Some(DeliveryFailure {
             code,
-            message: redaction::redact_message(message, Some(code), hears),
+            message: redaction::redact_message(message, Some(code), sees_responses),
             at: self.0.settled_at.unwrap_or(self.0.created_at),
         }))
     }
 
-    /// The recipient's own name for the lead, where its answer gave one; of a connected account its lead's identifier. Of a lead with
-    /// encrypted values a recipient's name is shown to those alone who may reveal them: it may be made of one.
+    /// The recipient's identifier for the lead, if its answer gave one; for a connected account the identifier of its
+    /// lead. If the lead has encrypted values, only callers who may reveal them see a recipient's identifier, because
+    /// it may contain one.
     async fn external_id(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let id = self.0.external_id.as_deref();
-        if id.is_none() || self.0.channel == Channel::Account || self.hears(ctx).await? {
+        if id.is_none() || self.0.channel == Channel::Account || self.sees_responses(ctx).await? {
             return Ok(id);
         }
         Ok(None)
     }
 
-    /// What the recipient pays, as it was agreed when the lead was routed.
+    /// Price that the recipient pays, as agreed when the lead was routed.
     async fn price(&self) -> Option<Money> {
         Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
     }
 
-    /// Where the recipient's review stands: in the portal, and where a connected account has asked for a return. Null otherwise.
+    /// The recipient's review, in the portal or after a connected account requested a return; null otherwise.
     async fn review(&self, ctx: &Context<'_>) -> Result<Option<PortalReview>> {
         let Some(mut review) = PortalReview::of(&self.0) else {
             return Ok(None);
         };
-        if review.reason.is_some() && !self.hears(ctx).await? {
+        if review.reason.is_some() && !self.sees_responses(ctx).await? {
             review.reason = Some(redaction::REDACTED.to_owned());
         }
         Ok(Some(review))
     }
 
-    /// When the lead's values were removed, and with them what the recipient has said; null before.
+    /// When the lead's values and the recipient's answers were erased; null before.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
         self.0.erased_at
     }
@@ -164,7 +167,7 @@ impl Delivery {
         self.0.created_at
     }
 
-    /// When the recipient had it.
+    /// When the recipient received the lead.
     async fn delivered_at(&self) -> Option<DateTime<Utc>> {
         self.0.settled_at.filter(|_| self.0.status == DeliveryStatus::Delivered)
     }
@@ -185,8 +188,8 @@ impl Delivery {
 
 impl Delivery {
     /// Whether the caller may see the recipient's words.
-    async fn hears(&self, ctx: &Context<'_>) -> Result<bool> {
-        hears(ctx, self.0.account_id, self.0.lead_id).await
+    async fn sees_responses(&self, ctx: &Context<'_>) -> Result<bool> {
+        sees_responses(ctx, self.0.account_id, self.0.lead_id).await
     }
 }
 
@@ -205,33 +208,33 @@ pub struct DeliveryAttempt {
     #[graphql(skip)]
     delivery: DeliveryId,
     #[graphql(skip)]
-    hears: bool,
-    /// From 1.
+    sees_responses: bool,
+    /// Sequence number, from 1.
     number: i32,
-    /// When it began.
+    /// When the attempt began.
     started_at: DateTime<Utc>,
-    /// Milliseconds until the answer was whole or given up.
+    /// Milliseconds until the answer was complete or given up.
     duration_ms: f64,
-    /// Whether the recipient took it.
+    /// Whether the recipient took the lead.
     ok: bool,
-    /// Status of the answer to a webhook.
+    /// HTTP status of the answer to a webhook.
     http_status: Option<i32>,
     /// Reply code of the mail server.
     smtp_code: Option<i32>,
     /// What went wrong.
     error_code: Option<DeliveryErrorCode>,
-    /// The same in words.
+    /// The error in words.
     message: Option<String>,
 }
 
 #[ComplexObject]
 impl DeliveryAttempt {
-    /// The first 4 KiB of the answer, with our secrets and encrypted values taken out. Of a lead with encrypted values it is shown to
-    /// those alone who may reveal them.
+    /// The first 4 KiB of the answer, without our secrets and encrypted values. If the lead has encrypted values, only
+    /// callers who may reveal them see it.
     async fn response_excerpt(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let excerpt = load(ctx, ExcerptOf(self.delivery, self.number)).await?;
         Ok(excerpt.map(|text| {
-            if self.hears {
+            if self.sees_responses {
                 text
             } else {
                 redaction::REDACTED.to_owned()
@@ -239,15 +242,15 @@ impl DeliveryAttempt {
         }))
     }
 
-    /// What the mail server said of each recipient; empty where it said nothing of them, and on other channels. A recipient who has
-    /// the mail is left out of later attempts.
+    /// The mail server's replies by recipient; empty if it gave none, and on other channels. Later attempts leave out
+    /// recipients who have the mail.
     async fn recipients(&self, ctx: &Context<'_>) -> Result<Vec<MailRecipient>> {
         let found = list(ctx, RecipientsOf(self.delivery)).await?;
         let own = found.into_iter().filter(|row| row.attempt == self.number);
         let sees_setup = app_and_caller(ctx).await?.1.may(Action::ReadSetup);
         let each = |row: mail_recipient::Model| MailRecipient {
             reply: row.reply.map(|reply| {
-                if self.hears {
+                if self.sees_responses {
                     reply
                 } else {
                     redaction::REDACTED.to_owned()
@@ -265,17 +268,17 @@ impl DeliveryAttempt {
     }
 }
 
-/// One recipient of a mail that delivers a lead.
+/// A recipient of an email that delivers a lead.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct MailRecipient {
-    /// The address; for those who may not read delivery settings only its domain.
+    /// Email address. Callers who may not read delivery settings see only its domain.
     address: String,
-    /// Whether the mail server took the mail for it; whether it arrives is for the recipient's side to say. False once
-    /// `resolveDelivery` has settled that it did not.
+    /// Whether the mail server took the mail for this recipient, not whether it arrived. False once `resolveDelivery`
+    /// has recorded that it did not.
     ok: bool,
-    /// Code of the server's reply: 4xx is tried again, 5xx is final.
+    /// Reply code: 4xx is retried, 5xx is final.
     smtp_code: Option<i32>,
-    /// The reply, one line.
+    /// Reply of the mail server, one line.
     reply: Option<String>,
 }
 
@@ -290,11 +293,11 @@ impl DeliveryAttempt {
         clippy::cast_precision_loss,
         reason = "microseconds of an attempt are far below 2^52"
     )]
-    fn new(attempt: delivery_attempt::Model, hears: bool) -> Self {
+    fn new(attempt: delivery_attempt::Model, sees_responses: bool) -> Self {
         let (code, message) = (attempt.error_code, attempt.message);
         Self {
             delivery: attempt.delivery_id,
-            hears,
+            sees_responses,
             number: attempt.number,
             started_at: attempt.started_at,
             duration_ms: attempt.duration_us as f64 / 1000.0,
@@ -302,7 +305,7 @@ impl DeliveryAttempt {
             http_status: attempt.http_status,
             smtp_code: attempt.smtp_code,
             error_code: code,
-            message: message.map(|message| redaction::redact_message(message, code, hears)),
+            message: message.map(|message| redaction::redact_message(message, code, sees_responses)),
         }
     }
 }
@@ -310,24 +313,24 @@ impl DeliveryAttempt {
 /// Why a delivery has not reached its recipient.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DeliveryFailure {
-    /// For programs; new codes may be added, so have a default branch.
+    /// Code for programs. New codes may be added, so have a default branch.
     code: DeliveryErrorCode,
-    /// For people.
+    /// Explanation for people.
     message: String,
-    /// When.
+    /// When it happened.
     at: DateTime<Utc>,
 }
 
-/// Where a partner's review of a lead stands.
+/// Status of a partner's review of a lead.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PortalReview {
-    /// Where it stands.
+    /// Current status.
     pub status: ReviewStatus,
-    /// Who reviewed it last.
+    /// Name of the last reviewer.
     by: Option<String>,
-    /// When.
+    /// When it happened.
     at: Option<DateTime<Utc>>,
-    /// Why, where a reason was given.
+    /// Reason, if one was given.
     reason: Option<String>,
 }
 
@@ -343,29 +346,29 @@ impl PortalReview {
     }
 }
 
-/// Which deliveries.
+/// Selects deliveries. All conditions must hold.
 #[derive(Default, InputObject)]
 pub struct DeliveryFilter {
-    /// Standing so.
+    /// With one of these statuses.
     status: Option<Vec<DeliveryStatus>>,
-    /// By these channels.
+    /// Over one of these channels.
     channel: Option<Vec<Channel>>,
     /// To this partner.
-    partner_id: Option<ID>,
+    partner_id: Option<PartnerId>,
     /// Over this connection.
-    connection_id: Option<ID>,
-    /// Picked by this profile.
-    profile_id: Option<ID>,
-    /// Of leads of this flow.
-    flow_id: Option<ID>,
+    connection_id: Option<ConnectionId>,
+    /// Routed by this profile.
+    profile_id: Option<ProfileId>,
+    /// Of leads in this flow.
+    flow_id: Option<FlowId>,
     /// Of this lead.
-    lead_id: Option<ID>,
-    /// Routed in this time.
+    lead_id: Option<LeadId>,
+    /// Routed in this range.
     created_in: Option<TimeRangeInput>,
-    /// Of leads with this email address or phone number, in any spelling, or whose name begins with this; 200 characters at most.
-    /// Encrypted values are found whole only, and only by those who may reveal them.
+    /// Of leads with this email address or phone number, in any spelling, or with a name that starts with this text. At
+    /// most 200 characters. Encrypted values match only as a whole, and only for callers who may reveal them.
     search: Option<String>,
-    /// Tests too.
+    /// Whether to include tests.
     #[graphql(default_with = "Some(false)")]
     include_tests: Option<bool>,
 }
@@ -377,23 +380,23 @@ impl DeliveryFilter {
             found: manage::found(app, caller, self.search.as_deref()).await?,
             statuses: self.status,
             channels: self.channel,
-            partner: self.partner_id.as_ref().map(id_or_unknown),
-            connection: self.connection_id.as_ref().map(id_or_unknown),
-            profile: self.profile_id.as_ref().map(id_or_unknown),
-            flow: self.flow_id.as_ref().map(id_or_unknown),
-            lead: self.lead_id.as_ref().map(id_or_unknown),
+            partner: self.partner_id,
+            connection: self.connection_id,
+            profile: self.profile_id,
+            flow: self.flow_id,
+            lead: self.lead_id,
             during: self.created_in.map(TimeRangeInput::checked).transpose()?,
             include_tests: self.include_tests.unwrap_or_default(),
         })
     }
 }
 
-/// A delivery, or the rules that were broken.
+/// Result of a change to a delivery.
 #[derive(SimpleObject)]
 pub struct DeliveryPayload {
-    /// The delivery as it stands now.
+    /// The updated delivery; null if nothing changed.
     delivery: Option<Delivery>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -403,15 +406,14 @@ pub struct DeliveryQuery;
 
 #[Object]
 impl DeliveryQuery {
-    /// A delivery of the caller's account; null when there is none with this identifier.
+    /// A delivery of the caller's account; null if there is none with this identifier.
     async fn delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its identifier.")] id: ID,
+        #[graphql(desc = "Identifier.")] id: DeliveryId,
     ) -> Result<Option<Delivery>> {
         let (app, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ReadLeads)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
         Ok(manage::find(app, caller, id).await?.map(Delivery))
     }
 
@@ -420,11 +422,11 @@ impl DeliveryQuery {
     async fn deliveries(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which deliveries; all but tests by default.")] filter: Option<DeliveryFilter>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Selects the deliveries. Defaults to all but tests.")] filter: Option<DeliveryFilter>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<DeliveryConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let select = manage::list(caller, filter.unwrap_or_default().wanted(app, caller).await?)?;
@@ -441,50 +443,36 @@ pub struct DeliveryMutation;
 
 #[Object]
 impl DeliveryMutation {
-    /// Attempts a FAILED, CANCELLED or RETRYING delivery again now, with a fresh budget of attempts; also one that a connected
-    /// account has REFUSED, unless the lead had passed that account. It stays the same delivery, under the same `webhook-id`;
-    /// into a connected account it goes over the connection that there is now. It takes a place on the caps of its partner, place or
-    /// step in their present windows, or is refused with `CAP_REACHED`. With settings CURRENT it goes by the recipient's present
-    /// settings, whatever their channel, and keeps them: so a corrected address or template saves what has failed.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Retries a FAILED, CANCELLED or RETRYING delivery immediately, with a full set of attempts; also one that a
+    /// connected account has REFUSED, unless the lead had passed that account. It remains the same delivery with the
+    /// same `webhook-id`; into a connected account it uses the current connection. It reserves its caps in their
+    /// current windows, or answers `CAP_REACHED`. With `settings` CURRENT it uses the recipient's current settings,
+    /// whatever their channel, and keeps them; a corrected address or template thus rescues a failed delivery. Requires
+    /// MEMBER or above, or an API key with MANAGE.
     async fn retry_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its identifier.")] id: ID,
+        #[graphql(desc = "Identifier.")] id: DeliveryId,
         #[graphql(
             default_with = "Some(RetrySettings::Frozen)",
-            desc = "FROZEN keeps the settings that the delivery was made with; CURRENT takes the recipient's present ones."
+            desc = "FROZEN keeps the settings that the delivery was created with; CURRENT uses the recipient's current ones."
         )]
         settings: Option<RetrySettings>,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        caller.require(Action::ManageDeliveries)?;
-        let retried = match id.parse() {
-            Ok(id) => manage::retry(app, caller, id, settings.unwrap_or_default()).await,
-            Err(_) => Err(unknown()),
-        };
-        DeliveryPayload::of(retried)
+        DeliveryPayload::of(manage::retry(app, caller, id, settings.unwrap_or_default()).await)
     }
 
-    /// Stops a QUEUED or RETRYING delivery and gives back its places on caps.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Cancels a QUEUED or RETRYING delivery and releases its cap reservations. Requires MEMBER or above, or an API key
+    /// with MANAGE.
     async fn cancel_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its identifier.")] id: ID,
+        #[graphql(desc = "Identifier.")] id: DeliveryId,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        caller.require(Action::ManageDeliveries)?;
-        let cancelled = match id.parse() {
-            Ok(id) => manage::cancel(app, caller, id).await,
-            Err(_) => Err(unknown()),
-        };
-        DeliveryPayload::of(cancelled)
+        DeliveryPayload::of(manage::cancel(app, caller, id).await)
     }
-}
-
-fn unknown() -> Error {
-    Error::broken(UserErrorCode::NotFound, "id", "no such delivery")
 }
 
 impl DeliveryPayload {

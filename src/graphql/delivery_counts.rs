@@ -11,30 +11,30 @@ use crate::delivery::counts::{Counts, Subject};
 use crate::error::Result;
 use crate::identity::policy::Action;
 
-/// What became of the deliveries that were routed in a span of time. Test deliveries are left out.
+/// Deliveries routed in a range, by result. Test deliveries are not counted.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DeliveryCounts {
-    /// All that were routed, the cancelled ones included, which are in no other figure.
+    /// All routed deliveries, including cancelled ones, which no other figure includes.
     pub routed: i32,
-    /// Not settled yet: waiting, under way, or to be tried again.
+    /// Not finished: waiting, being sent, or to be retried.
     pub queued: i32,
-    /// The recipient has them; those that it gave back later are included.
+    /// Delivered, including those returned later.
     pub delivered: i32,
-    /// Given up: a webhook or mail that did not get through.
+    /// Failed: the webhook or email did not get through.
     pub failed: i32,
-    /// The recipient's answer was no.
+    /// Refused by the recipient's answer.
     pub refused: i32,
-    /// Delivered first and given back later, with the account's consent.
+    /// Delivered and later returned with the account's consent.
     pub returned: i32,
-    /// Delivered ones among those that were delivered, failed or refused, from 0 to 1; null as long as there are none.
+    /// Delivered, divided by delivered, failed and refused together, from 0 to 1; null if there are none.
     pub success_rate: Option<f64>,
-    /// Half of the delivered ones took at most so many milliseconds from routing to arrival; null without any. Taken of the
-    /// newest 2,000 delivered ones of the range, in a report of the row.
+    /// Median milliseconds from routing to delivery; null if none was delivered. Computed from the newest 2,000
+    /// deliveries of the range, or of the report's row.
     pub p50_ms: Option<f64>,
-    /// 95 % of the delivered ones took at most so many milliseconds from routing to arrival; null without any. Taken of the
-    /// newest 2,000 delivered ones of the range, in a report of the row.
+    /// 95th percentile of milliseconds from routing to delivery; null if none was delivered. Computed from the newest
+    /// 2,000 deliveries of the range, or of the report's row.
     pub p95_ms: Option<f64>,
-    /// Prices of the delivered ones, a sum for each currency. Those that were rejected in the portal or given back are left out.
+    /// Sum of the prices of delivered leads, per currency. Leads rejected in the portal or returned do not count.
     pub revenue: Vec<Money>,
 }
 

@@ -1,46 +1,46 @@
 //! What a partner would get.
 
-use async_graphql::{Context, ID, Json, Object, SimpleObject};
+use async_graphql::{Context, Json, Object, SimpleObject};
 use entity::delivery_config::Channel;
+use entity::ids::{AssignmentId, PartnerId};
 use serde_json::Value;
 
 use super::context::app_and_caller;
 use super::field_mapping::each;
-use super::ids::id_or_unknown;
 use super::scalars::EmailAddress;
 use crate::distribution::preview::{self, Previewed, ToPreview};
 use crate::error::Result;
 
-/// Exactly what a delivery would send, with notes in angle brackets for what is only known when it is sent, and hints for secrets.
+/// Exactly what a delivery would send. Angle brackets mark values known only when it is sent; secrets appear as hints.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DeliveryPreview {
-    /// By what it would be sent.
+    /// Channel of the delivery.
     channel: Channel,
-    /// The HTTP method; null unless it is a webhook.
+    /// HTTP method; null unless it is a webhook.
     method: Option<String>,
-    /// Where the request would go; null unless it is a webhook.
+    /// URL of the request; null unless it is a webhook.
     url: Option<String>,
-    /// The headers of the request, without those that only frame it; null unless it is a webhook.
+    /// Headers of the request, without those that frame it; null unless it is a webhook.
     headers: Option<Vec<PreviewHeader>>,
-    /// The subject; null unless it is a mail.
+    /// Subject; null unless it is an email.
     subject: Option<String>,
-    /// Who would get the mail; null unless it is one.
+    /// Recipients; null unless it is an email.
     recipients: Option<Vec<EmailAddress>>,
-    /// What the body is.
+    /// Content type of the body.
     content_type: Option<String>,
-    /// The body. Of a mail in HTML it is the HTML; in the portal and for an account it is the shared fields as JSON. Empty when the
-    /// delivery would fail; `warnings` then says why.
+    /// The body: the HTML of an HTML email; the shared fields as JSON for the portal and for an account. Empty if the
+    /// delivery would fail; `warnings` says why.
     body: String,
-    /// What people should know, such as values that a flow would refuse or a missing mail server.
+    /// Warnings for people, such as values that a flow would refuse, or a missing mail server.
     warnings: Vec<String>,
 }
 
-/// A header of a request that would be sent.
+/// A header of the request.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct PreviewHeader {
-    /// Its name, in lower case.
+    /// Name, in lower case.
     name: String,
-    /// Its value; of a header that the account has added a hint, and a note of what is only known when it is sent.
+    /// Value; for a header added by the account a hint, for values known only at sending time a placeholder.
     value: String,
 }
 
@@ -72,22 +72,21 @@ pub struct DeliveryPreviewQuery;
 
 #[Object]
 impl DeliveryPreviewQuery {
-    /// Exactly what a partner would get for a lead with these values. Nothing is sent or stored. Takes a person of the account, or a
-    /// key with `NETWORK_READ` or MANAGE. Unknown partners and assignments are errors with the code `NOT_FOUND`.
+    /// Exactly what a partner would get for a lead with these values. Nothing is sent or stored. Unknown partners and
+    /// assignments are errors with the code `NOT_FOUND`. Requires a user of the account, or an API key with
+    /// `NETWORK_READ` or MANAGE.
     async fn preview_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The partner that would get it.")] partner_id: ID,
-        #[graphql(
-            desc = "One of the partner's places in profiles; left out means as the partner is delivered elsewhere."
-        )]
-        assignment_id: Option<ID>,
-        #[graphql(desc = "An object of values by field name, as a sender would submit them.")] fields: Json<Value>,
+        #[graphql(desc = "Identifier of the partner.")] partner_id: PartnerId,
+        #[graphql(desc = "One of the partner's assignments. If omitted, the partner's general settings apply.")]
+        assignment_id: Option<AssignmentId>,
+        #[graphql(desc = "Values by field name, as a sender would submit them, as a JSON object.")] fields: Json<Value>,
     ) -> Result<DeliveryPreview> {
         let (app, caller) = app_and_caller(ctx).await?;
         let wanted = ToPreview {
-            partner: id_or_unknown(&partner_id),
-            assignment: assignment_id.as_ref().map(id_or_unknown),
+            partner: partner_id,
+            assignment: assignment_id,
             fields: fields.0,
         };
         Ok(preview::preview(app, caller, wanted).await?.into())

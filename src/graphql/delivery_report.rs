@@ -9,19 +9,20 @@ use super::time_range::TimeRangeInput;
 use crate::error::Result;
 use crate::reports::deliveries::{self, Dimension, Heading, Row, Wanted};
 
-/// Deliveries that have something in common.
+/// A group of deliveries.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ReportRow {
-    /// What they have in common, for programs: an identifier, an enum's value, a day (`2026-10-25`) or the beginning of an hour
-    /// (`2026-10-25T02:00:00+01:00`); NONE for what has none. Of two dimensions both, with a `/` between.
+    /// Key of the group, for programs: an identifier, an enum value, a day (`2026-10-25`) or the start of an hour
+    /// (`2026-10-25T02:00:00+01:00`); NONE for none. With two dimensions both keys, separated by `/`.
     key: String,
-    /// The same for people: a name, a day or an hour in the account's time zone. Of two dimensions both.
+    /// Label of the group, for people: a name, a day or an hour in the account's time zone. With two dimensions both
+    /// labels.
     label: String,
     /// The key of each dimension.
     keys: Vec<String>,
     /// The label of each dimension.
     labels: Vec<String>,
-    /// What became of them.
+    /// Results of the group.
     counts: DeliveryCounts,
 }
 
@@ -48,16 +49,18 @@ pub struct DeliveryReportQuery;
 
 #[Object]
 impl DeliveryReportQuery {
-    /// What became of the deliveries that were routed in a span of time, by one or two things that they have in common. Rows are
-    /// where there are deliveries: in the order of time, else the most deliveries first. Tests are left out, whatever the filter
-    /// says. At most 1,000 rows, 400 days and 745 hours: more is `BAD_USER_INPUT`. Takes a person of the account, or a key with
-    /// `LEADS_READ` or MANAGE.
+    /// Results of the deliveries routed in a range, grouped by one or two dimensions. Only groups with deliveries have
+    /// rows; they are ordered by time, otherwise by the number of deliveries, most first. Tests are never included. At
+    /// most 1,000 rows, 400 days and 745 hours: otherwise `BAD_USER_INPUT`. Requires a user of the account, or an API
+    /// key with `LEADS_READ` or MANAGE.
     async fn delivery_report(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "When they were routed.")] range: TimeRangeInput,
+        #[graphql(desc = "Range of routing times.")] range: TimeRangeInput,
         #[graphql(desc = "One or two different dimensions.")] by: Vec<Dimension>,
-        #[graphql(desc = "Which deliveries; its span of time counts besides `range`.")] filter: Option<DeliveryFilter>,
+        #[graphql(desc = "Selects the deliveries. Its time range applies in addition to `range`.")] filter: Option<
+            DeliveryFilter,
+        >,
     ) -> Result<Vec<ReportRow>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let counts = ctx.look_ahead().field("counts");

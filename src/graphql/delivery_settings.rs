@@ -22,7 +22,8 @@ use crate::distribution::settings::{email_warnings, encrypted_warnings, warnings
 use crate::error::Result;
 use crate::network::buyer_steps;
 
-/// How a partner gets its leads. A delivery keeps the settings that it was made with; changes count from the next one on.
+/// How a partner receives its leads. A delivery keeps the settings it was created with; changes apply to later
+/// deliveries.
 #[derive(Union)]
 pub enum DeliverySettings {
     /// By mail.
@@ -35,112 +36,112 @@ pub enum DeliverySettings {
     Account(Box<AccountSettings>),
 }
 
-/// Delivery by mail, through the account's own mail server.
+/// Delivery by email through the account's own mail server.
 #[derive(SimpleObject)]
 pub struct EmailSettings {
-    /// Addresses, all named in one message.
+    /// Recipients, all in one message.
     recipients: Vec<EmailAddress>,
     /// Template of the subject, such as `New lead: {{ lead.first_name }}`.
     subject: String,
-    /// Template of the body; empty means a table of the shared fields.
+    /// Template of the body. Empty means a table of the shared fields.
     body: String,
-    /// Kind of body.
+    /// Format of the body.
     format: EmailFormat,
-    /// What the recipients get to see.
+    /// Fields that the recipients get.
     fields: FieldSelection,
-    /// Names shown in place of the fields' labels.
+    /// Names shown instead of the fields' labels.
     mapping: Vec<FieldMapping>,
-    /// What is allowed and still worth a word, for people.
+    /// Warnings about valid but questionable settings, for people.
     warnings: Vec<String>,
 }
 
 /// Delivery by HTTP request.
 #[derive(SimpleObject)]
 pub struct WebhookSettings {
-    /// Where the request goes.
+    /// URL of the request.
     url: UrlText,
-    /// Method of the request.
+    /// HTTP method of the request.
     method: WebhookMethod,
     /// Encoding of the body.
     payload: PayloadFormat,
-    /// Headers added to every request, with hints in place of their values.
+    /// Headers added to every request, with hints instead of values.
     headers: Vec<HeaderView>,
-    /// Custom shape of the body: any JSON whose strings are templates, such as `{"contact": {"mail": "{{ lead.email }}"}}`. Null
-    /// means one flat object of the shared fields.
+    /// Template of the body: any JSON whose strings are templates, such as `{"contact": {"mail": "{{ lead.email }}"}}`.
+    /// Null means one flat object of the shared fields.
     template: Option<Json<Value>>,
-    /// What the recipient gets to see.
+    /// Fields that the recipient gets.
     fields: FieldSelection,
-    /// Names used in place of the flow's in a body without custom shape.
+    /// Names used instead of the flow's in a body without a template.
     mapping: Vec<FieldMapping>,
-    /// Whether and with what requests are signed.
+    /// Whether and how requests are signed.
     signing: SigningView,
     /// Milliseconds for the whole exchange: connecting, sending and reading the answer.
     timeout_ms: i32,
-    /// When and how often a failed delivery is tried again.
+    /// When and how often a failed delivery is retried.
     retry: RetryPolicy,
-    /// How a 2xx answer is read; null means that every 2xx is a yes.
+    /// How to read a 2xx answer. Null means that every 2xx accepts the lead.
     response_rule: Option<ResponseRule>,
-    /// What is allowed and still worth a word, for people.
+    /// Warnings about valid but questionable settings, for people.
     warnings: Vec<String>,
 }
 
-/// A header that is added to every request. Its value is kept encrypted and never shown.
+/// A header added to every request. Its value is stored encrypted and never shown.
 #[derive(SimpleObject)]
 pub struct HeaderView {
-    /// Its name.
+    /// Name of the header.
     name: String,
-    /// Its last four characters; of a short value nothing.
+    /// Last four characters of the value; empty for a short value.
     value_hint: String,
 }
 
-/// Signing of requests by the Standard Webhooks scheme, so that the recipient can tell who sends them.
+/// Signatures of requests by the Standard Webhooks scheme, by which the recipient recognises the sender.
 #[derive(SimpleObject)]
 pub struct SigningView {
     /// Whether requests are signed.
     enabled: bool,
-    /// The last four characters of the partner's signing secret; null as long as it has none.
+    /// Last four characters of the partner's signing secret; null while it has none.
     hint: Option<String>,
-    /// When that secret was made.
+    /// When the current secret was created.
     rotated_at: Option<DateTime<Utc>>,
-    /// Until when the secret before it signs too; null when it does not any more.
+    /// Until when requests are signed with the previous secret too; null if they are not.
     previous_valid_until: Option<DateTime<Utc>>,
 }
 
-/// When and how often a failed request is tried again. The pause between attempts grows, with some chance in it, and an answer's
+/// When and how often a failed request is retried. The delay grows with each attempt, with random variation.
 /// `Retry-After` is honoured.
 #[derive(SimpleObject)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first one included.
+    /// Total attempts, including the first.
     attempts: i32,
     /// Milliseconds between the first and the second attempt.
     initial_delay_ms: i32,
-    /// Most milliseconds between two attempts.
+    /// The most milliseconds between two attempts.
     max_delay_ms: i32,
     /// Minutes after which no further attempt is made.
     max_age_minutes: i32,
-    /// HTTP statuses that fail the delivery at once.
+    /// HTTP statuses that fail the delivery immediately.
     give_up_on: Vec<i32>,
 }
 
-/// Lets a partner refuse a lead inside a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body.
+/// Reads acceptance or refusal from a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body.
 #[derive(SimpleObject)]
 pub struct ResponseRule {
-    /// Where the answer says whether the lead was taken.
+    /// Pointer to the value that says whether the lead was accepted.
     pointer: String,
-    /// Values there that mean accepted; every other one means refused.
+    /// Values that mean accepted. Every other value means refused.
     accepted_values: Vec<String>,
-    /// Where the recipient's own name for the lead is found.
+    /// Pointer to the recipient's identifier for the lead.
     external_id_pointer: Option<String>,
-    /// Where the reason for a refusal is found.
+    /// Pointer to the reason for a refusal.
     reason_pointer: Option<String>,
 }
 
 /// Delivery into the partner's portal.
 #[derive(SimpleObject)]
 pub struct PortalSettings {
-    /// What the partner's people get to see, in the portal and in its CSV.
+    /// Fields that the portal users get, in the portal and in its CSV.
     fields: FieldSelection,
-    /// What is allowed and still worth a word, for people.
+    /// Warnings about valid but questionable settings, for people.
     warnings: Vec<String>,
 }
 
@@ -148,11 +149,11 @@ pub struct PortalSettings {
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub struct AccountSettings {
-    /// The connection that leads there.
+    /// The connection to the receiving account.
     connection: AccountLink,
-    /// What the account gets to see.
+    /// Fields that the receiving account gets.
     fields: FieldSelection,
-    /// Names that the account gets in place of the flow's.
+    /// Names that the receiving account gets instead of the flow's.
     mapping: Vec<FieldMapping>,
     #[graphql(skip)]
     encrypted: Vec<String>,
@@ -162,7 +163,7 @@ pub struct AccountSettings {
 
 #[ComplexObject]
 impl AccountSettings {
-    /// What is allowed and still worth a word, for people.
+    /// Warnings about valid but questionable settings, for people.
     async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
         let (partner, config) = &self.row;
         let lost = buyer_steps::partner_warnings(ctx.app()?.db.read(), partner, config).await?;

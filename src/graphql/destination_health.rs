@@ -7,7 +7,7 @@ use entity::endpoint::Hold;
 use entity::ids::{AccountId, PartnerId};
 
 use super::context::{ContextExt, app_and_caller};
-use super::loaders::distribution::{FailuresOf, HeldOf, LastSuccess};
+use super::loaders::distribution::{FailuresOf, LastSuccess, OpenCircuitsOf};
 use super::loaders::load;
 use crate::delivery::health::{self, Held, State};
 use crate::error::Result;
@@ -27,59 +27,61 @@ impl DestinationHealth {
             account,
             partner,
             failures: load(ctx, FailuresOf(account, partner)).await?,
-            held: load(ctx, HeldOf(account, partner, now)).await?.unwrap_or_default(),
+            held: load(ctx, OpenCircuitsOf(account, partner, now))
+                .await?
+                .unwrap_or_default(),
         })
     }
 }
 
-/// How a partner's destination is doing. A destination is the URL of a version of webhook settings, or for mail the account's mail
-/// server; of several, this tells of the one that is held longest.
+/// Health of a partner's destination. A destination is the URL of one version of webhook settings or, for email, the
+/// account's mail server. Of several destinations, the one paused longest is shown.
 #[Object]
 impl DestinationHealth {
-    /// What follows from its last attempts.
+    /// State of the destination.
     async fn state(&self) -> State {
         health::state(self.failures.as_ref(), &self.held)
     }
 
-    /// Failed attempts since the last success, of all deliveries to the partner.
+    /// Failed attempts since the last success, over all deliveries to the partner.
     async fn consecutive_failures(&self) -> i32 {
         self.failures.as_ref().map_or(0, |row| row.consecutive_failures)
     }
 
-    /// Since when its deliveries wait; null when they do not.
+    /// Since when deliveries wait; null if they do not.
     async fn paused_since(&self) -> Option<DateTime<Utc>> {
         self.held.first()?.endpoint.held_since
     }
 
-    /// Until when its deliveries wait at least; null when they do not, and after a 410, which somebody has to end with
-    /// `resumeDestination`. A pause that is over ends with the first delivery that gets through.
+    /// Earliest time at which waiting deliveries go on; null if none wait, and after a 410, which only
+    /// `resumeDestination` ends. After that time the first successful delivery ends the pause.
     async fn open_until(&self) -> Option<DateTime<Utc>> {
         self.held.first()?.endpoint.held_until
     }
 
-    /// Why its deliveries wait; null when they do not.
+    /// Why deliveries wait; null if they do not.
     async fn paused_because(&self) -> Option<Hold> {
         self.held.first()?.endpoint.hold
     }
 
-    /// How many of its deliveries wait, counted up to 10,000 for each of its destinations. They are counted once they are due, so
-    /// within about a second.
+    /// Number of waiting deliveries, counted up to 10,000 per destination. A delivery is counted about a second after
+    /// it is due.
     async fn waiting(&self) -> i32 {
         let waiting = self.held.iter().map(|held| held.waiting).sum::<u64>();
         i32::try_from(waiting).unwrap_or(i32::MAX)
     }
 
-    /// When it last took a delivery; null if it took none of the newest 10,000 that were routed to it.
+    /// When the destination last took a delivery; null if it took none of the newest 10,000 routed to it.
     async fn last_success_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         load(ctx, LastSuccess(self.account, self.partner)).await
     }
 
-    /// When an attempt last failed; null if none did yet.
+    /// When an attempt last failed; null if none has.
     async fn last_failure_at(&self) -> Option<DateTime<Utc>> {
         self.failures.as_ref().map(|row| row.last_failure_at)
     }
 
-    /// What went wrong then, in words.
+    /// What went wrong in the last failed attempt, in words.
     async fn last_error(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let held = self.held.first().map(|held| held.endpoint.why.as_str());

@@ -1,35 +1,34 @@
 //! Why something does not go, and what to do about it.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject};
+use entity::ids::{AccountId, FlowId};
 
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use crate::diagnosis::Check;
 use crate::error::Result;
 use crate::network::diagnosis;
 
-/// What a look at everything that is needed has found.
+/// Result of a diagnosis.
 #[derive(SimpleObject)]
 pub struct Diagnosis {
-    /// Whether all is well.
+    /// Whether all checks passed.
     pub ok: bool,
-    /// Each look, in the order in which a lead needs it; the first that failed is the cause.
+    /// The checks, in the order in which a lead passes them. The first failed one is the cause.
     pub checks: Vec<DiagnosisCheck>,
 }
 
-/// One look.
+/// One check.
 #[derive(SimpleObject)]
 pub struct DiagnosisCheck {
-    /// At what: of a connection `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`, `step`, `buyer`,
-    /// `flow`; of a delivery
-    /// `delivery`, `worker`, `partner`, `assignment`, `schedule`, `settings`, `mail server`, `portal`, `connection`, `destination`,
-    /// `last attempt`. New ones may be added.
+    /// What was checked. For a connection: `invitation`, `mail`, `connection`, `suspension`, `direction`, `source`,
+    /// `step`, `buyer`, `flow`. For a delivery: `delivery`, `worker`, `partner`, `assignment`, `schedule`, `settings`,
+    /// `mail server`, `portal`, `connection`, `destination`, `last attempt`. New names may be added.
     pub name: String,
-    /// Whether all is well there.
+    /// Whether the check passed.
     pub passed: bool,
-    /// What was found.
+    /// What the check found.
     pub message: String,
-    /// What to do; null where all is well.
+    /// What to do; null if the check passed.
     pub remedy: Option<String>,
 }
 
@@ -59,20 +58,21 @@ pub struct DiagnosisQuery;
 
 #[Object]
 impl DiagnosisQuery {
-    /// Why a partner is not connected, cannot be a source, or may not submit. An account without any relationship to the caller's is
-    /// answered as one that does not exist. Takes a person of the account, or a key with `NETWORK_READ` or MANAGE.
+    /// Explains why a partner is not connected, cannot be a source, or may not submit. An account without any
+    /// relationship to the caller's is answered like an unknown one. Requires a user of the account, or an API key with
+    /// `NETWORK_READ` or MANAGE.
     async fn diagnose_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The partner's account.")] partner_id: ID,
+        #[graphql(desc = "Identifier of the partner's account.")] partner_id: AccountId,
         #[graphql(
-            desc = "A flow of the caller's that the partner should submit to or that sells to it, or one of the partner's that is open to the caller."
+            desc = "A flow of the caller that the partner should submit to or that delivers to it, or a flow of the partner that is open to the caller."
         )]
-        flow_id: Option<ID>,
+        flow_id: Option<FlowId>,
     ) -> Result<Diagnosis> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let flow = flow_id.as_ref().map(id_or_unknown);
-        let checks = diagnosis::diagnose(app, caller, id_or_unknown(&partner_id), flow).await?;
+        let flow = flow_id;
+        let checks = diagnosis::diagnose(app, caller, partner_id, flow).await?;
         Ok(checks.into())
     }
 }

@@ -4,39 +4,39 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::Channel;
 use entity::erasure_notice::{self, NoticeStatus, Received};
+use entity::ids::LeadId;
 
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use super::returns::LeadPayload;
 use crate::error::Result;
 use crate::network::erasure;
 
-/// Somebody who had a lead that was erased, and whether it was told. It holds no value of the lead.
+/// A recipient of an erased lead, and whether it was notified. Contains no value of the lead.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ErasureNotice {
-    /// Identifier; of a webhook also its `webhook-id`.
+    /// Identifier, also sent as `webhook-id` with a webhook.
     id: ID,
-    /// By which delivery it had the lead.
+    /// The delivery by which the recipient received the lead.
     delivery_id: ID,
-    /// Which partner; null for a BUYER step's account.
+    /// The partner; null for the account of a BUYER step.
     partner_id: Option<ID>,
-    /// Which connected account; null for others.
+    /// The connected account; null for other recipients.
     buyer_id: Option<ID>,
-    /// By which channel.
+    /// Channel of the delivery.
     channel: Channel,
-    /// Whether it had the lead for certain.
+    /// Whether the recipient certainly received the lead.
     received: Received,
-    /// When it got it, or was last sent it.
+    /// When the recipient received the lead, or when it was last sent.
     received_at: DateTime<Utc>,
-    /// Its own name for the lead, unless that repeated a value.
+    /// The recipient's identifier for the lead, unless it repeated a value.
     external_id: Option<String>,
-    /// Whether it was told to erase.
+    /// Whether the recipient was notified.
     status: NoticeStatus,
-    /// How often that was tried: eight times over two days.
+    /// Number of attempts: at most eight over two days.
     attempts: i32,
-    /// What the last try said.
+    /// Error of the last attempt.
     error: Option<String>,
-    /// When it was told.
+    /// When the recipient was notified.
     told_at: Option<DateTime<Utc>>,
 }
 
@@ -65,21 +65,22 @@ pub struct ErasureMutation;
 
 #[Object]
 impl ErasureMutation {
-    /// Removes a person's values: from the lead, its trace and timeline, attempts and answers, search, and the memory of duplicates.
-    /// Deliveries that wait are cancelled. Whoever had the lead is told, as `erasureNotices` of the lead tells: a webhook
-    /// `lead.erased`, a mail, in the portal, or in the connected account, which keeps its own copy until it erases it. What stays
-    /// is who got what when. It cannot be undone; done again it only tells once more whoever could not be told. The lead's
-    /// idempotency key goes on answering its receipt, whatever is sent with it. Takes an OWNER or ADMIN.
+    /// Erases a person's values: from the lead, its trace and timeline, attempts and answers, search, and the duplicate
+    /// check. Cancels waiting deliveries. Notifies all recipients, listed in `erasureNotices`: by a `lead.erased`
+    /// webhook, by email, in the portal, or in the connected account, which keeps its copy until it erases it. Who got
+    /// what and when stays recorded. Cannot be undone; repeating it notifies again only the recipients that could not
+    /// be notified. The lead's idempotency key continues to answer its receipt, whatever is sent with it. Requires
+    /// OWNER or ADMIN.
     async fn erase_lead(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which lead.")] id: ID,
+        #[graphql(desc = "Identifier of the lead.")] id: LeadId,
         #[graphql(
-            desc = "Why, for the audit trail and the timeline: one line of 1 to 1,000 characters without a value of the lead."
+            desc = "Reason for the audit log and the timeline, one line of 1 to 1,000 characters without values of the lead."
         )]
         reason: String,
     ) -> Result<LeadPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        LeadPayload::of(erasure::erase(app, caller, id_or_unknown(&id), &reason).await)
+        LeadPayload::of(erasure::erase(app, caller, id, &reason).await)
     }
 }

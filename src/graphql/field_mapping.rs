@@ -3,21 +3,21 @@
 use async_graphql::{InputObject, SimpleObject};
 use entity::delivery_config::{self, FieldSelectionMode};
 
-/// A renaming of one field between two sides.
+/// Renames one field between sender and receiver.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct FieldMapping {
-    /// The name that the sender uses.
+    /// The sender's name of the field.
     pub from: String,
-    /// The name on the receiving side.
+    /// The receiver's name of the field.
     pub to: String,
 }
 
-/// A renaming of one field between two sides.
+/// Renames one field between sender and receiver.
 #[derive(Clone, Debug, InputObject)]
 pub struct FieldMappingInput {
-    /// The name that the sender uses.
+    /// The sender's name of the field.
     pub from: String,
-    /// The name on the receiving side.
+    /// The receiver's name of the field.
     pub to: String,
 }
 
@@ -26,7 +26,7 @@ pub struct FieldMappingInput {
 pub struct FieldSelection {
     /// How `fields` is read.
     pub mode: FieldSelectionMode,
-    /// Names of the flow's fields; empty when the mode is ALL.
+    /// Names of the flow's fields; empty if the mode is ALL.
     pub fields: Vec<String>,
 }
 
@@ -35,8 +35,8 @@ pub struct FieldSelection {
 pub struct FieldSelectionInput {
     /// How `fields` is read.
     pub mode: FieldSelectionMode,
-    /// Names of fields, at most 500; one that no flow of the account has is `UNKNOWN_FIELD`. Needed when the mode is ONLY, without
-    /// effect when it is ALL.
+    /// Names of fields, at most 500. A name that no flow of the account has is `UNKNOWN_FIELD`. Required for the mode
+    /// ONLY; ignored for ALL.
     pub fields: Option<Vec<String>>,
 }
 

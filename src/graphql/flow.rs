@@ -6,6 +6,7 @@ pub mod revision;
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
+use entity::ids::FlowId;
 use entity::{flow, flow_revision};
 use serde_json::Value;
 
@@ -17,7 +18,6 @@ use super::cap::Cap;
 use super::context::app_and_caller;
 use super::flow_counts::FlowCounts;
 use super::flow_field::FlowField;
-use super::ids::id_or_unknown;
 use super::loaders::{self, SourcesOf, StepsOf};
 use super::money::Money;
 use super::relay::{PageArgs, check_page, connection, page, page_as};
@@ -40,9 +40,9 @@ impl From<flow::Model> for Flow {
     }
 }
 
-/// An account's pipeline: leads come in by its sources, are checked by its fields, rule, duplicates and caps, and go through
-/// its steps. A key with `LEADS_READ` alone reads `id`, `name` and `stats`; the rest takes `NETWORK_READ` or MANAGE, wherever it is
-/// reached from.
+/// What an account does with leads: sources submit them; fields, rule, duplicate check and caps decide; steps process
+/// them. An API key with only `LEADS_READ` reads `id`, `name` and `stats`; all other fields require `NETWORK_READ` or
+/// MANAGE, on every path.
 #[Object]
 impl Flow {
     /// Identifier.
@@ -50,43 +50,43 @@ impl Flow {
         self.0.id.to_string().into()
     }
 
-    /// As shown; at most 120 characters.
+    /// Display name, at most 120 characters.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What it is for, for the people of the account.
+    /// Purpose of the flow, for the account's users.
     async fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
 
-    /// Whether it takes leads. One that does not rejects every lead with `FLOW_DISABLED`.
+    /// Whether the flow accepts leads. A disabled flow rejects every lead with `FLOW_DISABLED`.
     async fn enabled(&self) -> bool {
         self.0.enabled
     }
 
-    /// Whether this is the flow that every account has from its beginning, and that cannot be deleted.
+    /// Whether this is the Inbox, which every account has and cannot delete.
     async fn is_inbox(&self) -> bool {
         self.0.is_inbox
     }
 
-    /// Raised by every change of the flow, its sources and its steps.
+    /// Version; every change of the flow, its sources or its steps raises it.
     async fn version(&self) -> i32 {
         self.0.version
     }
 
-    /// What it knows about a lead, in order. Other fields are dropped with a warning.
+    /// Fields of the flow, in order. Other fields of a lead are dropped with a warning.
     async fn fields(&self) -> Vec<FlowField> {
         self.0.fields.0.iter().cloned().map(FlowField::from).collect()
     }
 
-    /// Who may submit to it, in the order of being added.
+    /// Sources, in the order in which they were added.
     async fn sources(&self, ctx: &Context<'_>) -> Result<Vec<FlowSource>> {
         let rows = loaders::list(ctx, SourcesOf(self.0.account_id, self.0.id)).await?;
         Ok(rows.into_iter().map(FlowSource::from).collect())
     }
 
-    /// Which leads it takes: the canonical form of what was put in as `RuleInput`. Null means all.
+    /// Which leads the flow accepts, in the canonical form of `RuleInput`. Null means all.
     async fn acceptance_rule(&self) -> Option<Json<Value>> {
         self.0.acceptance_rule.clone().map(Json)
     }
@@ -97,41 +97,41 @@ impl Flow {
         stored.map(|stored| rule::text(stored, &self.0.fields.0)).transpose()
     }
 
-    /// For how many days two leads with the same values of `duplicateKeys` are duplicates; null means that none are.
+    /// Days for which leads with equal values of `duplicateKeys` are duplicates. Null means no duplicate check.
     async fn duplicate_window_days(&self) -> Option<i32> {
         self.0.duplicate_window_days
     }
 
-    /// The fields whose values, once normalised, make two leads the same.
+    /// Fields whose equal normalised values make two leads duplicates.
     async fn duplicate_keys(&self) -> &[String] {
         &self.0.duplicate_keys.0
     }
 
-    /// Limits of accepted leads.
+    /// Caps on accepted leads.
     async fn caps(&self) -> Vec<Cap> {
         self.0.caps.0.iter().cloned().map(Cap::from).collect()
     }
 
-    /// What a sender is paid for an accepted lead, unless its source has a price of its own.
+    /// Price paid to the sender for an accepted lead, unless its source has its own.
     async fn price(&self) -> Option<Money> {
         Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
     }
 
-    /// What happens to a lead that it takes, in order.
+    /// Steps that accepted leads pass, in order.
     async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<FlowStep>> {
         let rows = loaders::list(ctx, StepsOf(self.0.account_id, self.0.id)).await?;
         Ok(rows.into_iter().map(FlowStep::from).collect())
     }
 
-    /// Its revisions, newest first: every change made one.
+    /// Revisions, newest first. Every change makes one.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<FlowRevisionConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let history = flow_revision::Entity::heads(revisions::history(caller, self.0.id)?);
@@ -140,23 +140,23 @@ impl Flow {
         Ok(page_as(app.db.read(), history, id, of, args).await?.into())
     }
 
-    /// What came in some time and what became of it, tests left out. Takes the right to read leads.
+    /// Leads submitted in a range, by outcome, without test leads. Requires the right to read leads.
     async fn stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "By when the leads came.")] range: TimeRangeInput,
+        #[graphql(desc = "Range of submission times.")] range: TimeRangeInput,
     ) -> Result<FlowCounts> {
         let (app, caller) = app_and_caller(ctx).await?;
         let counts = counts::of_flow(app, caller, self.0.id, range.checked()?).await?;
         Ok(counts.into())
     }
 
-    /// When it was made.
+    /// When it was created.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 
-    /// The last change of it, its sources or its steps.
+    /// When the flow, its sources or its steps last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
@@ -170,28 +170,28 @@ pub struct FlowQuery;
 
 #[Object]
 impl FlowQuery {
-    /// A flow of the account; null when it has none with this identifier.
+    /// A flow of the account; null if there is none with this identifier.
     async fn flow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Identifier of the flow.")] id: ID,
+        #[graphql(desc = "Identifier of the flow.")] id: FlowId,
     ) -> Result<Option<Flow>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let flow = read::find(app, caller, id_or_unknown(&id)).await?;
+        let flow = read::find(app, caller, id).await?;
         Ok(flow.map(Flow))
     }
 
-    /// The flows of the account, newest first.
+    /// Flows of the account, newest first.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn flows(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those that take leads, or only those that do not.")] enabled: Option<bool>,
-        #[graphql(desc = "Only those with this in their name, in any case of letters.")] search: Option<String>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Flows that accept leads (true) or do not (false).")] enabled: Option<bool>,
+        #[graphql(desc = "Flows with this text in their name, in any case.")] search: Option<String>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<FlowConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let flows = read::list(caller, &FlowFilter { enabled, search })?;

@@ -5,25 +5,25 @@ use async_graphql::SimpleObject;
 use crate::delivery;
 use crate::leads::counts::Counts;
 
-/// How many leads came in some time and what became of them; tests left out.
+/// Leads submitted in a range, by outcome. Test leads are not counted.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct FlowCounts {
-    /// All that came and were told an outcome.
+    /// All leads that got an outcome.
     submitted: i32,
-    /// Leads that were taken.
+    /// Accepted leads.
     accepted: i32,
-    /// Leads that were refused by a rule, a check or a cap.
+    /// Leads rejected by a rule, a check or a cap.
     rejected: i32,
-    /// Leads that could not be handled.
+    /// Leads that failed because of an error.
     failed: i32,
-    /// Accepted leads among all, from 0 to 1; null when none came.
+    /// Accepted divided by submitted, from 0 to 1; null if there are none.
     accept_rate: Option<f64>,
-    /// Half of the leads were decided within so many milliseconds; null when none came.
+    /// Median milliseconds from arrival to decision; null if there are no leads.
     p50_ms: Option<f64>,
-    /// Of 100 leads, 95 were decided within so many milliseconds; null when none came.
+    /// 95th percentile of milliseconds from arrival to decision; null if there are no leads.
     p95_ms: Option<f64>,
-    /// Attempts that were refused before they became leads, because the sender had no right to submit. Counted by whole hours,
-    /// with the hour in which the time begins; written about a second late.
+    /// Attempts refused before they became leads, because the sender had no right to submit. Counted by whole hours,
+    /// including the hour in which the range begins; written with a delay of about a second.
     refused_attempts: i32,
 }
 

@@ -3,25 +3,25 @@
 use async_graphql::SimpleObject;
 use entity::field::{FieldDef, FieldType};
 
-/// One field of a lead, as a flow defines it.
+/// A field of a lead, as a flow defines it.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct FlowField {
-    /// The name that senders, rules and templates use; unique in its flow.
+    /// Name that senders, rules and templates use. Unique in the flow.
     name: String,
-    /// What people read in forms, tables and CSV headers.
+    /// Label in forms, tables and CSV headers.
     label: String,
-    /// What it holds: decides which values are accepted and how they are stored.
+    /// Type of the field. Decides which values are accepted and how they are stored.
     #[graphql(name = "type")]
     field_type: FieldType,
     /// Whether a lead without a valid value is rejected.
     required: bool,
-    /// Whether its values are encrypted at rest and shown only to those who may reveal them.
+    /// Whether values are encrypted at rest and shown only to callers who may reveal them.
     encrypted: bool,
-    /// The accepted values of a CHOICE field; null for every other type.
+    /// Accepted values of a CHOICE field; null for other types.
     choices: Option<Vec<String>>,
     /// A valid value, for the submission docs.
     example: Option<String>,
-    /// What senders should know about it.
+    /// What senders should know about the field.
     description: Option<String>,
 }
 

@@ -10,7 +10,7 @@ use futures::{Stream, stream};
 
 use super::context::ContextExt;
 use super::limits::rate::Allowance;
-use super::streams::Shared;
+use super::streams::StreamItem;
 use crate::error::{Error, Result};
 
 /// Events of one stream at most.
@@ -22,12 +22,12 @@ const ANONYMOUS_INTERVALS: RangeInclusive<i32> = 1_000..=60_000;
 /// What each event draws from the caller's rate, in points.
 const BEAT: f64 = 1.0;
 
-/// One beat.
+/// One beat of the heartbeat subscription.
 #[derive(SimpleObject)]
 pub struct Heartbeat {
-    /// From 1.
+    /// Sequence number, from 1.
     sequence: i32,
-    /// The server's time.
+    /// Time of the server.
     at: DateTime<Utc>,
 }
 
@@ -37,19 +37,19 @@ pub struct HeartbeatSubscription;
 
 #[Subscription]
 impl HeartbeatSubscription {
-    /// A finite stream that needs no right: shows that subscriptions get through a client's network and proxies.
+    /// A finite stream without required rights. Tests whether subscriptions pass a client's network and proxies.
     async fn heartbeat(
         &self,
         ctx: &async_graphql::Context<'_>,
-        #[graphql(desc = "How many beats, 1 to 1,000.", default_with = "Some(10)")] count: Option<i32>,
+        #[graphql(desc = "Number of beats, 1 to 1,000.", default_with = "Some(10)")] count: Option<i32>,
         #[graphql(
-            desc = "Milliseconds between them, 10 to 60,000; without a token 1,000 to 60,000.",
+            desc = "Milliseconds between beats, 10 to 60,000; without a token 1,000 to 60,000.",
             default_with = "Some(1000)"
         )]
         interval_ms: Option<i32>,
-    ) -> Result<impl Stream<Item = Shared<Heartbeat>> + use<>> {
+    ) -> Result<impl Stream<Item = StreamItem<Heartbeat>> + use<>> {
         let (count, interval_ms) = (count.unwrap_or(10), interval_ms.unwrap_or(1000));
-        let intervals = if ctx.asking()?.is_anonymous() {
+        let intervals = if ctx.auth()?.is_anonymous() {
             ANONYMOUS_INTERVALS
         } else {
             INTERVALS

@@ -5,7 +5,7 @@ mod mutations;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::ids::AccountId;
+use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, InvitationStatus};
 use entity::mail::{self, MailStatus};
 use entity::relationship::RelationshipType;
@@ -13,8 +13,7 @@ use entity::relationship::RelationshipType;
 use super::account::AccountProfile;
 use super::account_link::AccountLink;
 use super::context::{ContextExt, app_and_caller};
-use super::ids::id_or_unknown;
-use super::loaders::{self, LetterRow, StepInvitedBy};
+use super::loaders::{self, InvitationMailRow, StepInvitedBy};
 use super::payload::UserError;
 use super::relay::{Page, PageArgs, connection, page};
 use super::scalars::EmailAddress;
@@ -52,8 +51,8 @@ impl Invitation {
     }
 }
 
-/// An invitation from one account to another, or to an email address, to connect. Accepting it makes a connection. It ends
-/// unanswered when its time has passed; the inviter can send it again.
+/// An invitation to connect, to an account or an email address. Accepting it makes a connection. It expires unanswered;
+/// the inviter can resend it.
 #[Object]
 impl Invitation {
     /// Identifier.
@@ -61,12 +60,12 @@ impl Invitation {
         self.0.row.id.to_string().into()
     }
 
-    /// Where it stands at this moment.
+    /// Current status.
     async fn status(&self, ctx: &Context<'_>) -> Result<InvitationStatus> {
         Ok(self.0.row.status_at(ctx.app()?.clock.now()))
     }
 
-    /// Which way it went, as the caller's account sees it.
+    /// Direction, from the caller's point of view.
     async fn direction(&self) -> InvitationDirection {
         if self.is_mine() {
             InvitationDirection::Sent
@@ -75,23 +74,23 @@ impl Invitation {
         }
     }
 
-    /// What is proposed, in the caller's own words: `RECEIVE_LEADS` means "I receive leads from them".
+    /// The proposed relationship, from the caller's point of view: `RECEIVE_LEADS` means "I receive leads from them".
     async fn relationship_type(&self) -> RelationshipType {
         self.0.row.type_for(self.0.viewer)
     }
 
-    /// From the inviter to the invitee, at most 1,000 characters.
+    /// Message to the invitee, at most 1,000 characters.
     async fn message(&self) -> Option<&str> {
         self.0.row.message.as_deref()
     }
 
-    /// Who invites.
+    /// The account that invites.
     async fn from(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
         AccountProfile::load(ctx, self.0.row.from_account_id).await
     }
 
-    /// Who is invited. Of an invitation that went to an email address the inviter sees it only with the answer: nobody learns whether
-    /// an address has an account.
+    /// The invited account. If an email address was invited, the inviter sees the account only after the answer, so
+    /// that nobody learns whether an address has an account.
     async fn to(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
         let row = &self.0.row;
         let shown = match row.to_account_id {
@@ -106,36 +105,39 @@ impl Invitation {
         }
     }
 
-    /// The invited address; null when an account was invited by its identifier.
+    /// The invited address; null if an account was invited by identifier.
     async fn to_email(&self) -> Option<EmailAddress> {
         self.0.row.to_email.clone().map(EmailAddress)
     }
 
-    /// What became of the letter that carries the newest link. Null for the invitee, and when none was written: because the
-    /// invited account wants no mails and finds the invitation in its list, or because the address has got too many of others lately.
+    /// Status of the email with the newest link. Null for the invitee, and if no email was sent: because the invited
+    /// account wants none and finds the invitation in its list, or because the address recently got too many from
+    /// others.
     async fn mail(&self, ctx: &Context<'_>) -> Result<Option<InvitationMail>> {
         let Some(id) = self.0.row.mail_id.filter(|_| self.is_mine()) else {
             return Ok(None);
         };
-        Ok(loaders::load(ctx, LetterRow(id)).await?.map(InvitationMail::from))
+        Ok(loaders::load(ctx, InvitationMailRow(id))
+            .await?
+            .map(InvitationMail::from))
     }
 
-    /// When it ends unanswered, or did.
+    /// When the invitation expires, or expired, unanswered.
     async fn expires_at(&self) -> DateTime<Utc> {
         self.0.row.expires_at
     }
 
-    /// When it was sent first.
+    /// When it was first sent.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.row.created_at
     }
 
-    /// When it was accepted, declined or taken back; null until then.
+    /// When it was accepted, declined or cancelled; null until then.
     async fn answered_at(&self) -> Option<DateTime<Utc>> {
         self.0.row.answered_at
     }
 
-    /// The buyer step that it was sent with; null for the invitee, and when it was sent by itself.
+    /// The buyer step that the invitation was sent with; null for the invitee, and if there was none.
     async fn buyer_step(&self, ctx: &Context<'_>) -> Result<Option<BuyerStep>> {
         if !self.is_mine() {
             return Ok(None);
@@ -144,7 +146,7 @@ impl Invitation {
         Ok(row.and_then(BuyerStep::of))
     }
 
-    /// The connection that came of it; null unless it was accepted.
+    /// The resulting connection; null unless accepted.
     async fn connection(&self, ctx: &Context<'_>) -> Result<Option<AccountLink>> {
         match self.0.row.connection_id {
             Some(id) => AccountLink::load(ctx, self.0.viewer, id).await,
@@ -153,16 +155,16 @@ impl Invitation {
     }
 }
 
-/// What became of an invitation's letter.
+/// The email of an invitation.
 #[derive(SimpleObject)]
 pub struct InvitationMail {
-    /// QUEUED until the mail server has taken it, FAILED when it was given up after four tries or there is no mail server.
+    /// QUEUED until the mail server has taken it; FAILED after four attempts, or if there is no mail server.
     status: MailStatus,
     /// When the mail server took it.
     sent_at: Option<DateTime<Utc>>,
-    /// How often it was tried.
+    /// Number of attempts.
     attempts: i32,
-    /// Why the last try failed; null after one that did not.
+    /// Error of the last attempt; null if it succeeded.
     error: Option<String>,
 }
 
@@ -183,37 +185,38 @@ pub struct InvitationPreview(Preview);
 /// What the holder of an invitation link sees before signing in.
 #[Object]
 impl InvitationPreview {
-    /// Who invites.
+    /// The account that invites.
     async fn from(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
         AccountProfile::load(ctx, self.0.invitation.from_account_id).await
     }
 
-    /// What is proposed, as the invitee sees it: `RECEIVE_LEADS` means that the invitee will get leads.
+    /// The proposed relationship, from the invitee's point of view: `RECEIVE_LEADS` means that the invitee would
+    /// receive leads.
     async fn relationship_type(&self) -> RelationshipType {
         self.0.invitation.type_for_inviter().mirrored()
     }
 
-    /// From the inviter.
+    /// Message of the inviter.
     async fn message(&self) -> Option<&str> {
         self.0.invitation.message.as_deref()
     }
 
-    /// The invited address, with which to sign up or in; null when an account was invited by its identifier.
+    /// The invited address, with which to sign up or in; null if an account was invited by identifier.
     async fn to_email(&self) -> Option<EmailAddress> {
         self.0.invitation.to_email.clone().map(EmailAddress)
     }
 
-    /// Where it stands at this moment. Only a PENDING one can be answered.
+    /// Current status. Only a PENDING invitation can be answered.
     async fn status(&self, ctx: &Context<'_>) -> Result<InvitationStatus> {
         Ok(self.0.invitation.status_at(ctx.app()?.clock.now()))
     }
 
-    /// When it ends unanswered, or did.
+    /// When the invitation expires, or expired, unanswered.
     async fn expires_at(&self) -> DateTime<Utc> {
         self.0.invitation.expires_at
     }
 
-    /// Whether somebody with the invited address can sign in already; if not, sign up first.
+    /// Whether a user with the invited address exists. If not, sign up first.
     async fn has_account(&self) -> bool {
         self.0.has_account
     }
@@ -230,12 +233,12 @@ fn seen_by(viewer: AccountId, page: Page<invitation::Model>) -> Page<Seen> {
     }
 }
 
-/// An invitation after a change.
+/// Result of a change to an invitation.
 #[derive(SimpleObject)]
 pub struct InvitationPayload {
-    /// As it is now; null when nothing was changed.
+    /// The updated invitation; null if nothing changed.
     invitation: Option<Invitation>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -245,43 +248,43 @@ pub struct InvitationQuery;
 
 #[Object]
 impl InvitationQuery {
-    /// The invitation of a mailed link, for its holder, who need not be signed in. Null for a link that is unknown or was replaced by a
-    /// newer one. At most 60 look-ups a minute from one address: `RATE_LIMITED`.
+    /// The invitation of a mailed link, for its holder, who need not be signed in. Null if the link is unknown or was
+    /// replaced by a newer one. At most 60 look-ups a minute from one address: `RATE_LIMITED`.
     async fn invitation_preview(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "From the link.", secret)] token: String,
+        #[graphql(desc = "Token from the link.", secret)] token: String,
     ) -> Result<Option<InvitationPreview>> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         Ok(invitations::preview(app, ip, &token).await?.map(InvitationPreview))
     }
 
-    /// An invitation that the caller's account sent or received; null if it has none by this identifier. Takes an OWNER, ADMIN or
-    /// MEMBER, or a key with `NETWORK_READ` or MANAGE.
+    /// An invitation that the caller's account sent or received; null if there is none with this identifier. Requires
+    /// MEMBER or above, or an API key with `NETWORK_READ` or MANAGE.
     async fn invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which invitation.")] id: ID,
+        #[graphql(desc = "Identifier of the invitation.")] id: InvitationId,
     ) -> Result<Option<Invitation>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let viewer = caller.require(crate::identity::policy::Action::ReadInvitations)?;
-        let found = invitations::find(app, caller, id_or_unknown(&id)).await?;
+        let found = invitations::find(app, caller, id).await?;
         Ok(found.map(|row| Invitation::new(row, viewer)))
     }
 
-    /// The invitations that the caller's account sent and received, newest first. Those to the address of one of its people count as
-    /// received. Takes an OWNER, ADMIN or MEMBER, or a key with `NETWORK_READ` or MANAGE.
+    /// Invitations that the caller's account sent and received, newest first. Invitations to the address of one of its
+    /// users count as received. Requires MEMBER or above, or an API key with `NETWORK_READ` or MANAGE.
     #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn invitations(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those sent, or only those received.")] direction: Option<InvitationDirection>,
-        #[graphql(desc = "Only those that stand at one of these now.")] status: Option<Vec<InvitationStatus>>,
-        #[graphql(desc = "The first so many entries, 1 to 100; 20 when neither `first` nor `last` is given.")]
+        #[graphql(desc = "Invitations sent, or invitations received.")] direction: Option<InvitationDirection>,
+        #[graphql(desc = "With one of these current statuses.")] status: Option<Vec<InvitationStatus>>,
+        #[graphql(desc = "Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.")]
         first: Option<i32>,
-        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many entries, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only entries before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<InvitationConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (viewer, found) = invitations::list(app, caller, &Filter { direction, status })?;

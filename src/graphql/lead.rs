@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::erasure_notice;
-use entity::ids::{AccountId, LeadId};
+use entity::ids::{AccountId, FlowId, LeadId, PartnerId, SourceId};
 use entity::lead::{self, LeadOutcome, Part};
 use entity::lead_event::{self, LeadEventKind};
 use sea_orm::QueryOrder;
@@ -16,8 +16,7 @@ use super::context::app_and_caller;
 use super::delivery::Delivery;
 use super::erasure::ErasureNotice;
 use super::flow::Flow;
-use super::ids::id_or_unknown;
-use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, LeadPart, Sealed, SourceRow, list, load};
+use super::loaders::{AttemptsOf, DeliveriesOf, FlowRow, HasEncryptedValues, LeadPart, SourceRow, list, load};
 use super::money::Money;
 use super::outcome::{LeadReason, TraceEntry};
 use super::relay::{PageArgs, connection, page_as};
@@ -78,12 +77,12 @@ impl Lead {
         Ok(Stored::Loaded(found))
     }
 
-    async fn told(&self, ctx: &Context<'_>, part: Part) -> Result<Vec<Reason>> {
+    async fn reasons_of(&self, ctx: &Context<'_>, part: Part) -> Result<Vec<Reason>> {
         Ok(reasons(self.part(ctx, part).await?.get()))
     }
 }
 
-/// A lead as the account that took it sees it.
+/// A lead, as the account that took it sees it.
 #[Object]
 impl Lead {
     /// Identifier.
@@ -91,7 +90,7 @@ impl Lead {
         self.row.id.to_string().into()
     }
 
-    /// The flow that took it, also when it was deleted since.
+    /// The flow that took the lead, also if it was deleted since.
     async fn flow(&self, ctx: &Context<'_>) -> Result<Flow> {
         let found = load(ctx, FlowRow(self.row.account_id, self.row.flow_id)).await?;
         found
@@ -99,14 +98,14 @@ impl Lead {
             .ok_or_else(|| Error::Internal(anyhow::anyhow!("a lead without its flow")))
     }
 
-    /// The source through which it came; null when it was removed since.
+    /// The source that submitted the lead; null if it was removed.
     async fn source(&self, ctx: &Context<'_>) -> Result<Option<FlowSource>> {
         Ok(load(ctx, SourceRow(self.row.account_id, self.row.source_id))
             .await?
             .map(FlowSource::from))
     }
 
-    /// The connected account that submitted it; null when it came through one of the account's own sources.
+    /// The connected account that submitted the lead; null for one of the account's own sources.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
         if self.row.sender_account_id == self.row.account_id {
             return Ok(None);
@@ -114,17 +113,17 @@ impl Lead {
         AccountProfile::load(ctx, self.row.sender_account_id).await.map(Some)
     }
 
-    /// Whether it was a test, which counts nowhere.
+    /// Whether it is a test, which no count includes.
     async fn test(&self) -> bool {
         self.row.test
     }
 
-    /// Normalised values by field name. Encrypted ones come masked unless `reveal` is true, which takes a MEMBER or above and is
-    /// told by the audit trail and the timeline.
+    /// Normalised values by field name. Encrypted values are masked unless `reveal` is true, which requires MEMBER or
+    /// above and is recorded in the audit log and the timeline.
     async fn fields(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Show encrypted values too.", default_with = "Some(false)")] reveal: Option<bool>,
+        #[graphql(desc = "Whether to show encrypted values.", default_with = "Some(false)")] reveal: Option<bool>,
     ) -> Result<Json<Value>> {
         let stored = self.part(ctx, Part::Fields).await?;
         if !reveal.unwrap_or_default() {
@@ -135,40 +134,40 @@ impl Lead {
         Ok(Json(Value::Object(opened)))
     }
 
-    /// Values as they were sent, where normalising changed them; encrypted ones masked.
+    /// Values as sent, where normalising changed them. Encrypted values are masked.
     async fn raw_fields(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let stored = self.part(ctx, Part::Raw).await?;
         Ok(Json(Value::Object(read::masked(stored.get()))))
     }
 
-    /// What became of it.
+    /// Outcome of the submission.
     async fn outcome(&self) -> LeadOutcome {
         self.row.outcome
     }
 
-    /// Every reason for which it was not accepted; empty when it was.
+    /// All reasons why the lead was not accepted; empty if it was.
     async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let reasons = redaction::redact_reasons(caller, self.told(ctx, Part::Reasons).await?);
+        let reasons = redaction::redact_reasons(caller, self.reasons_of(ctx, Part::Reasons).await?);
         Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
-    /// What the sender was told besides.
+    /// Warnings given to the sender.
     async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
-        let warnings = self.told(ctx, Part::Warnings).await?;
+        let warnings = self.reasons_of(ctx, Part::Warnings).await?;
         Ok(warnings.into_iter().map(LeadReason::from).collect())
     }
 
-    /// What the source is paid.
+    /// Price paid to the source.
     async fn price(&self) -> Option<Money> {
         Money::from_columns(self.row.price_e4, self.row.price_currency.clone())
     }
 
-    /// What happened to it, oldest first.
+    /// Events of the lead, oldest first.
     async fn timeline(&self, ctx: &Context<'_>) -> Result<Vec<LeadEvent>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let lead = &self.row;
-        let (trace, reasons) = tokio::try_join!(self.part(ctx, Part::Trace), self.told(ctx, Part::Reasons))?;
+        let (trace, reasons) = tokio::try_join!(self.part(ctx, Part::Trace), self.reasons_of(ctx, Part::Reasons))?;
         let deliveries = list(ctx, DeliveriesOf(lead.account_id, lead.id)).await?;
         let mut attempts = Vec::new();
         for delivery in &deliveries {
@@ -184,20 +183,20 @@ impl Lead {
             events: &events,
             trace: redaction::redact_trace(caller, read_trace(trace.get())),
             reasons: redaction::redact_reasons(caller, reasons),
-            responses_visible: hears(ctx, lead.account_id, lead.id).await?,
+            responses_visible: sees_responses(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
 
-    /// Where it goes, oldest first.
+    /// Deliveries of the lead, oldest first.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>> {
         let found = list(ctx, DeliveriesOf(self.row.account_id, self.row.id)).await?;
         Ok(found.into_iter().map(Delivery::from).collect())
     }
 
-    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict; of many of them, so many that it
-    /// has at most 500 entries and 64 KiB, and entries whose `check` is `more` that say how many others there were. What decided is
-    /// told to those who may read the setup, and verdicts on encrypted fields to those who may reveal them.
+    /// The decision step by step: every rule, cap and partner checked, with the verdict. At most 500 entries and 64
+    /// KiB; entries with `check` `more` say how many were left out. Only callers who may read settings see what
+    /// decided, and only callers who may reveal encrypted fields see verdicts on them.
     async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let stored = self.part(ctx, Part::Trace).await?;
@@ -205,12 +204,12 @@ impl Lead {
         Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 
-    /// When its values were removed; null while they are there.
+    /// When the values were erased; null before.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
         self.row.erased_at
     }
 
-    /// Who had it when its values were removed, and whether they were told; empty before.
+    /// Recipients that had the lead when it was erased, and whether they were notified. Empty before erasure.
     async fn erasure_notices(&self, ctx: &Context<'_>) -> Result<Vec<ErasureNotice>> {
         if self.row.erased_at.is_none() {
             return Ok(Vec::new());
@@ -223,12 +222,12 @@ impl Lead {
         Ok(notices.into_iter().map(ErasureNotice::from).collect())
     }
 
-    /// When it came.
+    /// When it was submitted.
     async fn submitted_at(&self) -> DateTime<Utc> {
         self.row.submitted_at
     }
 
-    /// Milliseconds from its arrival to the decision.
+    /// Milliseconds from arrival to decision.
     #[expect(
         clippy::cast_precision_loss,
         reason = "microseconds of a decision are far below 2^52"
@@ -239,23 +238,23 @@ impl Lead {
 }
 
 /// Whether the caller may see the words of recipients about a lead: they may repeat an encrypted value, however spelled.
-pub(super) async fn hears(ctx: &Context<'_>, account: AccountId, id: LeadId) -> Result<bool> {
+pub(super) async fn sees_responses(ctx: &Context<'_>, account: AccountId, id: LeadId) -> Result<bool> {
     let (_, caller) = app_and_caller(ctx).await?;
-    Ok(caller.may_reveal() || load(ctx, Sealed(account, id)).await?.is_none())
+    Ok(caller.may_reveal() || load(ctx, HasEncryptedValues(account, id)).await?.is_none())
 }
 
 connection!(LeadConnection, LeadEdge, Lead, lead::Head, "leads");
 
-/// Something that happened to a lead.
+/// An event of a lead.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct LeadEvent {
-    /// When.
+    /// When it happened.
     at: DateTime<Utc>,
-    /// What; new kinds may be added, so have a default branch.
+    /// Kind of the event. New kinds may be added, so have a default branch.
     kind: LeadEventKind,
-    /// In words, without values of the lead.
+    /// The event in words, without values of the lead.
     message: String,
-    /// For programs, such as the identifier of the delivery.
+    /// Details for programs, such as the identifier of the delivery.
     data: Option<Json<Value>>,
 }
 
@@ -270,23 +269,23 @@ impl From<Entry> for LeadEvent {
     }
 }
 
-/// Which leads.
+/// Selects leads. All conditions must hold.
 #[derive(Default, InputObject)]
 pub struct LeadFilter {
-    /// Of this flow.
-    flow_id: Option<ID>,
-    /// Of this source.
-    source_id: Option<ID>,
-    /// That went to this partner.
-    partner_id: Option<ID>,
+    /// In this flow.
+    flow_id: Option<FlowId>,
+    /// From this source.
+    source_id: Option<SourceId>,
+    /// Routed to this partner.
+    partner_id: Option<PartnerId>,
     /// With one of these outcomes.
     outcome: Option<Vec<LeadOutcome>>,
-    /// That came in this time.
+    /// Submitted in this range.
     submitted_in: Option<TimeRangeInput>,
-    /// Whole email, whole phone, or the beginning of the name; encrypted values are found only whole, and only by those who may reveal
-    /// them. At most 200 characters.
+    /// With this whole email address or phone number, or with a name that starts with this text. At most 200
+    /// characters. Encrypted values match only as a whole, and only for callers who may reveal them.
     search: Option<String>,
-    /// Tests too.
+    /// Whether to include tests.
     #[graphql(default_with = "Some(false)")]
     include_tests: Option<bool>,
 }
@@ -295,9 +294,9 @@ impl LeadFilter {
     /// An identifier that cannot be one finds nothing.
     fn wanted(self) -> Result<Wanted> {
         Ok(Wanted {
-            flow: self.flow_id.as_ref().map(id_or_unknown),
-            source: self.source_id.as_ref().map(id_or_unknown),
-            partner: self.partner_id.as_ref().map(id_or_unknown),
+            flow: self.flow_id,
+            source: self.source_id,
+            partner: self.partner_id,
             outcomes: self.outcome,
             during: self.submitted_in.map(TimeRangeInput::checked).transpose()?,
             search: self.search,
@@ -312,11 +311,10 @@ pub struct LeadQuery;
 
 #[Object]
 impl LeadQuery {
-    /// A lead of the caller's account; null when there is none with this identifier.
-    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<Option<Lead>> {
+    /// A lead of the caller's account; null if there is none with this identifier.
+    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Identifier.")] id: LeadId) -> Result<Option<Lead>> {
         let (app, caller) = app_and_caller(ctx).await?;
         caller.require(Action::ReadLeads)?;
-        let Ok(id) = id.parse() else { return Ok(None) };
         Ok(read::find(app, caller, id).await?.map(Lead::from))
     }
 
@@ -325,11 +323,11 @@ impl LeadQuery {
     async fn leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which leads; all but tests by default.")] filter: Option<LeadFilter>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Selects the leads. Defaults to all but tests.")] filter: Option<LeadFilter>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<LeadConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let select = read::list(app, caller, filter.unwrap_or_default().wanted()?).await?;

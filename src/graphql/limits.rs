@@ -241,7 +241,7 @@ pub struct Price {
     /// submits, not by what it asks to be told of that.
     pub charged: f64,
     /// Whether the rate is charged for what the answer turned out to cost besides.
-    pub settled: bool,
+    pub charges_remainder: bool,
 }
 
 /// What a rate is charged for each `submitLead` or `submitLeads`, in points.
@@ -273,7 +273,7 @@ impl Document {
         }
         let facts = validation::validate(&read, registry)?;
         let mut parsed = read.document;
-        validation::settle::settle(&mut parsed, registry);
+        validation::long_numbers::resolve(&mut parsed, registry);
         Ok(Self::measured(parsed, facts, limits, registry)?)
     }
 
@@ -372,7 +372,7 @@ impl Operation {
         Ok(Price {
             points,
             charged: self.charge(points),
-            settled: self.submissions.is_none(),
+            charges_remainder: self.submissions.is_none(),
         })
     }
 

@@ -29,13 +29,15 @@ use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::graphql::limits::budget::Budget;
 
-pub use buyers::{InvitationSent, ReceivesOver, StepInvitedBy, StepsOver};
-pub use deliveries::{AttemptsOf, DeliveriesOf, ExcerptOf, LeadRow, PartnerRow, RecipientsOf, Sealed, SourceRow};
+pub use buyers::{CanReceiveOver, InvitationSent, StepInvitedBy, StepsOver};
+pub use deliveries::{
+    AttemptsOf, DeliveriesOf, ExcerptOf, HasEncryptedValues, LeadRow, PartnerRow, RecipientsOf, SourceRow,
+};
 pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
 pub use history::{ChangesOf, SnapshotOf};
 pub use leads::LeadPart;
-pub use links::{DocsReadersOf, OpenedOver};
-pub use network::{LastActivity, LetterRow, LinkOf, SideOf, SourcesOver};
+pub use links::{DocsReadersOf, OpenSourcesOver};
+pub use network::{InvitationMailRow, LastActivity, LinkOf, SideOf, SourcesOver};
 pub use portal_users::PortalUsersOf;
 
 /// Keys of one statement at most.
@@ -62,7 +64,7 @@ pub fn loader_within(app: &App, budget: Arc<Budget>) -> DataLoader<Rows> {
         db: app.db.clone(),
         budget,
     };
-    DataLoader::new(rows, TokioSpawner::current(), OneTurn).max_batch_size(BATCH)
+    DataLoader::new(rows, TokioSpawner::current(), NextTick).max_batch_size(BATCH)
 }
 
 impl Rows {
@@ -116,9 +118,9 @@ fn many<K: Eq + Hash, T>(found: HashMap<K, Vec<T>>) -> HashMap<K, Many<T>> {
 }
 
 /// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
-struct OneTurn;
+struct NextTick;
 
-impl Timer for OneTurn {
+impl Timer for NextTick {
     fn delay(&self, _duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::task::yield_now())
     }

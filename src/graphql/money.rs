@@ -9,18 +9,18 @@ use crate::leads::snapshot::Price;
 /// An amount of money.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Money {
-    /// How much, in units of the currency, with up to four decimals.
+    /// Amount in units of the currency, with up to four decimals.
     pub amount: Decimal,
-    /// In which currency.
+    /// The currency.
     pub currency: CurrencyCode,
 }
 
 /// An amount of money.
 #[derive(Clone, Debug, InputObject)]
 pub struct MoneyInput {
-    /// How much, in units of the currency: not negative, at most four decimals.
+    /// Amount in units of the currency: not negative, at most four decimals.
     pub amount: Decimal,
-    /// In which currency.
+    /// The currency.
     pub currency: CurrencyCode,
 }
 

@@ -14,7 +14,7 @@ use super::account_link::AccountLink;
 use super::context::app_and_caller;
 use super::invitation::Invitation;
 use super::lead::Lead;
-use super::streams::{Shared, begin, each};
+use super::streams::{StreamItem, begin, each};
 use super::submission_docs::SubmissionDocs;
 use crate::app::App;
 use crate::error::Result;
@@ -23,61 +23,63 @@ use crate::live::streams::{Filter, cursor, follow};
 use crate::network::connections::Link;
 use crate::network::docs;
 
-/// Something that happened to one of the account's relationships.
+/// An event of the account's network.
 #[derive(SimpleObject)]
 pub struct NetworkEvent {
-    /// Its place: subscribe again with `after` this.
+    /// Cursor of the event. Pass it as `after` to continue from here.
     cursor: String,
-    /// What happened.
+    /// Kind of the event.
     kind: NetworkEventKind,
-    /// When.
+    /// When it happened.
     at: DateTime<Utc>,
-    /// The invitation as it is now; null when it is about something else.
+    /// The current invitation; null if the event is about something else.
     invitation: Option<Invitation>,
-    /// The connection as it is now; null when there is none, or it is about something else.
+    /// The current connection; null if there is none or the event is about something else.
     connection: Option<AccountLink>,
-    /// The account's lead that its sender has erased; null when it is about something else, or the caller may not read leads.
+    /// The account's lead that its sender erased; null if the event is about something else, or the caller may not read
+    /// leads.
     lead: Option<Lead>,
-    /// What the sender has to know now; null when it is about something else, or is not open to the caller any more.
+    /// The sender's current submission docs; null if the event is about something else, or they are no longer open to
+    /// the caller.
     submission_docs: Option<SubmissionDocs>,
 }
 
-/// What happened to one of the account's relationships.
+/// Kind of a network event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum NetworkEventKind {
-    /// An invitation came in.
+    /// An invitation was received.
     InvitationReceived,
     /// A partner accepted the account's invitation.
     InvitationAccepted,
     /// A partner declined the account's invitation.
     InvitationDeclined,
-    /// The inviter took an invitation back, or another one overtook it.
+    /// The inviter cancelled an invitation, or another one replaced it.
     InvitationCancelled,
-    /// An invitation's time passed unanswered.
+    /// An invitation expired unanswered.
     InvitationExpired,
-    /// The account is connected to a partner.
+    /// The account was connected to a partner.
     ConnectionEstablished,
-    /// What a connection allows changed, or a change was asked for, refused or withdrawn.
+    /// What a connection allows changed, or a change was requested, declined or withdrawn.
     ConnectionChanged,
-    /// One side holds a connection up.
+    /// One side suspended a connection.
     ConnectionSuspended,
-    /// A connection goes on.
+    /// A connection was resumed.
     ConnectionResumed,
     /// A connection ended.
     ConnectionTerminated,
-    /// A buyer that was waited for can be delivered to.
+    /// An awaited buyer can now receive leads.
     BuyerReady,
-    /// What a sender has to know of a source changed.
+    /// The submission docs of a source changed.
     SubmissionDocsChanged,
-    /// A connected account has erased a lead that it had delivered.
+    /// A connected account erased a lead that it had delivered.
     LeadErased,
 }
 
 /// Every kind that is shown.
 static KINDS: LazyLock<Vec<EventKind>> =
-    LazyLock::new(|| EventKind::iter().filter(|kind| shown(*kind).is_some()).collect());
+    LazyLock::new(|| EventKind::iter().filter(|kind| public_kind(*kind).is_some()).collect());
 
-fn shown(kind: EventKind) -> Option<NetworkEventKind> {
+fn public_kind(kind: EventKind) -> Option<NetworkEventKind> {
     Some(match kind {
         EventKind::Lead | EventKind::Delivery | EventKind::PortalDelivered | EventKind::PortalReviewed => return None,
         EventKind::InvitationReceived => NetworkEventKind::InvitationReceived,
@@ -102,14 +104,14 @@ pub struct NetworkSubscription;
 
 #[Subscription]
 impl NetworkSubscription {
-    /// Invitations received and answered, connections changed, submission docs changed, leads erased by who delivered them. Takes a
-    /// person of the account, or a key with `NETWORK_READ` or MANAGE; events of invitations are passed over for a VIEWER, those of
-    /// leads for a key without `LEADS_READ`.
+    /// Invitations received and answered, connections changed, submission docs changed, leads erased by the account
+    /// that delivered them. A VIEWER gets no events of invitations; an API key without `LEADS_READ` gets none of leads.
+    /// Requires a user of the account, or an API key with `NETWORK_READ` or MANAGE.
     async fn network(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
-    ) -> Result<impl Stream<Item = Shared<NetworkEvent>> + use<>> {
+        #[graphql(desc = "Replays the events after this cursor first.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = StreamItem<NetworkEvent>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
         let filter = Filter {
@@ -137,7 +139,7 @@ impl NetworkSubscription {
 
 /// The event with what it is about, as the account sees that now; none if there is nothing to see any more.
 async fn item(app: &App, account: AccountId, event: &event::Model) -> Result<Option<NetworkEvent>> {
-    let Some(kind) = shown(event.kind) else {
+    let Some(kind) = public_kind(event.kind) else {
         return Ok(None);
     };
     let (invitation, connection) = match kind {

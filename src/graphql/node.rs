@@ -38,9 +38,9 @@ use crate::network::{connections, invitations};
 /// Identifiers in one `nodes` query at most.
 const MAX_NODES: usize = 100;
 
-/// Everything that has an identifier of its own: unique on the server, sortable by creation, with its kind as a prefix.
+/// An object with an identifier: unique on the server, sortable by creation, with its kind as a prefix.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Identifier; opaque but for its prefix."))]
+#[graphql(field(name = "id", ty = "ID", desc = "Identifier. Opaque except for its prefix."))]
 #[expect(missing_docs, reason = "variants are the types that they carry")]
 pub enum Node {
     Account(Account),
@@ -74,17 +74,17 @@ pub struct NodeQuery;
 
 #[Object]
 impl NodeQuery {
-    /// Any object that the caller may see; null when there is none with this identifier.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its identifier.")] id: ID) -> Result<Option<Node>> {
+    /// Any object that the caller may see; null if there is none with this identifier.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Identifier.")] id: ID) -> Result<Option<Node>> {
         let (app, caller) = app_and_caller(ctx).await?;
         find(app, caller, &id).await
     }
 
-    /// Several objects, in the order of their identifiers; null for each that is not there.
+    /// Several objects, in the order of their identifiers; null for each that is not found.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Their identifiers, at most 100.")] ids: Vec<ID>,
+        #[graphql(desc = "Identifiers, at most 100.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>> {
         let (app, caller) = app_and_caller(ctx).await?;
         if ids.len() > MAX_NODES {

@@ -29,29 +29,29 @@ pub fn written(value: &Literal) -> Option<&str> {
 }
 
 /// JSON that may have such numbers anywhere inside.
-pub fn settle_json(value: Value) -> Value {
+pub fn resolve_json(value: Value) -> Value {
     if let Some(text) = spelled(&value) {
         return of_json(text);
     }
     match value {
-        Value::List(items) => Value::List(items.into_iter().map(settle_json).collect()),
+        Value::List(items) => Value::List(items.into_iter().map(resolve_json).collect()),
         Value::Object(fields) => {
             let fields = fields.into_iter();
-            Value::Object(fields.map(|(name, value)| (name, settle_json(value))).collect())
+            Value::Object(fields.map(|(name, value)| (name, resolve_json(value))).collect())
         }
         other => other,
     }
 }
 
 /// The same of a literal, which may have variables inside.
-pub fn settle_json_literal(value: &mut Literal) {
+pub fn resolve_json_literal(value: &mut Literal) {
     if let Some(text) = written(value) {
         *value = of_json(text).into_value();
         return;
     }
     match value {
-        Literal::List(items) => items.iter_mut().for_each(settle_json_literal),
-        Literal::Object(fields) => fields.values_mut().for_each(settle_json_literal),
+        Literal::List(items) => items.iter_mut().for_each(resolve_json_literal),
+        Literal::Object(fields) => fields.values_mut().for_each(resolve_json_literal),
         _ => {}
     }
 }
@@ -75,9 +75,9 @@ mod tests {
         let marked =
             value!({ "a": ["\u{0}#123456789012345678901234", "\u{0}#12", 7], "b": "\u{0}#0.10000000000000001" });
         let expected = value!({ "a": ["123456789012345678901234", "\u{0}#12", 7], "b": 0.1 });
-        assert_eq!(settle_json(marked), expected);
+        assert_eq!(resolve_json(marked), expected);
         let mut written = Literal::List(vec![literal("1e400"), Literal::Variable(Name::new("v"))]);
-        settle_json_literal(&mut written);
+        resolve_json_literal(&mut written);
         assert_eq!(
             written,
             Literal::List(vec![Literal::String("1e400".into()), Literal::Variable(Name::new("v"))])

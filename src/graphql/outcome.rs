@@ -4,14 +4,14 @@ use async_graphql::{ID, SimpleObject};
 
 use crate::leads::outcome::{Reason, ReasonCode, TraceEntry as Look};
 
-/// Why a lead was not taken, or what its sender should know.
+/// Why a lead was not accepted, or a warning for its sender.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct LeadReason {
-    /// For programs; new codes may be added, so have a default branch.
+    /// Code for programs. New codes may be added, so have a default branch.
     code: ReasonCode,
-    /// The field, by the sender's name for it; null when it is about the whole lead.
+    /// The field, by the sender's name; null if it concerns the whole lead.
     field: Option<String>,
-    /// For people; never with a value of the lead.
+    /// Explanation for people. Never contains a value of the lead.
     message: String,
 }
 
@@ -25,21 +25,21 @@ impl From<Reason> for LeadReason {
     }
 }
 
-/// One look that was taken on the way to the decision.
+/// One check of a decision.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct TraceEntry {
-    /// Whose: a flow, source, step, profile or partner, by name.
+    /// Name of the flow, source, step, profile or partner that was checked.
     subject: String,
-    /// Its identifier.
+    /// Identifier.
     subject_id: Option<ID>,
-    /// What was looked at, such as `acceptance rule`, `caps`, `schedule`.
+    /// What was checked, such as `acceptance rule`, `caps`, `schedule`.
     check: String,
-    /// Whether it let the lead through.
+    /// Whether the lead passed.
     passed: bool,
-    /// What decided; values of encrypted fields are left out.
+    /// What decided, without values of encrypted fields.
     detail: String,
-    /// How many further looks at what a step goes through were left out here, in an entry whose `check` is `more`: a trace has at
-    /// most 500 entries and 64 KiB. Null of a look.
+    /// Number of checks of a step that were left out here, in an entry with `check` `more`: a trace has at most 500
+    /// entries and 64 KiB. Otherwise null.
     omitted: Option<i32>,
 }
 

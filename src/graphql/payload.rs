@@ -4,14 +4,15 @@ use async_graphql::SimpleObject;
 
 use crate::error::{Broken, Error, Result, UserErrorCode};
 
-/// A rule of the business that the input broke. Nothing was changed.
+/// A business rule that the input broke. Nothing was changed.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct UserError {
-    /// Which rule; new codes may be added, so have a default branch.
+    /// Code of the rule. New codes may be added, so have a default branch.
     code: UserErrorCode,
-    /// What to do, for people.
+    /// What is wrong and what to do, for people.
     message: String,
-    /// Where in the arguments, from the outside in, such as `["input", "recipients", "0"]`; null when it is about the whole.
+    /// Path in the arguments, outermost first, such as `["input", "recipients", "0"]`; null if the error concerns the
+    /// whole input.
     path: Option<Vec<String>>,
 }
 
@@ -34,20 +35,20 @@ pub fn outcome<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     }
 }
 
-/// An acknowledgement that tells nothing more.
+/// Acknowledges a request without revealing more.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct AcknowledgePayload {
-    /// Whether it was done, as far as may be told.
+    /// Whether the request was accepted. Does not reveal whether a token or address exists.
     pub ok: bool,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
 
-/// What was removed.
+/// Result of a deletion.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DeletePayload {
-    /// Its identifier; null when nothing was removed.
+    /// Identifier of the deleted object; null if nothing was deleted.
     pub deleted_id: Option<async_graphql::ID>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }

@@ -1,8 +1,9 @@
 //! The partner portal.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject};
 use entity::delivery;
 use entity::delivery_config::Channel;
+use entity::ids::DeliveryId;
 
 use super::context::{ContextExt, app_and_caller};
 use super::field_mapping::each;
@@ -19,36 +20,35 @@ use crate::error::Result;
 /// A portal.
 pub struct Portal(pub portal_feed::Portal);
 
-/// What a partner's people see: the leads that were delivered to their company through the portal, and nothing else.
+/// What a partner's portal users see: the leads delivered to their company through the portal, and nothing else.
 #[Object]
 impl Portal {
-    /// The partner's name, as the account keeps it.
+    /// Name of the partner, as recorded by the account.
     async fn partner_name(&self) -> &str {
         &self.0.partner_name
     }
 
-    /// The name of the account that shares the leads.
+    /// Name of the account that shares the leads.
     async fn account_name(&self) -> &str {
         &self.0.account_name
     }
 
-    /// Who is asking.
+    /// The caller.
     async fn user(&self) -> PortalUser {
         PortalUser(self.0.user.clone())
     }
 
-    /// The partner's leads, newest first. Takes `VIEW_LEADS`.
+    /// The partner's leads, newest first. Requires `VIEW_LEADS`.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which leads; all when left out.")] filter: Option<PortalLeadFilter>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 when neither `first` nor `last` is given.")] first: Option<
-            i32,
-        >,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Selects the leads. Defaults to all.")] filter: Option<PortalLeadFilter>,
+        #[graphql(desc = "Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.")]
+        first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<PortalLeadConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = filter.map(PortalLeadFilter::checked).transpose()?;
@@ -60,42 +60,41 @@ impl Portal {
         Ok(PortalLeadConnection::of(page, shown))
     }
 
-    /// One of the partner's leads; null if there is none with that identifier. Takes `VIEW_LEADS`.
+    /// One of the partner's leads; null if there is none with this identifier. Requires `VIEW_LEADS`.
     async fn lead(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Identifier of the lead in the portal.")] id: ID,
+        #[graphql(desc = "Identifier of the lead in the portal.")] id: DeliveryId,
     ) -> Result<Option<PortalLead>> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let Ok(id) = id.parse() else { return Ok(None) };
         Ok(portal_feed::find(app, caller, id).await?.map(PortalLead))
     }
 
-    /// Counts of the leads that came in a span; tests left out. Takes `VIEW_LEADS`.
+    /// Leads delivered in a range, by review, without test leads. Requires `VIEW_LEADS`.
     async fn stats(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "When the leads came.")] range: TimeRangeInput,
+        #[graphql(desc = "Range of delivery times.")] range: TimeRangeInput,
     ) -> Result<PortalStats> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(portal_feed::stats(app, caller, range.checked()?).await?.into())
     }
 
-    /// Where the feed stands now. Read this, then the leads, then subscribe to `portalLeads` with `after` this: nothing that comes
-    /// meanwhile is missed. Takes `VIEW_LEADS`.
+    /// Current position of the feed. To miss nothing, read this, then the leads, then subscribe to `portalLeads` with
+    /// it as `after`. Requires `VIEW_LEADS`.
     async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let (app, caller) = app_and_caller(ctx).await?;
         portal_feed::cursor(app, caller).await
     }
 
-    /// Where the leads can be had as CSV, newest first: by GET with the portal session's token in `Authorization`, in UTF-8 by RFC
-    /// 4180. The columns are the labels of `columns`, and then Lead, Delivered at, Status, Review reason, Price, Currency and Test.
-    /// Cells that begin like a formula of a spreadsheet get an apostrophe in front. Each export is in the account's audit trail, and
-    /// takes `VIEW_LEADS` and EXPORT.
+    /// URL of the leads as CSV, newest first. Send GET with the portal session's token in `Authorization`. UTF-8, RFC
+    /// 4180. The columns are the labels of `columns`, followed by Lead, Delivered at, Status, Review reason, Price,
+    /// Currency and Test. A cell that starts like a spreadsheet formula is prefixed with an apostrophe. Every export is
+    /// recorded in the account's audit log. Requires `VIEW_LEADS` and EXPORT.
     async fn csv_url(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which leads; all when left out.")] filter: Option<PortalLeadFilter>,
+        #[graphql(desc = "Selects the leads. Defaults to all.")] filter: Option<PortalLeadFilter>,
     ) -> Result<UrlText> {
         let query = filter.as_ref().map(PortalLeadFilter::to_query).unwrap_or_default();
         let mark = if query.is_empty() { "" } else { "?" };
@@ -103,13 +102,13 @@ impl Portal {
         Ok(UrlText(address))
     }
 
-    /// How the partner gets its leads from now on, unless the account has set something else for some of them.
+    /// How the partner receives its leads, unless the account has set something else for some of them.
     async fn delivery(&self, ctx: &Context<'_>) -> Result<PortalDelivery> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(settings::in_portal(app, caller).await?.into())
     }
 
-    /// The fields that the partner's leads show, each once. Takes `VIEW_LEADS`.
+    /// Fields that the partner's leads show, each once. Requires `VIEW_LEADS`.
     async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let columns = portal_feed::columns(app, caller).await?;
@@ -117,14 +116,14 @@ impl Portal {
     }
 }
 
-/// How a partner gets its leads. `updatePortalDelivery` changes it.
+/// How a partner receives its leads. `updatePortalDelivery` changes it.
 #[derive(SimpleObject)]
 pub struct PortalDelivery {
-    /// By mail, by webhook, into the portal, or into an account of the partner's own.
+    /// By email, by webhook, in the portal, or into an account of the partner.
     channel: Channel,
-    /// The addresses to which mails go; null on other ways, and for those without `EDIT_DELIVERY`.
+    /// Recipients of the emails; null on other channels, and for callers without `EDIT_DELIVERY`.
     recipients: Option<Vec<EmailAddress>>,
-    /// Where requests go; null on other ways, and for those without `EDIT_DELIVERY`.
+    /// URL of the webhook; null on other channels, and for callers without `EDIT_DELIVERY`.
     url: Option<UrlText>,
 }
 
@@ -143,20 +142,20 @@ impl From<settings::InPortal> for PortalDelivery {
     }
 }
 
-/// What became of a partner's leads; tests left out.
+/// Leads of a portal by review, without test leads.
 #[derive(SimpleObject)]
 pub struct PortalStats {
-    /// All that came. Those whose return was asked for and not answered yet are counted here alone.
+    /// All delivered leads. Leads with an unanswered return request are counted only here.
     total: i32,
-    /// Those that nobody has reviewed.
+    /// Leads that nobody has reviewed.
     pending: i32,
-    /// Those that the partner takes.
+    /// Accepted leads.
     accepted: i32,
-    /// Those that the partner does not take.
+    /// Rejected leads.
     rejected: i32,
-    /// Those that were given back.
+    /// Returned leads.
     returned: i32,
-    /// Minutes from arrival to acceptance or rejection, the median; null if nothing was reviewed.
+    /// Median minutes from delivery to acceptance or rejection; null if none was reviewed.
     median_review_minutes: Option<f64>,
 }
 
@@ -180,7 +179,7 @@ pub struct PortalQuery;
 
 #[Object]
 impl PortalQuery {
-    /// The portal that the caller is in. Takes a portal session: any other token is FORBIDDEN.
+    /// The caller's portal. Requires a portal session; any other token is FORBIDDEN.
     async fn portal(&self, ctx: &Context<'_>) -> Result<Portal> {
         let (app, caller) = app_and_caller(ctx).await?;
         Ok(Portal(portal_feed::portal(app, caller).await?))

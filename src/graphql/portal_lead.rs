@@ -23,25 +23,25 @@ impl From<portal_feed::PortalLead> for PortalLead {
     }
 }
 
-/// A lead as the partner that got it sees it: only the fields that are shared with the partner, decrypted.
+/// A lead as the receiving partner sees it: only the fields shared with the partner, decrypted.
 #[Object]
 impl PortalLead {
-    /// Identifier of the delivery by which the partner got the lead.
+    /// Identifier of the delivery that brought the lead.
     pub(crate) async fn id(&self) -> ID {
         self.0.delivery.id.to_string().into()
     }
 
-    /// What to call the lead: a name, an email address or a phone number if shared, else the end of its identifier.
+    /// Title of the lead: a name, an email address or a phone number if shared, otherwise the end of its identifier.
     async fn title(&self) -> &str {
         &self.0.title
     }
 
-    /// The shared values by field name; null for those that the lead lacks. The portal's `columns` say what they are.
+    /// Shared values by field name; null for those that the lead does not have. `Portal.columns` describes the fields.
     async fn fields(&self) -> Json<Value> {
         Json(Value::Object(self.0.fields.clone()))
     }
 
-    /// Where the partner's review stands.
+    /// Status of the partner's review.
     async fn status(&self) -> ReviewStatus {
         self.0.delivery.review.unwrap_or(ReviewStatus::PendingReview)
     }
@@ -51,37 +51,37 @@ impl PortalLead {
         PortalReview::of(&self.0.delivery).filter(|review| review.status != ReviewStatus::PendingReview)
     }
 
-    /// What the partner pays for the lead; null if nothing was agreed.
+    /// Price that the partner pays for the lead; null if none was agreed.
     async fn price(&self) -> Option<Money> {
         let delivery = &self.0.delivery;
         Money::from_columns(delivery.price_e4, delivery.price_currency.clone())
     }
 
-    /// Whether it is a test: such leads count nowhere.
+    /// Whether it is a test, which no count includes.
     async fn test(&self) -> bool {
         self.0.delivery.test
     }
 
-    /// When its values were removed: they are gone for good, and have to be erased wherever they were copied. Null before.
+    /// When the values were erased. They are gone permanently; copies must be erased too. Null before.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
         self.0.delivery.erased_at
     }
 
-    /// When the lead came into the portal.
+    /// When the lead arrived in the portal.
     async fn delivered_at(&self) -> DateTime<Utc> {
         self.0.delivery.settled_at.unwrap_or(self.0.delivery.created_at)
     }
 }
 
-/// Which leads of a portal to list; what is left out restricts nothing.
+/// Selects leads of a portal. Omitted conditions restrict nothing.
 #[derive(InputObject)]
 pub struct PortalLeadFilter {
-    /// Only leads whose review stands at one of these.
+    /// With one of these review statuses.
     status: Option<Vec<ReviewStatus>>,
-    /// Only leads with this email address, phone number or full name, in any spelling but never in part. Phone numbers outside
-    /// the United States need their country code. Values that are not shared with the partner are not found.
+    /// With this email address, phone number or full name, in any spelling, but never a part of it. Phone numbers
+    /// outside the United States need their country code. Values that are not shared with the partner are not found.
     search: Option<String>,
-    /// Only leads that came in this span.
+    /// Delivered in this range.
     delivered_in: Option<TimeRangeInput>,
 }
 
@@ -101,7 +101,7 @@ connection!(
     PortalLeadEdge,
     PortalLead,
     portal_feed::PortalLead,
-    "leads of a portal"
+    "portal leads"
 );
 
 impl PortalLeadConnection {

@@ -1,9 +1,9 @@
 //! Signing in and new passwords by mail, for a partner's people in the portal. Refreshing and logging out are the same for both.
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, InputObject, Object};
+use entity::ids::PartnerId;
 
 use super::context::ContextExt;
-use super::ids::id_or_unknown;
 use super::payload::AcknowledgePayload;
 use super::scalars::EmailAddress;
 use super::session::{SessionPayload, acknowledged};
@@ -13,28 +13,28 @@ use crate::identity::person::Within;
 use crate::identity::sessions::{self, LogIn};
 use crate::identity::tokens::Scope;
 
-/// What a portal user types in to sign in.
+/// Credentials of a portal user.
 #[derive(InputObject)]
 pub struct PortalLogInInput {
-    /// Their address, in any case.
+    /// Email address, in any case.
     email: EmailAddress,
-    /// Their password.
+    /// Password.
     #[graphql(secret)]
     password: String,
-    /// The partner, where the portals of several know the address and the password; left out, the one that was used last.
-    partner_id: Option<ID>,
+    /// The partner, if the portals of several accept this address and password. Defaults to the last one used.
+    partner_id: Option<PartnerId>,
 }
 
-/// A password by a mailed link.
+/// Sets a password through a mailed link.
 #[derive(InputObject)]
 pub struct ActivatePortalUserInput {
-    /// From the link, of an invitation or of a request for a new password.
+    /// Token from the link of an invitation or of a password reset.
     #[graphql(secret)]
     token: String,
-    /// The new password, under the same rules as at sign-up.
+    /// The new password. The rules of `SignUpInput.password` apply.
     #[graphql(secret)]
     password: String,
-    /// What they want to be called, 1 to 120 characters; left out, as before.
+    /// Display name, 1 to 120 characters. Omit to keep the current one.
     name: Option<String>,
 }
 
@@ -44,15 +44,15 @@ pub struct PortalSessionMutation;
 
 #[Object]
 impl PortalSessionMutation {
-    /// Signs a partner's person in to the portal. A wrong password and an unknown address are told alike. Too many tries are
-    /// refused for a while: `RATE_LIMITED`. While the partner's portal is off: FORBIDDEN.
+    /// Signs a portal user in. The answer does not tell a wrong password from an unknown address. Too many attempts are
+    /// refused for a while: `RATE_LIMITED`. FORBIDDEN while the partner's portal is disabled.
     async fn portal_log_in(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Address and password.")] input: PortalLogInInput,
+        #[graphql(desc = "Email address and password.")] input: PortalLogInInput,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        let within = within(input.partner_id.as_ref());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
+        let within = within(input.partner_id);
         let input = LogIn {
             email: input.email.0,
             password: input.password,
@@ -60,13 +60,14 @@ impl PortalSessionMutation {
         SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
-    /// Sets a portal user's password by a mailed link, ends all of their sessions, and signs them in. A link works once.
+    /// Sets a portal user's password through a mailed link, ends all of their sessions and signs them in. A link works
+    /// once.
     async fn activate_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The link's token and the new password.")] input: ActivatePortalUserInput,
+        #[graphql(desc = "The token from the link and the new password.")] input: ActivatePortalUserInput,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         let input = NewPassword {
             token: input.token,
             password: input.password,
@@ -75,24 +76,26 @@ impl PortalSessionMutation {
         SessionPayload::of(password_reset::reset(app, Scope::Portal, ip, input).await)
     }
 
-    /// Mails a link, valid for an hour, to set a new password for the portal. The answer is the same whether or not somebody
-    /// has that address. Who uses the portals of several partners gets one mail with a link for each, at most 5.
+    /// Mails a link, valid for an hour, to set a new portal password. The answer does not reveal whether the address
+    /// exists. A person with portal users of several partners gets one mail with at most 5 links.
     async fn request_portal_password_reset(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address of a portal user.")] email: EmailAddress,
-        #[graphql(desc = "The partner whose portal it is for; by default all of theirs.")] partner_id: Option<ID>,
+        #[graphql(desc = "Address of a portal user.")] email: EmailAddress,
+        #[graphql(desc = "The partner whose portal is meant. Defaults to all of theirs.")] partner_id: Option<
+            PartnerId,
+        >,
     ) -> Result<AcknowledgePayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        let within = within(partner_id.as_ref());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
+        let within = within(partner_id);
         acknowledged(password_reset::request_within(app, within, ip, &email.0).await)
     }
 }
 
 /// One partner's portal, or all.
-fn within(partner: Option<&ID>) -> Within {
+fn within(partner: Option<PartnerId>) -> Within {
     match partner {
-        Some(id) => Within::Partner(id_or_unknown(id)),
+        Some(id) => Within::Partner(id),
         None => Within::Scope(Scope::Portal),
     }
 }

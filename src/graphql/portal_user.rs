@@ -2,12 +2,12 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::ids::{PartnerId, PortalUserId};
 use entity::partner;
 use entity::portal_user::{self, PortalPermission};
 
 use super::context::app_and_caller;
 use super::delivery_settings::inputs::DeliverySettingsInput;
-use super::ids::id_or_unknown;
 use super::loaders::{self, PortalUsersOf};
 use super::partner::{Partner, PartnerPayload};
 use super::payload::{DeletePayload, UserError, outcome};
@@ -28,7 +28,7 @@ impl From<portal_user::Model> for PortalUser {
     }
 }
 
-/// A person of a partner, who sees the partner's leads in the portal.
+/// A portal user: a person who signs in to a partner's portal.
 #[Object]
 impl PortalUser {
     /// Identifier.
@@ -36,42 +36,42 @@ impl PortalUser {
         self.0.id.to_string().into()
     }
 
-    /// The address with which they sign in to the portal.
+    /// Address that the portal user signs in with.
     async fn email(&self) -> EmailAddress {
         EmailAddress(self.0.email.clone())
     }
 
-    /// When they have shown by a mailed link that the address is theirs.
+    /// When the portal user proved the address by a mailed link.
     async fn email_verified_at(&self) -> Option<DateTime<Utc>> {
         self.0.email_verified_at
     }
 
-    /// As shown, at most 120 characters.
+    /// Display name, at most 120 characters.
     async fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
 
-    /// Their phone number, as they wrote it.
+    /// Phone number, in free form.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
     }
 
-    /// What they may do in the portal.
+    /// Permissions in the portal.
     async fn permissions(&self) -> &[PortalPermission] {
         &self.0.permissions.0
     }
 
-    /// When they were invited.
+    /// When the portal user was invited.
     async fn invited_at(&self) -> Option<DateTime<Utc>> {
         self.0.invited_at
     }
 
-    /// When they first set their password; null until then.
+    /// When the portal user first set a password; null before.
     async fn activated_at(&self) -> Option<DateTime<Utc>> {
         self.0.activated_at
     }
 
-    /// When they last logged in or refreshed their session, to about a minute; null if they never did.
+    /// When the last sign-in or session refresh happened, to about a minute; null if never.
     async fn last_seen_at(&self) -> Option<DateTime<Utc>> {
         self.0.last_seen_at
     }
@@ -80,15 +80,15 @@ impl PortalUser {
 /// The portal of a partner, as the account sees it.
 pub struct PortalAccess(pub partner::Model);
 
-/// Whether and as whom a partner's people may come into the portal.
+/// Access of a partner to the portal.
 #[Object]
 impl PortalAccess {
-    /// Whether they may; while it is off nobody of the partner can sign in.
+    /// Whether the portal is enabled. While it is disabled, no portal user of the partner can sign in.
     async fn enabled(&self) -> bool {
         self.0.portal_enabled
     }
 
-    /// The partner's people in the portal, in the order in which they were invited.
+    /// Portal users of the partner, in the order of their invitations.
     async fn users(&self, ctx: &Context<'_>) -> Result<Vec<PortalUser>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadSetup)?;
@@ -96,67 +96,67 @@ impl PortalAccess {
         Ok(users.into_iter().map(PortalUser).collect())
     }
 
-    /// What people may do who are invited without saying so.
+    /// Default permissions of invited portal users.
     async fn permissions(&self) -> &[PortalPermission] {
         &self.0.portal_permissions.0
     }
 }
 
-/// Whether a partner's people may come into the portal.
+/// Access of a partner to the portal.
 #[derive(InputObject)]
 pub struct PortalAccessInput {
     /// Identifier of the partner.
-    partner_id: ID,
-    /// Whether they may. Switching it off ends all of their sessions.
+    partner_id: PartnerId,
+    /// Whether the portal is enabled. Disabling it ends all sessions of its portal users.
     enabled: bool,
-    /// What people may do who are invited from now on without saying so; left out, as before, at first all but `EDIT_DELIVERY`.
-    /// Whoever is in the portal already loses what is not in this list, at once, and gains nothing by it: `updatePortalUser` says
-    /// what one person may do.
+    /// Default permissions of portal users invited from now on. Omit to keep the current ones; at first, all but
+    /// `EDIT_DELIVERY`. Existing portal users immediately lose the permissions not listed here and gain none;
+    /// `updatePortalUser` sets those of one portal user.
     permissions: Option<Vec<PortalPermission>>,
 }
 
-/// Somebody who is to use a partner's portal.
+/// A portal user to invite.
 #[derive(InputObject)]
 pub struct InvitePortalUserInput {
-    /// Identifier of the partner, whose portal access has to be on.
-    partner_id: ID,
-    /// The address to which the link goes and with which they will sign in; no two portal users of the partner share one.
+    /// Identifier of the partner. Its portal access must be enabled.
+    partner_id: PartnerId,
+    /// The address that gets the link and that the portal user signs in with. Unique among the partner's portal users.
     email: EmailAddress,
-    /// As shown until they change it, 1 to 120 characters.
+    /// Display name until the portal user changes it, 1 to 120 characters.
     name: Option<String>,
-    /// What they may do; left out, what the partner's portal access says.
+    /// Permissions of the portal user. Defaults to those of the partner's portal access.
     permissions: Option<Vec<PortalPermission>>,
 }
 
-/// What somebody may do in a portal.
+/// Permissions of a portal user.
 #[derive(InputObject)]
 pub struct UpdatePortalUserInput {
     /// Identifier of the portal user.
-    id: ID,
-    /// What they may do from now on, whole; also what the partner's portal access does not give to everybody.
+    id: PortalUserId,
+    /// All permissions, including ones that the partner's portal access does not grant by default.
     permissions: Vec<PortalPermission>,
 }
 
-/// What portal users change of themselves; what is left out stays as it is.
+/// Changes to the caller's contact data; omitted fields stay unchanged.
 #[derive(InputObject)]
 pub struct UpdatePortalContactInput {
-    /// As shown, 1 to 120 characters.
+    /// Display name, 1 to 120 characters.
     name: Option<String>,
-    /// Their phone number, as they write it, at most 40 characters.
+    /// Phone number, in free form, at most 40 characters.
     phone: Option<String>,
 }
 
-/// A portal user after a change.
+/// Result of a change to a portal user.
 #[derive(SimpleObject)]
 pub struct PortalUserPayload {
-    /// As they are now; null when nothing was changed.
+    /// The updated portal user; null if nothing changed.
     pub portal_user: Option<PortalUser>,
-    /// The partner's new signing secret, shown this once, when `updatePortalDelivery` made one; else null.
+    /// The partner's new signing secret, shown only once, if `updatePortalDelivery` created one; otherwise null.
     pub signing_secret: Option<String>,
-    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, or no
-    /// more to that address for now, and only this once. Else null.
+    /// Link by which the invited person sets a password, for the caller to pass on. Only if the server sends no mail,
+    /// or no more to that address for now, and shown only once; otherwise null.
     pub one_time_link: Option<String>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
 }
 
@@ -189,15 +189,15 @@ pub struct PortalUserMutation;
 
 #[Object]
 impl PortalUserMutation {
-    /// Switches the portal of one of the caller's partners on or off. Takes a MEMBER or above, or a key with MANAGE.
+    /// Enables or disables the portal of a partner. Requires MEMBER or above, or an API key with MANAGE.
     async fn set_portal_access(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which partner, and whether.")] input: PortalAccessInput,
+        #[graphql(desc = "The partner and its portal access.")] input: PortalAccessInput,
     ) -> Result<PartnerPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = portal_users::PortalAccess {
-            partner: id_or_unknown(&input.partner_id),
+            partner: input.partner_id,
             enabled: input.enabled,
             permissions: input.permissions,
         };
@@ -209,17 +209,18 @@ impl PortalUserMutation {
         })
     }
 
-    /// Lets somebody into the portal of one of the caller's partners and mails them a link, valid for seven days, to set their
-    /// password. A server that sends no mail, or no more to that address for now, answers the link instead, once: `oneTimeLink`. At most
-    /// 5 an hour to one address, and 100 to all: `RATE_LIMITED`. Takes a MEMBER or above, or a key with MANAGE.
+    /// Invites a portal user of a partner and mails a link, valid for seven days, to set a password. If the server
+    /// sends no mail, or no more to that address for now, the payload has the link instead, once: `oneTimeLink`. At
+    /// most 5 an hour to one address and 100 in all: `RATE_LIMITED`. Requires MEMBER or above, or an API key with
+    /// MANAGE.
     async fn invite_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who they are, of which partner, and what they may do.")] input: InvitePortalUserInput,
+        #[graphql(desc = "The portal user, the partner and the permissions.")] input: InvitePortalUserInput,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = InvitePortalUser {
-            partner: id_or_unknown(&input.partner_id),
+            partner: input.partner_id,
             email: input.email.0,
             name: input.name,
             permissions: input.permissions,
@@ -227,41 +228,41 @@ impl PortalUserMutation {
         PortalUserPayload::invited(portal_users::invite(app, caller, input).await)
     }
 
-    /// Changes what somebody may do in the portal of one of the caller's partners. What is taken from them ends at once, with the
-    /// streams that need it. Takes a MEMBER or above, or a key with MANAGE.
+    /// Changes the permissions of a portal user. Removed permissions end immediately, with the subscriptions that need
+    /// them. Requires MEMBER or above, or an API key with MANAGE.
     async fn update_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who, and what they may do.")] input: UpdatePortalUserInput,
+        #[graphql(desc = "The portal user and the permissions.")] input: UpdatePortalUserInput,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = UpdatePortalUser {
-            id: id_or_unknown(&input.id),
+            id: input.id,
             permissions: input.permissions,
         };
         PortalUserPayload::of(portal_users::update(app, caller, input).await)
     }
 
-    /// Removes somebody from the portal of one of the caller's partners; their sessions and links end at once. Takes a MEMBER or
-    /// above, or a key with MANAGE.
+    /// Removes a portal user of a partner and ends their sessions and links immediately. Requires MEMBER or above, or
+    /// an API key with MANAGE.
     async fn remove_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Identifier of the portal user.")] id: ID,
+        #[graphql(desc = "Identifier of the portal user.")] id: PortalUserId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (removed, user_errors) = outcome(portal_users::remove(app, caller, id_or_unknown(&id)).await)?;
+        let (removed, user_errors) = outcome(portal_users::remove(app, caller, id).await)?;
         Ok(DeletePayload {
             deleted_id: removed.map(|id| id.to_string().into()),
             user_errors,
         })
     }
 
-    /// Changes the calling portal user's own contact data. Takes a portal session with `EDIT_CONTACT`.
+    /// Changes the calling portal user's own contact data. Requires a portal session with `EDIT_CONTACT`.
     async fn update_portal_contact(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdatePortalContactInput,
+        #[graphql(desc = "The changes.")] input: UpdatePortalContactInput,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = UpdateContact {
@@ -271,13 +272,13 @@ impl PortalUserMutation {
         PortalUserPayload::of(portal_users::update_contact(app, caller, input).await)
     }
 
-    /// Changes how the calling portal user's company gets its leads from now on: by mail, by webhook or into the portal. What it
-    /// gets to see stays as the account has set it, whatever `fields` says, and a connected account is not reached this way
-    /// (`NOT_CONNECTED`). Takes a portal session with `EDIT_DELIVERY`.
+    /// Changes how the calling portal user's company receives leads: by email, by webhook or in the portal. The shared
+    /// fields stay as the account has set them, whatever `fields` says; a connected account cannot be chosen
+    /// (`NOT_CONNECTED`). Requires a portal session with `EDIT_DELIVERY`.
     async fn update_portal_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The settings, whole.")] input: DeliverySettingsInput,
+        #[graphql(desc = "All delivery settings.")] input: DeliverySettingsInput,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let changed = settings::set_from_portal(app, caller, input.into()).await;

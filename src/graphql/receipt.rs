@@ -27,56 +27,56 @@ impl From<lead::Receipt> for SubmissionReceipt {
     }
 }
 
-/// What the sender sees of a lead it has submitted. The receipt is the proof that the lead is stored, with every delivery that
-/// follows from it.
+/// What the sender sees of a submitted lead. The receipt proves that the lead is stored, with every resulting delivery.
 #[Object]
 impl SubmissionReceipt {
-    /// Identifier of the lead, by which the receipt can be read again.
+    /// Identifier of the lead. `submission` returns the receipt again.
     pub(crate) async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
-    /// What became of it.
+    /// Outcome of the submission.
     async fn outcome(&self) -> LeadOutcome {
         self.0.outcome
     }
 
-    /// Every reason for which it was not accepted; empty when it was.
+    /// All reasons why the lead was not accepted; empty if it was.
     async fn reasons(&self) -> Vec<LeadReason> {
         self.0.reasons.iter().cloned().map(LeadReason::from).collect()
     }
 
-    /// What the sender should know although it was accepted, such as fields that were dropped.
+    /// Warnings about an accepted lead, such as dropped fields.
     async fn warnings(&self) -> Vec<LeadReason> {
         self.0.warnings.iter().cloned().map(LeadReason::from).collect()
     }
 
-    /// What the sender is paid: the source's price, else the flow's; null when nothing was agreed or it was not accepted.
+    /// Price paid to the sender: the source's, otherwise the flow's. Null if none was agreed or the lead was not
+    /// accepted.
     async fn price(&self) -> Option<Money> {
         self.0.price.clone().map(Money::from)
     }
 
-    /// Whether it was a test, which counts nowhere.
+    /// Whether it is a test, which no count includes.
     async fn test(&self) -> bool {
         self.0.test
     }
 
-    /// The key that was sent with it.
+    /// The idempotency key of the submission.
     async fn idempotency_key(&self) -> Option<&str> {
         self.0.idempotency_key.as_deref()
     }
 
-    /// Whether this is the first receipt again, because the idempotency key was used before with the same fields.
+    /// Whether the same idempotency key and fields were submitted before, and this is that receipt again.
     async fn replayed(&self) -> bool {
         self.0.replayed
     }
 
-    /// When it came.
+    /// When it was submitted.
     async fn submitted_at(&self) -> DateTime<Utc> {
         self.0.submitted_at
     }
 
-    /// The flow that took it.
+    /// Identifier of the flow.
     async fn flow_id(&self) -> ID {
         self.0.flow.to_string().into()
     }
@@ -93,68 +93,69 @@ connection!(
 /// A lead to submit.
 #[derive(InputObject)]
 pub struct SubmitLeadInput {
-    /// To which flow.
+    /// Identifier of the flow.
     flow_id: ID,
-    /// Through which source; null means the caller's first source of the flow that is enabled.
+    /// Identifier of the source. Null means the caller's first enabled source of the flow.
     source_id: Option<ID>,
-    /// Values by field name, as a JSON object. Fields that the flow does not know are dropped with a warning.
+    /// Values by field name, as a JSON object. Fields unknown to the flow are dropped with a warning.
     fields: Json<Value>,
-    /// At most 255 characters. The same key with the same fields answers with the first receipt, for at least 7 days, also
-    /// concurrently; with other fields it is a CONFLICT. Send one whenever you might have to repeat.
+    /// Idempotency key, at most 255 characters. The same key with the same fields returns the first receipt, for at
+    /// least 7 days, also concurrently; with other fields it is a CONFLICT. Send one whenever you might have to repeat
+    /// the request.
     idempotency_key: Option<String>,
-    /// Runs the whole path and is marked everywhere; touches no cap, price, report or duplicate memory, and reaches
-    /// recipients only as a test delivery.
+    /// Whether it is a test. A test runs the whole path and is marked everywhere. It uses no cap, price, report or
+    /// duplicate memory, and reaches recipients only as a test delivery.
     #[graphql(default_with = "Some(false)")]
     test: Option<bool>,
 }
 
-/// Leads to submit to one flow at once.
+/// Leads to submit to one flow.
 #[derive(InputObject)]
 pub struct SubmitLeadsInput {
-    /// To which flow.
+    /// Identifier of the flow.
     flow_id: ID,
-    /// Through which source; null means the caller's first source of the flow that is enabled.
+    /// Identifier of the source. Null means the caller's first enabled source of the flow.
     source_id: Option<ID>,
     /// 1 to 500 leads.
     leads: Vec<BulkLeadInput>,
-    /// Whether all of them are tests.
+    /// Whether all leads are tests.
     #[graphql(default_with = "Some(false)")]
     test: Option<bool>,
 }
 
-/// One of several leads.
+/// One lead of a bulk submission.
 #[derive(InputObject)]
 pub struct BulkLeadInput {
     /// Values by field name, as a JSON object.
     fields: Json<Value>,
-    /// As with a single lead.
+    /// Idempotency key; see `SubmitLeadInput.idempotencyKey`.
     idempotency_key: Option<String>,
 }
 
-/// The answer to one lead.
+/// Result of a submission.
 #[derive(SimpleObject)]
 pub struct SubmitLeadPayload {
-    /// The receipt; null when the input broke a rule, and then nothing was stored.
+    /// The receipt; null if the input broke a business rule and nothing was stored.
     receipt: Option<SubmissionReceipt>,
-    /// Rules that the input broke. A lead that a flow rejects is no broken rule: its receipt says REJECTED and why.
+    /// Business rules that the input broke. A rejected lead is not one: its receipt says REJECTED and why.
     user_errors: Vec<UserError>,
 }
 
-/// The answer to several leads.
+/// Result of a bulk submission.
 #[derive(SimpleObject)]
 pub struct SubmitLeadsPayload {
-    /// The receipts of the leads that were stored, in the order of the leads; a lead that broke a rule, or could not be stored, has
-    /// none, and an entry among `userErrors` whose path names its place.
+    /// Receipts of the stored leads, in order. A lead that broke a rule or could not be stored has none; an entry of
+    /// `userErrors` has its index in the path.
     receipts: Vec<SubmissionReceipt>,
-    /// How many receipts say ACCEPTED.
+    /// Number of ACCEPTED receipts.
     accepted: i32,
-    /// How many receipts say REJECTED.
+    /// Number of REJECTED receipts.
     rejected: i32,
-    /// How many leads failed: receipts that say FAILED, and leads without a receipt.
+    /// Number of FAILED receipts and of leads without a receipt.
     failed: i32,
-    /// Rules that the input broke, with the place of the lead in the path: `["input", "leads", "3", "fields"]`. UNAVAILABLE and
-    /// INTERNAL are of leads that could not be stored, although others were or may be: submit these again. `OUTCOME_UNKNOWN` is of
-    /// leads of which it is not known whether they were stored: submit them again under their idempotency keys.
+    /// Business rules that the input broke, with the lead's index in the path: `["input", "leads", "3", "fields"]`.
+    /// UNAVAILABLE and INTERNAL mean that the lead could not be stored, although others may have been: submit it again.
+    /// `OUTCOME_UNKNOWN` means that it may have been stored: submit it again with its idempotency key.
     user_errors: Vec<UserError>,
 }
 
@@ -164,7 +165,7 @@ pub struct ReceiptQuery;
 
 #[Object]
 impl ReceiptQuery {
-    /// A receipt of one of the caller's own submissions; null when there is none with this identifier.
+    /// The receipt of one of the caller's own submissions; null if there is none with this identifier.
     async fn submission(
         &self,
         ctx: &Context<'_>,
@@ -180,17 +181,17 @@ impl ReceiptQuery {
         Ok(found.map(SubmissionReceipt::from))
     }
 
-    /// Receipts of what the caller has submitted, newest first.
+    /// Receipts of the caller's submissions, newest first.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn submissions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those to this flow.")] flow_id: Option<ID>,
-        #[graphql(desc = "Only those with one of these outcomes.")] outcome: Option<Vec<LeadOutcome>>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "To this flow.")] flow_id: Option<ID>,
+        #[graphql(desc = "With one of these outcomes.")] outcome: Option<Vec<LeadOutcome>>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<SubmissionReceiptConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
         let mut select = lead::Entity::sent_by(caller.require(Action::SubmitLeads)?);
@@ -218,15 +219,15 @@ pub struct ReceiptMutation;
 
 #[Object]
 impl ReceiptMutation {
-    /// Submits a lead to a flow, with the credentials of a source's account: an API key with LEADS_SUBMIT or MANAGE, or a person above
-    /// VIEWER. When the receipt arrives, the lead and all deliveries that follow from it are stored.
+    /// Submits a lead to a flow, with the credentials of a source's account: an API key with LEADS_SUBMIT or MANAGE, or
+    /// a user above VIEWER. When the receipt arrives, the lead and all resulting deliveries are stored.
     async fn submit_lead(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The lead.")] input: SubmitLeadInput,
     ) -> Result<SubmitLeadPayload> {
         let app = ctx.app()?;
-        let caller = ctx.asking()?.caller_for_submission(app).await?;
+        let caller = ctx.auth()?.caller_for_submission(app).await?;
         let submitted = async {
             let target = Target::new(&input.flow_id, input.source_id.as_ref())?;
             let submission =
@@ -240,14 +241,14 @@ impl ReceiptMutation {
         })
     }
 
-    /// Submits up to 500 leads to one flow. Each is decided and stored by itself and has its own receipt, in order.
+    /// Submits up to 500 leads to one flow. Each is decided and stored separately and has its own receipt, in order.
     async fn submit_leads(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The leads.")] input: SubmitLeadsInput,
     ) -> Result<SubmitLeadsPayload> {
         let app = ctx.app()?;
-        let caller = ctx.asking()?.caller_for_submission(app).await?;
+        let caller = ctx.auth()?.caller_for_submission(app).await?;
         let prepared = Target::new(&input.flow_id, input.source_id.as_ref())
             .and_then(|target| checked_bulk(&input).map(|()| target));
         let (target, mut user_errors) = outcome(prepared)?;

@@ -16,12 +16,12 @@ pub const DEFAULT_PAGE: i32 = 20;
 /// Entries of a page at most.
 pub const MAX_PAGE: i32 = 100;
 
-/// Where a page stands in its list.
+/// Position of a page in its list.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub struct PageInfo {
-    /// Whether there are entries after this page. Known when paging forwards; false when paging backwards.
+    /// Whether there are entries after this page. Always false when paging backwards.
     pub has_next_page: bool,
-    /// Whether there are entries before this page. Known when paging backwards; false when paging forwards.
+    /// Whether there are entries before this page. Always false when paging forwards.
     pub has_previous_page: bool,
     /// Cursor of the first entry.
     pub start_cursor: Option<String>,
@@ -32,13 +32,13 @@ pub struct PageInfo {
 /// The four arguments of a page.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct PageArgs {
-    /// The first so many entries, 1 to 100; 20 when neither `first` nor `last` is given.
+    /// Returns the first n entries (1–100). 20 if neither `first` nor `last` is given.
     pub first: Option<i32>,
-    /// Only entries after this cursor.
+    /// Returns only entries after this cursor.
     pub after: Option<String>,
-    /// The last so many entries, 1 to 100.
+    /// Returns the last n entries (1–100).
     pub last: Option<i32>,
-    /// Only entries before this cursor.
+    /// Returns only entries before this cursor.
     pub before: Option<String>,
 }
 
@@ -180,18 +180,18 @@ macro_rules! connection {
         #[doc = concat!("A page of ", $of, ", newest first.")]
         #[derive(async_graphql::SimpleObject)]
         pub struct $connection {
-            /// The entries with their cursors.
+            /// Entries with their cursors.
             pub edges: Vec<$edge>,
-            /// The entries alone.
+            /// Entries without cursors.
             pub nodes: Vec<$node>,
-            /// Where the page stands in the list.
+            /// Position of the page in the list.
             pub page_info: $crate::graphql::relay::PageInfo,
         }
 
         #[doc = concat!("One of the ", $of, " of a page.")]
         #[derive(async_graphql::SimpleObject)]
         pub struct $edge {
-            /// Where it stands in the list: for `after` and `before`.
+            /// Position of the entry; pass it as `after` or `before`.
             pub cursor: String,
             /// The entry.
             pub node: $node,

@@ -1,42 +1,42 @@
 //! Giving leads back.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use entity::ids::{DeliveryId, LeadId};
 use entity::lead;
 
 use super::context::app_and_caller;
 use super::delivery::DeliveryPayload;
-use super::ids::id_or_unknown;
 use super::lead::Lead;
 use super::payload::{UserError, outcome};
 use crate::error::Result;
 use crate::network::returns::{self, Answer, ReturnLead};
 
-/// A lead to give back to the account that delivered it.
+/// A lead to return to the account that delivered it.
 #[derive(InputObject)]
 pub struct ReturnLeadInput {
-    /// Which lead: one that a buyer step or profile of a connected account delivered, and that the flow has accepted.
-    lead_id: ID,
-    /// Why, for the other account: one line of 1 to 1,000 characters.
+    /// Identifier of the lead: delivered by a buyer step or profile of a connected account, and accepted by the flow.
+    lead_id: LeadId,
+    /// Reason for the other account, one line of 1 to 1,000 characters.
     reason: String,
 }
 
-/// The answer to somebody who asks for a return.
+/// Answers a recipient's request to return a lead.
 #[derive(InputObject)]
 pub struct AnswerReturnInput {
-    /// Which delivery of the account.
-    delivery_id: ID,
-    /// Whether the lead is taken back; its price then counts no more.
+    /// Identifier of the delivery.
+    delivery_id: DeliveryId,
+    /// Whether to take the lead back. Its price then no longer counts.
     approve: bool,
-    /// Why, for the recipient: one line of at most 1,000 characters.
+    /// Reason for the recipient, one line of at most 1,000 characters.
     reason: Option<String>,
 }
 
-/// A lead, or the rules that were broken.
+/// Result of a change to a lead.
 #[derive(SimpleObject)]
 pub struct LeadPayload {
-    /// The lead; null when nothing was changed.
+    /// The updated lead; null if nothing changed.
     lead: Option<Lead>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -57,24 +57,25 @@ pub struct ReturnMutation;
 
 #[Object]
 impl ReturnMutation {
-    /// Asks the connected account that delivered a lead to take it back; only the account that holds the lead can, and once
-    /// (CONFLICT). Both sides see it: on the lead's timeline, in the delivery's review and in the audit trail. Takes a MEMBER or
-    /// above, or a key with MANAGE.
+    /// Asks the connected account that delivered a lead to take it back. Only the account that holds the lead can ask,
+    /// and only once (CONFLICT). Both sides see it: in the lead's timeline, in the delivery's review and in the audit
+    /// log. Requires MEMBER or above, or an API key with MANAGE.
     async fn return_lead(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which lead, and why.")] input: ReturnLeadInput,
+        #[graphql(desc = "The lead and the reason.")] input: ReturnLeadInput,
     ) -> Result<LeadPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let wanted = ReturnLead {
-            lead: id_or_unknown(&input.lead_id),
+            lead: input.lead_id,
             reason: input.reason,
         };
         LeadPayload::of(returns::ask(app, caller, wanted).await)
     }
 
-    /// Answers a recipient that asks for the return of a lead: then its review is RETURNED, else ACCEPTED. Both sides see it.
-    /// The same answer once more changes nothing; CONFLICT when nobody asks. Takes a MEMBER or above, or a key with MANAGE.
+    /// Answers a recipient's request to return a lead: the review becomes RETURNED or ACCEPTED. Both sides see it.
+    /// Repeating the same answer changes nothing. CONFLICT if there is no request. Requires MEMBER or above, or an API
+    /// key with MANAGE.
     async fn answer_return(
         &self,
         ctx: &Context<'_>,
@@ -82,7 +83,7 @@ impl ReturnMutation {
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let answer = Answer {
-            delivery: id_or_unknown(&input.delivery_id),
+            delivery: input.delivery_id,
             approve: input.approve,
             reason: input.reason,
         };

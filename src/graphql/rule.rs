@@ -7,28 +7,28 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::leads::rules::{self, Condition, Operator, Rule};
 
-/// A rule about the fields of a lead: a tree of conditions, at most 10 deep and with at most 200 conditions.
+/// A rule on the fields of a lead: a tree of conditions, at most 10 levels deep, with at most 200 conditions.
 #[derive(Clone, Debug, OneofObject)]
 pub enum RuleInput {
-    /// Holds when every one of these holds; an empty list always holds.
+    /// Holds if all of these hold. An empty list always holds.
     All(Vec<RuleInput>),
-    /// Holds when at least one of these holds; not empty.
+    /// Holds if at least one of these holds. Must not be empty.
     Any(Vec<RuleInput>),
-    /// Holds when this does not.
+    /// Holds if this does not.
     Not(Box<RuleInput>),
-    /// Holds when a field meets this condition.
+    /// Holds if a field meets this condition.
     Condition(ConditionInput),
 }
 
-/// One look at one field. Text compares without regard to case, numbers as numbers, dates as dates; an empty or invalid value
-/// makes a comparison false and its negation true.
+/// Compares one field with a value. Text is compared case-insensitively, numbers as numbers, dates as dates. For an
+/// empty or invalid value a comparison is false and its negation true.
 #[derive(Clone, Debug, InputObject)]
 pub struct ConditionInput {
-    /// The field's name in the flow, exactly.
+    /// The exact name of the field in the flow.
     field: String,
-    /// How its value is looked at; which operators fit depends on the field's type.
+    /// The operator. Which operators apply depends on the field's type.
     operator: Operator,
-    /// What it is compared with, in the form that the operator names; left out for operators that take no value.
+    /// The value to compare with, in the form that the operator requires. Omit for operators without a value.
     value: Option<Json<Value>>,
 }
 

@@ -1,52 +1,10 @@
-//! Scalars of the API. Texts are taken as they come and checked by the use cases, whose messages say what to do.
+//! Scalars of the API.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use rust_decimal::Decimal as Exact;
 
 use crate::leads::fields::decimal;
-
-/// A scalar whose form is checked by the use case that takes it.
-macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident = $gname:literal, $url:literal;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, PartialEq, Eq)]
-            pub struct $name(pub String);
-
-            $(#[$doc])*
-            #[Scalar(name = $gname, specified_by_url = $url)]
-            impl ScalarType for $name {
-                fn parse(value: Value) -> InputValueResult<Self> {
-                    match value {
-                        Value::String(text) => Ok(Self(text)),
-                        other => Err(InputValueError::expected_type(other)),
-                    }
-                }
-
-                fn to_value(&self) -> Value {
-                    Value::String(self.0.clone())
-                }
-            }
-
-            impl From<String> for $name {
-                fn from(text: String) -> Self {
-                    Self(text)
-                }
-            }
-        )+
-    };
-}
-
-texts! {
-    /// An email address, at most 254 characters. Kept in lower case.
-    EmailAddress = "EmailAddress", "https://www.rfc-editor.org/rfc/rfc5321#section-4.1.2";
-    /// An absolute `http` or `https` address.
-    UrlText = "URL", "https://url.spec.whatwg.org/";
-    /// An ISO 4217 currency code, such as `EUR`.
-    CurrencyCode = "CurrencyCode", "https://www.iso.org/iso-4217-currency-codes.html";
-    /// An IANA time zone name, such as `Europe/Berlin`.
-    TimeZone = "TimeZone", "https://www.iana.org/time-zones";
-}
+pub use entity::scalars::{CurrencyCode, EmailAddress, TimeZone, UrlText};
 
 /// What a Decimal is, for a caller whose number is none.
 pub const NO_DECIMAL: &str = "a Decimal is a number in digits with at most one point, of at most 28 digits in at most 64 characters: send a string such as \"12.50\"";
@@ -55,8 +13,8 @@ pub const NO_DECIMAL: &str = "a Decimal is a number in digits with at most one p
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decimal(pub Exact);
 
-/// An exact decimal number as a string of at most 28 digits, such as `"12.50"`. Numbers are taken too, by the digits in which they are
-/// written, also with an exponent.
+/// An exact decimal number as a string of at most 28 digits, such as `"12.50"`. Numbers are accepted too, with the
+/// digits as written, also with an exponent.
 #[Scalar(specified_by_url = "https://speleotrove.com/decimal/decarith.html")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -6,43 +6,43 @@ use entity::assignment::{self, Weekday};
 use super::field_mapping::each;
 use super::scalars::TimeZone;
 
-/// When leads are routed to a partner: whenever one of the windows is open.
+/// When a partner gets leads: while any of the windows is open.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Schedule {
-    /// The zone whose clocks count.
+    /// Time zone of the windows.
     pub timezone: TimeZone,
-    /// Hours on days; any of them will do.
+    /// Windows; one open window is enough.
     pub windows: Vec<ScheduleWindow>,
 }
 
-/// Some hours on some days.
+/// Hours on certain days.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ScheduleWindow {
-    /// Days on which it opens.
+    /// Days on which the window opens.
     pub days: Vec<Weekday>,
-    /// When it opens, `HH:MM`, included.
+    /// Opening time, `HH:MM`, inclusive.
     pub from: String,
-    /// When it closes, `HH:MM`, excluded; not after `from` means on the next day, and `24:00` is midnight.
+    /// Closing time, `HH:MM`, exclusive. If not after `from`, it is on the next day; `24:00` is midnight.
     pub to: String,
 }
 
-/// When leads are routed to a partner: whenever one of the windows is open.
+/// When a partner gets leads: while any of the windows is open.
 #[derive(Clone, Debug, InputObject)]
 pub struct ScheduleInput {
-    /// The zone whose clocks count.
+    /// Time zone of the windows.
     pub timezone: TimeZone,
-    /// Hours on days, 1 to 50; any of them will do.
+    /// 1 to 50 windows; one open window is enough.
     pub windows: Vec<ScheduleWindowInput>,
 }
 
-/// Some hours on some days.
+/// Hours on certain days.
 #[derive(Clone, Debug, InputObject)]
 pub struct ScheduleWindowInput {
-    /// Days on which it opens, at least one.
+    /// Days on which the window opens, at least one.
     pub days: Vec<Weekday>,
-    /// When it opens, `HH:MM`, included.
+    /// Opening time, `HH:MM`, inclusive.
     pub from: String,
-    /// When it closes, `HH:MM`, excluded; not after `from` means on the next day, and `24:00` is midnight.
+    /// Closing time, `HH:MM`, exclusive. If not after `from`, it is on the next day; `24:00` is midnight.
     pub to: String,
 }
 

@@ -43,7 +43,8 @@ use super::viewer::ViewerQuery;
 use crate::app::App;
 use crate::leads::intake::Intake;
 
-/// Everything that can be read. What belongs to somebody else does not exist: a foreign identifier answers as an unknown one.
+/// All queries. Objects of other accounts do not exist for the caller: their identifiers are answered like unknown
+/// ones.
 #[derive(Default, MergedObject)]
 pub struct Query(
     NodeQuery,
@@ -69,8 +70,8 @@ pub struct Query(
     PortalQuery,
 );
 
-/// Everything that can be done. A mutation takes one `input` (or just an id) and answers one payload: a rule of the business
-/// that was broken is an entry of `userErrors`, the object is then null, and nothing was changed.
+/// All mutations. Each takes one `input` (or an `id`) and returns one payload. If a business rule is broken,
+/// `userErrors` lists it, the object is null, and nothing was changed.
 #[derive(Default, MergedObject)]
 pub struct Mutation(
     SessionMutation,
@@ -94,9 +95,9 @@ pub struct Mutation(
     PortalReviewMutation,
 );
 
-/// Everything that can be followed, over WebSocket by graphql-transport-ws or as server-sent events. Each event carries a cursor: subscribing again with
-/// `after: cursor` first replays, in order and without gaps or repeats, what happened since, and then goes on live. A right that
-/// is lost or runs out ends the stream.
+/// All subscriptions, over WebSocket (graphql-transport-ws) or server-sent events. Each event has a cursor. Subscribing
+/// with `after: cursor` first replays the events since then, in order, without gaps or repeats, and then continues
+/// live. The stream ends when the caller loses the right or it expires.
 #[derive(Default, MergedSubscription)]
 pub struct Subscription(HeartbeatSubscription, StreamSubscription, NetworkSubscription);
 

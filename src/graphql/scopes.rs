@@ -13,7 +13,7 @@ use async_graphql::{
     PathSegment, QueryPathNode, QueryPathSegment, Response, ServerError, ServerResult, Value, async_trait,
 };
 
-use super::context::Asking;
+use super::context::RequestAuth;
 use super::mask::ERRORS;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -167,17 +167,17 @@ async fn check(ctx: &ExtensionContext<'_>, info: &ResolveInfo<'_>) -> Result<()>
     }
     let missing = |error: async_graphql::Error| Error::Internal(anyhow::anyhow!(error.message));
     let app = ctx.data::<App>().map_err(missing)?;
-    let asking = ctx.data::<Arc<Asking>>().map_err(missing)?;
+    let auth = ctx.data::<Arc<RequestAuth>>().map_err(missing)?;
     let caller = match needs {
         // Submitting asks the database for the caller's rights in the transaction that stores the lead, and not once more.
-        Needs::Right(SubmitLeads) => asking.caller_for_submission(app).await,
-        _ => asking.caller(app).await,
+        Needs::Right(SubmitLeads) => auth.caller_for_submission(app).await,
+        _ => auth.caller(app).await,
     }?;
     let Err(refusal) = judge(needs, caller, info) else {
         return Ok(());
     };
     // Below a viewer stands what belongs to whom it shows, who may have signed in within this very request.
-    let Some(viewer) = asking.viewer_at(root_key(info.path_node)) else {
+    let Some(viewer) = auth.viewer_at(root_key(info.path_node)) else {
         return Err(refusal);
     };
     match needs {

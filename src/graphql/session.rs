@@ -1,10 +1,10 @@
 //! Signing up, in and out, and new passwords by mail, for people of accounts.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::ids::AccountId;
 
 use super::context::ContextExt;
-use super::ids::id_or_unknown;
 use super::payload::{AcknowledgePayload, UserError, outcome};
 use super::scalars::{EmailAddress, TimeZone, UrlText};
 use super::viewer::Viewer;
@@ -18,17 +18,17 @@ use crate::identity::takeover::Consent;
 use crate::identity::tokens::Scope;
 use crate::identity::verification::{self, Prover};
 
-/// The tokens of one log-in.
+/// Tokens of a session.
 #[derive(SimpleObject)]
 pub struct Session {
-    /// Sent with each request as `Authorization: Bearer …`; short-lived.
+    /// Send it with each request as `Authorization: Bearer …`. Short-lived.
     access_token: String,
-    /// Taken by refreshSession for new tokens, once. Kept for 30 days; keep it secret.
+    /// Exchange it for new tokens with `refreshSession`, once. Valid for 30 days. Keep it secret.
     refresh_token: String,
-    /// When the access token ends.
+    /// When the access token expires.
     expires_at: DateTime<Utc>,
-    /// When the session ends, however often it is refreshed: 90 days after the log-in, unless the operator says otherwise. Then the
-    /// person has to sign in again.
+    /// When the session ends, however often it is refreshed: 90 days after sign-in, unless the operator has set another
+    /// time. Then sign in again.
     ends_at: DateTime<Utc>,
 }
 
@@ -43,14 +43,14 @@ impl From<sessions::Session> for Session {
     }
 }
 
-/// A log-in.
+/// Result of a sign-in.
 #[derive(SimpleObject)]
 pub struct SessionPayload {
-    /// The tokens; null when nobody was signed in.
+    /// The tokens; null if nobody was signed in.
     session: Option<Session>,
-    /// Who has just signed in.
+    /// The person who was signed in.
     viewer: Option<Viewer>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -75,25 +75,25 @@ pub(super) fn acknowledged(result: Result<()>) -> Result<AcknowledgePayload> {
     })
 }
 
-/// What a company says of itself and its first person.
+/// A company and its first user.
 #[derive(InputObject)]
 pub struct SignUpInput {
-    /// The company's name that partners will see, 1 to 120 characters.
+    /// Name of the company, shown to other accounts, 1 to 120 characters.
     account_name: String,
-    /// The name of the first person, who becomes OWNER, 1 to 120 characters.
+    /// Name of the first user, who becomes OWNER, 1 to 120 characters.
     name: String,
-    /// Their address, with which they sign in; the account's contact address too, until that is changed.
+    /// Sign-in address of the user. Also the account's contact address until that is changed.
     email: EmailAddress,
-    /// Their password: 10 to 200 characters, however a device writes them (RFC 8265), none of them a control character. A refusal
-    /// says what to change.
+    /// Password: 10 to 200 characters, normalised by RFC 8265, without control characters. A refusal says what to
+    /// change.
     #[graphql(secret)]
     password: String,
-    /// The company's website, which partners will see.
+    /// Website of the company, shown to other accounts.
     website: Option<UrlText>,
-    /// The zone in which the company's days begin; UTC when left out.
+    /// Time zone in which the company's days begin. Defaults to UTC.
     timezone: Option<TimeZone>,
-    /// From the link of an invitation to connect; `email` is the invited address then. Signing up answers nothing: accept or decline
-    /// afterwards.
+    /// Token from the link of an invitation to connect; `email` must be the invited address. Signing up does not answer
+    /// the invitation: accept or decline it afterwards.
     #[graphql(secret)]
     invitation_token: Option<String>,
 }
@@ -112,30 +112,31 @@ impl From<SignUpInput> for SignUp {
     }
 }
 
-/// What a person types in to sign in.
+/// Credentials of a user.
 #[derive(InputObject)]
 pub struct LogInInput {
-    /// Their address, in any case.
+    /// Email address, in any case.
     email: EmailAddress,
-    /// Their password.
+    /// Password.
     #[graphql(secret)]
     password: String,
-    /// The account, where several know the address and the password; left out, the one for which the address is proven, else the one
-    /// that was used last.
-    account_id: Option<ID>,
+    /// The account, if several accept this address and password. Defaults to the one that proved the address, otherwise
+    /// the last one used.
+    account_id: Option<AccountId>,
 }
 
-/// A password by a mailed link.
+/// Sets a password through a mailed link.
 #[derive(InputObject)]
 pub struct ResetPasswordInput {
-    /// From the link, of an invitation or of a request for a new password.
+    /// Token from the link of an invitation or of a password reset.
     #[graphql(secret)]
     token: String,
-    /// The new password, under the same rules as at sign-up.
+    /// The new password. The rules of `SignUpInput.password` apply.
     #[graphql(secret)]
     password: String,
-    /// Whether the account is taken with all that is in it. Needed while nobody who reads the address has set its password, and more
-    /// than this person has access to the account, or will have: without it the answer is CONFLICT and lists what there is.
+    /// Whether to take over the account with everything in it. Required while nobody who reads the address has set its
+    /// password and more than this user has, or will have, access to the account. Without it the answer is CONFLICT and
+    /// lists that access.
     #[graphql(default)]
     confirm_account: bool,
 }
@@ -146,31 +147,32 @@ pub struct SessionMutation;
 
 #[Object]
 impl SessionMutation {
-    /// Makes an account with its first person and its inbox, and signs that person in. A link is mailed that proves the address; until it
-    /// was used, others may claim the same address, and it receives nothing. Where the operator asks for no proof, an address that
-    /// somebody has is TAKEN. The operator may have closed sign-up: FORBIDDEN. With the token of an invitation the address has to be the invited one: `EMAIL_MISMATCH`, EXPIRED,
-    /// `INVITATION_CLOSED`. At most so many tries from one address are taken: `RATE_LIMITED`.
+    /// Creates an account with its first user and its Inbox, and signs the user in. Mails a link that proves the
+    /// address; until then others may claim the same address, and it receives nothing. If the operator requires no
+    /// proof, an address that another user has is TAKEN. FORBIDDEN if the operator has closed sign-up. With an
+    /// invitation token the address must be the invited one: `EMAIL_MISMATCH`, EXPIRED, `INVITATION_CLOSED`. Attempts
+    /// per network address are limited: `RATE_LIMITED`.
     async fn sign_up(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The company and its first person.")] input: SignUpInput,
+        #[graphql(desc = "The company and its first user.")] input: SignUpInput,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         let input = SignUp::from(input);
         SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 
-    /// Signs a person of an account in. A wrong password and an unknown address are told alike. Too many tries from one network are
-    /// refused for a while: `RATE_LIMITED`; too many from everywhere for one address, in networks in which its person has not signed in
-    /// before.
+    /// Signs a user in. The answer does not tell a wrong password from an unknown address. Too many attempts from one
+    /// network are refused for a while: `RATE_LIMITED`. Too many attempts on one address are refused in networks where
+    /// its user has not signed in before.
     async fn log_in(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Address and password.")] input: LogInInput,
+        #[graphql(desc = "Email address and password.")] input: LogInInput,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
-        let within = match &input.account_id {
-            Some(id) => Within::Account(id_or_unknown(id)),
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
+        let within = match input.account_id {
+            Some(id) => Within::Account(id),
             None => Within::Scope(Scope::Account),
         };
         let input = LogIn {
@@ -180,78 +182,78 @@ impl SessionMutation {
         SessionPayload::of(sessions::log_in_within(app, within, ip, input).await)
     }
 
-    /// Takes a refresh token for new tokens, once. The same again within 60 seconds, because the answer was lost, gives the same
-    /// refresh token again. Later, or when that one was used already, it ends the session: then two parties hold its tokens. However
-    /// often it is refreshed, a session ends at `endsAt`. For portal sessions too.
+    /// Exchanges a refresh token for new tokens, once. The same token within 60 seconds, after a lost answer, returns
+    /// the same new refresh token. Later, or once the new one was used, it ends the session, because two parties hold
+    /// its tokens. A session ends at `endsAt` however often it is refreshed. Also for portal sessions.
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The refresh token given last.", secret)] refresh_token: String,
+        #[graphql(desc = "The latest refresh token.", secret)] refresh_token: String,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         SessionPayload::of(sessions::refresh(app, ip, &refresh_token).await)
     }
 
-    /// Ends a session: its refresh token at once, its access token with the next request. A token that is not known is as good
-    /// as ended. For portal sessions too.
+    /// Ends a session: its refresh token immediately, its access token with the next request. An unknown token counts
+    /// as ended. Also for portal sessions.
     async fn log_out(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The refresh token of the session.", secret)] refresh_token: String,
+        #[graphql(desc = "Refresh token of the session.", secret)] refresh_token: String,
     ) -> Result<AcknowledgePayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         acknowledged(sessions::log_out(app, ip, &refresh_token).await)
     }
 
-    /// Mails a link, valid for an hour, to set a new password. The answer is the same whether or not somebody has that address. While
-    /// nobody has proven it, each account that claims it gets a link, and the mail says which; where nobody has a password yet, each
-    /// account to which the address was invited. After a few requests an hour nothing more is mailed, and the answer is the same: links
-    /// mailed before go on to work until their time, or until one is used.
+    /// Mails a link, valid for an hour, to set a new password. The answer does not reveal whether the address exists.
+    /// While nobody has proven the address, each account that claims it gets a link, and the mail names the account; if
+    /// nobody has a password yet, each account that invited the address. After a few requests an hour nothing more is
+    /// mailed and the answer stays the same; earlier links remain valid until they expire or one is used.
     async fn request_password_reset(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address of a person of an account.")] email: EmailAddress,
+        #[graphql(desc = "Address of a user.")] email: EmailAddress,
     ) -> Result<AcknowledgePayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         acknowledged(password_reset::request(app, Scope::Account, ip, &email.0).await)
     }
 
-    /// Proves an address by the token of a mailed link: that of a person, or the contact address of an account. From then on it
-    /// counts: invitations to it are received, and the account is found by it. TAKEN when another user of the server has proven it
-    /// before. CONFLICT, with a list, when more than this person has access to the account: sign in as the person first, or send
+    /// Proves an address by the token of a mailed link: that of a user, or the contact address of an account. From then
+    /// on it receives invitations, and the account is found by it. TAKEN if another user of the server has proven it.
+    /// CONFLICT, with a list, if more than this user has access to the account: sign in as the user first, or send
     /// `confirmAccount`. A link works once, within three days.
     async fn verify_email(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "From the link.", secret)] token: String,
+        #[graphql(desc = "Token from the link.", secret)] token: String,
         #[graphql(
-            desc = "Whether the account is taken with all that is in it, as for resetPassword.",
+            desc = "Whether to take over the account with everything in it, as in `resetPassword`.",
             default = false
         )]
         confirm_account: bool,
     ) -> Result<AcknowledgePayload> {
-        let (app, asking) = (ctx.app()?, ctx.asking()?);
+        let (app, auth) = (ctx.app()?, ctx.auth()?);
         // With a token that has ended the link works as without one.
-        let signed_in = match asking.caller(app).await.map(|caller| &caller.principal) {
+        let signed_in = match auth.caller(app).await.map(|caller| &caller.principal) {
             Ok(Principal::User { id, .. }) => Some(*id),
             _ => None,
         };
         let prover = Prover {
-            ip: asking.ip(),
+            ip: auth.ip(),
             signed_in,
             consent: Consent::from(confirm_account),
         };
         acknowledged(verification::verify(app, prover, &token).await)
     }
 
-    /// Sets a password by a mailed link, ends all of the person's sessions, and signs them in. A link works once. One that was mailed
-    /// proves the address, too.
+    /// Sets a user's password through a mailed link, ends all of their sessions and signs them in. A link works once. A
+    /// mailed link also proves the address.
     async fn reset_password(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The link's token and the new password.")] input: ResetPasswordInput,
+        #[graphql(desc = "The token from the link and the new password.")] input: ResetPasswordInput,
     ) -> Result<SessionPayload> {
-        let (app, ip) = (ctx.app()?, ctx.asking()?.ip());
+        let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
         let consent = Consent::from(input.confirm_account);
         let input = NewPassword {
             token: input.token,

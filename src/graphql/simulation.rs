@@ -1,28 +1,28 @@
 //! Trying out what would become of a lead.
 
-use async_graphql::{Context, ID, Json, Object, SimpleObject};
+use async_graphql::{Context, Json, Object, SimpleObject};
+use entity::ids::{FlowId, SourceId};
 use entity::lead::LeadOutcome;
 use serde_json::Value;
 
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use super::outcome::{LeadReason, TraceEntry};
 use super::partner::Partner;
 use crate::error::{Error, Result};
 use crate::leads::simulate::{Simulation, SimulationInput, simulate};
 
-/// What would become of a lead if it were submitted now.
+/// A simulated submission.
 #[derive(SimpleObject)]
 pub struct RoutingSimulation {
-    /// Whether it would be taken.
+    /// Outcome that the lead would get.
     outcome: LeadOutcome,
-    /// Every reason for which it would not be; empty when it would.
+    /// All reasons why it would not be accepted; empty if it would.
     reasons: Vec<LeadReason>,
-    /// What its sender would be told besides.
+    /// Warnings that the sender would get.
     warnings: Vec<LeadReason>,
-    /// Who would get it, in the order of being chosen.
+    /// Partners that would receive the lead, in the order of choice.
     would_deliver_to: Vec<Partner>,
-    /// The decision, step by step: every rule, cap and partner that was looked at, and its verdict.
+    /// The decision step by step: every rule, cap and partner checked, with the verdict.
     trace: Vec<TraceEntry>,
 }
 
@@ -44,16 +44,16 @@ pub struct SimulationQuery;
 
 #[Object]
 impl SimulationQuery {
-    /// What would become of a lead if it were submitted now, with the verdict of a submission. Nothing is stored, counted or
-    /// sent. Takes the right to read both setup and leads; a flow or source that the account does not have is `NOT_FOUND`.
+    /// Decides about a lead as if it were submitted now, without storing, counting or sending anything. Requires the
+    /// right to read both settings and leads. An unknown flow or source is `NOT_FOUND`.
     async fn simulate_submission(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "To which flow of the account.")] flow_id: ID,
+        #[graphql(desc = "Identifier of a flow of the account.")] flow_id: FlowId,
         #[graphql(
-            desc = "Through which of its sources; null means the account's first own source of the flow that is enabled."
+            desc = "Identifier of one of the flow's sources. Null means the account's first enabled source of its own."
         )]
-        source_id: Option<ID>,
+        source_id: Option<SourceId>,
         #[graphql(desc = "Values by the sender's field names, as a JSON object.")] fields: Json<Value>,
     ) -> Result<RoutingSimulation> {
         let (app, caller) = app_and_caller(ctx).await?;
@@ -63,8 +63,8 @@ impl SimulationQuery {
             ));
         };
         let input = SimulationInput {
-            flow: id_or_unknown(&flow_id),
-            source: source_id.as_ref().map(id_or_unknown),
+            flow: flow_id,
+            source: source_id,
             fields,
         };
         Ok(simulate(app, caller, input).await?.into())

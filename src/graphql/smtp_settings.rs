@@ -15,7 +15,7 @@ use crate::identity::mail_server;
 /// A mail server.
 pub struct SmtpSettings(pub smtp_settings::Model);
 
-/// The mail server through which an account delivers leads by email. Its password is never shown.
+/// Mail server of an account's deliveries by email. Its password is never shown.
 #[Object]
 impl SmtpSettings {
     /// Name or IP address of the server.
@@ -28,80 +28,79 @@ impl SmtpSettings {
         self.0.port
     }
 
-    /// How the connection is protected.
+    /// Security of the connection.
     async fn security(&self) -> SmtpSecurity {
         self.0.security
     }
 
-    /// How Leadmesh signs in there.
+    /// How Leadmesh signs in.
     async fn auth(&self) -> SmtpAuth {
         self.0.auth
     }
 
-    /// The most mails that go through it in a minute, spread evenly; the others wait without spending an attempt. Null for no
-    /// limit.
+    /// The most mails per minute, spread evenly; others wait without using up an attempt. Null means no limit.
     async fn mails_per_minute(&self) -> Option<i32> {
         self.0.mails_per_minute
     }
 
-    /// The name with which Leadmesh signs in there; null to send without signing in.
+    /// User name; null to send without signing in.
     async fn username(&self) -> Option<&str> {
         self.0.username.as_deref()
     }
 
-    /// The sender's name as mail programs show it.
+    /// Name of the sender, as mail programs show it.
     async fn from_name(&self) -> Option<&str> {
         self.0.from_name.as_deref()
     }
 
-    /// The sender's address.
+    /// Address of the sender.
     async fn from_address(&self) -> EmailAddress {
         EmailAddress(self.0.from_address.clone())
     }
 
-    /// Where answers go, if not to the sender.
+    /// Address for replies, if not the sender's.
     async fn reply_to(&self) -> Option<EmailAddress> {
         self.0.reply_to.clone().map(EmailAddress)
     }
 
-    /// When the server last took a test mail with these settings; null if it never did.
+    /// When the server last took a test email with these settings; null if never.
     async fn verified_at(&self) -> Option<DateTime<Utc>> {
         self.0.verified_at
     }
 
-    /// Why the last test mail failed; null if it did not.
+    /// Error of the last test email; null if it succeeded.
     async fn last_error(&self) -> Option<&str> {
         self.0.last_error.as_deref()
     }
 }
 
-/// A mail server for the caller's account, replacing the one before.
+/// A mail server for the caller's account. Replaces the current one.
 #[derive(InputObject)]
 pub struct SmtpSettingsInput {
-    /// Name or IP address of the server, such as `smtp.example.com`. `DESTINATION_BLOCKED` where it is an address in a private or
-    /// other special network, which the operator has not allowed.
+    /// Name or IP address of the server, such as `smtp.example.com`. `DESTINATION_BLOCKED` for an address in a private
+    /// or other special network, unless the operator allows it.
     host: String,
-    /// TCP port of the server, 1 to 65535; by custom 587 with STARTTLS, 465 with TLS.
+    /// TCP port of the server, 1 to 65535. Usually 587 with STARTTLS, 465 with TLS.
     port: i32,
-    /// How the connection is protected. There is no fallback from one to another.
+    /// Security of the connection. There is no fallback to another one.
     security: SmtpSecurity,
-    /// How to sign in; left out, by password.
+    /// How to sign in. Defaults to PASSWORD.
     #[graphql(default_with = "SmtpAuth::Password")]
     auth: SmtpAuth,
-    /// The most mails a minute, 1 to 10,000, as the provider of the server allows. Mails are spread evenly, and those that wait
-    /// spend no attempt. Left out, there is no limit.
+    /// The most mails per minute, 1 to 10,000, as the server's provider allows. Mails are spread evenly and wait
+    /// without using up an attempt. If omitted, there is no limit.
     mails_per_minute: Option<i32>,
-    /// The name to sign in with, at most 500 characters; left out, mails are sent without signing in.
+    /// User name, at most 500 characters. If omitted, mails are sent without signing in.
     username: Option<String>,
-    /// The password to sign in with, at most 500 characters, or the access token, at most 4,000; kept encrypted. Left out, the one
-    /// before stays, as long as host, port, security, kind of sign-in and user name stay too.
+    /// Password, at most 500 characters, or access token, at most 4,000; stored encrypted. If omitted, the current one
+    /// stays, as long as host, port, security, kind of sign-in and user name stay too.
     #[graphql(secret)]
     password: Option<String>,
-    /// The sender's name as mail programs show it, at most 120 characters.
+    /// Name of the sender, as mail programs show it, at most 120 characters.
     from_name: Option<String>,
-    /// The sender's address.
+    /// Address of the sender.
     from_address: EmailAddress,
-    /// Where answers go, if not to the sender.
+    /// Address for replies, if not the sender's.
     reply_to: Option<EmailAddress>,
 }
 
@@ -122,14 +121,14 @@ impl From<SmtpSettingsInput> for mail_server::SmtpSettings {
     }
 }
 
-/// How a test mail went.
+/// Result of a test email.
 #[derive(SimpleObject)]
 pub struct TestEmailPayload {
-    /// Whether the mail server took the mail; whether it arrives is for the recipient's side to say.
+    /// Whether the mail server took the email, not whether it arrived.
     ok: bool,
-    /// What the mail server said, or why it could not be asked; for people.
+    /// Reply of the mail server, or why it could not be reached, for people.
     message: String,
-    /// Rules that the request broke: then nothing was sent.
+    /// Business rules that the request broke. Nothing was sent.
     user_errors: Vec<UserError>,
 }
 
@@ -139,8 +138,8 @@ pub struct SmtpSettingsMutation;
 
 #[Object]
 impl SmtpSettingsMutation {
-    /// Sets the mail server through which the caller's account delivers leads by email. It counts as not verified until
-    /// sendTestEmail has gone through. Takes an OWNER or ADMIN.
+    /// Sets the mail server for the account's deliveries by email. It is unverified until `sendTestEmail` has
+    /// succeeded. Requires OWNER or ADMIN.
     async fn set_smtp_settings(
         &self,
         ctx: &Context<'_>,
@@ -151,19 +150,20 @@ impl SmtpSettingsMutation {
         AccountPayload::after(app, caller, result).await
     }
 
-    /// Takes the mail server of the caller's account away: deliveries by email fail from now on. Takes an OWNER or ADMIN.
+    /// Removes the mail server of the caller's account. Deliveries by email fail from then on. Requires OWNER or ADMIN.
     async fn clear_smtp_settings(&self, ctx: &Context<'_>) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let result = mail_server::clear(app, caller).await;
         AccountPayload::after(app, caller, result).await
     }
 
-    /// Sends a test mail through the mail server of the caller's account, waits up to 20 seconds for the server's answer, and
-    /// keeps it with the settings. At most 20 an hour, and 10 to one address by all accounts: `RATE_LIMITED`. Takes an OWNER or ADMIN.
+    /// Sends a test email through the mail server of the caller's account, waits up to 20 seconds for the server's
+    /// answer and stores it with the settings. At most 20 an hour, and 10 to one address from all accounts:
+    /// `RATE_LIMITED`. Requires OWNER or ADMIN.
     async fn send_test_email(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who gets the mail.")] to: EmailAddress,
+        #[graphql(desc = "Recipient of the email.")] to: EmailAddress,
     ) -> Result<TestEmailPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let (tested, user_errors) = outcome(test_mail::send(app, caller, &to.0).await)?;

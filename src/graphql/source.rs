@@ -18,23 +18,22 @@ use crate::error::{Error, Result};
 use crate::identity::accounts::Profile;
 use crate::network::docs::as_it_stands;
 
-/// Who may submit to a flow. A key with `LEADS_READ` alone reads `id` and `name`; the rest takes `NETWORK_READ` or MANAGE, wherever it
-/// is reached from.
+/// A source: who may submit leads to a flow. An API key with only `LEADS_READ` reads `id` and `name`; all other fields
+/// require `NETWORK_READ` or MANAGE, on every path.
 #[derive(Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "Identifier."),
-    field(name = "flow", ty = "Flow", desc = "To which flow it submits."),
-    field(name = "name", ty = "String", desc = "As shown; at most 120 characters."),
+    field(name = "flow", ty = "Flow", desc = "The flow that the source submits to."),
+    field(name = "name", ty = "String", desc = "Display name, at most 120 characters."),
     field(
         name = "enabled",
         ty = "bool",
-        desc = "Whether it may submit now; a connected account's only while the connection lets it."
+        desc = "Whether the source may submit now. For a connected account only while the connection allows it."
     ),
     field(
         name = "acceptance_rule",
         ty = "Option<Json<Value>>",
-        desc = "Which leads it may submit, after the flow's own rule: the canonical form of what was put in as RuleInput. \
-                Null means all."
+        desc = "Which leads the source may submit, in addition to the flow's rule, in the canonical form of RuleInput. Null means all."
     ),
     field(
         name = "acceptance_rule_text",
@@ -44,27 +43,27 @@ use crate::network::docs::as_it_stands;
     field(
         name = "mapping",
         ty = "Vec<FieldMapping>",
-        desc = "Renamings from the sender's field names to the flow's."
+        desc = "Mapping from the sender's field names to the flow's."
     ),
     field(
         name = "caps",
         ty = "Vec<Cap>",
-        desc = "Limits of leads accepted through it, after the flow's own."
+        desc = "Caps on leads accepted through the source, in addition to the flow's."
     ),
     field(
         name = "price",
         ty = "Option<Money>",
-        desc = "What the sender is paid for an accepted lead, in place of the flow's price; null means the flow's."
+        desc = "Price paid to the sender for an accepted lead, instead of the flow's. Null means the flow's price."
     ),
     field(
         name = "submission_docs",
         ty = "SubmissionDocs",
-        desc = "What the sender has to know, as things are now."
+        desc = "Current submission docs for the sender."
     ),
     field(
         name = "last_lead_at",
         ty = "Option<DateTime<Utc>>",
-        desc = "When the last lead came through it, tests left out; null when none has."
+        desc = "When the last lead came through the source; null if none has. Test leads do not count."
     )
 )]
 pub enum FlowSource {
@@ -97,23 +96,23 @@ macro_rules! source_object {
                 self.0.id.to_string().into()
             }
 
-            /// To which flow it submits.
+            /// The flow that the source submits to.
             async fn flow(&self, ctx: &Context<'_>) -> Result<Flow> {
                 flow_of(ctx, &self.0).await
             }
 
-            /// As shown; at most 120 characters.
+            /// Display name, at most 120 characters.
             async fn name(&self) -> &str {
                 &self.0.name
             }
 
-            /// Whether it may submit now; a connected account's only while the connection lets it.
+            /// Whether the source may submit now. For a connected account only while the connection allows it.
             async fn enabled(&self, ctx: &Context<'_>) -> Result<bool> {
                 Ok(standing(ctx, &self.0).await?.enabled)
             }
 
-            /// Which leads it may submit, after the flow's own rule: the canonical form of what was put in as `RuleInput`. Null
-            /// means all.
+            /// Which leads the source may submit, in addition to the flow's rule, in the canonical form of `RuleInput`.
+            /// Null means all.
             async fn acceptance_rule(&self) -> Option<Json<Value>> {
                 self.0.acceptance_rule.clone().map(Json)
             }
@@ -123,27 +122,27 @@ macro_rules! source_object {
                 rule_text(ctx, &self.0).await
             }
 
-            /// Renamings from the sender's field names to the flow's. Fields that are not named keep their names.
+            /// Mapping from the sender's field names to the flow's. Other fields keep their names.
             async fn mapping(&self) -> Vec<FieldMapping> {
                 self.0.mapping.0.iter().cloned().map(Into::into).collect()
             }
 
-            /// Limits of leads accepted through it, after the flow's own.
+            /// Caps on leads accepted through the source, in addition to the flow's.
             async fn caps(&self) -> Vec<Cap> {
                 self.0.caps.0.iter().cloned().map(Cap::from).collect()
             }
 
-            /// What the sender is paid for an accepted lead, in place of the flow's price; null means the flow's.
+            /// Price paid to the sender for an accepted lead, instead of the flow's. Null means the flow's price.
             async fn price(&self) -> Option<Money> {
                 Money::from_columns(self.0.price_e4, self.0.price_currency.clone())
             }
 
-            /// What the sender has to know, as things are now.
+            /// Current submission docs for the sender.
             async fn submission_docs(&self, ctx: &Context<'_>) -> Result<SubmissionDocs> {
                 SubmissionDocs::load(ctx, &standing(ctx, &self.0).await?).await
             }
 
-            /// When the last lead came through it, tests left out; null when none has.
+            /// When the last lead came through the source; null if none has. Test leads do not count.
             async fn last_lead_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
                 loaders::load(ctx, LastLead(self.0.account_id, self.0.id)).await
             }
@@ -154,16 +153,16 @@ macro_rules! source_object {
 }
 
 source_object! {
-    /// One of the account's own forms or systems, which submits with one of the account's API keys.
+    /// A form or system of the account itself. It submits with one of the account's API keys.
     OwnSource {}
 }
 
 source_object! {
-    /// A connected partner that submits with its own credentials; no URL or secret is shared. Without a live connection it is a
-    /// draft, which submits nothing and keeps its rule, renamings, limits and price.
+    /// A connected account that submits with its own credentials; no URL or secret is shared. Without an active
+    /// connection it is a draft: it submits nothing and keeps its rule, mapping, caps and price.
     AccountSource {
-        /// The account that submits. While it is known only by the address that it was invited by, its name is that of the
-        /// source, and its identifier one that no account has.
+        /// The account that submits. If it is known only by its invited email address, `name` is the source's name and
+        /// `id` belongs to no account.
         async fn partner(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
             match self.0.sender_account_id {
                 Some(sender) => AccountProfile::load(ctx, sender).await,
@@ -175,7 +174,7 @@ source_object! {
             }
         }
 
-        /// The connection with the partner, also when it has ended; null while an invitation is not accepted.
+        /// The connection with the partner, also after it has ended; null while the invitation is not accepted.
         async fn connection(&self, ctx: &Context<'_>) -> Result<Option<AccountLink>> {
             match self.0.connection_id {
                 Some(id) => AccountLink::load(ctx, self.0.account_id, id).await,
@@ -183,12 +182,12 @@ source_object! {
             }
         }
 
-        /// Whether the account that owns it wants it to submit: it may as soon as there is a connection that lets it.
+        /// Whether the owner has enabled the source. It may submit as soon as a connection allows it.
         async fn switched_on(&self) -> bool {
             self.0.enabled
         }
 
-        /// Who of the partner has looked at its submission docs.
+        /// When and how often the partner read the submission docs.
         async fn docs_reads(&self, ctx: &Context<'_>) -> Result<DocsReads> {
             let readers = loaders::list(ctx, DocsReadersOf(self.0.account_id, self.0.id)).await?;
             Ok(DocsReads {
@@ -200,14 +199,16 @@ source_object! {
     }
 }
 
-/// How often a partner has read the submission docs of its source, over the API or as a page. Written about a second late.
+/// How often a partner has read the submission docs of its source, through the API or as a page. Written with a delay
+/// of about a second.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct DocsReads {
-    /// How often.
+    /// Number of reads.
     read_count: i32,
-    /// The first time; null when it never has.
+    /// When the docs were first read; null if never.
     first_read_at: Option<DateTime<Utc>>,
-    /// The last time; null when it never has. Before the last change of the docs, it has not seen that yet.
+    /// When the docs were last read; null if never. If earlier than the last change of the docs, the partner has not
+    /// seen that change.
     last_read_at: Option<DateTime<Utc>>,
 }
 

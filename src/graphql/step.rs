@@ -15,7 +15,7 @@ use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::flow_counts::FlowCounts;
 use super::invitation::Invitation;
 use super::loaders::distribution::{CountsOf, SettingsRow};
-use super::loaders::{self, FlowRow, InvitationSent, LinkOf, ProfileRow, ReceivesOver};
+use super::loaders::{self, CanReceiveOver, FlowRow, InvitationSent, LinkOf, ProfileRow};
 use super::money::Money;
 use super::profile::DistributionProfile;
 use super::rule;
@@ -25,20 +25,20 @@ use crate::error::{Error, Result};
 use crate::identity::policy::Action;
 use crate::network::buyer_steps::{self, BuyerStepState, Standing};
 
-/// One step of a flow. Leads pass through the steps in order.
+/// A step of a flow. Leads pass the steps in order.
 #[derive(Interface)]
 #[graphql(
     field(name = "id", ty = "ID", desc = "Identifier."),
-    field(name = "name", ty = "String", desc = "As shown; at most 120 characters."),
+    field(name = "name", ty = "String", desc = "Display name, at most 120 characters."),
     field(
         name = "enabled",
         ty = "bool",
-        desc = "Whether leads pass through it; one that is off is as if it were not there."
+        desc = "Whether the step is enabled. Leads pass a disabled step unchanged."
     ),
     field(
         name = "criteria",
         ty = "Option<Json<Value>>",
-        desc = "Which leads it concerns, the others skip it: the canonical form of what was put in as RuleInput. Null means all."
+        desc = "Leads that the step applies to; others skip it. In the canonical form of RuleInput. Null means all."
     ),
     field(name = "criteria_text", ty = "Option<String>", desc = "The criteria in words.")
 )]
@@ -49,7 +49,7 @@ pub enum FlowStep {
     TransformStep(TransformStep),
     /// Delivers to a connected account.
     BuyerStep(BuyerStep),
-    /// Routes to partners.
+    /// Routes leads to partners.
     DistributeStep(DistributeStep),
 }
 
@@ -102,17 +102,17 @@ macro_rules! step_object {
                 self.row.id.to_string().into()
             }
 
-            /// As shown; at most 120 characters.
+            /// Display name, at most 120 characters.
             async fn name(&self) -> &str {
                 &self.row.name
             }
 
-            /// Whether leads pass through it; one that is off is as if it were not there.
+            /// Whether the step is enabled. Leads pass a disabled step unchanged.
             async fn enabled(&self) -> bool {
                 self.row.enabled
             }
 
-            /// Which leads it concerns, the others skip it: the canonical form of what was put in as `RuleInput`. Null means all.
+            /// Leads that the step applies to; others skip it. In the canonical form of `RuleInput`. Null means all.
             async fn criteria(&self) -> Option<Json<Value>> {
                 self.row.criteria.clone().map(Json)
             }
@@ -131,9 +131,9 @@ macro_rules! step_object {
 }
 
 step_object! {
-    /// Stops the lead when its rule holds.
+    /// Stops leads for which the rule holds.
     FilterStep: Filter {
-        /// Which leads it stops: the canonical form of what was put in as `RuleInput`.
+        /// Leads to stop, in the canonical form of `RuleInput`.
         async fn rule(&self) -> Json<Value> {
             Json(self.does.rule.clone())
         }
@@ -143,7 +143,7 @@ step_object! {
             rule_text(ctx, &self.row, &self.does.rule).await
         }
 
-        /// What the sender is told; at most 500 characters.
+        /// Reason given to the sender, at most 500 characters.
         async fn reason(&self) -> &str {
             &self.does.reason
         }
@@ -153,7 +153,7 @@ step_object! {
 step_object! {
     /// Sets fields from templates.
     TransformStep: Vec<step::TemplateAssignment> {
-        /// What it sets, in order; a later template sees what an earlier one has set.
+        /// Fields to set, in order. Later templates see the results of earlier ones.
         async fn assignments(&self) -> Vec<TemplateAssignment> {
             self.does.iter().cloned().map(TemplateAssignment::from).collect()
         }
@@ -167,10 +167,10 @@ struct Buyer {
 }
 
 step_object! {
-    /// Delivers to a connected account: the lead enters its receiving flow in the same transaction, so it is in both accounts or
-    /// in neither. A flow of a PAID account may refuse it, and the lead goes on to the next step.
+    /// Delivers to a connected account. The lead enters its receiving flow in the same transaction, so it is in both
+    /// accounts or in neither. A flow of a PAID account may reject it; the lead then goes on to the next step.
     BuyerStep: Buyer {
-        /// The account that gets the leads; null until an invited one is known.
+        /// The account that receives the leads; null until an invited account is known.
         async fn buyer(&self, ctx: &Context<'_>) -> Result<Option<AccountProfile>> {
             let Some(connection) = link(ctx, &self.row).await? else {
                 return Ok(None);
@@ -187,7 +187,8 @@ step_object! {
             }
         }
 
-        /// The invitation that it was added with; null when it was added with a connection, and for who may not read invitations.
+        /// The invitation that the step was added with; null if it was added with a connection, and for callers who may
+        /// not read invitations.
         async fn invitation(&self, ctx: &Context<'_>) -> Result<Option<Invitation>> {
             let Some(id) = self.row.invitation_id else { return Ok(None) };
             if !app_and_caller(ctx).await?.1.may(Action::ReadInvitations) {
@@ -197,11 +198,11 @@ step_object! {
             Ok(row.map(|row| Invitation::new(row, self.row.account_id)))
         }
 
-        /// Whether it delivers, and if not, why.
+        /// Whether the step delivers and, if not, why.
         async fn state(&self, ctx: &Context<'_>) -> Result<BuyerStepState> {
             let connection = link(ctx, &self.row).await?;
             let receiving = match &connection {
-                Some(connection) => loaders::load(ctx, ReceivesOver(self.row.account_id, connection.id)).await?,
+                Some(connection) => loaders::load(ctx, CanReceiveOver(self.row.account_id, connection.id)).await?,
                 None => None,
             };
             Ok(buyer_steps::state(Standing {
@@ -212,38 +213,38 @@ step_object! {
             }))
         }
 
-        /// What the buyer gets to see.
+        /// Fields that the buyer gets.
         async fn shared_fields(&self, ctx: &Context<'_>) -> Result<FieldSelection> {
             Ok(shared(ctx, &self.row, self.does.settings).await?.fields.into())
         }
 
-        /// Names that the buyer gets in place of the flow's.
+        /// Names that the buyer gets instead of the flow's.
         async fn mapping(&self, ctx: &Context<'_>) -> Result<Vec<FieldMapping>> {
             Ok(each(shared(ctx, &self.row, self.does.settings).await?.mapping))
         }
 
-        /// What is allowed and still worth a word, for people: fields that the buyer's receiving flow does not know and drops, and
-        /// encrypted fields that go to the buyer without being named.
+        /// Warnings for people: fields that the buyer's receiving flow does not have and drops, and encrypted fields
+        /// that go to the buyer without being listed.
         async fn warnings(&self, ctx: &Context<'_>) -> Result<Vec<String>> {
             let (app, _) = app_and_caller(ctx).await?;
             buyer_steps::warnings(app.db.read(), &self.row).await
         }
 
-        /// What the buyer pays for a lead; null means what its flow pays.
+        /// Price that the buyer pays for a lead. Null means the price of the buyer's flow.
         async fn price(&self) -> Option<Money> {
             self.does.price.clone()
         }
 
-        /// Limits of leads that go this way; what the buyer refuses does not count.
+        /// Caps on leads delivered by this step. Leads that the buyer rejects do not count.
         async fn caps(&self) -> Vec<Cap> {
             self.does.caps.iter().cloned().map(Cap::from).collect()
         }
 
-        /// What became of the leads that went this way in that time: accepted by the buyer, rejected by its flow, or failed.
+        /// Leads that this step delivered in the range: accepted by the buyer, rejected by its flow, or failed.
         async fn stats(
             &self,
             ctx: &Context<'_>,
-            #[graphql(desc = "From when to when.")] range: TimeRangeInput,
+            #[graphql(desc = "Range of submission times.")] range: TimeRangeInput,
         ) -> Result<FlowCounts> {
             let (_, caller) = app_and_caller(ctx).await?;
             let wanted = ctx.look_ahead();
@@ -287,9 +288,9 @@ async fn shared(ctx: &Context<'_>, step: &step::Model, settings: SettingsId) -> 
 }
 
 step_object! {
-    /// Routes to partners through a distribution profile.
+    /// Routes leads to partners through a distribution profile.
     DistributeStep: ProfileId {
-        /// Which picks the partners.
+        /// The profile that chooses the partners.
         async fn profile(&self, ctx: &Context<'_>) -> Result<DistributionProfile> {
             let profile = loaders::load(ctx, ProfileRow(self.row.account_id, self.does)).await?;
             profile
@@ -299,12 +300,12 @@ step_object! {
     }
 }
 
-/// A field, and the template that it is set from.
+/// A field and the template that sets it.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct TemplateAssignment {
-    /// The field of the flow.
+    /// Name of the field.
     field: String,
-    /// What it becomes, such as `{{ lead.first_name }} {{ lead.last_name }}`; an empty text empties it.
+    /// Template of the value, such as `{{ lead.first_name }} {{ lead.last_name }}`. An empty result clears the field.
     template: String,
 }
 

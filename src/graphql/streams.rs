@@ -6,10 +6,10 @@ mod rows;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, SimpleObject, Subscription};
+use async_graphql::{Context, Enum, SimpleObject, Subscription};
 use entity::delivery::DeliveryStatus;
 use entity::event::{self, EventKind};
-use entity::ids::{DeliveryId, LeadId};
+use entity::ids::{DeliveryId, FlowId, LeadId, PartnerId};
 use entity::portal_user::PortalPermission;
 use futures::{Stream, StreamExt};
 use sea_orm::ActiveEnum;
@@ -41,45 +41,45 @@ pub(super) fn begin(ctx: &Context<'_>, after: Option<String>) -> Option<String> 
 /// A lead that arrived in a flow.
 #[derive(SimpleObject)]
 pub struct LeadArrival {
-    /// Its place: subscribe again with `after` this.
+    /// Cursor of the event. Pass it as `after` to continue from here.
     cursor: String,
     /// The lead.
     lead: Lead,
 }
 
-/// A change of a delivery's state or review.
+/// A change of a delivery's status or review.
 #[derive(SimpleObject)]
 pub struct DeliveryUpdate {
-    /// Its place: subscribe again with `after` this.
+    /// Cursor of the event. Pass it as `after` to continue from here.
     cursor: String,
-    /// The delivery as it is now, which may be further than this event.
+    /// The delivery's current state, which may be newer than the event.
     delivery: Delivery,
-    /// Where it stood after this change.
+    /// Status of the delivery after this event.
     status: DeliveryStatus,
 }
 
-/// What happened to a lead in the portal.
+/// An event of a portal lead.
 #[derive(SimpleObject)]
 pub struct PortalLeadEvent {
-    /// Its place: subscribe again with `after` this.
+    /// Cursor of the event. Pass it as `after` to continue from here.
     cursor: String,
-    /// What happened.
+    /// Kind of the event.
     kind: PortalLeadEventKind,
-    /// The lead as it is now.
+    /// The current lead.
     lead: PortalLead,
 }
 
-/// What happened to a lead in the portal.
+/// An event of a portal lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 pub enum PortalLeadEventKind {
-    /// It came into the feed.
+    /// The lead arrived in the portal.
     Delivered,
-    /// Its review changed.
+    /// The lead's review changed.
     Reviewed,
 }
 
 /// An item of a stream; an error ends it.
-pub(super) type Shared<T> = std::result::Result<T, Arc<Error>>;
+pub(super) type StreamItem<T> = std::result::Result<T, Arc<Error>>;
 
 /// The event logs' part of subscriptions.
 #[derive(Default)]
@@ -87,20 +87,19 @@ pub struct StreamSubscription;
 
 #[Subscription]
 impl StreamSubscription {
-    /// Leads arriving in the account's flows, whatever became of them.
+    /// Leads that arrive in the account's flows, with any outcome.
     async fn leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this flow.")] flow_id: Option<ID>,
-        #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
-    ) -> Result<impl Stream<Item = Shared<LeadArrival>> + use<>> {
+        #[graphql(desc = "In this flow.")] flow_id: Option<FlowId>,
+        #[graphql(desc = "Replays the events after this cursor first.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = StreamItem<LeadArrival>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadLeads)?;
-        let scope = flow_id.map(|id| id.parse::<entity::ids::FlowId>().map(|id| id.0).unwrap_or_default());
         let filter = Filter {
             topic: account.0,
             kinds: &[EventKind::Lead],
-            scope,
+            scope: flow_id.map(|id| id.0),
             subject: None,
         };
         let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
@@ -118,23 +117,21 @@ impl StreamSubscription {
         Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
     }
 
-    /// Every change of state of the account's deliveries and of their review. A new one is told as QUEUED, or as SENDING where it is
-    /// sent at once; the beginning of later attempts is not told, what became of them is.
+    /// Every change of a delivery's status or review. A new delivery is reported as QUEUED, or as SENDING if it is sent
+    /// immediately. Of later attempts only the result is reported, not the beginning.
     async fn deliveries(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those to this partner.")] partner_id: Option<ID>,
-        #[graphql(desc = "Only those of this lead.")] lead_id: Option<ID>,
-        #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
-    ) -> Result<impl Stream<Item = Shared<DeliveryUpdate>> + use<>> {
+        #[graphql(desc = "To this partner.")] partner_id: Option<PartnerId>,
+        #[graphql(desc = "Of this lead.")] lead_id: Option<LeadId>,
+        #[graphql(desc = "Replays the events after this cursor first.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = StreamItem<DeliveryUpdate>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let account = caller.require(Action::ReadLeads)?;
-        let scope = partner_id.map(|id| id.parse::<entity::ids::PartnerId>().map(|id| id.0).unwrap_or_default());
-        let wanted = lead_id.map(|id| id.parse::<LeadId>().unwrap_or(uuid::Uuid::nil().into()));
         let filter = Filter {
             topic: account.0,
             kinds: &[EventKind::Delivery],
-            scope,
+            scope: partner_id.map(|id| id.0),
             subject: None,
         };
         let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
@@ -143,7 +140,7 @@ impl StreamSubscription {
             let rows = rows.clone();
             async move {
                 let found = rows.delivery(&app, account, DeliveryId(event.subject_id)).await?;
-                let found = found.filter(|row| wanted.is_none_or(|lead| row.lead_id == lead));
+                let found = found.filter(|row| lead_id.is_none_or(|lead| row.lead_id == lead));
                 Ok(found.map(|row| DeliveryUpdate {
                     cursor: cursor(&event),
                     status: status(&event).unwrap_or(row.status),
@@ -154,12 +151,12 @@ impl StreamSubscription {
         Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
     }
 
-    /// New leads in the portal user's feed, and changes of their review. Portal sessions only.
+    /// New leads in the caller's portal, and changes of their review. Requires a portal session.
     async fn portal_leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Replay what happened after this cursor first.")] after: Option<String>,
-    ) -> Result<impl Stream<Item = Shared<PortalLeadEvent>> + use<>> {
+        #[graphql(desc = "Replays the events after this cursor first.")] after: Option<String>,
+    ) -> Result<impl Stream<Item = StreamItem<PortalLeadEvent>> + use<>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let portal = caller.require_portal(PortalPermission::ViewLeads)?;
         let kinds = &[EventKind::PortalDelivered, EventKind::PortalReviewed];
@@ -208,7 +205,7 @@ pub(super) fn each<T, E, F, W>(
     events: E,
     item: F,
     may: fn(&Caller, Option<&T>) -> Result<bool>,
-) -> impl Stream<Item = Shared<T>> + use<T, E, F, W>
+) -> impl Stream<Item = StreamItem<T>> + use<T, E, F, W>
 where
     E: Stream<Item = Result<Arc<event::Model>>> + Send + 'static,
     T: Send + 'static,

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::ids::{AccountId, ConnectionId};
+use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::lead::LeadOutcome;
 use entity::source;
 use futures::future::try_join_all;
@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::account::AccountProfile;
 use super::context::{ContextExt, app_and_caller};
 use super::flow_field::FlowField;
-use super::ids::id_or_unknown;
-use super::loaders::{self, AccountRow, FlowRow, OpenedOver};
+use super::loaders::{self, AccountRow, FlowRow, OpenSourcesOver};
 use super::relay::{Page, PageArgs, connection, page};
 use super::scalars::UrlText;
 use crate::error::{Error, Result};
@@ -36,7 +35,7 @@ impl SubmissionDocs {
 
     /// The docs of the sources of the other side that the reader may submit through over a connection now, oldest first.
     pub async fn over(ctx: &Context<'_>, reader: AccountId, connection: ConnectionId) -> Result<Vec<Self>> {
-        let opened = loaders::list(ctx, OpenedOver(reader, connection)).await?;
+        let opened = loaders::list(ctx, OpenSourcesOver(reader, connection)).await?;
         let docs = read(ctx, reader, &opened).await?;
         Ok(docs.into_iter().map(Self).collect())
     }
@@ -64,36 +63,36 @@ async fn read(ctx: &Context<'_>, reader: AccountId, sources: &[source::Model]) -
     try_join_all(sources.iter().map(|source| generate(ctx, source))).await
 }
 
-/// Everything a sender needs to submit to one source of one flow, made from both as they are now. Fields have the names that
-/// the sender gives them.
+/// Everything that a sender needs to submit to one source of a flow, generated from their current settings. Fields have
+/// the sender's names.
 #[Object]
 impl SubmissionDocs {
-    /// Which flow.
+    /// Identifier of the flow.
     async fn flow_id(&self) -> ID {
         self.0.flow_id.to_string().into()
     }
 
-    /// Its name.
+    /// Name of the flow.
     async fn flow_name(&self) -> &str {
         &self.0.flow_name
     }
 
-    /// Through which source.
+    /// Identifier of the source.
     async fn source_id(&self) -> ID {
         self.0.source_id.to_string().into()
     }
 
-    /// Who takes the leads.
+    /// The account that receives the leads.
     async fn recipient(&self, ctx: &Context<'_>) -> Result<AccountProfile> {
         AccountProfile::load(ctx, self.0.recipient).await
     }
 
-    /// Whether leads are taken at the moment: both flow and source are enabled.
+    /// Whether leads are accepted now: both flow and source are enabled.
     async fn enabled(&self) -> bool {
         self.0.enabled
     }
 
-    /// Where to send them, by HTTP POST.
+    /// URL for submissions, by HTTP POST.
     async fn endpoint(&self) -> UrlText {
         self.0.endpoint.clone().into()
     }
@@ -103,12 +102,12 @@ impl SubmissionDocs {
         &self.0.authentication
     }
 
-    /// What to send. Examples of encrypted fields are made up.
+    /// Fields to send. Examples of encrypted fields are made up.
     async fn fields(&self) -> Vec<FlowField> {
         self.0.fields.iter().cloned().map(FlowField::from).collect()
     }
 
-    /// Which leads are taken, in words, by the rules of the flow and of the source; null when every valid lead is.
+    /// Which leads are accepted by the rules of the flow and the source, in words; null if every valid lead is.
     async fn acceptance_rule_text(&self) -> Option<&str> {
         self.0.acceptance_rule_text.as_deref()
     }
@@ -118,39 +117,40 @@ impl SubmissionDocs {
         &self.0.example_operation
     }
 
-    /// Its variables: a test lead, which counts nowhere.
+    /// Variables of the example: a test lead, which no count includes.
     async fn example_variables(&self) -> Json<Value> {
         Json(self.0.example_variables.clone())
     }
 
-    /// A command line that submits that lead. It takes the API key from the environment variable `LEADMESH_API_KEY`.
+    /// A shell command that submits the example lead. Reads the API key from the environment variable
+    /// `LEADMESH_API_KEY`.
     async fn example_curl(&self) -> &str {
         &self.0.example_curl
     }
 
-    /// What the server answers: an example for each outcome.
+    /// Example answers of the server, one per outcome.
     async fn example_responses(&self) -> Vec<ExampleResponse> {
         let responses = self.0.example_responses.iter().cloned();
         responses.map(ExampleResponse::from).collect()
     }
 
-    /// All of it, to read, as Markdown.
+    /// The whole documentation as Markdown.
     async fn markdown(&self) -> &str {
         &self.0.markdown
     }
 
-    /// The last change of the flow or the source.
+    /// When the flow or the source last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// What the server answers to a submission.
+/// An answer of the server to a submission.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct ExampleResponse {
-    /// What became of the lead.
+    /// Outcome of the lead.
     outcome: LeadOutcome,
-    /// The body of the answer.
+    /// Body of the answer.
     body: Json<Value>,
 }
 
@@ -177,21 +177,21 @@ pub struct SubmissionDocsQuery;
 
 #[Object]
 impl SubmissionDocsQuery {
-    /// Docs of every flow that a partner has opened to the caller, newest source first. Only what is open now: a connection that
-    /// is suspended, narrowed or ended takes its docs along. Keys need the scope `NETWORK_READ` or MANAGE. The partner sees how
-    /// often its docs were read, and when.
+    /// Submission docs of every flow that a partner has opened to the caller, newest source first. Docs disappear while
+    /// their connection is suspended, narrowed or ended. The partner sees how often and when its docs were read. API
+    /// keys need the scope `NETWORK_READ` or MANAGE.
     #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn submission_docs(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only those of this flow.")] flow_id: Option<ID>,
-        #[graphql(desc = "The first so many, 1 to 100; 20 by default.")] first: Option<i32>,
-        #[graphql(desc = "Only those after this cursor.")] after: Option<String>,
-        #[graphql(desc = "The last so many, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only those before this cursor.")] before: Option<String>,
+        #[graphql(desc = "Of this flow.")] flow_id: Option<FlowId>,
+        #[graphql(desc = "Returns the first n entries (1–100). Defaults to 20.")] first: Option<i32>,
+        #[graphql(desc = "Returns only entries after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Returns the last n entries (1–100).")] last: Option<i32>,
+        #[graphql(desc = "Returns only entries before this cursor.")] before: Option<String>,
     ) -> Result<SubmissionDocsConnection> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (reader, opened) = network::docs::opened(caller, flow_id.as_ref().map(id_or_unknown))?;
+        let (reader, opened) = network::docs::opened(caller, flow_id)?;
         let args = PageArgs::new(first, after, last, before);
         let page = page(app.db.read(), opened, source::Column::Id, |row| row.id.0, args).await?;
         let (cursors, sources): (Vec<String>, Vec<source::Model>) = page.entries.into_iter().unzip();

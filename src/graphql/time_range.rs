@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 
-/// A span of time.
+/// A range of time.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct TimeRangeInput {
-    /// When it begins, included.
+    /// Start, inclusive.
     pub(super) from: DateTime<Utc>,
-    /// When it ends, excluded; after `from`.
+    /// End, exclusive; after `from`.
     pub(super) to: DateTime<Utc>,
 }
 

@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::ids::UserId;
 use entity::user::{self, Role};
 
 use super::context::app_and_caller;
-use super::ids::id_or_unknown;
 use super::payload::{AcknowledgePayload, DeletePayload, UserError, outcome};
 use super::scalars::EmailAddress;
 use super::session::acknowledged;
@@ -23,7 +23,7 @@ impl From<user::Model> for User {
     }
 }
 
-/// A person of an account.
+/// A user: a person who signs in to an account.
 #[Object]
 impl User {
     /// Identifier.
@@ -31,88 +31,88 @@ impl User {
         self.0.id.to_string().into()
     }
 
-    /// As shown, at most 120 characters.
+    /// Display name, at most 120 characters.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// The address with which they sign in.
+    /// Address that the user signs in with.
     async fn email(&self) -> EmailAddress {
         EmailAddress(self.0.email.clone())
     }
 
-    /// When they have shown by a mailed link that the address is theirs; null until then, and while another user of the server has
-    /// proven it.
+    /// When the user proved the address by a mailed link; null before, and while another user of the server has proven
+    /// it.
     async fn email_verified_at(&self) -> Option<DateTime<Utc>> {
         self.0.email_verified_at
     }
 
-    /// What they may do.
+    /// Role of the user.
     async fn role(&self) -> Role {
         self.0.role
     }
 
-    /// When they last logged in or refreshed their session, to about a minute; null if they never did.
+    /// When the last sign-in or session refresh happened, to about a minute; null if never.
     async fn last_seen_at(&self) -> Option<DateTime<Utc>> {
         self.0.last_seen_at
     }
 
-    /// When they signed up or were invited.
+    /// When the user signed up or was invited.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
 }
 
-/// Somebody who is to become a person of the caller's account.
+/// A user to invite to the caller's account.
 #[derive(InputObject)]
 pub struct InviteUserInput {
-    /// The address to which the link goes and with which they will sign in; no two people of the account share one.
+    /// The address that gets the link and that the user signs in with. Unique among the account's users.
     email: EmailAddress,
-    /// As shown, 1 to 120 characters.
+    /// Display name, 1 to 120 characters.
     name: String,
-    /// What they may do. Only an OWNER makes an OWNER.
+    /// Role of the user. Only an OWNER can make an OWNER.
     role: Role,
 }
 
-/// What somebody may do from now on.
+/// A new role for a user.
 #[derive(InputObject)]
 pub struct UpdateUserRoleInput {
-    /// Identifier of the person.
-    id: ID,
-    /// What they may do. Only an OWNER makes or unmakes an OWNER, and one who can sign in always stays.
+    /// Identifier of the user.
+    id: UserId,
+    /// Role of the user. Only an OWNER can make or remove an OWNER; one who can sign in must remain.
     role: Role,
 }
 
-/// A new password by the old one.
+/// A password change.
 #[derive(InputObject)]
 pub struct ChangePasswordInput {
-    /// The old password.
+    /// The current password.
     #[graphql(secret)]
     current_password: String,
-    /// The new password, under the same rules as at sign-up.
+    /// The new password. The rules of `SignUpInput.password` apply.
     #[graphql(secret)]
     new_password: String,
 }
 
-/// Another address to sign in with.
+/// A new address to sign in with.
 #[derive(InputObject)]
 pub struct ChangeEmailInput {
     /// The new address.
     email: EmailAddress,
-    /// The password, which stays.
+    /// The current password. It stays.
     #[graphql(secret)]
     current_password: String,
 }
 
-/// A person of the caller's account after a change.
+/// Result of a change to a user.
 #[derive(SimpleObject)]
 pub struct UserPayload {
-    /// As they are now; null when nothing was changed.
+    /// The updated user; null if nothing changed.
     user: Option<User>,
-    /// The link by which somebody who was just invited sets their password, to be passed on: only where the server sends no mail, or no
-    /// more to that address for now, and only this once. Else null.
+    /// Link by which the invited person sets a password, for the caller to pass on. Only if the server sends no mail,
+    /// or no more to that address for now, and shown only once; otherwise null.
     one_time_link: Option<String>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -143,11 +143,11 @@ pub struct UserMutation;
 
 #[Object]
 impl UserMutation {
-    /// Changes the caller's own password and ends all of their other sessions.
+    /// Changes the caller's password and ends all of their other sessions.
     async fn change_password(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The old and the new password.")] input: ChangePasswordInput,
+        #[graphql(desc = "The current and the new password.")] input: ChangePasswordInput,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = ChangePassword {
@@ -157,12 +157,12 @@ impl UserMutation {
         UserPayload::of(password_reset::change(app, caller, input).await)
     }
 
-    /// Gives the caller another address to sign in with, and mails a link there that proves it. Until then it does not count as theirs:
-    /// `emailVerifiedAt` is null. At most 5 an hour: `RATE_LIMITED`.
+    /// Changes the caller's sign-in address and mails a link that proves it. Until it is proven, `emailVerifiedAt` is
+    /// null and the address does not count as the caller's. At most 5 an hour: `RATE_LIMITED`.
     async fn change_email(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The address, and the password.")] input: ChangeEmailInput,
+        #[graphql(desc = "The new address and the password.")] input: ChangeEmailInput,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = ChangeEmail {
@@ -172,26 +172,27 @@ impl UserMutation {
         UserPayload::of(verification::change_email(app, caller, input).await)
     }
 
-    /// Mails the link again by which the caller proves their address; nothing is sent when they have. `NOT_CONFIGURED` where the server
-    /// sends no mail. At most 5 an hour: `RATE_LIMITED`.
+    /// Mails again the link that proves the caller's address. Nothing is sent if it is proven. `NOT_CONFIGURED` if the
+    /// server sends no mail. At most 5 an hour: `RATE_LIMITED`.
     async fn resend_verification(&self, ctx: &Context<'_>) -> Result<AcknowledgePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         acknowledged(verification::resend(app, caller).await)
     }
 
-    /// The same for the contact address of the caller's account. Takes an OWNER or ADMIN.
+    /// Mails again the link that proves the contact address of the caller's account. Nothing is sent if it is proven.
+    /// `NOT_CONFIGURED` if the server sends no mail. At most 5 an hour: `RATE_LIMITED`. Requires OWNER or ADMIN.
     async fn resend_contact_verification(&self, ctx: &Context<'_>) -> Result<AcknowledgePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         acknowledged(verification::resend_contact(app, caller).await)
     }
 
-    /// Makes somebody a person of the caller's account and mails them a link, valid for seven days, to set their password. A server
-    /// that sends no mail, or no more to that address for now, answers the link instead, once: `oneTimeLink`. At most 5 an hour to one
-    /// address, and 100 to all: `RATE_LIMITED`. Takes an OWNER or ADMIN.
+    /// Invites a user to the caller's account and mails a link, valid for seven days, to set a password. If the server
+    /// sends no mail, or no more to that address for now, the payload has the link instead, once: `oneTimeLink`. At
+    /// most 5 an hour to one address and 100 in all: `RATE_LIMITED`. Requires OWNER or ADMIN.
     async fn invite_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who they are and what they may do.")] input: InviteUserInput,
+        #[graphql(desc = "The user and the role.")] input: InviteUserInput,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let input = InviteUser {
@@ -202,24 +203,24 @@ impl UserMutation {
         UserPayload::invited(people::invite(app, caller, input).await)
     }
 
-    /// Changes what a person of the caller's account may do, from their next request on. Takes an OWNER or ADMIN.
+    /// Changes the role of a user of the caller's account, from their next request on. Requires OWNER or ADMIN.
     async fn update_user_role(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Who, and what they may do.")] input: UpdateUserRoleInput,
+        #[graphql(desc = "The user and the role.")] input: UpdateUserRoleInput,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        UserPayload::of(people::update_role(app, caller, id_or_unknown(&input.id), input.role).await)
+        UserPayload::of(people::update_role(app, caller, input.id, input.role).await)
     }
 
-    /// Removes a person from the caller's account; their sessions and links end at once. Takes an OWNER or ADMIN.
+    /// Removes a user from the caller's account and ends their sessions and links immediately. Requires OWNER or ADMIN.
     async fn remove_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Identifier of the person.")] id: ID,
+        #[graphql(desc = "Identifier of the user.")] id: UserId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (removed, user_errors) = outcome(people::remove(app, caller, id_or_unknown(&id)).await)?;
+        let (removed, user_errors) = outcome(people::remove(app, caller, id).await)?;
         Ok(DeletePayload {
             deleted_id: removed.map(|id| id.to_string().into()),
             user_errors,

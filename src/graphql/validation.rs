@@ -10,11 +10,11 @@
 mod definitions;
 mod directives;
 mod fields;
+pub(super) mod long_numbers;
 mod nul;
 mod overlap;
 mod positions;
 mod scalars;
-pub(super) mod settle;
 mod suggest;
 mod values;
 pub(super) mod variables;
@@ -67,7 +67,7 @@ struct Usage<'a> {
 /// What a place takes.
 #[derive(Debug, Clone, Copy)]
 struct Expected<'a> {
-    ty: Place<'a>,
+    ty: TypeUse<'a>,
     /// Whether something else holds where nothing is given.
     default: bool,
     /// Whether it is the one field of a `@oneOf` object.
@@ -76,7 +76,7 @@ struct Expected<'a> {
 
 /// A type of the schema, or that type without its exclamation mark.
 #[derive(Debug, Clone, Copy)]
-struct Place<'a> {
+struct TypeUse<'a> {
     ty: &'a Type,
     nullable: bool,
 }
@@ -150,7 +150,7 @@ impl Check<'_> {
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> TypeUse<'a> {
     fn new(ty: &'a Type) -> Self {
         Self {
             ty,
@@ -163,7 +163,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for TypeUse<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mark = if self.nullable { "" } else { "!" };
         write!(f, "{}{mark}", self.ty.base)

@@ -24,35 +24,35 @@ impl Viewer {
     /// Lets what stands below be read by the one whom it shows.
     fn opens(&self, ctx: &Context<'_>) -> Result<()> {
         if let Some(node) = &ctx.path_node {
-            ctx.asking()?.shows_viewer(root_key(node), &self.0);
+            ctx.auth()?.shows_viewer(root_key(node), &self.0);
         }
         Ok(())
     }
 }
 
-/// Who is asking: exactly one of user, apiKey and portalUser is set.
+/// The caller. Exactly one of `user`, `apiKey` and `portalUser` is set.
 #[Object]
 impl Viewer {
-    /// Their account; null for portal users, and for API keys whose scopes do not include reading it.
+    /// The caller's account; null for portal users, and for API keys whose scopes do not include reading it.
     async fn account(&self, ctx: &Context<'_>) -> Result<Option<Account>> {
         self.opens(ctx)?;
         let row = viewer::account(ctx.app()?, &self.0).await?;
         Ok(row.map(|row| Account::new(row, &self.0)))
     }
 
-    /// The person of an account who is asking.
+    /// The calling user.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         self.opens(ctx)?;
         Ok(viewer::user(ctx.app()?, &self.0).await?.map(User))
     }
 
-    /// The API key that is asking.
+    /// The calling API key.
     async fn api_key(&self, ctx: &Context<'_>) -> Result<Option<ApiKey>> {
         self.opens(ctx)?;
         Ok(viewer::api_key(ctx.app()?, &self.0).await?.map(ApiKey))
     }
 
-    /// The person of a partner who is asking, in the portal.
+    /// The calling portal user.
     async fn portal_user(&self, ctx: &Context<'_>) -> Result<Option<PortalUser>> {
         self.opens(ctx)?;
         Ok(viewer::portal_user(ctx.app()?, &self.0).await?.map(PortalUser))
@@ -65,7 +65,7 @@ pub struct ViewerQuery;
 
 #[Object]
 impl ViewerQuery {
-    /// Who is asking; null without a token. A token that is not valid, or not any more, is an error: UNAUTHENTICATED.
+    /// The caller; null without a token. An invalid or expired token is an error: UNAUTHENTICATED.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<Viewer>> {
         let (_, caller) = app_and_caller(ctx).await?;
         Ok(Viewer::of(caller.clone()))

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::client_address::client_ip;
-use super::session::{Authenticate, Caller as Arriving, Session};
-use super::share::Shares;
+use super::quota::Quotas;
+use super::session::{AuthRequest, Authenticate, Session};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::graphql::context::Asking;
+use crate::graphql::context::RequestAuth;
 use crate::graphql::limits::budget::Budget;
 use crate::graphql::limits::rate::{Allowance, Holder, Limits, Rates};
 use crate::graphql::loaders;
@@ -24,18 +24,18 @@ use crate::identity::caller::Caller;
 use crate::identity::rights;
 
 /// How often the right of whoever stays is looked at again, at the same moments for all, so that they are read for together. This
-/// is for notices that get lost: a change of rights is told at once, and streams look at each event.
-const LOOK: u64 = 5;
+/// is for notices that get lost: a change of rights is changed at once, and streams look at each event.
+const RECHECK_SECONDS: u64 = 5;
 
 /// Authenticates against an app.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub struct AppAuthenticator {
     app: App,
-    shares: Shares,
+    quotas: Quotas,
     rates: Rates,
 }
 
-impl Credentials {
+impl AppAuthenticator {
     /// Of that app; nobody holds anything open yet.
     pub fn new(app: App) -> Self {
         let settings = &app.config.settings;
@@ -46,7 +46,7 @@ impl Credentials {
         });
         Self {
             app,
-            shares: Shares::default(),
+            quotas: Quotas::default(),
             rates,
         }
     }
@@ -55,31 +55,33 @@ impl Credentials {
     fn allowance(&self, known: Option<&Caller>, ip: Option<IpAddr>) -> Allowance {
         let principal = known.and_then(|known| known.principal.uuid()).map(Holder::Principal);
         let account = known.and_then(|known| known.principal.kept_by());
-        let address = ip.filter(|_| principal.is_none()).map(|ip| Holder::Address(place(ip)));
+        let address = ip
+            .filter(|_| principal.is_none())
+            .map(|ip| Holder::Address(address_key(ip)));
         let account = account.map(|account| Holder::Account(account.0));
         self.rates
             .allowance([principal, account, address].into_iter().flatten())
     }
 }
 
-impl Authenticate for Credentials {
-    async fn authenticate(&self, arriving: Arriving<'_>) -> Result<Session> {
+impl Authenticate for AppAuthenticator {
+    async fn authenticate(&self, request: AuthRequest<'_>) -> Result<Session> {
         let app = &self.app;
-        let ip = client_ip(app, arriving.headers, arriving.peer);
-        let Some(token) = arriving.token else {
+        let ip = client_ip(app, request.headers, request.peer);
+        let Some(token) = request.token else {
             let mut session = session(app, None, ip, None, self.allowance(None, ip));
             session.is_anonymous = true;
-            session.share = ip.filter(|_| arriving.socket).map(|ip| self.shares.of(place(ip)));
+            session.quota = ip.filter(|_| request.socket).map(|ip| self.quotas.of(address_key(ip)));
             return Ok(session);
         };
-        let known = match authenticate::cached(app, token, ip).await.filter(|_| !arriving.socket) {
+        let known = match authenticate::cached(app, token, ip).await.filter(|_| !request.socket) {
             Some(known) => known,
             None => authenticate::bearer(app, token, ip).await?,
         };
         let allowance = self.allowance(Some(&known), ip);
         let mut session = session(app, Some(token.to_owned()), ip, Some(known.clone()), allowance);
-        if arriving.socket {
-            session.share = known.principal.uuid().map(|id| self.shares.of(id));
+        if request.socket {
+            session.quota = known.principal.uuid().map(|id| self.quotas.of(id));
             session.expires_at = expiry(app, &known);
             let watched = watch(app.clone(), known, session.revoked.clone());
             tokio::spawn(watched);
@@ -103,8 +105,8 @@ fn submitted_to(value: &Value) -> Option<FlowId> {
     }
 }
 
-/// Whose share callers without a token have: that of their address, of IPv6 the first 64 bits, which one network has.
-fn place(ip: IpAddr) -> Uuid {
+/// Whose quota callers without a token have: that of their address, of IPv6 the first 64 bits, which one network has.
+fn address_key(ip: IpAddr) -> Uuid {
     match ip.to_canonical() {
         IpAddr::V4(ip) => Uuid::from_u128(ip.to_ipv6_mapped().to_bits()),
         IpAddr::V6(ip) => Uuid::from_u128(ip.to_bits() & (u128::MAX << 64)),
@@ -119,8 +121,8 @@ fn session(
     allowance: Allowance,
 ) -> Session {
     let account = known.as_ref().and_then(|known| known.principal.account());
-    let owner = account.map(|account| account.0).or(ip.map(place));
-    // Instead of the schema's: what this operation reads and writes counts on the share of who asks.
+    let owner = account.map(|account| account.0).or(ip.map(address_key));
+    // Instead of the schema's: what this operation reads and writes counts on the quota of who asks.
     let app = owner.map_or_else(|| app.clone(), |owner| app.for_account(owner));
     let drawn_on = allowance.clone();
     let mut session = Session::new(move || {
@@ -130,7 +132,7 @@ fn session(
         data.insert(loaders::loader_within(&app, budget.clone()));
         data.insert(budget);
         data.insert(drawn_on.clone());
-        data.insert(Arc::new(Asking::new(token.clone(), ip, known.clone())));
+        data.insert(Arc::new(RequestAuth::new(token.clone(), ip, known.clone())));
         data
     });
     session.owner = owner;
@@ -149,28 +151,28 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
         return;
     };
     let changes = app.hub.rights(account);
-    let mut told = changes.listen();
-    let looking = async {
+    let mut changed = changes.listen();
+    let recheck = async {
         loop {
-            told.mark_unchanged();
+            changed.mark_unchanged();
             // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
             let now = Box::pin(rights::again(&app, &caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }
             // Both are only reasons to look.
-            drop(tokio::time::timeout(until_next_look(), told.changed()).await);
+            drop(tokio::time::timeout(until_next_check(), changed.changed()).await);
         }
     };
-    if revoked.run_until_cancelled(looking).await.is_some() {
+    if revoked.run_until_cancelled(recheck).await.is_some() {
         revoked.cancel();
     }
 }
 
-fn until_next_look() -> Duration {
+fn until_next_check() -> Duration {
     static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let elapsed = u64::try_from(BEGIN.elapsed().as_micros()).unwrap_or_default();
-    let period = LOOK * 1_000_000;
+    let period = RECHECK_SECONDS * 1_000_000;
     Duration::from_micros(period - elapsed % period)
 }
 
@@ -180,7 +182,7 @@ mod tests {
 
     #[test]
     fn one_network_has_one_share() {
-        let of = |text: &str| place(text.parse().unwrap());
+        let of = |text: &str| address_key(text.parse().unwrap());
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));

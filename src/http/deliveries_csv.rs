@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use super::client_address::client_ip;
 use super::csv::{self, PAGE};
 use super::graphql::peer;
-use super::refusal::refused;
+use super::refusal::error_response;
 use super::session::bearer;
 use crate::app::App;
 use crate::delivery::manage;
@@ -36,7 +36,7 @@ pub fn router(app: &App) -> Router {
 async fn download(State(app): State<App>, parts: Parts) -> Response {
     match answer(app, &parts).await {
         Ok(response) => response,
-        Err(error) => refused(&error),
+        Err(error) => error_response(&error),
     }
 }
 
@@ -46,14 +46,14 @@ async fn answer(app: App, parts: &Parts) -> Result<Response> {
         return Err(missing);
     };
     let caller = authenticate::bearer(&app, token, client_ip(&app, &parts.headers, peer(parts))).await?;
-    let asked = asked(parts.uri.query().unwrap_or_default())?;
+    let asked = parse_query(parts.uri.query().unwrap_or_default())?;
     let found = manage::found(&app, &caller, asked.search.as_deref()).await?;
     let filter = DeliveryFilter { found, ..asked.filter };
     let app = caller
         .principal
         .account()
         .map_or(app.clone(), |account| app.for_account(account.0));
-    let (noting, noted) = ((app.clone(), caller.clone()), asked.told);
+    let (noting, noted) = ((app.clone(), caller.clone()), asked.audit);
     let note = async move { delivery_log::begin(&noting.0, &noting.1, noted).await };
     app.writes.run(None, note).await.flatten()?;
     let pages = csv::pages(None, move |after| {
@@ -76,28 +76,28 @@ async fn next(
 }
 
 /// What the parameters say.
-struct Asked {
+struct ExportRequest {
     /// All but the search, which takes the account's keys.
     filter: DeliveryFilter,
     search: Option<String>,
     /// What the audit trail tells of it: of the search only that there was one, for its text is a value of a lead.
-    told: Value,
+    audit: Value,
 }
 
 /// A parameter that is not known is refused: a typing error must not give more than was meant.
-fn asked(query: &str) -> Result<Asked> {
+fn parse_query(query: &str) -> Result<ExportRequest> {
     let (mut filter, mut search) = (DeliveryFilter::default(), None);
     let (mut from, mut to) = (None, None);
-    let mut told: Map<String, Value> = Map::new();
+    let mut audit: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let wrong = || Error::BadInput(format!("{name} cannot be {value:.100}"));
         match name.as_ref() {
             "status" => {
-                let named = words::<DeliveryStatus>(&value).ok_or_else(wrong)?;
+                let named = parse_list::<DeliveryStatus>(&value).ok_or_else(wrong)?;
                 filter.statuses.get_or_insert_default().extend(named);
             }
             "channel" => {
-                let named = words::<Channel>(&value).ok_or_else(wrong)?;
+                let named = parse_list::<Channel>(&value).ok_or_else(wrong)?;
                 filter.channels.get_or_insert_default().extend(named);
             }
             "partnerId" => filter.partner = Some(id(&value)),
@@ -107,7 +107,7 @@ fn asked(query: &str) -> Result<Asked> {
             "leadId" => filter.lead = Some(id(&value)),
             "search" => {
                 search = Some(value.into_owned());
-                told.insert("searched".into(), Value::Bool(true));
+                audit.insert("searched".into(), Value::Bool(true));
                 continue;
             }
             "createdFrom" => from = Some(time(&value).ok_or_else(wrong)?),
@@ -119,7 +119,7 @@ fn asked(query: &str) -> Result<Asked> {
                 )));
             }
         }
-        told.insert(name.into_owned(), Value::from(value.into_owned()));
+        audit.insert(name.into_owned(), Value::from(value.into_owned()));
     }
     if from.is_some() || to.is_some() {
         let from = from.unwrap_or(DateTime::UNIX_EPOCH);
@@ -129,10 +129,10 @@ fn asked(query: &str) -> Result<Asked> {
         }
         filter.during = Some(from..to);
     }
-    Ok(Asked {
+    Ok(ExportRequest {
         filter,
         search,
-        told: Value::Object(told),
+        audit: Value::Object(audit),
     })
 }
 
@@ -143,7 +143,7 @@ const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
 };
 
 /// Words between commas.
-fn words<E: ActiveEnum<Value = String>>(list: &str) -> Option<Vec<E>> {
+fn parse_list<E: ActiveEnum<Value = String>>(list: &str) -> Option<Vec<E>> {
     list.split(',')
         .map(|word| E::try_from_value(&word.trim().to_owned()).ok())
         .collect()
@@ -167,7 +167,7 @@ mod tests {
     fn parameters_are_the_filter_and_unknown_ones_are_refused() {
         let query =
             "status=FAILED,REFUSED&status=CANCELLED&createdFrom=2026-01-01T00:00:00Z&includeTests=true&search=Ana+S";
-        let Asked { filter, search, told } = asked(query).unwrap();
+        let ExportRequest { filter, search, audit } = parse_query(query).unwrap();
         let statuses = [
             DeliveryStatus::Failed,
             DeliveryStatus::Refused,
@@ -177,12 +177,12 @@ mod tests {
         assert!(filter.include_tests && filter.during.is_some() && filter.channels.is_none());
         assert_eq!(search.as_deref(), Some("Ana S"));
         assert_eq!(
-            (&told["includeTests"], &told["searched"]),
+            (&audit["includeTests"], &audit["searched"]),
             (&Value::from("true"), &Value::Bool(true))
         );
-        assert!(told.get("search").is_none(), "{told}");
+        assert!(audit.get("search").is_none(), "{audit}");
         for query in ["state=FAILED", "status=DONE", "createdTo=yesterday", "includeTests=1"] {
-            assert!(asked(query).is_err(), "{query}");
+            assert!(parse_query(query).is_err(), "{query}");
         }
     }
 }

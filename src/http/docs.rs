@@ -21,7 +21,7 @@ use ring::digest;
 
 use super::client_address::client_ip;
 use super::graphql::peer;
-use super::refusal::refused;
+use super::refusal::error_response;
 use super::session::bearer;
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ async fn read(State(app): State<App>, Path(source): Path<String>, parts: Parts) 
     match find(&app, &source, &parts).await {
         Ok(Some(docs)) => answer(&docs, wants_page(&parts.headers)),
         Ok(None) => (StatusCode::NOT_FOUND, "no such docs, or they are not open to you\n").into_response(),
-        Err(error) => refused(&error),
+        Err(error) => error_response(&error),
     }
 }
 

@@ -27,11 +27,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::read::Parameters;
 use self::{
     accept::Media,
-    respond::{Fault, request_error, status_of},
+    respond::{Rejection, request_error, status_of},
 };
 use super::{
     request_id::{self, RequestId},
-    session::{Authenticate, Caller, Session, bearer},
+    session::{AuthRequest, Authenticate, Session, bearer},
     websocket::{self, SocketLimits},
 };
 use crate::graphql::{
@@ -111,7 +111,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             let error = mask::coded(code::UNAUTHENTICATED, message, None);
             return Err(request_error(StatusCode::UNAUTHORIZED, &error, media));
         };
-        let caller = Caller {
+        let caller = AuthRequest {
             token,
             headers: &parts.headers,
             peer: peer(parts),
@@ -129,10 +129,10 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     }
 
     /// Why nothing more can be held open here, if so.
-    fn is_full(&self) -> Option<Fault> {
+    fn is_full(&self) -> Option<Rejection> {
         let message = "No more sockets or event streams can be opened here now; try again later.";
         (self.open_sockets.len() >= self.sockets.open)
-            .then(|| Fault::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message))
+            .then(|| Rejection::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message))
     }
 
     /// Whether it is a subscription, as far as it is anything.
@@ -164,7 +164,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         let mut answer = self.answer_to(&session, parts, parameters, media).await;
         if let Some(allowance) = &session.allowance {
             let (Ok(response) | Err(response)) = &mut answer;
-            respond::tell_rate(response, allowance);
+            respond::set_rate_limit_headers(response, allowance);
         }
         answer
     }
@@ -180,7 +180,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         let prepared = prepared.map_err(|errors| respond::refused(&errors, media))?;
         match prepared.kind {
             OperationType::Mutation if parts.method == Method::GET => {
-                return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));
+                return Err(Rejection::method("POST", "GET is for queries; send mutations with POST.").respond(media));
             }
             OperationType::Subscription => {
                 let message = "Subscriptions run over WebSocket at this address, with the protocol graphql-transport-ws, or as \
@@ -212,7 +212,7 @@ async fn serve<E: Executor, A: Authenticate>(
         return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
             Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
             Err(rejection) => {
-                Fault::new(rejection.status(), code::BAD_INPUT, rejection.body_text()).respond(Media::Json)
+                Rejection::new(rejection.status(), code::BAD_INPUT, rejection.body_text()).respond(Media::Json)
             }
         };
     }
@@ -224,7 +224,7 @@ async fn serve<E: Executor, A: Authenticate>(
     let Some(media) = negotiated.or(takes_events.then_some(Media::GraphQl)) else {
         let message =
             "Answers are application/json, application/graphql-response+json or text/event-stream; accept one.";
-        return Fault::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
+        return Rejection::new(StatusCode::NOT_ACCEPTABLE, code::BAD_INPUT, message).respond(Media::Json);
     };
     let metrics = endpoint.metrics.clone();
     let answer = match read(&endpoint, &parts, body).await {
@@ -243,7 +243,7 @@ async fn serve<E: Executor, A: Authenticate>(
     })
 }
 
-async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Result<Parameters, Fault> {
+async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Result<Parameters, Rejection> {
     match parts.method {
         Method::POST => {
             read::is_json(&parts.headers)?;
@@ -251,8 +251,8 @@ async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Res
             read::post(&body)
         }
         Method::GET => read::get(parts.uri.query().unwrap_or_default())?
-            .ok_or_else(|| Fault::bad("The URL has no parameter \"query\".")),
-        _ => Err(Fault::method("GET, POST", "GraphQL is served to GET and POST.")),
+            .ok_or_else(|| Rejection::bad("The URL has no parameter \"query\".")),
+        _ => Err(Rejection::method("GET, POST", "GraphQL is served to GET and POST.")),
     }
 }
 

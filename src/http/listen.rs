@@ -5,7 +5,7 @@
 
 mod activity;
 mod bounded_stream;
-mod places;
+mod connection_limit;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ use tower::ServiceExt;
 
 use activity::{Activity, TrackedBody};
 use bounded_stream::{BoundedStream, closed_by_peer};
-use places::Places;
+use connection_limit::ConnectionLimit;
 
 /// How connections are treated.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ const STREAMS: u32 = 100;
 /// After a connection could not be accepted (usually: no file descriptors left).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// How often `idle` and `stall` are looked at in each of them.
-const LOOKS: u32 = 8;
+const CHECKS_PER_LIMIT: u32 = 8;
 
 /// Serves `router` on `listener` until `shutdown`, then until every request and every socket of `sockets` has ended or
 /// the grace is over.
@@ -89,9 +89,9 @@ pub async fn serve(
 ) {
     let graceful = GracefulShutdown::new();
     let server = Server::new(router, &limits);
-    let places = Places::new(limits.connections, limits.per_address, limits.proxies.clone());
+    let limit = ConnectionLimit::new(limits.connections, limits.per_address, limits.proxies.clone());
     while let Some(accepted) = shutdown
-        .run_until_cancelled(accept(&listener, &places, limits.stall))
+        .run_until_cancelled(accept(&listener, &limit, limits.stall))
         .await
     {
         match accepted {
@@ -122,13 +122,13 @@ struct Accepted {
 }
 
 /// The next connection; none when its address has all that it may have.
-async fn accept(listener: &TcpListener, places: &Places, stall: Duration) -> io::Result<Option<Accepted>> {
-    let permit = places
+async fn accept(listener: &TcpListener, limit: &ConnectionLimit, stall: Duration) -> io::Result<Option<Accepted>> {
+    let permit = limit
         .next()
         .await
         .ok_or_else(|| io::Error::other("the listener is closed"))?;
     let (stream, peer) = listener.accept().await?;
-    let Some(place) = places.take(permit, peer.ip()) else {
+    let Some(place) = limit.take(permit, peer.ip()) else {
         tracing::debug!(%peer, "refused a connection: its address has too many; name proxies in LEADMESH_TRUSTED_PROXIES");
         return Ok(None);
     };
@@ -232,10 +232,10 @@ async fn left(activity: &Activity, socket: &TcpStream) {
 
 /// Waits until the connection only takes a place, and says why. hyper has no such limits for HTTP/2.
 async fn over(activity: &Activity, idle: Duration, stall: Duration) -> &'static str {
-    let mut looks = tokio::time::interval(idle.min(stall) / LOOKS);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut checks = tokio::time::interval(idle.min(stall) / CHECKS_PER_LIMIT);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        looks.tick().await;
+        checks.tick().await;
         if let Some(reason) = activity.fault(Instant::now(), idle, stall) {
             return reason;
         }

@@ -15,9 +15,9 @@ use crate::app::App;
 use crate::metrics::Standing;
 
 /// Due deliveries are counted no further than this.
-const MOST: u64 = 10_000;
+const MAX_BACKLOG: u64 = 10_000;
 /// For the database: without it the other numbers are told all the same.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The metrics for callers on this machine that no proxy stands before; for others there is nothing. The API's address is
@@ -48,12 +48,12 @@ pub async fn metrics(State(app): State<App>) -> impl IntoResponse {
 
 async fn paused(app: &App) -> Option<u64> {
     let asked = endpoint::Entity::count_paused(app.db.read());
-    tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
+    tokio::time::timeout(DATABASE_TIMEOUT, asked).await.ok()?.ok()
 }
 
 async fn backlog(app: &App) -> Option<(u64, TimeDelta)> {
     let now = app.clock.now();
-    let asked = delivery::Entity::backlog(app.db.read(), now, MOST);
-    let (due, first) = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
+    let asked = delivery::Entity::backlog(app.db.read(), now, MAX_BACKLOG);
+    let (due, first) = tokio::time::timeout(DATABASE_TIMEOUT, asked).await.ok()?.ok()?;
     Some((due, first.map_or(TimeDelta::zero(), |first| now - first)))
 }

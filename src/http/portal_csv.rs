@@ -10,7 +10,7 @@ use axum::routing::get;
 use super::client_address::client_ip;
 use super::csv;
 use super::graphql::peer;
-use super::refusal::refused;
+use super::refusal::error_response;
 use super::session::bearer;
 use crate::app::App;
 use crate::delivery::portal_feed::export;
@@ -28,7 +28,7 @@ pub fn router(app: &App) -> Router {
 async fn leads(State(app): State<App>, parts: Parts) -> Response {
     match answer(&app, &parts).await {
         Ok(response) => response,
-        Err(error) => refused(&error),
+        Err(error) => error_response(&error),
     }
 }
 

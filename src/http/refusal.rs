@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::error::{Error, Outage};
 
 /// The answer to what could not be done: its public text, with the status that says whose fault it is.
-pub(super) fn refused(error: &Error) -> Response {
+pub(super) fn error_response(error: &Error) -> Response {
     let none: Option<(HeaderName, String)> = None;
     let (status, header) = match error {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, Some((WWW_AUTHENTICATE, "Bearer".to_owned()))),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::share::{Held, Share};
+use super::quota::{Permit, Quota};
 use super::websocket::SocketLimits;
 use crate::error::Error;
 use crate::graphql::limits::rate::Allowance;
@@ -16,7 +16,7 @@ use crate::graphql::mask::{self, code};
 
 /// A request, or a socket that introduces itself, before anybody knows whose it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
+pub struct AuthRequest<'a> {
     /// The bearer token: from the `Authorization` header, or from a socket's `connection_init`, which wins.
     pub token: Option<&'a str>,
     /// The headers of the request, or of the upgrade of a socket.
@@ -41,8 +41,8 @@ pub struct Session {
     /// The account that asks, or what stands for who asks without one: writes are counted by it.
     pub owner: Option<Uuid>,
     /// What the caller holds open; nobody's is counted.
-    pub share: Option<Arc<Share>>,
-    /// Whether the share is that of an address, for all who show no token there.
+    pub quota: Option<Arc<Quota>>,
+    /// Whether the quota is that of an address, for all who show no token there.
     pub is_anonymous: bool,
     /// What the caller's operations draw on; nobody's are free.
     pub allowance: Option<Allowance>,
@@ -59,7 +59,7 @@ impl Session {
             introspection: true,
             expires_at: None,
             owner: None,
-            share: None,
+            quota: None,
             is_anonymous: false,
             allowance: None,
             _over: Arc::new(revoked.clone().drop_guard()),
@@ -68,26 +68,28 @@ impl Session {
     }
 
     /// A place for a socket or a stream of server-sent events.
-    pub(super) fn hold_connection(&self, limits: &SocketLimits) -> Result<Option<Held>, ServerError> {
+    pub(super) fn hold_connection(&self, limits: &SocketLimits) -> Result<Option<Permit>, ServerError> {
         let most = if self.is_anonymous {
             limits.of_address
         } else {
             limits.of_caller
         };
-        let held = self.share.as_ref().map(|share| share.connection(most));
-        held.map(|held| held.ok_or_else(|| too_many(most, "sockets and event streams")))
+        let permit = self.quota.as_ref().map(|quota| quota.connection(most));
+        permit
+            .map(|permit| permit.ok_or_else(|| too_many(most, "sockets and event streams")))
             .transpose()
     }
 
     /// A place for a subscription.
-    pub(super) fn hold_stream(&self, limits: &SocketLimits) -> Result<Option<Held>, ServerError> {
+    pub(super) fn hold_stream(&self, limits: &SocketLimits) -> Result<Option<Permit>, ServerError> {
         let most = if self.is_anonymous {
             limits.of_address
         } else {
             limits.streams_of_caller
         };
-        let held = self.share.as_ref().map(|share| share.stream(most));
-        held.map(|held| held.ok_or_else(|| too_many(most, "subscriptions")))
+        let permit = self.quota.as_ref().map(|quota| quota.stream(most));
+        permit
+            .map(|permit| permit.ok_or_else(|| too_many(most, "subscriptions")))
             .transpose()
     }
 }
@@ -101,7 +103,7 @@ fn too_many(most: usize, what: &str) -> ServerError {
 /// decide what an anonymous caller may do.
 pub trait Authenticate: Send + Sync + 'static {
     /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
-    fn authenticate(&self, caller: Caller<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
+    fn authenticate(&self, caller: AuthRequest<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
 
     /// Notes what a request with wrong credentials was about.
     fn refused(&self, _variables: &Variables) {}

@@ -14,9 +14,9 @@ use super::authenticate::of_key;
 use super::caller::{Caller, Principal};
 use super::person::Person;
 use crate::app::App;
+use crate::batch_loader::BatchLoader;
 use crate::database::Lane;
 use crate::error::{Error, Result};
-use crate::gather::Gather;
 
 const GONE: &str = "the session or key has ended: sign in again";
 
@@ -32,7 +32,7 @@ enum Held {
 
 /// Those of this process who ask at the moment.
 #[derive(Clone, Debug, Default)]
-pub struct Rights(Arc<Gather<Held, Principal>>);
+pub struct Rights(Arc<BatchLoader<Held, Principal>>);
 
 /// The caller with the rights that the database gives them now; an error if they have none any more.
 pub async fn again(app: &App, caller: &Caller) -> Result<Caller> {

@@ -49,20 +49,21 @@ impl Reason {
     }
 }
 
-/// Why a lead was not taken, or what its sender should know.
+/// Why a lead was not accepted, or a warning for its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, async_graphql::Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "LeadReasonCode")]
 pub enum ReasonCode {
     /// A required field is missing or empty.
     Required,
-    /// A value is not of its field's type. In a warning: it was kept as sent; or the field is not known and was dropped.
+    /// A value is not of its field's type. As a warning: the value was kept as sent, or the field is unknown and was
+    /// dropped.
     InvalidValue,
     /// An acceptance rule does not hold.
     NotAccepted,
     /// A filter step stopped it.
     Filtered,
-    /// The flow has accepted a lead with the same values lately.
+    /// The flow recently accepted a lead with the same values.
     Duplicate,
     /// A cap of the flow or the source is used up.
     CapReached,
@@ -70,14 +71,14 @@ pub enum ReasonCode {
     FlowDisabled,
     /// The source is disabled.
     SourceDisabled,
-    /// No partner took it; only ever a warning.
+    /// No partner took the lead. Only a warning.
     NoMatchingPartner,
-    /// It would come back to an account that it has passed.
+    /// The lead would return to an account that it has passed.
     Loop,
-    /// A buyer's flow does not know a field that is shared with it, and drops it; only ever a warning, and only to the account that
-    /// shares it.
+    /// A buyer's flow does not have a shared field and drops it. Only a warning, and only to the account that shares
+    /// it.
     FieldNotTaken,
-    /// Something failed that is not the sender's doing.
+    /// An error that the sender did not cause.
     Error,
 }
 

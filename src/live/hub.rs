@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::events::Heads;
+use crate::batch_loader::BatchLoader;
 use crate::config::Settings;
 use crate::database::Connection;
 use crate::error::Result;
-use crate::gather::Gather;
 
 /// The channel on which nodes tell each other new heads.
 pub fn channel(settings: &Settings) -> String {
@@ -50,7 +50,7 @@ pub struct Topic {
     id: Uuid,
     head: watch::Sender<i64>,
     recent: Mutex<VecDeque<Arc<event::Model>>>,
-    pages: Gather<i64, Vec<Arc<event::Model>>>,
+    pages: BatchLoader<i64, Vec<Arc<event::Model>>>,
 }
 
 impl Hub {
@@ -74,7 +74,7 @@ impl Hub {
             id,
             head: watch::Sender::new(0),
             recent: Mutex::default(),
-            pages: Gather::default(),
+            pages: BatchLoader::default(),
         });
         topics.insert(id, Arc::downgrade(&topic));
         topic

@@ -16,22 +16,22 @@ use crate::flows::read::contains;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
-/// Where a partner account stands as a source of a flow.
+/// State of an account as a source of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, async_graphql::Enum)]
 pub enum AvailableSourceState {
     /// It can be added.
     Available,
     /// It is a source and may submit.
     Added,
-    /// It is a source, and its owner has switched it off.
+    /// It is a source that its owner has disabled.
     Disabled,
-    /// An invitation waits for its answer, of the partner or of the caller's account.
+    /// An invitation is unanswered, by the partner or by the caller's account.
     InvitationPending,
-    /// An invitation's time has passed unanswered.
+    /// The invitation expired unanswered.
     InvitationExpired,
-    /// The accounts are connected, but not so that the partner's leads come here.
+    /// The accounts are connected, but the relationship does not bring the partner's leads here.
     DirectionNotAgreed,
-    /// The connection is held up by one side or both.
+    /// One side or both suspend the connection.
     Suspended,
     /// The connection has ended.
     Terminated,

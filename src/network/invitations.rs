@@ -28,12 +28,12 @@ use crate::identity::{accounts, tokens};
 pub(super) use send::check_not_connected;
 pub use send::{NewInvitation, resend, send, send_within, tell_of};
 
-/// Which way an invitation went, as one of its sides sees it.
+/// Direction of an invitation, from one side's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum InvitationDirection {
-    /// By this account.
+    /// Sent by this account.
     Sent,
-    /// To this account.
+    /// Received by this account.
     Received,
 }
 

@@ -20,7 +20,7 @@ use crate::leads::counts::Counts;
 pub const MAX_BUCKETS: usize = 1_000;
 const HOURS: i64 = 24;
 
-/// How long the spans are that figures are told for.
+/// Length of the buckets of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum TimeBucket {
     /// An hour.

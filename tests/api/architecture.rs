@@ -53,14 +53,14 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// What all rooms above stand on, from the top down, each with what it stands on itself.
 const GROUND: [(&str, &[&str]); 20] = [
-    ("live", &["app", "gather", "database", "config", "error"]),
+    ("live", &["app", "batch_loader", "database", "config", "error"]),
     (
         "app",
         &[
             "queue", "crypto", "metrics", "tally", "writes", "database", "config", "clock", "error",
         ],
     ),
-    ("gather", &["error"]),
+    ("batch_loader", &["error"]),
     ("audit", &["error", "clock"]),
     ("queue", &["config"]),
     ("crypto", &["database", "config", "clock"]),

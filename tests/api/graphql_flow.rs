@@ -12,7 +12,7 @@ use entity::ids::AccountId;
 use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
-use leadmesh::graphql::context::Asking;
+use leadmesh::graphql::context::RequestAuth;
 use leadmesh::graphql::flow::{FlowMutation, FlowQuery};
 use leadmesh::graphql::loaders;
 use leadmesh::graphql::simulation::SimulationQuery;
@@ -103,7 +103,7 @@ impl Room {
         let token = person.map(|person| person.token.clone());
         let request = Request::new(document)
             .variables(Variables::from_json(variables))
-            .data(Arc::new(Asking::new(token, None, None)))
+            .data(Arc::new(RequestAuth::new(token, None, None)))
             .data(loaders::loader(&self.app));
         self.schema.execute(request).await
     }

@@ -1,25 +1,28 @@
 //! What is put in to change connections.
 
-use async_graphql::{ID, InputObject, MaybeUndefined};
+use async_graphql::{InputObject, MaybeUndefined};
+use entity::ids::{ConnectionId, FlowId};
 use entity::relationship::RelationshipType;
 
 use crate::graphql::scalars::EmailAddress;
 use crate::network::connections::UpdateSide;
 
-/// What the caller's side keeps of a connection; what is left out stays, null takes away. The partner sees none of it.
+/// What the caller's side records about a connection; omitted fields stay unchanged, null removes a value. The partner
+/// sees none of it.
 #[derive(InputObject)]
 pub struct UpdateConnectionInput {
-    /// Which connection.
-    pub(super) id: ID,
-    /// What it is for, at most 500 characters.
+    /// Identifier of the connection.
+    pub(super) id: ConnectionId,
+    /// What the connection is for, at most 500 characters.
     purpose: MaybeUndefined<String>,
-    /// Whom to ask at the partner, at most 120 characters.
+    /// The contact person at the partner, at most 120 characters.
     contact_name: MaybeUndefined<String>,
-    /// Their address.
+    /// The contact's email address.
     contact_email: MaybeUndefined<EmailAddress>,
-    /// Anything else, at most 5,000 characters.
+    /// Notes, at most 5,000 characters.
     notes: MaybeUndefined<String>,
-    /// Leads a day, both directions together, that the caller's side expects: 0 to 1,000,000,000. `capacity` compares.
+    /// Leads per day, both directions together, that the caller's side expects, 0 to 1,000,000,000. `capacity` compares
+    /// them with the traffic.
     expected_daily_volume: MaybeUndefined<i32>,
 }
 
@@ -35,29 +38,29 @@ impl From<UpdateConnectionInput> for UpdateSide {
     }
 }
 
-/// Another relationship for a connection.
+/// Requests another relationship for a connection.
 #[derive(InputObject)]
 pub struct RelationshipTypeInput {
-    /// Which connection.
-    pub(super) connection_id: ID,
-    /// What it should be, in the caller's own words: `RECEIVE_LEADS` means "I receive leads from them".
+    /// Identifier of the connection.
+    pub(super) connection_id: ConnectionId,
+    /// The requested relationship, from the caller's point of view: `RECEIVE_LEADS` means "I receive leads from them".
     pub(super) relationship_type: RelationshipType,
 }
 
-/// An answer to a wider relationship that the partner asked for.
+/// Answers the partner's request for a wider relationship.
 #[derive(InputObject)]
 pub struct AnswerRelationshipTypeInput {
-    /// Which connection.
-    pub(super) connection_id: ID,
-    /// True to agree, which holds at once; false to leave everything as it is.
+    /// Identifier of the connection.
+    pub(super) connection_id: ConnectionId,
+    /// True to agree, which takes effect immediately; false to keep the relationship as it is.
     pub(super) accept: bool,
 }
 
-/// Where a partner's buyer steps deliver.
+/// Chooses the receiving flow of a connection.
 #[derive(InputObject)]
 pub struct ReceivingFlowInput {
-    /// Which connection.
-    pub(super) connection_id: ID,
-    /// One of the caller's flows.
-    pub(super) flow_id: ID,
+    /// Identifier of the connection.
+    pub(super) connection_id: ConnectionId,
+    /// Identifier of one of the caller's flows.
+    pub(super) flow_id: FlowId,
 }

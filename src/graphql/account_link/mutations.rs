@@ -1,12 +1,12 @@
 //! Changing connections.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, Object};
+use entity::ids::ConnectionId;
 
 use super::ConnectionPayload;
 use super::inputs::{AnswerRelationshipTypeInput, ReceivingFlowInput, RelationshipTypeInput, UpdateConnectionInput};
 use crate::error::Result;
 use crate::graphql::context::app_and_caller;
-use crate::graphql::ids::id_or_unknown;
 use crate::network::connections::{self, At, BY_ID, BY_INPUT};
 use crate::network::relationship::Move;
 
@@ -16,101 +16,103 @@ pub struct AccountLinkMutation;
 
 #[Object]
 impl AccountLinkMutation {
-    /// Changes what the caller's side keeps of a connection: purpose, contact, notes, expected volume. Takes an OWNER or ADMIN.
+    /// Changes what the caller's side records about a connection: purpose, contact, notes, expected volume. Requires
+    /// OWNER or ADMIN.
     async fn update_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection, and what changes.")] input: UpdateConnectionInput,
+        #[graphql(desc = "The connection and the changes.")] input: UpdateConnectionInput,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = id_or_unknown(&input.id);
-        ConnectionPayload::of(connections::update(app, caller, id, input.into()).await)
+        ConnectionPayload::of(connections::update(app, caller, input.id, input.into()).await)
     }
 
-    /// Asks for another relationship. One that is only narrower holds at once; one that is wider waits in `requestedType` for the
-    /// partner's answer. Asking for what holds takes a request back; asking for what the partner asked for agrees to it.
-    /// `NOT_CONNECTED`, CONFLICT. Takes an OWNER or ADMIN.
+    /// Requests another relationship. A narrower one takes effect immediately; a wider one waits in `requestedType` for
+    /// the partner's answer. Requesting the current relationship withdraws a request; requesting what the partner
+    /// requested accepts it. Errors: `NOT_CONNECTED`, CONFLICT. Requires OWNER or ADMIN.
     async fn request_relationship_type(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection, and what it should be.")] input: RelationshipTypeInput,
+        #[graphql(desc = "The connection and the relationship.")] input: RelationshipTypeInput,
     ) -> Result<ConnectionPayload> {
         moved(
             ctx,
-            &input.connection_id,
+            input.connection_id,
             BY_INPUT,
             Move::Request(input.relationship_type),
         )
         .await
     }
 
-    /// Agrees to the wider relationship that the partner asked for, which holds at once, or refuses it. `NOT_FOUND` when nothing is
-    /// asked for, CONFLICT for one's own request, `NOT_CONNECTED`. Takes an OWNER or ADMIN.
+    /// Accepts the wider relationship that the partner requested, which takes effect immediately, or declines it.
+    /// Errors: `NOT_FOUND` if nothing is requested, CONFLICT for one's own request, `NOT_CONNECTED`. Requires OWNER or
+    /// ADMIN.
     async fn answer_relationship_type(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection, and the answer.")] input: AnswerRelationshipTypeInput,
+        #[graphql(desc = "The connection and the answer.")] input: AnswerRelationshipTypeInput,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &input.connection_id, BY_INPUT, Move::Answer(input.accept)).await
+        moved(ctx, input.connection_id, BY_INPUT, Move::Answer(input.accept)).await
     }
 
-    /// Chooses which of the account's flows the partner's buyer steps deliver into, from the next lead on. `PLAN_REQUIRED` for free
-    /// accounts, which have their inbox; `DIRECTION_NOT_AGREED`, `NOT_CONNECTED`, `NOT_FOUND`. Takes an OWNER or ADMIN.
+    /// Chooses the flow that receives the leads of the partner's buyer steps, from the next lead on. Errors:
+    /// `PLAN_REQUIRED` on the FREE plan, which receives in the inbox; `DIRECTION_NOT_AGREED`, `NOT_CONNECTED`,
+    /// `NOT_FOUND`. Requires OWNER or ADMIN.
     async fn set_receiving_flow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection, and which flow.")] input: ReceivingFlowInput,
+        #[graphql(desc = "The connection and the flow.")] input: ReceivingFlowInput,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (id, flow) = (id_or_unknown(&input.connection_id), id_or_unknown(&input.flow_id));
-        ConnectionPayload::of(connections::set_receiving_flow(app, caller, id, flow).await)
+        let changed = connections::set_receiving_flow(app, caller, input.connection_id, input.flow_id);
+        ConnectionPayload::of(changed.await)
     }
 
-    /// Notes that the connection was looked through now. Takes an OWNER or ADMIN.
+    /// Records that the connection was reviewed now. Requires OWNER or ADMIN.
     async fn mark_connection_reviewed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection.")] id: ID,
+        #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        ConnectionPayload::of(connections::mark_reviewed(app, caller, id_or_unknown(&id)).await)
+        ConnectionPayload::of(connections::mark_reviewed(app, caller, id).await)
     }
 
-    /// Holds a connection up, at once: no lead goes over it, in either direction, until this side resumes it. Each side does so by
-    /// itself. `NOT_CONNECTED` after its end. Takes an OWNER or ADMIN.
+    /// Suspends a connection immediately: no lead goes over it, in either direction, until this side resumes it. Each
+    /// side suspends separately. `NOT_CONNECTED` after the connection has ended. Requires OWNER or ADMIN.
     async fn suspend_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection.")] id: ID,
-        #[graphql(desc = "Why, for the partner: one line of at most 500 characters.")] reason: Option<String>,
+        #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
+        #[graphql(desc = "Reason for the partner, one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Suspend(reason)).await
+        moved(ctx, id, BY_ID, Move::Suspend(reason)).await
     }
 
-    /// Lets a connection go on that this side holds up. It is ACTIVE again only when the partner does not hold it up either. CONFLICT
-    /// when only the partner does. Takes an OWNER or ADMIN.
+    /// Resumes a connection that this side suspends. It becomes ACTIVE only if the partner does not suspend it too.
+    /// CONFLICT if only the partner suspends it. Requires OWNER or ADMIN.
     async fn resume_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection.")] id: ID,
+        #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Resume).await
+        moved(ctx, id, BY_ID, Move::Resume).await
     }
 
-    /// Ends a connection for good, at once and on every node: the next submission, delivery or look at submission docs over it is
-    /// refused, and what is on its way is cancelled. Past leads, reports and the audit trail stay. A new invitation can make a new
-    /// connection. Takes an OWNER or ADMIN.
+    /// Ends a connection permanently, immediately and on every node: submissions, deliveries and reads of submission
+    /// docs over it are refused from then on, and deliveries in progress are cancelled. Past leads, reports and the
+    /// audit log stay. A new invitation can make a new connection. Requires OWNER or ADMIN.
     async fn terminate_connection(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which connection.")] id: ID,
-        #[graphql(desc = "Why, for the partner: one line of at most 500 characters.")] reason: Option<String>,
+        #[graphql(desc = "Identifier of the connection.")] id: ConnectionId,
+        #[graphql(desc = "Reason for the partner, one line of at most 500 characters.")] reason: Option<String>,
     ) -> Result<ConnectionPayload> {
-        moved(ctx, &id, BY_ID, Move::Terminate(reason)).await
+        moved(ctx, id, BY_ID, Move::Terminate(reason)).await
     }
 }
 
-async fn moved(ctx: &Context<'_>, id: &ID, at: At, step: Move) -> Result<ConnectionPayload> {
+async fn moved(ctx: &Context<'_>, id: ConnectionId, at: At, step: Move) -> Result<ConnectionPayload> {
     let (app, caller) = app_and_caller(ctx).await?;
-    ConnectionPayload::of(connections::change(app, caller, id_or_unknown(id), at, step).await)
+    ConnectionPayload::of(connections::change(app, caller, id, at, step).await)
 }

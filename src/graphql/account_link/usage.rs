@@ -10,21 +10,21 @@ use crate::graphql::time_range::TimeRangeInput;
 use crate::network::connections::Link;
 use crate::network::usage::{self, Both, TimeBucket};
 
-/// What went over a connection in some time; tests left out.
+/// Leads that went over a connection in a range, without test leads.
 #[derive(SimpleObject)]
 pub struct ConnectionUsage {
-    /// From the partner, with its refused attempts.
+    /// From the partner, including its refused attempts.
     received: FlowCounts,
-    /// To the partner, buyer steps included.
+    /// To the partner, including buyer steps.
     sent: FlowCounts,
-    /// The same by spans of the account's calendar, in order.
+    /// The same figures per bucket of the account's calendar, in order.
     buckets: Vec<UsageBucket>,
 }
 
-/// What went over a connection in one span.
+/// Leads that went over a connection in one bucket.
 #[derive(SimpleObject)]
 pub struct UsageBucket {
-    /// When the span begins, also where the range begins later.
+    /// Start of the bucket, even if the range begins later.
     start: DateTime<Utc>,
     /// From the partner.
     received: FlowCounts,
@@ -32,16 +32,17 @@ pub struct UsageBucket {
     sent: FlowCounts,
 }
 
-/// What goes over a connection now, against what the caller's side expects.
+/// Traffic over a connection now, compared with the expectation of the caller's side.
 #[derive(SimpleObject)]
 pub struct ConnectionCapacity {
-    /// Leads a day, both directions together, that are expected; null when the caller's side has not said.
+    /// Expected leads per day, both directions together; null if the caller's side has set none.
     expected_daily: Option<i32>,
-    /// Leads of the last 24 hours, both directions together.
+    /// Leads in the last 24 hours, both directions together.
     last24h: i32,
-    /// Most leads of one of these hours.
+    /// The most leads in one of these hours.
     peak_hour: i32,
-    /// The last 24 hours as a part of what is expected; above 1 when it is more. Null without an expectation, or one of 0.
+    /// Leads of the last 24 hours divided by the expectation; above 1 if there are more. Null if the expectation is
+    /// absent or 0.
     utilisation: Option<f64>,
 }
 

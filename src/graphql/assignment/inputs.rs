@@ -1,70 +1,70 @@
 //! What a place of a partner in a profile is made of.
 
-use async_graphql::{ID, InputObject, MaybeUndefined};
+use async_graphql::{InputObject, MaybeUndefined};
+use entity::ids::{AssignmentId, PartnerId, ProfileId};
 
 use crate::distribution::assignments::{AssignmentChanges, NewAssignment};
 use crate::graphql::cap::CapInput;
 use crate::graphql::delivery_settings::inputs::DeliverySettingsInput;
 use crate::graphql::field_mapping::each;
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
 use crate::graphql::schedule::ScheduleInput;
 
-/// A partner's place in a profile, to be made.
+/// Assigns a partner to a profile.
 #[derive(Clone, Debug, InputObject)]
 pub struct AssignPartnerInput {
-    /// Which profile.
-    profile_id: ID,
-    /// Which partner.
-    partner_id: ID,
-    /// 1 to 1,000,000, where 1 comes first; by default after all others.
+    /// Identifier of the profile.
+    profile_id: ProfileId,
+    /// Identifier of the partner.
+    partner_id: PartnerId,
+    /// Rank, 1 to 1,000,000; 1 comes first. Defaults to last.
     rank: Option<i32>,
-    /// Share among the others in a WEIGHTED profile, 0 to 1,000,000, where 0 gets nothing; by default 1.
+    /// Share in a WEIGHTED profile, 0 to 1,000,000; 0 gets nothing. Defaults to 1.
     weight: Option<i32>,
-    /// Which of the profile's leads it gets; by default all. Rules take the PAID plan.
+    /// Which of the profile's leads the partner gets. Defaults to all. Rules require the PAID plan.
     rule: Option<RuleInput>,
-    /// What the partner pays for a lead from here, in place of the profile's price.
+    /// Price that the partner pays for a lead, instead of the profile's.
     price: Option<MoneyInput>,
-    /// Limits of leads routed here, at most one for each period. Caps take the PAID plan.
+    /// Caps on leads routed through this assignment, at most one per period. Caps require the PAID plan.
     caps: Option<Vec<CapInput>>,
-    /// When it gets leads; by default always.
+    /// When the partner gets leads. Defaults to always.
     schedule: Option<ScheduleInput>,
-    /// How leads from here are delivered; by default as the partner gets all others.
+    /// Delivery settings of this assignment. Defaults to the partner's.
     delivery: Option<DeliverySettingsInput>,
-    /// Whether it counts.
+    /// Whether the assignment takes part.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
 
-/// Changes of a partner's place in a profile; what is left out stays.
+/// Changes to an assignment; omitted fields stay unchanged.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateAssignmentInput {
-    /// Which place.
-    id: ID,
-    /// 1 to 1,000,000, where 1 comes first.
+    /// Identifier of the assignment.
+    id: AssignmentId,
+    /// Rank, 1 to 1,000,000; 1 comes first.
     rank: Option<i32>,
-    /// Share among the others in a WEIGHTED profile, 0 to 1,000,000, where 0 gets nothing. Holds from the next lead on.
+    /// Share in a WEIGHTED profile, 0 to 1,000,000; 0 gets nothing. Applies from the next lead on.
     weight: Option<i32>,
-    /// Which of the profile's leads it gets; null means all.
+    /// Which of the profile's leads the partner gets. Null means all.
     rule: MaybeUndefined<RuleInput>,
-    /// What the partner pays for a lead from here; null means the profile's price.
+    /// Price that the partner pays for a lead. Null means the profile's price.
     price: MaybeUndefined<MoneyInput>,
-    /// All limits; null or an empty list removes them.
+    /// All caps. Null or an empty list removes them.
     caps: MaybeUndefined<Vec<CapInput>>,
-    /// When it gets leads; null means always.
+    /// When the partner gets leads. Null means always.
     schedule: MaybeUndefined<ScheduleInput>,
-    /// How leads from here are delivered; null means as the partner gets all others.
+    /// Delivery settings of this assignment. Null means the partner's.
     delivery: MaybeUndefined<DeliverySettingsInput>,
-    /// Whether it counts.
+    /// Whether the assignment takes part.
     enabled: Option<bool>,
 }
 
 impl From<AssignPartnerInput> for NewAssignment {
     fn from(input: AssignPartnerInput) -> Self {
         Self {
-            profile: id_or_unknown(&input.profile_id),
-            partner: id_or_unknown(&input.partner_id),
+            profile: input.profile_id,
+            partner: input.partner_id,
             rank: input.rank,
             weight: input.weight,
             rule: input.rule.map(Into::into),
@@ -80,7 +80,7 @@ impl From<AssignPartnerInput> for NewAssignment {
 impl From<UpdateAssignmentInput> for AssignmentChanges {
     fn from(input: UpdateAssignmentInput) -> Self {
         Self {
-            id: id_or_unknown(&input.id),
+            id: input.id,
             rank: input.rank,
             weight: input.weight,
             rule: input.rule.map_value(Into::into),

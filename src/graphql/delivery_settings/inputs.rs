@@ -1,18 +1,18 @@
 //! How a partner shall get its leads.
 
-use async_graphql::{ID, InputObject, Json, OneofObject};
+use async_graphql::{InputObject, Json, OneofObject};
 use entity::delivery_config::{EmailFormat, PayloadFormat, WebhookMethod};
+use entity::ids::ConnectionId;
 use serde_json::Value;
 
 use crate::distribution::settings::{self, AccountInput, DeliveryInput, EmailInput, PortalInput, WebhookInput};
 use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput, each};
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::scalars::{EmailAddress, UrlText};
 
-/// How a partner shall get its leads. The settings are whole: what is left out gets its default, not its value before.
+/// How a partner receives its leads. Replaces all settings: an omitted field gets its default, not its previous value.
 #[derive(Clone, Debug, OneofObject)]
 pub enum DeliverySettingsInput {
-    /// By mail, through the account's own mail server.
+    /// By email through the account's own mail server.
     Email(EmailSettingsInput),
     /// By HTTP request.
     Webhook(Box<WebhookSettingsInput>),
@@ -22,31 +22,31 @@ pub enum DeliverySettingsInput {
     Account(AccountSettingsInput),
 }
 
-/// Delivery by mail.
+/// Delivery by email.
 #[derive(Clone, Debug, InputObject)]
 pub struct EmailSettingsInput {
-    /// 1 to 20 addresses, all named in one message.
+    /// 1 to 20 recipients, all in one message.
     recipients: Vec<EmailAddress>,
     /// Template of the subject, at most 500 characters, such as `New lead: {{ lead.first_name }}`.
     subject: String,
-    /// Template of the body, at most 64 KiB; left out or blank means a table of the shared fields.
+    /// Template of the body, at most 64 KiB. If omitted or blank, a table of the shared fields.
     body: Option<String>,
-    /// Kind of body. In HTML the values of fields are escaped.
+    /// Format of the body. In HTML, field values are escaped.
     #[graphql(default_with = "Some(EmailFormat::Text)")]
     format: Option<EmailFormat>,
-    /// What the recipients get to see; by default all.
+    /// Fields that the recipients get. Defaults to all.
     fields: Option<FieldSelectionInput>,
-    /// Names shown in place of the fields' labels, at most 500.
+    /// Names shown instead of the fields' labels, at most 500.
     mapping: Option<Vec<FieldMappingInput>>,
 }
 
 /// Delivery by HTTP request.
 #[derive(Clone, Debug, InputObject)]
 pub struct WebhookSettingsInput {
-    /// Where the request goes: `https`, or `http` with `allowInsecureHttp`; without user and password, at most 2,000 bytes. Private,
-    /// loopback and other special addresses are refused, unless the operator of the server allows them.
+    /// URL of the request: `https`, or `http` with `allowInsecureHttp`; without user and password, at most 2,000 bytes.
+    /// Private, loopback and other special addresses are refused unless the operator of the server allows them.
     url: UrlText,
-    /// Method of the request.
+    /// HTTP method of the request.
     #[graphql(default_with = "Some(WebhookMethod::Post)")]
     method: Option<WebhookMethod>,
     /// Encoding of the body.
@@ -54,35 +54,35 @@ pub struct WebhookSettingsInput {
     payload: Option<PayloadFormat>,
     /// Headers added to every request, at most 30.
     headers: Option<Vec<HeaderInput>>,
-    /// Custom shape of the body, at most 64 KiB: any JSON whose strings are templates. A string that is nothing but one placeholder
-    /// keeps the type of the value. Left out means one flat object of the shared fields.
+    /// Template of the body, at most 64 KiB: any JSON whose strings are templates. A string that is a single
+    /// placeholder keeps the type of the value. If omitted, one flat object of the shared fields.
     template: Option<Json<Value>>,
-    /// What the recipient gets to see; by default all.
+    /// Fields that the recipient gets. Defaults to all.
     fields: Option<FieldSelectionInput>,
-    /// Names used in place of the flow's in a body without custom shape, at most 500.
+    /// Names used instead of the flow's in a body without a template, at most 500.
     mapping: Option<Vec<FieldMappingInput>>,
-    /// Whether requests are signed by the Standard Webhooks scheme. The partner's secret is made when it is first needed, and shown
-    /// once, in the payload of that mutation.
+    /// Whether requests are signed by the Standard Webhooks scheme. The partner's secret is created when first needed
+    /// and shown once, in the payload of that mutation.
     #[graphql(default_with = "Some(true)")]
     sign: Option<bool>,
-    /// Milliseconds for the whole exchange, 1,000 to 60,000; by default 15,000.
+    /// Milliseconds for the whole exchange, 1,000 to 60,000. Defaults to 15,000.
     timeout_ms: Option<i32>,
-    /// When and how often a failed delivery is tried again.
+    /// When and how often a failed delivery is retried.
     retry: Option<RetryPolicyInput>,
-    /// How a 2xx answer is read; left out means that every 2xx is a yes.
+    /// How to read a 2xx answer. If omitted, every 2xx accepts the lead.
     response_rule: Option<ResponseRuleInput>,
-    /// Consent to `http`, which everybody on the way can read and change.
+    /// Allows `http`, which everybody on the network path can read and change.
     #[graphql(default_with = "Some(false)")]
     allow_insecure_http: Option<bool>,
 }
 
-/// A header that is added to every request.
+/// A header added to every request.
 #[derive(Clone, InputObject)]
 pub struct HeaderInput {
-    /// Its name, at most 128 characters. Those that HTTP or Leadmesh sets are refused.
+    /// Name, at most 128 characters. Headers that HTTP or Leadmesh sets are refused.
     name: String,
-    /// Its value, at most 4,096 printable ASCII characters; kept encrypted and never shown again. Empty keeps the stored value of the
-    /// header with this name, as long as scheme, host and port of the URL stay.
+    /// Value, at most 4,096 printable ASCII characters, stored encrypted and never shown again. Empty keeps the stored
+    /// value of the header with this name, as long as scheme, host and port of the URL stay the same.
     #[graphql(secret)]
     value: String,
 }
@@ -93,49 +93,50 @@ impl std::fmt::Debug for HeaderInput {
     }
 }
 
-/// When and how often a failed request is tried again; what is left out gets its default.
+/// When and how often a failed request is retried. Omitted fields get their defaults.
 #[derive(Clone, Debug, InputObject)]
 pub struct RetryPolicyInput {
-    /// Attempts in all, the first one included, 1 to 20; by default 6.
+    /// Total attempts, including the first, 1 to 20. Defaults to 6.
     attempts: Option<i32>,
-    /// Milliseconds between the first and the second attempt, 100 to 3,600,000; by default 10,000.
+    /// Milliseconds between the first and the second attempt, 100 to 3,600,000. Defaults to 10,000.
     initial_delay_ms: Option<i32>,
-    /// Most milliseconds between two attempts, not less than `initialDelayMs` and at most 86,400,000; by default 7,200,000.
+    /// The most milliseconds between two attempts, from `initialDelayMs` to 86,400,000. Defaults to 7,200,000.
     max_delay_ms: Option<i32>,
-    /// Minutes after which no further attempt is made, 1 to 10,080; by default 1,440.
+    /// Minutes after which no further attempt is made, 1 to 10,080. Defaults to 1,440.
     max_age_minutes: Option<i32>,
-    /// HTTP statuses from 400 to 599 that fail the delivery at once; by default none.
+    /// HTTP statuses from 400 to 599 that fail the delivery immediately. Defaults to none.
     give_up_on: Option<Vec<i32>>,
 }
 
-/// Lets a partner refuse a lead inside a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body, of 500 bytes at most.
+/// Reads acceptance or refusal from a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body, at most
+/// 500 bytes each.
 #[derive(Clone, Debug, InputObject)]
 pub struct ResponseRuleInput {
-    /// Where the answer says whether the lead was taken, such as `/result/status`.
+    /// Pointer to the value that says whether the lead was accepted, such as `/result/status`.
     pointer: String,
-    /// Values there that mean accepted, 1 to 100; every other one means refused.
+    /// Values that mean accepted, 1 to 100. Every other value means refused.
     accepted_values: Vec<String>,
-    /// Where the recipient's own name for the lead is found.
+    /// Pointer to the recipient's identifier for the lead.
     external_id_pointer: Option<String>,
-    /// Where the reason for a refusal is found.
+    /// Pointer to the reason for a refusal.
     reason_pointer: Option<String>,
 }
 
 /// Delivery into the portal.
 #[derive(Clone, Debug, InputObject)]
 pub struct PortalSettingsInput {
-    /// What the partner's people get to see, in the portal and in its CSV; by default all.
+    /// Fields that the portal users get, in the portal and in its CSV. Defaults to all.
     fields: Option<FieldSelectionInput>,
 }
 
 /// Delivery into the receiving flow of a connected account.
 #[derive(Clone, Debug, InputObject)]
 pub struct AccountSettingsInput {
-    /// The connection that leads there.
-    connection_id: ID,
-    /// What the account gets to see; by default all.
+    /// The connection to the receiving account.
+    connection_id: ConnectionId,
+    /// Fields that the receiving account gets. Defaults to all.
     fields: Option<FieldSelectionInput>,
-    /// Names that the account gets in place of the flow's, at most 500.
+    /// Names that the receiving account gets instead of the flow's, at most 500.
     mapping: Option<Vec<FieldMappingInput>>,
 }
 
@@ -148,7 +149,7 @@ impl From<DeliverySettingsInput> for DeliveryInput {
                 fields: input.fields.map(Into::into),
             }),
             DeliverySettingsInput::Account(input) => Self::Account(AccountInput {
-                connection: id_or_unknown(&input.connection_id),
+                connection: input.connection_id,
                 fields: input.fields.map(Into::into),
                 mapping: each(input.mapping.unwrap_or_default()),
             }),

@@ -2,6 +2,7 @@
 
 use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use entity::field::FieldType;
+use entity::ids::{FlowId, SourceId, StepId};
 use entity::step;
 
 use crate::flows::caps;
@@ -20,219 +21,220 @@ use crate::network::invitations::NewInvitation;
 /// A field of a flow.
 #[derive(Debug, InputObject)]
 pub struct FlowFieldInput {
-    /// Lower-case letters, digits and underscores; unique in the flow.
+    /// Lower-case letters, digits and underscores. Unique in the flow.
     name: String,
-    /// What people read; made from the name by default.
+    /// Label for people. Defaults to one made from the name.
     label: Option<String>,
-    /// What it holds.
+    /// Type of the field.
     #[graphql(name = "type")]
     field_type: FieldType,
     /// Whether a lead without a valid value is rejected.
     #[graphql(default_with = "Some(false)")]
     required: Option<bool>,
-    /// Whether its values are encrypted at rest and shown only to those who may reveal them.
+    /// Whether values are encrypted at rest and shown only to callers who may reveal them.
     #[graphql(default_with = "Some(false)")]
     encrypted: Option<bool>,
-    /// The accepted values of a CHOICE field.
+    /// Accepted values of a CHOICE field.
     choices: Option<Vec<String>>,
     /// A valid value, for the submission docs.
     example: Option<String>,
-    /// What senders should know about it.
+    /// What senders should know about the field.
     description: Option<String>,
 }
 
-/// A flow to make.
+/// A flow to create.
 #[derive(Debug, InputObject)]
 pub struct CreateFlowInput {
-    /// As shown; at most 120 characters.
+    /// Display name, at most 120 characters.
     name: String,
-    /// What it is for; at most 2,000 characters.
+    /// Purpose of the flow, at most 2,000 characters.
     description: Option<String>,
-    /// What it knows about a lead, in order.
+    /// Fields of the flow, in order.
     fields: Vec<FlowFieldInput>,
-    /// Which leads it takes; null means all. Takes the PAID plan.
+    /// Which leads the flow accepts. Null means all. Requires the PAID plan.
     acceptance_rule: Option<RuleInput>,
-    /// Up to 10 fields whose values make two leads the same; with `duplicateWindowDays`.
+    /// Up to 10 fields whose equal values make two leads duplicates. Requires `duplicateWindowDays`.
     duplicate_keys: Option<Vec<String>>,
-    /// For how many days, 1 to 3,650; with `duplicateKeys`.
+    /// Days for which a duplicate is recognised, 1 to 3,650. Requires `duplicateKeys`.
     duplicate_window_days: Option<i32>,
-    /// Limits of accepted leads, one for each period at most. Takes the PAID plan.
+    /// Caps on accepted leads, at most one per period. Requires the PAID plan.
     caps: Option<Vec<CapInput>>,
-    /// What a sender is paid for an accepted lead.
+    /// Price paid to the sender for an accepted lead.
     price: Option<MoneyInput>,
-    /// Whether it takes leads at once.
+    /// Whether the flow accepts leads immediately.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
 
-/// What to change of a flow; what is left out stays as it is.
+/// Changes to a flow; omitted fields stay unchanged.
 #[derive(Debug, InputObject)]
 pub struct UpdateFlowInput {
-    /// Which flow.
-    pub(super) id: ID,
-    /// The version that the change was made for: if the flow has changed since, nothing is changed and the answer is
-    /// `STALE_VERSION`.
+    /// Identifier of the flow.
+    pub(super) id: FlowId,
+    /// Expected version of the flow. If it has changed since, nothing is changed and the answer is `STALE_VERSION`.
     version: Option<i32>,
-    /// As shown; at most 120 characters.
+    /// Display name, at most 120 characters.
     name: Option<String>,
-    /// What it is for; at most 2,000 characters. Null removes it.
+    /// Purpose of the flow, at most 2,000 characters. Null removes it.
     description: MaybeUndefined<String>,
-    /// All fields anew, in order. A field that a rule, step or source of the flow names cannot go.
+    /// All fields, in order. A field that a rule, step or source of the flow names cannot be removed.
     fields: Option<Vec<FlowFieldInput>>,
-    /// Which leads it takes; null means all. Takes the PAID plan.
+    /// Which leads the flow accepts. Null means all. Requires the PAID plan.
     acceptance_rule: MaybeUndefined<RuleInput>,
-    /// Up to 10 fields whose values make two leads the same; null or none ends the duplicate check.
+    /// Up to 10 fields whose equal values make two leads duplicates. Null or an empty list ends the duplicate check.
     duplicate_keys: MaybeUndefined<Vec<String>>,
-    /// For how many days, 1 to 3,650; null ends the duplicate check.
+    /// Days for which a duplicate is recognised, 1 to 3,650. Null ends the duplicate check.
     duplicate_window_days: MaybeUndefined<i32>,
-    /// All limits anew, one for each period at most; null removes them. A cap whose period and time zone stay keeps what was
-    /// used. Takes the PAID plan.
+    /// All caps, at most one per period. Null removes them. A cap whose period and time zone stay keeps its count.
+    /// Requires the PAID plan.
     caps: MaybeUndefined<Vec<CapInput>>,
-    /// What a sender is paid for an accepted lead; null removes it.
+    /// Price paid to the sender for an accepted lead. Null removes it.
     price: MaybeUndefined<MoneyInput>,
 }
 
-/// A source to add to a flow: a connected account's with `connectionId` or `invitationId`, else one of the account's own.
+/// A source to add to a flow: a connected account with `connectionId` or `invitationId`, otherwise one of the account's
+/// own.
 #[derive(Debug, InputObject)]
 pub struct AddSourceInput {
-    /// To which flow.
+    /// Identifier of the flow.
     flow_id: ID,
-    /// The connection with the sender, a partner account. It must be live (`NOT_CONNECTED`) and let the partner send
-    /// (`DIRECTION_NOT_AGREED`), and the partner no source of this flow yet (TAKEN). Null for a source of the account's own.
+    /// Connection with the account that submits. It must be active (`NOT_CONNECTED`), let the partner send
+    /// (`DIRECTION_NOT_AGREED`), and not be a source of this flow yet (TAKEN). Null for one of the account's own
+    /// sources.
     connection_id: Option<ID>,
-    /// An invitation of this account's that the sender has not accepted yet: until it does, the source is a draft that submits
-    /// nothing, and then it is as it was asked for. Not together with `connectionId`.
+    /// An invitation sent by this account that is not accepted yet. Until it is, the source is a draft that submits
+    /// nothing; then it takes effect as given here. Cannot be combined with `connectionId`.
     invitation_id: Option<ID>,
-    /// As shown, at most 120 characters; the partner's name, or numbered, by default.
+    /// Display name, at most 120 characters. Defaults to the partner's name, or to a numbered name.
     name: Option<String>,
-    /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
+    /// Which leads the source may submit, in addition to the flow's rule. Null means all. Requires the PAID plan.
     acceptance_rule: Option<RuleInput>,
-    /// Renamings from the sender's field names to the flow's; at most 200.
+    /// Mapping from the sender's field names to the flow's, at most 200 entries.
     mapping: Option<Vec<FieldMappingInput>>,
-    /// Limits of accepted leads, after the flow's own, one for each period at most. Takes the PAID plan.
+    /// Caps on accepted leads, in addition to the flow's, at most one per period. Requires the PAID plan.
     caps: Option<Vec<CapInput>>,
-    /// What the sender is paid for an accepted lead, in place of the flow's price.
+    /// Price paid to the sender for an accepted lead, instead of the flow's.
     price: Option<MoneyInput>,
-    /// Whether it may submit at once; of an invited partner, whether it may once it has accepted.
+    /// Whether the source may submit immediately. For an invited account: whether it may submit once it has accepted.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
 
-/// What to change of a source; what is left out stays as it is.
+/// Changes to a source; omitted fields stay unchanged.
 #[derive(Debug, InputObject)]
 pub struct UpdateSourceInput {
-    /// Which source.
-    pub(super) id: ID,
-    /// As shown; at most 120 characters.
+    /// Identifier of the source.
+    pub(super) id: SourceId,
+    /// Display name, at most 120 characters.
     name: Option<String>,
-    /// Whether it may submit. A partner's source cannot be enabled without a live connection (`NOT_CONNECTED`) that lets the
-    /// partner send (`DIRECTION_NOT_AGREED`).
+    /// Whether the source may submit. A connected account's source can be enabled only with an active connection
+    /// (`NOT_CONNECTED`) that lets the partner send (`DIRECTION_NOT_AGREED`).
     enabled: Option<bool>,
-    /// Which leads it may submit, after the flow's own rule; null means all. Takes the PAID plan.
+    /// Which leads the source may submit, in addition to the flow's rule. Null means all. Requires the PAID plan.
     acceptance_rule: MaybeUndefined<RuleInput>,
-    /// All renamings anew, at most 200; null removes them.
+    /// The whole mapping, at most 200 entries. Null removes it.
     mapping: MaybeUndefined<Vec<FieldMappingInput>>,
-    /// All limits anew, one for each period at most; null removes them. Takes the PAID plan.
+    /// All caps, at most one per period. Null removes them. Requires the PAID plan.
     caps: MaybeUndefined<Vec<CapInput>>,
-    /// What the sender is paid, in place of the flow's price; null means the flow's.
+    /// Price paid to the sender, instead of the flow's. Null means the flow's price.
     price: MaybeUndefined<MoneyInput>,
 }
 
-/// What a step does.
+/// What a step does. Give exactly one.
 #[derive(Debug, OneofObject)]
 pub enum StepInput {
-    /// Stops leads. Takes the PAID plan.
+    /// Stops leads. Requires the PAID plan.
     Filter(FilterStepInput),
     /// Sets fields.
     Transform(TransformStepInput),
-    /// Delivers to a connected account. Takes the PAID plan.
+    /// Delivers to a connected account. Requires the PAID plan.
     Buyer(BuyerStepInput),
-    /// Routes to partners. The FREE plan has one such step, with one partner.
+    /// Routes leads to partners. The FREE plan has one such step, with one partner.
     Distribute(DistributeStepInput),
 }
 
-/// Stops a lead when its rule holds.
+/// Stops leads for which the rule holds.
 #[derive(Debug, InputObject)]
 pub struct FilterStepInput {
-    /// Which leads to stop.
+    /// Leads to stop.
     rule: RuleInput,
-    /// What the sender is told; at most 500 characters.
+    /// Reason given to the sender, at most 500 characters.
     reason: String,
 }
 
 /// Sets fields from templates.
 #[derive(Debug, InputObject)]
 pub struct TransformStepInput {
-    /// 1 to 50, in order; a later template sees what an earlier one has set.
+    /// Fields to set, 1 to 50, in order. Later templates see the results of earlier ones.
     assignments: Vec<TemplateAssignmentInput>,
 }
 
-/// A field, and the template that it is set from.
+/// A field and the template that sets it.
 #[derive(Debug, InputObject)]
 pub struct TemplateAssignmentInput {
-    /// The field of the flow. What a template takes from an encrypted field may only go into an encrypted one.
+    /// Name of the field. A template that reads an encrypted field may only set an encrypted field.
     field: String,
-    /// What it becomes, such as `{{ lead.first_name }} {{ lead.last_name }}`; at most 2,000 characters.
+    /// Template of the value, such as `{{ lead.first_name }} {{ lead.last_name }}`, at most 2,000 characters.
     template: String,
 }
 
-/// Delivers to a connected account: one that the account is connected with, or one that is invited in the same stroke. It is whole:
-/// what is left out is taken away. Takes the PAID plan.
+/// Delivers to a connected account, or to one invited with the same call. Replaces all settings: omitted fields are
+/// removed. Requires the PAID plan.
 #[derive(Debug, InputObject)]
 pub struct BuyerStepInput {
-    /// The connection with the buyer, which must let this account send leads: `NOT_CONNECTED`, `DIRECTION_NOT_AGREED`. Left out
-    /// when a step is changed, it keeps its buyer.
+    /// Connection with the buyer. It must be active (`NOT_CONNECTED`) and let this account send leads
+    /// (`DIRECTION_NOT_AGREED`). If omitted in an update, the step keeps its buyer.
     connection_id: Option<ID>,
-    /// Somebody to invite instead, by an invitation that proposes `SEND_LEADS` or BOTH: it goes out if the step is saved, and
-    /// takes an OWNER or ADMIN. The step is a disabled draft until it is accepted; enabling it answers `NOT_CONNECTED`. It is
-    /// enabled by the acceptance if it was to be enabled at once.
+    /// Invites a buyer instead, with `relationshipType` `SEND_LEADS` or BOTH. The invitation is sent when the step is
+    /// saved. Requires OWNER or ADMIN. Until it is accepted the step is a disabled draft and enabling it answers
+    /// `NOT_CONNECTED`. If the step was to be enabled immediately, acceptance enables it.
     invite: Option<SendInvitationInput>,
-    /// What the buyer gets to see. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields are shared
-    /// like others, and sealed with the buyer's own keys where its field is encrypted too.
+    /// Fields that the buyer gets. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields
+    /// are shared like others, and encrypted under the buyer's keys if its field is encrypted too.
     shared_fields: FieldSelectionInput,
-    /// Names that the buyer gets in place of the flow's, at most 500; no two fields come under one name.
+    /// Names that the buyer gets instead of the flow's, at most 500. No two fields may get one name.
     mapping: Option<Vec<FieldMappingInput>>,
-    /// What the buyer pays for a lead; by default what its flow pays.
+    /// Price that the buyer pays for a lead. Defaults to the price of the buyer's flow.
     price: Option<MoneyInput>,
-    /// Limits of leads that go this way, one for each period at most; what the buyer refuses does not count.
+    /// Caps on leads delivered by this step, at most one per period. Leads that the buyer rejects do not count.
     caps: Option<Vec<CapInput>>,
 }
 
-/// Routes to partners.
+/// Routes leads to partners.
 #[derive(Debug, InputObject)]
 pub struct DistributeStepInput {
-    /// The distribution profile that picks them.
+    /// Identifier of the distribution profile that chooses them.
     profile_id: ID,
 }
 
 /// A step to add to a flow.
 #[derive(Debug, InputObject)]
 pub struct AddStepInput {
-    /// To which flow.
+    /// Identifier of the flow.
     flow_id: ID,
-    /// As shown; at most 120 characters.
+    /// Display name, at most 120 characters.
     name: String,
-    /// Which leads it concerns, the others skip it; null means all. Takes the PAID plan.
+    /// Leads that the step applies to; others skip it. Null means all. Requires the PAID plan.
     criteria: Option<RuleInput>,
-    /// Its place, counted from 0; last by default, and beyond the ends means there.
+    /// Position among the steps, from 0. Defaults to the end; values beyond either end mean that end.
     position: Option<i32>,
-    /// Whether leads pass through it at once.
+    /// Whether leads pass through the step immediately.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
-    /// What it does.
+    /// What the step does.
     step: StepInput,
 }
 
-/// What to change of a step; what is left out stays as it is.
+/// Changes to a step; omitted fields stay unchanged.
 #[derive(Debug, InputObject)]
 pub struct UpdateStepInput {
-    /// Which step.
-    pub(super) id: ID,
-    /// As shown; at most 120 characters.
+    /// Identifier of the step.
+    pub(super) id: StepId,
+    /// Display name, at most 120 characters.
     name: Option<String>,
-    /// Which leads it concerns; null means all. Takes the PAID plan.
+    /// Leads that the step applies to. Null means all. Requires the PAID plan.
     criteria: MaybeUndefined<RuleInput>,
-    /// What it does; of the kind that the step has.
+    /// What the step does. The kind must stay the same.
     step: Option<StepInput>,
 }
 

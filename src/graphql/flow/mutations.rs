@@ -1,6 +1,7 @@
 //! Changing flows.
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject};
+use entity::ids::{FlowId, SourceId, StepId};
 
 use super::Flow;
 use super::inputs::{
@@ -9,19 +10,18 @@ use super::inputs::{
 use crate::error::Result;
 use crate::flows::{SavedFlow, manage, revisions, sources, steps};
 use crate::graphql::context::app_and_caller;
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::{DeletePayload, UserError, outcome};
 use crate::network::account_sources;
 use crate::network::buyer_steps;
 
-/// The answer to a change of a flow.
+/// Result of a change to a flow.
 #[derive(SimpleObject)]
 pub struct FlowPayload {
-    /// The flow as it is now; null when nothing was changed.
+    /// The updated flow; null if nothing changed.
     flow: Option<Flow>,
-    /// What the account should know about the change, such as a profile that names a field that has gone.
+    /// Consequences of the change, such as a profile that names a removed field.
     warnings: Vec<String>,
-    /// Rules that the input broke.
+    /// Business rules that the input broke.
     user_errors: Vec<UserError>,
 }
 
@@ -43,7 +43,7 @@ pub struct FlowMutation;
 
 #[Object]
 impl FlowMutation {
-    /// Makes a flow with one source of the account's own, named Default. The FREE plan has only the Inbox.
+    /// Creates a flow with one source of the account's own, named Default. The FREE plan has only the Inbox.
     async fn create_flow(
         &self,
         ctx: &Context<'_>,
@@ -53,59 +53,58 @@ impl FlowMutation {
         FlowPayload::new(manage::create(app, caller, input.into()).await)
     }
 
-    /// Changes a flow. It holds for the very next lead.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Changes a flow. Applies from the next lead on. Requires MEMBER or above, or an API key with MANAGE.
     async fn update_flow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateFlowInput,
+        #[graphql(desc = "The changes.")] input: UpdateFlowInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = id_or_unknown(&input.id);
+        let id = input.id;
         FlowPayload::new(manage::update(app, caller, id, input.into()).await)
     }
 
-    /// Switches a flow on or off. One that is off rejects every lead with `FLOW_DISABLED`. The Inbox of an account on the FREE plan
-    /// cannot be switched off.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Enables or disables a flow. A disabled flow rejects every lead with `FLOW_DISABLED`. The Inbox of an account on
+    /// the FREE plan cannot be disabled. Requires MEMBER or above, or an API key with MANAGE.
     async fn set_flow_enabled(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which flow.")] id: ID,
-        #[graphql(desc = "Whether it takes leads.")] enabled: bool,
+        #[graphql(desc = "Identifier of the flow.")] id: FlowId,
+        #[graphql(desc = "Whether the flow accepts leads.")] enabled: bool,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(manage::set_enabled(app, caller, id_or_unknown(&id), enabled).await)
+        FlowPayload::new(manage::set_enabled(app, caller, id, enabled).await)
     }
 
-    /// Deletes a flow with its sources and steps. Its leads stay. The Inbox cannot be deleted, nor a flow that was chosen to receive
-    /// over a connection (`IN_USE`).
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
-    async fn delete_flow(&self, ctx: &Context<'_>, #[graphql(desc = "Which flow.")] id: ID) -> Result<DeletePayload> {
+    /// Deletes a flow with its sources and steps. Its leads stay. The Inbox cannot be deleted, nor a flow chosen to
+    /// receive over a connection (`IN_USE`). Requires MEMBER or above, or an API key with MANAGE.
+    async fn delete_flow(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifier of the flow.")] id: FlowId,
+    ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (deleted, user_errors) = outcome(manage::delete(app, caller, id_or_unknown(&id)).await)?;
+        let (deleted, user_errors) = outcome(manage::delete(app, caller, id).await)?;
         Ok(DeletePayload {
-            deleted_id: deleted.map(|()| id),
+            deleted_id: deleted.map(|()| id.into()),
             user_errors,
         })
     }
 
-    /// Brings a flow with its sources and steps back to what it was at a version, as a new revision. Refused where the account
-    /// may not have that any more.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Restores a flow with its sources and steps to a version, as a new revision. Refused if the account may no longer
+    /// have those settings. Requires MEMBER or above, or an API key with MANAGE.
     async fn revert_flow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which flow.")] id: ID,
-        #[graphql(desc = "A version from its history.")] version: i32,
+        #[graphql(desc = "Identifier of the flow.")] id: FlowId,
+        #[graphql(desc = "A version from the flow's history.")] version: i32,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(revisions::revert(app, caller, id_or_unknown(&id), version).await)
+        FlowPayload::new(revisions::revert(app, caller, id, version).await)
     }
 
-    /// Adds a source to a flow: one of the account's own, or a partner that submits with its own credentials. A flow has at most
-    /// 100, and a partner once.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Adds a source to a flow: one of the account's own, or a connected account that submits with its own credentials.
+    /// A flow has at most 100 sources, and each partner once. Requires MEMBER or above, or an API key with MANAGE.
     async fn add_source(
         &self,
         ctx: &Context<'_>,
@@ -116,27 +115,28 @@ impl FlowMutation {
         FlowPayload::new(account_sources::add(app, caller, input.into(), partner).await)
     }
 
-    /// Changes a source. It holds for the very next lead.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Changes a source. Applies from the next lead on. Requires MEMBER or above, or an API key with MANAGE.
     async fn update_source(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateSourceInput,
+        #[graphql(desc = "The changes.")] input: UpdateSourceInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = id_or_unknown(&input.id);
+        let id = input.id;
         FlowPayload::new(sources::update(app, caller, id, input.into()).await)
     }
 
-    /// Removes a source: it may not submit any more. Its leads stay.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
-    async fn remove_source(&self, ctx: &Context<'_>, #[graphql(desc = "Which source.")] id: ID) -> Result<FlowPayload> {
+    /// Removes a source; it can no longer submit. Its leads stay. Requires MEMBER or above, or an API key with MANAGE.
+    async fn remove_source(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifier of the source.")] id: SourceId,
+    ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(sources::remove(app, caller, id_or_unknown(&id)).await)
+        FlowPayload::new(sources::remove(app, caller, id).await)
     }
 
-    /// Adds a step to a flow; a flow has at most 50.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Adds a step to a flow. A flow has at most 50 steps. Requires MEMBER or above, or an API key with MANAGE.
     async fn add_step(
         &self,
         ctx: &Context<'_>,
@@ -148,47 +148,48 @@ impl FlowMutation {
         FlowPayload::new(buyer_steps::add(app, caller, input.into(), invite).await)
     }
 
-    /// Changes a step; it keeps its kind.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Changes a step; its kind stays the same. Requires MEMBER or above, or an API key with MANAGE.
     async fn update_step(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What to change.")] input: UpdateStepInput,
+        #[graphql(desc = "The changes.")] input: UpdateStepInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let mut input = input;
-        let (id, invite) = (id_or_unknown(&input.id), input.take_invitation());
+        let (id, invite) = (input.id, input.take_invitation());
         FlowPayload::new(buyer_steps::update(app, caller, id, (input.into(), invite)).await)
     }
 
-    /// Switches a step on or off; leads pass one that is off as if it were not there.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Enables or disables a step. Leads pass a disabled step unchanged. Requires MEMBER or above, or an API key with
+    /// MANAGE.
     async fn set_step_enabled(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which step.")] id: ID,
-        #[graphql(desc = "Whether leads pass through it.")] enabled: bool,
+        #[graphql(desc = "Identifier of the step.")] id: StepId,
+        #[graphql(desc = "Whether leads pass through the step.")] enabled: bool,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(steps::set_enabled(app, caller, id_or_unknown(&id), enabled).await)
+        FlowPayload::new(steps::set_enabled(app, caller, id, enabled).await)
     }
 
-    /// Removes a step.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
-    async fn remove_step(&self, ctx: &Context<'_>, #[graphql(desc = "Which step.")] id: ID) -> Result<FlowPayload> {
+    /// Removes a step. Requires MEMBER or above, or an API key with MANAGE.
+    async fn remove_step(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifier of the step.")] id: StepId,
+    ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(steps::remove(app, caller, id_or_unknown(&id)).await)
+        FlowPayload::new(steps::remove(app, caller, id).await)
     }
 
-    /// Moves a step to another place among the steps of its flow.
-    /// Takes an OWNER, ADMIN or MEMBER, or a key with MANAGE.
+    /// Moves a step within its flow. Requires MEMBER or above, or an API key with MANAGE.
     async fn move_step(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which step.")] id: ID,
-        #[graphql(desc = "Its place, counted from 0; beyond the ends means there.")] position: i32,
+        #[graphql(desc = "Identifier of the step.")] id: StepId,
+        #[graphql(desc = "Position among the steps, from 0. Values beyond either end mean that end.")] position: i32,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(steps::move_to(app, caller, id_or_unknown(&id), position).await)
+        FlowPayload::new(steps::move_to(app, caller, id, position).await)
     }
 }

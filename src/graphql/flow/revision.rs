@@ -21,7 +21,7 @@ impl From<flow_revision::Head> for FlowRevision {
     }
 }
 
-/// The whole of a flow after one change.
+/// A revision: a flow as stored after one change.
 #[Object]
 impl FlowRevision {
     /// Identifier.
@@ -29,7 +29,7 @@ impl FlowRevision {
         self.0.id.to_string().into()
     }
 
-    /// The flow's version after the change: `revertFlow` brings it back.
+    /// Version of the flow after the change. `revertFlow` restores it.
     async fn version(&self) -> i32 {
         self.0.version
     }
@@ -39,7 +39,7 @@ impl FlowRevision {
         self.0.at
     }
 
-    /// Who made it.
+    /// Who made the change.
     async fn actor(&self) -> Actor {
         Actor {
             kind: self.0.actor_kind,
@@ -48,12 +48,12 @@ impl FlowRevision {
         }
     }
 
-    /// What changed, in words.
+    /// The change in words.
     async fn summary(&self) -> &str {
         &self.0.summary
     }
 
-    /// The flow with its sources and steps, in camel case; what may be absent is null or left out.
+    /// The flow with its sources and steps, in camel case. Absent values are null or omitted.
     async fn snapshot(&self, ctx: &Context<'_>) -> Result<Json<Value>> {
         let snapshot = load(ctx, SnapshotOf(self.0.account_id, self.0.id)).await?;
         // The oldest are forgotten, perhaps since this one was listed.

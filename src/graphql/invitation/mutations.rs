@@ -1,6 +1,7 @@
 //! Sending and answering invitations.
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, Object};
+use entity::ids::InvitationId;
 use entity::invitation;
 
 use super::inputs::{AnswerInvitationInput, SendInvitationInput};
@@ -8,7 +9,6 @@ use super::{Invitation, InvitationPayload};
 use crate::error::Result;
 use crate::graphql::account_link::ConnectionPayload;
 use crate::graphql::context::app_and_caller;
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::payload::outcome;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
@@ -20,58 +20,59 @@ pub struct InvitationMutation;
 
 #[Object]
 impl InvitationMutation {
-    /// Invites an account or an email address to connect, and mails a link. While an invitation to the same waits for its answer, that
-    /// one is given back and nothing is sent. `SELF_INVITE`, `ALREADY_CONNECTED`, `NOT_FOUND`. Takes an OWNER or ADMIN. At most 300
-    /// an hour, 100 of them by mail, and 5 to one account or address: `RATE_LIMITED`. An address that has got too many mails of others
-    /// gets none, and the invitation holds all the same: `mail` is null.
+    /// Invites an account or an email address to connect, and mails a link. If an invitation to the same recipient is
+    /// unanswered, returns that one and sends nothing. Errors: `SELF_INVITE`, `ALREADY_CONNECTED`, `NOT_FOUND`. At most
+    /// 300 an hour, 100 of them by email, and 5 to one account or address: `RATE_LIMITED`. An address that got too many
+    /// mails from others gets none; the invitation is valid all the same, and `mail` is null. Requires OWNER or ADMIN.
     async fn send_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whom, and to what.")] input: SendInvitationInput,
+        #[graphql(desc = "The invitee and the proposed relationship.")] input: SendInvitationInput,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         payload(caller, invitations::send(app, caller, &input.into()).await)
     }
 
-    /// Sends a pending or expired invitation again, with a new link and a new time to answer; the old link ends.
-    /// `INVITATION_CLOSED` when it was answered or taken back. Takes an OWNER or ADMIN.
+    /// Sends a pending or expired invitation again, with a new link and a new expiry; the old link stops working.
+    /// `INVITATION_CLOSED` if it was answered or cancelled. Requires OWNER or ADMIN.
     async fn resend_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "One that the account sent.")] id: ID,
+        #[graphql(desc = "Identifier of an invitation that the account sent.")] id: InvitationId,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        payload(caller, invitations::resend(app, caller, id_or_unknown(&id)).await)
+        payload(caller, invitations::resend(app, caller, id).await)
     }
 
-    /// Takes a pending invitation back: its link ends. `INVITATION_CLOSED`, EXPIRED. Takes an OWNER or ADMIN.
+    /// Cancels a pending invitation; its link stops working. Errors: `INVITATION_CLOSED`, EXPIRED. Requires OWNER or
+    /// ADMIN.
     async fn cancel_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "One that the account sent.")] id: ID,
+        #[graphql(desc = "Identifier of an invitation that the account sent.")] id: InvitationId,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        payload(caller, invitations::cancel(app, caller, id_or_unknown(&id)).await)
+        payload(caller, invitations::cancel(app, caller, id).await)
     }
 
-    /// Accepts an invitation: the two accounts are connected at once, and other invitations between them are closed. Of several
-    /// answers at the same moment one wins, the others get `INVITATION_CLOSED`. EXPIRED, `EMAIL_MISMATCH`, `ALREADY_CONNECTED`. Takes
-    /// an OWNER or ADMIN.
+    /// Accepts an invitation: connects the two accounts immediately and closes other invitations between them. Of
+    /// concurrent answers one wins; the others get `INVITATION_CLOSED`. Errors: EXPIRED, `EMAIL_MISMATCH`,
+    /// `ALREADY_CONNECTED`. Requires OWNER or ADMIN.
     async fn accept_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which invitation.")] input: AnswerInvitationInput,
+        #[graphql(desc = "The invitation.")] input: AnswerInvitationInput,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         ConnectionPayload::of(answers::accept(app, caller, input.into()).await)
     }
 
-    /// Declines an invitation. Nothing is connected; what the inviter prepared stays disabled. `INVITATION_CLOSED`, EXPIRED,
-    /// `EMAIL_MISMATCH`. Takes an OWNER or ADMIN.
+    /// Declines an invitation. Nothing is connected; what the inviter prepared stays disabled. Errors:
+    /// `INVITATION_CLOSED`, EXPIRED, `EMAIL_MISMATCH`. Requires OWNER or ADMIN.
     async fn decline_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which invitation, and why.")] input: AnswerInvitationInput,
+        #[graphql(desc = "The invitation and the reason.")] input: AnswerInvitationInput,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         payload(caller, answers::decline(app, caller, input.into()).await)

@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// Why an answer is not written.
 #[derive(Debug, thiserror::Error)]
-pub enum Unwritten {
+pub enum WriteError {
     /// It has more bytes than answers may have.
     #[error("the answer is too large")]
     TooLarge(Error),
@@ -21,26 +21,26 @@ pub enum Unwritten {
 }
 
 /// The JSON of `answer`, of at most `most` bytes.
-pub fn json(answer: &impl Serialize, most: u64) -> Result<Vec<u8>, Unwritten> {
-    let mut written = AtMost {
+pub fn json(answer: &impl Serialize, most: u64) -> Result<Vec<u8>, WriteError> {
+    let mut written = BoundedWriter {
         bytes: Vec::new(),
         most: usize::try_from(most).unwrap_or(usize::MAX),
         is_full: false,
     };
     match serde_json::to_writer(&mut written, answer) {
         Ok(()) => Ok(written.bytes),
-        Err(_) if written.is_full => Err(Unwritten::TooLarge(too_large(most))),
-        Err(error) => Err(Unwritten::NotJson(error)),
+        Err(_) if written.is_full => Err(WriteError::TooLarge(too_large(most))),
+        Err(error) => Err(WriteError::NotJson(error)),
     }
 }
 
-struct AtMost {
+struct BoundedWriter {
     bytes: Vec<u8>,
     most: usize,
     is_full: bool,
 }
 
-impl io::Write for AtMost {
+impl io::Write for BoundedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.bytes.len().saturating_add(bytes.len()) > self.most {
             self.is_full = true;
@@ -62,8 +62,8 @@ mod tests {
     #[test]
     fn an_answer_is_written_up_to_its_last_byte() {
         assert_eq!(json(&"four", 6).unwrap(), br#""four""#);
-        assert!(matches!(json(&"four", 5), Err(Unwritten::TooLarge(_))));
+        assert!(matches!(json(&"four", 5), Err(WriteError::TooLarge(_))));
         // Six bytes each once escaped.
-        assert!(matches!(json(&"\u{1}".repeat(100), 500), Err(Unwritten::TooLarge(_))));
+        assert!(matches!(json(&"\u{1}".repeat(100), 500), Err(WriteError::TooLarge(_))));
     }
 }

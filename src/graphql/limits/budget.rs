@@ -165,7 +165,7 @@ impl Budget {
     }
 
     /// Lets others have their turn where this task has made much in one go. All that the request makes stops until then.
-    pub(super) async fn take_turn(&self) {
+    pub(super) async fn yield_if_due(&self) {
         poll_fn(|context| {
             if self.turn.fetch_add(1, Ordering::Relaxed) < self.limits.turn {
                 return Poll::Ready(());
@@ -177,7 +177,7 @@ impl Budget {
     }
 
     /// A turn begins.
-    pub(super) fn begin_turn(&self) {
+    pub(super) fn begin_poll(&self) {
         self.turn.store(0, Ordering::Relaxed);
     }
 

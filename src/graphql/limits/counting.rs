@@ -44,7 +44,7 @@ impl Extension for Counter {
         budget.renew();
         let mut execution = pin!(next.run(ctx, name));
         poll_fn(|context| {
-            budget.begin_turn();
+            budget.begin_poll();
             execution.as_mut().poll(context)
         })
         .await
@@ -57,7 +57,7 @@ impl Extension for Counter {
         next: NextResolve<'_>,
     ) -> ServerResult<Option<Value>> {
         let budget = self.budget();
-        budget.take_turn().await;
+        budget.yield_if_due().await;
         let is_leaf = info.field.selection_set.node.items.is_empty();
         // Entries come by here one by one.
         let is_list = info.return_type.starts_with('[');

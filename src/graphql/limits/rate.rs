@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// A full bucket holds what comes back in this time.
 pub const WINDOW: Duration = Duration::from_mins(1);
 /// Buckets that are kept before those that are full again are forgotten.
-const KEPT: usize = 10_000;
+const MAX_BUCKETS: usize = 10_000;
 
 /// Whose bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,7 +81,7 @@ struct Bucket {
 
 /// How a bucket stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Standing {
+pub struct BucketStatus {
     /// Whose.
     pub holder: Holder,
     /// Points of the full bucket.
@@ -97,7 +97,7 @@ impl Rates {
     pub fn new(limits: Limits) -> Self {
         let buckets = Buckets {
             by_holder: HashMap::new(),
-            bound: KEPT,
+            bound: MAX_BUCKETS,
         };
         Self {
             limits,
@@ -135,7 +135,7 @@ impl Rates {
                 let back = now.saturating_duration_since(bucket.at).as_secs_f64() * f64::from(holder.rate(limits));
                 bucket.drawn > back
             });
-            buckets.bound = KEPT.max(buckets.by_holder.len().saturating_mul(2));
+            buckets.bound = MAX_BUCKETS.max(buckets.by_holder.len().saturating_mul(2));
         }
     }
 }
@@ -155,7 +155,7 @@ impl Allowance {
     }
 
     /// Draws what turned out to be needed besides, though it be more than is there.
-    pub fn settle(&self, points: f64) {
+    pub fn draw_remainder(&self, points: f64) {
         let now = Instant::now();
         let mut buckets = self.rates.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         for holder in &self.holders {
@@ -164,21 +164,21 @@ impl Allowance {
     }
 
     /// How the buckets stand, the one with the least left first.
-    pub fn standings(&self) -> Vec<Standing> {
+    pub fn bucket_status(&self) -> Vec<BucketStatus> {
         let now = Instant::now();
         let buckets = self.rates.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let standing = |holder: &Holder| {
+        let status = |holder: &Holder| {
             let (full, drawn) = (self.rates.full(*holder), self.rates.drawn(&buckets, *holder, now));
-            Standing {
+            BucketStatus {
                 holder: *holder,
                 limit: whole(full),
                 remaining: whole(full - drawn),
                 reset: whole((drawn / f64::from(holder.rate(self.rates.limits))).ceil()),
             }
         };
-        let mut standings: Vec<Standing> = self.holders.iter().map(standing).collect();
-        standings.sort_by_key(|standing| standing.remaining);
-        standings
+        let mut bucket_status: Vec<BucketStatus> = self.holders.iter().map(status).collect();
+        bucket_status.sort_by_key(|status| status.remaining);
+        bucket_status
     }
 
     fn draw_at(&self, points: f64, now: Instant) -> Result<()> {
@@ -270,9 +270,9 @@ mod tests {
         let rates = Rates::new(LIMITS);
         let anyone = rates.allowance([Holder::Address(Uuid::nil())]);
         assert_eq!(wait(&anyone, 1e9, Instant::now()), None);
-        assert!(anyone.standings().is_empty());
+        assert!(anyone.bucket_status().is_empty());
         let now = Instant::now();
-        for number in 0..=KEPT as u128 {
+        for number in 0..=MAX_BUCKETS as u128 {
             let later = now + Duration::from_micros(u64::try_from(number).unwrap() * 200);
             assert_eq!(
                 wait(
@@ -283,7 +283,7 @@ mod tests {
                 None
             );
         }
-        assert!(rates.buckets.lock().unwrap().by_holder.len() < KEPT);
+        assert!(rates.buckets.lock().unwrap().by_holder.len() < MAX_BUCKETS);
     }
 
     #[test]
@@ -291,14 +291,14 @@ mod tests {
         let rates = Rates::new(LIMITS);
         let ann = rates.allowance(key(1));
         ann.draw(100.0).unwrap();
-        let standings = ann.standings();
-        let [tightest, account] = standings.as_slice() else {
-            panic!("{standings:?}")
+        let bucket_status = ann.bucket_status();
+        let [tightest, account] = bucket_status.as_slice() else {
+            panic!("{bucket_status:?}")
         };
         assert_eq!(
             (tightest.holder.name(), tightest.limit, tightest.remaining),
             ("principal", 600, 500)
         );
-        assert!(tightest.reset <= 10 && account.limit == 900, "{standings:?}");
+        assert!(tightest.reset <= 10 && account.limit == 900, "{bucket_status:?}");
     }
 }

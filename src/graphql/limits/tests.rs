@@ -317,7 +317,7 @@ fn submitting_draws_next_to_nothing_from_the_rate() {
             &Registry::of_this_server(),
         );
         let price = price.unwrap().price;
-        (price.charged, price.settled)
+        (price.charged, price.charges_remainder)
     };
     let submit = "submitLead(input: {flowId: \"f\", fields: {}}) { receipt { id } }";
     assert_eq!(

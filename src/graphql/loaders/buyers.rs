@@ -15,19 +15,19 @@ use crate::network::connections::Link;
 
 /// Whether the account at the other end of a seller's connection can take its leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ReceivesOver(pub AccountId, pub ConnectionId);
+pub struct CanReceiveOver(pub AccountId, pub ConnectionId);
 
-impl Loader<ReceivesOver> for Rows {
+impl Loader<CanReceiveOver> for Rows {
     type Value = bool;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[ReceivesOver]) -> Loaded<ReceivesOver, bool> {
+    async fn load(&self, keys: &[CanReceiveOver]) -> Loaded<CanReceiveOver, bool> {
         let links: Vec<LinkOf> = keys.iter().map(|key| LinkOf(key.0, key.1)).collect();
         let links: HashMap<LinkOf, Link> = self.load(&links).await?;
         let mut found = HashMap::with_capacity(keys.len());
         for (LinkOf(seller, id), link) in links {
             let receives = buyer_steps::receiving(self.db.read(), &link.row, seller).await;
-            found.insert(ReceivesOver(seller, id), receives.map_err(shared)?);
+            found.insert(CanReceiveOver(seller, id), receives.map_err(shared)?);
         }
         Ok(found)
     }

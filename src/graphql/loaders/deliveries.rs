@@ -65,17 +65,22 @@ impl Loader<LeadRow> for Rows {
 
 /// Whether a lead has encrypted values: there is something where it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sealed(pub AccountId, pub LeadId);
+pub struct HasEncryptedValues(pub AccountId, pub LeadId);
 
-impl Loader<Sealed> for Rows {
+impl Loader<HasEncryptedValues> for Rows {
     type Value = ();
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[Sealed]) -> Loaded<Sealed, ()> {
+    async fn load(&self, keys: &[HasEncryptedValues]) -> Loaded<HasEncryptedValues, ()> {
         let mut found = HashMap::new();
         for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let sealed = lead::Entity::sealed_among(self.db.read(), account, ids).await;
-            found.extend(sealed.map_err(shared)?.into_iter().map(|id| (Sealed(account, id), ())));
+            found.extend(
+                sealed
+                    .map_err(shared)?
+                    .into_iter()
+                    .map(|id| (HasEncryptedValues(account, id), ())),
+            );
         }
         Ok(found)
     }

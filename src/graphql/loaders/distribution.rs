@@ -83,18 +83,21 @@ impl Loader<EncryptedFieldsOf> for Rows {
 
 /// The places in a profile, best rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PlacesIn(pub AccountId, pub ProfileId);
+pub struct AssignmentsIn(pub AccountId, pub ProfileId);
 
-impl Loader<PlacesIn> for Rows {
+impl Loader<AssignmentsIn> for Rows {
     type Value = Many<assignment::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[PlacesIn]) -> Loaded<PlacesIn, Many<assignment::Model>> {
-        let mut found: HashMap<PlacesIn, Vec<assignment::Model>> = HashMap::new();
+    async fn load(&self, keys: &[AssignmentsIn]) -> Loaded<AssignmentsIn, Many<assignment::Model>> {
+        let mut found: HashMap<AssignmentsIn, Vec<assignment::Model>> = HashMap::new();
         for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(profiles));
             for row in self.all_large(rows, assignment::Entity::LARGE).await? {
-                found.entry(PlacesIn(account, row.profile_id)).or_default().push(row);
+                found
+                    .entry(AssignmentsIn(account, row.profile_id))
+                    .or_default()
+                    .push(row);
             }
         }
         Ok(many(found))
@@ -103,18 +106,21 @@ impl Loader<PlacesIn> for Rows {
 
 /// The places of a partner in profiles, best rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PlacesOf(pub AccountId, pub PartnerId);
+pub struct AssignmentsOf(pub AccountId, pub PartnerId);
 
-impl Loader<PlacesOf> for Rows {
+impl Loader<AssignmentsOf> for Rows {
     type Value = Many<assignment::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[PlacesOf]) -> Loaded<PlacesOf, Many<assignment::Model>> {
-        let mut found: HashMap<PlacesOf, Vec<assignment::Model>> = HashMap::new();
+    async fn load(&self, keys: &[AssignmentsOf]) -> Loaded<AssignmentsOf, Many<assignment::Model>> {
+        let mut found: HashMap<AssignmentsOf, Vec<assignment::Model>> = HashMap::new();
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.is_in(partners));
             for row in self.all_large(rows, assignment::Entity::LARGE).await? {
-                found.entry(PlacesOf(account, row.partner_id)).or_default().push(row);
+                found
+                    .entry(AssignmentsOf(account, row.partner_id))
+                    .or_default()
+                    .push(row);
             }
         }
         Ok(many(found))
@@ -176,13 +182,13 @@ impl Loader<FailuresOf> for Rows {
 
 /// What is held of a partner's endpoints at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HeldOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
+pub struct OpenCircuitsOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
 
-impl Loader<HeldOf> for Rows {
+impl Loader<OpenCircuitsOf> for Rows {
     type Value = Vec<Held>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[HeldOf]) -> Loaded<HeldOf, Vec<Held>> {
+    async fn load(&self, keys: &[OpenCircuitsOf]) -> Loaded<OpenCircuitsOf, Vec<Held>> {
         let mut found = HashMap::new();
         let Some(now) = keys.iter().map(|key| key.2).max() else {
             return Ok(found);

@@ -13,20 +13,20 @@ use crate::error::Error;
 
 /// The sources of the other side that an account may submit through over a connection now, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OpenedOver(pub AccountId, pub ConnectionId);
+pub struct OpenSourcesOver(pub AccountId, pub ConnectionId);
 
-impl Loader<OpenedOver> for Rows {
+impl Loader<OpenSourcesOver> for Rows {
     type Value = Many<source::Model>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[OpenedOver]) -> Loaded<OpenedOver, Many<source::Model>> {
-        let mut found: HashMap<OpenedOver, Vec<source::Model>> = HashMap::new();
+    async fn load(&self, keys: &[OpenSourcesOver]) -> Loaded<OpenSourcesOver, Many<source::Model>> {
+        let mut found: HashMap<OpenSourcesOver, Vec<source::Model>> = HashMap::new();
         for (account, links) in by_account(keys.iter().map(|key| (key.0, key.1))) {
             let rows = source::Entity::opened_to(account).filter(source::Column::ConnectionId.is_in(links));
             let rows = rows.order_by_asc(source::Column::Id);
             for row in self.all(rows).await? {
                 if let Some(link) = row.connection_id {
-                    found.entry(OpenedOver(account, link)).or_default().push(row);
+                    found.entry(OpenSourcesOver(account, link)).or_default().push(row);
                 }
             }
         }

@@ -101,15 +101,15 @@ impl Loader<SourcesOver> for Rows {
 /// The letter of an invitation that the asking account has sent. Mails belong to the instance: whoever asks has to have the
 /// invitation that names this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LetterRow(pub MailId);
+pub struct InvitationMailRow(pub MailId);
 
-impl Loader<LetterRow> for Rows {
+impl Loader<InvitationMailRow> for Rows {
     type Value = mail::Model;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[LetterRow]) -> Loaded<LetterRow, mail::Model> {
+    async fn load(&self, keys: &[InvitationMailRow]) -> Loaded<InvitationMailRow, mail::Model> {
         let rows = mail::Entity::by_ids(keys.iter().map(|key| key.0));
         let rows = self.all(rows).await?;
-        Ok(rows.into_iter().map(|row| (LetterRow(row.id), row)).collect())
+        Ok(rows.into_iter().map(|row| (InvitationMailRow(row.id), row)).collect())
     }
 }

@@ -1,65 +1,65 @@
 //! What a partner is made of.
 
-use async_graphql::{ID, InputObject, MaybeUndefined};
+use async_graphql::{InputObject, MaybeUndefined};
+use entity::ids::{AssignmentId, PartnerId};
 
 use crate::distribution::partners::{NewPartner, PartnerChanges};
 use crate::distribution::settings::SetDelivery;
 use crate::graphql::cap::CapInput;
 use crate::graphql::delivery_settings::inputs::DeliverySettingsInput;
 use crate::graphql::field_mapping::each;
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::scalars::{EmailAddress, TimeZone};
 
-/// A partner to be made.
+/// A partner to create.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreatePartnerInput {
-    /// As shown, at most 120 characters.
+    /// Display name, at most 120 characters.
     name: String,
-    /// Contact; leads go where `delivery` says.
+    /// Contact address. Leads go where `delivery` says.
     email: EmailAddress,
-    /// Contact, as people write it, at most 50 characters.
+    /// Contact phone number, in free form, at most 50 characters.
     phone: Option<String>,
-    /// For the account alone, at most 10,000 characters.
+    /// Notes for the account only, at most 10,000 characters.
     notes: Option<String>,
     /// Free labels, at most 50 of 40 characters each.
     tags: Option<Vec<String>>,
-    /// The zone of its caps; by default the account's.
+    /// Time zone of the partner's caps. Defaults to the account's.
     timezone: Option<TimeZone>,
-    /// How it gets its leads; by default into the portal, with all fields.
+    /// Delivery settings. Defaults to the portal, with all fields.
     delivery: Option<DeliverySettingsInput>,
-    /// Limits of leads routed to it, at most one for each period. Caps take the PAID plan.
+    /// Caps on leads routed to the partner, at most one per period. Caps require the PAID plan.
     caps: Option<Vec<CapInput>>,
 }
 
-/// Changes of a partner; what is left out stays.
+/// Changes to a partner; omitted fields stay unchanged.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdatePartnerInput {
-    /// Which partner.
-    id: ID,
-    /// As shown, at most 120 characters.
+    /// Identifier of the partner.
+    id: PartnerId,
+    /// Display name, at most 120 characters.
     name: Option<String>,
-    /// Contact.
+    /// Contact address.
     email: Option<EmailAddress>,
-    /// Contact, at most 50 characters; null removes it.
+    /// Contact phone number, at most 50 characters. Null removes it.
     phone: MaybeUndefined<String>,
-    /// For the account alone, at most 10,000 characters; null removes them.
+    /// Notes for the account only, at most 10,000 characters. Null removes them.
     notes: MaybeUndefined<String>,
-    /// All of its labels, at most 50 of 40 characters each; null or an empty list removes them.
+    /// All labels, at most 50 of 40 characters each. Null or an empty list removes them.
     tags: MaybeUndefined<Vec<String>>,
-    /// The zone of its caps. Caps that exist keep the zone that they have.
+    /// Time zone of new caps. Existing caps keep theirs.
     timezone: Option<TimeZone>,
-    /// All of its limits; null or an empty list removes them.
+    /// All caps. Null or an empty list removes them.
     caps: MaybeUndefined<Vec<CapInput>>,
 }
 
-/// A change of how a partner gets its leads.
+/// A change of delivery settings.
 #[derive(Clone, Debug, InputObject)]
 pub struct SetPartnerDeliveryInput {
-    /// Which partner.
-    partner_id: ID,
-    /// One of its places in profiles; left out means wherever a place has no settings of its own.
-    assignment_id: Option<ID>,
-    /// The settings from now on, whole.
+    /// Identifier of the partner.
+    partner_id: PartnerId,
+    /// One of the partner's assignments. If omitted, the settings of all assignments without their own.
+    assignment_id: Option<AssignmentId>,
+    /// The new settings. They replace the current ones.
     delivery: DeliverySettingsInput,
 }
 
@@ -81,7 +81,7 @@ impl From<CreatePartnerInput> for NewPartner {
 impl From<UpdatePartnerInput> for PartnerChanges {
     fn from(input: UpdatePartnerInput) -> Self {
         Self {
-            id: id_or_unknown(&input.id),
+            id: input.id,
             name: input.name,
             email: input.email.map(|address| address.0),
             phone: input.phone,
@@ -96,8 +96,8 @@ impl From<UpdatePartnerInput> for PartnerChanges {
 impl From<SetPartnerDeliveryInput> for SetDelivery {
     fn from(input: SetPartnerDeliveryInput) -> Self {
         Self {
-            partner: id_or_unknown(&input.partner_id),
-            assignment: input.assignment_id.as_ref().map(id_or_unknown),
+            partner: input.partner_id,
+            assignment: input.assignment_id,
             delivery: input.delivery.into(),
         }
     }

@@ -1,54 +1,55 @@
 //! What a distribution profile is made of.
 
-use async_graphql::{ID, InputObject, MaybeUndefined};
+use async_graphql::{InputObject, MaybeUndefined};
+use entity::ids::ProfileId;
 use entity::profile::{OnFailure, Strategy};
 
 use crate::distribution::profiles::{NewProfile, ProfileChanges};
-use crate::graphql::ids::id_or_unknown;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
 
-/// A distribution profile to be made.
+/// A distribution profile to create.
 #[derive(Clone, Debug, InputObject)]
 pub struct CreateProfileInput {
-    /// As shown, at most 120 characters.
+    /// Display name, at most 120 characters.
     name: String,
-    /// For people, at most 10,000 characters.
+    /// Description for people, at most 10,000 characters.
     description: Option<String>,
-    /// How it picks among the partners that fit.
+    /// How the profile chooses among matching partners.
     strategy: Strategy,
-    /// What follows when a delivery finally fails or is refused.
+    /// What happens when a delivery finally fails or is refused.
     #[graphql(default_with = "Some(OnFailure::Stay)")]
     on_failure: Option<OnFailure>,
-    /// At most so many partners per lead, 1 to 100; by default no limit.
+    /// The most partners per lead, 1 to 100. Defaults to no limit.
     max_recipients: Option<i32>,
-    /// Which leads it takes, by the fields of the account's flows; by default all. Rules take the PAID plan.
+    /// Which leads the profile takes, by the fields of the account's flows. Defaults to all. Rules require the PAID
+    /// plan.
     rule: Option<RuleInput>,
-    /// What a partner pays for a lead, where its assignment has no price of its own.
+    /// Price that a partner pays for a lead, unless its assignment has its own.
     base_price: Option<MoneyInput>,
-    /// Whether it routes.
+    /// Whether the profile routes leads.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
 }
 
-/// Changes of a distribution profile; what is left out stays.
+/// Changes to a distribution profile; omitted fields stay unchanged.
 #[derive(Clone, Debug, InputObject)]
 pub struct UpdateProfileInput {
-    /// Which profile.
-    id: ID,
-    /// As shown, at most 120 characters.
+    /// Identifier of the profile.
+    id: ProfileId,
+    /// Display name, at most 120 characters.
     name: Option<String>,
-    /// For people, at most 10,000 characters; null removes it.
+    /// Description for people, at most 10,000 characters. Null removes it.
     description: MaybeUndefined<String>,
-    /// How it picks among the partners that fit.
+    /// How the profile chooses among matching partners.
     strategy: Option<Strategy>,
-    /// What follows when a delivery finally fails or is refused.
+    /// What happens when a delivery finally fails or is refused.
     on_failure: Option<OnFailure>,
-    /// At most so many partners per lead, 1 to 100; null means no limit.
+    /// The most partners per lead, 1 to 100. Null means no limit.
     max_recipients: MaybeUndefined<i32>,
-    /// Which leads it takes; null means all.
+    /// Which leads the profile takes. Null means all.
     rule: MaybeUndefined<RuleInput>,
-    /// What a partner pays for a lead, where its assignment has no price of its own; null means nothing.
+    /// Price that a partner pays for a lead, unless its assignment has its own. Null means none.
     base_price: MaybeUndefined<MoneyInput>,
 }
 
@@ -70,7 +71,7 @@ impl From<CreateProfileInput> for NewProfile {
 impl From<UpdateProfileInput> for ProfileChanges {
     fn from(input: UpdateProfileInput) -> Self {
         Self {
-            id: id_or_unknown(&input.id),
+            id: input.id,
             name: input.name,
             description: input.description,
             strategy: input.strategy,

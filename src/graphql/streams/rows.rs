@@ -12,18 +12,18 @@ use futures::future::try_join_all;
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use crate::app::App;
+use crate::batch_loader::BatchLoader;
 use crate::database::Lane;
 use crate::delivery::portal_feed::{self, PortalLead};
 use crate::error::{Error, Result};
-use crate::gather::Gather;
 use crate::leads::read::check_bytes;
 
 /// Those streams of the process that wait for a row.
 #[derive(Default)]
 pub struct EventRows {
-    leads: Gather<(AccountId, LeadId), lead::Model>,
-    deliveries: Gather<(AccountId, DeliveryId), delivery::Model>,
-    portal_leads: Gather<((AccountId, PartnerId), DeliveryId), PortalLead>,
+    leads: BatchLoader<(AccountId, LeadId), lead::Model>,
+    deliveries: BatchLoader<(AccountId, DeliveryId), delivery::Model>,
+    portal_leads: BatchLoader<((AccountId, PartnerId), DeliveryId), PortalLead>,
 }
 
 /// The process's, from the schema.

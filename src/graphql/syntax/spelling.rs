@@ -24,7 +24,7 @@ pub(super) struct Spelling {
 
 impl Spellings {
     pub(super) fn add(&mut self, at: Pos, spelling: Spelling) {
-        if spelling.tells() {
+        if spelling.is_significant() {
             self.0.insert(at, spelling);
         }
     }
@@ -36,7 +36,7 @@ impl Spellings {
 }
 
 impl Spelling {
-    fn tells(&self) -> bool {
+    fn is_significant(&self) -> bool {
         self.leaf.is_some() || !self.items.is_empty() || !self.fields.is_empty()
     }
 
@@ -50,13 +50,13 @@ impl Spelling {
     }
 
     pub(super) fn item(&mut self, place: usize, item: Self) {
-        if item.tells() {
+        if item.is_significant() {
             self.items.push((place, item));
         }
     }
 
     pub(super) fn field(&mut self, name: &Name, field: Self) {
-        if field.tells() {
+        if field.is_significant() {
             self.fields.insert(name.clone(), field);
         }
     }

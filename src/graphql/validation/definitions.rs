@@ -7,7 +7,7 @@ use async_graphql::{
     parser::types::{DirectiveLocation, OperationDefinition, OperationType, VariableDefinition},
 };
 
-use super::{Check, Facts, Mentions, Place, Usage, VariableFacts};
+use super::{Check, Facts, Mentions, TypeUse, Usage, VariableFacts};
 use crate::graphql::registry::named;
 
 /// What each fragment mentions, by its name.
@@ -130,7 +130,7 @@ impl<'a> Check<'a> {
                 format!("Variable \"${}\" cannot be non-input type \"{ty}\".", name.node)
             });
         } else if let Some(default) = default_value {
-            self.default_value(default, Place::new(ty));
+            self.default_value(default, TypeUse::new(ty));
         }
         self.directives(
             directives,

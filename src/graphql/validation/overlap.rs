@@ -19,29 +19,32 @@ use crate::graphql::{
 
 /// Fields that are looked at for one document. A document within our limits takes a few thousand; one that asks for the same
 /// through interface after interface could take any number.
-const LOOKS: usize = 50_000;
+const MAX_VISITED_FIELDS: usize = 50_000;
 
 /// A field where it stands.
 #[derive(Clone, Copy)]
-struct Placed<'a> {
+struct FieldNode<'a> {
     field: &'a Field,
     definition: &'a FieldDef,
     parent: &'a str,
     at: Pos,
 }
 
-type ByKey<'a> = IndexMap<&'a Name, Vec<Placed<'a>>>;
+type ByKey<'a> = IndexMap<&'a Name, Vec<FieldNode<'a>>>;
 
 struct Overlap<'a, 'c> {
     check: &'c mut Check<'a>,
-    looks: usize,
+    visited: usize,
 }
 
 impl Check<'_> {
     /// Expects a document in which every field is known.
     pub(super) fn overlaps(&mut self) {
         let document = self.document;
-        let mut overlap = Overlap { check: self, looks: 0 };
+        let mut overlap = Overlap {
+            check: self,
+            visited: 0,
+        };
         for (_, operation) in document.operations.iter() {
             let Some(root) = overlap.check.registry.root(operation.node.ty) else {
                 continue;
@@ -58,7 +61,7 @@ impl Check<'_> {
                 overlap.names(&fields);
             }
         }
-        if overlap.looks > LOOKS {
+        if overlap.visited > MAX_VISITED_FIELDS {
             self.faults = vec![Fault {
                 code: code::TOO_COMPLEX,
                 message: "The document repeats fields under one key too often. Use aliases or fewer fragments.".into(),
@@ -75,14 +78,14 @@ impl<'a> Overlap<'a, '_> {
         set: &'a SelectionSet,
         parent: &'a str,
         spread: &mut HashSet<&'a Name>,
-        fields: &mut Vec<Placed<'a>>,
+        fields: &mut Vec<FieldNode<'a>>,
     ) {
         for item in &set.items {
-            self.looks += 1;
+            self.visited += 1;
             match &item.node {
                 Selection::Field(field) => {
                     if let Some(definition) = self.check.registry.field(parent, &field.node.name.node) {
-                        fields.push(Placed {
+                        fields.push(FieldNode {
                             field: &field.node,
                             definition,
                             parent,
@@ -107,22 +110,22 @@ impl<'a> Overlap<'a, '_> {
         }
     }
 
-    fn inside(&mut self, fields: &[Placed<'a>]) -> Vec<Placed<'a>> {
+    fn inside(&mut self, fields: &[FieldNode<'a>]) -> Vec<FieldNode<'a>> {
         let mut inside = Vec::new();
         let mut spread = HashSet::new();
-        for placed in fields {
-            let parent = named(&placed.definition.ty);
-            self.collect(&placed.field.selection_set.node, parent, &mut spread, &mut inside);
+        for node in fields {
+            let parent = named(&node.definition.ty);
+            self.collect(&node.field.selection_set.node, parent, &mut spread, &mut inside);
         }
         inside
     }
 
     fn ends(&self) -> bool {
-        self.looks > LOOKS || self.check.is_full()
+        self.visited > MAX_VISITED_FIELDS || self.check.is_full()
     }
 
     /// Whatever object is answered, a key has one shape.
-    fn shapes(&mut self, fields: &[Placed<'a>]) {
+    fn shapes(&mut self, fields: &[FieldNode<'a>]) {
         for (key, group) in by_key(fields) {
             if self.ends() {
                 return;
@@ -142,7 +145,7 @@ impl<'a> Overlap<'a, '_> {
     }
 
     /// For each object, a key is one field with one set of arguments.
-    fn names(&mut self, fields: &[Placed<'a>]) {
+    fn names(&mut self, fields: &[FieldNode<'a>]) {
         for (key, group) in by_key(fields) {
             for group in self.by_object(group) {
                 if self.ends() {
@@ -161,18 +164,15 @@ impl<'a> Overlap<'a, '_> {
     }
 
     /// Fields that may be answered for one object. A field of an interface may be answered for any.
-    fn by_object(&self, group: Vec<Placed<'a>>) -> Vec<Vec<Placed<'a>>> {
-        let is_object = |placed: &Placed<'a>| {
-            let parent = self.check.registry.composite(placed.parent);
+    fn by_object(&self, group: Vec<FieldNode<'a>>) -> Vec<Vec<FieldNode<'a>>> {
+        let is_object = |node: &FieldNode<'a>| {
+            let parent = self.check.registry.composite(node.parent);
             parent.is_some_and(|parent| parent.is_object)
         };
         let (of_objects, shared): (Vec<_>, Vec<_>) = group.into_iter().partition(is_object);
-        let mut objects = IndexMap::<&str, Vec<Placed<'a>>>::new();
-        for placed in of_objects {
-            objects
-                .entry(placed.parent)
-                .or_insert_with(|| shared.clone())
-                .push(placed);
+        let mut objects = IndexMap::<&str, Vec<FieldNode<'a>>>::new();
+        for node in of_objects {
+            objects.entry(node.parent).or_insert_with(|| shared.clone()).push(node);
         }
         if objects.is_empty() {
             return vec![shared];
@@ -180,7 +180,7 @@ impl<'a> Overlap<'a, '_> {
         objects.into_values().collect()
     }
 
-    fn different(&self, first: &Placed<'_>, other: &Placed<'_>) -> Option<(Pos, String)> {
+    fn different(&self, first: &FieldNode<'_>, other: &FieldNode<'_>) -> Option<(Pos, String)> {
         let (one, two) = (&first.field.name.node, &other.field.name.node);
         if one != two {
             return Some((other.at, format!("\"{one}\" and \"{two}\" are different fields")));
@@ -209,13 +209,10 @@ impl<'a> Overlap<'a, '_> {
     }
 }
 
-fn by_key<'a>(fields: &[Placed<'a>]) -> ByKey<'a> {
+fn by_key<'a>(fields: &[FieldNode<'a>]) -> ByKey<'a> {
     let mut by_key = ByKey::new();
-    for placed in fields {
-        by_key
-            .entry(&placed.field.response_key().node)
-            .or_default()
-            .push(*placed);
+    for node in fields {
+        by_key.entry(&node.field.response_key().node).or_default().push(*node);
     }
     by_key
 }

@@ -5,7 +5,7 @@ use async_graphql::{
     parser::types::{BaseType, Type, VariableDefinition},
 };
 
-use super::{Check, Place, Usage};
+use super::{Check, TypeUse, Usage};
 
 impl Check<'_> {
     /// Whether the variable fits; answers whether it must not be null there though its type allows it.
@@ -29,7 +29,7 @@ impl Check<'_> {
             .as_ref()
             .is_some_and(|value| value.node != Value::Null);
         let defaulted = given.nullable && !place.nullable && (default || expected.default);
-        let place = Place {
+        let place = TypeUse {
             nullable: place.nullable || defaulted,
             ..place
         };
@@ -46,11 +46,11 @@ impl Check<'_> {
     }
 }
 
-fn fits(given: &Type, place: Place<'_>) -> bool {
+fn fits(given: &Type, place: TypeUse<'_>) -> bool {
     (place.nullable || !given.nullable)
         && match (&given.base, &place.ty.base) {
             (BaseType::Named(given), BaseType::Named(expected)) => given == expected,
-            (BaseType::List(given), BaseType::List(expected)) => fits(given, Place::new(expected)),
+            (BaseType::List(given), BaseType::List(expected)) => fits(given, TypeUse::new(expected)),
             _ => false,
         }
 }

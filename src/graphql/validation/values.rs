@@ -3,7 +3,7 @@
 use async_graphql::{Name, Pos, Positioned, Value, indexmap::IndexMap, parser::types::BaseType};
 use async_graphql_value::Value as Literal;
 
-use super::{Check, Expected, Mentions, Place, Usage, nul, scalars, suggest};
+use super::{Check, Expected, Mentions, TypeUse, Usage, nul, scalars, suggest};
 use crate::graphql::{
     numbers,
     registry::{ArgumentDef, InputDef, TypeDef},
@@ -11,7 +11,7 @@ use crate::graphql::{
 
 /// A value in an argument: where it stands, and whether the values of a lead are inside.
 #[derive(Clone, Copy)]
-pub(super) struct Spot {
+pub(super) struct ValueSite {
     at: Pos,
     of_lead: bool,
 }
@@ -24,70 +24,78 @@ impl<'a> Check<'a> {
         definition: Option<&'a ArgumentDef>,
         mentions: &mut Mentions<'a>,
     ) {
-        let spot = Spot {
+        let site = ValueSite {
             at: value.pos,
             of_lead: definition.is_some_and(nul::is_of_lead),
         };
         match definition {
-            Some(definition) => self.literal(&value.node, expected(definition), spot, mentions),
-            None => usages(&value.node, spot, mentions),
+            Some(definition) => self.literal(&value.node, expected(definition), site, mentions),
+            None => usages(&value.node, site, mentions),
         }
     }
 
     /// Checks the default of a variable.
-    pub(super) fn default_value(&mut self, value: &Positioned<Value>, place: Place<'_>) {
+    pub(super) fn default_value(&mut self, value: &Positioned<Value>, expected_type: TypeUse<'_>) {
         let literal = value.node.clone().into_value();
         let mut check = Check {
             faults: std::mem::take(&mut self.faults),
             ..*self
         };
-        let spot = Spot {
+        let site = ValueSite {
             at: value.pos,
             of_lead: false,
         };
-        check.literal(&literal, plain(place), spot, &mut Mentions::default());
+        check.literal(&literal, plain(expected_type), site, &mut Mentions::default());
         self.faults = check.faults;
     }
 
-    fn literal(&mut self, value: &'a Literal, expected: Expected<'a>, spot: Spot, mentions: &mut Mentions<'a>) {
-        let place = expected.ty;
-        match (value, &place.ty.base) {
+    fn literal(&mut self, value: &'a Literal, expected: Expected<'a>, site: ValueSite, mentions: &mut Mentions<'a>) {
+        let expected_type = expected.ty;
+        match (value, &expected_type.ty.base) {
             (Literal::Variable(name), _) => mentions.variables.push(Usage {
                 name,
-                at: spot.at,
-                of_lead: spot.of_lead,
+                at: site.at,
+                of_lead: site.of_lead,
                 expected: Some(expected),
             }),
             (Literal::Null, _) => {
-                if !place.nullable {
-                    self.wrong_value(spot.at, || format!("Expected value of type \"{place}\", found null."));
+                if !expected_type.nullable {
+                    self.wrong_value(site.at, || {
+                        format!("Expected value of type \"{expected_type}\", found null.")
+                    });
                 }
             }
             (Literal::List(items), BaseType::List(inner)) => {
                 for item in items {
-                    self.literal(item, plain(Place::new(inner)), spot, mentions);
+                    self.literal(item, plain(TypeUse::new(inner)), site, mentions);
                 }
             }
-            _ => self.named_literal(value, place, spot, mentions),
+            _ => self.named_literal(value, expected_type, site, mentions),
         }
     }
 
     /// A literal where no list, or a list of one, is expected.
-    fn named_literal(&mut self, value: &'a Literal, place: Place<'a>, spot: Spot, mentions: &mut Mentions<'a>) {
-        let name = place.named();
+    fn named_literal(
+        &mut self,
+        value: &'a Literal,
+        expected_type: TypeUse<'a>,
+        site: ValueSite,
+        mentions: &mut Mentions<'a>,
+    ) {
+        let name = expected_type.named();
         match (self.registry.get(name), value) {
             (Some(TypeDef::Input(input)), Literal::Object(fields)) => {
-                self.input_object((name, input), fields, spot, mentions);
+                self.input_object((name, input), fields, site, mentions);
             }
             (Some(TypeDef::Enum(values)), Literal::Enum(given)) if numbers::written(value).is_none() => {
                 if !values.contains(given) {
-                    self.wrong_value(spot.at, || {
+                    self.wrong_value(site.at, || {
                         let near = suggest::did_you_mean(given, values.iter().map(Name::as_str));
                         format!("Value \"{given}\" does not exist in \"{name}\" enum.{near}")
                     });
                 }
             }
-            (Some(TypeDef::Enum(values)), other) => self.wrong_value(spot.at, || {
+            (Some(TypeDef::Enum(values)), other) => self.wrong_value(site.at, || {
                 let near = match other {
                     Literal::String(text) => suggest::did_you_mean(text, values.iter().map(Name::as_str)),
                     _ => String::new(),
@@ -95,12 +103,12 @@ impl<'a> Check<'a> {
                 let hint = "write its values as names, without quotation marks";
                 format!("Enum \"{name}\" cannot represent this value: {hint}.{near}")
             }),
-            (Some(TypeDef::Scalar), value) => self.scalar(value, place, spot, mentions),
+            (Some(TypeDef::Scalar), value) => self.scalar(value, expected_type, site, mentions),
             (_, value) => {
-                usages(value, spot, mentions);
-                self.wrong_value(spot.at, || {
+                usages(value, site, mentions);
+                self.wrong_value(site.at, || {
                     format!(
-                        "Expected value of type \"{place}\", found {}.",
+                        "Expected value of type \"{expected_type}\", found {}.",
                         scalars::called(&constant(value))
                     )
                 });
@@ -108,7 +116,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn scalar(&mut self, value: &'a Literal, place: Place<'a>, spot: Spot, mentions: &mut Mentions<'a>) {
+    fn scalar(&mut self, value: &'a Literal, expected_type: TypeUse<'a>, site: ValueSite, mentions: &mut Mentions<'a>) {
         // Variables inside JSON are of any type; directly in a list they are taken for the scalar itself.
         match value {
             Literal::List(items) => {
@@ -116,24 +124,26 @@ impl<'a> Check<'a> {
                     match item {
                         Literal::Variable(name) => mentions.variables.push(Usage {
                             name,
-                            at: spot.at,
-                            of_lead: spot.of_lead,
-                            expected: Some(plain(Place {
+                            at: site.at,
+                            of_lead: site.of_lead,
+                            expected: Some(plain(TypeUse {
                                 nullable: true,
-                                ..innermost(place)
+                                ..innermost(expected_type)
                             })),
                         }),
-                        other => usages(other, spot, mentions),
+                        other => usages(other, site, mentions),
                     }
                 }
             }
-            other => usages(other, spot, mentions),
+            other => usages(other, site, mentions),
         }
         let constant = constant(value);
-        if !spot.of_lead && nul::contains(&constant) {
-            self.wrong_value(spot.at, || format!("This value is refused: {}.", nul::REFUSED));
-        } else if let Err(reason) = scalars::coerce(place.named(), constant, scalars::From::Literal) {
-            self.wrong_value(spot.at, || format!("Expected value of type \"{place}\": {reason}."));
+        if !site.of_lead && nul::contains(&constant) {
+            self.wrong_value(site.at, || format!("This value is refused: {}.", nul::REFUSED));
+        } else if let Err(reason) = scalars::coerce(expected_type.named(), constant, scalars::From::Literal) {
+            self.wrong_value(site.at, || {
+                format!("Expected value of type \"{expected_type}\": {reason}.")
+            });
         }
     }
 
@@ -141,35 +151,35 @@ impl<'a> Check<'a> {
         &mut self,
         (name, input): (&'a str, &'a InputDef),
         given: &'a IndexMap<Name, Literal>,
-        spot: Spot,
+        site: ValueSite,
         mentions: &mut Mentions<'a>,
     ) {
         for field in &input.fields {
             if field.required() && !given.contains_key(&field.name) {
-                self.wrong_value(spot.at, || {
+                self.wrong_value(site.at, || {
                     let (field, ty) = (&field.name, &field.ty);
                     format!("Field \"{name}.{field}\" of required type \"{ty}\" was not provided.")
                 });
             }
         }
         if input.one_of {
-            self.one_of(name, given, spot.at);
+            self.one_of(name, given, site.at);
         }
         for (field, value) in given {
             let Some(definition) = input.field(field) else {
-                usages(value, spot, mentions);
-                self.wrong_value(spot.at, || unknown_field(field, name, input));
+                usages(value, site, mentions);
+                self.wrong_value(site.at, || unknown_field(field, name, input));
                 continue;
             };
             let expected = Expected {
                 one_of: input.one_of,
                 ..expected(definition)
             };
-            let spot = Spot {
+            let site = ValueSite {
                 of_lead: nul::is_of_lead(definition),
-                ..spot
+                ..site
             };
-            self.literal(value, expected, spot, mentions);
+            self.literal(value, expected, site, mentions);
         }
     }
 
@@ -195,11 +205,11 @@ pub(super) fn unknown_field(field: &str, of: &str, input: &InputDef) -> String {
 fn expected(definition: &ArgumentDef) -> Expected<'_> {
     Expected {
         default: definition.default.is_some(),
-        ..plain(Place::new(&definition.ty))
+        ..plain(TypeUse::new(&definition.ty))
     }
 }
 
-fn plain(ty: Place<'_>) -> Expected<'_> {
+fn plain(ty: TypeUse<'_>) -> Expected<'_> {
     Expected {
         ty,
         default: false,
@@ -208,24 +218,24 @@ fn plain(ty: Place<'_>) -> Expected<'_> {
 }
 
 /// The named type inside all lists.
-fn innermost(place: Place<'_>) -> Place<'_> {
-    match &place.ty.base {
-        BaseType::Named(_) => place,
-        BaseType::List(inner) => innermost(Place::new(inner)),
+fn innermost(expected_type: TypeUse<'_>) -> TypeUse<'_> {
+    match &expected_type.ty.base {
+        BaseType::Named(_) => expected_type,
+        BaseType::List(inner) => innermost(TypeUse::new(inner)),
     }
 }
 
 /// Notes the variables in a value of which the type is unknown.
-fn usages<'a>(value: &'a Literal, spot: Spot, mentions: &mut Mentions<'a>) {
+fn usages<'a>(value: &'a Literal, site: ValueSite, mentions: &mut Mentions<'a>) {
     match value {
         Literal::Variable(name) => mentions.variables.push(Usage {
             name,
-            at: spot.at,
-            of_lead: spot.of_lead,
+            at: site.at,
+            of_lead: site.of_lead,
             expected: None,
         }),
-        Literal::List(items) => items.iter().for_each(|item| usages(item, spot, mentions)),
-        Literal::Object(fields) => fields.values().for_each(|value| usages(value, spot, mentions)),
+        Literal::List(items) => items.iter().for_each(|item| usages(item, site, mentions)),
+        Literal::Object(fields) => fields.values().for_each(|value| usages(value, site, mentions)),
         _ => {}
     }
 }

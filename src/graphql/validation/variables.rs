@@ -117,7 +117,7 @@ impl<'a> Coercion<'a> {
             (Some(TypeDef::Scalar), value) => {
                 // Within another scalar than JSON nothing is taken, and all at its top is.
                 let is_number = name != "JSON" && numbers::spelled(&value).is_some();
-                let value = if is_number { value } else { numbers::settle_json(value) };
+                let value = if is_number { value } else { numbers::resolve_json(value) };
                 if !self.of_lead && !is_number && nul::contains(&value) {
                     self.wrong(nul::REFUSED);
                     return None;
@@ -183,7 +183,7 @@ impl<'a> Coercion<'a> {
     /// A fault of the whole variable.
     fn whole(&mut self, fault: &str) {
         let (name, ty) = (self.variable, self.declared);
-        self.tell(|| format!("Variable \"${name}\" of type \"{ty}\" {fault}."));
+        self.report(|| format!("Variable \"${name}\" of type \"{ty}\" {fault}."));
     }
 
     /// A fault of the value at the path. What the value is, is not repeated: it may be anybody's.
@@ -199,7 +199,7 @@ impl<'a> Coercion<'a> {
         }
         let name = self.variable;
         let end = if reason.ends_with(['.', '?']) { "" } else { "." };
-        self.tell(|| {
+        self.report(|| {
             let at = if place.is_empty() {
                 String::new()
             } else {
@@ -209,7 +209,7 @@ impl<'a> Coercion<'a> {
         });
     }
 
-    fn tell(&mut self, message: impl FnOnce() -> String) {
+    fn report(&mut self, message: impl FnOnce() -> String) {
         if self.faults.len() < FAULTS {
             self.faults.push(Fault {
                 code: code::BAD_INPUT,

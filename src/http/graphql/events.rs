@@ -20,17 +20,17 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::accept::Media;
 use super::execute::Prepared;
 use super::read::Parameters;
-use super::respond::{self, Fault, request_error};
+use super::respond::{self, Rejection, request_error};
 use super::{Endpoint, request_id};
 use crate::graphql::mask::{self, code};
+use crate::http::quota::Permit;
 use crate::http::request_id::RequestId;
 use crate::http::session::{Authenticate, Session};
-use crate::http::share::Held;
 
 /// The header by which a client says what it got last.
 const LAST: &str = "last-event-id";
 
-/// Answers a request with events. What is wrong with the request itself, or with the caller, is told by the status; what is wrong
+/// Answers a request with events. What is wrong with the request itself, or with the caller, is last by the status; what is wrong
 /// with the operation is an event.
 pub(super) async fn answer<E: Executor, A: Authenticate>(
     endpoint: Arc<Endpoint<E, A>>,
@@ -39,12 +39,12 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
     media: Media,
 ) -> Result<Response, Response> {
     let session = endpoint.session_or_count(&parts, &parameters, media, true).await?;
-    let held =
+    let permit =
         hold(&endpoint, &session).map_err(|error| request_error(StatusCode::TOO_MANY_REQUESTS, &error, media))?;
     let id = request_id(&parts);
     let (kind, responses) = match endpoint.prepare(parameters, &session).await {
         Ok(prepared) if prepared.kind == OperationType::Mutation && parts.method == Method::GET => {
-            return Err(Fault::method("POST", "GET is for queries; send mutations with POST.").respond(media));
+            return Err(Rejection::method("POST", "GET is for queries; send mutations with POST.").respond(media));
         }
         Ok(prepared) => (prepared.kind.to_string(), run(&endpoint, resumed(prepared, &parts), id)),
         Err(errors) => ("refused".to_owned(), one(Outcome::from_errors(errors))),
@@ -53,7 +53,7 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
     let allowance = session.allowance.clone();
     let mut pings = interval(endpoint.sockets.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let line = Line {
+    let stream = EventStream {
         responses,
         expiry: session.expires_at,
         session,
@@ -61,15 +61,15 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
         pings,
         over: false,
         _open: endpoint.open_sockets.token(),
-        _held: held,
+        _permit: permit,
     };
-    let events = stream::unfold(line, |mut line| async move {
-        let text = line.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), line))
+    let events = stream::unfold(stream, |mut stream| async move {
+        let text = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), stream))
     });
     let mut response = Response::new(Body::from_stream(events));
     if let Some(allowance) = &allowance {
-        respond::tell_rate(&mut response, allowance);
+        respond::set_rate_limit_headers(&mut response, allowance);
     }
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
@@ -84,7 +84,7 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
 }
 
 /// The caller's place among those that it may hold open: one connection, one stream.
-fn hold<E, A>(endpoint: &Endpoint<E, A>, session: &Session) -> Result<[Option<Held>; 2], ServerError> {
+fn hold<E, A>(endpoint: &Endpoint<E, A>, session: &Session) -> Result<[Option<Permit>; 2], ServerError> {
     let connection = session.hold_connection(&endpoint.sockets)?;
     let stream = session.hold_stream(&endpoint.sockets)?;
     Ok([connection, stream])
@@ -114,7 +114,7 @@ fn one(response: Outcome) -> BoxStream<'static, Outcome> {
 }
 
 /// What is sent to one client.
-struct Line {
+struct EventStream {
     responses: BoxStream<'static, Outcome>,
     session: Session,
     expiry: Option<Instant>,
@@ -122,10 +122,10 @@ struct Line {
     pings: Interval,
     over: bool,
     _open: TaskTrackerToken,
-    _held: [Option<Held>; 2],
+    _permit: [Option<Permit>; 2],
 }
 
-impl Line {
+impl EventStream {
     async fn next(&mut self) -> Option<String> {
         if self.over {
             return None;
@@ -136,7 +136,7 @@ impl Line {
                 None => std::future::pending().await,
             }
         };
-        let told = tokio::select! {
+        let last = tokio::select! {
             biased;
             () = self.session.revoked.cancelled() => refused("access was revoked"),
             () = expired => refused("the token has expired"),
@@ -149,7 +149,7 @@ impl Line {
             _ = self.pings.tick() => return Some(":\n\n".to_owned()),
         };
         self.over = true;
-        Some(told)
+        Some(last)
     }
 }
 

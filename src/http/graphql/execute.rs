@@ -95,8 +95,8 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             response = self.run_whole(prepared, id) => response,
             _ = budget.run_out(), if !is_mutation => Response::default(),
         };
-        if let Some(allowance) = allowance.filter(|_| price.settled) {
-            allowance.settle(beyond(budget.points(), price));
+        if let Some(allowance) = allowance.filter(|_| price.charges_remainder) {
+            allowance.draw_remainder(beyond(budget.points(), price));
         }
         match budget.over() {
             Some(error) => Response::from_errors(vec![overspent(error, is_mutation, id)]),

@@ -10,7 +10,7 @@ use axum::{
 use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::respond::Fault;
+use super::respond::Rejection;
 use crate::graphql::mask::code;
 use crate::lenient_json::repair;
 
@@ -47,7 +47,12 @@ impl Parameters {
 }
 
 /// Reads at most `limit` bytes within `patience`.
-pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize, patience: Duration) -> Result<Bytes, Fault> {
+pub(super) async fn body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, Rejection> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok())
@@ -57,7 +62,7 @@ pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize, patience
         return Err(too_large(limit));
     }
     let timeout = |_| {
-        Fault::new(
+        Rejection::new(
             StatusCode::REQUEST_TIMEOUT,
             code::TIMEOUT,
             "The body did not arrive in time.",
@@ -68,14 +73,14 @@ pub(super) async fn body(headers: &HeaderMap, body: Body, limit: usize, patience
         .map_err(timeout)?
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Fault> {
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Rejection> {
     let mut stream = body.into_data_stream();
     let mut collected = Vec::new();
     let mut seen = 0_usize;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
             tracing::debug!(%error, "the body broke off");
-            Fault::bad("The body broke off.")
+            Rejection::bad("The body broke off.")
         })?;
         seen = seen.saturating_add(chunk.len());
         if seen <= limit {
@@ -91,14 +96,20 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, Fault> {
     }
 }
 
-fn too_large(limit: usize) -> Fault {
+fn too_large(limit: usize) -> Rejection {
     let message = format!("The body is larger than {limit} bytes. Send fewer leads at once.");
-    Fault::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_INPUT, message)
+    Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, code::BAD_INPUT, message)
 }
 
 /// Only JSON, and only UTF-8. A form or plain text could be posted by any web page, with the reader's cookies.
-pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Fault> {
-    let unsupported = |message| Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code::BAD_INPUT, message));
+pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Rejection> {
+    let unsupported = |message| {
+        Err(Rejection::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code::BAD_INPUT,
+            message,
+        ))
+    };
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -126,9 +137,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 /// The parameters in a JSON body.
-pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
+pub(super) fn post(body: &[u8]) -> Result<Parameters, Rejection> {
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Fault::bad(
+        return Err(Rejection::bad(
             "Batches are not supported: send one request at a time, as a JSON object.",
         ));
     }
@@ -136,22 +147,22 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Fault> {
     serde_json::from_slice(&body).map_err(|error| explain(&error, &body))
 }
 
-fn explain(error: &serde_json::Error, body: &[u8]) -> Fault {
+fn explain(error: &serde_json::Error, body: &[u8]) -> Rejection {
     if !error.is_data() {
         let (line, column) = (error.line(), error.column());
         // The parser's only word for it. Such a body may well be valid JSON.
         if error.to_string().starts_with("recursion limit exceeded") {
-            return Fault::bad(format!(
+            return Rejection::bad(format!(
                 "The body nests lists and objects more than {MAX_LEVELS} deep (line {line}, column {column})."
             ));
         }
-        return Fault::bad(format!("The body is not valid JSON (line {line}, column {column})."));
+        return Rejection::bad(format!("The body is not valid JSON (line {line}, column {column})."));
     }
     if asks_for_persisted_query(body) {
         // Clients that try a hash first look for exactly this text and then send the document.
-        return Fault::bad("PersistedQueryNotSupported");
+        return Rejection::bad("PersistedQueryNotSupported");
     }
-    Fault::bad(
+    Rejection::bad(
         "The body must be a JSON object with \"query\" (a string), and optionally \"operationName\" (a string), \
          \"variables\" (an object) and \"extensions\" (an object).",
     )
@@ -168,7 +179,7 @@ fn asks_for_persisted_query(body: &[u8]) -> bool {
 }
 
 /// The parameters in a URL; `None` without `query`.
-pub(super) fn get(query_string: &str) -> Result<Option<Parameters>, Fault> {
+pub(super) fn get(query_string: &str) -> Result<Option<Parameters>, Rejection> {
     let mut query = None;
     let mut parameters = Parameters {
         query: String::new(),
@@ -190,13 +201,13 @@ pub(super) fn get(query_string: &str) -> Result<Option<Parameters>, Fault> {
         .map(|query| Parameters { query, ..parameters }))
 }
 
-fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Fault> {
+fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Rejection> {
     if json.is_empty() {
         return Ok(T::default());
     }
     serde_json::from_slice(&repair(json.as_bytes(), VALUES - 1)).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
-        Fault::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
+        Rejection::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })
 }
 

@@ -11,21 +11,21 @@ use axum::{
 use serde::Serialize;
 
 use super::accept::Media;
-use crate::graphql::limits::answer::{self, Unwritten};
+use crate::graphql::limits::answer::{self, WriteError};
 use crate::graphql::limits::budget::Spending;
-use crate::graphql::limits::rate::{Allowance, Standing, WINDOW};
+use crate::graphql::limits::rate::{Allowance, BucketStatus, WINDOW};
 use crate::graphql::mask::{self, code};
 
 /// A request that is refused before it is a GraphQL request; the status is the same for both media types.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct Rejection {
     status: StatusCode,
     code: &'static str,
     pub(super) message: Cow<'static, str>,
     allow: Option<&'static str>,
 }
 
-impl Fault {
+impl Rejection {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
@@ -68,12 +68,12 @@ struct Errors<'a> {
 pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
     match answer::json(response, Spending::default().bytes) {
         Ok(written) => written,
-        Err(Unwritten::TooLarge(error)) => {
+        Err(WriteError::TooLarge(error)) => {
             let refused = mask::refused(error, "");
             let errors = std::slice::from_ref(&refused);
             serde_json::to_vec(&Errors { errors }).unwrap_or_else(|_error| UNWRITABLE.into())
         }
-        Err(error @ Unwritten::NotJson(_)) => {
+        Err(error @ WriteError::NotJson(_)) => {
             tracing::error!(%error, "a result cannot be written as JSON");
             UNWRITABLE.into()
         }
@@ -82,9 +82,9 @@ pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
 
 /// Tells how the caller's buckets stand: the tightest in the headers that most clients know, all of them in those of the
 /// IETF's draft "`RateLimit` header fields for HTTP".
-pub(super) fn tell_rate(response: &mut Response, allowance: &Allowance) {
-    let standings = allowance.standings();
-    let Some(tightest) = standings.first() else { return };
+pub(super) fn set_rate_limit_headers(response: &mut Response, allowance: &Allowance) {
+    let bucket_status = allowance.bucket_status();
+    let Some(tightest) = bucket_status.first() else { return };
     for (name, number) in [
         ("ratelimit-limit", tightest.limit),
         ("ratelimit-remaining", tightest.remaining),
@@ -93,7 +93,7 @@ pub(super) fn tell_rate(response: &mut Response, allowance: &Allowance) {
         set(response, HeaderName::from_static(name), HeaderValue::from(number));
     }
     let window = WINDOW.as_secs();
-    let each = |tell: &dyn Fn(&Standing) -> String| standings.iter().map(tell).collect::<Vec<_>>().join(", ");
+    let each = |tell: &dyn Fn(&BucketStatus) -> String| bucket_status.iter().map(tell).collect::<Vec<_>>().join(", ");
     let policies = each(&|of| format!("\"{}\";q={};w={window}", of.holder.name(), of.limit));
     let states = each(&|of| format!("\"{}\";r={};t={}", of.holder.name(), of.remaining, of.reset));
     for (name, text) in [("ratelimit-policy", policies), ("ratelimit", states)] {

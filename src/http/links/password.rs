@@ -20,7 +20,7 @@ use crate::identity::tokens::Scope;
 
 /// What the form sends.
 #[derive(Deserialize)]
-pub(super) struct Filled {
+pub(super) struct FormInput {
     #[serde(default)]
     token: String,
     #[serde(default)]
@@ -30,17 +30,17 @@ pub(super) struct Filled {
 }
 
 pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<Link>) -> Response {
-    form(&app, ip, &link.token, None).await
+    form_page(&app, ip, &link.token, None).await
 }
 
 /// The session that comes with a new password is ended at once: this page has no use for it.
-pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
+pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
     let input = NewPassword {
-        token: filled.token.clone(),
-        password: filled.password,
+        token: form.token.clone(),
+        password: form.password,
         name: None,
     };
-    let consent = Consent::from(filled.confirm.is_some());
+    let consent = Consent::from(form.confirm.is_some());
     let resetting = app.clone();
     let reset = async move {
         let signed_in = password_reset::reset_with(&resetting, Scope::Account, ip, input, consent).await?;
@@ -57,17 +57,17 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<F
             );
             page(StatusCode::OK, "Your password is set", &paragraph(&text))
         }
-        Err(error) => form(&app, ip, &filled.token, Some(&error)).await,
+        Err(error) => form_page(&app, ip, &form.token, Some(&error)).await,
     }
 }
 
 /// The form, with what was wrong the last time. A link that cannot be used shows why, and the form all the same: it may be the
 /// wrong one of several mails.
-async fn form(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
+async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
     let opened = password_reset::look(app, ip, token).await;
     let (status, wrong) = match (wrong, &opened) {
-        (Some(error), _) => told(error),
-        (None, Err(error)) if !token.is_empty() => told(error),
+        (Some(error), _) => refusal_html(error),
+        (None, Err(error)) if !token.is_empty() => refusal_html(error),
         (None, _) => (StatusCode::OK, String::new()),
     };
     let whose = opened.as_ref().map(whose).unwrap_or_default();
@@ -82,7 +82,7 @@ async fn form(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>)
     page(status, "Set your password", &body)
 }
 
-fn told(error: &Error) -> (StatusCode, String) {
+fn refusal_html(error: &Error) -> (StatusCode, String) {
     let (status, text) = refusal(error);
     let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(&text));
     (status, text)

@@ -17,7 +17,7 @@ use crate::identity::verification::{self, Asked, Prover};
 
 /// What the form sends.
 #[derive(Deserialize)]
-pub(super) struct Filled {
+pub(super) struct FormInput {
     #[serde(default)]
     token: String,
     /// Present when the box was ticked.
@@ -31,14 +31,14 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
     }
 }
 
-pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(filled): Form<Filled>) -> Response {
+pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
     // A page has no session: who confirms the address here has shown that they read it, and no more.
     let prover = Prover {
         ip,
         signed_in: None,
-        consent: Consent::from(filled.confirm.is_some()),
+        consent: Consent::from(form.confirm.is_some()),
     };
-    match verification::verify(&app, prover, &filled.token).await {
+    match verification::verify(&app, prover, &form.token).await {
         Ok(()) => {
             let text = "From now on it receives what is sent to it on this server. You can close this page.";
             page(StatusCode::OK, "Your address is confirmed", &paragraph(text))

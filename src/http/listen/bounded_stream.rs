@@ -13,22 +13,22 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::places::Place;
+use super::connection_limit::ConnectionPermit;
 
-/// Between looks at a peer that has sent what nobody has read yet.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between checks at a peer that has sent what nobody has read yet.
+const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct BoundedStream {
     stream: Arc<TcpStream>,
     stall: Duration,
     /// Runs while the peer's window is full.
     waiting: Option<Pin<Box<Sleep>>>,
-    _place: Place,
+    _place: ConnectionPermit,
 }
 
 impl BoundedStream {
     /// A write that makes no progress for `stall` fails.
-    pub(super) fn new(stream: Arc<TcpStream>, stall: Duration, place: Place) -> Self {
+    pub(super) fn new(stream: Arc<TcpStream>, stall: Duration, place: ConnectionPermit) -> Self {
         Self {
             stream,
             stall,
@@ -109,7 +109,7 @@ fn when_writable(
 pub(super) async fn closed_by_peer(stream: &TcpStream) {
     loop {
         match stream.ready(Interest::READABLE).await {
-            Ok(state) if !state.is_read_closed() => sleep(LOOK).await,
+            Ok(state) if !state.is_read_closed() => sleep(CLOSE_CHECK_INTERVAL).await,
             _ => return,
         }
     }

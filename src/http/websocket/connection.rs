@@ -33,9 +33,9 @@ use crate::{
     graphql::mask::{self, code},
     http::{
         graphql::{self, Endpoint, Parameters},
+        quota::Permit,
         request_id::RequestId,
-        session::{Authenticate, Caller, NotBearer, Session, bearer},
-        share::Held,
+        session::{AuthRequest, Authenticate, NotBearer, Session, bearer},
     },
 };
 
@@ -75,7 +75,7 @@ pub(super) struct Connection<E, A> {
     times: Times,
     timer: Pin<Box<Sleep>>,
     revoked: CancellationToken,
-    held: Option<Held>,
+    permit: Option<Permit>,
 }
 
 impl<E: Executor, A: Authenticate> Connection<E, A> {
@@ -92,13 +92,13 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             silent: 0,
             times,
             revoked: CancellationToken::new(),
-            held: None,
+            permit: None,
         }
     }
 
     pub(super) async fn run(mut self, understood: bool) {
         let end = if understood {
-            self.converse().await
+            self.serve().await
         } else {
             Some(Close::new(
                 4406,
@@ -110,17 +110,17 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             self.outbox.close(close.frame());
         }
         // Until the peer has closed too: a socket that is dropped earlier looks to it like a broken connection.
-        let patience = self.endpoint.sockets.close;
+        let allowed_silence = self.endpoint.sockets.close;
         let goodbye = async { while !matches!(self.io().await, Step::Received(None | Some(Err(_)))) {} };
-        if tokio::time::timeout(patience, goodbye).await.is_err() {
+        if tokio::time::timeout(allowed_silence, goodbye).await.is_err() {
             tracing::debug!("a client did not answer the closing handshake");
         }
     }
 
-    async fn converse(&mut self) -> End {
+    async fn serve(&mut self) -> End {
         loop {
             let step = self.step().await;
-            if let Err(end) = self.take(step) {
+            if let Err(end) = self.handle(step) {
                 return end;
             }
         }
@@ -154,14 +154,14 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         poll_fn(|cx| poll_io(socket, outbox, cx)).await
     }
 
-    fn take(&mut self, step: Step) -> Result<(), End> {
+    fn handle(&mut self, step: Step) -> Result<(), End> {
         match step {
             Step::Received(frame) => self.received(frame),
             Step::Sent => Ok(()),
-            Step::Authenticated(Ok(session)) => self.welcome(session),
-            Step::Authenticated(Err(error)) => Err(Some(turn_away(error, &self.id))),
-            Step::Event(id, event) => self.tell(id, &event),
-            Step::Time => self.keep_time(),
+            Step::Authenticated(Ok(session)) => self.acknowledge(session),
+            Step::Authenticated(Err(error)) => Err(Some(rejection(error, &self.id))),
+            Step::Event(id, event) => self.send(id, &event),
+            Step::Time => self.on_timer(),
             Step::Revoked => Err(Some(Close::new(4403, "Forbidden: access was revoked"))),
             Step::Shutdown => {
                 self.times.leave(Instant::now());
@@ -190,7 +190,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
 
     fn message(&mut self, message: Incoming) -> Result<(), End> {
         match message {
-            Incoming::ConnectionInit { payload } => self.introduce(&payload.unwrap_or_default()),
+            Incoming::ConnectionInit { payload } => self.authenticate(&payload.unwrap_or_default()),
             Incoming::Subscribe { id, payload } => self.subscribe(id.into(), payload),
             Incoming::Complete { id } => {
                 self.operations.stop(&id);
@@ -205,7 +205,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         }
     }
 
-    fn introduce(&mut self, payload: &Map<String, Value>) -> Result<(), End> {
+    fn authenticate(&mut self, payload: &Map<String, Value>) -> Result<(), End> {
         let Stage::New(parts) = std::mem::replace(&mut self.stage, Stage::Authenticating(pending().boxed())) else {
             return Err(Some(Close::new(4429, "Too many initialisation requests")));
         };
@@ -218,7 +218,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         let endpoint = self.endpoint.clone();
         self.stage = Stage::Authenticating(Box::pin(async move {
             let peer = graphql::peer(&parts);
-            let caller = Caller {
+            let caller = AuthRequest {
                 token: sent.as_deref(),
                 headers: &parts.headers,
                 peer,
@@ -229,11 +229,11 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         Ok(())
     }
 
-    fn welcome(&mut self, session: Session) -> Result<(), End> {
-        self.held = session
+    fn acknowledge(&mut self, session: Session) -> Result<(), End> {
+        self.permit = session
             .hold_connection(&self.endpoint.sockets)
             .map_err(|error| Some(Close::new(1013, format!("Try again later: {}", error.message))))?;
-        self.times.welcome(session.expires_at);
+        self.times.acknowledge(session.expires_at);
         self.revoked = session.revoked.clone();
         self.stage = Stage::Ready(Arc::new(session));
         self.outbox.control(Outgoing::ConnectionAck.frame()?);
@@ -254,14 +254,14 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
                 return Err(Some(Close::new(1013, "Too many operations")));
             }
             let message = format!("A socket runs at most {most} operations at the same time; complete some of them.");
-            return self.tell(id, &Event::Error(vec![mask::coded(code::RATE_LIMITED, message, None)]));
+            return self.send(id, &Event::Error(vec![mask::coded(code::RATE_LIMITED, message, None)]));
         }
         let events = events(self.endpoint.clone(), session.clone(), parameters, self.id.clone());
         self.operations.start(id, events);
         Ok(())
     }
 
-    fn tell(&mut self, id: Arc<str>, event: &Event) -> Result<(), End> {
+    fn send(&mut self, id: Arc<str>, event: &Event) -> Result<(), End> {
         let message = match event {
             Event::Next(response) => Outgoing::Next {
                 id: &id,
@@ -279,14 +279,16 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         Ok(())
     }
 
-    fn keep_time(&mut self) -> Result<(), End> {
+    fn on_timer(&mut self) -> Result<(), End> {
         let due = self.times.due(Instant::now());
         self.rearm();
         match due {
             Some(Due::Leave) => Err(Some(Close::new(1012, "Service restart"))),
             Some(Due::Init) => Err(Some(Close::new(4408, "Connection initialisation timeout"))),
             Some(Due::Expiry) => Err(Some(Close::new(4403, "Forbidden: the token has expired"))),
-            Some(Due::Ping) if self.silent >= self.patience() => Err(Some(Close::new(1001, "No answer to a ping"))),
+            Some(Due::Ping) if self.silent >= self.allowed_silence() => {
+                Err(Some(Close::new(1001, "No answer to a ping")))
+            }
             Some(Due::Ping) => {
                 self.silent += 1;
                 self.outbox.control(Message::Ping(Vec::new().into()));
@@ -297,8 +299,8 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
     }
 
     /// Pings that may go by in silence. A client that does not read has not seen them yet.
-    fn patience(&self) -> u32 {
-        if self.outbox.is_held_up() { STALLED_PINGS } else { 1 }
+    fn allowed_silence(&self) -> u32 {
+        if self.outbox.is_stalled() { STALLED_PINGS } else { 1 }
     }
 
     fn rearm(&mut self) {
@@ -327,7 +329,7 @@ fn poll_io(socket: &mut WebSocket, outbox: &mut Outbox, cx: &mut Context<'_>) ->
 }
 
 /// The close frame for a client that may not in, or not now.
-fn turn_away(error: Error, id: &RequestId) -> Close {
+fn rejection(error: Error, id: &RequestId) -> Close {
     let refused = mask::refused(error, id.as_str());
     match mask::code_of(&refused) {
         Some(code::UNAUTHENTICATED | code::FORBIDDEN) => Close::new(4403, format!("Forbidden: {}", refused.message)),

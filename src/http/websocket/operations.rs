@@ -16,9 +16,9 @@ use crate::{
     graphql::mask,
     http::{
         graphql::{Endpoint, Parameters},
+        quota::Permit,
         request_id::RequestId,
         session::{Authenticate, Session},
-        share::Held,
     },
 };
 
@@ -97,7 +97,7 @@ pub(super) fn events<E: Executor, A: Authenticate>(
         };
         if prepared.kind == OperationType::Subscription {
             return match session.hold_stream(&endpoint.sockets) {
-                Ok(held) => subscription(kept(endpoint.stream(prepared, id), held))
+                Ok(permit) => subscription(kept(endpoint.stream(prepared, id), permit))
                     .flatten_stream()
                     .boxed(),
                 Err(error) => listed([Event::Error(vec![error])]),
@@ -118,9 +118,9 @@ fn listed<const N: usize>(events: [Event; N]) -> BoxStream<'static, Event> {
 }
 
 /// A stream that gives its place back when it ends.
-fn kept(responses: BoxStream<'static, Response>, held: Option<Held>) -> BoxStream<'static, Response> {
-    let kept = stream::unfold((responses, held), |(mut responses, held)| async move {
-        Some((responses.next().await?, (responses, held)))
+fn kept(responses: BoxStream<'static, Response>, permit: Option<Permit>) -> BoxStream<'static, Response> {
+    let kept = stream::unfold((responses, permit), |(mut responses, permit)| async move {
+        Some((responses.next().await?, (responses, permit)))
     });
     kept.boxed()
 }

@@ -87,7 +87,7 @@ impl Outbox {
     }
 
     /// Whether something waits that the client does not take.
-    pub(super) fn is_held_up(&self) -> bool {
+    pub(super) fn is_stalled(&self) -> bool {
         self.unflushed || !self.is_empty()
     }
 

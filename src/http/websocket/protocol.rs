@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     graphql::{
         limits::{
-            answer::{self, Unwritten},
+            answer::{self, WriteError},
             budget::Spending,
         },
         mask,
@@ -136,8 +136,8 @@ impl Outgoing<'_> {
                 Ok(text) => Ok(Message::Text(text.into())),
                 Err(_never) => self.frame(),
             },
-            Err(Unwritten::NotJson(_)) => self.frame(),
-            Err(Unwritten::TooLarge(error)) => {
+            Err(WriteError::NotJson(_)) => self.frame(),
+            Err(WriteError::TooLarge(error)) => {
                 let refused = Response::from_errors(vec![mask::refused(error, "")]);
                 Outgoing::Next { id, payload: &refused }.frame()
             }

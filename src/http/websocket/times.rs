@@ -45,7 +45,7 @@ impl Times {
         }
     }
 
-    pub(super) fn welcome(&mut self, expiry: Option<Instant>) {
+    pub(super) fn acknowledge(&mut self, expiry: Option<Instant>) {
         self.init = None;
         self.expiry = expiry;
     }
@@ -110,7 +110,7 @@ mod tests {
         let (now, limits) = (Instant::now(), limits());
         let mut times = Times::new(&limits, now, 0);
         assert_eq!(times.due(now + limits.init), Some(Due::Init));
-        times.welcome(Some(now + limits.ping * 3));
+        times.acknowledge(Some(now + limits.ping * 3));
         for round in 1..3 {
             assert_eq!(times.next(), now + limits.ping * round);
             assert_eq!(times.due(times.next()), Some(Due::Ping));

@@ -5,59 +5,60 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::Family;
 
-/// How a condition looks at a field. Which operators fit depends on the field's type.
+/// Operator of a condition. Which operators apply depends on the field's type.
 #[derive(async_graphql::Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[graphql(name = "RuleOperator", display)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Operator {
-    /// The value is this one. Fits every type but JSON. Takes one value of the field's type.
+    /// The value equals this one. For every type but JSON. Requires a value of the field's type.
     Equals,
-    /// The value is another than this one, or empty or invalid. Fits text, numbers and dates. Takes one value.
+    /// The value differs from this one, or is empty or invalid. For text, numbers and dates. Requires a value.
     NotEquals,
-    /// The value has this text in it. Fits text. Takes a text.
+    /// The value contains this text. For text. Requires a text.
     Contains,
-    /// The value does not have this text in it, or is empty or invalid. Fits text. Takes a text.
+    /// The value does not contain this text, or is empty or invalid. For text. Requires a text.
     NotContains,
-    /// The value begins with this text. Fits text. Takes a text.
+    /// The value starts with this text. For text. Requires a text.
     StartsWith,
-    /// The value ends with this text. Fits text. Takes a text.
+    /// The value ends with this text. For text. Requires a text.
     EndsWith,
-    /// The value is one of these. Fits text and numbers. Takes a list of 1 to 1,000 values.
+    /// The value is one of these. For text and numbers. Requires a list of 1 to 1,000 values.
     In,
-    /// The value is none of these, or is empty or invalid. Fits text and numbers. Takes a list of 1 to 1,000 values.
+    /// The value is none of these, or is empty or invalid. For text and numbers. Requires a list of 1 to 1,000 values.
     NotIn,
-    /// The value has a match for this regular expression anywhere in it, in any case of letters; `^` and `$` tie the
-    /// pattern to the ends. Fits text. Takes a pattern of up to 500 characters (1,000 when its repetitions are written
-    /// out), without evaluation-around and back-references.
+    /// The value contains a match for this regular expression, case-insensitively; `^` and `$` anchor the pattern. For
+    /// text. Requires a pattern of up to 500 characters (1,000 with its repetitions expanded), without look-around and
+    /// back-references.
     Matches,
-    /// The value is above (for dates: after) this one. Fits numbers and dates. Takes one value.
+    /// The value is greater (for dates: later) than this one. For numbers and dates. Requires a value.
     GreaterThan,
-    /// The value is this one or above (for dates: after) it. Fits numbers and dates. Takes one value.
+    /// The value equals this one or is greater (for dates: later). For numbers and dates. Requires a value.
     GreaterOrEqual,
-    /// The value is below (for dates: before) this one. Fits numbers and dates. Takes one value.
+    /// The value is less (for dates: earlier) than this one. For numbers and dates. Requires a value.
     LessThan,
-    /// The value is this one or below (for dates: before) it. Fits numbers and dates. Takes one value.
+    /// The value equals this one or is less (for dates: earlier). For numbers and dates. Requires a value.
     LessOrEqual,
-    /// The value is from the first to the second, both included. Fits numbers and dates. Takes a list of two values,
-    /// the lower one first.
+    /// The value is between two values, inclusive. For numbers and dates. Requires a list of two values, the lower one
+    /// first.
     Between,
-    /// The value is before this one. Fits dates. Takes a date (YYYY-MM-DD), or for DATETIME an RFC 3339 time, where a
-    /// date alone means its first instant in UTC.
+    /// The value is before this one. For dates. Requires a date (YYYY-MM-DD); for DATETIME an RFC 3339 time, or a date,
+    /// which means its first instant in UTC.
     Before,
-    /// The value is after this one. Fits dates. Takes a date (YYYY-MM-DD), or for DATETIME an RFC 3339 time, where a
-    /// date alone means its first instant in UTC.
+    /// The value is after this one. For dates. Requires a date (YYYY-MM-DD); for DATETIME an RFC 3339 time, or a date,
+    /// which means its first instant in UTC.
     After,
-    /// There is no value: the field is absent, null, blank, or an empty list or object. Fits every type. Takes no value.
+    /// There is no value: the field is absent, null, blank, or an empty list or object. For every type. Without a
+    /// value.
     IsEmpty,
-    /// There is a value, valid or not. Fits every type. Takes no value.
+    /// There is a value, valid or not. For every type. Without a value.
     IsNotEmpty,
-    /// The value is true. Fits BOOLEAN. Takes no value.
+    /// The value is true. For BOOLEAN. Without a value.
     IsTrue,
-    /// The value is false; an empty or invalid one is neither true nor false. Fits BOOLEAN. Takes no value.
+    /// The value is false. An empty or invalid value is neither true nor false. For BOOLEAN. Without a value.
     IsFalse,
-    /// There is a value, and it is of the field's type. Fits every type. Takes no value.
+    /// There is a value of the field's type. For every type. Without a value.
     IsValid,
-    /// There is a value, and it is not of the field's type. Fits every type. Takes no value.
+    /// There is a value, but not of the field's type. For every type. Without a value.
     IsInvalid,
 }
 
@@ -115,7 +116,7 @@ impl Operator {
         own.iter().chain(EVERY).copied()
     }
 
-    /// Whether this operator may evaluation at a field of this type.
+    /// Whether this operator may look at a field of this type.
     pub fn fits(self, field_type: FieldType) -> bool {
         Self::fitting(field_type).any(|fitting| fitting == self)
     }

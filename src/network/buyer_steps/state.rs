@@ -10,18 +10,19 @@ use sea_orm::ConnectionTrait;
 use crate::error::Result;
 use crate::flows::sellers;
 
-/// Whether a buyer step delivers, and if not, why.
+/// Whether a buyer step delivers and, if not, why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum BuyerStepState {
-    /// The buyer has not accepted the invitation; the step cannot be enabled.
+    /// The buyer has not accepted the invitation. The step cannot be enabled.
     AwaitingAcceptance,
-    /// Everything is there; the step is not enabled.
+    /// Ready to deliver, but not enabled.
     Ready,
-    /// It delivers.
+    /// The step delivers.
     Enabled,
-    /// The buyer cannot take leads now: its receiving flow is disabled or gone, or it has disabled the source for your leads.
+    /// The buyer cannot take leads now: its receiving flow is disabled or deleted, or it has disabled the source for
+    /// your leads.
     BuyerNotSetUp,
-    /// The connection is suspended or has ended, or does not let leads go this way; leads skip the step.
+    /// The connection is suspended or has ended, or does not allow leads in this direction. Leads skip the step.
     Disconnected,
 }
 

@@ -17,27 +17,27 @@ const MAX_DAYS: usize = 400;
 /// Hours of one report at most: a month with one more, where clocks go back.
 const MAX_HOURS: usize = 745;
 
-/// What deliveries have in common.
+/// Dimension by which deliveries are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 #[graphql(name = "ReportDimension")]
 pub enum Dimension {
-    /// The partner; those of BUYER steps have none.
+    /// The partner; none for BUYER steps.
     Partner,
-    /// The connected account that gets the lead; other channels have none.
+    /// The connected account that receives the lead; none for other channels.
     Buyer,
-    /// The distribution profile; those of BUYER steps have none.
+    /// The distribution profile; none for BUYER steps.
     Profile,
     /// The lead's flow.
     Flow,
     /// The channel.
     Channel,
-    /// Where it stands.
+    /// Current status.
     Status,
-    /// What went wrong; none where nothing did.
+    /// The error code; none without an error.
     Error,
-    /// The day on which it was routed, in the account's time zone; at most 400 days.
+    /// The day of routing, in the account's time zone. At most 400 days.
     Day,
-    /// The hour in which it was routed, in the account's time zone; at most 745 hours. An hour that the clocks show twice is two.
+    /// The hour of routing, in the account's time zone. At most 745 hours. An hour repeated by a clock change is two.
     Hour,
 }
 

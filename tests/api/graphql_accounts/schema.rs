@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, Variables};
 use leadmesh::app::App;
-use leadmesh::graphql::context::Asking;
+use leadmesh::graphql::context::RequestAuth;
 use leadmesh::graphql::loaders::{self, Rows};
 use leadmesh::graphql::{
     account, api_key, audit_event, mask, portal, portal_session, portal_user, session, smtp_settings, user, viewer,
@@ -72,7 +72,7 @@ impl<'a> Api<'a> {
             .variables(Variables::from_json(variables))
             .data(self.app.clone())
             .data(self.loader())
-            .data(Arc::new(Asking::new(self.token.clone(), None, None)));
+            .data(Arc::new(RequestAuth::new(self.token.clone(), None, None)));
         let mut response = self.schema.execute(request).await;
         mask::mask(&mut response, "test");
         response

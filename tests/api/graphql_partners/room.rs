@@ -10,7 +10,7 @@ use leadmesh::app::App;
 use leadmesh::clock::Clock;
 use leadmesh::config::{Config, Settings};
 use leadmesh::graphql::assignment::AssignmentMutation;
-use leadmesh::graphql::context::Asking;
+use leadmesh::graphql::context::RequestAuth;
 use leadmesh::graphql::delivery_preview::DeliveryPreviewQuery;
 use leadmesh::graphql::loaders;
 use leadmesh::graphql::partner::{PartnerMutation, PartnerQuery};
@@ -111,7 +111,7 @@ impl Room {
     pub(super) async fn run(&self, token: Option<&str>, document: &str, variables: Value) -> Response {
         let request = Request::new(document)
             .variables(Variables::from_json(variables))
-            .data(Arc::new(Asking::new(token.map(str::to_owned), None, None)))
+            .data(Arc::new(RequestAuth::new(token.map(str::to_owned), None, None)))
             .data(loaders::loader(&self.app));
         self.schema.execute(request).await
     }

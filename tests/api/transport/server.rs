@@ -14,7 +14,7 @@ use leadmesh::{
     http::{
         graphql::Endpoint,
         listen::{ListenLimits, serve},
-        session::{Authenticate, Caller, Session},
+        session::{AuthRequest, Authenticate, Session},
     },
 };
 use reqwest::{
@@ -61,7 +61,7 @@ pub(super) struct Tokens {
 }
 
 impl Authenticate for Tokens {
-    async fn authenticate(&self, caller: Caller<'_>) -> Result<Session, Error> {
+    async fn authenticate(&self, caller: AuthRequest<'_>) -> Result<Session, Error> {
         assert!(caller.peer.is_some(), "the peer's address is known");
         let name = match caller.token {
             Some("limited") => {

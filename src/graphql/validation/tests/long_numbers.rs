@@ -29,7 +29,7 @@ fn of_the_library(value: Value) -> Value {
 fn settled(argument: &str) -> serde_json::Value {
     let read = read(&format!("query ($w: JSON) {{ take({argument}) }}"));
     let mut document = read.document;
-    settle::settle(&mut document, &registry());
+    crate::graphql::validation::long_numbers::resolve(&mut document, &registry());
     let operation = document.operations.iter().next().unwrap().1;
     let Selection::Field(field) = &operation.node.selection_set.node.items[0].node else {
         unreachable!("there is a field")

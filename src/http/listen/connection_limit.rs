@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The places of a listener.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConnectionLimit {
     all: Arc<Semaphore>,
     of_address: usize,
     /// Proxies, behind whose addresses there are many callers.
@@ -19,18 +19,18 @@ pub(super) struct Places {
 
 /// One connection's; free again once it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     _of_all: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    _share: Option<AddressShare>,
 }
 
 #[derive(Debug)]
-struct Share {
+struct AddressShare {
     network: u128,
     held: Arc<Mutex<HashMap<u128, usize>>>,
 }
 
-impl Places {
+impl ConnectionLimit {
     pub(super) fn new(all: usize, of_address: usize, exempt: Vec<IpNet>) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
@@ -46,10 +46,10 @@ impl Places {
     }
 
     /// The place of a connection from that address; none when the address has all that it may have.
-    pub(super) fn take(&self, of_all: OwnedSemaphorePermit, address: IpAddr) -> Option<Place> {
+    pub(super) fn take(&self, of_all: OwnedSemaphorePermit, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&address)) {
-            return Some(Place {
+            return Some(ConnectionPermit {
                 _of_all: of_all,
                 _share: None,
             });
@@ -61,18 +61,18 @@ impl Places {
             return None;
         }
         *count += 1;
-        let share = Share {
+        let share = AddressShare {
             network,
             held: self.held.clone(),
         };
-        Some(Place {
+        Some(ConnectionPermit {
             _of_all: of_all,
             _share: Some(share),
         })
     }
 }
 
-impl Drop for Share {
+impl Drop for AddressShare {
     fn drop(&mut self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = held.get_mut(&self.network) {
@@ -96,33 +96,33 @@ fn network(address: IpAddr) -> u128 {
 mod tests {
     use super::*;
 
-    fn take(places: &Places, address: &str) -> Option<Place> {
-        let permit = places.all.clone().try_acquire_owned().ok()?;
-        places.take(permit, address.parse().unwrap())
+    fn take(limit: &ConnectionLimit, address: &str) -> Option<ConnectionPermit> {
+        let permit = limit.all.clone().try_acquire_owned().ok()?;
+        limit.take(permit, address.parse().unwrap())
     }
 
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
-        let places = Places::new(10, 2, vec!["10.0.0.0/8".parse().unwrap()]);
-        let first = take(&places, "192.0.2.1").unwrap();
-        let _second = take(&places, "::ffff:192.0.2.1").unwrap();
-        assert!(take(&places, "192.0.2.1").is_none());
-        assert_eq!(places.all.available_permits(), 8, "a refused connection holds nothing");
-        assert!(take(&places, "192.0.2.2").is_some());
+        let limit = ConnectionLimit::new(10, 2, vec!["10.0.0.0/8".parse().unwrap()]);
+        let first = take(&limit, "192.0.2.1").unwrap();
+        let _second = take(&limit, "::ffff:192.0.2.1").unwrap();
+        assert!(take(&limit, "192.0.2.1").is_none());
+        assert_eq!(limit.all.available_permits(), 8, "a refused connection holds nothing");
+        assert!(take(&limit, "192.0.2.2").is_some());
         drop(first);
-        assert!(take(&places, "192.0.2.1").is_some());
-        let proxied: Vec<_> = (0..5).filter_map(|_| take(&places, "10.1.2.3")).collect();
+        assert!(take(&limit, "192.0.2.1").is_some());
+        let proxied: Vec<_> = (0..5).filter_map(|_| take(&limit, "10.1.2.3")).collect();
         assert_eq!(proxied.len(), 5);
         let v6: Vec<_> = ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
-            .map(|address| take(&places, address))
+            .map(|address| take(&limit, address))
             .into();
         assert_eq!(v6.iter().flatten().count(), 2, "a network of IPv6 is one address");
     }
 
     #[test]
     fn what_nobody_holds_is_forgotten() {
-        let places = Places::new(10, 2, Vec::new());
-        drop(take(&places, "192.0.2.1"));
-        assert!(places.held.lock().unwrap().is_empty());
+        let limit = ConnectionLimit::new(10, 2, Vec::new());
+        drop(take(&limit, "192.0.2.1"));
+        assert!(limit.held.lock().unwrap().is_empty());
     }
 }

@@ -15,7 +15,7 @@ use crate::graphql::{
 };
 
 /// Changes all of them. Expects a valid document: what does not fit stays as it is.
-pub(in crate::graphql) fn settle(document: &mut ExecutableDocument, registry: &Registry) {
+pub(in crate::graphql) fn resolve(document: &mut ExecutableDocument, registry: &Registry) {
     match &mut document.operations {
         DocumentOperations::Single(only) => operation(&mut only.node, registry),
         DocumentOperations::Multiple(operations) => {
@@ -91,7 +91,7 @@ fn value(given: &mut Literal, ty: &Type, registry: &Registry) {
                     }
                 }
             }
-            (Some(TypeDef::Scalar), single) if name.as_str() == "JSON" => numbers::settle_json_literal(single),
+            (Some(TypeDef::Scalar), single) if name.as_str() == "JSON" => numbers::resolve_json_literal(single),
             (Some(TypeDef::Scalar), single) => scalar(single, name),
             _ => {}
         },

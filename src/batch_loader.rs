@@ -29,7 +29,7 @@ enum Failed {
 
 /// Those who ask for rows of one kind.
 #[derive(Debug)]
-pub struct Gather<K, V> {
+pub struct BatchLoader<K, V> {
     queue: Arc<Mutex<Queue<K, V>>>,
 }
 
@@ -40,7 +40,7 @@ struct Queue<K, V> {
     reading: bool,
 }
 
-impl<K, V> Default for Gather<K, V> {
+impl<K, V> Default for BatchLoader<K, V> {
     fn default() -> Self {
         let queue = Queue {
             waiting: Vec::new(),
@@ -52,7 +52,7 @@ impl<K, V> Default for Gather<K, V> {
     }
 }
 
-impl<K, V> Gather<K, V>
+impl<K, V> BatchLoader<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
@@ -167,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_ask_while_one_reads_are_read_for_together() {
-        let gather = Arc::new(Gather::<u32, u32>::default());
+        let gather = Arc::new(BatchLoader::<u32, u32>::default());
         let (begun, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let ask = |key: u32| {
             let (gather, begun, gate) = (gather.clone(), begun.clone(), gate.clone());
@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_not_polled_any_more_holds_up_nobody() {
-        let gather = Arc::new(Gather::<u32, u32>::default());
+        let gather = Arc::new(BatchLoader::<u32, u32>::default());
         let ask = |key| {
             let gather = gather.clone();
             async move {
@@ -227,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reading_that_panics_is_told_and_followed_by_another() {
-        let gather = Gather::<u32, u32>::default();
+        let gather = BatchLoader::<u32, u32>::default();
         let broken = gather.load(1, |_| async { panic!("broken") }).await;
         assert!(matches!(broken, Err(Error::Internal(_))));
         let next = gather.load(2, |_| async { Ok([(2, 7)].into()) }).await;
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_key_that_cannot_be_read_fails_alone() {
-        let gather = Arc::new(Gather::<u32, u32>::default());
+        let gather = Arc::new(BatchLoader::<u32, u32>::default());
         let asking = (0..20).map(|key| {
             let gather = gather.clone();
             async move {
@@ -256,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_reading_is_told_to_all() {
-        let gather = Gather::<u32, u32>::default();
+        let gather = BatchLoader::<u32, u32>::default();
         let failed = gather.load(1, |_| async { Err(Error::Unavailable("away")) }).await;
         assert!(matches!(failed, Err(Error::Unavailable("away"))));
     }
