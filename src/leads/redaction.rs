@@ -1,6 +1,6 @@
-//! What is kept from those who may not reveal encrypted values: whether a condition of an encrypted field holds, and the words of
-//! recipients and mail servers about a lead that has such values. These know what was sent to them, and may repeat it in a spelling
-//! that nobody recognises.
+//! Redaction for readers who may not reveal encrypted values: whether a condition on an encrypted field holds, and the responses of
+//! recipients and mail servers to a lead with encrypted values. Those know the values, and may repeat them in a spelling that no search
+//! finds.
 
 use entity::delivery::DeliveryErrorCode;
 use entity::ids::{AccountId, LeadId};
@@ -12,11 +12,11 @@ use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 
-/// What stands in place of words that are not shown.
+/// Stands in place of a redacted response.
 pub const REDACTED: &str =
     "the recipient's words are kept back: they may repeat an encrypted value, which you may not reveal";
 
-/// Whether the caller may see words of others about a lead.
+/// Whether the caller may see the responses to a lead.
 pub async fn responses_visible(app: &App, caller: &Caller, account: AccountId, id: LeadId) -> Result<bool> {
     Ok(caller.may_reveal()
         || lead::Entity::sealed_among(app.db.read(), account, [id])
@@ -24,7 +24,7 @@ pub async fn responses_visible(app: &App, caller: &Caller, account: AccountId, i
             .is_empty())
 }
 
-/// Whether the message of a failure may have words of others in it; without a code, it is the note of a success.
+/// Whether a message may quote a recipient, by its failure code; without a code, it is the note of a success.
 pub fn may_quote_recipient(code: Option<DeliveryErrorCode>) -> bool {
     match code {
         None
@@ -54,7 +54,7 @@ pub fn may_quote_recipient(code: Option<DeliveryErrorCode>) -> bool {
     }
 }
 
-/// The message of a failure, for a reader who may hear such words or not.
+/// The message of a failure as a reader may see it.
 pub fn redact_message(message: String, code: Option<DeliveryErrorCode>, responses_visible: bool) -> String {
     if responses_visible || !may_quote_recipient(code) {
         return message;
@@ -70,23 +70,20 @@ pub fn redact_reasons(caller: &Caller, reasons: Vec<Reason>) -> Vec<Reason> {
     reasons.into_iter().map(Reason::redacted).collect()
 }
 
-/// The looks that the caller may read: without those that tell whether a condition of an encrypted field holds, for who may not
-/// reveal it; and without what decided, which names rules, for who may not read the setup.
-pub fn redact_trace(caller: &Caller, looks: Vec<TraceEntry>) -> Vec<TraceEntry> {
+/// The trace as the caller may read it. A caller who may not reveal values gets no entry that depends on an encrypted field, and one who
+/// may not read the setup gets no details, because these name rules.
+pub fn redact_trace(caller: &Caller, mut trace: Vec<TraceEntry>) -> Vec<TraceEntry> {
     let (may_reveal, sees_setup) = (caller.may_reveal(), caller.may(Action::ReadSetup));
-    let looks = looks
-        .into_iter()
-        .filter(|look| may_reveal || !look.rests_on_encrypted());
-    let each = |mut look: TraceEntry| {
-        if !sees_setup {
-            NO_SETUP.clone_into(&mut look.detail);
+    trace.retain(|entry| may_reveal || !entry.rests_on_encrypted());
+    if !sees_setup {
+        for entry in &mut trace {
+            NO_SETUP.clone_into(&mut entry.detail);
         }
-        look
-    };
-    looks.map(each).collect()
+    }
+    trace
 }
 
-/// What decided, for those who may not read rules.
+/// Stands in place of details.
 const NO_SETUP: &str = "what decided takes NETWORK_READ or MANAGE";
 
 #[cfg(test)]
@@ -94,11 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_words_are_shown_to_everybody() {
-        let shown = |code, responses_visible| redact_message("said so".into(), code, responses_visible);
-        assert_eq!(shown(Some(DeliveryErrorCode::Timeout), false), "said so");
-        assert_eq!(shown(Some(DeliveryErrorCode::RefusedByPartner), true), "said so");
-        assert_eq!(shown(Some(DeliveryErrorCode::RefusedByPartner), false), REDACTED);
-        assert_eq!(shown(None, false), REDACTED);
+    fn only_quotations_are_redacted() {
+        let redacted = |code, responses_visible| redact_message("said so".into(), code, responses_visible);
+        assert_eq!(redacted(Some(DeliveryErrorCode::Timeout), false), "said so");
+        assert_eq!(redacted(Some(DeliveryErrorCode::RefusedByPartner), true), "said so");
+        assert_eq!(redacted(Some(DeliveryErrorCode::RefusedByPartner), false), REDACTED);
+        assert_eq!(redacted(None, false), REDACTED);
     }
 }

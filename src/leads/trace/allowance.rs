@@ -1,6 +1,6 @@
-//! Allowance for entries, in number and in bytes.
+//! Allowances: how many entries and bytes may still be added to a trace.
 
-/// How much may still be added.
+/// A number of entries, and their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
     pub(super) entries: usize,
@@ -43,7 +43,7 @@ impl Allowance {
         }
     }
 
-    /// Takes allowance for an entry, if so much is left besides.
+    /// Takes one entry of so many bytes, if `besides` is left over.
     pub(super) fn take(&mut self, bytes: usize, besides: Self) -> bool {
         let fits = self.entries > besides.entries && self.bytes >= besides.bytes.saturating_add(bytes);
         if fits {
@@ -54,5 +54,4 @@ impl Allowance {
     }
 }
 
-/// Nothing is kept back.
 pub(super) const NONE: Allowance = Allowance { entries: 0, bytes: 0 };
