@@ -224,7 +224,7 @@ pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Re
     let price = match price {
         MaybeUndefined::Undefined => return Ok((NotSet, NotSet)),
         MaybeUndefined::Null => None,
-        MaybeUndefined::Value(price) => Some(Price::check(price.amount, &price.currency, path)?),
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount.0, &price.currency, path)?),
     };
     let (e4, currency) = Price::columns(price);
     Ok((Set(e4), Set(currency)))

@@ -10,11 +10,10 @@ use entity::delivery_config::FieldMapping;
 use entity::field::FieldDef;
 use entity::source::Mappings;
 use entity::step::TemplateAssignment;
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::caps::{self, CapInput};
-use super::price::Price;
+use super::price::{Price, PriceInput};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::delivery::templates::FieldNames;
@@ -38,15 +37,6 @@ const MAX_DUPLICATE_KEYS: usize = 10;
 const MAX_DUPLICATE_DAYS: i32 = 3_650;
 /// Fields that a TRANSFORM step may set.
 const MAX_ASSIGNMENTS: usize = 50;
-
-/// A price as given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceInput {
-    /// In units of the currency.
-    pub amount: Decimal,
-    /// ISO 4217.
-    pub currency: String,
-}
 
 /// Checks values of one account and collects what is wrong. What it answers for a wrong value is of no use.
 pub(super) struct Checker {
@@ -219,7 +209,7 @@ impl Checker {
     /// A price as its two columns.
     pub(super) fn price(&mut self, price: Option<&PriceInput>, path: &str) -> (Option<i64>, Option<String>) {
         let price = price
-            .map(|price| Price::check(price.amount, &price.currency, path))
+            .map(|price| Price::check(price.amount.0, &price.currency, path))
             .transpose();
         Price::columns(price.unwrap_or_else(|broken| {
             self.found.push(broken);

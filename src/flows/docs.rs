@@ -18,8 +18,8 @@ use entity::source::SourceKind;
 use entity::{account, flow, source};
 use serde_json::{Map, Value, json};
 
+use super::mapping::wire_name;
 use super::price::Price;
-use super::sources::wire_name;
 use crate::error::Result;
 use crate::leads::rules::{self, Rule};
 

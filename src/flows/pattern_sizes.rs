@@ -1,33 +1,32 @@
-//! What the rules of a flow take, compiled: found out before a change of the flow begins, so that nothing is compiled while others
-//! wait for its transaction.
+//! Compiled sizes of a flow's patterns. They are measured before a change begins, so that nothing is compiled while others wait for its
+//! transaction.
 
 use entity::ids::{AccountId, FlowId, SourceId, StepId};
 use entity::{flow, source, step};
 use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::contents::Contents;
-use super::usage::{named_rules, parsed};
+use super::stored_rules::rules_of;
 use crate::app::App;
 use crate::error::Result;
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
 use crate::leads::rules::{PatternSizes, Rule};
 
-/// Which flow is changed, as the change names it.
+/// How a change names its flow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FlowRef {
-    /// One that is not there yet.
+    /// A new flow.
     New,
-    /// This one.
     Flow(FlowId),
-    /// That of this source.
+    /// The flow of this source.
     Source(SourceId),
-    /// That of this step.
+    /// The flow of this step.
     Step(StepId),
 }
 
-/// Compiles the patterns of these rules, which a change is to save, and with them those that the flow has already. Nothing is done
-/// for rules without patterns, nor for a flow that is not the caller's: the change says so.
+/// Compiles the patterns of the rules that a change will save, and of those that the flow has already. Does nothing for rules without
+/// patterns, and for a flow that is not the caller's, which the change will refuse.
 pub(crate) async fn measure_patterns(
     app: &App,
     caller: &Caller,
@@ -73,12 +72,4 @@ async fn stored(app: &App, account: AccountId, id: FlowId) -> Result<Vec<Rule>> 
         steps: step::Entity::of_flow(id).all(db).await?,
     };
     Ok(rules_of(&contents))
-}
-
-/// All rules of a flow that can be read.
-pub(super) fn rules_of(contents: &Contents) -> Vec<Rule> {
-    named_rules(contents)
-        .into_iter()
-        .filter_map(|(_, rule)| parsed(rule))
-        .collect()
 }

@@ -16,9 +16,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::contents::Contents;
+use super::contents::{Contents, profile_of};
 use super::price::Price;
-use super::steps::profile_of;
 
 /// A flow with its sources and steps, as it was after one change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

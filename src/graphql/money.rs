@@ -1,24 +1,14 @@
 //! Amounts of money, exact.
 
-use async_graphql::{InputObject, SimpleObject};
+use async_graphql::SimpleObject;
 
 use super::scalars::{CurrencyCode, Decimal};
-use crate::flows::PriceInput;
 use crate::leads::snapshot::Price;
 
 /// An amount of money.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Money {
     /// Amount in units of the currency, with up to four decimals.
-    pub amount: Decimal,
-    /// The currency.
-    pub currency: CurrencyCode,
-}
-
-/// An amount of money.
-#[derive(Clone, Debug, InputObject)]
-pub struct MoneyInput {
-    /// Amount in units of the currency: not negative, at most four decimals.
     pub amount: Decimal,
     /// The currency.
     pub currency: CurrencyCode,
@@ -36,15 +26,6 @@ impl From<Price> for Money {
         Self {
             amount: Decimal(price.amount()),
             currency: CurrencyCode(price.currency),
-        }
-    }
-}
-
-impl From<MoneyInput> for PriceInput {
-    fn from(money: MoneyInput) -> Self {
-        Self {
-            amount: money.amount.0,
-            currency: money.currency.0,
         }
     }
 }

@@ -28,6 +28,7 @@ mod tests;
 
 use std::iter;
 
+use async_graphql::{InputObject, OneofObject};
 use serde::{Deserialize, Serialize};
 
 pub use check::{Problem, ProblemKind, check, check_stored, check_with_sizes, compile, compile_within};
@@ -52,29 +53,32 @@ pub const MAX_PATTERN_PLACES: usize = 1_000;
 /// How many all patterns of a rule may have.
 pub const MAX_RULE_PLACES: usize = 10_000;
 
-/// A rule as it is stored and shown: `{"all":[…]}`, `{"any":[…]}`, `{"not":…}` or `{"condition":{…}}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A rule on the fields of a lead: a tree of conditions, at most 10 levels deep, with at most 200 conditions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, OneofObject)]
 #[serde(rename_all = "lowercase")]
+#[graphql(name = "RuleInput")]
 pub enum Rule {
-    /// Holds when every one of these holds; so it holds when there are none.
+    /// Holds if all of these hold. An empty list always holds.
     All(Vec<Rule>),
-    /// Holds when at least one of these holds.
+    /// Holds if at least one of these holds. Must not be empty.
     Any(Vec<Rule>),
-    /// Holds when this does not.
+    /// Holds if this does not.
     Not(Box<Rule>),
-    /// Holds when the field meets the condition.
+    /// Holds if a field meets this condition.
     Condition(Condition),
 }
 
-/// One evaluation at one field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Compares one field with a value. Text is compared case-insensitively, numbers as numbers, dates as dates. For an
+/// empty or invalid value a comparison is false and its negation true.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, InputObject)]
 #[serde(deny_unknown_fields)]
+#[graphql(name = "ConditionInput")]
 pub struct Condition {
-    /// The field's name in the flow, exactly.
+    /// The exact name of the field in the flow.
     pub field: String,
-    /// How the field's value is looked at.
+    /// The operator. Which operators apply depends on the field's type.
     pub operator: Operator,
-    /// What it is compared with; none for the operators that only evaluation at the field itself.
+    /// The value to compare with, in the form that the operator requires. Omit for operators without a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
 }

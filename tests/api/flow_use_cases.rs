@@ -246,8 +246,8 @@ fn field(name: &str, field_type: FieldType) -> FieldInput {
         name: name.into(),
         label: None,
         field_type,
-        required: false,
-        encrypted: false,
+        required: Some(false),
+        encrypted: Some(false),
         choices: None,
         example: None,
         description: None,
@@ -257,7 +257,7 @@ fn field(name: &str, field_type: FieldType) -> FieldInput {
 /// A flow that knows email, age, state and ssn (encrypted).
 fn solar() -> CreateFlow {
     let ssn = FieldInput {
-        encrypted: true,
+        encrypted: Some(true),
         ..field("ssn", FieldType::Text)
     };
     CreateFlow {
@@ -270,11 +270,11 @@ fn solar() -> CreateFlow {
             ssn,
         ],
         acceptance_rule: None,
-        duplicate_keys: Vec::new(),
+        duplicate_keys: None,
         duplicate_window_days: None,
-        caps: Vec::new(),
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 

@@ -5,9 +5,8 @@ use entity::ids::{AssignmentId, PartnerId};
 
 use crate::distribution::partners::{NewPartner, PartnerChanges};
 use crate::distribution::settings::SetDelivery;
-use crate::graphql::cap::CapInput;
+use crate::flows::caps::CapInput;
 use crate::graphql::delivery_settings::inputs::DeliverySettingsInput;
-use crate::graphql::field_mapping::each;
 use crate::graphql::scalars::{EmailAddress, TimeZone};
 
 /// A partner to create.
@@ -73,7 +72,7 @@ impl From<CreatePartnerInput> for NewPartner {
             tags: input.tags,
             timezone: input.timezone.map(|zone| zone.0),
             delivery: input.delivery.map(Into::into),
-            caps: input.caps.map(each),
+            caps: input.caps,
         }
     }
 }
@@ -88,7 +87,7 @@ impl From<UpdatePartnerInput> for PartnerChanges {
             notes: input.notes,
             tags: input.tags,
             timezone: input.timezone.map(|zone| zone.0),
-            caps: input.caps.map_value(each),
+            caps: input.caps,
         }
     }
 }

@@ -47,10 +47,10 @@ pub async fn update(
         return warned(app, changed, Some(id)).await;
     };
     let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
-    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
+    let (edit, index) = Edit::of_step(app, caller, id, "input.id").await?;
     let edit = edit.with_pattern_sizes(sizes);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
-    let changed = steps::update_in((edit, place), input).await?;
+    let changed = steps::update_in(edit, index, input).await?;
     tell_of(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }

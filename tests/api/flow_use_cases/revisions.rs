@@ -13,10 +13,10 @@ fn source_in(flow: FlowId) -> AddSource {
         flow_id: flow,
         name: Some("Later".into()),
         acceptance_rule: None,
-        mapping: Vec::new(),
-        caps: Vec::new(),
+        mapping: None,
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 
