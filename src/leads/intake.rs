@@ -25,9 +25,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entity::ids::{AccountId, FlowId, SourceId};
+use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 use self::idempotency::{GivenKey, Submitter};
 use self::job::{Answer, Job, MAX_WAITING};
@@ -47,6 +48,7 @@ use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::Caller;
 use crate::identity::policy::Action;
+use crate::spans;
 
 /// Leads in one bulk submission.
 pub const MAX_BULK: usize = 500;
@@ -127,21 +129,34 @@ impl Intake {
     /// Submits one lead. The receipt proves that it is stored, with every delivery that follows from it. A sender without the right
     /// to submit is refused, and the attempt is counted.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
-        let flow = submission.flow;
+        let (flow, id) = (submission.flow, app.clock.id());
+        let span = spans::submit(id, caller.principal.account());
         let result = self
-            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission)
+            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission, id)
+            .instrument(span.clone())
             .await;
+        match &result {
+            Ok(receipt) if receipt.replayed => spans::repeats(&span, receipt.id),
+            Ok(_) => {}
+            Err(_) => spans::failed(&span),
+        }
         if result.as_ref().is_err_and(is_refusal) {
             app.tally.refused(flow, caller.principal.account(), app.clock.now());
         }
         result
     }
 
-    async fn decide_and_store(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
+    async fn decide_and_store(
+        &self,
+        app: &App,
+        caller: &Caller,
+        submission: Submission,
+        id: LeadId,
+    ) -> Result<Receipt> {
         let account = caller.require(Action::SubmitLeads)?;
         let check_key = |key| GivenKey::check(key, &submission.fields, submission.test);
         let idempotency = submission.idempotency_key.map(check_key).transpose()?;
-        let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
+        let (started, at) = (Instant::now(), app.clock.now());
         let db = app.db.read();
         let mut flow = self.snapshots.get(db, submission.flow).await?;
         let (mut newest, mut left_out) = (Versions::new(), HashSet::new());
@@ -186,6 +201,7 @@ impl Intake {
                 at,
                 started,
                 memory: None,
+                span: Span::current(),
                 answer,
                 _share: share,
             };

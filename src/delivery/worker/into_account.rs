@@ -13,6 +13,7 @@ use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
 use entity::{connection, delivery_settings, endpoint, gate, lead, worker};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::Tools;
@@ -189,8 +190,10 @@ impl Attempt<'_> {
             idempotency_key: None,
             origin: Some(Origin {
                 delivery: self.delivery.id,
+                lead: self.delivery.lead_id,
                 price: Price::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
+            span: Span::none(),
         };
         let to_store = LeadToStore { lead: &mut lead, meta };
         let plan = Plan::of(&routes, self.delivery, self.content, app.clock.now());

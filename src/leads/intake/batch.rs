@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::Instrument;
 
 use super::commit::{StoredBatch, commit_batch};
 use super::fair_queue::FairQueue;
@@ -14,6 +15,7 @@ use super::job::{Answer, Job, MAX_WAITING};
 use super::memory::MemoryPermit;
 use crate::app::App;
 use crate::error::{Error, Outage};
+use crate::spans;
 
 /// How often a batch is stored again because the database aborted it for the sake of another transaction.
 const MAX_CONFLICT_RETRIES: u32 = 3;
@@ -124,7 +126,12 @@ fn pause_bulk(permit: OwnedSemaphorePermit, time: Duration) {
 async fn store_batch(app: &App, mut batch: Vec<Job>, retries_left: u32) {
     app.metrics.batch(batch.len(), batch.iter().map(footprint).sum());
     // A panic in one batch must not end the writer.
-    let stored = AssertUnwindSafe(commit_batch(app, &mut batch)).catch_unwind().await;
+    let span = spans::batch(batch.iter().map(|job| job.lead.id));
+    let stored = AssertUnwindSafe(commit_batch(app, &mut batch)).catch_unwind();
+    let stored = stored.instrument(span.clone()).await;
+    if !matches!(stored, Ok(Ok(_))) {
+        spans::failed(&span);
+    }
     match stored.unwrap_or_else(|_panic| Err(panicked())) {
         Ok(stored) => notify(app, batch, stored),
         Err(Error::Outage(Outage::GaveWay)) if retries_left > 0 => {

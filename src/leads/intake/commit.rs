@@ -68,6 +68,7 @@ fn to_store(job: &mut Job) -> LeadToStore<'_> {
             test: job.test,
             idempotency_key: job.idempotency.as_ref().map(|key| key.text.clone()),
             origin: None,
+            span: job.span.clone(),
         },
         lead: &mut job.lead,
     }

@@ -9,6 +9,7 @@ use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel};
 use crate::app::App;
 use crate::leads::snapshot::{Buyer, Candidate, Profile, Snapshot};
 use crate::live::events::NewEvent;
+use crate::outcomes::Outcome;
 use crate::queue::LeadContent;
 
 /// Who gets a delivery.
@@ -88,6 +89,7 @@ pub fn delivery_event(row: &delivery::Model) -> NewEvent {
         subject: row.id.0,
         scope: row.recipient(),
         detail: Some(row.status.to_value()),
+        outcome: Outcome::of_delivery(row),
     }
 }
 
@@ -99,6 +101,7 @@ pub fn portal_event(row: &delivery::Model, kind: EventKind) -> Option<NewEvent> 
         subject: row.id.0,
         scope: None,
         detail: None,
+        outcome: None,
     })
 }
 

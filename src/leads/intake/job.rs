@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use entity::ids::SourceId;
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::memory::MemoryPermit;
@@ -36,6 +37,8 @@ pub(super) struct Job {
     pub(super) started: Instant,
     /// Memory that it uses until it is answered.
     pub(super) memory: Option<MemoryPermit>,
+    /// The span of the submission.
+    pub(super) span: Span,
     pub(super) answer: oneshot::Sender<Answer>,
     /// The sender's share of waiting submissions, until it is answered.
     pub(super) _share: OwnedSemaphorePermit,

@@ -9,10 +9,11 @@ use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
 use entity::flow::Names;
-use entity::ids::DeliveryId;
+use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use sea_orm::Set;
 use serde_json::{Map, Value};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::delivery_rows::{Recipient, delivery_event, fully_set, new_delivery, portal_event};
@@ -27,6 +28,7 @@ use crate::leads::routed;
 use crate::leads::sealed::{ValueKind, stored_fields};
 use crate::leads::snapshot::{Action, Price, Snapshot, Source};
 use crate::live::events::NewEvent;
+use crate::outcomes::{Arrival, Outcome, StoredLead};
 use crate::queue::{Claimed, LeadContent};
 
 /// Characters that a delivery keeps of a buyer's refusal.
@@ -56,12 +58,28 @@ pub struct SubmissionMeta {
     pub idempotency_key: Option<String>,
     /// The delivery that brought the lead from another account.
     pub origin: Option<Origin>,
+    /// The span of the submission.
+    pub span: Span,
+}
+
+impl SubmissionMeta {
+    fn arrival(&self) -> Arrival {
+        match &self.origin {
+            None => Arrival::Submitted(self.span.clone()),
+            Some(origin) => Arrival::HandedOn {
+                from: origin.lead,
+                delivery: origin.delivery,
+            },
+        }
+    }
 }
 
 /// The delivery that brought a lead from another account.
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub delivery: DeliveryId,
+    /// The lead that it delivered.
+    pub lead: LeadId,
     /// The price that was agreed for it; none means the flow's price.
     pub price: Option<Price>,
 }
@@ -101,6 +119,14 @@ pub(super) fn rows(
         subject: lead.id.0,
         scope: Some(lead.flow.flow.0),
         detail: None,
+        outcome: Some(Outcome::Lead(StoredLead {
+            lead: lead.id,
+            account: lead.flow.account,
+            flow: lead.flow.flow,
+            outcome: receipt.outcome,
+            test: meta.test,
+            arrival: meta.arrival(),
+        })),
     });
     all.leads.push(lead_row(lead, source, &receipt, meta)?);
     if !selections.is_empty() {
@@ -227,6 +253,7 @@ impl RoutedLead<'_> {
     ) -> Result<delivery::Model> {
         let origin = Origin {
             delivery: row.id,
+            lead: row.lead_id,
             price: Price::from_columns(row.price_e4, row.price_currency.clone()),
         };
         if !self.meta.test {
