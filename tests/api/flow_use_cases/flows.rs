@@ -2,12 +2,12 @@
 
 use async_graphql::MaybeUndefined::{Null, Value as Given};
 use entity::cap_usage::CapPeriod;
-use leadmesh::flows::caps::CapInput;
-use leadmesh::flows::manage::UpdateFlow;
-use leadmesh::flows::read::{self, FlowFilter};
-use leadmesh::flows::steps::{self, AddStep, StepInput};
-use leadmesh::flows::{MAX_FLOWS, PriceInput};
-use leadmesh::leads::fields::decimal::Decimal;
+use leadmesh_flows::caps::CapInput;
+use leadmesh_flows::manage::UpdateFlow;
+use leadmesh_flows::read::{self, FlowFilter};
+use leadmesh_flows::steps::{self, AddStep, StepInput};
+use leadmesh_flows::{MAX_FLOWS, PriceInput};
+use leadmesh_forms::fields::decimal::Decimal;
 use rust_decimal::Decimal as Exact;
 
 use super::*;
