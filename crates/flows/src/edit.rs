@@ -62,10 +62,10 @@ impl Change {
 }
 
 /// A flow under change. If it is dropped without [`save`](Self::save), nothing is changed.
-pub(crate) struct Edit<'a> {
+pub struct Edit<'a> {
     pub(super) app: &'a App,
     /// The transaction of the change.
-    pub(crate) tx: Transaction,
+    pub tx: Transaction,
     pub(super) account: account::Model,
     /// The flow as it will be saved.
     pub(super) after: Contents,
@@ -125,7 +125,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with a flow of the caller's account; `path` is where the input names it.
-    pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+    pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let opened = Opened::begin(app, caller).await?;
         let edit = Self::load(app, opened, Some(id)).await?;
         edit.ok_or_else(|| unknown("flow", path))
@@ -145,7 +145,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with the flow of a step; answers the index of the step.
-    pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+    pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let opened = Opened::begin(app, caller).await?;
         let step = step::Entity::in_account(opened.account.id).filter(step::Column::Id.eq(id));
         let step = step.one(&opened.tx).await?;
@@ -158,17 +158,17 @@ impl<'a> Edit<'a> {
     }
 
     /// Adds the sizes of the patterns in the rules that will be saved. A rule with patterns cannot be saved without.
-    pub(crate) fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
+    pub fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
         self.check.sizes = sizes;
         self
     }
 
-    pub(crate) fn account(&self) -> AccountId {
+    pub fn account(&self) -> AccountId {
         self.account.id
     }
 
     /// The flow's sources, in order.
-    pub(crate) fn sources(&self) -> &[source::Model] {
+    pub fn sources(&self) -> &[source::Model] {
         &self.after.sources
     }
 

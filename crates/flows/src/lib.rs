@@ -25,9 +25,9 @@ mod stored_rules;
 pub mod timezone;
 mod usage;
 
-pub(crate) use edit::Edit;
+pub use edit::Edit;
 pub use edit::SavedFlow;
-pub(crate) use pattern_sizes::{FlowRef, measure_patterns};
+pub use pattern_sizes::{FlowRef, measure_patterns};
 pub use price::PriceInput;
 
 /// The most flows of an account.

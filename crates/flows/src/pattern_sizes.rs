@@ -15,7 +15,7 @@ use leadmesh_forms::rules::{PatternSizes, Rule};
 
 /// How a change names its flow.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum FlowRef {
+pub enum FlowRef {
     /// A new flow.
     New,
     Flow(FlowId),
@@ -27,7 +27,7 @@ pub(crate) enum FlowRef {
 
 /// Compiles the patterns of the rules that a change will save, and of those that the flow has already. Does nothing for rules without
 /// patterns, and for a flow that is not the caller's, which the change will refuse.
-pub(crate) async fn measure_patterns(
+pub async fn measure_patterns(
     app: &App,
     caller: &Caller,
     flow: FlowRef,

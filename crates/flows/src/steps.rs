@@ -13,7 +13,7 @@ use super::contents::{changed_parts, paid_parts, profile_of};
 use super::edit::{Change, Edit, SavedFlow};
 use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::{MAX_STEPS, breadth};
-pub(crate) use buyer::disable_unconnected;
+pub use buyer::disable_unconnected;
 pub use buyer::{BuyerInput, BuyerTo};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
@@ -55,14 +55,14 @@ pub struct UpdateStep {
 
 impl AddStep {
     /// The rules that will be saved.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
+    pub fn rules(&self) -> Vec<&Rule> {
         self.criteria.iter().chain(self.step.rule()).collect()
     }
 }
 
 impl UpdateStep {
     /// The rules that will be saved.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
+    pub fn rules(&self) -> Vec<&Rule> {
         let criteria = self.criteria.value().into_iter();
         criteria.chain(self.step.as_ref().and_then(StepInput::rule)).collect()
     }
@@ -85,7 +85,7 @@ pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<SavedFlow
 }
 
 /// Adds a step to the flow under change.
-pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<SavedFlow> {
+pub async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<SavedFlow> {
     if edit.after.steps.len() >= MAX_STEPS {
         let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
@@ -124,7 +124,7 @@ pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -
 }
 
 /// Changes a step of the flow under change.
-pub(crate) async fn update_in(mut edit: Edit<'_>, index: usize, input: UpdateStep) -> Result<SavedFlow> {
+pub async fn update_in(mut edit: Edit<'_>, index: usize, input: UpdateStep) -> Result<SavedFlow> {
     let before = edit.after.steps.remove(index);
     let mut step = before.clone();
     if let Some(name) = input.name {

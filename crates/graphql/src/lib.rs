@@ -1,6 +1,8 @@
 //! The GraphQL API: a file per noun, with its type, inputs, and its part of queries, mutations and subscriptions. Resolvers
 //! check nothing and decide nothing: they map types to use cases.
 
+#![warn(missing_docs)]
+
 pub mod account;
 pub mod account_link;
 pub mod actor;

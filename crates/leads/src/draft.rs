@@ -35,11 +35,11 @@ pub struct Draft {
     /// Where the lead goes, step by step.
     pub routes: Vec<Route>,
     /// What is left for the conditions of all rules.
-    pub(crate) eval_budget: EvalBudget,
+    pub eval_budget: EvalBudget,
     /// The rule that exceeded the budget. Nothing after it is decided.
-    pub(crate) undecided: Option<String>,
+    pub undecided: Option<String>,
     /// Work that TRANSFORM steps have used, in units of templates.
-    pub(crate) rendered: u64,
+    pub rendered: u64,
     /// Values that steps have overwritten since the lead was first routed.
     pub overwritten: Vec<Overwritten>,
     /// The steps that have routed the lead. They stay when `routes` have become deliveries.
