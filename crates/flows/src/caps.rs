@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, Tim
 use chrono_tz::Tz;
 use entity::cap_usage::{Cap, CapPeriod, Caps};
 use entity::ids::CapId;
-use entity::scalars::TimeZone;
+use entity::scalars;
 
 use super::timezone;
 use leadmesh_core::error::{Broken, UserErrorCode};
@@ -25,7 +25,7 @@ pub struct CapInput {
     /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
     pub limit: i32,
     /// Time zone of the window. Defaults to the partner's, otherwise the account's.
-    pub timezone: Option<TimeZone>,
+    pub timezone: Option<scalars::TimeZone>,
 }
 
 /// Checks a list of caps, one per period, that takes the place of `old`; `zone` is the default zone, `path` where the

@@ -27,12 +27,7 @@ pub enum FlowRef {
 
 /// Compiles the patterns of the rules that a change will save, and of those that the flow has already. Does nothing for rules without
 /// patterns, and for a flow that is not the caller's, which the change will refuse.
-pub async fn measure_patterns(
-    app: &App,
-    caller: &Caller,
-    flow: FlowRef,
-    rules: Vec<&Rule>,
-) -> Result<PatternSizes> {
+pub async fn measure_patterns(app: &App, caller: &Caller, flow: FlowRef, rules: Vec<&Rule>) -> Result<PatternSizes> {
     if rules.iter().all(|rule| rule.patterns().next().is_none()) {
         return Ok(PatternSizes::default());
     }

@@ -13,7 +13,7 @@ use super::contents::{changed_parts, paid_parts, profile_of};
 use super::edit::{Change, Edit, SavedFlow};
 use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::{MAX_STEPS, breadth};
-pub use buyer::disable_unconnected;
+pub(crate) use buyer::disable_unconnected;
 pub use buyer::{BuyerInput, BuyerTo};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};

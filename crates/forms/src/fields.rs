@@ -9,6 +9,7 @@ use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
 mod boolean;
+mod calendar;
 mod choice;
 mod country;
 mod date;
@@ -26,8 +27,8 @@ mod state;
 mod text;
 mod web;
 
+pub use calendar::MONTHS;
 pub use choice::{MAX_CHOICE_CHARS, MAX_CHOICES};
-pub use date::MONTHS;
 pub use definition::{
     DefinitionProblem, MAX_DESCRIPTION_CHARS, MAX_FIELDS, MAX_LABEL_CHARS, MAX_NAME_CHARS, check_definitions,
 };

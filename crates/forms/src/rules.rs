@@ -1,20 +1,22 @@
-//! Rules: one tree of conditions for acceptance, step criteria, filters, profiles and assignments.
+//! Rules: trees of conditions for acceptance, step criteria, filters, profiles and assignments.
 //!
-//! A rule is checked against the fields of a flow when it is saved ([`check`]), stored in the canonical form that
-//! the check answers, shown in words ([`text`]), and compiled once ([`compile`]) to be evaluated many times.
-//! All of it is pure: no clock, no database, no fields but those handed in.
+//! When a rule is saved, it is checked against the fields of a flow ([`check`]) and stored in the canonical form that the
+//! check answers. It is displayed as text ([`text`]), and compiled once ([`compile`]) to be evaluated many times. All of it
+//! is pure: no clock and no database.
 //!
-//! What a comparison means, in every use:
-//! - Text compares without regard to case and to white space around the lead's value.
-//! - Numbers compare exactly, also when the lead carries them as text; dates as days; times as instants.
+//! The meaning of comparisons:
+//! - Text compares case-insensitively, without white space around the lead's value.
+//! - Numbers compare exactly, also if the lead has them as text; dates compare as days, times as instants.
 //! - A value that is empty (absent, null, blank text, an empty list or object) or invalid makes a comparison false and
 //!   a negated one (`NOT_EQUALS`, `NOT_CONTAINS`, `NOT_IN`) true. So does a value that is not of the field's type.
 //! - `not` is plain negation: `not` of a comparison holds for an empty value.
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
+mod brief;
 mod check;
 mod eval_budget;
 mod evaluate;
+mod family;
 mod fold;
 mod operand;
 mod operator;
@@ -38,20 +40,20 @@ pub use operator::Operator;
 pub use pattern::{PatternBudget, PatternSizes};
 pub use text::{ENCRYPTED_CONDITION, text};
 
-/// How many `all`, `any` and `not` may be inside one another.
+/// The most levels of `all`, `any` and `not`.
 pub const MAX_DEPTH: usize = 10;
-/// How many conditions a rule may have. A group without conditions counts as one.
+/// The most conditions of a rule. A group without conditions counts as one.
 pub const MAX_CONDITIONS: usize = 200;
-/// How many values a list (`IN`, `NOT_IN`) may have.
+/// The most values of a list (`IN`, `NOT_IN`).
 pub const MAX_LIST: usize = 1_000;
-/// How many characters a value that a rule compares with may have.
+/// Longest value of a condition, in characters.
 pub const MAX_VALUE_CHARS: usize = 1_000;
-/// How many characters a pattern (`MATCHES`) may have.
+/// Longest pattern (`MATCHES`), in characters.
 pub const MAX_PATTERN_CHARS: usize = 500;
-/// How many characters a pattern may have when its repetitions are written out: a text may be at so many places of it at once.
-pub const MAX_PATTERN_PLACES: usize = 1_000;
-/// How many all patterns of a rule may have.
-pub const MAX_RULE_PLACES: usize = 10_000;
+/// Longest pattern with its repetitions expanded, in characters: a search may be in so many states at the same time.
+pub const MAX_PATTERN_STATES: usize = 1_000;
+/// The same for all patterns of a rule together.
+pub const MAX_RULE_STATES: usize = 10_000;
 
 /// A rule on the fields of a lead: a tree of conditions, at most 10 levels deep, with at most 200 conditions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, OneofObject)]

@@ -1,4 +1,4 @@
-//! Rules made ready to run, and running them.
+//! Compiled rules, and their evaluation.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -7,32 +7,33 @@ use std::ops::{Bound, RangeBounds};
 use serde_json::Value;
 
 use super::eval_budget::{BudgetExceeded, EvalBudget};
-use super::scalar::{Family, Scalar};
+use super::family::Family;
+use super::scalar::Scalar;
 use super::search::Pattern;
 
-/// How many facts a verdict tells before it only counts them.
+/// Facts that a verdict lists. The others are counted.
 const MAX_FACTS: usize = 5;
 
-/// A field of a lead, as typing left it.
+/// The value of a field after typing.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldValue<'a> {
-    /// The canonical value, or the raw one where typing failed; none if the lead does not have the field.
+    /// The canonical value, or the raw one if it is invalid; none if the lead does not have the field.
     pub value: Option<&'a Value>,
-    /// Whether the value is of the field's type. Means nothing for an empty value.
+    /// Whether the value has the field's type. Meaningless for an empty value.
     pub valid: bool,
 }
 
-/// What a rule says of a lead.
+/// The result of a rule for a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the rule holds.
     pub passed: bool,
-    /// The facts that decided, in words, such as `State is not one of TX, CA`. It never has a value of the lead, and of
-    /// encrypted fields not the rule's value either, as that may give the lead's away. None if the rule is empty.
+    /// The facts that decided, such as `State is not one of TX, CA`. It never has a value of the lead. For encrypted fields
+    /// it has no value of the rule either, because that may reveal the lead's. None if the rule is empty.
     pub decided_by: Option<String>,
 }
 
-/// A rule ready to run: fields resolved, texts folded, patterns compiled. Share it between threads.
+/// A rule with resolved fields, folded texts and compiled patterns.
 #[derive(Debug)]
 pub struct CompiledRule {
     pub(super) root: Node,
@@ -46,16 +47,16 @@ pub(super) enum Node {
     Leaf(Box<Leaf>),
 }
 
-/// A condition ready to run.
+/// A compiled condition.
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) field: String,
     pub(super) family: Family,
     pub(super) test: Test,
     pub(super) negated: bool,
-    /// The fact in words, if it is one.
+    /// The fact, if the condition holds.
     pub(super) met: String,
-    /// The opposite in words.
+    /// The fact, if it does not.
     pub(super) unmet: String,
 }
 
@@ -76,11 +77,11 @@ pub(super) enum Comparison {
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    /// None where the rule is only checked: what is run has every pattern.
+    /// None in a rule that is only checked.
     Matches(Option<Pattern>),
 }
 
-/// What there is to compare.
+/// The state of a value to compare.
 #[derive(Clone, Copy)]
 enum FieldState<'a> {
     Nothing,
@@ -88,17 +89,15 @@ enum FieldState<'a> {
     Valid(&'a Value),
 }
 
-/// Something true of the lead that took part in the decision.
+/// Something true of the lead that decided.
 struct Fact<'r> {
     text: &'r str,
     because: &'static str,
 }
 
 impl CompiledRule {
-    /// Runs the rule on the values of a lead, which it asks for by field name.
-    ///
-    /// It stops at the first condition that decides, so `values` may be asked for only some fields, or for one repeatedly. Whether
-    /// it holds remains unknown where the budget ends before that.
+    /// Evaluates the rule; `values` answers the value of a field. Stops at the first condition that decides. An error means that the
+    /// budget ended before.
     pub fn evaluate<'v>(
         &self,
         values: &dyn Fn(&str) -> FieldValue<'v>,
@@ -117,7 +116,7 @@ impl CompiledRule {
     }
 }
 
-/// A evaluation at a lead.
+/// An evaluation in progress.
 struct Evaluation<'l, 'r, 'v> {
     values: &'l dyn Fn(&str) -> FieldValue<'v>,
     budget: &'l mut EvalBudget,
@@ -125,7 +124,7 @@ struct Evaluation<'l, 'r, 'v> {
 }
 
 impl Node {
-    /// Leaves behind those facts that this node's answer rests on.
+    /// Adds the facts on which the result of this node rests.
     fn holds<'r>(&'r self, evaluation: &mut Evaluation<'_, 'r, '_>) -> Result<bool, BudgetExceeded> {
         match self {
             Self::All(nodes) => Ok(!decided(nodes, false, evaluation)?),
@@ -136,7 +135,7 @@ impl Node {
     }
 }
 
-/// Whether one of the nodes answers `decisive`; then only that one's facts count, else those of all.
+/// Whether one of the nodes has the result `decisive`. Then only its facts count, else those of all nodes.
 fn decided<'r>(
     nodes: &'r [Node],
     decisive: bool,
@@ -172,7 +171,7 @@ impl Leaf {
 }
 
 impl<'a> FieldValue<'a> {
-    /// What a evaluation at it goes through.
+    /// Bytes that a comparison reads.
     fn bytes(self) -> usize {
         self.value.and_then(Value::as_str).map_or(0, str::len)
     }

@@ -1,4 +1,4 @@
-//! What a condition compares with: from the value as given to its canonical form and the test that it makes.
+//! Operands of conditions: from a given value to its canonical form and the compiled test.
 
 use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -13,13 +13,13 @@ use super::pattern::Patterns;
 use super::scalar::{Scalar, named_part, named_text};
 use super::{MAX_LIST, MAX_PATTERN_CHARS};
 
-/// A condition's value, read.
+/// The value of a condition, and its test.
 pub(super) struct Operand {
     pub(super) value: Option<Value>,
     pub(super) test: Test,
 }
 
-/// What is wrong with a value, and with which element of it if it is a list.
+/// An invalid value; `index` is the element of a list.
 pub(super) struct OperandError {
     pub(super) index: Option<usize>,
     pub(super) message: String,

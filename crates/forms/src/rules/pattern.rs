@@ -15,7 +15,7 @@ use super::{MAX_PATTERN_CHARS, Rule};
 use crate::limits::{CACHED_PATTERN_BYTES, ROUTING_PATTERN_BYTES, RULE_PATTERN_BYTES};
 use moka::sync::Cache;
 
-/// A pattern ready to run, and the bytes that it takes.
+/// A compiled pattern, and its size in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct CompiledPattern {
     pub(super) regex: Pattern,
@@ -25,18 +25,17 @@ pub(super) struct CompiledPattern {
 /// Why a pattern cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PatternError {
-    /// It is no pattern; in words.
+    /// It is no pattern. The text says why.
     Invalid(String),
-    /// It does not fit into what is left of the budget.
+    /// It does not fit into the rest of the budget.
     TooLarge {
-        /// Of the budget.
         limit: usize,
-        /// Whose patterns share it.
+        /// What shares the budget.
         of: &'static str,
     },
 }
 
-/// Patterns that were compiled lately in this process, by their text: compiling is a pure function, and settings change seldom.
+/// Recently compiled patterns of this process, by text: compiling is a pure function, and settings change seldom.
 static CACHE: LazyLock<Cache<String, CompiledPattern>> = LazyLock::new(|| {
     Cache::builder()
         .max_capacity(CACHED_PATTERN_BYTES)
@@ -46,7 +45,7 @@ static CACHE: LazyLock<Cache<String, CompiledPattern>> = LazyLock::new(|| {
         .build()
 });
 
-/// What patterns may still take, compiled. Of two equal patterns the second one costs nothing.
+/// Bytes that compiled patterns may still use. Equal patterns count once.
 #[derive(Debug)]
 pub struct PatternBudget {
     left: usize,
@@ -56,12 +55,12 @@ pub struct PatternBudget {
 }
 
 impl PatternBudget {
-    /// For one rule.
+    /// The budget of one rule.
     pub fn of_rule() -> Self {
         Self::of(RULE_PATTERN_BYTES, "one rule")
     }
 
-    /// For all rules by which a flow judges and routes its leads.
+    /// The budget of all rules of a flow and its profiles.
     pub fn of_routing() -> Self {
         Self::of(ROUTING_PATTERN_BYTES, "a flow with its distribution profiles")
     }
@@ -75,12 +74,12 @@ impl PatternBudget {
         }
     }
 
-    /// What the patterns that were compiled with it take.
+    /// Bytes that were used.
     pub fn used(&self) -> usize {
         self.limit - self.left
     }
 
-    /// Each pattern that does not fit costs half of what is left: finding out has cost about as much, and a small one may still fit.
+    /// A pattern that does not fit uses half of the rest: finding out took about as much work, and a small one may still fit.
     fn exceeded(&mut self) -> PatternError {
         self.left /= 2;
         self.too_large()
@@ -93,7 +92,7 @@ impl PatternBudget {
         }
     }
 
-    /// Compiles a pattern, or takes one that was compiled lately.
+    /// Compiles a pattern, or takes it from the cache.
     pub(super) fn compile(&mut self, pattern: &str) -> Result<CompiledPattern, PatternError> {
         if let Some(known) = self.known.get(pattern) {
             return Ok(known.clone());
@@ -130,20 +129,20 @@ fn build(pattern: &str, most: usize) -> Result<CompiledPattern, Option<String>> 
     Ok(compiled)
 }
 
-/// Where the patterns of a rule that is checked come from.
+/// Where the patterns of a checked rule come from.
 enum PatternSource<'p> {
-    /// They are compiled now.
+    /// Compiled now.
     Compiled(&'p mut PatternBudget),
-    /// They were compiled before; and what those of this rule take so far.
+    /// Measured before, with the sizes of this rule so far.
     PatternSizes(&'p PatternSizes, HashMap<String, usize>),
-    /// They were good when the rule was stored, and are not looked at.
+    /// Checked when the rule was stored.
     Stored,
 }
 
-/// The patterns of one rule that is checked.
+/// The patterns of a checked rule.
 pub(super) struct Patterns<'p> {
     source: PatternSource<'p>,
-    /// Whether one was too large: it is told once, and the rule is of no use whatever the others are.
+    /// Whether one was too large. That is reported once; the other patterns do not matter then.
     over: bool,
 }
 
@@ -167,7 +166,7 @@ impl<'p> Patterns<'p> {
         Self { source, over: false }
     }
 
-    /// A pattern ready to run, where it is compiled; or why it cannot be used, in words.
+    /// The compiled pattern, if patterns are compiled now; or why it cannot be used.
     pub(super) fn take(&mut self, pattern: &str) -> Result<Option<Pattern>, String> {
         if self.over {
             return Ok(None);
@@ -196,7 +195,7 @@ impl fmt::Display for PatternError {
     }
 }
 
-/// What the patterns of some rules take, compiled: found out before a transaction begins, looked up within it.
+/// Compiled sizes of patterns, measured before a transaction begins.
 #[derive(Debug, Default)]
 pub struct PatternSizes(HashMap<String, Result<usize, PatternError>>);
 
@@ -224,7 +223,7 @@ impl PatternSizes {
         Self(sizes)
     }
 
-    /// The same, where threads may wait.
+    /// Measures on a thread that may block.
     pub async fn measure(rules: Vec<Rule>) -> Self {
         if rules.iter().all(|rule| rule.patterns().next().is_none()) {
             return Self::default();
@@ -233,9 +232,9 @@ impl PatternSizes {
         weighing.await.unwrap_or_default()
     }
 
-    /// Adds a pattern to what those of its rule take so far.
+    /// Adds a pattern to the sizes of its rule.
     fn add(&self, pattern: &str, so_far: &mut HashMap<String, usize>) -> Result<(), PatternError> {
-        // What comes after a pattern that was too large was not sizes any more.
+        // Patterns after one that was too large were not measured.
         let bytes = self
             .0
             .get(pattern)
@@ -249,7 +248,7 @@ impl PatternSizes {
         Ok(())
     }
 
-    /// What the patterns of these rules take together, equal ones once. One that was not sizes counts nothing.
+    /// The size of the patterns of these rules together, equal ones once. A pattern that was not measured counts nothing.
     pub fn total<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) -> usize {
         let patterns = rules.into_iter().flat_map(Rule::patterns);
         let each: HashMap<Cow<'_, str>, usize> = patterns
@@ -263,13 +262,13 @@ impl PatternSizes {
 }
 
 impl Rule {
-    /// The texts of its patterns, in order of appearance.
+    /// Its patterns, in order of appearance.
     pub fn patterns(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let matching = self
             .conditions()
             .filter(|condition| condition.operator == Operator::Matches);
         let texts = matching.filter_map(|condition| named_text(condition.value.as_ref()?).ok());
-        // A longer one is refused whatever it takes.
+        // Longer ones are refused anyway.
         texts.filter(|text| text.chars().nth(MAX_PATTERN_CHARS).is_none())
     }
 }

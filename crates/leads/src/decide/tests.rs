@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::*;
 use crate::draft::{HandoffPlan, InboundLead};
 use crate::handoff::{DownstreamTarget, DownstreamTargets, HandoffPlanner, ReceivingFlow, ResolvedTarget};
-use crate::snapshot::{Access, AccountRecipient, Buyer, TargetKey};
+use crate::snapshot::{Access, AccountRecipient, Buyer};
 use leadmesh_forms::rules::{self, Rule};
 
 /// Takes some thousand steps for each byte of a text of these letters, and all that a lead has for one of the longest.
