@@ -67,8 +67,8 @@ pub async fn simulate(app: &App, caller: &Caller, input: SimulationInput) -> Res
     let credits = read_credits(db, locks.profiles).await?;
     let ledger = read_counters(app, locks.counters).await?;
     let mut allocation = AllocationContext::new(ledger, RoundRobin::new(credits), now);
-    let closed = endpoint::Entity::closed_in([account], now).all(db).await?;
-    allocation.closed = closed.into_iter().map(|row| row.id).collect();
+    let open_circuits = endpoint::Entity::open_in([account], now).all(db).await?;
+    allocation.open_circuits = open_circuits.into_iter().map(|row| row.id).collect();
     let selections = allocate(&mut lead, &mut allocation);
     let draft = lead.draft;
     Ok(Simulation {

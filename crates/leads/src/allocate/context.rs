@@ -21,7 +21,7 @@ pub struct AllocationContext {
     /// Leads that flows have accepted in this transaction, by the values of their duplicate keys.
     pub accepted: HashMap<(FlowId, String), Accepted>,
     /// Endpoints whose circuit is open, for the trace.
-    pub closed: HashSet<Uuid>,
+    pub open_circuits: HashSet<Uuid>,
     /// When the lead was submitted.
     pub now: DateTime<Utc>,
     /// Whether the lead is a test, which uses no cap and no credit, and is no duplicate.
@@ -35,7 +35,7 @@ impl AllocationContext {
             ledger,
             round_robin,
             accepted: HashMap::new(),
-            closed: HashSet::new(),
+            open_circuits: HashSet::new(),
             now,
             test: false,
         }

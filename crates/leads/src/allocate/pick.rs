@@ -275,8 +275,10 @@ impl<'a> Picker<'a> {
         self.offered.partners.insert(candidate.partner);
         let buyer = candidate.recipient.as_ref().map(|recipient| recipient.buyer);
         self.offered.accounts.extend(buyer);
-        let closed = &self.context.closed;
-        let waits = candidate.endpoint.is_some_and(|endpoint| closed.contains(&endpoint));
+        let open_circuits = &self.context.open_circuits;
+        let waits = candidate
+            .endpoint
+            .is_some_and(|endpoint| open_circuits.contains(&endpoint));
         let why = if waits {
             format!("{why}; its destination is paused, so the delivery waits")
         } else {

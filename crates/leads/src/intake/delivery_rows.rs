@@ -75,7 +75,7 @@ pub fn new_delivery(
         reservations: Reservations::default(),
         created_at: at,
         settled_at: portal.then_some(at),
-        parked_for: None,
+        suspended_for: None,
         follows: None,
         erased_at: None,
     }

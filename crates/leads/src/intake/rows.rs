@@ -38,7 +38,7 @@ const MESSAGE_CHARS: usize = 500;
 #[derive(Default)]
 pub(super) struct Rows {
     /// Endpoints whose circuit is open.
-    pub(super) closed: HashSet<Uuid>,
+    pub(super) open_circuits: HashSet<Uuid>,
     /// The lease under which deliveries are claimed with their insert.
     pub(super) lease: Option<Uuid>,
     pub(super) leads: Vec<lead::ActiveModel>,
@@ -280,9 +280,11 @@ impl RoutedLead<'_> {
             all.events.extend(portal_event(&row, EventKind::PortalDelivered));
             return row;
         }
-        let waits = row.endpoint().is_some_and(|endpoint| all.closed.contains(&endpoint));
+        let waits = row
+            .endpoint()
+            .is_some_and(|endpoint| all.open_circuits.contains(&endpoint));
         let queue = &self.app.queue;
-        let claim = (!waits).then(|| queue.claim_at_birth(all.lease, row.account_id, row.destination()));
+        let claim = (!waits).then(|| queue.claim_on_insert(all.lease, row.account_id, row.destination()));
         if let Some((owner, slot)) = claim.flatten() {
             row.status = DeliveryStatus::Sending;
             row.attempt_count = 1;

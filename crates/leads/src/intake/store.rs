@@ -46,7 +46,7 @@ pub struct StoredLeads {
 #[derive(Clone, Debug, Default)]
 pub struct StoreContext {
     /// Endpoints whose circuit is open: their deliveries wait.
-    pub closed: HashSet<Uuid>,
+    pub open_circuits: HashSet<Uuid>,
     /// The valid lease of this process's worker, under which deliveries are claimed with their insert.
     pub lease: Option<Uuid>,
     /// Other rows that the transaction needs locked.
@@ -70,9 +70,9 @@ pub async fn store(
     }
     let (ledger, round_robin) = lock_for(tx, &leads, context.locks).await?;
     let mut allocation = AllocationContext::new(ledger, round_robin, app.clock.now());
-    allocation.closed = context.closed.clone();
+    allocation.open_circuits = context.open_circuits.clone();
     let mut all = Rows {
-        closed: context.closed,
+        open_circuits: context.open_circuits,
         lease: context.lease,
         ..Rows::default()
     };
