@@ -1,5 +1,5 @@
-//! Places that several owners share, so that none of them can take all: each owner has at most so many, and those who wait for
-//! one are served in the order in which they came.
+//! Fair shares of concurrency: each owner runs at most so many things at once, so that no owner can take all capacity. Those who
+//! wait are served in order.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// What one owner may have.
+/// Limits of each owner.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareLimits {
-    /// Places at the same time.
+    /// Permits held at the same time.
     pub concurrent: usize,
-    /// Callers that may wait for a place at the same time.
+    /// Callers that may wait for a permit at the same time.
     pub max_waiting: usize,
-    /// How long a caller waits for a place.
+    /// How long a caller waits for a permit.
     pub max_wait: Duration,
 }
 
-/// The owner has its share and cannot have more now: too many callers wait already, or this one has waited for too long.
+/// The owner's share is used up, and too many callers wait already or this one has waited for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShareExhausted;
 
@@ -32,7 +32,7 @@ pub struct FairShares {
 }
 
 impl FairShares {
-    /// Shares of which nobody has taken anything yet.
+    /// No share is in use.
     pub fn new(limits: ShareLimits) -> Self {
         Self {
             limits,
@@ -40,7 +40,7 @@ impl FairShares {
         }
     }
 
-    /// The share of an owner. It is forgotten with the last copy of the answer.
+    /// The share of an owner, which exists until the last copy is dropped.
     pub fn of(&self, owner: Uuid) -> Arc<Share> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = owners.get(&owner).and_then(Weak::upgrade) {
@@ -70,26 +70,26 @@ impl Share {
         }
     }
 
-    /// A place, as soon as the owner has one; it is free again when the answer is dropped.
+    /// A permit, as soon as the owner has a free one; dropping it frees it.
     pub async fn acquire(&self) -> Result<OwnedSemaphorePermit, ShareExhausted> {
-        if let Ok(place) = self.concurrent.clone().try_acquire_owned() {
-            return Ok(place);
+        if let Ok(permit) = self.concurrent.clone().try_acquire_owned() {
+            return Ok(permit);
         }
         let _waiting = WaitGuard::begin(&self.waiting, self.limits.max_waiting).ok_or(ShareExhausted)?;
-        let turn = self.concurrent.clone().acquire_owned();
-        match tokio::time::timeout(self.limits.max_wait, turn).await {
-            Ok(Ok(place)) => Ok(place),
+        let permit = self.concurrent.clone().acquire_owned();
+        match tokio::time::timeout(self.limits.max_wait, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ShareExhausted),
         }
     }
 }
 
-/// Counts a caller for as long as it waits, also where it goes away meanwhile.
+/// Counts a caller while it waits, even if its future is dropped meanwhile.
 #[derive(Debug)]
 pub struct WaitGuard<'a>(&'a AtomicUsize);
 
 impl<'a> WaitGuard<'a> {
-    /// One more, unless `most` wait already.
+    /// Counts one more, unless `most` wait already.
     pub fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let counted = Self(count);
         (count.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_owner_waits_for_its_own_places_only() {
+    async fn an_owner_waits_only_for_its_own_permits() {
         let shares = shares(Duration::from_hours(1));
         let (ann, bob) = (shares.of(Uuid::from_u128(1)), shares.of(Uuid::from_u128(2)));
         let mut held = vec![ann.acquire().await.unwrap(), ann.acquire().await.unwrap()];
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_is_not_counted_any_more() {
+    async fn a_caller_that_stops_waiting_is_not_counted() {
         let shares = shares(Duration::from_hours(1));
         let ann = shares.of(Uuid::from_u128(1));
         let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn patience_ends() {
+    async fn waiting_ends_after_max_wait() {
         let shares = shares(Duration::from_millis(1));
         let ann = shares.of(Uuid::from_u128(1));
         let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_holds_is_forgotten() {
+    fn unused_shares_are_dropped() {
         let shares = shares(Duration::ZERO);
         drop(shares.of(Uuid::from_u128(1)));
         let _kept = shares.of(Uuid::from_u128(2));

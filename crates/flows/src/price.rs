@@ -1,4 +1,4 @@
-//! Prices: exact amounts of money, kept as whole ten-thousandths of the currency unit.
+//! Prices: exact amounts of money, stored as whole ten-thousandths of the currency unit.
 
 use async_graphql::InputObject;
 use entity::scalars::CurrencyCode;
@@ -40,8 +40,7 @@ pub struct Price {
 }
 
 impl Price {
-    /// Checks an amount (0 to 1,000,000,000, at most four decimals) and the code of its currency; `path` is where the
-    /// two stand in the input.
+    /// Checks the amount (0 to 1,000,000,000, at most four decimals) and the currency code; `path` is where the input has them.
     pub fn check(amount: Exact, currency: &str, path: &str) -> Result<Self, Broken> {
         let invalid =
             |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
@@ -66,7 +65,7 @@ impl Price {
         e4.zip(currency).map(|(e4, currency)| Self { e4, currency })
     }
 
-    /// A price as the two columns of a row.
+    /// The price as the two columns of a row.
     pub fn columns(price: Option<Self>) -> (Option<i64>, Option<String>) {
         price.map(|price| (price.e4, price.currency)).unzip()
     }

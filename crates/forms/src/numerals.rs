@@ -1,9 +1,8 @@
-//! Numbers as JSON and GraphQL write them, and which of them a value of 64 bits holds. The others would silently become different
-//! numbers in a JSON value: a long customer number, an amount of 20 digits, or an error for the whole request (`1e400`).
+//! Numbers of JSON and GraphQL, and whether 64 bits hold them. Parsing would silently change the others (a long customer number, an
+//! amount of 20 digits) or fail the whole request (`1e400`).
 //!
-//! Before a request is parsed they are marked, as text that begins with NUL, which no other text does that is taken
-//! ([`crate::lenient_json`]). In a document a name stands for such a literal, for no name begins with a digit. The text reaches the
-//! scalar that the number was literal for.
+//! So before a request is parsed, [`crate::lenient_json`] turns them into marked text, which begins with NUL as no accepted text
+//! does. In a GraphQL document a name stands for such a literal. The scalar at that position gets the digits.
 
 use serde_json::{Number, Value};
 
@@ -15,7 +14,7 @@ const HELD: usize = 15;
 /// The longest text that [`plain`] writes, in bytes: twice the digits of a Decimal.
 const LONGEST: i64 = 64;
 
-/// A number as it is literal.
+/// A number as written.
 struct Literal<'a> {
     negative: bool,
     whole: &'a str,
@@ -110,8 +109,7 @@ fn bounded(text: &str) -> Option<i64> {
     )
 }
 
-/// Whether this is a number that would be another one in 64 bits: a whole number of more, or one of which the nearest double is not
-/// literal with the same digits.
+/// Whether 64 bits would change the number: a whole number needs more, or the nearest double has other digits.
 pub fn exceeds_64_bits(text: &str) -> bool {
     if text.len() <= HELD && !text.contains(['e', 'E']) {
         return false;

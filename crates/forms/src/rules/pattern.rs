@@ -1,7 +1,7 @@
 //! Patterns: compiled within a budget that all patterns of a rule, and of a flow, share.
 //!
-//! Compiling is the one part of a rule that is slow, so it never happens while a transaction is open: rules are sizes before
-//! one begins ([`PatternSizes`]), and inside of it only looked up.
+//! Only compiling is slow, so it never happens inside a transaction: patterns are measured before ([`PatternSizes`]) and only looked
+//! up inside.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,9 +25,9 @@ pub(super) struct CompiledPattern {
 /// Why a pattern cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PatternError {
-    /// It is no pattern. The text says why.
+    /// Not a pattern; the text says why.
     Invalid(String),
-    /// It does not fit into the rest of the budget.
+    /// Exceeds the rest of the budget.
     TooLarge {
         limit: usize,
         /// What shares the budget.

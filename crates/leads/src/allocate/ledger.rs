@@ -61,7 +61,7 @@ impl Ledger {
         caps.iter().find(|cap| used(cap) >= cap.limit)
     }
 
-    /// Gives places back.
+    /// Gives reservations back.
     pub(super) fn release(&mut self, reservations: &[Reservation]) {
         for Reservation { cap, window } in reservations {
             if let Some(used) = self.used.get_mut(&(*cap, *window)) {

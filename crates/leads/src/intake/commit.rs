@@ -114,7 +114,7 @@ async fn check_rights(tx: &DatabaseTransaction, app: &App, jobs: &[Job]) -> Resu
     };
     let states = jobs.iter().map(state).collect();
     let context = StoreContext {
-        open_circuits: now.open_circuits,
+        open_circuits: now.closed,
         lease: now.lease,
         locks: LockSet::default(),
     };
