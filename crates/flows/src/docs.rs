@@ -22,7 +22,6 @@ use super::price::Price;
 use leadmesh_core::error::Result;
 use leadmesh_forms::rules::{self, Rule};
 
-/// The operation that submits one lead.
 pub const OPERATION: &str = "mutation SubmitLead($input: SubmitLeadInput!) {
   submitLead(input: $input) {
     receipt {
@@ -41,17 +40,13 @@ pub const OPERATION: &str = "mutation SubmitLead($input: SubmitLeadInput!) {
 /// Instructions for submitting to one source of one flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubmissionDocs {
-    /// Flow.
     pub flow_id: FlowId,
-    /// Name.
     pub flow_name: String,
-    /// Source.
     pub source_id: SourceId,
     /// Name of the source; hidden from other accounts.
     pub source_name: Option<String>,
     /// Account of the flow.
     pub recipient: AccountId,
-    /// Name.
     pub recipient_name: String,
     /// Whether leads are accepted now.
     pub enabled: bool,
@@ -88,16 +83,13 @@ pub struct SubmissionDocs {
 /// Answer of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExampleResponse {
-    /// Outcome.
     pub outcome: LeadOutcome,
-    /// Response body.
     pub body: Value,
 }
 
 /// Inputs of the docs.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The flow.
     pub flow: &'a flow::Model,
     /// One of its sources; enabled if its sender may submit now.
     pub source: &'a source::Model,

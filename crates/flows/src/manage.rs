@@ -142,7 +142,7 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
         }
         edit.check.finish()?;
     }
-    let summary = format!("SavedFlow {}", changes(&before.flow, &edit.after.flow));
+    let summary = format!("Changed {}", changes(&before.flow, &edit.after.flow));
     let change = Change::of_flow("flow.updated", &edit.after.flow, summary);
     let after = edit.after.clone();
     let mut changed = edit.save(change).await?;

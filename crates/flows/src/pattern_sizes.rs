@@ -16,12 +16,9 @@ use leadmesh_forms::rules::{PatternSizes, Rule};
 /// How a change names its flow.
 #[derive(Clone, Copy, Debug)]
 pub enum FlowRef {
-    /// A new flow.
     New,
     Flow(FlowId),
-    /// The flow of this source.
     Source(SourceId),
-    /// The flow of this step.
     Step(StepId),
 }
 

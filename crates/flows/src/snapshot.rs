@@ -23,9 +23,7 @@ use super::price::Price;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionSnapshot {
-    /// Name.
     pub name: String,
-    /// Description.
     pub description: Option<String>,
     /// Whether it took leads.
     pub enabled: bool,
@@ -55,7 +53,6 @@ pub struct SourceSnapshot {
     pub id: SourceId,
     /// Own form or connected account.
     pub kind: SourceKind,
-    /// Name.
     pub name: String,
     /// Whether it could submit.
     pub enabled: bool,
@@ -65,7 +62,6 @@ pub struct SourceSnapshot {
     pub mapping: Vec<FieldMapping>,
     /// Limits of accepted leads.
     pub caps: Vec<Cap>,
-    /// Its own price.
     pub price: Option<PriceSnapshot>,
     /// Its connection. Reverting does not restore it.
     pub connection_id: Option<ConnectionId>,
@@ -79,7 +75,6 @@ pub struct SourceSnapshot {
 pub struct StepSnapshot {
     /// Identifier, which reverting restores.
     pub id: StepId,
-    /// Name.
     pub name: String,
     /// Whether leads passed through it.
     pub enabled: bool,

@@ -77,7 +77,6 @@ impl StepInput {
     }
 }
 
-/// Adds a step to a flow.
 pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<SavedFlow> {
     let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;

@@ -71,7 +71,6 @@ pub struct Route {
 pub struct InboundLead {
     /// Its identifier, should it be stored.
     pub id: LeadId,
-    /// The flow.
     pub flow: Arc<Snapshot>,
     /// The configuration version of the account that the decision rests on.
     pub version: i64,
@@ -86,7 +85,6 @@ pub struct InboundLead {
 }
 
 impl InboundLead {
-    /// Its source.
     pub fn source(&self) -> Option<&Source> {
         self.flow.sources.get(self.source)
     }
@@ -132,7 +130,6 @@ pub enum HandoffPlan {
     Enter(Box<InboundLead>),
     /// The buyer cannot take leads now.
     NotReady {
-        /// The account.
         buyer: AccountId,
         /// The version of its configuration that says so.
         version: i64,

@@ -25,7 +25,6 @@ const MAX_WORK: u64 = 4_000_000;
 /// The far end of a connection: where its account takes leads.
 #[derive(Debug)]
 pub struct DownstreamTarget {
-    /// The account.
     pub buyer: AccountId,
     /// The version of that account's configuration.
     pub version: i64,
@@ -36,7 +35,6 @@ pub struct DownstreamTarget {
 /// A flow that takes leads from a connection.
 #[derive(Clone, Debug)]
 pub struct ReceivingFlow {
-    /// The flow.
     pub flow: Arc<Snapshot>,
     /// Index of its source for the seller.
     pub source: usize,
@@ -45,7 +43,6 @@ pub struct ReceivingFlow {
 /// A target with the keys of its account.
 #[derive(Clone, Debug)]
 pub struct ResolvedTarget {
-    /// The target.
     pub target: Arc<DownstreamTarget>,
     /// Keys of the account, if its flow needs them.
     pub keys: Option<Arc<Keys>>,

@@ -34,7 +34,6 @@ impl Reason {
         }
     }
 
-    /// A reason about one field.
     pub fn about(code: ReasonCode, field: &str, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -12,7 +12,6 @@ use super::snapshot::Price;
 /// The answer to a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The lead.
     pub id: LeadId,
     pub outcome: LeadOutcome,
     /// Why the lead was not accepted.

@@ -24,7 +24,6 @@ pub type Versions = HashMap<AccountId, i64>;
 /// A connected account, and the connection over which leads go to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetKey {
-    /// The connection.
     pub connection: ConnectionId,
     /// The account at its other end.
     pub buyer: AccountId,
@@ -33,7 +32,6 @@ pub struct TargetKey {
 /// A stored rule as it can be used.
 #[derive(Debug)]
 pub enum LoadedRule {
-    /// Compiled.
     Ready(CompiledRule),
     /// Refers to something that is gone, and never holds. The text says what.
     Unusable(String),

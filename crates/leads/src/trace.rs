@@ -53,7 +53,6 @@ struct Section {
     encrypted: bool,
 }
 
-/// A trace in the making.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     entries: Vec<TraceEntry>,

@@ -70,7 +70,7 @@ async fn sources_come_change_and_go_with_a_revision_each() {
             "Created Solar",
             "Added source Web form",
             "Added source Source 3",
-            "SavedFlow whether it may submit, the acceptance rule and the renamings of source Web form",
+            "Changed whether it may submit, the acceptance rule and the renamings of source Web form",
             "Removed source Default",
             "Removed source Web form",
             "Removed source Source 3",

@@ -19,7 +19,6 @@ code,pre{font:14px/1.4 ui-monospace,monospace}code{overflow-wrap:anywhere}pre{ba
 /// A page of elements, with all text through [`escape_html`].
 struct Page(String);
 
-/// The page.
 pub fn render(docs: &SubmissionDocs) -> String {
     let title = format!("Submitting leads to {}: {}", docs.recipient_name, docs.flow_name);
     let title = escape_html(&title);
@@ -40,7 +39,6 @@ pub fn render(docs: &SubmissionDocs) -> String {
 }
 
 impl Page {
-    /// An element with text in it.
     fn text(&mut self, element: &str, text: &str) {
         let _ = writeln!(self.0, "<{element}>{}</{element}>", escape_html(text));
     }

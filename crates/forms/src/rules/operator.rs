@@ -116,7 +116,6 @@ impl Operator {
         own.iter().chain(EVERY).copied()
     }
 
-    /// Whether the operator fits a type of field.
     pub fn fits(self, field_type: FieldType) -> bool {
         Self::fitting(field_type).any(|fitting| fitting == self)
     }

@@ -55,7 +55,6 @@ pub struct PatternBudget {
 }
 
 impl PatternBudget {
-    /// The budget of one rule.
     pub fn of_rule() -> Self {
         Self::of(RULE_PATTERN_BYTES, "one rule")
     }
@@ -114,7 +113,7 @@ impl PatternBudget {
     }
 }
 
-/// The engine has no back-references and no evaluation-around, so a search takes time linear in the text. Fails with what is wrong with
+/// The engine has no back-references and no look-around, so a search takes time linear in the text. Fails with what is wrong with
 /// the pattern, or with nothing where it would take more than that many bytes.
 fn build(pattern: &str, most: usize) -> Result<CompiledPattern, Option<String>> {
     let regex = Pattern::compile(pattern, most).map_err(|unfit| match unfit {

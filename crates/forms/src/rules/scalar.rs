@@ -25,7 +25,6 @@ pub(super) enum Scalar<'a> {
 }
 
 impl Family {
-    /// Reads a value of this family.
     pub(super) fn read(self, value: &Value) -> Option<Scalar<'_>> {
         match (self, value) {
             (Self::Text, _) => plain(value).map(Folded).map(Scalar::Text),
@@ -91,7 +90,7 @@ pub(super) fn named_part(field: &FieldDef, value: &Value) -> Result<String, Stri
         text.into_owned()
     };
     if part.is_empty() {
-        return Err("the text to evaluation for is empty".to_owned());
+        return Err("the text to look for is empty".to_owned());
     }
     bounded(part)
 }

@@ -45,7 +45,6 @@ impl AllocationContext {
 /// An accepted lead, as duplicates of it are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The lead.
     pub lead: LeadId,
     /// When it was submitted.
     pub at: DateTime<Utc>,
@@ -54,7 +53,6 @@ pub struct Accepted {
 /// Recipients to which a lead was offered before.
 #[derive(Debug, Default)]
 pub struct AlreadyOffered {
-    /// Partners.
     pub partners: HashSet<PartnerId>,
     /// Connected accounts.
     pub accounts: HashSet<AccountId>,

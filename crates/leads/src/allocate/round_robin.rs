@@ -21,7 +21,6 @@ const MAX_CREDIT: i64 = 2 * LEAD;
 /// A partner that could get a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contender {
-    /// Its assignment.
     pub assignment: AssignmentId,
     /// Its share among the others; 0 gets nothing.
     pub weight: i32,

@@ -14,7 +14,6 @@ use leadmesh_core::error::{Error, Result};
 /// Bytes of one semaphore permit.
 const UNIT: usize = 1024;
 
-/// The limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MemoryLimits {
     /// Bytes of all submissions.

@@ -58,7 +58,6 @@ pub struct SubmissionMeta {
     pub idempotency_key: Option<String>,
     /// The delivery that brought the lead from another account.
     pub origin: Option<Origin>,
-    /// The span of the submission.
     pub span: Span,
 }
 

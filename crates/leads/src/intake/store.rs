@@ -23,7 +23,6 @@ use leadmesh_core::queue::Claimed;
 
 /// A decided lead.
 pub struct LeadToStore<'a> {
-    /// The lead.
     pub lead: &'a mut InboundLead,
     /// How it came.
     pub meta: SubmissionMeta,
