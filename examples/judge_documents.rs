@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
         // As the server reads a body: the values of variables stand within two brackets.
-        let request = lenient_json::mend(line?.as_bytes(), 2).into_owned();
+        let request = lenient_json::repair(line?.as_bytes(), 2).into_owned();
         let request: Value = serde_json::from_slice(&request).context("a line is no JSON")?;
         let verdict = runtime.block_on(judge(&documents, &request));
         writeln!(out, "{verdict}")?;

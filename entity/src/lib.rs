@@ -62,7 +62,7 @@ pub mod one_time_token;
 pub mod partner;
 pub mod portal_user;
 pub mod profile;
-pub mod profile_turn;
+pub mod profile_credit;
 pub mod proof;
 pub mod refused_attempt;
 pub mod relationship;

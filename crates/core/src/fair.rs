@@ -13,16 +13,16 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug)]
 pub struct ShareLimits {
     /// Places at the same time.
-    pub places: usize,
+    pub concurrent: usize,
     /// Callers that may wait for a place at the same time.
-    pub waiting: usize,
+    pub max_waiting: usize,
     /// How long a caller waits for a place.
-    pub patience: Duration,
+    pub max_wait: Duration,
 }
 
 /// The owner has its share and cannot have more now: too many callers wait already, or this one has waited for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShareUsedUp;
+pub struct ShareExhausted;
 
 /// The shares of all owners.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl FairShares {
 #[derive(Debug)]
 pub struct Share {
     limits: ShareLimits,
-    places: Arc<Semaphore>,
+    concurrent: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -65,30 +65,30 @@ impl Share {
     fn new(limits: ShareLimits) -> Self {
         Self {
             limits,
-            places: Arc::new(Semaphore::new(limits.places)),
+            concurrent: Arc::new(Semaphore::new(limits.concurrent)),
             waiting: AtomicUsize::new(0),
         }
     }
 
     /// A place, as soon as the owner has one; it is free again when the answer is dropped.
-    pub async fn place(&self) -> Result<OwnedSemaphorePermit, ShareUsedUp> {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
+    pub async fn acquire(&self) -> Result<OwnedSemaphorePermit, ShareExhausted> {
+        if let Ok(place) = self.concurrent.clone().try_acquire_owned() {
             return Ok(place);
         }
-        let _waiting = Waiting::begin(&self.waiting, self.limits.waiting).ok_or(ShareUsedUp)?;
-        let turn = self.places.clone().acquire_owned();
-        match tokio::time::timeout(self.limits.patience, turn).await {
+        let _waiting = WaitGuard::begin(&self.waiting, self.limits.max_waiting).ok_or(ShareExhausted)?;
+        let turn = self.concurrent.clone().acquire_owned();
+        match tokio::time::timeout(self.limits.max_wait, turn).await {
             Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(ShareUsedUp),
+            Ok(Err(_)) | Err(_) => Err(ShareExhausted),
         }
     }
 }
 
 /// Counts a caller for as long as it waits, also where it goes away meanwhile.
 #[derive(Debug)]
-pub struct Waiting<'a>(&'a AtomicUsize);
+pub struct WaitGuard<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitGuard<'a> {
     /// One more, unless `most` wait already.
     pub fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let counted = Self(count);
@@ -96,7 +96,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -106,11 +106,11 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn shares(patience: Duration) -> FairShares {
+    fn shares(max_wait: Duration) -> FairShares {
         FairShares::new(ShareLimits {
-            places: 2,
-            waiting: 1,
-            patience,
+            concurrent: 2,
+            max_waiting: 1,
+            max_wait,
         })
     }
 
@@ -118,12 +118,12 @@ mod tests {
     async fn an_owner_waits_for_its_own_places_only() {
         let shares = shares(Duration::from_hours(1));
         let (ann, bob) = (shares.of(Uuid::from_u128(1)), shares.of(Uuid::from_u128(2)));
-        let mut held = vec![ann.place().await.unwrap(), ann.place().await.unwrap()];
-        let third = ann.place();
+        let mut held = vec![ann.acquire().await.unwrap(), ann.acquire().await.unwrap()];
+        let third = ann.acquire();
         tokio::pin!(third);
         assert!(futures::poll!(&mut third).is_pending());
-        assert_eq!(ann.place().await.unwrap_err(), ShareUsedUp, "one waits already");
-        assert!(bob.place().await.is_ok());
+        assert_eq!(ann.acquire().await.unwrap_err(), ShareExhausted, "one waits already");
+        assert!(bob.acquire().await.is_ok());
         held.pop();
         assert!(third.await.is_ok());
         assert_eq!(ann.waiting.load(Ordering::Relaxed), 0);
@@ -133,9 +133,9 @@ mod tests {
     async fn who_stops_waiting_is_not_counted_any_more() {
         let shares = shares(Duration::from_hours(1));
         let ann = shares.of(Uuid::from_u128(1));
-        let _held = (ann.place().await.unwrap(), ann.place().await.unwrap());
+        let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
         for _ in 0..3 {
-            let mut gone = Box::pin(ann.place());
+            let mut gone = Box::pin(ann.acquire());
             assert!(futures::poll!(&mut gone).is_pending());
         }
         assert_eq!(ann.waiting.load(Ordering::Relaxed), 0);
@@ -145,8 +145,8 @@ mod tests {
     async fn patience_ends() {
         let shares = shares(Duration::from_millis(1));
         let ann = shares.of(Uuid::from_u128(1));
-        let _held = (ann.place().await.unwrap(), ann.place().await.unwrap());
-        assert_eq!(ann.place().await.unwrap_err(), ShareUsedUp);
+        let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
+        assert_eq!(ann.acquire().await.unwrap_err(), ShareExhausted);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::live::events::{self, NewEvent};
 use leadmesh_core::queue::Claimed;
-use leadmesh_leads::allocate::Touched;
+use leadmesh_leads::allocate::LockSet;
 use leadmesh_leads::intake::{delivery_event, lock};
 
 /// How a delivery has come to its new state.
@@ -75,7 +75,7 @@ impl<'a> Ending<'a> {
     }
 
     /// The locks that giving back and re-routing need.
-    fn add_locks(&self, locks: &mut Touched, now: DateTime<Utc>) {
+    fn add_locks(&self, locks: &mut LockSet, now: DateTime<Utc>) {
         if self.gives_back() {
             locks.add_reservations(&self.delivery.reservations.0);
             if let Some(plan) = &self.plan {
@@ -96,8 +96,8 @@ impl<'a> Ending<'a> {
 }
 
 /// The locks that some endings need, for a transaction that has to take them together with others.
-pub fn locks_of<'a, 'e: 'a>(endings: impl IntoIterator<Item = &'a Ending<'e>>, now: DateTime<Utc>) -> Touched {
-    let mut locks = Touched::default();
+pub fn locks_of<'a, 'e: 'a>(endings: impl IntoIterator<Item = &'a Ending<'e>>, now: DateTime<Utc>) -> LockSet {
+    let mut locks = LockSet::default();
     for ending in endings {
         ending.add_locks(&mut locks, now);
     }

@@ -256,7 +256,7 @@ fn unanswered(status: u16, what: &str) -> Verdict {
 /// a surrogate pair becomes U+FFFD.
 fn json(body: &[u8]) -> Option<Value> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let value = serde_json::from_slice(&lenient_json::mend(body, 0)).ok()?;
+    let value = serde_json::from_slice(&lenient_json::repair(body, 0)).ok()?;
     Some(numerals::unmark(value))
 }
 

@@ -17,7 +17,7 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::preview::{self, Preview};
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 
 /// How long a preview waits for its turn to be rendered.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -194,9 +194,9 @@ fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec
             continue;
         };
         match type_value(field, &value, &context) {
-            Typed::Empty => {}
-            Typed::Valid(value) => drop(lead.insert(name, value)),
-            Typed::Invalid(what) => {
+            TypedValue::Empty => {}
+            TypedValue::Valid(value) => drop(lead.insert(name, value)),
+            TypedValue::Invalid(what) => {
                 warnings.push(format!("{}: {what}; it is shown as given.", short(&name)));
                 lead.insert(name, value);
             }

@@ -12,7 +12,7 @@ use super::edit::Edit;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 
 /// Places that the DISTRIBUTE steps of one flow lead to at most; a profile counts once for each step that uses it.
-pub const MAX_PLACES: u64 = 5_000;
+pub const MAX_ASSIGNMENTS_PER_FLOW: u64 = 5_000;
 
 /// Refuses a flow that becomes broader than it may be by the change; `path` is where the profile is named in the input.
 pub(super) async fn check(edit: &mut Edit<'_>, path: &str) -> Result<()> {
@@ -21,9 +21,9 @@ pub(super) async fn check(edit: &mut Edit<'_>, path: &str) -> Result<()> {
     let both: Vec<ProfileId> = after.iter().chain(&before).copied().collect();
     let places = places(&edit.tx, edit.account.id, &both).await?;
     let (after, before) = (sum(&after, &places), sum(&before, &places));
-    if after > MAX_PLACES && after > before {
+    if after > MAX_ASSIGNMENTS_PER_FLOW && after > before {
         let text = format!(
-            "the DISTRIBUTE steps of a flow lead to at most {MAX_PLACES} places of partners in all, counting a profile for each step \
+            "the DISTRIBUTE steps of a flow lead to at most {MAX_ASSIGNMENTS_PER_FLOW} places of partners in all, counting a profile for each step \
              that uses it, and these would lead to {after}: use fewer steps, or profiles with fewer partners"
         );
         edit.check.broken(UserErrorCode::LimitReached, path, text);
@@ -53,9 +53,9 @@ pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile
         *flows.entry(flow).or_default() += places.get(&of_step).copied().unwrap_or(0) + more;
     }
     let broadest = flows.values().copied().max().unwrap_or(0);
-    if broadest > MAX_PLACES {
+    if broadest > MAX_ASSIGNMENTS_PER_FLOW {
         let text = format!(
-            "the DISTRIBUTE steps of a flow lead to at most {MAX_PLACES} places of partners in all, counting a profile for each step \
+            "the DISTRIBUTE steps of a flow lead to at most {MAX_ASSIGNMENTS_PER_FLOW} places of partners in all, counting a profile for each step \
              that uses it, and with one more partner in this profile those of a flow would lead to {broadest}: use the profile in \
              fewer steps, or another one"
         );

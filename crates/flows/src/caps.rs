@@ -1,9 +1,11 @@
 //! Caps: which lists of them are allowed, and the calendar window in which each counts.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use entity::cap_usage::{Cap, CapPeriod, Caps};
 use entity::ids::CapId;
+use entity::scalars;
 
 use super::timezone;
 use leadmesh_core::error::{Broken, UserErrorCode};
@@ -15,15 +17,15 @@ pub const MAX_LIMIT: i32 = 1_000_000_000;
 pub const MAX_CAPS: usize = 10;
 const HOUR: i64 = 3_600;
 
-/// A cap as somebody asks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A cap: the most leads taken in a calendar window. Each object has at most one cap per period.
+#[derive(Clone, Debug, PartialEq, Eq, InputObject)]
 pub struct CapInput {
     /// The calendar window.
     pub period: CapPeriod,
-    /// Accepted leads per window, 0 to [`MAX_LIMIT`]; 0 lets none through.
+    /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
     pub limit: i32,
-    /// IANA name of the zone whose calendar counts; none means the zone of what is limited.
-    pub timezone: Option<String>,
+    /// Time zone of the window. Defaults to the partner's, otherwise the account's.
+    pub timezone: Option<scalars::TimeZone>,
 }
 
 /// Checks a list of caps, one per period, that takes the place of `old`; `zone` is the default zone, `path` where the

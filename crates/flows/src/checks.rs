@@ -10,16 +10,15 @@ use entity::delivery_config::FieldMapping;
 use entity::field::FieldDef;
 use entity::source::Mappings;
 use entity::step::TemplateAssignment;
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::caps::{self, CapInput};
-use super::price::Price;
+use super::price::{Price, PriceInput};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
 use leadmesh_forms::fields::{MAX_FIELDS, check_definitions};
-use leadmesh_forms::rules::{self, ProblemKind, Rule, Weighed};
+use leadmesh_forms::rules::{self, PatternSizes, ProblemKind, Rule};
 use leadmesh_forms::templates::FieldNames;
 
 /// Longest name of a flow, source or step, in characters.
@@ -39,22 +38,13 @@ const MAX_DUPLICATE_DAYS: i32 = 3_650;
 /// Fields that a TRANSFORM step may set.
 const MAX_ASSIGNMENTS: usize = 50;
 
-/// A price as given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceInput {
-    /// In units of the currency.
-    pub amount: Decimal,
-    /// ISO 4217.
-    pub currency: String,
-}
-
 /// Checks values of one account and collects what is wrong. What it answers for a wrong value is of no use.
 pub(super) struct Checker {
     plan: Plan,
     timezone: String,
     clock: Clock,
     /// What the patterns of the rules take that are saved now.
-    pub(super) weighed: Weighed,
+    pub(super) sizes: PatternSizes,
     found: Vec<Broken>,
 }
 
@@ -64,7 +54,7 @@ impl Checker {
             plan: account.plan,
             timezone: account.timezone.clone(),
             clock: app.clock.clone(),
-            weighed: Weighed::default(),
+            sizes: PatternSizes::default(),
             found: Vec::new(),
         }
     }
@@ -164,7 +154,7 @@ impl Checker {
     /// A rule in its canonical form. Rules are PAID; `what` names this one's use.
     pub(super) fn rule(&mut self, rule: &Rule, fields: &[FieldDef], path: &str, what: &str) -> Option<Value> {
         self.paid(path, what);
-        match rules::check_weighed(rule, fields, &self.weighed) {
+        match rules::check_with_sizes(rule, fields, &self.sizes) {
             Ok(canonical) => serde_json::to_value(canonical).ok(),
             Err(problems) => {
                 let broken = problems.into_iter().map(|problem| broken_rule(problem, path));
@@ -219,7 +209,7 @@ impl Checker {
     /// A price as its two columns.
     pub(super) fn price(&mut self, price: Option<&PriceInput>, path: &str) -> (Option<i64>, Option<String>) {
         let price = price
-            .map(|price| Price::check(price.amount, &price.currency, path))
+            .map(|price| Price::check(price.amount.0, &price.currency, path))
             .transpose();
         Price::columns(price.unwrap_or_else(|broken| {
             self.found.push(broken);

@@ -18,8 +18,8 @@ use entity::source::SourceKind;
 use entity::{account, flow, source};
 use serde_json::{Map, Value, json};
 
+use super::mapping::wire_name;
 use super::price::Price;
-use super::sources::wire_name;
 use leadmesh_core::error::Result;
 use leadmesh_forms::rules::{self, Rule};
 
@@ -270,8 +270,8 @@ fn pretty(value: &Value) -> String {
 
 /// What the sender is paid for an accepted lead.
 fn price_of(flow: &flow::Model, source: &source::Model) -> Option<Price> {
-    Price::stored(source.price_e4, source.price_currency.clone())
-        .or_else(|| Price::stored(flow.price_e4, flow.price_currency.clone()))
+    Price::from_columns(source.price_e4, source.price_currency.clone())
+        .or_else(|| Price::from_columns(flow.price_e4, flow.price_currency.clone()))
 }
 
 #[cfg(test)]

@@ -16,14 +16,13 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::contents::Contents;
+use super::contents::{Contents, profile_of};
 use super::price::Price;
-use super::steps::profile_of;
 
 /// A flow with its sources and steps, as it was after one change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Snapshot {
+pub struct RevisionSnapshot {
     /// As shown.
     pub name: String,
     /// For people.
@@ -101,7 +100,7 @@ pub struct PriceSnapshot {
 
 impl PriceSnapshot {
     fn of(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
-        Price::stored(e4, currency).map(|price| Self {
+        Price::from_columns(e4, currency).map(|price| Self {
             amount: price.amount(),
             currency: price.currency,
         })
@@ -113,7 +112,7 @@ impl PriceSnapshot {
     }
 }
 
-impl Snapshot {
+impl RevisionSnapshot {
     pub(super) fn of(contents: &Contents) -> Self {
         let flow = contents.flow.clone();
         Self {
@@ -245,7 +244,7 @@ mod tests {
                 "config": {"kind": "FILTER", "rule": {"all": []}, "reason": "no"}
             }]
         });
-        let snapshot: Snapshot = serde_json::from_value(stored.clone()).unwrap();
+        let snapshot: RevisionSnapshot = serde_json::from_value(stored.clone()).unwrap();
         assert_eq!(serde_json::to_value(&snapshot).unwrap(), stored);
     }
 }

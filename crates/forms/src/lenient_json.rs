@@ -8,13 +8,13 @@
 
 use std::borrow::Cow;
 
-use crate::numerals::{MARK, is_beyond};
+use crate::numerals::{MARK, exceeds_64_bits};
 
 /// What stands for half of a pair.
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
 /// The text, mended. Numbers are marked from so many brackets on: those outside are not of the caller's values.
-pub fn mend(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
+pub fn repair(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
     let mut scan = Scan {
         json,
         at: 0,
@@ -94,7 +94,7 @@ impl<'a> Scan<'a> {
         let length = rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
         let digits = rest.get(..length).unwrap_or_default();
         match std::str::from_utf8(digits) {
-            Ok(text) if mark && is_beyond(text) => {
+            Ok(text) if mark && exceeds_64_bits(text) => {
                 // NUL has to be escaped in JSON.
                 let mark = MARK.replace('\0', "\\u0000");
                 self.replace(length, &[b"\"", mark.as_bytes(), digits, b"\""]);
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn mended(json: &str) -> String {
-        String::from_utf8(mend(json.as_bytes(), 0).into_owned()).unwrap()
+        String::from_utf8(repair(json.as_bytes(), 0).into_owned()).unwrap()
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
             assert_eq!(mended(same), same);
         }
         let outside = r#"{"id":123456789012345678901234}"#;
-        assert_eq!(mend(outside.as_bytes(), 2), outside.as_bytes());
+        assert_eq!(repair(outside.as_bytes(), 2), outside.as_bytes());
     }
 
     proptest! {
@@ -192,8 +192,8 @@ mod tests {
 
         #[test]
         fn anything_can_be_mended_and_then_needs_no_mending(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let once = mend(&bytes, 0).into_owned();
-            prop_assert_eq!(mend(&once, 0).into_owned(), once);
+            let once = repair(&bytes, 0).into_owned();
+            prop_assert_eq!(repair(&once, 0).into_owned(), once);
         }
     }
 }

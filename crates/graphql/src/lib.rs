@@ -25,7 +25,6 @@ pub mod field_mapping;
 pub mod find_account;
 pub mod flow;
 pub mod flow_counts;
-pub mod flow_field;
 pub mod heartbeat;
 pub mod ids;
 pub mod invitation;

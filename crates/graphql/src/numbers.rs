@@ -4,13 +4,13 @@
 use async_graphql::{Name, Value};
 use async_graphql_value::Value as Literal;
 
-use leadmesh_forms::numerals::{is_beyond, json, marked};
+use leadmesh_forms::numerals::{exceeds_64_bits, json, marked_digits};
 
 /// The digits, if the value is such a number.
 pub fn spelled(value: &Value) -> Option<&str> {
     match value {
-        Value::String(text) => marked(text),
-        Value::Enum(name) => Some(name.as_str()).filter(|text| is_beyond(text)),
+        Value::String(text) => marked_digits(text),
+        Value::Enum(name) => Some(name.as_str()).filter(|text| exceeds_64_bits(text)),
         _ => None,
     }
 }
@@ -23,7 +23,7 @@ pub fn literal(text: &str) -> Literal {
 /// The digits, if the literal is such a number.
 pub fn written(value: &Literal) -> Option<&str> {
     match value {
-        Literal::Enum(name) => Some(name.as_str()).filter(|text| is_beyond(text)),
+        Literal::Enum(name) => Some(name.as_str()).filter(|text| exceeds_64_bits(text)),
         _ => None,
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Value, json};
 
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
-use leadmesh_forms::rules::{self, Condition, Effort, FieldValue, Operator, Rule};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
+use leadmesh_forms::rules::{self, Condition, EvalBudget, FieldValue, Operator, Rule};
 
 /// Names of text fields by a part of them, the most telling first.
 const TEXTS: [(&str, &str); 10] = [
@@ -139,15 +139,15 @@ fn accepts(rule: &Rule, fields: &[FieldDef], lead: &HashMap<String, Value>) -> b
             valid: false,
         },
     };
-    rule.evaluate(&look, &mut Effort::default())
+    rule.evaluate(&look, &mut EvalBudget::default())
         .is_ok_and(|verdict| verdict.passed)
 }
 
 fn typed(field: &FieldDef, lead: &HashMap<String, Value>) -> (Value, bool) {
     let raw = lead.get(&field.name).unwrap_or(&Value::Null);
     match type_value(field, raw, &TypingContext::default()) {
-        Typed::Valid(value) => (value, true),
-        Typed::Empty => (Value::Null, true),
-        Typed::Invalid(_) => (raw.clone(), false),
+        TypedValue::Valid(value) => (value, true),
+        TypedValue::Empty => (Value::Null, true),
+        TypedValue::Invalid(_) => (raw.clone(), false),
     }
 }

@@ -1,11 +1,11 @@
 //! How a partner shall get its leads.
 
 use async_graphql::{InputObject, Json, OneofObject};
-use entity::delivery_config::{EmailFormat, PayloadFormat, WebhookMethod};
+use entity::delivery_config::{EmailFormat, FieldMapping, PayloadFormat, WebhookMethod};
 use entity::ids::ConnectionId;
 use serde_json::Value;
 
-use crate::field_mapping::{FieldMappingInput, FieldSelectionInput, each};
+use crate::field_mapping::{FieldSelectionInput, each};
 use crate::scalars::{EmailAddress, UrlText};
 use leadmesh_distribution::settings::{self, AccountInput, DeliveryInput, EmailInput, PortalInput, WebhookInput};
 
@@ -37,7 +37,7 @@ pub struct EmailSettingsInput {
     /// Fields that the recipients get. Defaults to all.
     fields: Option<FieldSelectionInput>,
     /// Names shown instead of the fields' labels, at most 500.
-    mapping: Option<Vec<FieldMappingInput>>,
+    mapping: Option<Vec<FieldMapping>>,
 }
 
 /// Delivery by HTTP request.
@@ -60,7 +60,7 @@ pub struct WebhookSettingsInput {
     /// Fields that the recipient gets. Defaults to all.
     fields: Option<FieldSelectionInput>,
     /// Names used instead of the flow's in a body without a template, at most 500.
-    mapping: Option<Vec<FieldMappingInput>>,
+    mapping: Option<Vec<FieldMapping>>,
     /// Whether requests are signed by the Standard Webhooks scheme. The partner's secret is created when first needed
     /// and shown once, in the payload of that mutation.
     #[graphql(default_with = "Some(true)")]
@@ -137,7 +137,7 @@ pub struct AccountSettingsInput {
     /// Fields that the receiving account gets. Defaults to all.
     fields: Option<FieldSelectionInput>,
     /// Names that the receiving account gets instead of the flow's, at most 500.
-    mapping: Option<Vec<FieldMappingInput>>,
+    mapping: Option<Vec<FieldMapping>>,
 }
 
 impl From<DeliverySettingsInput> for DeliveryInput {
@@ -151,7 +151,7 @@ impl From<DeliverySettingsInput> for DeliveryInput {
             DeliverySettingsInput::Account(input) => Self::Account(AccountInput {
                 connection: input.connection_id,
                 fields: input.fields.map(Into::into),
-                mapping: each(input.mapping.unwrap_or_default()),
+                mapping: input.mapping.unwrap_or_default(),
             }),
         }
     }
@@ -165,7 +165,7 @@ impl From<EmailSettingsInput> for EmailInput {
             body: input.body,
             format: input.format.unwrap_or_default(),
             fields: input.fields.map(Into::into),
-            mapping: each(input.mapping.unwrap_or_default()),
+            mapping: input.mapping.unwrap_or_default(),
         }
     }
 }
@@ -179,7 +179,7 @@ impl From<WebhookSettingsInput> for WebhookInput {
             headers: each(input.headers.unwrap_or_default()),
             template: input.template.map(|template| template.0),
             fields: input.fields.map(Into::into),
-            mapping: each(input.mapping.unwrap_or_default()),
+            mapping: input.mapping.unwrap_or_default(),
             sign: input.sign.unwrap_or(true),
             timeout_ms: input.timeout_ms,
             retry: input.retry.map(Into::into),

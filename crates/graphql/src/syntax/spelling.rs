@@ -42,7 +42,7 @@ impl Spelling {
 
     pub(super) fn leaf(&mut self, kind: &Kind<'_>) {
         self.leaf = match kind {
-            Kind::Int(text) if *text == "-0" || numerals::is_beyond(text) => Some((*text).into()),
+            Kind::Int(text) if *text == "-0" || numerals::exceeds_64_bits(text) => Some((*text).into()),
             Kind::Float(text) | Kind::Name(text) => Some((*text).into()),
             Kind::Block(_) => Some("\"\"\"".into()),
             _ => None,

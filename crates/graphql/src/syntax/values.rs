@@ -43,7 +43,7 @@ impl Parser<'_> {
             Kind::Mark("{") => self.object(constant, spelling)?,
             Kind::Mark("$") if constant => return Err(wrong(at, "a variable cannot stand here")),
             Kind::Mark("$") => InputValue::Variable(self.variable()?.node),
-            Kind::Int(text) | Kind::Float(text) if numerals::is_beyond(text) => {
+            Kind::Int(text) | Kind::Float(text) if numerals::exceeds_64_bits(text) => {
                 self.advance()?;
                 numbers::literal(text)
             }

@@ -104,7 +104,7 @@ impl<'a> Coercion<'a> {
     fn named(&mut self, value: Value, name: &'a str) -> Option<Value> {
         match (self.registry.get(name), value) {
             (Some(TypeDef::Input(input)), Value::Object(given)) => self.object(name, input, given),
-            (Some(TypeDef::Enum(values)), Value::String(text)) if numerals::marked(&text).is_none() => {
+            (Some(TypeDef::Enum(values)), Value::String(text)) if numerals::marked_digits(&text).is_none() => {
                 let found = values.iter().find(|value| value.as_str() == text);
                 if found.is_none() {
                     let near = suggest::did_you_mean(&text, values.iter().map(Name::as_str));

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::respond::Rejection;
-use leadmesh_forms::lenient_json::mend;
+use leadmesh_forms::lenient_json::repair;
 use leadmesh_graphql::mask::code;
 
 /// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
@@ -143,7 +143,7 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Rejection> {
             "Batches are not supported: send one request at a time, as a JSON object.",
         ));
     }
-    let body = mend(body, VALUES);
+    let body = repair(body, VALUES);
     serde_json::from_slice(&body).map_err(|error| explain(&error, &body))
 }
 
@@ -205,7 +205,7 @@ fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Re
     if json.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&mend(json.as_bytes(), VALUES - 1)).map_err(|error| {
+    serde_json::from_slice(&repair(json.as_bytes(), VALUES - 1)).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
         Rejection::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })

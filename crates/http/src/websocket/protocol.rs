@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::graphql::Parameters;
 use crate::session::bearer_token;
-use leadmesh_forms::lenient_json::mend;
+use leadmesh_forms::lenient_json::repair;
 use leadmesh_graphql::limits::answer::{self, WriteError};
 use leadmesh_graphql::limits::budget::Spending;
 use leadmesh_graphql::mask;
@@ -56,7 +56,7 @@ const LONGEST_ID: usize = 128;
 
 impl Incoming {
     pub(super) fn parse(text: &str) -> Result<Self, Close> {
-        let parsed = serde_json::from_slice(&mend(text.as_bytes(), VALUES)).map_err(|error| {
+        let parsed = serde_json::from_slice(&repair(text.as_bytes(), VALUES)).map_err(|error| {
             tracing::debug!(%error, "a message is refused");
             Close::new(4400, "Invalid message")
         })?;

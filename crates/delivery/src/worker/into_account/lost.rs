@@ -6,8 +6,8 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Q
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_leads::lost_fields;
 use leadmesh_leads::outcome::{Reason, Subject};
+use leadmesh_leads::sharing::warn_of_dropped;
 use leadmesh_leads::trace::Trace;
 
 /// Fields that are dropped, and by whom.
@@ -44,7 +44,7 @@ impl Lost {
         let Some(row) = row.one(tx).await? else { return Ok(()) };
         let mut warnings: Vec<Reason> = serde_json::from_value(row.warnings)?;
         let mut trace = Trace::resume(serde_json::from_value(row.trace)?);
-        lost_fields::tell(&self.recipient, &self.fields, &mut trace, &mut warnings);
+        warn_of_dropped(&self.recipient, &self.fields, &mut trace, &mut warnings);
         let change = lead::ActiveModel {
             id: Unchanged(row.id),
             warnings: Set(serde_json::to_value(warnings)?),

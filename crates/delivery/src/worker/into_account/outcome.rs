@@ -16,15 +16,15 @@ use crate::worker::patience::abandon_unknown;
 use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
-use leadmesh_leads::intake::{Settled, refusal};
+use leadmesh_leads::intake::{StoredLeads, refusal};
 use leadmesh_leads::receipts::Receipt;
-use leadmesh_leads::snapshot::PriceE4;
+use leadmesh_leads::snapshot::Price;
 
 pub(super) struct AccountOutcome {
     status: DeliveryStatus,
     failure: Option<(DeliveryErrorCode, String)>,
     external_id: Option<String>,
-    price: Option<PriceE4>,
+    price: Option<Price>,
 }
 
 impl AccountOutcome {
@@ -130,7 +130,7 @@ pub(super) struct AccountRecord<'a> {
     /// In whatever status; `outcome` decides it.
     pub(super) ending: Ending<'a>,
     /// What storing the lead at the buyer has made.
-    pub(super) stored: Settled,
+    pub(super) stored: StoredLeads,
 }
 
 impl AccountRecord<'_> {
@@ -168,7 +168,7 @@ impl AccountRecord<'_> {
         };
         let change = delivery::ActiveModel {
             id: Unchanged(self.delivery.id),
-            price_e4: Set(Some(price.amount)),
+            price_e4: Set(Some(price.e4)),
             price_currency: Set(Some(price.currency.clone())),
             ..Default::default()
         };
