@@ -2,6 +2,18 @@
 
 #![warn(missing_docs)]
 
+/// Declares that a table has no relations: rows are loaded by scoped finders, never by joins that could leave their account.
+macro_rules! no_relations {
+    () => {
+        /// No relations: see `no_relations` in the crate's root.
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
+pub(crate) use no_relations;
+
 pub mod account;
 pub mod account_key;
 pub mod api_key;

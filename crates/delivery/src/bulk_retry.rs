@@ -38,9 +38,7 @@ pub struct RetriedMany {
 /// Deliveries that stay as they are for one reason.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// The reason.
     pub refusal: Refusal,
-    /// How many.
     pub count: usize,
 }
 

@@ -24,10 +24,8 @@ const MAX_UNION_PARTS: usize = 100;
 /// Identifier and time of a row are taken one after the other; further apart than this they never are.
 const SLACK: TimeDelta = TimeDelta::minutes(10);
 
-/// Whose deliveries are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// Those to a partner.
     Partner(PartnerId),
     /// Those that a profile has routed.
     Profile(ProfileId),
@@ -44,7 +42,6 @@ pub struct Counts {
     pub queued: u64,
     /// The recipient has them, or had them until it gave them back.
     pub delivered: u64,
-    /// Given up.
     pub failed: u64,
     /// The recipient's answer was no.
     pub refused: u64,
@@ -93,11 +90,9 @@ impl Counts {
 
 /// Deliveries with the same fate.
 pub struct Group {
-    /// Where they stand.
     pub status: DeliveryStatus,
     /// Where the recipient's review stands.
     pub review: Option<ReviewStatus>,
-    /// How many.
     pub count: i64,
     /// Their prices together, and the currency.
     pub worth: Option<(Decimal, String)>,

@@ -30,7 +30,6 @@ use session::{Session, Trouble};
 /// A mail server and the sender it is used for. `Debug` does not show the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpServer {
-    /// Name or address.
     pub host: String,
     /// Usually 587 for STARTTLS, 465 for TLS, 25 or 1025 without.
     pub port: u16,
@@ -38,7 +37,6 @@ pub struct SmtpServer {
     pub security: SmtpSecurity,
     /// User name and password, if the server wants them.
     pub login: Option<(String, String)>,
-    /// What the password is.
     pub auth: SmtpAuth,
     /// What mail programs show instead of the address.
     pub from_name: Option<String>,
@@ -55,7 +53,6 @@ pub struct Message {
     pub recipients: Vec<String>,
     /// Line breaks and control characters become spaces.
     pub subject: String,
-    /// The plain-text body.
     pub text: String,
     /// The same as HTML, offered as the better alternative.
     pub html: Option<String>,
@@ -67,7 +64,6 @@ pub struct Message {
     pub headers: Vec<(String, String)>,
 }
 
-/// How one attempt went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailExchange {
     /// What the server said, or why it said nothing.
@@ -93,7 +89,6 @@ pub enum MailOutcome {
         /// The recipients, where it was they who were refused.
         refused: Vec<RefusedRecipient>,
     },
-    /// There was no reply.
     Failed(Failure),
 }
 
@@ -109,9 +104,7 @@ pub struct Reply {
 /// A recipient whom the server refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRecipient {
-    /// As it was given.
     pub address: String,
-    /// The reply to it.
     pub reply: Reply,
 }
 

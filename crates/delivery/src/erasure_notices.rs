@@ -29,7 +29,6 @@ use leadmesh_core::error::{Error, Result};
 
 /// Between looks for what is due.
 const LOOK: Duration = Duration::from_secs(1);
-/// For one exchange.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take over one notice.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
@@ -48,7 +47,6 @@ const ERROR: usize = 500;
 const MOST_INTERRUPTIONS: i32 = 3;
 const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 
-/// How a try went.
 type SendResult = std::result::Result<(), String>;
 
 /// Tells until it is told to stop.
@@ -88,7 +86,6 @@ pub async fn run(app: App, stop: CancellationToken) {
     while notices.tasks.join_next().await.is_some() {}
 }
 
-/// Notices under way.
 struct NoticeSender {
     app: App,
     sender: Sender,

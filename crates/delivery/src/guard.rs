@@ -65,7 +65,6 @@ pub enum Refusal {
     Unresolved {
         /// The name as it was asked for.
         host: String,
-        /// What the resolver said.
         cause: String,
     },
 }

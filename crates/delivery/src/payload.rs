@@ -31,7 +31,6 @@ pub enum PayloadError {
     Template {
         /// The setting that holds the template, with a JSON pointer into a custom shape.
         setting: String,
-        /// What is wrong.
         source: TemplateError,
     },
     /// The custom shape is not one.
@@ -49,7 +48,6 @@ pub enum PayloadError {
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON: {message}")]
     Json {
-        /// What the encoder said.
         message: String,
     },
 }
@@ -98,7 +96,6 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Of a delivery.
     pub fn of(delivery: &delivery::Model) -> Self {
         Self {
             delivery_id: delivery.id.to_string(),
@@ -119,7 +116,6 @@ impl Envelope {
     }
 }
 
-/// One shared field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// The flow's name of the field.
@@ -142,7 +138,6 @@ impl Columns {
         Self(shared.map(|field| column(field, mapping)).collect())
     }
 
-    /// The columns.
     pub fn iter(&self) -> impl Iterator<Item = &Column> {
         self.0.iter()
     }

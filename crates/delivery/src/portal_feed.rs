@@ -35,11 +35,9 @@ pub use stats::{Stats, stats};
 /// A portal, as the one who is in it sees it.
 #[derive(Clone, Debug)]
 pub struct Portal {
-    /// The partner's name.
     pub partner_name: String,
     /// The name of the account whose partner it is.
     pub account_name: String,
-    /// Who is asking.
     pub user: portal_user::Model,
 }
 
@@ -114,18 +112,25 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<P
 
 /// Leads in the caller's portal as they may be seen, in the same order.
 pub async fn present_leads(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
-    present(app, caller.require_portal(PortalPermission::ViewLeads)?, deliveries).await
+    let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+    present(app, account, partner, deliveries).await
 }
 
-/// Those of some leads that are in a portal, for streams, which look at each caller's right themselves.
-pub async fn by_ids(app: &App, portal: (AccountId, PartnerId), ids: Vec<DeliveryId>) -> Result<Vec<PortalLead>> {
-    let found = Entity::in_portal(portal.0, portal.1).filter(Column::Id.is_in(ids));
-    present(app, portal, found.all(app.db.read()).await?).await
+/// Those of some leads that are in a portal, for streams, which check each caller's right themselves.
+pub async fn by_ids(
+    app: &App,
+    account: AccountId,
+    partner: PartnerId,
+    ids: Vec<DeliveryId>,
+) -> Result<Vec<PortalLead>> {
+    let found = Entity::in_portal(account, partner).filter(Column::Id.is_in(ids));
+    present(app, account, partner, found.all(app.db.read()).await?).await
 }
 
 async fn present(
     app: &App,
-    (account, partner): (AccountId, PartnerId),
+    account: AccountId,
+    partner: PartnerId,
     deliveries: Vec<Model>,
 ) -> Result<Vec<PortalLead>> {
     if deliveries

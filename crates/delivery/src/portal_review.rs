@@ -39,7 +39,6 @@ const REASON: usize = 1_000;
 /// What is said of leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The partner takes them.
     Accept,
     /// The partner does not take them.
     Reject,

@@ -21,20 +21,14 @@ const SENT_AT: &str = "<time of the attempt, in seconds since 1970>";
 const SIGNATURE: &str =
     "<v1, and the signature of webhook-id, webhook-timestamp and body by the partner's signing secret>";
 
-/// What would be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// By what.
     pub channel: Channel,
-    /// Of a webhook.
     pub method: Option<Method>,
-    /// Of a webhook.
     pub url: Option<String>,
     /// Of a webhook: all but those that only frame the message. Names in lower case, as they are sent.
     pub headers: Option<Vec<(String, String)>>,
-    /// Of a mail.
     pub subject: Option<String>,
-    /// Of a mail.
     pub recipients: Option<Vec<String>>,
     /// What the body is; a hint if a custom header says so.
     pub content_type: Option<String>,

@@ -47,7 +47,6 @@ impl Secrets {
         Self::new(values.flat_map(texts))
     }
 
-    /// Those texts.
     pub fn new(values: impl Iterator<Item = String>) -> Self {
         let values: Vec<String> = values.filter(|value| value.trim().len() >= SHORTEST).collect();
         let needles = Needles::new(&values);
@@ -57,7 +56,6 @@ impl Secrets {
         Self { exact, needles }
     }
 
-    /// A text without them.
     pub fn redact(&self, text: String) -> String {
         let found = self.found(&text);
         if found.is_empty() {

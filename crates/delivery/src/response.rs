@@ -26,7 +26,6 @@ const LONGEST_EXTERNAL_ID: usize = 255;
 /// repeat what was sent to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The destination took it.
     Delivered {
         /// The receiver's own ID, where a response rule says where to find it.
         external_id: Option<String>,
@@ -35,30 +34,23 @@ pub enum Verdict {
     },
     /// The partner does not want the lead: the exchange worked, no attempt will change it.
     Refused {
-        /// The partner's words.
         reason: String,
         /// The receiver's own ID, if it gave one all the same.
         external_id: Option<String>,
     },
-    /// Worth another attempt.
     Retry {
-        /// What went wrong.
         code: DeliveryErrorCode,
-        /// The same for people.
         message: String,
         /// How long the destination asked to be left alone, not yet capped.
         retry_after: Option<Duration>,
     },
     /// No attempt will change it.
     Fail {
-        /// What went wrong.
         code: DeliveryErrorCode,
-        /// The same for people.
         message: String,
     },
     /// 410: no attempt will change it, and the destination wants no other delivery either.
     Gone {
-        /// The same for people.
         message: String,
     },
 }

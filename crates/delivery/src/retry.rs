@@ -17,7 +17,6 @@ const JITTER: f64 = 0.2;
 /// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It was taken.
     Delivered,
     /// The partner answered that it does not want the lead.
     Refused,

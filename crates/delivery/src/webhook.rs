@@ -46,7 +46,6 @@ const PING: Duration = Duration::from_secs(5);
 
 /// One request, ready but for the headers that this module adds. It holds secrets and has no `Debug`.
 pub struct Request {
-    /// POST, PUT or PATCH.
     pub method: Method,
     /// `http` or `https`; whether plain HTTP is agreed to is settled when settings are saved.
     pub url: Url,
@@ -66,11 +65,9 @@ pub struct Request {
     pub lead: String,
     /// Adds `leadmesh-test: true`.
     pub test: bool,
-    /// For the whole exchange.
     pub timeout: Duration,
 }
 
-/// How one attempt went.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// The answer, or why there was none.
@@ -79,29 +76,21 @@ pub struct Exchange {
     pub duration: Duration,
 }
 
-/// What was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
     /// The header of this name, as it came.
     pub retry_after: Option<String>,
     /// At most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
-    /// Whether that was all.
     pub end: BodyEnd,
 }
 
-/// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// The body ended.
     Complete,
-    /// The limit was reached.
     Capped,
-    /// The deadline passed.
     TimedOut,
-    /// The connection broke.
     Broken,
 }
 

@@ -39,7 +39,6 @@ pub const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 /// What happens to values on their way into the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// Nothing: plain text.
     None,
     /// Every output of a placeholder is HTML-escaped, fit for text and quoted attributes.
     Html,
@@ -51,7 +50,6 @@ pub enum TemplateError {
     /// The source exceeds [`MAX_TEMPLATE_BYTES`].
     #[error("the template has {bytes} bytes; shorten it to at most {MAX_TEMPLATE_BYTES}")]
     TooLong {
-        /// Bytes of the source.
         bytes: usize,
     },
     /// The source is not a template.
@@ -65,7 +63,6 @@ pub enum TemplateError {
     /// The template failed on the values of a lead. Neither the values nor anything made of them is in the text.
     #[error("{place}: {advice}")]
     Render {
-        /// Where it failed.
         place: Place,
         /// What is wrong and what to write instead.
         advice: &'static str,

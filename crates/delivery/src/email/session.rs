@@ -30,7 +30,6 @@ pub(super) struct Session {
     clean: bool,
 }
 
-/// What ends a dialogue.
 #[derive(Debug)]
 pub(super) enum Trouble {
     Reply(Reply),

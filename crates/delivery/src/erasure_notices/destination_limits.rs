@@ -10,7 +10,6 @@ use uuid::Uuid;
 const QUICK_SHARE: usize = 16;
 /// Notices under way to a destination of which nothing is known yet.
 const FIRST_SHARE: usize = 2;
-/// For how long.
 const REST: TimeDelta = TimeDelta::minutes(1);
 /// Destinations that are remembered as quick.
 const MOST_QUICK: usize = 10_000;
@@ -68,7 +67,6 @@ impl DestinationLimits {
         self.under_way.retain(|_, under_way| *under_way > 0);
     }
 
-    /// A try is over.
     pub(super) fn free(&mut self, finished: &FinishedNotice, now: DateTime<Utc>) {
         if !finished.apart {
             self.give_back(finished.destination);

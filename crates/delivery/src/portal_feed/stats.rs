@@ -20,11 +20,8 @@ pub struct Stats {
     pub total: i64,
     /// Not looked at yet; without erased ones, of which nothing is left to look at.
     pub pending: i64,
-    /// Taken.
     pub accepted: i64,
-    /// Not taken.
     pub rejected: i64,
-    /// Given back.
     pub returned: i64,
     /// Minutes from delivery to acceptance or rejection, the middle one of all.
     pub median_review_minutes: Option<f64>,

@@ -64,7 +64,6 @@ impl Timing {
 }
 
 impl AttemptResult {
-    /// Of an exchange.
     pub(super) fn judged(verdict: Verdict, policy: RetryPolicy) -> Self {
         Self {
             verdict,

@@ -37,7 +37,6 @@ pub(super) struct PendingOutcome {
 }
 
 impl PendingOutcome {
-    /// Of an attempt.
     pub(super) fn attempted(claimed: Claimed, record: AttemptRecord) -> Self {
         Self {
             delivery: claimed.delivery,

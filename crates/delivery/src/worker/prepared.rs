@@ -24,7 +24,6 @@ const SECRETS_TTL: Duration = Duration::from_secs(5);
 pub(super) enum Prepared {
     Webhook(Box<Webhook>),
     Email(Box<Email>),
-    /// The channel sends nothing.
     Nothing,
     Unusable(PayloadError),
 }

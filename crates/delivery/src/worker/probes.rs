@@ -13,7 +13,6 @@ use crate::breaker::PROBE_TIMEOUT;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 
-/// Endpoints in one statement.
 const PAGE: usize = 1_000;
 
 /// Those of some endpoints whose circuit is open.

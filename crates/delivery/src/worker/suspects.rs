@@ -53,9 +53,7 @@ const MAX_READ: u64 = 256;
 pub(super) struct Verdicts {
     /// The suspects, as they are stored.
     known: Vec<Model>,
-    /// To be isolated.
     pub(super) isolated: Vec<DeliveryId>,
-    /// To be failed.
     set_aside: Vec<DeliveryId>,
 }
 

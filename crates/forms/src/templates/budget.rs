@@ -29,10 +29,8 @@ impl Default for Budget {
     }
 }
 
-/// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overrun {
-    /// The work.
     Work,
     /// The bytes of output; so many were allowed.
     Bytes(usize),

@@ -10,7 +10,6 @@ use super::{Template, TemplateError};
 /// A reason to refuse settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateProblem {
-    /// What sort of reason.
     pub kind: ProblemKind,
     /// What is wrong and what to do about it.
     pub message: String,

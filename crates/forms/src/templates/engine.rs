@@ -67,7 +67,6 @@ impl Fail {
     }
 }
 
-/// A parsed template.
 #[derive(Debug)]
 pub(super) struct Program(Vec<Node>);
 

@@ -17,7 +17,6 @@ pub(super) struct Scan {
     pub(super) is_one_placeholder: bool,
     /// Names mentioned as `lead.x` or `lead["x"]`.
     pub(super) fields: BTreeSet<String>,
-    /// Variables mentioned by themselves.
     pub(super) bare: BTreeSet<String>,
     /// Variables that the template sets.
     pub(super) locals: BTreeSet<String>,

@@ -20,7 +20,6 @@ use leadmesh_leads::intake::{Settled, refusal};
 use leadmesh_leads::receipts::Receipt;
 use leadmesh_leads::snapshot::PriceE4;
 
-/// How a delivery ends.
 pub(super) struct AccountOutcome {
     status: DeliveryStatus,
     failure: Option<(DeliveryErrorCode, String)>,
@@ -47,7 +46,6 @@ impl AccountOutcome {
         }
     }
 
-    /// The connection has ended.
     pub(super) fn disconnected() -> Self {
         let message = "the connection has ended".to_owned();
         Self::without_lead(DeliveryStatus::Cancelled, DeliveryErrorCode::Disconnected, message)
@@ -72,7 +70,6 @@ impl AccountOutcome {
         Self::without_lead(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message)
     }
 
-    /// The lead was erased.
     pub(super) fn erased() -> Self {
         let message = erasure::ERASED.to_owned();
         Self::without_lead(DeliveryStatus::Cancelled, DeliveryErrorCode::Cancelled, message)
@@ -99,10 +96,8 @@ impl AccountOutcome {
     }
 }
 
-/// Whose a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Lease held.
     Held,
     /// Lease held; lead erased.
     Erased,

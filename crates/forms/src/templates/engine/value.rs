@@ -18,7 +18,6 @@ const ITEM: usize = 4;
 /// Units of work for the digits of a number.
 const NUMBER: usize = 8;
 
-/// A value.
 #[derive(Clone)]
 pub(super) enum Val<'r> {
     Undefined,
@@ -74,7 +73,6 @@ impl<'r> Val<'r> {
         Text::made(text, budget).map(Self::Text)
     }
 
-    /// A list of values.
     pub(super) fn list(items: Vec<Self>, budget: &Budget) -> Result<Self, Fail> {
         budget.work(items.len().saturating_mul(ITEM))?;
         let depth = deeper(items.iter(), budget)?;

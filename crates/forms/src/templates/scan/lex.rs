@@ -8,7 +8,6 @@ const MAX_NAME: usize = 64;
 /// A stretch of a source.
 #[derive(Debug)]
 pub(in crate::templates) enum Piece<'a> {
-    /// Literal text.
     Text(&'a str),
     /// `{{ … }}`
     Output(Code<'a>),
@@ -81,13 +80,10 @@ pub(in crate::templates) struct Placed<'a> {
 /// A token, as coarse as the scan allows.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::templates) enum Token<'a> {
-    /// A name or keyword.
     Ident(&'a str),
     /// A quoted text without its quotes, escapes unresolved.
     Text(&'a str),
-    /// A number.
     Number(&'a str),
-    /// An operator or bracket.
     Symbol(&'a str),
 }
 
