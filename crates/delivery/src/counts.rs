@@ -293,7 +293,7 @@ pub fn milliseconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64().max(0.0) * 1_000.0
 }
 
-/// The nearest rank: the least value that is not exceeded by so many percent of a sorted sample.
+/// The nearest rank: the smallest value that at least `percent` % of a sorted sample do not exceed.
 fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()

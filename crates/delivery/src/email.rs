@@ -1,4 +1,4 @@
-//! Sends one mail through a mail server of somebody's choice.
+//! Sends one mail through a mail server that an account or the operator has chosen.
 //!
 //! The server's addresses pass the same guard as webhooks, and exactly those are dialled, while TLS verifies the name
 //! that was configured. The SMTP dialogue is held here command by command, because a recipient that is refused must be
@@ -20,12 +20,14 @@ mod compose;
 mod pool;
 mod replies;
 mod session;
+mod smtp_error;
 mod trust;
 mod wire;
 
 use pool::{Key, Pool};
 use replies::BoundedReplies;
-use session::{Session, Trouble};
+use session::Session;
+use smtp_error::SmtpError;
 
 /// A mail server and the sender it is used for. `Debug` does not show the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub enum MailOutcome {
         /// Recipients the server did not take.
         refused: Vec<RefusedRecipient>,
     },
-    /// The server took it for nobody.
+    /// The server took it for no recipient.
     Refused {
         /// The reply that settled it: to login, sender, first recipient or content.
         reply: Reply,
@@ -154,12 +156,12 @@ impl Mailer {
     pub async fn probe(&self, server: &SmtpServer, timeout: Duration) -> Result<(), String> {
         match timeout_at(Instant::now() + timeout, Session::open(&self.guard, server, &self.ehlo)).await {
             Err(_) => Err(Failure::Timeout.to_string()),
-            Ok(Err(trouble)) => Err(MailOutcome::from(trouble).trouble().unwrap_or_default()),
+            Ok(Err(trouble)) => Err(MailOutcome::from(trouble).failure_message().unwrap_or_default()),
             Ok(Ok(_session)) => Ok(()),
         }
     }
 
-    /// Holds the dialogue over a connection that is there already, without TLS: for whoever plays the mail server.
+    /// Sends over an existing connection without TLS, for tests that play the mail server.
     pub async fn send_over<S>(&self, stream: S, server: &SmtpServer, message: &Message) -> MailOutcome
     where
         S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static,
@@ -170,10 +172,10 @@ impl Mailer {
             session.begin(&mail).await?;
             session.transact(&mail).await
         };
-        dialogue.await.unwrap_or_else(Trouble::into)
+        dialogue.await.unwrap_or_else(SmtpError::into)
     }
 
-    async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, Trouble> {
+    async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, SmtpError> {
         let mail = compose::encode(server, message)?;
         let key = Key::of(server);
         let mut session = self.begin(server, &key, &mail).await?;
@@ -186,7 +188,7 @@ impl Mailer {
 
     /// A session whose server has taken the sender. Servers close idle connections as they please, so a pooled one
     /// that turns out to be dead here, before anything was handed over, is passed over and costs no attempt.
-    async fn begin(&self, server: &SmtpServer, key: &Key, mail: &compose::EncodedMail) -> Result<Session, Trouble> {
+    async fn begin(&self, server: &SmtpServer, key: &Key, mail: &compose::EncodedMail) -> Result<Session, SmtpError> {
         while let Some(mut session) = self.pool.take(key) {
             match session.begin(mail).await {
                 Err(trouble) if trouble.ends_connection() => {}
@@ -216,8 +218,8 @@ pub(super) fn domain(from_address: &str) -> &str {
 }
 
 impl MailOutcome {
-    /// In words, why nobody got the mail.
-    pub fn trouble(&self) -> Option<String> {
+    /// Why no recipient got the mail.
+    pub fn failure_message(&self) -> Option<String> {
         match self {
             Self::Accepted { .. } => None,
             Self::Refused { reply, .. } => Some(reply.to_string()),

@@ -43,7 +43,7 @@ pub enum Blocked {
         /// What the range is for, as in "private".
         range: &'static str,
     },
-    /// A host name leads to forbidden addresses only. They are told to the operator's log and not to the account, which could
+    /// A host name leads to forbidden addresses only. They are logged for the operator and not shown to the account, which could
     /// draw a map of the operator's network with a list of names.
     #[error(
         "the host name {host} leads to no address that may be reached; the operator can allow more with LEADMESH_ALLOW_DESTINATIONS, and finds the address in the log"

@@ -47,9 +47,7 @@ pub enum PayloadError {
     },
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON: {message}")]
-    Json {
-        message: String,
-    },
+    Json { message: String },
 }
 
 impl PayloadError {

@@ -41,7 +41,7 @@ pub struct Portal {
     pub user: portal_user::Model,
 }
 
-/// Which leads to list; what is left out restricts nothing.
+/// A filter of leads; a field that is none restricts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only those whose review stands at one of these. What was erased waits for no review.
@@ -127,12 +127,7 @@ pub async fn by_ids(
     present(app, account, partner, found.all(app.db.read()).await?).await
 }
 
-async fn present(
-    app: &App,
-    account: AccountId,
-    partner: PartnerId,
-    deliveries: Vec<Model>,
-) -> Result<Vec<PortalLead>> {
+async fn present(app: &App, account: AccountId, partner: PartnerId, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
     if deliveries
         .iter()
         .any(|row| (row.account_id, row.partner_id) != (account, Some(partner)))
@@ -179,7 +174,7 @@ fn portal_lead(delivery: Model, shape: &Shape<'_>, values: &Map<String, Value>) 
 /// Every field that some lead in the caller's portal shows, each once: those of the newest settings first.
 pub async fn columns(app: &App, caller: &Caller) -> Result<Vec<FieldDef>> {
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
-    // Without what somebody typed in to try the delivery, which no profile has picked.
+    // Without hand-made test leads, which no profile has picked.
     let picked = Entity::in_portal(account, partner).filter(Column::ProfileId.is_not_null());
     let mut pairs = pairs(app, picked).await?;
     pairs.sort_unstable_by(|one, other| other.cmp(one));

@@ -192,7 +192,7 @@ impl Verdict {
         }
     }
 
-    /// Of a lead that was erased nothing new is said: a reason might repeat what it held.
+    /// An erased lead is not reviewed: a reason might repeat one of its values.
     fn of(self, row: &delivery::Model) -> Step {
         match self.step(row.review.unwrap_or(ReviewStatus::PendingReview)) {
             Step::Change if row.erased_at.is_some() => {

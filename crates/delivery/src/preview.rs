@@ -1,4 +1,4 @@
-//! What a delivery would send, made by the code that would make it, for somebody to look at.
+//! Previews what a delivery would send, by the code that sends it.
 //!
 //! Secrets are not opened for it: values of custom headers come as their hints. What is only known when it is sent (the
 //! identifiers, the time, the signature) stands as a note in angle brackets.
@@ -14,7 +14,7 @@ use super::payload::{self, Budget, Envelope, PayloadError, PreparedEmail, Prepar
 use super::signing::Secret;
 use super::webhook::{self, Bytes, Method, Request};
 
-/// Notes in place of what is only known when it is sent.
+/// Placeholders for what is only known when a delivery is sent.
 const DELIVERY_ID: &str = "<identifier of the delivery, the same on every attempt>";
 const LEAD_ID: &str = "<identifier of the lead>";
 const SENT_AT: &str = "<time of the attempt, in seconds since 1970>";
@@ -55,7 +55,7 @@ impl Preview {
 /// What these settings would send for a lead with these values, of a flow with these fields.
 ///
 /// # Errors
-/// If the delivery would fail for want of a payload, which the bounds of one hold for as well.
+/// If the payload cannot be rendered, or exceeds the limits of a delivery.
 pub fn preview(
     config: &DeliveryConfig,
     definitions: &[FieldDef],

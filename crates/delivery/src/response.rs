@@ -45,14 +45,9 @@ pub enum Verdict {
         retry_after: Option<Duration>,
     },
     /// No attempt will change it.
-    Fail {
-        code: DeliveryErrorCode,
-        message: String,
-    },
+    Fail { code: DeliveryErrorCode, message: String },
     /// 410: no attempt will change it, and the destination wants no other delivery either.
-    Gone {
-        message: String,
-    },
+    Gone { message: String },
 }
 
 impl Verdict {
@@ -252,8 +247,8 @@ fn unanswered(status: u16, what: &str) -> Verdict {
     }
 }
 
-/// What the receiver says, by which nobody may be hindered to read that it has the lead: a number of 20 digits keeps them, and half of
-/// a surrogate pair becomes U+FFFD.
+/// Parses the answer leniently, so that an odd value does not hide that the recipient has the lead: a number of 20 digits keeps them,
+/// and half of a surrogate pair becomes U+FFFD.
 fn json(body: &[u8]) -> Option<Value> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let value = serde_json::from_slice(&lenient_json::mend(body, 0)).ok()?;

@@ -32,7 +32,7 @@ pub enum Next {
     Expired,
 }
 
-/// Six attempts: at once, then after 10 s, 1 min, 5 min, 30 min and 2 h; 24 h at most; nothing is given up on.
+/// Six attempts: the first immediately, the others after 10 s, 1 min, 5 min, 30 min and 2 h; 24 h at most. No status is given up on.
 pub fn default_policy() -> RetryPolicy {
     RetryPolicy {
         attempts: 6,

@@ -29,7 +29,7 @@ pub use hyper::body::Bytes;
 
 /// How much of an answer's body is read.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// How much of it is kept as an excerpt, in bytes.
+/// How much of it is stored as an excerpt, in bytes.
 pub const EXCERPT_LIMIT: usize = 4 * 1024;
 
 /// The header that names the lead; settings cannot have it.

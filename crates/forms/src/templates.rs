@@ -49,9 +49,7 @@ pub enum Escape {
 pub enum TemplateError {
     /// The source exceeds [`MAX_TEMPLATE_BYTES`].
     #[error("the template has {bytes} bytes; shorten it to at most {MAX_TEMPLATE_BYTES}")]
-    TooLong {
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// The source is not a template.
     #[error("{place}: {advice}")]
     Syntax {

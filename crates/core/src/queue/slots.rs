@@ -53,9 +53,7 @@ enum Alone {
     #[default]
     No,
     /// Other deliveries get no slots until all are free.
-    Wanted {
-        until: Instant,
-    },
+    Wanted { until: Instant },
     /// One delivery is under way, and no other.
     Taken,
 }

@@ -1,4 +1,4 @@
-//! What destinations of erasure notices have under way, so that dead ones do not hold up the others.
+//! Limits how many erasure notices a destination has under way, so that dead destinations do not delay the others.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ pub(super) struct FinishedNotice {
     pub(super) slow: bool,
 }
 
-/// What destinations have under way, so that dead ones do not hold up the others.
+/// What destinations have under way.
 #[derive(Default)]
 pub(super) struct DestinationLimits {
     under_way: HashMap<Uuid, usize>,

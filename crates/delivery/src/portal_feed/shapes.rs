@@ -47,7 +47,7 @@ impl Shapes {
         })
     }
 
-    /// What is shared of a lead that somebody typed in to try a delivery: its fields are not those of a flow.
+    /// What is shared of a hand-made test lead, whose fields are not those of a flow.
     pub(super) fn of_typed_in<'a>(&'a self, settings: SettingsId, definitions: &'a [FieldDef]) -> Result<Shape<'a>> {
         let config = self.settings.get(&settings);
         let config = config.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;

@@ -214,7 +214,7 @@ impl Attempt<'_> {
         self.record(tx, outcome, ending, stored).await
     }
 
-    /// The lease under which what follows from the lead is claimed at once, if it has not run out.
+    /// The lease under which deliveries of the stored lead are claimed, if it has not expired.
     async fn lease(&self, tx: &DatabaseTransaction) -> Result<Option<Uuid>> {
         let Some(lease) = self.tools.app.queue.valid_owner() else {
             return Ok(None);

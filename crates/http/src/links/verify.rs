@@ -11,9 +11,9 @@ use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::letters::escape;
 use leadmesh_core::identity::takeover::Consent;
 use leadmesh_core::identity::verification::{self, Asked, Prover};
+use leadmesh_forms::templates::escape_html;
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -71,7 +71,7 @@ fn question(asked: &Asked, token: &str) -> String {
         "{}<form method=\"post\" action=\"verify-email\">\n<input type=\"hidden\" name=\"token\" value=\"{}\">\n{}\
          <button>Confirm the address</button>\n</form>\n{}",
         paragraph(&who),
-        escape(token),
+        escape_html(token),
         found_there(&asked.found_there),
         paragraph("If it is not, close this page: nothing changes.")
     )

@@ -1,4 +1,4 @@
-//! Telling a seller of fields that a buyer has dropped of a lead that the worker has brought there.
+//! Warns a seller of fields that a buyer has dropped of a lead.
 
 use entity::delivery;
 use entity::{lead, partner, step};
@@ -37,7 +37,7 @@ impl Lost {
         Ok(Some(Self { recipient, fields }))
     }
 
-    /// Adds them to what is said of the lead, unless it was erased. The delivery is held locked, as by whoever erases a lead.
+    /// Adds them to the lead's warnings and trace, unless it was erased. The delivery is locked, as when a lead is erased.
     pub(super) async fn note(&self, tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
         let row = lead::Entity::in_account(delivery.account_id).filter(lead::Column::Id.eq(delivery.lead_id));
         let row = row.filter(lead::Column::ErasedAt.is_null()).lock_exclusive();
