@@ -40,7 +40,6 @@ use outcome::{AccountOutcome, AccountRecord, Hold, check_hold};
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions have conflicted.
 const DECISIONS: usize = 5;
 
-/// A delivery that is attempted.
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
@@ -154,7 +153,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// The fields that the buyer's flow drops.
     async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
