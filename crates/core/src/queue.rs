@@ -41,7 +41,6 @@ struct Holding {
     stopping: bool,
 }
 
-/// The lease of this process' worker.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     lease: Uuid,
@@ -55,7 +54,6 @@ pub struct Claimed {
     /// The row, SENDING, its attempt counted.
     pub delivery: delivery::Model,
     pub lead: Arc<LeadContent>,
-    /// Given back when the attempt is over.
     pub slot: Slot,
 }
 
@@ -63,7 +61,6 @@ pub struct Claimed {
 #[derive(Debug)]
 pub struct LeadContent {
     pub id: LeadId,
-    /// Whether it is a test.
     pub test: bool,
     pub fields: Map<String, Value>,
     /// Fields whose value is not of their type.
@@ -72,14 +69,12 @@ pub struct LeadContent {
     pub routed: Routed,
     /// The flow and its version: the key of what is cached for its fields.
     pub flow: (FlowId, i32),
-    /// The flow's fields, for labels and order.
     pub definitions: Arc<Vec<FieldDef>>,
 }
 
 /// The way to the worker of this process, if it runs one, and to those of others.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    /// Deliveries that may be under way at once.
     pub slots: Slots,
     /// Told when there may be something to claim.
     pub doorbell: Arc<Notify>,

@@ -45,7 +45,6 @@ pub enum Signal {
     Silent,
 }
 
-/// An attempt, and its signal.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     pub delivery: &'a delivery::Model,

@@ -10,7 +10,6 @@ use sea_orm::ConnectionTrait;
 
 use leadmesh_core::error::Result;
 
-/// Leads whose deliveries are read by one statement.
 const LEADS: usize = 200;
 
 /// The chains of some leads, which all their deliveries make up.

@@ -27,9 +27,7 @@ const SLACK: TimeDelta = TimeDelta::minutes(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     Partner(PartnerId),
-    /// Those that a profile has routed.
     Profile(ProfileId),
-    /// Those that a step has routed.
     Step(StepId),
 }
 

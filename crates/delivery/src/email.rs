@@ -42,7 +42,6 @@ pub struct SmtpServer {
     pub auth: SmtpAuth,
     /// What mail programs show instead of the address.
     pub from_name: Option<String>,
-    /// Sender in the envelope and in the header.
     pub from_address: String,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<String>,
@@ -74,14 +73,11 @@ pub struct MailExchange {
     pub duration: Duration,
 }
 
-/// What became of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
     /// The server took the mail for at least one recipient.
     Accepted {
-        /// The reply to the mail.
         reply: Reply,
-        /// Recipients the server did not take.
         refused: Vec<RefusedRecipient>,
     },
     /// The server took it for no recipient.
@@ -94,7 +90,6 @@ pub enum MailOutcome {
     Failed(Failure),
 }
 
-/// A reply of a mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Three digits; 4xx asks to come back later, 5xx is final.
@@ -103,7 +98,6 @@ pub struct Reply {
     pub text: String,
 }
 
-/// A recipient whom the server refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRecipient {
     pub address: String,
@@ -212,7 +206,6 @@ pub(super) fn message_id(id: impl fmt::Display, from_address: &str) -> String {
     format!("<{id}@{}>", domain(from_address))
 }
 
-/// The domain of a sender.
 pub(super) fn domain(from_address: &str) -> &str {
     from_address.rsplit('@').next().unwrap_or("leadmesh.invalid")
 }

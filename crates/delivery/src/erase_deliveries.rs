@@ -14,7 +14,6 @@ use super::finish::{Effects, Ending, finish};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 
-/// The deliveries of an erased lead.
 pub struct ErasedDeliveries {
     pub rows: Vec<Model>,
     /// Their attempts, the first first.

@@ -32,7 +32,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take over one notice.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Notices under way in one process.
 const AT_ONCE: usize = 64;
 /// How long a try takes to a destination that is then left alone.
 const SLOW: Duration = Duration::from_secs(5);

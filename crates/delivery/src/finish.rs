@@ -23,13 +23,11 @@ use leadmesh_leads::intake::{delivery_event, lock};
 
 /// How a delivery has come to its new state.
 pub struct Ending<'a> {
-    /// The delivery as it stood before.
     delivery: &'a delivery::Model,
     status: DeliveryStatus,
     code: Option<DeliveryErrorCode>,
     /// The recipient has rejected the lead in its portal, so that it counts on no cap although it is DELIVERED.
     rejected: bool,
-    /// How its lead goes to the next partner.
     plan: Option<Plan<'a>>,
 }
 
@@ -59,7 +57,6 @@ impl<'a> Ending<'a> {
         Self { plan, ..self }
     }
 
-    /// The same delivery in another status.
     #[must_use]
     pub(super) fn with_status(self, status: DeliveryStatus, code: Option<DeliveryErrorCode>) -> Self {
         Self { status, code, ..self }
@@ -153,7 +150,6 @@ pub(super) async fn forget_send_slots(tx: &DatabaseTransaction, endings: &[Endin
 pub struct Effects {
     /// Appended to the logs as the last act of the transaction.
     pub events: Vec<NewEvent>,
-    /// Deliveries that wait for a worker.
     pub waiting: Vec<DeliveryId>,
     /// Deliveries that the transaction has claimed for this process.
     pub claimed: Vec<Claimed>,
@@ -168,7 +164,6 @@ impl Effects {
         }
     }
 
-    /// Adds what follows from something else.
     pub fn extend(&mut self, other: Self) {
         self.events.extend(other.events);
         self.waiting.extend(other.waiting);

@@ -26,7 +26,6 @@ pub struct DeliveryFilter {
     pub partner: Option<PartnerId>,
     pub connection: Option<ConnectionId>,
     pub profile: Option<ProfileId>,
-    /// Of leads of this flow.
     pub flow: Option<FlowId>,
     pub lead: Option<LeadId>,
     pub during: Option<Range<DateTime<Utc>>>,
@@ -52,12 +51,10 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<d
         .await?)
 }
 
-/// The caller's deliveries that fit.
 pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::Entity>> {
     Ok(fitting(caller.require(Action::ReadLeads)?, filter))
 }
 
-/// An account's deliveries that fit.
 pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::Entity> {
     let fitting = Condition::all()
         .add_option(

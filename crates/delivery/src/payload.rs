@@ -41,10 +41,7 @@ pub enum PayloadError {
     },
     /// What is rendered for the delivery has more bytes than it may.
     #[error("what is to be sent has more than {limit} bytes; share fewer fields, or shorten the template")]
-    TooLarge {
-        /// Most bytes for everything together.
-        limit: usize,
-    },
+    TooLarge { limit: usize },
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON: {message}")]
     Json { message: String },
@@ -82,14 +79,11 @@ impl From<PayloadError> for TemplateProblem {
     }
 }
 
-/// Identifies a delivery to its recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// Public id of the delivery, the same on every attempt.
     pub delivery_id: String,
-    /// Public id of the lead.
     pub lead_id: String,
-    /// Whether this is a test delivery.
     pub test: bool,
 }
 
@@ -116,9 +110,7 @@ impl Envelope {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// The flow's name of the field.
     pub name: String,
-    /// The name that the recipient gets.
     pub wire: String,
     /// What people read: the recipient's name if the field was renamed, else the field's label.
     pub label: String,

@@ -52,7 +52,6 @@ pub struct Filter {
     pub delivered_in: Option<Range<DateTime<Utc>>>,
 }
 
-/// A lead as its partner sees it.
 #[derive(Clone, Debug)]
 pub struct PortalLead {
     /// How it came and where its review stands.
@@ -63,7 +62,6 @@ pub struct PortalLead {
     pub fields: Map<String, Value>,
 }
 
-/// The portal that the caller is in.
 pub async fn portal(app: &App, caller: &Caller) -> Result<Portal> {
     let (account, partner, _) = caller.require_portal_user()?;
     let db = app.db.read();

@@ -31,18 +31,14 @@ use leadmesh_core::queue::LeadContent;
 use leadmesh_leads::compile::Snapshots;
 use leadmesh_leads::intake::{delivery_event, portal_event};
 
-/// Leads in one call at most.
 pub const MAX_LEADS: usize = 100;
-/// Most characters of a reason.
 const REASON: usize = 1_000;
 
 /// What is said of leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Accept,
-    /// The partner does not take them.
     Reject,
-    /// The partner wants to give them back.
     Return,
 }
 
@@ -168,7 +164,6 @@ fn changing(
     }
 }
 
-/// What a verdict does to a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Change,

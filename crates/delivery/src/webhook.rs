@@ -70,7 +70,6 @@ pub struct Request {
 
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The answer, or why there was none.
     pub result: Result<Answer, Failure>,
     /// From the call to the end of what was read.
     pub duration: Duration,
@@ -173,7 +172,6 @@ fn client(guard: &Guard) -> ClientBuilder {
         .http2_keep_alive_timeout(PING)
 }
 
-/// The certificate authorities that Mozilla trusts.
 pub fn bundled_roots() -> Vec<Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()

@@ -18,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(75);
 /// How long the others go on before they are held back again.
 const REST: Duration = Duration::from_secs(75);
 
-/// The slots of one process.
 #[derive(Clone, Debug)]
 pub struct Slots {
     state: Arc<Mutex<State>>,
@@ -168,7 +167,6 @@ impl Slots {
         free > 0 && (!state.several || held < free.saturating_mul(TIMES_FREE))
     }
 
-    /// Slots that are free now.
     pub fn free(&self) -> u32 {
         let state = lock(&self.state);
         if state.is_closed() {

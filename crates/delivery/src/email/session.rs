@@ -19,7 +19,6 @@ use super::{MailOutcome, RefusedRecipient, Reply, SmtpServer, compose::EncodedMa
 use crate::failure::Failure;
 use crate::guard::Guard;
 
-/// An open connection, logged in.
 pub(super) struct Session {
     connection: AsyncSmtpConnection,
     clean: bool,

@@ -12,7 +12,6 @@ use crate::payload::Columns;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 
-/// The settings and flows of some deliveries.
 pub(super) struct Shapes {
     settings: HashMap<SettingsId, DeliveryConfig>,
     flows: HashMap<FlowId, Vec<FieldDef>>,
@@ -75,7 +74,6 @@ impl<'a> Shape<'a> {
         self.definitions.iter().filter(|field| selection.shares(&field.name))
     }
 
-    /// The fields that are not.
     pub(super) fn hidden(&self) -> impl Iterator<Item = &'a FieldDef> + use<'a> {
         let selection = self.config.fields();
         self.definitions.iter().filter(|field| !selection.shares(&field.name))

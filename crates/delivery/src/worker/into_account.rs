@@ -27,21 +27,19 @@ use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::queue::{Claimed, LeadContent};
-use leadmesh_leads::downstream::{Purpose, TargetResolver};
-use leadmesh_leads::draft::{HandoffPlan, InboundLead};
-use leadmesh_leads::handoff::{DownstreamTargets, HandoffPlanner, MAX_HOPS, loop_reason};
+use leadmesh_leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
+use leadmesh_leads::entrances::{LookUp, Purpose, Versions};
 use leadmesh_leads::intake::{
-    LeadToStore, Origin, StoreContext, StoredLeads, SubmissionMeta, accounts, newest_versions, store, versions_hold,
+    Around, CameBy, Occasion, Settled, ToStore, accounts, newest_versions, settle, versions_hold,
 };
-use leadmesh_leads::sharing::Sharing;
-use leadmesh_leads::snapshot::{Price, TargetKey, Versions};
+use leadmesh_leads::lost_fields;
+use leadmesh_leads::snapshot::PriceE4;
 use lost::Lost;
 use outcome::{AccountOutcome, AccountRecord, Hold, check_hold};
 
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions have conflicted.
 const DECISIONS: usize = 5;
 
-/// A delivery that is attempted.
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
@@ -98,14 +96,15 @@ impl Attempt<'_> {
         if !live.lets_send(seller) {
             return self.end(AccountOutcome::blocked(&live)).await;
         }
-        match self.decide(&live, newest).await? {
-            HandoffPlan::Enter(lead) => {
+        let way = self.decide(&live, newest).await?;
+        match way {
+            Way::Into(lead) => {
                 let lost = self.lost(&lead).await?;
                 self.enter(&live, *lead, lost).await
             }
-            HandoffPlan::NotReady { why, .. } => self.end(AccountOutcome::not_ready(why)).await,
-            HandoffPlan::Loop(why) => self.end(AccountOutcome::looped(why)).await,
-            HandoffPlan::Deferred => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
+            Way::NotReady { why, .. } => self.end(AccountOutcome::not_ready(why)).await,
+            Way::Loop(why) => self.end(AccountOutcome::looped(why)).await,
+            Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
 
@@ -115,7 +114,7 @@ impl Attempt<'_> {
     }
 
     /// What becomes of the lead at the buyer, by the cached configurations.
-    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<HandoffPlan> {
+    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
         let row = lead::Entity::for_worker([self.delivery.lead_id])
@@ -124,30 +123,25 @@ impl Attempt<'_> {
         let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
         let mut passed = row.path.0;
         passed.push(seller);
-        if let Some(why) = loop_reason(&passed, buyer) {
-            return Ok(HandoffPlan::Loop(why));
+        if let Some(why) = loops(&passed, buyer) {
+            return Ok(Way::Loop(why));
         }
-        let resolver = TargetResolver {
+        let look_up = LookUp {
             app,
             snapshots: &self.tools.snapshots,
             newest,
-            purpose: Purpose::Store,
+            purpose: Purpose::Storing,
         };
-        let key = TargetKey {
-            connection: live.id,
-            buyer,
-        };
-        let resolved = resolver.resolve(key, seller).await?;
-        let targets = match &resolved.target.receiving_flow {
-            Ok(receiving) if passed.len() < MAX_HOPS => resolver.resolve_all(&receiving.flow).await?,
-            _ => DownstreamTargets::new(),
+        let reached: Reached = look_up.entrance((live.id, buyer), seller).await?;
+        let reach = match &reached.entrance.door {
+            Ok((flow, _)) if passed.len() < MAX_HOPS && !flow.exits.is_empty() => look_up.reach(flow).await?,
+            _ => Reach::new(),
         };
         let config = self.config(app).await?;
-        let sharing = Sharing::new(&self.content.definitions, &config.fields, &config.mapping);
-        let values = sharing.values_of(&self.content.fields);
+        let content = self.content;
+        let values = shared(&content.fields, &content.definitions, &config.fields, &config.mapping);
         let new_id = || app.clock.id();
-        let mut planner = HandoffPlanner::new(&targets, app.clock.now(), &new_id);
-        Ok(planner.plan_entry(&resolved, passed, &values))
+        Ok(Growing::new(&reach, app.clock.now(), &new_id).enter(&reached, passed, &values))
     }
 
     /// What is shared, by the version of the settings with which the delivery was made.
@@ -159,17 +153,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// The fields that the buyer's flow drops.
-    async fn lost(&self, into: &InboundLead) -> Result<Option<Lost>> {
+    async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
-        let sharing = Sharing::new(&content.definitions, &config.fields, &config.mapping);
-        let fields = sharing.dropped_by(into, &content.fields);
+        let fields = lost_fields::of(&content.fields, &content.definitions, &config, into);
         Lost::of(app, self.delivery, fields).await
     }
 
     /// Stores the lead at the buyer and ends the delivery.
-    async fn enter(&self, live: &connection::Model, mut lead: InboundLead, lost: Option<Lost>) -> Result<Decision> {
+    async fn enter(&self, live: &connection::Model, mut lead: Entering, lost: Option<Lost>) -> Result<Decision> {
         let (app, now) = (&self.tools.app, self.tools.app.clock.now());
         let routes = self.routes().await?;
         let tx = app.db.begin().await?;
@@ -179,7 +171,7 @@ impl Attempt<'_> {
             Hold::Erased => {
                 let ending = Ending::new(self.delivery, DeliveryStatus::Cancelled, None);
                 return self
-                    .record(tx, AccountOutcome::erased(), ending, StoredLeads::default())
+                    .record(tx, AccountOutcome::erased(), ending, Settled::default())
                     .await;
             }
             Hold::Held => {}
@@ -188,28 +180,31 @@ impl Attempt<'_> {
         if !versions_hold(&lead, &newest) || !routes.are_current(&tx).await? || !self.may_send(&tx, live).await? {
             return Ok(Decision::Outdated(newest));
         }
-        let meta = SubmissionMeta {
+        let occasion = Occasion {
             at: now,
             started: self.started,
             test: self.delivery.test,
             idempotency_key: None,
-            origin: Some(Origin {
+            came_by: Some(CameBy {
                 delivery: self.delivery.id,
                 lead: self.delivery.lead_id,
-                price: Price::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
+                price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
             span: Span::none(),
         };
-        let to_store = LeadToStore { lead: &mut lead, meta };
+        let to_store = ToStore {
+            lead: &mut lead,
+            occasion,
+        };
         // The locks of a failure are taken together with those of storing; the buyer's flow decides the status.
         let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
-        let open_circuits = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
-        let context = StoreContext {
-            open_circuits: open_circuits.into_iter().map(|row| row.id).collect(),
+        let closed = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
+        let around = Around {
+            closed: closed.into_iter().map(|row| row.id).collect(),
             lease: self.lease(&tx).await?,
-            locks: locks_of([&ending], now),
+            touched: locks_of([&ending], now),
         };
-        let mut stored = store(app, &tx, vec![to_store], context).await?;
+        let mut stored = settle(app, &tx, vec![to_store], around).await?;
         let outcome = AccountOutcome::of(stored.receipts.pop());
         if let Some(lost) = lost.filter(|_| outcome.is_delivered()) {
             lost.note(&tx, self.delivery).await?;
@@ -255,7 +250,7 @@ impl Attempt<'_> {
             return Ok(Decision::Outdated(Versions::new()));
         }
         let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
-        self.record(tx, outcome, ending, StoredLeads::default()).await
+        self.record(tx, outcome, ending, Settled::default()).await
     }
 
     async fn record(
@@ -263,7 +258,7 @@ impl Attempt<'_> {
         tx: Transaction,
         outcome: AccountOutcome,
         ending: Ending<'_>,
-        stored: StoredLeads,
+        stored: Settled,
     ) -> Result<Decision> {
         let record = AccountRecord {
             delivery: self.delivery,

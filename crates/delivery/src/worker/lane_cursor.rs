@@ -12,7 +12,6 @@ use leadmesh_core::error::Result;
 
 const ACCOUNTS: u64 = 256;
 
-/// What a worker remembers between claims.
 #[derive(Default)]
 pub(super) struct LaneCursors {
     first_attempts: LaneCursor,

@@ -25,7 +25,6 @@ pub(super) struct AttemptRecord {
     pub(super) signal: Signal,
 }
 
-/// An outcome that is still to be recorded.
 pub(super) struct PendingOutcome {
     pub(super) delivery: delivery::Model,
     /// None of a lead that cannot be read.

@@ -15,7 +15,6 @@ use leadmesh_core::error::{Error, Result};
 
 const PAGE: usize = 1_000;
 
-/// Those of some endpoints whose circuit is open.
 pub(super) async fn open_among(
     app: &App,
     endpoints: &[Uuid],

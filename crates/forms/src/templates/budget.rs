@@ -37,7 +37,6 @@ pub enum Overrun {
 }
 
 impl Budget {
-    /// A budget of that many bytes of output.
     pub fn of_bytes(limit: usize) -> Self {
         Self {
             limit,
@@ -58,12 +57,10 @@ impl Budget {
         self.limit
     }
 
-    /// Bytes of output that are left.
     pub fn bytes_left(&self) -> usize {
         self.bytes.get()
     }
 
-    /// Units of work that are left.
     pub fn work_left(&self) -> u64 {
         self.work.get()
     }

@@ -7,7 +7,6 @@ use entity::delivery_config::{FieldMapping, FieldSelection};
 use super::names::FieldNames;
 use super::{Template, TemplateError};
 
-/// A reason to refuse settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateProblem {
     pub kind: ProblemKind,
@@ -52,7 +51,6 @@ impl TemplateProblem {
         }
     }
 
-    /// Says in which setting the problem is.
     #[must_use]
     pub fn within(mut self, setting: &str) -> Self {
         self.message = format!("{setting}: {}", self.message);

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use super::TemplateError;
 use lex::Piece;
 
-/// What a source consists of.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// Whether the template is one placeholder and nothing else.
@@ -18,7 +17,6 @@ pub(super) struct Scan {
     /// Names mentioned as `lead.x` or `lead["x"]`.
     pub(super) fields: BTreeSet<String>,
     pub(super) bare: BTreeSet<String>,
-    /// Variables that the template sets.
     pub(super) locals: BTreeSet<String>,
     /// Whether all fields may be read, or one whose name is put together while rendering: `lead` stands by itself.
     pub(super) whole_lead: bool,

@@ -10,7 +10,6 @@ use leadmesh_leads::outcome::{Reason, Subject};
 use leadmesh_leads::sharing::warn_of_dropped;
 use leadmesh_leads::trace::Trace;
 
-/// Fields that are dropped, and by whom.
 #[derive(Debug)]
 pub(super) struct Lost {
     recipient: Subject,

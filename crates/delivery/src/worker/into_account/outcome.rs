@@ -28,7 +28,6 @@ pub(super) struct AccountOutcome {
 }
 
 impl AccountOutcome {
-    /// As the buyer's flow has decided.
     pub(super) fn of(receipt: Option<Receipt>) -> Self {
         let Some(receipt) = receipt else {
             return Self::not_ready("its flow gave no answer");
@@ -64,7 +63,6 @@ impl AccountOutcome {
         )
     }
 
-    /// The buyer cannot take leads.
     pub(super) fn not_ready(reason: &str) -> Self {
         let message = format!("the buyer cannot take leads now: {reason}");
         Self::without_lead(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message)
@@ -81,7 +79,6 @@ impl AccountOutcome {
         Self::without_lead(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message)
     }
 
-    /// Whether the buyer has the lead.
     pub(super) fn is_delivered(&self) -> bool {
         self.status == DeliveryStatus::Delivered
     }
@@ -121,7 +118,6 @@ pub(super) async fn check_hold(tx: &DatabaseTransaction, held: &delivery::Model)
     })
 }
 
-/// What is recorded of an attempt.
 pub(super) struct AccountRecord<'a> {
     pub(super) delivery: &'a delivery::Model,
     pub(super) started_at: DateTime<Utc>,
