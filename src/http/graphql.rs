@@ -9,6 +9,7 @@ mod events;
 mod execute;
 mod read;
 mod respond;
+mod socket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,14 +26,16 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::read::Parameters;
+pub use self::socket::is_socket_message;
 use self::{
     accept::Media,
     respond::{Rejection, request_error, status_of},
 };
 use super::{
+    quota::OpenLimits,
     request_id::{self, RequestId},
     session::{AuthRequest, Authenticate, Session, bearer},
-    websocket::{self, SocketLimits},
+    websocket::SocketLimits,
 };
 use crate::graphql::{
     limits::{Documents, Limits},
@@ -66,6 +69,8 @@ pub struct Endpoint<E, A> {
     pub timeouts: Timeouts,
     /// Limits of a socket.
     pub sockets: SocketLimits,
+    /// Limits of open sockets and streams.
+    pub quotas: OpenLimits,
     /// The sockets that are open; wait for it after `shutdown`.
     pub open_sockets: TaskTracker,
     /// Cancelled when the process is to end; closes the sockets.
@@ -89,6 +94,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
                 execution: Duration::from_secs(30),
             },
             sockets: SocketLimits::default(),
+            quotas: OpenLimits::default(),
             open_sockets: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             metrics: Metrics::default(),
@@ -131,7 +137,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     /// Why nothing more can be held open here, if so.
     fn is_full(&self) -> Option<Rejection> {
         let message = "No more sockets or event streams can be opened here now; try again later.";
-        (self.open_sockets.len() >= self.sockets.open)
+        (self.open_sockets.len() >= self.quotas.all)
             .then(|| Rejection::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message))
     }
 
@@ -210,7 +216,7 @@ async fn serve<E: Executor, A: Authenticate>(
             return full.respond(Media::Json);
         }
         return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
-            Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
+            Ok(upgrade) => socket::accept(&endpoint, upgrade, parts),
             Err(rejection) => {
                 Rejection::new(rejection.status(), code::BAD_INPUT, rejection.body_text()).respond(Media::Json)
             }

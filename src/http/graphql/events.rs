@@ -85,8 +85,8 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
 
 /// The caller's place among those that it may hold open: one connection, one stream.
 fn hold<E, A>(endpoint: &Endpoint<E, A>, session: &Session) -> Result<[Option<Permit>; 2], ServerError> {
-    let connection = session.hold_connection(&endpoint.sockets)?;
-    let stream = session.hold_stream(&endpoint.sockets)?;
+    let connection = session.hold_connection(&endpoint.quotas)?;
+    let stream = session.hold_stream(&endpoint.quotas)?;
     Ok([connection, stream])
 }
 

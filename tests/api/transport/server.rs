@@ -14,7 +14,7 @@ use leadmesh::{
     http::{
         graphql::Endpoint,
         listen::{ListenLimits, serve},
-        session::{Authenticate, AuthRequest, Session},
+        session::{AuthRequest, Authenticate, Session},
     },
 };
 use reqwest::{
