@@ -1,11 +1,11 @@
 # docker build -t leadmesh .
 
 FROM rust:1.95-bookworm AS build
-# The image's own toolchain; rust-toolchain.toml would have linting tools downloaded.
+# Use the image's toolchain; rust-toolchain.toml would download linting tools.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
-# The dependencies, compiled under empty crates: this layer is used again until a manifest changes.
+# Compile the dependencies with empty crates: this layer is cached until a manifest changes.
 COPY Cargo.toml Cargo.lock ./
 COPY entity/Cargo.toml entity/
 COPY migration/Cargo.toml migration/
@@ -16,12 +16,12 @@ RUN mkdir -p src entity/src migration/src \
     && rm -rf src entity/src migration/src
 
 COPY . .
-# Cargo goes by file times, and those of the empty crates are newer.
+# Cargo compares file times, and those of the empty crates are newer.
 RUN find src entity migration -name '*.rs' -exec touch {} + \
     && cargo build --release --locked --bin leadmesh \
     && mkdir -p /out/data && cp target/release/leadmesh /out/
 
-# Nothing is installed: certificates and time zones are in the binary.
+# Nothing needs to be installed: certificates and time zones are in the binary.
 FROM debian:bookworm-slim
 COPY --from=build /out/leadmesh /usr/local/bin/leadmesh
 COPY --from=build --chown=65532:65532 /out/data /data
@@ -32,6 +32,6 @@ ENV LEADMESH_LISTEN=0.0.0.0:8080 LEADMESH_DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# No HEALTHCHECK: whoever runs the container asks GET /healthz (alive) and GET /readyz (may be sent requests).
+# No HEALTHCHECK: the platform that runs the container calls GET /healthz (alive) and GET /readyz (ready for requests).
 ENTRYPOINT ["leadmesh"]
 CMD ["serve"]
