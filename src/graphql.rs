@@ -1,6 +1,11 @@
 //! The GraphQL API: a file per noun, with its type, inputs, and its part of queries, mutations and subscriptions. Resolvers
 //! check nothing and decide nothing: they map types to use cases.
 
+#![expect(
+    clippy::too_many_arguments,
+    reason = "the arguments of a GraphQL field are the parameters of its resolver"
+)]
+
 pub mod account;
 pub mod account_link;
 pub mod actor;

@@ -1,5 +1,6 @@
 //! Many deliveries at once, and settling by hand what the network left open.
 
+use async_graphql::InputObject;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -230,16 +231,19 @@ async fn retry_part(
     Ok(retried)
 }
 
-/// What somebody knows of a delivery that the network left open.
-#[derive(Clone, Debug)]
+/// The outcome of a delivery that the network left open.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ResolveDeliveryInput")]
 pub struct Settlement {
-    /// Which of the caller's deliveries.
+    /// Identifier of the delivery: by webhook or email, attempted, and RETRYING, FAILED or CANCELLED; with `delivered:
+    /// false` also a DELIVERED email that bounced.
+    #[graphql(name = "id")]
     pub delivery: DeliveryId,
     /// Whether the recipient has the lead.
     pub delivered: bool,
-    /// The recipient's own name for it; only where it has it.
+    /// The recipient's identifier for the lead, at most 255 characters. Only if the recipient has it.
     pub external_id: Option<String>,
-    /// For whoever reads the timeline.
+    /// Note for the timeline, one line of at most 1,000 characters.
     pub note: Option<String>,
 }
 

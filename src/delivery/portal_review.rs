@@ -3,6 +3,7 @@
 //! All leads of one call change or none does. Saying the same again changes nothing and is no error; of two people who say
 //! different things at once the first counts, and the other is told who it was.
 
+use async_graphql::InputObject;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -47,12 +48,14 @@ pub enum Verdict {
     Return,
 }
 
-/// Of which leads it is said.
-#[derive(Clone, Debug)]
+/// A review of portal leads.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ReviewPortalLeadsInput")]
 pub struct ReviewLeads {
-    /// Which leads of the caller's portal; 1 to [`MAX_LEADS`].
+    /// Identifiers, 1 to 100. If one lead cannot be changed, none is.
     pub ids: Vec<DeliveryId>,
-    /// Why; at most 1,000 characters. Needed unless they are accepted.
+    /// Reason for the account that shares the leads, one line of at most 1,000 characters. Required to reject leads and
+    /// to request a return.
     pub reason: Option<String>,
 }
 

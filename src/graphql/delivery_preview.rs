@@ -87,7 +87,7 @@ impl DeliveryPreviewQuery {
         let wanted = ToPreview {
             partner: partner_id,
             assignment: assignment_id,
-            fields: fields.0,
+            fields,
         };
         Ok(preview::preview(app, caller, wanted).await?.into())
     }

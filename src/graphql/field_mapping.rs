@@ -1,4 +1,4 @@
-//! Which fields somebody gets, and under which names.
+//! Which fields a recipient gets, and under which names.
 
 use async_graphql::{InputObject, SimpleObject};
 use entity::delivery_config::{self, FieldSelectionMode};
@@ -76,7 +76,7 @@ impl From<FieldSelectionInput> for delivery_config::FieldSelection {
     }
 }
 
-/// Every entry of a list in its other form.
+/// Converts every entry of a list.
 pub fn each<T, U: From<T>>(list: impl IntoIterator<Item = T>) -> Vec<U> {
     list.into_iter().map(U::from).collect()
 }

@@ -1,4 +1,4 @@
-//! Submitting leads, and what the sender is told.
+//! Submitting leads, and their receipts.
 
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -17,8 +17,7 @@ use crate::identity::policy::Action;
 use crate::leads::intake::{Intake, MAX_BULK, Submission};
 use crate::leads::receipts::Receipt;
 
-/// What the sender sees of a lead it has submitted. The receipt is the proof that the lead is stored, with every delivery that
-/// follows from it.
+/// The receipt of a lead.
 pub struct SubmissionReceipt(pub Receipt);
 
 impl From<lead::Receipt> for SubmissionReceipt {
@@ -182,7 +181,6 @@ impl ReceiptQuery {
     }
 
     /// Receipts of the caller's submissions, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn submissions(
         &self,
         ctx: &Context<'_>,
@@ -262,8 +260,7 @@ impl ReceiptMutation {
             async move { intake.submit(app, caller, submission?).await }
         });
         let mut results = futures::future::join_all(submissions).await;
-        // Only where it is known that no lead was stored the error is one of the whole call; one after which it may be repeated goes
-        // first.
+        // If certainly no lead was stored, the error is one of the whole call; a temporary error takes precedence.
         if !results.iter().any(is_of_lead) {
             let temporary = results
                 .iter()
@@ -297,8 +294,8 @@ fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     Ok(())
 }
 
-/// Whether a result says something about its lead, not about the caller or the server: that it was stored, or may be, or broke a
-/// rule.
+/// Whether a result concerns its lead rather than the caller or the server: the lead was stored, may be stored, or
+/// broke a rule.
 fn is_of_lead(result: &Result<Receipt>) -> bool {
     match result {
         Ok(_) | Err(Error::Broken(_)) => true,
@@ -306,7 +303,7 @@ fn is_of_lead(result: &Result<Receipt>) -> bool {
     }
 }
 
-/// What is said of a lead of a call that has no receipt although others have one.
+/// The user error of a lead without a receipt in a call that has receipts.
 fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
     match error {
         _ if error.is_uncertain() => (
@@ -330,8 +327,8 @@ fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
     }
 }
 
-/// The error of one lead of several says which. Others may be stored, and their receipts have to be told: whatever kept this one
-/// from it is told beside them.
+/// Adds the index of the lead to an error. The receipts of other leads must be returned, so this lead's error becomes
+/// a user error.
 fn placed(error: Error, place: usize) -> Error {
     let broken = match error {
         Error::Broken(broken) => broken,

@@ -43,9 +43,11 @@ pub enum TypeDef {
 /// An input object.
 #[derive(Debug)]
 pub struct InputDef {
+    /// Its name.
+    pub name: Name,
     /// Its fields, in the order of the schema.
     pub fields: Vec<ArgumentDef>,
-    /// Whether it takes exactly one of them (`@oneOf`).
+    /// Whether exactly one of them must be given (`@oneOf`).
     pub one_of: bool,
 }
 

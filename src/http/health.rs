@@ -1,4 +1,4 @@
-//! Whether this process can do its work.
+//! Readiness of this process.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,10 +12,9 @@ use crate::identity::proof_setting;
 
 const SILENT: &str = "the database does not answer\n";
 
-/// 200 when the database answers, is still under a master key of this process, and the installation still asks for proof of
-/// addresses as this process does; 503 with the reason otherwise. Redis is not
-/// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and
-/// says so in a second line.
+/// 200 if the database answers, is under a master key of this process, and the installation requires proof of
+/// addresses as this process does; otherwise 503 with the reason. Redis is not checked: work continues without it. A
+/// process with a wrong clock is ready, because work uses the database's clock, and says so in a second line.
 pub async fn ready(State(app): State<App>) -> impl IntoResponse {
     if let Err(error) = app.db.write().execute_unprepared("SELECT 1").await {
         tracing::warn!(%error, "not ready: the database does not answer");

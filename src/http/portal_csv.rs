@@ -1,5 +1,5 @@
-//! `GET /portal/leads.csv`: the leads of a portal for a spreadsheet, with a portal user's token. Pages are read as they are sent,
-//! so an export takes the same memory however long it is.
+//! `GET /portal/leads.csv`: the leads of a portal for a spreadsheet, with a portal user's token. Pages are read while
+//! they are sent, so an export of any length takes the same memory.
 
 use axum::Router;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::graphql::portal_lead::PortalLeadFilter;
 use crate::identity::authenticate;
 
-/// Where it is.
+/// The route.
 pub fn router(app: &App) -> Router {
     Router::new()
         .route("/portal/leads.csv", get(leads))
@@ -43,7 +43,7 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     let filter = filter.checked()?;
     let mine = caller.principal.account();
     let mine = mine.map_or_else(|| app.clone(), |account| app.for_account(account.0));
-    // What is noted of the export is noted to its end.
+    // The audit entry of the export is written even if the request ends.
     let begin = async move { export::export(&mine, &caller, filter).await };
     let export = app.writes.run(None, begin).await.flatten()?;
     let header = export.header().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! A name for each request, in its answer, its logs and its internal errors.
+//! An identifier for each request, in its response, its logs and its internal errors.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// The header in which callers may name a request and in which every answer repeats the name.
+/// The header in which callers may name a request and in which every response repeats the name.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest name that is taken over from a caller.
+/// The longest name accepted from a caller.
 const LONGEST: usize = 64;
 
-/// What a request is called: the caller's own name for it, or a new UUID.
+/// The name of a request: the caller's own, or a new UUID.
 #[derive(Debug, Clone)]
 pub struct RequestId(Arc<str>);
 

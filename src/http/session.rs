@@ -98,13 +98,13 @@ fn too_many(limit: usize, what: &str) -> ServerError {
     mask::coded(code::RATE_LIMITED, message, None)
 }
 
-/// Turns credentials into a session. A caller without a token is not refused here unless nothing is public: resolvers
-/// decide what an anonymous caller may do.
+/// Turns credentials into a session. A caller without a token gets an anonymous session: resolvers decide what it may
+/// do.
 pub trait Authenticate: Send + Sync + 'static {
     /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
     fn authenticate(&self, caller: AuthRequest<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
 
-    /// Notes what a request with wrong credentials was about.
+    /// Records the target of a request with wrong credentials.
     fn refused(&self, _variables: &Variables) {}
 }
 

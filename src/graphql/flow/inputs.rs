@@ -12,7 +12,6 @@ use crate::flows::steps::{self, AddStep, BuyerInput, BuyerTo, UpdateStep};
 use crate::graphql::cap::CapInput;
 use crate::graphql::field_mapping::{FieldMappingInput, FieldSelectionInput};
 use crate::graphql::ids::id_or_unknown;
-use crate::graphql::invitation::inputs::SendInvitationInput;
 use crate::graphql::money::MoneyInput;
 use crate::graphql::rule::RuleInput;
 use crate::network::account_sources::Partner;
@@ -188,7 +187,7 @@ pub struct BuyerStepInput {
     /// Invites a buyer instead, with `relationshipType` `SEND_LEADS` or BOTH. The invitation is sent when the step is
     /// saved. Requires OWNER or ADMIN. Until it is accepted the step is a disabled draft and enabling it answers
     /// `NOT_CONNECTED`. If the step was to be enabled immediately, acceptance enables it.
-    invite: Option<SendInvitationInput>,
+    invite: Option<NewInvitation>,
     /// Fields that the buyer gets. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields
     /// are shared like others, and encrypted under the buyer's keys if its field is encrypted too.
     shared_fields: FieldSelectionInput,

@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::graphql::time_range::TimeRangeInput;
 
 impl PortalLeadFilter {
-    /// Reads it. What it does not know is refused rather than passed over: else an export could have more than was asked for.
+    /// Parses a query. Refuses unknown parameters: ignoring one could export more than was requested.
     pub fn from_query(query: &str) -> Result<Self> {
         let (mut status, mut none, mut search, mut from, mut to) = (Vec::new(), false, None, None, None);
         for (name, value) in parse(query.as_bytes()) {
             match &*name {
-                // None of the states, which nothing has.
+                // No status, which no lead has.
                 "status" if value.is_empty() => none = true,
                 "status" => {
                     let named = value.split(',').map(one_status);
@@ -37,7 +37,7 @@ impl PortalLeadFilter {
         })
     }
 
-    /// Writes it.
+    /// Writes the query.
     pub fn to_query(&self) -> String {
         let mut query = Serializer::new(String::new());
         if self.status.as_ref().is_some_and(Vec::is_empty) {

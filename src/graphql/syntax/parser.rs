@@ -312,7 +312,7 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
-    /// Descriptions of operations, fragments and variables tell readers of the text something, and nobody else.
+    /// Descriptions of operations, fragments and variables have no effect.
     fn description(&mut self) -> Result<(), SyntaxError> {
         if matches!(self.token.kind, Kind::Text(_) | Kind::Block(_)) {
             self.advance()?;

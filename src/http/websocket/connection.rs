@@ -1,8 +1,8 @@
 //! One socket and its task.
 //!
-//! The task never waits for one thing alone: it reads, writes, runs the socket's operations and keeps its times in one
-//! `select!`. A slow reader therefore still gets its pongs and can still end its streams. Two small buffers and one task
-//! are all an idle socket takes.
+//! The task never waits for one thing only: it reads, writes, polls the operations and keeps the timers in one
+//! `select!`. A slow reader therefore still gets its pongs and can still end its streams. An idle socket costs two
+//! small buffers and one task.
 
 use std::borrow::Cow;
 use std::future::{pending, poll_fn};
@@ -25,7 +25,7 @@ use super::protocol::{Close, Incoming, Outgoing};
 use super::times::{Due, Times};
 use super::{Connect, Event, Handler, Session, SocketLimits};
 
-/// Pings for which a client that reads nothing is waited for: 200 seconds.
+/// Pings after which a client that reads nothing is dropped: 200 seconds.
 const STALLED_PINGS: u32 = 8;
 
 /// Progress of the authentication.
@@ -95,7 +95,7 @@ impl<P: DeserializeOwned + Send + 'static> Connection<P> {
         if let Some(close) = end {
             self.outbox.close(close.frame());
         }
-        // Until the peer has closed too: a socket that is dropped earlier looks to it like a broken connection.
+        // Waits for the peer to close too: to it, a socket dropped earlier looks like a broken connection.
         let patience = self.limits.close;
         let goodbye = async { while !matches!(self.io().await, Step::Received(None | Some(Err(_)))) {} };
         if tokio::time::timeout(patience, goodbye).await.is_err() {
@@ -257,7 +257,7 @@ impl<P: DeserializeOwned + Send + 'static> Connection<P> {
         }
     }
 
-    /// Pings that may go by in silence. A client that does not read has not seen them yet.
+    /// Unanswered pings that are allowed. A client that does not read has not seen them yet.
     fn allowed_silence(&self) -> u32 {
         if self.outbox.is_stalled() { STALLED_PINGS } else { 1 }
     }

@@ -1,7 +1,7 @@
-//! The operations that run on one socket.
+//! The operations of one socket.
 //!
-//! They are polled by waking: only an operation that has something is looked at, and one that has been looked at goes
-//! to the end of the line, so a busy stream does not keep others waiting.
+//! Only a woken operation is polled, and a polled one goes to the end of the queue, so that a busy stream does not
+//! delay others.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use futures::stream::{BoxStream, SelectAll};
 
 use super::Event;
 
-/// The events of an operation, with its id.
+/// The events of an operation, each with the operation's id.
 type Tagged = BoxStream<'static, (Arc<str>, Event)>;
 
 #[derive(Default)]
 pub(super) struct Operations {
     running: SelectAll<Abortable<Tagged>>,
-    /// Few per socket, so a list is smaller and no slower than a map.
+    /// A socket has few operations, so a list is smaller than a map and not slower.
     handles: Vec<(Arc<str>, AbortHandle)>,
 }
 
@@ -37,14 +37,14 @@ impl Operations {
         self.running.push(Abortable::new(tagged, registration));
     }
 
-    /// Ends an operation at once; an unknown id is no error, its operation may just have ended.
+    /// Ends an operation. An unknown id is no error: its operation may just have ended.
     pub(super) fn stop(&mut self, id: &str) {
         if let Some(place) = self.handles.iter().position(|(of, _)| &**of == id) {
             self.handles.swap_remove(place).1.abort();
         }
     }
 
-    /// The next event; pending for ever while nothing runs. May be dropped and called again without loss.
+    /// The next event; pending while nothing runs. Cancel-safe.
     pub(super) async fn next(&mut self) -> (Arc<str>, Event) {
         loop {
             match self.running.next().await {

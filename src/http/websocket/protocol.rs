@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// The name of the protocol. The older `graphql-ws` is deliberately not spoken.
+/// The name of the protocol. The older `graphql-ws` is deliberately not supported.
 pub(super) const NAME: &str = "graphql-transport-ws";
 
-/// What a client may send.
+/// A message of the client.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", bound = "P: DeserializeOwned")]
 pub(super) enum Incoming<P> {
@@ -32,7 +32,7 @@ pub(super) enum Incoming<P> {
     Pong,
 }
 
-/// The payload of a pong is of no use; it is read so that what is no object is refused, as in a ping.
+/// Reads the payload of a pong only to refuse one that is not an object, as in a ping.
 fn pong<'de, D: Deserializer<'de>>(message: D) -> Result<(), D::Error> {
     #[derive(Deserialize)]
     struct Pong {
@@ -42,7 +42,7 @@ fn pong<'de, D: Deserializer<'de>>(message: D) -> Result<(), D::Error> {
     Pong::deserialize(message).map(drop)
 }
 
-/// The longest operation id; clients send UUIDs or counters.
+/// The longest operation id in bytes; clients send UUIDs or counters.
 const LONGEST_ID: usize = 128;
 
 impl<P: DeserializeOwned> Incoming<P> {
@@ -60,7 +60,7 @@ impl<P: DeserializeOwned> Incoming<P> {
     }
 }
 
-/// What the server sends.
+/// A message of the server without a result.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Outgoing<'a> {
@@ -95,14 +95,14 @@ fn unwritable(error: serde_json::Error) -> Close {
     Close::new(1011, "Internal error")
 }
 
-/// Why the server closes a socket.
+/// A close code and its reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Close {
     code: u16,
     reason: Cow<'static, str>,
 }
 
-/// What fits into a close frame beside the code (RFC 6455, section 5.5); with more, the frame itself fails.
+/// The longest reason in a close frame (RFC 6455, section 5.5); a longer one makes the frame invalid.
 const LONGEST_REASON: usize = 123;
 
 impl Close {
