@@ -13,6 +13,7 @@ pub mod logs;
 mod migrate;
 mod serve;
 mod signals;
+mod traces;
 
 use std::io::Write;
 use std::process::ExitCode;

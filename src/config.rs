@@ -4,6 +4,7 @@ mod mail;
 pub mod origins;
 pub mod spelling;
 pub mod store_address;
+pub mod traces;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 pub use mail::MailServer;
 use origins::Origins;
+use traces::TraceSettings;
 
 /// The settings as given.
 #[derive(Args, Clone, Debug)]
@@ -129,6 +131,9 @@ pub struct Settings {
     /// Form of the log, on standard error.
     #[arg(long, env = "LEADMESH_LOG_FORMAT", default_value = "text", value_enum)]
     pub log_format: LogFormat,
+    /// Spans, and lines of outcomes.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 /// Form of the log.
@@ -220,6 +225,7 @@ impl Config {
         if let Some(url) = &settings.redis_url {
             store_address::check("REDIS_URL", url, &["redis://", "rediss://"])?;
         }
+        settings.traces.collector()?;
         let mail = mail::mail_server(settings.smtp_url.as_deref(), settings.mail_from.as_deref())?;
         let key = |value: &Option<String>, variable, file| match value {
             Some(text) => parse_secret(variable, text),

@@ -17,6 +17,7 @@ use sea_orm::ActiveEnum;
 use tokio_util::task::TaskTracker;
 
 use crate::database::{HeldTimes, PoolUse};
+use crate::spans::COUNTS;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 type Counters<const N: usize> = Family<Labels<N>, Counter>;
@@ -150,6 +151,10 @@ impl Metrics {
         registry.register("deliveries_set_aside", text, self.set_aside.clone());
         let text = "Panics of attempts and loops of this process, which have gone on";
         registry.register("panics", text, self.panics.clone());
+        let text = "Spans that the OpenTelemetry collector has taken from this process";
+        registry.register("spans_exported", text, COUNTS.exported.clone());
+        let text = "Spans lost because too many waited for the OpenTelemetry collector or it did not take them";
+        registry.register("spans_dropped", text, COUNTS.dropped.clone());
         let text = "WebSocket connections that are open in this process";
         registry.register("websocket_connections", text, self.sockets_open.clone());
         let text = "Mutations and other writes of requests that run in this process";

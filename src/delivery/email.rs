@@ -10,8 +10,10 @@ use chrono::{DateTime, Utc};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
 use super::{failure::Failure, guard::Guard};
+use crate::spans;
 
 mod compose;
 mod pool;
@@ -157,11 +159,18 @@ impl Mailer {
     /// part of the exchange. After a time-out the server may have taken the mail all the same.
     pub async fn send(&self, server: &SmtpServer, message: &Message, timeout: Duration) -> MailExchange {
         let started = Instant::now();
-        let outcome = match timeout_at(started + timeout, self.attempt(server, message)).await {
+        let span = spans::mail(&message.message_id, message.recipients.len());
+        let attempt = timeout_at(started + timeout, self.attempt(server, message));
+        let outcome = match attempt.instrument(span.clone()).await {
             Err(_) => MailOutcome::Failed(Failure::Timeout),
             Ok(Ok(outcome)) => outcome,
             Ok(Err(trouble)) => trouble.into(),
         };
+        spans::mailed(
+            &span,
+            outcome.smtp_code(),
+            matches!(outcome, MailOutcome::Accepted { .. }),
+        );
         MailExchange {
             outcome,
             duration: started.elapsed(),

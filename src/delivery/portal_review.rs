@@ -262,7 +262,7 @@ impl Said<'_> {
         for row in &rows {
             self.record(&tx, row).await?;
         }
-        let mut told: Vec<_> = rows.iter().map(delivery_event).collect();
+        let mut told: Vec<_> = rows.iter().map(|row| delivery_event(row).unlogged()).collect();
         told.extend(
             rows.iter()
                 .filter_map(|row| portal_event(row, EventKind::PortalReviewed)),

@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use finish::{Finished, Made};
@@ -52,6 +53,7 @@ use crate::database::Lane;
 use crate::error::Result;
 use crate::leads::compile::Snapshots;
 use crate::queue::{Claimed, LeadContent};
+use crate::spans;
 
 /// How often due work is looked for without being told.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -187,8 +189,11 @@ fn attempt_in_background(tools: &Tools, tasks: &TaskTracker, mut claimed: Claime
     }
     let tools = tools.clone();
     tasks.spawn(async move {
-        let made = caught(&tools.app.metrics, "an attempt", attempted(&tools, &mut claimed)).await;
+        let span = spans::attempt(&claimed.delivery);
+        let made = caught(&tools.app.metrics, "an attempt", attempted(&tools, &mut claimed));
+        let made = made.instrument(span.clone()).await;
         if let Some(made) = made.unwrap_or_else(|| Some(panicked(&tools, &claimed))) {
+            spans::attempted(&span, &made.outcome);
             finish::hand_in(&tools, Finished::of(claimed, made));
         } else {
             drop(claimed);

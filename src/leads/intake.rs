@@ -23,6 +23,7 @@ use entity::idempotency;
 use entity::ids::{AccountId, FlowId, LeadId, SourceId};
 use serde_json::{Map, Value};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use self::room::{Bounds, Held, Room};
@@ -39,6 +40,7 @@ use crate::error::{Error, Outage, Result, UserErrorCode};
 use crate::fair::{FairShares, ShareLimits};
 use crate::identity::caller::{Caller, Principal};
 use crate::identity::policy::Action;
+use crate::spans;
 
 /// Leads in one bulk submission.
 pub const MAX_BULK: usize = 500;
@@ -111,6 +113,8 @@ struct Job {
     started: Instant,
     /// The room that it takes until it is answered.
     held: Option<Held>,
+    /// That of the submission.
+    span: Span,
     answer: oneshot::Sender<Answer>,
     /// Of the sender's share, until it is stored.
     _place: OwnedSemaphorePermit,
@@ -192,23 +196,36 @@ impl Intake {
     /// Submits one lead. The receipt is the proof that it is stored, with every delivery that follows from it. A sender that
     /// has no right to submit is refused, and counted.
     pub async fn submit(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
-        let flow = submission.flow;
+        let (flow, id) = (submission.flow, app.clock.id());
+        let span = spans::submit(id, caller.principal.account());
         let result = self
-            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission)
+            .decide_and_store(&app.by_lane(Lane::Intake), caller, submission, id)
+            .instrument(span.clone())
             .await;
+        match &result {
+            Ok(receipt) if receipt.replayed => spans::repeats(&span, receipt.id),
+            Ok(_) => {}
+            Err(_) => spans::failed(&span),
+        }
         if result.as_ref().is_err_and(is_refusal) {
             app.tally.refused(flow, caller.principal.account(), app.clock.now());
         }
         result
     }
 
-    async fn decide_and_store(&self, app: &App, caller: &Caller, submission: Submission) -> Result<Receipt> {
+    async fn decide_and_store(
+        &self,
+        app: &App,
+        caller: &Caller,
+        submission: Submission,
+        id: LeadId,
+    ) -> Result<Receipt> {
         let account = caller.require(Action::SubmitLeads)?;
         let idempotency = submission
             .idempotency_key
             .map(|key| checked_key(key, &submission.fields, submission.test))
             .transpose()?;
-        let (started, at, id) = (Instant::now(), app.clock.now(), app.clock.id());
+        let (started, at) = (Instant::now(), app.clock.now());
         let db = app.db.read();
         let mut flow = self.snapshots.get(db, submission.flow).await?;
         let (mut newest, mut left_out) = (Versions::new(), HashSet::new());
@@ -242,6 +259,7 @@ impl Intake {
                 at,
                 started,
                 held: None,
+                span: Span::current(),
                 answer,
                 _place: place,
             };

@@ -17,11 +17,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::outcomes::Outcome;
+
 /// Rows per statement on `SQLite`, whose statements take at most 32,766 parameters.
 const CHUNK: usize = 1_000;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct NewEvent {
     /// The account or partner in whose log it goes.
     pub topic: Uuid,
@@ -33,6 +35,16 @@ pub struct NewEvent {
     pub scope: Option<Uuid>,
     /// The status of a delivery.
     pub detail: Option<String>,
+    /// What is logged of it after the commit.
+    pub outcome: Option<Outcome>,
+}
+
+impl NewEvent {
+    /// The same, but not logged: the delivery had ended before.
+    #[must_use]
+    pub fn unlogged(self) -> Self {
+        Self { outcome: None, ..self }
+    }
 }
 
 /// The logs that were appended to; told to the hub after the commit.
@@ -45,6 +57,8 @@ pub struct Grown {
     pub head: i64,
     /// The entries that lead up to that without a gap, where they are at hand: listeners of this node need not read them.
     pub entries: Vec<Arc<event::Model>>,
+    /// What is logged after the commit.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// How many of these events are of a kind.
@@ -64,9 +78,16 @@ pub async fn append(tx: &DatabaseTransaction, at: DateTime<Utc>, events: Vec<New
     };
     let mut logs = by_log(&events);
     let grown = |(id, head)| {
-        let entries = numbered(head, logs.remove(&id).unwrap_or_default());
-        let entries = entries.map(|(seq, event)| Arc::new(entry(seq, at, event))).collect();
-        (id, Grown { head, entries })
+        let events = logs.remove(&id).unwrap_or_default();
+        let outcomes = events.iter().filter_map(|event| event.outcome.clone()).collect();
+        let entries = numbered(head, events).map(|(seq, event)| Arc::new(entry(seq, at, event)));
+        let entries = entries.collect();
+        let grown = Grown {
+            head,
+            entries,
+            outcomes,
+        };
+        (id, grown)
     };
     Ok(heads.into_iter().map(grown).collect())
 }

@@ -18,6 +18,7 @@ use crate::batch_loader::BatchLoader;
 use crate::config::Settings;
 use crate::database::Connection;
 use crate::error::Result;
+use crate::outcomes::Outcome;
 
 /// The channel on which nodes tell each other new heads.
 pub fn channel(settings: &Settings) -> String {
@@ -83,6 +84,7 @@ impl Hub {
     /// Tells the listeners of this node, and the other nodes, that logs have grown. After the commit only.
     pub fn tell(&self, heads: &Heads) {
         for (id, grown) in heads {
+            grown.outcomes.iter().for_each(Outcome::log);
             if let Some((first, topic)) = grown.entries.first().zip(self.listened_to(*id)) {
                 topic.keep(first.seq - 1, &grown.entries);
             }

@@ -255,6 +255,7 @@ async fn opened(tx: &DatabaseTransaction, connection: &connection::Model) -> Res
             subject: source.id.0,
             scope: Some(source.flow_id.0),
             detail: None,
+            outcome: None,
         }));
     }
     Ok(events)

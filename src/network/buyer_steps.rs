@@ -118,6 +118,7 @@ async fn make_ready(
         subject: connection.id.0,
         scope: Some(step.id.0),
         detail: None,
+        outcome: None,
     })
 }
 

@@ -191,6 +191,7 @@ impl Erasing<'_> {
                 subject: theirs.0,
                 scope: None,
                 detail: None,
+                outcome: None,
             })
             .into())
     }

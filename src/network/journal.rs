@@ -70,6 +70,7 @@ pub fn event(account: AccountId, kind: EventKind, subject: Uuid) -> NewEvent {
         subject,
         scope: None,
         detail: None,
+        outcome: None,
     }
 }
 
@@ -94,7 +95,14 @@ pub async fn tell(app: &App, accounts: impl IntoIterator<Item = AccountId>) {
         match topic::Entity::by_id(account.0).one(app.db.read()).await {
             Ok(Some(topic)) => {
                 let (head, entries) = (topic.head, Vec::new());
-                heads.insert(topic.id, Grown { head, entries });
+                heads.insert(
+                    topic.id,
+                    Grown {
+                        head,
+                        entries,
+                        outcomes: Vec::new(),
+                    },
+                );
             }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "cannot tell of new events; they will be read later"),

@@ -205,7 +205,7 @@ impl Step {
     /// Tells both sides and commits. The buyer's lead is told apart from the seller's, which each side alone sees.
     async fn commit(self, app: &App, tx: Transaction, (row, theirs): (&delivery::Model, LeadId)) -> Result<()> {
         let now = app.clock.now();
-        let mut told = vec![delivery_event(row)];
+        let mut told = vec![delivery_event(row).unlogged()];
         if row.channel == Channel::Portal {
             told.extend(portal_event(row, EventKind::PortalReviewed));
         }
@@ -266,5 +266,6 @@ fn lead_changed(account: AccountId, lead: LeadId) -> NewEvent {
         subject: lead.0,
         scope: None,
         detail: None,
+        outcome: None,
     }
 }

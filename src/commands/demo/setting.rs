@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use entity::account::Plan;
 
 use super::Arguments;
+use crate::config::traces::TraceSettings;
 use crate::config::{LogFormat, ProofOfAddress, Settings, SignUp};
 
 /// Written out, so that no setting of a real server in the environment takes part.
@@ -45,6 +46,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         rate_address: 50,
         log: arguments.log.clone(),
         log_format: LogFormat::Text,
+        traces: TraceSettings::off(),
     }
 }
 

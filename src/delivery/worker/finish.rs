@@ -307,6 +307,7 @@ impl Finished {
     fn after(&self) -> delivery::Model {
         delivery::Model {
             status: self.outcome.status,
+            failure_code: self.outcome.failure.as_ref().map(|(code, _)| *code),
             ..self.delivery.clone()
         }
     }

@@ -13,6 +13,7 @@ use entity::delivery_config::{AccountConfig, DeliveryConfig};
 use entity::ids::AccountId;
 use entity::{connection, delivery_settings, endpoint, gate, lead, worker};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::Tools;
@@ -182,8 +183,10 @@ impl Attempt<'_> {
             idempotency_key: None,
             came_by: Some(CameBy {
                 delivery: self.delivery.id,
+                lead: self.delivery.lead_id,
                 price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
+            span: Span::none(),
         };
         let to_store = ToStore {
             lead: &mut lead,

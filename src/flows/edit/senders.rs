@@ -37,6 +37,7 @@ pub(super) async fn told(
             subject: source.id.0,
             scope: Some(after.flow.id.0),
             detail: None,
+            outcome: None,
         })
     };
     Ok(changed.iter().filter_map(event).collect())

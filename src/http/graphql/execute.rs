@@ -19,6 +19,7 @@ use crate::{
         request_id::RequestId,
         session::{Authenticate, Session},
     },
+    spans,
 };
 
 /// A request that passed every check and may be executed.
@@ -117,7 +118,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
                 .catch_unwind()
                 .await
         };
-        let execution = execution.instrument(span);
+        let execution = spans::in_request(id.context(), execution.instrument(span));
         let ended = async {
             if is_write {
                 self.writes.run(prepared.owner, execution).await

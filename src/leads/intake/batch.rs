@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::Instrument;
 
 use super::fair_queue::FairQueue;
 use super::room::Held;
@@ -14,6 +15,7 @@ use super::store::{Stored, store};
 use super::{Answer, Job, WAITING};
 use crate::app::App;
 use crate::error::{Error, Outage};
+use crate::spans;
 
 /// How often a batch is stored anew because the database gave it up for the sake of another transaction.
 const WAYS_GIVEN: u32 = 3;
@@ -125,7 +127,12 @@ fn rest(long: OwnedSemaphorePermit, time: Duration) {
 async fn store_batch(app: &App, mut batch: Vec<Job>, ways_left: u32) {
     app.metrics.batch(batch.len(), batch.iter().map(held).sum());
     // A fault in storing one batch must not end the writer: the next one is stored as if nothing had been.
-    let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind().await;
+    let span = spans::batch(batch.iter().map(|job| job.lead.id));
+    let stored = AssertUnwindSafe(store(app, &mut batch)).catch_unwind();
+    let stored = stored.instrument(span.clone()).await;
+    if !matches!(stored, Ok(Ok(_))) {
+        spans::failed(&span);
+    }
     match stored.unwrap_or_else(|_panic| Err(panicked())) {
         Ok(stored) => tell(app, batch, stored),
         Err(Error::Outage(Outage::GaveWay)) if ways_left > 0 => {

@@ -14,6 +14,7 @@ use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
 use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Map, Value};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -28,6 +29,7 @@ use crate::leads::routed;
 use crate::leads::sealed::{Place, stored_fields};
 use crate::leads::snapshot::{Action, Buyer, Candidate, PriceE4, Profile, Snapshot, Source};
 use crate::live::events::NewEvent;
+use crate::outcomes::{Arrival, Outcome, StoredLead};
 use crate::queue::{Claimed, LeadContent};
 
 /// Characters kept of what a buyer says.
@@ -60,6 +62,20 @@ pub struct Occasion {
     pub idempotency_key: Option<String>,
     /// The delivery that brought it from another account.
     pub came_by: Option<CameBy>,
+    /// The span of the submission.
+    pub span: Span,
+}
+
+impl Occasion {
+    fn arrival(&self) -> Arrival {
+        match &self.came_by {
+            None => Arrival::Submitted(self.span.clone()),
+            Some(came_by) => Arrival::HandedOn {
+                from: came_by.lead,
+                delivery: came_by.delivery,
+            },
+        }
+    }
 }
 
 /// The delivery that brought a lead from another account.
@@ -67,6 +83,8 @@ pub struct Occasion {
 pub struct CameBy {
     /// Which.
     pub delivery: DeliveryId,
+    /// The lead that it delivered.
+    pub lead: LeadId,
     /// What was agreed for it; none means what the flow pays.
     pub price: Option<PriceE4>,
 }
@@ -106,6 +124,14 @@ pub(super) fn rows(
         subject: lead.id.0,
         scope: Some(lead.flow.flow.0),
         detail: None,
+        outcome: Some(Outcome::Lead(StoredLead {
+            lead: lead.id,
+            account: lead.flow.account,
+            flow: lead.flow.flow,
+            outcome: receipt.outcome,
+            test: occasion.test,
+            arrival: occasion.arrival(),
+        })),
     });
     all.leads.push(lead_row(lead, source, &receipt, occasion)?);
     if !chosen.is_empty() {
@@ -279,6 +305,7 @@ impl Routed<'_> {
     fn enter(&self, mut row: delivery::Model, lead: &Entering, chosen: Vec<Chosen>, all: &mut Rows) -> Result<()> {
         let came_by = CameBy {
             delivery: row.id,
+            lead: row.lead_id,
             price: PriceE4::from_columns(row.price_e4, row.price_currency.clone()),
         };
         if !self.occasion.test {
@@ -448,6 +475,7 @@ pub fn delivery_event(row: &delivery::Model) -> NewEvent {
         subject: row.id.0,
         scope: row.recipient(),
         detail: Some(row.status.to_value()),
+        outcome: Outcome::of_delivery(row),
     }
 }
 
@@ -459,6 +487,7 @@ pub fn portal_event(row: &delivery::Model, kind: EventKind) -> Option<NewEvent> 
         subject: row.id.0,
         scope: None,
         detail: None,
+        outcome: None,
     })
 }
 

@@ -88,6 +88,7 @@ fn to_store(job: &mut Job) -> ToStore<'_> {
             test: job.test,
             idempotency_key: job.idempotency.as_ref().map(|key| key.text.clone()),
             came_by: None,
+            span: job.span.clone(),
         },
         lead: &mut job.lead,
     }
