@@ -6,19 +6,10 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
 # Compile the dependencies with empty crates: this layer is cached until a manifest changes.
-COPY Cargo.toml Cargo.lock ./
-COPY entity/Cargo.toml entity/
-COPY migration/Cargo.toml migration/
-RUN mkdir -p src entity/src migration/src \
-    && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs entity/src/lib.rs migration/src/lib.rs \
-    && cargo build --release --locked --bin leadmesh \
-    && rm -rf src entity/src migration/src
-
 COPY . .
-# Cargo compares file times, and those of the empty crates are newer.
-RUN find src entity migration -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --bin leadmesh \
+# The caches keep what was compiled before, whatever changed.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin leadmesh \
     && mkdir -p /out/data && cp target/release/leadmesh /out/
 
 # Nothing needs to be installed: certificates and time zones are in the binary.

@@ -22,10 +22,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{ConfigError, Settings, spelling};
-use crate::error::Error;
 use crate::server::Role;
-use crate::tls::install_tls;
+use leadmesh_core::config::{ConfigError, Settings, spelling};
+use leadmesh_core::error::Error;
+use leadmesh_core::tls::install_tls;
 
 /// A self-hosted server through which companies exchange sales leads.
 #[derive(Parser)]
@@ -102,7 +102,7 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
         Command::Api(settings) => serve::serve(*settings, Role::Api).await?,
         Command::Worker(settings) => serve::serve(*settings, Role::Worker).await?,
         Command::Migrate(settings) => migrate::migrate(&settings, out).await?,
-        Command::Schema => out.write_all(crate::graphql::schema::sdl().as_bytes())?,
+        Command::Schema => out.write_all(leadmesh_graphql::schema::sdl().as_bytes())?,
         Command::Demo(arguments) => Box::pin(demo::demo(arguments, out)).await?,
         Command::Import(arguments) => return import::import(arguments, out).await,
         Command::Account(command) => account::account(command, out).await?,

@@ -9,9 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, registry};
 
 use super::traces::{self, Export};
-use crate::config::traces::LogOutcomes;
-use crate::config::{ConfigError, LogFormat, Settings};
-use crate::outcomes;
+use leadmesh_core::config::traces::LogOutcomes;
+use leadmesh_core::config::{ConfigError, LogFormat, Settings};
+use leadmesh_core::outcomes;
 
 /// Libraries that see payloads, passwords or rows, and write them out below the level of warnings. No setting changes that.
 const DISCREET: [&str; 13] = [

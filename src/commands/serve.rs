@@ -5,13 +5,13 @@ use tokio::net::TcpListener;
 
 use super::logs;
 use super::signals::Signals;
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::store_address::shown;
-use crate::config::{Config, ConfigError, Settings};
-use crate::database::only_server::OnlyServer;
 use crate::descriptors;
 use crate::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::store_address::shown;
+use leadmesh_core::config::{Config, ConfigError, Settings};
+use leadmesh_core::database::only_server::OnlyServer;
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {

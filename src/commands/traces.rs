@@ -23,10 +23,10 @@ use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::Layer;
 use uuid::Uuid;
 
-use crate::config::ConfigError;
-use crate::config::traces::{Collector, TraceSettings};
-use crate::delivery::webhook::bundled_roots;
-use crate::spans;
+use leadmesh_core::config::ConfigError;
+use leadmesh_core::config::traces::{Collector, TraceSettings};
+use leadmesh_core::spans;
+use leadmesh_delivery::webhook::bundled_roots;
 
 /// Spans that may wait to be sent.
 const QUEUE: usize = 4_096;

@@ -1,6 +1,6 @@
 //! The direction of the arrows between the rooms of `src/`, as `ARCHITECTURE.md` draws it, and the length of its files.
 //!
-//! Transactions that begin elsewhere than in `src/database.rs`, queries without a scope and long functions are clippy's:
+//! Transactions that begin elsewhere than in `crates/core/src/database.rs`, queries without a scope and long functions are clippy's:
 //! see `clippy.toml`.
 
 use std::collections::BTreeSet;

@@ -14,12 +14,12 @@ use entity::flow::{FieldDefs, Names};
 use entity::ids::{AccountId, FlowId, PartnerId};
 use entity::partner;
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::distribution::partners::NewPartner;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::caller::{Caller, Principal};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_distribution::partners::NewPartner;
 use sea_orm::{ActiveModelTrait, QueryOrder, Set};
 use tempfile::TempDir;
 
@@ -118,13 +118,13 @@ impl Room {
     }
 
     async fn partner(&self, name: &str) -> partner::Model {
-        let made = leadmesh::distribution::partners::create(&self.app, &self.caller, new_partner(name)).await;
+        let made = leadmesh_distribution::partners::create(&self.app, &self.caller, new_partner(name)).await;
         made.unwrap().partner
     }
 
     /// The partner as it is in the database.
     async fn stored(&self, id: PartnerId) -> partner::Model {
-        let found = leadmesh::distribution::partners::find(&self.app, &self.caller, id).await;
+        let found = leadmesh_distribution::partners::find(&self.app, &self.caller, id).await;
         found.unwrap().unwrap()
     }
 

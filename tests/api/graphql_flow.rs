@@ -9,15 +9,15 @@ use async_graphql::{EmptySubscription, MergedObject, Request, Schema, Variables}
 use chrono::{DateTime, Duration, Utc};
 use clap::Parser;
 use entity::ids::AccountId;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::graphql::context::RequestAuth;
-use leadmesh::graphql::flow::{FlowMutation, FlowQuery};
-use leadmesh::graphql::loaders;
-use leadmesh::graphql::simulation::SimulationQuery;
-use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_graphql::context::RequestAuth;
+use leadmesh_graphql::flow::{FlowMutation, FlowQuery};
+use leadmesh_graphql::loaders;
+use leadmesh_graphql::simulation::SimulationQuery;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use entity::account::Plan;
 
 use super::Arguments;
-use crate::config::traces::TraceSettings;
-use crate::config::{LogFormat, ProofOfAddress, Settings, SignUp};
+use leadmesh_core::config::traces::TraceSettings;
+use leadmesh_core::config::{LogFormat, ProofOfAddress, Settings, SignUp};
 
 /// Written out, so that no setting of a real server in the environment takes part.
 pub(super) fn settings(arguments: &Arguments) -> Settings {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, Variables};
-use leadmesh::app::App;
-use leadmesh::graphql::context::RequestAuth;
-use leadmesh::graphql::loaders::{self, Rows};
-use leadmesh::graphql::{
+use leadmesh_core::app::App;
+use leadmesh_graphql::context::RequestAuth;
+use leadmesh_graphql::loaders::{self, Rows};
+use leadmesh_graphql::{
     account, api_key, audit_event, mask, portal, portal_session, portal_user, session, smtp_settings, user, viewer,
 };
 use serde_json::{Value, json};

@@ -6,17 +6,17 @@ use async_graphql::{EmptySubscription, MergedObject, Request, Response, Schema, 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use entity::ids::AccountId;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::graphql::assignment::AssignmentMutation;
-use leadmesh::graphql::context::RequestAuth;
-use leadmesh::graphql::delivery_preview::DeliveryPreviewQuery;
-use leadmesh::graphql::loaders;
-use leadmesh::graphql::partner::{PartnerMutation, PartnerQuery};
-use leadmesh::graphql::profile::{ProfileMutation, ProfileQuery};
-use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_graphql::assignment::AssignmentMutation;
+use leadmesh_graphql::context::RequestAuth;
+use leadmesh_graphql::delivery_preview::DeliveryPreviewQuery;
+use leadmesh_graphql::loaders;
+use leadmesh_graphql::partner::{PartnerMutation, PartnerQuery};
+use leadmesh_graphql::profile::{ProfileMutation, ProfileQuery};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -127,8 +127,8 @@ impl Room {
     pub(super) async fn codes(&self, token: Option<&str>, document: &str, variables: Value) -> Vec<&'static str> {
         let response = self.run(token, document, variables).await;
         let code = |error: &async_graphql::ServerError| {
-            let source = error.source::<leadmesh::error::Error>();
-            source.map_or("(not ours)", leadmesh::error::Error::code)
+            let source = error.source::<leadmesh_core::error::Error>();
+            source.map_or("(not ours)", leadmesh_core::error::Error::code)
         };
         response.errors.iter().map(code).collect()
     }

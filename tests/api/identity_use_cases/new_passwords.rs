@@ -1,11 +1,11 @@
 use chrono::TimeDelta;
 use entity::mail::{self, MailStatus};
-use leadmesh::app::App;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::password_reset::{self, ChangePassword};
-use leadmesh::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{authenticate, mailbox};
+use leadmesh_core::app::App;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::password_reset::{self, ChangePassword};
+use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::{authenticate, mailbox};
 
 use super::support::*;
 
@@ -228,7 +228,7 @@ async fn workers_share_the_mails_that_are_due() {
 async fn without_a_mail_server_a_mail_has_failed_from_the_start() {
     everywhere_with(&[], |app| async move {
         let tx = app.db.begin().await.unwrap();
-        let letter = leadmesh::identity::letters::new_password("ann@example.com", Scope::Account, "link");
+        let letter = leadmesh_core::identity::letters::new_password("ann@example.com", Scope::Account, "link");
         let id = mailbox::queue_mail(&tx, &app, letter).await.unwrap();
         tx.commit().await.unwrap();
         let mail = mail::Entity::by_id(id).one(app.db.read()).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entity::delivery::{self, DeliveryStatus};
 use futures::future::join_all;
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 

@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clap::Parser;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::database::only_server::OnlyServer;
-use leadmesh::delivery::guard::Guard;
-use leadmesh::delivery::worker::Worker;
 use leadmesh::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::worker::Worker;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -83,7 +83,7 @@ impl TestApp {
 
     /// Starts one that goes by that clock.
     pub(crate) async fn start_by(clock: Clock, mode: Mode, more: &[&str]) -> Self {
-        leadmesh::tls::install_tls();
+        leadmesh_core::tls::install_tls();
         // RUST_LOG shows what the server says while a test runs.
         let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
         drop(shown.with_test_writer().try_init());

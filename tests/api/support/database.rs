@@ -1,6 +1,6 @@
 //! Databases of a test's own, on the PostgreSQL that `scripts/test` starts.
 
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use sea_orm::{ConnectionTrait, Database};
 
 /// A database that goes with the test.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::DeliveryStatus;
 use futures::future::join_all;
-use leadmesh::delivery::guard::Guard;
+use leadmesh_delivery::guard::Guard;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
