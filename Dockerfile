@@ -5,7 +5,6 @@ FROM rust:1.95-bookworm AS build
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
-# Compile the dependencies with empty crates: this layer is cached until a manifest changes.
 COPY . .
 # The caches keep what was compiled before, whatever changed.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \

@@ -1,5 +1,7 @@
 //! Leadmesh's tables, a file each: the row, and finders that are scoped by construction.
 
+#![warn(missing_docs)]
+
 pub mod account;
 pub mod account_key;
 pub mod api_key;

@@ -25,7 +25,7 @@ pub mod person;
 pub mod policy;
 pub mod portal_users;
 pub mod proof_setting;
-pub(crate) mod quota;
+pub mod quota;
 pub mod recent;
 pub mod rights;
 pub mod sessions;

@@ -32,7 +32,7 @@ pub(super) async fn check(edit: &mut Edit<'_>, path: &str) -> Result<()> {
 }
 
 /// Refuses one more place in a profile where a flow that uses it would become broader than it may be. The account is held locked.
-pub(crate) async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile: ProfileId) -> Result<()> {
+pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile: ProfileId) -> Result<()> {
     let live = flow::Entity::in_account(account).select_only().column(flow::Column::Id);
     let using = step::Entity::in_account(account)
         .filter(step::Column::ProfileId.eq(profile))

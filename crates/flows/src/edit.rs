@@ -62,10 +62,10 @@ impl Change {
 }
 
 /// A flow under change. Dropped without [`save`](Self::save), nothing happens.
-pub(crate) struct Edit<'a> {
+pub struct Edit<'a> {
     pub(super) app: &'a App,
     /// What the change is made in.
-    pub(crate) tx: Transaction,
+    pub tx: Transaction,
     pub(super) account: account::Model,
     /// As it should become.
     pub(super) after: Contents,
@@ -104,7 +104,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
-    pub(crate) async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
+    pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let begun = begin(app, caller).await?;
         Self::load(app, caller, begun, id)
             .await?
@@ -126,7 +126,7 @@ impl<'a> Edit<'a> {
     }
 
     /// Begins with the flow of a step; answers the step's place in it.
-    pub(crate) async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
+    pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let (tx, account, stored) = begin(app, caller).await?;
         let step = step::Entity::in_account(account.id)
             .filter(step::Column::Id.eq(id))
@@ -140,18 +140,18 @@ impl<'a> Edit<'a> {
     }
 
     /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
-    pub(crate) fn knowing(mut self, weighed: Weighed) -> Self {
+    pub fn knowing(mut self, weighed: Weighed) -> Self {
         self.check.weighed = weighed;
         self
     }
 
     /// The flow's account.
-    pub(crate) fn account(&self) -> AccountId {
+    pub fn account(&self) -> AccountId {
         self.account.id
     }
 
     /// The flow's sources, in order.
-    pub(crate) fn sources(&self) -> &[source::Model] {
+    pub fn sources(&self) -> &[source::Model] {
         &self.after.sources
     }
 

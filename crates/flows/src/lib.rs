@@ -26,8 +26,8 @@ mod weighing;
 
 pub use checks::PriceInput;
 pub use edit::Changed;
-pub(crate) use edit::Edit;
-pub(crate) use weighing::{Of, weigh};
+pub use edit::Edit;
+pub use weighing::{Of, weigh};
 
 /// Flows that an account may have.
 pub const MAX_FLOWS: u64 = 100;

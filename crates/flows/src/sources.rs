@@ -40,7 +40,7 @@ pub struct AddSource {
 
 impl AddSource {
     /// The rules that it saves.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
+    pub fn rules(&self) -> Vec<&Rule> {
         self.acceptance_rule.iter().collect()
     }
 }
@@ -85,7 +85,7 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed
 
 /// Adds a source to the flow under change: a connected account's, whose right to be one was looked at, or one of the
 /// account's own.
-pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<Changed> {
+pub async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<Changed> {
     let count = edit.after.sources.len();
     if count >= MAX_SOURCES {
         let text = format!("a flow has at most {MAX_SOURCES} sources: remove one that is not used any more");

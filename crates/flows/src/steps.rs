@@ -77,14 +77,14 @@ pub struct UpdateStep {
 
 impl AddStep {
     /// The rules that it saves.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
+    pub fn rules(&self) -> Vec<&Rule> {
         self.criteria.iter().chain(self.step.rule()).collect()
     }
 }
 
 impl UpdateStep {
     /// The rules that it saves.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
+    pub fn rules(&self) -> Vec<&Rule> {
         let criteria = self.criteria.value().into_iter();
         criteria.chain(self.step.as_ref().and_then(StepInput::rule)).collect()
     }
@@ -107,7 +107,7 @@ pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> 
 }
 
 /// Adds a step to the flow under change.
-pub(crate) async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
+pub async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
     if edit.after.steps.len() >= MAX_STEPS {
         let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
@@ -146,7 +146,7 @@ pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -
 }
 
 /// Changes the step at a place of the flow under change.
-pub(crate) async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<Changed> {
+pub async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<Changed> {
     let before = edit.after.steps.remove(place);
     let mut step = before.clone();
     if let Some(name) = input.name {

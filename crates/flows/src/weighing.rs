@@ -15,7 +15,7 @@ use leadmesh_forms::rules::{Rule, Weighed};
 
 /// Which flow is changed, as the change names it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Of {
+pub enum Of {
     /// One that is not there yet.
     New,
     /// This one.
@@ -28,7 +28,7 @@ pub(crate) enum Of {
 
 /// Compiles the patterns of these rules, which a change is to save, and with them those that the flow has already. Nothing is done
 /// for rules without patterns, nor for a flow that is not the caller's: the change says so.
-pub(crate) async fn weigh(app: &App, caller: &Caller, of: Of, rules: Vec<&Rule>) -> Result<Weighed> {
+pub async fn weigh(app: &App, caller: &Caller, of: Of, rules: Vec<&Rule>) -> Result<Weighed> {
     if rules.iter().all(|rule| rule.patterns().next().is_none()) {
         return Ok(Weighed::default());
     }

@@ -27,7 +27,7 @@ mod text;
 mod web;
 
 pub use choice::{MAX_CHOICE_CHARS, MAX_CHOICES};
-pub(crate) use date::MONTHS;
+pub use date::MONTHS;
 pub use definition::{
     DefinitionProblem, MAX_DESCRIPTION_CHARS, MAX_FIELDS, MAX_LABEL_CHARS, MAX_NAME_CHARS, check_definitions,
 };
@@ -59,7 +59,7 @@ pub struct TypingContext<'a> {
 }
 
 impl TypingContext<'_> {
-    pub(super) fn alpha2(&self) -> &'static str {
+    pub fn alpha2(&self) -> &'static str {
         self.country
             .map_or("US", |text| country::code(text.trim()).unwrap_or_default())
     }

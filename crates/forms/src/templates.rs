@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 
 pub use budget::Overrun;
 pub use budget::{Budget, DEFAULT_OUTPUT_BYTES};
-pub(crate) use check::wire_name;
+pub use check::wire_name;
 pub use check::{ProblemKind, TemplateProblem, check, check_fields};
 use engine::Program;
 pub use names::FieldNames;

@@ -1,6 +1,7 @@
 //! The GraphQL API: a file per noun, with its type, inputs, and its part of queries, mutations and subscriptions. Resolvers
 //! check nothing and decide nothing: they map types to use cases.
 
+#![warn(missing_docs)]
 #![expect(
     clippy::too_many_arguments,
     reason = "the arguments of a GraphQL field are the parameters of its resolver"

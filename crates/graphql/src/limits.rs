@@ -147,7 +147,7 @@ impl Refusal {
     }
 
     /// A request for something that this caller may not see.
-    pub(crate) fn forbidden(message: &str) -> Self {
+    pub fn forbidden(message: &str) -> Self {
         Self {
             code: code::FORBIDDEN,
             message: message.to_owned(),

@@ -40,11 +40,11 @@ pub struct Draft {
     /// Where it goes, step by step.
     pub routes: Vec<Route>,
     /// What is left for the conditions of all rules.
-    pub(crate) effort: Effort,
+    pub effort: Effort,
     /// The rule whose answer remains unknown because that was used up: nothing after it is decided.
-    pub(crate) unanswered: Option<String>,
+    pub unanswered: Option<String>,
     /// What TRANSFORM steps have cost, in units of templates.
-    pub(crate) rendered: u64,
+    pub rendered: u64,
     /// What was overwritten since the first of these.
     pub overwritten: Vec<Overwritten>,
     /// The steps that have routed the lead; stay when `routes` have become deliveries.

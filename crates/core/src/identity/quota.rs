@@ -10,20 +10,20 @@ use crate::error::{Error, Result, UserErrorCode};
 
 /// What an account had stored when a change of its settings began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
+pub struct Stored {
     account: AccountId,
     bytes: u64,
 }
 
 impl Stored {
     /// At the beginning of a change. The account's row is held, so that its changes follow one another.
-    pub(crate) async fn before(tx: &DatabaseTransaction, account: AccountId) -> Result<Self> {
+    pub async fn before(tx: &DatabaseTransaction, account: AccountId) -> Result<Self> {
         let bytes = settings_usage::Entity::of(tx, account).await?;
         Ok(Self { account, bytes })
     }
 
     /// Refuses a change that has made it more than an account may have; `path` names the input.
-    pub(crate) async fn check(self, app: &App, tx: &DatabaseTransaction, path: &str) -> Result<()> {
+    pub async fn check(self, app: &App, tx: &DatabaseTransaction, path: &str) -> Result<()> {
         let (limit, now) = (
             u64::from(app.config.settings.account_settings_bytes),
             settings_usage::Entity::of(tx, self.account).await?,
@@ -40,7 +40,7 @@ impl Stored {
     }
 
     /// Whether it is time to forget history: half of what an account may have is used.
-    pub(crate) fn is_much(self, app: &App) -> bool {
+    pub fn is_much(self, app: &App) -> bool {
         self.bytes > u64::from(app.config.settings.account_settings_bytes) / 2
     }
 }

@@ -107,7 +107,7 @@ fn short(text: &str) -> Option<u32> {
 }
 
 /// The months of the year, in English.
-pub(crate) const MONTHS: [&str; 12] = [
+pub const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",

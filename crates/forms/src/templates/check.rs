@@ -145,7 +145,7 @@ fn ambiguous(
 }
 
 /// The name under which a field reaches its recipient: that of its first renaming, else its own.
-pub(crate) fn wire_name<'a>(name: &'a str, mapping: &'a [FieldMapping]) -> &'a str {
+pub fn wire_name<'a>(name: &'a str, mapping: &'a [FieldMapping]) -> &'a str {
     mapping
         .iter()
         .find(|renaming| renaming.from == name)
