@@ -53,6 +53,7 @@ pub struct Rows {
     budget: Arc<Budget>,
 }
 
+/// A loader for one operation with a whole budget.
 pub fn loader(app: &App) -> DataLoader<Rows> {
     loader_within(app, Arc::default())
 }

@@ -286,8 +286,8 @@ fn intake<'a>(ctx: &Context<'a>) -> Result<&'a Intake> {
 fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     if input.leads.is_empty() || input.leads.len() > MAX_BULK {
         let advice = match input.leads.len() {
-            0 => format!("a call takes 1 to {MAX_BULK} leads, and this one has none: give at least one"),
-            many => format!("a call takes 1 to {MAX_BULK} leads, and this one has {many}: split it"),
+            0 => format!("A call takes 1 to {MAX_BULK} leads, and this one has none. Give at least one."),
+            many => format!("A call takes 1 to {MAX_BULK} leads, and this one has {many}. Split it."),
         };
         return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
     }
@@ -304,25 +304,24 @@ fn is_of_lead(result: &Result<Receipt>) -> bool {
 }
 
 /// The user error of a lead without a receipt in a call that has receipts.
-fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
+fn user_error_of_one(error: &Error) -> (UserErrorCode, &'static str) {
     match error {
         _ if error.is_uncertain() => (
             UserErrorCode::OutcomeUnknown,
-            "it is not known whether this lead of the call was stored: submit it again under the same idempotency key, or look \
-             whether it is there",
+            "It is not known whether this lead was stored. Submit it again with the same idempotency key, or search for it.",
         ),
         _ if error.is_temporary() => (
             UserErrorCode::Unavailable,
-            "this lead of the call was not stored, the server could not do it now: submit it again",
+            "This lead was not stored: the server could not store it now. Submit it again.",
         ),
         // The right to submit ended while the call ran.
         Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => (
             UserErrorCode::NotFound,
-            "this lead of the call was not stored: the credentials or the right to submit have ended",
+            "This lead was not stored: the credentials or the right to submit have ended.",
         ),
         _ => (
             UserErrorCode::Internal,
-            "this lead of the call was not stored (internal error): the operator of the server finds why in its log",
+            "This lead was not stored: internal error. The operator of the server finds the cause in its log.",
         ),
     }
 }
@@ -334,7 +333,7 @@ fn placed(error: Error, place: usize) -> Error {
         Error::Broken(broken) => broken,
         other => {
             tracing::warn!(place, error = ?other, "a lead of several could not be stored");
-            let (code, text) = said_beside_others(&other);
+            let (code, text) = user_error_of_one(&other);
             return Error::broken(code, &format!("input.leads.{place}"), text);
         }
     };
@@ -391,7 +390,7 @@ impl Target {
                 return Err(Error::broken(
                     UserErrorCode::Invalid,
                     "input.fields",
-                    "fields is a JSON object of values by field name",
+                    "Give `fields` as a JSON object of values by field name.",
                 ));
             }
         };

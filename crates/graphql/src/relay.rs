@@ -43,6 +43,7 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
+    /// The arguments of a field.
     pub fn new(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Self {
         Self {
             first,
@@ -54,13 +55,13 @@ impl PageArgs {
 
     fn size(&self) -> Result<(u64, bool)> {
         let (size, forwards) = match (self.first, self.last) {
-            (Some(_), Some(_)) => return Err(Error::BadInput("give first or last, not both".into())),
+            (Some(_), Some(_)) => return Err(Error::BadInput("Give `first` or `last`, not both.".into())),
             (None, Some(last)) => (last, false),
             (first, None) => (first.unwrap_or(DEFAULT_PAGE), true),
         };
         match u64::try_from(size) {
             Ok(entries @ 1..) if size <= MAX_PAGE => Ok((entries, forwards)),
-            _ => Err(Error::BadInput(format!("a page has 1 to {MAX_PAGE} entries"))),
+            _ => Err(Error::BadInput(format!("A page has 1 to {MAX_PAGE} entries."))),
         }
     }
 }
@@ -170,7 +171,11 @@ fn cursor(id: Uuid) -> String {
 fn read_cursor(text: &str) -> Result<Uuid> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    id.ok_or_else(|| Error::BadInput("a cursor is taken from an earlier page of the same list, unchanged".into()))
+    id.ok_or_else(|| {
+        Error::BadInput(
+            "This cursor is not from this list. Take it, unchanged, from an earlier page of the same list.".into(),
+        )
+    })
 }
 
 /// The connection and edge types of one kind of node, with descriptions, which the library's generic ones lack.

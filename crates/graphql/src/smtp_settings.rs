@@ -122,7 +122,7 @@ impl SmtpSettingsMutation {
         let (tested, user_errors) = outcome(test_mail::send(app, caller, &to.0).await)?;
         Ok(TestEmailPayload {
             ok: tested.as_ref().is_some_and(|tested| tested.ok),
-            message: tested.map_or_else(|| "nothing was sent: see userErrors".into(), |tested| tested.message),
+            message: tested.map_or_else(|| "Nothing was sent. See `userErrors`.".into(), |tested| tested.message),
             user_errors,
         })
     }

@@ -42,7 +42,7 @@ async fn download(State(app): State<App>, parts: Parts) -> Response {
 }
 
 async fn answer(app: App, parts: &Parts) -> Result<Response> {
-    let missing = Error::Unauthenticated("send a token: Authorization: Bearer <access token or API key>");
+    let missing = Error::Unauthenticated("Send a token: Authorization: Bearer <access token or API key>");
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(missing);
     };
@@ -92,7 +92,7 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
     let (mut from, mut to) = (None, None);
     let mut audit: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = || Error::BadInput(format!("{name} cannot be {value:.100}"));
+        let wrong = || Error::BadInput(format!("The parameter {name} cannot be {value:.100}."));
         match name.as_ref() {
             "status" => {
                 let named = parse_list::<DeliveryStatus>(&value).ok_or_else(wrong)?;
@@ -117,7 +117,7 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
             "includeTests" => filter.include_tests = value.parse().ok().ok_or_else(wrong)?,
             _ => {
                 return Err(Error::BadInput(format!(
-                    "there is no parameter {name:.100}: there are status, channel, partnerId, connectionId, profileId, flowId, leadId, search, createdFrom, createdTo and includeTests"
+                    "There is no parameter {name:.100}. The parameters are status, channel, partnerId, connectionId, profileId, flowId, leadId, search, createdFrom, createdTo and includeTests."
                 )));
             }
         }
@@ -127,7 +127,7 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
         let from = from.unwrap_or(DateTime::UNIX_EPOCH);
         let to = to.unwrap_or(LAST);
         if from >= to {
-            return Err(Error::BadInput("createdFrom is before createdTo".into()));
+            return Err(Error::BadInput("createdFrom must be before createdTo.".into()));
         }
         filter.during = Some(from..to);
     }

@@ -45,13 +45,17 @@ pub fn router(app: &App) -> Router {
 async fn read(State(app): State<App>, Path(source): Path<String>, parts: Parts) -> Response {
     match find(&app, &source, &parts).await {
         Ok(Some(docs)) => answer(&docs, wants_page(&parts.headers)),
-        Ok(None) => (StatusCode::NOT_FOUND, "no such docs, or they are not open to you\n").into_response(),
+        Ok(None) => (
+            StatusCode::NOT_FOUND,
+            "These docs do not exist, or you may not see them.\n",
+        )
+            .into_response(),
         Err(error) => error_response(&error),
     }
 }
 
 async fn find(app: &App, source: &str, parts: &Parts) -> Result<Option<SubmissionDocs>> {
-    let missing = Error::Unauthenticated("send a token: Authorization: Bearer <access token or API key>");
+    let missing = Error::Unauthenticated("Send a token: Authorization: Bearer <access token or API key>");
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(missing);
     };

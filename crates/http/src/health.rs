@@ -10,7 +10,7 @@ use leadmesh_core::crypto::master_key;
 use leadmesh_core::database::time;
 use leadmesh_core::identity::proof_setting;
 
-const SILENT: &str = "the database does not answer\n";
+const SILENT: &str = "The database does not respond.\n";
 
 /// 200 if the database answers, is under a master key of this process, and the installation requires proof of
 /// addresses as this process does; otherwise 503 with the reason. Redis is not checked: work continues without it. A
@@ -23,7 +23,7 @@ pub async fn ready(State(app): State<App>) -> impl IntoResponse {
     match master_key::is_known(app.db.read(), &app.vault).await {
         Ok(Some(true)) if proof_setting::differs(app.db.read(), app.config.address_proof()).await => {
             tracing::error!("not ready: the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process");
-            let text = "the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process: restart it with the same mail settings as the others\n";
+            let text = "The installation uses another LEADMESH_PROOF_OF_ADDRESS than this process. Restart it with the mail settings of the others.\n";
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
         Ok(Some(true)) => {

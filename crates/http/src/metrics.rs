@@ -26,7 +26,7 @@ pub async fn for_this_machine(app: State<App>, parts: Parts) -> Response {
     let local = peer(&parts).is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let forwarded = ["x-forwarded-for", "forwarded", "via", "x-real-ip"];
     if !local || forwarded.iter().any(|name| parts.headers.contains_key(*name)) {
-        let text = "the metrics are at the address of LEADMESH_METRICS_LISTEN; here only direct callers on this machine get them\n";
+        let text = "The metrics are served at the address of LEADMESH_METRICS_LISTEN. This address serves them only to direct callers on this machine.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
     metrics(app).await.into_response()

@@ -35,7 +35,7 @@ async fn leads(State(app): State<App>, parts: Parts) -> Response {
 async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(Error::Unauthenticated(
-            "send a token: Authorization: Bearer <portal access token>",
+            "Send a token: Authorization: Bearer <portal access token>",
         ));
     };
     let caller = authenticate::bearer(app, token, client_ip(app, &parts.headers, peer(parts))).await?;

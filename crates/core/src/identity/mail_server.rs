@@ -356,7 +356,7 @@ mod tests {
     fn settings_are_brought_to_one_spelling() {
         let kept = checked(input()).unwrap();
         assert_eq!(
-            (kept.host.as_str(), kept.from_address.as_str()),
+            (kept.host.as_str(), &*kept.from_address),
             ("smtp.example.com", "leads@example.com")
         );
         assert_eq!(kept.from_name, None);

@@ -62,6 +62,7 @@ const BYTES: u8 = 2;
 const READ: u8 = 3;
 
 impl Budget {
+    /// An unused budget.
     pub fn new(limits: Spending) -> Self {
         Self {
             limits,

@@ -93,6 +93,7 @@ pub struct BucketStatus {
 }
 
 impl Rates {
+    /// Full buckets for every holder.
     pub fn new(limits: Limits) -> Self {
         let buckets = Buckets {
             by_holder: HashMap::new(),

@@ -24,7 +24,11 @@ impl PortalLeadFilter {
                 "search" => search = Some(value.into_owned()),
                 "from" => from = Some(time(&value)?),
                 "to" => to = Some(time(&value)?),
-                _ => return Err(Error::BadInput("the parameters are status, search, from and to".into())),
+                _ => {
+                    return Err(Error::BadInput(
+                        "The parameters are status, search, from and to.".into(),
+                    ));
+                }
             }
         }
         let open = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
@@ -60,12 +64,12 @@ impl PortalLeadFilter {
 
 fn one_status(text: &str) -> Result<ReviewStatus> {
     let read = ReviewStatus::try_from_value(&text.to_owned());
-    read.map_err(|_unknown| Error::BadInput("a status is as in the API: PENDING_REVIEW, ACCEPTED, …".into()))
+    read.map_err(|_unknown| Error::BadInput("Write a status as in the API, such as PENDING_REVIEW or ACCEPTED.".into()))
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>> {
     let read = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    read.map_err(|_not_one| Error::BadInput("times are as in the API: 2026-01-31T09:00:00Z".into()))
+    read.map_err(|_not_one| Error::BadInput("Write a time as in the API, such as 2026-01-31T09:00:00Z.".into()))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use async_graphql_value::Value as InputValue;
 
 use super::{
     Bounds, Read, SyntaxError,
-    lexer::{Kind, Lexer, Token, wrong},
+    cursor::wrong,
+    lexer::{Kind, Lexer, Token},
     spelling::Spellings,
 };
 

@@ -64,9 +64,11 @@ fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::resu
     put(&mut row.contact_name, input.contact_name, |text| {
         optional(&text, |text| texts::name(text, "input.contactName"))
     })?;
-    put(&mut row.contact_email, input.contact_email, |text| {
-        optional(&text, |text| email_address::parse(text, "input.contactEmail"))
-    })?;
+    put(
+        &mut row.contact_email,
+        input.contact_email.map_value(|email| email.0),
+        |text| optional(&text, |text| email_address::parse(text, "input.contactEmail")),
+    )?;
     put(&mut row.notes, input.notes, |text| {
         optional(&text, |text| texts::paragraph(text, NOTES, "input.notes"))
     })?;
