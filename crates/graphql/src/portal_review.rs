@@ -62,7 +62,7 @@ impl PortalReviewMutation {
 async fn review(ctx: &Context<'_>, verdict: Verdict, input: ReviewLeads) -> Result<PortalLeadsPayload> {
     let (app, caller) = app_and_caller(ctx).await?;
     let (rows, user_errors) = outcome(portal_review::review(app, caller, verdict, input).await)?;
-    let shown = portal_feed::show(app, caller, rows.unwrap_or_default()).await?;
+    let shown = portal_feed::present_leads(app, caller, rows.unwrap_or_default()).await?;
     Ok(PortalLeadsPayload {
         leads: shown.into_iter().map(PortalLead).collect(),
         user_errors,

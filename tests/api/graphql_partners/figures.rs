@@ -54,7 +54,7 @@ impl Made<'_> {
             reservations: Reservations::default(),
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
-            parked_for: None,
+            suspended_for: None,
             follows: None,
             erased_at: None,
         };
@@ -166,13 +166,13 @@ async fn health_tells_the_last_success_and_what_has_failed_since() {
             account_id: ann.account,
             partner_id: Some(made.partner),
             failures: 3,
-            hold: Some(endpoint::Hold::Throttled),
-            held_since: Some(now),
-            held_until: Some(now + TimeDelta::minutes(1)),
+            open_reason: Some(endpoint::OpenReason::Throttled),
+            opened_at: Some(now),
+            open_until: Some(now + TimeDelta::minutes(1)),
             pauses: 0,
             probe_id: None,
-            why: "no answer".into(),
-            told: false,
+            last_error: "no answer".into(),
+            notified: false,
         };
         // Of other settings than those of now, and nothing waits: the present ones are not held.
         held.into_active_model().insert(room.app.db.write()).await.unwrap();
