@@ -214,14 +214,10 @@ where
     W: Future<Output = Result<Option<T>>> + Send,
 {
     // Every follower has an account; the nil topic never changes.
-    let changes = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
-    let changed = changes.listen();
-    let begin = (
-        Box::pin(events),
-        (changes, changed),
-        Some((app.clone(), caller.clone())),
-    );
-    futures::stream::unfold(begin, move |(mut events, (changes, mut changed), follower)| {
+    let rights = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
+    let changed = rights.listen();
+    let begin = (Box::pin(events), (rights, changed), Some((app.clone(), caller.clone())));
+    futures::stream::unfold(begin, move |(mut events, (rights, mut changed), follower)| {
         let item = item.clone();
         async move {
             let (app, caller) = follower?;
@@ -245,8 +241,8 @@ where
                 });
                 match made.await {
                     Ok(None) => {}
-                    Ok(Some(item)) => return Some((Ok(item), (events, (changes, changed), Some((app, caller))))),
-                    Err(error) => return Some((Err(Arc::new(error)), (events, (changes, changed), None))),
+                    Ok(Some(item)) => return Some((Ok(item), (events, (rights, changed), Some((app, caller))))),
+                    Err(error) => return Some((Err(Arc::new(error)), (events, (rights, changed), None))),
                 }
             }
         }

@@ -150,8 +150,8 @@ async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
     let Some(account) = caller.principal.kept_by() else {
         return;
     };
-    let changes = app.hub.rights(account);
-    let mut changed = changes.listen();
+    let rights_of_account = app.hub.rights(account);
+    let mut changed = rights_of_account.listen();
     let recheck = async {
         loop {
             changed.mark_unchanged();

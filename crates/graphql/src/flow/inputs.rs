@@ -342,7 +342,7 @@ impl From<TemplateAssignmentInput> for step::TemplateAssignment {
 impl StepInput {
     fn take_invitation(&mut self) -> Option<NewInvitation> {
         match self {
-            Self::Buyer(buyer) => buyer.invite.take().map(NewInvitation::from),
+            Self::Buyer(buyer) => buyer.invite.take(),
             _ => None,
         }
     }

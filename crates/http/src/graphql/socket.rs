@@ -71,14 +71,25 @@ async fn connect<E: Executor, A: Authenticate>(
     let session = Arc::new(session.map_err(|error| rejection(error, &id))?);
     let permit = session.hold_connection(&endpoint.quotas);
     let permit = permit.map_err(|error| Close::new(1013, format!("Try again later: {}", error.message)))?;
+    let socket = Socket {
+        endpoint,
+        session: session.clone(),
+        id,
+        _permit: permit,
+    };
     Ok(websocket::Session {
         expires_at: session.expires_at,
         revoked: session.revoked.clone(),
-        subscribe: Box::new(move |parameters| {
-            let _held = &permit;
-            events(endpoint.clone(), session.clone(), parameters, id.clone())
-        }),
+        subscribe: Box::new(move |parameters| events(&socket, parameters)),
     })
+}
+
+/// An open socket. Its end releases the permit.
+struct Socket<E, A> {
+    endpoint: Arc<Endpoint<E, A>>,
+    session: Arc<Session>,
+    id: RequestId,
+    _permit: Option<Permit>,
 }
 
 /// The bearer token in the payload of `connection_init`, where browsers put what they cannot put into headers; `Err`
@@ -111,12 +122,8 @@ fn rejection(error: Error, id: &RequestId) -> Close {
 }
 
 /// Runs an operation, from its checks to its end.
-fn events<E: Executor, A: Authenticate>(
-    endpoint: Arc<Endpoint<E, A>>,
-    session: Arc<Session>,
-    parameters: Parameters,
-    id: RequestId,
-) -> BoxStream<'static, Event> {
+fn events<E: Executor, A: Authenticate>(socket: &Socket<E, A>, parameters: Parameters) -> BoxStream<'static, Event> {
+    let (endpoint, session, id) = (socket.endpoint.clone(), socket.session.clone(), socket.id.clone());
     let begin: BoxFuture<'static, BoxStream<'static, Event>> = Box::pin(async move {
         let prepared = match endpoint.prepare(parameters, &session).await {
             Ok(prepared) => prepared,

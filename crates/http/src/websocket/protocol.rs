@@ -77,20 +77,20 @@ pub(super) enum Outgoing<'a> {
 impl Outgoing<'_> {
     /// The message as a frame; `Err` ends the socket, because a message that cannot be written must not get lost.
     pub(super) fn frame(&self) -> Result<Message, Close> {
-        let text = serde_json::to_string(self).map_err(unwritable)?;
+        let text = serde_json::to_string(self).map_err(|error| unwritable(&error))?;
         Ok(Message::Text(text.into()))
     }
 
     /// A message with a payload that is JSON already.
     pub(super) fn payload(kind: &str, id: &str, payload: &str) -> Result<Message, Close> {
-        let id = serde_json::to_string(id).map_err(unwritable)?;
+        let id = serde_json::to_string(id).map_err(|error| unwritable(&error))?;
         Ok(Message::Text(
             format!(r#"{{"type":"{kind}","id":{id},"payload":{payload}}}"#).into(),
         ))
     }
 }
 
-fn unwritable(error: serde_json::Error) -> Close {
+fn unwritable(error: &serde_json::Error) -> Close {
     tracing::error!(%error, "a message cannot be written as JSON");
     Close::new(1011, "Internal error")
 }
