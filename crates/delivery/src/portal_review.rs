@@ -3,6 +3,7 @@
 //! All leads of one call change or none does. Repeating a review changes nothing and is no error; of two people who review
 //! differently at the same time the first counts, and the error of the other names the first.
 
+use async_graphql::InputObject;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -42,12 +43,14 @@ pub enum Verdict {
     Return,
 }
 
-/// Of which leads it is said.
-#[derive(Clone, Debug)]
+/// A review of portal leads.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ReviewPortalLeadsInput")]
 pub struct ReviewLeads {
-    /// Which leads of the caller's portal; 1 to [`MAX_LEADS`].
+    /// Identifiers, 1 to 100. If one lead cannot be changed, none is.
     pub ids: Vec<DeliveryId>,
-    /// Why; at most 1,000 characters. Needed unless they are accepted.
+    /// Reason for the account that shares the leads, one line of at most 1,000 characters. Required to reject leads and
+    /// to request a return.
     pub reason: Option<String>,
 }
 

@@ -418,7 +418,6 @@ impl DeliveryQuery {
     }
 
     /// Deliveries of the caller's account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn deliveries(
         &self,
         ctx: &Context<'_>,

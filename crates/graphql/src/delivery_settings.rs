@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::account_link::AccountLink;
 use super::context::ContextExt;
-use super::field_mapping::each;
+use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::loaders::distribution::{EncryptedFieldsOf, MailServerOf, SettingsRow};
 use super::loaders::load;
 use super::scalars::{EmailAddress, UrlText};

@@ -1,4 +1,4 @@
-//! Which fields somebody gets, and under which names.
+//! Which fields a recipient gets, and under which names.
 
 use async_graphql::InputObject;
 use entity::delivery_config::{FieldSelection, FieldSelectionMode};
@@ -22,7 +22,7 @@ impl From<FieldSelectionInput> for FieldSelection {
     }
 }
 
-/// Every entry of a list in its other form.
+/// Converts every entry of a list.
 pub fn each<T, U: From<T>>(list: impl IntoIterator<Item = T>) -> Vec<U> {
     list.into_iter().map(U::from).collect()
 }

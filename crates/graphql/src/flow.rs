@@ -124,7 +124,6 @@ impl Flow {
     }
 
     /// Revisions, newest first. Every change makes one.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -182,7 +181,6 @@ impl FlowQuery {
     }
 
     /// Flows of the account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn flows(
         &self,
         ctx: &Context<'_>,

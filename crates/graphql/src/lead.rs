@@ -319,7 +319,6 @@ impl LeadQuery {
     }
 
     /// Leads of the caller's account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,

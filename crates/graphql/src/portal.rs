@@ -39,7 +39,6 @@ impl Portal {
     }
 
     /// The partner's leads, newest first. Requires `VIEW_LEADS`.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,

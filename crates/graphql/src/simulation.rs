@@ -59,7 +59,7 @@ impl SimulationQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let Value::Object(fields) = fields.0 else {
             return Err(Error::BadInput(
-                "fields is a JSON object of values by field name".into(),
+                "Give `fields` as a JSON object of values by field name.".into(),
             ));
         };
         let input = SimulationInput {

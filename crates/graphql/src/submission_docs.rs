@@ -180,7 +180,6 @@ impl SubmissionDocsQuery {
     /// Submission docs of every flow that a partner has opened to the caller, newest source first. Docs disappear while
     /// their connection is suspended, narrowed or ended. The partner sees how often and when its docs were read. API
     /// keys need the scope `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn submission_docs(
         &self,
         ctx: &Context<'_>,

@@ -88,7 +88,7 @@ pub struct BuyerStepInput {
     /// Invites a buyer instead, with `relationshipType` `SEND_LEADS` or BOTH. The invitation is sent when the step is
     /// saved. Requires OWNER or ADMIN. Until it is accepted the step is a disabled draft and enabling it answers
     /// `NOT_CONNECTED`. If the step was to be enabled immediately, acceptance enables it.
-    invite: Option<SendInvitationInput>,
+    invite: Option<NewInvitation>,
     /// Fields that the buyer gets. A field that the flow does not have is `UNKNOWN_FIELD`. Values of encrypted fields
     /// are shared like others, and encrypted under the buyer's keys if its field is encrypted too.
     shared_fields: FieldSelectionInput,
@@ -151,7 +151,7 @@ impl AddSourceInput {
 impl StepInput {
     fn take_invitation(&mut self) -> Option<NewInvitation> {
         match self {
-            Self::Buyer(buyer) => buyer.invite.take().map(NewInvitation::from),
+            Self::Buyer(buyer) => buyer.invite.take(),
             _ => None,
         }
     }

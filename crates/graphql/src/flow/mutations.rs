@@ -82,11 +82,7 @@ impl FlowMutation {
         #[graphql(desc = "Identifier of the flow.")] id: FlowId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (deleted, user_errors) = outcome(manage::delete(app, caller, id).await)?;
-        Ok(DeletePayload {
-            deleted_id: deleted.map(|()| id.into()),
-            user_errors,
-        })
+        DeletePayload::of(manage::delete(app, caller, id).await.map(|()| id))
     }
 
     /// Restores a flow with its sources and steps to a version, as a new revision. Refused if the account may no longer

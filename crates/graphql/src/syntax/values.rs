@@ -10,12 +10,7 @@ use async_graphql_value::Value as InputValue;
 use crate::numbers;
 use leadmesh_forms::numerals;
 
-use super::{
-    SyntaxError,
-    lexer::{Kind, wrong},
-    parser::Parser,
-    spelling::Spelling,
-};
+use super::{SyntaxError, cursor::wrong, lexer::Kind, parser::Parser, spelling::Spelling};
 
 impl Parser<'_> {
     /// A value that may name variables.

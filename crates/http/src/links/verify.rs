@@ -1,5 +1,5 @@
-//! Proving an address by a mailed link. Opening the page proves nothing: mail programs open links by themselves, and whoever reads
-//! the mail decides after they have seen which account asks.
+//! Proves an address by a mailed link. Opening the page proves nothing, because mail programs open links by
+//! themselves; the reader confirms after seeing which account asks.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -32,7 +32,7 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
 }
 
 pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
-    // A page has no session: who confirms the address here has shown that they read it, and no more.
+    // A page has no session: confirming here shows only that the address is read.
     let prover = Prover {
         ip,
         signed_in: None,
