@@ -67,8 +67,11 @@ fn lines(
     })
 }
 
-/// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see
-/// secrets.
+/// What is logged under directives such as `info,leadmesh_delivery=debug`: never more than warnings of libraries that see secrets.
+///
+/// # Errors
+///
+/// When the directives are not understood.
 pub fn filter<S: 'static>(directives: &str) -> Result<impl Filter<S> + Send + Sync + 'static, ConfigError> {
     let chosen = EnvFilter::builder().parse(directives).map_err(|error| {
         ConfigError::Set(format!(

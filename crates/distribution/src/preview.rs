@@ -1,5 +1,6 @@
 //! Previews of deliveries with sample values.
 
+use async_graphql::{InputObject, Json};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -17,19 +18,23 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::preview::{self, Preview};
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 
 /// How long a preview waits for its turn to be rendered.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A delivery to be shown.
-#[derive(Clone, Debug)]
+/// A test delivery to a partner.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "TestDeliveryInput")]
 pub struct PreviewInput {
+    /// Identifier of the partner.
+    #[graphql(name = "partnerId")]
     pub partner: PartnerId,
-    /// One of the partner's assignments; if none, the partner's general settings apply.
+    /// One of the partner's assignments. If omitted, the partner's general settings apply.
+    #[graphql(name = "assignmentId")]
     pub assignment: Option<AssignmentId>,
-    /// Values of a lead by field name, as a sender would submit them.
-    pub fields: Value,
+    /// Values by field name, as a sender would submit them, as a JSON object of at most 64 KiB.
+    pub fields: Json<Value>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +48,7 @@ pub struct PreviewResult {
 /// the fields of the flows that distribute to the partner, or of all flows while none does.
 pub async fn preview(app: &App, caller: &Caller, input: PreviewInput) -> Result<PreviewResult> {
     let account = caller.require(Action::ReadSetup)?;
-    let Value::Object(given) = input.fields else {
+    let Value::Object(given) = input.fields.0 else {
         return Err(Error::BadInput("fields is an object of values by field name".into()));
     };
     let target = Target::load(app, account, input.partner, input.assignment).await?;
@@ -214,9 +219,9 @@ fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec
             continue;
         };
         match type_value(field, &value, &context) {
-            Typed::Empty => {}
-            Typed::Valid(value) => drop(lead.insert(name, value)),
-            Typed::Invalid(what) => {
+            TypedValue::Empty => {}
+            TypedValue::Valid(value) => drop(lead.insert(name, value)),
+            TypedValue::Invalid(what) => {
                 warnings.push(format!("{}: {what}; it is shown as given.", short(&name)));
                 lead.insert(name, value);
             }

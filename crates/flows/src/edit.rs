@@ -1,5 +1,7 @@
-//! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
+//! Changing a flow. Its row stays locked from loading to commit; at the end, the rows that differ are written, together with a revision,
+//! an audit entry and events.
 
+mod history;
 mod senders;
 mod size;
 mod write;
@@ -11,37 +13,35 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
+use super::MAX_FLOWS;
 use super::checks::Checker;
 use super::contents::Contents;
-use super::{MAX_FLOWS, revisions};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::Entry;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::change::Change as Frame;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_forms::rules::Weighed;
+use leadmesh_forms::rules::PatternSizes;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Changed {
-    /// As it is now.
+pub struct SavedFlow {
     pub flow: flow::Model,
     /// What its owner should know about the change.
     pub warnings: Vec<String>,
 }
 
-/// What a change is called in history and audit trail.
+/// What a change is called in the history and the audit log.
 pub(super) struct Change {
     /// As `noun.verb`, the verb in the past tense.
     pub(super) action: &'static str,
     /// The GraphQL type of the subject.
     pub(super) subject_type: &'static str,
-    /// Its public identifier.
     pub(super) subject_id: String,
-    /// Its name.
+    /// The subject's name.
     pub(super) label: String,
-    /// In words.
+    /// For people.
     pub(super) summary: String,
 }
 
@@ -58,15 +58,15 @@ impl Change {
     }
 }
 
-/// A flow under change. Dropped without [`save`](Self::save), nothing happens.
+/// A flow under change. If it is dropped without [`save`](Self::save), nothing is changed.
 pub struct Edit<'a> {
     pub frame: Frame<'a>,
-    /// As it should become.
+    /// The flow as it will be saved.
     pub(super) after: Contents,
-    /// What is wrong with it so far; must be empty to save.
+    /// Broken rules so far. Must be empty to save.
     pub(super) check: Checker,
     pub(super) warnings: Vec<String>,
-    /// As it was loaded; none for a new flow.
+    /// The flow as it was loaded; none for a new flow.
     before: Option<Contents>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> std::ops::Deref for Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
-    /// Begins with a flow that is not there yet.
+    /// Begins with a new flow.
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
         let frame = begin(app, caller).await?;
         let id = frame.account.id;
@@ -100,47 +100,45 @@ impl<'a> Edit<'a> {
         Ok(edit)
     }
 
-    /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
+    /// Begins with a flow of the caller's account; `path` is where the input names it.
     pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
         let frame = begin(app, caller).await?;
-        Self::load(frame, id).await?.ok_or_else(|| unknown("flow", path))
+        let edit = Self::load(frame, Some(id)).await?;
+        edit.ok_or_else(|| unknown("flow", path))
     }
 
-    /// Begins with the flow of a source; answers the source's place in it.
+    /// Begins with the flow of a source; answers the index of the source.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
         let frame = begin(app, caller).await?;
-        let source = source::Entity::in_account(frame.account.id)
-            .filter(source::Column::Id.eq(id))
-            .one(&frame.tx)
-            .await?;
-        let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
-        let edit = Self::load(frame, flow).await?;
-        let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
-        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
-            .ok_or_else(|| unknown("source", path))
+        let source = source::Entity::in_account(frame.account.id).filter(source::Column::Id.eq(id));
+        let source = source.one(&frame.tx).await?;
+        let edit = Self::load(frame, source.map(|source| source.flow_id)).await?;
+        let found = edit.and_then(|edit| {
+            let index = edit.after.sources.iter().position(|source| source.id == id)?;
+            Some((edit, index))
+        });
+        found.ok_or_else(|| unknown("source", path))
     }
 
-    /// Begins with the flow of a step; answers the step's place in it.
+    /// Begins with the flow of a step; answers the index of the step.
     pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
         let frame = begin(app, caller).await?;
-        let step = step::Entity::in_account(frame.account.id)
-            .filter(step::Column::Id.eq(id))
-            .one(&frame.tx)
-            .await?;
-        let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
-        let edit = Self::load(frame, flow).await?;
-        let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
-        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
-            .ok_or_else(|| unknown("step", path))
+        let step = step::Entity::in_account(frame.account.id).filter(step::Column::Id.eq(id));
+        let step = step.one(&frame.tx).await?;
+        let edit = Self::load(frame, step.map(|step| step.flow_id)).await?;
+        let found = edit.and_then(|edit| {
+            let index = edit.after.steps.iter().position(|step| step.id == id)?;
+            Some((edit, index))
+        });
+        found.ok_or_else(|| unknown("step", path))
     }
 
-    /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
-    pub fn knowing(mut self, weighed: Weighed) -> Self {
-        self.check.weighed = weighed;
+    /// Adds the sizes of the patterns in the rules that will be saved. A rule with patterns cannot be saved without.
+    pub fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
+        self.check.sizes = sizes;
         self
     }
 
-    /// The flow's account.
     pub fn account(&self) -> AccountId {
         self.frame.account.id
     }
@@ -150,13 +148,14 @@ impl<'a> Edit<'a> {
         &self.after.sources
     }
 
-    /// The profiles by which the flow distributed as it was loaded, one for each step.
+    /// The profiles of the flow as it was loaded, one for each DISTRIBUTE step.
     pub(super) fn profiles_before(&self) -> Vec<ProfileId> {
         let steps = self.before.iter().flat_map(|before| &before.steps);
         steps.filter_map(|step| step.profile_id).collect()
     }
 
-    async fn load(frame: Frame<'a>, id: FlowId) -> Result<Option<Self>> {
+    async fn load(frame: Frame<'a>, id: Option<FlowId>) -> Result<Option<Self>> {
+        let Some(id) = id else { return Ok(None) };
         let flow = flow::Entity::in_account(frame.account.id).filter(flow::Column::Id.eq(id));
         let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&frame.tx).await? else {
             return Ok(None);
@@ -166,7 +165,7 @@ impl<'a> Edit<'a> {
             sources: source::Entity::of_flow(id).all(&frame.tx).await?,
             steps: step::Entity::of_flow(id).all(&frame.tx).await?,
         };
-        revisions::record_first(frame.app, &frame.tx, &before).await?;
+        history::record_first(&frame.app.clock, &frame.tx, &before).await?;
         let after = before.clone();
         Ok(Some(Self::new(frame, Some(before), after)))
     }
@@ -181,13 +180,13 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Writes what differs, with a revision and an audit entry. A change that changes nothing leaves no trace.
-    pub(super) async fn save(mut self, change: Change) -> Result<Changed> {
+    /// Writes the rows that differ, with a revision, an audit entry and events. A change that changes nothing writes nothing.
+    pub(super) async fn save(mut self, change: Change) -> Result<SavedFlow> {
         self.check.finish()?;
         if self.before.as_ref() == Some(&self.after) {
-            return Ok(self.changed());
+            return Ok(self.saved());
         }
-        size::check(&mut self)?;
+        size::check(&mut self.check, self.before.as_ref(), &self.after)?;
         self.check.finish()?;
         for (position, step) in (0..).zip(&mut self.after.steps) {
             step.position = position;
@@ -199,7 +198,7 @@ impl<'a> Edit<'a> {
             frame, after, warnings, ..
         } = self;
         frame.commit().await?;
-        Ok(Changed {
+        Ok(SavedFlow {
             flow: after.flow,
             warnings,
         })
@@ -208,22 +207,22 @@ impl<'a> Edit<'a> {
     async fn write(&mut self, change: Change) -> Result<()> {
         let (frame, before, after) = (&mut self.frame, self.before.as_ref(), &self.after);
         write::differences(&frame.tx, before, after).await?;
-        revisions::record(&frame.app.clock, &frame.tx, after, &frame.actor, change.summary.clone()).await?;
-        let kept = revisions::kept(after.flow.deleted_at.is_some() || frame.is_quota_half_used());
-        revisions::forget_old(&frame.tx, &after.flow, kept).await?;
+        history::record(&frame.app.clock, &frame.tx, after, &frame.actor, change.summary.clone()).await?;
+        let few = after.flow.deleted_at.is_some() || frame.is_quota_half_used();
+        history::delete_old(&frame.tx, &after.flow, few).await?;
         if !size::grows(before, after)? {
             frame.lift_quota();
         }
         let entry = Entry::new(change.action, change.subject_type, change.subject_id, &change.label);
         let changes = json!({ "summary": change.summary, "flowVersion": after.flow.version });
         frame.record(entry.with(changes)).await?;
-        let events = senders::told(&frame.tx, before, after).await?;
+        let events = senders::docs_events(&frame.tx, before, after).await?;
         frame.events.extend(events);
         Ok(())
     }
 
-    fn changed(self) -> Changed {
-        Changed {
+    fn saved(self) -> SavedFlow {
+        SavedFlow {
             flow: self.after.flow,
             warnings: self.warnings,
         }

@@ -1,4 +1,4 @@
-//! Looking at flows.
+//! Reading flows.
 
 use entity::flow;
 use entity::ids::FlowId;
@@ -10,16 +10,16 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::search;
 
-/// Which flows to list.
+/// Selects flows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowFilter {
-    /// Only those that take leads, or only those that do not.
+    /// Only flows that take leads, or only flows that do not.
     pub enabled: Option<bool>,
-    /// A part of the name, in any case of letters (of ASCII only, on `SQLite`).
+    /// Part of the name, case-insensitive (only for ASCII on `SQLite`).
     pub search: Option<String>,
 }
 
-/// A flow of the caller's account, if it has it.
+/// A flow of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: FlowId) -> Result<Option<flow::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let flow = flow::Entity::in_account(account).filter(flow::Column::Id.eq(id));

@@ -22,7 +22,7 @@ use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_flows::sources::{self, AddSource, Sender};
-use leadmesh_flows::{Changed, Edit, Of, weigh};
+use leadmesh_flows::{Edit, FlowRef, SavedFlow, measure_patterns};
 
 /// The sender of a new source: neither field means the account itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Partner {
 
 /// Adds a source to a flow. A connected account needs a live connection that lets it send, or an invitation that proposes one;
 /// a flow has at most one source of it.
-pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<Changed> {
+pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<SavedFlow> {
     match (partner.connection, partner.invitation) {
         (Some(_), Some(_)) => {
             let text = "give a connection or an invitation, not both";
@@ -41,9 +41,9 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner)
         }
         (None, None) => sources::add(app, caller, input).await,
         (connection, invitation) => {
-            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+            let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-            let edit = edit.knowing(weighed);
+            let edit = edit.with_pattern_sizes(sizes);
             let sender = match (connection, invitation) {
                 (Some(id), _) => Some(connected(&edit, id).await?),
                 (None, Some(id)) => Some(invited(app, &edit, id).await?),

@@ -1,6 +1,7 @@
 //! Returns: the buyer account requests one, the seller account answers. Both see request and answer, each on its own lead. Partners
 //! request in their portal, see `portal_review` of the delivery crate; they are answered here too.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
@@ -27,12 +28,14 @@ use leadmesh_leads::intake::{delivery_event, portal_event};
 /// In characters.
 const REASON: usize = 1_000;
 
-/// A lead to give back.
-#[derive(Clone, Debug)]
+/// A lead to return to the account that delivered it.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ReturnLeadInput")]
 pub struct ReturnLead {
-    /// Which of the caller's leads.
+    /// Identifier of the lead: delivered by a buyer step or profile of a connected account, and accepted by the flow.
+    #[graphql(name = "leadId")]
     pub lead: LeadId,
-    /// Why; at most 1,000 characters.
+    /// Reason for the other account, one line of 1 to 1,000 characters.
     pub reason: String,
 }
 
@@ -110,14 +113,16 @@ fn broken(code: UserErrorCode, message: &str) -> Error {
     Error::user(code, "input.leadId", message)
 }
 
-/// What a seller answers.
-#[derive(Clone, Debug)]
+/// Answers a recipient's request to return a lead.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "AnswerReturnInput")]
 pub struct Answer {
-    /// Which of the caller's deliveries.
+    /// Identifier of the delivery.
+    #[graphql(name = "deliveryId")]
     pub delivery: DeliveryId,
-    /// Whether the lead is taken back.
+    /// Whether to take the lead back. Its price then no longer counts.
     pub approve: bool,
-    /// At most 1,000 characters.
+    /// Reason for the recipient, one line of at most 1,000 characters.
     pub reason: Option<String>,
 }
 

@@ -7,7 +7,8 @@ use leadmesh_flows::manage::UpdateFlow;
 use leadmesh_flows::read::{self, FlowFilter};
 use leadmesh_flows::steps::{self, AddStep, StepInput};
 use leadmesh_flows::{MAX_FLOWS, PriceInput};
-use rust_decimal::Decimal;
+use leadmesh_forms::fields::decimal::Decimal;
+use rust_decimal::Decimal as Exact;
 
 use super::*;
 
@@ -28,11 +29,11 @@ async fn a_new_flow_has_a_source_a_revision_an_audit_entry_and_its_values_in_can
             name: "  Solar ".into(),
             description: Some(" ".into()),
             acceptance_rule: Some(condition("age", "GREATER_OR_EQUAL", &json!("18"))),
-            duplicate_keys: vec!["email".into()],
+            duplicate_keys: Some(vec!["email".into()]),
             duplicate_window_days: Some(30),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             price: Some(PriceInput {
-                amount: Decimal::new(1250, 2),
+                amount: Decimal(Exact::new(1250, 2)),
                 currency: "usd".into(),
             }),
             ..solar()
@@ -76,14 +77,14 @@ async fn everything_that_is_wrong_with_a_new_flow_is_named_where_it_stands_and_n
                 {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
                 {"condition": {"field": "email", "operator": "GREATER_THAN", "value": 1}}
             ]}))),
-            duplicate_keys: vec!["email".into(), "zip".into(), "email".into()],
+            duplicate_keys: Some(vec!["email".into(), "zip".into(), "email".into()]),
             duplicate_window_days: Some(3_651),
-            caps: vec![daily(-1)],
+            caps: Some(vec![daily(-1)]),
             price: Some(PriceInput {
-                amount: Decimal::ONE,
+                amount: Decimal(Exact::ONE),
                 currency: "XXX".into(),
             }),
-            enabled: true,
+            enabled: Some(true),
         };
         let expected = [
             (TooLong, "input.name"),
@@ -110,7 +111,7 @@ async fn duplicate_keys_and_their_window_go_together() {
     for room in rooms().await {
         let owner = room.account(Plan::Paid).await;
         let keys = CreateFlow {
-            duplicate_keys: vec!["email".into()],
+            duplicate_keys: Some(vec!["email".into()]),
             ..solar()
         };
         let required = UserErrorCode::Required;
@@ -150,7 +151,7 @@ async fn a_free_account_has_one_flow_without_rules_and_caps() {
         let plan = UserErrorCode::PlanRequired;
         let input = CreateFlow {
             acceptance_rule: Some(condition("age", "GREATER_THAN", &json!(17))),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             ..solar()
         };
         let expected = vec![
@@ -173,7 +174,7 @@ async fn an_update_changes_what_is_given_and_removes_what_is_null() {
         let input = CreateFlow {
             description: Some("For roofs".into()),
             acceptance_rule: Some(condition("age", "GREATER_THAN", &json!(17))),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             ..solar()
         };
         let flow = room.create(&owner, input).await;

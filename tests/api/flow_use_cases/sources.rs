@@ -14,10 +14,10 @@ fn source_in(flow: FlowId) -> AddSource {
         flow_id: flow,
         name: Some("Web form".into()),
         acceptance_rule: None,
-        mapping: Vec::new(),
-        caps: Vec::new(),
+        mapping: None,
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 
@@ -35,7 +35,7 @@ async fn sources_come_change_and_go_with_a_revision_each() {
         let flow = room.create(&owner, solar()).await;
         let input = AddSource {
             acceptance_rule: Some(condition("state", "IN", &json!(["tx"]))),
-            mapping: vec![renaming(" Alter ", "age")],
+            mapping: Some(vec![renaming(" Alter ", "age")]),
             ..source_in(flow.id)
         };
         let flow = done(sources::add(&room.app, &owner, input).await);
@@ -88,13 +88,13 @@ async fn renamings_lead_to_fields_of_the_flow_one_each() {
         let owner = room.account(Plan::Paid).await;
         let flow = room.create(&owner, solar()).await;
         let input = AddSource {
-            mapping: vec![
+            mapping: Some(vec![
                 renaming("a", "age"),
                 renaming("a", "state"),
                 renaming("b", "age"),
                 renaming(" ", "email"),
                 renaming("c", "nope"),
-            ],
+            ]),
             ..source_in(flow.id)
         };
         let expected = [
@@ -106,7 +106,7 @@ async fn renamings_lead_to_fields_of_the_flow_one_each() {
         let expected = expected.map(|(code, path)| (code, path.to_owned()));
         assert_eq!(refused(sources::add(&room.app, &owner, input).await), expected);
         let many = AddSource {
-            mapping: vec![renaming("a", "age"); 201],
+            mapping: Some(vec![renaming("a", "age"); 201]),
             ..source_in(flow.id)
         };
         assert_eq!(
@@ -124,7 +124,7 @@ async fn a_required_field_without_a_name_left_is_warned_about() {
         input.fields[0].required = true;
         let flow = room.create(&owner, input).await;
         let input = AddSource {
-            mapping: vec![renaming("email", "state")],
+            mapping: Some(vec![renaming("email", "state")]),
             ..source_in(flow.id)
         };
         let changed = sources::add(&room.app, &owner, input).await.unwrap();

@@ -197,7 +197,7 @@ async fn only_the_flow_s_own_account_may_try_it_out() {
         let list = json!({"flow": flow, "fields": []});
         assert_eq!(
             room.refused(Some(&olga), SIMULATE, list).await,
-            ["fields is a JSON object of values by field name"]
+            ["Give `fields` as a JSON object of values by field name."]
         );
     }
 }

@@ -19,7 +19,7 @@ use super::pool_permit::{PoolPermit, interrupted};
 use super::transaction::{Ending, Transaction};
 use super::transaction_times::{TransactionTimer, TransactionTimes};
 use crate::error::{Outage, Shortage, outage};
-use crate::fair::{Share, Waiting};
+use crate::fair::{Share, WaitGuard};
 
 /// How long a statement waits for a full pool.
 const TURN: Duration = Duration::from_secs(5);
@@ -97,7 +97,7 @@ impl Pool {
     /// An account with a share first waits for a permit of its own, then for the pool, so that many callers of one account do
     /// not block others.
     async fn permit(&self, share: Option<&Share>) -> Result<PoolPermit, DbErr> {
-        let _waiting = Waiting::begin(&self.waiting, usize::MAX);
+        let _waiting = WaitGuard::begin(&self.waiting, usize::MAX);
         let Some(share) = share else {
             return Ok(PoolPermit {
                 _in_pool: turn(&self.permits).await?,
@@ -105,7 +105,7 @@ impl Pool {
                 _of_account: None,
             });
         };
-        let of_account = share.place().await.map_err(|_used_up| Shortage::Share)?;
+        let of_account = share.acquire().await.map_err(|_used_up| Shortage::Share)?;
         let of_accounts = turn(&self.for_accounts).await?;
         Ok(PoolPermit {
             _in_pool: turn(&self.permits).await?,

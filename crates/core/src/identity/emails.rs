@@ -2,6 +2,8 @@
 
 pub mod sanitize;
 
+use leadmesh_forms::templates::escape_html;
+
 use super::tokens::Scope;
 
 /// No `Debug`, so that no log line can show the secret in it.
@@ -91,9 +93,9 @@ pub fn new_passwords(to: &str, scope: Scope, links: &[ResetLink]) -> Email {
     let message = "Somebody, hopefully you, asked for a new password. Each link below works for an hour. Use only the link of an account \
                 that you know: other people may have made one with your address. If it was not you, do nothing.";
     let mut text = format!("{message}\n");
-    let mut html = format!("<p>{}</p>\n", escape(message));
+    let mut html = format!("<p>{}</p>\n", escape_html(message));
     for ResetLink { about, link } in links {
-        let (paragraph, address) = (escape(about), escape(link));
+        let (paragraph, address) = (escape_html(about), escape_html(link));
         text.extend(["\n", about, "\n\n", link, "\n"]);
         html.extend([
             "<p>",
@@ -110,29 +112,13 @@ pub fn new_passwords(to: &str, scope: Scope, links: &[ResetLink]) -> Email {
 
 /// One paragraph and one link.
 pub fn email_with_link(to: &str, subject: String, message: &str, link: &str) -> Email {
-    let (paragraph, address) = (escape(message), escape(link));
+    let (paragraph, address) = (escape_html(message), escape_html(link));
     Email {
         to: to.to_owned(),
         subject,
         text: format!("{message}\n\n{link}\n"),
         html: format!("<p>{paragraph}</p>\n<p><a href=\"{address}\">{address}</a></p>\n"),
     }
-}
-
-/// For HTML elements and quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            plain => escaped.push(plain),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

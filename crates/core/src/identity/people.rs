@@ -1,6 +1,8 @@
 //! The users of an account. The account's lock puts changes in turn, so that one OWNER who can sign in always remains.
 
+use async_graphql::InputObject;
 use entity::ids::{AccountId, UserId};
+use entity::scalars::EmailAddress;
 use entity::user::{self, Role};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
@@ -31,14 +33,15 @@ pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user:
     Ok(mine.one(app.db.read()).await?)
 }
 
-/// A user to invite.
-#[derive(Clone, Debug)]
+/// A user to invite to the caller's account.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "InviteUserInput")]
 pub struct InviteUser {
-    /// To which the link goes.
-    pub email: String,
-    /// As shown until they change it.
+    /// The address that gets the link and that the user signs in with. Unique among the account's users.
+    pub email: EmailAddress,
+    /// Display name, 1 to 120 characters.
     pub name: String,
-    /// What they may do.
+    /// Role of the user. Only an OWNER can make an OWNER.
     pub role: Role,
 }
 

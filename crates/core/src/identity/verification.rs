@@ -1,5 +1,7 @@
 //! Proofs of addresses through a mailed link: of a user at sign-up and after a change, and of an account's contact.
 
+use async_graphql::InputObject;
+use entity::scalars::EmailAddress;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -285,14 +287,16 @@ fn session_of(caller: &Caller) -> Result<SessionId> {
     }
 }
 
-/// Another address for the caller.
+/// A new address to sign in with.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "ChangeEmailInput")]
 pub struct ChangeEmail {
-    /// The new one.
-    pub email: String,
-    /// Shows that it is the person who asks.
+    /// The new address.
+    pub email: EmailAddress,
+    /// The current password. It stays.
+    #[graphql(secret)]
     pub current_password: String,
 }
 

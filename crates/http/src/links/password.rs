@@ -1,4 +1,4 @@
-//! Setting the password of a person of an account by a mailed link.
+//! Sets the password of a user through a mailed link.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
 use leadmesh_core::identity::account_confirmation::Consent;
-use leadmesh_core::identity::emails::escape;
+use leadmesh_forms::templates::escape_html;
 use leadmesh_core::identity::password_reset::{self, LinkPreview, NewPassword};
 use leadmesh_core::identity::sessions;
 use leadmesh_core::identity::tokens::Scope;
@@ -33,7 +33,7 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
     form_page(&app, ip, &link.token, None).await
 }
 
-/// The session that comes with a new password is ended at once: this page has no use for it.
+/// Ends the session that comes with the new password, which this page does not need.
 pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
     let input = NewPassword {
         token: form.token.clone(),
@@ -61,8 +61,8 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<For
     }
 }
 
-/// The form, with what was wrong the last time. A link that cannot be used shows why, and the form all the same: it may be the
-/// wrong one of several mails.
+/// The form, with the last error. An unusable link shows the reason and the form all the same: it may be the wrong one
+/// of several emails.
 async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
     let opened = password_reset::preview(app, ip, token).await;
     let (status, wrong) = match (wrong, &opened) {
@@ -77,18 +77,18 @@ async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Er
          {whose}<label for=\"password\">New password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" required autocomplete=\"new-password\">\n\
          <button>Set the password</button>\n</form>\n",
-        token = escape(token),
+        token = escape_html(token),
     );
     page(status, "Set your password", &body)
 }
 
 fn refusal_html(error: &Error) -> (StatusCode, String) {
     let (status, text) = refusal(error);
-    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(&text));
+    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape_html(&text));
     (status, text)
 }
 
-/// Which account it is, and what else can act in it where the reader may not know.
+/// The account, and what else has access to it if the reader may not know.
 fn whose(opened: &LinkPreview) -> String {
     let mut html = paragraph(&format!(
         "For {}, who signs in to the account “{}” with {}.",

@@ -11,22 +11,22 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
-use leadmesh_flows::{Changed, Edit, Of, sellers, weigh};
+use leadmesh_flows::{Edit, FlowRef, SavedFlow, measure_patterns, sellers};
 
 const INVITE: &str = "input.step.buyer.invite";
 
 /// Adds a step to a flow. With `invite`, a BUYER step's buyer is invited in the same transaction. The step is a disabled draft
 /// until the buyer accepts.
-pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<Changed> {
+pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(Some(&input.step));
         let changed = steps::add(app, caller, input).await?;
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, None).await;
     };
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let mut edit = edit.knowing(weighed);
+    let mut edit = edit.with_pattern_sizes(sizes);
     invite_buyer(&mut edit, caller, &invite, Some(&mut input.step)).await?;
     let changed = steps::add_to(edit, input).await?;
     warned(app, changed, None).await
@@ -39,23 +39,23 @@ pub async fn update(
     id: StepId,
     mut input: UpdateStep,
     invite: Option<NewInvitation>,
-) -> Result<Changed> {
+) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(input.step.as_ref());
         let changed = steps::update(app, caller, id, input).await?;
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, Some(id)).await;
     };
-    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
-    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
-    let mut edit = edit.knowing(weighed);
+    let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
+    let (edit, index) = Edit::of_step(app, caller, id, "input.id").await?;
+    let mut edit = edit.with_pattern_sizes(sizes);
     invite_buyer(&mut edit, caller, &invite, input.step.as_mut()).await?;
-    let changed = steps::update_in((edit, place), input).await?;
+    let changed = steps::update_in(edit, index, input).await?;
     warned(app, changed, Some(id)).await
 }
 
 /// Adds warnings about the saved step: the named one, else the newest.
-async fn warned(app: &App, mut changed: Changed, saved: Option<StepId>) -> Result<Changed> {
+async fn warned(app: &App, mut changed: SavedFlow, saved: Option<StepId>) -> Result<SavedFlow> {
     let steps = step::Entity::of_flow(changed.flow.id).all(app.db.read()).await?;
     let newest = steps.iter().map(|step| step.id).max();
     let saved = steps.iter().find(|step| Some(step.id) == saved.or(newest));
