@@ -74,11 +74,11 @@ impl Page {
             let code = |text: &str| format!("<code>{}</code>", escape_html(text));
             let cells = [
                 code(&field.name),
-                escape_html(&field.label),
+                escape_html(&field.label).into_owned(),
                 code(&type_name(field)),
                 (if field.required { "yes" } else { "no" }).to_owned(),
                 code(field.example.as_deref().unwrap_or_default()),
-                escape_html(&notes(field)),
+                escape_html(&notes(field)).into_owned(),
             ];
             let _ = writeln!(self.0, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
         }
