@@ -97,7 +97,7 @@ pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Re
             });
         }
         MaybeUndefined::Null => None,
-        MaybeUndefined::Value(price) => Some(Price::check(price.amount, &price.currency, path)?),
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount.0, &price.currency, path)?),
     };
     let (e4, currency) = Price::columns(price);
     Ok(PriceColumns {
@@ -107,7 +107,7 @@ pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Re
 }
 
 pub(super) fn price_audit_view(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
-    let price = Price::stored(e4, currency.map(str::to_owned))?;
+    let price = Price::from_columns(e4, currency.map(str::to_owned))?;
     Some(format!("{} {}", price.amount(), price.currency))
 }
 

@@ -11,7 +11,7 @@ use entity::ids::FlowId;
 use entity::{flow, flow_revision};
 use serde_json::Value;
 
-pub use inputs::{AddSourceInput, AddStepInput, CreateFlowInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput};
+pub use inputs::{AddSourceInput, AddStepInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput};
 pub use mutations::{FlowMutation, FlowPayload};
 pub use revision::{FlowRevision, FlowRevisionConnection, FlowRevisionEdge};
 

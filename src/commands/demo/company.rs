@@ -161,7 +161,7 @@ async fn make_flow(app: &App, caller: &Caller) -> Result<FlowId> {
         label: None,
         field_type,
         required: Some(required),
-        encrypted: name == "date_of_birth",
+        encrypted: Some(name == "date_of_birth"),
         choices: (name == "service").then(|| SERVICES.map(str::to_owned).to_vec()),
         example: None,
         description: None,

@@ -27,19 +27,21 @@ use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::queue::{Claimed, LeadContent};
-use leadmesh_leads::branch::{Entering, Growing, MAX_HOPS, Reach, Reached, Way, loops, shared};
-use leadmesh_leads::entrances::{LookUp, Purpose, Versions};
+use leadmesh_leads::downstream::{Purpose, TargetResolver};
+use leadmesh_leads::draft::{HandoffPlan, InboundLead};
+use leadmesh_leads::handoff::{DownstreamTargets, HandoffPlanner, MAX_HOPS, loop_reason};
 use leadmesh_leads::intake::{
-    Around, CameBy, Occasion, Settled, ToStore, accounts, newest_versions, settle, versions_hold,
+    LeadToStore, Origin, StoreContext, StoredLeads, SubmissionMeta, accounts, newest_versions, store, versions_hold,
 };
-use leadmesh_leads::lost_fields;
-use leadmesh_leads::snapshot::PriceE4;
+use leadmesh_leads::sharing::Sharing;
+use leadmesh_leads::snapshot::{Price, TargetKey, Versions};
 use lost::Lost;
 use outcome::{AccountOutcome, AccountRecord, Hold, check_hold};
 
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions have conflicted.
 const DECISIONS: usize = 5;
 
+/// A delivery that is attempted.
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
@@ -96,15 +98,14 @@ impl Attempt<'_> {
         if !live.lets_send(seller) {
             return self.end(AccountOutcome::blocked(&live)).await;
         }
-        let way = self.decide(&live, newest).await?;
-        match way {
-            Way::Into(lead) => {
+        match self.decide(&live, newest).await? {
+            HandoffPlan::Enter(lead) => {
                 let lost = self.lost(&lead).await?;
                 self.enter(&live, *lead, lost).await
             }
-            Way::NotReady { why, .. } => self.end(AccountOutcome::not_ready(why)).await,
-            Way::Loop(why) => self.end(AccountOutcome::looped(why)).await,
-            Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
+            HandoffPlan::NotReady { why, .. } => self.end(AccountOutcome::not_ready(why)).await,
+            HandoffPlan::Loop(why) => self.end(AccountOutcome::looped(why)).await,
+            HandoffPlan::Deferred => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
 
@@ -114,7 +115,7 @@ impl Attempt<'_> {
     }
 
     /// What becomes of the lead at the buyer, by the cached configurations.
-    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
+    async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<HandoffPlan> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
         let row = lead::Entity::for_worker([self.delivery.lead_id])
@@ -123,25 +124,30 @@ impl Attempt<'_> {
         let row = row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its lead")))?;
         let mut passed = row.path.0;
         passed.push(seller);
-        if let Some(why) = loops(&passed, buyer) {
-            return Ok(Way::Loop(why));
+        if let Some(why) = loop_reason(&passed, buyer) {
+            return Ok(HandoffPlan::Loop(why));
         }
-        let look_up = LookUp {
+        let resolver = TargetResolver {
             app,
             snapshots: &self.tools.snapshots,
             newest,
-            purpose: Purpose::Storing,
+            purpose: Purpose::Store,
         };
-        let reached: Reached = look_up.entrance((live.id, buyer), seller).await?;
-        let reach = match &reached.entrance.door {
-            Ok((flow, _)) if passed.len() < MAX_HOPS && !flow.exits.is_empty() => look_up.reach(flow).await?,
-            _ => Reach::new(),
+        let key = TargetKey {
+            connection: live.id,
+            buyer,
+        };
+        let resolved = resolver.resolve(key, seller).await?;
+        let targets = match &resolved.target.receiving_flow {
+            Ok(receiving) if passed.len() < MAX_HOPS => resolver.resolve_all(&receiving.flow).await?,
+            _ => DownstreamTargets::new(),
         };
         let config = self.config(app).await?;
-        let content = self.content;
-        let values = shared(&content.fields, &content.definitions, &config.fields, &config.mapping);
+        let sharing = Sharing::new(&self.content.definitions, &config.fields, &config.mapping);
+        let values = sharing.values_of(&self.content.fields);
         let new_id = || app.clock.id();
-        Ok(Growing::new(&reach, app.clock.now(), &new_id).enter(&reached, passed, &values))
+        let mut planner = HandoffPlanner::new(&targets, app.clock.now(), &new_id);
+        Ok(planner.plan_entry(&resolved, passed, &values))
     }
 
     /// What is shared, by the version of the settings with which the delivery was made.
@@ -153,15 +159,17 @@ impl Attempt<'_> {
         }
     }
 
-    async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
+    /// The fields that the buyer's flow drops.
+    async fn lost(&self, into: &InboundLead) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
-        let fields = lost_fields::of(&content.fields, &content.definitions, &config, into);
+        let sharing = Sharing::new(&content.definitions, &config.fields, &config.mapping);
+        let fields = sharing.dropped_by(into, &content.fields);
         Lost::of(app, self.delivery, fields).await
     }
 
     /// Stores the lead at the buyer and ends the delivery.
-    async fn enter(&self, live: &connection::Model, mut lead: Entering, lost: Option<Lost>) -> Result<Decision> {
+    async fn enter(&self, live: &connection::Model, mut lead: InboundLead, lost: Option<Lost>) -> Result<Decision> {
         let (app, now) = (&self.tools.app, self.tools.app.clock.now());
         let routes = self.routes().await?;
         let tx = app.db.begin().await?;
@@ -171,7 +179,7 @@ impl Attempt<'_> {
             Hold::Erased => {
                 let ending = Ending::new(self.delivery, DeliveryStatus::Cancelled, None);
                 return self
-                    .record(tx, AccountOutcome::erased(), ending, Settled::default())
+                    .record(tx, AccountOutcome::erased(), ending, StoredLeads::default())
                     .await;
             }
             Hold::Held => {}
@@ -180,31 +188,28 @@ impl Attempt<'_> {
         if !versions_hold(&lead, &newest) || !routes.are_current(&tx).await? || !self.may_send(&tx, live).await? {
             return Ok(Decision::Outdated(newest));
         }
-        let occasion = Occasion {
+        let meta = SubmissionMeta {
             at: now,
             started: self.started,
             test: self.delivery.test,
             idempotency_key: None,
-            came_by: Some(CameBy {
+            origin: Some(Origin {
                 delivery: self.delivery.id,
                 lead: self.delivery.lead_id,
-                price: PriceE4::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
+                price: Price::from_columns(self.delivery.price_e4, self.delivery.price_currency.clone()),
             }),
             span: Span::none(),
         };
-        let to_store = ToStore {
-            lead: &mut lead,
-            occasion,
-        };
+        let to_store = LeadToStore { lead: &mut lead, meta };
         // The locks of a failure are taken together with those of storing; the buyer's flow decides the status.
         let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
-        let closed = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
-        let around = Around {
-            closed: closed.into_iter().map(|row| row.id).collect(),
+        let open_circuits = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
+        let context = StoreContext {
+            open_circuits: open_circuits.into_iter().map(|row| row.id).collect(),
             lease: self.lease(&tx).await?,
-            touched: locks_of([&ending], now),
+            locks: locks_of([&ending], now),
         };
-        let mut stored = settle(app, &tx, vec![to_store], around).await?;
+        let mut stored = store(app, &tx, vec![to_store], context).await?;
         let outcome = AccountOutcome::of(stored.receipts.pop());
         if let Some(lost) = lost.filter(|_| outcome.is_delivered()) {
             lost.note(&tx, self.delivery).await?;
@@ -250,7 +255,7 @@ impl Attempt<'_> {
             return Ok(Decision::Outdated(Versions::new()));
         }
         let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
-        self.record(tx, outcome, ending, Settled::default()).await
+        self.record(tx, outcome, ending, StoredLeads::default()).await
     }
 
     async fn record(
@@ -258,7 +263,7 @@ impl Attempt<'_> {
         tx: Transaction,
         outcome: AccountOutcome,
         ending: Ending<'_>,
-        stored: Settled,
+        stored: StoredLeads,
     ) -> Result<Decision> {
         let record = AccountRecord {
             delivery: self.delivery,

@@ -13,10 +13,10 @@ use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
 use leadmesh_core::identity::account_confirmation::Consent;
-use leadmesh_forms::templates::escape_html;
 use leadmesh_core::identity::password_reset::{self, LinkPreview, NewPassword};
 use leadmesh_core::identity::sessions;
 use leadmesh_core::identity::tokens::Scope;
+use leadmesh_forms::templates::escape_html;
 
 /// What the form sends.
 #[derive(Deserialize)]
