@@ -81,7 +81,7 @@ impl Loader<CanReceiveOver> for Rows {
 
     async fn load(&self, keys: &[CanReceiveOver]) -> Loaded<CanReceiveOver, bool> {
         let links: Vec<LinkOf> = keys.iter().map(|key| LinkOf(key.0, key.1)).collect();
-        let links: HashMap<LinkOf, Link> = self.load(&links).await?;
+        let links: HashMap<LinkOf, ConnectionView> = self.load(&links).await?;
         let mut found = HashMap::with_capacity(keys.len());
         for (LinkOf(seller, id), link) in links {
             let receives = buyer_steps::receiving(self.db.read(), &link.row, seller).await;
