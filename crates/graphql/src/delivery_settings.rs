@@ -14,9 +14,8 @@ use serde_json::Value;
 
 use super::account_link::AccountLink;
 use super::context::ContextExt;
-use super::field_mapping::{FieldMapping, FieldSelection, each};
-use super::loaders::distribution::{EncryptedFieldsOf, MailServerOf, SettingsRow};
-use super::loaders::load;
+use super::field_mapping::each;
+use super::loaders::{EncryptedFieldsOf, MailServerOf, SettingsRow, load};
 use super::scalars::{EmailAddress, UrlText};
 use leadmesh_core::error::Result;
 use leadmesh_distribution::settings::{email_warnings, encrypted_warnings, warnings};

@@ -121,7 +121,7 @@ async fn a_required_field_without_a_name_left_is_warned_about() {
     for room in rooms().await {
         let owner = room.account(Plan::Paid).await;
         let mut input = solar();
-        input.fields[0].required = true;
+        input.fields[0].required = Some(true);
         let flow = room.create(&owner, input).await;
         let input = AddSource {
             mapping: Some(vec![renaming("email", "state")]),

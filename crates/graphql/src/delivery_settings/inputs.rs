@@ -5,7 +5,7 @@ use entity::delivery_config::{EmailFormat, FieldMapping, PayloadFormat, WebhookM
 use entity::ids::ConnectionId;
 use serde_json::Value;
 
-use crate::field_mapping::{FieldSelectionInput, each};
+use crate::field_mapping::FieldSelectionInput;
 use crate::scalars::{EmailAddress, UrlText};
 use leadmesh_distribution::settings::{
     AccountInput, DeliveryInput, EmailInput, HeaderInput, PortalInput, ResponseRuleInput, RetryInput, WebhookInput,

@@ -6,7 +6,6 @@ use entity::ids::{ConnectionId, FlowId, InvitationId, ProfileId, SourceId, StepI
 use entity::step::TemplateAssignment;
 
 use crate::field_mapping::FieldSelectionInput;
-use crate::invitation::inputs::SendInvitationInput;
 use leadmesh_flows::PriceInput;
 use leadmesh_flows::caps::CapInput;
 use leadmesh_flows::manage::UpdateFlow;

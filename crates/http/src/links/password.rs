@@ -12,7 +12,7 @@ use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::letters::escape;
+use leadmesh_forms::templates::escape_html;
 use leadmesh_core::identity::password_reset::{self, NewPassword, Opened};
 use leadmesh_core::identity::sessions;
 use leadmesh_core::identity::takeover::Consent;
@@ -77,14 +77,14 @@ async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Er
          {whose}<label for=\"password\">New password</label>\n\
          <input id=\"password\" name=\"password\" type=\"password\" required autocomplete=\"new-password\">\n\
          <button>Set the password</button>\n</form>\n",
-        token = escape(token),
+        token = escape_html(token),
     );
     page(status, "Set your password", &body)
 }
 
 fn refusal_html(error: &Error) -> (StatusCode, String) {
     let (status, text) = refusal(error);
-    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape(&text));
+    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>\n", escape_html(&text));
     (status, text)
 }
 
