@@ -3,6 +3,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::process::{Run, leadmesh, run};
+use crate::support::app::client;
 
 fn with(dir: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = leadmesh(dir, arguments);
@@ -339,7 +340,7 @@ async fn kept(dir: &std::path::Path) -> (bool, i64) {
 async fn sign_up(ready: &Value) {
     let url = format!("{}graphql", ready["graphiql"].as_str().unwrap());
     let sign_up = r#"mutation { signUp(input: { accountName: "Thief", name: "Eve", email: "ceo@bigcorp.test", password: "correct horse battery" }) { session { accessToken } } }"#;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let request = client.post(&url).json(&serde_json::json!({ "query": sign_up }));
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     assert!(

@@ -9,9 +9,10 @@ use tokio::sync::Semaphore;
 use super::ledger::Ledger;
 use super::load::{Load, Seen, Submitter};
 use super::process::signal;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver::Answer;
+use crate::support::wait::until;
 
 const LEADS: usize = 40;
 const CONCURRENCY: usize = 32;

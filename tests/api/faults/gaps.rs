@@ -11,9 +11,10 @@ use super::ledger::Ledger;
 use super::load::{Answer, Seen, Submitter, Try};
 use super::process::signal;
 use super::stores::Service;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver;
+use crate::support::wait::until;
 
 const LEADS: usize = 20;
 const CONCURRENCY: usize = 64;

@@ -1,8 +1,11 @@
 //! Accounts, flows, partners and leads, made through the API as its users make them.
 
+use leadmesh::identity::authenticate;
+use leadmesh::identity::caller::Caller;
 use serde_json::{Value, json};
 
 use super::app::TestApp;
+use super::wait::eventually;
 
 /// An account with its owner signed in and a key that may do everything a key may.
 #[derive(Clone, Debug)]
@@ -71,6 +74,11 @@ impl TestApp {
             token: account.key.clone(),
             ..account
         }
+    }
+
+    /// The owner, as use cases that are called directly know it.
+    pub(crate) async fn caller(&self, owner: &Account) -> Caller {
+        authenticate::bearer(&self.app, &owner.token, None).await.unwrap()
     }
 
     /// The payload of a mutation that takes one input and breaks no rule.
@@ -177,21 +185,12 @@ impl TestApp {
 
     /// The deliveries of a lead once each of them stands at one of these; reads again until then, at most 20 s.
     pub(crate) async fn deliveries_at(&self, owner: &Account, lead: &str, statuses: &[&str]) -> Vec<Value> {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let deliveries = self.deliveries(owner, lead).await;
-            if deliveries
-                .iter()
-                .all(|delivery| statuses.contains(&delivery["status"].as_str().unwrap()))
-            {
-                return deliveries;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "not at {statuses:?}: {deliveries:#?}"
-            );
-            tokio::task::yield_now().await;
-        }
+        let there = |delivery: &Value| statuses.contains(&delivery["status"].as_str().unwrap());
+        eventually(
+            async || self.deliveries(owner, lead).await,
+            |deliveries| deliveries.iter().all(there),
+        )
+        .await
     }
 }
 
