@@ -1,27 +1,17 @@
 # docker build -t leadmesh .
 
 FROM rust:1.95-bookworm AS build
-# The image's own toolchain; rust-toolchain.toml would have linting tools downloaded.
+# Use the image's toolchain; rust-toolchain.toml would download linting tools.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
-# The dependencies, compiled under empty crates: this layer is used again until a manifest changes.
-COPY Cargo.toml Cargo.lock ./
-COPY entity/Cargo.toml entity/
-COPY migration/Cargo.toml migration/
-RUN mkdir -p src entity/src migration/src \
-    && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs entity/src/lib.rs migration/src/lib.rs \
-    && cargo build --release --locked --bin leadmesh \
-    && rm -rf src entity/src migration/src
-
 COPY . .
-# Cargo goes by file times, and those of the empty crates are newer.
-RUN find src entity migration -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --bin leadmesh \
+# The caches keep what was compiled before, whatever changed.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin leadmesh \
     && mkdir -p /out/data && cp target/release/leadmesh /out/
 
-# Nothing is installed: certificates and time zones are in the binary.
+# Nothing needs to be installed: certificates and time zones are in the binary.
 FROM debian:bookworm-slim
 COPY --from=build /out/leadmesh /usr/local/bin/leadmesh
 COPY --from=build --chown=65532:65532 /out/data /data
@@ -32,6 +22,6 @@ ENV LEADMESH_LISTEN=0.0.0.0:8080 LEADMESH_DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# No HEALTHCHECK: whoever runs the container asks GET /healthz (alive) and GET /readyz (may be sent requests).
+# No HEALTHCHECK: the platform that runs the container calls GET /healthz (alive) and GET /readyz (ready for requests).
 ENTRYPOINT ["leadmesh"]
 CMD ["serve"]

@@ -1,41 +1,41 @@
-# Short names for what scripts/ and cargo do; nothing here needs just.
+# Short names for commands of scripts/ and cargo, which also work without just.
 
 # The list of recipes
 default:
     @just --list
 
-# A server with two companies between which leads are moving; nothing but this binary
+# Runs the demo: a server with two companies that exchange leads; needs only this binary
 demo *ARGS:
     cargo run --locked -- demo {{ARGS}}
 
-# The server in embedded mode, keeping its data in ./leadmesh-data
+# Runs a server in embedded mode, with its data in ./leadmesh-data
 dev *ARGS:
     cargo run --locked -- serve {{ARGS}}
 
-# All tests in both modes, with a PostgreSQL and a Redis of their own
+# Runs all tests in both modes, with their own PostgreSQL and Redis
 test *ARGS:
     scripts/test {{ARGS}}
 
-# What CI asks of the text of the code
+# Checks format, clippy warnings and dependencies, as CI does
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
     scripts/dependencies
 
-# Writes schema.graphql, which is checked in
+# Updates schema.graphql, which is checked in
 schema:
     cargo run --quiet --locked -- schema > schema.graphql.new
     mv schema.graphql.new schema.graphql
 
-# Leads a second and latencies, in both modes
+# Measures leads a second and latencies, in both modes
 bench *ARGS:
     scripts/bench {{ARGS}}
 
-# Faults of all kinds under load for ten minutes, then the ledgers; `just endure abuse` for callers who mean harm
+# Injects faults under load for ten minutes and checks that nothing was lost; `just endure abuse` simulates an abusive account
 endure *ARGS:
     scripts/endure {{ARGS}}
 
-# Arbitrary input for everything that reads what strangers wrote; needs a C++ compiler
+# Feeds arbitrary input to every parser; needs a C++ compiler
 fuzz *ARGS:
     scripts/fuzz {{ARGS}}
 
@@ -44,28 +44,28 @@ pages:
     cd web/graphiql && npm ci --ignore-scripts && npm run check && npm run build
     cd web/portal && npm ci --ignore-scripts && npm run generate && npm run check && npm run build
 
-# The portal in Chromium; needs Node
+# Tests the portal in Chromium; needs Node
 browser *ARGS:
     scripts/browser-test {{ARGS}}
 
-# The clients in examples/clients; needs Node and Python
+# Tests the clients in examples/clients; needs Node and Python
 clients:
     scripts/client-test
 
-# Takes the pictures of the documentation; needs Node and Chromium
+# Takes the screenshots of the documents; needs Node and Chromium
 screenshots:
     cargo build --locked
     cd web/portal && npm run screenshots
 
-# A PostgreSQL and a Redis to work with, below /tmp; prints their addresses
+# Starts a PostgreSQL and a Redis to work with, in /tmp; prints their addresses
 services-up:
     scripts/services start /tmp/leadmesh-services-$(id -un) --durable
     @cat /tmp/leadmesh-services-$(id -un)/env
 
-# Stops them; their data stays
+# Stops them and keeps their data
 services-down:
     scripts/services stop /tmp/leadmesh-services-$(id -un)
 
-# Everything CI does
+# Does everything that CI does
 ci:
     bash .ci/run

@@ -5,12 +5,10 @@ use std::io::{BufRead, Write};
 
 use anyhow::Context;
 use async_graphql::{ServerError, Variables};
-use leadmesh::graphql::{
-    limits::{Documents, Limits, Refusals},
-    mask,
-    registry::Registry,
-};
-use leadmesh::lenient_json;
+use leadmesh_forms::lenient_json;
+use leadmesh_graphql::limits::{Documents, Limits, Refusals};
+use leadmesh_graphql::mask;
+use leadmesh_graphql::registry::Registry;
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ pub mod logs;
 mod migrate;
 mod serve;
 mod signals;
+mod traces;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,10 +22,10 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{ConfigError, Settings, spelling};
-use crate::error::Error;
 use crate::server::Role;
-use crate::tls::install_tls;
+use leadmesh_core::config::{ConfigError, Settings, spelling};
+use leadmesh_core::error::Error;
+use leadmesh_core::tls::install_tls;
 
 /// A self-hosted server through which companies exchange sales leads.
 #[derive(Parser)]
@@ -101,7 +102,7 @@ async fn perform(command: Command, out: &mut (impl Write + Send)) -> anyhow::Res
         Command::Api(settings) => serve::serve(*settings, Role::Api).await?,
         Command::Worker(settings) => serve::serve(*settings, Role::Worker).await?,
         Command::Migrate(settings) => migrate::migrate(&settings, out).await?,
-        Command::Schema => out.write_all(crate::graphql::schema::sdl().as_bytes())?,
+        Command::Schema => out.write_all(leadmesh_graphql::schema::sdl().as_bytes())?,
         Command::Demo(arguments) => Box::pin(demo::demo(arguments, out)).await?,
         Command::Import(arguments) => return import::import(arguments, out).await,
         Command::Account(command) => account::account(command, out).await?,
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_settings_and_the_readme_have_all_of_a_server() {
+    fn the_example_file_and_the_documents_list_every_setting() {
         let command = CommandLine::command();
         let serve = command.find_subcommand("serve").unwrap();
         let names: Vec<&str> = serve
@@ -184,7 +185,7 @@ mod tests {
         assert!(names.len() > 30, "{names:?}");
         for (file, text) in [
             (".env.example", include_str!("../.env.example")),
-            ("README.md", include_str!("../README.md")),
+            ("docs/settings.md", include_str!("../docs/settings.md")),
         ] {
             let missing: Vec<_> = names.iter().filter(|name| !text.contains(*name)).collect();
             assert!(missing.is_empty(), "{file} lacks {missing:?}");

@@ -7,9 +7,9 @@ use entity::{endpoint, idempotency, known_network, mail, mail_count, one_time_to
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
-use crate::error::Result;
-use crate::network::{disconnecting, expiry, paused, set_aside};
+use leadmesh_core::app::App;
+use leadmesh_core::error::Result;
+use leadmesh_network::{disconnecting, expiry, paused, set_aside};
 
 const EVERY: Duration = Duration::from_hours(1);
 /// How late it may be told that an invitation has expired. Nothing depends on it.

@@ -1,34 +1,6 @@
 //! Leadmesh: a self-hosted server through which companies exchange sales leads.
 
-pub mod app;
-pub mod audit;
-pub mod clock;
 pub mod commands;
-pub mod config;
-pub mod crypto;
-pub mod database;
-pub mod delivery;
 pub mod descriptors;
-pub mod diagnosis;
-pub mod distribution;
-pub mod error;
-pub mod fair;
-pub mod flows;
-pub mod gather;
-pub mod graphql;
 pub mod housekeeping;
-pub mod http;
-pub mod identity;
-pub mod leads;
-pub mod lenient_json;
-pub mod limits;
-pub mod live;
-pub mod metrics;
-pub mod network;
-pub mod numerals;
-pub mod queue;
-pub mod reports;
 pub mod server;
-pub mod tally;
-pub mod tls;
-pub mod writes;

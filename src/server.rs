@@ -10,26 +10,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::app::App;
-use crate::config::ConfigError;
-use crate::crypto::key_holders;
-use crate::database::only_server::OnlyServer;
-use crate::database::time;
-use crate::delivery::supervision::restarted;
-use crate::delivery::worker::Worker;
-use crate::delivery::{erasure_notices, instance_mail};
 use crate::descriptors;
-use crate::graphql::registry::Registry;
-use crate::graphql::schema::schema;
 use crate::housekeeping;
-use crate::http::authenticate::Credentials;
-use crate::http::graphql::Endpoint;
-use crate::http::listen::{ListenLimits, serve};
-use crate::http::router;
-use crate::identity::proof_setting;
-use crate::leads::intake::Intake;
-use crate::live::relay;
-use crate::network::tallies;
+use leadmesh_core::app::App;
+use leadmesh_core::config::ConfigError;
+use leadmesh_core::crypto::key_holders;
+use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_core::database::time;
+use leadmesh_core::identity::proof_setting;
+use leadmesh_core::live::relay;
+use leadmesh_delivery::supervision::restarted;
+use leadmesh_delivery::worker::Worker;
+use leadmesh_delivery::{erasure_notices, instance_mail};
+use leadmesh_graphql::registry::Registry;
+use leadmesh_graphql::schema::schema;
+use leadmesh_http::authenticate::AppAuthenticator;
+use leadmesh_http::graphql::Endpoint;
+use leadmesh_http::listen::{ListenLimits, serve};
+use leadmesh_http::router;
+use leadmesh_leads::intake::Intake;
+use leadmesh_network::tallies;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Server {
             ..Endpoint::new(
                 schema(app.clone(), intake),
                 Registry::of_this_server(),
-                Credentials::new(app.clone()),
+                AppAuthenticator::new(app.clone()),
             )
         });
         let sockets = endpoint.open_sockets.clone();

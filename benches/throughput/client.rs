@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use entity::ids::LeadId;
-use leadmesh::flows::docs::OPERATION;
+use leadmesh_flows::docs::OPERATION;
 use serde_json::json;
 use tokio::net::TcpStream;
 

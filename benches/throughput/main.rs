@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use leadmesh::config::Settings;
+use leadmesh_core::config::Settings;
 
 use load::{Load, Pace};
 use processes::{Processes, Used};

@@ -9,16 +9,16 @@ use sea_orm::sea_query::{Alias, ExprTrait, Query, UnionType};
 use sea_orm::{Condition, DatabaseBackend, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
-/// What an account may do.
+/// Plan of an account.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Plan {
-    /// One flow (the inbox), no rules, filters or caps, one destination.
+    /// One flow (the Inbox) and one destination. No rules, filters or caps.
     Free,
-    /// Everything.
+    /// All features.
     Paid,
 }
 

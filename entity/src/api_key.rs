@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ApiKeyScope {
-    /// Submit leads and read the receipts of all that the account has submitted.
+    /// Submit leads, and read the receipts of all submissions of the account.
     LeadsSubmit,
-    /// Read leads, deliveries and reports, and follow their streams; of the flows, sources, partners and profiles that these name only
-    /// identifiers, names and counts.
+    /// Read leads, deliveries and reports, and subscribe to them. Of the flows, sources, partners and profiles that
+    /// they name, only identifiers, names and counts.
     LeadsRead,
-    /// Read the account with its people, keys, mail server and invitations, and flows, partners, profiles, connections and
-    /// submission docs.
+    /// Read the account with its users, API keys, mail server and invitations, and flows, partners, profiles,
+    /// connections and submission docs.
     NetworkRead,
     /// Everything that a MEMBER may do.
     Manage,

@@ -6,18 +6,18 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Iterable, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-/// Who acted.
+/// Kind of actor.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ActorKind {
-    /// A person of the account.
+    /// A user of the account.
     User,
-    /// A program with a key of the account.
+    /// An API key of the account.
     ApiKey,
-    /// A person of a partner.
+    /// A portal user of a partner.
     PortalUser,
     /// A connected account.
     PartnerAccount,

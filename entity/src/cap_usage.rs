@@ -8,7 +8,7 @@ use sea_orm::sea_query::ExprTrait;
 use sea_orm::{QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-/// The calendar window in which a cap counts.
+/// The calendar window of a cap.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
@@ -23,7 +23,7 @@ pub enum CapPeriod {
     Week,
     /// A calendar month.
     Month,
-    /// From the beginning, for ever.
+    /// All time.
     Lifetime,
 }
 

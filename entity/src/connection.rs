@@ -8,7 +8,7 @@ use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Where a connection stands.
+/// Status of a connection.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 pub enum ConnectionStatus {
     /// Leads may go as agreed.
     Active,
-    /// Held up by one side or both; nothing goes over it.
+    /// One side or both suspend it; no lead goes over it.
     Suspended,
-    /// Over for good. A new invitation makes a new connection.
+    /// Ended permanently. A new invitation makes a new connection.
     Terminated,
 }
 

@@ -11,77 +11,77 @@ use sea_orm::sea_query::{ExprTrait, Func};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a delivery stands.
+/// Status of a delivery.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeliveryStatus {
-    /// Waiting for its first attempt.
+    /// Waiting for the first attempt.
     Queued,
-    /// A worker has it.
+    /// A worker is sending it.
     Sending,
-    /// Waiting for its next attempt.
+    /// Waiting for the next attempt.
     Retrying,
-    /// The recipient has it.
+    /// The recipient has the lead.
     Delivered,
-    /// Given up; can be retried by hand.
+    /// Given up. Can be retried by hand.
     Failed,
-    /// The recipient refused it.
+    /// The recipient refused the lead.
     Refused,
-    /// Stopped by hand or by the end of a relationship.
+    /// Stopped by hand or by the end of a connection.
     Cancelled,
 }
 
-/// What went wrong with an attempt or a delivery.
+/// Why an attempt or a delivery failed.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeliveryErrorCode {
-    /// The account has no mail server: set one and retry.
+    /// The account has no mail server. Set one and retry.
     SmtpNotConfigured,
-    /// The mail server refused for good (5xx), or the mail came back and somebody has settled it so.
+    /// The mail server refused permanently (5xx), or the mail bounced and a user resolved the delivery as failed.
     SmtpRejected,
-    /// The mail server refused for now (4xx).
+    /// The mail server refused temporarily (4xx).
     SmtpTemporary,
-    /// The answer was not 2xx.
+    /// The answer's status was not 2xx.
     HttpStatus,
-    /// No whole answer within the deadline.
+    /// No complete answer within the deadline.
     Timeout,
     /// Could not connect, or the connection broke.
     Network,
-    /// The secure connection could not be made.
+    /// The TLS connection failed.
     Tls,
     /// The address is private, loopback or otherwise forbidden.
     DestinationBlocked,
     /// The payload could not be rendered.
     Template,
-    /// What was to be sent is larger than a delivery may be.
+    /// The payload exceeds the size limit of deliveries.
     PayloadTooLarge,
-    /// The answer said that the partner does not want it.
+    /// The answer said that the partner refuses the lead.
     RefusedByPartner,
-    /// The buyer's flow rejected it.
+    /// The buyer's flow rejected the lead.
     BuyerRejected,
     /// The buyer cannot take leads yet.
     BuyerNotReady,
-    /// The relationship ended.
+    /// The connection ended.
     Disconnected,
     /// Every attempt of the retry policy failed.
     RetriesExhausted,
-    /// Too old to be tried again.
+    /// Too old for another attempt.
     Expired,
     /// Cancelled by hand.
     Cancelled,
-    /// The destination is paused after repeated failure.
+    /// The destination is paused after repeated failures.
     Paused,
-    /// Processes of this server died again and again while they attempted it; retry it by hand once the cause is gone.
+    /// Processes of this server died repeatedly during attempts. Retry by hand once the cause is gone.
     SetAside,
 }
 
-/// Where a partner's review of a lead stands.
+/// Status of a partner's review of a lead.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
@@ -89,15 +89,15 @@ pub enum DeliveryErrorCode {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "PortalLeadStatus")]
 pub enum ReviewStatus {
-    /// Not looked at yet.
+    /// Not reviewed.
     PendingReview,
-    /// The partner takes it.
+    /// The partner accepts the lead.
     Accepted,
-    /// The partner does not take it.
+    /// The partner rejects the lead.
     Rejected,
-    /// The partner asked to give it back.
+    /// The partner requested a return.
     ReturnRequested,
-    /// Given back.
+    /// Returned.
     Returned,
 }
 

@@ -36,12 +36,12 @@ impl FieldSelection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FieldSelectionMode {
-    /// Every field, also those that are added to the flow later.
+    /// Every field, including those added later.
     #[default]
     All,
     /// Only the listed fields.
     Only,
-    /// Every field but the listed ones.
+    /// Every field except the listed ones.
     Except,
 }
 
@@ -73,14 +73,14 @@ pub struct EmailConfig {
     pub mapping: Vec<FieldMapping>,
 }
 
-/// Kind of mail body.
+/// Format of an email body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EmailFormat {
     /// Plain text.
     #[default]
     Text,
-    /// HTML, accompanied by a plain-text alternative.
+    /// HTML, with a plain-text alternative.
     Html,
 }
 
@@ -114,7 +114,7 @@ pub struct WebhookConfig {
     pub allow_insecure_http: bool,
 }
 
-/// Method of a webhook request.
+/// HTTP method of a webhook request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WebhookMethod {
@@ -259,19 +259,19 @@ impl DeliveryConfig {
     }
 }
 
-/// The way on which leads reach a partner.
+/// How leads reach a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Enum, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "DeliveryChannel")]
 pub enum Channel {
-    /// A mail to the partner's addresses.
+    /// By email to the partner's addresses.
     Email,
-    /// An HTTP request to the partner's server.
+    /// By an HTTP request to the partner's server.
     Webhook,
-    /// The partner looks leads up in the portal.
+    /// In the partner's portal.
     Portal,
-    /// The lead enters a flow of a connected account.
+    /// Into a flow of a connected account.
     Account,
 }
 

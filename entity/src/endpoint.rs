@@ -10,7 +10,7 @@ use sea_orm::sea_query::{ExprTrait, OnConflict, Query, SelectStatement};
 use sea_orm::{Condition, DeleteMany, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait, UpdateMany};
 use serde::{Deserialize, Serialize};
 
-/// Why nothing is sent to an endpoint.
+/// Why deliveries to a destination wait.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "HoldReason")]
 pub enum Hold {
-    /// It failed so often in a row that it is paused; when the pause is over, one delivery tries it.
+    /// Repeated failures paused it. After the pause one delivery tries it.
     Failing,
-    /// It answered 410: nothing is sent until somebody resumes it.
+    /// It answered 410. Nothing is sent until a user resumes it.
     Gone,
-    /// It asked to be left alone for a while; after that, deliveries go on.
+    /// It asked for a pause (429, `Retry-After`). Deliveries go on afterwards.
     Throttled,
 }
 

@@ -8,31 +8,31 @@ use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 
-/// What is known of whether a recipient has a lead.
+/// Whether a recipient has an erased lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, async_graphql::Enum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "ErasureReceived")]
 pub enum Received {
     /// It was delivered.
     Delivered,
-    /// It was shown to the recipient, who refused it.
+    /// The recipient saw the lead and refused it.
     Refused,
-    /// An attempt was made whose outcome does not tell.
+    /// An attempt was made with an unknown outcome.
     Perhaps,
 }
 
-/// Whether a recipient was told that it has to erase.
+/// Whether a recipient was notified that it must erase a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, async_graphql::Enum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[graphql(name = "ErasureNoticeStatus")]
 pub enum NoticeStatus {
-    /// Waiting for its first or next try.
+    /// Waiting for the first or next attempt.
     Queued,
-    /// The recipient's server took it.
+    /// The recipient's server took the notice.
     Sent,
-    /// Given up; the error says why. Erasing the lead again tries it again.
+    /// Given up; `error` says why. Erasing the lead again retries it.
     Failed,
-    /// Nothing has to be sent: the recipient sees it in its account, or in its portal once that is open.
+    /// Nothing has to be sent: the recipient sees it in its account, or in its portal once that is enabled.
     Shown,
 }
 

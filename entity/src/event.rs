@@ -20,7 +20,7 @@ pub enum EventKind {
     PortalDelivered,
     /// The review of a lead in a partner's portal changed.
     PortalReviewed,
-    /// An invitation came in.
+    /// An invitation was received.
     InvitationReceived,
     /// The other side accepted an invitation.
     InvitationAccepted,
@@ -28,7 +28,7 @@ pub enum EventKind {
     InvitationDeclined,
     /// The other side took an invitation back.
     InvitationCancelled,
-    /// An invitation's time passed unanswered.
+    /// An invitation expired unanswered.
     InvitationExpired,
     /// Two accounts are connected.
     ConnectionEstablished,
@@ -36,15 +36,15 @@ pub enum EventKind {
     ConnectionChanged,
     /// A connection is held up.
     ConnectionSuspended,
-    /// A connection goes on.
+    /// A connection was resumed.
     ConnectionResumed,
     /// A connection ended.
     ConnectionTerminated,
-    /// A buyer that was waited for can be delivered to.
+    /// An awaited buyer can now receive leads.
     BuyerReady,
-    /// What a sender has to know of a source changed.
+    /// The submission docs of a source changed.
     SubmissionDocsChanged,
-    /// A connected account has erased a lead that it had delivered.
+    /// A connected account erased a lead that it had delivered.
     LeadErased,
 }
 

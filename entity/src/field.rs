@@ -3,39 +3,39 @@
 use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 
-/// What a field holds. It decides which raw values are accepted and how they are stored.
+/// Type of a field. Decides which values are accepted and how they are stored.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FieldType {
-    /// Any text; stored trimmed and without control characters other than line feed and tab.
+    /// Any text, stored trimmed and without control characters other than line feed and tab.
     Text,
-    /// One email address without a display name; stored in lower case, an international domain in its ASCII form.
+    /// One email address without a display name, stored in lower case, with an international domain in its ASCII form.
     Email,
-    /// A phone number, national to the lead's country or international; stored as E.164, such as `+14155550123`.
+    /// A phone number, national to the lead's country or international, stored as E.164, such as `+14155550123`.
     Phone,
-    /// An absolute `http` or `https` address; a missing scheme becomes `https`.
+    /// An absolute `http` or `https` URL. A missing scheme becomes `https`.
     Url,
-    /// A decimal number; stored exactly, without currency signs and grouping.
+    /// A decimal number, stored exactly, without currency signs and grouping.
     Number,
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     Integer,
-    /// True or false, also as yes/no, on/off or 1/0.
+    /// True or false, also yes/no, on/off or 1/0.
     Boolean,
-    /// A calendar date; stored as `YYYY-MM-DD`.
+    /// A calendar date, stored as `YYYY-MM-DD`.
     Date,
-    /// A moment; stored as RFC 3339 in UTC. A value without an offset counts as UTC.
+    /// A date and time, stored as RFC 3339 in UTC. Without an offset it counts as UTC.
     Datetime,
-    /// A postal code of the lead's country, in that country's usual spelling.
+    /// A postal code of the lead's country, stored in that country's usual spelling.
     PostalCode,
-    /// A state, province or similar part of the lead's country; stored as its code, such as `CA`.
+    /// A state, province or similar part of the lead's country, stored as its code, such as `CA`.
     State,
-    /// A country by code or English name; stored as ISO 3166-1 alpha-2, such as `US`.
+    /// A country by code or English name, stored as ISO 3166-1 alpha-2, such as `US`.
     Country,
-    /// One of the field's choices, in the spelling of its definition.
+    /// One of the field's choices, stored in their spelling.
     Choice,
-    /// An IPv4 or IPv6 address in its shortest form.
+    /// An IPv4 or IPv6 address, stored in its shortest form.
     IpAddress,
-    /// Any JSON value of limited size and depth; text that holds an object or a list is read as such.
+    /// Any JSON value of limited size and depth. Text that contains an object or a list is parsed.
     Json,
 }
 

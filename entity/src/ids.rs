@@ -2,6 +2,10 @@
 //!
 //! The text form follows `TypeID` 0.3: it sorts as the UUID does, so by creation time.
 
+use std::borrow::Cow;
+
+use async_graphql::registry::Registry;
+use async_graphql::{ID, InputType, InputValueError, InputValueResult, Value};
 use chrono::{DateTime, Utc};
 use sea_orm::DeriveValueType;
 use uuid::Uuid;
@@ -99,6 +103,33 @@ macro_rules! ids {
             impl From<Uuid> for $name {
                 fn from(id: Uuid) -> Self {
                     Self(id)
+                }
+            }
+
+            /// The scalar `ID`. A text of another kind becomes an identifier that no row has, so that it is looked up,
+            /// checked and answered like an unknown one.
+            impl InputType for $name {
+                type RawValueType = Self;
+
+                fn type_name() -> Cow<'static, str> {
+                    <ID as InputType>::type_name()
+                }
+
+                fn create_type_info(registry: &mut Registry) -> String {
+                    <ID as InputType>::create_type_info(registry)
+                }
+
+                fn parse(value: Option<Value>) -> InputValueResult<Self> {
+                    let text = <ID as InputType>::parse(value).map_err(InputValueError::propagate)?;
+                    Ok(text.parse().unwrap_or(Self(Uuid::nil())))
+                }
+
+                fn to_value(&self) -> Value {
+                    Value::from(self.to_string())
+                }
+
+                fn as_raw_value(&self) -> Option<&Self> {
+                    Some(self)
                 }
             }
         )+

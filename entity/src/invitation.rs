@@ -10,23 +10,22 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{ExprTrait, Query, SimpleExpr};
 use serde::{Deserialize, Serialize};
 
-/// Where an invitation stands. In the database EXPIRED is written only when the place has to be made free for another
-/// invitation; who reads one asks [`Model::status_at`], because expiry is a fact of time.
+/// Status of an invitation. It expires when its time has passed, whether or not EXPIRED is stored.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum InvitationStatus {
-    /// Waits for its answer.
+    /// Not answered yet.
     Pending,
-    /// Answered with yes: the accounts are connected.
+    /// Accepted: the accounts are connected.
     Accepted,
-    /// Answered with no.
+    /// Declined.
     Declined,
-    /// Taken back by the inviter, or overtaken by a crossing one.
+    /// Cancelled by the inviter, or replaced by a crossing invitation.
     Cancelled,
-    /// Its time has passed. Resending it makes it pending again.
+    /// Expired unanswered. Resending makes it pending again.
     Expired,
 }
 

@@ -11,18 +11,18 @@ use sea_orm::sea_query::{ExprTrait, LockType, Order, Query};
 use sea_orm::{FromJsonQueryResult, FromQueryResult, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-/// What became of a lead.
+/// Outcome of a submission.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LeadOutcome {
-    /// Taken; steps delivered it where it fits.
+    /// Accepted; the steps deliver it.
     Accepted,
-    /// Refused by a rule, a check or a cap; the reasons say which. A good answer, not an error.
+    /// Rejected by a rule, a check or a cap; `reasons` says which. A valid result, not an error.
     Rejected,
-    /// Could not be handled; the reasons say why.
+    /// Could not be processed; `reasons` says why.
     Failed,
 }
 

@@ -5,18 +5,18 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What happened to a lead.
+/// Kind of a lead's event.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum LeadEventKind {
-    /// It came in.
+    /// The lead was submitted.
     Submitted,
-    /// It was accepted.
+    /// The lead was accepted.
     Accepted,
-    /// It was rejected.
+    /// The lead was rejected.
     Rejected,
     /// A filter step stopped it.
     Filtered,
@@ -26,27 +26,27 @@ pub enum LeadEventKind {
     Skipped,
     /// A partner was chosen.
     Routed,
-    /// A delivery was tried.
+    /// A delivery was attempted.
     DeliveryAttempted,
-    /// A recipient has it.
+    /// A recipient has the lead.
     Delivered,
-    /// A delivery was given up.
+    /// A delivery failed.
     DeliveryFailed,
-    /// A recipient refused it.
+    /// A recipient refused the lead.
     Refused,
     /// A delivery was cancelled.
     Cancelled,
-    /// A partner accepted or rejected it in the portal.
+    /// A partner accepted or rejected the lead in the portal.
     Reviewed,
-    /// A partner asked for a return.
+    /// A partner requested a return.
     ReturnRequested,
-    /// It was returned.
+    /// The lead was returned.
     Returned,
-    /// Somebody looked at encrypted values.
+    /// Encrypted values were revealed to a caller.
     Revealed,
-    /// Its values were removed.
+    /// The values were erased.
     Erased,
-    /// The account that delivered it has erased it, and asks to do the same.
+    /// The account that delivered the lead has erased it and asks to erase it here too.
     ErasureRequested,
 }
 

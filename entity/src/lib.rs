@@ -1,5 +1,7 @@
 //! Leadmesh's tables, a file each: the row, and finders that are scoped by construction.
 
+#![warn(missing_docs)]
+
 pub mod account;
 pub mod account_key;
 pub mod api_key;
@@ -56,6 +58,7 @@ pub mod relationship;
 pub mod retried;
 pub mod retryable;
 pub mod routed;
+pub mod scalars;
 pub mod session;
 pub mod settings_usage;
 pub mod smtp_settings;

@@ -8,18 +8,18 @@ use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{DeleteMany, UpdateMany};
 use serde::{Deserialize, Serialize};
 
-/// What became of a mail.
+/// Status of an email.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MailStatus {
-    /// Waiting for its first or next try.
+    /// Waiting for the first or next attempt.
     Queued,
-    /// Taken by the mail server.
+    /// The mail server took it.
     Sent,
-    /// Given up; the error says why.
+    /// Given up; `error` says why.
     Failed,
 }
 

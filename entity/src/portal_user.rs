@@ -8,20 +8,20 @@ use sea_orm::UpdateMany;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// What a portal user may do.
+/// Permission of a portal user.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PortalPermission {
-    /// See the feed.
+    /// See the leads.
     ViewLeads,
-    /// Download CSV.
+    /// Download leads as CSV.
     Export,
-    /// Accept and reject.
+    /// Accept and reject leads.
     Review,
-    /// Ask for a return.
+    /// Request a return.
     Return,
     /// Change contact data.
     EditContact,

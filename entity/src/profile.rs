@@ -5,34 +5,35 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How a profile picks among the partners that match.
+/// How a profile chooses among matching partners.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Strategy {
-    /// The one of the best rank.
+    /// The partner with the best rank.
     FirstMatch,
-    /// All of them, up to maxRecipients.
+    /// All partners, up to `maxRecipients`.
     SendToAll,
-    /// One of them: the one whose turn it is. Between partners that always match, nobody is ever a whole lead ahead or behind.
+    /// One partner, in turn. Among partners that always match, none is ever a whole lead ahead or behind.
     RoundRobin,
-    /// One of them, in proportion to their weights: counted, not drawn, so that of 1,000 leads weights of 70, 20 and 10 get exactly
-    /// 700, 200 and 100. What a partner misses while it does not match goes to the others for good.
+    /// One partner, in proportion to the weights, by counting, not at random: of 1,000 leads, weights of 70, 20 and 10
+    /// get exactly 700, 200 and 100. Leads that a partner misses while it does not match go to the others and are not
+    /// made up for.
     Weighted,
 }
 
-/// What follows when the chosen partner's delivery finally fails or is refused.
+/// What happens when the chosen partner's delivery finally fails or is refused.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OnFailure {
-    /// Nothing: the lead stays where it is.
+    /// Nothing.
     Stay,
-    /// The next partner that matches gets it.
+    /// The next matching partner gets the lead.
     NextPartner,
 }
 

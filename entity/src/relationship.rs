@@ -3,13 +3,14 @@
 use async_graphql::Enum;
 use serde::{Deserialize, Serialize};
 
-/// What a relationship is for, as one of its sides sees it: `RECEIVE_LEADS` of one side is `SEND_LEADS` of the other.
+/// Direction of leads over a connection, from one side's point of view: `RECEIVE_LEADS` for one side is `SEND_LEADS`
+/// for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Enum)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RelationshipType {
-    /// The viewer gets leads from the partner.
+    /// The viewer receives leads from the partner.
     ReceiveLeads,
-    /// The partner gets leads from the viewer.
+    /// The viewer sends leads to the partner.
     SendLeads,
     /// Leads go both ways.
     Both,

@@ -5,22 +5,22 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How the connection to a mail server is protected.
+/// Security of the connection to a mail server.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SmtpSecurity {
-    /// Plain connection that is upgraded before anything is sent; port 587 by custom.
+    /// A plain connection upgraded before anything is sent. Usually port 587.
     Starttls,
-    /// TLS from the first byte; port 465 by custom.
+    /// TLS from the first byte. Usually port 465.
     Tls,
-    /// No protection: only for a mail server on the same machine or network.
+    /// No encryption. Only for a mail server on the same machine or network.
     None,
 }
 
-/// How the sender signs in at a mail server.
+/// How Leadmesh signs in to a mail server.
 #[derive(
     Clone,
     Copy,
@@ -41,7 +41,7 @@ pub enum SmtpAuth {
     /// User name and password, by PLAIN or LOGIN as the server offers.
     #[default]
     Password,
-    /// User name and an OAuth 2.0 access token in place of the password, by XOAUTH2. Set a new one before it runs out.
+    /// User name and an OAuth 2.0 access token instead of a password, by XOAUTH2. Set a new token before it expires.
     #[sea_orm(string_value = "XOAUTH2")]
     #[serde(rename = "XOAUTH2")]
     #[graphql(name = "XOAUTH2")]

@@ -9,20 +9,20 @@ use sea_orm::sea_query::{Alias, ExprTrait, Query};
 use sea_orm::{Condition, UpdateMany};
 use serde::{Deserialize, Serialize};
 
-/// What a person may do.
+/// Role of a user.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize, async_graphql::Enum,
 )]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
-    /// Everything, people, keys and mail server included; there is always one.
+    /// May do everything, including users, API keys and mail server. Every account has at least one.
     Owner,
-    /// As owner, but cannot make or unmake owners.
+    /// Like OWNER, but cannot make or remove owners.
     Admin,
-    /// Flows, partners, profiles, deliveries.
+    /// Manages flows, partners, profiles and deliveries.
     Member,
-    /// Reads, and never sees encrypted values.
+    /// Reads only, and never sees encrypted values.
     Viewer,
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use entity::delivery_config::{ResponseRule, RetryPolicy};
-use leadmesh::delivery::response::{Verdict, judge};
-use leadmesh::delivery::retry::{self, Next};
-use leadmesh::delivery::webhook::{Answer, BodyEnd};
+use leadmesh_delivery::response::{Verdict, judge};
+use leadmesh_delivery::retry::{self, Next};
+use leadmesh_delivery::webhook::{Answer, BodyEnd};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

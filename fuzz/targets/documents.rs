@@ -6,10 +6,8 @@ use std::sync::LazyLock;
 
 use async_graphql::Variables;
 use futures::executor::block_on;
-use leadmesh::graphql::{
-    limits::{Documents, Limits},
-    registry::Registry,
-};
+use leadmesh_graphql::limits::{Documents, Limits};
+use leadmesh_graphql::registry::Registry;
 use libfuzzer_sys::fuzz_target;
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {

@@ -1,8 +1,8 @@
 //! What clients write to the server: messages of a socket, requests over HTTP.
 #![no_main]
 
-use leadmesh::http::graphql::Parameters;
-use leadmesh::http::websocket::is_message;
+use leadmesh_http::graphql::Parameters;
+use leadmesh_http::websocket::is_message;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -2,8 +2,8 @@
 #![no_main]
 
 use entity::delivery_config::{FieldSelection, PayloadFormat, RetryPolicy, WebhookConfig, WebhookMethod};
-use leadmesh::delivery::payload::PreparedWebhook;
-use leadmesh::delivery::templates::Budget;
+use leadmesh_delivery::payload::PreparedWebhook;
+use leadmesh_forms::templates::Budget;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

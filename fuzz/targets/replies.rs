@@ -5,8 +5,8 @@ use std::io::Cursor;
 use std::sync::LazyLock;
 
 use chrono::DateTime;
-use leadmesh::delivery::email::{Auth, MailOutcome, Mailer, Message, Security, SmtpServer};
-use leadmesh::delivery::guard::Guard;
+use leadmesh_delivery::email::{Auth, MailOutcome, Mailer, Message, Security, SmtpServer};
+use leadmesh_delivery::guard::Guard;
 use libfuzzer_sys::fuzz_target;
 
 static MAILER: LazyLock<Mailer> = LazyLock::new(|| Mailer::new(Guard::new(Vec::new()), None));

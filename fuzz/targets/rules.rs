@@ -1,7 +1,7 @@
 //! A rule and a lead: what is accepted when it is saved stays as it is when it is saved again, and runs.
 #![no_main]
 
-use leadmesh::leads::rules::{Effort, FieldValue, Rule, check, compile, text};
+use leadmesh_forms::rules::{Effort, FieldValue, Rule, check, compile, text};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -3,8 +3,8 @@
 #![no_main]
 
 use entity::delivery_config::{EmailConfig, EmailFormat, FieldSelection};
-use leadmesh::delivery::payload::{Envelope, PreparedEmail};
-use leadmesh::delivery::templates::{Budget, Escape, Template, Values};
+use leadmesh_delivery::payload::{Envelope, PreparedEmail};
+use leadmesh_forms::templates::{Budget, Escape, Template, Values};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! A value of a lead, as text and as JSON: what is made of it is canonical, so typing it again changes nothing.
 #![no_main]
 
-use leadmesh::leads::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{Typed, TypingContext, type_value};
 use leadmesh_fuzz::TYPES;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

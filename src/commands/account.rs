@@ -7,11 +7,11 @@ use entity::ids::AccountId;
 use sea_orm::ActiveEnum;
 
 use super::{explained, logs};
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Settings, parse_plan};
-use crate::identity::accounts;
-use crate::identity::operator::{self, Handed};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, ConfigError, Settings, parse_plan};
+use leadmesh_core::identity::accounts;
+use leadmesh_core::identity::operator::{self, Handed};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {

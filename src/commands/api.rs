@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::delivery::webhook::bundled_roots;
+use leadmesh_delivery::webhook::bundled_roots;
 
 /// For one request; longer than the server allows itself.
 const TIMEOUT: Duration = Duration::from_mins(1);

@@ -10,15 +10,15 @@ use tokio::time::timeout;
 
 use super::logs;
 use super::serve::mode;
-use crate::app::connect_redis;
-use crate::clock::Clock;
-use crate::config::store_address::shown;
-use crate::config::{Config, Settings};
-use crate::crypto::{Vault, master_key};
-use crate::database::{self, Db, time};
-use crate::delivery::instance_mail;
 use crate::descriptors;
-use crate::identity::proof_setting;
+use leadmesh_core::app::connect_redis;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::store_address::shown;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::crypto::{Vault, master_key};
+use leadmesh_core::database::{self, Db, time};
+use leadmesh_core::identity::proof_setting;
+use leadmesh_delivery::instance_mail;
 
 /// For one check: what has not answered by then is not well.
 const PATIENCE: Duration = Duration::from_secs(5);

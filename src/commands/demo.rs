@@ -21,14 +21,14 @@ use super::api::Api;
 use super::serve::{listen, stop};
 use super::signals::Signals;
 use super::{explained, logs};
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
-use crate::database::only_server::OnlyServer;
 use crate::server::{Role, Server};
 use board::Board;
 use company::Company;
 use kept::Kept;
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, ConfigError};
+use leadmesh_core::database::only_server::OnlyServer;
 use receivers::Receivers;
 
 /// How the demo runs. The settings of a real server do not concern it.

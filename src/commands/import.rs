@@ -21,8 +21,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use url::Url;
 
 use super::api::Api;
-use crate::config::ConfigError;
 use keys::Keys;
+use leadmesh_core::config::ConfigError;
 use receipts::Receipts;
 use rows::{Batch, Rows};
 use submit::Target;

@@ -6,12 +6,12 @@ use anyhow::Context;
 
 use super::account::{open, require_data};
 use super::{explained, logs};
-use crate::app::not_connected;
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Settings};
-use crate::crypto::{Vault, master_key};
-use crate::database::{Db, time};
-use crate::identity::data_keys;
+use leadmesh_core::app::not_connected;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, ConfigError, Settings};
+use leadmesh_core::crypto::{Vault, master_key};
+use leadmesh_core::database::{Db, time};
+use leadmesh_core::identity::data_keys;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {

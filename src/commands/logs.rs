@@ -5,10 +5,13 @@ use std::io::IsTerminal;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn};
 use tracing_subscriber::layer::{Filter, Layer, SubscriberExt};
-use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, registry};
 
-use crate::config::{ConfigError, LogFormat};
+use super::traces::{self, Export};
+use leadmesh_core::config::traces::LogOutcomes;
+use leadmesh_core::config::{ConfigError, LogFormat, Settings};
+use leadmesh_core::outcomes;
 
 /// Libraries that see payloads, passwords or rows, and write them out below the level of warnings. No setting changes that.
 const DISCREET: [&str; 13] = [
@@ -29,18 +32,40 @@ const DISCREET: [&str; 13] = [
 
 /// Starts the log of this process; once.
 pub(super) fn start(directives: &str, format: LogFormat) -> Result<(), ConfigError> {
-    let filter = filter(directives)?;
+    install(vec![lines(directives, format, LogOutcomes::Off)?])
+}
+
+/// Starts the log and the traces of a process that serves; once. Answers the export of spans, if there is one.
+pub(super) fn start_serving(settings: &Settings) -> Result<Option<Export>, ConfigError> {
+    let lines = lines(&settings.log, settings.log_format, settings.traces.log_outcomes)?;
+    let (spans, export) = traces::start(&settings.traces)?.unzip();
+    install(std::iter::once(lines).chain(spans).collect())?;
+    Ok(export)
+}
+
+fn install(layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>) -> Result<(), ConfigError> {
+    let started = registry().with(layers).try_init();
+    started.map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+}
+
+fn lines(
+    directives: &str,
+    format: LogFormat,
+    outcomes: LogOutcomes,
+) -> Result<Box<dyn Layer<Registry> + Send + Sync>, ConfigError> {
+    let wanted = FilterFn::new(move |of: &Metadata<'_>| match of.target() {
+        outcomes::LEADS => outcomes.has_leads(),
+        outcomes::DELIVERIES => outcomes.has_deliveries(),
+        _ => true,
+    });
+    let filter = filter(directives)?.and(wanted);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let layer = match format {
+    Ok(match format {
         LogFormat::Text => lines.with_filter(filter).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
-    };
-    registry()
-        .with(layer)
-        .try_init()
-        .map_err(|_started_before| ConfigError::Set("the log was started twice: this is a fault of Leadmesh".into()))
+    })
 }
 
 /// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see secrets.

@@ -5,10 +5,10 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::logs;
-use crate::app::not_connected;
-use crate::config::{self, Settings};
-use crate::database::Db;
-use crate::database::only_server::NoServer;
+use leadmesh_core::app::not_connected;
+use leadmesh_core::config::{self, Settings};
+use leadmesh_core::database::Db;
+use leadmesh_core::database::only_server::NoServer;
 
 /// Brings the schema up to date. Of the settings it needs no more than the database.
 pub(super) async fn migrate(settings: &Settings, out: &mut impl Write) -> anyhow::Result<()> {

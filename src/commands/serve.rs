@@ -5,17 +5,17 @@ use tokio::net::TcpListener;
 
 use super::logs;
 use super::signals::Signals;
-use crate::app::App;
-use crate::clock::Clock;
-use crate::config::store_address::shown;
-use crate::config::{Config, ConfigError, Settings};
-use crate::database::only_server::OnlyServer;
 use crate::descriptors;
 use crate::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::store_address::shown;
+use leadmesh_core::config::{Config, ConfigError, Settings};
+use leadmesh_core::database::only_server::OnlyServer;
 
 /// Serves until a signal, then stops in order; a second signal ends it at once.
 pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> {
-    logs::start(&settings.log, settings.log_format)?;
+    let export = logs::start_serving(&settings)?;
     descriptors::raise();
     let mut signals = Signals::listen()?;
     let server = tokio::select! {
@@ -24,7 +24,14 @@ pub(super) async fn serve(settings: Settings, role: Role) -> anyhow::Result<()> 
     };
     signals.next().await;
     tracing::info!("stopping: finishing what is under way; a second signal ends it at once");
-    stop(server, &mut signals).await
+    stop(server, &mut signals).await?;
+    if let Some(export) = export {
+        tokio::select! {
+            () = export.finish() => {}
+            () = signals.next() => {}
+        }
+    }
+    Ok(())
 }
 
 /// Stops in order, unless a further signal comes.

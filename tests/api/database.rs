@@ -12,7 +12,7 @@ mod unknown_end;
 
 use std::time::Duration;
 
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::support::app::TestApp;

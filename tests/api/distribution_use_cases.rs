@@ -12,10 +12,10 @@ use entity::flow::{FieldDefs, Names};
 use entity::ids::{AccountId, FlowId, PartnerId};
 use entity::partner;
 use entity::user::Role;
-use leadmesh::clock::Clock;
-use leadmesh::distribution::partners::NewPartner;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::caller::Caller;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_distribution::partners::NewPartner;
 use sea_orm::{ActiveModelTrait, Set};
 
 use crate::support::app::{Mode, TestApp};
@@ -91,13 +91,13 @@ impl Company {
     }
 
     async fn partner(&self, name: &str) -> partner::Model {
-        let made = leadmesh::distribution::partners::create(&self.app, &self.caller, new_partner(name)).await;
+        let made = leadmesh_distribution::partners::create(&self.app, &self.caller, new_partner(name)).await;
         made.unwrap().partner
     }
 
     /// The partner as it is in the database.
     async fn stored(&self, id: PartnerId) -> partner::Model {
-        let found = leadmesh::distribution::partners::find(&self.app, &self.caller, id).await;
+        let found = leadmesh_distribution::partners::find(&self.app, &self.caller, id).await;
         found.unwrap().unwrap()
     }
 }

@@ -13,12 +13,12 @@ use entity::ids::{AccountId, FlowId, PartnerId, ProfileId, SettingsId};
 use entity::profile::{self, OnFailure, Strategy};
 use entity::user::Role;
 use entity::{assignment, delivery_settings, flow, partner, source, step};
-use leadmesh::clock::Clock;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
-use leadmesh::flows::{Changed, revisions as history_of};
-use leadmesh::identity::caller::Caller;
-use leadmesh::leads::rules::Rule;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_flows::manage::{self, CreateFlow, FieldInput};
+use leadmesh_flows::{Changed, revisions as history_of};
+use leadmesh_forms::rules::Rule;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ mod noun;
 mod simulation;
 
 use chrono::{DateTime, Duration, Utc};
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::app::{Mode, TestApp, both};

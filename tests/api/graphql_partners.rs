@@ -5,7 +5,7 @@ mod preview;
 mod set_up;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::support::app::{Mode, TestApp, both};

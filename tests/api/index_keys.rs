@@ -1,8 +1,8 @@
 //! Every text under an index of PostgreSQL is short, whatever people send: an entry of an index has at most 2,704 bytes, and what is
 //! longer fails the statement, and with it everything that is stored by the same statement.
 
-use leadmesh::leads::fields::{MAX_EMAIL_BYTES, MAX_SEARCH_KEY_CHARS};
-use leadmesh::leads::intake::MAX_KEY_CHARS;
+use leadmesh_forms::fields::{MAX_EMAIL_BYTES, MAX_SEARCH_KEY_CHARS};
+use leadmesh_leads::intake::MAX_KEY_CHARS;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 
 use crate::support::app::{Mode, TestApp};

@@ -8,7 +8,6 @@
     reason = "tests tell a story in order, and share more support than each uses"
 )]
 
-mod architecture;
 mod commands;
 mod cors;
 mod database;

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use leadmesh::delivery::guard::Guard;
+use leadmesh_delivery::guard::Guard;
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::support::certificate;

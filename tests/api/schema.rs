@@ -1,6 +1,6 @@
 //! The schema as it is checked in.
 
-use leadmesh::graphql::schema::sdl;
+use leadmesh_graphql::schema::sdl;
 
 #[test]
 fn the_checked_in_schema_is_that_of_the_code() {

@@ -14,7 +14,7 @@ mod unrecorded;
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::worker;
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::json;

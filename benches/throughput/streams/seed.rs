@@ -3,16 +3,16 @@
 use anyhow::Context;
 use entity::ids::PartnerId;
 use entity::profile::Strategy;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::distribution::settings::{DeliveryInput, PortalInput};
-use leadmesh::distribution::{assignments, partners, profiles};
-use leadmesh::identity::caller::Caller;
-use leadmesh::identity::mailbox;
-use leadmesh::identity::password_reset::{self, NewPassword};
-use leadmesh::identity::portal_users::{self, InvitePortalUser, PortalAccess};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::leads::rules::Rule;
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::mailbox;
+use leadmesh_core::identity::password_reset::{self, NewPassword};
+use leadmesh_core::identity::portal_users::{self, InvitePortalUser, PortalAccess};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_distribution::settings::{DeliveryInput, PortalInput};
+use leadmesh_distribution::{assignments, partners, profiles};
+use leadmesh_forms::rules::Rule;
 use serde_json::json;
 
 use crate::seed::{self, Target};

@@ -8,7 +8,7 @@ use anyhow::Context;
 use entity::ids::{FlowId, PartnerId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::ConfigError;
+use leadmesh_core::config::ConfigError;
 
 /// Names, secrets and ports of a demo.
 #[derive(Clone, Serialize, Deserialize)]

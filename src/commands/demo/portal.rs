@@ -11,10 +11,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::board::{Channel, News};
 use super::company::Company;
-use crate::app::App;
-use crate::error::Result;
-use crate::identity::policy::Action;
-use crate::live::streams::{Filter, follow};
+use leadmesh_core::app::App;
+use leadmesh_core::error::Result;
+use leadmesh_core::identity::policy::Action;
+use leadmesh_core::live::streams::{Filter, follow};
 
 /// Tells of every lead from now on, in a task of its own that ends with the process.
 pub(super) async fn watch(app: &App, company: &Company, news: UnboundedSender<News>) -> Result<()> {

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::board::{Channel, News};
-use crate::delivery::signing::{Secret, signature};
+use leadmesh_delivery::signing::{Secret, signature};
 
 const LONGEST_LINE: u64 = 64 * 1024;
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use entity::account::Plan;
 
 use super::Arguments;
-use crate::config::{LogFormat, ProofOfAddress, Settings, SignUp};
+use leadmesh_core::config::traces::TraceSettings;
+use leadmesh_core::config::{LogFormat, ProofOfAddress, Settings, SignUp};
 
 /// Written out, so that no setting of a real server in the environment takes part.
 pub(super) fn settings(arguments: &Arguments) -> Settings {
@@ -45,6 +46,7 @@ pub(super) fn settings(arguments: &Arguments) -> Settings {
         rate_address: 50,
         log: arguments.log.clone(),
         log_format: LogFormat::Text,
+        traces: TraceSettings::off(),
     }
 }
 

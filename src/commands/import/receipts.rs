@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::submit::{Answered, ERROR};
-use crate::config::ConfigError;
+use leadmesh_core::config::ConfigError;
 
 const HEADER: [&str; 5] = ["row", "outcome", "lead_id", "reasons", "idempotency_key"];
 

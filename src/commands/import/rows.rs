@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::keys::Keys;
 use super::unreadable;
-use crate::config::ConfigError;
+use leadmesh_core::config::ConfigError;
 
 /// Rows of a request.
 const BATCH: usize = 100;

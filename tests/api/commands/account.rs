@@ -11,7 +11,7 @@ const PASSWORD: &str = "a password of my own";
 
 /// A server and its address.
 async fn server(dir: &Path) -> (Run, String) {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let mut command = leadmesh(dir, &["serve"]);
     command.envs([("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")]);
     let server = Run::start(command);

@@ -57,7 +57,7 @@ async fn leads_move_and_the_printed_requests_work_until_it_is_stopped() {
         "All leads are submitted: 18 accepted, 1 rejected, 1 repeated; arrived by webhook 18, email 18, portal 18";
     assert!(said.iter().any(|line| line == total), "{said:#?}");
 
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let (url, requests) = (url(&guide), requests(&guide));
     assert!(!url.ends_with(":0/graphql"), "{url}");
     let [submit, own, neighbours, portal] = requests.as_slice() else {

@@ -3,9 +3,9 @@ use crate::support::app::{Mode, TestApp, both};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
-use leadmesh::config::Secret;
-use leadmesh::crypto::{Vault, master_key};
-use leadmesh::identity::data_keys;
+use leadmesh_core::config::Secret;
+use leadmesh_core::crypto::{Vault, master_key};
+use leadmesh_core::identity::data_keys;
 use serde_json::json;
 
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

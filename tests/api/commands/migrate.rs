@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, Statement};
 
 use super::process::{Run, leadmesh};

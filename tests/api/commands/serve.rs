@@ -13,7 +13,7 @@ fn with(dir: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]) -
 
 #[tokio::test]
 async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     for signal in ["TERM", "INT"] {
         let variables = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
@@ -48,7 +48,7 @@ async fn a_server_says_where_it_is_and_ends_in_order_at_a_signal() {
 
 #[tokio::test]
 async fn a_mail_that_cannot_be_sent_is_told_in_the_log_with_what_to_set() {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     let variables = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
     let server = Run::start(with(dir.path(), &["serve"], &variables));
@@ -227,7 +227,7 @@ fn an_embedded_server_with_keys_of_its_own_makes_its_data_directory() {
 
 #[tokio::test]
 async fn metrics_are_for_direct_callers_on_this_machine_or_have_an_address_of_their_own() {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -284,7 +284,7 @@ fn settings_come_from_a_file_too_and_a_bad_line_is_not_repeated() {
 fn the_schema_is_printed_without_any_settings() {
     let dir = tempfile::tempdir().unwrap();
     let printed = run(leadmesh(dir.path(), &["schema"])).succeeded();
-    assert_eq!(printed.trim_end(), leadmesh::graphql::schema::sdl().trim_end());
+    assert_eq!(printed.trim_end(), leadmesh_graphql::schema::sdl().trim_end());
     assert_eq!(
         std::fs::read_dir(dir.path()).unwrap().count(),
         0,
@@ -351,7 +351,7 @@ async fn sign_up(ready: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_is_refused_changes_nothing_for_the_server_that_runs() {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     let plain = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
     let with_mail = [&plain[..], &MAIL[..]].concat();
@@ -368,7 +368,7 @@ async fn a_start_that_is_refused_changes_nothing_for_the_server_that_runs() {
 
     // As an older server has it: neither a second one nor a command changes the schema under it.
     let url = format!("sqlite://{}", dir.path().join("leadmesh-data/leadmesh.db").display());
-    let db = leadmesh::database::Db::connect(&url, 5).await.unwrap();
+    let db = leadmesh_core::database::Db::connect(&url, 5).await.unwrap();
     let older = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)";
     sea_orm::ConnectionTrait::execute_unprepared(db.write(), older)
         .await
@@ -392,7 +392,7 @@ async fn a_start_that_is_refused_changes_nothing_for_the_server_that_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_mail_settings_do_not_let_claimed_addresses_count() {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let dir = tempfile::tempdir().unwrap();
     let plain = [("LEADMESH_LISTEN", "127.0.0.1:0"), ("LEADMESH_LOG_FORMAT", "json")];
     let with_mail = [&plain[..], &MAIL[..]].concat();

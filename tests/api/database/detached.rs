@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadmesh::database::Transaction;
+use leadmesh_core::database::Transaction;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ fn variables(name: &str) -> Value {
 async fn hold(app: &TestApp) -> Transaction {
     let tx = app
         .app
-        .by_lane(leadmesh::database::Lane::Worker)
+        .by_lane(leadmesh_core::database::Lane::Worker)
         .db
         .begin()
         .await

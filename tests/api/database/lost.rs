@@ -67,16 +67,16 @@ async fn a_batch_that_finds_the_file_held_keeps_the_lease() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_session_has_its_time_limits() {
     let app = TestApp::start_with(Mode::Server, &[]).await;
-    let shown = async |db: &leadmesh::database::Db, name: &str| {
+    let shown = async |db: &leadmesh_core::database::Db, name: &str| {
         let sql = format!("SELECT EXTRACT(EPOCH FROM current_setting('{name}')::interval)::bigint");
         number(db.read(), &sql).await
     };
     let db = &app.app.db;
     for lane in [
-        leadmesh::database::Lane::Requests,
-        leadmesh::database::Lane::Intake,
-        leadmesh::database::Lane::Worker,
-        leadmesh::database::Lane::Lease,
+        leadmesh_core::database::Lane::Requests,
+        leadmesh_core::database::Lane::Intake,
+        leadmesh_core::database::Lane::Worker,
+        leadmesh_core::database::Lane::Lease,
     ] {
         let db = db.by_lane(lane);
         assert_eq!(shown(&db, "idle_in_transaction_session_timeout").await, 30, "{lane:?}");
@@ -88,7 +88,7 @@ async fn every_session_has_its_time_limits() {
 
 /// What is told of a database at that address.
 async fn told(url: &str) -> String {
-    leadmesh::database::explain(&leadmesh::database::Db::connect(url, 5).await.unwrap_err())
+    leadmesh_core::database::explain(&leadmesh_core::database::Db::connect(url, 5).await.unwrap_err())
 }
 
 /// A server that refuses whoever comes as `PostgreSQL` refuses a wrong password.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
 

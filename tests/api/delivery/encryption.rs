@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use entity::ids::LeadId;
 use entity::lead;
 use futures::future::join_all;
-use leadmesh::identity::data_keys;
+use leadmesh_core::identity::data_keys;
 use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
-use leadmesh::delivery::guard::Guard;
+use leadmesh_delivery::guard::Guard;
 use serde_json::{Value, json};
 
 use super::{SET_DELIVERY, SET_SMTP, email};

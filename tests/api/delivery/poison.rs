@@ -1,6 +1,6 @@
 //! FAULTS 17: what cannot be read holds up nothing else, and ends with a reason or is left to who can read it.
 
-use leadmesh::queue;
+use leadmesh_core::queue;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 

@@ -36,7 +36,7 @@ const VECTORS: [[&str; 5]; 2] = [
 
 #[test]
 fn signatures_are_those_of_the_published_vectors() {
-    use leadmesh::delivery::signing::{Secret, signature};
+    use leadmesh_delivery::signing::{Secret, signature};
     for [secret, id, at, body, expected] in VECTORS {
         let secret = Secret::parse(secret).unwrap();
         assert_eq!(signature(&[secret], id, at.parse().unwrap(), body.as_bytes()), expected);
@@ -63,8 +63,8 @@ both!(
         let stamp = |header: &str| good().headers.iter().find(|(name, _)| name == header).unwrap().1.clone();
         let at: i64 = stamp("webhook-timestamp").parse().unwrap();
         // Signed long ago, and sent again by somebody who listened; and with the time made new.
-        let old = leadmesh::delivery::signing::signature(
-            &[leadmesh::delivery::signing::Secret::parse(&cases[0].secret).unwrap()],
+        let old = leadmesh_delivery::signing::signature(
+            &[leadmesh_delivery::signing::Secret::parse(&cases[0].secret).unwrap()],
             &stamp("webhook-id"),
             at - 600,
             &cases[0].body,

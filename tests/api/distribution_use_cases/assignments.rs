@@ -6,11 +6,11 @@ use entity::assignment::{Schedule, Weekday, Window};
 use entity::cap_usage::CapPeriod;
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 use futures::future::join_all;
-use leadmesh::distribution::assignments::{self, AssignmentChanges, NewAssignment};
-use leadmesh::distribution::settings::{self, DeliveryInput, SetDelivery, WebhookInput};
-use leadmesh::distribution::{partners, profiles};
-use leadmesh::error::UserErrorCode;
-use leadmesh::flows::caps::CapInput;
+use leadmesh_core::error::UserErrorCode;
+use leadmesh_distribution::assignments::{self, AssignmentChanges, NewAssignment};
+use leadmesh_distribution::settings::{self, DeliveryInput, SetDelivery, WebhookInput};
+use leadmesh_distribution::{partners, profiles};
+use leadmesh_flows::caps::CapInput;
 use sea_orm::PaginatorTrait;
 use serde_json::json;
 

@@ -6,9 +6,9 @@ use entity::cap_usage::CapPeriod;
 use entity::delivery_config::{Channel, FieldSelection};
 use entity::delivery_settings;
 use entity::user::Role;
-use leadmesh::distribution::partners::{self, Filter, NewPartner, PartnerChanges};
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::flows::caps::CapInput;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_distribution::partners::{self, Filter, NewPartner, PartnerChanges};
+use leadmesh_flows::caps::CapInput;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 

@@ -6,10 +6,10 @@ use entity::field::FieldType;
 use entity::ids::{FlowId, ProfileId};
 use entity::profile::{OnFailure, Strategy};
 use entity::step::{self, StepConfig};
-use leadmesh::distribution::profiles::{self, Filter, NewProfile, ProfileChanges};
-use leadmesh::error::UserErrorCode;
-use leadmesh::flows::PriceInput;
-use leadmesh::leads::rules::Rule;
+use leadmesh_core::error::UserErrorCode;
+use leadmesh_distribution::profiles::{self, Filter, NewProfile, ProfileChanges};
+use leadmesh_flows::PriceInput;
+use leadmesh_forms::rules::Rule;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 use serde_json::{Value, json};
 

@@ -7,14 +7,14 @@ use entity::delivery_settings;
 use entity::field::FieldType;
 use entity::ids::{PartnerId, SettingsId};
 use entity::portal_user::{self, Permissions, PortalPermission};
-use leadmesh::delivery::{places, signing};
-use leadmesh::distribution::partners::{self, Changed};
-use leadmesh::distribution::secrets;
-use leadmesh::distribution::settings::{
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_delivery::{places, signing};
+use leadmesh_distribution::partners::{self, Changed};
+use leadmesh_distribution::secrets;
+use leadmesh_distribution::settings::{
     self, AccountInput, DeliveryInput, EmailInput, HeaderInput, PortalInput, SetDelivery, WebhookInput,
 };
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::caller::{Caller, Principal};
 use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set, Unchanged};
 
 use super::{Company, broken, new_partner, paid, refused};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::ids::LeadId;
 use entity::{erasure_notice, lead};
-use leadmesh::delivery::signing::{self, Secret};
+use leadmesh_delivery::signing::{self, Secret};
 use serde_json::{Value, json};
 
 use super::{flow, person};

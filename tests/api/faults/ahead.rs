@@ -5,11 +5,11 @@ use std::process::Command;
 
 use chrono::TimeDelta;
 use clap::Parser;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::database::only_server::OnlyServer;
 use leadmesh::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::database::only_server::OnlyServer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,7 +46,7 @@ async fn is_the_worker() {
     if std::env::var_os(MARK).is_none() {
         return;
     }
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     // Of this program's own arguments it takes none.
     let settings = CommandLine::parse_from(["leadmesh"]).settings;

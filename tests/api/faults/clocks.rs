@@ -5,9 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{delivery, worker};
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
 use leadmesh::server::Role;
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
 use sea_orm::{EntityTrait, Set};
 use serde_json::json;
 use tokio::sync::Semaphore;

@@ -70,7 +70,7 @@ impl World {
         roles: &[&'static str],
         deliveries: Vec<(String, Value)>,
     ) -> Self {
-        leadmesh::tls::install_tls();
+        leadmesh_core::tls::install_tls();
         let roles: Vec<_> = roles.iter().map(|role| (*role, free_address())).collect();
         let mut processes = Vec::new();
         for (role, address) in &roles {

@@ -2,11 +2,11 @@
 
 use async_graphql::MaybeUndefined::{Null, Value as Given};
 use entity::cap_usage::CapPeriod;
-use leadmesh::flows::caps::CapInput;
-use leadmesh::flows::manage::UpdateFlow;
-use leadmesh::flows::read::{self, FlowFilter};
-use leadmesh::flows::steps::{self, AddStep, StepInput};
-use leadmesh::flows::{MAX_FLOWS, PriceInput};
+use leadmesh_flows::caps::CapInput;
+use leadmesh_flows::manage::UpdateFlow;
+use leadmesh_flows::read::{self, FlowFilter};
+use leadmesh_flows::steps::{self, AddStep, StepInput};
+use leadmesh_flows::{MAX_FLOWS, PriceInput};
 use rust_decimal::Decimal;
 
 use super::*;

@@ -1,10 +1,10 @@
 //! The history of a flow, and going back in it.
 
 use async_graphql::MaybeUndefined::Value as Given;
-use leadmesh::flows::manage::UpdateFlow;
-use leadmesh::flows::snapshot::Snapshot;
-use leadmesh::flows::sources::{self, AddSource};
-use leadmesh::flows::steps::{self, AddStep, StepInput};
+use leadmesh_flows::manage::UpdateFlow;
+use leadmesh_flows::snapshot::Snapshot;
+use leadmesh_flows::sources::{self, AddSource};
+use leadmesh_flows::steps::{self, AddStep, StepInput};
 
 use super::*;
 

@@ -3,9 +3,9 @@
 use async_graphql::MaybeUndefined::{Null, Value as Given};
 use entity::delivery_config::FieldMapping;
 use entity::ids::SourceId;
-use leadmesh::flows::MAX_SOURCES;
-use leadmesh::flows::sources::{self, AddSource, UpdateSource};
-use leadmesh::network::account_sources::{self, Partner};
+use leadmesh_flows::MAX_SOURCES;
+use leadmesh_flows::sources::{self, AddSource, UpdateSource};
+use leadmesh_network::account_sources::{self, Partner};
 
 use super::*;
 

@@ -3,7 +3,7 @@
 use async_graphql::MaybeUndefined::{Null, Value as Given};
 use entity::delivery_config::FieldSelection;
 use entity::step::{StepConfig, TemplateAssignment};
-use leadmesh::flows::steps::{self, AddStep, BuyerInput, BuyerTo, StepInput, UpdateStep};
+use leadmesh_flows::steps::{self, AddStep, BuyerInput, BuyerTo, StepInput, UpdateStep};
 
 use super::*;
 

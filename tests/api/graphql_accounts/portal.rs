@@ -7,7 +7,7 @@ use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SettingsId, SourceId
 use entity::lead::{self, LeadOutcome};
 use entity::portal_user::Permissions;
 use entity::{delivery_settings, partner};
-use leadmesh::app::App;
+use leadmesh_core::app::App;
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The descriptions in the schema.
 
-use leadmesh::graphql::schema::sdl;
+use leadmesh_graphql::schema::sdl;
 
 /// Names of all that a reader of the schema would have to guess. Another noun's stand-in is not looked at.
 pub(super) fn undescribed() -> Vec<String> {

@@ -3,11 +3,11 @@
 use entity::{
     account, account_key, cap_usage, delivery, duplicate_memory, event, flow, idempotency, lead, source, topic,
 };
-use leadmesh::distribution::assignments::{self, NewAssignment};
-use leadmesh::distribution::partners::{self, NewPartner};
-use leadmesh::distribution::profiles::{self, NewProfile};
-use leadmesh::flows::caps::CapInput;
-use leadmesh::leads::intake::{Intake, Submission};
+use leadmesh_distribution::assignments::{self, NewAssignment};
+use leadmesh_distribution::partners::{self, NewPartner};
+use leadmesh_distribution::profiles::{self, NewProfile};
+use leadmesh_flows::caps::CapInput;
+use leadmesh_leads::intake::{Intake, Submission};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::*;

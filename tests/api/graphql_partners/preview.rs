@@ -2,8 +2,8 @@
 
 use entity::field::FieldType;
 use entity::ids::FlowId;
-use leadmesh::flows::manage::{self, CreateFlow, FieldInput};
-use leadmesh::flows::steps::{self, AddStep, StepInput};
+use leadmesh_flows::manage::{self, CreateFlow, FieldInput};
+use leadmesh_flows::steps::{self, AddStep, StepInput};
 
 use super::*;
 

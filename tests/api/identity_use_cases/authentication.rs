@@ -3,10 +3,10 @@ use std::net::IpAddr;
 use chrono::TimeDelta;
 use entity::api_key::{self, ApiKeyScope};
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::identity::api_keys::{self, CreateApiKey};
-use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::{authenticate, people, rights, sessions};
+use leadmesh_core::app::App;
+use leadmesh_core::identity::api_keys::{self, CreateApiKey};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_core::identity::{authenticate, people, rights, sessions};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};

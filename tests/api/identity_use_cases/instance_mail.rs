@@ -4,18 +4,18 @@ use entity::mail;
 use entity::relationship::RelationshipType;
 use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::delivery::test_mail;
-use leadmesh::error::Error;
-use leadmesh::identity::caller::Caller;
-use leadmesh::identity::mail_server::{self, SmtpSettings};
-use leadmesh::identity::mailbox::{self, MailBody};
-use leadmesh::identity::people::{self, InviteUser, Invited};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use leadmesh::identity::takeover::Consent;
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::verification::{self, Prover};
-use leadmesh::network::invitations::{self, NewInvitation};
+use leadmesh_core::app::App;
+use leadmesh_core::error::Error;
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::mail_server::{self, SmtpSettings};
+use leadmesh_core::identity::mailbox::{self, MailBody};
+use leadmesh_core::identity::people::{self, InviteUser, Invited};
+use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::takeover::Consent;
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::verification::{self, Prover};
+use leadmesh_delivery::test_mail;
+use leadmesh_network::invitations::{self, NewInvitation};
 use sea_orm::{EntityTrait, PaginatorTrait};
 
 use super::support::*;
@@ -201,7 +201,7 @@ both!(
         let eve = sign_up(&app, None, Through::Public, input).await.unwrap();
         invite(&app, &eve.caller, "bo@example.com").await.unwrap();
         connect(&app, &eve.caller, "cy@example.com").await.unwrap();
-        leadmesh::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")
+        leadmesh_core::identity::password_reset::request(&app, Scope::Account, None, "eve@example.com")
             .await
             .unwrap();
         app.writes.finish().await;

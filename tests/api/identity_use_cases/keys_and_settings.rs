@@ -1,10 +1,10 @@
 use entity::api_key::ApiKeyScope;
 use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use entity::user::Role;
-use leadmesh::error::UserErrorCode;
-use leadmesh::identity::api_keys::{self, CreateApiKey};
-use leadmesh::identity::authenticate;
-use leadmesh::identity::mail_server::{self, SmtpSettings};
+use leadmesh_core::error::UserErrorCode;
+use leadmesh_core::identity::api_keys::{self, CreateApiKey};
+use leadmesh_core::identity::authenticate;
+use leadmesh_core::identity::mail_server::{self, SmtpSettings};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};

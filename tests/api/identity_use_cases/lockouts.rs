@@ -4,16 +4,16 @@ use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::error::Error;
-use leadmesh::identity::caller::Caller;
-use leadmesh::identity::mailbox;
-use leadmesh::identity::password_reset::{self, ChangePassword};
-use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh::identity::sign_up::{Through, sign_up};
-use leadmesh::identity::throttle::Kind;
-use leadmesh::identity::tokens::Scope;
+use leadmesh_core::app::App;
+use leadmesh_core::error::Error;
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::mailbox;
+use leadmesh_core::identity::password_reset::{self, ChangePassword};
+use leadmesh_core::identity::people::{self, InviteUser};
+use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
+use leadmesh_core::identity::sign_up::{Through, sign_up};
+use leadmesh_core::identity::throttle::Kind;
+use leadmesh_core::identity::tokens::Scope;
 
 use super::support::*;
 use crate::support::app::{TestApp, both};
@@ -111,7 +111,7 @@ both!(
     proven,
     |app: TestApp| {
         signed_up_at(&app, home(), "ann@example.com").await;
-        let claim = leadmesh::identity::sign_up::SignUp {
+        let claim = leadmesh_core::identity::sign_up::SignUp {
             password: "another password".into(),
             ..company("ann@example.com")
         };

@@ -3,13 +3,13 @@ use entity::account::Plan;
 use entity::flow;
 use entity::source::{self, SourceKind};
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::caller::Principal;
-use leadmesh::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{accounts, authenticate};
+use leadmesh_core::app::App;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::Principal;
+use leadmesh_core::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
+use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::{accounts, authenticate};
 
 use super::support::*;
 use crate::support::app::{Mode, TestApp, both};
@@ -297,8 +297,8 @@ both!(two_nodes_count_guesses_together, sharing, |app: TestApp| {
         .get_connection_manager()
         .await
         .unwrap();
-    let other = leadmesh::identity::throttle::Throttle::new(Some(redis), "leadmesh", app.clock.clone());
-    let kind = leadmesh::identity::throttle::Kind::OwnPassword;
+    let other = leadmesh_core::identity::throttle::Throttle::new(Some(redis), "leadmesh", app.clock.clone());
+    let kind = leadmesh_core::identity::throttle::Kind::OwnPassword;
     let key = rand::random::<u128>().to_string();
     for throttle in [&app.throttle, &other].into_iter().cycle().take(10) {
         throttle.check(kind, &key).await.unwrap();

@@ -1,11 +1,11 @@
 use chrono::TimeDelta;
 use entity::mail::{self, MailStatus};
-use leadmesh::app::App;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::password_reset::{self, ChangePassword};
-use leadmesh::identity::sessions::{self, LogIn, SignedIn};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{authenticate, mailbox};
+use leadmesh_core::app::App;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::password_reset::{self, ChangePassword};
+use leadmesh_core::identity::sessions::{self, LogIn, SignedIn};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::{authenticate, mailbox};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};
@@ -225,7 +225,7 @@ both!(
     async |mode| open_with(mode, &[]).await,
     |app: TestApp| {
         let tx = app.db.begin().await.unwrap();
-        let letter = leadmesh::identity::letters::new_password("ann@example.com", Scope::Account, "link");
+        let letter = leadmesh_core::identity::letters::new_password("ann@example.com", Scope::Account, "link");
         let id = mailbox::queue_mail(&tx, &app, letter).await.unwrap();
         tx.commit().await.unwrap();
         let mail = mail::Entity::by_id(id).one(app.db.read()).await.unwrap().unwrap();

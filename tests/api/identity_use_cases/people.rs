@@ -1,9 +1,9 @@
 use async_graphql::MaybeUndefined;
 use entity::user::Role;
-use leadmesh::error::UserErrorCode;
-use leadmesh::identity::accounts::{self, UpdateAccount};
-use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::{authenticate, rights, sessions};
+use leadmesh_core::error::UserErrorCode;
+use leadmesh_core::identity::accounts::{self, UpdateAccount};
+use leadmesh_core::identity::people::{self, InviteUser};
+use leadmesh_core::identity::{authenticate, rights, sessions};
 
 use super::support::*;
 use crate::support::app::{TestApp, both};

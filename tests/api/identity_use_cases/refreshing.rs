@@ -3,11 +3,11 @@
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher};
 use chrono::TimeDelta;
-use leadmesh::app::App;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{authenticate, password_reset, passwords};
+use leadmesh_core::app::App;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::sessions::{self, GRACE, LIFETIME, LogIn, SignedIn};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::{authenticate, password_reset, passwords};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 

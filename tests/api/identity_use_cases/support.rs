@@ -4,15 +4,15 @@ use std::future::Future;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::user::Role;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::error::{Error, UserErrorCode};
-use leadmesh::identity::caller::{Caller, Principal};
-use leadmesh::identity::people::{self, InviteUser};
-use leadmesh::identity::sessions::SignedIn;
-use leadmesh::identity::sign_up::{SignUp, Through, sign_up};
-use leadmesh::identity::tokens::Scope;
-use leadmesh::identity::{mailbox, password_reset};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::error::{Error, UserErrorCode};
+use leadmesh_core::identity::caller::{Caller, Principal};
+use leadmesh_core::identity::people::{self, InviteUser};
+use leadmesh_core::identity::sessions::SignedIn;
+use leadmesh_core::identity::sign_up::{SignUp, Through, sign_up};
+use leadmesh_core::identity::tokens::Scope;
+use leadmesh_core::identity::{mailbox, password_reset};
 
 use crate::support::app::{Mode, TestApp};
 pub(crate) use crate::support::rows::account_of as account;

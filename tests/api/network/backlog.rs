@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use entity::bulk;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Model};
 use entity::ids::{AccountId, ConnectionId};
-use leadmesh::network::disconnecting;
 use leadmesh::server::Role;
+use leadmesh_network::disconnecting;
 use sea_orm::{ActiveModelTrait, ColumnTrait, IntoActiveModel, PaginatorTrait, QueryFilter};
 use serde_json::json;
 

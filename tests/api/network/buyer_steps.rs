@@ -177,7 +177,7 @@ both!(
     ["--default-plan", "FREE"],
     |app| {
         let (seller, buyer) = (app.account("Seller").await, app.account("Buyer").await);
-        leadmesh::identity::accounts::set_plan(&app.app, seller.id.parse().unwrap(), entity::account::Plan::Paid).await.unwrap();
+        leadmesh_core::identity::accounts::set_plan(&app.app, seller.id.parse().unwrap(), entity::account::Plan::Paid).await.unwrap();
         let connection = app.connect(&seller, &buyer, "SEND_LEADS").await;
         let flow = app.flow(&seller, json!({})).await;
         app.buyer_step(&seller, &flow, &connection, json!({})).await;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use entity::ids::AccountId;
 use entity::{account, gate};
 use futures::future::join;
-use leadmesh::app::App;
+use leadmesh_core::app::App;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 use serde_json::json;
 use tokio::task::JoinHandle;

@@ -1,7 +1,7 @@
 //! What becomes of an account's setup when it does not pay any more (N17): stored, and passed over until it pays again.
 
 use entity::account::Plan;
-use leadmesh::identity::accounts;
+use leadmesh_core::identity::accounts;
 use serde_json::{Value, json};
 
 use super::buyer_steps::{SET_FLOW, UPDATE_FLOW};

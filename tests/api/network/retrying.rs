@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use entity::delivery::{DeliveryStatus, ReviewStatus};
 use entity::{cap_usage, delivery};
 use futures::future::join_all;
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sea_orm::EntityTrait;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use entity::account::Plan;
-use leadmesh::identity::accounts;
+use leadmesh_core::identity::accounts;
 use serde_json::{Value, json};
 
 use super::UPDATE_SOURCE;

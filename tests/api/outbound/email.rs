@@ -1,12 +1,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use leadmesh::delivery::{
-    email::{Auth, MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer},
-    failure::Failure,
-    guard::Guard,
-    response::{Cause, Verdict, judge_mail},
-};
+use leadmesh_delivery::email::{Auth, MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer};
+use leadmesh_delivery::failure::Failure;
+use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::response::{Cause, Verdict, judge_mail};
 
 use super::{LOOPBACK, closed_port, permissive, strict, untrusted_tls_server};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};

@@ -8,14 +8,12 @@ use std::{
 
 use entity::delivery_config::ResponseRule;
 use futures::future::join_all;
-use leadmesh::delivery::{
-    failure::Failure,
-    guard::{Blocked, Guard},
-    response::{self, Verdict},
-    retry::{self, Next},
-    signing::{self, Secret},
-    webhook::{Answer as Got, BODY_LIMIT, BodyEnd, Exchange, Method, Request, Sender},
-};
+use leadmesh_delivery::failure::Failure;
+use leadmesh_delivery::guard::{Blocked, Guard};
+use leadmesh_delivery::response::{self, Verdict};
+use leadmesh_delivery::retry::{self, Next};
+use leadmesh_delivery::signing::{self, Secret};
+use leadmesh_delivery::webhook::{Answer as Got, BODY_LIMIT, BodyEnd, Exchange, Method, Request, Sender};
 use serde_json::json;
 use tokio::sync::Semaphore;
 

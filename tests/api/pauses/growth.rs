@@ -7,7 +7,7 @@ use entity::delivery;
 use entity::due::{Lane, Look};
 use entity::ids::{AccountId, DeliveryId};
 use entity::worker;
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use sea_orm::ConnectionTrait;
 
 use super::backlogs::{copies, literal};

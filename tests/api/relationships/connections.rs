@@ -173,7 +173,7 @@ both!(
             app.refused(&b.token, &set, to(&theirs.id)).await,
             [("DIRECTION_NOT_AGREED".into(), "input.connectionId".into())]
         );
-        leadmesh::identity::accounts::set_plan(&app.app, a.id.parse().unwrap(), entity::account::Plan::Free)
+        leadmesh_core::identity::accounts::set_plan(&app.app, a.id.parse().unwrap(), entity::account::Plan::Free)
             .await
             .unwrap();
         assert_eq!(

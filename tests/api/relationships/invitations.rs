@@ -1,7 +1,7 @@
 //! Inviting, answering, expiring (N1 to N5).
 
 use chrono::{DateTime, TimeDelta, Utc};
-use leadmesh::network::expiry::tell_expired;
+use leadmesh_network::expiry::tell_expired;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, decline, pick, send};

@@ -1,7 +1,7 @@
 //! Following what happens to relationships.
 
 use chrono::TimeDelta;
-use leadmesh::network::expiry::tell_expired;
+use leadmesh_network::expiry::tell_expired;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, by_input};

@@ -2,7 +2,7 @@
 
 use entity::delivery::{self, DeliveryStatus};
 use futures::future::join_all;
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 

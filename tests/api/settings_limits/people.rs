@@ -6,7 +6,7 @@ use entity::invitation::InvitationStatus;
 use entity::portal_user::Permissions;
 use entity::user::Role;
 use entity::{invitation, portal_user, user};
-use leadmesh::limits::{MAX_OPEN_INVITATIONS, MAX_PEOPLE, MAX_PORTAL_PEOPLE};
+use leadmesh_forms::limits::{MAX_OPEN_INVITATIONS, MAX_PEOPLE, MAX_PORTAL_PEOPLE};
 use sea_orm::{EntityTrait, Set};
 use serde_json::{Value, json};
 

@@ -111,8 +111,8 @@ both!(
     }
 );
 
-fn standing() -> leadmesh::metrics::Standing {
-    leadmesh::metrics::Standing {
+fn standing() -> leadmesh_core::metrics::Standing {
+    leadmesh_core::metrics::Standing {
         slots_used: 0,
         slots_total: 1,
         backlog: None,

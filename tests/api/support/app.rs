@@ -3,13 +3,13 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clap::Parser;
-use leadmesh::app::App;
-use leadmesh::clock::Clock;
-use leadmesh::config::{Config, Settings};
-use leadmesh::database::only_server::OnlyServer;
-use leadmesh::delivery::guard::Guard;
-use leadmesh::delivery::worker::Worker;
 use leadmesh::server::{Role, Server};
+use leadmesh_core::app::App;
+use leadmesh_core::clock::Clock;
+use leadmesh_core::config::{Config, Settings};
+use leadmesh_core::database::only_server::OnlyServer;
+use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::worker::Worker;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -303,7 +303,7 @@ struct Stores {
 impl Stores {
     /// New ones, with the schema in them.
     async fn make(mode: Mode) -> Self {
-        leadmesh::tls::install_tls();
+        leadmesh_core::tls::install_tls();
         // RUST_LOG shows what the server says while a test runs.
         let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
         drop(shown.with_test_writer().try_init());

@@ -30,7 +30,7 @@ fn self_signed(host: &str) -> (Vec<u8>, Vec<u8>) {
 
 /// A TLS server with such a certificate for `localhost`, that speaks these protocols; and the certificate as PEM.
 pub(crate) fn server(protocols: &[&str]) -> (ServerConfig, String) {
-    leadmesh::tls::install_tls();
+    leadmesh_core::tls::install_tls();
     let (certificate, key) = self_signed("localhost");
     let pem = pem(&certificate);
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key));

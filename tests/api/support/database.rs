@@ -4,7 +4,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use leadmesh::database::Db;
+use leadmesh_core::database::Db;
 use sea_orm::{ConnectionTrait, Database};
 
 /// A `PostgreSQL` database that ends with the test.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use leadmesh::app::App;
+use leadmesh_core::app::App;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 
 const POSTGRES: &str = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'";

@@ -1,7 +1,7 @@
 //! Accounts, flows, partners and leads, made through the API as its users make them.
 
-use leadmesh::identity::authenticate;
-use leadmesh::identity::caller::Caller;
+use leadmesh_core::identity::authenticate;
+use leadmesh_core::identity::caller::Caller;
 use serde_json::{Value, json};
 
 use super::app::TestApp;

@@ -2,7 +2,7 @@
 
 use entity::ids::InvitationId;
 use entity::invitation;
-use leadmesh::identity::tokens;
+use leadmesh_core::identity::tokens;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};

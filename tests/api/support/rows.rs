@@ -4,7 +4,7 @@ use entity::account::{self, Plan};
 use entity::audit_event;
 use entity::ids::AccountId;
 use entity::user::Role;
-use leadmesh::identity::caller::{Caller, Principal};
+use leadmesh_core::identity::caller::{Caller, Principal};
 use sea_orm::{ActiveModelTrait, IntoActiveModel, QueryOrder};
 
 use super::app::TestApp;

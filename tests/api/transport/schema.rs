@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_graphql::{Context, InputObject, Object, Schema, SimpleObject, Subscription, connection::query};
 use futures::{Stream, StreamExt, stream};
-use leadmesh::error::Error;
+use leadmesh_core::error::Error;
 use tokio::sync::{Mutex, mpsc};
 
 pub(super) type TestSchema = Schema<Query, Mutation, Events>;

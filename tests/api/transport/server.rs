@@ -8,15 +8,11 @@ use std::{
 
 use async_graphql::Data;
 use futures::{SinkExt, StreamExt};
-use leadmesh::{
-    error::Error,
-    graphql::registry::Registry,
-    http::{
-        graphql::Endpoint,
-        listen::{ListenLimits, serve},
-        session::{Authenticate, Caller, Session},
-    },
-};
+use leadmesh_core::error::Error;
+use leadmesh_graphql::registry::Registry;
+use leadmesh_http::graphql::Endpoint;
+use leadmesh_http::listen::{ListenLimits, serve};
+use leadmesh_http::session::{AuthRequest, Authenticate, Session};
 use reqwest::{
     Response,
     header::{ACCEPT, CONTENT_TYPE},
@@ -52,7 +48,7 @@ pub(super) struct Tokens {
 }
 
 impl Authenticate for Tokens {
-    async fn authenticate(&self, caller: Caller<'_>) -> Result<Session, Error> {
+    async fn authenticate(&self, caller: AuthRequest<'_>) -> Result<Session, Error> {
         assert!(caller.peer.is_some(), "the peer's address is known");
         let name = match caller.token {
             Some("limited") => {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus};
 use entity::worker;
-use leadmesh::clock::Clock;
+use leadmesh_core::clock::Clock;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::json;

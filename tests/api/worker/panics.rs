@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::DeliveryStatus;
 use futures::future::join_all;
-use leadmesh::delivery::guard::Guard;
-use leadmesh::delivery::worker::Worker;
+use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::worker::Worker;
 use serde_json::json;
 use tokio::sync::Semaphore;
 

@@ -1,0 +1,38 @@
+//! Accounts, people, credentials, and what each may do.
+
+pub mod accounts;
+pub mod addresses;
+pub mod api_keys;
+pub mod audit_trail;
+pub mod authenticate;
+pub mod caller;
+pub mod data_keys;
+pub mod email_address;
+mod guesses;
+pub mod holdings;
+pub mod jwt_ring;
+mod known_networks;
+pub mod letters;
+pub mod links;
+pub mod mail_quota;
+pub mod mail_server;
+pub mod mailbox;
+pub mod operator;
+pub mod password_reset;
+pub mod passwords;
+pub mod people;
+pub mod person;
+pub mod policy;
+pub mod portal_users;
+pub mod proof_setting;
+pub mod quota;
+pub mod recent;
+pub mod rights;
+pub mod sessions;
+pub mod sign_up;
+pub mod takeover;
+pub mod texts;
+pub mod throttle;
+pub mod tokens;
+pub mod verification;
+pub mod viewer;

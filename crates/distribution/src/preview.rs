@@ -1,0 +1,251 @@
+//! Showing what a partner would get for a lead, before there is one.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use entity::delivery_config::{Channel, DeliveryConfig, FieldSelection};
+use entity::field::{FieldDef, FieldType};
+use entity::ids::{AccountId, AssignmentId, FlowId, PartnerId, ProfileId};
+use entity::{assignment, delivery_settings, flow, partner, smtp_settings, step};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
+use serde_json::{Map, Value};
+
+use super::known_fields::KnownFields;
+use super::settings;
+use leadmesh_core::app::App;
+use leadmesh_core::error::{Error, Result};
+use leadmesh_core::identity::caller::Caller;
+use leadmesh_core::identity::policy::Action;
+use leadmesh_delivery::preview::{self, Preview};
+use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+
+/// How long a preview waits for its turn to be rendered.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A delivery to be shown.
+#[derive(Clone, Debug)]
+pub struct ToPreview {
+    /// To whom.
+    pub partner: PartnerId,
+    /// Through which of the partner's places; none means as it is delivered wherever a place has no settings of its own.
+    pub assignment: Option<AssignmentId>,
+    /// Values of a lead by field name, as a sender would submit them.
+    pub fields: Value,
+}
+
+/// What would be sent, and what is worth a word about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previewed {
+    /// What would be sent; its body is empty when the delivery would fail before anything is.
+    pub preview: Preview,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+/// Shows what a partner would get. Nothing is sent or stored, and no secret is opened.
+///
+/// The values are typed as those of a lead are, by the fields of the flows that distribute to the partner, or of all flows as
+/// long as none does.
+///
+/// # Errors
+/// `NotFound` if the partner, or a place of it by that identifier, is not in the caller's account.
+pub async fn preview(app: &App, caller: &Caller, input: ToPreview) -> Result<Previewed> {
+    let account = caller.require(Action::ReadSetup)?;
+    let composed = compose(app, account, input).await?;
+    let config = &composed.settings.config;
+    let mut warnings = composed.warnings;
+    let (own, definitions, lead) = (config.clone(), composed.definitions, composed.lead);
+    let rendered = app.rendering.run(PATIENCE, move |budget| {
+        preview::preview(&own, &definitions, &lead, budget)
+    });
+    let preview = rendered.await?.unwrap_or_else(|error| {
+        warnings.push(format!("The delivery would fail: {error}."));
+        Preview::of(config.channel(), String::new())
+    });
+    Ok(Previewed { preview, warnings })
+}
+
+/// What a delivery would be made of.
+pub(super) struct Composed {
+    /// To whom.
+    pub(super) partner: partner::Model,
+    /// How.
+    pub(super) settings: delivery_settings::Model,
+    /// The flow that a lead of this kind would come from; none as long as no flow leads there.
+    pub(super) flow: Option<FlowId>,
+    /// What is known of such a lead.
+    pub(super) definitions: Vec<FieldDef>,
+    /// Its values, as a flow with these fields would keep them.
+    pub(super) lead: Map<String, Value>,
+    /// What people should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Puts together what a partner would get.
+pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> Result<Composed> {
+    let Value::Object(given) = input.fields else {
+        return Err(Error::BadInput("fields is an object of values by field name".into()));
+    };
+    let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(input.partner));
+    let partner = partner.one(app.db.read()).await?.ok_or(Error::NotFound("partner"))?;
+    let places = places(app, &partner, input.assignment).await?;
+    let own = input.assignment.and(places.first()).and_then(|place| place.settings_id);
+    let settings = settings_of(app, &partner, own).await?;
+    let (flow, definitions) = definitions(app, account, &places, settings.config.fields()).await?;
+    let mut warnings = warnings(app, &partner, &settings.config).await?;
+    let lead = typed(&definitions, given, &mut warnings);
+    Ok(Composed {
+        partner,
+        settings,
+        flow,
+        definitions,
+        lead,
+        warnings,
+    })
+}
+
+/// The partner's places, or the one that was named.
+async fn places(app: &App, partner: &partner::Model, named: Option<AssignmentId>) -> Result<Vec<assignment::Model>> {
+    let mut places =
+        assignment::Entity::in_account(partner.account_id).filter(assignment::Column::PartnerId.eq(partner.id));
+    if let Some(id) = named {
+        places = places.filter(assignment::Column::Id.eq(id));
+    }
+    let places = places.all(app.db.read()).await?;
+    if named.is_some() && places.is_empty() {
+        return Err(Error::NotFound("assignment of this partner"));
+    }
+    Ok(places)
+}
+
+async fn settings_of(
+    app: &App,
+    partner: &partner::Model,
+    own: Option<entity::ids::SettingsId>,
+) -> Result<delivery_settings::Model> {
+    let id = own.unwrap_or(partner.settings_id);
+    let row = delivery_settings::Entity::in_account(partner.account_id).filter(delivery_settings::Column::Id.eq(id));
+    let row = row.one(app.db.read()).await?;
+    Ok(row.ok_or_else(|| anyhow::anyhow!("the delivery settings {id} are gone"))?)
+}
+
+/// The fields of the flows that distribute through the profiles of these places. As long as there are none: those of all
+/// flows, and those that the selection names, for settings may be made before their flow.
+async fn definitions(
+    app: &App,
+    account: AccountId,
+    places: &[assignment::Model],
+    selection: &FieldSelection,
+) -> std::result::Result<(Option<FlowId>, Vec<FieldDef>), DbErr> {
+    let profiles: HashSet<ProfileId> = places.iter().map(|place| place.profile_id).collect();
+    let steps = step::Entity::in_account(account).filter(step::Column::ProfileId.is_in(profiles));
+    let feeding = steps.all(app.db.read()).await?.into_iter().map(|step| step.flow_id);
+    let flows = flow::Entity::in_account(account).filter(flow::Column::Id.is_in(feeding));
+    let flows = flows.order_by_asc(flow::Column::Id).all(app.db.read()).await?;
+    if flows.is_empty() {
+        let known = KnownFields::of(app.db.read(), account, &[]).await?;
+        return Ok((None, known.under(selection)));
+    }
+    let first = flows.first().map(|flow| flow.id);
+    let fields = flows.into_iter().flat_map(|flow| flow.fields.0);
+    Ok((first, KnownFields::union(fields).under(&FieldSelection::default())))
+}
+
+async fn warnings(app: &App, partner: &partner::Model, config: &DeliveryConfig) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    if !partner.active {
+        warnings.push("The partner is not active: no lead is routed to it.".to_owned());
+    }
+    let mut can_mail = true;
+    match config.channel() {
+        Channel::Email => {
+            let server = smtp_settings::Entity::in_account(partner.account_id);
+            can_mail = server.one(app.db.read()).await?.is_some();
+        }
+        Channel::Portal if !partner.portal_enabled => {
+            warnings.push("The partner's portal is closed: its people see the lead once it is opened.".to_owned());
+        }
+        Channel::Webhook | Channel::Portal | Channel::Account => {}
+    }
+    match config {
+        DeliveryConfig::Webhook(config) => warnings.extend(settings::warnings(config)),
+        DeliveryConfig::Email(config) => warnings.extend(settings::email_warnings(config, can_mail)),
+        DeliveryConfig::Portal(_) | DeliveryConfig::Account(_) => {}
+    }
+    Ok(warnings)
+}
+
+/// The values as a flow with these fields would keep them.
+fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec<String>) -> Map<String, Value> {
+    let defined = |name: &str| definitions.iter().find(|field| field.name == name);
+    let is_country = |name: &str| defined(name).is_some_and(|field| field.field_type == FieldType::Country);
+    let country = given.iter().find(|(name, _)| is_country(name));
+    let country = country.and_then(|(_, value)| value.as_str()).map(str::to_owned);
+    let context = TypingContext {
+        country: country.as_deref(),
+    };
+    let mut lead = Map::new();
+    for (name, value) in given {
+        let Some(field) = defined(&name) else {
+            warnings.push(format!(
+                "No flow that leads to the partner has a field {}: it was left out.",
+                short(&name)
+            ));
+            continue;
+        };
+        match type_value(field, &value, &context) {
+            Typed::Empty => {}
+            Typed::Valid(value) => drop(lead.insert(name, value)),
+            Typed::Invalid(what) => {
+                warnings.push(format!("{}: {what}; it is shown as given.", short(&name)));
+                lead.insert(name, value);
+            }
+        }
+    }
+    lead
+}
+
+/// A name for a message.
+fn short(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(name: &str, field_type: FieldType) -> FieldDef {
+        FieldDef {
+            name: name.into(),
+            label: name.into(),
+            field_type,
+            required: false,
+            encrypted: false,
+            choices: None,
+            example: None,
+            description: None,
+        }
+    }
+
+    #[test]
+    fn values_are_typed_as_those_of_a_lead_and_what_is_wrong_with_them_is_told() {
+        let fields = [
+            field("country", FieldType::Country),
+            field("phone", FieldType::Phone),
+            field("age", FieldType::Integer),
+            field("note", FieldType::Text),
+        ];
+        let given = json!({"phone": "030 1234567", "country": "Germany", "age": "old", "note": "  ", "nope": 1});
+        let Value::Object(given) = given else { unreachable!() };
+        let mut warnings = Vec::new();
+        let lead = typed(&fields, given, &mut warnings);
+        assert_eq!(
+            Value::Object(lead),
+            json!({"phone": "+49301234567", "country": "DE", "age": "old"})
+        );
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings.iter().any(|text| text.starts_with("age: ")));
+        assert!(warnings.iter().any(|text| text.contains("a field nope")));
+    }
+}

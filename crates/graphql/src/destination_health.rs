@@ -1,0 +1,91 @@
+//! How a partner's destination is doing.
+
+use async_graphql::{Context, Object};
+use chrono::{DateTime, Utc};
+use entity::destination;
+use entity::endpoint::Hold;
+use entity::ids::{AccountId, PartnerId};
+
+use super::context::{ContextExt, app_and_caller};
+use super::loaders::distribution::{FailuresOf, LastSuccess, OpenCircuitsOf};
+use super::loaders::load;
+use leadmesh_core::error::Result;
+use leadmesh_delivery::health::{self, Held, State};
+
+/// How a partner's destination is doing.
+pub struct DestinationHealth {
+    account: AccountId,
+    partner: PartnerId,
+    failures: Option<destination::Model>,
+    held: Vec<Held>,
+}
+
+impl DestinationHealth {
+    pub(super) async fn of(ctx: &Context<'_>, account: AccountId, partner: PartnerId) -> Result<Self> {
+        let now = ctx.app()?.clock.now();
+        Ok(Self {
+            account,
+            partner,
+            failures: load(ctx, FailuresOf(account, partner)).await?,
+            held: load(ctx, OpenCircuitsOf(account, partner, now))
+                .await?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// Health of a partner's destination. A destination is the URL of one version of webhook settings or, for email, the
+/// account's mail server. Of several destinations, the one paused longest is shown.
+#[Object]
+impl DestinationHealth {
+    /// State of the destination.
+    async fn state(&self) -> State {
+        health::state(self.failures.as_ref(), &self.held)
+    }
+
+    /// Failed attempts since the last success, over all deliveries to the partner.
+    async fn consecutive_failures(&self) -> i32 {
+        self.failures.as_ref().map_or(0, |row| row.consecutive_failures)
+    }
+
+    /// Since when deliveries wait; null if they do not.
+    async fn paused_since(&self) -> Option<DateTime<Utc>> {
+        self.held.first()?.endpoint.held_since
+    }
+
+    /// Earliest time at which waiting deliveries go on; null if none wait, and after a 410, which only
+    /// `resumeDestination` ends. After that time the first successful delivery ends the pause.
+    async fn open_until(&self) -> Option<DateTime<Utc>> {
+        self.held.first()?.endpoint.held_until
+    }
+
+    /// Why deliveries wait; null if they do not.
+    async fn paused_because(&self) -> Option<Hold> {
+        self.held.first()?.endpoint.hold
+    }
+
+    /// Number of waiting deliveries, counted up to 10,000 per destination. A delivery is counted about a second after
+    /// it is due.
+    async fn waiting(&self) -> i32 {
+        let waiting = self.held.iter().map(|held| held.waiting).sum::<u64>();
+        i32::try_from(waiting).unwrap_or(i32::MAX)
+    }
+
+    /// When the destination last took a delivery; null if it took none of the newest 10,000 routed to it.
+    async fn last_success_at(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
+        load(ctx, LastSuccess(self.account, self.partner)).await
+    }
+
+    /// When an attempt last failed; null if none has.
+    async fn last_failure_at(&self) -> Option<DateTime<Utc>> {
+        self.failures.as_ref().map(|row| row.last_failure_at)
+    }
+
+    /// What went wrong in the last failed attempt, in words.
+    async fn last_error(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
+        let (_, caller) = app_and_caller(ctx).await?;
+        let held = self.held.first().map(|held| held.endpoint.why.as_str());
+        let last = self.failures.as_ref().map(|row| row.last_error.as_str());
+        Ok(last.or(held).map(|why| health::told(why, caller.may_reveal())))
+    }
+}

@@ -1,0 +1,186 @@
+//! Rows that fields of many objects ask for one by one, read together: a key for each kind of row, one statement for all keys of
+//! an account that are asked for at once. A loader lives for one operation, so it never mixes what different callers may see;
+//! keys name the account, and rows are looked for within it alone.
+
+mod buyers;
+mod deliveries;
+pub mod distribution;
+mod flows;
+mod history;
+mod leads;
+mod links;
+mod network;
+mod portal_users;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::Context;
+use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::runtime::{Timer, TokioSpawner};
+use entity::ids::AccountId;
+use futures::future::BoxFuture;
+use sea_orm::{EntityTrait, FromQueryResult, QuerySelect, Select};
+
+use crate::limits::budget::Budget;
+use leadmesh_core::app::App;
+use leadmesh_core::database::Db;
+use leadmesh_core::error::{Error, Result};
+
+pub use buyers::{CanReceiveOver, InvitationSent, StepInvitedBy, StepsOver};
+pub use deliveries::{
+    AttemptsOf, DeliveriesOf, ExcerptOf, HasEncryptedValues, LeadRow, PartnerRow, RecipientsOf, SourceRow,
+};
+pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use history::{ChangesOf, SnapshotOf};
+pub use leads::LeadPart;
+pub use links::{DocsReadersOf, OpenSourcesOver};
+pub use network::{InvitationMailRow, LastActivity, LinkOf, SideOf, SourcesOver};
+pub use portal_users::PortalUsersOf;
+
+/// Keys of one statement at most.
+const BATCH: usize = 500;
+
+/// The rows of one list: many resolvers may be given the same ones, and none copies them before it has drawn for them.
+pub type Many<T> = Arc<Vec<T>>;
+
+/// Reads rows for the fields of one operation, no more than its budget allows.
+pub struct Rows {
+    db: Db,
+    budget: Arc<Budget>,
+}
+
+/// A loader for one operation with a budget of its own.
+pub fn loader(app: &App) -> DataLoader<Rows> {
+    loader_within(app, Arc::default())
+}
+
+/// A loader for one operation, within its budget. It gathers keys until every resolver that is ready has run once, without a
+/// timer.
+pub fn loader_within(app: &App, budget: Arc<Budget>) -> DataLoader<Rows> {
+    let rows = Rows {
+        db: app.db.clone(),
+        budget,
+    };
+    DataLoader::new(rows, TokioSpawner::current(), NextTick).max_batch_size(BATCH)
+}
+
+impl Rows {
+    /// The rows of a statement for many keys: an error where they are more than the operation may still read, and then
+    /// hardly more are read.
+    async fn all<E: EntityTrait>(&self, select: Select<E>) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        self.all_as(select).await
+    }
+
+    /// The same of a selection that has not all columns of its table, as what it has.
+    async fn all_as<M, E>(&self, select: Select<E>) -> std::result::Result<Vec<M>, Arc<Error>>
+    where
+        M: FromQueryResult,
+        E: EntityTrait,
+    {
+        let left = self.budget.rows_left();
+        let rows = select.limit(left.saturating_add(1)).into_model::<M>();
+        let rows = rows.all(self.db.read()).await;
+        let rows = rows.map_err(shared)?;
+        if rows.len() as u64 > left {
+            return Err(Arc::new(self.budget.end()));
+        }
+        Ok(rows)
+    }
+
+    /// The rows of a statement for a table with large columns, for which it draws before it reads them.
+    async fn all_large<E: EntityTrait>(
+        &self,
+        select: Select<E>,
+        large: &[E::Column],
+    ) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
+        let looked_at = select.clone().limit(self.budget.rows_left().saturating_add(1));
+        self.draw_for(looked_at, large).await?;
+        self.all(select).await
+    }
+
+    /// Draws for what columns of a selection hold, before they are read.
+    async fn draw_for<E: EntityTrait>(
+        &self,
+        rows: Select<E>,
+        columns: &[E::Column],
+    ) -> std::result::Result<(), Arc<Error>> {
+        let bytes = entity::large::bytes(self.db.read(), rows, columns).await;
+        self.budget.draw_read(bytes.map_err(shared)?).map_err(Arc::new)
+    }
+}
+
+/// What was found for each key, ready to be handed out.
+fn many<K: Eq + Hash, T>(found: HashMap<K, Vec<T>>) -> HashMap<K, Many<T>> {
+    found.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect()
+}
+
+/// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
+struct NextTick;
+
+impl Timer for NextTick {
+    fn delay(&self, _duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// What a key stands for, if it is there.
+pub async fn load<K>(ctx: &Context<'_>, key: K) -> Result<Option<<Rows as Loader<K>>::Value>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    Rows: Loader<K, Error = Arc<Error>>,
+{
+    let loader = ctx
+        .data::<DataLoader<Rows>>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
+    loader.load_one(key).await.map_err(|shared| of_one(&shared))
+}
+
+/// The rows of the list that a key stands for; none where there is none. Drawn from the operation's budget before they are
+/// copied.
+pub async fn list<K, T>(ctx: &Context<'_>, key: K) -> Result<Vec<T>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    T: Clone + Send + Sync + 'static,
+    Rows: Loader<K, Value = Many<T>, Error = Arc<Error>>,
+{
+    let Some(rows) = load(ctx, key).await? else {
+        return Ok(Vec::new());
+    };
+    let loader = ctx
+        .data::<DataLoader<Rows>>()
+        .map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))?;
+    loader.loader().budget.draw_rows(rows.len())?;
+    Ok(Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.as_ref().clone()))
+}
+
+/// The error of a batch as that of one of its keys.
+fn of_one(shared: &Error) -> Error {
+    match shared {
+        Error::Unavailable(text) => Error::Unavailable(text),
+        Error::CostExceeded(text) => Error::CostExceeded(text.clone()),
+        Error::AnswerTooLarge(text) => Error::AnswerTooLarge(text.clone()),
+        Error::Outage(outage) => Error::Outage(*outage),
+        Error::RateLimited { retry_after } => Error::RateLimited {
+            retry_after: *retry_after,
+        },
+        other => Error::Internal(anyhow::anyhow!("{other:?}")),
+    }
+}
+
+type Loaded<K, V> = std::result::Result<HashMap<K, V>, Arc<Error>>;
+
+/// The identifiers that are asked for, account by account.
+fn by_account<I>(keys: impl Iterator<Item = (AccountId, I)>) -> HashMap<AccountId, Vec<I>> {
+    let mut accounts: HashMap<AccountId, Vec<I>> = HashMap::new();
+    for (account, id) in keys {
+        accounts.entry(account).or_default().push(id);
+    }
+    accounts
+}
+
+fn shared(error: impl Into<Error>) -> Arc<Error> {
+    Arc::new(error.into())
+}
