@@ -6,7 +6,7 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 
 COPY . .
-# The caches keep what was compiled before, whatever changed.
+# The cache mounts keep what earlier builds have compiled.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin leadmesh \
     && mkdir -p /out/data && cp target/release/leadmesh /out/

@@ -79,12 +79,16 @@ class Output:
 
 
 class Tour:
+    """The demo, the receiver, and what earlier steps have answered."""
+
     def __init__(self, binary, folder):
         self.port, self.receiver_port = free_port(), free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self.ids, self.tokens, self.faults, self.processes = {}, {}, 0, []
-        self.token = None
-        self.events = []
+        self.processes, self.faults = [], 0
+        self.ids, self.tokens, self.token = {}, {}, None
+        # The newest query, answer, curl command and events; and a document that still needs its variables.
+        self.query, self.answer, self.command, self.events, self.pending = None, None, None, [], None
+        self.receiver = None
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LEADMESH_")}
         environment["LEADMESH_LISTEN"] = f"127.0.0.1:{self.port}"
         demo = [os.path.abspath(binary), "demo", "--leads", "3", "--data-dir", os.path.join(folder, "demo")]
@@ -115,6 +119,12 @@ class Tour:
             answer = json.load(self.post({"query": query, "variables": variables}, token or self.token))
         except urllib.error.HTTPError as error:
             answer = {"status": error.code, "body": error.read().decode()}
+        self.learn(answer)
+        return answer
+
+    def run(self, command):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        answer = json.loads(done.stdout)
         self.learn(answer)
         return answer
 
@@ -168,144 +178,152 @@ def sections():
         yield re.match(r"(?:## |\*\*)?(.*?)(?:\*\*|\n)", part)[1], blocks, part
 
 
-def curl_body(command):
-    return json.loads(re.search(r"-d '(.*?)'\s*$", command, re.S)[1])
+def request(words):
+    """The first block of the step whose heading has these words."""
+    return next(blocks[0][2] for heading, blocks, _ in sections() if words in heading)
 
 
 def play(tour):
-    wait_for("demo", lambda: "Access tokens" in tour.demo.text() and "subscription {" in tour.demo.text())
-    receiver, events, last = None, None, None
+    wait_for("demo", lambda: "subscription {" in tour.demo.text())
     for heading, blocks, part in sections():
-        if heading.startswith("Two companies connect"):
+        if heading == "Two companies connect":
             prepare_seller(tour, part)
         choose_caller(tour, part)
-        waiting = None
         for prose, language, block in blocks:
-            if language == "graphql" and block.startswith("mutation($input"):
-                waiting = block
-            elif language == "graphql" and block.startswith("subscription"):
-                token = portal_token(tour) if "portalLeads" in block else tour.token
-                events = tour.subscribe(block, token)
-            elif language == "graphql":
-                last = block = tour.filled(block)
-                if block.startswith("mutation"):
-                    last = tour.ask(block)
-                    remember_tokens(tour, last)
-            elif language == "sh" and "http.server" in block:
-                receiver = tour.start(["bash", "-c", "exec " + tour.filled(block)], stderr=subprocess.DEVNULL)
-            elif language == "sh" and block.startswith("curl"):
-                tour.command = tour.filled(block).replace("lmk_…", tour.tokens["key"])
-                last = run(tour, tour.command)
-            elif language == "json" and waiting and "input" in (variables := answers(tour.filled(block))[0]):
-                last, waiting = tour.ask(waiting, variables), None
-            elif language == "json" and "PENDING_REVIEW" in block:
-                submit_to_the_demo(tour)
-                arrived = lambda: [event for event in events if "Dana Hill" in json.dumps(event)]
-                tour.compare(heading, answers(block)[0], wait_for("event in the portal", arrived)[0])
-            elif language == "json" and "cursor" in block:
-                expected = answers(block)
-                wait_for("delivery", lambda: len(events) >= len(expected))
-                tour.compare("the events of " + heading, expected, events)
-            elif language == "json" and "terminateConnection" in prose:
-                last = after_the_end(tour)
-                tour.compare("the end of the connection", answers(block)[0], last)
+            if language == "graphql":
+                send(tour, block)
+            elif language == "sh":
+                execute(tour, block)
             elif language == "json":
-                if '"idempotencyKey": "form-2"' in prose:
-                    last = refused(tour, prose)
-                tour.compare(heading, answers(block)[0], last if isinstance(last, dict) else settled(tour, block, last))
+                check(tour, heading, prose, block)
             elif "webhook-id" in block:
-                wait_for("request at the receiver", lambda: receiver.text().count("{") >= 1)
-                check_received(tour, heading, block, receiver)
-
-
-def settled(tour, block, query):
-    """The answer to a query, asked again while deliveries are under way."""
-    end = time.time() + PATIENCE
-    while True:
-        answer = tour.ask(query)
-        if time.time() > end or not difference(answers(block)[0], answer):
-            return answer
-        time.sleep(0.2)
+                check_received(tour, heading, block)
 
 
 def choose_caller(tour, part):
-    for words, name in [("Ada's token", "ada"), ("Ben's token", "ben"), ("its API key", "ben key")]:
+    for words, name in [("Ada's token", "ada"), ("Ben's token", "ben"), ("its API key", "ben's key")]:
         if words in part.split("```")[0] and name in tour.tokens:
             tour.token = tour.tokens[name]
 
 
-def remember_tokens(tour, answer):
-    data = answer.get("data") or {}
+def prepare_seller(tour, part):
+    """Signs Ben up as steps 1 and 2 do, with the scopes that the text names."""
+    sign_up, create_key = [request(words) for words in ("Sign up", "Create an API key")]
+    for old, new in [("Acme Leads", "Bright Homes"), ('"Ada"', '"Ben"'), ("ada@acme", "ben@bright")]:
+        sign_up = sign_up.replace(old, new)
+    tour.token = None
+    session = tour.ask(sign_up)["data"]["signUp"]["session"]
+    tour.tokens["ben"] = session["accessToken"]
+    scopes = re.search(r"`(\[[A-Z_, ]+\])`", part)[1]
+    key = tour.ask(re.sub(r"\[[A-Z_]+\]", scopes, create_key), token=tour.tokens["ben"])
+    tour.tokens["ben's key"] = key["data"]["createApiKey"]["secret"]
+
+
+def send(tour, block):
+    """Sends a document; a query when its answer is compared, and one with variables when they follow."""
+    block = tour.filled(block)
+    if block.startswith("subscription"):
+        tour.events = tour.subscribe(block, portal_token(tour) if "portalLeads" in block else tour.token)
+    elif block.startswith("mutation($input"):
+        tour.pending = block
+    elif block.startswith("mutation"):
+        tour.query, tour.answer = None, tour.ask(block)
+        remember_tokens(tour)
+    else:
+        tour.query = block
+
+
+def remember_tokens(tour):
+    data = tour.answer.get("data") or {}
     if data.get("signUp"):
         tour.token = tour.tokens["ada"] = data["signUp"]["session"]["accessToken"]
     if data.get("createApiKey"):
         tour.tokens["key"] = data["createApiKey"]["secret"]
 
 
-def prepare_seller(tour, part):
-    """Signs Ben up as steps 1 and 2 do, with the scopes that the text names."""
-    sign_up, create_key = [request(words) for words in ("Sign up", "Create an API key")]
-    flow = tour.ids["flow"]
-    for old, new in [("Acme Leads", "Bright Homes"), ('"Ada"', '"Ben"'), ("ada@acme", "ben@bright")]:
-        sign_up = sign_up.replace(old, new)
-    signed = tour.ask(sign_up, token="")
-    tour.tokens["ben"] = signed["data"]["signUp"]["session"]["accessToken"]
-    scopes = re.search(r"`(\[[A-Z_, ]+\])`", part)[1]
-    key = tour.ask(re.sub(r"\[[A-Z_]+\]", scopes, create_key), token=tour.tokens["ben"])
-    tour.tokens["ben key"] = key["data"]["createApiKey"]["secret"]
-    tour.ids["flow"] = flow
+def execute(tour, block):
+    if "http.server" in block:
+        command = ["bash", "-c", "exec " + tour.filled(block)]
+        tour.receiver = tour.start(command, stderr=subprocess.DEVNULL)
+    elif block.startswith("curl"):
+        tour.command = tour.filled(block).replace("lmk_…", tour.tokens["key"])
+        tour.answer = tour.run(tour.command)
 
 
-def request(words):
-    """The first block of the step whose heading has these words."""
-    return next(blocks[0][2] for heading, blocks, _ in sections() if words in heading)
+def check(tour, heading, prose, block):
+    """Compares a block with the answer that the text before it announces."""
+    expected = answers(tour.filled(block) if tour.pending else block)
+    if tour.pending and "input" in expected[0]:
+        tour.query, tour.answer, tour.pending = None, tour.ask(tour.pending, expected[0]), None
+        return
+    if "PENDING_REVIEW" in block:
+        submit_to_the_demo(tour)
+        arrived = wait_for("event in the portal", lambda: [event for event in tour.events if "Dana Hill" in json.dumps(event)])
+        tour.compare(heading, expected[0], arrived[0])
+    elif "cursor" in block:
+        wait_for("delivery", lambda: len(tour.events) >= len(expected))
+        tour.compare(f"{heading} (events)", expected, tour.events)
+    elif "terminateConnection" in prose:
+        tour.compare("The end of the connection", expected[0], after_the_end(tour))
+    elif '"idempotencyKey": "form-2"' in prose:
+        check_repeated(tour)
+        tour.compare(f"{heading} (rejected)", expected[0], rejected(tour, prose))
+    else:
+        tour.compare(heading, expected[0], settled(tour, expected[0]) if tour.query else tour.answer)
 
 
-def portal_token(tour):
-    lines = tour.demo.text().split("Access tokens")[1].split("\n")
-    return next(line.split()[-1] for line in lines if line.strip().startswith("Sash & Daughters"))
+def settled(tour, expected):
+    """The answer to a query, which is asked again while deliveries are under way."""
+    end = time.time() + PATIENCE
+    while True:
+        answer = tour.ask(tour.query)
+        if time.time() > end or not difference(expected, answer):
+            return answer
+        time.sleep(0.2)
 
 
-def run(tour, command):
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    answer = json.loads(done.stdout)
-    tour.learn(answer)
-    return answer
+def check_repeated(tour):
+    receipt = tour.run(tour.command)["data"]["submitLead"]["receipt"]
+    tour.compare("The same request again", True, receipt["replayed"])
 
 
-def refused(tour, prose):
-    """The lead that the text describes, after the same one as before was submitted again."""
-    again = run(tour, tour.command)
-    tour.compare("the same request again", True, again["data"]["submitLead"]["receipt"]["replayed"])
-    lead = again["data"]["submitLead"]["receipt"]["id"]
-    body = curl_body(tour.command)
+def rejected(tour, prose):
+    """The answer to the lead that the text describes."""
+    lead = tour.ids["lead"]
+    body = json.loads(re.search(r"-d '(.*?)'\s*$", tour.command, re.S)[1])
     body["variables"]["input"]["idempotencyKey"] = "form-2"
-    body["variables"]["input"]["fields"] = json.loads(re.search(r"fields `(\{.*?\})`", prose)[1])
+    body["variables"]["input"]["fields"] = json.loads(re.search(r"fields\s`(\{.*?\})`", prose, re.S)[1])
     answer = tour.ask(body["query"], body["variables"], tour.tokens["key"])
     tour.ids["lead"] = lead
     return answer
 
 
-def check_received(tour, heading, block, receiver):
+def check_received(tour, heading, block):
+    """Compares the names of the headers, and the body, with the request that the receiver has printed."""
     *headers, body = [line for line in block.split("\n") if line]
-    for line in headers:
-        name = line.split(":")[0]
-        tour.faults += f"{name}:" not in receiver.text().lower()
-    tour.compare(heading, True, body in receiver.text())
+    wait_for("request at the receiver", lambda: body in tour.receiver.text())
+    received = tour.receiver.text().lower()
+    missing = [line.split(":")[0] for line in headers if line.split(":")[0] + ":" not in received]
+    tour.compare(heading, [], missing)
+
+
+def portal_token(tour):
+    return re.search(r"Sash & Daughters +(eyJ\S+)", tour.demo.text())[1]
 
 
 def submit_to_the_demo(tour):
-    command = tour.demo.text().split("Submit a lead:\n")[1].split("\n")[0]
+    command = next(line for line in tour.demo.lines if "curl" in line and "submitLead" in line)
     subprocess.run(["bash", "-c", command.strip()], capture_output=True, check=True)
 
 
 def after_the_end(tour):
+    """The user error of a submission after Acme has ended the connection."""
     end = "mutation($id: ID!) { terminateConnection(id: $id) { userErrors { message } } }"
     tour.ask(end, {"id": tour.ids["conn"]}, tour.tokens["ada"])
-    submission = next(blocks for heading, blocks, _ in sections() if "Bright Homes submits a lead" in heading)
-    query, variables = submission[0][2], json.loads(tour.filled(submission[1][2]))
+    blocks = next(blocks for heading, blocks, _ in sections() if "Bright Homes submits a lead" in heading)
+    query, variables = blocks[0][2], json.loads(tour.filled(blocks[1][2]))
     variables["input"]["idempotencyKey"] = "after-the-end"
-    return tour.ask(query, variables, tour.tokens["ben key"])["data"]["submitLead"]["userErrors"][0]
+    return tour.ask(query, variables, tour.tokens["ben's key"])["data"]["submitLead"]["userErrors"][0]
 
 
 def main():

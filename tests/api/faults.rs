@@ -27,6 +27,7 @@ mod stopped;
 mod stores;
 mod streams;
 mod target;
+mod traces;
 mod unruly;
 mod worker;
 mod world;

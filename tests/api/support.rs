@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod certificate;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod dump;
 pub(crate) mod event_stream;

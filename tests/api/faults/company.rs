@@ -107,10 +107,17 @@ impl Company {
     }
 
     /// The payload of a mutation by the owner that broke no rule.
-    async fn done(&self, name: &str, mutation: &str, input: Value) -> Value {
+    pub(super) async fn done(&self, name: &str, mutation: &str, input: Value) -> Value {
         let input = json!({ "input": input });
         let answer = ask(&self.client, self.address, Some(&self.owner), mutation, input).await;
         accepted(&answer, name)
+    }
+
+    /// The identifier of its account.
+    pub(super) async fn account(&self) -> String {
+        let query = "{ viewer { account { id } } }";
+        let answer = ask(&self.client, self.address, Some(&self.owner), query, json!({})).await;
+        text(&answer["data"]["viewer"]["account"]["id"])
     }
 
     /// By the path of its URL, what each partner's webhooks are signed by.
