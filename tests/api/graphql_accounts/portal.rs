@@ -270,7 +270,7 @@ both!(
             .deliver(ann(), Some((ReviewStatus::Accepted, app.clock.now())), false)
             .await;
         seller.deliver(json!({"first_name": "Bo"}), None, false).await;
-        for text in ["ANN", "(415) 555-2671", "+1 415 555 2671\u{0}"] {
+        for text in ["ANN", "(415) 555-2671", "+1 415 555 2671"] {
             assert_eq!(titles(&pat, json!({"search": text})).await, ["Ann"], "{text}");
         }
         for text in ["ann@buyer.test", "an", "%", "Rome"] {
