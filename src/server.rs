@@ -19,7 +19,7 @@ use leadmesh_core::database::only_server::OnlyServer;
 use leadmesh_core::database::time;
 use leadmesh_core::identity::proof_setting;
 use leadmesh_core::live::relay;
-use leadmesh_delivery::supervision::restarted;
+use leadmesh_delivery::supervision::restart_on_panic;
 use leadmesh_delivery::worker::Worker;
 use leadmesh_delivery::{erasure_notices, instance_mail};
 use leadmesh_graphql::registry::Registry;
@@ -68,9 +68,11 @@ impl Server {
         };
         let stop = CancellationToken::new();
         let hearing = (app.clone(), stop.clone());
-        tokio::spawn(restarted(app.metrics.clone(), "hearing other nodes", move || {
-            relay::relay(hearing.0.clone(), hearing.1.clone())
-        }));
+        tokio::spawn(restart_on_panic(
+            app.metrics.clone(),
+            "hearing other nodes",
+            move || relay::relay(hearing.0.clone(), hearing.1.clone()),
+        ));
         let chores = chores(app, role, process, &stop);
         let intake = Intake::start(app);
         let endpoint = Arc::new(Endpoint {
@@ -200,7 +202,8 @@ impl Chores {
     {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         let metrics = app.metrics.clone();
-        self.tasks
-            .spawn(restarted(metrics, what, move || begin(app.clone(), stop.clone())));
+        self.tasks.spawn(restart_on_panic(metrics, what, move || {
+            begin(app.clone(), stop.clone())
+        }));
     }
 }

@@ -195,7 +195,7 @@ impl Entity {
             .column(api_key::Column::Id)
             .expr_as(Expr::val(NO_VERSION), "config_version");
         both.union(UnionType::All, live.into_query());
-        let closed = endpoint::Entity::closed_in(ids, now)
+        let closed = endpoint::Entity::open_in(ids, now)
             .select_only()
             .column(endpoint::Column::Id)
             .expr_as(Expr::val(CLOSED), "config_version");

@@ -45,7 +45,7 @@ impl From<&Model> for Link {
 
 impl Link {
     /// Whether the recipient has the lead, or may get it without anybody doing anything.
-    pub fn holds(&self) -> bool {
+    pub fn is_live(&self) -> bool {
         match self.status {
             DeliveryStatus::Queued | DeliveryStatus::Sending | DeliveryStatus::Retrying => true,
             DeliveryStatus::Delivered => !self.was_given_back(),

@@ -183,7 +183,7 @@ pub struct Model {
     /// When it was delivered, failed, refused or cancelled.
     pub settled_at: Option<DateTime<Utc>>,
     /// The endpoint that is held and for which it waits; says nothing of a delivery that does not wait.
-    pub parked_for: Option<Uuid>,
+    pub suspended_for: Option<Uuid>,
     /// The delivery that has ended without success and whose lead this one takes to the next partner. None of the first, and of
     /// those from before this was kept.
     pub follows: Option<DeliveryId>,
@@ -197,23 +197,12 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The condition of the partial indexes of what is due, as the index has it: with a parameter in place of a state neither
-/// database sees that the index serves, and SQLite would look at every delivery there ever was.
-pub(crate) fn waiting() -> Expr {
-    Expr::cust("status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL")
-}
-
 /// Compares the account without offering its index: beside a column that names a few rows the planner might take that of the
 /// account and read all that the account ever delivered, as `SQLite` does as long as it knows no figures.
 pub fn owned_by(account: AccountId) -> Expr {
     let column = |column: Column| Expr::col((Entity, column));
     let not_an_index = Func::coalesce([column(Column::AccountId), column(Column::Id)]);
     Expr::expr(not_an_index).eq(account)
-}
-
-/// The endpoint is not held.
-pub(crate) fn open(now: DateTime<Utc>) -> Expr {
-    crate::parked::endpoint_of().not_in_subquery(crate::endpoint::Entity::closed_ids(now))
 }
 
 impl Model {
@@ -270,93 +259,6 @@ impl Entity {
             .filter(Column::PartnerId.eq(partner))
             .filter(Column::Channel.eq(Channel::Portal))
             .filter(Column::Status.eq(DeliveryStatus::Delivered))
-    }
-
-    /// Takes deliveries for a worker: those of them that nobody else has taken since, and whose endpoint is not held. Their
-    /// attempt is counted.
-    pub async fn claim(
-        db: &impl ConnectionTrait,
-        owner: Uuid,
-        ids: Vec<DeliveryId>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Model>, DbErr> {
-        let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
-        Self::claiming(owner)
-            .filter(among)
-            .filter(waiting())
-            .filter(crate::suspect::under_lease(db.get_database_backend(), owner))
-            .filter(open(now))
-            .exec_with_returning(db)
-            .await
-    }
-
-    /// Makes deliveries the worker's, and counts their attempt.
-    pub(crate) fn claiming(owner: Uuid) -> sea_orm::UpdateMany<Self> {
-        Self::update_many()
-            .col_expr(Column::Status, Expr::value(DeliveryStatus::Sending.to_value()))
-            .col_expr(Column::LeaseOwner, Expr::value(owner))
-            .col_expr(Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
-            .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).add(1))
-    }
-
-    /// Puts back what its holder has claimed and will not attempt yet: the attempt does not count, and the maximum age of one that
-    /// was not attempted yet begins at `at`, when it is due. False if somebody else holds it by now.
-    pub async fn put_back(
-        db: &impl ConnectionTrait,
-        held: &Model,
-        status: DeliveryStatus,
-        at: DateTime<Utc>,
-    ) -> Result<bool, DbErr> {
-        let untried = held.attempt_count - 1 == held.attempts_before;
-        let put_back = Self::update_many()
-            .col_expr(Column::Status, Expr::value(status.to_value()))
-            .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
-            .col_expr(Column::DueAt, Expr::value(at))
-            .col_expr(Column::AttemptCount, Expr::col(Column::AttemptCount).sub(1))
-            .col_expr(
-                Column::BudgetSince,
-                Expr::value(if untried { at } else { held.budget_since }),
-            )
-            .filter(Column::Id.eq(held.id))
-            .filter(Column::Status.eq(DeliveryStatus::Sending))
-            .filter(Column::LeaseOwner.eq(held.lease_owner))
-            .filter(Column::AttemptCount.eq(held.attempt_count))
-            .exec(db)
-            .await?;
-        Ok(put_back.rows_affected == 1)
-    }
-
-    /// What workers hold whose lease has run out.
-    pub fn orphaned(alive: impl IntoIterator<Item = Uuid>) -> Select<Self> {
-        Self::find()
-            .filter(Column::Status.eq(DeliveryStatus::Sending))
-            .filter(Column::LeaseOwner.is_not_in(alive))
-    }
-
-    /// Gives back what an owner holds whose lease has run out or is gone, as this statement sees it (on `PostgreSQL`; with `SQLite`
-    /// only the one process takes leases): it is due again at once.
-    pub async fn give_back(db: &impl ConnectionTrait, owner: Uuid, now: DateTime<Utc>) -> Result<Vec<Model>, DbErr> {
-        Self::update_many()
-            .col_expr(Column::Status, Expr::value(DeliveryStatus::Retrying.to_value()))
-            .col_expr(Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
-            .col_expr(Column::DueAt, Expr::value(now))
-            .filter(Column::Status.eq(DeliveryStatus::Sending))
-            .filter(Column::LeaseOwner.eq(owner))
-            .filter(crate::suspect::under_no_lease(db.get_database_backend(), owner))
-            .exec_with_returning(db)
-            .await
-    }
-
-    /// Makes a delivery that ended because its lead is gone one that was cancelled.
-    pub fn cancel_erased(id: DeliveryId, why: &str) -> sea_orm::UpdateMany<Self> {
-        Self::update_many()
-            .col_expr(Column::Status, Expr::value(DeliveryStatus::Cancelled.to_value()))
-            .col_expr(
-                Column::FailureCode,
-                Expr::value(DeliveryErrorCode::Cancelled.to_value()),
-            )
-            .col_expr(Column::FailureMessage, Expr::value(why))
-            .filter(Column::Id.eq(id))
     }
 
     /// A delivery by which an account got a lead from another one.

@@ -43,7 +43,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
     /// Takes from attempts what recipients have said.
-    pub async fn forget_words(db: &impl ConnectionTrait, deliveries: &[DeliveryId]) -> Result<(), DbErr> {
+    pub async fn redact(db: &impl ConnectionTrait, deliveries: &[DeliveryId]) -> Result<(), DbErr> {
         Self::update_many()
             .col_expr(Column::Message, Expr::value(Option::<String>::None))
             .col_expr(Column::Excerpt, Expr::value(Option::<String>::None))

@@ -8,9 +8,7 @@ use sea_orm::{ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, 
 use uuid::Uuid;
 
 use crate::delivery::{Column, DeliveryErrorCode, DeliveryStatus, Entity, Model};
-use crate::delivery_config::Channel;
 use crate::ids::DeliveryId;
-use crate::mail_turn;
 
 /// What an attempt made of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +33,23 @@ pub struct Outcome {
     pub external_id: Option<String>,
 }
 
+impl Outcome {
+    /// A delivery has ended with its present attempt.
+    pub fn ended(delivery: &Model, status: DeliveryStatus, now: DateTime<Utc>) -> Self {
+        Self {
+            id: delivery.id,
+            owner: delivery.lease_owner.unwrap_or_default(),
+            attempt: delivery.attempt_count,
+            spends: true,
+            status,
+            due_at: None,
+            settled_at: Some(now),
+            failure: None,
+            external_id: None,
+        }
+    }
+}
+
 const RECORD: &str = "
 UPDATE delivery SET status = o.status, due_at = NULLIF(o.due_at, to_timestamp(0)), settled_at = NULLIF(o.settled_at, to_timestamp(0)),
     lease_owner = NULL, failure_code = NULLIF(o.failure_code, ''), failure_message = NULLIF(o.failure_message, ''),
@@ -43,16 +58,16 @@ FROM UNNEST($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::timestamptz[]
     $10::integer[])
     AS o (id, owner, attempt, status, due_at, settled_at, failure_code, failure_message, external_id, unspent)
 WHERE delivery.id = o.id AND delivery.status = 'SENDING' AND delivery.lease_owner = o.owner AND delivery.attempt_count = o.attempt
-RETURNING delivery.id, delivery.erased_at, delivery.channel = 'EMAIL' AND delivery.settled_at IS NOT NULL AS ended_mail";
+RETURNING delivery.id, delivery.erased_at";
 
 /// The deliveries whose outcome was recorded.
 #[derive(Clone, Debug, Default)]
-pub struct Held(HashMap<DeliveryId, bool>);
+pub struct Recorded(HashMap<DeliveryId, bool>);
 
-impl Held {
-    /// Whether it was still held.
-    pub fn contains(&self, id: &DeliveryId) -> bool {
-        self.0.contains_key(id)
+impl Recorded {
+    /// Whether the worker still held this one.
+    pub fn contains(&self, id: DeliveryId) -> bool {
+        self.0.contains_key(&id)
     }
 
     /// Whether its lead was erased while it was attempted.
@@ -61,31 +76,22 @@ impl Held {
     }
 }
 
-/// Records outcomes; answers which deliveries were still held. The others belong to somebody else by now. However a mail has ended,
-/// it waits for its turn no longer.
-pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<Held, DbErr> {
-    let (mut held, mut mails) = (HashMap::new(), Vec::new());
+/// Records outcomes, and returns for which deliveries: another worker has taken over the others.
+pub async fn record(db: &impl ConnectionTrait, outcomes: &[Outcome]) -> Result<Recorded, DbErr> {
+    let mut recorded = HashMap::new();
     if db.get_database_backend() == DatabaseBackend::Postgres {
-        let recorded = Statement::from_sql_and_values(DatabaseBackend::Postgres, RECORD, arrays(outcomes));
-        for row in db.query_all_raw(recorded).await? {
-            let id = DeliveryId(row.try_get("", "id")?);
+        let record = Statement::from_sql_and_values(DatabaseBackend::Postgres, RECORD, arrays(outcomes));
+        for row in db.query_all_raw(record).await? {
             let erased_at: Option<DateTime<Utc>> = row.try_get("", "erased_at")?;
-            held.insert(id, erased_at.is_some());
-            mails.extend(row.try_get::<bool>("", "ended_mail")?.then_some(id));
+            recorded.insert(DeliveryId(row.try_get("", "id")?), erased_at.is_some());
         }
     } else {
         for outcome in outcomes {
-            let Some(row) = record_one(db, outcome).await? else {
-                continue;
-            };
-            held.insert(row.id, row.erased_at.is_some());
-            mails.extend((row.channel == Channel::Email && row.status.is_settled()).then_some(row.id));
+            let row = record_one(db, outcome).await?;
+            recorded.extend(row.map(|row| (row.id, row.erased_at.is_some())));
         }
     }
-    if !mails.is_empty() {
-        mail_turn::Entity::forget(db, mails).await?;
-    }
-    Ok(Held(held))
+    Ok(Recorded(recorded))
 }
 
 async fn record_one(db: &impl ConnectionTrait, outcome: &Outcome) -> Result<Option<Model>, DbErr> {

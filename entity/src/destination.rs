@@ -67,7 +67,7 @@ impl Entity {
     }
 
     /// Takes from destinations what they have said.
-    pub async fn forget_words(
+    pub async fn redact(
         db: &impl ConnectionTrait,
         partners: impl IntoIterator<Item = PartnerId>,
         instead: &str,

@@ -91,7 +91,7 @@ fn lane(of: &str) -> String {
 /// A look for what may be attempted now: at first or at later attempts. Each of its statements reads of a backlog only the rows
 /// that it answers, and one for each lane or account that it passes over, however many deliveries wait there.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct DueQuery {
     /// The time now.
     pub now: DateTime<Utc>,
     /// First attempts or later ones.
@@ -100,10 +100,10 @@ pub struct Look {
 
 /// Lanes of an account of which the heads are found in one look. Those beyond are found by looks that begin behind them.
 pub const LANES: u64 = 1_024;
-/// Accounts of [`Look::accounts`].
+/// Accounts of [`DueQuery::accounts`].
 const ACCOUNTS: u64 = 4_096;
 
-impl Look {
+impl DueQuery {
     /// The oldest deliveries that are due, at most so many. Channels of a newer version are left to its workers.
     pub async fn oldest(self, db: &impl ConnectionTrait, most: u64) -> Result<Oldest, DbErr> {
         let rows = db
@@ -126,7 +126,7 @@ impl Look {
         let sql = self.filled(
             "
 SELECT d.*, CASE WHEN d.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
-        WHERE e.id = d.endpoint AND {closed}) THEN 1 ELSE 0 END AS open
+        WHERE e.id = d.endpoint AND {open_circuit}) THEN 1 ELSE 0 END AS open
 FROM (SELECT id, account_id, channel, partner_id, buyer_account_id, due_at, {lane} AS lane,
         CASE channel WHEN 'EMAIL' THEN account_id ELSE settings_id END AS endpoint
     FROM delivery WHERE {waiting} AND due_at <= $1 ORDER BY due_at LIMIT $2) d
@@ -256,7 +256,7 @@ SELECT id FROM due WHERE id IS NOT NULL LIMIT $1",
     fn filled(self, sql: &str) -> String {
         let waiting = |of: &str| {
             let status = status(self.retries).to_value();
-            format!("{of}status IN ('QUEUED', 'RETRYING') AND {of}parked_for IS NULL AND {of}status = '{status}'")
+            format!("{of}status IN ('QUEUED', 'RETRYING') AND {of}suspended_for IS NULL AND {of}status = '{status}'")
         };
         let channels: Vec<String> = Channel::iter()
             .map(|channel| format!("'{}'", channel.to_value()))
@@ -266,14 +266,14 @@ SELECT id FROM due WHERE id IS NOT NULL LIMIT $1",
             .replace("{lane}", &lane(""))
             .replace("{n.lane}", &lane("n."))
             .replace("{channels}", &channels.join(", "))
-            .replace("{closed}", &closed("$1"))
-            .replace("{closed.2}", &closed("$2"))
+            .replace("{open_circuit}", &open_circuit("$1"))
+            .replace("{open_circuit.2}", &open_circuit("$2"))
     }
 }
 
 /// Nothing is sent to the endpoint `e` at that time.
-fn closed(now: &str) -> String {
-    format!("(e.hold IN ('FAILING', 'GONE') OR (e.hold = 'THROTTLED' AND e.held_until > {now}))")
+fn open_circuit(now: &str) -> String {
+    format!("(e.open_reason IN ('FAILING', 'GONE') OR (e.open_reason = 'THROTTLED' AND e.open_until > {now}))")
 }
 
 fn from_the_first(accounts: &[AccountId]) -> Vec<Lane> {
@@ -327,7 +327,7 @@ CROSS JOIN LATERAL (
         WHERE {waiting} AND account_id = a.id AND {lane} = l.lane AND due_at <= $2 ORDER BY due_at LIMIT 1
     ) first
     WHERE first.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
-        WHERE e.id = l.lane AND e.account_id = a.id AND {closed.2})
+        WHERE e.id = l.lane AND e.account_id = a.id AND {open_circuit.2})
     LIMIT $3
 ) d";
 
@@ -349,7 +349,7 @@ CROSS JOIN delivery d
 WHERE d.id = (SELECT n.id FROM delivery n WHERE {n.waiting} AND n.account_id = $1 AND {n.lane} = l.lane
         AND n.due_at <= $2 ORDER BY n.due_at LIMIT 1)
     AND d.channel IN ({channels}) AND NOT EXISTS (SELECT 1 FROM endpoint e
-        WHERE e.id = l.lane AND e.account_id = $1 AND {closed.2})
+        WHERE e.id = l.lane AND e.account_id = $1 AND {open_circuit.2})
 LIMIT $3";
 
 const OLDEST_OF: &str = "
@@ -374,7 +374,7 @@ impl Entity {
         let backend = db.get_database_backend();
         let (mut count, mut first) = (0, None);
         for retries in [false, true] {
-            let sql = Look { now, retries }.filled(
+            let sql = DueQuery { now, retries }.filled(
                 "SELECT count(*) AS due, min(due_at) AS first FROM (SELECT due_at FROM delivery
                  WHERE {waiting} AND due_at <= $1 ORDER BY due_at LIMIT $2) backlog",
             );
@@ -390,19 +390,19 @@ impl Entity {
     }
 
     /// Parks at most so many due deliveries whose endpoint is held; answers how many.
-    pub async fn park(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> Result<u64, DbErr> {
-        let mut parked = 0;
+    pub async fn suspend(db: &impl ConnectionTrait, now: DateTime<Utc>, most: u64) -> Result<u64, DbErr> {
+        let mut suspended = 0;
         for retries in [false, true] {
-            let statement = Look { now, retries }.park_statement(db.get_database_backend(), most);
-            parked += db.execute_raw(statement).await?.rows_affected();
+            let statement = DueQuery { now, retries }.suspend_statement(db.get_database_backend(), most);
+            suspended += db.execute_raw(statement).await?.rows_affected();
         }
-        Ok(parked)
+        Ok(suspended)
     }
 }
 
-impl Look {
-    /// The statement of [`Entity::park`], for tests of how it is planned: each lane that is held is read by itself.
-    pub fn park_statement(self, backend: DatabaseBackend, most: u64) -> Statement {
+impl DueQuery {
+    /// The statement of [`Entity::suspend`], for tests of how it is planned: each lane that is held is read by itself.
+    pub fn suspend_statement(self, backend: DatabaseBackend, most: u64) -> Statement {
         let found = if backend == DatabaseBackend::Postgres {
             "SELECT d.id FROM endpoint e CROSS JOIN LATERAL (SELECT id FROM delivery WHERE {waiting}
                 AND account_id = e.account_id AND {lane} = e.id AND due_at <= $1 ORDER BY due_at LIMIT $2) d"
@@ -411,9 +411,9 @@ impl Look {
                 AND n.account_id = e.account_id AND {n.lane} = e.id AND n.due_at <= $1"
         };
         let sql = self.filled(&format!(
-            "UPDATE delivery SET parked_for = CASE channel WHEN 'EMAIL' THEN account_id ELSE settings_id END
-             WHERE id IN ({found} WHERE e.hold IS NOT NULL AND {{closed}} LIMIT $2)
-                AND status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL"
+            "UPDATE delivery SET suspended_for = CASE channel WHEN 'EMAIL' THEN account_id ELSE settings_id END
+             WHERE id IN ({found} WHERE e.open_reason IS NOT NULL AND {{open_circuit}} LIMIT $2)
+                AND status IN ('QUEUED', 'RETRYING') AND suspended_for IS NULL"
         ));
         Statement::from_sql_and_values(backend, sql, [self.now.into(), as_limit(most)])
     }

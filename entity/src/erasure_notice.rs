@@ -78,7 +78,7 @@ pub struct Model {
     /// What the last try said.
     pub error: Option<String>,
     /// When it was told.
-    pub told_at: Option<DateTime<Utc>>,
+    pub notified_at: Option<DateTime<Utc>>,
     /// When the values were removed.
     pub created_at: DateTime<Utc>,
 }
@@ -113,7 +113,7 @@ impl Entity {
 
     /// What to try now, but for destinations that get nothing.
     pub fn due(now: DateTime<Utc>, closed: Vec<Uuid>) -> Select<Self> {
-        let open = (!closed.is_empty()).then(|| crate::parked::endpoint_of().is_not_in(closed));
+        let open = (!closed.is_empty()).then(|| crate::suspended::endpoint_of().is_not_in(closed));
         let open = sea_orm::Condition::all().add_option(open);
         Self::find()
             .filter(open)
@@ -144,7 +144,7 @@ impl Entity {
     }
 
     /// Tries again what was given up.
-    pub fn try_again(account: AccountId, lead: LeadId, now: DateTime<Utc>) -> UpdateMany<Self> {
+    pub fn requeue_failed(account: AccountId, lead: LeadId, now: DateTime<Utc>) -> UpdateMany<Self> {
         Self::update_many()
             .col_expr(Column::Status, Expr::value(NoticeStatus::Queued))
             .col_expr(Column::Attempts, Expr::value(0))

@@ -44,7 +44,7 @@ impl Entity {
     }
 
     /// Takes from what was said of the recipients of deliveries the words; whether each has it stays.
-    pub async fn forget_words(db: &impl ConnectionTrait, deliveries: &[DeliveryId]) -> Result<(), DbErr> {
+    pub async fn redact(db: &impl ConnectionTrait, deliveries: &[DeliveryId]) -> Result<(), DbErr> {
         let among = crate::bulk::among(db, Column::DeliveryId, deliveries.iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::Reply, Expr::value(Option::<String>::None))

@@ -1,19 +1,16 @@
 //! A delivery that was under way when a process died. It says something of the attempts from [`Model::attempt`] on only while no
 //! attempt has ended since.
 
-use crate::delivery::{self, DeliveryErrorCode, DeliveryStatus, open};
+use crate::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use crate::delivery_config::Channel;
 use crate::ids::{AccountId, DeliveryId};
-use crate::{mail_turn, worker};
+use crate::suspended::{ISOLATION, circuit_closed, endpoint_of, is_suspended};
+use crate::worker::under_lease;
+use crate::{endpoint, send_slot, worker};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, OnConflict, SimpleExpr};
-use sea_orm::{
-    ActiveEnum, Condition, DatabaseBackend, DeleteMany, IntoActiveModel, Iterable, QuerySelect, QueryTrait, UpdateMany,
-};
-
-/// In place of an endpoint: what waits to be attempted apart from others is parked for this.
-pub const ISOLATION: Uuid = Uuid::max();
+use sea_orm::sea_query::{ExprTrait, OnConflict};
+use sea_orm::{ActiveEnum, Condition, DeleteMany, IntoActiveModel, Iterable, QuerySelect, QueryTrait, UpdateMany};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -93,12 +90,12 @@ impl Entity {
     }
 
     /// Those that were set aside and of which the owners have not been told, for the notices.
-    pub fn untold() -> Select<Self> {
+    pub fn unnotified() -> Select<Self> {
         Self::find().filter(Expr::cust("notified = FALSE"))
     }
 
     /// Notes that the owners have been told of these.
-    pub fn note_told(account: AccountId, ids: impl IntoIterator<Item = DeliveryId>) -> UpdateMany<Self> {
+    pub fn mark_notified(account: AccountId, ids: impl IntoIterator<Item = DeliveryId>) -> UpdateMany<Self> {
         Self::update_many()
             .col_expr(Column::Notified, Expr::value(true))
             .filter(Column::AccountId.eq(account))
@@ -112,7 +109,7 @@ impl delivery::Entity {
     pub async fn isolate(db: &impl ConnectionTrait, ids: Vec<DeliveryId>) -> Result<(), DbErr> {
         let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
         let isolated = Self::update_many()
-            .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
+            .col_expr(delivery::Column::SuspendedFor, Expr::value(ISOLATION))
             .filter(among);
         isolated.exec(db).await?;
         Ok(())
@@ -123,18 +120,19 @@ impl delivery::Entity {
     pub async fn set_aside(
         db: &impl ConnectionTrait,
         ids: Vec<DeliveryId>,
-        (why, now): (&str, DateTime<Utc>),
+        message: &str,
+        now: DateTime<Utc>,
     ) -> Result<Vec<delivery::Model>, DbErr> {
-        mail_turn::Entity::forget(db, ids.iter().copied()).await?;
+        send_slot::Entity::forget(db, ids.iter().copied()).await?;
         let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
         Self::update_many()
-            .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
+            .col_expr(delivery::Column::SuspendedFor, Expr::value(ISOLATION))
             .col_expr(delivery::Column::Status, Expr::value(DeliveryStatus::Failed.to_value()))
             .col_expr(
                 delivery::Column::FailureCode,
                 Expr::value(DeliveryErrorCode::SetAside.to_value()),
             )
-            .col_expr(delivery::Column::FailureMessage, Expr::value(why))
+            .col_expr(delivery::Column::FailureMessage, Expr::value(message))
             .col_expr(delivery::Column::DueAt, Expr::value(Option::<DateTime<Utc>>::None))
             .col_expr(delivery::Column::SettledAt, Expr::value(now))
             .filter(among)
@@ -145,11 +143,11 @@ impl delivery::Entity {
     /// Those that wait to be attempted apart from others and whose endpoint is not held, or may be tried after a pause; the first
     /// first. Channels of a newer version are left to its workers.
     pub fn isolated(now: DateTime<Utc>, most: u64) -> Select<Self> {
-        let ripe = crate::parked::endpoint_of().in_subquery(crate::endpoint::Entity::ripe_ids(now));
-        Self::parked_for(ISOLATION)
+        let ripe = endpoint_of().in_subquery(endpoint::Entity::probeable_ids(now));
+        Self::suspended_for(ISOLATION)
             .filter(delivery::Column::DueAt.lte(now))
             .filter(delivery::Column::Channel.is_in(Channel::iter()))
-            .filter(Condition::any().add(open(now)).add(ripe))
+            .filter(Condition::any().add(circuit_closed(now)).add(ripe))
             .limit(most)
     }
 
@@ -159,13 +157,13 @@ impl delivery::Entity {
         now: DateTime<Utc>,
         most: u64,
     ) -> Result<Vec<Uuid>, DbErr> {
-        let held = crate::parked::endpoint_of().in_subquery(crate::endpoint::Entity::closed_ids(now));
+        let held = endpoint_of().in_subquery(endpoint::Entity::open_ids(now));
         let ids = Self::find()
-            .filter(crate::parked::parked())
-            .filter(delivery::Column::ParkedFor.eq(ISOLATION))
+            .filter(is_suspended())
+            .filter(delivery::Column::SuspendedFor.eq(ISOLATION))
             .filter(held)
             .select_only()
-            .expr_as(crate::parked::endpoint_of(), "id")
+            .expr_as(endpoint_of(), "id")
             .distinct()
             .limit(most);
         ids.into_tuple().all(db).await
@@ -180,30 +178,13 @@ impl delivery::Entity {
     ) -> Result<Vec<delivery::Model>, DbErr> {
         let among = crate::bulk::among(db, delivery::Column::Id, ids.into_iter().map(|id| id.0));
         Self::claiming(owner)
-            .col_expr(delivery::Column::ParkedFor, Expr::value(Option::<Uuid>::None))
+            .col_expr(delivery::Column::SuspendedFor, Expr::value(Option::<Uuid>::None))
             .filter(among)
-            .filter(crate::parked::parked())
-            .filter(delivery::Column::ParkedFor.eq(ISOLATION))
+            .filter(is_suspended())
+            .filter(delivery::Column::SuspendedFor.eq(ISOLATION))
             .filter(under_lease(db.get_database_backend(), owner))
-            .filter(open(now))
+            .filter(circuit_closed(now))
             .exec_with_returning(db)
             .await
-    }
-}
-
-/// Nothing is claimed under a lease that has run out: others would take it over while it is sent. With `SQLite` none runs out while
-/// its process lives.
-pub(crate) fn under_lease(backend: DatabaseBackend, owner: Uuid) -> Expr {
-    match backend {
-        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
-        _ => Expr::exists(worker::Entity::holds(owner)),
-    }
-}
-
-/// Nothing is taken over of a lease that has not run out, or that was taken since somebody looked.
-pub(crate) fn under_no_lease(backend: DatabaseBackend, owner: Uuid) -> SimpleExpr {
-    match backend {
-        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
-        _ => Expr::exists(worker::Entity::holds(owner)).not(),
     }
 }

@@ -31,13 +31,6 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Which leases to remove.
-#[derive(Clone, Copy, Debug)]
-pub enum Lapsed {
-    /// This one.
-    Id(Uuid),
-}
-
 /// A lease as its holder asks for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
@@ -189,15 +182,30 @@ impl Entity {
     }
 
     /// Removes a lease that is given back.
-    pub fn remove(which: Lapsed) -> sea_orm::DeleteMany<Self> {
-        match which {
-            Lapsed::Id(id) => Self::delete_many().filter(Column::Id.eq(id)),
-        }
+    pub fn remove(id: Uuid) -> sea_orm::DeleteMany<Self> {
+        Self::delete_many().filter(Column::Id.eq(id))
     }
 
     /// Removes leases that ran out longer ago than that.
     pub fn forget(db: &impl ConnectionTrait, now: DateTime<Utc>, kept: TimeDelta) -> sea_orm::DeleteMany<Self> {
         let before = time(db.get_database_backend(), now, -kept);
         Self::delete_many().filter(Expr::col(Column::LeaseUntil).lt(before))
+    }
+}
+
+/// The lease has not expired. Nothing is claimed under an expired lease: another worker would take it over while it is sent. With
+/// `SQLite` no lease expires while its process lives.
+pub(crate) fn under_lease(backend: DatabaseBackend, owner: Uuid) -> Expr {
+    match backend {
+        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
+        _ => Expr::exists(Entity::holds(owner)),
+    }
+}
+
+/// The lease has expired or is gone. A lease may have been renewed since it was read.
+pub(crate) fn under_no_lease(backend: DatabaseBackend, owner: Uuid) -> SimpleExpr {
+    match backend {
+        DatabaseBackend::Sqlite => Expr::cust("1 = 1"),
+        _ => Expr::exists(Entity::holds(owner)).not(),
     }
 }

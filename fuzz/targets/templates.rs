@@ -64,8 +64,8 @@ fn mail(source: &str, lead: &Map<String, Value>) {
         mapping: Vec::new(),
     };
     let envelope = Envelope {
-        delivery_id: "dlv_1",
-        lead_id: "lead_1",
+        delivery_id: "dlv_1".to_owned(),
+        lead_id: "lead_1".to_owned(),
         test: false,
     };
     let fields = leadmesh_fuzz::fields();

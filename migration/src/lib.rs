@@ -32,6 +32,7 @@ mod m0032_known_networks;
 mod m0033_mail_counts;
 mod m0036_confirmed_people;
 mod m0039_delivery_chain;
+mod m0040_circuits;
 mod public_id;
 
 /// Brings a database to the newest schema.
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0033_mail_counts::Migration),
             Box::new(m0036_confirmed_people::Migration),
             Box::new(m0039_delivery_chain::Migration),
+            Box::new(m0040_circuits::Migration),
         ]
     }
 }

@@ -16,24 +16,24 @@ CREATE TABLE endpoint (
     account_id {uuid} NOT NULL REFERENCES account (id),
     partner_id {uuid},
     failures integer NOT NULL,
-    hold text,
-    held_since {time},
-    held_until {time},
+    open_reason text,
+    opened_at {time},
+    open_until {time},
     pauses integer NOT NULL,
     probe_id {uuid},
-    why text NOT NULL,
-    told {bool} NOT NULL,
-    CHECK ((hold IS NULL) = (held_since IS NULL)),
-    CHECK (hold IS NULL OR (hold = 'GONE') = (held_until IS NULL))
+    last_error text NOT NULL,
+    notified {bool} NOT NULL,
+    CHECK ((open_reason IS NULL) = (opened_at IS NULL)),
+    CHECK (open_reason IS NULL OR (open_reason = 'GONE') = (open_until IS NULL))
 );
-CREATE INDEX endpoint_held ON endpoint (account_id) WHERE hold IS NOT NULL;
+CREATE INDEX endpoint_open ON endpoint (account_id) WHERE open_reason IS NOT NULL;
 CREATE INDEX endpoint_partner ON endpoint (partner_id) WHERE partner_id IS NOT NULL;
 ALTER TABLE destination DROP COLUMN open_until;
 
-ALTER TABLE delivery ADD COLUMN parked_for {uuid};
+ALTER TABLE delivery ADD COLUMN suspended_for {uuid};
 DROP INDEX delivery_due;
-CREATE INDEX delivery_due ON delivery (due_at) WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL;
-CREATE INDEX delivery_parked ON delivery (parked_for, due_at) WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NOT NULL;
+CREATE INDEX delivery_due ON delivery (due_at) WHERE status IN ('QUEUED', 'RETRYING') AND suspended_for IS NULL;
+CREATE INDEX delivery_suspended ON delivery (suspended_for, due_at) WHERE status IN ('QUEUED', 'RETRYING') AND suspended_for IS NOT NULL;
 ";
 
 #[async_trait::async_trait]

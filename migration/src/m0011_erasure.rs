@@ -27,7 +27,7 @@ CREATE TABLE erasure_notice (
     due_at {time},
     lease_until {time},
     error text,
-    told_at {time},
+    notified_at {time},
     created_at {time} NOT NULL,
     CHECK ((status = 'QUEUED') = (due_at IS NOT NULL))
 );

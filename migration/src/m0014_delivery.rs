@@ -8,16 +8,16 @@ pub(crate) struct Migration;
 const CHANGES: &str = "
 ALTER TABLE smtp_settings ADD COLUMN auth text NOT NULL DEFAULT 'PASSWORD';
 ALTER TABLE smtp_settings ADD COLUMN mails_per_minute integer;
-CREATE TABLE mail_pace (
+CREATE TABLE smtp_rate (
     account_id {uuid} PRIMARY KEY,
     next_at {time} NOT NULL
 );
-CREATE TABLE mail_turn (
+CREATE TABLE send_slot (
     delivery_id {uuid} PRIMARY KEY,
     account_id {uuid} NOT NULL,
     at {time} NOT NULL
 );
-CREATE INDEX mail_turn_account ON mail_turn (account_id, at);
+CREATE INDEX send_slot_account ON send_slot (account_id, at);
 CREATE TABLE mail_recipient (
     delivery_id {uuid} NOT NULL,
     attempt integer NOT NULL,

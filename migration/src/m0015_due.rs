@@ -8,7 +8,7 @@ pub(crate) struct Migration;
 /// The account comes first: a worker that asks for what is due of all must not be led here by the state.
 const CHANGES: &str = "
 CREATE INDEX delivery_due_account ON delivery (account_id, status, due_at)
-    WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL;
+    WHERE status IN ('QUEUED', 'RETRYING') AND suspended_for IS NULL;
 ";
 
 #[async_trait::async_trait]

@@ -15,13 +15,13 @@ pub(crate) struct Migration;
 const INDEXES: [Index; 2] = [
     Index {
         name: "delivery_due_state",
-        on: "delivery (status, due_at) WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL",
+        on: "delivery (status, due_at) WHERE status IN ('QUEUED', 'RETRYING') AND suspended_for IS NULL",
     },
     Index {
         name: "delivery_due_lane",
         on: "delivery (status, account_id,
             (CASE channel WHEN 'EMAIL' THEN account_id WHEN 'ACCOUNT' THEN buyer_account_id ELSE settings_id END), due_at)
-            WHERE status IN ('QUEUED', 'RETRYING') AND parked_for IS NULL",
+            WHERE status IN ('QUEUED', 'RETRYING') AND suspended_for IS NULL",
     },
 ];
 

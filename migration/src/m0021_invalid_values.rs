@@ -8,7 +8,7 @@ pub(crate) struct Migration;
 
 const CHANGES: &str = "
 ALTER TABLE lead ADD COLUMN invalid {json};
-DELETE FROM mail_turn WHERE delivery_id IN (SELECT delivery.id FROM delivery JOIN mail_turn AS turn ON turn.delivery_id = delivery.id
+DELETE FROM send_slot WHERE delivery_id IN (SELECT delivery.id FROM delivery JOIN send_slot AS turn ON turn.delivery_id = delivery.id
     WHERE delivery.status IN ('DELIVERED', 'FAILED', 'REFUSED', 'CANCELLED'));
 ";
 

@@ -8,7 +8,7 @@ mod rights;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use entity::worker::{self, Lapsed};
+use entity::worker;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -241,7 +241,7 @@ both!(
         receiver.wait_for(1).await;
         app.erase(&owner, &lead).await;
 
-        let lease = Lapsed::Id(app.app.queue.owner().unwrap());
+        let lease = app.app.queue.owner().unwrap();
         worker::Entity::remove(lease).exec(app.app.db.write()).await.unwrap();
         app.deliveries_at(&owner, &lead, &["CANCELLED"]).await;
         let erased = app.told_at(&owner, &lead, &["SENT"]).await;

@@ -1,5 +1,5 @@
 //! What the delivery worker does when something of its own goes wrong: leases that are lost, attempts that panic, outcomes that cannot
-//! be recorded, deliveries that are attempted apart from others, and backlogs that are longer than a look.
+//! be recorded, deliveries that are attempted apart from others, and backlogs that are longer than a query.
 
 mod isolated;
 mod leases;

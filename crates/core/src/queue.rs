@@ -88,11 +88,11 @@ pub struct Queue {
     /// Told when there may be something to claim.
     pub doorbell: Arc<Notify>,
     /// Whether there may be due work that was not claimed for want of slots.
-    behind: Arc<AtomicBool>,
+    backlog: Arc<AtomicBool>,
     /// Whether something waits for its turn to be attempted apart from others.
     isolating: Arc<AtomicBool>,
     /// Whether something may wait for an endpoint that is held.
-    holds: Arc<AtomicBool>,
+    open_circuits: Arc<AtomicBool>,
     holding: Arc<Mutex<Holding>>,
     ready: mpsc::UnboundedSender<Claimed>,
     taken: Arc<Mutex<Option<mpsc::UnboundedReceiver<Claimed>>>>,
@@ -109,9 +109,9 @@ impl Queue {
         Self {
             slots: Slots::new(settings.concurrency, settings.destination_concurrency),
             doorbell: Arc::default(),
-            behind: Arc::default(),
+            backlog: Arc::default(),
             isolating: Arc::default(),
-            holds: Arc::default(),
+            open_circuits: Arc::default(),
             holding: Arc::default(),
             ready,
             taken: Arc::new(Mutex::new(Some(receiver))),
@@ -192,13 +192,13 @@ impl Queue {
     }
 
     /// For a stretch of code that claims: should it panic, the lease is given up, for what it has claimed is known to nobody.
-    pub fn unless_panicking(&self) -> Claiming<'_> {
-        Claiming(self)
+    pub fn abandon_on_panic(&self) -> AbandonOnPanic<'_> {
+        AbandonOnPanic(self)
     }
 
     /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery, which has found that
     /// `lease` has not run out; none when that is not this worker's or it is busy, and then the row waits for whoever is free.
-    pub fn claim_at_birth(
+    pub fn claim_on_insert(
         &self,
         lease: Option<Uuid>,
         account: AccountId,
@@ -209,18 +209,18 @@ impl Queue {
     }
 
     /// Notes whether due work may have been left for want of slots.
-    pub fn set_behind(&self, behind: bool) {
-        self.behind.store(behind, Ordering::SeqCst);
+    pub fn set_backlog(&self, backlog: bool) {
+        self.backlog.store(backlog, Ordering::SeqCst);
     }
 
     /// Notes whether something may wait for an endpoint that is held; workers of other processes find out within a second.
-    pub fn set_holds(&self, holds: bool) {
-        self.holds.store(holds, Ordering::SeqCst);
+    pub fn set_open_circuits(&self, open: bool) {
+        self.open_circuits.store(open, Ordering::SeqCst);
     }
 
     /// Whether something may wait for an endpoint that is held.
-    pub fn holds(&self) -> bool {
-        self.holds.load(Ordering::SeqCst)
+    pub fn has_open_circuits(&self) -> bool {
+        self.open_circuits.load(Ordering::SeqCst)
     }
 
     /// Notes whether something waits for its turn to be attempted apart from others, which ends with the one before.
@@ -230,7 +230,7 @@ impl Queue {
 
     /// Slots are free again: what was left for want of them can be claimed now.
     pub fn slots_freed(&self) {
-        if self.behind.load(Ordering::SeqCst) || self.isolating.load(Ordering::SeqCst) {
+        if self.backlog.load(Ordering::SeqCst) || self.isolating.load(Ordering::SeqCst) {
             self.doorbell.notify_one();
         }
     }
@@ -261,9 +261,9 @@ impl Queue {
 
 /// Gives the lease up when it goes away in a panic.
 #[derive(Debug)]
-pub struct Claiming<'a>(&'a Queue);
+pub struct AbandonOnPanic<'a>(&'a Queue);
 
-impl Drop for Claiming<'_> {
+impl Drop for AbandonOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.abandon_lease();

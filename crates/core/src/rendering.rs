@@ -1,7 +1,7 @@
-//! Where payloads are rendered: on threads of their own, few at once, so that templates never hold up what serves everybody.
+//! Renders payloads on a few threads of their own, so that templates never delay the threads that serve requests.
 //!
-//! A rendering cannot be interrupted; it ends by itself, for its [`Budget`] bounds its steps. A process that is told to stop waits
-//! for those under way, which takes less than a second.
+//! A rendering cannot be interrupted; its [`Budget`] bounds its steps. A process that stops waits for renderings under way, which takes
+//! less than a second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use tokio::sync::Semaphore;
 use crate::error::{Error, Result};
 use leadmesh_forms::templates::Budget;
 
-/// Renderings at once, whatever the machine has.
-const MOST: usize = 8;
-const NO_TURN: &str = "other payloads are being rendered: nothing was done, try again";
+/// Most renderings at a time, however many processors there are.
+const MAX_THREADS: usize = 8;
+const BUSY: &str = "other payloads are being rendered: nothing was done, try again";
 
-/// The way to the threads.
+/// Renders on threads of their own. Clones share their permits.
 #[derive(Clone, Debug)]
 pub struct Rendering {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     bytes: usize,
 }
 
 impl Rendering {
-    /// Renders deliveries of at most so many bytes, as many at once as the machine has processors.
+    /// Renders deliveries of at most `bytes` bytes, as many at a time as the machine has processors.
     pub fn new(bytes: u32) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            turns: Arc::new(Semaphore::new(processors.min(MOST))),
+            permits: Arc::new(Semaphore::new(processors.min(MAX_THREADS))),
             bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
         }
     }
@@ -37,28 +37,28 @@ impl Rendering {
         Budget::of_bytes(self.bytes)
     }
 
-    /// Renders on a thread of its own.
+    /// Renders on its own thread.
     ///
     /// # Errors
-    /// `Unavailable` if its turn does not come, or the end of it, within that time.
+    /// `Unavailable` if it does not end within that time.
     pub async fn run<T: Send + 'static>(
         &self,
         within: Duration,
         render: impl FnOnce(&Budget) -> T + Send + 'static,
     ) -> Result<T> {
-        let (turns, budget) = (self.turns.clone(), self.budget());
+        let (permits, budget) = (self.permits.clone(), self.budget());
         let rendered = async move {
-            let turn = turns.acquire_owned().await.map_err(anyhow::Error::from)?;
-            // The turn is given back when the thread is free again, also where nobody waits for it any more.
+            let permit = permits.acquire_owned().await.map_err(anyhow::Error::from)?;
+            // The permit is held until the thread is free, even if the caller has given up.
             let thread = tokio::task::spawn_blocking(move || {
-                let _turn = turn;
+                let _permit = permit;
                 render(&budget)
             });
             Ok(thread.await.map_err(anyhow::Error::from)?)
         };
         match tokio::time::timeout(within, rendered).await {
             Ok(rendered) => rendered,
-            Err(_) => Err(Error::Unavailable(NO_TURN)),
+            Err(_) => Err(Error::Unavailable(BUSY)),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Chains {
     /// Whether another delivery of its chain has brought the lead to somebody, or may yet.
     pub(super) fn is_with_another(&self, id: DeliveryId) -> bool {
         let mut own = self.0.iter().filter(|chain| chain.iter().any(|link| link.id == id));
-        own.any(|chain| held_by_another(chain, id))
+        own.any(|chain| live_elsewhere(chain, id))
     }
 
     /// Those of some deliveries that may be attempted again together: of no chain that another one holds, and one of each chain at
@@ -45,7 +45,7 @@ impl Chains {
         let mut chosen: HashSet<DeliveryId> = ids.iter().copied().collect();
         for chain in &self.0 {
             let among: Vec<&Link> = chain.iter().filter(|link| chosen.contains(&link.id)).collect();
-            let free = among.iter().filter(|link| !held_by_another(chain, link.id));
+            let free = among.iter().filter(|link| !live_elsewhere(chain, link.id));
             let first = free.min_by_key(|link| (link.settled_at, link.id)).map(|link| link.id);
             for link in among {
                 if Some(link.id) != first {
@@ -57,8 +57,8 @@ impl Chains {
     }
 }
 
-fn held_by_another(chain: &[Link], id: DeliveryId) -> bool {
-    chain.iter().any(|link| link.id != id && link.holds())
+fn live_elsewhere(chain: &[Link], id: DeliveryId) -> bool {
+    chain.iter().any(|link| link.id != id && link.is_live())
 }
 
 /// The chains among what one profile has made of one lead.
@@ -91,7 +91,7 @@ fn are_next(one: &Link, other: &Link) -> bool {
 /// Not what had arrived before the later one was made.
 fn may_precede(before: &Link, later: &Link) -> bool {
     let had_arrived = before.status == DeliveryStatus::Delivered
-        && before.holds()
+        && before.is_live()
         && before.settled_at.is_some_and(|settled| settled <= later.created_at);
     !had_arrived
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// Deliveries of which percentiles are taken, at most.
 pub const SAMPLE: u64 = 2_000;
 /// Subjects in one query of samples: `SQLite` takes 500 parts of a union.
-const TOGETHER: usize = 100;
+const MAX_UNION_PARTS: usize = 100;
 /// Identifier and time of a row are taken one after the other; further apart than this they never are.
 const SLACK: TimeDelta = TimeDelta::minutes(10);
 
@@ -120,7 +120,7 @@ pub async fn count(
         }
         let scope = Scope { account, kind, range };
         let mut counts: HashMap<Uuid, Counts> = ids.iter().map(|id| (*id, Counts::default())).collect();
-        scope.tally(db, &ids, &mut counts).await?;
+        scope.count(db, &ids, &mut counts).await?;
         if percentiles {
             scope.time(db, &ids, &mut counts).await?;
         }
@@ -169,7 +169,7 @@ struct Scope<'a> {
     range: &'a Range<DateTime<Utc>>,
 }
 
-type Fate = (
+type GroupRow = (
     Uuid,
     DeliveryStatus,
     Option<ReviewStatus>,
@@ -186,7 +186,7 @@ impl Scope<'_> {
         )
     }
 
-    async fn tally(
+    async fn count(
         &self,
         db: &impl ConnectionTrait,
         ids: &[Uuid],
@@ -208,7 +208,7 @@ impl Scope<'_> {
         // As text: a sum is a number of another type on each database, and may be larger than 64 bits.
         let worth = Expr::col(Column::PriceE4).sum().cast_as("text");
         let groups = select.column_as(Column::Id.count(), "count").column_as(worth, "worth");
-        for (id, status, review, currency, count, worth) in groups.into_tuple::<Fate>().all(db).await? {
+        for (id, status, review, currency, count, worth) in groups.into_tuple::<GroupRow>().all(db).await? {
             let worth = worth.as_deref().and_then(units).zip(currency);
             let group = Group {
                 status,
@@ -228,7 +228,7 @@ impl Scope<'_> {
         counts: &mut HashMap<Uuid, Counts>,
     ) -> Result<(), DbErr> {
         let mut samples: HashMap<Uuid, Vec<f64>> = HashMap::new();
-        for ids in ids.chunks(TOGETHER) {
+        for ids in ids.chunks(MAX_UNION_PARTS) {
             let mut parts = ids.iter().map(|id| self.newest(*id));
             let Some(mut query) = parts.next() else { continue };
             for part in parts {

@@ -7,6 +7,7 @@
 use std::{fmt, net::Ipv4Addr, time::Duration};
 
 use chrono::{DateTime, Utc};
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
@@ -33,39 +34,18 @@ pub struct SmtpServer {
     pub host: String,
     /// Usually 587 for STARTTLS, 465 for TLS, 25 or 1025 without.
     pub port: u16,
-    /// How the connection is secured.
-    pub security: Security,
+    /// How the connection is secured. There is no fallback from one to another.
+    pub security: SmtpSecurity,
     /// User name and password, if the server wants them.
     pub login: Option<(String, String)>,
     /// What the password is.
-    pub auth: Auth,
+    pub auth: SmtpAuth,
     /// What mail programs show instead of the address.
     pub from_name: Option<String>,
     /// Sender in the envelope and in the header.
     pub from_address: String,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<String>,
-}
-
-/// How a connection to a mail server is secured. There is no fallback from one to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// Begin in the clear and switch; a server that does not offer the switch gets nothing.
-    StartTls,
-    /// TLS from the first byte.
-    Tls,
-    /// None: password and mail travel readable.
-    None,
-}
-
-/// By what a mail server knows its user.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    /// A password, sent by PLAIN or LOGIN as the server offers.
-    #[default]
-    Password,
-    /// An access token of OAuth 2.0, sent by XOAUTH2 and no other way.
-    Token,
 }
 
 /// One mail to any number of recipients, all of whom see each other.
@@ -192,19 +172,19 @@ impl Mailer {
         S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static,
     {
         let dialogue = async {
-            let letter = compose::letter(server, message)?;
+            let mail = compose::encode(server, message)?;
             let mut session = Session::over(BoundedReplies::new(stream), server, &self.ehlo).await?;
-            session.begin(&letter).await?;
-            session.transact(&letter).await
+            session.begin(&mail).await?;
+            session.transact(&mail).await
         };
         dialogue.await.unwrap_or_else(Trouble::into)
     }
 
     async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, Trouble> {
-        let letter = compose::letter(server, message)?;
+        let mail = compose::encode(server, message)?;
         let key = Key::of(server);
-        let mut session = self.begin(server, &key, &letter).await?;
-        let outcome = session.transact(&letter).await?;
+        let mut session = self.begin(server, &key, &mail).await?;
+        let outcome = session.transact(&mail).await?;
         if session.is_clean() {
             self.pool.put(key, session);
         }
@@ -213,18 +193,33 @@ impl Mailer {
 
     /// A session whose server has taken the sender. Servers close idle connections as they please, so a pooled one
     /// that turns out to be dead here, before anything was handed over, is passed over and costs no attempt.
-    async fn begin(&self, server: &SmtpServer, key: &Key, letter: &compose::Letter) -> Result<Session, Trouble> {
+    async fn begin(&self, server: &SmtpServer, key: &Key, mail: &compose::EncodedMail) -> Result<Session, Trouble> {
         while let Some(mut session) = self.pool.take(key) {
-            match session.begin(letter).await {
+            match session.begin(mail).await {
                 Err(trouble) if trouble.ends_connection() => {}
                 Err(trouble) => return Err(trouble),
                 Ok(()) => return Ok(session),
             }
         }
         let mut session = Session::open(&self.guard, server, &self.ehlo).await?;
-        session.begin(letter).await?;
+        session.begin(mail).await?;
         Ok(session)
     }
+}
+
+/// The header of mails that no person has written: it keeps automatic answers away (RFC 3834).
+pub(super) fn auto_submitted() -> (String, String) {
+    ("Auto-Submitted".into(), "auto-generated".into())
+}
+
+/// The message ID of what `id` names, within the sender's domain.
+pub(super) fn message_id(id: impl fmt::Display, from_address: &str) -> String {
+    format!("<{id}@{}>", domain(from_address))
+}
+
+/// The domain of a sender.
+pub(super) fn domain(from_address: &str) -> &str {
+    from_address.rsplit('@').next().unwrap_or("leadmesh.invalid")
 }
 
 impl MailOutcome {

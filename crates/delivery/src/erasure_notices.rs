@@ -1,7 +1,7 @@
 //! Tells recipients that a lead they had was erased: a webhook of its own kind, signed as any other, or a mail. It goes where the
 //! lead went, by the settings that the delivery was made with.
 
-mod shares;
+mod destination_limits;
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use self::shares::{Shares, Tried};
+use self::destination_limits::{DestinationLimits, FinishedNotice};
 use super::email::{Mailer, Message};
 use super::guard::Guard;
+use super::partner_secrets::{SigningSecrets, open_headers};
 use super::smtp_server;
-use super::supervision::caught;
+use super::supervision::catch_panic;
 use super::webhook::{Method, Request, Sender};
-use super::worker::{open_headers, signing_secrets};
 use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
@@ -49,7 +49,7 @@ const MOST_INTERRUPTIONS: i32 = 3;
 const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 
 /// How a try went.
-type Told = std::result::Result<(), String>;
+type SendResult = std::result::Result<(), String>;
 
 /// Tells until it is told to stop.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -59,15 +59,15 @@ pub async fn run(app: App, stop: CancellationToken) {
         Err(error) => return tracing::error!(%error, "nobody is told of erased leads"),
     };
     let mailer = Mailer::new(guard, app.config.ehlo_name());
-    let mut telling = Telling {
+    let mut notices = NoticeSender {
         app,
         sender,
         mailer,
         tasks: JoinSet::new(),
-        shares: Shares::default(),
+        limits: DestinationLimits::default(),
         one_apart: false,
     };
-    let metrics = telling.app.metrics.clone();
+    let metrics = notices.app.metrics.clone();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut more = false;
@@ -75,31 +75,31 @@ pub async fn run(app: App, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = look.tick() => {
-                more = caught(&metrics, "looking for erasure notices", telling.start_due()).await.unwrap_or_default();
+                more = catch_panic(&metrics, "looking for erasure notices", notices.start_due()).await.unwrap_or_default();
             }
-            Some(told) = telling.tasks.join_next() => {
-                telling.note(told);
+            Some(finished) = notices.tasks.join_next() => {
+                notices.note(finished);
                 if more {
-                    more = caught(&metrics, "looking for erasure notices", telling.start_due()).await.unwrap_or_default();
+                    more = catch_panic(&metrics, "looking for erasure notices", notices.start_due()).await.unwrap_or_default();
                 }
             }
         }
     }
-    while telling.tasks.join_next().await.is_some() {}
+    while notices.tasks.join_next().await.is_some() {}
 }
 
 /// Notices under way.
-struct Telling {
+struct NoticeSender {
     app: App,
     sender: Sender,
     mailer: Mailer,
-    tasks: JoinSet<Tried>,
-    shares: Shares,
+    tasks: JoinSet<FinishedNotice>,
+    limits: DestinationLimits,
     /// Whether one is under way that was interrupted before: they are tried one by one, beside all others.
     one_apart: bool,
 }
 
-impl Telling {
+impl NoticeSender {
     /// Begins what is due, as far as destinations have room; answers whether there may be more.
     async fn start_due(&mut self) -> bool {
         if !self.one_apart {
@@ -132,9 +132,9 @@ impl Telling {
         self.one_apart |= apart;
         self.tasks.spawn(async move {
             let started = Instant::now();
-            let telling = tell(&app, &sender, &mailer, &notice);
-            let told = match caught(&app.metrics, "telling of an erased lead", telling).await {
-                Some(Ok(told)) => told,
+            let sending = send(&app, &sender, &mailer, &notice);
+            let result = match catch_panic(&app.metrics, "telling of an erased lead", sending).await {
+                Some(Ok(result)) => result,
                 failed => {
                     if let Some(Err(error)) = failed {
                         tracing::warn!(?error, notice = %notice.id, "a notice of an erased lead could not be prepared");
@@ -143,11 +143,11 @@ impl Telling {
                 }
             };
             let slow = started.elapsed() >= SLOW;
-            let finishing = finish(&app, notice, told);
-            if let Some(Err(error)) = caught(&app.metrics, "recording a notice", finishing).await {
+            let finishing = finish(&app, notice, result);
+            if let Some(Err(error)) = catch_panic(&app.metrics, "recording a notice", finishing).await {
                 tracing::warn!(?error, "the outcome of a notice cannot be recorded; it is repeated");
             }
-            Tried {
+            FinishedNotice {
                 destination,
                 apart,
                 slow,
@@ -155,14 +155,14 @@ impl Telling {
         });
     }
 
-    fn note(&mut self, tried: std::result::Result<Tried, JoinError>) {
-        match tried {
-            Ok(tried) => {
-                self.shares.free(&tried, self.app.clock.now());
-                self.one_apart &= !tried.apart;
+    fn note(&mut self, finished: std::result::Result<FinishedNotice, JoinError>) {
+        match finished {
+            Ok(finished) => {
+                self.limits.free(&finished, self.app.clock.now());
+                self.one_apart &= !finished.apart;
             }
             // Its panics are caught: the process is ending.
-            Err(error) => tracing::error!(%error, "telling of an erased lead was cut off; it is repeated"),
+            Err(error) => tracing::error!(%error, "a notice of an erased lead was cut off; it is repeated"),
         }
     }
 
@@ -170,7 +170,7 @@ impl Telling {
     /// nothing is due for destinations that have room. Of what could not be taken nothing stays counted.
     async fn claim(&mut self, left: usize) -> Result<Option<Vec<Model>>> {
         let (app, now) = (self.app.clone(), self.app.clock.now());
-        let open = erasure_notice::Entity::due(now, self.shares.closed(now));
+        let open = erasure_notice::Entity::due(now, self.limits.closed(now));
         if open.clone().one(app.db.read()).await?.is_none() {
             return Ok(None);
         }
@@ -181,10 +181,10 @@ impl Telling {
             .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .all(&tx)
             .await?;
-        let taken: Vec<Model> = found.into_iter().filter(|notice| self.shares.take(notice)).collect();
+        let taken: Vec<Model> = found.into_iter().filter(|notice| self.limits.take(notice)).collect();
         if let Err(error) = lease(tx, &taken, now).await {
             for notice in &taken {
-                self.shares.give_back(notice.destination());
+                self.limits.give_back(notice.destination());
             }
             return Err(error);
         }
@@ -246,7 +246,7 @@ async fn take_interrupted(tx: &DatabaseTransaction, now: DateTime<Utc>) -> Resul
     Ok((!give_up).then_some(notice))
 }
 
-async fn tell(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<Told> {
+async fn send(app: &App, sender: &Sender, mailer: &Mailer, notice: &Model) -> Result<SendResult> {
     let settings = delivery_settings::Entity::for_worker([notice.settings_id]);
     let settings = settings.one(app.db.read()).await?;
     let settings = settings.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;
@@ -295,7 +295,7 @@ async fn request(app: &App, notice: &Model, config: &WebhookConfig, headers: Vec
         lead: notice.lead_id.to_string(),
         sent_at: app.clock.now(),
         secrets: match notice.partner_id {
-            Some(partner) if config.sign => signing_secrets(app, partner).await?,
+            Some(partner) if config.sign => SigningSecrets::load(app, partner).await?.valid_at(app.clock.now()),
             _ => Vec::new(),
         },
         test: notice.test,
@@ -303,7 +303,7 @@ async fn request(app: &App, notice: &Model, config: &WebhookConfig, headers: Vec
     })
 }
 
-async fn post(sender: &Sender, request: &Request) -> Told {
+async fn post(sender: &Sender, request: &Request) -> SendResult {
     match sender.send(request).await.result {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("the recipient's server answered {}", answer.status)),
@@ -311,7 +311,7 @@ async fn post(sender: &Sender, request: &Request) -> Told {
     }
 }
 
-async fn mail(app: &App, mailer: &Mailer, notice: &Model, config: &EmailConfig) -> Result<Told> {
+async fn mail(app: &App, mailer: &Mailer, notice: &Model, config: &EmailConfig) -> Result<SendResult> {
     let settings = smtp_settings::Entity::in_account(notice.account_id);
     let Some(settings) = settings.one(app.db.read()).await? else {
         return Ok(Err(
@@ -320,13 +320,13 @@ async fn mail(app: &App, mailer: &Mailer, notice: &Model, config: &EmailConfig) 
     };
     let server = smtp_server::of_settings(app, &settings).await?;
     let domain = settings.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
-    let letter = letter(notice, config, domain, app.clock.now());
-    let exchange = mailer.send(&server, &letter, TIMEOUT).await;
+    let message = message(notice, config, domain, app.clock.now());
+    let exchange = mailer.send(&server, &message, TIMEOUT).await;
     Ok(exchange.outcome.trouble().map_or(Ok(()), Err))
 }
 
 /// The mail answers the one by which the lead came, so that mail programs show the two together.
-fn letter(notice: &Model, config: &EmailConfig, domain: &str, now: DateTime<Utc>) -> Message {
+fn message(notice: &Model, config: &EmailConfig, domain: &str, now: DateTime<Utc>) -> Message {
     let (lead, delivery) = (notice.lead_id, notice.delivery_id);
     let test = if notice.test { "[Test] " } else { "" };
     let how = match notice.received {
@@ -365,7 +365,7 @@ fn time(at: DateTime<Utc>) -> String {
 }
 
 /// Records a try. A worker whose lease has gone to another records nothing.
-async fn finish(app: &App, notice: Model, told: Told) -> Result<()> {
+async fn finish(app: &App, notice: Model, result: SendResult) -> Result<()> {
     let now = app.clock.now();
     let tx = app.db.begin().await?;
     let found = erasure_notice::Entity::for_worker(notice.id)
@@ -377,12 +377,12 @@ async fn finish(app: &App, notice: Model, told: Told) -> Result<()> {
         let next = next_try(row.attempts).map(|pause| now + pause);
         let mut change: erasure_notice::ActiveModel = row.into();
         change.lease_until = Set(None);
-        match told {
+        match result {
             Ok(()) => {
                 change.status = Set(NoticeStatus::Sent);
                 change.due_at = Set(None);
                 change.error = Set(None);
-                change.told_at = Set(Some(now));
+                change.notified_at = Set(Some(now));
             }
             Err(said) => {
                 if next.is_none() {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, Column, DeliveryStatus};
 use entity::destination;
-use entity::endpoint::{self, Hold};
+use entity::endpoint::{self, OpenReason};
 use entity::ids::{AccountId, PartnerId, SettingsId};
 use entity::{assignment, delivery_settings, partner};
 use sea_orm::sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UnionType};
@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::response;
 
 /// How far back successes are looked for, in deliveries.
-pub const LOOKED_AT: u64 = 10_000;
+pub const SCAN_LIMIT: u64 = 10_000;
 /// Successes among which the last one is; they are read in the order of routing, and a retry may have overtaken others.
-const OVERTAKEN: u64 = 50;
+const NEWEST_SUCCESSES: u64 = 50;
 /// Destinations in one query: `SQLite` takes 500 parts of a union.
-const TOGETHER: usize = 100;
+const MAX_UNION_PARTS: usize = 100;
 
 /// State of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
@@ -36,8 +36,8 @@ pub enum State {
 }
 
 /// The state that follows from what is kept of a destination's failures and of its endpoints.
-pub fn state(failures: Option<&destination::Model>, held: &[Held]) -> State {
-    let paused = |held: &Held| matches!(held.endpoint.hold, Some(Hold::Failing | Hold::Gone));
+pub fn state(failures: Option<&destination::Model>, held: &[OpenCircuit]) -> State {
+    let paused = |held: &OpenCircuit| matches!(held.endpoint.open_reason, Some(OpenReason::Failing | OpenReason::Gone));
     match failures {
         _ if held.iter().any(paused) => State::Paused,
         Some(row) if row.consecutive_failures > 0 => State::Degraded,
@@ -48,23 +48,23 @@ pub fn state(failures: Option<&destination::Model>, held: &[Held]) -> State {
 
 /// An endpoint of a partner to which nothing is sent now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Held {
+pub struct OpenCircuit {
     /// What is kept of it.
     pub endpoint: endpoint::Model,
-    /// Deliveries to the partner that wait for it, counted up to [`LOOKED_AT`].
+    /// Deliveries to the partner that wait for it, counted up to [`SCAN_LIMIT`].
     pub waiting: u64,
 }
 
 /// What is held of some partners' endpoints: those of their settings as they are now, and older ones for which something still
 /// waits. The longest hold comes first.
-pub async fn held(
+pub async fn open_circuits(
     db: &impl ConnectionTrait,
     account: AccountId,
     partners: &[PartnerId],
     now: DateTime<Utc>,
-) -> Result<HashMap<PartnerId, Vec<Held>>, DbErr> {
-    let closed = endpoint::Entity::closed_in([account], now).all(db).await?;
-    let mut found: HashMap<PartnerId, Vec<Held>> = HashMap::new();
+) -> Result<HashMap<PartnerId, Vec<OpenCircuit>>, DbErr> {
+    let closed = endpoint::Entity::open_in([account], now).all(db).await?;
+    let mut found: HashMap<PartnerId, Vec<OpenCircuit>> = HashMap::new();
     if closed.is_empty() {
         return Ok(found);
     }
@@ -74,15 +74,18 @@ pub async fn held(
             .iter()
             .filter(|row| own.contains(&row.id) || row.partner_id == Some(*partner));
         for endpoint in theirs {
-            let waiting = delivery::Entity::count_parked(db, (endpoint.id, *partner), LOOKED_AT).await?;
+            let waiting = delivery::Entity::count_suspended(db, endpoint.id, *partner, SCAN_LIMIT).await?;
             if waiting > 0 || own.contains(&endpoint.id) {
                 let endpoint = endpoint.clone();
-                found.entry(*partner).or_default().push(Held { endpoint, waiting });
+                found
+                    .entry(*partner)
+                    .or_default()
+                    .push(OpenCircuit { endpoint, waiting });
             }
         }
     }
     // 410 has no end, and is the longest.
-    let longest = |held: &Held| std::cmp::Reverse(held.endpoint.held_until.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    let longest = |held: &OpenCircuit| std::cmp::Reverse(held.endpoint.open_until.unwrap_or(DateTime::<Utc>::MAX_UTC));
     for held in found.values_mut() {
         held.sort_by_key(longest);
     }
@@ -91,7 +94,7 @@ pub async fn held(
 
 /// What is told of the last failure of a destination: mail servers know the leads that were sent, so what they reply is for those alone
 /// who may reveal encrypted values.
-pub fn told(why: &str, may_reveal: bool) -> &str {
+pub fn visible_error(why: &str, may_reveal: bool) -> &str {
     if !may_reveal && response::repeats_a_reply(why) {
         return "the mail server refused a mail: what it replied takes the right to reveal encrypted values";
     }
@@ -116,14 +119,14 @@ pub async fn endpoints_of(
         .collect())
 }
 
-/// When each partner last took a delivery, tests included. Only its newest [`LOOKED_AT`] deliveries are looked at.
+/// When each partner last took a delivery, tests included. Only its newest [`SCAN_LIMIT`] deliveries are looked at.
 pub async fn last_successes(
     db: &impl ConnectionTrait,
     account: AccountId,
     partners: &[PartnerId],
 ) -> Result<HashMap<PartnerId, DateTime<Utc>>, DbErr> {
     let mut found = HashMap::new();
-    for partners in partners.chunks(TOGETHER) {
+    for partners in partners.chunks(MAX_UNION_PARTS) {
         let mut parts = partners.iter().map(|partner| last_success(account, *partner));
         let Some(mut query) = parts.next() else { continue };
         for part in parts {
@@ -146,7 +149,7 @@ fn last_success(account: AccountId, partner: PartnerId) -> SelectStatement {
         .select_only()
         .columns(columns)
         .order_by_desc(Column::Id)
-        .limit(LOOKED_AT)
+        .limit(SCAN_LIMIT)
         .into_query();
     let succeeded = Query::select()
         .columns([Column::PartnerId, Column::SettledAt])
@@ -154,7 +157,7 @@ fn last_success(account: AccountId, partner: PartnerId) -> SelectStatement {
         .and_where(Expr::col(Column::Status).eq(DeliveryStatus::Delivered))
         .and_where(Expr::col(Column::SettledAt).is_not_null())
         .order_by(Column::Id, Order::Desc)
-        .limit(OVERTAKEN)
+        .limit(NEWEST_SUCCESSES)
         .to_owned();
     Query::select()
         .columns([Column::PartnerId, Column::SettledAt])
@@ -177,27 +180,30 @@ mod tests {
             last_failure_at: now,
             last_error: "no answer".into(),
         };
-        let held = |hold| Held {
+        let held = |hold| OpenCircuit {
             endpoint: endpoint::Model {
                 id: Uuid::nil(),
                 account_id: Uuid::nil().into(),
                 partner_id: None,
                 failures: 10,
-                hold: Some(hold),
-                held_since: Some(now),
-                held_until: Some(now),
+                open_reason: Some(hold),
+                opened_at: Some(now),
+                open_until: Some(now),
                 pauses: 1,
                 probe_id: None,
-                why: "no answer".into(),
-                told: false,
+                last_error: "no answer".into(),
+                notified: false,
             },
             waiting: 3,
         };
         assert_eq!(state(None, &[]), State::Healthy);
         assert_eq!(state(Some(&failures(0)), &[]), State::Healthy);
         assert_eq!(state(Some(&failures(3)), &[]), State::Degraded);
-        assert_eq!(state(None, &[held(Hold::Throttled)]), State::Degraded);
-        assert_eq!(state(None, &[held(Hold::Throttled), held(Hold::Gone)]), State::Paused);
-        assert_eq!(state(Some(&failures(0)), &[held(Hold::Failing)]), State::Paused);
+        assert_eq!(state(None, &[held(OpenReason::Throttled)]), State::Degraded);
+        assert_eq!(
+            state(None, &[held(OpenReason::Throttled), held(OpenReason::Gone)]),
+            State::Paused
+        );
+        assert_eq!(state(Some(&failures(0)), &[held(OpenReason::Failing)]), State::Paused);
     }
 }

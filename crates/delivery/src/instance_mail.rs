@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use entity::mail;
-use entity::smtp_settings::SmtpSecurity;
+use entity::smtp_settings::SmtpAuth;
 use futures::future::join_all;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::email::{Auth, Mailer, Message, Security, SmtpServer};
+use super::email::{Mailer, Message, SmtpServer, auto_submitted, message_id};
 use super::guard::Guard;
 use leadmesh_core::app::App;
 use leadmesh_core::config::{Config, MailServer};
@@ -70,16 +70,14 @@ async fn send_due(app: &App, server: &SmtpServer, mailer: &Mailer) -> Result<usi
 }
 
 fn message(app: &App, server: &SmtpServer, mail: &mail::Model, body: &MailBody) -> Message {
-    let domain = server.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
     Message {
         recipients: vec![mail.to_address.clone()],
         subject: mail.subject.clone(),
         text: body.text.clone(),
         html: Some(body.html.clone()),
-        message_id: format!("<{}@{domain}>", mail.id),
+        message_id: message_id(mail.id, &server.from_address),
         sent_at: app.clock.now(),
-        // RFC 3834: no automatic answers to these.
-        headers: vec![("Auto-Submitted".into(), "auto-generated".into())],
+        headers: vec![auto_submitted()],
     }
 }
 
@@ -94,13 +92,9 @@ pub fn server(settings: MailServer) -> SmtpServer {
     SmtpServer {
         host: settings.host,
         port: settings.port,
-        security: match settings.security {
-            SmtpSecurity::Starttls => Security::StartTls,
-            SmtpSecurity::Tls => Security::Tls,
-            SmtpSecurity::None => Security::None,
-        },
+        security: settings.security,
         login: settings.login,
-        auth: Auth::Password,
+        auth: SmtpAuth::Password,
         from_name: settings.from_name,
         from_address: settings.from_address,
         reply_to: None,

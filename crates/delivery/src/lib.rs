@@ -1,29 +1,36 @@
-//! Deliveries: what is sent, by whom, and what became of it.
+//! Deliveries: what is sent, how, and with what outcome.
 
-pub mod again;
 pub mod breaker;
-pub mod by_hand;
+pub mod bulk_retry;
 mod chains;
+mod contents;
 pub mod counts;
 pub mod email;
+pub mod erase_deliveries;
 pub mod erasure;
 pub mod erasure_notices;
 pub mod failure;
+pub mod finish;
 pub mod guard;
 pub mod health;
 pub mod instance_mail;
 pub mod manage;
+pub mod manual_retry;
+mod partner_secrets;
 pub mod payload;
-pub mod places;
 pub mod portal_feed;
 pub mod portal_review;
-mod present;
 pub mod preview;
 pub mod redact;
+mod reroute;
 mod reservations;
 pub mod response;
 pub mod resume;
 pub mod retry;
+mod retry_route;
+mod routes;
+pub mod seal_context;
+pub mod settle;
 pub mod signing;
 pub mod smtp_server;
 pub mod supervision;

@@ -1,4 +1,4 @@
-//! Deliveries by hand: reading, retrying, cancelling.
+//! Deliveries, read and cancelled by their account.
 
 use std::ops::Range;
 
@@ -7,20 +7,16 @@ use entity::choice::distinct;
 use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{AccountId, ConnectionId, DeliveryId, FlowId, LeadId, PartnerId, ProfileId};
-use entity::{lead, mail_turn};
+use entity::lead;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, DatabaseTransaction, QueryFilter, QuerySelect, Select, Set};
 
-use super::again::{self, RetrySettings};
-use super::reservations;
+use super::finish::{Ending, finish};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
-use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_core::live::events;
-use leadmesh_leads::intake::delivery_event;
 use leadmesh_leads::read;
 
 /// Which deliveries.
@@ -107,37 +103,7 @@ pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::E
     }
 }
 
-/// Attempts a failed, cancelled or waiting delivery again now, or one that another account has refused: it may have changed its
-/// mind. It goes with a fresh budget of attempts and takes a place on its recipient's caps, or is refused with `CAP_REACHED`. The
-/// delivery stays the same one, so a recipient that has it already recognises it.
-pub async fn retry(app: &App, caller: &Caller, id: DeliveryId, settings: RetrySettings) -> Result<delivery::Model> {
-    let account = caller.require(Action::ManageDeliveries)?;
-    let tx = app.db.begin().await?;
-    let row = locked(&tx, account, id).await?;
-    if row.erased_at.is_some() {
-        return Err(conflict("the lead was erased: there is nothing left to send"));
-    }
-    match row.status {
-        DeliveryStatus::Failed | DeliveryStatus::Cancelled | DeliveryStatus::Retrying => {}
-        DeliveryStatus::Queued | DeliveryStatus::Sending => return Err(conflict("the delivery is under way already")),
-        DeliveryStatus::Delivered => return Err(conflict("the recipient has the lead already")),
-        DeliveryStatus::Refused if row.buyer_account_id.is_some() && !stopped_by_loop(&row) => {}
-        DeliveryStatus::Refused => {
-            return Err(conflict(
-                "the recipient has refused the lead: a retry would not change that",
-            ));
-        }
-    }
-    let mut retried = again::attempt_again(app, &tx, vec![row], settings).await?;
-    if let Some((_, refusal)) = retried.refused.pop() {
-        return Err(Error::broken(refusal.code, "id", refusal.message));
-    }
-    again::commit(app, tx, caller, (&mut retried, settings)).await?;
-    let row = retried.rows.pop();
-    row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery that was locked is gone")))
-}
-
-/// Stops a delivery that has not reached its recipient. One that is being sent this moment is not stopped.
+/// Cancels a delivery that waits. One that is being sent at this moment cannot be cancelled.
 pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delivery::Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
@@ -154,18 +120,38 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeliveryId) -> Result<delive
             return Err(conflict("the delivery has ended already"));
         }
     }
-    reservations::release(&tx, &row).await?;
-    mail_turn::Entity::forget(&tx, [row.id]).await?;
+    let now = app.clock.now();
+    let ending = Ending::new(&row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Cancelled));
+    let effects = finish(app, &tx, vec![ending], now).await?;
     let mut change: delivery::ActiveModel = row.into();
     change.status = Set(DeliveryStatus::Cancelled);
     change.due_at = Set(None);
-    change.settled_at = Set(Some(app.clock.now()));
+    change.settled_at = Set(Some(now));
     change.failure_code = Set(Some(DeliveryErrorCode::Cancelled));
     change.failure_message = Set(Some(format!("cancelled by {}", caller.who().name)));
-    save(app, tx, caller, change, "delivery.cancelled").await
+    let row = change.update(&tx).await?;
+    let entry = audit_entry("delivery.cancelled", &row, None);
+    audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
+    effects.commit(app, tx, now).await?;
+    Ok(row)
 }
 
-/// One of the account's deliveries, locked. Its lead is locked before it, as by all who decide by hand which deliveries of a lead go on.
+/// An entry of the audit log about a delivery.
+pub(super) fn audit_entry(
+    action: &'static str,
+    row: &delivery::Model,
+    changes: Option<serde_json::Value>,
+) -> Entry<'static> {
+    Entry {
+        action,
+        subject_type: "Delivery",
+        subject_id: row.id.to_string(),
+        label: None,
+        changes,
+    }
+}
+
+/// One of the account's deliveries, locked. Its lead is locked first, as in every use case that decides which deliveries of a lead go on.
 pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: DeliveryId) -> Result<delivery::Model> {
     let one = || delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
     let unknown = || Error::broken(UserErrorCode::NotFound, "id", "no such delivery");
@@ -174,33 +160,6 @@ pub(super) async fn locked(tx: &DatabaseTransaction, account: AccountId, id: Del
     one().lock_exclusive().one(tx).await?.ok_or_else(unknown)
 }
 
-/// Whether the lead would come back to an account that it has passed: nothing changes that.
-fn stopped_by_loop(row: &delivery::Model) -> bool {
-    row.failure_message.as_ref().is_some_and(|why| why.starts_with("LOOP"))
-}
-
-fn conflict(message: &str) -> Error {
+pub(super) fn conflict(message: &str) -> Error {
     Error::broken(UserErrorCode::Conflict, "id", message)
-}
-
-async fn save(
-    app: &App,
-    tx: Transaction,
-    caller: &Caller,
-    change: delivery::ActiveModel,
-    action: &'static str,
-) -> Result<delivery::Model> {
-    let row = change.update(&tx).await?;
-    let entry = Entry {
-        action,
-        subject_type: "Delivery",
-        subject_id: row.id.to_string(),
-        label: None,
-        changes: None,
-    };
-    audit::record(&tx, &app.clock, row.account_id, &caller.who(), entry).await?;
-    let heads = events::append(&tx, app.clock.now(), vec![delivery_event(&row)]).await?;
-    tx.commit().await?;
-    app.hub.tell(&heads);
-    Ok(row)
 }

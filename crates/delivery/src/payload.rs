@@ -12,7 +12,7 @@ mod json_shape;
 mod mail;
 mod webhook;
 
-use entity::delivery::DeliveryErrorCode;
+use entity::delivery::{self, DeliveryErrorCode};
 use entity::delivery_config::{FieldMapping, FieldSelection};
 use entity::field::FieldDef;
 use serde::Serialize;
@@ -86,25 +86,34 @@ impl From<PayloadError> for TemplateProblem {
     }
 }
 
-/// Who and what a delivery is, beside the lead's fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Envelope<'a> {
+/// Identifies a delivery to its recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
     /// Public id of the delivery, the same on every attempt.
-    pub delivery_id: &'a str,
+    pub delivery_id: String,
     /// Public id of the lead.
-    pub lead_id: &'a str,
+    pub lead_id: String,
     /// Whether this is a test delivery.
     pub test: bool,
 }
 
-impl<'a> Envelope<'a> {
+impl Envelope {
+    /// Of a delivery.
+    pub fn of(delivery: &delivery::Model) -> Self {
+        Self {
+            delivery_id: delivery.id.to_string(),
+            lead_id: delivery.lead_id.to_string(),
+            test: delivery.test,
+        }
+    }
+
     /// Headers that identify a webhook request, so that its body is the lead and nothing else. `webhook-id` is the
     /// identifier of the Standard Webhooks scheme.
-    pub fn headers(&self) -> [(&'static str, &'a str); 3] {
+    pub fn headers(&self) -> [(&'static str, &str); 3] {
         let test = if self.test { "true" } else { "false" };
         [
-            ("webhook-id", self.delivery_id),
-            ("leadmesh-lead-id", self.lead_id),
+            ("webhook-id", &self.delivery_id),
+            ("leadmesh-lead-id", &self.lead_id),
             ("leadmesh-test", test),
         ]
     }

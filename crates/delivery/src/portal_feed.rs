@@ -85,7 +85,7 @@ pub async fn cursor(app: &App, caller: &Caller) -> Result<String> {
     streams::end(app, partner.0).await
 }
 
-/// The leads in the caller's portal, for paging; unordered. [`show`] makes of them what may be seen.
+/// The leads in the caller's portal, for paging; unordered. [`present_leads`] makes of them what may be seen.
 pub async fn list(app: &App, caller: &Caller, filter: Filter) -> Result<Select<Entity>> {
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
     let mut leads = Entity::in_portal(account, partner);
@@ -109,21 +109,21 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<P
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
     let mine = Entity::in_portal(account, partner).filter(Column::Id.eq(id));
     let found = mine.one(app.db.read()).await?;
-    Ok(show(app, caller, found.into_iter().collect()).await?.pop())
+    Ok(present_leads(app, caller, found.into_iter().collect()).await?.pop())
 }
 
 /// Leads in the caller's portal as they may be seen, in the same order.
-pub async fn show(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
-    shown(app, caller.require_portal(PortalPermission::ViewLeads)?, deliveries).await
+pub async fn present_leads(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
+    present(app, caller.require_portal(PortalPermission::ViewLeads)?, deliveries).await
 }
 
 /// Those of some leads that are in a portal, for streams, which look at each caller's right themselves.
-pub async fn told(app: &App, portal: (AccountId, PartnerId), ids: Vec<DeliveryId>) -> Result<Vec<PortalLead>> {
+pub async fn by_ids(app: &App, portal: (AccountId, PartnerId), ids: Vec<DeliveryId>) -> Result<Vec<PortalLead>> {
     let found = Entity::in_portal(portal.0, portal.1).filter(Column::Id.is_in(ids));
-    shown(app, portal, found.all(app.db.read()).await?).await
+    present(app, portal, found.all(app.db.read()).await?).await
 }
 
-async fn shown(
+async fn present(
     app: &App,
     (account, partner): (AccountId, PartnerId),
     deliveries: Vec<Model>,
@@ -153,12 +153,12 @@ async fn shown(
             None => shapes.of(delivery.settings_id, delivery.flow_id)?,
         };
         let values = open_fields(app, account, delivery.lead_id, stored).await?;
-        shown.push(seen(delivery, &shape, &values));
+        shown.push(portal_lead(delivery, &shape, &values));
     }
     Ok(shown)
 }
 
-fn seen(delivery: Model, shape: &Shape<'_>, values: &Map<String, Value>) -> PortalLead {
+fn portal_lead(delivery: Model, shape: &Shape<'_>, values: &Map<String, Value>) -> PortalLead {
     let columns = shape.columns();
     let fields = columns
         .values(values)

@@ -1,7 +1,7 @@
-//! What a partner's people say of the leads in their portal: they take them, do not take them, or ask to give them back.
+//! Reviews of leads in a partner's portal: portal users accept them, reject them, or ask for a return.
 //!
-//! All leads of one call change or none does. Saying the same again changes nothing and is no error; of two people who say
-//! different things at once the first counts, and the other is told who it was.
+//! All leads of one call change or none does. Repeating a review changes nothing and is no error; of two people who review
+//! differently at the same time the first counts, and the error of the other names the first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,10 +13,13 @@ use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId};
 use entity::lead_event::{self, LeadEventKind};
 use entity::portal_user::PortalPermission;
 use entity::{bulk, partner};
-use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QueryOrder, QuerySelect, Select, Set};
 use serde_json::json;
 
-use super::worker::{self, Rerouted, Routes};
+use super::contents::LeadContents;
+use super::finish::{Effects, Ending, finish};
+use super::reroute::Plan;
+use super::routes::Routes;
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::database::Transaction;
@@ -24,12 +27,9 @@ use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::rights;
 use leadmesh_core::identity::texts;
-use leadmesh_core::live::events;
 use leadmesh_core::queue::LeadContent;
 use leadmesh_leads::compile::Snapshots;
 use leadmesh_leads::intake::{delivery_event, portal_event};
-
-type Leads = HashMap<LeadId, Arc<LeadContent>>;
 
 /// Leads in one call at most.
 pub const MAX_LEADS: usize = 100;
@@ -62,25 +62,22 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
     let (account, partner) = caller.require_portal(verdict.permission())?;
     let reason = reason(verdict, input.reason)?;
     check_count(&input.ids)?;
-    let rejected = rejected(app, (account, partner), verdict, &input.ids).await?;
-    let leads = worker::contents(app, &rejected).await?;
-    let (snapshots, mut routes) = (Snapshots::default(), Routes::default());
-    let tx = loop {
-        routes.look_up(app, &snapshots, &rejected).await?;
-        let tx = app.db.begin().await?;
-        if routes.hold(&tx).await? {
-            break tx;
-        }
+    // What a rejected lead needs to go to the next partner is read before anything is locked.
+    let rejected = match verdict {
+        Verdict::Reject => in_portal(account, partner, &input.ids).all(app.db.read()).await?,
+        Verdict::Accept | Verdict::Return => Vec::new(),
     };
-    let partner = still_allowed(&tx, caller, verdict, (account, partner)).await?;
-    let wanted = delivery::Entity::in_portal(account, partner.id).filter(delivery::Column::Id.is_in(input.ids.clone()));
-    // In one order, so that two calls that name the same leads cannot wait for each other.
+    let leads = LeadContents::new(app.clone()).load(&rejected).await?;
+    let (tx, routes) = Routes::begin(app, &Snapshots::default(), &rejected).await?;
+    let partner = still_allowed(&tx, caller, verdict, account, partner).await?;
+    // Locked in one order, so that two calls that name the same leads cannot wait for each other.
+    let wanted = in_portal(account, partner.id, &input.ids);
     let wanted = wanted.order_by_asc(delivery::Column::Id).lock_exclusive();
     let found = wanted.all(&tx).await?.into_iter().map(|row| (row.id, row));
     let mut rows: BTreeMap<DeliveryId, delivery::Model> = found.collect();
     let changing = changing(&rows, &input.ids, verdict)?;
     if !changing.is_empty() {
-        let said = Said {
+        let review = StoredReview {
             app,
             caller,
             verdict,
@@ -92,24 +89,18 @@ pub async fn review(app: &App, caller: &Caller, verdict: Verdict, input: ReviewL
                 reason,
             },
         };
-        let changed = said.commit(tx, changing, (leads, routes)).await?;
+        let endings = match verdict {
+            Verdict::Reject => review.endings(rows.values().filter(|row| changing.contains(&row.id)), &leads, &routes),
+            Verdict::Accept | Verdict::Return => Vec::new(),
+        };
+        let changed = review.commit(tx, changing, endings).await?;
         rows.extend(changed.into_iter().map(|row| (row.id, row)));
     }
     Ok(input.ids.iter().filter_map(|id| rows.remove(id)).collect())
 }
 
-/// What goes on to the next partner, if the profile says so; read before anything is locked.
-async fn rejected(
-    app: &App,
-    (account, partner): (AccountId, PartnerId),
-    verdict: Verdict,
-    ids: &[DeliveryId],
-) -> Result<Vec<delivery::Model>> {
-    if verdict != Verdict::Reject {
-        return Ok(Vec::new());
-    }
-    let rows = delivery::Entity::in_portal(account, partner).filter(delivery::Column::Id.is_in(ids.iter().copied()));
-    Ok(rows.all(app.db.read()).await?)
+fn in_portal(account: AccountId, partner: PartnerId, ids: &[DeliveryId]) -> Select<delivery::Entity> {
+    delivery::Entity::in_portal(account, partner).filter(delivery::Column::Id.is_in(ids.iter().copied()))
 }
 
 fn reason(verdict: Verdict, given: Option<String>) -> Result<Option<String>> {
@@ -135,12 +126,13 @@ fn check_count(ids: &[DeliveryId]) -> Result<()> {
     Err(Error::broken(code, "input.ids", message))
 }
 
-/// The right is looked at again under lock: whoever is removed, or shut out with the partner, does not review any more.
+/// Checks the right again under lock: a person who was removed meanwhile, or whose portal was closed, does not review.
 async fn still_allowed(
     tx: &DatabaseTransaction,
     caller: &Caller,
     verdict: Verdict,
-    (account, partner): (AccountId, PartnerId),
+    account: AccountId,
+    partner: PartnerId,
 ) -> Result<partner::Model> {
     let mine = partner::Entity::in_account(account).filter(partner::Column::Id.eq(partner));
     let open = mine.lock_shared().one(tx).await?.filter(|row| row.portal_enabled);
@@ -149,22 +141,22 @@ async fn still_allowed(
         .ok_or(Error::Unauthenticated("your access to this portal has ended"))
 }
 
-/// Those of the leads that the verdict changes; every one that it cannot change is told.
+/// The leads that the verdict changes. The error names every lead that it cannot change.
 fn changing(
     rows: &BTreeMap<DeliveryId, delivery::Model>,
     ids: &[DeliveryId],
     verdict: Verdict,
 ) -> Result<BTreeSet<DeliveryId>> {
     let (mut changing, mut broken) = (BTreeSet::new(), Vec::new());
-    for (place, id) in ids.iter().enumerate() {
-        let at = format!("input.ids.{place}");
+    for (index, id) in ids.iter().enumerate() {
+        let at = format!("input.ids.{index}");
         match rows.get(id) {
             None => broken.push(Broken::new(UserErrorCode::NotFound, &at, "no such lead")),
             Some(row) => match verdict.of(row) {
                 Step::Change => drop(changing.insert(*id)),
                 Step::Nothing => {}
                 Step::Refuse(why) => {
-                    let by = row.review_by.as_deref().unwrap_or("somebody");
+                    let by = row.review_by.as_deref().unwrap_or("another person");
                     broken.push(Broken::new(UserErrorCode::Conflict, &at, format!("{by} {why}")));
                 }
             },
@@ -223,7 +215,8 @@ impl Verdict {
         }
     }
 
-    fn told(self) -> (&'static str, LeadEventKind, &'static str) {
+    /// The action in the audit log, and the kind and verb of the timeline.
+    fn names(self) -> (&'static str, LeadEventKind, &'static str) {
         match self {
             Self::Accept => ("portal_lead.accepted", LeadEventKind::Reviewed, "accepts the lead"),
             Self::Reject => ("portal_lead.rejected", LeadEventKind::Reviewed, "rejects the lead"),
@@ -236,8 +229,8 @@ impl Verdict {
     }
 }
 
-/// A review about to be stored.
-struct Said<'a> {
+/// A review, with what storing it needs.
+struct StoredReview<'a> {
     app: &'a App,
     caller: &'a Caller,
     verdict: Verdict,
@@ -245,12 +238,27 @@ struct Said<'a> {
     review: Review,
 }
 
-impl Said<'_> {
+impl StoredReview<'_> {
+    /// A rejected lead counts on no cap and is re-routed, like a lead that a webhook has refused.
+    fn endings<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r delivery::Model>,
+        leads: &'r HashMap<LeadId, Arc<LeadContent>>,
+        routes: &Routes,
+    ) -> Vec<Ending<'r>> {
+        let ending = |row: &'r delivery::Model| {
+            let lead = leads.get(&row.lead_id);
+            let plan = lead.and_then(|lead| Plan::of(routes, row, lead, self.review.at));
+            Ending::rejected(row).rerouted(plan)
+        };
+        rows.map(ending).collect()
+    }
+
     async fn commit(
-        self,
+        &self,
         tx: Transaction,
         ids: BTreeSet<DeliveryId>,
-        further: (Leads, Routes),
+        endings: Vec<Ending<'_>>,
     ) -> Result<Vec<delivery::Model>> {
         let (app, at) = (self.app, self.review.at);
         let rows = delivery::Entity::set_review(&tx, ids, &self.review).await?;
@@ -259,36 +267,24 @@ impl Said<'_> {
         for row in &rows {
             self.record(&tx, row).await?;
         }
-        let mut told: Vec<_> = rows.iter().map(|row| delivery_event(row).unlogged()).collect();
-        told.extend(
-            rows.iter()
-                .filter_map(|row| portal_event(row, EventKind::PortalReviewed)),
-        );
-        let on = self.follow(&tx, &rows, &further).await?;
-        told.extend(on.events);
-        let in_portals = events::count(&told, EventKind::PortalDelivered);
-        let heads = events::append(&tx, at, told).await?;
-        tx.commit().await?;
-        app.metrics.delivered_in_portals(in_portals);
-        app.hub.tell(&heads);
-        app.queue.wake(on.waiting);
+        let mut effects = if endings.is_empty() {
+            Effects {
+                events: rows.iter().map(|row| delivery_event(row).unlogged()).collect(),
+                ..Effects::default()
+            }
+        } else {
+            finish(app, &tx, endings, at).await?
+        };
+        let in_portal = rows
+            .iter()
+            .filter_map(|row| portal_event(row, EventKind::PortalReviewed));
+        effects.events.extend(in_portal);
+        effects.commit(app, tx, at).await?;
         Ok(rows)
     }
 
-    /// A lead that was rejected counts on no cap and goes on, as one that a webhook has refused.
-    async fn follow(
-        &self,
-        tx: &DatabaseTransaction,
-        rows: &[delivery::Model],
-        (leads, routes): &(Leads, Routes),
-    ) -> Result<Rerouted> {
-        let rejected = rows.iter().filter(|_| self.verdict == Verdict::Reject);
-        let rejected: Vec<_> = rejected.map(|row| (row, leads.get(&row.lead_id))).collect();
-        worker::follow(self.app, tx, &rejected, routes, self.review.at).await
-    }
-
     fn note(&self, row: &delivery::Model, at: DateTime<Utc>) -> lead_event::ActiveModel {
-        let (_, kind, verb) = self.verdict.told();
+        let (_, kind, verb) = self.verdict.names();
         let why = self.review.reason.as_ref();
         let why = why.map(|reason| format!(": {reason}")).unwrap_or_default();
         lead_event::ActiveModel {
@@ -303,7 +299,7 @@ impl Said<'_> {
 
     async fn record(&self, tx: &DatabaseTransaction, row: &delivery::Model) -> Result<()> {
         let entry = Entry {
-            action: self.verdict.told().0,
+            action: self.verdict.names().0,
             subject_type: "Delivery",
             subject_id: row.id.to_string(),
             label: Some(self.partner),

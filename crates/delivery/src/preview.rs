@@ -146,8 +146,8 @@ fn mail(
     budget: &Budget,
 ) -> Result<Preview, PayloadError> {
     let envelope = Envelope {
-        delivery_id: DELIVERY_ID,
-        lead_id: LEAD_ID,
+        delivery_id: DELIVERY_ID.to_owned(),
+        lead_id: LEAD_ID.to_owned(),
         test: false,
     };
     let mail = PreparedEmail::new(config, definitions)?.render(lead, &envelope, budget)?;

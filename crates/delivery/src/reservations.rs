@@ -1,5 +1,5 @@
 //! The ledger of places on caps. A counter of a cap stands at what its flow or source has accepted, or at the number of
-//! deliveries that hold a place in its window. A delivery [`holds`] the places that its row names while it may still arrive and
+//! deliveries that hold a place in its window. A delivery [holds](are_held) the places that its row names while it may still arrive and
 //! when it has arrived; whatever ends it otherwise gives them back once, and a retry by hand takes new ones, within the caps and
 //! in the windows of that moment.
 
@@ -16,7 +16,7 @@ use leadmesh_leads::allocate::{Touched, cap_text};
 use leadmesh_leads::intake::{lock, write_counters};
 
 /// Whether a delivery counts on the caps that its reservations name.
-pub(super) fn holds(row: &Model) -> bool {
+pub(super) fn are_held(row: &Model) -> bool {
     match row.status {
         DeliveryStatus::Queued | DeliveryStatus::Sending | DeliveryStatus::Retrying => true,
         DeliveryStatus::Delivered => row.review != Some(ReviewStatus::Rejected),
@@ -24,28 +24,30 @@ pub(super) fn holds(row: &Model) -> bool {
     }
 }
 
-/// Gives back what a delivery holds: a lead that finally went nowhere does not count.
-pub(crate) async fn release(tx: &DatabaseTransaction, delivery: &Model) -> Result<()> {
-    // In the order in which everybody locks them.
-    let mut reservations: Vec<_> = delivery.reservations.0.iter().collect();
-    reservations.sort_unstable_by_key(|reservation| (reservation.cap, reservation.window));
-    for reservation in reservations {
-        cap_usage::Entity::release(tx, reservation.cap, reservation.window).await?;
+/// Gives back what deliveries hold: leads that finally went nowhere do not count.
+pub(super) async fn release(tx: &DatabaseTransaction, deliveries: impl IntoIterator<Item = &Model>) -> Result<()> {
+    for (place, leads) in places(deliveries) {
+        cap_usage::Entity::release_many(tx, place, leads).await?;
     }
     Ok(())
+}
+
+/// The places that deliveries name, with the number of deliveries, in the order in which every transaction locks them.
+fn places<'a>(deliveries: impl IntoIterator<Item = &'a Model>) -> BTreeMap<(CapId, DateTime<Utc>), i32> {
+    let mut places = BTreeMap::new();
+    for reservation in deliveries.into_iter().flat_map(|row| &row.reservations.0) {
+        *places.entry((reservation.cap, reservation.window)).or_default() += 1;
+    }
+    places
 }
 
 /// Takes the same places again, whatever the limits, for a delivery that had given them back: its recipient has the lead after
 /// all, and that is a fact.
 pub(super) async fn take_again(tx: &DatabaseTransaction, row: &Model) -> Result<()> {
-    if holds(row) {
+    if are_held(row) {
         return Ok(());
     }
-    let mut places: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();
-    for reservation in &row.reservations.0 {
-        *places.entry((reservation.cap, reservation.window)).or_default() += 1;
-    }
-    for (place, leads) in places {
+    for (place, leads) in places([row]) {
         cap_usage::Entity::count_again(tx, place, leads).await?;
     }
     Ok(())
@@ -64,7 +66,7 @@ pub(super) struct Reserved {
 /// on none. The caller holds the deliveries locked.
 pub(super) async fn reserve_again(
     tx: &DatabaseTransaction,
-    rows: &[Model],
+    rows: impl IntoIterator<Item = &Model>,
     caps_of: impl Fn(&Model) -> Vec<Cap>,
     now: DateTime<Utc>,
 ) -> Result<Reserved> {
@@ -74,7 +76,7 @@ pub(super) async fn reserve_again(
     };
     let (mut wanted, mut touched) = (Vec::new(), Touched::default());
     for row in rows {
-        if holds(row) {
+        if are_held(row) {
             reserved.places.insert(row.id, row.reservations.clone());
             continue;
         }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use entity::delivery::DeliveryErrorCode;
 use entity::delivery_config::ResponseRule;
 use serde_json::Value;
 
@@ -20,25 +21,6 @@ use super::{
 
 const LONGEST_REASON: usize = 500;
 const LONGEST_EXTERNAL_ID: usize = 255;
-
-/// What went wrong, in the terms of the API's `DeliveryErrorCode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The status, or the body under a response rule, was no acceptance.
-    HttpStatus,
-    /// No answer before the deadline.
-    Timeout,
-    /// No connection, or a broken one.
-    Network,
-    /// No secure connection.
-    Tls,
-    /// A forbidden address.
-    DestinationBlocked,
-    /// A 4xx reply of the mail server.
-    SmtpTemporary,
-    /// A 5xx reply of the mail server.
-    SmtpRejected,
-}
 
 /// What one attempt means for the delivery. Texts of strangers in it are cut and free of control characters, but may
 /// repeat what was sent to them.
@@ -61,7 +43,7 @@ pub enum Verdict {
     /// Worth another attempt.
     Retry {
         /// What went wrong.
-        cause: Cause,
+        code: DeliveryErrorCode,
         /// The same for people.
         message: String,
         /// How long the destination asked to be left alone, not yet capped.
@@ -70,7 +52,7 @@ pub enum Verdict {
     /// No attempt will change it.
     Fail {
         /// What went wrong.
-        cause: Cause,
+        code: DeliveryErrorCode,
         /// The same for people.
         message: String,
     },
@@ -79,6 +61,39 @@ pub enum Verdict {
         /// The same for people.
         message: String,
     },
+}
+
+impl Verdict {
+    /// The same with every text changed.
+    #[must_use]
+    pub fn map_texts(self, change: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Delivered { external_id, note } => Self::Delivered {
+                external_id: external_id.map(&change),
+                note: note.map(&change),
+            },
+            Self::Refused { reason, external_id } => Self::Refused {
+                reason: change(reason),
+                external_id: external_id.map(&change),
+            },
+            Self::Retry {
+                code,
+                message,
+                retry_after,
+            } => Self::Retry {
+                code,
+                message: change(message),
+                retry_after,
+            },
+            Self::Fail { code, message } => Self::Fail {
+                code,
+                message: change(message),
+            },
+            Self::Gone { message } => Self::Gone {
+                message: change(message),
+            },
+        }
+    }
 }
 
 /// Judges the end of an HTTP exchange. `now` is what a `Retry-After` date is compared with.
@@ -103,12 +118,12 @@ pub fn judge(
             |rule| apply(rule, answer),
         ),
         status if give_up_on.contains(&status) => Verdict::Fail {
-            cause: Cause::HttpStatus,
+            code: DeliveryErrorCode::HttpStatus,
             message: format!("{}, which is given up on", answered(status)),
         },
         410 => Verdict::Gone { message: answered(410) },
         status => Verdict::Retry {
-            cause: Cause::HttpStatus,
+            code: DeliveryErrorCode::HttpStatus,
             message: answered(status),
             retry_after: answer.retry_after.as_deref().and_then(|text| retry_after(text, now)),
         },
@@ -120,7 +135,7 @@ pub fn judge(
 pub fn judge_mail(outcome: &MailOutcome) -> Verdict {
     match outcome {
         MailOutcome::Accepted { refused, .. } if refused.iter().any(|one| one.reply.is_temporary()) => Verdict::Retry {
-            cause: Cause::SmtpTemporary,
+            code: DeliveryErrorCode::SmtpTemporary,
             message: note(refused).unwrap_or_default(),
             retry_after: None,
         },
@@ -132,19 +147,19 @@ pub fn judge_mail(outcome: &MailOutcome) -> Verdict {
             let message = note(refused).unwrap_or_else(|| format!("{ANSWERED}{reply}"));
             if reply.is_temporary() || refused.iter().any(|one| one.reply.is_temporary()) {
                 Verdict::Retry {
-                    cause: Cause::SmtpTemporary,
+                    code: DeliveryErrorCode::SmtpTemporary,
                     message,
                     retry_after: None,
                 }
             } else {
                 Verdict::Fail {
-                    cause: Cause::SmtpRejected,
+                    code: DeliveryErrorCode::SmtpRejected,
                     message,
                 }
             }
         }
         MailOutcome::Failed(Failure::Unsendable(message)) => Verdict::Fail {
-            cause: Cause::SmtpRejected,
+            code: DeliveryErrorCode::SmtpRejected,
             message: message.clone(),
         },
         MailOutcome::Failed(failure) => judge_failure(failure),
@@ -168,25 +183,25 @@ pub fn is_pointer(text: &str) -> bool {
 
 fn judge_failure(failure: &Failure) -> Verdict {
     let message = failure.to_string();
-    let cause = match failure {
+    let code = match failure {
         Failure::Blocked(_) => {
             return Verdict::Fail {
-                cause: Cause::DestinationBlocked,
+                code: DeliveryErrorCode::DestinationBlocked,
                 message,
             };
         }
         Failure::Unsendable(_) => {
             return Verdict::Fail {
-                cause: Cause::Network,
+                code: DeliveryErrorCode::Network,
                 message,
             };
         }
-        Failure::Timeout => Cause::Timeout,
-        Failure::Network(_) => Cause::Network,
-        Failure::Tls(_) => Cause::Tls,
+        Failure::Timeout => DeliveryErrorCode::Timeout,
+        Failure::Network(_) => DeliveryErrorCode::Network,
+        Failure::Tls(_) => DeliveryErrorCode::Tls,
     };
     Verdict::Retry {
-        cause,
+        code,
         message,
         retry_after: None,
     }
@@ -239,7 +254,7 @@ fn accepts(rule: &ResponseRule, given: &str) -> bool {
 fn unanswered(status: u16, what: &str) -> Verdict {
     let message = format!("the destination answered {status}, but {what}");
     Verdict::Retry {
-        cause: Cause::HttpStatus,
+        code: DeliveryErrorCode::HttpStatus,
         message,
         retry_after: None,
     }

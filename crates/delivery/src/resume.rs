@@ -13,8 +13,8 @@ use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// Forgets what is held against a partner's endpoints, a 410 too: what waits for them is sent at once. If they do not work,
-/// counting begins anew. What waits for a mail server that several partners share goes on for all of them.
+/// Closes the circuits of a partner's endpoints, even after a 410: suspended deliveries are sent now. Failures are counted anew. If
+/// several partners share a mail server, its deliveries to all of them go on.
 pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> {
     let account = caller.require(Action::ManageDeliveries)?;
     let tx = app.db.begin().await?;
@@ -29,21 +29,21 @@ pub async fn resume(app: &App, caller: &Caller, id: PartnerId) -> Result<Model> 
         .iter()
         .filter(|row| own.contains(&row.id) || row.partner_id == Some(id));
     let theirs: Vec<_> = theirs.map(|row| row.id).collect();
-    let held = endpoint::Entity::locked(&tx, theirs.clone()).await?;
-    if held.iter().any(|row| row.hold.is_some()) {
+    let circuits = endpoint::Entity::locked(&tx, theirs.clone()).await?;
+    if circuits.iter().any(|row| row.open_reason.is_some()) {
         let entry = Entry {
             action: "destination.resumed",
             subject_type: "Partner",
             subject_id: id.to_string(),
             label: Some(&partner.name),
-            // Not why: that may repeat what was sent, and trails are never changed.
-            changes: Some(json!({ "holds": held.iter().filter_map(|row| row.hold).collect::<Vec<_>>() })),
+            // Without the last error, which may repeat what was sent: audit logs are never changed.
+            changes: Some(json!({ "holds": circuits.iter().filter_map(|row| row.open_reason).collect::<Vec<_>>() })),
         };
         audit::record(&tx, &app.clock, account, &caller.who(), entry).await?;
     }
     endpoint::Entity::forget(theirs).exec(&tx).await?;
     tx.commit().await?;
-    app.queue.set_holds(true);
+    app.queue.set_open_circuits(true);
     app.queue.doorbell.notify_one();
     Ok(partner)
 }

@@ -102,11 +102,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::response::Cause;
+    use entity::delivery::DeliveryErrorCode;
 
     fn retry(after: Option<Duration>) -> Verdict {
         Verdict::Retry {
-            cause: Cause::HttpStatus,
+            code: DeliveryErrorCode::HttpStatus,
             message: String::new(),
             retry_after: after,
         }
@@ -178,7 +178,7 @@ mod tests {
     fn verdicts_other_than_retry_are_final() {
         let policy = default_policy();
         let fail = Verdict::Fail {
-            cause: Cause::HttpStatus,
+            code: DeliveryErrorCode::HttpStatus,
             message: String::new(),
         };
         let refused = Verdict::Refused {

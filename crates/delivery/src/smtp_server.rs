@@ -1,8 +1,8 @@
 //! An account's mail server: set where it may be dialled, and as the mailer takes it, its password opened for the moment.
 
-use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
+use entity::smtp_settings;
 
-use super::email::{Auth, Security, SmtpServer};
+use super::email::SmtpServer;
 use super::guard::{Blocked, Guard};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Broken, Result, UserErrorCode};
@@ -27,15 +27,8 @@ pub async fn of_settings(app: &App, settings: &smtp_settings::Model) -> Result<S
     Ok(SmtpServer {
         host: settings.host.clone(),
         port: u16::try_from(settings.port).unwrap_or_default(),
-        security: match settings.security {
-            SmtpSecurity::Starttls => Security::StartTls,
-            SmtpSecurity::Tls => Security::Tls,
-            SmtpSecurity::None => Security::None,
-        },
-        auth: match settings.auth {
-            SmtpAuth::Password => Auth::Password,
-            SmtpAuth::Xoauth2 => Auth::Token,
-        },
+        security: settings.security,
+        auth: settings.auth,
         login: settings.username.clone().zip(password),
         from_name: settings.from_name.clone(),
         from_address: settings.from_address.clone(),

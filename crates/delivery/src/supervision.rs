@@ -1,6 +1,5 @@
-//! What panics is a fault of ours, and must cost no more than what it was about. Loops that a process cannot do without go on
-//! after a panic: each of their rounds is caught, or they begin anew. A panic is logged with its place by the process's hook, as an
-//! error here, and counted.
+//! Panics are bugs of this server, and must cost no more than the work in which they happen. Loops that a process needs go on after a
+//! panic: each round is caught, or the loop is restarted. The process's hook logs a panic with its location; here it is counted.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -12,14 +11,14 @@ use leadmesh_core::metrics::Metrics;
 /// Before a loop that has panicked begins anew.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Does some work to its end; none if it has panicked, which is logged and counted. What the work has changed of what it borrows
-/// may be half done: callers pass only what bears that.
-pub fn caught<T>(
+/// Does some work; none if it has panicked, which is logged and counted. What the work was changing may be half done: callers pass only
+/// work that bears that.
+pub fn catch_panic<T>(
     metrics: &Metrics,
     what: &'static str,
     work: impl Future<Output = T>,
 ) -> impl Future<Output = Option<T>> {
-    // No async function: its future would hold the work twice.
+    // An async function would hold the work twice in its future.
     AssertUnwindSafe(work).catch_unwind().map(move |done| {
         if done.is_err() {
             metrics.panicked();
@@ -30,11 +29,11 @@ pub fn caught<T>(
 }
 
 /// Runs a loop until it ends by itself, and anew after each panic.
-pub async fn restarted<F>(metrics: Metrics, what: &'static str, mut begin: impl FnMut() -> F)
+pub async fn restart_on_panic<F>(metrics: Metrics, what: &'static str, mut begin: impl FnMut() -> F)
 where
     F: Future<Output = ()>,
 {
-    while caught(&metrics, what, begin()).await.is_none() {
+    while catch_panic(&metrics, what, begin()).await.is_none() {
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -50,15 +49,15 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("as if an index were out of bounds")
         };
-        assert_eq!(caught::<()>(&metrics, "a test", panicking).await, None);
-        assert_eq!(caught(&metrics, "a test", async { 1 }).await, Some(1));
+        assert_eq!(catch_panic::<()>(&metrics, "a test", panicking).await, None);
+        assert_eq!(catch_panic(&metrics, "a test", async { 1 }).await, Some(1));
         assert_eq!(metrics.panics(), 1);
     }
 
     #[tokio::test]
     async fn a_loop_begins_anew_after_a_panic_and_ends_when_it_ends() {
         let (metrics, mut begun) = (Metrics::default(), 0);
-        restarted(metrics.clone(), "a test", || {
+        restart_on_panic(metrics.clone(), "a test", || {
             begun += 1;
             let first = begun == 1;
             async move { assert!(!first, "the first time it panics") }

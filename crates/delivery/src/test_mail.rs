@@ -5,7 +5,7 @@ use std::time::Duration;
 use entity::ids::MailId;
 use entity::smtp_settings;
 
-use super::email::{MailOutcome, Mailer, Message};
+use super::email::{MailOutcome, Mailer, Message, auto_submitted, domain, message_id};
 use super::guard::Guard;
 use super::smtp_server;
 use leadmesh_core::app::App;
@@ -45,15 +45,15 @@ pub async fn send(app: &App, caller: &Caller, to: &str) -> Result<TestMail> {
         Guard::new(app.config.settings.allow_destinations.clone()),
         app.config.ehlo_name(),
     );
-    let exchange = mailer.send(&server, &letter(app, &settings, to), PATIENCE).await;
+    let exchange = mailer.send(&server, &message(app, &settings, to), PATIENCE).await;
     let tested = judged(&exchange.outcome);
     let outcome = if tested.ok { Ok(()) } else { Err(tested.message.clone()) };
     mail_server::verified(app, &settings, outcome).await?;
     Ok(tested)
 }
 
-fn letter(app: &App, settings: &smtp_settings::Model, to: String) -> Message {
-    let domain = settings.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
+fn message(app: &App, settings: &smtp_settings::Model, to: String) -> Message {
+    let domain = domain(&settings.from_address);
     let (host, port) = (&settings.host, settings.port);
     Message {
         subject: "Test mail from Leadmesh".into(),
@@ -63,9 +63,9 @@ fn letter(app: &App, settings: &smtp_settings::Model, to: String) -> Message {
              If it landed among spam, see that SPF and DKIM of {domain} allow this server to send for it.\n"
         ),
         html: None,
-        message_id: format!("<{}@{domain}>", app.clock.id::<MailId>()),
+        message_id: message_id(app.clock.id::<MailId>(), &settings.from_address),
         sent_at: app.clock.now(),
-        headers: vec![("Auto-Submitted".into(), "auto-generated".into())],
+        headers: vec![auto_submitted()],
         recipients: vec![to],
     }
 }

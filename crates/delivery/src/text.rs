@@ -1,4 +1,4 @@
-//! Making texts of strangers fit to be stored and shown.
+//! Makes texts from outside fit to be stored and displayed.
 
 /// Valid UTF-8 without NUL (which PostgreSQL refuses), at most `longest` bytes, cut between characters.
 pub(super) fn excerpt(bytes: &[u8], longest: usize) -> String {

@@ -22,7 +22,7 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::guard::Guard;
-use leadmesh_delivery::health::{self, Held};
+use leadmesh_delivery::health::{self, OpenCircuit};
 use leadmesh_delivery::preview;
 use leadmesh_leads::discretion;
 
@@ -39,7 +39,7 @@ struct Facts {
     mail_server: Option<smtp_settings::Model>,
     connection: Option<connection::Model>,
     destination: Option<destination::Model>,
-    held: Vec<Held>,
+    open_circuits: Vec<OpenCircuit>,
     last: Option<delivery_attempt::Model>,
 }
 
@@ -82,8 +82,8 @@ impl Facts {
             attempt.message = attempt.message.take().map(|why| discretion::shown(why, code, hears));
         }
         let failures = self.destination.iter_mut().map(|row| &mut row.last_error);
-        for why in failures.chain(self.held.iter_mut().map(|held| &mut held.endpoint.why)) {
-            *why = health::told(why, may_reveal).to_owned();
+        for why in failures.chain(self.open_circuits.iter_mut().map(|held| &mut held.endpoint.last_error)) {
+            *why = health::visible_error(why, may_reveal).to_owned();
         }
         self
     }
@@ -113,7 +113,9 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
         None => None,
     };
     let held = match row.partner_id {
-        Some(id) => health::held(db, account, &[id], app.clock.now()).await?.remove(&id),
+        Some(id) => health::open_circuits(db, account, &[id], app.clock.now())
+            .await?
+            .remove(&id),
         None => None,
     };
     let connection = match row.buyer_account_id {
@@ -134,7 +136,7 @@ async fn facts(app: &App, row: Model) -> Result<Facts> {
         partner,
         assignment,
         destination,
-        held: held.unwrap_or_default(),
+        open_circuits: held.unwrap_or_default(),
         connection,
         delivery: row,
     })

@@ -10,7 +10,7 @@ use super::partners;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
-use leadmesh_delivery::{places, signing};
+use leadmesh_delivery::{seal_context, signing};
 
 /// How long the secret before still signs after it was replaced, in hours.
 pub const PREVIOUS_SECRET_HOURS: i64 = 24;
@@ -35,7 +35,7 @@ pub(super) fn make(change: &Change<'_>, partner: PartnerId) -> Result<NewSecret>
     Ok(NewSecret {
         sealed: change
             .keys
-            .seal(&places::signing_secret(partner), revealed.as_bytes())?,
+            .seal(&seal_context::signing_secret(partner), revealed.as_bytes())?,
         hint: hint.to_owned(),
         revealed,
     })

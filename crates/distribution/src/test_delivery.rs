@@ -174,7 +174,7 @@ async fn routed(app: &App, composed: &Composed, input: &ToPreview) -> Result<del
         created_at: now,
         settled_at: portal.then_some(now),
         erased_at: None,
-        parked_for: None,
+        suspended_for: None,
         follows: None,
     })
 }

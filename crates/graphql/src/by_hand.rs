@@ -9,8 +9,9 @@ use super::delivery::{DeliveryFilter, DeliveryPayload};
 use super::diagnosis::Diagnosis;
 use super::payload::{UserError, outcome};
 use leadmesh_core::error::{Result, UserErrorCode};
-use leadmesh_delivery::again::RetrySettings;
-use leadmesh_delivery::by_hand::{self, Settlement};
+use leadmesh_delivery::bulk_retry;
+use leadmesh_delivery::manual_retry::RetrySettings;
+use leadmesh_delivery::settle::{self, Settlement};
 use leadmesh_distribution::diagnosis;
 use leadmesh_distribution::preview::ToPreview;
 use leadmesh_distribution::test_delivery;
@@ -109,7 +110,7 @@ impl ByHandMutation {
         let (app, caller) = app_and_caller(ctx).await?;
         let filter = filter.wanted(app, caller).await?;
         let (retried, user_errors) =
-            outcome(by_hand::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
+            outcome(bulk_retry::retry_many(app, caller, filter, settings.unwrap_or_default()).await)?;
         let retried = retried.unwrap_or_default();
         let count = |deliveries: usize| i32::try_from(deliveries).unwrap_or(i32::MAX);
         let left_out = retried.left_out.into_iter().map(|left_out| RetryLeftOut {
@@ -141,7 +142,7 @@ impl ByHandMutation {
             external_id: input.external_id,
             note: input.note,
         };
-        DeliveryPayload::of(by_hand::settle(app, caller, settlement).await)
+        DeliveryPayload::of(settle::settle(app, caller, settlement).await)
     }
 
     /// Sends a partner what `previewDelivery` shows for these values, through the regular worker, marked as a test:

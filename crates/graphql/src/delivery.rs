@@ -22,8 +22,8 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_delivery::again::RetrySettings;
 use leadmesh_delivery::manage::{self, DeliveryFilter as Wanted};
+use leadmesh_delivery::manual_retry::{self, RetrySettings};
 use leadmesh_leads::discretion;
 
 /// One lead going to one recipient over one channel.
@@ -460,7 +460,7 @@ impl DeliveryMutation {
         settings: Option<RetrySettings>,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        DeliveryPayload::of(manage::retry(app, caller, id, settings.unwrap_or_default()).await)
+        DeliveryPayload::of(manual_retry::retry(app, caller, id, settings.unwrap_or_default()).await)
     }
 
     /// Cancels a QUEUED or RETRYING delivery and releases its cap reservations. Requires MEMBER or above, or an API key

@@ -3,21 +3,21 @@
 use async_graphql::{Context, Object};
 use chrono::{DateTime, Utc};
 use entity::destination;
-use entity::endpoint::Hold;
+use entity::endpoint::OpenReason;
 use entity::ids::{AccountId, PartnerId};
 
 use super::context::{ContextExt, app_and_caller};
 use super::loaders::distribution::{FailuresOf, LastSuccess, OpenCircuitsOf};
 use super::loaders::load;
 use leadmesh_core::error::Result;
-use leadmesh_delivery::health::{self, Held, State};
+use leadmesh_delivery::health::{self, OpenCircuit, State};
 
 /// How a partner's destination is doing.
 pub struct DestinationHealth {
     account: AccountId,
     partner: PartnerId,
     failures: Option<destination::Model>,
-    held: Vec<Held>,
+    open_circuits: Vec<OpenCircuit>,
 }
 
 impl DestinationHealth {
@@ -27,7 +27,7 @@ impl DestinationHealth {
             account,
             partner,
             failures: load(ctx, FailuresOf(account, partner)).await?,
-            held: load(ctx, OpenCircuitsOf(account, partner, now))
+            open_circuits: load(ctx, OpenCircuitsOf(account, partner, now))
                 .await?
                 .unwrap_or_default(),
         })
@@ -40,7 +40,7 @@ impl DestinationHealth {
 impl DestinationHealth {
     /// State of the destination.
     async fn state(&self) -> State {
-        health::state(self.failures.as_ref(), &self.held)
+        health::state(self.failures.as_ref(), &self.open_circuits)
     }
 
     /// Failed attempts since the last success, over all deliveries to the partner.
@@ -50,24 +50,24 @@ impl DestinationHealth {
 
     /// Since when deliveries wait; null if they do not.
     async fn paused_since(&self) -> Option<DateTime<Utc>> {
-        self.held.first()?.endpoint.held_since
+        self.open_circuits.first()?.endpoint.opened_at
     }
 
     /// Earliest time at which waiting deliveries go on; null if none wait, and after a 410, which only
     /// `resumeDestination` ends. After that time the first successful delivery ends the pause.
     async fn open_until(&self) -> Option<DateTime<Utc>> {
-        self.held.first()?.endpoint.held_until
+        self.open_circuits.first()?.endpoint.open_until
     }
 
     /// Why deliveries wait; null if they do not.
-    async fn paused_because(&self) -> Option<Hold> {
-        self.held.first()?.endpoint.hold
+    async fn paused_because(&self) -> Option<OpenReason> {
+        self.open_circuits.first()?.endpoint.open_reason
     }
 
     /// Number of waiting deliveries, counted up to 10,000 per destination. A delivery is counted about a second after
     /// it is due.
     async fn waiting(&self) -> i32 {
-        let waiting = self.held.iter().map(|held| held.waiting).sum::<u64>();
+        let waiting = self.open_circuits.iter().map(|held| held.waiting).sum::<u64>();
         i32::try_from(waiting).unwrap_or(i32::MAX)
     }
 
@@ -84,8 +84,8 @@ impl DestinationHealth {
     /// What went wrong in the last failed attempt, in words.
     async fn last_error(&self, ctx: &Context<'_>) -> Result<Option<&str>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let held = self.held.first().map(|held| held.endpoint.why.as_str());
+        let held = self.open_circuits.first().map(|held| held.endpoint.last_error.as_str());
         let last = self.failures.as_ref().map(|row| row.last_error.as_str());
-        Ok(last.or(held).map(|why| health::told(why, caller.may_reveal())))
+        Ok(last.or(held).map(|why| health::visible_error(why, caller.may_reveal())))
     }
 }

@@ -54,7 +54,7 @@ impl From<erasure_notice::Model> for ErasureNotice {
             status: row.status,
             attempts: row.attempts,
             error: row.error,
-            told_at: row.told_at,
+            told_at: row.notified_at,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Portal {
         let args = PageArgs::new(first, after, last, before);
         let page = relay::page(app.db.read(), leads, delivery::Column::Id, |row| row.id.0, args).await?;
         let rows = page.entries.iter().map(|(_, row)| row.clone()).collect();
-        let shown = portal_feed::show(app, caller, rows).await?;
+        let shown = portal_feed::present_leads(app, caller, rows).await?;
         Ok(PortalLeadConnection::of(page, shown))
     }
 

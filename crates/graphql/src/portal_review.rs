@@ -77,7 +77,7 @@ async fn review(ctx: &Context<'_>, verdict: Verdict, input: ReviewPortalLeadsInp
         reason: input.reason,
     };
     let (rows, user_errors) = outcome(portal_review::review(app, caller, verdict, input).await)?;
-    let shown = portal_feed::show(app, caller, rows.unwrap_or_default()).await?;
+    let shown = portal_feed::present_leads(app, caller, rows.unwrap_or_default()).await?;
     Ok(PortalLeadsPayload {
         leads: shown.into_iter().map(PortalLead).collect(),
         user_errors,

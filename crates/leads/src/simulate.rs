@@ -69,7 +69,7 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
     let turns = look_at_turns(app.db.read(), touched.turns).await?;
     let ledger = read_counters(app, touched.counters).await?;
     let mut settling = Settling::new((ledger, Turns::new(turns)), now);
-    let closed = endpoint::Entity::closed_in([account], now).all(app.db.read()).await?;
+    let closed = endpoint::Entity::open_in([account], now).all(app.db.read()).await?;
     settling.closed = closed.into_iter().map(|row| row.id).collect();
     let chosen = allocate(&mut lead, &mut settling);
     let draft = lead.draft;

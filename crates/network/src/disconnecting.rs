@@ -5,19 +5,15 @@
 //! and ends it in the same way. So it does not matter when this is done, and how often it is interrupted; the connection's row keeps
 //! that it is not over.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use entity::cap_usage;
 use entity::connection;
-use entity::delivery;
-use entity::ids::{CapId, ConnectionId, DeliveryId};
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
+use entity::ids::{ConnectionId, DeliveryId};
+use sea_orm::{QueryOrder, QuerySelect};
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_core::live::events;
-use leadmesh_leads::intake::delivery_event;
+use leadmesh_delivery::finish::{self, Ending};
 
 /// Deliveries cancelled in one transaction: leads wait no longer than that takes.
 const STEP: u64 = 250;
@@ -78,7 +74,7 @@ async fn candidates(app: &App, connection: ConnectionId, failed_since: DateTime<
     Ok(in_vain.all(app.db.read()).await?)
 }
 
-/// Cancels those that nobody else has taken up since. What a worker sends this moment is ended by that worker.
+/// Cancels those that still wait. What a worker attempts at this moment is ended by that worker.
 async fn cancel(
     app: &App,
     (connection, ids): (ConnectionId, Vec<DeliveryId>),
@@ -88,26 +84,10 @@ async fn cancel(
     let tx = app.db.begin().await?;
     let rows = delivery::Entity::cancellable_over(&tx, connection, ids, failed_since);
     let rows = rows.all(&tx).await?;
-    release(&tx, &rows).await?;
-    let ids = rows.iter().map(|row| row.id);
-    let mut cancelled = delivery::Entity::disconnect(&tx, ids, now).await?;
-    cancelled.sort_by_key(|row| row.id);
-    // Logs are locked after counters.
-    let heads = events::append(&tx, now, cancelled.iter().map(delivery_event).collect()).await?;
-    tx.commit().await?;
-    app.hub.tell(&heads);
-    Ok(())
-}
-
-/// Gives places on caps back in the one order in which everybody locks them. Failed deliveries have given theirs back.
-async fn release(tx: &DatabaseTransaction, rows: &[delivery::Model]) -> Result<()> {
-    let open = rows.iter().filter(|row| !row.status.is_settled());
-    let mut places: BTreeMap<(CapId, DateTime<Utc>), i32> = BTreeMap::new();
-    for place in open.flat_map(|row| &row.reservations.0) {
-        *places.entry((place.cap, place.window)).or_default() += 1;
-    }
-    for (place, leads) in places {
-        cap_usage::Entity::release_many(tx, place, leads).await?;
-    }
-    Ok(())
+    delivery::Entity::disconnect(&tx, rows.iter().map(|row| row.id), now).await?;
+    let endings = rows
+        .iter()
+        .map(|row| Ending::new(row, DeliveryStatus::Cancelled, Some(DeliveryErrorCode::Disconnected)));
+    let effects = finish::finish(app, &tx, endings.collect(), now).await?;
+    effects.commit(app, tx, now).await
 }

@@ -19,9 +19,10 @@ use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::texts;
-use leadmesh_core::live::events::{self, NewEvent};
-use leadmesh_delivery::erasure::{REMOVED, Values, lock_all, strip, write_down};
-use leadmesh_leads::intake::{delivery_event, portal_event};
+use leadmesh_core::live::events::NewEvent;
+use leadmesh_delivery::erase_deliveries::{lock_all, redact_deliveries};
+use leadmesh_delivery::erasure::{REMOVED, Values, queue_notices};
+use leadmesh_leads::intake::portal_event;
 use leadmesh_leads::sealed::{open_fields, open_raw};
 
 /// Characters of a reason.
@@ -43,7 +44,7 @@ pub async fn erase(app: &App, caller: &Caller, id: LeadId, reason: &str) -> Resu
     let tx = app.db.begin().await?;
     let row = found.lock_exclusive().one(&tx).await?.ok_or_else(unknown)?;
     if row.erased_at.is_some() {
-        let again = erasure_notice::Entity::try_again(mine, id, app.clock.now());
+        let again = erasure_notice::Entity::requeue_failed(mine, id, app.clock.now());
         let told_again = again.exec(&tx).await?.rows_affected;
         if told_again > 0 {
             let entry = Entry {
@@ -95,33 +96,23 @@ impl Erasing<'_> {
         // First what a submission looks at first: two who wait for each other would hold up leads.
         self.forget_what_it_left(&tx).await?;
         let before = lock_all(&tx, &self.row).await?;
-        let cancelled: Vec<_> = before
-            .iter()
-            .filter(|row| matches!(row.status, DeliveryStatus::Queued | DeliveryStatus::Retrying))
-            .map(|row| row.id)
-            .collect();
-        let (rows, attempts) = strip(app, &tx, before, values).await?;
-        write_down(app, &tx, &rows, &attempts).await?;
+        let erased = redact_deliveries(app, &tx, before, values).await?;
+        queue_notices(app, &tx, &erased.rows, &erased.attempts).await?;
         lead_event::Entity::forget_words(&tx, (self.row.account_id, self.row.id), REMOVED).await?;
-        let erased = without_values(self.row.clone(), now).update(&tx).await?;
+        let lead = without_values(self.row.clone(), now).update(&tx).await?;
         self.record(&tx).await?;
-        let mut told: Vec<NewEvent> = Vec::new();
+        let mut effects = erased.effects;
         // Notices are counted: in one order, so that two erasures cannot wait for each other.
-        let mut in_order: Vec<_> = rows.iter().collect();
+        let mut in_order: Vec<_> = erased.rows.iter().collect();
         in_order.sort_by_key(|row| (row.buyer_account_id, row.id));
         for row in in_order {
-            if cancelled.contains(&row.id) {
-                told.push(delivery_event(row));
-            }
             if row.status == DeliveryStatus::Delivered && row.review.is_some() && row.buyer_account_id.is_none() {
-                told.extend(portal_event(row, EventKind::PortalReviewed));
+                effects.events.extend(portal_event(row, EventKind::PortalReviewed));
             }
-            told.extend(self.tell_buyer(&tx, row).await?);
+            effects.events.extend(self.tell_buyer(&tx, row).await?);
         }
-        let heads = events::append(&tx, now, told).await?;
-        tx.commit().await?;
-        app.hub.tell(&heads);
-        Ok(erased)
+        effects.commit(app, tx, now).await?;
+        Ok(lead)
     }
 
     /// What submissions look at. The sender's key stays, without what was sent under it: the receipt can be had again.

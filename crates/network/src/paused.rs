@@ -1,7 +1,7 @@
 //! Telling owners that a destination takes nothing any more.
 
 use chrono::TimeDelta;
-use entity::endpoint::{self, Hold};
+use entity::endpoint::{self, OpenReason};
 use entity::{account, partner};
 use sea_orm::{ColumnTrait, Condition, QueryFilter, QuerySelect};
 
@@ -18,10 +18,12 @@ const MOST: u64 = 100;
 /// processes one tells of each.
 pub async fn tell_paused(app: &App) -> Result<usize> {
     let long = Condition::all()
-        .add(endpoint::Column::Hold.eq(Hold::Failing))
-        .add(endpoint::Column::HeldSince.lte(app.clock.now() - LONG));
-    let serious = Condition::any().add(endpoint::Column::Hold.eq(Hold::Gone)).add(long);
-    let rows = endpoint::Entity::untold()
+        .add(endpoint::Column::OpenReason.eq(OpenReason::Failing))
+        .add(endpoint::Column::OpenedAt.lte(app.clock.now() - LONG));
+    let serious = Condition::any()
+        .add(endpoint::Column::OpenReason.eq(OpenReason::Gone))
+        .add(long);
+    let rows = endpoint::Entity::unnotified()
         .filter(serious)
         .limit(MOST)
         .all(app.db.read())
@@ -34,7 +36,7 @@ pub async fn tell_paused(app: &App) -> Result<usize> {
 
 async fn tell(app: &App, row: &endpoint::Model) -> Result<()> {
     let tx = app.db.begin().await?;
-    if endpoint::Entity::note_told(row.id).exec(&tx).await?.rows_affected == 0 {
+    if endpoint::Entity::mark_notified(row.id).exec(&tx).await?.rows_affected == 0 {
         return Ok(());
     }
     if let Some(account) = account::Entity::by_id(row.account_id).one(&tx).await? {
@@ -52,8 +54,8 @@ async fn tell(app: &App, row: &endpoint::Model) -> Result<()> {
 }
 
 fn notice(whose: &str, row: &endpoint::Model) -> Notice {
-    let (what, then) = match row.hold {
-        Some(Hold::Gone) => (
+    let (what, then) = match row.open_reason {
+        Some(OpenReason::Gone) => (
             "has said that it is gone for good (410)",
             "Nothing is sent to it until somebody resumes it or gives the partner another address.",
         ),

@@ -16,7 +16,7 @@ const MOST: u64 = 100;
 /// Tells of deliveries that were set aside, once of each and those of an account together; answers of how many. Of several
 /// processes one tells of each.
 pub async fn tell_set_aside(app: &App) -> Result<usize> {
-    let rows = suspect::Entity::untold().limit(MOST).all(app.db.read()).await?;
+    let rows = suspect::Entity::unnotified().limit(MOST).all(app.db.read()).await?;
     let mut of_accounts: BTreeMap<AccountId, Vec<DeliveryId>> = BTreeMap::new();
     for row in &rows {
         of_accounts.entry(row.account_id).or_default().push(row.delivery_id);
@@ -29,7 +29,7 @@ pub async fn tell_set_aside(app: &App) -> Result<usize> {
 
 async fn tell(app: &App, id: AccountId, deliveries: &[DeliveryId]) -> Result<()> {
     let tx = app.db.begin().await?;
-    let noted = suspect::Entity::note_told(id, deliveries.iter().copied());
+    let noted = suspect::Entity::mark_notified(id, deliveries.iter().copied());
     if noted.exec(&tx).await?.rows_affected == 0 {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use entity::ids::{PartnerId, SettingsId};
 use entity::portal_user::{self, Permissions, PortalPermission};
 use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::{Caller, Principal};
-use leadmesh_delivery::{places, signing};
+use leadmesh_delivery::{seal_context, signing};
 use leadmesh_distribution::partners::{self, Changed};
 use leadmesh_distribution::secrets;
 use leadmesh_distribution::settings::{
@@ -48,7 +48,9 @@ impl Company {
             .keys(self.app.db.write(), &self.app.clock, Some(self.account))
             .await
             .unwrap();
-        let value = keys.open(&places::header(id, name), &header.sealed_value).unwrap();
+        let value = keys
+            .open(&seal_context::header(id, name), &header.sealed_value)
+            .unwrap();
         String::from_utf8(value).unwrap()
     }
 }
@@ -203,7 +205,7 @@ both!(
             .keys(company.app.db.write(), &company.app.clock, Some(company.account))
             .await
             .unwrap();
-        let place = places::signing_secret(id);
+        let place = seal_context::signing_secret(id);
         for (sealed, expected) in [(second.sealed_secret, new), (second.sealed_previous_secret, shown)] {
             assert_eq!(keys.open(&place, &sealed.unwrap()).unwrap(), expected.into_bytes());
         }

@@ -105,7 +105,7 @@ impl<'a> Seller<'a> {
             reservations: Reservations::default(),
             created_at: app.clock.now(),
             settled_at: Some(app.clock.now()),
-            parked_for: None,
+            suspended_for: None,
             follows: None,
             erased_at: None,
         };

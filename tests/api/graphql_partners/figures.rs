@@ -52,7 +52,7 @@ impl Made<'_> {
             reservations: Reservations::default(),
             created_at: now,
             settled_at: after.map(|after| now + TimeDelta::milliseconds(after)),
-            parked_for: None,
+            suspended_for: None,
             follows: None,
             erased_at: None,
         };
@@ -164,13 +164,13 @@ both!(
             account_id: ann.id.parse().unwrap(),
             partner_id: Some(made.partner),
             failures: 3,
-            hold: Some(endpoint::Hold::Throttled),
-            held_since: Some(now),
-            held_until: Some(now + TimeDelta::minutes(1)),
+            open_reason: Some(endpoint::OpenReason::Throttled),
+            opened_at: Some(now),
+            open_until: Some(now + TimeDelta::minutes(1)),
             pauses: 0,
             probe_id: None,
-            why: "no answer".into(),
-            told: false,
+            last_error: "no answer".into(),
+            notified: false,
         };
         // Of other settings than those of now, and nothing waits: the present ones are not held.
         held.into_active_model().insert(app.db.write()).await.unwrap();

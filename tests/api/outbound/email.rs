@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use entity::delivery::DeliveryErrorCode;
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 use futures::future::join_all;
-use leadmesh_delivery::email::{Auth, MailExchange, MailOutcome, Mailer, Message, Security, SmtpServer};
+use leadmesh_delivery::email::{MailExchange, MailOutcome, Mailer, Message, SmtpServer};
 use leadmesh_delivery::failure::Failure;
 use leadmesh_delivery::guard::Guard;
-use leadmesh_delivery::response::{Cause, Verdict, judge_mail};
+use leadmesh_delivery::response::{Verdict, judge_mail};
 
 use super::{LOOPBACK, closed_port, permissive, strict, untrusted_tls_server};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
@@ -19,9 +21,9 @@ fn server(receiver: &SmtpReceiver) -> SmtpServer {
     SmtpServer {
         host: receiver.host(),
         port: receiver.port(),
-        security: Security::None,
+        security: SmtpSecurity::None,
         login: None,
-        auth: Auth::Password,
+        auth: SmtpAuth::Password,
         from_name: Some("Müller & Co".into()),
         from_address: "leads@seller.test".into(),
         reply_to: None,
@@ -138,7 +140,7 @@ async fn a_wrong_password_is_final_and_not_repeated_in_the_message() {
     let exchange = Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await;
     match judge_mail(&exchange.outcome) {
         Verdict::Fail {
-            cause: Cause::SmtpRejected,
+            code: DeliveryErrorCode::SmtpRejected,
             message,
         } => {
             assert_eq!(message, "the mail server answered 535 wrong password (at login)");
@@ -275,7 +277,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_mail() {
     let receiver = SmtpReceiver::start().await;
     let login = Some(("me".to_owned(), "secret".to_owned()));
     let server = SmtpServer {
-        security: Security::StartTls,
+        security: SmtpSecurity::Starttls,
         login,
         ..server(&receiver)
     };
@@ -292,7 +294,7 @@ async fn a_server_without_starttls_gets_neither_password_nor_mail() {
 async fn a_certificate_nobody_trusts_is_explained() {
     let address = untrusted_tls_server();
     let receiver = SmtpReceiver::start().await;
-    let security = Security::Tls;
+    let security = SmtpSecurity::Tls;
     let server = SmtpServer {
         host: "localhost".into(),
         port: address.port(),
@@ -310,7 +312,7 @@ async fn a_certificate_nobody_trusts_is_explained() {
 async fn a_plain_server_behind_the_tls_setting_is_explained() {
     let receiver = SmtpReceiver::start().await;
     let server = SmtpServer {
-        security: Security::Tls,
+        security: SmtpSecurity::Tls,
         ..server(&receiver)
     };
     let failure = failed(Mailer::new(permissive(), None).send(&server, &message(), PATIENT).await);

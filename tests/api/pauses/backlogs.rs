@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use entity::due::{Lane, Look};
+use entity::due::{DueQuery, Lane};
 use entity::ids::AccountId;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
@@ -137,23 +137,23 @@ both!(
         }
         let (backend, now) = (db.get_database_backend(), app.clock.now());
         for retries in [false, true] {
-            let look = Look { now, retries };
-            check_plan(&app, "the oldest", look.oldest_statement(backend, MOST)).await;
-            check_plan(&app, "accounts", look.accounts_statement(backend)).await;
-            for statement in look.heads_statements(backend, &[big_id, small_id]) {
+            let query = DueQuery { now, retries };
+            check_plan(&app, "the oldest", query.oldest_statement(backend, MOST)).await;
+            check_plan(&app, "accounts", query.accounts_statement(backend)).await;
+            for statement in query.heads_statements(backend, &[big_id, small_id]) {
                 check_plan(&app, "heads", statement).await;
             }
-            check_plan(&app, "parking", look.park_statement(backend, MOST)).await;
+            check_plan(&app, "parking", query.suspend_statement(backend, MOST)).await;
         }
-        let look = Look { now, retries: false };
-        let heads = look.heads(db, &[big_id, small_id]).await.unwrap();
+        let query = DueQuery { now, retries: false };
+        let heads = query.heads(db, &[big_id, small_id]).await.unwrap();
         let lanes: Vec<(Lane, u64)> = heads.iter().map(|head| (head.lane, 8)).collect();
         assert_eq!(lanes.len(), 1);
-        for statement in look.oldest_of_statements(backend, &lanes) {
+        for statement in query.oldest_of_statements(backend, &lanes) {
             check_plan(&app, "the oldest of lanes", statement).await;
         }
-        assert_eq!(look.oldest_of(db, &lanes).await.unwrap().len(), 8);
-        let none = Look { now, retries: true };
+        assert_eq!(query.oldest_of(db, &lanes).await.unwrap().len(), 8);
+        let none = DueQuery { now, retries: true };
         assert!(none.oldest(db, MOST).await.unwrap().open.is_empty());
     }
 );

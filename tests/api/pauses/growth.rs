@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use entity::delivery;
-use entity::due::{Lane, Look};
+use entity::due::{DueQuery, Lane};
 use entity::ids::{AccountId, DeliveryId};
 use entity::worker;
 use leadmesh_core::database::Db;
@@ -85,28 +85,28 @@ async fn measure(app: &TestApp, account: AccountId) -> Measured {
     let (db, now) = (&app.app.db, app.clock.now());
     let mut measured = Vec::new();
     for retries in [false, true] {
-        let look = Look { now, retries };
+        let query = DueQuery { now, retries };
         let what = if retries { "retries" } else { "first attempts" };
         let mut note = |name: &str, time| measured.push((format!("{what}: {name}"), time));
         note(
             "the oldest",
-            median(async || drop(look.oldest(db.read(), MOST).await.unwrap())).await,
+            median(async || drop(query.oldest(db.read(), MOST).await.unwrap())).await,
         );
         note(
             "accounts",
-            median(async || drop(look.accounts(db.read()).await.unwrap())).await,
+            median(async || drop(query.accounts(db.read()).await.unwrap())).await,
         );
         note(
             "heads of lanes",
-            median(async || drop(look.heads(db.read(), &[account]).await.unwrap())).await,
+            median(async || drop(query.heads(db.read(), &[account]).await.unwrap())).await,
         );
-        let heads = look.heads(db.read(), &[account]).await.unwrap();
+        let heads = query.heads(db.read(), &[account]).await.unwrap();
         let lanes: Vec<(Lane, u64)> = heads.iter().map(|head| (head.lane, MOST)).collect();
         note(
             "the oldest of lanes",
-            median(async || drop(look.oldest_of(db.read(), &lanes).await.unwrap())).await,
+            median(async || drop(query.oldest_of(db.read(), &lanes).await.unwrap())).await,
         );
-        let ids: Vec<DeliveryId> = look
+        let ids: Vec<DeliveryId> = query
             .oldest(db.read(), MOST)
             .await
             .unwrap()
@@ -115,9 +115,9 @@ async fn measure(app: &TestApp, account: AccountId) -> Measured {
             .map(|due| due.id)
             .collect();
         assert_eq!(ids.len() as u64, MOST);
-        note("a claim", median(async || claim(db, &ids, look).await).await);
+        note("a claim", median(async || claim(db, &ids, query).await).await);
     }
-    let old = Look {
+    let old = DueQuery {
         now: now - chrono::TimeDelta::days(365),
         retries: true,
     };
@@ -127,15 +127,15 @@ async fn measure(app: &TestApp, account: AccountId) -> Measured {
 }
 
 /// Claims, and gives back by rolling back.
-async fn claim(db: &Db, ids: &[DeliveryId], look: Look) {
+async fn claim(db: &Db, ids: &[DeliveryId], query: DueQuery) {
     let tx = db.begin().await.unwrap();
     let lease = worker::Lease {
         id: uuid::Uuid::from_u128(7),
         process: uuid::Uuid::from_u128(9),
         lasts: chrono::TimeDelta::seconds(60),
     };
-    worker::Entity::take(&*tx, lease, look.now).await.unwrap();
-    let claimed = delivery::Entity::claim(&*tx, lease.id, ids.to_vec(), look.now)
+    worker::Entity::take(&*tx, lease, query.now).await.unwrap();
+    let claimed = delivery::Entity::claim(&*tx, lease.id, ids.to_vec(), query.now)
         .await
         .unwrap();
     assert_eq!(claimed.len(), ids.len());

@@ -33,7 +33,7 @@ async fn of_three_workers_one_makes_the_probe() {
         let until = app.paused_after(&owner, &bad, 9 + round).await;
         app.clock.advance(until - app.clock.now());
         for queue in [&app.app.queue, &first.0.queue, &second.0.queue] {
-            queue.set_holds(true);
+            queue.set_open_circuits(true);
             queue.doorbell.notify_one();
         }
         p.wait_for(10 + round).await;

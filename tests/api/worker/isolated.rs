@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus};
-use entity::endpoint::{self, Hold};
-use entity::suspect::{self, ISOLATION};
+use entity::endpoint::{self, OpenReason};
+use entity::suspect;
+use entity::suspended::ISOLATION;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
@@ -36,7 +37,7 @@ impl TestApp {
             .await
             .unwrap();
         delivery::Entity::update_many()
-            .col_expr(delivery::Column::ParkedFor, Expr::value(ISOLATION))
+            .col_expr(delivery::Column::SuspendedFor, Expr::value(ISOLATION))
             .col_expr(delivery::Column::DueAt, Expr::value(now))
             .filter(delivery::Column::Id.is_in(rows.iter().map(|row| row.id)))
             .exec(self.app.db.write())
@@ -51,13 +52,13 @@ impl TestApp {
             account_id: row.account_id,
             partner_id: row.partner_id,
             failures: 10,
-            hold: Some(Hold::Failing),
-            held_since: Some(self.clock.now()),
-            held_until: Some(self.clock.now() + ahead),
+            open_reason: Some(OpenReason::Failing),
+            opened_at: Some(self.clock.now()),
+            open_until: Some(self.clock.now() + ahead),
             pauses: 1,
             probe_id: None,
-            why: "it failed".to_owned(),
-            told: true,
+            last_error: "it failed".to_owned(),
+            notified: true,
         };
         endpoint::Entity::keep(self.app.db.write(), held).await.unwrap();
     }

@@ -97,16 +97,24 @@ async fn nothing_that_waits_for_an_endpoint_is_claimed_under_a_lease_that_has_ru
     app.stop().await;
     let (db, row) = (app.app.db.write(), app.rows().await.remove(0));
     let endpoint = row.endpoint().unwrap();
-    db.execute_unprepared(&format!("UPDATE delivery SET parked_for = '{endpoint}'"))
+    db.execute_unprepared(&format!("UPDATE delivery SET suspended_for = '{endpoint}'"))
         .await
         .unwrap();
     let lapsed = app.lease_of(9, 1, TimeDelta::seconds(-1)).await;
     let valid = app.lease_of(9, 2, LASTS).await;
-    let old = (endpoint, row.budget_since);
+    let old = row.budget_since;
     let probe = delivery::Entity::claim_probe(db, lapsed, row.id).await.unwrap();
-    let stale = delivery::Entity::claim_stale(db, lapsed, old, 9).await.unwrap();
+    let stale = delivery::Entity::claim_stale(db, lapsed, endpoint, old, 9)
+        .await
+        .unwrap();
     assert_eq!((probe.len(), stale.len()), (0, 0));
-    assert_eq!(delivery::Entity::claim_stale(db, valid, old, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        delivery::Entity::claim_stale(db, valid, endpoint, old, 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 /// A process whose machine stood still for a while submits before it notices that its lease has run out: the delivery is claimed

@@ -92,7 +92,7 @@ both!(
 );
 
 both!(
-    /// The loop that looks for due work, and after paused endpoints, goes on with its next look.
+    /// The loop that looks for due work, and after paused endpoints, goes on with its next round.
     a_look_that_panics_is_followed_by_the_next_one,
     |app| {
         let ahead = app.to_the_end_of_time();

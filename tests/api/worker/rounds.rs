@@ -1,8 +1,8 @@
-//! Backlogs that are longer than a look: whoever comes late in the order of identifiers gets its turn.
+//! Backlogs that are longer than a claim reads: accounts late in the order of identifiers get their turn.
 
 use std::collections::BTreeSet;
 
-use entity::due::{LANES, Lane, Look};
+use entity::due::{DueQuery, LANES, Lane};
 use entity::ids::AccountId;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -86,8 +86,8 @@ impl TestApp {
         self.app.db.write().execute_unprepared(sql).await.unwrap();
     }
 
-    fn look(&self) -> Look {
-        Look {
+    fn query(&self) -> DueQuery {
+        DueQuery {
             now: self.clock.now() + chrono::TimeDelta::hours(1),
             retries: true,
         }
@@ -103,7 +103,7 @@ both!(
         app.run(&copies(app.mode, account, (Each::Lane, MANY_LANES), true)).await;
         let (mut seen, mut place) = (BTreeSet::new(), Uuid::nil());
         for look in 1..=3 {
-            let heads = app.look().heads_from(app.app.db.read(), &[Lane { account, id: place }]).await.unwrap();
+            let heads = app.query().heads_from(app.app.db.read(), &[Lane { account, id: place }]).await.unwrap();
             assert_eq!(heads.len() as u64, LANES, "look {look}");
             let lanes: BTreeSet<Uuid> = heads.iter().map(|head| head.lane.id).collect();
             assert_eq!(lanes.len() as u64, LANES, "each once");
@@ -121,7 +121,7 @@ both!(
         let mut app = app;
         let account = app.stopped_with_one().await;
         app.run(&copies(app.mode, account, (Each::Lane, MANY_LANES), false)).await;
-        let heads = app.look().heads(app.app.db.read(), &[account]).await.unwrap();
+        let heads = app.query().heads(app.app.db.read(), &[account]).await.unwrap();
         assert_eq!(heads.len(), 1, "the one that is due");
     }
 );

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use entity::delivery::DeliveryStatus;
-use entity::mail_turn;
+use entity::send_slot;
 use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(i
 impl TestApp {
     #[expect(clippy::disallowed_methods, reason = "a test's rows are all its own")]
     async fn turns(&self) -> usize {
-        mail_turn::Entity::find().all(self.app.db.read()).await.unwrap().len()
+        send_slot::Entity::find().all(self.app.db.read()).await.unwrap().len()
     }
 
     /// A mail that was sent, and one that waits for its turn, a minute later.
@@ -84,13 +84,13 @@ both!(
             account_id: row.account_id,
             partner_id: None,
             failures: 10,
-            hold: Some(entity::endpoint::Hold::Gone),
-            held_since: Some(app.clock.now()),
-            held_until: None,
+            open_reason: Some(entity::endpoint::OpenReason::Gone),
+            opened_at: Some(app.clock.now()),
+            open_until: None,
             pauses: 1,
             probe_id: None,
-            why: "it failed".to_owned(),
-            told: true,
+            last_error: "it failed".to_owned(),
+            notified: true,
         };
         entity::endpoint::Entity::keep(app.app.db.write(), held).await.unwrap();
         app.advance(TimeDelta::days(2));

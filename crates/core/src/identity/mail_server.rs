@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use entity::endpoint;
 use entity::ids::AccountId;
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
-use entity::{mail_pace, mail_turn};
+use entity::{send_slot, smtp_rate};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
 use serde_json::json;
 use url::Host;
@@ -103,7 +103,7 @@ pub async fn set(app: &App, caller: &Caller, input: SmtpSettings) -> Result<smtp
     // What was wrong with the server before says nothing of this one: mails that wait for it are sent at once.
     endpoint::Entity::forget([account.0]).exec(&tx).await?;
     tx.commit().await?;
-    app.queue.set_holds(true);
+    app.queue.set_open_circuits(true);
     app.queue.doorbell.notify_one();
     Ok(settings)
 }
@@ -115,12 +115,12 @@ pub async fn clear(app: &App, caller: &Caller) -> Result<()> {
     accounts::lock(&tx, account).await?;
     if let Some(settings) = smtp_settings::Entity::in_account(account).one(&tx).await? {
         settings.clone().delete(&tx).await?;
-        mail_pace::Entity::forget(&tx, account).await?;
-        mail_turn::Entity::release(&tx, account, app.clock.now()).await?;
+        smtp_rate::Entity::forget(&tx, account).await?;
+        send_slot::Entity::release(&tx, account, app.clock.now()).await?;
         record(&tx, app, caller, &settings, "smtp_settings.cleared").await?;
         endpoint::Entity::forget([account.0]).exec(&tx).await?;
         tx.commit().await?;
-        app.queue.set_holds(true);
+        app.queue.set_open_circuits(true);
         app.queue.doorbell.notify_one();
     }
     Ok(())
@@ -158,8 +158,8 @@ async fn release_if_changed(
     now: DateTime<Utc>,
 ) -> Result<()> {
     if before.is_some() && before != settings.mails_per_minute {
-        mail_pace::Entity::forget(tx, settings.account_id).await?;
-        mail_turn::Entity::release(tx, settings.account_id, now).await?;
+        smtp_rate::Entity::forget(tx, settings.account_id).await?;
+        send_slot::Entity::release(tx, settings.account_id, now).await?;
     }
     Ok(())
 }

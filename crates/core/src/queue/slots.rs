@@ -37,7 +37,7 @@ struct State {
     /// Whether another one has asked as well.
     several: bool,
     /// Of destinations that have failed lately: how many each may have at once now.
-    slowed: HashMap<Destination, u32>,
+    limits: HashMap<Destination, u32>,
     /// Whether later attempts are due that found no slot.
     retries_wait: bool,
     /// Slots of deliveries that are attempted apart from others of their kind.
@@ -143,7 +143,7 @@ impl Slots {
     }
 
     fn take(&self, state: &mut State, account: AccountId, destination: Destination, retry: bool) -> Option<Slot> {
-        state.meet(account);
+        state.note_account(account);
         let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
         if under_way >= self.at_destination(state, destination, retry) || !self.has_room(state, account, retry) {
             return None;
@@ -196,24 +196,24 @@ impl Slots {
 
     /// What one destination may have at once. Retries may use all of it: it is theirs as much as that of first attempts.
     fn at_destination(&self, state: &State, destination: Destination, retry: bool) -> u32 {
-        let share = state.slowed.get(&destination).copied().unwrap_or(self.per_destination);
+        let share = state.limits.get(&destination).copied().unwrap_or(self.per_destination);
         if retry { share } else { state.for_first(share).max(1) }
     }
 
     /// A destination has failed, or has too much to do: from now on it has half as many at once, but always one.
-    pub fn slow(&self, destination: Destination) {
+    pub fn halve_limit(&self, destination: Destination) {
         let mut state = lock(&self.state);
-        let share = state.slowed.entry(destination).or_insert(self.per_destination);
+        let share = state.limits.entry(destination).or_insert(self.per_destination);
         *share = (*share / 2).max(1);
     }
 
     /// A destination works: it has twice as many at once, up to its share. So one that recovers is not met by all that waits.
-    pub fn ease(&self, destination: Destination) {
+    pub fn double_limit(&self, destination: Destination) {
         let mut state = lock(&self.state);
-        if let Some(share) = state.slowed.get_mut(&destination) {
+        if let Some(share) = state.limits.get_mut(&destination) {
             *share *= 2;
             if *share >= self.per_destination {
-                state.slowed.remove(&destination);
+                state.limits.remove(&destination);
             }
         }
     }
@@ -266,13 +266,13 @@ impl State {
     }
 
     /// An account asks for a slot. That there are several is not forgotten: who delivers seldom finds a slot as well.
-    fn meet(&mut self, account: AccountId) {
+    fn note_account(&mut self, account: AccountId) {
         self.several |= *self.first.get_or_insert(account) != account;
     }
 }
 
 /// One less of these; what there is none of is not kept.
-fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, u32>, of: &K) {
+fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, u32>, of: &K) {
     if let Some(count) = counts.get_mut(of) {
         *count = count.saturating_sub(1);
         if *count == 0 {
@@ -290,7 +290,7 @@ impl Slot {
     /// Frees the destination's share: the exchange with it is over.
     pub fn leave_destination(&mut self) {
         if let Some(destination) = self.destination.take() {
-            one_less(&mut lock(&self.state).destinations, &destination);
+            decrement(&mut lock(&self.state).destinations, &destination);
         }
     }
 }
@@ -305,9 +305,9 @@ impl Drop for Slot {
         if state.alone == Alone::Taken {
             state.alone = Alone::No;
         }
-        one_less(&mut state.accounts, &self.account);
+        decrement(&mut state.accounts, &self.account);
         if let Some(destination) = self.destination.take() {
-            one_less(&mut state.destinations, &destination);
+            decrement(&mut state.destinations, &destination);
         }
     }
 }

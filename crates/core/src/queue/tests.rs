@@ -56,10 +56,10 @@ fn a_stopping_worker_claims_nothing_and_takes_no_lease_but_ends_what_it_has() {
 fn a_panic_while_something_is_claimed_gives_the_lease_up() {
     let queue = queue();
     queue.take_lease(lease(1), None);
-    drop(queue.unless_panicking());
+    drop(queue.abandon_on_panic());
     assert_eq!(queue.owner(), Some(lease(1)));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let _claiming = queue.unless_panicking();
+        let _claiming = queue.abandon_on_panic();
         panic!("as if a row could not be read");
     }));
     assert!(panicked.is_err());

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 
-const FAILS: Bearing = Bearing::Fails { retry_after: None };
+const FAILS: Signal = Signal::Fails { retry_after: None };
 
 fn start() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
@@ -45,21 +45,21 @@ fn delivery(number: u128, channel: Channel) -> delivery::Model {
         reservations: Reservations::default(),
         created_at: start(),
         settled_at: None,
-        parked_for: None,
+        suspended_for: None,
         follows: None,
         erased_at: None,
     }
 }
 
 /// After an attempt of the delivery of that number, so many seconds after the start.
-fn see(kept: Option<Model>, number: u128, bearing: Bearing, at: i64) -> Option<Model> {
+fn see(kept: Option<Model>, number: u128, signal: Signal, at: i64) -> Option<Model> {
     let delivery = delivery(number, Channel::Webhook);
-    let seen = Seen {
+    let observed = Observation {
         delivery: &delivery,
-        bearing,
+        signal,
         message: "the destination answered 500",
     };
-    after(kept, seen, start() + TimeDelta::seconds(at), 0.0)
+    next(kept, observed, start() + TimeDelta::seconds(at), 0.0)
 }
 
 fn paused() -> Model {
@@ -67,7 +67,7 @@ fn paused() -> Model {
 }
 
 fn until(row: &Model) -> i64 {
-    (row.held_until.unwrap() - start()).num_seconds()
+    (row.open_until.unwrap() - start()).num_seconds()
 }
 
 /// The pause is over, and that delivery tries.
@@ -81,16 +81,19 @@ fn probed(row: Model, number: u128) -> Model {
 #[test]
 fn ten_failures_in_a_row_pause_and_a_success_among_them_does_not() {
     let nine = (0..9).fold(None, |kept, _| see(kept, 1, FAILS, 0));
-    assert_eq!(nine.as_ref().map(|row| (row.failures, row.hold)), Some((9, None)));
-    assert_eq!(see(nine.clone(), 1, Bearing::Works, 0), None);
-    assert_eq!(see(nine.clone(), 1, Bearing::Silent, 0), nine);
+    assert_eq!(
+        nine.as_ref().map(|row| (row.failures, row.open_reason)),
+        Some((9, None))
+    );
+    assert_eq!(see(nine.clone(), 1, Signal::Works, 0), None);
+    assert_eq!(see(nine.clone(), 1, Signal::Silent, 0), nine);
     let row = see(nine, 1, FAILS, 0).unwrap();
     assert_eq!(
-        (row.hold, row.held_since, until(&row)),
-        (Some(Hold::Failing), Some(start()), 10)
+        (row.open_reason, row.opened_at, until(&row)),
+        (Some(OpenReason::Failing), Some(start()), 10)
     );
-    assert_eq!(row.why, "the destination answered 500");
-    assert!(row.is_closed(start() + TimeDelta::days(1)), "until it is tried");
+    assert_eq!(row.last_error, "the destination answered 500");
+    assert!(row.is_open(start() + TimeDelta::days(1)), "until it is tried");
 }
 
 #[test]
@@ -106,8 +109,8 @@ fn pauses_double_to_five_minutes_and_only_the_probe_makes_the_next() {
     );
     let again = see(Some(probed(still, 3)), 3, FAILS, 12).unwrap();
     assert_eq!((until(&again), again.pauses, again.probe_id), (32, 2, None));
-    assert_eq!(again.held_since, Some(start()));
-    assert_eq!(see(Some(again), 4, Bearing::Works, 13), None);
+    assert_eq!(again.opened_at, Some(start()));
+    assert_eq!(see(Some(again), 4, Signal::Works, 13), None);
 }
 
 #[test]
@@ -115,82 +118,85 @@ fn a_hold_ends_at_a_time_that_databases_can_keep() {
     for jitter in [0.123_456_789_123, 0.999_999_999] {
         assert_eq!(pause(3, jitter).subsec_nanos() % 1_000, 0);
     }
-    assert_eq!(peace(Duration::MAX), LONGEST_PEACE);
+    assert_eq!(back_off(Duration::MAX), MAX_BACK_OFF);
 }
 
 #[test]
 fn whoever_is_busy_gets_peace_and_is_not_paused() {
-    let asked = |seconds| Bearing::Busy {
+    let asked = |seconds| Signal::Busy {
         retry_after: Some(Duration::from_secs(seconds)),
     };
     let row = (0..20).fold(None, |kept, _| see(kept, 1, asked(7), 0)).unwrap();
-    assert_eq!((row.hold, until(&row), row.failures), (Some(Hold::Throttled), 7, 20));
-    assert!(row.is_closed(start() + TimeDelta::seconds(6)) && !row.is_closed(start() + TimeDelta::seconds(7)));
+    assert_eq!(
+        (row.open_reason, until(&row), row.failures),
+        (Some(OpenReason::Throttled), 7, 20)
+    );
+    assert!(row.is_open(start() + TimeDelta::seconds(6)) && !row.is_open(start() + TimeDelta::seconds(7)));
     let shorter = see(Some(row.clone()), 1, asked(1), 0).unwrap();
     assert_eq!(until(&shorter), 7, "peace is not shortened");
     assert_eq!(
-        see(Some(row.clone()), 1, Bearing::Works, 6),
+        see(Some(row.clone()), 1, Signal::Works, 6),
         Some(row.clone()),
         "nor by a success"
     );
-    assert_eq!(see(Some(row), 1, Bearing::Works, 7), None);
+    assert_eq!(see(Some(row), 1, Signal::Works, 7), None);
     assert_eq!(until(&see(None, 1, asked(864_000), 0).unwrap()), 3_600);
-    assert_eq!(until(&see(None, 1, Bearing::Busy { retry_after: None }, 0).unwrap()), 5);
+    assert_eq!(until(&see(None, 1, Signal::Busy { retry_after: None }, 0).unwrap()), 5);
 }
 
 #[test]
 fn a_failure_with_retry_after_is_left_alone_as_long_as_it_asks() {
-    let asked = Bearing::Fails {
+    let asked = Signal::Fails {
         retry_after: Some(Duration::from_mins(1)),
     };
     let row = see(None, 1, asked, 0).unwrap();
-    assert_eq!((row.hold, until(&row)), (Some(Hold::Throttled), 60));
+    assert_eq!((row.open_reason, until(&row)), (Some(OpenReason::Throttled), 60));
     let nine = (0..9).fold(None, |kept, _| see(kept, 1, FAILS, 0));
     let row = see(nine, 1, asked, 0).unwrap();
-    assert_eq!((row.hold, until(&row)), (Some(Hold::Failing), 60));
+    assert_eq!((row.open_reason, until(&row)), (Some(OpenReason::Failing), 60));
 }
 
 #[test]
 fn what_is_gone_stays_gone_whatever_else_is_seen() {
-    let gone = see(None, 1, Bearing::Gone, 0).unwrap();
-    assert_eq!((gone.hold, gone.held_until), (Some(Hold::Gone), None));
-    for bearing in [
-        Bearing::Works,
-        Bearing::Silent,
+    let gone = see(None, 1, Signal::Gone, 0).unwrap();
+    assert_eq!((gone.open_reason, gone.open_until), (Some(OpenReason::Gone), None));
+    for signal in [
+        Signal::Works,
+        Signal::Silent,
         FAILS,
-        Bearing::Busy { retry_after: None },
-        Bearing::Gone,
+        Signal::Busy { retry_after: None },
+        Signal::Gone,
     ] {
-        let kept = see(Some(gone.clone()), 2, bearing, 1).unwrap();
+        let kept = see(Some(gone.clone()), 2, signal, 1).unwrap();
         assert_eq!(
-            (kept.hold, kept.held_since, kept.held_until),
-            (gone.hold, gone.held_since, None)
+            (kept.open_reason, kept.opened_at, kept.open_until),
+            (gone.open_reason, gone.opened_at, None)
         );
     }
-    let probe = see(Some(probed(paused(), 5)), 5, Bearing::Gone, 20).unwrap();
+    let probe = see(Some(probed(paused(), 5)), 5, Signal::Gone, 20).unwrap();
     assert_eq!(
-        (probe.hold, probe.held_since),
-        (Some(Hold::Gone), Some(start() + TimeDelta::seconds(20)))
+        (probe.open_reason, probe.opened_at),
+        (Some(OpenReason::Gone), Some(start() + TimeDelta::seconds(20)))
     );
 }
 
 #[test]
 fn mail_says_something_of_the_accounts_server_and_a_portal_of_nothing() {
     let mail = delivery(1, Channel::Email);
-    let seen = Seen {
+    let observed = Observation {
         delivery: &mail,
-        bearing: FAILS,
+        signal: FAILS,
         message: "",
     };
-    let row = after(None, seen, start(), 0.5).unwrap();
+    let row = next(None, observed, start(), 0.5).unwrap();
     assert_eq!((row.id, row.partner_id), (mail.account_id.0, None));
     let portal = delivery(1, Channel::Portal);
     assert_eq!(
-        after(
+        next(
             None,
-            Seen {
+            Observation {
                 delivery: &portal,
-                ..seen
+                ..observed
             },
             start(),
             0.5
@@ -199,29 +205,29 @@ fn mail_says_something_of_the_accounts_server_and_a_portal_of_nothing() {
     );
 }
 
-fn bearings() -> impl Strategy<Value = Bearing> {
+fn bearings() -> impl Strategy<Value = Signal> {
     let asked = || prop::option::of((0..100_000_u64).prop_map(Duration::from_secs));
     prop_oneof![
-        Just(Bearing::Works),
-        Just(Bearing::Silent),
-        asked().prop_map(|retry_after| Bearing::Fails { retry_after }),
-        asked().prop_map(|retry_after| Bearing::Busy { retry_after }),
-        Just(Bearing::Gone),
+        Just(Signal::Works),
+        Just(Signal::Silent),
+        asked().prop_map(|retry_after| Signal::Fails { retry_after }),
+        asked().prop_map(|retry_after| Signal::Busy { retry_after }),
+        Just(Signal::Gone),
     ]
 }
 
 proptest! {
     #[test]
-    fn a_hold_has_a_beginning_and_all_but_410_an_end(seen in prop::collection::vec((bearings(), 1..4_u128, 0..600_i64), 1..80), jitter in 0.0..1.0) {
+    fn a_hold_has_a_beginning_and_all_but_410_an_end(observed in prop::collection::vec((bearings(), 1..4_u128, 0..600_i64), 1..80), jitter in 0.0..1.0) {
         let (mut kept, mut now) = (None::<Model>, start());
-        for (bearing, number, later) in seen {
+        for (signal, number, later) in observed {
             now += TimeDelta::seconds(later);
             let one = delivery(number, Channel::Webhook);
-            kept = after(kept.map(|row| probed(row, 1)), Seen { delivery: &one, bearing, message: "" }, now, jitter);
+            kept = next(kept.map(|row| probed(row, 1)), Observation { delivery: &one, signal, message: "" }, now, jitter);
             if let Some(row) = &kept {
-                prop_assert_eq!(row.hold.is_some(), row.held_since.is_some());
-                prop_assert_eq!(row.hold.is_some() && row.hold != Some(Hold::Gone), row.held_until.is_some());
-                prop_assert!(row.held_until.is_none_or(|until| until <= now + TimeDelta::hours(1)));
+                prop_assert_eq!(row.open_reason.is_some(), row.opened_at.is_some());
+                prop_assert_eq!(row.open_reason.is_some() && row.open_reason != Some(OpenReason::Gone), row.open_until.is_some());
+                prop_assert!(row.open_until.is_none_or(|until| until <= now + TimeDelta::hours(1)));
             }
         }
     }

@@ -12,13 +12,13 @@ use super::{Message, SmtpServer};
 use crate::failure::Failure;
 
 /// A mail with its envelope.
-pub(super) struct Letter {
+pub(super) struct EncodedMail {
     pub(super) from: Address,
     pub(super) to: Vec<Address>,
     pub(super) content: Vec<u8>,
 }
 
-impl Letter {
+impl EncodedMail {
     /// Whether the server has to understand addresses outside ASCII (RFC 6531).
     pub(super) fn needs_utf8_addresses(&self) -> bool {
         self.to
@@ -28,7 +28,7 @@ impl Letter {
     }
 }
 
-pub(super) fn letter(server: &SmtpServer, message: &Message) -> Result<Letter, Failure> {
+pub(super) fn encode(server: &SmtpServer, message: &Message) -> Result<EncodedMail, Failure> {
     let from = address(&server.from_address)?;
     let to = message
         .recipients
@@ -49,7 +49,7 @@ pub(super) fn letter(server: &SmtpServer, message: &Message) -> Result<Letter, F
         ),
     };
     let mime = mime.map_err(|error| Failure::Unsendable(format!("the mail cannot be put together: {error}")))?;
-    Ok(Letter {
+    Ok(EncodedMail {
         from,
         to,
         content: mime.formatted(),
@@ -109,15 +109,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::email::Security;
+    use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
 
     fn server() -> SmtpServer {
         SmtpServer {
             host: "mail.test".into(),
             port: 25,
-            security: Security::None,
+            security: SmtpSecurity::None,
             login: None,
-            auth: crate::email::Auth::Password,
+            auth: SmtpAuth::Password,
             from_name: Some("Müller & Co".into()),
             from_address: "leads@seller.test".into(),
             reply_to: Some("sales@seller.test".into()),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn content(message: &Message) -> String {
-        String::from_utf8(letter(&server(), message).unwrap().content).unwrap()
+        String::from_utf8(encode(&server(), message).unwrap().content).unwrap()
     }
 
     fn header_names(content: &str) -> Vec<&str> {
@@ -201,10 +201,10 @@ mod tests {
                 recipients: vec![recipient.into()],
                 ..message()
             };
-            assert!(letter(&server(), &message).is_err(), "{recipient:?}");
+            assert!(encode(&server(), &message).is_err(), "{recipient:?}");
         }
         assert!(
-            letter(
+            encode(
                 &server(),
                 &Message {
                     recipients: Vec::new(),
@@ -220,7 +220,7 @@ mod tests {
         for name in ["", "a b", "a:b", "a\r\nBcc", "ä"] {
             let headers = vec![(name.to_owned(), "x".to_owned())];
             assert!(
-                letter(&server(), &Message { headers, ..message() }).is_err(),
+                encode(&server(), &Message { headers, ..message() }).is_err(),
                 "{name:?}"
             );
         }

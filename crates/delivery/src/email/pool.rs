@@ -13,7 +13,9 @@ use std::{
 use ring::digest;
 use tokio::time::{Instant, sleep};
 
-use super::{Auth, Security, SmtpServer, session::Session};
+use entity::smtp_settings::{SmtpAuth, SmtpSecurity};
+
+use super::{SmtpServer, session::Session};
 
 const MOST_IDLE: usize = 128;
 const MOST_IDLE_PER_SERVER: usize = 16;
@@ -26,9 +28,9 @@ pub(super) struct Key([u8; digest::SHA256_OUTPUT_LEN]);
 impl Key {
     pub(super) fn of(server: &SmtpServer) -> Self {
         let security: &[u8] = match server.security {
-            Security::StartTls => b"starttls",
-            Security::Tls => b"tls",
-            Security::None => b"none",
+            SmtpSecurity::Starttls => b"starttls",
+            SmtpSecurity::Tls => b"tls",
+            SmtpSecurity::None => b"none",
         };
         let mut context = digest::Context::new(&digest::SHA256);
         let port = server.port.to_be_bytes();
@@ -39,7 +41,7 @@ impl Key {
             server.host.as_bytes(),
             &port,
             security,
-            &[u8::from(login.is_some()), u8::from(server.auth == Auth::Token)],
+            &[u8::from(login.is_some()), u8::from(server.auth == SmtpAuth::Xoauth2)],
             user,
             password,
         ] {
@@ -156,7 +158,7 @@ mod tests {
         let here = SmtpServer {
             host: "127.0.0.1".into(),
             port,
-            security: Security::None,
+            security: SmtpSecurity::None,
             login: None,
             ..server()
         };
@@ -203,8 +205,8 @@ mod tests {
         SmtpServer {
             host: "mail.test".into(),
             port: 587,
-            security: Security::StartTls,
-            auth: Auth::Password,
+            security: SmtpSecurity::Starttls,
+            auth: SmtpAuth::Password,
             login: Some(("user".into(), "password".into())),
             from_name: None,
             from_address: "a@b.test".into(),
@@ -223,7 +225,7 @@ mod tests {
             },
             SmtpServer { port: 25, ..server() },
             SmtpServer {
-                security: Security::Tls,
+                security: SmtpSecurity::Tls,
                 ..server()
             },
             SmtpServer {

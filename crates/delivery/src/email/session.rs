@@ -13,7 +13,9 @@ use lettre::{
     },
 };
 
-use super::{Auth, MailOutcome, RefusedRecipient, Reply, SmtpServer, compose::Letter, replies::TooLong, wire};
+use entity::smtp_settings::SmtpAuth;
+
+use super::{MailOutcome, RefusedRecipient, Reply, SmtpServer, compose::EncodedMail, replies::TooLong, wire};
 use crate::failure::{self, Failure};
 use crate::guard::Guard;
 use crate::text;
@@ -66,10 +68,10 @@ impl Session {
     }
 
     /// Names the sender. Until this succeeds nothing of the mail has been handed over.
-    pub(super) async fn begin(&mut self, letter: &Letter) -> Result<(), Trouble> {
+    pub(super) async fn begin(&mut self, mail: &EncodedMail) -> Result<(), Trouble> {
         self.clean = false;
         let mut parameters = Vec::new();
-        if letter.needs_utf8_addresses() {
+        if mail.needs_utf8_addresses() {
             if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let text = "the mail server does not support addresses with letters outside ASCII";
                 return Err(Failure::Unsendable(text.into()).into());
@@ -81,21 +83,21 @@ impl Session {
             ]);
         }
         self.connection
-            .command(Mail::new(Some(letter.from.clone()), parameters))
+            .command(Mail::new(Some(mail.from.clone()), parameters))
             .await?;
         Ok(())
     }
 
     /// Names the recipients and hands the mail over to those who were accepted.
-    pub(super) async fn transact(&mut self, letter: &Letter) -> Result<MailOutcome, Trouble> {
-        let refused = self.name_recipients(&letter.to).await?;
-        if let Some(first) = refused.first().filter(|_| refused.len() == letter.to.len()) {
+    pub(super) async fn transact(&mut self, mail: &EncodedMail) -> Result<MailOutcome, Trouble> {
+        let refused = self.name_recipients(&mail.to).await?;
+        if let Some(first) = refused.first().filter(|_| refused.len() == mail.to.len()) {
             let reply = first.reply.clone();
             self.clean = self.connection.command(Rset).await.is_ok();
             return Ok(MailOutcome::Refused { reply, refused });
         }
         self.connection.command(Data).await?;
-        let response = self.connection.message(&letter.content).await?;
+        let response = self.connection.message(&mail.content).await?;
         self.clean = true;
         let text = response.message().collect::<Vec<_>>().join(" ");
         Ok(MailOutcome::Accepted {
@@ -186,10 +188,14 @@ impl From<Trouble> for MailOutcome {
     }
 }
 
-async fn log_in(connection: &mut AsyncSmtpConnection, auth: Auth, credentials: &Credentials) -> Result<(), Trouble> {
+async fn log_in(
+    connection: &mut AsyncSmtpConnection,
+    auth: SmtpAuth,
+    credentials: &Credentials,
+) -> Result<(), Trouble> {
     let (mechanisms, names): (&[Mechanism], _) = match auth {
-        Auth::Password => (&[Mechanism::Plain, Mechanism::Login], "PLAIN or LOGIN"),
-        Auth::Token => (&[Mechanism::Xoauth2], "XOAUTH2"),
+        SmtpAuth::Password => (&[Mechanism::Plain, Mechanism::Login], "PLAIN or LOGIN"),
+        SmtpAuth::Xoauth2 => (&[Mechanism::Xoauth2], "XOAUTH2"),
     };
     if connection.server_info().get_auth_mechanism(mechanisms).is_none() {
         let text =

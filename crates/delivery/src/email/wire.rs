@@ -15,7 +15,9 @@ use tokio::net::TcpStream;
 
 use super::replies::BoundedReplies;
 use super::session::Trouble;
-use super::{Security, SmtpServer, trust};
+use entity::smtp_settings::SmtpSecurity;
+
+use super::{SmtpServer, trust};
 use crate::failure::{self, Failure};
 
 /// Per address of the host.
@@ -29,12 +31,12 @@ pub(super) async fn open(
 ) -> Result<AsyncSmtpConnection, Trouble> {
     let stream = dial(addresses).await.map_err(|error| failure::explain(&error))?;
     match server.security {
-        Security::None => over(BoundedReplies::new(stream), hello).await,
-        Security::Tls => {
+        SmtpSecurity::None => over(BoundedReplies::new(stream), hello).await,
+        SmtpSecurity::Tls => {
             let stream = trust::secure(&server.host, stream).await?;
             over(BoundedReplies::new(stream), hello).await
         }
-        Security::StartTls => start_tls(stream, server, hello).await,
+        SmtpSecurity::Starttls => start_tls(stream, server, hello).await,
     }
 }
 

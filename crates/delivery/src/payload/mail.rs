@@ -76,7 +76,7 @@ impl PreparedEmail {
     pub fn render(
         &self,
         lead: &Map<String, Value>,
-        envelope: &Envelope<'_>,
+        envelope: &Envelope,
         budget: &Budget,
     ) -> Result<Mail, PayloadError> {
         let values = self.columns.template_values(lead);

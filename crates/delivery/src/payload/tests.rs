@@ -12,11 +12,13 @@ use serde_json::json;
 
 use leadmesh_forms::templates::ProblemKind;
 
-const ENVELOPE: Envelope<'static> = Envelope {
-    delivery_id: "dlv_1",
-    lead_id: "lead_1",
-    test: false,
-};
+fn envelope(test: bool) -> Envelope {
+    Envelope {
+        delivery_id: "dlv_1".into(),
+        lead_id: "lead_1".into(),
+        test,
+    }
+}
 
 fn definitions() -> Vec<FieldDef> {
     let field = |(name, label, field_type): (&str, &str, FieldType)| FieldDef {
@@ -103,7 +105,7 @@ fn body(config: &WebhookConfig, lead: &Map<String, Value>) -> String {
 fn mail(config: &EmailConfig, lead: &Map<String, Value>) -> Mail {
     PreparedEmail::new(config, &definitions())
         .unwrap()
-        .render(lead, &ENVELOPE, &Budget::default())
+        .render(lead, &envelope(false), &Budget::default())
         .unwrap()
 }
 
@@ -138,7 +140,8 @@ fn selected_values_come_in_the_flows_order_under_the_recipients_names() {
 
 #[test]
 fn ids_travel_in_headers() {
-    let headers = Envelope { test: true, ..ENVELOPE }.headers();
+    let envelope = envelope(true);
+    let headers = envelope.headers();
     assert_eq!(
         headers,
         [

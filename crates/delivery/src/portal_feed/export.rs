@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use sea_orm::{ActiveEnum, ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde_json::json;
 
-use super::{Filter, PortalLead, columns, list, show};
+use super::{Filter, PortalLead, columns, list, present_leads};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry};
 use leadmesh_core::error::{Error, Result};
@@ -93,7 +93,7 @@ impl Export {
         let mut rows: Vec<Model> = next.all(self.app.db.read()).await?;
         let mut over = u64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
         let shown = loop {
-            match show(&self.app, &self.caller, rows.clone()).await {
+            match present_leads(&self.app, &self.caller, rows.clone()).await {
                 // Too many bytes at once: the others are the next page.
                 Err(Error::AnswerTooLarge(_)) if rows.len() > 1 => {
                     rows.truncate(rows.len() / 2);

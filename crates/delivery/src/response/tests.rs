@@ -80,7 +80,7 @@ fn listed_statuses_fail_at_once_and_410_means_gone_unless_listed() {
     assert!(matches!(
         plain(&answer(422, "")),
         Verdict::Fail {
-            cause: Cause::HttpStatus,
+            code: DeliveryErrorCode::HttpStatus,
             ..
         }
     ));
@@ -130,11 +130,11 @@ fn garbage_and_past_dates_in_retry_after_are_ignored() {
 #[test]
 fn failures_are_retried_except_the_ones_that_cannot_change() {
     for (failure, expected) in [
-        (Failure::Timeout, Cause::Timeout),
-        (Failure::Network("x".into()), Cause::Network),
-        (Failure::Tls("x".into()), Cause::Tls),
+        (Failure::Timeout, DeliveryErrorCode::Timeout),
+        (Failure::Network("x".into()), DeliveryErrorCode::Network),
+        (Failure::Tls("x".into()), DeliveryErrorCode::Tls),
     ] {
-        assert!(matches!(plain(&Err(failure)), Verdict::Retry { cause, .. } if cause == expected));
+        assert!(matches!(plain(&Err(failure)), Verdict::Retry { code, .. } if code == expected));
     }
     let blocked = Failure::Blocked(Blocked::Address {
         address: [10, 0, 0, 1].into(),
@@ -143,7 +143,7 @@ fn failures_are_retried_except_the_ones_that_cannot_change() {
     assert!(matches!(
         plain(&Err(blocked)),
         Verdict::Fail {
-            cause: Cause::DestinationBlocked,
+            code: DeliveryErrorCode::DestinationBlocked,
             ..
         }
     ));
@@ -298,14 +298,14 @@ fn mail_replies_decide_by_their_first_digit() {
     assert!(matches!(
         judge_mail(&outcome(451)),
         Verdict::Retry {
-            cause: Cause::SmtpTemporary,
+            code: DeliveryErrorCode::SmtpTemporary,
             ..
         }
     ));
     assert!(matches!(
         judge_mail(&outcome(550)),
         Verdict::Fail {
-            cause: Cause::SmtpRejected,
+            code: DeliveryErrorCode::SmtpRejected,
             ..
         }
     ));

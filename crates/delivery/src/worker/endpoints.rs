@@ -1,62 +1,64 @@
-//! What attempts say about endpoints, recorded with their outcomes. Endpoints that work have no row and cost one look.
+//! Records what attempts say about endpoints, together with their outcomes. An endpoint that works has no row and costs one query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use entity::delivery_outcome::Held;
-use entity::endpoint::{self, Hold};
+use entity::delivery_outcome::Recorded;
+use entity::endpoint::{self, OpenReason};
 use entity::{bulk, partner};
 use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::finish::Finished;
-use crate::breaker::{self, Bearing, Seen};
+use super::outcome::PendingOutcome;
+use crate::breaker::{self, Observation, Signal};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry, Who};
 use leadmesh_core::error::Result;
 
-/// Notes what was seen of endpoints; answers whether one is held or has just been let go.
+/// Applies the signals of attempts to the circuits of their endpoints. Returns whether one of these is open, or has just closed.
 pub(super) async fn note_endpoints(
     app: &App,
     tx: &DatabaseTransaction,
-    (recorded, held): (&[&Finished], &Held),
-    now: DateTime<Utc>,
+    own: &[&PendingOutcome],
+    recorded: &Recorded,
 ) -> Result<bool> {
-    let told = recorded.iter().filter(|finished| finished.bearing != Bearing::Silent);
-    let told: Vec<(Uuid, &Finished)> = told
-        .filter_map(|finished| Some((finished.delivery.endpoint()?, *finished)))
+    let speaking = own.iter().filter(|pending| pending.record.signal != Signal::Silent);
+    let speaking: Vec<(Uuid, &PendingOutcome)> = speaking
+        .filter_map(|pending| Some((pending.delivery.endpoint()?, *pending)))
         .collect();
-    if told.is_empty() {
+    if speaking.is_empty() {
         return Ok(false);
     }
-    let ids: BTreeSet<Uuid> = told.iter().map(|(id, _)| *id).collect();
-    let first = blanks(&told)
+    let now = app.clock.now();
+    let ids: BTreeSet<Uuid> = speaking.iter().map(|(id, _)| *id).collect();
+    let missing = healthy_rows(&speaking)
         .into_values()
         .map(|row| row.into_active_model().reset_all());
-    bulk::insert_if_absent::<endpoint::Entity>(tx, first.collect()).await?;
+    bulk::insert_if_absent::<endpoint::Entity>(tx, missing.collect()).await?;
     let before = endpoint::Entity::locked(tx, ids).await?;
     let before: BTreeMap<Uuid, endpoint::Model> = before.into_iter().map(|row| (row.id, row)).collect();
     let mut after = before.clone();
-    for (id, finished) in told {
-        let seen = Seen {
-            delivery: &finished.delivery,
-            bearing: finished.bearing,
-            message: finished.words(held),
+    for (id, pending) in speaking {
+        let observed = Observation {
+            delivery: &pending.delivery,
+            signal: pending.record.signal,
+            message: pending.failure_message(recorded),
         };
-        if let Some(row) = breaker::after(after.remove(&id), seen, now, rand::random()) {
+        if let Some(row) = breaker::next(after.remove(&id), observed, now, rand::random()) {
             after.insert(id, row);
         }
     }
     write(app, tx, &before, after).await
 }
 
-/// Rows of those that have failed, to be there if they are not yet, in one order. Without one nothing could be locked, and of
-/// two workers that note the first failures at once the later one would undo what the other has noted.
-fn blanks(told: &[(Uuid, &Finished)]) -> BTreeMap<Uuid, endpoint::Model> {
-    let failed = told.iter().filter(|(_, finished)| finished.bearing != Bearing::Works);
+/// Rows for endpoints that have failed. Without a row nothing could be locked, and of two workers that record the first failures, the
+/// later one would undo what the other has recorded.
+fn healthy_rows(speaking: &[(Uuid, &PendingOutcome)]) -> BTreeMap<Uuid, endpoint::Model> {
+    let failed = speaking
+        .iter()
+        .filter(|(_, pending)| pending.record.signal != Signal::Works);
     failed
-        .filter_map(|(id, finished)| Some((*id, breaker::blank(&finished.delivery)?)))
+        .filter_map(|(id, pending)| Some((*id, breaker::healthy(&pending.delivery)?)))
         .collect()
 }
 
@@ -66,15 +68,17 @@ async fn write(
     before: &BTreeMap<Uuid, endpoint::Model>,
     after: BTreeMap<Uuid, endpoint::Model>,
 ) -> Result<bool> {
-    let mut held = false;
-    let gone: Vec<&endpoint::Model> = before.values().filter(|row| !after.contains_key(&row.id)).collect();
-    if !gone.is_empty() {
-        endpoint::Entity::forget(gone.iter().map(|row| row.id)).exec(tx).await?;
+    let mut any_open = false;
+    let healthy: Vec<&endpoint::Model> = before.values().filter(|row| !after.contains_key(&row.id)).collect();
+    if !healthy.is_empty() {
+        endpoint::Entity::forget(healthy.iter().map(|row| row.id))
+            .exec(tx)
+            .await?;
     }
-    for row in gone.iter().filter(|row| row.hold.is_some()) {
-        held = true;
-        if row.hold == Some(Hold::Failing) {
-            tell(app, tx, row, "destination.recovered").await?;
+    for row in healthy.iter().filter(|row| row.open_reason.is_some()) {
+        any_open = true;
+        if row.open_reason == Some(OpenReason::Failing) {
+            audit_change(app, tx, row, "destination.recovered").await?;
         }
     }
     for (id, row) in after {
@@ -82,20 +86,20 @@ async fn write(
         if old == Some(&row) {
             continue;
         }
-        let new_hold = row.hold.filter(|_| old.is_none_or(|old| old.hold != row.hold));
-        held |= row.hold.is_some();
-        match new_hold {
-            Some(Hold::Failing) => tell(app, tx, &row, "destination.paused").await?,
-            Some(Hold::Gone) => tell(app, tx, &row, "destination.gone").await?,
-            Some(Hold::Throttled) | None => {}
+        any_open |= row.open_reason.is_some();
+        let changed = old.is_none_or(|old| old.open_reason != row.open_reason);
+        match row.open_reason.filter(|_| changed) {
+            Some(OpenReason::Failing) => audit_change(app, tx, &row, "destination.paused").await?,
+            Some(OpenReason::Gone) => audit_change(app, tx, &row, "destination.gone").await?,
+            Some(OpenReason::Throttled) | None => {}
         }
         endpoint::Entity::keep(tx, row).await?;
     }
-    Ok(held)
+    Ok(any_open)
 }
 
-/// Adds to the trail of the account whose endpoint it is.
-async fn tell(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model, action: &'static str) -> Result<()> {
+/// Adds to the audit log of the endpoint's account.
+async fn audit_change(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model, action: &'static str) -> Result<()> {
     let partner = match row.partner_id {
         Some(id) => {
             let found = partner::Entity::in_account(row.account_id).filter(partner::Column::Id.eq(id));
@@ -115,8 +119,8 @@ async fn tell(app: &App, tx: &DatabaseTransaction, row: &endpoint::Model, action
         label: partner
             .as_ref()
             .map_or(Some("mail server"), |partner| Some(partner.name.as_str())),
-        // Not why: that may repeat what was sent, and trails are never changed.
-        changes: Some(json!({ "failures": row.failures, "openUntil": row.held_until })),
+        // Without the last error, which may repeat what was sent: audit logs are never changed.
+        changes: Some(json!({ "failures": row.failures, "openUntil": row.open_until })),
     };
     audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await
 }

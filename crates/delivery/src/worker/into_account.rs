@@ -1,8 +1,9 @@
-//! Deliveries into other accounts that were not made with their lead: retried by hand, routed further, or too many to decide at
-//! once. The lead enters the buyer's flow in the transaction that finishes the delivery, so it is in both accounts or in neither.
+//! Deliveries into other accounts that were not made with their lead: retried by hand, re-routed, or too many to decide when the
+//! lead was stored. The lead enters the buyer's flow in the transaction that ends the delivery, so it is in both accounts or in
+//! neither.
 
-mod ending;
 mod lost;
+mod outcome;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,12 +17,12 @@ use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 use tracing::Span;
 use uuid::Uuid;
 
-use super::Tools;
-use super::attempt;
-use super::finish::Made;
-use super::reroute::{self, Plan};
-use super::routes::Routes;
-use ending::{Ending, Recorded, Standing, finish, stands};
+use super::attempt_result::{AttemptResult, Timing};
+use super::outcome::AttemptRecord;
+use super::tools::Tools;
+use crate::finish::{Ending, locks_of};
+use crate::reroute::Plan;
+use crate::routes::Routes;
 use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
@@ -34,11 +35,12 @@ use leadmesh_leads::intake::{
 use leadmesh_leads::lost_fields;
 use leadmesh_leads::snapshot::PriceE4;
 use lost::Lost;
+use outcome::{AccountOutcome, AccountRecord, Hold, check_hold};
 
-/// How often a delivery is decided anew because an account has changed its configuration, or two transactions met.
+/// How often a delivery is decided anew because an account has changed its configuration, or two transactions have conflicted.
 const DECISIONS: usize = 5;
 
-/// A delivery, what of its lead goes over, and since when it is attempted.
+/// A delivery that is attempted.
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
@@ -47,16 +49,16 @@ struct Attempt<'a> {
     started: Instant,
 }
 
-/// What one try came to.
-enum Tried {
-    /// Recorded, or somebody else's by now.
+/// What one decision has come to.
+enum Decision {
+    /// Recorded, or taken over by another worker.
     Done,
-    /// An account has changed since it was looked at.
+    /// An account has changed since its configuration was read.
     Outdated(Versions),
 }
 
-/// Makes one attempt. Answers what is left to be recorded: nothing, unless it could not be made.
-pub(super) async fn attempt(tools: &Tools, claimed: &Claimed) -> Option<Made> {
+/// Makes one attempt, and records it. An attempt that could not be made is left to the recorder.
+pub(super) async fn attempt(tools: &Tools, claimed: &Claimed) -> Option<AttemptRecord> {
     let attempt = Attempt {
         tools,
         delivery: &claimed.delivery,
@@ -68,8 +70,8 @@ pub(super) async fn attempt(tools: &Tools, claimed: &Claimed) -> Option<Made> {
     let mut failed = None;
     for _ in 0..DECISIONS {
         match attempt.once(newest).await {
-            Ok(Tried::Done) => return None,
-            Ok(Tried::Outdated(versions)) => newest = versions,
+            Ok(Decision::Done) => return None,
+            Ok(Decision::Outdated(versions)) => newest = versions,
             Err(error) => {
                 failed = Some(error);
                 newest = Versions::new();
@@ -77,31 +79,32 @@ pub(super) async fn attempt(tools: &Tools, claimed: &Claimed) -> Option<Made> {
         }
     }
     let error = failed.unwrap_or(Error::Unavailable("the accounts are being changed too quickly"));
-    Some(attempt::hampered(tools, &claimed.delivery, &error))
+    let timing = Timing::at(tools.app.clock.now());
+    Some(AttemptResult::deferred_by(&error).into_record(&claimed.delivery, &timing))
 }
 
 impl Attempt<'_> {
-    async fn once(&self, newest: Versions) -> Result<Tried> {
+    async fn once(&self, newest: Versions) -> Result<Decision> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
         let live = connection::Entity::live_between(seller, buyer)
             .one(app.db.read())
             .await?;
-        // What was on its way when its connection ended does not go over the next one.
+        // A delivery that was under way when its connection ended does not go over the next connection.
         let Some(live) = live.filter(|live| self.delivery.connection_id == Some(live.id)) else {
-            return self.end(Ending::disconnected("the connection has ended")).await;
+            return self.end(AccountOutcome::disconnected()).await;
         };
         if !live.lets_send(seller) {
-            return self.end(Ending::held_up(&live)).await;
+            return self.end(AccountOutcome::blocked(&live)).await;
         }
         let way = self.decide(&live, newest).await?;
         match way {
             Way::Into(lead) => {
                 let lost = self.lost(&lead).await?;
-                self.enter(&live, (*lead, lost)).await
+                self.enter(&live, *lead, lost).await
             }
-            Way::NotReady { why, .. } => self.end(Ending::not_ready(why)).await,
-            Way::Loop(why) => self.end(Ending::looped(why)).await,
+            Way::NotReady { why, .. } => self.end(AccountOutcome::not_ready(why)).await,
+            Way::Loop(why) => self.end(AccountOutcome::looped(why)).await,
             Way::Later => Err(Error::Unavailable("the buyer's receiving flow is being changed")),
         }
     }
@@ -111,7 +114,7 @@ impl Attempt<'_> {
         buyer.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery into no account")))
     }
 
-    /// What becomes of the lead at the buyer, as kept configurations say.
+    /// What becomes of the lead at the buyer, by the cached configurations.
     async fn decide(&self, live: &connection::Model, newest: Versions) -> Result<Way> {
         let app = &self.tools.app;
         let (seller, buyer) = (self.delivery.account_id, self.buyer()?);
@@ -151,7 +154,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// What of the lead the flow that it enters drops.
+    /// The fields that the buyer's flow drops.
     async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
@@ -159,25 +162,28 @@ impl Attempt<'_> {
         Lost::of(app, self.delivery, fields).await
     }
 
-    /// Stores the lead at the buyer and finishes the delivery.
-    async fn enter(&self, live: &connection::Model, (mut lead, lost): (Entering, Option<Lost>)) -> Result<Tried> {
-        let app = &self.tools.app;
+    /// Stores the lead at the buyer and ends the delivery.
+    async fn enter(&self, live: &connection::Model, mut lead: Entering, lost: Option<Lost>) -> Result<Decision> {
+        let (app, now) = (&self.tools.app, self.tools.app.clock.now());
         let routes = self.routes().await?;
         let tx = app.db.begin().await?;
         gate::pass(&tx, accounts([&lead])).await?;
-        match stands(&tx, self.delivery).await? {
-            Standing::Lost => return Ok(Tried::Done),
-            Standing::Erased => {
-                return self.record(tx, (Ending::erased(), None, Settled::default())).await;
+        match check_hold(&tx, self.delivery).await? {
+            Hold::Lost => return Ok(Decision::Done),
+            Hold::Erased => {
+                let ending = Ending::new(self.delivery, DeliveryStatus::Cancelled, None);
+                return self
+                    .record(tx, AccountOutcome::erased(), ending, Settled::default())
+                    .await;
             }
-            Standing::Held => {}
+            Hold::Held => {}
         }
         let newest = newest_versions(&tx, &lead).await?;
-        if !versions_hold(&lead, &newest) || !routes.hold(&tx).await? || !self.may_send(&tx, live).await? {
-            return Ok(Tried::Outdated(newest));
+        if !versions_hold(&lead, &newest) || !routes.are_current(&tx).await? || !self.may_send(&tx, live).await? {
+            return Ok(Decision::Outdated(newest));
         }
         let occasion = Occasion {
-            at: app.clock.now(),
+            at: now,
             started: self.started,
             test: self.delivery.test,
             idempotency_key: None,
@@ -192,20 +198,20 @@ impl Attempt<'_> {
             lead: &mut lead,
             occasion,
         };
-        let plan = Plan::of(&routes, self.delivery, self.content, app.clock.now());
-        let rests_on = newest.keys().copied();
-        let closed = endpoint::Entity::closed_in(rests_on, app.clock.now()).all(&tx).await?;
+        // The locks of a failure are taken together with those of storing; the buyer's flow decides the status.
+        let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
+        let closed = endpoint::Entity::open_in(newest.keys().copied(), now).all(&tx).await?;
         let around = Around {
             closed: closed.into_iter().map(|row| row.id).collect(),
             lease: self.lease(&tx).await?,
-            touched: reroute::touched(self.delivery, plan.as_ref(), app.clock.now()),
+            touched: locks_of([&ending], now),
         };
-        let mut settled = settle(app, &tx, vec![to_store], around).await?;
-        let ending = Ending::of(settled.receipts.pop());
-        if let Some(lost) = lost.filter(|_| ending.is_delivered()) {
+        let mut stored = settle(app, &tx, vec![to_store], around).await?;
+        let outcome = AccountOutcome::of(stored.receipts.pop());
+        if let Some(lost) = lost.filter(|_| outcome.is_delivered()) {
             lost.note(&tx, self.delivery).await?;
         }
-        self.record(tx, (ending, plan, settled)).await
+        self.record(tx, outcome, ending, stored).await
     }
 
     /// The lease under which what follows from the lead is claimed at once, if it has not run out.
@@ -216,7 +222,7 @@ impl Attempt<'_> {
         Ok(worker::Entity::is_valid(tx, lease).await?.then_some(lease))
     }
 
-    /// The connection as it is in the transaction: whatever ended it before this commit holds.
+    /// Whether the connection still lets leads through, as this transaction sees it.
     async fn may_send(&self, tx: &DatabaseTransaction, live: &connection::Model) -> Result<bool> {
         let seller = self.delivery.account_id;
         let same = connection::Entity::of_account(seller).filter(connection::Column::Id.eq(live.id));
@@ -224,40 +230,47 @@ impl Attempt<'_> {
         Ok(found.is_some_and(|connection| connection.lets_send(seller)))
     }
 
-    /// The flow by which the lead goes on, should it not get there.
+    /// The flow by which the lead goes to the next partner, if the buyer does not take it.
     async fn routes(&self) -> Result<Routes> {
         Routes::of(&self.tools.app, &self.tools.snapshots, [self.delivery]).await
     }
 
-    async fn end(&self, ending: Ending) -> Result<Tried> {
-        let routes = self.routes().await?;
-        let tx = self.tools.app.db.begin().await?;
-        let ending = match stands(&tx, self.delivery).await? {
-            Standing::Lost => return Ok(Tried::Done),
-            Standing::Erased => Ending::erased(),
-            Standing::Held => ending,
-        };
-        if !routes.hold(&tx).await? {
-            return Ok(Tried::Outdated(Versions::new()));
-        }
-        let plan = Plan::of(&routes, self.delivery, self.content, self.tools.app.clock.now());
-        self.record(tx, (ending, plan, Settled::default())).await
+    fn plan(&self, routes: &Routes) -> Option<Plan<'_>> {
+        Plan::of(routes, self.delivery, self.content, self.tools.app.clock.now())
     }
 
-    async fn record(&self, tx: Transaction, end: (Ending, Option<Plan>, Settled)) -> Result<Tried> {
-        let recorded = Recorded {
+    /// Ends the delivery without storing the lead at the buyer.
+    async fn end(&self, outcome: AccountOutcome) -> Result<Decision> {
+        let routes = self.routes().await?;
+        let tx = self.tools.app.db.begin().await?;
+        let outcome = match check_hold(&tx, self.delivery).await? {
+            Hold::Lost => return Ok(Decision::Done),
+            Hold::Erased => AccountOutcome::erased(),
+            Hold::Held => outcome,
+        };
+        if !routes.are_current(&tx).await? {
+            return Ok(Decision::Outdated(Versions::new()));
+        }
+        let ending = Ending::new(self.delivery, DeliveryStatus::Failed, None).rerouted(self.plan(&routes));
+        self.record(tx, outcome, ending, Settled::default()).await
+    }
+
+    async fn record(
+        &self,
+        tx: Transaction,
+        outcome: AccountOutcome,
+        ending: Ending<'_>,
+        stored: Settled,
+    ) -> Result<Decision> {
+        let record = AccountRecord {
             delivery: self.delivery,
-            content: self.content,
             started_at: self.started_at,
             duration: self.started.elapsed(),
+            outcome,
+            ending,
+            stored,
         };
-        let status: DeliveryStatus = finish(&self.tools.app, tx, recorded, end).await?;
-        let app = &self.tools.app;
-        app.metrics.attempted(
-            self.delivery.channel,
-            status,
-            app.clock.now() - self.delivery.created_at,
-        );
-        Ok(Tried::Done)
+        record.commit(&self.tools.app, tx).await?;
+        Ok(Decision::Done)
     }
 }

@@ -1,5 +1,5 @@
-//! The worker's lease: one row, renewed for all that the worker holds. What a worker holds whose row has run out is taken over.
-//! Leases follow the database's clock (with `SQLite` the machine's), not the app's, which a test may move by days.
+//! The worker's lease: one row, renewed for all deliveries that the worker holds. When it expires, other workers take these over.
+//! Leases follow the database's clock (with `SQLite` the machine's), not the app's, which tests move by days.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -16,48 +16,46 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::suspects::{self, Verdicts};
-use crate::supervision::caught;
+use crate::supervision::catch_panic;
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
-use leadmesh_core::live::events;
-use leadmesh_leads::intake::delivery_event;
 
 const INTERRUPTED: &str = "the worker stopped before the outcome was known; the recipient may have it";
-/// How long a worker that has vanished keeps what it held. Four renewals may fail before.
+/// How long a worker that has vanished keeps its deliveries. Four renewals may fail before.
 const LEASE: TimeDelta = TimeDelta::seconds(6);
-/// Without a renewal nothing more is claimed for the last second: it could be somebody else's before it is sent.
+/// Nothing is claimed in the last second of a lease: another worker could take it over before it is sent.
 const CLAIMS: Duration = Duration::from_secs(5);
-/// How often the lease is renewed and others' are looked at.
+/// How often the lease is renewed, and the leases of others are checked.
 const RENEWAL: Duration = Duration::from_millis(1_500);
-/// How long rows of ended leases are kept for looking into, and what is known of deliveries that were under way then.
-const KEPT: TimeDelta = TimeDelta::days(1);
+/// How long expired leases, and what is known of the deliveries that were under way then, are kept.
+const RETENTION: TimeDelta = TimeDelta::days(1);
 
-/// No lease lasts longer from now than this. One that seems to, while nobody renews it, is from before the clock was set back (the
-/// database's, when it failed over to one that is behind).
-const LONGEST: TimeDelta = TimeDelta::seconds(7);
+/// No lease ends later than this from now. One that does, and is not renewed, is from before the clock was set back, as when a database
+/// fails over to one whose clock is behind.
+const MAX_LEASE: TimeDelta = TimeDelta::seconds(7);
 
 /// This process as a holder of leases.
 struct Holder {
     app: App,
-    /// What leases are reckoned by where the database has no clock.
+    /// The clock of leases where the database has none.
     wall: Clock,
-    /// The same for all its leases: by it others see that it lives although a lease of its has run out.
+    /// The same for all its leases: others see by it that the process lives although one of its leases has expired.
     process: Uuid,
     holding: Option<Uuid>,
-    /// Leases that last too long, until when, and since when they have stood so.
+    /// Leases that end too late: their end, and since when it has not changed.
     beyond: HashMap<Uuid, (DateTime<Utc>, Instant)>,
 }
 
-/// Leases of one process that have run out.
+/// Expired leases of one process.
 struct LapsedLeases {
     leases: Vec<Uuid>,
     left: Left,
 }
 
-/// What the end of leases says of what was under way.
+/// What expired leases say about the deliveries that were under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// The process has died while it worked.
+    /// The process died while it worked.
     Died,
     /// Nothing: the process was told to stop, or it lives.
     Alive,
@@ -65,7 +63,7 @@ enum Left {
     Own,
 }
 
-/// Holds a lease until stopped, and takes over what others have left. `process` is the same for all leases of this process.
+/// Holds a lease until stopped, and takes over the deliveries of expired leases.
 pub(super) async fn keep(app: App, process: Uuid, stop: CancellationToken) {
     let metrics = app.metrics.clone();
     let mut holder = Holder {
@@ -79,17 +77,17 @@ pub(super) async fn keep(app: App, process: Uuid, stop: CancellationToken) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        caught(
+        catch_panic(
             &metrics,
             "renewing the worker's lease",
-            holder.look(stop.is_cancelled()),
+            holder.round(stop.is_cancelled()),
         )
         .await;
     }
 }
 
 impl Holder {
-    async fn look(&mut self, stopping: bool) {
+    async fn round(&mut self, stopping: bool) {
         if let Err(error) = self.renew(stopping).await {
             tracing::warn!(%error, "cannot renew the worker's lease");
         }
@@ -98,8 +96,7 @@ impl Holder {
         }
     }
 
-    /// Renews the lease, or takes a new one when it ran out or was abandoned, be it while it was renewed. A stopping worker takes no
-    /// new one.
+    /// Renews the lease. Takes a new one if it has expired or was abandoned, even while it was renewed; not while the worker stops.
     async fn renew(&mut self, stopping: bool) -> Result<(), DbErr> {
         let (db, queue) = (self.app.db.write(), &self.app.queue);
         let until = self.app.db.is_postgres().then(|| Instant::now() + CLAIMS);
@@ -119,7 +116,7 @@ impl Holder {
         queue.take_lease(id, until);
         if lost.is_some() {
             tracing::warn!("the worker's lease was lost; what it held will be repeated");
-            // Others may have taken this process for dead. It is not, so that none of what it attempts has killed it.
+            // Other workers may have taken this process for dead; none of its deliveries has killed it.
             suspect::Entity::acquit(self.process).exec(db).await?;
         }
         Ok(())
@@ -133,8 +130,8 @@ impl Holder {
         }
     }
 
-    /// Makes due again what workers held whose lease has run out, with a note of the attempt that nobody saw the end of. Of what is
-    /// under the lease that it holds, this one sees the end, even where renewing it took too long.
+    /// Makes the deliveries of expired leases due again, and records their attempts, whose outcome is unknown. Not those under its own
+    /// lease, even if renewing took too long: this process sees their outcomes.
     async fn take_over(&mut self) -> leadmesh_core::error::Result<()> {
         self.end_beyond().await?;
         let (db, now) = (self.app.db.read(), self.wall.now());
@@ -144,28 +141,28 @@ impl Holder {
         let orphans = delivery::Entity::orphaned(alive).all(db).await?;
         let owners: BTreeSet<Uuid> = orphans.iter().filter_map(|row| row.lease_owner).collect();
         for lapsed in self.lapsed(owners).await? {
-            // What cannot be taken over of one process holds up nothing of the others.
+            // A failure for one process must not delay the deliveries of the others.
             if let Err(error) = release(&self.app, &lapsed).await {
                 tracing::error!(?error, leases = ?lapsed.leases, "cannot take over what a worker has left; trying again");
             }
         }
-        let forgotten = worker::Entity::forget(self.app.db.write(), now, KEPT);
+        let forgotten = worker::Entity::forget(self.app.db.write(), now, RETENTION);
         forgotten.exec(self.app.db.write()).await?;
-        let old = suspect::Entity::forget_before(self.app.clock.now() - KEPT);
+        let old = suspect::Entity::forget_before(self.app.clock.now() - RETENTION);
         old.exec(self.app.db.write()).await?;
         Ok(())
     }
 
-    /// Embedded there is no other process than this one.
+    /// An embedded database has no other process than this one.
     fn may_live(&self, process: Option<Uuid>) -> bool {
         self.app.db.is_postgres() || process == Some(self.process)
     }
 
-    /// Ends leases that last longer than any is taken for, if nobody has renewed them for the time of a lease: after a clock was set
-    /// back they would hold for ever so long what dead workers had. A living holder renews its lease before.
+    /// Ends leases that end too late, if they were not renewed for the length of a lease. After a clock was set back, dead workers would
+    /// hold their deliveries for as long as it was set back. A living worker renews its lease earlier.
     async fn end_beyond(&mut self) -> Result<(), DbErr> {
         let (db, now) = (self.app.db.write(), self.wall.now());
-        let mut beyond = worker::Entity::beyond(self.app.db.read(), now, LONGEST)
+        let mut beyond = worker::Entity::beyond(self.app.db.read(), now, MAX_LEASE)
             .all(self.app.db.read())
             .await?;
         beyond.retain(|row| Some(row.id) != self.holding);
@@ -183,8 +180,8 @@ impl Holder {
         Ok(())
     }
 
-    /// Leases that have run out, those of each process together: what it was doing when it died is judged as a whole. What a living
-    /// process has abandoned is left to itself, for should it die before, that is part of what it was doing.
+    /// Expired leases by process, since all that a process was doing when it died is judged together. Leases that a living process has
+    /// abandoned are left out: if it dies before it takes them over, they are judged with the others.
     async fn lapsed(&self, leases: BTreeSet<Uuid>) -> Result<Vec<LapsedLeases>, DbErr> {
         let db = self.app.db.read();
         let known = worker::Entity::by_ids(leases.iter().copied()).all(db).await?;
@@ -195,7 +192,7 @@ impl Holder {
             if let Some(process) = process_of.get(&lease) {
                 by_process.entry(*process).or_default().push(lease);
             } else {
-                // Nothing is known of it any more.
+                // The lease is forgotten already.
                 all.push(LapsedLeases {
                     leases: vec![lease],
                     left: Left::Alive,
@@ -210,8 +207,8 @@ impl Holder {
         Ok(all)
     }
 
-    /// Whether a process some of whose leases have run out has died while it worked, as far as can be known: not one that was told to
-    /// stop. One that is slow or stopped for longer looks dead until it goes on. None of another one that lives.
+    /// What the expired leases of a process say; none if another process lives. A process that is paused or very slow looks dead until it
+    /// goes on.
     async fn left_by(&self, process: Uuid) -> Result<Option<Left>, DbErr> {
         if process == self.process {
             return Ok(Some(Left::Alive));
@@ -226,14 +223,14 @@ impl Holder {
     }
 }
 
-/// Lets others know that what this process leaves behind says nothing about what it was doing.
+/// Records that this process was told to stop, so that its deliveries are not suspected of having killed it.
 pub(super) async fn note_stopping(app: &App, process: Uuid) {
     if let Err(error) = worker::Entity::note_stopping(app.db.write(), process).await {
         tracing::warn!(%error, "cannot note that the worker is stopping");
     }
 }
 
-/// Gives back what this process still holds, and its leases.
+/// Gives back the deliveries that this process still holds, and its leases.
 pub(super) async fn give_back(app: &App, process: Uuid) {
     let given = async {
         let own = worker::Entity::of_process(process).all(app.db.read()).await?;
@@ -248,13 +245,13 @@ pub(super) async fn give_back(app: &App, process: Uuid) {
     }
 }
 
-/// Makes due again all that is under leases of one process that have run out.
+/// Makes all deliveries under expired leases of one process due again.
 async fn release(app: &App, lapsed: &LapsedLeases) -> leadmesh_core::error::Result<()> {
     let (tx, now) = (app.db.begin().await?, app.clock.now());
     let mut released = Vec::new();
     for lease in &lapsed.leases {
         if lapsed.left == Left::Own {
-            worker::Entity::remove(worker::Lapsed::Id(*lease)).exec(&tx).await?;
+            worker::Entity::remove(*lease).exec(&tx).await?;
         }
         released.extend(delivery::Entity::give_back(&tx, *lease, now).await?);
     }
@@ -264,18 +261,12 @@ async fn release(app: &App, lapsed: &LapsedLeases) -> leadmesh_core::error::Resu
     let attempts = attempts.collect();
     bulk::insert_if_absent::<delivery_attempt::Entity>(&tx, attempts).await?;
     let verdicts = match lapsed.leases.first() {
-        Some(lease) if lapsed.left == Left::Died => suspects::judge(&tx, &released, (*lease, now)).await?,
+        Some(lease) if lapsed.left == Left::Died => suspects::judge(&tx, &released, *lease, now).await?,
         _ => Verdicts::default(),
     };
-    let ended = suspects::carry_out(app, &tx, &verdicts, now).await?;
-    let waiting = released
-        .iter()
-        .filter(|row| !ended.iter().any(|ended| ended.id == row.id));
-    let all_events = waiting.chain(&ended).map(delivery_event).collect();
-    let heads = events::append(&tx, now, all_events).await?;
-    tx.commit().await?;
-    app.hub.tell(&heads);
-    suspects::tell(app, &ended, now);
+    let consequences = suspects::carry_out(app, &tx, &released, &verdicts, now).await?;
+    consequences.effects.commit(app, tx, now).await?;
+    suspects::report(app, &consequences.set_aside, now);
     if !released.is_empty() {
         tracing::warn!(
             deliveries = released.len(),

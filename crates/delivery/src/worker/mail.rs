@@ -6,12 +6,12 @@ use entity::delivery::{self, DeliveryErrorCode};
 use entity::delivery_config::{Channel, RetryPolicy};
 use entity::{mail_recipient, smtp_settings};
 
-use super::Tools;
-use super::attempt::Tried;
-use super::pace;
+use super::attempt_result::AttemptResult;
 use super::prepared::Email;
-use crate::email::{MailOutcome, Message};
-use crate::payload::{Envelope, Mail};
+use super::smtp_rate_limit;
+use super::tools::Tools;
+use crate::email::{MailOutcome, Message, message_id};
+use crate::payload::Envelope;
 use crate::response::judge_mail;
 use crate::smtp_server;
 use leadmesh_core::app::App;
@@ -22,7 +22,7 @@ use leadmesh_core::queue::LeadContent;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const NO_SERVER: &str = "the account has no mail server: set one with setSmtpSettings, then retry the delivery";
 
-/// Who has the mail of a delivery by earlier attempts.
+/// The recipients who have the mail of a delivery by earlier attempts.
 pub(super) async fn reached(app: &App, delivery: &delivery::Model) -> Result<Vec<String>> {
     if delivery.channel != Channel::Email || delivery.attempt_count <= 1 {
         return Ok(Vec::new());
@@ -30,59 +30,60 @@ pub(super) async fn reached(app: &App, delivery: &delivery::Model) -> Result<Vec
     Ok(mail_recipient::Entity::reached(app.db.read(), delivery.id).await?)
 }
 
-/// Makes the attempt, to those who are not among `reached`; none when it is not the delivery's turn, and then it waits for it.
-pub(super) async fn send(
-    tools: &Tools,
-    (delivery, reached): (&delivery::Model, &[String]),
-    lead: &LeadContent,
-    email: &Email,
-) -> Result<Option<Tried>> {
-    let app = &tools.app;
-    let settings = smtp_settings::Entity::in_account(delivery.account_id);
-    let Some(settings) = settings.one(app.db.read()).await? else {
-        return Ok(Some(Tried::failed(DeliveryErrorCode::SmtpNotConfigured, NO_SERVER)));
-    };
-    let (id, lead_id) = (delivery.id.to_string(), lead.id.to_string());
-    let envelope = Envelope {
-        delivery_id: &id,
-        lead_id: &lead_id,
-        test: delivery.test,
-    };
-    let (prepared, fields, of) = (email.mail.clone(), lead.fields.clone(), (id.clone(), lead_id.clone()));
-    let test = delivery.test;
-    let rendered = app.rendering.run(TIMEOUT, move |budget| {
-        let envelope = Envelope {
-            delivery_id: &of.0,
-            lead_id: &of.1,
-            test,
-        };
-        prepared.render(&fields, &envelope, budget)
-    });
-    let mail = match rendered.await? {
-        Ok(mail) => mail,
-        Err(error) => return Ok(Some(Tried::unrendered(&error))),
-    };
-    let server = smtp_server::of_settings(app, &settings).await?;
-    if !pace::is_its_turn(app, delivery, &settings).await? {
-        return Ok(None);
-    }
-    let message = Message {
-        recipients: missing(&email.config.recipients, reached),
-        sent_at: app.clock.now(),
-        ..letter(mail, &envelope, &settings.from_address)
-    };
-    let exchange = tools.mailer.send(&server, &message, TIMEOUT).await;
-    let recipients = recipients(delivery, &message.recipients, &exchange.outcome);
-    let taken = matches!(exchange.outcome, MailOutcome::Accepted { .. });
-    Ok(Some(Tried {
-        reached: taken,
-        recipients,
-        smtp_code: exchange.outcome.smtp_code(),
-        ..Tried::judged(judge_mail(&exchange.outcome), RetryPolicy::default())
-    }))
+/// A delivery to be attempted by mail.
+pub(super) struct MailAttempt<'a> {
+    pub(super) delivery: &'a delivery::Model,
+    pub(super) lead: &'a LeadContent,
+    pub(super) email: &'a Email,
+    /// The recipients who have it by earlier attempts.
+    pub(super) reached: &'a [String],
 }
 
-/// Those who have it get it no second time. Should all have it, for want of a record of the end, all get it again.
+impl MailAttempt<'_> {
+    /// Sends the mail to the other recipients; none where the delivery was put back to wait for a send slot.
+    pub(super) async fn send(&self, tools: &Tools) -> Result<Option<AttemptResult>> {
+        let (app, delivery) = (&tools.app, self.delivery);
+        let settings = smtp_settings::Entity::in_account(delivery.account_id);
+        let Some(settings) = settings.one(app.db.read()).await? else {
+            let failed = AttemptResult::failed(DeliveryErrorCode::SmtpNotConfigured, NO_SERVER);
+            return Ok(Some(failed));
+        };
+        let envelope = Envelope::of(delivery);
+        let (prepared, fields, owned) = (self.email.mail.clone(), self.lead.fields.clone(), envelope.clone());
+        let rendered = app
+            .rendering
+            .run(TIMEOUT, move |budget| prepared.render(&fields, &owned, budget));
+        let mail = match rendered.await? {
+            Ok(mail) => mail,
+            Err(error) => return Ok(Some(AttemptResult::unrendered(&error))),
+        };
+        let server = smtp_server::of_settings(app, &settings).await?;
+        if !smtp_rate_limit::take_slot(app, delivery, &settings).await? {
+            return Ok(None);
+        }
+        let headers = envelope.headers().into_iter();
+        let message = Message {
+            recipients: missing(&self.email.config.recipients, self.reached),
+            subject: mail.subject,
+            text: mail.text,
+            html: mail.html,
+            message_id: message_id(&envelope.delivery_id, &settings.from_address),
+            sent_at: app.clock.now(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        };
+        let outcome = tools.mailer.send(&server, &message, TIMEOUT).await.outcome;
+        Ok(Some(AttemptResult {
+            reached: matches!(outcome, MailOutcome::Accepted { .. }),
+            recipients: replies(delivery, &message.recipients, &outcome),
+            smtp_code: outcome.smtp_code(),
+            ..AttemptResult::judged(judge_mail(&outcome), RetryPolicy::default())
+        }))
+    }
+}
+
+/// Recipients who have the mail do not get it again. If all have it, because the end of an attempt was not recorded, all get it again.
 fn missing(all: &[String], reached: &[String]) -> Vec<String> {
     let missing: Vec<String> = all
         .iter()
@@ -92,36 +93,20 @@ fn missing(all: &[String], reached: &[String]) -> Vec<String> {
     if missing.is_empty() { all.to_vec() } else { missing }
 }
 
-fn letter(mail: Mail, envelope: &Envelope<'_>, from: &str) -> Message {
-    let domain = from.rsplit('@').next().unwrap_or("leadmesh.invalid");
-    let headers = envelope.headers().into_iter();
-    Message {
-        recipients: Vec::new(),
-        subject: mail.subject,
-        text: mail.text,
-        html: mail.html,
-        message_id: format!("<{}@{domain}>", envelope.delivery_id),
-        sent_at: chrono::DateTime::UNIX_EPOCH,
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    }
-}
-
-/// What was said of each; nothing where the server said nothing of them.
-fn recipients(delivery: &delivery::Model, asked: &[String], outcome: &MailOutcome) -> Vec<mail_recipient::Model> {
+/// The server's reply for each recipient, as far as there was one.
+fn replies(delivery: &delivery::Model, asked: &[String], outcome: &MailOutcome) -> Vec<mail_recipient::Model> {
     let (taken, refused) = match outcome {
         MailOutcome::Accepted { reply, refused } => (Some(reply), refused.as_slice()),
         MailOutcome::Refused { refused, .. } => (None, refused.as_slice()),
         MailOutcome::Failed(_) => (None, [].as_slice()),
     };
-    let of = |(place, address): (usize, &String)| {
+    let of = |(index, address): (usize, &String)| {
         let no = refused.iter().find(|one| one.address == *address).map(|one| &one.reply);
         let reply = no.or(taken)?;
         Some(mail_recipient::Model {
             delivery_id: delivery.id,
             attempt: delivery.attempt_count,
-            place: i32::try_from(place).unwrap_or(i32::MAX),
+            place: i32::try_from(index).unwrap_or(i32::MAX),
             address: address.clone(),
             ok: no.is_none(),
             code: Some(i32::from(reply.code)),

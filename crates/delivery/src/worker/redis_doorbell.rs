@@ -1,5 +1,5 @@
-//! Hearing through Redis that other processes have stored deliveries. What an entry says is not looked at: it only rings, and
-//! the database says what there is. So no entry can be poison, and losing the stream loses nothing.
+//! Rings when other processes have stored deliveries, as they say through a Redis stream. The content of an entry is ignored: the
+//! database says what is due. So no entry can do harm, and losing the stream loses nothing.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 use leadmesh_core::app::App;
 use leadmesh_core::queue::stream;
 
-/// The consumer group that all workers share: an entry rings at one of them.
+/// The consumer group of all workers: each entry rings at one of them.
 const GROUP: &str = "workers";
-/// How long one reading waits; entries for this process do not wait longer than this after it stops.
+/// How long one read blocks, and so how long stopping may take.
 const BLOCK_MS: usize = 1_000;
 const ENTRIES: usize = 64;
 /// Between tries to reach a Redis that is away.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Rings until stopped. Without Redis there is nothing to hear.
+/// Rings until stopped. Does nothing without Redis.
 pub(super) async fn listen(app: App, stop: CancellationToken) {
     let Some(url) = app.config.settings.redis_url.clone() else {
         return;
@@ -33,7 +33,7 @@ pub(super) async fn listen(app: App, stop: CancellationToken) {
     }
 }
 
-/// A blocking command stalls its whole connection, so it gets one of its own, without a response time-out.
+/// A connection of its own, without a response timeout: a blocking command stalls its whole connection.
 async fn connect(url: &str) -> RedisResult<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PAUSE))
@@ -47,7 +47,7 @@ async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken)
     let mut redis = connect(url).await?;
     let stream = stream(&app.config.settings);
     make_group(&mut redis, &stream).await?;
-    // Something may have been stored while nobody listened.
+    // Deliveries may have been stored before the connection was made.
     app.queue.doorbell.notify_one();
     let options = StreamReadOptions::default()
         .group(GROUP, name)
@@ -70,7 +70,7 @@ async fn listen_once(app: &App, url: &str, name: &str, stop: &CancellationToken)
     redis.xgroup_delconsumer::<_, _, _, ()>(&stream, GROUP, name).await
 }
 
-/// A group that exists is as good as one that was made; a flushed Redis gets a new one.
+/// An existing group is fine; a flushed Redis gets a new one.
 async fn make_group(redis: &mut MultiplexedConnection, stream: &str) -> RedisResult<()> {
     match redis.xgroup_create_mkstream::<_, _, _, ()>(stream, GROUP, "$").await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),

@@ -1,83 +1,83 @@
-//! Deliveries under which processes die. One that exhausts the memory or overflows the stack takes the whole process with it, and
-//! would do so again after every restart, whatever its retry budget, for no outcome is ever recorded.
+//! Deliveries that kill processes. One that exhausts the memory or overflows the stack takes the whole process with it, and would do so
+//! again after every restart, whatever its retry policy, since no outcome is ever recorded.
 //!
-//! What was under way when a process died is written down when its lease is taken over. A process may die for many reasons, and two
-//! hundred deliveries may be under way, so that being there says little:
+//! The deliveries under way when a process died are recorded as suspects when its lease is taken over. A process may die for many
+//! reasons, and two hundred deliveries may be under way, so one death says little:
 //!
-//! - After one death nothing is changed, nor after a second if many were under way: all of them are attempted again as if nothing
-//!   had been.
-//! - What was under way at three deaths in a row (at two, if the second leaves few in doubt), with no attempt between that ended, is
-//!   *isolated*: attempted in parts, an eighth of those that the last death left in doubt at once, beside all other work. Each
-//!   death leaves only that part in doubt.
-//! - Once few are in doubt, each is attempted *alone*: while nothing else at all is under way in its process. Only here can nobody
-//!   else be to blame, and only here a delivery is set aside: when the process dies twice in a row, with no attempt between that
-//!   ended. Once is not enough, for whoever kills a process again and again hits some delivery that is alone.
+//! - After one death, or a second with many suspects, nothing changes: all of them are attempted again.
+//! - Suspects of three deaths in a row (of two, if the second leaves few suspects) without a finished attempt between are *isolated*: an
+//!   eighth of them is attempted at a time, beside all other work. The next death leaves only that part suspect.
+//! - Once few are suspect, each is attempted *alone*, while nothing else is under way in its process. Only then no other delivery can
+//!   have killed it, and only then a delivery is set aside: when the process dies twice in a row without a finished attempt between. Once
+//!   is not enough, since an operator who kills processes at random also hits deliveries that are alone.
 //!
-//! So one that was alone from the beginning is set aside at the second death, one among two hundred at the seventh. Any attempt that
-//! ends, well or not, clears a delivery. What an operator kills at random is hit alone, and then again before it ends, only if it
-//! is nearly all that there is to do.
+//! So a delivery that was alone from the beginning is set aside at the second death, one among two hundred at the seventh. Any attempt
+//! that ends, well or not, clears a delivery.
 //!
-//! No death is counted of a worker that was told to stop, nor of one that is found to live: it takes back what was held against its
-//! deliveries. Setting aside opens no lead and looks for no other partner, for that may be what kills.
+//! The death of a worker that was told to stop does not count, nor that of one that is found to live: it clears its deliveries.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus};
 use entity::ids::DeliveryId;
 use entity::suspect::{self, Model};
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::routes::Routes;
-use super::{Tools, claim, holds, reroute};
+use super::claim;
+use super::probes::{open_among, probe};
+use super::tools::Tools;
+use crate::finish::{Effects, Ending, finish};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry, Who};
 use leadmesh_core::error::Result;
 use leadmesh_core::queue::Claimed;
 use leadmesh_core::queue::slots::Slot;
 
-/// Deaths in a row after which a delivery may be set aside, or is attempted apart from others where the last one leaves few in doubt.
+/// Deaths in a row after which a delivery may be set aside, or is isolated if the last death leaves few suspects.
 const SUSPECTED_AFTER: i32 = 2;
-/// Deaths in a row after which a delivery is attempted apart from others, however many there are.
+/// Deaths in a row after which a delivery is isolated, however many suspects there are.
 const ISOLATED_AFTER: i32 = 3;
-/// Of so many or fewer that a death leaves in doubt, each is attempted alone.
+/// Up to this many suspects are attempted alone.
 const FEW: i32 = 8;
-/// Of more, this part is attempted at once.
+/// Of more suspects, one in this many is attempted at a time.
 const PART: i32 = 8;
-/// Isolated deliveries looked at in one look.
-const LOOKED_AT: u64 = 256;
+/// Isolated deliveries read in one round.
+const MAX_READ: u64 = 256;
 
 /// What a death means for the deliveries that were under way.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdicts {
-    /// What is known of each now.
+    /// The suspects, as they are stored.
     known: Vec<Model>,
-    /// To be attempted apart from others.
+    /// To be isolated.
     pub(super) isolated: Vec<DeliveryId>,
     /// To be failed.
     set_aside: Vec<DeliveryId>,
 }
 
-/// Judges what was under way when the process that held that lease died. An erased lead cannot kill: nothing is left of it.
+/// Judges the deliveries that were under way when the process that held `lease` died. An erased lead cannot kill.
 pub(super) async fn judge(
     tx: &DatabaseTransaction,
     released: &[delivery::Model],
-    lease_and_time: (Uuid, DateTime<Utc>),
+    lease: Uuid,
+    now: DateTime<Utc>,
 ) -> Result<Verdicts> {
     let before = suspect::Entity::of(tx, released.iter().map(|row| row.id)).await?;
     let before = before.into_iter().map(|row| (row.delivery_id, row)).collect();
-    Ok(verdicts(released, &before, lease_and_time))
+    Ok(verdicts(released, &before, lease, now))
 }
 
 fn verdicts(
     released: &[delivery::Model],
     before: &HashMap<DeliveryId, Model>,
-    (lease, now): (Uuid, DateTime<Utc>),
+    lease: Uuid,
+    now: DateTime<Utc>,
 ) -> Verdicts {
-    // An attempt between the two deaths that has ended clears a delivery. An attempt that was put back counts as none.
+    // An attempt that has ended between the two deaths clears a delivery. One that was put back does not count.
     let of = |row: &delivery::Model| {
         let known = before.get(&row.id);
         known.filter(|known| row.attempt_count <= known.attempt.saturating_add(1))
@@ -111,35 +111,60 @@ fn verdicts(
     verdicts
 }
 
-/// Whether it is attempted apart from others.
+/// Whether a suspect is isolated.
 fn is_isolated(known: &Model) -> bool {
     known.deaths >= ISOLATED_AFTER || (known.deaths >= SUSPECTED_AFTER && known.company <= FEW)
 }
 
-/// Writes down what is known, isolates, and sets aside; answers what has ended.
+/// What a death has changed.
+pub(super) struct Consequences {
+    /// The deliveries that were set aside.
+    pub(super) set_aside: Vec<delivery::Model>,
+    pub(super) effects: Effects,
+}
+
+/// Stores what is known of the deliveries that were under way, isolates them, and sets aside. Setting aside opens no lead and routes
+/// it to no other partner, since that may be what kills.
 pub(super) async fn carry_out(
+    app: &App,
+    tx: &DatabaseTransaction,
+    released: &[delivery::Model],
+    verdicts: &Verdicts,
+    now: DateTime<Utc>,
+) -> Result<Consequences> {
+    suspect::Entity::keep(tx, verdicts.known.clone()).await?;
+    if !verdicts.isolated.is_empty() {
+        delivery::Entity::isolate(tx, verdicts.isolated.clone()).await?;
+    }
+    let ends = |row: &&delivery::Model| verdicts.set_aside.contains(&row.id);
+    let endings = released.iter().filter(ends);
+    let endings = endings
+        .map(|row| Ending::new(row, DeliveryStatus::Failed, Some(DeliveryErrorCode::SetAside)))
+        .collect();
+    let mut effects = finish(app, tx, endings, now).await?;
+    let waiting = released.iter().filter(|row| !ends(row));
+    effects.extend(Effects::changed(waiting));
+    let set_aside = set_aside(app, tx, verdicts, now).await?;
+    Ok(Consequences { set_aside, effects })
+}
+
+async fn set_aside(
     app: &App,
     tx: &DatabaseTransaction,
     verdicts: &Verdicts,
     now: DateTime<Utc>,
 ) -> Result<Vec<delivery::Model>> {
-    suspect::Entity::keep(tx, verdicts.known.clone()).await?;
-    if !verdicts.isolated.is_empty() {
-        delivery::Entity::isolate(tx, verdicts.isolated.clone()).await?;
-    }
     let Some(one) = verdicts.set_aside.first() else {
         return Ok(Vec::new());
     };
     let deaths = verdicts.known.iter().find(|known| known.delivery_id == *one);
-    let why = format!(
+    let message = format!(
         "set aside: processes of this server ended {} times in a row while they attempted it, the last time with nothing else under \
          way. Its template or its lead may need too much memory: correct it, then retry the delivery by hand",
         deaths.map_or(SUSPECTED_AFTER, |known| known.deaths)
     );
-    let ended = delivery::Entity::set_aside(tx, verdicts.set_aside.clone(), (&why, now)).await?;
-    let without_leads: Vec<_> = ended.iter().map(|row| (row, None)).collect();
-    reroute::follow(app, tx, &without_leads, &Routes::default(), now).await?;
-    for row in &ended {
+    let rows = delivery::Entity::set_aside(tx, verdicts.set_aside.clone(), &message, now).await?;
+    for row in &rows {
         let entry = Entry {
             action: "delivery.set_aside",
             subject_type: "Delivery",
@@ -149,12 +174,12 @@ pub(super) async fn carry_out(
         };
         audit::record(tx, &app.clock, row.account_id, &Who::system(), entry).await?;
     }
-    Ok(ended)
+    Ok(rows)
 }
 
-/// Tells the operator, once it is committed.
-pub(super) fn tell(app: &App, ended: &[delivery::Model], now: DateTime<Utc>) {
-    for row in ended {
+/// Logs and counts deliveries that were set aside, after the commit.
+pub(super) fn report(app: &App, set_aside: &[delivery::Model], now: DateTime<Utc>) {
+    for row in set_aside {
         tracing::error!(
             delivery = %row.id, account = %row.account_id, lead = %row.lead_id,
             "set a delivery aside: processes died again and again while they attempted it"
@@ -162,10 +187,10 @@ pub(super) fn tell(app: &App, ended: &[delivery::Model], now: DateTime<Utc>) {
         app.metrics
             .ended(row.channel, DeliveryStatus::Failed, now - row.created_at);
     }
-    app.metrics.set_aside(ended.len());
+    app.metrics.set_aside(set_aside.len());
 }
 
-/// How many are attempted at once, where a death has left so many in doubt; one is attempted alone.
+/// How many of the suspects of a death are attempted at a time; one is attempted alone.
 fn part(company: i32) -> usize {
     let part = if company <= FEW {
         1
@@ -175,20 +200,20 @@ fn part(company: i32) -> usize {
     usize::try_from(part).unwrap_or(1)
 }
 
-/// What is isolated and may be attempted next.
+/// Isolated deliveries that may be attempted next.
 struct NextPart {
-    /// The first first, more than can be had at once.
+    /// In order, more than may be attempted together.
     waiting: Vec<delivery::Model>,
-    /// How many of them.
+    /// How many may be attempted together.
     size: usize,
-    /// Endpoints that are paused and may be tried by one of them.
+    /// Endpoints with an open circuit that one of them may probe.
     paused: HashSet<Uuid>,
 }
 
 impl NextPart {
-    /// Large parts first, and alone ones when there is no other; none where nothing waits.
+    /// Large parts first, and single ones when there is no larger; none if nothing is isolated.
     async fn find(app: &App, now: DateTime<Utc>) -> Result<Option<Self>> {
-        let waiting = delivery::Entity::isolated(now, LOOKED_AT).all(app.db.read()).await?;
+        let waiting = delivery::Entity::isolated(now, MAX_READ).all(app.db.read()).await?;
         app.queue.set_isolating(!waiting.is_empty());
         if waiting.is_empty() {
             return Ok(None);
@@ -206,10 +231,10 @@ impl NextPart {
             .collect();
         waiting.sort_by_key(|row| Reverse(part_of(row)));
         let endpoints: Vec<Uuid> = waiting.iter().filter_map(delivery::Model::endpoint).collect();
-        let closed = holds::closed_among(app, &endpoints, now).await?;
+        let open = open_among(app, &endpoints, now).await?;
         let mut tried = HashSet::new();
         waiting.retain(|row| {
-            let paused = row.endpoint().filter(|id| closed.contains_key(id));
+            let paused = row.endpoint().filter(|id| open.contains_key(id));
             paused.is_none_or(|id| tried.insert(id))
         });
         Ok(Some(Self {
@@ -220,8 +245,7 @@ impl NextPart {
     }
 }
 
-/// Claims the next part of what is isolated, once the last one is over. Nothing waits for being alone longer than a part of one is
-/// the next.
+/// Claims the next part of the isolated deliveries, once the last one has ended.
 pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Result<Vec<Claimed>> {
     let (app, slots) = (&tools.app, &tools.app.queue.slots);
     if slots.isolated() > 0 {
@@ -247,22 +271,22 @@ pub(super) async fn claim(tools: &Tools, owner: Uuid, now: DateTime<Utc>) -> Res
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let _claiming = app.queue.unless_panicking();
+    let _claiming = app.queue.abandon_on_panic();
     let (mut ids, mut rows, mut taken) = (Vec::new(), Vec::new(), HashMap::new());
     for (row, slot) in found {
         match row.endpoint().filter(|id| next.paused.contains(id)) {
             Some(endpoint) => {
-                let probe = holds::probe(app, owner, endpoint, row.id).await;
+                let probe = probe(app, owner, endpoint, row.id).await;
                 rows.extend(probe.inspect_err(|_error| app.queue.abandon_lease())?);
             }
             None => ids.push(row.id),
         }
         taken.insert(row.id, slot);
     }
-    // Rows may be ours, if only the answer was lost, that nobody here will attempt: with another lease, they are taken over.
+    // If only the answer was lost, rows are claimed that this process does not know of. Under another lease they are taken over.
     let others = delivery::Entity::claim_isolated(app.db.write(), owner, ids, now).await;
     rows.extend(others.inspect_err(|_error| app.queue.abandon_lease())?);
-    let opened = claim::open(app, &tools.contents, rows, taken).await;
+    let opened = claim::open(tools, rows, taken).await;
     opened.inspect_err(|_error| app.queue.abandon_lease())
 }
 

@@ -2,7 +2,7 @@
 
 use entity::delivery::DeliveryStatus;
 use entity::delivery_config::{Channel, DeliveryConfig};
-use entity::endpoint::Hold;
+use entity::endpoint::OpenReason;
 
 use super::Facts;
 use super::codes::{GONE, remedy, remedy_of};
@@ -202,11 +202,11 @@ fn destination(facts: &Facts) -> Option<Check> {
     facts.delivery.partner_id?;
     let kept = facts.destination.as_ref();
     let error = kept.map(|row| row.last_error.as_str()).unwrap_or_default();
-    let held = facts.held.first().map(|held| &held.endpoint);
-    let why = held.map_or(error, |endpoint| endpoint.why.as_str());
-    Some(match health::state(kept, &facts.held) {
+    let held = facts.open_circuits.first().map(|held| &held.endpoint);
+    let why = held.map_or(error, |endpoint| endpoint.last_error.as_str());
+    Some(match health::state(kept, &facts.open_circuits) {
         State::Healthy => passed("destination", "the destination is healthy"),
-        State::Degraded => match held.and_then(|endpoint| endpoint.held_until) {
+        State::Degraded => match held.and_then(|endpoint| endpoint.open_until) {
             Some(until) => failed(
                 "destination",
                 format!("the destination asked for less: {why}"),
@@ -224,8 +224,8 @@ fn destination(facts: &Facts) -> Option<Check> {
         State::Paused => failed(
             "destination",
             format!("nothing is sent to the destination now: {why}"),
-            match held.and_then(|endpoint| endpoint.hold) {
-                Some(Hold::Gone) => GONE,
+            match held.and_then(|endpoint| endpoint.open_reason) {
+                Some(OpenReason::Gone) => GONE,
                 _ => remedy(entity::delivery::DeliveryErrorCode::Paused),
             },
         ),

@@ -12,7 +12,7 @@ use crate::change::Change;
 use crate::check::Checked;
 use leadmesh_core::crypto::OpenError;
 use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
-use leadmesh_delivery::places;
+use leadmesh_delivery::seal_context;
 use leadmesh_delivery::webhook::{HeaderRefused, check_header};
 
 /// How many headers settings may add.
@@ -81,7 +81,7 @@ impl Sealing<'_> {
             } else {
                 header.value
             };
-            let place = places::header(self.id, &header.name);
+            let place = seal_context::header(self.id, &header.name);
             sealed.push(SealedHeader {
                 name: header.name,
                 value_hint: hint(&value),
@@ -109,7 +109,7 @@ impl Sealing<'_> {
         let Some(header) = header.filter(|_| same_origin(self.url, &config.url)) else {
             return Ok(None);
         };
-        let place = places::header(row.id, &header.name);
+        let place = seal_context::header(row.id, &header.name);
         let opened = match self.change.keys.open(&place, &header.sealed_value) {
             Err(OpenError::UnknownKey) => {
                 let keys = self.change.newer_keys().await?;

@@ -14,7 +14,7 @@ use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use super::{Loaded, Many, Rows, by_account, many, shared};
 use leadmesh_core::error::Error;
 use leadmesh_delivery::counts::{self, Counts, Subject};
-use leadmesh_delivery::health::{self, Held};
+use leadmesh_delivery::health::{self, OpenCircuit};
 use leadmesh_distribution::wording;
 
 /// A version of a partner's delivery settings.
@@ -185,16 +185,16 @@ impl Loader<FailuresOf> for Rows {
 pub struct OpenCircuitsOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
 
 impl Loader<OpenCircuitsOf> for Rows {
-    type Value = Vec<Held>;
+    type Value = Vec<OpenCircuit>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[OpenCircuitsOf]) -> Loaded<OpenCircuitsOf, Vec<Held>> {
+    async fn load(&self, keys: &[OpenCircuitsOf]) -> Loaded<OpenCircuitsOf, Vec<OpenCircuit>> {
         let mut found = HashMap::new();
         let Some(now) = keys.iter().map(|key| key.2).max() else {
             return Ok(found);
         };
         for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let held = health::held(self.db.read(), account, &partners, now)
+            let held = health::open_circuits(self.db.read(), account, &partners, now)
                 .await
                 .map_err(shared)?;
             for key in keys.iter().filter(|key| key.0 == account) {

@@ -90,7 +90,7 @@ async fn portal_leads(
     portal: (AccountId, PartnerId),
     ids: Vec<DeliveryId>,
 ) -> Rows<(AccountId, PartnerId), DeliveryId, PortalLead> {
-    let rows = portal_feed::told(&app, portal, ids).await?;
+    let rows = portal_feed::by_ids(&app, portal, ids).await?;
     Ok(rows.into_iter().map(|row| ((portal, row.delivery.id), row)).collect())
 }
 

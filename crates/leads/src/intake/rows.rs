@@ -342,7 +342,7 @@ impl Routed<'_> {
         } else {
             self.app
                 .queue
-                .claim_at_birth(all.lease, row.account_id, row.destination())
+                .claim_on_insert(all.lease, row.account_id, row.destination())
         };
         if row.channel == Channel::Portal {
             all.events.extend(portal_event(&row, EventKind::PortalDelivered));
@@ -461,7 +461,7 @@ pub fn new_delivery(
         reservations: Reservations::default(),
         created_at: at,
         settled_at: portal.then_some(at),
-        parked_for: None,
+        suspended_for: None,
         follows: None,
         erased_at: None,
     }

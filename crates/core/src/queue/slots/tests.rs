@@ -54,7 +54,7 @@ fn a_destination_that_fails_has_ever_fewer_at_once_until_it_works_again() {
     };
     let mut shares = vec![at_once()];
     for _ in 0..5 {
-        slots.slow(partner(1));
+        slots.halve_limit(partner(1));
         shares.push(at_once());
     }
     assert_eq!(shares, [16, 8, 4, 2, 1, 1]);
@@ -67,7 +67,7 @@ fn a_destination_that_fails_has_ever_fewer_at_once_until_it_works_again() {
     drop(held);
     shares = (0..5)
         .map(|_| {
-            slots.ease(partner(1));
+            slots.double_limit(partner(1));
             at_once()
         })
         .collect();

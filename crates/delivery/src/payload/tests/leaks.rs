@@ -79,7 +79,7 @@ fn everything(fields: &FieldSelection, mapping: &[FieldMapping], template: &str)
                 ..email(template, body, format)
             };
             let rendered = PreparedEmail::new(&config, &definitions)
-                .and_then(|ready| ready.render(&lead, &ENVELOPE, &Budget::default()));
+                .and_then(|ready| ready.render(&lead, &envelope(false), &Budget::default()));
             all.extend(rendered.map(|mail| format!("{mail:?}")));
         }
     }

@@ -59,8 +59,6 @@ fn an_html_mail_without_body_is_a_table_with_a_plain_alternative() {
 #[test]
 fn the_subject_of_a_test_says_so() {
     let prepared = PreparedEmail::new(&email("New lead", "", EmailFormat::Text), &definitions()).unwrap();
-    let mail = prepared
-        .render(&lead(), &Envelope { test: true, ..ENVELOPE }, &Budget::default())
-        .unwrap();
+    let mail = prepared.render(&lead(), &envelope(true), &Budget::default()).unwrap();
     assert_eq!(mail.subject, "[Test] New lead");
 }

@@ -36,7 +36,7 @@ fn delivery(number: u128, attempt_count: i32) -> delivery::Model {
         reservations: Reservations::default(),
         created_at: DateTime::UNIX_EPOCH,
         settled_at: None,
-        parked_for: None,
+        suspended_for: None,
         follows: None,
         erased_at: None,
     }
@@ -62,7 +62,7 @@ impl Server {
                 delivery(number, *attempts)
             })
             .collect();
-        let verdicts = verdicts(&rows, &self.known, (Uuid::nil(), DateTime::UNIX_EPOCH));
+        let verdicts = verdicts(&rows, &self.known, Uuid::nil(), DateTime::UNIX_EPOCH);
         self.known
             .extend(verdicts.known.iter().map(|row| (row.delivery_id, row.clone())));
         verdicts

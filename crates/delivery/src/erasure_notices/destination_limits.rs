@@ -16,7 +16,7 @@ const REST: TimeDelta = TimeDelta::minutes(1);
 const MOST_QUICK: usize = 10_000;
 
 /// A try that is over.
-pub(super) struct Tried {
+pub(super) struct FinishedNotice {
     pub(super) destination: Uuid,
     /// Whether it was one that had been interrupted: those have a place of their own, and none of their destination's.
     pub(super) apart: bool,
@@ -26,7 +26,7 @@ pub(super) struct Tried {
 
 /// What destinations have under way, so that dead ones do not hold up the others.
 #[derive(Default)]
-pub(super) struct Shares {
+pub(super) struct DestinationLimits {
     under_way: HashMap<Uuid, usize>,
     /// Those that have answered quickly.
     quick: HashSet<Uuid>,
@@ -34,7 +34,7 @@ pub(super) struct Shares {
     resting: HashMap<Uuid, DateTime<Utc>>,
 }
 
-impl Shares {
+impl DestinationLimits {
     fn share(&self, destination: Uuid) -> usize {
         if self.quick.contains(&destination) {
             QUICK_SHARE
@@ -69,19 +69,19 @@ impl Shares {
     }
 
     /// A try is over.
-    pub(super) fn free(&mut self, tried: &Tried, now: DateTime<Utc>) {
-        if !tried.apart {
-            self.give_back(tried.destination);
+    pub(super) fn free(&mut self, finished: &FinishedNotice, now: DateTime<Utc>) {
+        if !finished.apart {
+            self.give_back(finished.destination);
         }
         self.resting.retain(|_, until| *until > now);
         if self.quick.len() > MOST_QUICK {
             self.quick.clear();
         }
-        if tried.slow {
-            self.quick.remove(&tried.destination);
-            self.resting.insert(tried.destination, now + REST);
+        if finished.slow {
+            self.quick.remove(&finished.destination);
+            self.resting.insert(finished.destination, now + REST);
         } else {
-            self.quick.insert(tried.destination);
+            self.quick.insert(finished.destination);
         }
     }
 }
@@ -114,21 +114,21 @@ mod tests {
             due_at: None,
             lease_until: None,
             error: None,
-            told_at: None,
+            notified_at: None,
             created_at: DateTime::UNIX_EPOCH,
         }
     }
 
     #[test]
     fn a_dead_destination_takes_two_places_and_rests() {
-        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
+        let (mut shares, now) = (DestinationLimits::default(), DateTime::UNIX_EPOCH);
         let dead = notice(1);
         assert_eq!((0..9).filter(|_| shares.take(&dead)).count(), FIRST_SHARE);
         assert_eq!(shares.closed(now), [dead.destination()]);
         assert!(shares.take(&notice(2)), "another one has its own places");
         for slow in [true, true] {
             shares.free(
-                &Tried {
+                &FinishedNotice {
                     destination: dead.destination(),
                     apart: false,
                     slow,
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(shares.closed(now), [dead.destination()]);
         assert_eq!(shares.closed(now + REST), Vec::<Uuid>::new());
         shares.free(
-            &Tried {
+            &FinishedNotice {
                 destination: notice(2).destination(),
                 apart: false,
                 slow: false,
@@ -150,12 +150,12 @@ mod tests {
     }
     #[test]
     fn what_could_not_be_claimed_or_is_tried_apart_takes_no_place() {
-        let (mut shares, now) = (Shares::default(), DateTime::UNIX_EPOCH);
+        let (mut shares, now) = (DestinationLimits::default(), DateTime::UNIX_EPOCH);
         let one = notice(1);
         assert!(shares.take(&one) && shares.take(&one) && !shares.take(&one));
         shares.give_back(one.destination());
         assert!(shares.take(&one) && !shares.take(&one));
-        let apart = Tried {
+        let apart = FinishedNotice {
             destination: one.destination(),
             apart: true,
             slow: true,

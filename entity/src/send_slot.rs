@@ -9,7 +9,7 @@ use sea_orm::{DatabaseTransaction, Set};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "mail_turn")]
+#[sea_orm(table_name = "send_slot")]
 pub struct Model {
     /// Which delivery.
     #[sea_orm(primary_key, auto_increment = false)]

@@ -9,7 +9,7 @@ use sea_orm::sea_query::ExprTrait;
 
 /// How deliveries go when they are attempted again, and what is counted for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Again {
+pub struct RetryRoute {
     /// The version of the settings.
     pub settings_id: SettingsId,
     /// The channel of these settings.
@@ -22,7 +22,7 @@ pub struct Again {
     pub reservations: Reservations,
 }
 
-impl Again {
+impl RetryRoute {
     /// As the delivery went before.
     pub fn as_before(row: &Model) -> Self {
         Self {
@@ -38,10 +38,10 @@ impl Again {
 impl Entity {
     /// Makes deliveries due now, with a fresh budget of attempts; into a portal they are delivered at once. The caller holds them
     /// locked. What waited for a suspended endpoint goes on waiting for it, unless it goes elsewhere now.
-    pub async fn try_again(
+    pub async fn requeue(
         db: &impl ConnectionTrait,
         ids: impl IntoIterator<Item = DeliveryId>,
-        again: &Again,
+        again: &RetryRoute,
         now: DateTime<Utc>,
     ) -> Result<Vec<Model>, DbErr> {
         let portal = again.channel == Channel::Portal;
@@ -52,7 +52,8 @@ impl Entity {
         };
         let review = portal.then(|| ReviewStatus::PendingReview.to_value());
         let stays = Expr::col(Column::SettingsId).eq(again.settings_id);
-        let parked = Expr::case(stays, Expr::col(Column::ParkedFor)).finally(Expr::value(Option::<Uuid>::None));
+        let suspended_for =
+            Expr::case(stays, Expr::col(Column::SuspendedFor)).finally(Expr::value(Option::<Uuid>::None));
         let among = crate::bulk::among(db, Column::Id, ids.into_iter().map(|id| id.0));
         Self::update_many()
             .col_expr(Column::Status, Expr::value(status.to_value()))
@@ -64,7 +65,7 @@ impl Entity {
             .col_expr(Column::FailureMessage, Expr::value(Option::<String>::None))
             .col_expr(Column::ExternalId, Expr::value(Option::<String>::None))
             .col_expr(Column::Review, Expr::value(review))
-            .col_expr(Column::ParkedFor, parked.into())
+            .col_expr(Column::SuspendedFor, suspended_for.into())
             .col_expr(Column::SettingsId, Expr::value(again.settings_id))
             .col_expr(Column::Channel, Expr::value(again.channel.to_value()))
             .col_expr(Column::BuyerAccountId, Expr::value(again.buyer_account_id))

@@ -1,4 +1,4 @@
-//! The leads of claimed deliveries, with their encrypted values opened at the last moment.
+//! The leads of deliveries, as their recipients get them. Encrypted values are opened here, at the last moment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,29 +17,29 @@ use leadmesh_core::queue::LeadContent;
 use leadmesh_leads::decide::typing;
 use leadmesh_leads::{routed, sealed};
 
-/// How long a flow's fields are kept: labels in a default mail may be as old as this.
-const FRESH: Duration = Duration::from_secs(5);
+/// How long a flow's fields are cached: labels in a default mail may be as old as this.
+const TTL: Duration = Duration::from_secs(5);
 
 /// Loads leads for delivery.
 #[derive(Clone)]
-pub(super) struct Contents {
+pub(super) struct LeadContents {
     app: App,
     flows: moka::future::Cache<FlowId, (i32, Arc<Vec<FieldDef>>)>,
 }
 
-impl Contents {
+impl LeadContents {
     pub(super) fn new(app: App) -> Self {
         Self {
             app,
             flows: moka::future::Cache::builder()
                 .max_capacity(2_000)
-                .time_to_live(FRESH)
+                .time_to_live(TTL)
                 .build(),
         }
     }
 
-    /// The leads of those deliveries. One that cannot be opened is left out, said so, and holds up none of the others; one that was
-    /// erased is left out.
+    /// The leads of those deliveries, without erased ones and without those that cannot be opened, which are logged: one damaged
+    /// lead must not delay the others.
     pub(super) async fn load(&self, deliveries: &[delivery::Model]) -> Result<HashMap<LeadId, Arc<LeadContent>>> {
         let mut ids: Vec<LeadId> = deliveries.iter().map(|row| row.lead_id).collect();
         ids.sort_unstable();
@@ -52,7 +52,7 @@ impl Contents {
             let id = lead.id;
             match self.open(lead).await {
                 Ok(content) => drop(contents.insert(id, Arc::new(content))),
-                // Says nothing of the lead: a database that is away must not fail it.
+                // An outage of the database says nothing about the lead.
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => tracing::error!(lead = %id, ?error, "a lead cannot be opened for delivery"),
             }
@@ -60,7 +60,7 @@ impl Contents {
         Ok(contents)
     }
 
-    /// The rows. Should they not come all at once, each is asked for by itself: a damaged one must not hold up the others.
+    /// If one damaged row makes the common query fail, each row is read by itself.
     async fn rows(&self, ids: Vec<LeadId>) -> Result<Vec<lead::Content>> {
         let all = lead::Entity::contents(lead::Entity::for_worker(ids.clone()));
         let all = all.into_model::<lead::Content>().all(self.app.db.read()).await;
@@ -83,7 +83,8 @@ impl Contents {
     }
 
     async fn open(&self, lead: lead::Content) -> Result<LeadContent> {
-        let (flow, definitions) = if let Some(definitions) = self.typed_in(&lead).await? {
+        // What is prepared for the fields of a hand-made lead is cached under the lead's own identifier.
+        let (flow, definitions) = if let Some(definitions) = self.hand_made(&lead).await? {
             ((FlowId(lead.id.0), 0), definitions)
         } else {
             let (version, definitions) = self.fields(lead.flow_id).await?;
@@ -106,9 +107,8 @@ impl Contents {
         })
     }
 
-    /// The fields of a lead that somebody has typed in to try a delivery: not those of a flow. What is prepared for them is kept
-    /// under the lead's own identifier.
-    async fn typed_in(&self, lead: &lead::Content) -> Result<Option<Arc<Vec<FieldDef>>>> {
+    /// The fields of a lead that was typed in to test a delivery, which are not those of a flow.
+    async fn hand_made(&self, lead: &lead::Content) -> Result<Option<Arc<Vec<FieldDef>>>> {
         if !lead.source_id.0.is_nil() {
             return Ok(None);
         }

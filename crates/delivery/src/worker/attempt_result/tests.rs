@@ -38,24 +38,24 @@ fn delivery(attempt_count: i32, attempts_before: i32) -> delivery::Model {
         reservations: Reservations::default(),
         created_at: DateTime::UNIX_EPOCH,
         settled_at: None,
-        parked_for: None,
+        suspended_for: None,
         follows: None,
         erased_at: None,
     }
 }
 
-fn put_off() -> Tried {
+fn deferred() -> AttemptResult {
     let verdict = Verdict::Retry {
-        cause: Cause::SmtpTemporary,
+        code: DeliveryErrorCode::SmtpTemporary,
         message: "450 later".into(),
         retry_after: None,
     };
-    Tried::judged(verdict, retry::default_policy())
+    AttemptResult::judged(verdict, retry::default_policy())
 }
 
 fn status(attempt_count: i32, attempts_before: i32) -> DeliveryStatus {
     let delivery = delivery(attempt_count, attempts_before);
-    outcome(&delivery, &put_off(), DateTime::UNIX_EPOCH).status
+    deferred().outcome(&delivery, DateTime::UNIX_EPOCH).status
 }
 
 #[test]
@@ -71,8 +71,10 @@ fn fewer_attempts_than_do_not_count_leave_the_whole_budget() {
 fn a_mail_that_somebody_has_is_not_failed_whatever_comes_of_the_next_attempt() {
     let somebody = ["a@buyer.test".to_owned()];
     let of = |reached: &[String]| {
-        let tried = Tried::failed(DeliveryErrorCode::SmtpNotConfigured, "no server").knowing(reached);
-        outcome(&delivery(2, 0), &tried, DateTime::UNIX_EPOCH)
+        let failed = AttemptResult::failed(DeliveryErrorCode::SmtpNotConfigured, "no server");
+        failed
+            .with_reached(reached)
+            .outcome(&delivery(2, 0), DateTime::UNIX_EPOCH)
     };
     assert_eq!(
         (of(&somebody).status, of(&somebody).failure),
@@ -84,11 +86,7 @@ fn a_mail_that_somebody_has_is_not_failed_whatever_comes_of_the_next_attempt() {
 #[test]
 fn what_we_cannot_do_for_now_spends_no_attempts_and_a_fault_of_ours_does() {
     let of = |error: &Error, attempt_count| {
-        let outcome = outcome(
-            &delivery(attempt_count, 0),
-            &Tried::put_off_by(error),
-            DateTime::UNIX_EPOCH,
-        );
+        let outcome = AttemptResult::deferred_by(error).outcome(&delivery(attempt_count, 0), DateTime::UNIX_EPOCH);
         (outcome.status, outcome.spends)
     };
     let passing = [

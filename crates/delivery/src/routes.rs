@@ -1,5 +1,5 @@
-//! The compiled flows by which leads of failed deliveries are routed further. They are looked up before the transaction that ends
-//! the deliveries, for compiling takes long; within it their versions are compared with those of the accounts.
+//! The compiled flows by which the leads of failed deliveries are re-routed. They are compiled before the transaction that ends the
+//! deliveries, since that takes long; within it their versions are compared with those of the accounts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,36 +9,52 @@ use entity::{account, delivery};
 use sea_orm::DatabaseTransaction;
 
 use leadmesh_core::app::App;
+use leadmesh_core::database::Transaction;
 use leadmesh_core::error::Result;
 use leadmesh_leads::compile::Snapshots;
 use leadmesh_leads::entrances::Versions;
 use leadmesh_leads::snapshot::Snapshot;
 
 /// How often a transaction is begun anew because an account has changed its setup meanwhile. After that the setup counts as it was
-/// looked up, some milliseconds before: nobody's changes may hold up what is recorded with it.
+/// compiled, some milliseconds before: an account that keeps changing it must not delay what is recorded with it.
 const ROUNDS: usize = 3;
 
 /// Compiled flows, by their identifiers. Empty where nothing is to be routed further.
 #[derive(Debug, Default)]
-pub(crate) struct Routes {
+pub(super) struct Routes {
     flows: HashMap<FlowId, Arc<Snapshot>>,
     rounds: usize,
 }
 
 impl Routes {
-    /// The flows of those of the deliveries that a profile has made.
-    pub(crate) async fn of(
+    /// Compiles the flows of those of the deliveries that a profile has made.
+    pub(super) async fn of(
         app: &App,
         snapshots: &Snapshots,
         deliveries: impl IntoIterator<Item = &delivery::Model>,
     ) -> Result<Self> {
         let mut routes = Self::default();
-        routes.look_up(app, snapshots, deliveries).await?;
+        routes.load(app, snapshots, deliveries).await?;
         Ok(routes)
     }
 
-    /// Looks up anew what has changed.
-    pub(crate) async fn look_up(
+    /// The same, with a transaction in which they are current.
+    pub(super) async fn begin<'a, I>(app: &App, snapshots: &Snapshots, deliveries: I) -> Result<(Transaction, Self)>
+    where
+        I: IntoIterator<Item = &'a delivery::Model> + Clone,
+    {
+        let mut routes = Self::default();
+        loop {
+            routes.load(app, snapshots, deliveries.clone()).await?;
+            let tx = app.db.begin().await?;
+            if routes.are_current(&tx).await? {
+                return Ok((tx, routes));
+            }
+        }
+    }
+
+    /// Compiles anew what has changed.
+    async fn load(
         &mut self,
         app: &App,
         snapshots: &Snapshots,
@@ -63,7 +79,7 @@ impl Routes {
     }
 
     /// Whether they may be used in this transaction: the setups that they were compiled from are those of now.
-    pub(crate) async fn hold(&self, tx: &DatabaseTransaction) -> Result<bool> {
+    pub(super) async fn are_current(&self, tx: &DatabaseTransaction) -> Result<bool> {
         if self.flows.is_empty() || self.rounds >= ROUNDS {
             return Ok(true);
         }

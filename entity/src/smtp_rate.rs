@@ -7,7 +7,7 @@ use sea_orm::{DatabaseTransaction, QuerySelect, Set, Unchanged};
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "mail_pace")]
+#[sea_orm(table_name = "smtp_rate")]
 pub struct Model {
     /// Whose.
     #[sea_orm(primary_key, auto_increment = false)]

@@ -6,7 +6,7 @@ use entity::cap_usage::Cap;
 use entity::delivery::{self, Model, Reservations};
 use entity::delivery_config::{Channel, DeliveryConfig};
 use entity::ids::{AccountId, AssignmentId, ConnectionId, LeadId, PartnerId, SettingsId, StepId};
-use entity::retried::Again;
+use entity::manual_retry::RetryRoute;
 use entity::step::StepConfig;
 use entity::{assignment, connection, delivery_settings, partner, step};
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
@@ -33,7 +33,7 @@ pub struct Refusal {
     /// What is wrong and what to do.
     pub message: String,
     /// Whether it is said of this delivery, not of all to its recipient.
-    pub of_one: bool,
+    pub of_this_delivery: bool,
 }
 
 impl Refusal {
@@ -41,13 +41,13 @@ impl Refusal {
         Self {
             code,
             message: message.to_owned(),
-            of_one: false,
+            of_this_delivery: false,
         }
     }
 }
 
 /// The recipients of some deliveries of an account as they are set up now.
-pub(super) struct Present {
+pub(super) struct CurrentSetup {
     pub(super) account: AccountId,
     partners: HashMap<PartnerId, partner::Model>,
     places: HashMap<AssignmentId, assignment::Model>,
@@ -56,7 +56,7 @@ pub(super) struct Present {
     connections: Vec<connection::Model>,
 }
 
-impl Present {
+impl CurrentSetup {
     /// Reads it in the caller's transaction.
     pub(super) async fn load(tx: &DatabaseTransaction, account: AccountId, rows: &[Model]) -> Result<Self> {
         let partners = rows.iter().filter_map(|row| row.partner_id);
@@ -66,7 +66,7 @@ impl Present {
         let steps = rows.iter().filter(|row| row.partner_id.is_none());
         let steps = steps.filter_map(|row| row.step_id);
         let steps = step::Entity::in_account(account).filter(step::Column::Id.is_in(steps));
-        let mut present = Self {
+        let mut setup = Self {
             account,
             partners: partners.all(tx).await?.into_iter().map(|row| (row.id, row)).collect(),
             places: places.all(tx).await?.into_iter().map(|row| (row.id, row)).collect(),
@@ -74,7 +74,7 @@ impl Present {
             configs: HashMap::new(),
             connections: Vec::new(),
         };
-        let wanted = rows.iter().filter_map(|row| present.settings_of(row));
+        let wanted = rows.iter().filter_map(|row| setup.settings_of(row));
         let wanted: Vec<SettingsId> = wanted.collect();
         let configs = delivery_settings::Entity::in_account(account);
         let configs = configs
@@ -85,10 +85,10 @@ impl Present {
         if rows.iter().any(|row| row.buyer_account_id.is_some()) || configs.iter().any(accounts) {
             let live = connection::Entity::of_account(account);
             let live = live.filter(connection::Column::Status.ne(connection::ConnectionStatus::Terminated));
-            present.connections = live.all(tx).await?;
+            setup.connections = live.all(tx).await?;
         }
-        present.configs = configs.into_iter().map(|row| (row.id, row.config)).collect();
-        Ok(present)
+        setup.configs = configs.into_iter().map(|row| (row.id, row.config)).collect();
+        Ok(setup)
     }
 
     /// The caps on which a delivery to its recipient counts: the partner's, then the place's; a BUYER step's.
@@ -106,7 +106,7 @@ impl Present {
     }
 
     /// How a delivery goes if it is attempted again; nothing is reserved for it yet.
-    pub(super) fn route(&self, row: &Model, settings: RetrySettings) -> std::result::Result<Again, Refusal> {
+    pub(super) fn route(&self, row: &Model, settings: RetrySettings) -> std::result::Result<RetryRoute, Refusal> {
         match settings {
             RetrySettings::Frozen => Ok(self.as_before(row)),
             RetrySettings::Current if row.partner_id.is_some() => self.to_partner(row),
@@ -115,14 +115,14 @@ impl Present {
     }
 
     /// By the same settings; asked for by hand, it goes over the connection that there is now.
-    fn as_before(&self, row: &Model) -> Again {
-        let mut again = Again::as_before(row);
+    fn as_before(&self, row: &Model) -> RetryRoute {
+        let mut again = RetryRoute::as_before(row);
         let live = row.buyer_account_id.and_then(|buyer| self.live_with(buyer));
         again.connection_id = live.map(|live| live.id).or(again.connection_id);
         again
     }
 
-    fn to_partner(&self, row: &Model) -> std::result::Result<Again, Refusal> {
+    fn to_partner(&self, row: &Model) -> std::result::Result<RetryRoute, Refusal> {
         let found = self.settings_of(row).and_then(|id| Some((id, self.configs.get(&id)?)));
         let Some((settings_id, config)) = found else {
             let text = "the partner has no delivery settings now: set some with setPartnerDelivery, or retry with settings FROZEN";
@@ -132,7 +132,7 @@ impl Present {
             DeliveryConfig::Account(config) => Some(self.link(config.connection_id)?),
             _ => None,
         };
-        Ok(Again {
+        Ok(RetryRoute {
             settings_id,
             channel: config.channel(),
             buyer_account_id: link.map(|link| link.partner_of(self.account)),
@@ -151,7 +151,7 @@ impl Present {
     }
 
     /// By what the BUYER step shares now, if it still delivers to that account.
-    fn to_buyer(&self, row: &Model) -> std::result::Result<Again, Refusal> {
+    fn to_buyer(&self, row: &Model) -> std::result::Result<RetryRoute, Refusal> {
         let link = row.buyer_account_id.and_then(|buyer| self.live_with(buyer));
         let Some(link) = link else {
             let text = "you are not connected with this account now: connect again, then retry the delivery";
@@ -163,10 +163,10 @@ impl Present {
             let text = "the step is gone or delivers to another account now: retry with settings FROZEN";
             return Err(Refusal::new(UserErrorCode::Conflict, text));
         };
-        Ok(Again {
+        Ok(RetryRoute {
             settings_id,
             connection_id: Some(link.id),
-            ..Again::as_before(row)
+            ..RetryRoute::as_before(row)
         })
     }
 
