@@ -14,7 +14,15 @@ pub(super) fn undescribed() -> Vec<String> {
         } else if !in_text && !line.is_empty() && !line.starts_with(['}', ')']) {
             let is_named =
                 line.ends_with('{') || line.contains(':') || line.chars().all(|c| c.is_uppercase() || c == '_');
-            let is_root = ["schema {", "type Query {", "type Mutation {", "query:", "mutation:", "type Subscription {", "subscription:"];
+            let is_root = [
+                "schema {",
+                "type Query {",
+                "type Mutation {",
+                "query:",
+                "mutation:",
+                "type Subscription {",
+                "subscription:",
+            ];
             if is_named && !described && !is_root.iter().any(|root| line.starts_with(root)) {
                 missing.push(line.to_owned());
             }
