@@ -2,6 +2,7 @@ use async_graphql::MaybeUndefined;
 use entity::user::Role;
 use leadmesh_core::error::UserErrorCode;
 use leadmesh_core::identity::accounts::{self, UpdateAccount};
+use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::people::{self, InviteUser};
 use leadmesh_core::identity::{authenticate, rights, sessions};
 
@@ -124,19 +125,22 @@ both!(the_last_owner_who_can_sign_in_stays, with_mail, |app: TestApp| {
     assert!(people::remove(&app, &owner.caller, id).await.is_ok());
 });
 
+/// The owners of one account.
+async fn eight_owners(app: &TestApp) -> Vec<Caller> {
+    let owner = signed_up(app, "ann@example.com").await.caller;
+    let mut owners = vec![owner.clone()];
+    for number in 1..8 {
+        let email = format!("o{number}@example.com");
+        owners.push(joined(app, &owner, &email, Role::Owner).await.caller);
+    }
+    owners
+}
+
 both!(
     of_eight_owners_who_remove_themselves_at_once_one_stays,
     with_mail,
     |app: TestApp| {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let mut owners = vec![owner.caller.clone()];
-        for number in 1..8 {
-            owners.push(
-                joined(&app, &owner.caller, &format!("o{number}@example.com"), Role::Owner)
-                    .await
-                    .caller,
-            );
-        }
+        let owners = eight_owners(&app).await;
         let calls = owners.into_iter().map(|caller| {
             let app = app.app.clone();
             async move { people::remove(&app, &caller, user(&caller)).await }
@@ -152,15 +156,7 @@ both!(
     an_owner_who_was_just_removed_removes_nobody,
     with_mail,
     |app: TestApp| {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let mut owners = vec![owner.caller.clone()];
-        for number in 1..8 {
-            owners.push(
-                joined(&app, &owner.caller, &format!("o{number}@example.com"), Role::Owner)
-                    .await
-                    .caller,
-            );
-        }
+        let owners = eight_owners(&app).await;
         let victims = owners.iter().cycle().skip(1).take(8).cloned().collect::<Vec<_>>();
         let calls = owners.into_iter().zip(victims).map(|(caller, victim)| {
             let app = app.app.clone();

@@ -55,6 +55,18 @@ async fn in_turn(app: &TestApp, owner: &Account, partners: &[Value]) -> (Flow, S
     (flow, step)
 }
 
+/// A lead that two partners have refused in turn, who would take it now; its owner and their endpoint.
+async fn refused_by_two(app: &TestApp) -> (Account, HttpReceiver) {
+    let receiver = HttpReceiver::start().await;
+    receiver.answer(Answer::status(422));
+    let owner = app.account("Acme").await;
+    let (flow, _) = in_turn(app, &owner, &[once(&receiver), once(&receiver)]).await;
+    app.submit(&owner, &flow, ana()).await;
+    settled(app, 2).await;
+    receiver.answer(Answer::status(200));
+    (owner, receiver)
+}
+
 both!(
     /// It has failed at all of them in turn. A call tries one again, the one that failed first; if it fails once more the next call
     /// tries the next; and once one has it no call tries another, not even in a state that is named.
@@ -85,13 +97,7 @@ both!(
     /// Many calls at once, of which each names one of the partners, and a retry of a single one among them.
     calls_at_once_sell_a_lead_once,
     |app| {
-        let receiver = HttpReceiver::start().await;
-        receiver.answer(Answer::status(422));
-        let owner = app.account("Acme").await;
-        let (flow, _) = in_turn(&app, &owner, &[once(&receiver), once(&receiver)]).await;
-        app.submit(&owner, &flow, ana()).await;
-        settled(&app, 2).await;
-        receiver.answer(Answer::status(200));
+        let (owner, _receiver) = refused_by_two(&app).await;
         let partners: Vec<String> = rows(&app).await.iter().map(|row| row.partner_id.unwrap().to_string()).collect();
         let calls = (0..16).map(|number| app.retry_many(&owner, json!({ "partnerId": partners[number % 2] })));
         assert_eq!(join_all(calls).await.into_iter().sum::<i64>(), 1);
@@ -105,13 +111,7 @@ both!(
     /// would not get it.
     what_one_partner_got_by_a_retry_of_its_own_is_sold,
     |app| {
-        let receiver = HttpReceiver::start().await;
-        receiver.answer(Answer::status(422));
-        let owner = app.account("Acme").await;
-        let (flow, _) = in_turn(&app, &owner, &[once(&receiver), once(&receiver)]).await;
-        app.submit(&owner, &flow, ana()).await;
-        settled(&app, 2).await;
-        receiver.answer(Answer::status(200));
+        let (owner, _receiver) = refused_by_two(&app).await;
         let first = rows(&app).await[0].id.to_string();
         accepted(&app.ask(Some(&owner.token), RETRY, json!({ "id": first })).await, "retryDelivery");
         assert_eq!(settled(&app, 2).await, [DeliveryStatus::Delivered, DeliveryStatus::Failed]);

@@ -112,6 +112,12 @@ impl TestApp {
         text(&payload["flow"]["steps"].as_array().unwrap().last().unwrap()["id"])
     }
 
+    /// A step at the end of a flow that sends every lead to a profile.
+    pub(crate) async fn distribute(&self, owner: &Account, flow: &Flow, profile: &str) -> String {
+        let step = json!({ "distribute": { "profileId": profile } });
+        self.step(owner, flow, "Distribute", step, Value::Null).await
+    }
+
     /// A partner that gets its leads so; with its signing secret, if it has one.
     pub(crate) async fn partner(
         &self,
@@ -151,14 +157,7 @@ impl TestApp {
         let (partner, secret) = self.partner(owner, "P", delivery, json!({})).await;
         let profile = self.profile(owner, json!({})).await;
         self.assign(owner, &profile, &partner, json!({})).await;
-        self.step(
-            owner,
-            &flow,
-            "Distribute",
-            json!({ "distribute": { "profileId": profile } }),
-            Value::Null,
-        )
-        .await;
+        self.distribute(owner, &flow, &profile).await;
         (flow, partner, secret)
     }
 
