@@ -8,16 +8,16 @@ use async_graphql::{ServerError, Variables};
 use leadmesh_forms::lenient_json;
 use leadmesh_graphql::limits::{Documents, Limits, Refusals};
 use leadmesh_graphql::mask;
-use leadmesh_graphql::registry::Registry;
+use leadmesh_graphql::schema::registry;
 use serde_json::{Value, json};
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let documents = Documents::new(Limits::default(), Registry::of_this_server());
+    let documents = Documents::new(Limits::default(), registry());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().lines() {
         // As the server reads a body: the values of variables stand within two brackets.
-        let request = lenient_json::mend(line?.as_bytes(), 2).into_owned();
+        let request = lenient_json::repair(line?.as_bytes(), 2).into_owned();
         let request: Value = serde_json::from_slice(&request).context("a line is no JSON")?;
         let verdict = runtime.block_on(judge(&documents, &request));
         writeln!(out, "{verdict}")?;

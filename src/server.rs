@@ -22,8 +22,7 @@ use leadmesh_core::live::relay;
 use leadmesh_delivery::supervision::restart_on_panic;
 use leadmesh_delivery::worker::Worker;
 use leadmesh_delivery::{erasure_notices, instance_mail};
-use leadmesh_graphql::registry::Registry;
-use leadmesh_graphql::schema::schema;
+use leadmesh_graphql::schema::{registry, schema};
 use leadmesh_http::authenticate::AppAuthenticator;
 use leadmesh_http::graphql::Endpoint;
 use leadmesh_http::listen::{ListenLimits, serve};
@@ -82,7 +81,7 @@ impl Server {
             writes: app.writes.clone(),
             ..Endpoint::new(
                 schema(app.clone(), intake),
-                Registry::of_this_server(),
+                registry(),
                 AppAuthenticator::new(app.clone()),
             )
         });

@@ -100,8 +100,8 @@ fn flow() -> anyhow::Result<CreateFlow> {
         name: name.into(),
         label: None,
         field_type,
-        required,
-        encrypted: false,
+        required: Some(required),
+        encrypted: Some(false),
         choices: None,
         example: None,
         description: None,
@@ -121,11 +121,11 @@ fn flow() -> anyhow::Result<CreateFlow> {
             field("message", FieldType::Text, false),
         ],
         acceptance_rule: Some(rule),
-        duplicate_keys: Vec::new(),
+        duplicate_keys: None,
         duplicate_window_days: None,
-        caps: Vec::new(),
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     })
 }
 

@@ -75,11 +75,7 @@ pub struct Standing {
     pub lease: Option<Uuid>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Model {
     /// Whether the contact address counts: partners find the account by it, and mails to the account go there.

@@ -2,6 +2,7 @@
 
 use crate::cap_usage::Caps;
 use crate::ids::{AccountId, AssignmentId, PartnerId, ProfileId, SettingsId};
+use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::QueryOrder;
@@ -41,15 +42,16 @@ pub struct Schedule {
     pub windows: Vec<Window>,
 }
 
-/// Some hours on some days.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Hours on certain days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, SimpleObject, InputObject)]
 #[serde(rename_all = "camelCase")]
+#[graphql(name = "ScheduleWindow", input_name = "ScheduleWindowInput")]
 pub struct Window {
-    /// Days on which it begins.
+    /// Days on which the window opens, at least one.
     pub days: Vec<Weekday>,
-    /// `HH:MM`, included.
+    /// Opening time, `HH:MM`, inclusive.
     pub from: String,
-    /// `HH:MM`, excluded; not after `from` means on the next day, and `24:00` is midnight.
+    /// Closing time, `HH:MM`, exclusive. If not after `from`, it is on the next day; `24:00` is midnight.
     pub to: String,
 }
 
@@ -90,11 +92,7 @@ pub struct Model {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// What may be large of a row.

@@ -59,11 +59,7 @@ pub struct Model {
     pub used: i32,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// The counters of some caps in some windows, locked in one order, so that two transactions cannot wait for each other.

@@ -65,11 +65,7 @@ pub struct Model {
     pub cancelling: bool,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Model {
     /// The other side.

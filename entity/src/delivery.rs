@@ -191,11 +191,7 @@ pub struct Model {
     pub erased_at: Option<DateTime<Utc>>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 /// Compares the account without offering its index: beside a column that names a few rows the planner might take that of the
 /// account and read all that the account ever delivered, as `SQLite` does as long as it knows no figures.

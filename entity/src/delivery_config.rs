@@ -3,19 +3,19 @@
 //! Header values are sealed before they get here; nothing in these types is readable secret material.
 
 use crate::ids::ConnectionId;
-use async_graphql::Enum;
+use async_graphql::{Enum, InputObject, SimpleObject};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Which fields of a lead a recipient gets.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, SimpleObject)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldSelection {
     /// How `fields` is read.
     pub mode: FieldSelectionMode,
-    /// Names of the flow's fields; without effect when the mode is `All`.
+    /// Names of the flow's fields; empty if the mode is ALL.
     #[serde(default)]
     pub fields: Vec<String>,
 }
@@ -45,13 +45,14 @@ pub enum FieldSelectionMode {
     Except,
 }
 
-/// A renaming of one field for its recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Renames one field between sender and receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, SimpleObject, InputObject)]
 #[serde(rename_all = "camelCase")]
+#[graphql(input_name = "FieldMappingInput")]
 pub struct FieldMapping {
-    /// The flow's name of the field.
+    /// The sender's name of the field.
     pub from: String,
-    /// The name that the recipient sees.
+    /// The receiver's name of the field.
     pub to: String,
 }
 

@@ -1,6 +1,6 @@
 //! The fields of a lead as a flow defines them; a flow stores its list as JSON.
 
-use async_graphql::Enum;
+use async_graphql::{Enum, SimpleObject};
 use serde::{Deserialize, Serialize};
 
 /// Type of a field. Decides which values are accepted and how they are stored.
@@ -39,27 +39,29 @@ pub enum FieldType {
     Json,
 }
 
-/// One field of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A field of a lead, as a flow defines it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, SimpleObject)]
 #[serde(rename_all = "camelCase")]
+#[graphql(name = "FlowField")]
 pub struct FieldDef {
-    /// The name that senders, rules and templates use; unique in its flow.
+    /// Name that senders, rules and templates use. Unique in the flow.
     pub name: String,
-    /// What people read in forms, tables and CSV headers.
+    /// Label in forms, tables and CSV headers.
     pub label: String,
-    /// What the field holds.
+    /// Type of the field. Decides which values are accepted and how they are stored.
     #[serde(rename = "type")]
+    #[graphql(name = "type")]
     pub field_type: FieldType,
     /// Whether a lead without a valid value is rejected.
     #[serde(default)]
     pub required: bool,
-    /// Whether the value is encrypted at rest and shown only to those who may reveal it.
+    /// Whether values are encrypted at rest and shown only to callers who may reveal them.
     #[serde(default)]
     pub encrypted: bool,
-    /// The accepted values of a CHOICE field; absent for every other type.
+    /// Accepted values of a CHOICE field; null for other types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choices: Option<Vec<String>>,
-    /// A valid value for the submission documents.
+    /// A valid value, for the submission docs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
     /// What senders should know about the field.

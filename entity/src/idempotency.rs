@@ -25,11 +25,7 @@ pub struct Model {
     pub at: DateTime<Utc>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Entries of those sources with those keys, in any combination: the caller compares both.

@@ -64,11 +64,7 @@ pub struct Model {
     pub connection_id: Option<ConnectionId>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Model {
     /// Where it stands at a time.

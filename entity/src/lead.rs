@@ -225,11 +225,7 @@ impl Part {
     }
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Leads of one account.

@@ -69,11 +69,7 @@ pub struct Model {
     pub message: String,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Takes the words from what was noted of a lead: people have written some of them. Of who got it and who looked at it the

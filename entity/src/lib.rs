@@ -2,6 +2,18 @@
 
 #![warn(missing_docs)]
 
+/// Declares that a table has no relations: rows are loaded by scoped finders, never by joins that could leave their account.
+macro_rules! no_relations {
+    () => {
+        /// No relations: see `no_relations` in the crate's root.
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+    };
+}
+pub(crate) use no_relations;
+
 pub mod account;
 pub mod account_key;
 pub mod api_key;
@@ -50,7 +62,7 @@ pub mod one_time_token;
 pub mod partner;
 pub mod portal_user;
 pub mod profile;
-pub mod profile_turn;
+pub mod profile_credit;
 pub mod proof;
 pub mod refused_attempt;
 pub mod relationship;

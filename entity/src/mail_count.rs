@@ -19,11 +19,7 @@ pub struct Model {
     pub mails: i32,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Counts one more mail, and answers how many there are with it. Who counts the same waits for the end of the transaction, so

@@ -28,11 +28,7 @@ pub struct Model {
     pub reply: Option<String>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Recipients of deliveries that the caller has already loaded in their scope, in order.

@@ -66,11 +66,7 @@ pub struct Model {
     pub removed_at: Option<DateTime<Utc>>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Portal users of one partner of one account, not removed.

@@ -24,11 +24,7 @@ pub struct Model {
     pub attempts: i64,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Attempts on one account's flows.

@@ -15,11 +15,7 @@ pub struct Model {
     pub bytes: i64,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// What an account has stored, in bytes.

@@ -16,11 +16,7 @@ pub struct Model {
     pub next_at: DateTime<Utc>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// Takes the next turn, not before `now`; the one after it comes `gap` later.

@@ -2,6 +2,7 @@
 
 use crate::cap_usage::Cap;
 use crate::ids::{AccountId, ConnectionId, FlowId, InvitationId, ProfileId, SettingsId, StepId};
+use async_graphql::{InputObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromJsonQueryResult, QueryOrder};
@@ -43,12 +44,14 @@ pub enum StepConfig {
     },
 }
 
-/// One field that a TRANSFORM step sets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A field and the template that sets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, SimpleObject, InputObject)]
+#[graphql(input_name = "TemplateAssignmentInput")]
 pub struct TemplateAssignment {
-    /// The field of the flow.
+    /// Name of the field. A template that reads an encrypted field may only set an encrypted field.
     pub field: String,
-    /// What it becomes.
+    /// Template of the value, such as `{{ lead.first_name }} {{ lead.last_name }}`, at most 2,000 characters. An empty
+    /// result empties the field.
     pub template: String,
 }
 
@@ -83,11 +86,7 @@ pub struct Model {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// What may be large of a row.

@@ -35,11 +35,7 @@ pub struct Model {
     pub notified: Option<bool>,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// What is known of deliveries that the caller has already loaded in their scope.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use async_graphql::Variables;
 use futures::executor::block_on;
 use leadmesh_graphql::limits::{Documents, Limits};
-use leadmesh_graphql::registry::Registry;
+use leadmesh_graphql::schema::registry;
 use libfuzzer_sys::fuzz_target;
 
 static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
@@ -15,7 +15,7 @@ static DOCUMENTS: LazyLock<Documents> = LazyLock::new(|| {
         cache_bytes: 0,
         ..Limits::default()
     };
-    Documents::new(limits, Registry::of_this_server())
+    Documents::new(limits, registry())
 });
 
 fuzz_target!(|data: &[u8]| {

@@ -1,7 +1,7 @@
 //! A rule and a lead: what is accepted when it is saved stays as it is when it is saved again, and runs.
 #![no_main]
 
-use leadmesh_forms::rules::{Effort, FieldValue, Rule, check, compile, text};
+use leadmesh_forms::rules::{EvalBudget, FieldValue, Rule, check, compile, text};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let passes = |rule: &Rule| {
         let compiled = compile(rule, &fields).expect("it was checked");
-        let verdict = compiled.evaluate(&value, &mut Effort::default());
+        let verdict = compiled.evaluate(&value, &mut EvalBudget::default());
         verdict.map(|verdict| verdict.passed)
     };
     // Where the effort ends, nothing is known.

@@ -1,7 +1,7 @@
 //! A value of a lead, as text and as JSON: what is made of it is canonical, so typing it again changes nothing.
 #![no_main]
 
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 use leadmesh_fuzz::TYPES;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -19,10 +19,10 @@ fuzz_target!(|data: &[u8]| {
     let json = serde_json::from_slice::<Value>(given).ok();
     let text = std::str::from_utf8(given).ok().map(Value::from);
     for raw in json.into_iter().chain(text) {
-        if let Typed::Valid(value) = type_value(&def, &raw, &context) {
+        if let TypedValue::Valid(value) = type_value(&def, &raw, &context) {
             assert_eq!(
                 type_value(&def, &value, &context),
-                Typed::Valid(value.clone()),
+                TypedValue::Valid(value.clone()),
                 "from {raw}"
             );
             assert!(!has_nul(&value), "PostgreSQL stores no NUL: {raw}");

@@ -1,4 +1,4 @@
-//! Whose turn it is in profiles that share leads out; and how endpoints are doing, with what waits for those that are paused.
+//! Credits of profiles that share leads out; and how endpoints are doing, with what waits for those that are paused.
 
 use sea_orm_migration::prelude::*;
 
@@ -6,9 +6,9 @@ use sea_orm_migration::prelude::*;
 pub(crate) struct Migration;
 
 const CHANGES: &str = "
-CREATE TABLE profile_turn (
+CREATE TABLE profile_credit (
     profile_id {uuid} PRIMARY KEY REFERENCES profile (id),
-    owed {json} NOT NULL
+    credits {json} NOT NULL
 );
 
 CREATE TABLE endpoint (

@@ -68,7 +68,7 @@ fn lines(
     })
 }
 
-/// What is logged under directives such as `info,leadmesh::delivery=debug`: never more than warnings of libraries that see secrets.
+/// What is logged under directives such as `info,leadmesh_delivery=debug`: never more than warnings of libraries that see secrets.
 ///
 /// # Errors
 ///

@@ -283,3 +283,25 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leadmesh_core::clock::Clock;
+
+    use super::*;
+
+    fn is_sampled(share: f64, trace: TraceId) -> bool {
+        let result = Share(share).should_sample(None, trace, "", &SpanKind::Internal, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+
+    #[test]
+    fn a_share_of_the_leads_is_sampled() {
+        let clock = Clock::system();
+        let traces: Vec<TraceId> = (0..10_000).map(|_| clock.id::<Uuid>().as_u128().into()).collect();
+        for (share, least, most) in [(0.0, 0, 0), (0.25, 2_200, 2_800), (1.0, 10_000, 10_000)] {
+            let sampled = traces.iter().filter(|trace| is_sampled(share, **trace)).count();
+            assert!((least..=most).contains(&sampled), "{sampled} for {share}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ use leadmesh_core::clock::Clock;
 use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_flows::manage::{self, CreateFlow, FieldInput};
-use leadmesh_flows::{Changed, revisions as history_of};
+use leadmesh_flows::{SavedFlow, revisions as history_of};
 use leadmesh_forms::rules::Rule;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 use serde_json::{Value, json};
@@ -152,8 +152,8 @@ fn field(name: &str, field_type: FieldType) -> FieldInput {
         name: name.into(),
         label: None,
         field_type,
-        required: false,
-        encrypted: false,
+        required: Some(false),
+        encrypted: Some(false),
         choices: None,
         example: None,
         description: None,
@@ -163,7 +163,7 @@ fn field(name: &str, field_type: FieldType) -> FieldInput {
 /// A flow that knows email, age, state and ssn (encrypted).
 fn solar() -> CreateFlow {
     let ssn = FieldInput {
-        encrypted: true,
+        encrypted: Some(true),
         ..field("ssn", FieldType::Text)
     };
     CreateFlow {
@@ -176,11 +176,11 @@ fn solar() -> CreateFlow {
             ssn,
         ],
         acceptance_rule: None,
-        duplicate_keys: Vec::new(),
+        duplicate_keys: None,
         duplicate_window_days: None,
-        caps: Vec::new(),
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 
@@ -207,6 +207,6 @@ fn one(code: UserErrorCode, path: &str) -> Vec<(UserErrorCode, String)> {
     vec![(code, path.to_owned())]
 }
 
-fn done(result: Result<Changed, Error>) -> flow::Model {
+fn done(result: Result<SavedFlow, Error>) -> flow::Model {
     result.unwrap().flow
 }

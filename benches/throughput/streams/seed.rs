@@ -66,7 +66,7 @@ async fn visitor(app: &App, owner: &Caller, partner: PartnerId) -> anyhow::Resul
     portal_users::set_access(app, owner, access).await?;
     let invited = InvitePortalUser {
         partner,
-        email: format!("{partner}@example.com"),
+        email: format!("{partner}@example.com").into(),
         name: Some("Pat".into()),
         permissions: None,
     };

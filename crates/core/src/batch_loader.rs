@@ -1,9 +1,9 @@
-//! Reading for many at once. Whoever asks first has a reading begun; who asks meanwhile waits, and is then read for together with
-//! all others that wait. So a reading answers only those who asked before it began, nothing is kept, and however many ask
-//! there are no more readings than follow one another.
+//! Coalesces concurrent loads into one query. The first caller starts a query; callers that arrive meanwhile wait and
+//! share the next one. So a query answers only callers that asked before it began, nothing is cached, and any number
+//! of callers cause only one query after the other.
 //!
-//! Readings run on their own, not within one of those who ask: somebody who asks and is not polled any more, as a socket whose
-//! client has stopped reading, holds up nobody else.
+//! Queries run in a task of their own: a caller that is no longer polled, such as a socket whose client has stopped
+//! reading, delays nobody else.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Outage, Result};
 
-/// Keys of one reading at most.
+/// The most keys of one query.
 const BATCH: usize = 500;
 
 type Answer<V> = std::result::Result<Option<V>, Failed>;
 type Asked<K, V> = Vec<(K, oneshot::Sender<Answer<V>>)>;
 
-/// A reading that failed, as each of those who wait for it is told.
+/// The error of a query, for each of its callers.
 #[derive(Clone, Copy, Debug)]
 enum Failed {
     Unavailable(&'static str),
@@ -27,7 +27,7 @@ enum Failed {
     Internal,
 }
 
-/// Those who ask for rows of one kind.
+/// Loads values of one kind by key.
 #[derive(Debug)]
 pub struct BatchLoader<K, V> {
     queue: Arc<Mutex<Queue<K, V>>>,
@@ -36,7 +36,7 @@ pub struct BatchLoader<K, V> {
 #[derive(Debug)]
 struct Queue<K, V> {
     waiting: Asked<K, V>,
-    /// Whether somebody reads until nobody waits.
+    /// Whether a task is running queries.
     reading: bool,
 }
 
@@ -57,8 +57,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// What a key stands for, as it was read after this call; none if there is no such thing. `read` may be asked on behalf of
-    /// others, and others' on behalf of this one: of one gathering it is always the same.
+    /// The value of a key, read after this call; none if it does not exist. `read` may run for other callers too, so
+    /// every caller of one loader passes an equivalent one.
     pub async fn load<F, R>(&self, key: K, read: F) -> Result<Option<V>>
     where
         F: Fn(Vec<K>) -> R + Send + Sync + 'static,
@@ -82,7 +82,7 @@ where
     }
 }
 
-/// The one who reads. When it goes, by a panic too, the next who asks has another one begun, and those who waited are told.
+/// The running task. If it panics, its callers get an error and the next one starts a new task.
 struct Reader<K, V>(Arc<Mutex<Queue<K, V>>>);
 
 impl<K, V> Reader<K, V> {
@@ -111,14 +111,14 @@ where
     F: Fn(Vec<K>) -> R,
     R: Future<Output = Result<HashMap<K, V>>>,
 {
-    // Whoever was woken by the same event is to ask first: this goes to the end of the line.
+    // Lets all callers woken by the same event join the first query.
     tokio::task::yield_now().await;
     while let Some(asked) = reader.next() {
         answer(asked, &read).await;
     }
 }
 
-/// Reads for all of them. Where one key cannot be read, the others are: the batch is halved until the failure stands alone.
+/// Loads a batch. If the query fails, the batch is halved until the failing key stands alone.
 async fn answer<K, V, F, R>(asked: Asked<K, V>, read: &F)
 where
     K: Clone + Eq + Hash,
@@ -146,7 +146,7 @@ where
         };
         for (key, asker) in asked {
             let found = told.as_ref().map(|rows| rows.get(&key).cloned());
-            // Who has gone needs no answer.
+            // A caller that is gone needs no answer.
             drop(asker.send(found.map_err(|failed| *failed)));
         }
     }

@@ -1,5 +1,5 @@
-//! Places that several owners share, so that none of them can take all: each owner has at most so many, and those who wait for
-//! one are served in the order in which they came.
+//! Fair shares of concurrency: each owner runs at most so many things at once, so that no owner can take all capacity. Those who
+//! wait are served in order.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// What one owner may have.
+/// Limits of each owner.
 #[derive(Clone, Copy, Debug)]
 pub struct ShareLimits {
-    /// Places at the same time.
-    pub places: usize,
-    /// Callers that may wait for a place at the same time.
-    pub waiting: usize,
-    /// How long a caller waits for a place.
-    pub patience: Duration,
+    /// Permits held at the same time.
+    pub concurrent: usize,
+    /// Callers that may wait for a permit at the same time.
+    pub max_waiting: usize,
+    /// How long a caller waits for a permit.
+    pub max_wait: Duration,
 }
 
-/// The owner has its share and cannot have more now: too many callers wait already, or this one has waited for too long.
+/// The owner's share is used up, and too many callers wait already or this one has waited for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShareUsedUp;
+pub struct ShareExhausted;
 
 /// The shares of all owners.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct FairShares {
 }
 
 impl FairShares {
-    /// Shares of which nobody has taken anything yet.
+    /// No share is in use.
     pub fn new(limits: ShareLimits) -> Self {
         Self {
             limits,
@@ -40,7 +40,7 @@ impl FairShares {
         }
     }
 
-    /// The share of an owner. It is forgotten with the last copy of the answer.
+    /// The share of an owner, which exists until the last copy is dropped.
     pub fn of(&self, owner: Uuid) -> Arc<Share> {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = owners.get(&owner).and_then(Weak::upgrade) {
@@ -57,7 +57,7 @@ impl FairShares {
 #[derive(Debug)]
 pub struct Share {
     limits: ShareLimits,
-    places: Arc<Semaphore>,
+    concurrent: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -65,38 +65,38 @@ impl Share {
     fn new(limits: ShareLimits) -> Self {
         Self {
             limits,
-            places: Arc::new(Semaphore::new(limits.places)),
+            concurrent: Arc::new(Semaphore::new(limits.concurrent)),
             waiting: AtomicUsize::new(0),
         }
     }
 
-    /// A place, as soon as the owner has one; it is free again when the answer is dropped.
-    pub async fn place(&self) -> Result<OwnedSemaphorePermit, ShareUsedUp> {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(place);
+    /// A permit, as soon as the owner has a free one; dropping it frees it.
+    pub async fn acquire(&self) -> Result<OwnedSemaphorePermit, ShareExhausted> {
+        if let Ok(permit) = self.concurrent.clone().try_acquire_owned() {
+            return Ok(permit);
         }
-        let _waiting = Waiting::begin(&self.waiting, self.limits.waiting).ok_or(ShareUsedUp)?;
-        let turn = self.places.clone().acquire_owned();
-        match tokio::time::timeout(self.limits.patience, turn).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(ShareUsedUp),
+        let _waiting = WaitGuard::begin(&self.waiting, self.limits.max_waiting).ok_or(ShareExhausted)?;
+        let permit = self.concurrent.clone().acquire_owned();
+        match tokio::time::timeout(self.limits.max_wait, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(ShareExhausted),
         }
     }
 }
 
-/// Counts a caller for as long as it waits, also where it goes away meanwhile.
+/// Counts a caller while it waits, even if its future is dropped meanwhile.
 #[derive(Debug)]
-pub struct Waiting<'a>(&'a AtomicUsize);
+pub struct WaitGuard<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
-    /// One more, unless `most` wait already.
+impl<'a> WaitGuard<'a> {
+    /// Counts one more, unless `most` wait already.
     pub fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let counted = Self(count);
         (count.fetch_add(1, Ordering::Relaxed) < most).then_some(counted)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -106,51 +106,51 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn shares(patience: Duration) -> FairShares {
+    fn shares(max_wait: Duration) -> FairShares {
         FairShares::new(ShareLimits {
-            places: 2,
-            waiting: 1,
-            patience,
+            concurrent: 2,
+            max_waiting: 1,
+            max_wait,
         })
     }
 
     #[tokio::test]
-    async fn an_owner_waits_for_its_own_places_only() {
+    async fn an_owner_waits_only_for_its_own_permits() {
         let shares = shares(Duration::from_hours(1));
         let (ann, bob) = (shares.of(Uuid::from_u128(1)), shares.of(Uuid::from_u128(2)));
-        let mut held = vec![ann.place().await.unwrap(), ann.place().await.unwrap()];
-        let third = ann.place();
+        let mut held = vec![ann.acquire().await.unwrap(), ann.acquire().await.unwrap()];
+        let third = ann.acquire();
         tokio::pin!(third);
         assert!(futures::poll!(&mut third).is_pending());
-        assert_eq!(ann.place().await.unwrap_err(), ShareUsedUp, "one waits already");
-        assert!(bob.place().await.is_ok());
+        assert_eq!(ann.acquire().await.unwrap_err(), ShareExhausted, "one waits already");
+        assert!(bob.acquire().await.is_ok());
         held.pop();
         assert!(third.await.is_ok());
         assert_eq!(ann.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
-    async fn who_stops_waiting_is_not_counted_any_more() {
+    async fn a_caller_that_stops_waiting_is_not_counted() {
         let shares = shares(Duration::from_hours(1));
         let ann = shares.of(Uuid::from_u128(1));
-        let _held = (ann.place().await.unwrap(), ann.place().await.unwrap());
+        let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
         for _ in 0..3 {
-            let mut gone = Box::pin(ann.place());
+            let mut gone = Box::pin(ann.acquire());
             assert!(futures::poll!(&mut gone).is_pending());
         }
         assert_eq!(ann.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
-    async fn patience_ends() {
+    async fn waiting_ends_after_max_wait() {
         let shares = shares(Duration::from_millis(1));
         let ann = shares.of(Uuid::from_u128(1));
-        let _held = (ann.place().await.unwrap(), ann.place().await.unwrap());
-        assert_eq!(ann.place().await.unwrap_err(), ShareUsedUp);
+        let _held = (ann.acquire().await.unwrap(), ann.acquire().await.unwrap());
+        assert_eq!(ann.acquire().await.unwrap_err(), ShareExhausted);
     }
 
     #[test]
-    fn what_nobody_holds_is_forgotten() {
+    fn unused_shares_are_dropped() {
         let shares = shares(Duration::ZERO);
         drop(shares.of(Uuid::from_u128(1)));
         let _kept = shares.of(Uuid::from_u128(2));

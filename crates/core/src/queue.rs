@@ -1,5 +1,5 @@
-//! How deliveries reach a worker quickly. The database decides what is to be done; this only wakes workers, and hands over
-//! what was claimed in the very transaction that stored it.
+//! Brings deliveries to a worker quickly. The database decides what is due; this only wakes workers, and hands over deliveries that the
+//! transaction which stored them has claimed.
 
 pub mod slots;
 
@@ -27,9 +27,8 @@ pub fn stream(settings: &Settings) -> String {
     format!("{}:wake", settings.redis_prefix)
 }
 
-/// Entries kept in the stream: a worker that is further behind finds its work in the database.
+/// Entries kept in the stream. A worker that is further behind finds its work in the database.
 const STREAM_LENGTH: usize = 100_000;
-/// Ids in one entry.
 const IDS_PER_ENTRY: usize = 100;
 /// Longest wait for Redis to take an entry.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -38,60 +37,52 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 struct Holding {
     owner: Option<Owner>,
-    /// Nothing is claimed any more, and no lease taken.
+    /// Nothing more is claimed, and no lease is taken.
     stopping: bool,
 }
 
-/// The lease of this process' worker.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     lease: Uuid,
-    /// Nothing is claimed under it after this, unless it is renewed before; none where it never runs out.
+    /// Nothing is claimed under it after this, unless it is renewed; none where it never expires.
     until: Option<Instant>,
 }
 
-/// A delivery that this process may attempt now: it owns the row's lease and holds a slot.
+/// A delivery that this process may attempt now: it holds the lease and a slot.
 #[derive(Debug)]
 pub struct Claimed {
     /// The row, SENDING, its attempt counted.
     pub delivery: delivery::Model,
-    /// What to deliver.
     pub lead: Arc<LeadContent>,
-    /// Given back when the attempt is over.
     pub slot: Slot,
 }
 
-/// A lead as recipients get it, encrypted values opened; never stored or logged.
+/// A lead as recipients get it, with encrypted values opened. Never stored or logged.
 #[derive(Debug)]
 pub struct LeadContent {
-    /// Which lead.
     pub id: LeadId,
-    /// Whether it is a test.
     pub test: bool,
-    /// Values by field name.
     pub fields: Map<String, Value>,
     /// Fields whose value is not of their type.
     pub invalid: HashSet<String>,
-    /// By which values it was routed, where later steps have changed them.
+    /// The values by which it was routed, where later steps have changed them.
     pub routed: Routed,
-    /// The flow and its version, by which what was prepared for its fields is kept.
+    /// The flow and its version: the key of what is cached for its fields.
     pub flow: (FlowId, i32),
-    /// The flow's fields, for labels and order.
     pub definitions: Arc<Vec<FieldDef>>,
 }
 
-/// The way to this process' worker, if it runs one, and to those of others.
+/// The way to the worker of this process, if it runs one, and to those of others.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    /// Deliveries that may be under way at once.
     pub slots: Slots,
     /// Told when there may be something to claim.
     pub doorbell: Arc<Notify>,
-    /// Whether there may be due work that was not claimed for want of slots.
+    /// Whether deliveries may be due that were not claimed for want of slots.
     backlog: Arc<AtomicBool>,
-    /// Whether something waits for its turn to be attempted apart from others.
+    /// Whether isolated deliveries wait.
     isolating: Arc<AtomicBool>,
-    /// Whether something may wait for an endpoint that is held.
+    /// Whether deliveries may wait for an open circuit.
     open_circuits: Arc<AtomicBool>,
     holding: Arc<Mutex<Holding>>,
     ready: mpsc::UnboundedSender<Claimed>,
@@ -102,9 +93,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue without a worker yet. `failed` counts calls that Redis does not take.
+    /// A queue without a worker yet. `failed` counts calls that Redis has not taken.
     pub fn new(settings: &Settings, redis: Option<ConnectionManager>, failed: Counter) -> Self {
-        // Unbounded only by its type: every entry holds one of the slots.
+        // Slots bound it: every entry holds one.
         let (ready, receiver) = mpsc::unbounded_channel();
         Self {
             slots: Slots::new(settings.concurrency, settings.destination_concurrency),
@@ -121,13 +112,13 @@ impl Queue {
         }
     }
 
-    /// What is handed over; taken once, by the worker of this process.
+    /// Receives what is handed over; taken once, by the worker of this process.
     pub fn take_receiver(&self) -> Option<mpsc::UnboundedReceiver<Claimed>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Says that this process' worker has taken a lease, until when it may claim under it without a renewal. False, and nothing is
-    /// claimed under it, if the worker has been told to stop meanwhile.
+    /// The worker has taken a lease, under which it may claim until `until` without a renewal. False, and nothing is claimed under it,
+    /// if the worker was told to stop meanwhile.
     pub fn take_lease(&self, lease: Uuid, until: Option<Instant>) -> bool {
         let mut holding = lock(&self.holding);
         if !holding.stopping {
@@ -136,8 +127,8 @@ impl Queue {
         !holding.stopping
     }
 
-    /// Says that the lease was renewed. False, and it stays given up, if it was [abandoned](Self::abandon_lease) meanwhile: leases
-    /// never come back, for others may be taking over what was under them.
+    /// The lease was renewed. False if it was [abandoned](Self::abandon_lease) meanwhile: an abandoned lease never comes back, since
+    /// other workers may be taking over its deliveries.
     pub fn renew_lease(&self, lease: Uuid, until: Option<Instant>) -> bool {
         let mut holding = lock(&self.holding);
         let held = holding.owner.as_mut().filter(|owner| owner.lease == lease);
@@ -148,26 +139,26 @@ impl Queue {
         is_held
     }
 
-    /// Claims nothing more. What was claimed under the lease may still be attempted.
+    /// Claims nothing more. Deliveries that are claimed already may still be attempted.
     pub fn stop_claiming(&self) {
         lock(&self.holding).stopping = true;
     }
 
-    /// The lease of this process' worker, even one that may have run out.
+    /// The lease of this process's worker, even one that may have expired.
     pub fn owner(&self) -> Option<Uuid> {
         lock(&self.holding).owner.map(|owner| owner.lease)
     }
 
-    /// The lease under which something may be claimed: not one that may have run out, for what is claimed under that is taken over
-    /// by others while it is sent.
+    /// The lease under which deliveries may be claimed; none if it may have expired, since other workers would take them over while they
+    /// are sent.
     pub fn valid_owner(&self) -> Option<Uuid> {
         let holding = lock(&self.holding);
         let valid = holding.owner.filter(|owner| !holding.stopping && owner.is_valid());
         valid.map(|owner| owner.lease)
     }
 
-    /// Whether the attempt of a delivery that was claimed under that lease may begin. Between the claim and now it may have run out;
-    /// then the delivery is left to whoever takes it over, for which the lease is given up.
+    /// Whether the attempt of a delivery that was claimed under that lease may begin. If the lease may have expired since, it is
+    /// abandoned, and another worker takes the delivery over.
     pub fn may_begin(&self, lease: Option<Uuid>) -> bool {
         let (is_own, valid) = {
             let holding = lock(&self.holding);
@@ -180,9 +171,9 @@ impl Queue {
         valid
     }
 
-    /// Gives up the lease, because rows may be under it that nobody here knows of: after a commit whose end is not known.
-    /// The worker takes a new lease; what was under the old one is taken over when that runs out. A worker that stops keeps it, for
-    /// it gives back all that it holds at the end.
+    /// Gives up the lease, because deliveries may be under it that this process does not know of: after a commit whose outcome is
+    /// unknown. The worker takes a new lease; deliveries under the old one are taken over when it expires. A stopping worker keeps it,
+    /// since it gives back all its deliveries at the end.
     pub fn abandon_lease(&self) {
         let mut holding = lock(&self.holding);
         if !holding.stopping && holding.owner.take().is_some() {
@@ -191,13 +182,14 @@ impl Queue {
         }
     }
 
-    /// For a stretch of code that claims: should it panic, the lease is given up, for what it has claimed is known to nobody.
+    /// Guards code that claims: if it panics, the lease is abandoned, since the claimed deliveries are unknown.
     pub fn abandon_on_panic(&self) -> AbandonOnPanic<'_> {
         AbandonOnPanic(self)
     }
 
-    /// A place for a first attempt by this process, to be claimed in the transaction that stores the delivery, which has found that
-    /// `lease` has not run out; none when that is not this worker's or it is busy, and then the row waits for whoever is free.
+    /// A slot and the lease for a first attempt by this process, for a delivery that the transaction which stores it claims; the
+    /// transaction has seen `lease` valid. None if that is not this worker's lease or there is no slot: then the delivery waits for any
+    /// worker.
     pub fn claim_on_insert(
         &self,
         lease: Option<Uuid>,
@@ -208,27 +200,27 @@ impl Queue {
         Some((owner, self.slots.try_take(account, destination, false)?))
     }
 
-    /// Notes whether due work may have been left for want of slots.
+    /// Notes whether due deliveries may have been left for want of slots.
     pub fn set_backlog(&self, backlog: bool) {
         self.backlog.store(backlog, Ordering::SeqCst);
     }
 
-    /// Notes whether something may wait for an endpoint that is held; workers of other processes find out within a second.
+    /// Notes whether deliveries may wait for an open circuit. Workers of other processes find out within a second.
     pub fn set_open_circuits(&self, open: bool) {
         self.open_circuits.store(open, Ordering::SeqCst);
     }
 
-    /// Whether something may wait for an endpoint that is held.
+    /// Whether deliveries may wait for an open circuit.
     pub fn has_open_circuits(&self) -> bool {
         self.open_circuits.load(Ordering::SeqCst)
     }
 
-    /// Notes whether something waits for its turn to be attempted apart from others, which ends with the one before.
+    /// Notes whether isolated deliveries wait for those under way to end.
     pub fn set_isolating(&self, isolating: bool) {
         self.isolating.store(isolating, Ordering::SeqCst);
     }
 
-    /// Slots are free again: what was left for want of them can be claimed now.
+    /// Slots are free again: deliveries that were left for want of them can be claimed.
     pub fn slots_freed(&self) {
         if self.backlog.load(Ordering::SeqCst) || self.isolating.load(Ordering::SeqCst) {
             self.doorbell.notify_one();
@@ -259,7 +251,7 @@ impl Queue {
     }
 }
 
-/// Gives the lease up when it goes away in a panic.
+/// Abandons the lease when it is dropped in a panic.
 #[derive(Debug)]
 pub struct AbandonOnPanic<'a>(&'a Queue);
 

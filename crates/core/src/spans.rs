@@ -159,13 +159,12 @@ fn join(span: &Span, lead: LeadId) {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn the_first_span_of_a_lead_follows_from_its_trace() {
-        let lead = LeadId(Uuid::now_v7());
+        let lead: LeadId = Clock::system().id();
         let root = root(lead);
         assert!(root.is_valid() && root.is_sampled());
         assert_eq!(root.trace_id().to_string(), lead.0.simple().to_string());

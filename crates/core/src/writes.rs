@@ -45,9 +45,9 @@ impl Default for Writes {
 impl Writes {
     fn new(running: usize, deadline: Duration) -> Self {
         let owners = FairShares::new(ShareLimits {
-            places: OF_OWNER,
-            waiting: WAITING,
-            patience: PATIENCE,
+            concurrent: OF_OWNER,
+            max_waiting: WAITING,
+            max_wait: PATIENCE,
         });
         Self(Arc::new(Running {
             tasks: TaskTracker::new(),
@@ -70,7 +70,7 @@ impl Writes {
                 self.0
                     .owners
                     .of(owner)
-                    .place()
+                    .acquire()
                     .await
                     .map_err(|_used_up| Error::RateLimited {
                         retry_after: SHARE_RETRY,

@@ -1,9 +1,8 @@
-//! When an endpoint is left alone. Pure: what is kept of an endpoint, what an attempt says of it, time and randomness give what
-//! is kept next.
+//! The circuit breaker of endpoints. Pure: the stored circuit, the signal of an attempt, time and randomness give the next circuit.
 //!
-//! [`FAILURE_LIMIT`] failures in a row pause it. Then everything for it waits, without spending attempts; when the pause is over, one
-//! delivery tries it. That one's success ends the pause, its failure makes one of twice the length. A 410 ends only by hand. An
-//! endpoint that asks for peace (429, or `Retry-After` with a failure) gets it, without having failed so often.
+//! [`FAILURE_LIMIT`] failures in a row pause an endpoint: its circuit opens, and its deliveries wait without spending attempts. After the
+//! pause one delivery probes it. A success closes the circuit, a failure makes a pause of twice the length. After a 410 only a person
+//! closes it. A 429, or `Retry-After` with a failure, opens the circuit for a back-off, whatever the number of failures.
 
 use std::time::Duration;
 
@@ -15,30 +14,29 @@ use entity::endpoint::{Model, OpenReason};
 pub const FAILURE_LIMIT: i32 = 10;
 /// The first pause; each is twice as long as the one before.
 pub const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(10);
-/// The longest pause.
 pub const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(300);
-/// How long an endpoint that asks for peace is left alone at most. A delivery that was asked to wait longer waits longer itself.
+/// The longest back-off of an endpoint. The delivery that got a longer `Retry-After` waits longer itself.
 pub const MAX_BACK_OFF: TimeDelta = TimeDelta::hours(1);
-/// How long it is left alone if it does not say for how long.
+/// The back-off after a 429 without `Retry-After`.
 pub const DEFAULT_BACK_OFF: TimeDelta = TimeDelta::seconds(5);
-/// Of a delivery that tries an endpoint nothing may be heard for so long: then the next one may try. Longer than any attempt.
+/// Probe timeout, after which another delivery may probe; longer than any attempt.
 pub const PROBE_TIMEOUT: TimeDelta = TimeDelta::seconds(90);
-/// As with retries, jitter adds up to a fifth and never takes away.
+/// As with retries, jitter adds up to a fifth and never subtracts.
 const JITTER: f64 = 0.2;
 
 /// What an attempt says about the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// It works: it took the lead, or said something about this one lead, such as 422.
+    /// It works: it took the lead, or answered about this one lead, such as 422.
     Works,
-    /// It does not: no connection, no answer in time, or an answer that any lead would get, such as 500 or 404.
+    /// It fails: no connection, no answer in time, or an answer that any lead would get, such as 500 or 404.
     Fails {
-        /// How long it asked to be left alone.
+        /// The `Retry-After` of its answer.
         retry_after: Option<Duration>,
     },
-    /// It has too much to do (429).
+    /// It is overloaded (429).
     Busy {
-        /// How long it asked to be left alone.
+        /// The `Retry-After` of its answer.
         retry_after: Option<Duration>,
     },
     /// It is gone for good (410).
@@ -47,18 +45,15 @@ pub enum Signal {
     Silent,
 }
 
-/// One attempt, and what it says.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
-    /// Of which delivery.
     pub delivery: &'a delivery::Model,
-    /// What it says about the endpoint.
     pub signal: Signal,
-    /// In words; of a failure.
+    /// What the failure says.
     pub message: &'a str,
 }
 
-/// What is kept of an endpoint after an attempt; none when there is nothing against it. `jitter` is a random number from 0 to 1.
+/// The circuit after an attempt; none when the endpoint is healthy. `jitter` is a random number from 0 to 1.
 pub fn next(kept: Option<Model>, observed: Observation<'_>, now: DateTime<Utc>, jitter: f64) -> Option<Model> {
     match observed.signal {
         Signal::Silent => kept,
@@ -69,7 +64,7 @@ pub fn next(kept: Option<Model>, observed: Observation<'_>, now: DateTime<Utc>, 
         }),
         Signal::Fails { retry_after } => {
             let row = with_failure(kept, observed)?;
-            Some(failed(row, (observed, retry_after), now, jitter))
+            Some(failed(row, observed, retry_after, now, jitter))
         }
         Signal::Busy { retry_after } => {
             let row = with_failure(kept, observed)?;
@@ -85,7 +80,7 @@ pub fn next(kept: Option<Model>, observed: Observation<'_>, now: DateTime<Utc>, 
     }
 }
 
-/// The length of a pause, the first of which is number 1.
+/// The length of the pause with this number, counted from 1.
 pub fn pause(number: i32, jitter: f64) -> TimeDelta {
     let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or_default().min(16);
     let length = (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
@@ -97,7 +92,7 @@ pub fn pause(number: i32, jitter: f64) -> TimeDelta {
     whole_micros(length.to_std().unwrap_or_default().mul_f64(1.0 + JITTER * share))
 }
 
-/// What is kept of a delivery's endpoint before there is anything against it; none when nothing is sent anywhere.
+/// The circuit of a delivery's endpoint without failures; none where the channel has no endpoint.
 pub fn healthy(delivery: &delivery::Model) -> Option<Model> {
     let id = delivery.endpoint()?;
     Some(Model {
@@ -130,7 +125,8 @@ fn with_failure(kept: Option<Model>, observed: Observation<'_>) -> Option<Model>
 
 fn failed(
     row: Model,
-    (observed, retry_after): (Observation<'_>, Option<Duration>),
+    observed: Observation<'_>,
+    retry_after: Option<Duration>,
     now: DateTime<Utc>,
     jitter: f64,
 ) -> Model {
@@ -150,7 +146,7 @@ fn failed(
     }
 }
 
-/// Peace is never shortened. One that was paused and is busy when it is tried is awake.
+/// Never shortens an earlier `Retry-After`. A 429 to a probe ends the pause.
 fn busy(row: Model, observed: Observation<'_>, asked: TimeDelta, now: DateTime<Utc>) -> Model {
     match row.open_reason {
         Some(OpenReason::Gone) => row,
@@ -182,7 +178,7 @@ fn back_off(asked: Duration) -> TimeDelta {
     whole_micros(asked).min(MAX_BACK_OFF)
 }
 
-/// Databases keep microseconds; rounded up, so that nothing comes before its time.
+/// Databases store microseconds. Rounded up, so that nothing comes before its time.
 pub(super) fn whole_micros(length: Duration) -> TimeDelta {
     let micros = i64::try_from(length.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX);
     TimeDelta::microseconds(micros)

@@ -18,29 +18,22 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// Most deliveries that one call retries.
 pub const MAX_RETRIES: usize = 1_000;
-/// Deliveries retried in one transaction.
 const PART: usize = 200;
-/// Deliveries read by one statement.
 const PAGE: u64 = 1_000;
 /// Most searches of one call; a search may find only deliveries to recipients whose caps are used up.
 const ROUNDS: u32 = 20;
-/// The result of a bulk retry.
 #[derive(Clone, Debug, Default)]
 pub struct RetriedMany {
     /// Deliveries that are due now, or in a portal.
     pub requeued: usize,
-    /// Deliveries that stay as they are, by reason.
     pub left_out: Vec<LeftOut>,
 }
 
 /// Deliveries that stay as they are for one reason.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// The reason.
     pub refusal: Refusal,
-    /// How many.
     pub count: usize,
 }
 
@@ -135,7 +128,6 @@ fn elsewhere(full: &BTreeSet<Destination>, settings: RetrySettings) -> Condition
     Condition::any().add(any.not()).add_option(waits)
 }
 
-/// The states in which deliveries are retried.
 fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
     match named {
         None => vec![DeliveryStatus::Failed, DeliveryStatus::Retrying],
@@ -143,7 +135,6 @@ fn states(named: Option<&[DeliveryStatus]>) -> Vec<DeliveryStatus> {
     }
 }
 
-/// A search for deliveries that may be retried.
 struct Search<'a> {
     account: AccountId,
     /// Those that match the filter, in any state.

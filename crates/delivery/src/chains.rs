@@ -1,5 +1,5 @@
-//! Which deliveries of a lead stand for one sale: each was made because the one before it had ended without success. At most one of
-//! them may be on its way or have arrived, unless somebody decides otherwise for a single one.
+//! Chains: deliveries of a lead that stand for one sale, since each was made because the one before it had ended without success. At
+//! most one of them may be open or delivered, unless a person retries a single one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,7 +10,6 @@ use sea_orm::ConnectionTrait;
 
 use leadmesh_core::error::Result;
 
-/// Leads whose deliveries are read by one statement.
 const LEADS: usize = 200;
 
 /// The chains of some leads, which all their deliveries make up.
@@ -33,7 +32,7 @@ impl Chains {
         Self::of(rows.iter().map(Link::from))
     }
 
-    /// Whether another delivery of its chain has brought the lead to somebody, or may yet.
+    /// Whether another delivery of its chain is open or delivered.
     pub(super) fn is_with_another(&self, id: DeliveryId) -> bool {
         let mut own = self.0.iter().filter(|chain| chain.iter().any(|link| link.id == id));
         own.any(|chain| live_elsewhere(chain, id))
@@ -68,7 +67,7 @@ fn chains_in(mut links: Vec<Link>) -> Vec<Vec<Link>> {
     let begun = begun.map(|link| link.created_at).min();
     let mut chains: Vec<Vec<Link>> = Vec::new();
     for link in links {
-        // What a profile picks at first is made at one time. A later one from before predecessors were kept has an unknown one.
+        // A profile picks its first partners at one time. Later deliveries from before `follows` was stored have an unknown predecessor.
         let is_later = link.follows.is_none() && begun.is_some_and(|begun| link.created_at > begun);
         let (own, mut others): (Vec<_>, Vec<_>) = chains.into_iter().partition(|chain: &Vec<Link>| {
             chain

@@ -20,7 +20,6 @@ use leadmesh_leads::{routed, sealed};
 /// How long a flow's fields are cached: labels in a default mail may be as old as this.
 const TTL: Duration = Duration::from_secs(5);
 
-/// Loads leads for delivery.
 #[derive(Clone)]
 pub(super) struct LeadContents {
     app: App,

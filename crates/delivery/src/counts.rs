@@ -24,14 +24,10 @@ const MAX_UNION_PARTS: usize = 100;
 /// Identifier and time of a row are taken one after the other; further apart than this they never are.
 const SLACK: TimeDelta = TimeDelta::minutes(10);
 
-/// Whose deliveries are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// Those to a partner.
     Partner(PartnerId),
-    /// Those that a profile has routed.
     Profile(ProfileId),
-    /// Those that a step has routed.
     Step(StepId),
 }
 
@@ -44,7 +40,6 @@ pub struct Counts {
     pub queued: u64,
     /// The recipient has them, or had them until it gave them back.
     pub delivered: u64,
-    /// Given up.
     pub failed: u64,
     /// The recipient's answer was no.
     pub refused: u64,
@@ -93,11 +88,9 @@ impl Counts {
 
 /// Deliveries with the same fate.
 pub struct Group {
-    /// Where they stand.
     pub status: DeliveryStatus,
     /// Where the recipient's review stands.
     pub review: Option<ReviewStatus>,
-    /// How many.
     pub count: i64,
     /// Their prices together, and the currency.
     pub worth: Option<(Decimal, String)>,
@@ -298,7 +291,7 @@ pub fn milliseconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64().max(0.0) * 1_000.0
 }
 
-/// The nearest rank: the least value that is not exceeded by so many percent of a sorted sample.
+/// The nearest rank: the smallest value that at least `percent` % of a sorted sample do not exceed.
 fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()

@@ -1,4 +1,4 @@
-//! Sends one mail through a mail server of somebody's choice.
+//! Sends one mail through a mail server that an account or the operator has chosen.
 //!
 //! The server's addresses pass the same guard as webhooks, and exactly those are dialled, while TLS verifies the name
 //! that was configured. The SMTP dialogue is held here command by command, because a recipient that is refused must be
@@ -20,17 +20,18 @@ mod compose;
 mod pool;
 mod replies;
 mod session;
+mod smtp_error;
 mod trust;
 mod wire;
 
 use pool::{Key, Pool};
 use replies::BoundedReplies;
-use session::{Session, Trouble};
+use session::Session;
+use smtp_error::SmtpError;
 
 /// A mail server and the sender it is used for. `Debug` does not show the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpServer {
-    /// Name or address.
     pub host: String,
     /// Usually 587 for STARTTLS, 465 for TLS, 25 or 1025 without.
     pub port: u16,
@@ -38,11 +39,9 @@ pub struct SmtpServer {
     pub security: SmtpSecurity,
     /// User name and password, if the server wants them.
     pub login: Option<(String, String)>,
-    /// What the password is.
     pub auth: SmtpAuth,
     /// What mail programs show instead of the address.
     pub from_name: Option<String>,
-    /// Sender in the envelope and in the header.
     pub from_address: String,
     /// Where answers go, if not to the sender.
     pub reply_to: Option<String>,
@@ -55,7 +54,6 @@ pub struct Message {
     pub recipients: Vec<String>,
     /// Line breaks and control characters become spaces.
     pub subject: String,
-    /// The plain-text body.
     pub text: String,
     /// The same as HTML, offered as the better alternative.
     pub html: Option<String>,
@@ -67,7 +65,6 @@ pub struct Message {
     pub headers: Vec<(String, String)>,
 }
 
-/// How one attempt went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailExchange {
     /// What the server said, or why it said nothing.
@@ -76,28 +73,23 @@ pub struct MailExchange {
     pub duration: Duration,
 }
 
-/// What became of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
     /// The server took the mail for at least one recipient.
     Accepted {
-        /// The reply to the mail.
         reply: Reply,
-        /// Recipients the server did not take.
         refused: Vec<RefusedRecipient>,
     },
-    /// The server took it for nobody.
+    /// The server took it for no recipient.
     Refused {
         /// The reply that settled it: to login, sender, first recipient or content.
         reply: Reply,
         /// The recipients, where it was they who were refused.
         refused: Vec<RefusedRecipient>,
     },
-    /// There was no reply.
     Failed(Failure),
 }
 
-/// A reply of a mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Three digits; 4xx asks to come back later, 5xx is final.
@@ -106,12 +98,9 @@ pub struct Reply {
     pub text: String,
 }
 
-/// A recipient whom the server refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRecipient {
-    /// As it was given.
     pub address: String,
-    /// The reply to it.
     pub reply: Reply,
 }
 
@@ -161,12 +150,12 @@ impl Mailer {
     pub async fn probe(&self, server: &SmtpServer, timeout: Duration) -> Result<(), String> {
         match timeout_at(Instant::now() + timeout, Session::open(&self.guard, server, &self.ehlo)).await {
             Err(_) => Err(Failure::Timeout.to_string()),
-            Ok(Err(trouble)) => Err(MailOutcome::from(trouble).trouble().unwrap_or_default()),
+            Ok(Err(trouble)) => Err(MailOutcome::from(trouble).failure_message().unwrap_or_default()),
             Ok(Ok(_session)) => Ok(()),
         }
     }
 
-    /// Holds the dialogue over a connection that is there already, without TLS: for whoever plays the mail server.
+    /// Sends over an existing connection without TLS, for tests that play the mail server.
     pub async fn send_over<S>(&self, stream: S, server: &SmtpServer, message: &Message) -> MailOutcome
     where
         S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static,
@@ -177,10 +166,10 @@ impl Mailer {
             session.begin(&mail).await?;
             session.transact(&mail).await
         };
-        dialogue.await.unwrap_or_else(Trouble::into)
+        dialogue.await.unwrap_or_else(SmtpError::into)
     }
 
-    async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, Trouble> {
+    async fn attempt(&self, server: &SmtpServer, message: &Message) -> Result<MailOutcome, SmtpError> {
         let mail = compose::encode(server, message)?;
         let key = Key::of(server);
         let mut session = self.begin(server, &key, &mail).await?;
@@ -193,7 +182,7 @@ impl Mailer {
 
     /// A session whose server has taken the sender. Servers close idle connections as they please, so a pooled one
     /// that turns out to be dead here, before anything was handed over, is passed over and costs no attempt.
-    async fn begin(&self, server: &SmtpServer, key: &Key, mail: &compose::EncodedMail) -> Result<Session, Trouble> {
+    async fn begin(&self, server: &SmtpServer, key: &Key, mail: &compose::EncodedMail) -> Result<Session, SmtpError> {
         while let Some(mut session) = self.pool.take(key) {
             match session.begin(mail).await {
                 Err(trouble) if trouble.ends_connection() => {}
@@ -217,14 +206,13 @@ pub(super) fn message_id(id: impl fmt::Display, from_address: &str) -> String {
     format!("<{id}@{}>", domain(from_address))
 }
 
-/// The domain of a sender.
 pub(super) fn domain(from_address: &str) -> &str {
     from_address.rsplit('@').next().unwrap_or("leadmesh.invalid")
 }
 
 impl MailOutcome {
-    /// In words, why nobody got the mail.
-    pub fn trouble(&self) -> Option<String> {
+    /// Why no recipient got the mail.
+    pub fn failure_message(&self) -> Option<String> {
         match self {
             Self::Accepted { .. } => None,
             Self::Refused { reply, .. } => Some(reply.to_string()),

@@ -14,9 +14,7 @@ use super::finish::{Effects, Ending, finish};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 
-/// The deliveries of an erased lead.
 pub struct ErasedDeliveries {
-    /// As they stand now.
     pub rows: Vec<Model>,
     /// Their attempts, the first first.
     pub attempts: Vec<delivery_attempt::Model>,

@@ -14,7 +14,6 @@ use leadmesh_core::error::Result;
 
 /// Stands in place of a text that may have repeated a value.
 pub const REMOVED: &str = "removed with the lead's values";
-/// Why a delivery was cancelled.
 pub const ERASED: &str = "the lead was erased";
 /// Characters of the shortest value that is searched for: shorter ones are in every text by chance.
 const MIN_VALUE_CHARS: usize = 4;
@@ -149,7 +148,6 @@ fn received(
     (row.channel != Channel::Account).then_some((Received::Perhaps, perhaps.started_at))
 }
 
-/// Whether an attempt may have sent something.
 fn may_have_arrived(attempt: &delivery_attempt::Model) -> bool {
     attempt.ok
         || attempt.http_status.is_some()

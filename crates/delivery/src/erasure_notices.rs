@@ -27,31 +27,28 @@ use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 
-/// Between looks for what is due.
+/// Time between two searches for due notices.
 const LOOK: Duration = Duration::from_secs(1);
-/// For one exchange.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take over one notice.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
-/// Notices under way in one process.
 const AT_ONCE: usize = 64;
 /// How long a try takes to a destination that is then left alone.
 const SLOW: Duration = Duration::from_secs(5);
 /// Looks for other destinations, should the first notices all be for some that have no room.
 const ROUNDS: usize = 16;
-/// Minutes from each failed try to the next: two days in all, for whoever is told rarely.
+/// Minutes after each failed attempt: two days in all, since recipients are rarely notified.
 const PAUSES: [i64; 7] = [1, 5, 30, 120, 360, 960, 1_440];
-/// Characters kept of what a recipient said.
+/// Characters kept of a recipient's answer.
 const ERROR: usize = 500;
 
-/// A notice is given up after so many tries that nobody saw the end of: it may be what ends the processes that try it.
+/// Attempts without a known outcome after which a notice is given up: it may be what kills the processes that send it.
 const MOST_INTERRUPTIONS: i32 = 3;
 const INTERRUPTED: &str = "set aside: the process that sent it ended again and again before the outcome was known";
 
-/// How a try went.
 type SendResult = std::result::Result<(), String>;
 
-/// Tells until it is told to stop.
+/// Sends due notices until stopped.
 pub async fn run(app: App, stop: CancellationToken) {
     let guard = Guard::new(app.config.settings.allow_destinations.clone());
     let sender = match Sender::new(guard.clone()) {
@@ -88,7 +85,6 @@ pub async fn run(app: App, stop: CancellationToken) {
     while notices.tasks.join_next().await.is_some() {}
 }
 
-/// Notices under way.
 struct NoticeSender {
     app: App,
     sender: Sender,
@@ -100,7 +96,7 @@ struct NoticeSender {
 }
 
 impl NoticeSender {
-    /// Begins what is due, as far as destinations have room; answers whether there may be more.
+    /// Starts due notices, as far as destinations have room. Returns whether there may be more.
     async fn start_due(&mut self) -> bool {
         if !self.one_apart {
             match self.claim_interrupted().await {
@@ -191,7 +187,7 @@ impl NoticeSender {
         Ok(Some(taken.into_iter().map(counted).collect()))
     }
 
-    /// One notice that a worker took and never told the end of.
+    /// One notice whose last attempt has no known outcome.
     async fn claim_interrupted(&self) -> Result<Option<Model>> {
         let (app, now) = (&self.app, self.app.clock.now());
         let open = erasure_notice::Entity::interrupted(now);
@@ -322,7 +318,7 @@ async fn mail(app: &App, mailer: &Mailer, notice: &Model, config: &EmailConfig) 
     let domain = settings.from_address.rsplit('@').next().unwrap_or("leadmesh.invalid");
     let message = message(notice, config, domain, app.clock.now());
     let exchange = mailer.send(&server, &message, TIMEOUT).await;
-    Ok(exchange.outcome.trouble().map_or(Ok(()), Err))
+    Ok(exchange.outcome.failure_message().map_or(Ok(()), Err))
 }
 
 /// The mail answers the one by which the lead came, so that mail programs show the two together.

@@ -16,7 +16,7 @@ const UNRESOLVED: &str = " could not be resolved: ";
 const NO_TLS: &str = "the destination did not answer with TLS; check the port and the scheme";
 const CERTIFICATE: &str = "the certificate of the destination";
 
-/// What the text of a kept failure says of how far the attempt came.
+/// How far an attempt came, by the text of its failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reached {
     /// There was no connection: the destination can have nothing of it.
@@ -29,7 +29,7 @@ pub enum Reached {
     Further,
 }
 
-/// Reads it from the text, which is all that is kept of a failure.
+/// Reads it from the text, which is all that is stored of a failure.
 pub fn reached(message: &str) -> Reached {
     let begins = |with: &str| message.starts_with(with);
     if begins(REFUSED) || begins(UNREACHABLE) || message.contains(UNRESOLVED) {

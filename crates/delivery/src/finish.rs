@@ -18,18 +18,16 @@ use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::live::events::{self, NewEvent};
 use leadmesh_core::queue::Claimed;
-use leadmesh_leads::allocate::Touched;
+use leadmesh_leads::allocate::LockSet;
 use leadmesh_leads::intake::{delivery_event, lock};
 
 /// How a delivery has come to its new state.
 pub struct Ending<'a> {
-    /// The delivery as it stood before.
     delivery: &'a delivery::Model,
     status: DeliveryStatus,
     code: Option<DeliveryErrorCode>,
     /// The recipient has rejected the lead in its portal, so that it counts on no cap although it is DELIVERED.
     rejected: bool,
-    /// How its lead goes to the next partner.
     plan: Option<Plan<'a>>,
 }
 
@@ -59,7 +57,6 @@ impl<'a> Ending<'a> {
         Self { plan, ..self }
     }
 
-    /// The same delivery in another status.
     #[must_use]
     pub(super) fn with_status(self, status: DeliveryStatus, code: Option<DeliveryErrorCode>) -> Self {
         Self { status, code, ..self }
@@ -75,7 +72,7 @@ impl<'a> Ending<'a> {
     }
 
     /// The locks that giving back and re-routing need.
-    fn add_locks(&self, locks: &mut Touched, now: DateTime<Utc>) {
+    fn add_locks(&self, locks: &mut LockSet, now: DateTime<Utc>) {
         if self.gives_back() {
             locks.add_reservations(&self.delivery.reservations.0);
             if let Some(plan) = &self.plan {
@@ -96,8 +93,8 @@ impl<'a> Ending<'a> {
 }
 
 /// The locks that some endings need, for a transaction that has to take them together with others.
-pub fn locks_of<'a, 'e: 'a>(endings: impl IntoIterator<Item = &'a Ending<'e>>, now: DateTime<Utc>) -> Touched {
-    let mut locks = Touched::default();
+pub fn locks_of<'a, 'e: 'a>(endings: impl IntoIterator<Item = &'a Ending<'e>>, now: DateTime<Utc>) -> LockSet {
+    let mut locks = LockSet::default();
     for ending in endings {
         ending.add_locks(&mut locks, now);
     }
@@ -153,7 +150,6 @@ pub(super) async fn forget_send_slots(tx: &DatabaseTransaction, endings: &[Endin
 pub struct Effects {
     /// Appended to the logs as the last act of the transaction.
     pub events: Vec<NewEvent>,
-    /// Deliveries that wait for a worker.
     pub waiting: Vec<DeliveryId>,
     /// Deliveries that the transaction has claimed for this process.
     pub claimed: Vec<Claimed>,
@@ -168,7 +164,6 @@ impl Effects {
         }
     }
 
-    /// Adds what follows from something else.
     pub fn extend(&mut self, other: Self) {
         self.events.extend(other.events);
         self.waiting.extend(other.waiting);

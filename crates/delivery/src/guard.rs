@@ -30,7 +30,6 @@ pub struct Guard {
     lookup: Lookup,
 }
 
-/// A destination that must not be dialled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     /// The settings name a forbidden address.
@@ -38,20 +37,16 @@ pub enum Blocked {
         "the destination {address} is a {range} address; the operator can allow it with LEADMESH_ALLOW_DESTINATIONS"
     )]
     Address {
-        /// The address that was refused.
         address: IpAddr,
         /// What the range is for, as in "private".
         range: &'static str,
     },
-    /// A host name leads to forbidden addresses only. They are told to the operator's log and not to the account, which could
+    /// A host name leads to forbidden addresses only. They are logged for the operator and not shown to the account, which could
     /// draw a map of the operator's network with a list of names.
     #[error(
         "the host name {host} leads to no address that may be reached; the operator can allow more with LEADMESH_ALLOW_DESTINATIONS, and finds the address in the log"
     )]
-    Name {
-        /// The name as it was asked for.
-        host: String,
-    },
+    Name { host: String },
 }
 
 /// Why a host has no address that may be dialled.
@@ -62,12 +57,7 @@ pub enum Refusal {
     Blocked(#[from] Blocked),
     /// The name could not be resolved.
     #[error("the host name {host} could not be resolved: {cause}")]
-    Unresolved {
-        /// The name as it was asked for.
-        host: String,
-        /// What the resolver said.
-        cause: String,
-    },
+    Unresolved { host: String, cause: String },
 }
 
 impl Guard {
@@ -89,7 +79,6 @@ impl Guard {
         }
     }
 
-    /// Whether one address may be dialled.
     pub fn check(&self, address: IpAddr) -> Result<(), Blocked> {
         match ranges::special(address) {
             Some(range) if !self.allowed.iter().any(|net| net.contains(&address)) => {

@@ -14,14 +14,13 @@ use uuid::Uuid;
 
 use super::response;
 
-/// How far back successes are looked for, in deliveries.
+/// How many of the newest deliveries are searched for the last success.
 pub const SCAN_LIMIT: u64 = 10_000;
 /// Successes among which the last one is; they are read in the order of routing, and a retry may have overtaken others.
 const NEWEST_SUCCESSES: u64 = 50;
 /// Destinations in one query: `SQLite` takes 500 parts of a union.
 const MAX_UNION_PARTS: usize = 100;
 
-/// State of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, async_graphql::Enum)]
 #[graphql(name = "HealthState")]
 pub enum State {
@@ -35,7 +34,7 @@ pub enum State {
     Paused,
 }
 
-/// The state that follows from what is kept of a destination's failures and of its endpoints.
+/// The state that follows from a destination's failures and open circuits.
 pub fn state(failures: Option<&destination::Model>, held: &[OpenCircuit]) -> State {
     let paused = |held: &OpenCircuit| matches!(held.endpoint.open_reason, Some(OpenReason::Failing | OpenReason::Gone));
     match failures {
@@ -49,14 +48,13 @@ pub fn state(failures: Option<&destination::Model>, held: &[OpenCircuit]) -> Sta
 /// An endpoint of a partner to which nothing is sent now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenCircuit {
-    /// What is kept of it.
     pub endpoint: endpoint::Model,
     /// Deliveries to the partner that wait for it, counted up to [`SCAN_LIMIT`].
     pub waiting: u64,
 }
 
-/// What is held of some partners' endpoints: those of their settings as they are now, and older ones for which something still
-/// waits. The longest hold comes first.
+/// The open circuits of partners' endpoints: of the current settings, and of older ones with suspended deliveries. The longest pause
+/// comes first.
 pub async fn open_circuits(
     db: &impl ConnectionTrait,
     account: AccountId,
@@ -92,8 +90,8 @@ pub async fn open_circuits(
     Ok(found)
 }
 
-/// What is told of the last failure of a destination: mail servers know the leads that were sent, so what they reply is for those alone
-/// who may reveal encrypted values.
+/// The last error of a destination as the caller may see it. Mail servers know the leads that were sent, so their replies are only for
+/// callers who may reveal encrypted values.
 pub fn visible_error(why: &str, may_reveal: bool) -> &str {
     if !may_reveal && response::repeats_a_reply(why) {
         return "the mail server refused a mail: what it replied takes the right to reveal encrypted values";

@@ -19,12 +19,12 @@ use leadmesh_core::identity::mailbox::{self, MailBody};
 
 /// For one mail, from name resolution to the last reply; well below [`mailbox::LEASE`].
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Between looks for mails that are due without the bell: retries, and mails that another process wrote.
+/// Time between two searches for due mails: retries, and mails that another process wrote.
 const LOOK: Duration = Duration::from_secs(1);
 /// The bell rings within the transaction that writes a mail: until about then it is not to be seen yet.
 const UNTIL_COMMITTED: Duration = Duration::from_millis(50);
 
-/// Sends until it is told to stop; mails that it has begun with are sent to the end. Without a mail server there is nothing to do.
+/// Sends until stopped; mails that it has begun are sent to the end. Does nothing without a mail server.
 pub async fn run(app: App, stop: CancellationToken) {
     let Some(settings) = app.config.mail.clone() else {
         return;
@@ -41,7 +41,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         match send_due(&app, &server, &mailer).await {
             Ok(0) => {}
-            // There may be more than are taken at once.
+            // There may be more than one batch.
             Ok(_) => app.mail_bell.notify_one(),
             Err(error) => tracing::warn!(?error, "cannot look for mails to send; the next look will"),
         }
@@ -53,7 +53,7 @@ async fn send_due(app: &App, server: &SmtpServer, mailer: &Mailer) -> Result<usi
     let claimed = mailbox::claim_due(app).await?;
     let sending = claimed.iter().map(|(mail, body)| async move {
         let exchange = mailer.send(server, &message(app, server, mail, body), TIMEOUT).await;
-        let outcome = match exchange.outcome.trouble() {
+        let outcome = match exchange.outcome.failure_message() {
             None => Ok(()),
             Some(trouble) => Err(trouble),
         };

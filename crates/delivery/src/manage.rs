@@ -19,28 +19,18 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_leads::read;
 
-/// Which deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
-    /// Standing so.
     pub statuses: Option<Vec<DeliveryStatus>>,
-    /// By these channels.
     pub channels: Option<Vec<Channel>>,
-    /// To this partner.
     pub partner: Option<PartnerId>,
-    /// Over this connection.
     pub connection: Option<ConnectionId>,
-    /// Picked by this profile.
     pub profile: Option<ProfileId>,
-    /// Of leads of this flow.
     pub flow: Option<FlowId>,
-    /// Of this lead.
     pub lead: Option<LeadId>,
-    /// Routed in this time.
     pub during: Option<Range<DateTime<Utc>>>,
     /// Of leads that a search has found, as the identifiers that it selects.
     pub found: Option<SelectStatement>,
-    /// Tests too.
     pub include_tests: bool,
 }
 
@@ -61,12 +51,10 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<d
         .await?)
 }
 
-/// The caller's deliveries that fit.
 pub fn list(caller: &Caller, filter: DeliveryFilter) -> Result<Select<delivery::Entity>> {
     Ok(fitting(caller.require(Action::ReadLeads)?, filter))
 }
 
-/// An account's deliveries that fit.
 pub fn fitting(account: AccountId, filter: DeliveryFilter) -> Select<delivery::Entity> {
     let fitting = Condition::all()
         .add_option(

@@ -22,10 +22,8 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_leads::intake::portal_event;
 
-/// The action in the audit log.
 const RETRIED: &str = "delivery.retried";
 
-/// The result of retrying deliveries.
 #[derive(Default)]
 pub(super) struct Retried {
     /// Those that are due now, or in a portal, in order of identifier.

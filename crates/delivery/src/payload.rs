@@ -31,7 +31,6 @@ pub enum PayloadError {
     Template {
         /// The setting that holds the template, with a JSON pointer into a custom shape.
         setting: String,
-        /// What is wrong.
         source: TemplateError,
     },
     /// The custom shape is not one.
@@ -42,16 +41,10 @@ pub enum PayloadError {
     },
     /// What is rendered for the delivery has more bytes than it may.
     #[error("what is to be sent has more than {limit} bytes; share fewer fields, or shorten the template")]
-    TooLarge {
-        /// Most bytes for everything together.
-        limit: usize,
-    },
+    TooLarge { limit: usize },
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON: {message}")]
-    Json {
-        /// What the encoder said.
-        message: String,
-    },
+    Json { message: String },
 }
 
 impl PayloadError {
@@ -86,19 +79,15 @@ impl From<PayloadError> for TemplateProblem {
     }
 }
 
-/// Identifies a delivery to its recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// Public id of the delivery, the same on every attempt.
     pub delivery_id: String,
-    /// Public id of the lead.
     pub lead_id: String,
-    /// Whether this is a test delivery.
     pub test: bool,
 }
 
 impl Envelope {
-    /// Of a delivery.
     pub fn of(delivery: &delivery::Model) -> Self {
         Self {
             delivery_id: delivery.id.to_string(),
@@ -119,12 +108,9 @@ impl Envelope {
     }
 }
 
-/// One shared field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// The flow's name of the field.
     pub name: String,
-    /// The name that the recipient gets.
     pub wire: String,
     /// What people read: the recipient's name if the field was renamed, else the field's label.
     pub label: String,
@@ -142,7 +128,6 @@ impl Columns {
         Self(shared.map(|field| column(field, mapping)).collect())
     }
 
-    /// The columns.
     pub fn iter(&self) -> impl Iterator<Item = &Column> {
         self.0.iter()
     }

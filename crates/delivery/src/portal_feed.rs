@@ -35,15 +35,13 @@ pub use stats::{Stats, stats};
 /// A portal, as the one who is in it sees it.
 #[derive(Clone, Debug)]
 pub struct Portal {
-    /// The partner's name.
     pub partner_name: String,
     /// The name of the account whose partner it is.
     pub account_name: String,
-    /// Who is asking.
     pub user: portal_user::Model,
 }
 
-/// Which leads to list; what is left out restricts nothing.
+/// A filter of leads; a field that is none restricts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only those whose review stands at one of these. What was erased waits for no review.
@@ -54,7 +52,6 @@ pub struct Filter {
     pub delivered_in: Option<Range<DateTime<Utc>>>,
 }
 
-/// A lead as its partner sees it.
 #[derive(Clone, Debug)]
 pub struct PortalLead {
     /// How it came and where its review stands.
@@ -65,7 +62,6 @@ pub struct PortalLead {
     pub fields: Map<String, Value>,
 }
 
-/// The portal that the caller is in.
 pub async fn portal(app: &App, caller: &Caller) -> Result<Portal> {
     let (account, partner, _) = caller.require_portal_user()?;
     let db = app.db.read();
@@ -114,20 +110,22 @@ pub async fn find(app: &App, caller: &Caller, id: DeliveryId) -> Result<Option<P
 
 /// Leads in the caller's portal as they may be seen, in the same order.
 pub async fn present_leads(app: &App, caller: &Caller, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
-    present(app, caller.require_portal(PortalPermission::ViewLeads)?, deliveries).await
+    let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
+    present(app, account, partner, deliveries).await
 }
 
-/// Those of some leads that are in a portal, for streams, which look at each caller's right themselves.
-pub async fn by_ids(app: &App, portal: (AccountId, PartnerId), ids: Vec<DeliveryId>) -> Result<Vec<PortalLead>> {
-    let found = Entity::in_portal(portal.0, portal.1).filter(Column::Id.is_in(ids));
-    present(app, portal, found.all(app.db.read()).await?).await
-}
-
-async fn present(
+/// Those of some leads that are in a portal, for streams, which check each caller's right themselves.
+pub async fn by_ids(
     app: &App,
-    (account, partner): (AccountId, PartnerId),
-    deliveries: Vec<Model>,
+    account: AccountId,
+    partner: PartnerId,
+    ids: Vec<DeliveryId>,
 ) -> Result<Vec<PortalLead>> {
+    let found = Entity::in_portal(account, partner).filter(Column::Id.is_in(ids));
+    present(app, account, partner, found.all(app.db.read()).await?).await
+}
+
+async fn present(app: &App, account: AccountId, partner: PartnerId, deliveries: Vec<Model>) -> Result<Vec<PortalLead>> {
     if deliveries
         .iter()
         .any(|row| (row.account_id, row.partner_id) != (account, Some(partner)))
@@ -174,7 +172,7 @@ fn portal_lead(delivery: Model, shape: &Shape<'_>, values: &Map<String, Value>) 
 /// Every field that some lead in the caller's portal shows, each once: those of the newest settings first.
 pub async fn columns(app: &App, caller: &Caller) -> Result<Vec<FieldDef>> {
     let (account, partner) = caller.require_portal(PortalPermission::ViewLeads)?;
-    // Without what somebody typed in to try the delivery, which no profile has picked.
+    // Without hand-made test leads, which no profile has picked.
     let picked = Entity::in_portal(account, partner).filter(Column::ProfileId.is_not_null());
     let mut pairs = pairs(app, picked).await?;
     pairs.sort_unstable_by(|one, other| other.cmp(one));

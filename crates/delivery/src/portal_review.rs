@@ -3,6 +3,7 @@
 //! All leads of one call change or none does. Repeating a review changes nothing and is no error; of two people who review
 //! differently at the same time the first counts, and the error of the other names the first.
 
+use async_graphql::InputObject;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -31,28 +32,25 @@ use leadmesh_core::queue::LeadContent;
 use leadmesh_leads::compile::Snapshots;
 use leadmesh_leads::intake::{delivery_event, portal_event};
 
-/// Leads in one call at most.
 pub const MAX_LEADS: usize = 100;
-/// Most characters of a reason.
 const REASON: usize = 1_000;
 
 /// What is said of leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The partner takes them.
     Accept,
-    /// The partner does not take them.
     Reject,
-    /// The partner wants to give them back.
     Return,
 }
 
-/// Of which leads it is said.
-#[derive(Clone, Debug)]
+/// A review of portal leads.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ReviewPortalLeadsInput")]
 pub struct ReviewLeads {
-    /// Which leads of the caller's portal; 1 to [`MAX_LEADS`].
+    /// Identifiers, 1 to 100. If one lead cannot be changed, none is.
     pub ids: Vec<DeliveryId>,
-    /// Why; at most 1,000 characters. Needed unless they are accepted.
+    /// Reason for the account that shares the leads, one line of at most 1,000 characters. Required to reject leads and
+    /// to request a return.
     pub reason: Option<String>,
 }
 
@@ -169,7 +167,6 @@ fn changing(
     }
 }
 
-/// What a verdict does to a lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Change,
@@ -193,7 +190,7 @@ impl Verdict {
         }
     }
 
-    /// Of a lead that was erased nothing new is said: a reason might repeat what it held.
+    /// An erased lead is not reviewed: a reason might repeat one of its values.
     fn of(self, row: &delivery::Model) -> Step {
         match self.step(row.review.unwrap_or(ReviewStatus::PendingReview)) {
             Step::Change if row.erased_at.is_some() => {

@@ -1,4 +1,4 @@
-//! What a delivery would send, made by the code that would make it, for somebody to look at.
+//! Previews what a delivery would send, by the code that sends it.
 //!
 //! Secrets are not opened for it: values of custom headers come as their hints. What is only known when it is sent (the
 //! identifiers, the time, the signature) stands as a note in angle brackets.
@@ -14,27 +14,21 @@ use super::payload::{self, Budget, Envelope, PayloadError, PreparedEmail, Prepar
 use super::signing::Secret;
 use super::webhook::{self, Bytes, Method, Request};
 
-/// Notes in place of what is only known when it is sent.
+/// Placeholders for what is only known when a delivery is sent.
 const DELIVERY_ID: &str = "<identifier of the delivery, the same on every attempt>";
 const LEAD_ID: &str = "<identifier of the lead>";
 const SENT_AT: &str = "<time of the attempt, in seconds since 1970>";
 const SIGNATURE: &str =
     "<v1, and the signature of webhook-id, webhook-timestamp and body by the partner's signing secret>";
 
-/// What would be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preview {
-    /// By what.
     pub channel: Channel,
-    /// Of a webhook.
     pub method: Option<Method>,
-    /// Of a webhook.
     pub url: Option<String>,
     /// Of a webhook: all but those that only frame the message. Names in lower case, as they are sent.
     pub headers: Option<Vec<(String, String)>>,
-    /// Of a mail.
     pub subject: Option<String>,
-    /// Of a mail.
     pub recipients: Option<Vec<String>>,
     /// What the body is; a hint if a custom header says so.
     pub content_type: Option<String>,
@@ -61,7 +55,7 @@ impl Preview {
 /// What these settings would send for a lead with these values, of a flow with these fields.
 ///
 /// # Errors
-/// If the delivery would fail for want of a payload, which the bounds of one hold for as well.
+/// If the payload cannot be rendered, or exceeds the limits of a delivery.
 pub fn preview(
     config: &DeliveryConfig,
     definitions: &[FieldDef],

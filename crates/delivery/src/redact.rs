@@ -23,7 +23,7 @@ use leadmesh_forms::templates::value_text;
 use needles::Needles;
 use view::Piece;
 
-/// Bytes of the shortest value that is looked for: shorter ones are in every text by chance.
+/// Bytes of the shortest value that is searched for: shorter ones are in every text by chance.
 const SHORTEST: usize = 3;
 /// Encodings within one another that are undone.
 const DEPTH: u8 = 2;
@@ -31,7 +31,7 @@ const DEPTH: u8 = 2;
 const ROUNDS: usize = 3;
 const REDACTED: &str = "[redacted]";
 
-/// What must not be kept.
+/// Values that must not be stored in any text.
 #[derive(Default)]
 pub struct Secrets {
     /// Spelled as they are, as in JSON, as in a form; the longest first.
@@ -47,7 +47,6 @@ impl Secrets {
         Self::new(values.flat_map(texts))
     }
 
-    /// Those texts.
     pub fn new(values: impl Iterator<Item = String>) -> Self {
         let values: Vec<String> = values.filter(|value| value.trim().len() >= SHORTEST).collect();
         let needles = Needles::new(&values);
@@ -57,7 +56,6 @@ impl Secrets {
         Self { exact, needles }
     }
 
-    /// A text without them.
     pub fn redact(&self, text: String) -> String {
         let found = self.found(&text);
         if found.is_empty() {

@@ -20,10 +20,10 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_core::queue::LeadContent;
-use leadmesh_leads::allocate::{Had, Picking, Settling, Touched, pick_next};
-use leadmesh_leads::decide::Draft;
+use leadmesh_leads::allocate::{AllocationContext, AlreadyOffered, LockSet, Picker};
+use leadmesh_leads::draft::Draft;
 use leadmesh_leads::intake::{
-    Recipient, delivery_event, fully_set, lock, look_at_turns, new_delivery, portal_event, write,
+    Recipient, delivery_event, fully_set, lock, new_delivery, portal_event, read_credits, write,
 };
 use leadmesh_leads::snapshot::{Action, Profile, Snapshot};
 
@@ -74,9 +74,9 @@ impl<'a> Plan<'a> {
     }
 
     /// Adds the locks that [`Self::follow`] needs. A test counts nowhere.
-    pub(super) fn add_locks(&self, locks: &mut Touched, now: DateTime<Utc>) {
+    pub(super) fn add_locks(&self, locks: &mut LockSet, now: DateTime<Utc>) {
         if !self.failed.test {
-            locks.add_places(&self.profile, &self.candidates, now);
+            locks.add_candidates(&self.profile, &self.candidates, now);
         }
     }
 
@@ -91,14 +91,14 @@ impl<'a> Plan<'a> {
         if Chains::of_rows(&of_lead).is_with_another(failed.id) {
             return Ok(Rerouted::default());
         }
-        let mut had = Had {
+        let mut offered = AlreadyOffered {
             partners: of_lead.iter().filter_map(|row| row.partner_id).collect(),
             accounts: of_lead.iter().filter_map(|row| row.buyer_account_id).collect(),
         };
-        let mut settling = self.settling(tx, now).await?;
-        let mut picking = Picking::new(&mut settling, &mut had, &mut self.draft);
-        let picked = pick_next(&self.profile, &self.candidates, &mut picking);
-        write(tx, &settling).await?;
+        let mut allocation = self.allocation(tx, now).await?;
+        let mut picker = Picker::new(&mut allocation, &mut offered, &mut self.draft);
+        let picked = picker.pick_next(&self.profile, &self.candidates);
+        write(tx, &allocation).await?;
         let picked = picked.and_then(|chosen| Some((self.profile.candidates.get(chosen.candidate)?, chosen)));
         let Some((candidate, chosen)) = picked else {
             return Ok(Rerouted::default());
@@ -123,16 +123,17 @@ impl<'a> Plan<'a> {
         insert(tx, row).await
     }
 
-    async fn settling(&self, tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<Settling> {
-        let (mut touched, mut seen) = (Touched::default(), BTreeMap::new());
-        touched.add_places(&self.profile, &self.candidates, now);
+    async fn allocation(&self, tx: &DatabaseTransaction, now: DateTime<Utc>) -> Result<AllocationContext> {
+        let (mut locks, mut seen) = (LockSet::default(), BTreeMap::new());
+        locks.add_candidates(&self.profile, &self.candidates, now);
         if self.failed.test {
-            seen = look_at_turns(tx, touched.turns).await?;
-            touched = Touched::default();
+            seen = read_credits(tx, locks.profiles).await?;
+            locks = LockSet::default();
         }
-        let mut settling = Settling::new(lock(tx, touched, seen).await?, now);
-        settling.test = self.failed.test;
-        Ok(settling)
+        let (ledger, round_robin) = lock(tx, locks, seen).await?;
+        let mut allocation = AllocationContext::new(ledger, round_robin, now);
+        allocation.test = self.failed.test;
+        Ok(allocation)
     }
 }
 

@@ -12,7 +12,7 @@ use entity::ids::{CapId, DeliveryId};
 use sea_orm::DatabaseTransaction;
 
 use leadmesh_core::error::Result;
-use leadmesh_leads::allocate::{Touched, cap_text};
+use leadmesh_leads::allocate::{LockSet, cap_text};
 use leadmesh_leads::intake::{lock, write_counters};
 
 /// Whether a delivery counts on the caps that its reservations name.
@@ -74,7 +74,7 @@ pub(super) async fn reserve_again(
         places: HashMap::new(),
         full: HashMap::new(),
     };
-    let (mut wanted, mut touched) = (Vec::new(), Touched::default());
+    let (mut wanted, mut locks) = (Vec::new(), LockSet::default());
     for row in rows {
         if are_held(row) {
             reserved.places.insert(row.id, row.reservations.clone());
@@ -82,10 +82,10 @@ pub(super) async fn reserve_again(
         }
         // A test counts nowhere.
         let caps = if row.test { Vec::new() } else { caps_of(row) };
-        touched.add_caps(&caps, now);
+        locks.add_caps(&caps, now);
         wanted.push((row.id, caps));
     }
-    let (mut ledger, _) = lock(tx, touched, BTreeMap::new()).await?;
+    let (mut ledger, _) = lock(tx, locks, BTreeMap::new()).await?;
     for (id, caps) in wanted {
         match ledger.reserve(&caps, now) {
             Ok(places) => drop(reserved.places.insert(id, Reservations(places))),

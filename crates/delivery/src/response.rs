@@ -26,7 +26,6 @@ const LONGEST_EXTERNAL_ID: usize = 255;
 /// repeat what was sent to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The destination took it.
     Delivered {
         /// The receiver's own ID, where a response rule says where to find it.
         external_id: Option<String>,
@@ -35,32 +34,20 @@ pub enum Verdict {
     },
     /// The partner does not want the lead: the exchange worked, no attempt will change it.
     Refused {
-        /// The partner's words.
         reason: String,
         /// The receiver's own ID, if it gave one all the same.
         external_id: Option<String>,
     },
-    /// Worth another attempt.
     Retry {
-        /// What went wrong.
         code: DeliveryErrorCode,
-        /// The same for people.
         message: String,
         /// How long the destination asked to be left alone, not yet capped.
         retry_after: Option<Duration>,
     },
     /// No attempt will change it.
-    Fail {
-        /// What went wrong.
-        code: DeliveryErrorCode,
-        /// The same for people.
-        message: String,
-    },
+    Fail { code: DeliveryErrorCode, message: String },
     /// 410: no attempt will change it, and the destination wants no other delivery either.
-    Gone {
-        /// The same for people.
-        message: String,
-    },
+    Gone { message: String },
 }
 
 impl Verdict {
@@ -260,11 +247,11 @@ fn unanswered(status: u16, what: &str) -> Verdict {
     }
 }
 
-/// What the receiver says, by which nobody may be hindered to read that it has the lead: a number of 20 digits keeps them, and half of
-/// a surrogate pair becomes U+FFFD.
+/// Parses the answer leniently, so that an odd value does not hide that the recipient has the lead: a number of 20 digits keeps them,
+/// and half of a surrogate pair becomes U+FFFD.
 fn json(body: &[u8]) -> Option<Value> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let value = serde_json::from_slice(&lenient_json::mend(body, 0)).ok()?;
+    let value = serde_json::from_slice(&lenient_json::repair(body, 0)).ok()?;
     Some(numerals::unmark(value))
 }
 

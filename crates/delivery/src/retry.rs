@@ -17,7 +17,6 @@ const JITTER: f64 = 0.2;
 /// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// It was taken.
     Delivered,
     /// The partner answered that it does not want the lead.
     Refused,
@@ -33,7 +32,7 @@ pub enum Next {
     Expired,
 }
 
-/// Six attempts: at once, then after 10 s, 1 min, 5 min, 30 min and 2 h; 24 h at most; nothing is given up on.
+/// Six attempts: the first immediately, the others after 10 s, 1 min, 5 min, 30 min and 2 h; 24 h at most. No status is given up on.
 pub fn default_policy() -> RetryPolicy {
     RetryPolicy {
         attempts: 6,

@@ -28,7 +28,6 @@ pub enum RetrySettings {
 /// Why a delivery is not attempted again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The kind of rule.
     pub code: UserErrorCode,
     /// What is wrong and what to do.
     pub message: String,

@@ -12,8 +12,7 @@ use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::Result;
 use leadmesh_leads::compile::Snapshots;
-use leadmesh_leads::entrances::Versions;
-use leadmesh_leads::snapshot::Snapshot;
+use leadmesh_leads::snapshot::{Snapshot, Versions};
 
 /// How often a transaction is begun anew because an account has changed its setup meanwhile. After that the setup counts as it was
 /// compiled, some milliseconds before: an account that keeps changing it must not delay what is recorded with it.

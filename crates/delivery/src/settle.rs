@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 use entity::bulk;
 use entity::delivery::{ActiveModel, DeliveryErrorCode, DeliveryStatus, Model};
@@ -30,16 +31,19 @@ const MAX_EXTERNAL_ID: usize = 255;
 /// Most characters of a note.
 const MAX_NOTE: usize = 1_000;
 
-/// What a person knows about a delivery.
-#[derive(Clone, Debug)]
+/// The outcome of a delivery that the network left open.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ResolveDeliveryInput")]
 pub struct Settlement {
-    /// Which of the caller's deliveries.
+    /// Identifier of the delivery: by webhook or email, attempted, and RETRYING, FAILED or CANCELLED; with `delivered:
+    /// false` also a DELIVERED email that bounced.
+    #[graphql(name = "id")]
     pub delivery: DeliveryId,
     /// Whether the recipient has the lead.
     pub delivered: bool,
-    /// The recipient's own name for it; only if it has the lead.
+    /// The recipient's identifier for the lead, at most 255 characters. Only if the recipient has it.
     pub external_id: Option<String>,
-    /// For readers of the timeline.
+    /// Note for the timeline, one line of at most 1,000 characters.
     pub note: Option<String>,
 }
 

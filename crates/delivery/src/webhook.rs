@@ -29,7 +29,7 @@ pub use hyper::body::Bytes;
 
 /// How much of an answer's body is read.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// How much of it is kept as an excerpt, in bytes.
+/// How much of it is stored as an excerpt, in bytes.
 pub const EXCERPT_LIMIT: usize = 4 * 1024;
 
 /// The header that names the lead; settings cannot have it.
@@ -46,7 +46,6 @@ const PING: Duration = Duration::from_secs(5);
 
 /// One request, ready but for the headers that this module adds. It holds secrets and has no `Debug`.
 pub struct Request {
-    /// POST, PUT or PATCH.
     pub method: Method,
     /// `http` or `https`; whether plain HTTP is agreed to is settled when settings are saved.
     pub url: Url,
@@ -66,42 +65,31 @@ pub struct Request {
     pub lead: String,
     /// Adds `leadmesh-test: true`.
     pub test: bool,
-    /// For the whole exchange.
     pub timeout: Duration,
 }
 
-/// How one attempt went.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The answer, or why there was none.
     pub result: Result<Answer, Failure>,
     /// From the call to the end of what was read.
     pub duration: Duration,
 }
 
-/// What was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
     /// The header of this name, as it came.
     pub retry_after: Option<String>,
     /// At most [`BODY_LIMIT`] bytes.
     pub body: Vec<u8>,
-    /// Whether that was all.
     pub end: BodyEnd,
 }
 
-/// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// The body ended.
     Complete,
-    /// The limit was reached.
     Capped,
-    /// The deadline passed.
     TimedOut,
-    /// The connection broke.
     Broken,
 }
 
@@ -184,7 +172,6 @@ fn client(guard: &Guard) -> ClientBuilder {
         .http2_keep_alive_timeout(PING)
 }
 
-/// The certificate authorities that Mozilla trusts.
 pub fn bundled_roots() -> Vec<Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()

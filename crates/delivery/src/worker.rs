@@ -59,7 +59,6 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How long a stopping worker waits for attempts: the longest timeout that settings allow, with a margin.
 const DRAIN: Duration = Duration::from_secs(65);
 
-/// A running worker.
 pub struct Worker {
     stop: CancellationToken,
     tasks: TaskTracker,

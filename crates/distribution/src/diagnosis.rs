@@ -24,7 +24,7 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::guard::Guard;
 use leadmesh_delivery::health::{self, OpenCircuit};
 use leadmesh_delivery::preview;
-use leadmesh_leads::discretion;
+use leadmesh_leads::redaction;
 
 /// What is known of a delivery.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub async fn diagnose(app: &App, caller: &Caller, id: DeliveryId) -> Result<Vec<
     let found = delivery::Entity::in_account(account).filter(delivery::Column::Id.eq(id));
     Ok(match found.one(app.db.read()).await? {
         Some(row) => {
-            let hears = discretion::hears(app, caller, account, row.lead_id).await?;
+            let hears = redaction::responses_visible(app, caller, account, row.lead_id).await?;
             checks::of(&facts(app, row).await?.heard(hears, caller.may_reveal()))
         }
         None => vec![checks::unknown()],
@@ -76,10 +76,13 @@ impl Facts {
         row.failure_message = row
             .failure_message
             .take()
-            .map(|why| discretion::shown(why, code, hears));
+            .map(|why| redaction::redact_message(why, code, hears));
         if let Some(attempt) = &mut self.last {
             let code = attempt.error_code;
-            attempt.message = attempt.message.take().map(|why| discretion::shown(why, code, hears));
+            attempt.message = attempt
+                .message
+                .take()
+                .map(|why| redaction::redact_message(why, code, hears));
         }
         let failures = self.destination.iter_mut().map(|row| &mut row.last_error);
         for why in failures.chain(self.open_circuits.iter_mut().map(|held| &mut held.endpoint.last_error)) {

@@ -11,7 +11,7 @@ use sea_orm::{DbErr, QueryOrder, QuerySelect};
 
 use leadmesh_core::database::Connection;
 use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
-use leadmesh_forms::rules::{self, ProblemKind, Rule, Weighed};
+use leadmesh_forms::rules::{self, PatternSizes, ProblemKind, Rule};
 use leadmesh_forms::templates::FieldNames;
 
 /// The fields of an account's flows, each name once: of several definitions the one of the oldest flow counts.
@@ -120,8 +120,8 @@ impl KnownFields {
     }
 
     /// A rule in the form in which it is stored; `path` is where it stands in the input.
-    pub(super) fn rule(&self, rule: &Rule, weighed: &Weighed, path: &str) -> Result<serde_json::Value> {
-        match rules::check_weighed(rule, &self.definitions, weighed) {
+    pub(super) fn rule(&self, rule: &Rule, sizes: &PatternSizes, path: &str) -> Result<serde_json::Value> {
+        match rules::check_with_sizes(rule, &self.definitions, sizes) {
             Ok(canonical) => Ok(serde_json::to_value(canonical)?),
             Err(problems) => Err(Error::Broken(
                 problems.into_iter().map(|problem| broken(problem, path)).collect(),
@@ -241,7 +241,7 @@ mod tests {
             {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
         ]});
         let rule: Rule = serde_json::from_value(rule).unwrap();
-        let Err(Error::Broken(broken)) = known.rule(&rule, &Weighed::default(), "input.rule") else {
+        let Err(Error::Broken(broken)) = known.rule(&rule, &PatternSizes::default(), "input.rule") else {
             panic!("the rule is not usable")
         };
         let told: Vec<_> = broken.iter().map(|rule| (rule.code, rule.path.join("."))).collect();

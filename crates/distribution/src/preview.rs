@@ -1,5 +1,6 @@
 //! Showing what a partner would get for a lead, before there is one.
 
+use async_graphql::{InputObject, Json};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -17,20 +18,23 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::preview::{self, Preview};
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 
 /// How long a preview waits for its turn to be rendered.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A delivery to be shown.
-#[derive(Clone, Debug)]
+/// A test delivery to a partner.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "TestDeliveryInput")]
 pub struct ToPreview {
-    /// To whom.
+    /// Identifier of the partner.
+    #[graphql(name = "partnerId")]
     pub partner: PartnerId,
-    /// Through which of the partner's places; none means as it is delivered wherever a place has no settings of its own.
+    /// One of the partner's assignments. If omitted, the partner's general settings apply.
+    #[graphql(name = "assignmentId")]
     pub assignment: Option<AssignmentId>,
-    /// Values of a lead by field name, as a sender would submit them.
-    pub fields: Value,
+    /// Values by field name, as a sender would submit them, as a JSON object of at most 64 KiB.
+    pub fields: Json<Value>,
 }
 
 /// What would be sent, and what is worth a word about it.
@@ -83,7 +87,7 @@ pub(super) struct Composed {
 
 /// Puts together what a partner would get.
 pub(super) async fn compose(app: &App, account: AccountId, input: ToPreview) -> Result<Composed> {
-    let Value::Object(given) = input.fields else {
+    let Value::Object(given) = input.fields.0 else {
         return Err(Error::BadInput("fields is an object of values by field name".into()));
     };
     let partner = partner::Entity::in_account(account).filter(partner::Column::Id.eq(input.partner));
@@ -194,9 +198,9 @@ fn typed(definitions: &[FieldDef], given: Map<String, Value>, warnings: &mut Vec
             continue;
         };
         match type_value(field, &value, &context) {
-            Typed::Empty => {}
-            Typed::Valid(value) => drop(lead.insert(name, value)),
-            Typed::Invalid(what) => {
+            TypedValue::Empty => {}
+            TypedValue::Valid(value) => drop(lead.insert(name, value)),
+            TypedValue::Invalid(what) => {
                 warnings.push(format!("{}: {what}; it is shown as given.", short(&name)));
                 lead.insert(name, value);
             }

@@ -224,7 +224,7 @@ pub(super) fn price_columns(price: MaybeUndefined<PriceInput>, path: &str) -> Re
     let price = match price {
         MaybeUndefined::Undefined => return Ok((NotSet, NotSet)),
         MaybeUndefined::Null => None,
-        MaybeUndefined::Value(price) => Some(Price::check(price.amount, &price.currency, path)?),
+        MaybeUndefined::Value(price) => Some(Price::check(price.amount.0, &price.currency, path)?),
     };
     let (e4, currency) = Price::columns(price);
     Ok((Set(e4), Set(currency)))
@@ -270,6 +270,6 @@ fn view(profile: &Model) -> Value {
 
 /// A price as the trail tells it.
 pub(super) fn told_price(e4: Option<i64>, currency: Option<&str>) -> Option<String> {
-    let price = Price::stored(e4, currency.map(str::to_owned))?;
+    let price = Price::from_columns(e4, currency.map(str::to_owned))?;
     Some(format!("{} {}", price.amount(), price.currency))
 }

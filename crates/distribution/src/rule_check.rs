@@ -15,7 +15,7 @@ use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_forms::limits::PROFILE_PATTERN_BYTES;
-use leadmesh_forms::rules::{Rule, Weighed};
+use leadmesh_forms::rules::{PatternSizes, Rule};
 
 const PATH: &str = "input.rule";
 
@@ -35,7 +35,7 @@ pub(super) enum Of {
 /// What a rule is checked with.
 pub(super) struct RuleCheck {
     known: KnownFields,
-    weighed: Weighed,
+    sizes: PatternSizes,
 }
 
 impl RuleCheck {
@@ -46,20 +46,20 @@ impl RuleCheck {
         let Some(rule) = rule else {
             return Ok(Self {
                 known: KnownFields::default(),
-                weighed: Weighed::default(),
+                sizes: PatternSizes::default(),
             });
         };
         let known = KnownFields::of(app.db.read(), account, &[]).await?;
         if rule.patterns().next().is_none() {
             return Ok(Self {
                 known,
-                weighed: Weighed::default(),
+                sizes: PatternSizes::default(),
             });
         }
         let mut all = vec![rule.clone()];
         all.extend(others(app, account, of).await?);
-        let weighed = Weighed::of(all.clone()).await;
-        let together = weighed.together(&all);
+        let sizes = PatternSizes::measure(all.clone()).await;
+        let together = sizes.total(&all);
         if together > PROFILE_PATTERN_BYTES {
             let message = format!(
                 "compiled, the patterns of a profile and its assignments may take {} MiB together, and with this rule they take {} \
@@ -69,7 +69,7 @@ impl RuleCheck {
             );
             return Err(Error::broken(UserErrorCode::LimitReached, PATH, &message));
         }
-        Ok(Self { known, weighed })
+        Ok(Self { known, sizes })
     }
 
     /// A rule at `input.rule` as a column, absent if it stays; the FREE plan does not include rules.
@@ -77,7 +77,7 @@ impl RuleCheck {
         if rule.is_value() {
             change.require_paid(PATH, "rules")?;
         }
-        check::cleared_or_given(rule, |rule| self.known.rule(&rule, &self.weighed, PATH).map(Some))
+        check::cleared_or_given(rule, |rule| self.known.rule(&rule, &self.sizes, PATH).map(Some))
     }
 }
 

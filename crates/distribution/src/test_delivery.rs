@@ -22,7 +22,7 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::live::events;
 use leadmesh_leads::intake::{delivery_event, fully_set, portal_event};
-use leadmesh_leads::sealed::{Place, stored_fields};
+use leadmesh_leads::sealed::{ValueKind, stored_fields};
 
 /// Test deliveries of an account in an hour, so that nobody's mailbox is filled by them.
 pub const AN_HOUR: usize = 60;
@@ -221,8 +221,8 @@ async fn lead_row(
         sender_account_id: Set(account),
         test: Set(true),
         outcome: Set(LeadOutcome::Accepted),
-        fields: Set(Value::Object(stored(typed.clone(), Place::Value)?)),
-        raw: Set(Value::Object(stored(raw.collect(), Place::Raw)?)),
+        fields: Set(Value::Object(stored(typed.clone(), ValueKind::Value)?)),
+        raw: Set(Value::Object(stored(raw.collect(), ValueKind::Raw)?)),
         invalid: Set(None),
         routed_by: Set(None),
         reasons: Set(json!([])),

@@ -1,6 +1,6 @@
-//! How broad a flow is: the places of partners that a lead may be looked at for, over all of its DISTRIBUTE steps. Steps and the places
-//! of a profile are bounded each, and so is their product, which is what deciding one lead costs. Flows that were broader before
-//! there was a bound go on as they are, and may become narrower.
+//! How many assignments the DISTRIBUTE steps of a flow reach in all. Deciding one lead may check each of them, so besides the steps
+//! of a flow and the assignments of a profile, their product has a limit. Flows that exceeded it before it existed keep working, and
+//! may only shrink.
 
 use std::collections::HashMap;
 
@@ -11,27 +11,27 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, QueryFilter, Qu
 use super::edit::Edit;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 
-/// Places that the DISTRIBUTE steps of one flow lead to at most; a profile counts once for each step that uses it.
-pub const MAX_PLACES: u64 = 5_000;
+/// Most assignments that the DISTRIBUTE steps of one flow may reach; a profile counts once for each step that uses it.
+pub const MAX_ASSIGNMENTS_PER_FLOW: u64 = 5_000;
 
-/// Refuses a flow that becomes broader than it may be by the change; `path` is where the profile is named in the input.
+/// Refuses a change that makes the flow exceed the limit; `path` is where the input names the profile.
 pub(super) async fn check(edit: &mut Edit<'_>, path: &str) -> Result<()> {
     let after: Vec<ProfileId> = edit.after.steps.iter().filter_map(|step| step.profile_id).collect();
     let before = edit.profiles_before();
     let both: Vec<ProfileId> = after.iter().chain(&before).copied().collect();
-    let places = places(&edit.tx, edit.account.id, &both).await?;
-    let (after, before) = (sum(&after, &places), sum(&before, &places));
-    if after > MAX_PLACES && after > before {
+    let counts = count_assignments(&edit.tx, edit.account.id, &both).await?;
+    let (after, before) = (sum(&after, &counts), sum(&before, &counts));
+    if after > MAX_ASSIGNMENTS_PER_FLOW && after > before {
         let text = format!(
-            "the DISTRIBUTE steps of a flow lead to at most {MAX_PLACES} places of partners in all, counting a profile for each step \
-             that uses it, and these would lead to {after}: use fewer steps, or profiles with fewer partners"
+            "the DISTRIBUTE steps of a flow reach at most {MAX_ASSIGNMENTS_PER_FLOW} assignments in all, counting a profile for each step \
+             that uses it, and these would reach {after}: use fewer steps, or profiles with fewer partners"
         );
         edit.check.broken(UserErrorCode::LimitReached, path, text);
     }
     Ok(())
 }
 
-/// Refuses one more place in a profile where a flow that uses it would become broader than it may be. The account is held locked.
+/// Refuses one more assignment in a profile if a flow that uses it would then exceed the limit. The account must be locked.
 pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile: ProfileId) -> Result<()> {
     let live = flow::Entity::in_account(account).select_only().column(flow::Column::Id);
     let using = step::Entity::in_account(account)
@@ -46,17 +46,17 @@ pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile
         .columns([step::Column::FlowId, step::Column::ProfileId]);
     let steps: Vec<(FlowId, ProfileId)> = steps.into_tuple().all(tx).await?;
     let profiles: Vec<ProfileId> = steps.iter().map(|(_, profile)| *profile).collect();
-    let places = places(tx, account, &profiles).await?;
+    let counts = count_assignments(tx, account, &profiles).await?;
     let mut flows: HashMap<FlowId, u64> = HashMap::new();
     for (flow, of_step) in steps {
         let more = u64::from(of_step == profile);
-        *flows.entry(flow).or_default() += places.get(&of_step).copied().unwrap_or(0) + more;
+        *flows.entry(flow).or_default() += counts.get(&of_step).copied().unwrap_or(0) + more;
     }
     let broadest = flows.values().copied().max().unwrap_or(0);
-    if broadest > MAX_PLACES {
+    if broadest > MAX_ASSIGNMENTS_PER_FLOW {
         let text = format!(
-            "the DISTRIBUTE steps of a flow lead to at most {MAX_PLACES} places of partners in all, counting a profile for each step \
-             that uses it, and with one more partner in this profile those of a flow would lead to {broadest}: use the profile in \
+            "the DISTRIBUTE steps of a flow reach at most {MAX_ASSIGNMENTS_PER_FLOW} assignments in all, counting a profile for each step \
+             that uses it, and with one more partner in this profile those of a flow would reach {broadest}: use the profile in \
              fewer steps, or another one"
         );
         return Err(Error::broken(UserErrorCode::LimitReached, "input.profileId", text));
@@ -64,12 +64,12 @@ pub async fn check_profile(tx: &DatabaseTransaction, account: AccountId, profile
     Ok(())
 }
 
-fn sum(profiles: &[ProfileId], places: &HashMap<ProfileId, u64>) -> u64 {
-    profiles.iter().filter_map(|profile| places.get(profile)).sum()
+fn sum(profiles: &[ProfileId], counts: &HashMap<ProfileId, u64>) -> u64 {
+    profiles.iter().filter_map(|profile| counts.get(profile)).sum()
 }
 
-/// How many places each of some profiles has.
-async fn places(
+/// Number of assignments of each profile.
+async fn count_assignments(
     tx: &impl ConnectionTrait,
     account: AccountId,
     profiles: &[ProfileId],
@@ -84,13 +84,13 @@ async fn places(
         .filter(assignment::Column::ProfileId.is_in(wanted))
         .select_only()
         .column(assignment::Column::ProfileId)
-        .column_as(assignment::Column::Id.count(), "places")
+        .column_as(assignment::Column::Id.count(), "assignments")
         .group_by(assignment::Column::ProfileId);
-    // By rank, which a count has not.
+    // Ordered by rank, which a count cannot be.
     QuerySelect::query(&mut counted).clear_order_by();
     let counted: Vec<(ProfileId, i64)> = counted.into_tuple().all(tx).await?;
     let counted = counted.into_iter();
     Ok(counted
-        .map(|(profile, places)| (profile, u64::try_from(places).unwrap_or(0)))
+        .map(|(profile, count)| (profile, u64::try_from(count).unwrap_or(0)))
         .collect())
 }

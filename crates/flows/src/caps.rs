@@ -1,33 +1,35 @@
-//! Caps: which lists of them are allowed, and the calendar window in which each counts.
+//! Caps: checks of lists of caps, and the calendar window in which each counts.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use entity::cap_usage::{Cap, CapPeriod, Caps};
 use entity::ids::CapId;
+use entity::scalars;
 
 use super::timezone;
 use leadmesh_core::error::{Broken, UserErrorCode};
 use leadmesh_core::identity::texts;
 
-/// How many leads a cap may allow per window.
+/// Highest limit of a cap.
 pub const MAX_LIMIT: i32 = 1_000_000_000;
-/// How many caps one flow, source, partner or assignment may name in one input.
+/// Most caps in one input.
 pub const MAX_CAPS: usize = 10;
 const HOUR: i64 = 3_600;
 
-/// A cap as somebody asks for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A cap: the most leads taken in a calendar window. Each object has at most one cap per period.
+#[derive(Clone, Debug, PartialEq, Eq, InputObject)]
 pub struct CapInput {
     /// The calendar window.
     pub period: CapPeriod,
-    /// Accepted leads per window, 0 to [`MAX_LIMIT`]; 0 lets none through.
+    /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
     pub limit: i32,
-    /// IANA name of the zone whose calendar counts; none means the zone of what is limited.
-    pub timezone: Option<String>,
+    /// Time zone of the window. Defaults to the partner's, otherwise the account's.
+    pub timezone: Option<scalars::TimeZone>,
 }
 
-/// Checks a list of caps, one per period, that takes the place of `old`; `zone` is the default zone, `path` where the
-/// list stands in the input. A cap whose period and zone stay keeps its identifier, and with it what was used.
+/// Checks a list of caps, one per period, that replaces `old`; `zone` is the default zone, `path` is where the input has the list. A
+/// cap with the same period and zone keeps its identifier, and with it its count.
 pub fn check(
     inputs: &[CapInput],
     old: &Caps,
@@ -65,11 +67,11 @@ pub fn check(
     Ok(Caps(caps))
 }
 
-/// The window of the cap that contains an instant: its start, included, and its end, excluded; a LIFETIME starts at the
-/// epoch and does not end.
+/// The window of the cap that contains an instant: its start, inclusive, and its end, exclusive; a LIFETIME starts at the epoch and
+/// does not end.
 ///
 /// Windows follow the zone's calendar without gap or overlap. A day has 23 or 25 hours where clocks change, and starts at
-/// the first instant that exists where midnight does not. An hour that the clocks show twice is two windows.
+/// its first instant if midnight is skipped. A repeated hour is two windows.
 pub fn window(cap: &Cap, at: DateTime<Utc>) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
     let zone = timezone::stored(&cap.timezone);
     let bounds = match cap.period {
@@ -80,8 +82,8 @@ pub fn window(cap: &Cap, at: DateTime<Utc>) -> (DateTime<Utc>, Option<DateTime<U
     bounds.map_or((DateTime::UNIX_EPOCH, None), |(start, end)| (start, Some(end)))
 }
 
-/// Midnight to midnight. Where clocks went back over midnight, the local date falls back too, but the window that has
-/// begun goes on.
+/// Midnight to midnight. Where clocks go back over midnight, the local date goes back too, but the current window
+/// continues.
 fn calendar(period: CapPeriod, zone: Tz, at: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let midnight = |date: NaiveDate| timezone::first_instant(zone, date.and_time(NaiveTime::MIN));
     let first = first_day(period, at.with_timezone(&zone).date_naive())?;

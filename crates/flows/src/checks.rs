@@ -1,4 +1,4 @@
-//! What is checked before a change is saved. Everything that is wrong is collected, so that one answer names all of it.
+//! Checks before a change is saved. All errors are collected, so that one answer names every one.
 
 pub(super) mod assignment;
 
@@ -10,16 +10,15 @@ use entity::delivery_config::FieldMapping;
 use entity::field::FieldDef;
 use entity::source::Mappings;
 use entity::step::TemplateAssignment;
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::caps::{self, CapInput};
-use super::price::Price;
+use super::price::{Price, PriceInput};
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
 use leadmesh_core::error::{Broken, Error, Result, UserErrorCode};
 use leadmesh_forms::fields::{MAX_FIELDS, check_definitions};
-use leadmesh_forms::rules::{self, ProblemKind, Rule, Weighed};
+use leadmesh_forms::rules::{self, PatternSizes, ProblemKind, Rule};
 use leadmesh_forms::templates::FieldNames;
 
 /// Longest name of a flow, source or step, in characters.
@@ -28,33 +27,24 @@ const MAX_NAME_CHARS: usize = 120;
 const MAX_DESCRIPTION_CHARS: usize = 2_000;
 /// Longest reason of a FILTER step, in characters.
 const MAX_REASON_CHARS: usize = 500;
-/// Renamings that a source may have.
+/// Most field mappings of a source.
 const MAX_MAPPINGS: usize = 200;
-/// Longest name of a field at the sender's, in characters.
+/// Longest name of a sender's field, in characters.
 const MAX_WIRE_NAME_CHARS: usize = 200;
-/// Fields that make two leads the same.
+/// Most fields of a duplicate check.
 const MAX_DUPLICATE_KEYS: usize = 10;
-/// Longest time in which two leads are the same, in days.
+/// Longest time of a duplicate check, in days.
 const MAX_DUPLICATE_DAYS: i32 = 3_650;
-/// Fields that a TRANSFORM step may set.
+/// Most fields that a TRANSFORM step sets.
 const MAX_ASSIGNMENTS: usize = 50;
 
-/// A price as given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceInput {
-    /// In units of the currency.
-    pub amount: Decimal,
-    /// ISO 4217.
-    pub currency: String,
-}
-
-/// Checks values of one account and collects what is wrong. What it answers for a wrong value is of no use.
+/// Checks values of one account and collects the errors. Its results for invalid values must not be used.
 pub(super) struct Checker {
     plan: Plan,
     timezone: String,
     clock: Clock,
-    /// What the patterns of the rules take that are saved now.
-    pub(super) weighed: Weighed,
+    /// Sizes of the patterns of the rules that are saved.
+    pub(super) sizes: PatternSizes,
     found: Vec<Broken>,
 }
 
@@ -64,12 +54,12 @@ impl Checker {
             plan: account.plan,
             timezone: account.timezone.clone(),
             clock: app.clock.clone(),
-            weighed: Weighed::default(),
+            sizes: PatternSizes::default(),
             found: Vec::new(),
         }
     }
 
-    /// Fails with all that was found.
+    /// Fails with all errors, if there are any.
     pub(super) fn finish(&mut self) -> Result<()> {
         match std::mem::take(&mut self.found) {
             found if found.is_empty() => Ok(()),
@@ -81,12 +71,12 @@ impl Checker {
         self.found.push(Broken::new(code, path, message));
     }
 
-    /// Whether the plan has everything.
+    /// Whether the plan includes all features.
     pub(super) fn is_paid(&self) -> bool {
         self.plan == Plan::Paid
     }
 
-    /// Refuses what only PAID accounts have.
+    /// Requires the PAID plan.
     pub(super) fn paid(&mut self, path: &str, what: &str) {
         if !self.is_paid() {
             let text =
@@ -104,7 +94,7 @@ impl Checker {
         name
     }
 
-    /// What senders are told by a FILTER step.
+    /// The reason of a FILTER step, which senders see.
     pub(super) fn reason(&mut self, text: &str, path: &str) -> String {
         let reason = self.line(text, path, MAX_REASON_CHARS);
         if reason.is_empty() {
@@ -136,7 +126,7 @@ impl Checker {
         line.to_owned()
     }
 
-    /// A description; a blank one is none.
+    /// A description; none if blank.
     pub(super) fn description(&mut self, text: &str, path: &str) -> Option<String> {
         let text = text.trim();
         if text.chars().count() > MAX_DESCRIPTION_CHARS {
@@ -161,10 +151,10 @@ impl Checker {
         }
     }
 
-    /// A rule in its canonical form. Rules are PAID; `what` names this one's use.
+    /// The canonical rule. Rules require PAID; `what` names its use.
     pub(super) fn rule(&mut self, rule: &Rule, fields: &[FieldDef], path: &str, what: &str) -> Option<Value> {
         self.paid(path, what);
-        match rules::check_weighed(rule, fields, &self.weighed) {
+        match rules::check_with_sizes(rule, fields, &self.sizes) {
             Ok(canonical) => serde_json::to_value(canonical).ok(),
             Err(problems) => {
                 let broken = problems.into_iter().map(|problem| broken_rule(problem, path));
@@ -174,7 +164,7 @@ impl Checker {
         }
     }
 
-    /// The fields that make two leads the same.
+    /// The fields of a duplicate check.
     pub(super) fn duplicate_keys(&mut self, keys: &[String], fields: &[FieldDef], path: &str) {
         if keys.len() > MAX_DUPLICATE_KEYS {
             let text = format!("name at most {MAX_DUPLICATE_KEYS} fields");
@@ -195,7 +185,7 @@ impl Checker {
         }
     }
 
-    /// For how long two leads are the same.
+    /// The days of a duplicate check.
     pub(super) fn duplicate_window(&mut self, days: i32, path: &str) {
         if !(1..=MAX_DUPLICATE_DAYS).contains(&days) {
             let text = format!("give 1 to {MAX_DUPLICATE_DAYS} days");
@@ -203,7 +193,7 @@ impl Checker {
         }
     }
 
-    /// Caps in place of `before`. Caps are PAID; having none is not.
+    /// Caps that replace `before`. Any cap requires PAID.
     pub(super) fn caps(&mut self, inputs: &[CapInput], before: &Caps, path: &str) -> Caps {
         if !inputs.is_empty() {
             self.paid(path, "caps");
@@ -219,7 +209,7 @@ impl Checker {
     /// A price as its two columns.
     pub(super) fn price(&mut self, price: Option<&PriceInput>, path: &str) -> (Option<i64>, Option<String>) {
         let price = price
-            .map(|price| Price::check(price.amount, &price.currency, path))
+            .map(|price| Price::check(price.amount.0, &price.currency, path))
             .transpose();
         Price::columns(price.unwrap_or_else(|broken| {
             self.found.push(broken);
@@ -227,7 +217,7 @@ impl Checker {
         }))
     }
 
-    /// The renamings of a source.
+    /// The field mappings of a source.
     pub(super) fn mapping(&mut self, mapping: &[FieldMapping], fields: &[FieldDef], path: &str) -> Mappings {
         if mapping.len() > MAX_MAPPINGS {
             let text = format!("a source has at most {MAX_MAPPINGS} renamings");
@@ -261,7 +251,7 @@ impl Checker {
         Mappings(mapping.iter().map(trimmed).collect())
     }
 
-    /// What a TRANSFORM step sets.
+    /// The assignments of a TRANSFORM step.
     pub(super) fn assignments(&mut self, assignments: &[TemplateAssignment], fields: &[FieldDef], path: &str) {
         if !(1..=MAX_ASSIGNMENTS).contains(&assignments.len()) {
             let text = format!("set 1 to {MAX_ASSIGNMENTS} fields");

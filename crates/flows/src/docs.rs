@@ -1,7 +1,6 @@
-//! What a sender has to know to submit to one source of one flow, made from both as they are now. Pure.
+//! The instructions for submitting to one source of one flow, generated from both. Pure.
 //!
-//! Everything is in the sender's own words: fields have the names that the sender gives them. Examples of encrypted fields
-//! are made up, because an owner may have written down a real value.
+//! Fields have the sender's names. Examples of encrypted fields are generated, because the owner's may be real values.
 
 mod curl;
 mod example;
@@ -18,12 +17,11 @@ use entity::source::SourceKind;
 use entity::{account, flow, source};
 use serde_json::{Map, Value, json};
 
+use super::mapping::wire_name;
 use super::price::Price;
-use super::sources::wire_name;
 use leadmesh_core::error::Result;
 use leadmesh_forms::rules::{self, Rule};
 
-/// The operation that submits one lead.
 pub const OPERATION: &str = "mutation SubmitLead($input: SubmitLeadInput!) {
   submitLead(input: $input) {
     receipt {
@@ -39,76 +37,69 @@ pub const OPERATION: &str = "mutation SubmitLead($input: SubmitLeadInput!) {
 }
 ";
 
-/// Everything a sender needs to submit to one source of one flow.
+/// Instructions for submitting to one source of one flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubmissionDocs {
-    /// Which flow.
     pub flow_id: FlowId,
-    /// Its name.
     pub flow_name: String,
-    /// Which source.
     pub source_id: SourceId,
-    /// What its owner calls it; none for another account, which that name is not meant for.
+    /// Name of the source; hidden from other accounts.
     pub source_name: Option<String>,
-    /// Whose flow.
+    /// Account of the flow.
     pub recipient: AccountId,
-    /// Its name.
     pub recipient_name: String,
-    /// Whether leads are taken at the moment.
+    /// Whether leads are accepted now.
     pub enabled: bool,
-    /// Where to send them.
+    /// Address for submissions.
     pub endpoint: String,
-    /// Where to read these docs as they are at the time.
+    /// Address of the current docs.
     pub page: String,
-    /// What an accepted lead is paid, such as `12.50 USD`.
+    /// Price of an accepted lead, such as `12.50 USD`.
     pub price: Option<String>,
-    /// Fields that make two leads the same, by the sender's names; empty if none do.
+    /// Fields of the duplicate check, by the sender's names.
     pub duplicate_keys: Vec<String>,
-    /// For how many days.
+    /// Days of the duplicate check.
     pub duplicate_days: i32,
-    /// How to authenticate, in words.
+    /// How to authenticate, as text.
     pub authentication: String,
-    /// What to send, by the sender's names.
+    /// Fields, by the sender's names.
     pub fields: Vec<FieldDef>,
-    /// Which leads are taken, in words; by the flow's rule and the source's.
+    /// The rules of the flow and the source, as text.
     pub acceptance_rule_text: Option<String>,
-    /// A GraphQL document.
+    /// GraphQL document.
     pub example_operation: String,
     /// Its variables: a test lead.
     pub example_variables: Value,
-    /// A command line that submits it; the key comes from `$LEADMESH_API_KEY`.
+    /// Command line that submits it, with the key in `$LEADMESH_API_KEY`.
     pub example_curl: String,
-    /// An answer for each outcome.
+    /// Example answer for each outcome.
     pub example_responses: Vec<ExampleResponse>,
-    /// All of it, to read.
+    /// All of it as Markdown.
     pub markdown: String,
     /// The last change of the flow or the source.
     pub updated_at: DateTime<Utc>,
 }
 
-/// What the server answers.
+/// Answer of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExampleResponse {
-    /// When the lead ends like this.
     pub outcome: LeadOutcome,
-    /// The body of the answer.
     pub body: Value,
 }
 
-/// What the docs are made of.
+/// Inputs of the docs.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// The flow.
     pub flow: &'a flow::Model,
     /// One of its sources; enabled if its sender may submit now.
     pub source: &'a source::Model,
     /// The flow's account.
     pub recipient: &'a account::Model,
-    /// What the server's addresses start with, without a slash at the end.
+    /// Base address of the server, without a slash at the end.
     pub public_url: &'a str,
 }
 
-/// Makes the docs.
+/// Generates the docs.
 pub fn generate(subject: Subject<'_>) -> Result<SubmissionDocs> {
     let Subject { flow, source, .. } = subject;
     let fields = sent_fields(flow, source);
@@ -150,7 +141,7 @@ fn authentication(kind: SourceKind, recipient: &str) -> String {
     format!("Send {whose} that has the scope LEADS_SUBMIT, in the header \"Authorization: Bearer <API key>\".")
 }
 
-/// The flow's fields under the names that the sender gives them; those that it has no name for are left out.
+/// The flow's fields that the sender has a name for, under that name.
 fn sent_fields(flow: &flow::Model, source: &source::Model) -> Vec<FieldDef> {
     let sent = |field: &FieldDef| {
         let name = wire_name(&source.mapping.0, &field.name)?;
@@ -163,7 +154,7 @@ fn sent_fields(flow: &flow::Model, source: &source::Model) -> Vec<FieldDef> {
     flow.fields.0.iter().filter_map(sent).collect()
 }
 
-/// The rules of the flow and of the source as one.
+/// The rules of the flow and the source, combined.
 fn rule_of(flow: &flow::Model, source: &source::Model) -> Result<Option<Rule>> {
     let stored = [&flow.acceptance_rule, &source.acceptance_rule];
     let parsed = stored
@@ -177,8 +168,7 @@ fn rule_of(flow: &flow::Model, source: &source::Model) -> Result<Option<Rule>> {
     })
 }
 
-/// A test lead: it runs the whole path and counts nowhere. The key changes with the docs, since the same key with other fields
-/// would be refused.
+/// A test lead. The idempotency key changes with the docs, because the same key with other fields would be refused.
 fn variables(subject: Subject<'_>, rule: Option<&Rule>) -> Value {
     let Subject { flow, source, .. } = subject;
     let values = example::lead(&flow.fields.0, rule);
@@ -244,7 +234,7 @@ fn duplicate_keys(flow: &flow::Model, source: &source::Model) -> Vec<String> {
     sent.map(str::to_owned).collect()
 }
 
-/// What each outcome means for the sender.
+/// Meaning of each outcome for the sender.
 fn meaning(outcome: LeadOutcome) -> (&'static str, &'static str) {
     match outcome {
         LeadOutcome::Accepted => ("ACCEPTED", "The lead was taken."),
@@ -256,7 +246,7 @@ fn meaning(outcome: LeadOutcome) -> (&'static str, &'static str) {
     }
 }
 
-/// As the API calls it.
+/// Name in the API.
 fn type_name(field: &FieldDef) -> String {
     match serde_json::to_value(field.field_type) {
         Ok(Value::String(name)) => name,
@@ -268,10 +258,10 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// What the sender is paid for an accepted lead.
+/// Price of an accepted lead.
 fn price_of(flow: &flow::Model, source: &source::Model) -> Option<Price> {
-    Price::stored(source.price_e4, source.price_currency.clone())
-        .or_else(|| Price::stored(flow.price_e4, flow.price_currency.clone()))
+    Price::from_columns(source.price_e4, source.price_currency.clone())
+        .or_else(|| Price::from_columns(flow.price_e4, flow.price_currency.clone()))
 }
 
 #[cfg(test)]

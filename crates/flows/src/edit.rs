@@ -1,5 +1,7 @@
-//! A flow under change: its row stays locked from loading to commit, and what differs at the end is written.
+//! Changing a flow. Its row stays locked from loading to commit; at the end, the rows that differ are written, together with a revision,
+//! an audit entry and events.
 
+mod history;
 mod senders;
 mod size;
 mod write;
@@ -11,9 +13,9 @@ use sea_orm::sea_query::LockType;
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::json;
 
+use super::MAX_FLOWS;
 use super::checks::Checker;
 use super::contents::Contents;
-use super::{MAX_FLOWS, revisions};
 use leadmesh_core::app::App;
 use leadmesh_core::audit::{self, Entry, Who};
 use leadmesh_core::database::Transaction;
@@ -23,28 +25,26 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::quota::Stored;
 use leadmesh_core::live::events;
-use leadmesh_forms::rules::Weighed;
+use leadmesh_forms::rules::PatternSizes;
 
 /// A flow after a change.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Changed {
-    /// As it is now.
+pub struct SavedFlow {
     pub flow: flow::Model,
     /// What its owner should know about the change.
     pub warnings: Vec<String>,
 }
 
-/// What a change is called in history and audit trail.
+/// What a change is called in the history and the audit log.
 pub(super) struct Change {
     /// As `noun.verb`, the verb in the past tense.
     pub(super) action: &'static str,
     /// The GraphQL type of the subject.
     pub(super) subject_type: &'static str,
-    /// Its public identifier.
     pub(super) subject_id: String,
-    /// Its name.
+    /// The subject's name.
     pub(super) label: String,
-    /// In words.
+    /// For people.
     pub(super) summary: String,
 }
 
@@ -61,38 +61,59 @@ impl Change {
     }
 }
 
-/// A flow under change. Dropped without [`save`](Self::save), nothing happens.
+/// A flow under change. If it is dropped without [`save`](Self::save), nothing is changed.
 pub struct Edit<'a> {
     pub(super) app: &'a App,
-    /// What the change is made in.
+    /// The transaction of the change.
     pub tx: Transaction,
     pub(super) account: account::Model,
-    /// As it should become.
+    /// The flow as it will be saved.
     pub(super) after: Contents,
-    /// What is wrong with it so far; must be empty to save.
+    /// Broken rules so far. Must be empty to save.
     pub(super) check: Checker,
     pub(super) warnings: Vec<String>,
-    /// As it was loaded; none for a new flow.
+    /// The flow as it was loaded; none for a new flow.
     before: Option<Contents>,
     stored: Stored,
     who: Who,
 }
 
-/// What every change begins with.
-type Begun = (Transaction, account::Model, Stored);
+/// A transaction in which the account's row is locked, so that what is counted and referred to stays as it is until the commit.
+struct Opened {
+    tx: Transaction,
+    account: account::Model,
+    stored: Stored,
+    who: Who,
+}
+
+impl Opened {
+    async fn begin(app: &App, caller: &Caller) -> Result<Self> {
+        let id = caller.require(Action::ManageFlows)?;
+        let tx = app.db.begin().await?;
+        // Weaker than FOR UPDATE on `PostgreSQL`: leads that are stored meanwhile may still refer to the row.
+        let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
+        let account = account.ok_or(Error::NotFound("account"))?;
+        Ok(Self {
+            stored: Stored::before(&tx, account.id).await?,
+            tx,
+            account,
+            who: caller.who(),
+        })
+    }
+}
 
 impl<'a> Edit<'a> {
-    /// Begins with a flow that is not there yet.
+    /// Begins with a new flow.
     pub(super) async fn of_new_flow(app: &'a App, caller: &Caller) -> Result<Self> {
-        let begun = begin(app, caller).await?;
-        let id = begun.1.id;
+        let opened = Opened::begin(app, caller).await?;
+        let id = opened.account.id;
+        let flows = flow::Entity::in_account(id).count(&opened.tx).await?;
         let after = Contents {
             flow: blank(app, id),
             sources: Vec::new(),
             steps: Vec::new(),
         };
-        let flows = flow::Entity::in_account(id).count(&begun.0).await?;
-        let mut edit = Self::new(app, caller, begun, None, after);
+        let mut edit = Self::new(app, opened, None, after);
         if flows > 0 {
             edit.check.paid("input", "a second flow");
         }
@@ -103,49 +124,45 @@ impl<'a> Edit<'a> {
         Ok(edit)
     }
 
-    /// Begins with a flow of the caller's account; `path` is where its ID is in the input.
+    /// Begins with a flow of the caller's account; `path` is where the input names it.
     pub async fn of_flow(app: &'a App, caller: &Caller, id: FlowId, path: &str) -> Result<Self> {
-        let begun = begin(app, caller).await?;
-        Self::load(app, caller, begun, id)
-            .await?
-            .ok_or_else(|| unknown("flow", path))
+        let opened = Opened::begin(app, caller).await?;
+        let edit = Self::load(app, opened, Some(id)).await?;
+        edit.ok_or_else(|| unknown("flow", path))
     }
 
-    /// Begins with the flow of a source; answers the source's place in it.
+    /// Begins with the flow of a source; answers the index of the source.
     pub(super) async fn of_source(app: &'a App, caller: &Caller, id: SourceId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account, stored) = begin(app, caller).await?;
-        let source = source::Entity::in_account(account.id)
-            .filter(source::Column::Id.eq(id))
-            .one(&tx)
-            .await?;
-        let flow = source.ok_or_else(|| unknown("source", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
-        let place = |edit: &Self| edit.after.sources.iter().position(|source| source.id == id);
-        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
-            .ok_or_else(|| unknown("source", path))
+        let opened = Opened::begin(app, caller).await?;
+        let source = source::Entity::in_account(opened.account.id).filter(source::Column::Id.eq(id));
+        let source = source.one(&opened.tx).await?;
+        let edit = Self::load(app, opened, source.map(|source| source.flow_id)).await?;
+        let found = edit.and_then(|edit| {
+            let index = edit.after.sources.iter().position(|source| source.id == id)?;
+            Some((edit, index))
+        });
+        found.ok_or_else(|| unknown("source", path))
     }
 
-    /// Begins with the flow of a step; answers the step's place in it.
+    /// Begins with the flow of a step; answers the index of the step.
     pub async fn of_step(app: &'a App, caller: &Caller, id: StepId, path: &str) -> Result<(Self, usize)> {
-        let (tx, account, stored) = begin(app, caller).await?;
-        let step = step::Entity::in_account(account.id)
-            .filter(step::Column::Id.eq(id))
-            .one(&tx)
-            .await?;
-        let flow = step.ok_or_else(|| unknown("step", path))?.flow_id;
-        let edit = Self::load(app, caller, (tx, account, stored), flow).await?;
-        let place = |edit: &Self| edit.after.steps.iter().position(|step| step.id == id);
-        edit.and_then(|edit| place(&edit).map(|place| (edit, place)))
-            .ok_or_else(|| unknown("step", path))
+        let opened = Opened::begin(app, caller).await?;
+        let step = step::Entity::in_account(opened.account.id).filter(step::Column::Id.eq(id));
+        let step = step.one(&opened.tx).await?;
+        let edit = Self::load(app, opened, step.map(|step| step.flow_id)).await?;
+        let found = edit.and_then(|edit| {
+            let index = edit.after.steps.iter().position(|step| step.id == id)?;
+            Some((edit, index))
+        });
+        found.ok_or_else(|| unknown("step", path))
     }
 
-    /// With what the patterns of the rules take that it is to save: a rule with patterns cannot be saved without.
-    pub fn knowing(mut self, weighed: Weighed) -> Self {
-        self.check.weighed = weighed;
+    /// Adds the sizes of the patterns in the rules that will be saved. A rule with patterns cannot be saved without.
+    pub fn with_pattern_sizes(mut self, sizes: PatternSizes) -> Self {
+        self.check.sizes = sizes;
         self
     }
 
-    /// The flow's account.
     pub fn account(&self) -> AccountId {
         self.account.id
     }
@@ -155,112 +172,90 @@ impl<'a> Edit<'a> {
         &self.after.sources
     }
 
-    /// The profiles by which the flow distributed as it was loaded, one for each step.
+    /// The profiles of the flow as it was loaded, one for each DISTRIBUTE step.
     pub(super) fn profiles_before(&self) -> Vec<ProfileId> {
         let steps = self.before.iter().flat_map(|before| &before.steps);
         steps.filter_map(|step| step.profile_id).collect()
     }
 
-    async fn load(app: &'a App, caller: &Caller, (tx, account, stored): Begun, id: FlowId) -> Result<Option<Self>> {
-        let flow = flow::Entity::in_account(account.id).filter(flow::Column::Id.eq(id));
-        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(&tx).await? else {
+    async fn load(app: &'a App, opened: Opened, id: Option<FlowId>) -> Result<Option<Self>> {
+        let Some(id) = id else { return Ok(None) };
+        let tx = &opened.tx;
+        let flow = flow::Entity::in_account(opened.account.id).filter(flow::Column::Id.eq(id));
+        let Some(flow) = flow.lock(LockType::NoKeyUpdate).one(tx).await? else {
             return Ok(None);
         };
         let before = Contents {
             flow,
-            sources: source::Entity::of_flow(id).all(&tx).await?,
-            steps: step::Entity::of_flow(id).all(&tx).await?,
+            sources: source::Entity::of_flow(id).all(tx).await?,
+            steps: step::Entity::of_flow(id).all(tx).await?,
         };
-        revisions::record_first(app, &tx, &before).await?;
+        history::record_first(&app.clock, tx, &before).await?;
         let after = before.clone();
-        Ok(Some(Self::new(app, caller, (tx, account, stored), Some(before), after)))
+        Ok(Some(Self::new(app, opened, Some(before), after)))
     }
 
-    fn new(
-        app: &'a App,
-        caller: &Caller,
-        (tx, account, stored): Begun,
-        before: Option<Contents>,
-        after: Contents,
-    ) -> Self {
+    fn new(app: &'a App, opened: Opened, before: Option<Contents>, after: Contents) -> Self {
         Self {
             app,
-            check: Checker::new(app, &account),
-            tx,
-            account,
+            check: Checker::new(app, &opened.account),
+            tx: opened.tx,
+            account: opened.account,
             after,
             warnings: Vec::new(),
             before,
-            stored,
-            who: caller.who(),
+            stored: opened.stored,
+            who: opened.who,
         }
     }
 
-    /// Writes what differs, with a revision and an audit entry. A change that changes nothing leaves no trace.
-    pub(super) async fn save(mut self, change: Change) -> Result<Changed> {
+    /// Writes the rows that differ, with a revision, an audit entry and events. A change that changes nothing writes nothing.
+    pub(super) async fn save(mut self, change: Change) -> Result<SavedFlow> {
         self.check.finish()?;
         if self.before.as_ref() == Some(&self.after) {
-            return Ok(self.changed());
+            return Ok(self.saved());
         }
-        size::check(&mut self)?;
+        size::check(&mut self.check, self.before.as_ref(), &self.after)?;
         self.check.finish()?;
         for (position, step) in (0..).zip(&mut self.after.steps) {
             step.position = position;
         }
         self.after.flow.version += 1;
         self.after.flow.updated_at = self.app.clock.now();
-        write::differences(&self.tx, self.before.as_ref(), &self.after).await?;
-        revisions::record(
-            &self.app.clock,
-            &self.tx,
-            &self.after,
-            &self.who,
-            change.summary.clone(),
-        )
-        .await?;
-        let account = self.account.id;
-        let kept = revisions::kept(self.after.flow.deleted_at.is_some() || self.stored.is_much(self.app));
-        revisions::forget_old(&self.tx, &self.after.flow, kept).await?;
-        if size::grows(self.before.as_ref(), &self.after)? {
-            self.stored.check(self.app, &self.tx, "input").await?;
+        let (tx, clock, after) = (&self.tx, &self.app.clock, &self.after);
+        write::differences(tx, self.before.as_ref(), after).await?;
+        history::record(clock, tx, after, &self.who, change.summary.clone()).await?;
+        let few = after.flow.deleted_at.is_some() || self.stored.is_much(self.app);
+        history::delete_old(tx, &after.flow, few).await?;
+        if size::grows(self.before.as_ref(), after)? {
+            self.stored.check(self.app, tx, "input").await?;
         }
         let entry = Entry {
             action: change.action,
             subject_type: change.subject_type,
             subject_id: change.subject_id,
             label: Some(&change.label),
-            changes: Some(json!({ "summary": change.summary, "flowVersion": self.after.flow.version })),
+            changes: Some(json!({ "summary": change.summary, "flowVersion": after.flow.version })),
         };
-        audit::record(&self.tx, &self.app.clock, account, &self.who, entry).await?;
-        accounts::touch_config(&self.tx, account).await?;
-        let events = senders::told(&self.tx, self.before.as_ref(), &self.after).await?;
-        let heads = events::append(&self.tx, self.after.flow.updated_at, events).await?;
-        let changed = Changed {
+        audit::record(tx, clock, self.account.id, &self.who, entry).await?;
+        accounts::touch_config(tx, self.account.id).await?;
+        let events = senders::docs_events(tx, self.before.as_ref(), after).await?;
+        let heads = events::append(tx, after.flow.updated_at, events).await?;
+        let saved = SavedFlow {
             flow: self.after.flow,
             warnings: self.warnings,
         };
         self.tx.commit().await?;
         self.app.hub.tell(&heads);
-        Ok(changed)
+        Ok(saved)
     }
 
-    fn changed(self) -> Changed {
-        Changed {
+    fn saved(self) -> SavedFlow {
+        SavedFlow {
             flow: self.after.flow,
             warnings: self.warnings,
         }
     }
-}
-
-/// Both databases: the account's row is held until the commit, so that what is counted and what is referred to (profiles)
-/// stays as it is. On `PostgreSQL` weaker than FOR UPDATE: leads that are stored meanwhile may still refer to the rows.
-async fn begin(app: &App, caller: &Caller) -> Result<Begun> {
-    let id = caller.require(Action::ManageFlows)?;
-    let tx = app.db.begin().await?;
-    let account = account::Entity::by_id(id).lock(LockType::NoKeyUpdate).one(&tx).await?;
-    let account = account.ok_or(Error::NotFound("account"))?;
-    let stored = Stored::before(&tx, account.id).await?;
-    Ok((tx, account, stored))
 }
 
 /// Version 0: saving makes it 1.

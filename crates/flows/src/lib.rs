@@ -1,8 +1,7 @@
 //! Flows: an account's pipelines with their sources, steps and revisions.
 //!
-//! Every change goes through one door (`edit`): load and lock, change in memory, check, write what differs together with a
-//! revision and an audit entry. Saving checks rules, definitions and templates, so this room uses three modules of rooms
-//! that stand above it: `leads::rules`, `leads::fields` and `delivery::templates`. They are pure and use nothing of this one.
+//! Every change goes through `edit`: load and lock, change in memory, check, write the rows that differ together with a revision and an
+//! audit entry.
 
 pub mod breadth;
 pub mod calendar;
@@ -12,6 +11,8 @@ mod contents;
 pub mod docs;
 mod edit;
 pub mod manage;
+pub mod mapping;
+mod pattern_sizes;
 pub mod price;
 pub mod read;
 pub mod revisions;
@@ -20,18 +21,18 @@ pub mod sellers;
 pub mod snapshot;
 pub mod sources;
 pub mod steps;
+mod stored_rules;
 pub mod timezone;
 mod usage;
-mod weighing;
 
-pub use checks::PriceInput;
-pub use edit::Changed;
 pub use edit::Edit;
-pub use weighing::{Of, weigh};
+pub use edit::SavedFlow;
+pub use pattern_sizes::{FlowRef, measure_patterns};
+pub use price::PriceInput;
 
-/// Flows that an account may have.
+/// The most flows of an account.
 pub const MAX_FLOWS: u64 = 100;
-/// Sources that a flow may have.
+/// The most sources of a flow.
 pub const MAX_SOURCES: usize = 100;
-/// Steps that a flow may have.
+/// The most steps of a flow.
 pub const MAX_STEPS: usize = 50;

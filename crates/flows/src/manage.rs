@@ -1,6 +1,6 @@
-//! Making, changing, switching and deleting flows.
+//! Creating, changing, enabling and deleting flows.
 
-use async_graphql::MaybeUndefined;
+use async_graphql::{InputObject, MaybeUndefined};
 use entity::connection_side;
 use entity::field::{FieldDef, FieldType};
 use entity::flow::{self, FieldDefs, Names};
@@ -8,98 +8,105 @@ use entity::ids::FlowId;
 use entity::source::SourceKind;
 
 use super::caps::CapInput;
-use super::checks::PriceInput;
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
-use super::weighing::{Of, weigh};
+use super::contents::changed_parts;
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
+use super::price::PriceInput;
 use super::{sources, usage};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_forms::rules::Rule;
 
-/// A field of a flow, as given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A field of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, InputObject)]
+#[graphql(name = "FlowFieldInput")]
 pub struct FieldInput {
-    /// Lower-case letters, digits and underscores; unique in the flow.
+    /// Lower-case letters, digits and underscores. Unique in the flow.
     pub name: String,
-    /// As people read it; made from the name if absent.
+    /// Label for people. Defaults to one made from the name.
     pub label: Option<String>,
-    /// What it holds.
+    /// Type of the field.
+    #[graphql(name = "type")]
     pub field_type: FieldType,
     /// Whether a lead without a valid value is rejected.
-    pub required: bool,
-    /// Whether it is encrypted at rest.
-    pub encrypted: bool,
-    /// The values of a CHOICE field.
+    #[graphql(default_with = "Some(false)")]
+    pub required: Option<bool>,
+    /// Whether values are encrypted at rest and shown only to callers who may reveal them.
+    #[graphql(default_with = "Some(false)")]
+    pub encrypted: Option<bool>,
+    /// Accepted values of a CHOICE field.
     pub choices: Option<Vec<String>>,
-    /// A valid value for the docs.
+    /// A valid value, for the submission docs.
     pub example: Option<String>,
-    /// What senders should know.
+    /// What senders should know about the field.
     pub description: Option<String>,
 }
 
-/// A flow to make.
-#[derive(Clone, Debug)]
+/// A flow to create.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "CreateFlowInput")]
 pub struct CreateFlow {
-    /// At most 120 characters.
+    /// Display name, at most 120 characters.
     pub name: String,
-    /// At most 2,000 characters.
+    /// Purpose of the flow, at most 2,000 characters.
     pub description: Option<String>,
-    /// What it knows about a lead.
+    /// Fields of the flow, in order.
     pub fields: Vec<FieldInput>,
-    /// Which leads it takes; PAID.
+    /// Which leads the flow accepts. Null means all. Requires the PAID plan.
     pub acceptance_rule: Option<Rule>,
-    /// Up to 10 fields that make two leads the same; with `duplicate_window_days`.
-    pub duplicate_keys: Vec<String>,
-    /// For how long, 1 to 3,650 days.
+    /// Up to 10 fields whose equal values make two leads duplicates. Requires `duplicateWindowDays`.
+    pub duplicate_keys: Option<Vec<String>>,
+    /// Days for which a duplicate is recognised, 1 to 3,650. Requires `duplicateKeys`.
     pub duplicate_window_days: Option<i32>,
-    /// Limits of accepted leads; PAID.
-    pub caps: Vec<CapInput>,
-    /// What is paid to sources.
+    /// Caps on accepted leads, at most one per period. Requires the PAID plan.
+    pub caps: Option<Vec<CapInput>>,
+    /// Price paid to the sender for an accepted lead.
     pub price: Option<PriceInput>,
-    /// Whether it takes leads at once.
-    pub enabled: bool,
+    /// Whether the flow accepts leads immediately.
+    #[graphql(default_with = "Some(true)")]
+    pub enabled: Option<bool>,
 }
 
-/// What to change of a flow; what is absent stays.
-#[derive(Clone, Debug, Default)]
+/// Changes to a flow; omitted fields stay unchanged.
+#[derive(Clone, Debug, Default, InputObject)]
 pub struct UpdateFlow {
-    /// The version that the caller has seen; a change since then answers `STALE_VERSION`.
+    /// Expected version of the flow. If it has changed since, nothing is changed and the answer is `STALE_VERSION`.
     pub version: Option<i32>,
-    /// At most 120 characters.
+    /// Display name, at most 120 characters.
     pub name: Option<String>,
-    /// At most 2,000 characters; null removes it.
+    /// Purpose of the flow, at most 2,000 characters. Null removes it.
     pub description: MaybeUndefined<String>,
-    /// All fields anew.
+    /// All fields, in order. A field that a rule, step or source of the flow names cannot be removed.
     pub fields: Option<Vec<FieldInput>>,
-    /// Null removes it; a rule is PAID.
+    /// Which leads the flow accepts. Null means all. Requires the PAID plan.
     pub acceptance_rule: MaybeUndefined<Rule>,
-    /// Null or none removes them, and the window with them unless one is given.
+    /// Up to 10 fields whose equal values make two leads duplicates. Null or an empty list ends the duplicate check.
     pub duplicate_keys: MaybeUndefined<Vec<String>>,
-    /// Null removes it, and the keys with it unless some are given.
+    /// Days for which a duplicate is recognised, 1 to 3,650. Null ends the duplicate check.
     pub duplicate_window_days: MaybeUndefined<i32>,
-    /// All caps anew; null removes them. Caps are PAID.
+    /// All caps, at most one per period. Null removes them. A cap whose period and time zone stay keeps its count.
+    /// Requires the PAID plan.
     pub caps: MaybeUndefined<Vec<CapInput>>,
-    /// Null removes it.
+    /// Price paid to the sender for an accepted lead. Null removes it.
     pub price: MaybeUndefined<PriceInput>,
 }
 
-/// Makes a flow with one source of the account's own, named Default.
-pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Changed> {
+/// Creates a flow with one source of the account's own, named Default.
+pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.iter().collect();
-    let weighed = weigh(app, caller, Of::New, rules).await?;
-    let mut edit = Edit::of_new_flow(app, caller).await?.knowing(weighed);
-    edit.after.flow.enabled = input.enabled;
+    let sizes = measure_patterns(app, caller, FlowRef::New, rules).await?;
+    let mut edit = Edit::of_new_flow(app, caller).await?.with_pattern_sizes(sizes);
+    edit.after.flow.enabled = input.enabled.unwrap_or(true);
     let given = UpdateFlow {
         version: None,
         name: Some(input.name),
         description: Some(input.description).into(),
         fields: Some(input.fields),
         acceptance_rule: Some(input.acceptance_rule).into(),
-        duplicate_keys: MaybeUndefined::Value(input.duplicate_keys),
+        duplicate_keys: MaybeUndefined::Value(input.duplicate_keys.unwrap_or_default()),
         duplicate_window_days: Some(input.duplicate_window_days).into(),
-        caps: MaybeUndefined::Value(input.caps),
+        caps: MaybeUndefined::Value(input.caps.unwrap_or_default()),
         price: Some(input.price).into(),
     };
     apply(&mut edit, given);
@@ -110,12 +117,14 @@ pub async fn create(app: &App, caller: &Caller, input: CreateFlow) -> Result<Cha
     edit.save(change).await
 }
 
-/// Changes a flow. A field that something of the flow still names cannot go (`IN_USE`); what names it outside of the flow is
+/// Changes a flow. A field that something of the flow still names cannot go (`IN_USE`); what names it recipients of the flow is
 /// told in the warnings.
-pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -> Result<Changed> {
+pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.value().into_iter().collect();
-    let weighed = weigh(app, caller, Of::Flow(id), rules).await?;
-    let mut edit = Edit::of_flow(app, caller, id, "input.id").await?.knowing(weighed);
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(id), rules).await?;
+    let mut edit = Edit::of_flow(app, caller, id, "input.id")
+        .await?
+        .with_pattern_sizes(sizes);
     let before = edit.after.clone();
     if input.version.is_some_and(|seen| seen != before.flow.version) {
         let text = format!(
@@ -128,12 +137,12 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
     let refields = input.fields.is_some();
     apply(&mut edit, input);
     if refields {
-        for complaint in usage::settle(&mut edit.after) {
-            edit.check.broken(UserErrorCode::InUse, "input.fields", complaint);
+        for problem in usage::revalidate(&mut edit.after) {
+            edit.check.broken(UserErrorCode::InUse, "input.fields", problem);
         }
         edit.check.finish()?;
     }
-    let summary = format!("Changed {}", words(&changed_parts(&before.flow, &edit.after.flow)));
+    let summary = format!("Changed {}", changes(&before.flow, &edit.after.flow));
     let change = Change::of_flow("flow.updated", &edit.after.flow, summary);
     let after = edit.after.clone();
     let mut changed = edit.save(change).await?;
@@ -143,8 +152,8 @@ pub async fn update(app: &App, caller: &Caller, id: FlowId, input: UpdateFlow) -
     Ok(changed)
 }
 
-/// Switches a flow on or off. A flow that is off rejects every lead.
-pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) -> Result<Changed> {
+/// Enables or disables a flow. A disabled flow rejects every lead.
+pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) -> Result<SavedFlow> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     edit.after.flow.enabled = enabled;
     if edit.after.flow.is_inbox && !enabled {
@@ -159,8 +168,8 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: FlowId, enabled: bool) 
     edit.save(change).await
 }
 
-/// Deletes a flow with its sources and steps. Its leads stay, and so does its history. The Inbox cannot be deleted, nor a flow that
-/// was chosen to receive over a connection (`IN_USE`).
+/// Deletes a flow with its sources and steps. Its leads and its history stay. The Inbox cannot be deleted, nor a flow that receives over
+/// a connection (`IN_USE`).
 pub async fn delete(app: &App, caller: &Caller, id: FlowId) -> Result<()> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     if edit.after.flow.is_inbox {
@@ -251,29 +260,29 @@ fn definition(input: FieldInput) -> FieldDef {
     FieldDef {
         label: label
             .filter(|label| !label.is_empty())
-            .unwrap_or_else(|| spoken(&input.name)),
+            .unwrap_or_else(|| label_of(&input.name)),
         name: input.name,
         field_type: input.field_type,
-        required: input.required,
-        encrypted: input.encrypted,
+        required: input.required.unwrap_or_default(),
+        encrypted: input.encrypted.unwrap_or_default(),
         choices: input.choices.filter(|choices| !choices.is_empty()),
         example: input.example,
         description: input.description,
     }
 }
 
-/// `first_name` as people would write it: `First name`.
-fn spoken(name: &str) -> String {
+/// A label made from a name: `first_name` becomes `First name`.
+fn label_of(name: &str) -> String {
     let spaced = name.replace('_', " ");
     let mut letters = spaced.trim().chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }
 
-fn changed_parts(before: &flow::Model, after: &flow::Model) -> Vec<&'static str> {
+fn changes(before: &flow::Model, after: &flow::Model) -> String {
     let price = |flow: &flow::Model| (flow.price_e4, flow.price_currency.clone());
     let duplicates = |flow: &flow::Model| (flow.duplicate_keys.clone(), flow.duplicate_window_days);
-    let parts = [
+    changed_parts(&[
         ("the name", before.name != after.name),
         ("the description", before.description != after.description),
         ("the fields", before.fields != after.fields),
@@ -281,10 +290,5 @@ fn changed_parts(before: &flow::Model, after: &flow::Model) -> Vec<&'static str>
         ("the duplicate check", duplicates(before) != duplicates(after)),
         ("the caps", before.caps != after.caps),
         ("the price", price(before) != price(after)),
-    ];
-    parts
-        .into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(part, _)| part)
-        .collect()
+    ])
 }

@@ -1,8 +1,11 @@
-//! Prices: exact amounts of money, kept as whole ten-thousandths of the currency unit.
+//! Prices: exact amounts of money, stored as whole ten-thousandths of the currency unit.
 
-use rust_decimal::Decimal;
+use async_graphql::InputObject;
+use entity::scalars::CurrencyCode;
+use rust_decimal::Decimal as Exact;
 
 use leadmesh_core::error::{Broken, UserErrorCode};
+use leadmesh_forms::fields::decimal::Decimal;
 
 /// Digits after the decimal point.
 const SCALE: u32 = 4;
@@ -17,6 +20,16 @@ const CURRENCIES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BH
     RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX \
     USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG";
 
+/// An amount of money.
+#[derive(Clone, Debug, PartialEq, Eq, InputObject)]
+#[graphql(name = "MoneyInput")]
+pub struct PriceInput {
+    /// Amount in units of the currency: not negative, at most four decimals.
+    pub amount: Decimal,
+    /// The currency.
+    pub currency: CurrencyCode,
+}
+
 /// What a lead costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Price {
@@ -27,9 +40,8 @@ pub struct Price {
 }
 
 impl Price {
-    /// Checks an amount (0 to 1,000,000,000, at most four decimals) and the code of its currency; `path` is where the
-    /// two stand in the input.
-    pub fn check(amount: Decimal, currency: &str, path: &str) -> Result<Self, Broken> {
+    /// Checks the amount (0 to 1,000,000,000, at most four decimals) and the currency code; `path` is where the input has them.
+    pub fn check(amount: Exact, currency: &str, path: &str) -> Result<Self, Broken> {
         let invalid =
             |field: &str, message: &str| Broken::new(UserErrorCode::Invalid, &format!("{path}.{field}"), message);
         let code = currency.trim().to_ascii_uppercase();
@@ -49,24 +61,24 @@ impl Price {
     }
 
     /// The price in the two columns of a row.
-    pub fn stored(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
+    pub fn from_columns(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
         e4.zip(currency).map(|(e4, currency)| Self { e4, currency })
     }
 
-    /// A price as the two columns of a row.
+    /// The price as the two columns of a row.
     pub fn columns(price: Option<Self>) -> (Option<i64>, Option<String>) {
         price.map(|price| (price.e4, price.currency)).unzip()
     }
 
     /// The amount in units of the currency, without zeros at its end.
-    pub fn amount(&self) -> Decimal {
-        Decimal::new(self.e4, SCALE).normalize()
+    pub fn amount(&self) -> Exact {
+        Exact::new(self.e4, SCALE).normalize()
     }
 }
 
-fn in_e4(amount: Decimal) -> Option<i64> {
+fn in_e4(amount: Exact) -> Option<i64> {
     let mut exact = amount.normalize();
-    if exact.scale() > SCALE || exact > Decimal::new(MAX_E4, SCALE) {
+    if exact.scale() > SCALE || exact > Exact::new(MAX_E4, SCALE) {
         return None;
     }
     exact.rescale(SCALE);
@@ -120,16 +132,16 @@ mod tests {
     #[test]
     fn a_price_has_both_columns_or_none() {
         assert_eq!(Price::columns(None), (None, None));
-        assert_eq!(Price::stored(Some(1), None), None);
+        assert_eq!(Price::from_columns(Some(1), None), None);
         let price = check("2", "USD").unwrap();
         let (e4, currency) = Price::columns(Some(price.clone()));
-        assert_eq!(Price::stored(e4, currency), Some(price));
+        assert_eq!(Price::from_columns(e4, currency), Some(price));
     }
 
     proptest! {
         #[test]
         fn what_is_stored_is_what_was_given(e4 in 0..=MAX_E4, zeros in 0_u32..8) {
-            let mut amount = Decimal::new(e4, SCALE);
+            let mut amount = Exact::new(e4, SCALE);
             amount.rescale(SCALE + zeros);
             let price = Price::check(amount, "USD", "input.price").unwrap();
             prop_assert_eq!(price.e4, e4);

@@ -1,4 +1,4 @@
-//! Looking at flows.
+//! Reading flows.
 
 use entity::flow;
 use entity::ids::FlowId;
@@ -11,16 +11,16 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::texts;
 
-/// Which flows to list.
+/// Selects flows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FlowFilter {
-    /// Only those that take leads, or only those that do not.
+    /// Only flows that take leads, or only flows that do not.
     pub enabled: Option<bool>,
-    /// A part of the name, in any case of letters (of ASCII only, on `SQLite`).
+    /// Part of the name, case-insensitive (only for ASCII on `SQLite`).
     pub search: Option<String>,
 }
 
-/// A flow of the caller's account, if it has it.
+/// A flow of the caller's account.
 pub async fn find(app: &App, caller: &Caller, id: FlowId) -> Result<Option<flow::Model>> {
     let account = caller.require(Action::ReadSetup)?;
     let flow = flow::Entity::in_account(account).filter(flow::Column::Id.eq(id));
@@ -45,8 +45,8 @@ pub fn list(caller: &Caller, filter: &FlowFilter) -> Result<Select<flow::Entity>
     Ok(flows)
 }
 
-/// Whether a column has the text in it, in any case of letters (of ASCII only, on `SQLite`). `%` and `_` stand for themselves. No name
-/// is longer than what is looked at, so that a longer text finds nothing; a database refuses a pattern that is very long.
+/// Whether a column contains the text, case-insensitive (only for ASCII on `SQLite`). The text is cut to twice the longest name,
+/// because a database refuses a very long pattern.
 pub fn contains(column: impl ColumnTrait, text: &str) -> SimpleExpr {
     let text: String = text.chars().take(2 * texts::NAME).collect();
     let text = text.to_lowercase();

@@ -1,25 +1,23 @@
-//! The history of a flow: every change is a revision with the whole flow in it, and reverting is one more.
+//! The history of a flow. Every change adds a revision with the whole flow in it; so does reverting.
 
 use entity::connection::ConnectionStatus;
-use entity::flow_revision::{self, ActiveModel, Entity};
+use entity::flow_revision::{self, Entity};
 use entity::ids::{AccountId, FlowId, ProfileId};
 use entity::{connection, profile, source, step};
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Select, Set};
+use sea_orm::{ColumnTrait, Condition, QueryFilter, Select};
 
 use super::breadth;
-use super::contents::Contents;
-use super::edit::{Change, Changed, Edit};
-use super::snapshot::Snapshot;
-use super::steps::{check_free_destination, profile_of, settle_reverted};
+use super::contents::profile_of;
+use super::edit::{Change, Edit, SavedFlow};
+use super::snapshot::RevisionSnapshot;
+use super::steps::{check_free_destination, disable_unconnected};
 use super::usage;
 use leadmesh_core::app::App;
-use leadmesh_core::audit::Who;
-use leadmesh_core::clock::Clock;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// The revisions of a flow, for paging; unordered. None for a flow of somebody else.
+/// The revisions of a flow, for paging; unordered. None for a flow of another account.
 pub fn history(caller: &Caller, flow: FlowId) -> Result<Select<Entity>> {
     let account = caller.require(Action::ReadSetup)?;
     Ok(of_flow(account, flow))
@@ -29,22 +27,21 @@ fn of_flow(account: AccountId, flow: FlowId) -> Select<Entity> {
     Entity::in_account(account).filter(flow_revision::Column::FlowId.eq(flow))
 }
 
-/// Brings a flow back to what it was at a version, as a new revision: name, fields, rules, caps, prices, whether it is
-/// enabled, and its sources and steps under the identifiers that they had.
+/// Reverts a flow to a version, as a new revision: name, fields, rules, caps, prices, whether it is enabled, and its sources and steps
+/// with their identifiers.
 ///
-/// A connected account's source comes back with the connection that there is now, if any: without one it stays a draft, however
-/// it was switched then.
+/// A connected account's source gets the connection that exists now. Without one it is a draft, even if it was enabled.
 ///
-/// Refused where the account may not have that any more: by its plan, or because a distribution profile is gone.
-pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<Changed> {
+/// Refused if the account's plan does not include the settings any more, or if a distribution profile is gone.
+pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Result<SavedFlow> {
     let mut edit = Edit::of_flow(app, caller, id, "id").await?;
     let past = of_flow(edit.account.id, id).filter(flow_revision::Column::Version.eq(version));
     let Some(past) = past.one(&edit.tx).await? else {
         let text = format!("the flow has no version {version}: choose one of its history");
         return Err(Error::broken(UserErrorCode::NotFound, "version", text));
     };
-    let snapshot: Snapshot = serde_json::from_value(past.snapshot)?;
-    // Only those of that version: a flow may have had any number.
+    let snapshot: RevisionSnapshot = serde_json::from_value(past.snapshot)?;
+    // Only those of that version, because a flow may have had any number.
     let named = snapshot.sources.iter().map(|part| part.id);
     let sources = source::Entity::ever_of_flow(id).filter(source::Column::Id.is_in(named));
     let sources = sources.all(&edit.tx).await?;
@@ -57,7 +54,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     check_plan(&mut edit).await?;
     check_profiles(&mut edit).await?;
     breadth::check(&mut edit, "version").await?;
-    settle_reverted(&mut edit).await?;
+    disable_unconnected(&mut edit).await?;
     let change = Change::of_flow(
         "flow.reverted",
         &edit.after.flow,
@@ -71,7 +68,7 @@ pub async fn revert(app: &App, caller: &Caller, id: FlowId, version: i32) -> Res
     Ok(changed)
 }
 
-/// Gives connected accounts' sources the live connections with their senders.
+/// Sets the live connections of connected accounts' sources.
 async fn relink(edit: &mut Edit<'_>) -> Result<()> {
     use connection::Column::{HighAccountId, LowAccountId, Status};
     let sources = edit.after.sources.iter();
@@ -135,57 +132,5 @@ async fn check_profiles(edit: &mut Edit<'_>) -> Result<()> {
             edit.check.broken(UserErrorCode::Conflict, "version", text);
         }
     }
-    Ok(())
-}
-
-/// Adds the flow as it is now to its history.
-pub(super) async fn record(
-    clock: &Clock,
-    tx: &DatabaseTransaction,
-    contents: &Contents,
-    who: &Who,
-    summary: String,
-) -> Result<()> {
-    let row = ActiveModel {
-        id: Set(clock.id()),
-        account_id: Set(contents.flow.account_id),
-        flow_id: Set(contents.flow.id),
-        version: Set(contents.flow.version),
-        at: Set(contents.flow.updated_at),
-        actor_kind: Set(who.kind),
-        actor_id: Set(who.id.clone()),
-        actor_name: Set(who.name.clone()),
-        summary: Set(summary),
-        snapshot: Set(serde_json::to_value(Snapshot::of(contents))?),
-    };
-    Entity::insert(row).exec_without_returning(tx).await?;
-    Ok(())
-}
-
-/// The Inbox comes with the account and without history: before its first change it is recorded as it came, so that one
-/// can revert to that.
-pub(super) async fn record_first(app: &App, tx: &DatabaseTransaction, contents: &Contents) -> Result<()> {
-    let flow = &contents.flow;
-    let recorded = of_flow(flow.account_id, flow.id).filter(flow_revision::Column::Version.eq(flow.version));
-    if recorded.count(tx).await? > 0 {
-        return Ok(());
-    }
-    record(&app.clock, tx, contents, &Who::system(), format!("Made {}", flow.name)).await
-}
-
-/// Revisions that a flow keeps, the newest ones.
-const KEPT: i32 = 1_000;
-/// The same for a deleted flow, and where the account's settings are near their limit.
-const LEAST_KEPT: i32 = 20;
-
-/// How many revisions of a flow are kept: few where there is no room for more.
-pub(super) fn kept(few: bool) -> i32 {
-    if few { LEAST_KEPT } else { KEPT }
-}
-
-/// Forgets the revisions of a flow before the newest ones.
-pub(super) async fn forget_old(tx: &DatabaseTransaction, flow: &entity::flow::Model, kept: i32) -> Result<()> {
-    let old = Entity::before(flow.account_id, flow.id, flow.version.saturating_sub(kept));
-    old.exec(tx).await?;
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! Schedules: the hours of the week in which a partner gets leads.
+//! Schedules: the hours of the week in which a partner receives leads.
 //!
-//! The clocks on the wall decide: an instant is inside a window when the zone's clocks show a day and time that lie in it.
-//! So an hour that the clocks show twice counts twice, and a window that lies wholly in a skipped hour does not open on
-//! that day; all others open and close at the times that they name, and are an hour shorter or longer.
+//! Local time decides: an instant is inside a window if its local day and time are. So a repeated hour counts twice, and a window
+//! within a skipped hour does not open that day; all others open and close at their times, and are an hour shorter or longer.
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use entity::assignment::{Schedule, Weekday, Window};
@@ -11,12 +10,12 @@ use super::timezone;
 use leadmesh_core::error::{Broken, UserErrorCode};
 use leadmesh_core::identity::texts;
 
-/// How many windows a schedule may have.
+/// Most windows of a schedule.
 pub const MAX_WINDOWS: usize = 50;
 const DAY: u32 = 24 * 60;
 
-/// Checks a schedule that somebody asks for; `path` is where it stands in the input. It has at least one window, each
-/// with at least one day; days that a window names twice are named once.
+/// Checks a schedule; `path` is where the input has it. It has at least one window, each with at least one day; duplicate days are
+/// removed.
 pub fn check(schedule: Schedule, path: &str) -> Result<Schedule, Broken> {
     let timezone = texts::timezone(&schedule.timezone, &format!("{path}.timezone"))?;
     let count = schedule.windows.len();
@@ -64,7 +63,7 @@ fn check_window(window: Window, path: &str) -> Result<Window, Broken> {
     Ok(Window { days, ..window })
 }
 
-/// Whether a schedule that was checked when it was stored is open at an instant.
+/// Whether a stored schedule is open at an instant.
 pub fn open_at(schedule: &Schedule, at: DateTime<Utc>) -> bool {
     let local = at.with_timezone(&timezone::stored(&schedule.timezone));
     let now = local.hour() * 60 + local.minute();
@@ -306,8 +305,8 @@ mod tests {
             let every_day = [&WORKDAYS[..], &[Weekday::Saturday, Weekday::Sunday]].concat();
             let at = DateTime::from_timestamp(at, 0).unwrap();
             let inside = open_at(&schedule(zone.name(), &[(&every_day, &from, &to)]), at);
-            let outside = open_at(&schedule(zone.name(), &[(&every_day, &to, &from)]), at);
-            prop_assert!(inside != outside);
+            let recipients = open_at(&schedule(zone.name(), &[(&every_day, &to, &from)]), at);
+            prop_assert!(inside != recipients);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The sources through which connected accounts' buyer steps deliver. They are made by the system, one for each receiving flow
-//! and connection, named after the seller. Their owner may give them rules, renamings and caps, or switch them off.
+//! Sources of sellers: connected accounts that deliver into a flow. The system makes one for each receiving flow and connection, named
+//! after the seller. Their owner may set rules, mappings and caps, or disable them.
 
 use entity::account::{self, Plan};
 use entity::audit_event::ActorKind;
@@ -14,8 +14,8 @@ use leadmesh_core::audit::{self, Entry, Who};
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::accounts;
 
-/// The flow into which an account takes what comes over a connection: a PAID one's choice, else its Inbox. A choice that is
-/// gone is not replaced by the Inbox, which may be set up for other leads.
+/// The flow that takes leads from a connection: the choice of a PAID account, else the Inbox. A choice that is gone is not replaced by the
+/// Inbox, which may be set up for other leads.
 pub async fn receiving_flow(
     db: &impl ConnectionTrait,
     account: &account::Model,
@@ -33,21 +33,21 @@ pub async fn receiving_flow(
     Ok(wanted.one(db).await?.map(|flow| flow.id))
 }
 
-/// Makes the source for a seller where leads come in over a connection, by itself.
+/// Makes the source for a seller in a transaction of its own, unless it exists.
 pub async fn make_source(app: &App, connection: ConnectionId, buyer: AccountId, seller: AccountId) -> Result<()> {
     let tx = app.db.begin().await?;
-    ensure_source(&tx, app, connection, (seller, buyer)).await?;
+    ensure_source(&tx, app, connection, seller, buyer).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Makes the source for a seller where a buyer takes leads that come over a connection, unless it is there. One that a revert
-/// has removed comes back.
+/// Makes the source for a seller in the buyer's receiving flow, unless it exists. Restores one that a revert has removed.
 pub async fn ensure_source(
     tx: &DatabaseTransaction,
     app: &App,
     connection: ConnectionId,
-    (seller, buyer): (AccountId, AccountId),
+    seller: AccountId,
+    buyer: AccountId,
 ) -> Result<()> {
     let owner = accounts::lock(tx, buyer).await?;
     let Some(into) = receiving_flow(tx, &owner, connection).await? else {
@@ -69,7 +69,7 @@ pub async fn ensure_source(
             back.deleted_at = Set(None);
             back.update(tx).await?
         }
-        None => new_source(tx, app, (&flow, connection), &sender).await?,
+        None => new_source(tx, app, &flow, connection, &sender).await?,
     };
     accounts::touch_config(tx, buyer).await?;
     record(tx, app, &source, &sender).await
@@ -78,7 +78,8 @@ pub async fn ensure_source(
 async fn new_source(
     tx: &DatabaseTransaction,
     app: &App,
-    (flow, connection): (&flow::Model, ConnectionId),
+    flow: &flow::Model,
+    connection: ConnectionId,
     sender: &account::Model,
 ) -> Result<source::Model> {
     let others = source::Entity::of_flow(flow.id).all(tx).await?;

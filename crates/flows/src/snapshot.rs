@@ -1,4 +1,4 @@
-//! A flow as its revisions keep it, and as clients read it in `FlowRevision.snapshot`.
+//! A flow as its revisions store it, and as clients read it in `FlowRevision.snapshot`.
 //!
 //! The format, in camel case: `name`, `description`, `enabled`, `fields`, `acceptanceRule`, `duplicateKeys`,
 //! `duplicateWindowDays`, `caps`, `price` (`{amount, currency}`), and in order `sources` (`id`, `kind`, `name`, `enabled`,
@@ -16,35 +16,32 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::contents::Contents;
+use super::contents::{Contents, profile_of};
 use super::price::Price;
-use super::steps::profile_of;
 
 /// A flow with its sources and steps, as it was after one change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Snapshot {
-    /// As shown.
+pub struct RevisionSnapshot {
     pub name: String,
-    /// For people.
     pub description: Option<String>,
     /// Whether it took leads.
     pub enabled: bool,
-    /// What it knew about a lead.
+    /// Definitions of its fields.
     pub fields: Vec<FieldDef>,
-    /// Canonical rule tree.
+    /// Canonical rule.
     pub acceptance_rule: Option<Value>,
-    /// Fields that made two leads the same.
+    /// Fields that identify duplicates.
     pub duplicate_keys: Vec<String>,
-    /// For how long.
+    /// Days in which they do.
     pub duplicate_window_days: Option<i32>,
     /// Limits of accepted leads.
     pub caps: Vec<Cap>,
-    /// What was paid to sources.
+    /// Price paid to sources.
     pub price: Option<PriceSnapshot>,
-    /// Who could submit, in order.
+    /// Sources, in order.
     pub sources: Vec<SourceSnapshot>,
-    /// What happened to a lead, in order.
+    /// Steps, in order.
     pub steps: Vec<StepSnapshot>,
 }
 
@@ -52,25 +49,23 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceSnapshot {
-    /// Identifier, kept by reverting.
+    /// Identifier, which reverting restores.
     pub id: SourceId,
     /// Own form or connected account.
     pub kind: SourceKind,
-    /// As shown.
     pub name: String,
     /// Whether it could submit.
     pub enabled: bool,
-    /// Canonical rule tree.
+    /// Canonical rule.
     pub acceptance_rule: Option<Value>,
-    /// The sender's field names to the flow's.
+    /// The sender's field names by the flow's.
     pub mapping: Vec<FieldMapping>,
     /// Limits of accepted leads.
     pub caps: Vec<Cap>,
-    /// Its own price.
     pub price: Option<PriceSnapshot>,
-    /// Its connection then. For reading only: reverting brings no connection back.
+    /// Its connection. Reverting does not restore it.
     pub connection_id: Option<ConnectionId>,
-    /// The invitation that it waited for. For reading only.
+    /// The invitation that it waited for. Reverting does not restore it.
     pub invitation_id: Option<InvitationId>,
 }
 
@@ -78,19 +73,18 @@ pub struct SourceSnapshot {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepSnapshot {
-    /// Identifier, kept by reverting.
+    /// Identifier, which reverting restores.
     pub id: StepId,
-    /// As shown.
     pub name: String,
     /// Whether leads passed through it.
     pub enabled: bool,
-    /// Canonical rule tree.
+    /// Canonical rule.
     pub criteria: Option<Value>,
     /// What it did.
     pub config: StepConfig,
 }
 
-/// A price then. The amount is exact text, so that reverting brings back exactly that price.
+/// A price. The amount is text, so that reverting restores it exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceSnapshot {
     /// In units of the currency.
@@ -101,19 +95,19 @@ pub struct PriceSnapshot {
 
 impl PriceSnapshot {
     fn of(e4: Option<i64>, currency: Option<String>) -> Option<Self> {
-        Price::stored(e4, currency).map(|price| Self {
+        Price::from_columns(e4, currency).map(|price| Self {
             amount: price.amount(),
             currency: price.currency,
         })
     }
 
-    /// A currency that is not in use any more leaves no price.
+    /// None if the currency is no longer in use.
     fn columns(price: Option<Self>) -> (Option<i64>, Option<String>) {
         Price::columns(price.and_then(|price| Price::check(price.amount, &price.currency, "").ok()))
     }
 }
 
-impl Snapshot {
+impl RevisionSnapshot {
     pub(super) fn of(contents: &Contents) -> Self {
         let flow = contents.flow.clone();
         Self {
@@ -131,8 +125,8 @@ impl Snapshot {
         }
     }
 
-    /// The flow as it was then. `flow` gives its identity and version, `sources` and `steps` are every one that it ever had.
-    /// Who a source is connected with is not taken back in time: connections have a history of their own.
+    /// The flow of that revision. `flow` gives its identity and version; `sources` and `steps` include removed ones.
+    /// The connection of a source is not restored: connections have their own history.
     pub(super) fn restore(self, flow: &flow::Model, sources: &[source::Model], steps: &[step::Model]) -> Contents {
         let (price_e4, price_currency) = PriceSnapshot::columns(self.price);
         let row = |part: SourceSnapshot| {
@@ -245,7 +239,7 @@ mod tests {
                 "config": {"kind": "FILTER", "rule": {"all": []}, "reason": "no"}
             }]
         });
-        let snapshot: Snapshot = serde_json::from_value(stored.clone()).unwrap();
+        let snapshot: RevisionSnapshot = serde_json::from_value(stored.clone()).unwrap();
         assert_eq!(serde_json::to_value(&snapshot).unwrap(), stored);
     }
 }

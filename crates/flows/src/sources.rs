@@ -1,6 +1,6 @@
-//! The sources of a flow: who may submit to it. A flow may have none.
+//! The sources of a flow: who may submit leads to it. A flow may have none.
 
-use async_graphql::MaybeUndefined;
+use async_graphql::{InputObject, MaybeUndefined};
 use entity::delivery_config::FieldMapping;
 use entity::ids::{AccountId, ConnectionId, FlowId, InvitationId, SourceId};
 use entity::source::{self, Mappings, SourceKind};
@@ -9,33 +9,35 @@ use sea_orm::{ColumnTrait, QueryFilter};
 
 use super::MAX_SOURCES;
 use super::caps::CapInput;
-use super::checks::PriceInput;
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
+use super::contents::changed_parts;
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
+use super::price::PriceInput;
 use super::usage;
-use super::weighing::{Of, weigh};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_forms::rules::Rule;
 
-/// A source to add.
-#[derive(Clone, Debug)]
+/// A source to add to a flow: a connected account with `connectionId` or `invitationId`, otherwise one of the account's
+/// own.
+#[derive(Clone, Debug, InputObject)]
 pub struct AddSource {
-    /// Where.
+    /// Identifier of the flow.
     pub flow_id: FlowId,
-    /// At most 120 characters; if absent the connected account's name, or numbered.
+    /// Display name, at most 120 characters. Defaults to the partner's name, or to a numbered name.
     pub name: Option<String>,
-    /// Which leads it may submit, after the flow's rule; PAID.
+    /// Which leads the source may submit, in addition to the flow's rule. Null means all. Requires the PAID plan.
     pub acceptance_rule: Option<Rule>,
-    /// The sender's field names to the flow's; at most 200.
-    pub mapping: Vec<FieldMapping>,
-    /// Limits of accepted leads, after the flow's; PAID.
-    pub caps: Vec<CapInput>,
-    /// In place of the flow's price.
+    /// Mapping from the sender's field names to the flow's, at most 200 entries.
+    pub mapping: Option<Vec<FieldMapping>>,
+    /// Caps on accepted leads, in addition to the flow's, at most one per period. Requires the PAID plan.
+    pub caps: Option<Vec<CapInput>>,
+    /// Price paid to the sender for an accepted lead, instead of the flow's.
     pub price: Option<PriceInput>,
-    /// Whether it may submit at once.
-    pub enabled: bool,
+    /// Whether the source may submit immediately. For an invited account: whether it may submit once it has accepted.
+    #[graphql(default_with = "Some(true)")]
+    pub enabled: Option<bool>,
 }
 
 impl AddSource {
@@ -45,47 +47,46 @@ impl AddSource {
     }
 }
 
-/// The connected account that submits through a source, or will once it accepts an invitation.
+/// The connected account that submits through a source, or will once it has accepted an invitation.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// As shown, unless the source is given another name.
+    /// The default name of the source.
     pub name: String,
-    /// Which account; none while it is known by its address only.
+    /// None while only the address of the account is known.
     pub account: Option<AccountId>,
-    /// Its connection.
     pub connection: Option<ConnectionId>,
-    /// The invitation that it has not accepted yet.
+    /// The invitation that is not accepted yet.
     pub invitation: Option<InvitationId>,
 }
 
-/// What to change of a source; what is absent stays.
-#[derive(Clone, Debug, Default)]
+/// Changes to a source; omitted fields stay unchanged.
+#[derive(Clone, Debug, Default, InputObject)]
 pub struct UpdateSource {
-    /// At most 120 characters.
+    /// Display name, at most 120 characters.
     pub name: Option<String>,
-    /// Whether it may submit.
+    /// Whether the source may submit. A connected account's source can be enabled only with an active connection
+    /// (`NOT_CONNECTED`) that lets the partner send (`DIRECTION_NOT_AGREED`).
     pub enabled: Option<bool>,
-    /// Null removes it; a rule is PAID.
+    /// Which leads the source may submit, in addition to the flow's rule. Null means all. Requires the PAID plan.
     pub acceptance_rule: MaybeUndefined<Rule>,
-    /// All renamings anew; null removes them.
+    /// The whole mapping, at most 200 entries. Null removes it.
     pub mapping: MaybeUndefined<Vec<FieldMapping>>,
-    /// All caps anew; null removes them. Caps are PAID.
+    /// All caps, at most one per period. Null removes them. Requires the PAID plan.
     pub caps: MaybeUndefined<Vec<CapInput>>,
-    /// Null removes it.
+    /// Price paid to the sender, instead of the flow's. Null means the flow's price.
     pub price: MaybeUndefined<PriceInput>,
 }
 
 /// Adds a source of the account's own to a flow.
-pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+pub async fn add(app: &App, caller: &Caller, input: AddSource) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let edit = edit.knowing(weighed);
+    let edit = edit.with_pattern_sizes(sizes);
     add_to(edit, input, None).await
 }
 
-/// Adds a source to the flow under change: a connected account's, whose right to be one was looked at, or one of the
-/// account's own.
-pub async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<Changed> {
+/// Adds a source to the flow under change: a connected account's, whose right was checked before, or one of the account's own.
+pub async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>) -> Result<SavedFlow> {
     let count = edit.after.sources.len();
     if count >= MAX_SOURCES {
         let text = format!("a flow has at most {MAX_SOURCES} sources: remove one that is not used any more");
@@ -104,10 +105,10 @@ pub async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>
     source.position = positions.max().unwrap_or(0);
     let given = UpdateSource {
         name: Some(name),
-        enabled: Some(input.enabled),
+        enabled: Some(input.enabled.unwrap_or(true)),
         acceptance_rule: Some(input.acceptance_rule).into(),
-        mapping: MaybeUndefined::Value(input.mapping),
-        caps: MaybeUndefined::Value(input.caps),
+        mapping: MaybeUndefined::Value(input.mapping.unwrap_or_default()),
+        caps: MaybeUndefined::Value(input.caps.unwrap_or_default()),
         price: Some(input.price).into(),
     };
     apply(&mut edit, &mut source, given);
@@ -117,42 +118,41 @@ pub async fn add_to(mut edit: Edit<'_>, input: AddSource, sender: Option<Sender>
 }
 
 /// Changes a source.
-pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSource) -> Result<Changed> {
+pub async fn update(app: &App, caller: &Caller, id: SourceId, input: UpdateSource) -> Result<SavedFlow> {
     let rules = input.acceptance_rule.value().into_iter().collect();
-    let weighed = weigh(app, caller, Of::Source(id), rules).await?;
-    let (edit, place) = Edit::of_source(app, caller, id, "input.id").await?;
-    let mut edit = edit.knowing(weighed);
-    let before = edit.after.sources.remove(place);
+    let sizes = measure_patterns(app, caller, FlowRef::Source(id), rules).await?;
+    let (edit, index) = Edit::of_source(app, caller, id, "input.id").await?;
+    let mut edit = edit.with_pattern_sizes(sizes);
+    let before = edit.after.sources.remove(index);
     let mut source = before.clone();
     if input.enabled == Some(true) {
         check_connection(&mut edit, &source).await?;
     }
     apply(&mut edit, &mut source, input);
-    let parts = words(&changed_parts(&before, &source));
+    let parts = changes(&before, &source);
     let change = change(
         "source.updated",
         &source,
         format!("Changed {parts} of source {}", source.name),
     );
-    edit.after.sources.insert(place, source);
+    edit.after.sources.insert(index, source);
     edit.save(change).await
 }
 
-/// Removes a source: it may not submit any more. Its leads stay.
-pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_source(app, caller, id, "id").await?;
-    let sellers = edit.after.sources.get(place).map(|source| source.kind);
+/// Removes a source. Its leads stay.
+pub async fn remove(app: &App, caller: &Caller, id: SourceId) -> Result<SavedFlow> {
+    let (mut edit, index) = Edit::of_source(app, caller, id, "id").await?;
+    let sellers = edit.after.sources.get(index).map(|source| source.kind);
     if sellers == Some(SourceKind::Seller) {
         let text = "this source belongs to the connection with its seller: disable it instead";
         return Err(Error::broken(UserErrorCode::Conflict, "id", text));
     }
-    let source = edit.after.sources.remove(place);
+    let source = edit.after.sources.remove(index);
     let change = change("source.removed", &source, format!("Removed source {}", source.name));
     edit.save(change).await
 }
 
-/// A connected account's source can be switched on only while there is a connection that is meant to let it send, held up or
-/// not.
+/// A connected account's source can be enabled only while there is a connection, suspended or not, whose type lets the account send.
 async fn check_connection(edit: &mut Edit<'_>, source: &source::Model) -> Result<()> {
     let Some(sender) = source.sender_account_id.filter(|_| source.kind != SourceKind::Own) else {
         if source.kind != SourceKind::Own {
@@ -177,11 +177,10 @@ async fn check_connection(edit: &mut Edit<'_>, source: &source::Model) -> Result
     Ok(())
 }
 
-/// What whoever switches a draft on is told.
 const NOT_YET: &str =
     "the account is not connected with you: it can submit once it has accepted an invitation of yours";
 
-/// An enabled source without anything particular, first in order.
+/// An enabled source with default settings, first in order.
 pub(super) fn blank(app: &App, flow: &flow::Model, kind: SourceKind, name: String) -> source::Model {
     source::Model {
         id: app.clock.id(),
@@ -202,16 +201,6 @@ pub(super) fn blank(app: &App, flow: &flow::Model, kind: SourceKind, name: Strin
         created_at: app.clock.now(),
         deleted_at: None,
     }
-}
-
-/// The name under which a sender gives a field of the flow: the one that is renamed to it, else its own. None if its own
-/// means another field to this sender.
-pub fn wire_name<'a>(mapping: &'a [FieldMapping], field: &'a str) -> Option<&'a str> {
-    if let Some(renaming) = mapping.iter().find(|renaming| renaming.to == field) {
-        return Some(&renaming.from);
-    }
-    let taken = mapping.iter().any(|renaming| renaming.from == field);
-    (!taken).then_some(field)
 }
 
 fn apply(edit: &mut Edit<'_>, source: &mut source::Model, input: UpdateSource) {
@@ -246,21 +235,16 @@ fn apply(edit: &mut Edit<'_>, source: &mut source::Model, input: UpdateSource) {
     edit.warnings.extend(usage::out_of_reach(&edit.after.flow, source));
 }
 
-fn changed_parts(before: &source::Model, after: &source::Model) -> Vec<&'static str> {
+fn changes(before: &source::Model, after: &source::Model) -> String {
     let price = |source: &source::Model| (source.price_e4, source.price_currency.clone());
-    let parts = [
+    changed_parts(&[
         ("the name", before.name != after.name),
         ("whether it may submit", before.enabled != after.enabled),
         ("the acceptance rule", before.acceptance_rule != after.acceptance_rule),
         ("the renamings", before.mapping != after.mapping),
         ("the caps", before.caps != after.caps),
         ("the price", price(before) != price(after)),
-    ];
-    parts
-        .into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(part, _)| part)
-        .collect()
+    ])
 }
 
 fn change(action: &'static str, source: &source::Model, summary: String) -> Change {
@@ -273,22 +257,5 @@ fn change(action: &'static str, source: &source::Model, summary: String) -> Chan
         subject_id: source.id.to_string(),
         label: source.name.clone(),
         summary,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_field_is_sent_under_the_name_that_is_renamed_to_it() {
-        let renaming = |from: &str, to: &str| FieldMapping {
-            from: from.into(),
-            to: to.into(),
-        };
-        let mapping = [renaming("Mail", "email"), renaming("city", "town")];
-        assert_eq!(wire_name(&mapping, "email"), Some("Mail"));
-        assert_eq!(wire_name(&mapping, "age"), Some("age"));
-        assert_eq!(wire_name(&mapping, "city"), None, "the sender's city is another field");
     }
 }

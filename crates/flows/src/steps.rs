@@ -9,81 +9,59 @@ use entity::profile;
 use entity::step::{self, StepConfig, TemplateAssignment};
 use sea_orm::{ColumnTrait, PaginatorTrait, QueryFilter};
 
-use super::contents::words;
-use super::edit::{Change, Changed, Edit};
-use super::weighing::{Of, weigh};
+use super::contents::{changed_parts, paid_parts, profile_of};
+use super::edit::{Change, Edit, SavedFlow};
+use super::pattern_sizes::{FlowRef, measure_patterns};
 use super::{MAX_STEPS, breadth};
-pub(crate) use buyer::settle_reverted;
+pub(crate) use buyer::disable_unconnected;
 pub use buyer::{BuyerInput, BuyerTo};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_forms::rules::Rule;
 
-/// Where the profile of a step stands in the input.
+/// Path of the profile in the input.
 const PROFILE: &str = "input.step.distribute.profileId";
 
-/// What a step does, as given.
+/// What a step does. The API's input has the same fields and, for a buyer, an invitation.
 #[derive(Clone, Debug)]
 pub enum StepInput {
-    /// Stops the lead when the rule holds; PAID.
-    Filter {
-        /// Which leads to stop.
-        rule: Rule,
-        /// What the sender is told; at most 500 characters.
-        reason: String,
-    },
-    /// Sets up to 50 fields from templates.
-    Transform {
-        /// In order.
-        assignments: Vec<TemplateAssignment>,
-    },
-    /// Delivers to a connected account; PAID.
+    Filter { rule: Rule, reason: String },
+    Transform { assignments: Vec<TemplateAssignment> },
     Buyer(BuyerInput),
-    /// Routes to partners; FREE accounts have one such step with one partner.
-    Distribute {
-        /// Through which profile.
-        profile_id: ProfileId,
-    },
+    Distribute { profile_id: ProfileId },
 }
 
 /// A step to add.
 #[derive(Clone, Debug)]
 pub struct AddStep {
-    /// Where.
     pub flow_id: FlowId,
-    /// At most 120 characters.
     pub name: String,
-    /// Which leads it concerns; PAID.
     pub criteria: Option<Rule>,
-    /// From 0; beyond the ends means there. Last if absent.
+    /// From 0. Values beyond either end mean that end; none means last.
     pub position: Option<i32>,
-    /// Whether leads pass through it at once.
     pub enabled: bool,
-    /// What it does.
     pub step: StepInput,
 }
 
-/// What to change of a step; what is absent stays.
+/// Changes to a step; absent fields stay unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct UpdateStep {
-    /// At most 120 characters.
     pub name: Option<String>,
-    /// Null removes it; a rule is PAID.
     pub criteria: MaybeUndefined<Rule>,
-    /// Of the kind that the step has.
+    /// Must be of the step's kind.
     pub step: Option<StepInput>,
 }
 
 impl AddStep {
-    /// The rules that it saves.
+    /// The rules that will be saved.
     pub fn rules(&self) -> Vec<&Rule> {
         self.criteria.iter().chain(self.step.rule()).collect()
     }
 }
 
 impl UpdateStep {
-    /// The rules that it saves.
+    /// The rules that will be saved.
     pub fn rules(&self) -> Vec<&Rule> {
         let criteria = self.criteria.value().into_iter();
         criteria.chain(self.step.as_ref().and_then(StepInput::rule)).collect()
@@ -99,15 +77,14 @@ impl StepInput {
     }
 }
 
-/// Adds a step to a flow.
-pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+pub async fn add(app: &App, caller: &Caller, input: AddStep) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    add_to(edit.knowing(weighed), input).await
+    add_to(edit.with_pattern_sizes(sizes), input).await
 }
 
 /// Adds a step to the flow under change.
-pub async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
+pub async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<SavedFlow> {
     if edit.after.steps.len() >= MAX_STEPS {
         let text = format!("a flow has at most {MAX_STEPS} steps: remove one that is not used any more");
         edit.check.broken(UserErrorCode::LimitReached, "input.flowId", text);
@@ -132,22 +109,22 @@ pub async fn add_to(mut edit: Edit<'_>, input: AddStep) -> Result<Changed> {
     };
     set_up(&mut edit, &mut step, input.step).await?;
     let change = change("step.added", &step, format!("Added step {}", step.name));
-    let place = clamped(input.position, edit.after.steps.len());
-    edit.after.steps.insert(place, step);
+    let index = clamped(input.position, edit.after.steps.len());
+    edit.after.steps.insert(index, step);
     breadth::check(&mut edit, PROFILE).await?;
     edit.save(change).await
 }
 
 /// Changes a step; it keeps its kind.
-pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<Changed> {
-    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
-    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
-    update_in((edit.knowing(weighed), place), input).await
+pub async fn update(app: &App, caller: &Caller, id: StepId, input: UpdateStep) -> Result<SavedFlow> {
+    let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
+    let (edit, index) = Edit::of_step(app, caller, id, "input.id").await?;
+    update_in(edit.with_pattern_sizes(sizes), index, input).await
 }
 
-/// Changes the step at a place of the flow under change.
-pub async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) -> Result<Changed> {
-    let before = edit.after.steps.remove(place);
+/// Changes a step of the flow under change.
+pub async fn update_in(mut edit: Edit<'_>, index: usize, input: UpdateStep) -> Result<SavedFlow> {
+    let before = edit.after.steps.remove(index);
     let mut step = before.clone();
     if let Some(name) = input.name {
         step.name = edit.check.name(&name, "input.name");
@@ -165,17 +142,17 @@ pub async fn update_in((mut edit, place): (Edit<'_>, usize), input: UpdateStep) 
         }
         set_up(&mut edit, &mut step, given).await?;
     }
-    let parts = words(&changed_parts(&before, &step));
+    let parts = changes(&before, &step);
     let change = change("step.updated", &step, format!("Changed {parts} of step {}", step.name));
-    edit.after.steps.insert(place, step);
+    edit.after.steps.insert(index, step);
     breadth::check(&mut edit, PROFILE).await?;
     edit.save(change).await
 }
 
-/// Switches a step on or off; leads pass one that is off as if it were not there.
-pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
-    let mut step = edit.after.steps.remove(place);
+/// Enables or disables a step. Leads pass a disabled step unchanged.
+pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) -> Result<SavedFlow> {
+    let (mut edit, index) = Edit::of_step(app, caller, id, "id").await?;
+    let mut step = edit.after.steps.remove(index);
     if enabled && !step.enabled {
         for what in paid_parts(&step) {
             edit.check.paid("id", what);
@@ -189,26 +166,26 @@ pub async fn set_enabled(app: &App, caller: &Caller, id: StepId, enabled: bool) 
         ("step.disabled", "Disabled")
     };
     let change = change(action, &step, format!("{verb} step {}", step.name));
-    edit.after.steps.insert(place, step);
+    edit.after.steps.insert(index, step);
     edit.save(change).await
 }
 
 /// Removes a step.
-pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
-    let step = edit.after.steps.remove(place);
+pub async fn remove(app: &App, caller: &Caller, id: StepId) -> Result<SavedFlow> {
+    let (mut edit, index) = Edit::of_step(app, caller, id, "id").await?;
+    let step = edit.after.steps.remove(index);
     let change = change("step.removed", &step, format!("Removed step {}", step.name));
     edit.save(change).await
 }
 
-/// Moves a step to a place counted from 0; beyond the ends means there.
-pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> Result<Changed> {
-    let (mut edit, place) = Edit::of_step(app, caller, id, "id").await?;
-    let step = edit.after.steps.remove(place);
-    let place = clamped(Some(position), edit.after.steps.len());
-    let summary = format!("Moved step {} to place {}", step.name, place + 1);
+/// Moves a step to a position, from 0. Values beyond either end mean that end.
+pub async fn move_to(app: &App, caller: &Caller, id: StepId, position: i32) -> Result<SavedFlow> {
+    let (mut edit, index) = Edit::of_step(app, caller, id, "id").await?;
+    let step = edit.after.steps.remove(index);
+    let index = clamped(Some(position), edit.after.steps.len());
+    let summary = format!("Moved step {} to place {}", step.name, index + 1);
     let change = change("step.moved", &step, summary);
-    edit.after.steps.insert(place, step);
+    edit.after.steps.insert(index, step);
     edit.save(change).await
 }
 
@@ -224,7 +201,7 @@ fn check_criteria(edit: &mut Edit<'_>, rule: &Rule) -> Option<serde_json::Value>
         .rule(rule, &edit.after.flow.fields.0, "input.criteria", "step criteria")
 }
 
-/// Puts what a step does into it, checked.
+/// Checks what a step does and sets it.
 async fn set_up(edit: &mut Edit<'_>, step: &mut step::Model, input: StepInput) -> Result<()> {
     if let StepInput::Buyer(input) = input {
         return buyer::apply(edit, step, input).await;
@@ -235,7 +212,7 @@ async fn set_up(edit: &mut Edit<'_>, step: &mut step::Model, input: StepInput) -
     Ok(())
 }
 
-/// The settings of another step than a BUYER one, checked. `others` counts the flow's other distribute steps.
+/// Checks the settings of a step that is no BUYER step. `others` counts the flow's other DISTRIBUTE steps.
 async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result<StepConfig> {
     let (fields, check) = (&edit.after.flow.fields.0, &mut edit.check);
     match input {
@@ -264,7 +241,7 @@ async fn checked(edit: &mut Edit<'_>, input: StepInput, others: usize) -> Result
     }
 }
 
-/// FREE accounts have one destination: one distribute step, whose profile has one partner.
+/// FREE accounts have one destination: one DISTRIBUTE step, whose profile has one partner.
 pub(super) async fn check_free_destination(
     edit: &mut Edit<'_>,
     profile: ProfileId,
@@ -289,22 +266,6 @@ fn distribute_steps(edit: &Edit<'_>, except: Option<StepId>) -> usize {
     others.filter(|step| step.profile_id.is_some()).count()
 }
 
-/// What of a step only PAID accounts have.
-pub(super) fn paid_parts(step: &step::Model) -> Vec<&'static str> {
-    let filter = matches!(step.config, StepConfig::Filter { .. }).then_some("filters");
-    let buyer = matches!(step.config, StepConfig::Buyer { .. }).then_some("buyer steps");
-    let criteria = step.criteria.as_ref().map(|_| "step criteria");
-    filter.into_iter().chain(buyer).chain(criteria).collect()
-}
-
-/// The profile that a step distributes through.
-pub(super) fn profile_of(config: &StepConfig) -> Option<ProfileId> {
-    match config {
-        StepConfig::Distribute { profile_id } => Some(*profile_id),
-        StepConfig::Filter { .. } | StepConfig::Transform { .. } | StepConfig::Buyer { .. } => None,
-    }
-}
-
 /// The GraphQL type of a step.
 fn kind(config: &StepConfig) -> &'static str {
     match config {
@@ -324,21 +285,14 @@ fn kind_of(input: &StepInput) -> &'static str {
     }
 }
 
-fn changed_parts(before: &step::Model, after: &step::Model) -> Vec<&'static str> {
-    let parts = [
+fn changes(before: &step::Model, after: &step::Model) -> String {
+    let buyer = |step: &step::Model| (step.connection_id, step.invitation_id);
+    changed_parts(&[
         ("the name", before.name != after.name),
         ("the criteria", before.criteria != after.criteria),
-        (
-            "the buyer",
-            before.connection_id != after.connection_id || before.invitation_id != after.invitation_id,
-        ),
+        ("the buyer", buyer(before) != buyer(after)),
         ("the settings", before.config != after.config),
-    ];
-    parts
-        .into_iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(part, _)| part)
-        .collect()
+    ])
 }
 
 fn change(action: &'static str, step: &step::Model, summary: String) -> Change {

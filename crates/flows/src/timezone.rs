@@ -3,14 +3,13 @@
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 
-/// The zone of a name that was checked when it was stored. One that this build does not know any more counts as UTC: a
-/// cap that counts in the wrong hours is better than a flow that stands still.
+/// The zone of a stored name. A name that this build no longer knows counts as UTC: a cap with wrong hours is better than a flow
+/// that stops.
 pub fn stored(name: &str) -> Tz {
     name.parse().unwrap_or(Tz::UTC)
 }
 
-/// The first instant at which the zone's clocks show that time. Of a time that comes twice it is the earlier one; of a
-/// time that is skipped it is the end of the gap.
+/// The first instant with that local time: the earlier one of a repeated time, the end of the gap of a skipped one.
 pub fn first_instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
     let instant = zone
         .from_local_datetime(&local)

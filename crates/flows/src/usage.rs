@@ -1,6 +1,7 @@
-//! Where fields are used: what of a flow names them, and what behind its distribute steps does.
+//! Which rules, templates and settings name which fields of a flow, and what a change of the fields means for them.
 
-mod outside;
+mod field_use;
+mod recipient_settings;
 
 use std::collections::BTreeSet;
 
@@ -9,82 +10,68 @@ use entity::step::StepConfig;
 use entity::{flow, source};
 use serde_json::Value;
 
+use self::field_use::{FieldUse, named_in, users_of};
 use super::checks::assignment;
-use super::contents::{Contents, words};
-
-use super::sources::wire_name;
+use super::contents::Contents;
+use super::mapping::wire_name;
+use super::stored_rules::{named_rules, parsed, rules_mut};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_forms::rules::{self, Rule};
-use leadmesh_forms::templates::{Escape, FieldNames, Template};
+use leadmesh_forms::rules;
+use leadmesh_forms::templates::FieldNames;
 
-/// Something that names fields.
-#[derive(Debug, PartialEq, Eq)]
-struct Use {
-    place: String,
-    fields: BTreeSet<String>,
-}
-
-impl Use {
-    fn of_rule(place: String, rule: &Value) -> Self {
-        let rule: Option<Rule> = serde_json::from_value(rule.clone()).ok();
-        let fields = rule.iter().flat_map(Rule::fields_named).map(str::to_owned).collect();
-        Self { place, fields }
-    }
-}
-
-/// Checks all that a flow holds against its fields, after these were changed, and brings its rules into canonical form.
-/// Answers what does not fit, in words.
-pub(super) fn settle(contents: &mut Contents) -> Vec<String> {
+/// Checks a flow against its fields after these have changed, and brings its rules into canonical form. Answers messages about what
+/// does not fit.
+pub(super) fn revalidate(contents: &mut Contents) -> Vec<String> {
     let fields = contents.flow.fields.0.clone();
-    let mut complaints = missing(contents, &fields);
-    if complaints.is_empty() {
-        complaints = misfits(contents, &fields);
+    let mut problems = missing_fields(contents, &fields);
+    if problems.is_empty() {
+        problems = misfits(contents, &fields);
     }
-    if complaints.is_empty() {
-        for rule in rules_of(contents) {
+    if problems.is_empty() {
+        for rule in rules_mut(contents) {
             canonicalise(rule, &fields);
         }
     }
-    complaints
+    problems
 }
 
-fn missing(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
+fn missing_fields(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
     let known: BTreeSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     let uses = uses(contents);
-    let lost = uses.iter().flat_map(|used| used.fields.iter());
-    let lost: BTreeSet<&String> = lost.filter(|name| !known.contains(name.as_str())).collect();
-    let complaint = |name: &String| {
-        let places = places(&uses, name);
-        format!("the field \"{name}\" is used by {places}: change that first, or keep the field")
+    let named = uses.iter().flat_map(|used| used.fields.iter());
+    let missing: BTreeSet<&String> = named.filter(|name| !known.contains(name.as_str())).collect();
+    let message = |name: &String| {
+        let users = users_of(&uses, name);
+        format!("the field \"{name}\" is used by {users}: change that first, or keep the field")
     };
-    lost.into_iter().map(complaint).collect()
+    missing.into_iter().map(message).collect()
 }
 
 fn misfits(contents: &Contents, fields: &[FieldDef]) -> Vec<String> {
-    let rules = named_rules(contents).into_iter().flat_map(|(place, rule)| {
+    let mut messages = Vec::new();
+    for (name, rule) in named_rules(contents) {
         let problems = parsed(rule).and_then(|rule| rules::check_stored(&rule, fields).err());
-        let told =
-            move |problem: rules::Problem| format!("{place} does not fit the fields any more: {}", problem.message);
-        problems.into_iter().flatten().map(told)
-    });
+        for problem in problems.into_iter().flatten() {
+            messages.push(format!("{name} does not fit the fields any more: {}", problem.message));
+        }
+    }
     let names = FieldNames::new(fields);
-    let transforms = contents.steps.iter().flat_map(|step| {
-        let assignments = match &step.config {
-            StepConfig::Transform { assignments } => assignments.as_slice(),
-            _ => &[],
+    for step in &contents.steps {
+        let StepConfig::Transform { assignments } = &step.config else {
+            continue;
         };
         let problems = assignments
             .iter()
             .flat_map(|set| assignment::problems(set, fields, &names));
-        problems.map(|problem| {
+        messages.extend(problems.map(|problem| {
             format!(
                 "step \"{}\" does not fit the fields any more: {}",
                 step.name, problem.message
             )
-        })
-    });
-    rules.chain(transforms).collect()
+        }));
+    }
+    messages
 }
 
 fn canonicalise(rule: &mut Value, fields: &[FieldDef]) {
@@ -94,66 +81,22 @@ fn canonicalise(rule: &mut Value, fields: &[FieldDef]) {
     }
 }
 
-/// A stored rule; none where it cannot be read.
-pub(super) fn parsed(rule: &Value) -> Option<Rule> {
-    serde_json::from_value(rule.clone()).ok()
-}
-
-fn rules_of(contents: &mut Contents) -> impl Iterator<Item = &mut Value> {
-    let flow = contents.flow.acceptance_rule.iter_mut();
-    let sources = contents
-        .sources
-        .iter_mut()
-        .filter_map(|source| source.acceptance_rule.as_mut());
-    let steps = contents.steps.iter_mut().flat_map(|step| {
-        let filter = match &mut step.config {
-            StepConfig::Filter { rule, .. } => Some(rule),
-            _ => None,
-        };
-        step.criteria.iter_mut().chain(filter)
-    });
-    flow.chain(sources).chain(steps)
-}
-
-/// All rules of a flow, each with where it is, in words.
-pub(super) fn named_rules(contents: &Contents) -> Vec<(String, &Value)> {
-    let flow = contents
-        .flow
-        .acceptance_rule
-        .iter()
-        .map(|rule| ("the acceptance rule".to_owned(), rule));
-    let sources = contents.sources.iter().filter_map(|source| {
-        let place = format!("the acceptance rule of source \"{}\"", source.name);
-        source.acceptance_rule.as_ref().map(|rule| (place, rule))
-    });
-    let steps = contents.steps.iter().flat_map(|step| {
-        let filter = match &step.config {
-            StepConfig::Filter { rule, .. } => Some((format!("the rule of step \"{}\"", step.name), rule)),
-            _ => None,
-        };
-        let criteria = step.criteria.iter();
-        criteria
-            .map(|rule| (format!("the criteria of step \"{}\"", step.name), rule))
-            .chain(filter)
-    });
-    flow.chain(sources).chain(steps).collect()
-}
-
-fn uses(contents: &Contents) -> Vec<Use> {
+/// What of the flow itself names fields.
+fn uses(contents: &Contents) -> Vec<FieldUse> {
     let rules = named_rules(contents)
         .into_iter()
-        .map(|(place, rule)| Use::of_rule(place, rule));
-    let duplicates = Use {
-        place: "the duplicate keys".into(),
+        .map(|(name, rule)| FieldUse::of_rule(name, rule));
+    let duplicates = FieldUse {
+        user: "the duplicate keys".into(),
         fields: contents.flow.duplicate_keys.0.iter().cloned().collect(),
     };
-    let mappings = contents.sources.iter().map(|source| Use {
-        place: format!("the renamings of source \"{}\"", source.name),
+    let mappings = contents.sources.iter().map(|source| FieldUse {
+        user: format!("the renamings of source \"{}\"", source.name),
         fields: source.mapping.0.iter().map(|renaming| renaming.to.clone()).collect(),
     });
     let transforms = contents.steps.iter().filter_map(|step| match &step.config {
-        StepConfig::Transform { assignments } => Some(Use {
-            place: format!("step \"{}\"", step.name),
+        StepConfig::Transform { assignments } => Some(FieldUse {
+            user: format!("step \"{}\"", step.name),
             fields: assignments
                 .iter()
                 .flat_map(|set| named_in(&set.template).into_iter().chain([set.field.clone()]))
@@ -164,75 +107,57 @@ fn uses(contents: &Contents) -> Vec<Use> {
     rules.chain([duplicates]).chain(mappings).chain(transforms).collect()
 }
 
-fn named_in(template: &str) -> Vec<String> {
-    let template = Template::parse(template, Escape::None).ok();
-    let names = template.iter().flat_map(Template::fields);
-    names.map(str::to_owned).collect()
-}
-
-fn places(uses: &[Use], field: &str) -> String {
-    let places = uses.iter().filter(|used| used.fields.contains(field));
-    let places: Vec<&str> = places.map(|used| used.place.as_str()).collect();
-    words(&places)
-}
-
-/// What the owner should know about changed fields that is no reason to refuse the change. Found out after the change was made: it
-/// reads and parses whatever the flow's leads are delivered by, for which nobody should wait.
+/// Warnings about changed fields. Made after the change is saved: it reads and parses all settings by which the flow's leads are
+/// delivered, and no other change should wait for that.
 pub(super) async fn warnings(app: &App, before: Contents, after: Contents) -> Vec<String> {
-    let found = async {
-        let outside = outside::read(app.db.read(), &after).await?;
-        let finding = tokio::task::spawn_blocking(move || found(&before, &after, &outside.uses()));
-        Ok::<_, Error>(finding.await.map_err(anyhow::Error::from)?)
+    let warnings = async {
+        let settings = recipient_settings::read(app.db.read(), &after).await?;
+        let made = tokio::task::spawn_blocking(move || field_warnings(&before, &after, &settings.uses()));
+        Ok::<_, Error>(made.await.map_err(anyhow::Error::from)?)
     };
-    found.await.unwrap_or_else(|error| {
+    warnings.await.unwrap_or_else(|error| {
         tracing::warn!(?error, "cannot tell where changed fields are used");
         Vec::new()
     })
 }
 
-fn found(before: &Contents, after: &Contents, outside: &[Use]) -> Vec<String> {
-    let inside = uses(after);
+fn field_warnings(before: &Contents, after: &Contents, recipients: &[FieldUse]) -> Vec<String> {
+    let own = uses(after);
     let mut warnings = Vec::new();
     for field in &before.flow.fields.0 {
-        let now = after.flow.fields.0.iter().find(|now| now.name == field.name);
-        match now {
-            None => warnings.extend(told(outside, field, "is removed, but it is still named by")),
+        match after.flow.fields.0.iter().find(|now| now.name == field.name) {
+            None => warnings.extend(use_warning(recipients, field, "is removed, but it is still named by")),
             Some(now) if now.field_type != field.field_type => {
-                let told = |uses: &[Use]| told(uses, field, "has another type now; look again at");
-                warnings.extend([&inside[..], outside].into_iter().filter_map(told));
+                for uses in [&own[..], recipients] {
+                    warnings.extend(use_warning(uses, field, "has another type now; look again at"));
+                }
             }
             Some(now) if now.encrypted && !field.encrypted => {
-                warnings.push(format!(
-                    "leads that are stored already keep \"{}\" unencrypted",
-                    field.name
-                ));
+                let name = &field.name;
+                warnings.push(format!("leads that are stored already keep \"{name}\" unencrypted"));
             }
             Some(_) => {}
         }
     }
-    warnings.extend(
-        after
-            .sources
-            .iter()
-            .flat_map(|source| out_of_reach(&after.flow, source)),
-    );
+    let sources = after.sources.iter();
+    warnings.extend(sources.flat_map(|source| out_of_reach(&after.flow, source)));
     warnings
 }
 
-fn told(uses: &[Use], field: &FieldDef, what: &str) -> Option<String> {
-    let places = places(uses, &field.name);
-    (!places.is_empty()).then(|| format!("\"{}\" {what} {places}", field.name))
+fn use_warning(uses: &[FieldUse], field: &FieldDef, what: &str) -> Option<String> {
+    let users = users_of(uses, &field.name);
+    (!users.is_empty()).then(|| format!("\"{}\" {what} {users}", field.name))
 }
 
-/// Required fields that a source's renamings leave no name for.
+/// Warnings about required fields for which a source's mapping leaves no name.
 pub(super) fn out_of_reach(flow: &flow::Model, source: &source::Model) -> Vec<String> {
     let required = flow.fields.0.iter().filter(|field| field.required);
     let lost = required.filter(|field| wire_name(&source.mapping.0, &field.name).is_none());
-    let told = |field: &FieldDef| {
+    let message = |field: &FieldDef| {
         format!(
             "source \"{}\" cannot fill the required field \"{1}\": it renames \"{1}\" to another one",
             source.name, field.name
         )
     };
-    lost.map(told).collect()
+    lost.map(message).collect()
 }

@@ -9,6 +9,7 @@ use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
 mod boolean;
+mod calendar;
 mod choice;
 mod country;
 mod date;
@@ -26,8 +27,8 @@ mod state;
 mod text;
 mod web;
 
+pub use calendar::MONTHS;
 pub use choice::{MAX_CHOICE_CHARS, MAX_CHOICES};
-pub use date::MONTHS;
 pub use definition::{
     DefinitionProblem, MAX_DESCRIPTION_CHARS, MAX_FIELDS, MAX_LABEL_CHARS, MAX_NAME_CHARS, check_definitions,
 };
@@ -40,7 +41,7 @@ pub use web::MAX_URL_BYTES;
 
 /// What typing made of one raw value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Typed {
+pub enum TypedValue {
     /// Null, or text of nothing but white space: as if the field were not there.
     Empty,
     /// The canonical value. Typing it again gives the same value.
@@ -70,11 +71,11 @@ impl TypingContext<'_> {
 /// Every type but JSON takes text, number or boolean, whichever the sender's system happens to produce; a list or
 /// object is invalid, and so is text of more than [`MAX_TEXT_CHARS`] characters or with NUL in it. Whether an empty or
 /// invalid value rejects the lead is for the caller to decide, who also keeps the raw value.
-pub fn type_value(def: &FieldDef, raw: &Value, context: &TypingContext<'_>) -> Typed {
+pub fn type_value(def: &FieldDef, raw: &Value, context: &TypingContext<'_>) -> TypedValue {
     match read(def, raw, context) {
-        Ok(None) => Typed::Empty,
-        Ok(Some(value)) => Typed::Valid(value),
-        Err(message) => Typed::Invalid(message),
+        Ok(None) => TypedValue::Empty,
+        Ok(Some(value)) => TypedValue::Valid(value),
+        Err(message) => TypedValue::Invalid(message),
     }
 }
 

@@ -1,25 +1,24 @@
-//! JSON as senders write it, before it is parsed. Two things that it may hold would refuse or change a whole request, with all the
-//! leads in it, although each is about a single value:
+//! Repairs JSON before it is parsed, so that one bad value does not fail or change a whole request with all its leads:
 //!
-//! - half of a surrogate pair (`"\ud83d"`), which cut-off text ends with: it becomes U+FFFD, and the intake warns of it;
-//! - a number that 64 bits do not hold: it is marked, so that its digits are kept ([`crate::numerals`]).
+//! - half of a surrogate pair (`"\ud83d"`), where text was cut off, becomes U+FFFD, and the intake warns of it;
+//! - a number that 64 bits do not hold is marked, so that its digits are kept ([`crate::numerals`]).
 //!
-//! Whatever else is there stays as it is, for the parser to judge.
+//! Everything else is left to the parser.
 
 use std::borrow::Cow;
 
-use crate::numerals::{MARK, is_beyond};
+use crate::numerals::{MARK, exceeds_64_bits};
 
-/// What stands for half of a pair.
+/// Replaces half of a pair.
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
-/// The text, mended. Numbers are marked from so many brackets on: those outside are not of the caller's values.
-pub fn mend(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
+/// The repaired text. Numbers are marked only inside of so many brackets: those outside are not values of the caller.
+pub fn repair(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
     let mut scan = Scan {
         json,
         at: 0,
         copied: 0,
-        mended: Vec::new(),
+        repaired: Vec::new(),
     };
     let mut open = 0_usize;
     while let Some(byte) = scan.byte(scan.at) {
@@ -43,9 +42,9 @@ pub fn mend(json: &[u8], brackets: usize) -> Cow<'_, [u8]> {
 struct Scan<'a> {
     json: &'a [u8],
     at: usize,
-    /// Up to here the text is in `mended`, once anything is.
+    /// Up to here the text is in `repaired`, unless that is empty.
     copied: usize,
-    mended: Vec<u8>,
+    repaired: Vec<u8>,
 }
 
 impl<'a> Scan<'a> {
@@ -94,7 +93,7 @@ impl<'a> Scan<'a> {
         let length = rest.iter().position(|byte| !part(byte)).unwrap_or(rest.len());
         let digits = rest.get(..length).unwrap_or_default();
         match std::str::from_utf8(digits) {
-            Ok(text) if mark && is_beyond(text) => {
+            Ok(text) if mark && exceeds_64_bits(text) => {
                 // NUL has to be escaped in JSON.
                 let mark = MARK.replace('\0', "\\u0000");
                 self.replace(length, &[b"\"", mark.as_bytes(), digits, b"\""]);
@@ -105,10 +104,10 @@ impl<'a> Scan<'a> {
 
     /// Puts something else in place of the next bytes.
     fn replace(&mut self, length: usize, with: &[&[u8]]) {
-        self.mended
+        self.repaired
             .extend_from_slice(self.json.get(self.copied..self.at).unwrap_or_default());
         for part in with {
-            self.mended.extend_from_slice(part);
+            self.repaired.extend_from_slice(part);
         }
         self.at += length;
         self.copied = self.at;
@@ -118,9 +117,9 @@ impl<'a> Scan<'a> {
         if self.copied == 0 {
             return Cow::Borrowed(self.json);
         }
-        self.mended
+        self.repaired
             .extend_from_slice(self.json.get(self.copied..).unwrap_or_default());
-        Cow::Owned(self.mended)
+        Cow::Owned(self.repaired)
     }
 }
 
@@ -130,8 +129,8 @@ mod tests {
 
     use super::*;
 
-    fn mended(json: &str) -> String {
-        String::from_utf8(mend(json.as_bytes(), 0).into_owned()).unwrap()
+    fn repaired(json: &str) -> String {
+        String::from_utf8(repair(json.as_bytes(), 0).into_owned()).unwrap()
     }
 
     #[test]
@@ -143,8 +142,8 @@ mod tests {
             (r#"{"\udc00":1}"#, r#"{"\ufffd":1}"#),
         ];
         for (json, expected) in cases {
-            assert_eq!(mended(json), expected);
-            serde_json::from_str::<serde_json::Value>(&mended(json)).unwrap();
+            assert_eq!(repaired(json), expected);
+            serde_json::from_str::<serde_json::Value>(&repaired(json)).unwrap();
         }
         for same in [
             r#""\ud83d\ude00""#,
@@ -154,7 +153,7 @@ mod tests {
             r#""\"#,
             r"\ud83d",
         ] {
-            assert_eq!(mended(same), same);
+            assert_eq!(repaired(same), same);
         }
     }
 
@@ -168,7 +167,7 @@ mod tests {
             "1e400",
             "-1E-400",
         ] {
-            assert_eq!(mended(&format!("[{number},1]")), format!("[\"\\u0000#{number}\",1]"));
+            assert_eq!(repaired(&format!("[{number},1]")), format!("[\"\\u0000#{number}\",1]"));
         }
         for same in [
             "18446744073709551615",
@@ -177,23 +176,23 @@ mod tests {
             "0123456789012345678901234",
             "1e+",
         ] {
-            assert_eq!(mended(same), same);
+            assert_eq!(repaired(same), same);
         }
         let outside = r#"{"id":123456789012345678901234}"#;
-        assert_eq!(mend(outside.as_bytes(), 2), outside.as_bytes());
+        assert_eq!(repair(outside.as_bytes(), 2), outside.as_bytes());
     }
 
     proptest! {
         #[test]
         fn what_is_json_stays_as_it_is(text in ".*", number in any::<i64>(), float in any::<f64>()) {
             let json = serde_json::json!({ "a": [text, number, float], text.clone(): null }).to_string();
-            prop_assert_eq!(mended(&json), json);
+            prop_assert_eq!(repaired(&json), json);
         }
 
         #[test]
-        fn anything_can_be_mended_and_then_needs_no_mending(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let once = mend(&bytes, 0).into_owned();
-            prop_assert_eq!(mend(&once, 0).into_owned(), once);
+        fn anything_can_be_repaired_and_then_needs_no_mending(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let once = repair(&bytes, 0).into_owned();
+            prop_assert_eq!(repair(&once, 0).into_owned(), once);
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Numbers as JSON and GraphQL write them, and which of them a value of 64 bits holds. The others would silently become different
-//! numbers in a JSON value: a long customer number, an amount of 20 digits, or an error for the whole request (`1e400`).
+//! Numbers of JSON and GraphQL, and whether 64 bits hold them. Parsing would silently change the others (a long customer number, an
+//! amount of 20 digits) or fail the whole request (`1e400`).
 //!
-//! Before a request is parsed they are marked, as text that begins with NUL, which no other text does that is taken
-//! ([`crate::lenient_json`]). In a document a name stands for such a literal, for no name begins with a digit. The text reaches the
-//! scalar that the number was written for.
+//! So before a request is parsed, [`crate::lenient_json`] turns them into marked text, which begins with NUL as no accepted text
+//! does. In a GraphQL document a name stands for such a literal. The scalar at that position gets the digits.
 
 use serde_json::{Number, Value};
 
@@ -15,8 +14,8 @@ const HELD: usize = 15;
 /// The longest text that [`plain`] writes, in bytes: twice the digits of a Decimal.
 const LONGEST: i64 = 64;
 
-/// A number as it is written.
-struct Written<'a> {
+/// A number as written.
+struct Literal<'a> {
     negative: bool,
     whole: &'a str,
     /// Empty if there is no point.
@@ -27,13 +26,13 @@ struct Written<'a> {
 
 /// A number's value: `0.DIGITS` times ten to the `point`. Zero has no digits; the first and the last digit are not zero.
 #[derive(PartialEq, Eq)]
-struct Size {
+struct Magnitude {
     negative: bool,
     digits: String,
     point: i64,
 }
 
-impl<'a> Written<'a> {
+impl<'a> Literal<'a> {
     /// None if that is not how JSON and GraphQL write numbers.
     fn read(text: &'a str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
@@ -63,22 +62,22 @@ impl<'a> Written<'a> {
         self.fraction.is_empty() && self.exponent.is_none()
     }
 
-    fn size(&self) -> Size {
+    fn magnitude(&self) -> Magnitude {
         let all = format!("{}{}", self.whole, self.fraction);
         let significant = all.trim_start_matches('0');
         let zeros = length(&all) - length(significant);
-        Size {
+        Magnitude {
             negative: self.negative,
             digits: significant.trim_end_matches('0').to_owned(),
             point: length(self.whole) - zeros + self.exponent.unwrap_or_default(),
         }
-        .settled()
+        .normalized()
     }
 }
 
-impl Size {
+impl Magnitude {
     /// Zero has one form.
-    fn settled(self) -> Self {
+    fn normalized(self) -> Self {
         if !self.digits.is_empty() {
             return self;
         }
@@ -110,40 +109,39 @@ fn bounded(text: &str) -> Option<i64> {
     )
 }
 
-/// Whether this is a number that would be another one in 64 bits: a whole number of more, or one of which the nearest double is not
-/// written with the same digits.
-pub fn is_beyond(text: &str) -> bool {
+/// Whether 64 bits would change the number: a whole number needs more, or the nearest double has other digits.
+pub fn exceeds_64_bits(text: &str) -> bool {
     if text.len() <= HELD && !text.contains(['e', 'E']) {
         return false;
     }
-    let Some(written) = Written::read(text) else {
+    let Some(literal) = Literal::read(text) else {
         return false;
     };
-    if written.is_whole() {
+    if literal.is_whole() {
         return text.parse::<i64>().is_err() && text.parse::<u64>().is_err();
     }
-    let size = written.size();
+    let magnitude = literal.magnitude();
     let double = text.parse::<f64>().ok().filter(|double| double.is_finite());
-    double.is_none_or(|double| !is_written(double, &size))
+    double.is_none_or(|double| !is_written(double, &magnitude))
 }
 
 /// Whether programs write a double with these digits: the fewest that lead back to it. Where two numbers of so many digits are equally
 /// near (…506709.25 is …709.2 and …709.3), some write the one and some the other.
-fn is_written(double: f64, size: &Size) -> bool {
-    let Some(shortest) = size_of(&format!("{double:e}")) else {
+fn is_written(double: f64, magnitude: &Magnitude) -> bool {
+    let Some(shortest) = magnitude_of(&format!("{double:e}")) else {
         return false;
     };
-    let rounded = || size_of(&format!("{double:.*e}", size.digits.len().saturating_sub(1)));
-    shortest == *size || (shortest.digits.len() == size.digits.len() && rounded().as_ref() == Some(size))
+    let rounded = || magnitude_of(&format!("{double:.*e}", magnitude.digits.len().saturating_sub(1)));
+    shortest == *magnitude || (shortest.digits.len() == magnitude.digits.len() && rounded().as_ref() == Some(magnitude))
 }
 
-fn size_of(text: &str) -> Option<Size> {
-    Written::read(text).map(|written| written.size())
+fn magnitude_of(text: &str) -> Option<Magnitude> {
+    Literal::read(text).map(|literal| literal.magnitude())
 }
 
 /// Whether it has neither a fraction nor an exponent.
 pub fn is_whole(text: &str) -> bool {
-    Written::read(text).is_some_and(|written| written.is_whole())
+    Literal::read(text).is_some_and(|literal| literal.is_whole())
 }
 
 /// The nearest number that JSON values can hold; none beyond the range of doubles.
@@ -152,12 +150,12 @@ pub fn nearest(text: &str) -> Option<Number> {
 }
 
 /// Without an exponent and without zeros at the end of a fraction; none if that has more than 64 characters, or if it is no number.
-pub fn plain(text: &str) -> Option<String> {
-    let Size {
+pub fn without_exponent(text: &str) -> Option<String> {
+    let Magnitude {
         negative,
         digits,
         point,
-    } = size_of(text)?;
+    } = magnitude_of(text)?;
     let (count, sign) = (length(&digits), if negative { "-" } else { "" });
     if digits.is_empty() {
         return Some("0".into());
@@ -177,8 +175,8 @@ pub fn plain(text: &str) -> Option<String> {
 }
 
 /// The digits of a marked number.
-pub fn marked(text: &str) -> Option<&str> {
-    text.strip_prefix(MARK).filter(|digits| is_beyond(digits))
+pub fn marked_digits(text: &str) -> Option<&str> {
+    text.strip_prefix(MARK).filter(|digits| exceeds_64_bits(digits))
 }
 
 /// What stands in JSON for a number that is beyond 64 bits: its digits, as text. Programs that write 17 digits of every double are
@@ -189,11 +187,11 @@ pub fn json(text: &str) -> Value {
     }
     let nearest = nearest(text).filter(|number| {
         let double = number.as_f64().unwrap_or_default();
-        size_of(&format!("{double:.16e}")) == size_of(text)
+        magnitude_of(&format!("{double:.16e}")) == magnitude_of(text)
     });
     match nearest {
         Some(number) => Value::Number(number),
-        None if text.contains(['e', 'E']) => Value::from(plain(text).unwrap_or_else(|| text.to_owned())),
+        None if text.contains(['e', 'E']) => Value::from(without_exponent(text).unwrap_or_else(|| text.to_owned())),
         None => Value::from(text),
     }
 }
@@ -201,7 +199,7 @@ pub fn json(text: &str) -> Value {
 /// Takes the marks off all numbers inside.
 pub fn unmark(value: Value) -> Value {
     match value {
-        Value::String(text) => marked(&text).map(json).unwrap_or(Value::String(text)),
+        Value::String(text) => marked_digits(&text).map(json).unwrap_or(Value::String(text)),
         Value::Array(items) => Value::Array(items.into_iter().map(unmark).collect()),
         Value::Object(fields) => {
             let fields = fields.into_iter();
@@ -246,7 +244,7 @@ mod tests {
             "+1e400",
             "123456789012345678901234x",
         ] {
-            assert!(!is_beyond(held), "{held}");
+            assert!(!exceeds_64_bits(held), "{held}");
         }
     }
 
@@ -266,7 +264,7 @@ mod tests {
             "1e99999999999999999999",
             "1e-99999999999999999999",
         ] {
-            assert!(is_beyond(beyond), "{beyond}");
+            assert!(exceeds_64_bits(beyond), "{beyond}");
         }
     }
 
@@ -282,10 +280,10 @@ mod tests {
             ("7e-28", "0.0000000000000000000000000007"),
             ("100e-2", "1"),
         ] {
-            assert_eq!(plain(text).as_deref(), Some(expected), "{text}");
+            assert_eq!(without_exponent(text).as_deref(), Some(expected), "{text}");
         }
         for text in ["1e400", "1e-400", "1e99999999999999999999", &"1".repeat(65), "x", "1e"] {
-            assert_eq!(plain(text), None, "{text}");
+            assert_eq!(without_exponent(text), None, "{text}");
         }
     }
 
@@ -312,20 +310,20 @@ mod tests {
     proptest! {
         #[test]
         fn doubles_and_whole_numbers_are_held_as_programs_write_them(double in any::<f64>(), whole in any::<i64>()) {
-            prop_assert!(!is_beyond(&json!(double).to_string()));
+            prop_assert!(!exceeds_64_bits(&json!(double).to_string()));
             let (short, long) = (format!("{double:e}"), format!("{double:.16e}"));
-            prop_assert!(!is_beyond(&short));
-            prop_assert!(!is_beyond(&whole.to_string()));
-            prop_assert!(!is_beyond(&long) || json(&long).is_number() || !double.is_finite());
+            prop_assert!(!exceeds_64_bits(&short));
+            prop_assert!(!exceeds_64_bits(&whole.to_string()));
+            prop_assert!(!exceeds_64_bits(&long) || json(&long).is_number() || !double.is_finite());
         }
 
         #[test]
         fn any_text_is_judged(text in "-?[0-9]{0,30}(\\.[0-9]{0,30})?([eE][+-]?[0-9]{0,25})?") {
             let number = serde_json::from_str::<Number>(&text);
             // What cannot be read as JSON without being beyond is no number.
-            prop_assert!(is_beyond(&text) || number.is_ok() == Written::read(&text).is_some());
-            if let Some(plain) = plain(&text) {
-                prop_assert!(size_of(&plain) == size_of(&text));
+            prop_assert!(exceeds_64_bits(&text) || number.is_ok() == Literal::read(&text).is_some());
+            if let Some(plain) = without_exponent(&text) {
+                prop_assert!(magnitude_of(&plain) == magnitude_of(&text));
                 prop_assert!(plain.len() <= 64);
             }
         }

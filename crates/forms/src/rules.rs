@@ -1,20 +1,22 @@
-//! Rules: one tree of conditions for acceptance, step criteria, filters, profiles and assignments.
+//! Rules: trees of conditions for acceptance, step criteria, filters, profiles and assignments.
 //!
-//! A rule is checked against the fields of a flow when it is saved ([`check`]), stored in the canonical form that
-//! the check answers, shown in words ([`text`]), and compiled once ([`compile`]) to be evaluated many times.
-//! All of it is pure: no clock, no database, no fields but those handed in.
+//! When a rule is saved, it is checked against the fields of a flow ([`check`]) and stored in the canonical form that the
+//! check answers. It is displayed as text ([`text`]), and compiled once ([`compile`]) to be evaluated many times. All of it
+//! is pure: no clock and no database.
 //!
-//! What a comparison means, in every use:
-//! - Text compares without regard to case and to white space around the lead's value.
-//! - Numbers compare exactly, also when the lead carries them as text; dates as days; times as instants.
+//! The meaning of comparisons:
+//! - Text compares case-insensitively, without white space around the lead's value.
+//! - Numbers compare exactly, also if the lead has them as text; dates compare as days, times as instants.
 //! - A value that is empty (absent, null, blank text, an empty list or object) or invalid makes a comparison false and
 //!   a negated one (`NOT_EQUALS`, `NOT_CONTAINS`, `NOT_IN`) true. So does a value that is not of the field's type.
 //! - `not` is plain negation: `not` of a comparison holds for an empty value.
 //! - An empty `all` holds. An empty `any` is refused when saved, because it can never hold.
 
+mod brief;
 mod check;
-mod effort;
+mod eval_budget;
 mod evaluate;
+mod family;
 mod fold;
 mod operand;
 mod operator;
@@ -28,53 +30,57 @@ mod tests;
 
 use std::iter;
 
+use async_graphql::{InputObject, OneofObject};
 use serde::{Deserialize, Serialize};
 
-pub use check::{Problem, ProblemKind, check, check_stored, check_weighed, compile, compile_within};
-pub use effort::{Effort, Spent};
+pub use check::{Problem, ProblemKind, check, check_stored, check_with_sizes, compile, compile_within};
+pub use eval_budget::{BudgetExceeded, EvalBudget};
 pub use evaluate::{CompiledRule, FieldValue, Verdict};
 pub use operator::Operator;
-pub use pattern::{Budget, Weighed};
+pub use pattern::{PatternBudget, PatternSizes};
 pub use text::{ENCRYPTED_CONDITION, text};
 
-/// How many `all`, `any` and `not` may be inside one another.
+/// The most levels of `all`, `any` and `not`.
 pub const MAX_DEPTH: usize = 10;
-/// How many conditions a rule may have. A group without conditions counts as one.
+/// The most conditions of a rule. A group without conditions counts as one.
 pub const MAX_CONDITIONS: usize = 200;
-/// How many values a list (`IN`, `NOT_IN`) may have.
+/// The most values of a list (`IN`, `NOT_IN`).
 pub const MAX_LIST: usize = 1_000;
-/// How many characters a value that a rule compares with may have.
+/// Longest value of a condition, in characters.
 pub const MAX_VALUE_CHARS: usize = 1_000;
-/// How many characters a pattern (`MATCHES`) may have.
+/// Longest pattern (`MATCHES`), in characters.
 pub const MAX_PATTERN_CHARS: usize = 500;
-/// How many characters a pattern may have when its repetitions are written out: a text may be at so many places of it at once.
-pub const MAX_PATTERN_PLACES: usize = 1_000;
-/// How many all patterns of a rule may have.
-pub const MAX_RULE_PLACES: usize = 10_000;
+/// Longest pattern with its repetitions expanded, in characters: a search may be in so many states at the same time.
+pub const MAX_PATTERN_STATES: usize = 1_000;
+/// The same for all patterns of a rule together.
+pub const MAX_RULE_STATES: usize = 10_000;
 
-/// A rule as it is stored and shown: `{"all":[…]}`, `{"any":[…]}`, `{"not":…}` or `{"condition":{…}}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A rule on the fields of a lead: a tree of conditions, at most 10 levels deep, with at most 200 conditions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, OneofObject)]
 #[serde(rename_all = "lowercase")]
+#[graphql(name = "RuleInput")]
 pub enum Rule {
-    /// Holds when every one of these holds; so it holds when there are none.
+    /// Holds if all of these hold. An empty list always holds.
     All(Vec<Rule>),
-    /// Holds when at least one of these holds.
+    /// Holds if at least one of these holds. Must not be empty.
     Any(Vec<Rule>),
-    /// Holds when this does not.
+    /// Holds if this does not.
     Not(Box<Rule>),
-    /// Holds when the field meets the condition.
+    /// Holds if a field meets this condition.
     Condition(Condition),
 }
 
-/// One look at one field.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Compares one field with a value. Text is compared case-insensitively, numbers as numbers, dates as dates. For an
+/// empty or invalid value a comparison is false and its negation true.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, InputObject)]
 #[serde(deny_unknown_fields)]
+#[graphql(name = "ConditionInput")]
 pub struct Condition {
-    /// The field's name in the flow, exactly.
+    /// The exact name of the field in the flow.
     pub field: String,
-    /// How the field's value is looked at.
+    /// The operator. Which operators apply depends on the field's type.
     pub operator: Operator,
-    /// What it is compared with; none for the operators that only look at the field itself.
+    /// The value to compare with, in the form that the operator requires. Omit for operators without a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
 }

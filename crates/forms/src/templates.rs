@@ -39,49 +39,30 @@ pub const MAX_TEMPLATE_BYTES: usize = 64 * 1024;
 /// What happens to values on their way into the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// Nothing: plain text.
     None,
     /// Every output of a placeholder is HTML-escaped, fit for text and quoted attributes.
     Html,
 }
 
-/// Why a template cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The source exceeds [`MAX_TEMPLATE_BYTES`].
     #[error("the template has {bytes} bytes; shorten it to at most {MAX_TEMPLATE_BYTES}")]
-    TooLong {
-        /// Bytes of the source.
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// The source is not a template.
     #[error("{place}: {advice}")]
-    Syntax {
-        /// Where the fault was noticed.
-        place: Place,
-        /// What is wrong and what to write instead.
-        advice: String,
-    },
+    Syntax { place: Place, advice: String },
     /// The template failed on the values of a lead. Neither the values nor anything made of them is in the text.
     #[error("{place}: {advice}")]
-    Render {
-        /// Where it failed.
-        place: Place,
-        /// What is wrong and what to write instead.
-        advice: &'static str,
-    },
+    Render { place: Place, advice: &'static str },
     /// The template does more than a delivery may cost.
     #[error("the template does too much work; shorten its loops, its lists and the texts that it makes")]
     Work,
     /// What is rendered for a delivery exceeds its [`Budget`].
     #[error("what is to be sent has more than {limit} bytes; share fewer fields, or shorten the template")]
-    TooLarge {
-        /// Most bytes for everything together.
-        limit: usize,
-    },
+    TooLarge { limit: usize },
 }
 
-/// A place in a template's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// Line, counted from 1.

@@ -1,6 +1,6 @@
 //! Accounts: companies on this server.
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::account::{self, Plan};
 use entity::flow;
@@ -176,37 +176,6 @@ impl AccountProfile {
     }
 }
 
-/// Changes to the caller's account; omitted fields stay unchanged.
-#[derive(InputObject)]
-pub struct UpdateAccountInput {
-    /// Name shown to other accounts, one line of 1 to 120 characters.
-    name: Option<String>,
-    /// Website shown to other accounts. Null removes it.
-    website: MaybeUndefined<UrlText>,
-    /// Time zone in which the days and weeks of reports and caps begin, unless a cap has its own.
-    timezone: Option<TimeZone>,
-    /// Contact address. Other accounts find this one by the exact address. It can be changed but not removed. A new one
-    /// takes effect once its mailed link was used, or immediately if it is the caller's own proven address.
-    contact_email: MaybeUndefined<EmailAddress>,
-    /// Whether other accounts can find this one by the start of its name.
-    listed: Option<bool>,
-    /// Whether owners get an email when another account sends or answers an invitation or changes a connection.
-    notify_by_mail: Option<bool>,
-}
-
-impl From<UpdateAccountInput> for UpdateAccount {
-    fn from(input: UpdateAccountInput) -> Self {
-        Self {
-            name: input.name,
-            website: input.website.map_value(|url| url.0),
-            timezone: input.timezone.map(|zone| zone.0),
-            contact_email: input.contact_email.map_value(|email| email.0),
-            listed: input.listed,
-            notify_by_mail: input.notify_by_mail,
-        }
-    }
-}
-
 /// Result of a change to the caller's account.
 #[derive(SimpleObject)]
 pub struct AccountPayload {
@@ -251,10 +220,10 @@ impl AccountMutation {
     async fn update_account(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The changes.")] input: UpdateAccountInput,
+        #[graphql(desc = "The changes.")] input: UpdateAccount,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (account, user_errors) = outcome(accounts::update(app, caller, input.into()).await)?;
+        let (account, user_errors) = outcome(accounts::update(app, caller, input).await)?;
         Ok(AccountPayload {
             account: account.map(|row| Account::new(row, caller)),
             user_errors,

@@ -203,7 +203,6 @@ impl AccountLink {
     }
 
     /// Audit log entries about the connection and its invitation, newest first. Requires OWNER or ADMIN.
-    #[expect(clippy::too_many_arguments, reason = "the four arguments of a page")]
     async fn audit(
         &self,
         ctx: &Context<'_>,
@@ -291,7 +290,6 @@ impl AccountLinkQuery {
 
     /// Connections of the caller's account, including ended ones, newest first. Requires a user of the account, or an
     /// API key with `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn connections(
         &self,
         ctx: &Context<'_>,

@@ -1,6 +1,6 @@
 //! Keys for programs.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::api_key::{self, ApiKeyScope};
 use entity::ids::ApiKeyId;
@@ -63,17 +63,6 @@ impl ApiKey {
     }
 }
 
-/// An API key to create.
-#[derive(InputObject)]
-pub struct CreateApiKeyInput {
-    /// Display name, 1 to 120 characters.
-    name: String,
-    /// Scopes of the key, at least one.
-    scopes: Vec<ApiKeyScope>,
-    /// When the key expires, in the future. If omitted, it is valid until revoked.
-    expires_at: Option<DateTime<Utc>>,
-}
-
 /// The created API key.
 #[derive(SimpleObject)]
 pub struct CreateApiKeyPayload {
@@ -104,14 +93,9 @@ impl ApiKeyMutation {
     async fn create_api_key(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The name and scopes.")] input: CreateApiKeyInput,
+        #[graphql(desc = "The name and scopes.")] input: CreateApiKey,
     ) -> Result<CreateApiKeyPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = CreateApiKey {
-            name: input.name,
-            scopes: input.scopes,
-            expires_at: input.expires_at,
-        };
         let (made, user_errors) = outcome(api_keys::create(app, caller, input).await)?;
         let (key, secret) = made.unzip();
         Ok(CreateApiKeyPayload {

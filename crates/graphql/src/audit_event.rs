@@ -93,7 +93,6 @@ pub struct AuditEventQuery;
 #[Object]
 impl AuditEventQuery {
     /// The audit log of the caller's account, newest first. Requires OWNER or ADMIN.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn audit_events(
         &self,
         ctx: &Context<'_>,

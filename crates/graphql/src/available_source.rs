@@ -74,7 +74,6 @@ impl AvailableSourceQuery {
     /// Every account that the caller's account is or was connected with, or has an unanswered invitation to or from, as
     /// a possible source of a flow. Newest account first. An account invited by email address appears once it has
     /// answered. API keys need the scope `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn available_sources(
         &self,
         ctx: &Context<'_>,

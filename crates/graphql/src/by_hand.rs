@@ -1,8 +1,7 @@
-//! What people do about deliveries: many at once, what the network left open, tests, and asking why.
+//! Actions of users on deliveries: bulk retries, resolving open outcomes, test deliveries and diagnosis.
 
-use async_graphql::{Context, InputObject, Json, Object, SimpleObject};
-use entity::ids::{AssignmentId, DeliveryId, PartnerId};
-use serde_json::Value;
+use async_graphql::{Context, Object, SimpleObject};
+use entity::ids::DeliveryId;
 
 use super::context::app_and_caller;
 use super::delivery::{DeliveryFilter, DeliveryPayload};
@@ -15,31 +14,6 @@ use leadmesh_delivery::settle::{self, Settlement};
 use leadmesh_distribution::diagnosis;
 use leadmesh_distribution::preview::ToPreview;
 use leadmesh_distribution::test_delivery;
-
-/// The outcome of a delivery that the network left open.
-#[derive(InputObject)]
-pub struct ResolveDeliveryInput {
-    /// Identifier of the delivery: by webhook or email, attempted, and RETRYING, FAILED or CANCELLED; with `delivered:
-    /// false` also a DELIVERED email that bounced.
-    id: DeliveryId,
-    /// Whether the recipient has the lead.
-    delivered: bool,
-    /// The recipient's identifier for the lead, at most 255 characters. Only if the recipient has it.
-    external_id: Option<String>,
-    /// Note for the timeline, one line of at most 1,000 characters.
-    note: Option<String>,
-}
-
-/// A test delivery to a partner.
-#[derive(InputObject)]
-pub struct TestDeliveryInput {
-    /// Identifier of the partner.
-    partner_id: PartnerId,
-    /// One of the partner's assignments. If omitted, the partner's general settings apply.
-    assignment_id: Option<AssignmentId>,
-    /// Values by field name, as a sender would submit them, as a JSON object of at most 64 KiB.
-    fields: Json<Value>,
-}
 
 /// Deliveries left unchanged for one reason.
 #[derive(SimpleObject)]
@@ -65,7 +39,7 @@ pub struct RetryDeliveriesPayload {
     user_errors: Vec<UserError>,
 }
 
-/// Asking why.
+/// Diagnosis of deliveries.
 #[derive(Default)]
 pub struct ByHandQuery;
 
@@ -85,7 +59,7 @@ impl ByHandQuery {
     }
 }
 
-/// Doing something about it.
+/// Actions of users on deliveries.
 #[derive(Default)]
 pub struct ByHandMutation;
 
@@ -133,16 +107,10 @@ impl ByHandMutation {
     async fn resolve_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The outcome.")] input: ResolveDeliveryInput,
+        #[graphql(desc = "The outcome.")] input: Settlement,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let settlement = Settlement {
-            delivery: input.id,
-            delivered: input.delivered,
-            external_id: input.external_id,
-            note: input.note,
-        };
-        DeliveryPayload::of(settle::settle(app, caller, settlement).await)
+        DeliveryPayload::of(settle::settle(app, caller, input).await)
     }
 
     /// Sends a partner what `previewDelivery` shows for these values, through the regular worker, marked as a test:
@@ -152,14 +120,9 @@ impl ByHandMutation {
     async fn send_test_delivery(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The partner and the values.")] input: TestDeliveryInput,
+        #[graphql(desc = "The partner and the values.")] input: ToPreview,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let wanted = ToPreview {
-            partner: input.partner_id,
-            assignment: input.assignment_id,
-            fields: input.fields.0,
-        };
-        DeliveryPayload::of(test_delivery::send(app, caller, wanted).await)
+        DeliveryPayload::of(test_delivery::send(app, caller, input).await)
     }
 }

@@ -1,6 +1,6 @@
 //! Caps: limits of leads per calendar window.
 
-use async_graphql::{Context, ID, InputObject, Object};
+use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 use entity::cap_usage::{self, CapPeriod};
 
@@ -59,26 +59,5 @@ impl Cap {
     /// End of the current window, exclusive; null for LIFETIME.
     async fn window_end(&self, ctx: &Context<'_>) -> Result<Option<DateTime<Utc>>> {
         Ok(caps::window(&self.0, ctx.app()?.clock.now()).1)
-    }
-}
-
-/// A cap: the most leads taken in a calendar window. Each object has at most one cap per period.
-#[derive(Clone, Debug, InputObject)]
-pub struct CapInput {
-    /// The calendar window.
-    period: CapPeriod,
-    /// Leads per window, 0 to 1,000,000,000. 0 lets none through.
-    limit: i32,
-    /// Time zone of the window. Defaults to the partner's, otherwise the account's.
-    timezone: Option<TimeZone>,
-}
-
-impl From<CapInput> for caps::CapInput {
-    fn from(input: CapInput) -> Self {
-        Self {
-            period: input.period,
-            limit: input.limit,
-            timezone: input.timezone.map(|zone| zone.0),
-        }
     }
 }

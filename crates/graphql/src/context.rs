@@ -1,4 +1,4 @@
-//! What resolvers take from their context: the app, and who is asking.
+//! What resolvers take from their context: the app and the caller.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,18 +11,18 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::authenticate;
 use leadmesh_core::identity::caller::Caller;
 
-/// Who asks in one operation. Their rights are read from the database when first needed, once.
+/// Authentication of one operation. The caller's rights are read from the database once, when first needed.
 pub struct RequestAuth {
     token: Option<String>,
     ip: Option<IpAddr>,
     known: Option<Caller>,
     fresh: OnceCell<Caller>,
-    /// Whom viewers show, by the response key of the root field above.
+    /// The callers that viewers show, by the response key of their root field.
     viewers: Mutex<Vec<(String, Caller)>>,
 }
 
 impl RequestAuth {
-    /// The bearer of a token, or nobody, from there. `known` is who the token belonged to when last looked up.
+    /// The bearer of a token, or an anonymous caller. `known` is the cached caller of that token.
     pub fn new(token: Option<String>, ip: Option<IpAddr>, known: Option<Caller>) -> Self {
         Self {
             token,
@@ -33,7 +33,8 @@ impl RequestAuth {
         }
     }
 
-    /// Below that root field stands a viewer who shows this caller: the one who asks, or who has just signed in.
+    /// Records that the viewer below a root field shows this caller: the one of the request, or one who has just
+    /// signed in.
     pub fn shows_viewer(&self, root: &str, caller: &Caller) {
         let mut viewers = self.viewers.lock().unwrap_or_else(PoisonError::into_inner);
         if !viewers.iter().any(|(known, _)| known == root) {
@@ -41,7 +42,7 @@ impl RequestAuth {
         }
     }
 
-    /// The caller whom a viewer below that root field shows.
+    /// The caller that the viewer below a root field shows.
     pub fn viewer_at(&self, root: &str) -> Option<Caller> {
         let viewers = self.viewers.lock().unwrap_or_else(PoisonError::into_inner);
         viewers
@@ -50,12 +51,12 @@ impl RequestAuth {
             .map(|(_, caller)| caller.clone())
     }
 
-    /// The caller with the rights that the database gives them now.
+    /// The caller with the current rights of the database.
     pub async fn caller(&self, app: &App) -> Result<&Caller> {
         self.fresh
             .get_or_try_init(|| async {
                 match &self.token {
-                    // In a box of its own: every subscription keeps room for this.
+                    // Boxed, because every subscription keeps room for this future.
                     Some(token) => Box::pin(authenticate::bearer(app, token, self.ip)).await,
                     None => Ok(Caller::anonymous(self.ip)),
                 }
@@ -63,7 +64,7 @@ impl RequestAuth {
             .await
     }
 
-    /// The caller as last known: only for submitting leads, which looks at their rights again in its own transaction.
+    /// The cached caller. Only for submitting leads, which checks the rights again in its own transaction.
     pub async fn caller_for_submission(&self, app: &App) -> Result<&Caller> {
         match &self.known {
             Some(known) => Ok(known),
@@ -71,7 +72,7 @@ impl RequestAuth {
         }
     }
 
-    /// Whether no token was shown.
+    /// Whether the request has no token.
     pub fn is_anonymous(&self) -> bool {
         self.token.is_none()
     }
@@ -82,11 +83,11 @@ impl RequestAuth {
     }
 }
 
-/// Short ways to what the context carries.
+/// Accessors of the context.
 pub trait ContextExt<'a> {
     /// The app.
     fn app(&self) -> Result<&'a App>;
-    /// Who asks.
+    /// The authentication of the operation.
     fn auth(&self) -> Result<&'a Arc<RequestAuth>>;
 }
 
@@ -102,7 +103,7 @@ impl<'a> ContextExt<'a> for Context<'a> {
     }
 }
 
-/// The app and the caller with their rights as they are now.
+/// The app, and the caller with current rights.
 pub async fn app_and_caller<'a>(ctx: &Context<'a>) -> Result<(&'a App, &'a Caller)> {
     let app = ctx.app()?;
     let caller = ctx.auth()?.caller(app).await?;

@@ -24,7 +24,7 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 use leadmesh_delivery::manage::{self, DeliveryFilter as Wanted};
 use leadmesh_delivery::manual_retry::{self, RetrySettings};
-use leadmesh_leads::discretion;
+use leadmesh_leads::redaction;
 
 /// One lead going to one recipient over one channel.
 #[derive(Clone)]
@@ -122,10 +122,10 @@ impl Delivery {
         let Some((code, message)) = self.0.failure_code.zip(self.0.failure_message.clone()) else {
             return Ok(None);
         };
-        let sees_responses = !discretion::are_in(Some(code)) || self.sees_responses(ctx).await?;
+        let sees_responses = !redaction::may_quote_recipient(Some(code)) || self.sees_responses(ctx).await?;
         Ok(Some(DeliveryFailure {
             code,
-            message: discretion::shown(message, Some(code), sees_responses),
+            message: redaction::redact_message(message, Some(code), sees_responses),
             at: self.0.settled_at.unwrap_or(self.0.created_at),
         }))
     }
@@ -152,7 +152,7 @@ impl Delivery {
             return Ok(None);
         };
         if review.reason.is_some() && !self.sees_responses(ctx).await? {
-            review.reason = Some(discretion::KEPT.to_owned());
+            review.reason = Some(redaction::REDACTED.to_owned());
         }
         Ok(Some(review))
     }
@@ -237,7 +237,7 @@ impl DeliveryAttempt {
             if self.sees_responses {
                 text
             } else {
-                discretion::KEPT.to_owned()
+                redaction::REDACTED.to_owned()
             }
         }))
     }
@@ -253,7 +253,7 @@ impl DeliveryAttempt {
                 if self.sees_responses {
                     reply
                 } else {
-                    discretion::KEPT.to_owned()
+                    redaction::REDACTED.to_owned()
                 }
             }),
             address: if sees_setup {
@@ -305,7 +305,7 @@ impl DeliveryAttempt {
             http_status: attempt.http_status,
             smtp_code: attempt.smtp_code,
             error_code: code,
-            message: message.map(|message| discretion::shown(message, code, sees_responses)),
+            message: message.map(|message| redaction::redact_message(message, code, sees_responses)),
         }
     }
 }
@@ -418,7 +418,6 @@ impl DeliveryQuery {
     }
 
     /// Deliveries of the caller's account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn deliveries(
         &self,
         ctx: &Context<'_>,

@@ -3,7 +3,7 @@
 use async_graphql::{Context, SimpleObject};
 
 use super::context::app_and_caller;
-use super::loaders::{distribution::CountsOf, load};
+use super::loaders::{CountsOf, load};
 use super::money::Money;
 use super::scalars::{CurrencyCode, Decimal};
 use super::time_range::TimeRangeInput;

@@ -44,19 +44,16 @@ pub struct PreviewHeader {
     value: String,
 }
 
-impl From<(String, String)> for PreviewHeader {
-    fn from((name, value): (String, String)) -> Self {
-        Self { name, value }
-    }
-}
-
 impl From<Previewed> for DeliveryPreview {
     fn from(Previewed { preview, warnings }: Previewed) -> Self {
         Self {
             channel: preview.channel,
             method: preview.method.map(|method| method.to_string()),
             url: preview.url,
-            headers: preview.headers.map(each),
+            headers: preview.headers.map(|headers| {
+                let headers = headers.into_iter();
+                headers.map(|(name, value)| PreviewHeader { name, value }).collect()
+            }),
             subject: preview.subject,
             recipients: preview.recipients.map(each),
             content_type: preview.content_type,
@@ -87,7 +84,7 @@ impl DeliveryPreviewQuery {
         let wanted = ToPreview {
             partner: partner_id,
             assignment: assignment_id,
-            fields: fields.0,
+            fields,
         };
         Ok(preview::preview(app, caller, wanted).await?.into())
     }

@@ -5,8 +5,8 @@ pub mod inputs;
 use async_graphql::{ComplexObject, Context, Json, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use entity::delivery_config::{
-    self, AccountConfig, DeliveryConfig, EmailConfig, EmailFormat, PayloadFormat, SealedHeader, WebhookConfig,
-    WebhookMethod,
+    self, AccountConfig, DeliveryConfig, EmailConfig, EmailFormat, FieldMapping, FieldSelection, PayloadFormat,
+    SealedHeader, WebhookConfig, WebhookMethod,
 };
 use entity::ids::SettingsId;
 use entity::partner;
@@ -194,7 +194,7 @@ impl DeliverySettings {
                 Self::Webhook(Box::new(settings))
             }
             DeliveryConfig::Portal(config) => Self::Portal(PortalSettings {
-                fields: config.fields.into(),
+                fields: config.fields,
                 warnings: encrypted,
             }),
             DeliveryConfig::Account(config) => {
@@ -206,8 +206,8 @@ impl DeliverySettings {
                 Self::Account(Box::new(AccountSettings {
                     connection,
                     row: (partner.clone(), config.clone()),
-                    fields: config.fields.into(),
-                    mapping: each(config.mapping),
+                    fields: config.fields,
+                    mapping: config.mapping,
                     encrypted,
                 }))
             }
@@ -235,8 +235,8 @@ impl WebhookSettings {
             payload: config.payload,
             headers: each(config.headers),
             template: config.template.map(Json),
-            fields: config.fields.into(),
-            mapping: each(config.mapping),
+            fields: config.fields,
+            mapping: config.mapping,
             signing,
             timeout_ms: int(config.timeout_ms),
             retry: config.retry.into(),
@@ -253,8 +253,8 @@ impl EmailSettings {
             subject: config.subject,
             body: config.body,
             format: config.format,
-            fields: config.fields.into(),
-            mapping: each(config.mapping),
+            fields: config.fields,
+            mapping: config.mapping,
         }
     }
 }

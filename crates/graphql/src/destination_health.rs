@@ -7,8 +7,7 @@ use entity::endpoint::OpenReason;
 use entity::ids::{AccountId, PartnerId};
 
 use super::context::{ContextExt, app_and_caller};
-use super::loaders::distribution::{FailuresOf, LastSuccess, OpenCircuitsOf};
-use super::loaders::load;
+use super::loaders::{FailuresOf, LastSuccess, OpenCircuitsOf, load};
 use leadmesh_core::error::Result;
 use leadmesh_delivery::health::{self, OpenCircuit, State};
 

@@ -1,34 +1,7 @@
-//! Which fields somebody gets, and under which names.
+//! Which fields a recipient gets, and under which names.
 
-use async_graphql::{InputObject, SimpleObject};
-use entity::delivery_config::{self, FieldSelectionMode};
-
-/// Renames one field between sender and receiver.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct FieldMapping {
-    /// The sender's name of the field.
-    pub from: String,
-    /// The receiver's name of the field.
-    pub to: String,
-}
-
-/// Renames one field between sender and receiver.
-#[derive(Clone, Debug, InputObject)]
-pub struct FieldMappingInput {
-    /// The sender's name of the field.
-    pub from: String,
-    /// The receiver's name of the field.
-    pub to: String,
-}
-
-/// Which fields of a lead a recipient gets.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct FieldSelection {
-    /// How `fields` is read.
-    pub mode: FieldSelectionMode,
-    /// Names of the flow's fields; empty if the mode is ALL.
-    pub fields: Vec<String>,
-}
+use async_graphql::InputObject;
+use entity::delivery_config::{FieldSelection, FieldSelectionMode};
 
 /// Which fields of a lead a recipient gets.
 #[derive(Clone, Debug, InputObject)]
@@ -40,34 +13,7 @@ pub struct FieldSelectionInput {
     pub fields: Option<Vec<String>>,
 }
 
-impl From<delivery_config::FieldMapping> for FieldMapping {
-    fn from(mapping: delivery_config::FieldMapping) -> Self {
-        Self {
-            from: mapping.from,
-            to: mapping.to,
-        }
-    }
-}
-
-impl From<FieldMappingInput> for delivery_config::FieldMapping {
-    fn from(input: FieldMappingInput) -> Self {
-        Self {
-            from: input.from,
-            to: input.to,
-        }
-    }
-}
-
-impl From<delivery_config::FieldSelection> for FieldSelection {
-    fn from(selection: delivery_config::FieldSelection) -> Self {
-        Self {
-            mode: selection.mode,
-            fields: selection.fields,
-        }
-    }
-}
-
-impl From<FieldSelectionInput> for delivery_config::FieldSelection {
+impl From<FieldSelectionInput> for FieldSelection {
     fn from(input: FieldSelectionInput) -> Self {
         Self {
             mode: input.mode,
@@ -76,7 +22,7 @@ impl From<FieldSelectionInput> for delivery_config::FieldSelection {
     }
 }
 
-/// Every entry of a list in its other form.
+/// Converts every entry of a list.
 pub fn each<T, U: From<T>>(list: impl IntoIterator<Item = T>) -> Vec<U> {
     list.into_iter().map(U::from).collect()
 }

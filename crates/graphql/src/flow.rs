@@ -6,6 +6,7 @@ pub mod revision;
 
 use async_graphql::{Context, ID, Json, Object};
 use chrono::{DateTime, Utc};
+use entity::field::FieldDef;
 use entity::ids::FlowId;
 use entity::{flow, flow_revision};
 use serde_json::Value;
@@ -17,7 +18,6 @@ pub use revision::{FlowRevision, FlowRevisionConnection, FlowRevisionEdge};
 use super::cap::Cap;
 use super::context::app_and_caller;
 use super::flow_counts::FlowCounts;
-use super::flow_field::FlowField;
 use super::loaders::{self, SourcesOf, StepsOf};
 use super::money::Money;
 use super::relay::{PageArgs, check_page, connection, page, page_as};
@@ -76,8 +76,8 @@ impl Flow {
     }
 
     /// Fields of the flow, in order. Other fields of a lead are dropped with a warning.
-    async fn fields(&self) -> Vec<FlowField> {
-        self.0.fields.0.iter().cloned().map(FlowField::from).collect()
+    async fn fields(&self) -> Vec<FieldDef> {
+        self.0.fields.0.clone()
     }
 
     /// Sources, in the order in which they were added.
@@ -124,7 +124,6 @@ impl Flow {
     }
 
     /// Revisions, newest first. Every change makes one.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -182,7 +181,6 @@ impl FlowQuery {
     }
 
     /// Flows of the account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn flows(
         &self,
         ctx: &Context<'_>,

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use async_graphql::ID;
 use uuid::Uuid;
 
-/// The identifier that the text stands for; of a text that is none of this kind, one that nothing has. So both are looked for
-/// in the same way, after the same checks, and are answered alike.
+/// The identifier in a text. A text of another kind becomes an identifier that no row has, so that it is looked up,
+/// checked and answered like an unknown one.
 pub fn id_or_unknown<K: FromStr + From<Uuid>>(id: &ID) -> K {
     id.parse().unwrap_or_else(|_not_this_kind| Uuid::nil().into())
 }

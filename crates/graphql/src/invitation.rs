@@ -1,6 +1,5 @@
 //! Invitations to connect.
 
-pub mod inputs;
 mod mutations;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
@@ -274,7 +273,6 @@ impl InvitationQuery {
 
     /// Invitations that the caller's account sent and received, newest first. Invitations to the address of one of its
     /// users count as received. Requires MEMBER or above, or an API key with `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn invitations(
         &self,
         ctx: &Context<'_>,

@@ -24,10 +24,10 @@ use super::source::FlowSource;
 use super::time_range::TimeRangeInput;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::policy::Action;
-use leadmesh_leads::discretion;
-use leadmesh_leads::outcome::{Reason, looks};
+use leadmesh_leads::outcome::{Reason, read_trace};
 use leadmesh_leads::read::{self, LeadFilter as Wanted};
 use leadmesh_leads::receipts::reasons;
+use leadmesh_leads::redaction;
 use leadmesh_leads::timeline::{Entry, Sources, timeline};
 
 /// A lead as the account that took it sees it. What may be large of it is loaded where it is asked for, unless it came with it.
@@ -148,7 +148,7 @@ impl Lead {
     /// All reasons why the lead was not accepted; empty if it was.
     async fn reasons(&self, ctx: &Context<'_>) -> Result<Vec<LeadReason>> {
         let (_, caller) = app_and_caller(ctx).await?;
-        let reasons = discretion::discreet(caller, self.reasons_of(ctx, Part::Reasons).await?);
+        let reasons = redaction::redact_reasons(caller, self.reasons_of(ctx, Part::Reasons).await?);
         Ok(reasons.into_iter().map(LeadReason::from).collect())
     }
 
@@ -181,9 +181,9 @@ impl Lead {
             deliveries: &deliveries,
             attempts: &attempts,
             events: &events,
-            trace: discretion::discreet_trace(caller, looks(trace.get())),
-            reasons: discretion::discreet(caller, reasons),
-            hears: sees_responses(ctx, lead.account_id, lead.id).await?,
+            trace: redaction::redact_trace(caller, read_trace(trace.get())),
+            reasons: redaction::redact_reasons(caller, reasons),
+            responses_visible: sees_responses(ctx, lead.account_id, lead.id).await?,
         };
         Ok(timeline(&sources).into_iter().map(LeadEvent::from).collect())
     }
@@ -200,7 +200,7 @@ impl Lead {
     async fn trace(&self, ctx: &Context<'_>) -> Result<Vec<TraceEntry>> {
         let (_, caller) = app_and_caller(ctx).await?;
         let stored = self.part(ctx, Part::Trace).await?;
-        let looks = discretion::discreet_trace(caller, looks(stored.get()));
+        let looks = redaction::redact_trace(caller, read_trace(stored.get()));
         Ok(looks.into_iter().map(TraceEntry::from).collect())
     }
 
@@ -319,7 +319,6 @@ impl LeadQuery {
     }
 
     /// Leads of the caller's account, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,

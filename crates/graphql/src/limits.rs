@@ -56,11 +56,11 @@ pub struct Limits {
     pub document_bytes: usize,
     /// Lexical tokens of the text.
     pub tokens: usize,
-    /// Brackets open at once; guards the stack of the parser, which recurses.
+    /// Nesting of brackets. Protects the stack of the recursive parser.
     pub nesting: usize,
     /// Selections and fragments inside one another. The library's own bound is 32 and cannot be disabled.
     pub selection_nesting: usize,
-    /// Fields inside one another; what is inside `__schema` and `__type` has a rule of its own.
+    /// Nesting of fields. Introspection has a rule of its own.
     pub depth: usize,
     /// Fields once all fragments are expanded, `__typename` included, over all operations of the document.
     pub fields: AtMost,
@@ -80,7 +80,7 @@ pub struct Limits {
     pub default_page: u64,
     /// The largest page that any field answers; larger sizes are refused by the field itself.
     pub largest_page: u64,
-    /// Entries that the estimate takes a list for that is no page. Most have fewer; longer ones are counted while executing.
+    /// Estimated entries of a list that is not a page. Most have fewer; longer ones are counted while executing.
     pub default_list: u64,
     /// How large the values of arguments may be.
     pub bounds: Bounds,
@@ -112,7 +112,7 @@ impl Default for Limits {
     }
 }
 
-/// Why a document or its variables are refused: always the caller's fault, so the text is for the caller.
+/// Why a document or its variables are refused. Always the caller's fault, so the text is for the caller.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -185,7 +185,7 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// All that is wrong with a request, as far as it is told; at least one.
+/// Everything wrong with a request, up to the number that an answer has room for; at least one.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.first())]
 pub struct Refusals(Vec<Refusal>);
@@ -221,7 +221,7 @@ pub struct Document {
     operations: Vec<Operation>,
 }
 
-/// What a request may be executed with.
+/// An admitted request.
 #[derive(Debug)]
 pub struct Admitted {
     /// The coerced variables.
@@ -235,17 +235,17 @@ pub struct Admitted {
 pub struct Price {
     /// The estimate, in points.
     pub points: u64,
-    /// What the caller's rate is charged for it beforehand. Taking leads in is nearly free: a sender is limited by what it
-    /// submits, not by what it asks to be told of that.
+    /// Points charged to the caller's rate limit before execution. Submitting leads is nearly free: a sender is
+    /// limited by its submissions, not by the fields that it selects of the receipts.
     pub charged: f64,
-    /// Whether the rate is charged for what the answer turned out to cost besides.
+    /// Whether the rate limit is also charged for what the answer costs beyond the estimate.
     pub charges_remainder: bool,
 }
 
-/// What a rate is charged for each `submitLead` or `submitLeads`, in points.
+/// Points charged for each `submitLead` or `submitLeads`.
 const SUBMISSION: f64 = 0.1;
 
-/// One operation of a [`Document`], with what has to be known before it is executed.
+/// One operation of a [`Document`], with the facts needed before execution.
 #[derive(Debug)]
 pub struct Operation {
     name: Option<Name>,
@@ -266,7 +266,7 @@ impl Document {
     fn check(text: &str, limits: &Limits, registry: &Registry) -> Result<Self, Refusals> {
         let read = Self::read(text, limits)?;
         for (_, operation) in read.document.operations.iter() {
-            // Bounds go before rules: what is too large is not looked at closely.
+            // Bounds are checked before rules, so that a large document is not validated.
             walk::walk(&read.document, &operation.node, registry, limits)?;
         }
         let facts = validation::validate(&read, registry)?;
@@ -275,7 +275,7 @@ impl Document {
         Ok(Self::measured(parsed, facts, limits, registry)?)
     }
 
-    /// The tree of a text that is not too large to be looked at.
+    /// The tree of a text within the bounds.
     fn read(text: &str, limits: &Limits) -> Result<syntax::Read, Refusals> {
         if text.len() > limits.document_bytes {
             return Err(Refusal::too_complex(format!(
@@ -340,8 +340,8 @@ impl Document {
         }
     }
 
-    /// A copy for the library, which consumes it. Arguments for which there is no variable are left out: the library would
-    /// not take their defaults.
+    /// A copy for the library, which consumes it, without the arguments whose variable is absent: the library would
+    /// not apply their defaults.
     pub fn parsed(&self, variables: &Variables) -> ExecutableDocument {
         let mut parsed = self.parsed.clone();
         prune::prune(&mut parsed, variables);
@@ -350,8 +350,7 @@ impl Document {
 }
 
 impl Operation {
-    /// Holds the values of a request's variables against the bounds and coerces them, all of them, then checks the cost that
-    /// follows from them.
+    /// Checks the variables of a request against the bounds and coerces them, then checks the resulting cost.
     pub fn admit(&self, given: Variables, limits: &Limits, registry: &Registry) -> Result<Admitted, Refusals> {
         self.inputs.admit(&self.variables, &given, registry, &limits.bounds)?;
         let variables = validation::variables::coerce(&self.variables, &self.facts, registry, given)?;
@@ -388,7 +387,7 @@ impl Operation {
     }
 }
 
-/// Checks documents, and remembers those that passed.
+/// Checks documents, and caches those that pass.
 #[derive(Debug, Clone)]
 pub struct Documents {
     /// The bounds.
@@ -397,7 +396,7 @@ pub struct Documents {
     passed: Cache<Arc<str>, Arc<Document>>,
 }
 
-/// A parsed document takes about this many times the memory of its text.
+/// Memory of a parsed document, in multiples of the length of its text.
 const GROWTH: usize = 32;
 
 impl Documents {
@@ -415,7 +414,7 @@ impl Documents {
         }
     }
 
-    /// The checked form of `text`. Documents that fail are not remembered: failing is cheap, and room is not.
+    /// The checked form of `text`. Documents that fail are not cached: failing is cheap, and memory is not.
     pub async fn check(&self, text: &str) -> Result<Arc<Document>, Refusals> {
         if let Some(document) = self.passed.get(text).await {
             return Ok(document);

@@ -1,16 +1,14 @@
-//! Rows that fields of many objects ask for one by one, read together: a key for each kind of row, one statement for all keys of
-//! an account that are asked for at once. A loader lives for one operation, so it never mixes what different callers may see;
-//! keys name the account, and rows are looked for within it alone.
+//! Data loaders: one statement for all rows of a kind and account that the fields of many objects need. A loader lives
+//! for one operation, so it never mixes what different callers may see; keys name the account, and rows are read
+//! within it only.
 
-mod buyers;
 mod deliveries;
-pub mod distribution;
+mod distribution;
 mod flows;
 mod history;
 mod leads;
-mod links;
 mod network;
-mod portal_users;
+mod rows;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -29,35 +27,38 @@ use leadmesh_core::app::App;
 use leadmesh_core::database::Db;
 use leadmesh_core::error::{Error, Result};
 
-pub use buyers::{CanReceiveOver, InvitationSent, StepInvitedBy, StepsOver};
-pub use deliveries::{
-    AttemptsOf, DeliveriesOf, ExcerptOf, HasEncryptedValues, LeadRow, PartnerRow, RecipientsOf, SourceRow,
+pub use deliveries::{AttemptsOf, DeliveriesOf, ExcerptOf, HasEncryptedValues, LeadRow, RecipientsOf};
+pub use distribution::{
+    CountsOf, EncryptedFieldsOf, FieldsOf, FlowsThrough, LastSuccess, MailServerOf, OpenCircuitsOf,
 };
-pub use flows::{AccountRow, CapUsed, FlowRow, LastLead, ProfileRow, SourcesOf, StepsOf};
+pub use flows::{AccountRow, CapUsed, LastLead};
 pub use history::{ChangesOf, SnapshotOf};
 pub use leads::LeadPart;
-pub use links::{DocsReadersOf, OpenSourcesOver};
-pub use network::{InvitationMailRow, LastActivity, LinkOf, SideOf, SourcesOver};
-pub use portal_users::PortalUsersOf;
+pub use network::{CanReceiveOver, InvitationMailRow, LastActivity, LinkOf};
+pub use rows::{
+    AssignmentsIn, AssignmentsOf, DocsReadersOf, FailuresOf, FlowRow, InvitationSent, OpenSourcesOver, PartnerRow,
+    PortalUsersOf, ProfileRow, SettingsRow, SideOf, SourceRow, SourcesOf, SourcesOver, StepInvitedBy, StepsOf,
+    StepsOver,
+};
 
 /// Keys of one statement at most.
 const BATCH: usize = 500;
 
-/// The rows of one list: many resolvers may be given the same ones, and none copies them before it has drawn for them.
+/// The rows of one list. Shared by resolvers, and copied only after drawing for them.
 pub type Many<T> = Arc<Vec<T>>;
 
-/// Reads rows for the fields of one operation, no more than its budget allows.
+/// Reads rows within the budget of one operation.
 pub struct Rows {
     db: Db,
     budget: Arc<Budget>,
 }
 
-/// A loader for one operation with a budget of its own.
+/// A loader for one operation with a whole budget.
 pub fn loader(app: &App) -> DataLoader<Rows> {
     loader_within(app, Arc::default())
 }
 
-/// A loader for one operation, within its budget. It gathers keys until every resolver that is ready has run once, without a
+/// A loader for one operation, within its budget. Collects keys until every ready resolver has run once, without a
 /// timer.
 pub fn loader_within(app: &App, budget: Arc<Budget>) -> DataLoader<Rows> {
     let rows = Rows {
@@ -68,13 +69,12 @@ pub fn loader_within(app: &App, budget: Arc<Budget>) -> DataLoader<Rows> {
 }
 
 impl Rows {
-    /// The rows of a statement for many keys: an error where they are more than the operation may still read, and then
-    /// hardly more are read.
+    /// The rows of a statement. If they are more than the operation may still read, reads one row more and fails.
     async fn all<E: EntityTrait>(&self, select: Select<E>) -> std::result::Result<Vec<E::Model>, Arc<Error>> {
         self.all_as(select).await
     }
 
-    /// The same of a selection that has not all columns of its table, as what it has.
+    /// Like [`Self::all`], for a selection of some columns.
     async fn all_as<M, E>(&self, select: Select<E>) -> std::result::Result<Vec<M>, Arc<Error>>
     where
         M: FromQueryResult,
@@ -90,7 +90,7 @@ impl Rows {
         Ok(rows)
     }
 
-    /// The rows of a statement for a table with large columns, for which it draws before it reads them.
+    /// The rows of a table with large columns. Draws for their bytes before reading them.
     async fn all_large<E: EntityTrait>(
         &self,
         select: Select<E>,
@@ -101,7 +101,7 @@ impl Rows {
         self.all(select).await
     }
 
-    /// Draws for what columns of a selection hold, before they are read.
+    /// Draws for the bytes of columns before they are read.
     async fn draw_for<E: EntityTrait>(
         &self,
         rows: Select<E>,
@@ -112,12 +112,11 @@ impl Rows {
     }
 }
 
-/// What was found for each key, ready to be handed out.
 fn many<K: Eq + Hash, T>(found: HashMap<K, Vec<T>>) -> HashMap<K, Many<T>> {
     found.into_iter().map(|(key, rows)| (key, Arc::new(rows))).collect()
 }
 
-/// Waits for one turn of the scheduler, which is what resolvers that are ready need to ask.
+/// Waits for one tick of the scheduler, in which every ready resolver asks.
 struct NextTick;
 
 impl Timer for NextTick {
@@ -126,7 +125,7 @@ impl Timer for NextTick {
     }
 }
 
-/// What a key stands for, if it is there.
+/// The value of a key, if it exists.
 pub async fn load<K>(ctx: &Context<'_>, key: K) -> Result<Option<<Rows as Loader<K>>::Value>>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -138,8 +137,7 @@ where
     loader.load_one(key).await.map_err(|shared| of_one(&shared))
 }
 
-/// The rows of the list that a key stands for; none where there is none. Drawn from the operation's budget before they are
-/// copied.
+/// The rows of a key; empty if it has none. Draws on the budget before copying them.
 pub async fn list<K, T>(ctx: &Context<'_>, key: K) -> Result<Vec<T>>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -156,7 +154,7 @@ where
     Ok(Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.as_ref().clone()))
 }
 
-/// The error of a batch as that of one of its keys.
+/// A copy of a batch's error for one of its keys.
 fn of_one(shared: &Error) -> Error {
     match shared {
         Error::Unavailable(text) => Error::Unavailable(text),
@@ -172,7 +170,7 @@ fn of_one(shared: &Error) -> Error {
 
 type Loaded<K, V> = std::result::Result<HashMap<K, V>, Arc<Error>>;
 
-/// The identifiers that are asked for, account by account.
+/// Groups identifiers by account.
 fn by_account<I>(keys: impl Iterator<Item = (AccountId, I)>) -> HashMap<AccountId, Vec<I>> {
     let mut accounts: HashMap<AccountId, Vec<I>> = HashMap::new();
     for (account, id) in keys {

@@ -1,10 +1,9 @@
 //! Amounts of money, exact.
 
-use async_graphql::{InputObject, SimpleObject};
+use async_graphql::SimpleObject;
 
 use super::scalars::{CurrencyCode, Decimal};
-use leadmesh_flows::PriceInput;
-use leadmesh_leads::snapshot::PriceE4;
+use leadmesh_leads::snapshot::Price;
 
 /// An amount of money.
 #[derive(Clone, Debug, SimpleObject)]
@@ -15,36 +14,18 @@ pub struct Money {
     pub currency: CurrencyCode,
 }
 
-/// An amount of money.
-#[derive(Clone, Debug, InputObject)]
-pub struct MoneyInput {
-    /// Amount in units of the currency: not negative, at most four decimals.
-    pub amount: Decimal,
-    /// The currency.
-    pub currency: CurrencyCode,
-}
-
 impl Money {
     /// From the two columns in which a price is stored.
     pub fn from_columns(amount: Option<i64>, currency: Option<String>) -> Option<Self> {
-        PriceE4::from_columns(amount, currency).map(Self::from)
+        Price::from_columns(amount, currency).map(Self::from)
     }
 }
 
-impl From<PriceE4> for Money {
-    fn from(price: PriceE4) -> Self {
+impl From<Price> for Money {
+    fn from(price: Price) -> Self {
         Self {
-            amount: Decimal(rust_decimal::Decimal::new(price.amount, 4).normalize()),
+            amount: Decimal(price.amount()),
             currency: CurrencyCode(price.currency),
-        }
-    }
-}
-
-impl From<MoneyInput> for PriceInput {
-    fn from(money: MoneyInput) -> Self {
-        Self {
-            amount: money.amount.0,
-            currency: money.currency.0,
         }
     }
 }

@@ -123,7 +123,8 @@ impl NetworkSubscription {
         let events = follow(app, filter, begin(ctx, after).as_deref()).await?;
         let item = move |app: App, event: Arc<event::Model>| async move { item(&app, account, &event).await };
         Ok(each(
-            (app, caller),
+            app,
+            caller,
             events,
             item,
             |caller, told: Option<&NetworkEvent>| {

@@ -88,9 +88,7 @@ impl NodeQuery {
     ) -> Result<Vec<Option<Node>>> {
         let (app, caller) = app_and_caller(ctx).await?;
         if ids.len() > MAX_NODES {
-            return Err(Error::BadInput(format!(
-                "a query takes at most {MAX_NODES} identifiers"
-            )));
+            return Err(Error::BadInput(format!("`nodes` takes at most {MAX_NODES} IDs.")));
         }
         let mut found = Vec::with_capacity(ids.len());
         for id in &ids {

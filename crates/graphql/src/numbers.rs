@@ -1,34 +1,34 @@
-//! Numbers that 64 bits do not hold ([`leadmesh_forms::numerals`]), as the library's values carry them: in JSON as marked text, in a document
-//! as a name. They leave these values in the form that the scalar takes for which they were written, before anything executes.
+//! Numbers beyond 64 bits ([`leadmesh_forms::numerals`]) in the library's values: marked text in JSON, a name in a document.
+//! They are replaced by the form that their scalar expects before anything executes.
 
 use async_graphql::{Name, Value};
 use async_graphql_value::Value as Literal;
 
-use leadmesh_forms::numerals::{is_beyond, json, marked};
+use leadmesh_forms::numerals::{exceeds_64_bits, json, marked_digits};
 
-/// The digits, if the value is such a number.
+/// The digits, if the value is a number beyond 64 bits.
 pub fn spelled(value: &Value) -> Option<&str> {
     match value {
-        Value::String(text) => marked(text),
-        Value::Enum(name) => Some(name.as_str()).filter(|text| is_beyond(text)),
+        Value::String(text) => marked_digits(text),
+        Value::Enum(name) => Some(name.as_str()).filter(|text| exceeds_64_bits(text)),
         _ => None,
     }
 }
 
-/// The literal that stands for a number in a document.
+/// The literal that carries such a number in a document.
 pub fn literal(text: &str) -> Literal {
     Literal::Enum(Name::new(text))
 }
 
-/// The digits, if the literal is such a number.
+/// The digits, if the literal is a number beyond 64 bits.
 pub fn written(value: &Literal) -> Option<&str> {
     match value {
-        Literal::Enum(name) => Some(name.as_str()).filter(|text| is_beyond(text)),
+        Literal::Enum(name) => Some(name.as_str()).filter(|text| exceeds_64_bits(text)),
         _ => None,
     }
 }
 
-/// JSON that may have such numbers anywhere inside.
+/// Replaces such numbers anywhere in a JSON value.
 pub fn resolve_json(value: Value) -> Value {
     if let Some(text) = spelled(&value) {
         return of_json(text);
@@ -43,7 +43,7 @@ pub fn resolve_json(value: Value) -> Value {
     }
 }
 
-/// The same of a literal, which may have variables inside.
+/// Replaces such numbers anywhere in a literal, which may contain variables.
 pub fn resolve_json_literal(value: &mut Literal) {
     if let Some(text) = written(value) {
         *value = of_json(text).into_value();

@@ -14,8 +14,7 @@ use super::delivery_counts::{DeliveryCounts, stats};
 use super::delivery_settings::DeliverySettings;
 use super::destination_health::DestinationHealth;
 use super::field_mapping::each;
-use super::loaders::distribution::AssignmentsOf;
-use super::loaders::list;
+use super::loaders::{AssignmentsOf, list};
 use super::payload::{UserError, outcome};
 use super::portal_user::PortalAccess;
 use super::relay::{PageArgs, connection, page};
@@ -198,7 +197,6 @@ impl PartnerQuery {
 
     /// Partners of the caller's account, newest first. Requires a user of the account, or an API key with
     /// `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn partners(
         &self,
         ctx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! What every mutation answers besides its object: the rules of the business that the input broke.
+//! What every payload has besides its object: the broken business rules.
 
 use async_graphql::SimpleObject;
 
@@ -26,7 +26,7 @@ impl From<Broken> for UserError {
     }
 }
 
-/// Tells apart what goes into a payload (the object, or the broken rules) from what is an error of the request.
+/// Separates what goes into a payload (the object, or the broken rules) from an error of the request.
 pub fn outcome<T>(result: Result<T>) -> Result<(Option<T>, Vec<UserError>)> {
     match result {
         Ok(object) => Ok((Some(object), Vec::new())),
@@ -51,4 +51,15 @@ pub struct DeletePayload {
     pub deleted_id: Option<async_graphql::ID>,
     /// Business rules that the input broke.
     pub user_errors: Vec<UserError>,
+}
+
+impl DeletePayload {
+    /// The result of a use case that answers the identifier of what it deleted.
+    pub fn of(result: Result<impl std::fmt::Display>) -> Result<Self> {
+        let (deleted, user_errors) = outcome(result)?;
+        Ok(Self {
+            deleted_id: deleted.map(Into::into),
+            user_errors,
+        })
+    }
 }

@@ -3,11 +3,11 @@
 use async_graphql::{Context, Object, SimpleObject};
 use entity::delivery;
 use entity::delivery_config::Channel;
+use entity::field::FieldDef;
 use entity::ids::DeliveryId;
 
 use super::context::{ContextExt, app_and_caller};
 use super::field_mapping::each;
-use super::flow_field::FlowField;
 use super::portal_lead::{PortalLead, PortalLeadConnection, PortalLeadFilter};
 use super::portal_user::PortalUser;
 use super::relay::{self, PageArgs};
@@ -39,7 +39,6 @@ impl Portal {
     }
 
     /// The partner's leads, newest first. Requires `VIEW_LEADS`.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn leads(
         &self,
         ctx: &Context<'_>,
@@ -109,10 +108,10 @@ impl Portal {
     }
 
     /// Fields that the partner's leads show, each once. Requires `VIEW_LEADS`.
-    async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FlowField>> {
+    async fn columns(&self, ctx: &Context<'_>) -> Result<Vec<FieldDef>> {
         let (app, caller) = app_and_caller(ctx).await?;
         let columns = portal_feed::columns(app, caller).await?;
-        Ok(columns.into_iter().map(FlowField::from).collect())
+        Ok(columns)
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a partner's people say of the leads in their portal.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
-use entity::ids::DeliveryId;
+use async_graphql::{Context, Object, SimpleObject};
 
 use super::context::app_and_caller;
 use super::payload::{UserError, outcome};
@@ -9,16 +8,6 @@ use super::portal_lead::PortalLead;
 use leadmesh_core::error::Result;
 use leadmesh_delivery::portal_feed;
 use leadmesh_delivery::portal_review::{self, ReviewLeads, Verdict};
-
-/// A review of portal leads.
-#[derive(InputObject)]
-pub struct ReviewPortalLeadsInput {
-    /// Identifiers, 1 to 100. If one lead cannot be changed, none is.
-    ids: Vec<DeliveryId>,
-    /// Reason for the account that shares the leads, one line of at most 1,000 characters. Required to reject leads and
-    /// to request a return.
-    reason: Option<String>,
-}
 
 /// Result of a review of portal leads.
 #[derive(SimpleObject)]
@@ -42,7 +31,7 @@ impl PortalReviewMutation {
     async fn accept_portal_leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The leads.")] input: ReviewPortalLeadsInput,
+        #[graphql(desc = "The leads.")] input: ReviewLeads,
     ) -> Result<PortalLeadsPayload> {
         review(ctx, Verdict::Accept, input).await
     }
@@ -53,7 +42,7 @@ impl PortalReviewMutation {
     async fn reject_portal_leads(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The leads and the reason.")] input: ReviewPortalLeadsInput,
+        #[graphql(desc = "The leads and the reason.")] input: ReviewLeads,
     ) -> Result<PortalLeadsPayload> {
         review(ctx, Verdict::Reject, input).await
     }
@@ -64,18 +53,14 @@ impl PortalReviewMutation {
     async fn request_return(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The leads and the reason.")] input: ReviewPortalLeadsInput,
+        #[graphql(desc = "The leads and the reason.")] input: ReviewLeads,
     ) -> Result<PortalLeadsPayload> {
         review(ctx, Verdict::Return, input).await
     }
 }
 
-async fn review(ctx: &Context<'_>, verdict: Verdict, input: ReviewPortalLeadsInput) -> Result<PortalLeadsPayload> {
+async fn review(ctx: &Context<'_>, verdict: Verdict, input: ReviewLeads) -> Result<PortalLeadsPayload> {
     let (app, caller) = app_and_caller(ctx).await?;
-    let input = ReviewLeads {
-        ids: input.ids,
-        reason: input.reason,
-    };
     let (rows, user_errors) = outcome(portal_review::review(app, caller, verdict, input).await)?;
     let shown = portal_feed::present_leads(app, caller, rows.unwrap_or_default()).await?;
     Ok(PortalLeadsPayload {

@@ -25,19 +25,6 @@ pub struct PortalLogInInput {
     partner_id: Option<PartnerId>,
 }
 
-/// Sets a password through a mailed link.
-#[derive(InputObject)]
-pub struct ActivatePortalUserInput {
-    /// Token from the link of an invitation or of a password reset.
-    #[graphql(secret)]
-    token: String,
-    /// The new password. The rules of `SignUpInput.password` apply.
-    #[graphql(secret)]
-    password: String,
-    /// Display name, 1 to 120 characters. Omit to keep the current one.
-    name: Option<String>,
-}
-
 /// Signing in to the portal.
 #[derive(Default)]
 pub struct PortalSessionMutation;
@@ -65,14 +52,9 @@ impl PortalSessionMutation {
     async fn activate_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The token from the link and the new password.")] input: ActivatePortalUserInput,
+        #[graphql(desc = "The token from the link and the new password.")] input: NewPassword,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
-        let input = NewPassword {
-            token: input.token,
-            password: input.password,
-            name: input.name,
-        };
         SessionPayload::of(password_reset::reset(app, Scope::Portal, ip, input).await)
     }
 

@@ -1,8 +1,8 @@
 //! Who may come into a partner's portal.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::ids::{PartnerId, PortalUserId};
+use entity::ids::PortalUserId;
 use entity::partner;
 use entity::portal_user::{self, PortalPermission};
 
@@ -102,50 +102,6 @@ impl PortalAccess {
     }
 }
 
-/// Access of a partner to the portal.
-#[derive(InputObject)]
-pub struct PortalAccessInput {
-    /// Identifier of the partner.
-    partner_id: PartnerId,
-    /// Whether the portal is enabled. Disabling it ends all sessions of its portal users.
-    enabled: bool,
-    /// Default permissions of portal users invited from now on. Omit to keep the current ones; at first, all but
-    /// `EDIT_DELIVERY`. Existing portal users immediately lose the permissions not listed here and gain none;
-    /// `updatePortalUser` sets those of one portal user.
-    permissions: Option<Vec<PortalPermission>>,
-}
-
-/// A portal user to invite.
-#[derive(InputObject)]
-pub struct InvitePortalUserInput {
-    /// Identifier of the partner. Its portal access must be enabled.
-    partner_id: PartnerId,
-    /// The address that gets the link and that the portal user signs in with. Unique among the partner's portal users.
-    email: EmailAddress,
-    /// Display name until the portal user changes it, 1 to 120 characters.
-    name: Option<String>,
-    /// Permissions of the portal user. Defaults to those of the partner's portal access.
-    permissions: Option<Vec<PortalPermission>>,
-}
-
-/// Permissions of a portal user.
-#[derive(InputObject)]
-pub struct UpdatePortalUserInput {
-    /// Identifier of the portal user.
-    id: PortalUserId,
-    /// All permissions, including ones that the partner's portal access does not grant by default.
-    permissions: Vec<PortalPermission>,
-}
-
-/// Changes to the caller's contact data; omitted fields stay unchanged.
-#[derive(InputObject)]
-pub struct UpdatePortalContactInput {
-    /// Display name, 1 to 120 characters.
-    name: Option<String>,
-    /// Phone number, in free form, at most 40 characters.
-    phone: Option<String>,
-}
-
 /// Result of a change to a portal user.
 #[derive(SimpleObject)]
 pub struct PortalUserPayload {
@@ -193,14 +149,9 @@ impl PortalUserMutation {
     async fn set_portal_access(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The partner and its portal access.")] input: PortalAccessInput,
+        #[graphql(desc = "The partner and its portal access.")] input: portal_users::PortalAccess,
     ) -> Result<PartnerPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = portal_users::PortalAccess {
-            partner: input.partner_id,
-            enabled: input.enabled,
-            permissions: input.permissions,
-        };
         let (partner, user_errors) = outcome(portal_users::set_access(app, caller, input).await)?;
         Ok(PartnerPayload {
             partner: partner.map(Partner),
@@ -216,15 +167,9 @@ impl PortalUserMutation {
     async fn invite_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The portal user, the partner and the permissions.")] input: InvitePortalUserInput,
+        #[graphql(desc = "The portal user, the partner and the permissions.")] input: InvitePortalUser,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = InvitePortalUser {
-            partner: input.partner_id,
-            email: input.email.0,
-            name: input.name,
-            permissions: input.permissions,
-        };
         PortalUserPayload::invited(portal_users::invite(app, caller, input).await)
     }
 
@@ -233,13 +178,9 @@ impl PortalUserMutation {
     async fn update_portal_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The portal user and the permissions.")] input: UpdatePortalUserInput,
+        #[graphql(desc = "The portal user and the permissions.")] input: UpdatePortalUser,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = UpdatePortalUser {
-            id: input.id,
-            permissions: input.permissions,
-        };
         PortalUserPayload::of(portal_users::update(app, caller, input).await)
     }
 
@@ -251,24 +192,16 @@ impl PortalUserMutation {
         #[graphql(desc = "Identifier of the portal user.")] id: PortalUserId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (removed, user_errors) = outcome(portal_users::remove(app, caller, id).await)?;
-        Ok(DeletePayload {
-            deleted_id: removed.map(|id| id.to_string().into()),
-            user_errors,
-        })
+        DeletePayload::of(portal_users::remove(app, caller, id).await)
     }
 
     /// Changes the calling portal user's own contact data. Requires a portal session with `EDIT_CONTACT`.
     async fn update_portal_contact(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The changes.")] input: UpdatePortalContactInput,
+        #[graphql(desc = "The changes.")] input: UpdateContact,
     ) -> Result<PortalUserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = UpdateContact {
-            name: input.name,
-            phone: input.phone,
-        };
         PortalUserPayload::of(portal_users::update_contact(app, caller, input).await)
     }
 

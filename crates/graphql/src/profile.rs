@@ -13,8 +13,7 @@ use super::context::app_and_caller;
 use super::delivery_counts::{DeliveryCounts, stats};
 use super::field_mapping::each;
 use super::flow::Flow;
-use super::loaders::distribution::{AssignmentsIn, FlowsThrough};
-use super::loaders::list;
+use super::loaders::{AssignmentsIn, FlowsThrough, list};
 use super::money::Money;
 use super::payload::{DeletePayload, UserError, outcome};
 use super::relay::{PageArgs, check_page, connection, page};
@@ -190,7 +189,6 @@ impl ProfileQuery {
 
     /// Distribution profiles of the caller's account, newest first. Requires a user of the account, or an API key with
     /// `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "filters and the four arguments of a page")]
     async fn distribution_profiles(
         &self,
         ctx: &Context<'_>,
@@ -263,10 +261,6 @@ impl ProfileMutation {
         #[graphql(desc = "Identifier of the profile.")] id: ProfileId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (deleted, user_errors) = outcome(profiles::delete(app, caller, id).await)?;
-        Ok(DeletePayload {
-            deleted_id: deleted.map(|id| id.to_string().into()),
-            user_errors,
-        })
+        DeletePayload::of(profiles::delete(app, caller, id).await)
     }
 }

@@ -1,4 +1,4 @@
-//! Submitting leads, and what the sender is told.
+//! Submitting leads, and their receipts.
 
 use async_graphql::{Context, ID, InputObject, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -17,8 +17,7 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_leads::intake::{Intake, MAX_BULK, Submission};
 use leadmesh_leads::receipts::Receipt;
 
-/// What the sender sees of a lead it has submitted. The receipt is the proof that the lead is stored, with every delivery that
-/// follows from it.
+/// The receipt of a lead.
 pub struct SubmissionReceipt(pub Receipt);
 
 impl From<lead::Receipt> for SubmissionReceipt {
@@ -182,7 +181,6 @@ impl ReceiptQuery {
     }
 
     /// Receipts of the caller's submissions, newest first.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filters")]
     async fn submissions(
         &self,
         ctx: &Context<'_>,
@@ -262,8 +260,7 @@ impl ReceiptMutation {
             async move { intake.submit(app, caller, submission?).await }
         });
         let mut results = futures::future::join_all(submissions).await;
-        // Only where it is known that no lead was stored the error is one of the whole call; one after which it may be repeated goes
-        // first.
+        // If certainly no lead was stored, the error is one of the whole call; a temporary error takes precedence.
         if !results.iter().any(is_of_lead) {
             let temporary = results
                 .iter()
@@ -289,16 +286,16 @@ fn intake<'a>(ctx: &Context<'a>) -> Result<&'a Intake> {
 fn checked_bulk(input: &SubmitLeadsInput) -> Result<()> {
     if input.leads.is_empty() || input.leads.len() > MAX_BULK {
         let advice = match input.leads.len() {
-            0 => format!("a call takes 1 to {MAX_BULK} leads, and this one has none: give at least one"),
-            many => format!("a call takes 1 to {MAX_BULK} leads, and this one has {many}: split it"),
+            0 => format!("A call takes 1 to {MAX_BULK} leads, and this one has none. Give at least one."),
+            many => format!("A call takes 1 to {MAX_BULK} leads, and this one has {many}. Split it."),
         };
         return Err(Error::broken(UserErrorCode::LimitReached, "input.leads", advice));
     }
     Ok(())
 }
 
-/// Whether a result says something about its lead, not about the caller or the server: that it was stored, or may be, or broke a
-/// rule.
+/// Whether a result concerns its lead rather than the caller or the server: the lead was stored, may be stored, or
+/// broke a rule.
 fn is_of_lead(result: &Result<Receipt>) -> bool {
     match result {
         Ok(_) | Err(Error::Broken(_)) => true,
@@ -306,38 +303,37 @@ fn is_of_lead(result: &Result<Receipt>) -> bool {
     }
 }
 
-/// What is said of a lead of a call that has no receipt although others have one.
-fn said_beside_others(error: &Error) -> (UserErrorCode, &'static str) {
+/// The user error of a lead without a receipt in a call that has receipts.
+fn user_error_of_one(error: &Error) -> (UserErrorCode, &'static str) {
     match error {
         _ if error.is_uncertain() => (
             UserErrorCode::OutcomeUnknown,
-            "it is not known whether this lead of the call was stored: submit it again under the same idempotency key, or look \
-             whether it is there",
+            "It is not known whether this lead was stored. Submit it again with the same idempotency key, or search for it.",
         ),
         _ if error.is_temporary() => (
             UserErrorCode::Unavailable,
-            "this lead of the call was not stored, the server could not do it now: submit it again",
+            "This lead was not stored: the server could not store it now. Submit it again.",
         ),
         // The right to submit ended while the call ran.
         Error::Unauthenticated(_) | Error::Forbidden(_) | Error::NotFound(_) => (
             UserErrorCode::NotFound,
-            "this lead of the call was not stored: the credentials or the right to submit have ended",
+            "This lead was not stored: the credentials or the right to submit have ended.",
         ),
         _ => (
             UserErrorCode::Internal,
-            "this lead of the call was not stored (internal error): the operator of the server finds why in its log",
+            "This lead was not stored: internal error. The operator of the server finds the cause in its log.",
         ),
     }
 }
 
-/// The error of one lead of several says which. Others may be stored, and their receipts have to be told: whatever kept this one
-/// from it is told beside them.
+/// Adds the index of the lead to an error. The receipts of other leads must be returned, so this lead's error becomes
+/// a user error.
 fn placed(error: Error, place: usize) -> Error {
     let broken = match error {
         Error::Broken(broken) => broken,
         other => {
             tracing::warn!(place, error = ?other, "a lead of several could not be stored");
-            let (code, text) = said_beside_others(&other);
+            let (code, text) = user_error_of_one(&other);
             return Error::broken(code, &format!("input.leads.{place}"), text);
         }
     };
@@ -394,7 +390,7 @@ impl Target {
                 return Err(Error::broken(
                     UserErrorCode::Invalid,
                     "input.fields",
-                    "fields is a JSON object of values by field name",
+                    "Give `fields` as a JSON object of values by field name.",
                 ));
             }
         };

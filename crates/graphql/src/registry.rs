@@ -5,17 +5,12 @@
 
 mod read;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, LazyLock},
-};
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
     Name, Value,
     parser::types::{BaseType, DirectiveLocation, OperationType, Type},
 };
-
-use crate::schema;
 
 /// A schema.
 #[derive(Debug, Default)]
@@ -43,9 +38,11 @@ pub enum TypeDef {
 /// An input object.
 #[derive(Debug)]
 pub struct InputDef {
+    /// Its name.
+    pub name: Name,
     /// Its fields, in the order of the schema.
     pub fields: Vec<ArgumentDef>,
-    /// Whether it takes exactly one of them (`@oneOf`).
+    /// Whether exactly one of them must be given (`@oneOf`).
     pub one_of: bool,
 }
 
@@ -100,20 +97,7 @@ pub enum RegistryError {
     Unknown(Name),
 }
 
-static LEADMESH: LazyLock<Arc<Registry>> = LazyLock::new(|| {
-    // A schema that does not read would be a bug of this build: with nothing in it every document is refused.
-    let registry = Registry::from_sdl(&schema::sdl())
-        .inspect_err(|error| tracing::error!(%error, "no document can be checked"))
-        .unwrap_or_default();
-    Arc::new(registry)
-});
-
 impl Registry {
-    /// The schema of this server, read once in a process.
-    pub fn of_this_server() -> Arc<Self> {
-        LEADMESH.clone()
-    }
-
     /// The type of that name.
     pub fn get(&self, name: &str) -> Option<&TypeDef> {
         self.types.get(name)

@@ -1,5 +1,5 @@
-//! Pages by the Relay cursor connections specification: by keyset, newest first, in both directions. A cursor is the row's own
-//! identifier, so a page stays stable while rows come and go.
+//! Pages by the Relay cursor connections specification: by key set, newest first, in both directions. A cursor is the
+//! row's identifier, so a page stays stable while rows come and go.
 
 use async_graphql::{InputObject, SimpleObject};
 use base64::Engine;
@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use leadmesh_core::error::{Error, Result};
 
-/// Entries of a page when the caller does not say.
+/// The default size of a page.
 pub const DEFAULT_PAGE: i32 = 20;
-/// Entries of a page at most.
+/// The largest page.
 pub const MAX_PAGE: i32 = 100;
 
 /// Position of a page in its list.
@@ -43,7 +43,7 @@ pub struct PageArgs {
 }
 
 impl PageArgs {
-    /// The arguments as a field gets them.
+    /// The arguments of a field.
     pub fn new(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Self {
         Self {
             first,
@@ -55,13 +55,13 @@ impl PageArgs {
 
     fn size(&self) -> Result<(u64, bool)> {
         let (size, forwards) = match (self.first, self.last) {
-            (Some(_), Some(_)) => return Err(Error::BadInput("give first or last, not both".into())),
+            (Some(_), Some(_)) => return Err(Error::BadInput("Give `first` or `last`, not both.".into())),
             (None, Some(last)) => (last, false),
             (first, None) => (first.unwrap_or(DEFAULT_PAGE), true),
         };
         match u64::try_from(size) {
             Ok(entries @ 1..) if size <= MAX_PAGE => Ok((entries, forwards)),
-            _ => Err(Error::BadInput(format!("a page has 1 to {MAX_PAGE} entries"))),
+            _ => Err(Error::BadInput(format!("A page has 1 to {MAX_PAGE} entries."))),
         }
     }
 }
@@ -91,7 +91,7 @@ where
     page_as(db, select, id, of, args).await
 }
 
-/// The same of a selection that has not all columns of its table, as what it has.
+/// Like [`page`], for a selection of some columns.
 pub async fn page_as<M, E, C, D>(
     db: &D,
     select: Select<E>,
@@ -123,10 +123,10 @@ where
     Ok(Page { entries, info })
 }
 
-/// Bytes that large columns of a page of whole rows may hold.
+/// The most bytes of large columns on a page of whole rows.
 const PAGE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Refuses a page of whole rows whose large columns hold too much, before any of it is read.
+/// Refuses a page of whole rows whose large columns hold too many bytes, before reading it.
 pub async fn check_page<E, C, D>(db: &D, select: &Select<E>, id: C, args: &PageArgs, large: &[E::Column]) -> Result<()>
 where
     E: EntityTrait,
@@ -142,7 +142,7 @@ where
     Ok(())
 }
 
-/// The rows of a page, and one more where there is one.
+/// The rows of a page and, if there is one, the next row.
 fn one_more<E, C>(select: Select<E>, id: C, args: &PageArgs) -> Result<Select<E>>
 where
     E: EntityTrait,
@@ -171,10 +171,14 @@ fn cursor(id: Uuid) -> String {
 fn read_cursor(text: &str) -> Result<Uuid> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let id = bytes.and_then(|bytes| Uuid::from_slice(&bytes).ok());
-    id.ok_or_else(|| Error::BadInput("a cursor is taken from an earlier page of the same list, unchanged".into()))
+    id.ok_or_else(|| {
+        Error::BadInput(
+            "This cursor is not from this list. Take it, unchanged, from an earlier page of the same list.".into(),
+        )
+    })
 }
 
-/// The connection and edge types of one kind of node, which the library's generic ones would leave without descriptions.
+/// The connection and edge types of one kind of node, with descriptions, which the library's generic ones lack.
 macro_rules! connection {
     ($connection:ident, $edge:ident, $node:ty, $model:ty, $of:literal) => {
         #[doc = concat!("A page of ", $of, ", newest first.")]

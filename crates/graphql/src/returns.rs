@@ -1,7 +1,6 @@
 //! Giving leads back.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
-use entity::ids::{DeliveryId, LeadId};
+use async_graphql::{Context, Object, SimpleObject};
 use entity::lead;
 
 use super::context::app_and_caller;
@@ -10,26 +9,6 @@ use super::lead::Lead;
 use super::payload::{UserError, outcome};
 use leadmesh_core::error::Result;
 use leadmesh_network::returns::{self, Answer, ReturnLead};
-
-/// A lead to return to the account that delivered it.
-#[derive(InputObject)]
-pub struct ReturnLeadInput {
-    /// Identifier of the lead: delivered by a buyer step or profile of a connected account, and accepted by the flow.
-    lead_id: LeadId,
-    /// Reason for the other account, one line of 1 to 1,000 characters.
-    reason: String,
-}
-
-/// Answers a recipient's request to return a lead.
-#[derive(InputObject)]
-pub struct AnswerReturnInput {
-    /// Identifier of the delivery.
-    delivery_id: DeliveryId,
-    /// Whether to take the lead back. Its price then no longer counts.
-    approve: bool,
-    /// Reason for the recipient, one line of at most 1,000 characters.
-    reason: Option<String>,
-}
 
 /// Result of a change to a lead.
 #[derive(SimpleObject)]
@@ -63,14 +42,10 @@ impl ReturnMutation {
     async fn return_lead(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The lead and the reason.")] input: ReturnLeadInput,
+        #[graphql(desc = "The lead and the reason.")] input: ReturnLead,
     ) -> Result<LeadPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let wanted = ReturnLead {
-            lead: input.lead_id,
-            reason: input.reason,
-        };
-        LeadPayload::of(returns::ask(app, caller, wanted).await)
+        LeadPayload::of(returns::ask(app, caller, input).await)
     }
 
     /// Answers a recipient's request to return a lead: the review becomes RETURNED or ACCEPTED. Both sides see it.
@@ -79,14 +54,9 @@ impl ReturnMutation {
     async fn answer_return(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The answer.")] input: AnswerReturnInput,
+        #[graphql(desc = "The answer.")] input: Answer,
     ) -> Result<DeliveryPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let answer = Answer {
-            delivery: input.delivery_id,
-            approve: input.approve,
-            reason: input.reason,
-        };
-        DeliveryPayload::of(returns::answer(app, caller, answer).await)
+        DeliveryPayload::of(returns::answer(app, caller, input).await)
     }
 }

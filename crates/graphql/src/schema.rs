@@ -1,6 +1,6 @@
 //! The schema, put together from its nouns.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{MergedObject, MergedSubscription, SDLExportOptions, Schema as AnySchema, ValidationMode};
 
@@ -31,6 +31,7 @@ use super::portal_session::PortalSessionMutation;
 use super::portal_user::PortalUserMutation;
 use super::profile::{ProfileMutation, ProfileQuery};
 use super::receipt::{ReceiptMutation, ReceiptQuery};
+use super::registry::Registry;
 use super::returns::ReturnMutation;
 use super::scopes::Scopes;
 use super::session::SessionMutation;
@@ -140,3 +141,16 @@ pub fn sdl() -> String {
 /// The library cannot declare that an interface implements another. Every type that implements one of these implements Node
 /// as well.
 const INTERFACES_WITH_NODE: [&str; 2] = ["FlowSource", "FlowStep"];
+
+static LEADMESH: LazyLock<Arc<Registry>> = LazyLock::new(|| {
+    // A schema that does not read would be a bug of this build: with nothing in it every document is refused.
+    let registry = Registry::from_sdl(&sdl())
+        .inspect_err(|error| tracing::error!(%error, "no document can be checked"))
+        .unwrap_or_default();
+    Arc::new(registry)
+});
+
+/// The registry of this schema, read once in a process.
+pub fn registry() -> Arc<Registry> {
+    LEADMESH.clone()
+}

@@ -1,9 +1,9 @@
-//! Who may read the fields of an object, checked at the object itself, whatever path has led to it.
+//! Checks the right to read the fields of an object at the object itself, whatever path led to it.
 //!
-//! Root fields ask for a right of their own, but a graph has many ways to one object: a key that may read leads comes by a
-//! lead's flow to its price, and by a delivery to its partner. So the fields of every type take the right that stands in
-//! `TYPES`. An extension is the one place that every field of the schema passes, so no resolver can forget it; a type that is not in the
-//! table is refused, and a test compares the table with the schema.
+//! Root fields require a right of their own, but a graph has many paths to one object: an API key that may read leads
+//! reaches a flow's price through a lead, and a partner through a delivery. So the fields of every type require the
+//! right in `TYPES`. An extension sees every field of the schema, so no resolver can forget the check; a type that is
+//! not in the table is refused, and a test compares the table with the schema.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -20,14 +20,14 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::policy::Action;
 
-/// What the fields of a type take.
+/// What the fields of a type require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Needs {
-    /// Nothing of their own: the type is a part of others, and what led to it was checked.
+    /// Nothing: the type is a part of others, and the path to it was checked.
     Part,
     /// A right in the account.
     Right(Action),
-    /// A right in the account, or being the one whom the object describes.
+    /// A right in the account, or being the caller whom the object describes.
     RightOrOwn(Action),
     /// A portal session.
     Portal,
@@ -35,8 +35,8 @@ enum Needs {
 
 use Action::{ReadAccount, ReadAudit, ReadInvitations, ReadLeads, ReadSetup, SubmitLeads};
 
-/// What each object type of the schema takes, and each interface: what is selected of an interface comes under its name. Root types
-/// are missing: each of their fields has a rule of its own.
+/// What each object type and interface of the schema requires. Root types are missing: each of their fields has a rule
+/// of its own.
 const TYPES: &[(Needs, &str)] = &[
     (Needs::Right(ReadAccount), "Account SmtpSettings"),
     (Needs::RightOrOwn(ReadAccount), "ApiKey User"),
@@ -83,8 +83,8 @@ const TYPES: &[(Needs, &str)] = &[
     ),
 ];
 
-/// Fields that another right opens as well: without these a reader of leads could not tell which flow, source, partner and profile a lead
-/// has passed. Counts of leads (`stats`) are theirs anyway.
+/// Fields that another right opens too: without them a reader of leads could not identify the flow, source, partner
+/// and profile of a lead. `stats` counts leads, which the reader may read anyway.
 const ALSO: &[(Action, &str, &str)] = &[
     (ReadLeads, "Flow", "id name stats"),
     (ReadLeads, "FlowSource", "id name"),
@@ -114,7 +114,8 @@ impl ExtensionFactory for Scopes {
 /// The checks of one operation.
 #[derive(Default)]
 struct Check {
-    /// Refusals of nullable fields, which are null in the answer: an extension can only add their errors once it is made.
+    /// Refusals of nullable fields, which are null in the answer. An extension can add their errors only after
+    /// execution.
     refused: Mutex<Vec<ServerError>>,
 }
 
@@ -147,7 +148,7 @@ impl Extension for Check {
             return Err(refusal);
         }
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        // More are never shown, and a page can have thousands.
+        // More are never reported, and a page can have thousands.
         if refused.len() < ERRORS {
             refused.push(refusal);
         }
@@ -169,14 +170,14 @@ async fn check(ctx: &ExtensionContext<'_>, info: &ResolveInfo<'_>) -> Result<()>
     let app = ctx.data::<App>().map_err(missing)?;
     let auth = ctx.data::<Arc<RequestAuth>>().map_err(missing)?;
     let caller = match needs {
-        // Submitting asks the database for the caller's rights in the transaction that stores the lead, and not once more.
+        // Submitting checks the caller's rights in the transaction that stores the lead; no second query here.
         Needs::Right(SubmitLeads) => auth.caller_for_submission(app).await,
         _ => auth.caller(app).await,
     }?;
     let Err(refusal) = judge(needs, caller, info) else {
         return Ok(());
     };
-    // Below a viewer stands what belongs to whom it shows, who may have signed in within this very request.
+    // A viewer's own objects are open to it, also to one who signed in within this request.
     let Some(viewer) = auth.viewer_at(root_key(info.path_node)) else {
         return Err(refusal);
     };
@@ -190,7 +191,7 @@ fn judge(needs: Needs, caller: &Caller, info: &ResolveInfo<'_>) -> Result<()> {
     match needs {
         Needs::Part => Ok(()),
         Needs::Portal => caller.require_portal_user().map(|_| ()),
-        // A portal session is led to no portal user but its own.
+        // A portal session reaches no portal user but its own.
         Needs::RightOrOwn(ReadSetup) if matches!(caller.principal, Principal::PortalUser { .. }) => Ok(()),
         Needs::Right(action) | Needs::RightOrOwn(action) => match caller.require(action) {
             Ok(_) => Ok(()),
@@ -229,11 +230,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::registry::{Registry, TypeDef};
+    use crate::registry::TypeDef;
 
     #[test]
     fn every_type_has_its_right_and_every_exception_its_field() {
-        let registry = Registry::of_this_server();
+        let registry = crate::schema::registry();
         let stated: Vec<&str> = TYPES.iter().flat_map(|(_, types)| types.split_whitespace()).collect();
         let known: BTreeSet<&str> = stated.iter().copied().collect();
         assert_eq!(known.len(), stated.len(), "a type is stated twice");

@@ -6,7 +6,7 @@ use entity::ids::AccountId;
 
 use super::context::ContextExt;
 use super::payload::{AcknowledgePayload, UserError, outcome};
-use super::scalars::{EmailAddress, TimeZone, UrlText};
+use super::scalars::EmailAddress;
 use super::viewer::Viewer;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Principal;
@@ -75,43 +75,6 @@ pub(super) fn acknowledged(result: Result<()>) -> Result<AcknowledgePayload> {
     })
 }
 
-/// A company and its first user.
-#[derive(InputObject)]
-pub struct SignUpInput {
-    /// Name of the company, shown to other accounts, 1 to 120 characters.
-    account_name: String,
-    /// Name of the first user, who becomes OWNER, 1 to 120 characters.
-    name: String,
-    /// Sign-in address of the user. Also the account's contact address until that is changed.
-    email: EmailAddress,
-    /// Password: 10 to 200 characters, normalised by RFC 8265, without control characters. A refusal says what to
-    /// change.
-    #[graphql(secret)]
-    password: String,
-    /// Website of the company, shown to other accounts.
-    website: Option<UrlText>,
-    /// Time zone in which the company's days begin. Defaults to UTC.
-    timezone: Option<TimeZone>,
-    /// Token from the link of an invitation to connect; `email` must be the invited address. Signing up does not answer
-    /// the invitation: accept or decline it afterwards.
-    #[graphql(secret)]
-    invitation_token: Option<String>,
-}
-
-impl From<SignUpInput> for SignUp {
-    fn from(input: SignUpInput) -> Self {
-        Self {
-            account_name: input.account_name,
-            name: input.name,
-            email: input.email.0,
-            password: input.password,
-            website: input.website.map(|url| url.0),
-            timezone: input.timezone.map(|zone| zone.0),
-            invitation_token: input.invitation_token,
-        }
-    }
-}
-
 /// Credentials of a user.
 #[derive(InputObject)]
 pub struct LogInInput {
@@ -155,10 +118,9 @@ impl SessionMutation {
     async fn sign_up(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The company and its first user.")] input: SignUpInput,
+        #[graphql(desc = "The company and its first user.")] input: SignUp,
     ) -> Result<SessionPayload> {
         let (app, ip) = (ctx.app()?, ctx.auth()?.ip());
-        let input = SignUp::from(input);
         SessionPayload::of(sign_up::sign_up(app, ip, input.through(), input).await)
     }
 

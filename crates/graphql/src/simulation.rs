@@ -9,7 +9,7 @@ use super::context::app_and_caller;
 use super::outcome::{LeadReason, TraceEntry};
 use super::partner::Partner;
 use leadmesh_core::error::{Error, Result};
-use leadmesh_leads::simulate::{Simulation, Trial, simulate};
+use leadmesh_leads::simulate::{Simulation, SimulationInput, simulate};
 
 /// A simulated submission.
 #[derive(SimpleObject)]
@@ -59,14 +59,14 @@ impl SimulationQuery {
         let (app, caller) = app_and_caller(ctx).await?;
         let Value::Object(fields) = fields.0 else {
             return Err(Error::BadInput(
-                "fields is a JSON object of values by field name".into(),
+                "Give `fields` as a JSON object of values by field name.".into(),
             ));
         };
-        let trial = Trial {
+        let input = SimulationInput {
             flow: flow_id,
             source: source_id,
             fields,
         };
-        Ok(simulate(app, caller, trial).await?.into())
+        Ok(simulate(app, caller, input).await?.into())
     }
 }

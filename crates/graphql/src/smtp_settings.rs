@@ -1,6 +1,6 @@
 //! The mail server through which an account delivers by email.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 
@@ -74,53 +74,6 @@ impl SmtpSettings {
     }
 }
 
-/// A mail server for the caller's account. Replaces the current one.
-#[derive(InputObject)]
-pub struct SmtpSettingsInput {
-    /// Name or IP address of the server, such as `smtp.example.com`. `DESTINATION_BLOCKED` for an address in a private
-    /// or other special network, unless the operator allows it.
-    host: String,
-    /// TCP port of the server, 1 to 65535. Usually 587 with STARTTLS, 465 with TLS.
-    port: i32,
-    /// Security of the connection. There is no fallback to another one.
-    security: SmtpSecurity,
-    /// How to sign in. Defaults to PASSWORD.
-    #[graphql(default_with = "SmtpAuth::Password")]
-    auth: SmtpAuth,
-    /// The most mails per minute, 1 to 10,000, as the server's provider allows. Mails are spread evenly and wait
-    /// without using up an attempt. If omitted, there is no limit.
-    mails_per_minute: Option<i32>,
-    /// User name, at most 500 characters. If omitted, mails are sent without signing in.
-    username: Option<String>,
-    /// Password, at most 500 characters, or access token, at most 4,000; stored encrypted. If omitted, the current one
-    /// stays, as long as host, port, security, kind of sign-in and user name stay too.
-    #[graphql(secret)]
-    password: Option<String>,
-    /// Name of the sender, as mail programs show it, at most 120 characters.
-    from_name: Option<String>,
-    /// Address of the sender.
-    from_address: EmailAddress,
-    /// Address for replies, if not the sender's.
-    reply_to: Option<EmailAddress>,
-}
-
-impl From<SmtpSettingsInput> for mail_server::SmtpSettings {
-    fn from(input: SmtpSettingsInput) -> Self {
-        Self {
-            host: input.host,
-            port: input.port,
-            security: input.security,
-            auth: input.auth,
-            mails_per_minute: input.mails_per_minute,
-            username: input.username,
-            password: input.password,
-            from_name: input.from_name,
-            from_address: input.from_address.0,
-            reply_to: input.reply_to.map(|email| email.0),
-        }
-    }
-}
-
 /// Result of a test email.
 #[derive(SimpleObject)]
 pub struct TestEmailPayload {
@@ -143,10 +96,10 @@ impl SmtpSettingsMutation {
     async fn set_smtp_settings(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The mail server.")] input: SmtpSettingsInput,
+        #[graphql(desc = "The mail server.")] input: mail_server::SmtpSettings,
     ) -> Result<AccountPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let result = smtp_server::set(app, caller, input.into()).await;
+        let result = smtp_server::set(app, caller, input).await;
         AccountPayload::after(app, caller, result).await
     }
 
@@ -169,7 +122,7 @@ impl SmtpSettingsMutation {
         let (tested, user_errors) = outcome(test_mail::send(app, caller, &to.0).await)?;
         Ok(TestEmailPayload {
             ok: tested.as_ref().is_some_and(|tested| tested.ok),
-            message: tested.map_or_else(|| "nothing was sent: see userErrors".into(), |tested| tested.message),
+            message: tested.map_or_else(|| "Nothing was sent. See `userErrors`.".into(), |tested| tested.message),
             user_errors,
         })
     }

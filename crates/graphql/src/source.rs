@@ -2,13 +2,13 @@
 
 use async_graphql::{Context, ID, Interface, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::delivery_config::FieldMapping;
 use entity::source::{self, SourceKind};
 use serde_json::Value;
 
 use super::account::AccountProfile;
 use super::account_link::AccountLink;
 use super::cap::Cap;
-use super::field_mapping::FieldMapping;
 use super::flow::Flow;
 use super::loaders::{self, DocsReadersOf, FlowRow, LastLead, LinkOf};
 use super::money::Money;
@@ -124,7 +124,7 @@ macro_rules! source_object {
 
             /// Mapping from the sender's field names to the flow's. Other fields keep their names.
             async fn mapping(&self) -> Vec<FieldMapping> {
-                self.0.mapping.0.iter().cloned().map(Into::into).collect()
+                self.0.mapping.0.clone()
             }
 
             /// Caps on leads accepted through the source, in addition to the flow's.

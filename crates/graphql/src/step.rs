@@ -1,7 +1,7 @@
 //! Steps: what happens to a lead that a flow takes.
 
-use async_graphql::{Context, ID, Interface, Json, Object, SimpleObject};
-use entity::delivery_config::{AccountConfig, DeliveryConfig};
+use async_graphql::{Context, ID, Interface, Json, Object};
+use entity::delivery_config::{AccountConfig, DeliveryConfig, FieldMapping, FieldSelection};
 use entity::ids::{ProfileId, SettingsId};
 use entity::step::{self, StepConfig};
 use entity::{cap_usage, connection};
@@ -11,11 +11,9 @@ use super::account::AccountProfile;
 use super::account_link::AccountLink;
 use super::cap::Cap;
 use super::context::app_and_caller;
-use super::field_mapping::{FieldMapping, FieldSelection, each};
 use super::flow_counts::FlowCounts;
 use super::invitation::Invitation;
-use super::loaders::distribution::{CountsOf, SettingsRow};
-use super::loaders::{self, CanReceiveOver, FlowRow, InvitationSent, LinkOf, ProfileRow};
+use super::loaders::{self, CanReceiveOver, CountsOf, FlowRow, InvitationSent, LinkOf, ProfileRow, SettingsRow};
 use super::money::Money;
 use super::profile::DistributionProfile;
 use super::rule;
@@ -154,8 +152,8 @@ step_object! {
     /// Sets fields from templates.
     TransformStep: Vec<step::TemplateAssignment> {
         /// Fields to set, in order. Later templates see the results of earlier ones.
-        async fn assignments(&self) -> Vec<TemplateAssignment> {
-            self.does.iter().cloned().map(TemplateAssignment::from).collect()
+        async fn assignments(&self) -> Vec<step::TemplateAssignment> {
+            self.does.clone()
         }
     }
 }
@@ -215,12 +213,12 @@ step_object! {
 
         /// Fields that the buyer gets.
         async fn shared_fields(&self, ctx: &Context<'_>) -> Result<FieldSelection> {
-            Ok(shared(ctx, &self.row, self.does.settings).await?.fields.into())
+            Ok(shared(ctx, &self.row, self.does.settings).await?.fields)
         }
 
         /// Names that the buyer gets instead of the flow's.
         async fn mapping(&self, ctx: &Context<'_>) -> Result<Vec<FieldMapping>> {
-            Ok(each(shared(ctx, &self.row, self.does.settings).await?.mapping))
+            Ok(shared(ctx, &self.row, self.does.settings).await?.mapping)
         }
 
         /// Warnings for people: fields that the buyer's receiving flow does not have and drops, and encrypted fields
@@ -296,24 +294,6 @@ step_object! {
             profile
                 .map(DistributionProfile)
                 .ok_or_else(|| missing("profile", &self.row))
-        }
-    }
-}
-
-/// A field and the template that sets it.
-#[derive(Clone, Debug, SimpleObject)]
-pub struct TemplateAssignment {
-    /// Name of the field.
-    field: String,
-    /// Template of the value, such as `{{ lead.first_name }} {{ lead.last_name }}`. An empty result clears the field.
-    template: String,
-}
-
-impl From<step::TemplateAssignment> for TemplateAssignment {
-    fn from(assignment: step::TemplateAssignment) -> Self {
-        Self {
-            field: assignment.field,
-            template: assignment.template,
         }
     }
 }

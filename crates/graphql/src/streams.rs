@@ -1,5 +1,5 @@
-//! Subscriptions that follow event logs. Each event names its cursor; `after` replays from it. The right to follow is looked at
-//! anew for each event, after it has happened: no event goes to somebody who had lost the right before. It is looked at, too,
+//! Subscriptions to event logs. Each event has a cursor; `after` replays from it. The caller's right is checked for each
+//! event, after the event happened, so that no event reaches a caller who had lost the right before. It is also checked
 //! whenever rights in the account change.
 
 mod rows;
@@ -28,8 +28,8 @@ use leadmesh_core::live::streams::{Filter, cursor, follow};
 pub use rows::EventRows;
 use rows::rows;
 
-/// The last event that a client of server-sent events got before it came again; wins over the argument `after`, which is the one
-/// of its first request.
+/// The last event that a client of server-sent events received before it reconnected. Takes precedence over `after`,
+/// which the client repeats from its first request.
 pub struct ResumeAfter(pub String);
 
 /// After which event a subscription begins; none means now.
@@ -114,7 +114,7 @@ impl StreamSubscription {
                 }))
             }
         };
-        Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
+        Ok(each(app, caller, events, item, |caller, _| may_read(caller)))
     }
 
     /// Every change of a delivery's status or review. A new delivery is reported as QUEUED, or as SENDING if it is sent
@@ -148,7 +148,7 @@ impl StreamSubscription {
                 }))
             }
         };
-        Ok(each((app, caller), events, item, |caller, _| may_read(caller)))
+        Ok(each(app, caller, events, item, |caller, _| may_read(caller)))
     }
 
     /// New leads in the caller's portal, and changes of their review. Requires a portal session.
@@ -183,7 +183,7 @@ impl StreamSubscription {
                 }))
             }
         };
-        Ok(each((app, caller), events, item, |caller, _| {
+        Ok(each(app, caller, events, item, |caller, _| {
             caller.require_portal(PortalPermission::ViewLeads).map(|_| true)
         }))
     }
@@ -197,11 +197,12 @@ fn status(event: &event::Model) -> Option<DeliveryStatus> {
     DeliveryStatus::try_from_value(event.detail.as_ref()?).ok()
 }
 
-/// Turns events into items, for as long as the caller may follow: `may` is asked with the rights that the caller has then, of each
-/// item, and of none when rights in their account have changed. An error ends the stream; an item that they may not see is passed
-/// over, as is what is no longer there. That a session or key has ended is told by whoever watches it, not by each of its streams.
+/// Turns events into items while the caller may follow. `may` decides by the caller's current rights: for each item, and
+/// without one after a change of rights in the account. An error ends the stream; an item that the caller may not see, or
+/// that no longer exists, is skipped. The end of a session or API key is noticed by the watcher of the session, not here.
 pub(super) fn each<T, E, F, W>(
-    (app, caller): (&App, &Caller),
+    app: &App,
+    caller: &Caller,
     events: E,
     item: F,
     may: fn(&Caller, Option<&T>) -> Result<bool>,
@@ -212,20 +213,20 @@ where
     F: Fn(App, Arc<event::Model>) -> W + Send + Clone + 'static,
     W: Future<Output = Result<Option<T>>> + Send,
 {
-    // Nobody follows without an account, in which rights change.
-    let changes = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
-    let told = changes.listen();
-    let begin = (Box::pin(events), (changes, told), Some((app.clone(), caller.clone())));
-    futures::stream::unfold(begin, move |(mut events, (changes, mut told), follower)| {
+    // Every follower has an account; the nil topic never changes.
+    let rights = app.hub.rights(caller.principal.kept_by().unwrap_or(Uuid::nil().into()));
+    let changed = rights.listen();
+    let begin = (Box::pin(events), (rights, changed), Some((app.clone(), caller.clone())));
+    futures::stream::unfold(begin, move |(mut events, (rights, mut changed), follower)| {
         let item = item.clone();
         async move {
             let (app, caller) = follower?;
             loop {
                 let event = tokio::select! {
                     event = events.next() => Some(event?),
-                    Ok(()) = told.changed() => None,
+                    Ok(()) = changed.changed() => None,
                 };
-                // In a box of its own, so that a stream which waits is small.
+                // Boxed, so that a waiting stream is small.
                 let made = Box::pin(async {
                     let Some(event) = event else {
                         if let Ok(now) = rights::again(&app, &caller).await {
@@ -240,8 +241,8 @@ where
                 });
                 match made.await {
                     Ok(None) => {}
-                    Ok(Some(item)) => return Some((Ok(item), (events, (changes, told), Some((app, caller))))),
-                    Err(error) => return Some((Err(Arc::new(error)), (events, (changes, told), None))),
+                    Ok(Some(item)) => return Some((Ok(item), (events, (rights, changed), Some((app, caller))))),
+                    Err(error) => return Some((Err(Arc::new(error)), (events, (rights, changed), None))),
                 }
             }
         }

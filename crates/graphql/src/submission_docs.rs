@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Utc};
+use entity::field::FieldDef;
 use entity::ids::{AccountId, ConnectionId, FlowId};
 use entity::lead::LeadOutcome;
 use entity::source;
@@ -10,7 +11,6 @@ use serde_json::Value;
 
 use super::account::AccountProfile;
 use super::context::{ContextExt, app_and_caller};
-use super::flow_field::FlowField;
 use super::loaders::{self, AccountRow, FlowRow, OpenSourcesOver};
 use super::relay::{Page, PageArgs, connection, page};
 use super::scalars::UrlText;
@@ -103,8 +103,8 @@ impl SubmissionDocs {
     }
 
     /// Fields to send. Examples of encrypted fields are made up.
-    async fn fields(&self) -> Vec<FlowField> {
-        self.0.fields.iter().cloned().map(FlowField::from).collect()
+    async fn fields(&self) -> Vec<FieldDef> {
+        self.0.fields.clone()
     }
 
     /// Which leads are accepted by the rules of the flow and the source, in words; null if every valid lead is.
@@ -180,7 +180,6 @@ impl SubmissionDocsQuery {
     /// Submission docs of every flow that a partner has opened to the caller, newest source first. Docs disappear while
     /// their connection is suspended, narrowed or ended. The partner sees how often and when its docs were read. API
     /// keys need the scope `NETWORK_READ` or MANAGE.
-    #[expect(clippy::too_many_arguments, reason = "a page has four arguments beside the filter")]
     async fn submission_docs(
         &self,
         ctx: &Context<'_>,

@@ -4,6 +4,7 @@
 //! descriptions of operations, and recurses without a bound of ours. This one builds the same tree, bounded in tokens
 //! and brackets, and tells what the tree cannot hold: names that are defined twice.
 
+mod cursor;
 mod lexer;
 mod parser;
 mod spelling;

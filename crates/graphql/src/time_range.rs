@@ -32,7 +32,7 @@ impl TimeRangeInput {
     pub fn checked(self) -> Result<Range<DateTime<Utc>>> {
         if self.from >= self.to {
             return Err(Error::BadInput(
-                "a range ends after it begins: give a later `to`".into(),
+                "A range must end after it begins. Give a later `to`.".into(),
             ));
         }
         let possible = |time: DateTime<Utc>| time.clamp(DateTime::UNIX_EPOCH, LAST);

@@ -63,17 +63,6 @@ impl User {
     }
 }
 
-/// A user to invite to the caller's account.
-#[derive(InputObject)]
-pub struct InviteUserInput {
-    /// The address that gets the link and that the user signs in with. Unique among the account's users.
-    email: EmailAddress,
-    /// Display name, 1 to 120 characters.
-    name: String,
-    /// Role of the user. Only an OWNER can make an OWNER.
-    role: Role,
-}
-
 /// A new role for a user.
 #[derive(InputObject)]
 pub struct UpdateUserRoleInput {
@@ -81,27 +70,6 @@ pub struct UpdateUserRoleInput {
     id: UserId,
     /// Role of the user. Only an OWNER can make or remove an OWNER; one who can sign in must remain.
     role: Role,
-}
-
-/// A password change.
-#[derive(InputObject)]
-pub struct ChangePasswordInput {
-    /// The current password.
-    #[graphql(secret)]
-    current_password: String,
-    /// The new password. The rules of `SignUpInput.password` apply.
-    #[graphql(secret)]
-    new_password: String,
-}
-
-/// A new address to sign in with.
-#[derive(InputObject)]
-pub struct ChangeEmailInput {
-    /// The new address.
-    email: EmailAddress,
-    /// The current password. It stays.
-    #[graphql(secret)]
-    current_password: String,
 }
 
 /// Result of a change to a user.
@@ -147,13 +115,9 @@ impl UserMutation {
     async fn change_password(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The current and the new password.")] input: ChangePasswordInput,
+        #[graphql(desc = "The current and the new password.")] input: ChangePassword,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = ChangePassword {
-            current_password: input.current_password,
-            new_password: input.new_password,
-        };
         UserPayload::of(password_reset::change(app, caller, input).await)
     }
 
@@ -162,13 +126,9 @@ impl UserMutation {
     async fn change_email(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The new address and the password.")] input: ChangeEmailInput,
+        #[graphql(desc = "The new address and the password.")] input: ChangeEmail,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = ChangeEmail {
-            email: input.email.0,
-            current_password: input.current_password,
-        };
         UserPayload::of(verification::change_email(app, caller, input).await)
     }
 
@@ -192,14 +152,9 @@ impl UserMutation {
     async fn invite_user(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The user and the role.")] input: InviteUserInput,
+        #[graphql(desc = "The user and the role.")] input: InviteUser,
     ) -> Result<UserPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let input = InviteUser {
-            email: input.email.0,
-            name: input.name,
-            role: input.role,
-        };
         UserPayload::invited(people::invite(app, caller, input).await)
     }
 
@@ -220,10 +175,6 @@ impl UserMutation {
         #[graphql(desc = "Identifier of the user.")] id: UserId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (removed, user_errors) = outcome(people::remove(app, caller, id).await)?;
-        Ok(DeletePayload {
-            deleted_id: removed.map(|id| id.to_string().into()),
-            user_errors,
-        })
+        DeletePayload::of(people::remove(app, caller, id).await)
     }
 }

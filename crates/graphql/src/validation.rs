@@ -32,7 +32,7 @@ use super::{
     syntax::{Read, Spellings},
 };
 
-/// Something wrong with a document or its variables, for the caller to read.
+/// A validation error of a document or its variables, for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// `GRAPHQL_VALIDATION_FAILED`, or `BAD_USER_INPUT` for a value.
@@ -43,7 +43,7 @@ pub struct Fault {
     pub at: Option<Pos>,
 }
 
-/// Faults of one document that are told; an answer has no room for more.
+/// The most faults reported for one document.
 const FAULTS: usize = 10;
 
 /// What one operation or fragment mentions.
@@ -64,11 +64,11 @@ struct Usage<'a> {
     expected: Option<Expected<'a>>,
 }
 
-/// What a place takes.
+/// What a position expects.
 #[derive(Debug, Clone, Copy)]
 struct Expected<'a> {
     ty: TypeUse<'a>,
-    /// Whether something else holds where nothing is given.
+    /// Whether the position has a default.
     default: bool,
     /// Whether it is the one field of a `@oneOf` object.
     one_of: bool,
@@ -89,20 +89,20 @@ struct Check<'a> {
     faults: Vec<Fault>,
 }
 
-/// What a valid document tells about the variables of one of its operations.
+/// Facts about the variables of an operation in a valid document.
 #[derive(Debug, Default)]
 pub struct VariableFacts {
-    /// Those that must not be null though their types allow it: they stand where null is not allowed and a default holds
-    /// when they are absent.
+    /// Variables that must not be null although their types allow it: their positions do not allow null and have a
+    /// default.
     pub never_null: Vec<Name>,
-    /// Those that are only used as, or inside, the values of a lead.
+    /// Variables used only as, or inside, the values of a lead.
     pub of_lead: Vec<Name>,
 }
 
 /// The facts by operation.
 pub type Facts = HashMap<Option<Name>, VariableFacts>;
 
-/// Checks all rules; tells the first ten faults in the order of the text.
+/// Checks all rules. Reports the first ten faults in the order of the text.
 pub fn validate(read: &Read, registry: &Registry) -> Result<Facts, Vec<Fault>> {
     let mut check = Check {
         document: &read.document,
@@ -125,12 +125,12 @@ pub fn validate(read: &Read, registry: &Registry) -> Result<Facts, Vec<Fault>> {
 }
 
 impl Check<'_> {
-    /// Remembers a fault; its text is made only if it will be told.
+    /// Records a fault. Its text is made only if it is reported.
     fn fault(&mut self, at: Pos, message: impl FnOnce() -> String) {
         self.add(code::VALIDATION, at, message);
     }
 
-    /// Likewise, of a value.
+    /// Records a fault of a value.
     fn wrong_value(&mut self, at: Pos, message: impl FnOnce() -> String) {
         self.add(code::BAD_INPUT, at, message);
     }

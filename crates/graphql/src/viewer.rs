@@ -1,4 +1,4 @@
-//! Who is asking.
+//! The caller as a viewer.
 
 use async_graphql::{Context, Object};
 
@@ -12,11 +12,11 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::viewer;
 
-/// Somebody with credentials. Right after log-in it is the one who has just logged in, not the bearer of the request.
+/// An authenticated caller. After signing in, the new caller, not the bearer of the request.
 pub struct Viewer(Caller);
 
 impl Viewer {
-    /// That caller, unless it is nobody.
+    /// The viewer of a caller; none if it is anonymous.
     pub fn of(caller: Caller) -> Option<Self> {
         (caller.principal != Principal::Anonymous).then_some(Self(caller))
     }
@@ -59,7 +59,7 @@ impl Viewer {
     }
 }
 
-/// Queries about who is asking.
+/// Queries about the caller.
 #[derive(Default)]
 pub struct ViewerQuery;
 

@@ -1,4 +1,4 @@
-//! Credentials of a request or socket to the data that its operations run with.
+//! Authenticates requests and sockets, and makes the data that their operations run with.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -23,11 +23,11 @@ use leadmesh_graphql::limits::budget::Budget;
 use leadmesh_graphql::limits::rate::{Allowance, Holder, Limits, Rates};
 use leadmesh_graphql::loaders;
 
-/// How often the right of whoever stays is looked at again, at the same moments for all, so that they are read for together. This
-/// is for notices that get lost: a change of rights is changed at once, and streams look at each event.
+/// Seconds between checks of the rights of open sockets, at the same moments for all, so that one query reads them.
+/// This covers lost notices: a change of rights is notified immediately, and subscriptions check each event.
 const RECHECK_SECONDS: u64 = 5;
 
-/// Authenticates against an app.
+/// Authenticates callers of an app.
 #[derive(Clone, Debug)]
 pub struct AppAuthenticator {
     app: App,
@@ -36,7 +36,6 @@ pub struct AppAuthenticator {
 }
 
 impl AppAuthenticator {
-    /// Of that app; nobody holds anything open yet.
     pub fn new(app: App) -> Self {
         let settings = &app.config.settings;
         let rates = Rates::new(Limits {
@@ -51,7 +50,8 @@ impl AppAuthenticator {
         }
     }
 
-    /// What callers draw on: a person or key on its own bucket and its account's, everybody else on that of their address.
+    /// The rate limits of a caller: a user or API key draws on its own bucket and its account's, an anonymous caller
+    /// on its address's.
     fn allowance(&self, known: Option<&Caller>, ip: Option<IpAddr>) -> Allowance {
         let principal = known.and_then(|known| known.principal.uuid()).map(Holder::Principal);
         let account = known.and_then(|known| known.principal.kept_by());
@@ -96,7 +96,7 @@ impl Authenticate for AppAuthenticator {
     }
 }
 
-/// The flow that an input names which looks like a submission's.
+/// The flow of an input that looks like a submission.
 fn submitted_to(value: &Value) -> Option<FlowId> {
     let Value::Object(input) = value else { return None };
     match input.get("flowId") {
@@ -105,7 +105,7 @@ fn submitted_to(value: &Value) -> Option<FlowId> {
     }
 }
 
-/// Whose quota callers without a token have: that of their address, of IPv6 the first 64 bits, which one network has.
+/// The quota key of callers without a token: their address, of IPv6 the first 64 bits, which identify one network.
 fn address_key(ip: IpAddr) -> Uuid {
     match ip.to_canonical() {
         IpAddr::V4(ip) => Uuid::from_u128(ip.to_ipv6_mapped().to_bits()),
@@ -122,7 +122,7 @@ fn session(
 ) -> Session {
     let account = known.as_ref().and_then(|known| known.principal.account());
     let owner = account.map(|account| account.0).or(ip.map(address_key));
-    // Instead of the schema's: what this operation reads and writes counts on the quota of who asks.
+    // Replaces the schema's app, so that reads and writes count against the caller's account.
     let app = owner.map_or_else(|| app.clone(), |owner| app.for_account(owner));
     let drawn_on = allowance.clone();
     let mut session = Session::new(move || {
@@ -145,22 +145,22 @@ fn expiry(app: &App, caller: &Caller) -> Option<Instant> {
     Some(Instant::now() + left)
 }
 
-/// Ends whatever stays open, once its right is lost. Ends itself when that is over and its token is cancelled.
+/// Revokes a session once its right is lost. Ends with the session.
 async fn watch(app: App, caller: Caller, revoked: CancellationToken) {
     let Some(account) = caller.principal.kept_by() else {
         return;
     };
-    let changes = app.hub.rights(account);
-    let mut changed = changes.listen();
+    let rights_of_account = app.hub.rights(account);
+    let mut changed = rights_of_account.listen();
     let recheck = async {
         loop {
             changed.mark_unchanged();
-            // In a box of its own: while nothing is looked at, which is nearly always, this task is to be small.
+            // Boxed, so that the task is small while it waits, which is nearly always.
             let now = Box::pin(rights::again(&app, &caller)).await;
             if let Err(Error::Unauthenticated(_) | Error::Forbidden(_)) = now {
                 return;
             }
-            // Both are only reasons to look.
+            // Both outcomes only trigger the next check.
             drop(tokio::time::timeout(until_next_check(), changed.changed()).await);
         }
     };

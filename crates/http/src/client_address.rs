@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use leadmesh_core::app::App;
 
-/// Entries of `X-Forwarded-For` that are read, from the right. Chains of proxies are short; clients may write any number.
+/// The most entries of `X-Forwarded-For` read, from the right. Chains of proxies are short; clients may write any
+/// number.
 const MAX_HOPS: usize = 32;
 
 /// The caller's address: the peer's, or what trusted proxies (`LEADMESH_TRUSTED_PROXIES`) say of it.

@@ -1,5 +1,5 @@
-//! Which web pages of other origins may read the API's answers (the Fetch standard's CORS protocol). Credentials travel in the
-//! `authorization` header only, never in cookies, so a page can do nothing with an API that it has no token for.
+//! Cross-origin access to the API (the Fetch standard's CORS protocol). Credentials travel in the `authorization`
+//! header only, never in cookies, so a page can do nothing with an API that it has no token for.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::request_id;
 use leadmesh_core::config::Config;
 use leadmesh_core::config::origins::Origins;
 
-/// How long a browser may remember what it was told.
+/// Time that a browser may cache the answer to a preflight.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
-/// Answers browsers' questions and marks answers for the allowed origins.
+/// Answers preflights and marks responses for the allowed origins.
 pub fn layer(config: &Config) -> CorsLayer {
     let origins = match &config.origins {
         Origins::Any => AllowOrigin::any(),

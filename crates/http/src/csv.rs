@@ -1,7 +1,8 @@
-//! CSV that is written while it is sent: RFC 4180 in UTF-8, in constant memory however many rows there are.
+//! CSV written while it is sent: RFC 4180 in UTF-8, in constant memory for any number of rows.
 //!
-//! Rows come in pages. The next page is asked for when the client has taken the one before, so that a slow client costs one
-//! page of memory and no open transaction. When a page fails the connection is broken off: a short file must not look whole.
+//! Rows come in pages. The next page is read when the client has taken the one before, so that a slow client costs one
+//! page of memory and no open transaction. If a page fails the connection is aborted: a truncated file must not look
+//! complete.
 
 use std::borrow::Cow;
 
@@ -13,21 +14,21 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 
 use leadmesh_core::error::{Error, Result};
 
-/// The cells of a row, as they are: they are neutralised when they are written.
+/// The cells of a row. They are neutralised when they are written.
 pub type Row = Vec<String>;
 
-/// Rows a page, as a rule: some ten kilobytes to a megabyte.
+/// Rows of a page: about ten kilobytes to a megabyte.
 pub const PAGE: u64 = 500;
 
-/// What a spreadsheet takes for the start of a formula, and the full-width forms that some fold to it.
+/// First characters of a formula in a spreadsheet, and the full-width forms that some spreadsheets fold to them.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-/// What may stand before a formula unseen.
+/// Characters that may precede a formula unnoticed.
 const SKIPPED: [char; 5] = [' ', '\'', '"', '\u{feff}', '\u{a0}'];
-/// Where the spreadsheets of many countries divide cells, whatever stands in the file.
+/// Cell separators of the spreadsheets of many countries, whatever the file uses.
 const DIVIDERS: [char; 2] = [';', '\t'];
 
-/// Pages of rows by key: `next` gets where the last page ended, and gives a page and where it ends, or none when nothing is
-/// left.
+/// Pages of rows by key: `next` gets the key where the last page ended, and returns a page and its key, or none at the
+/// end.
 pub fn pages<K, F, Fut>(start: K, next: F) -> BoxStream<'static, Result<Vec<Row>>>
 where
     K: Send + 'static,
@@ -37,8 +38,8 @@ where
     stream::try_unfold(start, next).boxed()
 }
 
-/// The answer with a file of this name: the header, then the pages. The first page is waited for, so that what fails at once is
-/// answered as an error; what fails later breaks the connection off.
+/// The response with a file of this name: the header, then the pages. Waits for the first page, so that an early
+/// failure is an error response; a later one aborts the connection.
 pub async fn download(name: &str, header: Row, mut pages: BoxStream<'static, Result<Vec<Row>>>) -> Result<Response> {
     let first = pages.next().await.transpose()?.unwrap_or_default();
     let start = encode(std::iter::once(header).chain(first))?;
@@ -47,7 +48,7 @@ pub async fn download(name: &str, header: Row, mut pages: BoxStream<'static, Res
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
         (CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", plain(name))),
-        // The next who asks may have another right.
+        // The next caller may have other rights.
         (CACHE_CONTROL, "no-store".to_owned()),
         (VARY, "Authorization".to_owned()),
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
@@ -55,12 +56,12 @@ pub async fn download(name: &str, header: Row, mut pages: BoxStream<'static, Res
     Ok((headers, streamed(body)).into_response())
 }
 
-/// A body of these chunks. An error ends it without the mark of its end, so that the client sees that something is missing.
+/// A body of chunks. An error ends it without its end mark, so that the client notices the truncation.
 fn streamed(chunks: impl Stream<Item = Result<Vec<u8>>> + Send + 'static) -> Body {
     Body::from_stream(chunks.inspect_err(|error| tracing::error!(?error, "a download was broken off")))
 }
 
-/// Rows as RFC 4180 writes them, each cell neutralised.
+/// Encodes rows by RFC 4180, each cell neutralised.
 fn encode(rows: impl IntoIterator<Item = Row>) -> Result<Vec<u8>> {
     let mut writer = WriterBuilder::new()
         .terminator(Terminator::CRLF)
@@ -76,9 +77,9 @@ fn encode(rows: impl IntoIterator<Item = Row>) -> Result<Vec<u8>> {
         .map_err(|error| Error::Internal(error.into_error().into()))
 }
 
-/// The cell with an apostrophe, which means "this is text", before what a spreadsheet would run as a formula (CWE-1236, and the OWASP
-/// page "CSV Injection"): at its start and behind a semicolon or tab. Plain numbers, such as `-5` and `+14155550132`, stay as
-/// they are.
+/// Prefixes an apostrophe, which means "this is text", to what a spreadsheet would run as a formula (CWE-1236, and the
+/// OWASP page "CSV Injection"): at the start of the cell and after a semicolon or tab. Plain numbers, such as `-5` and
+/// `+14155550132`, are unchanged.
 pub fn neutralise(cell: &str) -> Cow<'_, str> {
     if !cell.split(DIVIDERS).any(is_formula) && !is_formula(cell) {
         return Cow::Borrowed(cell);

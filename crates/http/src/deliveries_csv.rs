@@ -1,4 +1,5 @@
-//! The log of deliveries as CSV: `GET /deliveries.csv` with the credentials of an account, and the filter of the list as parameters.
+//! `GET /deliveries.csv`: the log of deliveries, with the credentials of an account and the filter of the list as
+//! parameters.
 
 use axum::Router;
 use axum::extract::State;
@@ -26,7 +27,7 @@ use leadmesh_core::identity::rights;
 use leadmesh_delivery::manage;
 use leadmesh_reports::delivery_log::{self, COLUMNS, DeliveryFilter};
 
-/// Where the log is taken from.
+/// The route.
 pub fn router(app: &App) -> Router {
     Router::new()
         .route("/deliveries.csv", get(download))
@@ -41,7 +42,7 @@ async fn download(State(app): State<App>, parts: Parts) -> Response {
 }
 
 async fn answer(app: App, parts: &Parts) -> Result<Response> {
-    let missing = Error::Unauthenticated("send a token: Authorization: Bearer <access token or API key>");
+    let missing = Error::Unauthenticated("Send a token: Authorization: Bearer <access token or API key>");
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(missing);
     };
@@ -63,7 +64,7 @@ async fn answer(app: App, parts: &Parts) -> Result<Response> {
     csv::download("deliveries.csv", header, pages).await
 }
 
-/// The next page. The right is looked at again for each, so that a download ends with it.
+/// The next page. Checks the caller's right for each, so that a download ends with the right.
 async fn next(
     app: App,
     caller: Caller,
@@ -75,22 +76,23 @@ async fn next(
     Ok(page.map(|(rows, last)| (rows, Some(last))))
 }
 
-/// What the parameters say.
+/// A parsed query.
 struct ExportRequest {
-    /// All but the search, which takes the account's keys.
+    /// The filter without the search, which needs the account's keys.
     filter: DeliveryFilter,
     search: Option<String>,
-    /// What the audit trail tells of it: of the search only that there was one, for its text is a value of a lead.
+    /// The entry of the audit log. Of a search it records only that there was one, because the text is a value of a
+    /// lead.
     audit: Value,
 }
 
-/// A parameter that is not known is refused: a typing error must not give more than was meant.
+/// Refuses unknown parameters: a typing error must not export more than was meant.
 fn parse_query(query: &str) -> Result<ExportRequest> {
     let (mut filter, mut search) = (DeliveryFilter::default(), None);
     let (mut from, mut to) = (None, None);
     let mut audit: Map<String, Value> = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = || Error::BadInput(format!("{name} cannot be {value:.100}"));
+        let wrong = || Error::BadInput(format!("The parameter {name} cannot be {value:.100}."));
         match name.as_ref() {
             "status" => {
                 let named = parse_list::<DeliveryStatus>(&value).ok_or_else(wrong)?;
@@ -115,7 +117,7 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
             "includeTests" => filter.include_tests = value.parse().ok().ok_or_else(wrong)?,
             _ => {
                 return Err(Error::BadInput(format!(
-                    "there is no parameter {name:.100}: there are status, channel, partnerId, connectionId, profileId, flowId, leadId, search, createdFrom, createdTo and includeTests"
+                    "There is no parameter {name:.100}. The parameters are status, channel, partnerId, connectionId, profileId, flowId, leadId, search, createdFrom, createdTo and includeTests."
                 )));
             }
         }
@@ -125,7 +127,7 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
         let from = from.unwrap_or(DateTime::UNIX_EPOCH);
         let to = to.unwrap_or(LAST);
         if from >= to {
-            return Err(Error::BadInput("createdFrom is before createdTo".into()));
+            return Err(Error::BadInput("createdFrom must be before createdTo.".into()));
         }
         filter.during = Some(from..to);
     }
@@ -136,20 +138,20 @@ fn parse_query(query: &str) -> Result<ExportRequest> {
     })
 }
 
-/// 9999-12-31T23:59:59Z: databases take no time for granted that has more digits.
+/// 9999-12-31T23:59:59Z: databases do not reliably accept longer years.
 const LAST: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(last) => last,
     None => DateTime::UNIX_EPOCH,
 };
 
-/// Words between commas.
+/// Enum values separated by commas.
 fn parse_list<E: ActiveEnum<Value = String>>(list: &str) -> Option<Vec<E>> {
     list.split(',')
         .map(|word| E::try_from_value(&word.trim().to_owned()).ok())
         .collect()
 }
 
-/// An identifier that cannot be one finds nothing.
+/// An invalid identifier finds nothing.
 fn id<I: std::str::FromStr + From<uuid::Uuid>>(text: &str) -> I {
     text.parse().unwrap_or_else(|_not_one| uuid::Uuid::nil().into())
 }

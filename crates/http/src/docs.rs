@@ -1,5 +1,5 @@
-//! Submission docs to read: `GET /docs/{source}` with the credentials of whoever the source is open to, as Markdown or, for who
-//! prefers it, as a page.
+//! `GET /docs/{source}`: submission docs as Markdown, or as a page for a caller that prefers HTML, with the
+//! credentials of an account that the source is open to.
 //!
 //! A source that is not open to the caller is answered like one that does not exist.
 
@@ -29,7 +29,7 @@ use leadmesh_core::identity::authenticate;
 use leadmesh_flows::docs::{SubmissionDocs, html};
 use leadmesh_network::docs;
 
-/// The page runs nothing and loads nothing; its one style element is allowed by its hash.
+/// The page runs no script and loads nothing; its one style element is allowed by its hash.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(digest::digest(&digest::SHA256, html::STYLE.as_bytes()));
     format!(
@@ -37,7 +37,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Where the docs are read.
+/// The route.
 pub fn router(app: &App) -> Router {
     Router::new().route("/docs/{source}", get(read)).with_state(app.clone())
 }
@@ -45,13 +45,17 @@ pub fn router(app: &App) -> Router {
 async fn read(State(app): State<App>, Path(source): Path<String>, parts: Parts) -> Response {
     match find(&app, &source, &parts).await {
         Ok(Some(docs)) => answer(&docs, wants_page(&parts.headers)),
-        Ok(None) => (StatusCode::NOT_FOUND, "no such docs, or they are not open to you\n").into_response(),
+        Ok(None) => (
+            StatusCode::NOT_FOUND,
+            "These docs do not exist, or you may not see them.\n",
+        )
+            .into_response(),
         Err(error) => error_response(&error),
     }
 }
 
 async fn find(app: &App, source: &str, parts: &Parts) -> Result<Option<SubmissionDocs>> {
-    let missing = Error::Unauthenticated("send a token: Authorization: Bearer <access token or API key>");
+    let missing = Error::Unauthenticated("Send a token: Authorization: Bearer <access token or API key>");
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(missing);
     };
@@ -62,7 +66,7 @@ async fn find(app: &App, source: &str, parts: &Parts) -> Result<Option<Submissio
 
 fn answer(docs: &SubmissionDocs, page: bool) -> Response {
     let common = [
-        // Whoever lost the right must not find them in a cache.
+        // A caller that lost the right must not find them in a cache.
         (CACHE_CONTROL, "no-store"),
         (VARY, "Accept, Authorization"),
         (REFERRER_POLICY, "no-referrer"),
@@ -77,8 +81,7 @@ fn answer(docs: &SubmissionDocs, page: bool) -> Response {
     (common, [(CONTENT_TYPE, kind)], body).into_response()
 }
 
-/// Whether the first type that is asked for, of those that there are, is the page. Weights are not looked at: who asks for
-/// Markdown names it.
+/// Whether the first known type of the header is HTML. Ignores weights: a caller that wants Markdown names it.
 fn wants_page(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let types = lists.flat_map(|list| list.split(','));

@@ -1,14 +1,14 @@
-//! GraphQL over HTTP, after the draft of that name, and the door to WebSocket at the same address.
+//! GraphQL over HTTP, by the draft of that name, and the upgrade to a WebSocket at the same address.
 //!
-//! The library's executor runs the operations; everything between the socket and the executor is here, because the
-//! library's own transports parse bodies of any type, run mutations for GET, answer every error with 200 and cannot be
-//! bounded.
+//! The library's executor runs the operations. The transport is written here, because the library's own transports
+//! parse bodies of any type, run mutations for GET, answer every error with 200 and cannot be bounded.
 
 mod accept;
 mod events;
 mod execute;
 mod read;
 mod respond;
+mod socket;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,14 +25,16 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::read::Parameters;
+pub use self::socket::is_socket_message;
 use self::{
     accept::Media,
     respond::{Rejection, request_error, status_of},
 };
 use super::{
+    quota::OpenLimits,
     request_id::{self, RequestId},
     session::{AuthRequest, Authenticate, Session, bearer},
-    websocket::{self, SocketLimits},
+    websocket::SocketLimits,
 };
 use leadmesh_core::metrics::Metrics;
 use leadmesh_core::writes::Writes;
@@ -40,42 +42,44 @@ use leadmesh_graphql::limits::{Documents, Limits};
 use leadmesh_graphql::mask::{self, code};
 use leadmesh_graphql::registry::Registry;
 
-/// How long the parts of a request may take.
+/// Time limits of a request.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// Receiving the body.
+    /// For receiving the body.
     pub body: Duration,
-    /// Executing a query or mutation.
+    /// For executing a query or mutation.
     pub execution: Duration,
 }
 
-/// A GraphQL endpoint: the schema, who may use it, and how much of it at once.
+/// A GraphQL endpoint: the schema, the authentication and the limits.
 #[derive(Debug)]
 pub struct Endpoint<E, A> {
     /// The schema.
     pub executor: E,
-    /// Who is asking.
+    /// Authenticates callers.
     pub authenticate: A,
     /// Checked documents, and the limits for them.
     pub documents: Documents,
     /// Bytes of a request body.
     pub body_limit: usize,
-    /// Patience with the caller and with ourselves.
+    /// Time limits of a request.
     pub timeouts: Timeouts,
     /// Limits of a socket.
     pub sockets: SocketLimits,
-    /// The sockets that are open; wait for it after `shutdown`.
+    /// Limits of open sockets and streams.
+    pub quotas: OpenLimits,
+    /// Open sockets and event streams. Wait for them after `shutdown`.
     pub open_sockets: TaskTracker,
-    /// Cancelled when the process is to end; closes the sockets.
+    /// Cancelled when the process shuts down; closes the sockets.
     pub shutdown: CancellationToken,
-    /// Where requests are counted.
+    /// Counts requests.
     pub metrics: Metrics,
-    /// Where mutations run, whatever becomes of their requests; wait for them after `shutdown`.
+    /// Runs mutations to their end even if their request ends. Wait for them after `shutdown`.
     pub writes: Writes,
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
-    /// An endpoint for the schema that `registry` was read from, with the limits that suit production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
+    /// An endpoint with the limits of production: 1 MiB bodies (500 leads), 15 s to send one, 30 s to execute.
     pub fn new(executor: E, registry: Arc<Registry>, authenticate: A) -> Self {
         Self {
             executor,
@@ -87,6 +91,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
                 execution: Duration::from_secs(30),
             },
             sockets: SocketLimits::default(),
+            quotas: OpenLimits::default(),
             open_sockets: TaskTracker::new(),
             shutdown: CancellationToken::new(),
             metrics: Metrics::default(),
@@ -102,7 +107,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
             .with_state(self)
     }
 
-    /// `stays` is for what remains open.
+    /// Authenticates a request. `stays` means that it is an event stream.
     async fn session(&self, parts: &Parts, media: Media, stays: bool) -> Result<Session, Response> {
         let Ok(token) = bearer(&parts.headers) else {
             let message = "The Authorization header must be \"Bearer\" and a token.";
@@ -126,14 +131,14 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         Err(request_error(status, &refused, media))
     }
 
-    /// Why nothing more can be held open here, if so.
+    /// The refusal of another socket or event stream, if the limit is reached.
     fn is_full(&self) -> Option<Rejection> {
         let message = "No more sockets or event streams can be opened here now; try again later.";
-        (self.open_sockets.len() >= self.sockets.open)
+        (self.open_sockets.len() >= self.quotas.all)
             .then(|| Rejection::new(StatusCode::SERVICE_UNAVAILABLE, code::UNAVAILABLE, message))
     }
 
-    /// Whether it is a subscription, as far as it is anything.
+    /// Whether the request is a valid subscription.
     async fn subscribes(&self, parameters: &Parameters) -> bool {
         let Ok(document) = self.documents.check(&parameters.query).await else {
             return false;
@@ -142,7 +147,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         operation.is_ok_and(|operation| operation.kind == OperationType::Subscription)
     }
 
-    /// The session; refused credentials are counted against the flow that they would have submitted to.
+    /// Authenticates a request. Refused credentials count against the flow that the request would have submitted to.
     async fn session_or_count(
         &self,
         parts: &Parts,
@@ -208,7 +213,7 @@ async fn serve<E: Executor, A: Authenticate>(
             return full.respond(Media::Json);
         }
         return match WebSocketUpgrade::from_request_parts(&mut parts, &endpoint).await {
-            Ok(upgrade) => websocket::accept(endpoint, upgrade, parts),
+            Ok(upgrade) => socket::accept(&endpoint, upgrade, parts),
             Err(rejection) => {
                 Rejection::new(rejection.status(), code::BAD_INPUT, rejection.body_text()).respond(Media::Json)
             }
@@ -254,7 +259,7 @@ async fn read<E, A>(endpoint: &Endpoint<E, A>, parts: &Parts, body: Body) -> Res
     }
 }
 
-/// A browser that was pointed here: the page for people is at the root.
+/// A browser that opened this address; the page for people is at the root.
 fn is_page_visit(parts: &Parts) -> bool {
     let has_query = || matches!(read::get(parts.uri.query().unwrap_or_default()), Ok(None));
     parts.method == Method::GET && accept::wants_html(&parts.headers) && has_query()

@@ -1,4 +1,4 @@
-//! Whether this process can do its work.
+//! Readiness of this process.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,12 +10,11 @@ use leadmesh_core::crypto::master_key;
 use leadmesh_core::database::time;
 use leadmesh_core::identity::proof_setting;
 
-const SILENT: &str = "the database does not answer\n";
+const SILENT: &str = "The database does not respond.\n";
 
-/// 200 when the database answers, is still under a master key of this process, and the installation still asks for proof of
-/// addresses as this process does; 503 with the reason otherwise. Redis is not
-/// asked: without it the work goes on. A machine whose clock is wrong is ready, for the work goes by the database's clock, and
-/// says so in a second line.
+/// 200 if the database answers, is under a master key of this process, and the installation requires proof of
+/// addresses as this process does; otherwise 503 with the reason. Redis is not checked: work continues without it. A
+/// process with a wrong clock is ready, because work uses the database's clock, and says so in a second line.
 pub async fn ready(State(app): State<App>) -> impl IntoResponse {
     if let Err(error) = app.db.write().execute_unprepared("SELECT 1").await {
         tracing::warn!(%error, "not ready: the database does not answer");
@@ -24,7 +23,7 @@ pub async fn ready(State(app): State<App>) -> impl IntoResponse {
     match master_key::is_known(app.db.read(), &app.vault).await {
         Ok(Some(true)) if proof_setting::differs(app.db.read(), app.config.address_proof()).await => {
             tracing::error!("not ready: the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process");
-            let text = "the installation goes by another LEADMESH_PROOF_OF_ADDRESS than this process: restart it with the same mail settings as the others\n";
+            let text = "The installation uses another LEADMESH_PROOF_OF_ADDRESS than this process. Restart it with the mail settings of the others.\n";
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
         Ok(Some(true)) => {

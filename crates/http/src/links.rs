@@ -1,6 +1,5 @@
-//! The pages behind links mailed to people of accounts: an invitation to connect, setting a password, and
-//! proving an address. They are plain HTML forms: they work without
-//! scripts, and load nothing from anywhere.
+//! The pages of links mailed to users: an invitation to connect, setting a password, and proving an address. Plain
+//! HTML forms that work without scripts and load nothing.
 
 mod invitation;
 mod page;
@@ -18,7 +17,7 @@ use serde::Deserialize;
 use super::client_address::client_ip;
 use leadmesh_core::app::App;
 
-/// What a link carries.
+/// The query of a link.
 #[derive(Deserialize)]
 struct Link {
     #[serde(default)]
@@ -33,7 +32,7 @@ pub fn router() -> Router<App> {
         .route("/verify-email", get(verify::ask).post(verify::confirm))
 }
 
-/// The caller's address, as far as it is known.
+/// The caller's network address, if it is known.
 struct Ip(Option<IpAddr>);
 
 impl FromRequestParts<App> for Ip {

@@ -1,7 +1,7 @@
-//! Accepting connections and serving HTTP/1 and HTTP/2 on them.
+//! Accepts connections and serves HTTP/1 and HTTP/2 on them.
 //!
-//! `axum::serve` gives a stalled request line all the time in the world; here every step has a limit, the number of
-//! connections is bounded in all and for each address, and a shutdown waits for what is under way.
+//! `axum::serve` waits for ever for a stalled request line; here every step has a limit, the number of connections is
+//! bounded in all and for each address, and a shutdown waits for requests in progress.
 
 mod activity;
 mod bounded_stream;
@@ -36,22 +36,22 @@ use activity::{Activity, TrackedBody};
 use bounded_stream::{BoundedStream, closed_by_peer};
 use connection_limit::ConnectionLimit;
 
-/// How connections are treated.
+/// Limits of connections.
 #[derive(Debug, Clone)]
 pub struct ListenLimits {
-    /// Connections at the same time, sockets included; more wait in the backlog of the system.
+    /// Concurrent connections, sockets included. More wait in the backlog of the operating system.
     pub connections: usize,
-    /// Of these from one IPv4 address or IPv6 network of 64 bits; more are closed at once.
+    /// Concurrent connections from one IPv4 address or IPv6 network of 64 bits. More are closed immediately.
     pub per_address: usize,
     /// Networks of proxies, to which `per_address` does not apply.
     pub proxies: Vec<IpNet>,
-    /// For the header of a request; also how long an idle connection of HTTP/1 is kept.
+    /// Time for the header of a request, and of an idle HTTP/1 connection.
     pub header: Duration,
-    /// How long a connection of HTTP/2 is kept that only answers pings.
+    /// Time that an HTTP/2 connection is kept that only answers pings.
     pub idle: Duration,
-    /// How long a peer may read nothing of what is sent to it. Longer than the patience with the reader of a WebSocket.
+    /// Time that a peer may read nothing of what is sent to it. Longer than the limit of a WebSocket reader.
     pub stall: Duration,
-    /// For requests and sockets that are under way when a shutdown begins.
+    /// Time for requests and sockets in progress when a shutdown begins.
     pub grace: Duration,
 }
 
@@ -73,13 +73,13 @@ impl Default for ListenLimits {
 const HEADER_BYTES: usize = 32 * 1024;
 /// Streams of one HTTP/2 connection at the same time.
 const STREAMS: u32 = 100;
-/// After a connection could not be accepted (usually: no file descriptors left).
+/// Pause after a failed accept (usually: no file descriptors left).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// How often `idle` and `stall` are looked at in each of them.
+/// Checks during each `idle` or `stall` time.
 const CHECKS_PER_LIMIT: u32 = 8;
 
 /// Serves `router` on `listener` until `shutdown`, then until every request and every socket of `sockets` has ended or
-/// the grace is over.
+/// the grace time is over.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -113,15 +113,15 @@ pub async fn serve(
     }
 }
 
-/// A connection that has a place.
+/// A connection with a permit.
 struct Accepted {
     stream: BoundedStream,
-    /// The same, to see the peer close it while hyper does not read.
+    /// The same socket, to notice that the peer closes it while hyper does not read.
     socket: Arc<TcpStream>,
     peer: SocketAddr,
 }
 
-/// The next connection; none when its address has all that it may have.
+/// The next connection; none if its address has as many as it may.
 async fn accept(listener: &TcpListener, limit: &ConnectionLimit, stall: Duration) -> io::Result<Option<Accepted>> {
     let permit = limit
         .next()
@@ -157,7 +157,7 @@ impl Server {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
-            // A client may say that it sends no more and still read the answer.
+            // A client may close its writing side and still read the answer.
             .half_close(true)
             .max_buf_size(HEADER_BYTES);
         builder
@@ -198,7 +198,7 @@ impl Server {
         let connection = self
             .builder
             .serve_connection_with_upgrades(TokioIo::new(stream), service);
-        // hyper's own limit starts with HTTP/1, once it has seen that it is not HTTP/2; until then this one holds.
+        // hyper's own limit starts once it knows that the protocol is HTTP/1; until then this one applies.
         let silence = async {
             if tokio::time::timeout(self.header, spoken.cancelled()).await.is_ok() {
                 std::future::pending::<()>().await;
@@ -222,15 +222,15 @@ fn is_event_stream(answer: &Response<Body>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// Waits until the peer of a stream of events has closed its side. Whoever waits for an answer may do so and still read it; who
-/// follows events has gone then, and holds a place that hyper, which reads nothing meanwhile, would only give back when the next
-/// event cannot be written.
+/// Waits until the peer of an event stream has closed its writing side. A client that waits for an answer may do that
+/// and still read it; a follower of events is gone then, and holds a permit that hyper, which does not read meanwhile,
+/// would release only when the next event cannot be written.
 async fn left(activity: &Activity, socket: &TcpStream) {
     activity.stream_began().await;
     closed_by_peer(socket).await;
 }
 
-/// Waits until the connection only takes a place, and says why. hyper has no such limits for HTTP/2.
+/// Waits until the connection is idle or stalled, and says which. hyper has no such limits for HTTP/2.
 async fn over(activity: &Activity, idle: Duration, stall: Duration) -> &'static str {
     let mut checks = tokio::time::interval(idle.min(stall) / CHECKS_PER_LIMIT);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);

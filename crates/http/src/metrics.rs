@@ -1,4 +1,4 @@
-//! What this process counts, for Prometheus.
+//! The metrics of this process for Prometheus.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::graphql::peer;
 use leadmesh_core::app::App;
 use leadmesh_core::metrics::Standing;
 
-/// Due deliveries are counted no further than this.
+/// The most due deliveries counted.
 const MAX_BACKLOG: u64 = 10_000;
-/// For the database: without it the other numbers are told all the same.
+/// Time limit of the database; the other metrics are reported without it.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The metrics for callers on this machine that no proxy stands before; for others there is nothing. The API's address is
-/// public, and these numbers tell strangers how much business is done.
+/// The metrics for direct callers on this machine; 404 for others. The API's address is public, and the numbers reveal
+/// the amount of business.
 pub async fn for_this_machine(app: State<App>, parts: Parts) -> Response {
     let local = peer(&parts).is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let forwarded = ["x-forwarded-for", "forwarded", "via", "x-real-ip"];
     if !local || forwarded.iter().any(|name| parts.headers.contains_key(*name)) {
-        let text = "the metrics are at the address of LEADMESH_METRICS_LISTEN; here only direct callers on this machine get them\n";
+        let text = "The metrics are served at the address of LEADMESH_METRICS_LISTEN. This address serves them only to direct callers on this machine.\n";
         return (StatusCode::NOT_FOUND, text).into_response();
     }
     metrics(app).await.into_response()

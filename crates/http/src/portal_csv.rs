@@ -1,5 +1,5 @@
-//! `GET /portal/leads.csv`: the leads of a portal for a spreadsheet, with a portal user's token. Pages are read as they are sent,
-//! so an export takes the same memory however long it is.
+//! `GET /portal/leads.csv`: the leads of a portal for a spreadsheet, with a portal user's token. Pages are read while
+//! they are sent, so an export of any length takes the same memory.
 
 use axum::Router;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use leadmesh_core::identity::authenticate;
 use leadmesh_delivery::portal_feed::export;
 use leadmesh_graphql::portal_lead::PortalLeadFilter;
 
-/// Where it is.
+/// The route.
 pub fn router(app: &App) -> Router {
     Router::new()
         .route("/portal/leads.csv", get(leads))
@@ -35,7 +35,7 @@ async fn leads(State(app): State<App>, parts: Parts) -> Response {
 async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     let Ok(Some(token)) = bearer(&parts.headers) else {
         return Err(Error::Unauthenticated(
-            "send a token: Authorization: Bearer <portal access token>",
+            "Send a token: Authorization: Bearer <portal access token>",
         ));
     };
     let caller = authenticate::bearer(app, token, client_ip(app, &parts.headers, peer(parts))).await?;
@@ -43,7 +43,7 @@ async fn answer(app: &App, parts: &Parts) -> Result<Response> {
     let filter = filter.checked()?;
     let mine = caller.principal.account();
     let mine = mine.map_or_else(|| app.clone(), |account| app.for_account(account.0));
-    // What is noted of the export is noted to its end.
+    // The audit entry of the export is written even if the request ends.
     let begin = async move { export::export(&mine, &caller, filter).await };
     let export = app.writes.run(None, begin).await.flatten()?;
     let header = export.header().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Errors of use cases as plain answers, for what is not GraphQL.
+//! Errors of use cases as plain text responses, outside GraphQL.
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use leadmesh_core::error::{Error, Outage};
 
-/// The answer to what could not be done: its public text, with the status that says whose fault it is.
+/// The response of an error: its public text, with a status.
 pub(super) fn error_response(error: &Error) -> Response {
     let none: Option<(HeaderName, String)> = None;
     let (status, header) = match error {

@@ -1,4 +1,4 @@
-//! A name for each request, in its answer, its logs and its internal errors.
+//! An identifier for each request, in its response, its logs and its internal errors.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use uuid::Uuid;
 
 use leadmesh_core::spans::RequestContext;
 
-/// The header in which callers may name a request and in which every answer repeats the name.
+/// The header in which callers may name a request and in which every response repeats the name.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest name that is taken over from a caller.
+/// The longest name accepted from a caller.
 const LONGEST: usize = 64;
 const TRACEPARENT_LENGTH: usize = 55;
 
 /// Names the span of the caller: W3C Trace Context, section "Traceparent Header".
 const TRACEPARENT: &str = "traceparent";
 
-/// What a request is called: the caller's own name for it, or a new UUID.
+/// The name of a request: the caller's own, or a new UUID.
 #[derive(Debug, Clone)]
 pub struct RequestId {
     name: Arc<str>,

@@ -50,7 +50,12 @@ fn health(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(health::ready))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing here; the API is at /graphql\n") })
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "There is nothing at this path. The API is at /graphql.\n",
+            )
+        })
         .with_state(app.clone())
 }
 

@@ -1,4 +1,4 @@
-//! Who is asking: what the transport hands to authentication, and what it gets back.
+//! What the transport hands to authentication, and what it gets back.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,13 +8,12 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::quota::{Permit, Quota};
-use super::websocket::SocketLimits;
+use super::quota::{OpenLimits, Permit, Quota};
 use leadmesh_core::error::Error;
 use leadmesh_graphql::limits::rate::Allowance;
 use leadmesh_graphql::mask::{self, code};
 
-/// A request, or a socket that introduces itself, before anybody knows whose it is.
+/// A request, or the initialisation of a socket, before authentication.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthRequest<'a> {
     /// The bearer token: from the `Authorization` header, or from a socket's `connection_init`, which wins.
@@ -23,7 +22,7 @@ pub struct AuthRequest<'a> {
     pub headers: &'a HeaderMap,
     /// The address at the other end of the connection (a proxy's, if there is one); unknown only in tests without one.
     pub peer: Option<SocketAddr>,
-    /// Whether this is a socket, which will stay.
+    /// Whether it is a socket or an event stream, which stays open.
     pub socket: bool,
 }
 
@@ -34,24 +33,24 @@ pub struct Session {
     pub data: Arc<dyn Fn() -> Data + Send + Sync>,
     /// Whether `__schema` and `__type` are answered.
     pub introspection: bool,
-    /// When the right to use a socket ends by itself.
+    /// When the right to use a socket expires.
     pub expires_at: Option<Instant>,
-    /// Cancelled when the right is lost before that; ends the socket. Cancelled as well when the session is over.
+    /// Cancelled when the right is lost before that, which ends the socket, and when the session is over.
     pub revoked: CancellationToken,
-    /// The account that asks, or what stands for who asks without one: writes are counted by it.
+    /// The account, or the network address of an anonymous caller: writes are counted by it.
     pub owner: Option<Uuid>,
-    /// What the caller holds open; nobody's is counted.
+    /// Counts what the caller holds open; none for a single request.
     pub quota: Option<Arc<Quota>>,
-    /// Whether the quota is that of an address, for all who show no token there.
+    /// Whether the quota is that of an address, for all callers without a token there.
     pub is_anonymous: bool,
-    /// What the caller's operations draw on; nobody's are free.
+    /// Rate limits of the caller's operations.
     pub allowance: Option<Allowance>,
-    /// Whoever watches the right stops with the last copy of the session.
+    /// Ends the watching of the right with the last copy of the session.
     _over: Arc<DropGuard>,
 }
 
 impl Session {
-    /// A session that does not end by itself and may introspect.
+    /// A session that does not expire and may introspect.
     pub fn new(data: impl Fn() -> Data + Send + Sync + 'static) -> Self {
         let revoked = CancellationToken::new();
         Self {
@@ -67,45 +66,45 @@ impl Session {
         }
     }
 
-    /// A place for a socket or a stream of server-sent events.
-    pub(super) fn hold_connection(&self, limits: &SocketLimits) -> Result<Option<Permit>, ServerError> {
-        let most = if self.is_anonymous {
+    /// A permit for a socket or an event stream; none needed without a quota.
+    pub(super) fn hold_connection(&self, limits: &OpenLimits) -> Result<Option<Permit>, ServerError> {
+        let limit = if self.is_anonymous {
             limits.of_address
         } else {
             limits.of_caller
         };
-        let permit = self.quota.as_ref().map(|quota| quota.connection(most));
-        permit
-            .map(|permit| permit.ok_or_else(|| too_many(most, "sockets and event streams")))
-            .transpose()
+        let permit = |quota: &Arc<Quota>| {
+            quota
+                .connection(limit)
+                .ok_or_else(|| too_many(limit, "sockets and event streams"))
+        };
+        self.quota.as_ref().map(permit).transpose()
     }
 
-    /// A place for a subscription.
-    pub(super) fn hold_stream(&self, limits: &SocketLimits) -> Result<Option<Permit>, ServerError> {
-        let most = if self.is_anonymous {
+    /// A permit for a subscription; none needed without a quota.
+    pub(super) fn hold_stream(&self, limits: &OpenLimits) -> Result<Option<Permit>, ServerError> {
+        let limit = if self.is_anonymous {
             limits.of_address
         } else {
             limits.streams_of_caller
         };
-        let permit = self.quota.as_ref().map(|quota| quota.stream(most));
-        permit
-            .map(|permit| permit.ok_or_else(|| too_many(most, "subscriptions")))
-            .transpose()
+        let permit = |quota: &Arc<Quota>| quota.stream(limit).ok_or_else(|| too_many(limit, "subscriptions"));
+        self.quota.as_ref().map(permit).transpose()
     }
 }
 
-fn too_many(most: usize, what: &str) -> ServerError {
-    let message = format!("One caller has at most {most} {what} open at the same time; close some of them.");
+fn too_many(limit: usize, what: &str) -> ServerError {
+    let message = format!("One caller has at most {limit} {what} open at the same time; close some of them.");
     mask::coded(code::RATE_LIMITED, message, None)
 }
 
-/// Turns credentials into a session. A caller without a token is not refused here unless nothing is public: resolvers
-/// decide what an anonymous caller may do.
+/// Turns credentials into a session. A caller without a token gets an anonymous session: resolvers decide what it may
+/// do.
 pub trait Authenticate: Send + Sync + 'static {
     /// The session of `caller`; an error refuses the request (401, 403, 429, 503) or the socket (4403, 1013).
     fn authenticate(&self, caller: AuthRequest<'_>) -> impl Future<Output = Result<Session, Error>> + Send;
 
-    /// Notes what a request with wrong credentials was about.
+    /// Records the target of a request with wrong credentials.
     fn refused(&self, _variables: &Variables) {}
 }
 

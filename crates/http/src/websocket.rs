@@ -1,4 +1,5 @@
-//! GraphQL over WebSocket: one socket, spoken to in `graphql-transport-ws`.
+//! `graphql-transport-ws` over a WebSocket: the protocol alone, without a schema. The server gives it a way to authenticate
+//! and gets a stream of events for each operation.
 
 mod connection;
 mod operations;
@@ -6,47 +7,39 @@ mod outbox;
 mod protocol;
 mod times;
 
-use std::{sync::Arc, time::Duration};
+use std::borrow::Cow;
+use std::time::Duration;
 
-use async_graphql::Executor;
-use axum::{extract::ws::WebSocketUpgrade, http::request::Parts, response::Response};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use self::{
-    connection::Connection,
-    protocol::{Incoming, NAME},
-};
-use super::{graphql::Endpoint, session::Authenticate};
+use connection::Connection;
+pub use protocol::Close;
+use protocol::{Incoming, NAME};
 
-/// Bytes read from a socket at once: clients send little, and each socket has such a buffer all the time.
+/// Bytes of the read buffer. Clients send little, and every open socket has such a buffer.
 const READ_BUFFER: usize = 1024;
 
-/// Whether a text is a message that a client may send. Public for the fuzzer.
-pub fn is_message(text: &str) -> bool {
-    Incoming::parse(text).is_ok()
-}
-
-/// What one socket may do, and how long it is waited for.
+/// Limits of a socket.
 #[derive(Debug, Clone)]
 pub struct SocketLimits {
-    /// Until `connection_init`.
+    /// Time until `connection_init`.
     pub init: Duration,
-    /// Between pings; a client that lets one go by without a sign of life is dropped.
+    /// Time between pings. A client that answers none before the next one is dropped.
     pub ping: Duration,
-    /// Sockets of this process.
-    pub open: usize,
-    /// Sockets and event streams of one person or key in this process.
-    pub of_caller: usize,
-    /// Sockets and event streams in this process of all who show no token at one address, and as many subscriptions.
-    pub of_address: usize,
-    /// Subscriptions of one person or key in this process.
-    pub streams_of_caller: usize,
-    /// Operations of one socket at the same time.
+    /// Concurrent operations.
     pub operations: usize,
     /// Bytes of a message.
     pub message: usize,
-    /// For the closing handshake.
+    /// Time for the closing handshake.
     pub close: Duration,
-    /// Over how long a shutdown spreads its goodbyes, so that the clients do not all come back at once.
+    /// Time over which a shutdown spreads the closing of sockets, so that clients do not all reconnect simultaneously.
     pub spread: Duration,
 }
 
@@ -55,10 +48,6 @@ impl Default for SocketLimits {
         Self {
             init: Duration::from_secs(10),
             ping: Duration::from_secs(25),
-            open: 20_000,
-            of_caller: 100,
-            of_address: 20,
-            streams_of_caller: 1_000,
             operations: 100,
             message: 64 * 1024,
             close: Duration::from_secs(5),
@@ -67,14 +56,56 @@ impl Default for SocketLimits {
     }
 }
 
-/// Accepts a socket and serves it in a task of its own.
-pub(super) fn accept<E: Executor, A: Authenticate>(
-    endpoint: Arc<Endpoint<E, A>>,
-    upgrade: WebSocketUpgrade,
-    parts: Parts,
-) -> Response {
+/// What the protocol needs from the server for one socket. `P` is the payload of `subscribe`.
+pub struct Handler<P> {
+    /// Limits of the socket.
+    pub limits: SocketLimits,
+    /// Cancelled when the process shuts down; closes the socket.
+    pub shutdown: CancellationToken,
+    /// Number of the socket among the open ones; decides when it leaves in a shutdown.
+    pub seat: usize,
+    /// Prepares the text of a message for the JSON parser.
+    pub prepare: fn(&[u8]) -> Cow<'_, [u8]>,
+    /// Authenticates by the payload of `connection_init`.
+    pub connect: Connect<P>,
+}
+
+/// Turns the payload of `connection_init` into a session, or says why the socket is closed.
+pub type Connect<P> = Box<dyn FnOnce(Map<String, Value>) -> BoxFuture<'static, Result<Session<P>, Close>> + Send>;
+
+/// An authenticated socket.
+pub struct Session<P> {
+    /// Starts an operation. Owns what lives as long as the session.
+    pub subscribe: Box<dyn Fn(P) -> BoxStream<'static, Event> + Send>,
+    /// When the right to use the socket expires.
+    pub expires_at: Option<Instant>,
+    /// Cancelled when the right is lost before that.
+    pub revoked: CancellationToken,
+}
+
+/// An event of an operation, with its payload as JSON.
+pub enum Event {
+    /// A result.
+    Next(String),
+    /// The operation is refused, with a list of errors; nothing follows.
+    Error(String),
+    /// The operation has ended.
+    Complete,
+}
+
+/// Whether a text is a message that a client may send.
+pub fn is_message<P: DeserializeOwned>(text: &str, prepare: fn(&[u8]) -> Cow<'_, [u8]>) -> bool {
+    Incoming::<P>::parse(text, prepare).is_ok()
+}
+
+/// Accepts a socket and serves it in a task of its own, which holds `guard`.
+pub fn accept<P, G>(upgrade: WebSocketUpgrade, handler: Handler<P>, guard: G) -> Response
+where
+    P: DeserializeOwned + Send + 'static,
+    G: Send + 'static,
+{
     // tungstenite's own limit is only a backstop: it answers with an error instead of a close code.
-    let backstop = endpoint.sockets.message.saturating_mul(4);
+    let backstop = handler.limits.message.saturating_mul(4);
     let upgrade = upgrade
         .protocols([NAME])
         .read_buffer_size(READ_BUFFER)
@@ -82,11 +113,8 @@ pub(super) fn accept<E: Executor, A: Authenticate>(
         .max_message_size(backstop)
         .max_frame_size(backstop);
     let understood = upgrade.selected_protocol().is_some();
-    let seat = endpoint.open_sockets.len();
-    let guard = endpoint.open_sockets.token();
     upgrade.on_upgrade(move |socket| async move {
-        let connection = Connection::new(endpoint, socket, parts, seat);
-        connection.run(understood).await;
+        Connection::new(socket, handler).run(understood).await;
         drop(guard);
     })
 }

@@ -1,4 +1,4 @@
-//! How many leads came and what became of them; tests left out.
+//! Counts of leads by outcome, without tests.
 
 use std::ops::Range;
 
@@ -14,34 +14,31 @@ use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// How far the clock may go back while a lead comes in, in milliseconds: its identifier is made just after its time is taken.
+/// How far the clock may go back between the time of a lead and its identifier, which is made just after, in milliseconds.
 const CLOCK_SLACK_MS: i64 = 60_000;
 
-/// What came in some time.
+/// Counts of a time range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Leads that were taken.
     pub accepted: i64,
-    /// Leads that were refused.
     pub rejected: i64,
-    /// Leads that could not be handled.
     pub failed: i64,
-    /// Median of the time from submission to decision, in microseconds; none without leads.
+    /// Median time from submission to decision, in microseconds; none without leads.
     pub p50_us: Option<i64>,
-    /// Its 95th percentile.
+    /// 95th percentile of the same time.
     pub p95_us: Option<i64>,
-    /// Submissions that were refused before they became leads; of whole hours, with that in which the time begins.
+    /// Refused submissions, which did not become leads. They are counted by whole hours, including the one in which the range starts.
     pub refused: i64,
 }
 
 impl Counts {
-    /// All that came.
+    /// All leads.
     pub fn submitted(&self) -> i64 {
         self.accepted + self.rejected + self.failed
     }
 }
 
-/// What came to a flow of the caller's account in that time.
+/// Counts of a flow of the caller's account.
 pub async fn of_flow(app: &App, caller: &Caller, flow: FlowId, range: Range<DateTime<Utc>>) -> Result<Counts> {
     let account = caller.require(Action::ReadLeads)?;
     let leads = Entity::in_account(account).filter(Column::FlowId.eq(flow));
@@ -67,7 +64,7 @@ async fn refused(app: &App, account: AccountId, flow: FlowId, range: Range<DateT
     Ok(counts.into_iter().sum())
 }
 
-/// Identifiers are ordered by time, so the first one of the range keeps older leads from being looked at.
+/// Leads of a time range. Identifiers are ordered by time, so a bound on them keeps the database from reading older leads.
 fn within(leads: Select<Entity>, range: &Range<DateTime<Utc>>) -> Select<Entity> {
     leads
         .filter(Column::Id.gte(first_id(range.start)))
@@ -76,7 +73,7 @@ fn within(leads: Select<Entity>, range: &Range<DateTime<Utc>>) -> Select<Entity>
         .filter(Column::Test.eq(false))
 }
 
-/// An identifier before all that were made at that time.
+/// An identifier before all that are made at that time.
 fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = at.timestamp_millis() - CLOCK_SLACK_MS;
     Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or_default(), &[0; 10]).into_uuid()
@@ -105,10 +102,9 @@ async fn count(app: &App, leads: Select<Entity>) -> Result<Counts> {
     Ok(counts)
 }
 
-/// The processing time that so many percent of the leads do not exceed. The database sorts, so that no list of times is held
-/// here.
+/// The processing time that this percentage of the leads does not exceed. The database sorts, so that no list of times is in memory.
 async fn percentile(app: &App, leads: &Select<Entity>, count: i64, percent: u64) -> Result<Option<i64>> {
-    let Some(place) = place(u64::try_from(count).unwrap_or_default(), percent) else {
+    let Some(rank) = nearest_rank(u64::try_from(count).unwrap_or_default(), percent) else {
         return Ok(None);
     };
     let time = leads
@@ -116,14 +112,14 @@ async fn percentile(app: &App, leads: &Select<Entity>, count: i64, percent: u64)
         .select_only()
         .column(Column::ProcessingUs)
         .order_by_asc(Column::ProcessingUs)
-        .offset(place)
+        .offset(rank)
         .limit(1)
         .into_tuple();
     Ok(time.one(app.db.read()).await?)
 }
 
-/// Where a percentile stands among so many sorted values, by the nearest-rank method.
-fn place(count: u64, percent: u64) -> Option<u64> {
+/// The index of a percentile among sorted values, by the nearest-rank method.
+fn nearest_rank(count: u64, percent: u64) -> Option<u64> {
     (count * percent).div_ceil(100).checked_sub(1)
 }
 
@@ -144,12 +140,12 @@ mod tests {
             (101, 50, 95),
         ] {
             assert_eq!(
-                (place(count, 50), place(count, 95)),
+                (nearest_rank(count, 50), nearest_rank(count, 95)),
                 (Some(median), Some(slow)),
                 "{count}"
             );
         }
-        assert_eq!(place(0, 50), None);
+        assert_eq!(nearest_rank(0, 50), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is said of a lead: reasons, warnings, and the looks of the decision. Stored with the lead as JSON.
+//! Reasons, warnings and trace entries of a lead. They are stored with it as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,19 +7,18 @@ use leadmesh_forms::rules::ENCRYPTED_CONDITION;
 /// Why a lead was not taken, or what its sender should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// For programs.
     pub code: ReasonCode,
-    /// The field, by the sender's name for it.
+    /// The field, by the sender's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// For people; never with a value of the lead.
+    /// For people. Never has a value of the lead.
     pub message: String,
 }
 
 impl Reason {
-    /// The same for those who may not learn whether a condition of an encrypted field holds.
+    /// The reason for a reader who may not learn whether a condition on an encrypted field holds.
     #[must_use]
-    pub fn discreet(self) -> Self {
+    pub fn redacted(self) -> Self {
         if self.message.contains(ENCRYPTED_CONDITION) {
             return Self::new(self.code, "a rule does not hold");
         }
@@ -35,7 +34,6 @@ impl Reason {
         }
     }
 
-    /// A reason about one field.
     pub fn about(code: ReasonCode, field: &str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -83,71 +81,82 @@ pub enum ReasonCode {
     Error,
 }
 
-/// Reasons, or warnings, of one lead at most, before one that says that there were more.
-pub const MAX_TOLD: usize = 250;
-/// Bytes of their texts at most.
-pub const MAX_TOLD_BYTES: usize = 32 * 1024;
+/// The most reasons, or warnings, of one lead. One more says that there were more.
+pub const MAX_REASONS: usize = 250;
+/// The most bytes of their texts.
+pub const MAX_REASON_BYTES: usize = 32 * 1024;
 
-/// Said in place of what is left out.
-const REST: &str = "there is more to say of this lead than is kept: the rest is left out";
+/// The message of the reason that stands for omitted ones.
+const OMITTED: &str = "there is more to say of this lead than is kept: the rest is left out";
 
-/// Adds to the reasons or warnings of a lead. They are stored with it, and each recipient may have something to say, so they are
-/// bounded: beyond [`MAX_TOLD`] and [`MAX_TOLD_BYTES`] one more says that the rest is left out.
-pub fn tell(told: &mut Vec<Reason>, reason: Reason) {
-    if told.last().is_some_and(|last| last.message == REST) {
+/// Adds a reason or warning, within [`MAX_REASONS`] and [`MAX_REASON_BYTES`]: each recipient may add some, and all are stored with the
+/// lead.
+pub fn add_reason(reasons: &mut Vec<Reason>, reason: Reason) {
+    if reasons.last().is_some_and(|last| last.message == OMITTED) {
         return;
     }
-    let bytes: usize = told.iter().map(Reason::bytes).sum();
-    if told.len() < MAX_TOLD && bytes.saturating_add(reason.bytes()) <= MAX_TOLD_BYTES {
-        told.push(reason);
+    let bytes: usize = reasons.iter().map(Reason::bytes).sum();
+    if reasons.len() < MAX_REASONS && bytes.saturating_add(reason.bytes()) <= MAX_REASON_BYTES {
+        reasons.push(reason);
     } else {
-        told.push(Reason::new(reason.code, REST));
+        reasons.push(Reason::new(reason.code, OMITTED));
     }
 }
 
-/// One look that was taken on the way to the decision.
+/// Reasons as one text: code, field and message of each.
+pub fn display_reasons(reasons: &[Reason]) -> String {
+    let texts = reasons.iter().map(|reason| {
+        let code = serde_json::to_value(reason.code).unwrap_or_default();
+        let code = code.as_str().unwrap_or_default();
+        match &reason.field {
+            Some(field) => format!("{code} {field}: {}", reason.message),
+            None => format!("{code}: {}", reason.message),
+        }
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+/// One check of the decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceEntry {
-    /// Whose: a flow, source, step, profile or partner, by name.
+    /// The name of the flow, source, step, profile or partner that was checked.
     pub subject: String,
-    /// Its public identifier.
+    /// The subject's public identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_id: Option<String>,
-    /// What was looked at, such as `acceptance rule`.
+    /// What was checked, such as `acceptance rule`.
     pub check: String,
     /// Whether it let the lead through.
     pub passed: bool,
-    /// What decided; never with a value of an encrypted field.
+    /// Which facts decided. Never has a value of an encrypted field.
     pub detail: String,
-    /// How many further looks the subject has left out; none of a look.
+    /// The number of omitted checks, in an entry that counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted: Option<usize>,
 }
 
 impl TraceEntry {
-    /// Whether the verdict rests on a condition of an encrypted field.
+    /// Whether the result depends on a condition on an encrypted field.
     pub fn rests_on_encrypted(&self) -> bool {
         self.detail.contains(ENCRYPTED_CONDITION)
     }
 }
 
-/// A trace as it is stored, which is not copied first; nothing of one that cannot be read.
-pub fn looks(stored: &serde_json::Value) -> Vec<TraceEntry> {
+/// A stored trace; empty if it cannot be read.
+pub fn read_trace(stored: &serde_json::Value) -> Vec<TraceEntry> {
     Vec::deserialize(stored).unwrap_or_default()
 }
 
-/// Whom a look is about, ready for the trace.
+/// The subject of checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Public identifier.
     pub id: String,
-    /// As shown.
     pub name: String,
 }
 
 impl Subject {
-    /// A subject by its identifier and name.
     pub fn new(id: impl std::fmt::Display, name: &str) -> Self {
         Self {
             id: id.to_string(),
@@ -161,15 +170,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_of_a_lead_is_bounded() {
+    fn reasons_are_bounded() {
         for message in [String::new(), "x".repeat(10_000)] {
-            let mut told = Vec::new();
+            let mut reasons = Vec::new();
             for _ in 0..5_000 {
-                tell(&mut told, Reason::about(ReasonCode::Loop, "field", message.clone()));
+                add_reason(&mut reasons, Reason::about(ReasonCode::Loop, "field", message.clone()));
             }
-            let bytes: usize = told.iter().map(Reason::bytes).sum();
-            assert!(told.len() <= MAX_TOLD + 1 && bytes <= MAX_TOLD_BYTES + REST.len());
-            assert_eq!(told.iter().filter(|reason| reason.message == REST).count(), 1);
+            let bytes: usize = reasons.iter().map(Reason::bytes).sum();
+            assert!(reasons.len() <= MAX_REASONS + 1 && bytes <= MAX_REASON_BYTES + OMITTED.len());
+            assert_eq!(reasons.iter().filter(|reason| reason.message == OMITTED).count(), 1);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading leads of one's own account.
+//! Reading the leads of the caller's account.
 
 use std::ops::Range;
 
@@ -20,51 +20,47 @@ use leadmesh_core::identity::policy::Action;
 use leadmesh_core::identity::rights;
 use leadmesh_forms::fields::{TypingContext, search_key_email, search_key_name, search_key_phone};
 
-/// What stands in place of an encrypted value.
+/// Stands in place of an encrypted value.
 pub const MASK: &str = "••••••••";
-/// Characters of a search text.
+/// Longest search text, in characters.
 const MAX_SEARCH: usize = 200;
 
-/// Bytes of leads that are read at once where no budget of an operation says how many.
-const AT_ONCE: u64 = 16 * 1024 * 1024;
+/// The most bytes of leads that one query reads where no request budget applies.
+const MAX_READ: u64 = 16 * 1024 * 1024;
 
-/// Which leads.
+/// Selects leads.
 #[derive(Clone, Debug, Default)]
 pub struct LeadFilter {
-    /// Of this flow.
     pub flow: Option<FlowId>,
-    /// Of this source.
     pub source: Option<SourceId>,
-    /// That went to this partner.
+    /// Delivered to this partner.
     pub partner: Option<PartnerId>,
-    /// With one of these outcomes.
     pub outcomes: Option<Vec<LeadOutcome>>,
-    /// That came in this time.
+    /// Submitted in this time.
     pub during: Option<Range<DateTime<Utc>>>,
-    /// By email, phone, or the beginning of the name.
+    /// Email address, phone number, or beginning of the name.
     pub search: Option<String>,
-    /// Tests too.
     pub include_tests: bool,
 }
 
-/// One lead; none when it is not there or not the caller's.
+/// A lead of the caller's account; none if there is none.
 pub async fn find(app: &App, caller: &Caller, id: LeadId) -> Result<Option<lead::Head>> {
     let account = caller.require(Action::ReadLeads)?;
     let found = lead::Entity::in_account(account).filter(lead::Column::Id.eq(id));
     Ok(lead::Entity::heads(found).into_model().one(app.db.read()).await?)
 }
 
-/// Refuses to read parts of several leads of an account that are too many bytes together; one is always read.
+/// Refuses to read parts of several leads that have too many bytes together. A single lead is always read.
 pub async fn check_bytes(app: &App, account: AccountId, ids: &[LeadId], parts: &[lead::Part]) -> Result<()> {
-    if ids.len() > 1 && lead::Entity::bytes_of(app.db.read(), account, ids, parts).await? > AT_ONCE {
+    if ids.len() > 1 && lead::Entity::bytes_of(app.db.read(), account, ids, parts).await? > MAX_READ {
         return Err(Error::AnswerTooLarge(format!(
-            "These leads have more than {AT_ONCE} bytes together. Ask for a smaller page."
+            "These leads have more than {MAX_READ} bytes together. Ask for a smaller page."
         )));
     }
     Ok(())
 }
 
-/// The caller's leads that fit.
+/// The leads that match, for paging; unordered.
 pub async fn list(app: &App, caller: &Caller, filter: LeadFilter) -> Result<Select<lead::Entity>> {
     let account = caller.require(Action::ReadLeads)?;
     let mut found = Condition::all()
@@ -104,15 +100,15 @@ fn sent_to(account: AccountId, partner: PartnerId) -> SelectStatement {
     deliveries.select_only().column(delivery::Column::LeadId).into_query()
 }
 
-/// The caller's leads that a search text finds, as a part of a query: their identifiers.
+/// A subquery for the identifiers of the leads that a search text finds.
 pub async fn searched(app: &App, caller: &Caller, text: &str) -> Result<SelectStatement> {
     let account = caller.require(Action::ReadLeads)?;
     let found = lead::Entity::in_account(account).filter(matching(app, caller, account, text).await?);
     Ok(found.select_only().column(lead::Column::Id).into_query())
 }
 
-/// Leads whose email or phone is that text, or whose name begins with it. Encrypted values are found by their keyed hash, so
-/// only whole; and not by those who may not reveal them, for whom a hit would confirm a guess.
+/// Leads whose email address or phone number is the text, or whose name begins with it. Encrypted values are found by their keyed hash,
+/// so only whole, and not for callers who may not reveal them: a hit would confirm a guess.
 async fn matching(app: &App, caller: &Caller, account: AccountId, text: &str) -> Result<Condition> {
     if text.chars().count() > MAX_SEARCH {
         return Err(Error::BadInput(format!(
@@ -149,7 +145,7 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// A lead's values with the encrypted ones masked.
+/// Stored values of a lead, with the encrypted ones masked.
 pub fn masked(stored: &Value) -> Map<String, Value> {
     let mut values = stored.as_object().cloned().unwrap_or_default();
     for value in values.values_mut() {
@@ -161,8 +157,8 @@ pub fn masked(stored: &Value) -> Map<String, Value> {
     values
 }
 
-/// A lead's values, as they are stored, with the encrypted ones opened; that somebody looked is told by the audit trail and the lead's
-/// timeline. A stream that began under another role may ask for this: the right is the one that they have now.
+/// Stored values of a lead, opened. The audit log and the lead's timeline record it. The caller's rights are read again, because a stream
+/// may have begun under another role.
 pub async fn reveal(app: &App, caller: &Caller, lead: &lead::Head, stored: &Value) -> Result<Map<String, Value>> {
     let caller = &rights::again(app, caller).await?;
     let account = caller.require(Action::RevealFields)?;

@@ -1,4 +1,4 @@
-//! What a sender is told of a lead it has submitted.
+//! Receipts: what a sender learns of a submitted lead.
 
 use chrono::{DateTime, Utc};
 use entity::ids::{FlowId, LeadId};
@@ -7,34 +7,35 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::outcome::Reason;
-use super::snapshot::PriceE4;
+use super::snapshot::Price;
 
-/// A receipt.
+/// The answer to a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The lead, by whose identifier the receipt can be read again.
     pub id: LeadId,
-    /// What became of it.
     pub outcome: LeadOutcome,
-    /// Why it was not accepted.
+    /// Why the lead was not accepted.
     pub reasons: Vec<Reason>,
-    /// What the sender should know.
     pub warnings: Vec<Reason>,
     /// What the sender is paid.
-    pub price: Option<PriceE4>,
-    /// Whether it was a test.
+    pub price: Option<Price>,
     pub test: bool,
-    /// The sender's key.
     pub idempotency_key: Option<String>,
     /// Whether this is the answer to an earlier submission with the same key.
     pub replayed: bool,
-    /// When it came.
     pub submitted_at: DateTime<Utc>,
-    /// The flow that took it.
     pub flow: FlowId,
 }
 
 impl Receipt {
+    /// This receipt as the answer to a repeated submission.
+    pub fn replay(&self) -> Self {
+        Self {
+            replayed: true,
+            ..self.clone()
+        }
+    }
+
     /// The receipt of a stored lead.
     pub fn of(lead: lead::Receipt) -> Self {
         Self {
@@ -42,7 +43,7 @@ impl Receipt {
             outcome: lead.outcome,
             reasons: reasons(&lead.reasons),
             warnings: reasons(&lead.warnings),
-            price: PriceE4::from_columns(lead.price_e4, lead.price_currency),
+            price: Price::from_columns(lead.price_e4, lead.price_currency),
             test: lead.test,
             idempotency_key: lead.idempotency_key,
             replayed: false,
@@ -52,7 +53,7 @@ impl Receipt {
     }
 }
 
-/// Reasons as stored. What an older version wrote and this one does not know is left out.
+/// Stored reasons, without those that this version does not know.
 pub fn reasons(stored: &Value) -> Vec<Reason> {
     let entries = stored.as_array().into_iter().flatten();
     entries.filter_map(|entry| Reason::deserialize(entry).ok()).collect()

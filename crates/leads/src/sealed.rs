@@ -1,6 +1,6 @@
-//! Values at rest. Those of encrypted fields are `{"$sealed": "…"}`, bound to their account, lead and field. A sender's own value
-//! that looks like this, or like what follows, is kept as `{"$plain": …}`: nobody can pass off a value as sealed, and so make
-//! its lead, and every page that shows it, unreadable.
+//! Stored values. A value of an encrypted field is stored as `{"$sealed": "…"}`, bound to its account, lead and field. A sender's own
+//! value of that form, or of the following one, is stored as `{"$plain": …}`: otherwise a sender could pass off a value as sealed, and
+//! make its lead, and every page that shows it, unreadable.
 
 use entity::field::FieldDef;
 use entity::ids::{AccountId, LeadId};
@@ -13,19 +13,20 @@ use leadmesh_core::error::{Error, Result};
 const MARK: &str = "$sealed";
 const PLAIN: &str = "$plain";
 
-/// Which of a field's values.
+/// The kinds of values that a lead has for one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The normalised one.
+pub enum ValueKind {
+    /// The normalised value.
     Value,
-    /// The one as sent.
+    /// The value as sent.
     Raw,
-    /// One that a step has overwritten, by its place among these.
+    /// A value that a step has overwritten, by its index among these.
     Overwritten(usize),
 }
 
-impl Place {
-    fn of(self, lead: LeadId, field: &str) -> String {
+impl ValueKind {
+    /// The context to which the value is bound.
+    fn context(self, lead: LeadId, field: &str) -> String {
         match self {
             Self::Value => format!("{lead}/{field}"),
             Self::Raw => format!("{lead}/{field}/raw"),
@@ -34,19 +35,19 @@ impl Place {
     }
 }
 
-/// The values as they are stored. Without keys none is sealed: for flows that encrypt nothing.
+/// The values as they are stored. Without keys, for flows that encrypt nothing, none is sealed.
 pub fn stored_fields(
     definitions: &[FieldDef],
     lead: LeadId,
     mut values: Map<String, Value>,
-    place: Place,
+    kind: ValueKind,
     keys: Option<&Keys>,
 ) -> Result<Map<String, Value>> {
     let encrypted = |name: &str| definitions.iter().any(|field| field.encrypted && field.name == name);
     for (name, value) in &mut values {
         match keys.filter(|_| encrypted(name)) {
             Some(keys) => {
-                *value = json!({ MARK: keys.seal(&place.of(lead, name), &serde_json::to_vec(value)?)? });
+                *value = json!({ MARK: keys.seal(&kind.context(lead, name), &serde_json::to_vec(value)?)? });
             }
             None => wrap(value),
         }
@@ -54,12 +55,12 @@ pub fn stored_fields(
     Ok(values)
 }
 
-/// A stored value's sealed text, if it is sealed.
+/// The sealed text of a stored value; none if it is not sealed.
 pub fn sealed_text(value: &Value) -> Option<&str> {
     only_member(value, MARK)?.as_str()
 }
 
-/// The value that a stored one stands for, if it is not sealed.
+/// The value of a stored one that is not sealed.
 pub fn plain(stored: Value) -> Value {
     match stored {
         Value::Object(mut object) if object.len() == 1 && object.contains_key(PLAIN) => {
@@ -79,28 +80,28 @@ fn only_member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.as_object().filter(|object| object.len() == 1)?.get(name)
 }
 
-/// A lead's values, as they are stored, with the encrypted ones opened.
+/// The stored values of a lead, opened.
 pub async fn open_fields(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
-    open(app, account, lead, stored, Place::Value).await
+    open(app, account, lead, stored, ValueKind::Value).await
 }
 
-/// A lead's values as sent with the encrypted ones opened.
+/// The stored values of a lead as sent, opened.
 pub async fn open_raw(app: &App, account: AccountId, lead: LeadId, stored: &Value) -> Result<Map<String, Value>> {
-    open(app, account, lead, stored, Place::Raw).await
+    open(app, account, lead, stored, ValueKind::Raw).await
 }
 
-/// Such stored values of a lead with the encrypted ones opened.
+/// Opens stored values of one kind. A key that this process does not know yet is loaded.
 pub(super) async fn open(
     app: &App,
     account: AccountId,
     lead: LeadId,
     stored: &Value,
-    place: Place,
+    kind: ValueKind,
 ) -> Result<Map<String, Value>> {
     let mut values = match stored {
         Value::Object(values) => values.clone(),
         Value::Null => Map::new(),
-        // Never taken for a lead without values: it would be delivered as one.
+        // Not taken for a lead without values: it would be delivered as one.
         _ => return Err(Error::Internal(anyhow::anyhow!("a lead whose values are no object"))),
     };
     if !values.values().any(|value| sealed_text(value).is_some()) {
@@ -109,11 +110,11 @@ pub(super) async fn open(
     }
     let owner = Some(account);
     let keys = app.vault.keys(app.db.write(), &app.clock, owner).await?;
-    let opened = open_with(&keys, lead, &mut values, place);
+    let opened = open_with(&keys, lead, &mut values, kind);
     if matches!(opened, Err(OpenError::UnknownKey)) {
         let keys = app.vault.reload(app.db.write(), &app.clock, owner).await?;
         values = stored.as_object().cloned().unwrap_or_default();
-        return open_with(&keys, lead, &mut values, place)
+        return open_with(&keys, lead, &mut values, kind)
             .map(|()| values)
             .map_err(|error| Error::Internal(error.into()));
     }
@@ -124,12 +125,12 @@ fn open_with(
     keys: &Keys,
     lead: LeadId,
     values: &mut Map<String, Value>,
-    place: Place,
+    kind: ValueKind,
 ) -> std::result::Result<(), OpenError> {
     for (field, value) in values.iter_mut() {
         *value = match sealed_text(value) {
             Some(text) => {
-                let opened = keys.open(&place.of(lead, field), text)?;
+                let opened = keys.open(&kind.context(lead, field), text)?;
                 serde_json::from_slice(&opened).map_err(|_not_json| OpenError::Damaged)?
             }
             None => plain(value.take()),
@@ -149,7 +150,7 @@ mod tests {
         }) else {
             unreachable!()
         };
-        let stored = stored_fields(&[], LeadId(uuid::Uuid::nil()), sent.clone(), Place::Value, None).unwrap();
+        let stored = stored_fields(&[], LeadId(uuid::Uuid::nil()), sent.clone(), ValueKind::Value, None).unwrap();
         assert!(stored.values().all(|value| sealed_text(value).is_none()), "{stored:?}");
         let read: Map<_, _> = stored.into_iter().map(|(name, value)| (name, plain(value))).collect();
         assert_eq!(read, sent);

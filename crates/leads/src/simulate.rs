@@ -1,4 +1,4 @@
-//! What would become of a lead: the path of a submission, with the database looked at and left as it is.
+//! Simulation: what would become of a lead if it were submitted now. Reads the database and changes nothing.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,67 +11,65 @@ use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::allocate::{Chosen, Counter, Ledger, Settling, Touched, Turns, allocate, profile_of, refuse_duplicate};
-use super::branch::{Entering, Growing};
+use super::allocate::{AllocationContext, Counter, Ledger, LockSet, RoundRobin, Selection, allocate, refuse_duplicate};
 use super::compile::{self, Snapshots};
 use super::decide::decide;
-use super::discretion::{discreet, discreet_trace};
-use super::entrances::{LookUp, Purpose, Versions};
-use super::intake::look_at_turns;
+use super::downstream::{Purpose, TargetResolver};
+use super::draft::InboundLead;
+use super::handoff::HandoffPlanner;
+use super::intake::read_credits;
 use super::outcome::{Reason, TraceEntry};
-use super::snapshot::Snapshot;
+use super::redaction::{redact_reasons, redact_trace};
+use super::snapshot::{Action as StepAction, Snapshot, Versions};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
 
-/// A lead to try out.
+/// A lead to simulate.
 #[derive(Clone, Debug)]
-pub struct Trial {
-    /// On which flow of the caller's account.
+pub struct SimulationInput {
+    /// A flow of the caller's account.
     pub flow: FlowId,
-    /// Through which of its sources, also a connected account's; none means the first of the account's own.
+    /// One of its sources, also a connected account's; none means the account's first own one.
     pub source: Option<SourceId>,
-    /// Values by the sender's names.
+    /// Values by the sender's field names.
     pub fields: Map<String, Value>,
 }
 
-/// What would become of it.
+/// What would become of the lead.
 #[derive(Clone, Debug)]
 pub struct Simulation {
-    /// Accepted or rejected.
     pub outcome: LeadOutcome,
-    /// Why it would not be accepted.
     pub reasons: Vec<Reason>,
-    /// What its sender would be told besides.
     pub warnings: Vec<Reason>,
-    /// Every look that was taken.
     pub trace: Vec<TraceEntry>,
-    /// Who would get it, in the order of being chosen.
+    /// Partners that would get it, in the order of their selection.
     pub partners: Vec<partner::Model>,
 }
 
-/// Tries a lead out. The verdict is that of a submission at this moment. It tells of the setup and, by duplicates and caps, of
-/// leads that came before: both may be read by the caller, or it is refused.
-pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simulation> {
+/// Simulates a submission at this moment. The result shows the setup and, by duplicates and caps, earlier leads: the caller needs the
+/// right to read both.
+pub async fn simulate(app: &App, caller: &Caller, input: SimulationInput) -> Result<Simulation> {
     let account = caller.require(Action::ReadSetup)?;
     caller.require(Action::ReadLeads)?;
-    let flow = compile::load(app.db.read(), trial.flow).await?;
+    let db = app.db.read();
+    let flow = compile::load(db, input.flow).await?;
     let flow = flow
         .filter(|flow| flow.account == account)
         .ok_or(Error::NotFound("flow"))?;
-    let source = find_source(&flow, trial.source)?;
+    let source = find_source(&flow, input.source)?;
     let now = app.clock.now();
-    let mut lead = enter(app, Arc::new(flow), source, &trial.fields).await?;
-    recall(app, caller, &mut lead, now).await?;
-    let mut touched = Touched::default();
-    touched.add(&lead, now);
-    let turns = look_at_turns(app.db.read(), touched.turns).await?;
-    let ledger = read_counters(app, touched.counters).await?;
-    let mut settling = Settling::new((ledger, Turns::new(turns)), now);
-    let closed = endpoint::Entity::open_in([account], now).all(app.db.read()).await?;
-    settling.closed = closed.into_iter().map(|row| row.id).collect();
-    let chosen = allocate(&mut lead, &mut settling);
+    let mut lead = decide_everywhere(app, Arc::new(flow), source, &input.fields).await?;
+    refuse_duplicates(app, caller, &mut lead, now).await?;
+    let mut locks = LockSet::default();
+    locks.add(&lead, now);
+    let credits = read_credits(db, locks.profiles).await?;
+    let ledger = read_counters(app, locks.counters).await?;
+    let mut allocation = AllocationContext::new(ledger, RoundRobin::new(credits), now);
+    let open_circuits = endpoint::Entity::open_in([account], now).all(db).await?;
+    allocation.open_circuits = open_circuits.into_iter().map(|row| row.id).collect();
+    let selections = allocate(&mut lead, &mut allocation);
     let draft = lead.draft;
     Ok(Simulation {
         outcome: if draft.reasons.is_empty() {
@@ -79,26 +77,31 @@ pub async fn simulate(app: &App, caller: &Caller, trial: Trial) -> Result<Simula
         } else {
             LeadOutcome::Rejected
         },
-        partners: load_partners(app, &lead.flow, &chosen).await?,
-        reasons: discreet(caller, draft.reasons),
+        partners: load_partners(app, &lead.flow, &selections).await?,
+        reasons: redact_reasons(caller, draft.reasons),
         warnings: draft.warnings,
-        trace: discreet_trace(caller, draft.trace.entries()),
+        trace: redact_trace(caller, draft.trace.entries()),
     })
 }
 
-/// The lead as it would be decided, here and at the buyers that it may reach. Nothing is looked up that is kept for storing.
-async fn enter(app: &App, flow: Arc<Snapshot>, source: usize, fields: &Map<String, Value>) -> Result<Entering> {
+/// Decides the lead here and at the buyers that it may reach, without the caches and rows that storing would make.
+async fn decide_everywhere(
+    app: &App,
+    flow: Arc<Snapshot>,
+    source: usize,
+    fields: &Map<String, Value>,
+) -> Result<InboundLead> {
     let now = app.clock.now();
-    let look_up = LookUp {
+    let resolver = TargetResolver {
         app,
         snapshots: &Snapshots::default(),
         newest: Versions::new(),
-        purpose: Purpose::Trying,
+        purpose: Purpose::Simulate,
     };
-    let reach = look_up.reach(&flow).await?;
+    let targets = resolver.resolve_all(&flow).await?;
     let from = flow.sources.get(source).ok_or(Error::NotFound("source"))?;
     let sender = (from.sender != flow.account).then_some(from.sender);
-    let mut lead = Entering {
+    let mut lead = InboundLead {
         id: LeadId(Uuid::nil()),
         version: flow.config_version,
         source,
@@ -107,44 +110,45 @@ async fn enter(app: &App, flow: Arc<Snapshot>, source: usize, fields: &Map<Strin
         draft: decide(&flow, from, fields, now),
         flow,
     };
-    Growing::new(&reach, now, &|| LeadId(Uuid::nil())).grow(&mut lead);
+    HandoffPlanner::new(&targets, now, &|| LeadId(Uuid::nil())).plan_handoffs(&mut lead);
     Ok(lead)
 }
 
-/// The place of the source that is named; else as submitting chooses it, and a connected account's if the account has none of
+/// The index of the named source, or of the one that submitting would choose, or of a connected account's if the account has none of
 /// its own.
 fn find_source(flow: &Snapshot, named: Option<SourceId>) -> Result<usize> {
     let mut sources = flow.sources.iter().enumerate();
     if let Some(id) = named {
         let found = sources.find(|(_, source)| source.id == id);
-        return found.map(|(place, _)| place).ok_or(Error::NotFound("source"));
+        return found.map(|(index, _)| index).ok_or(Error::NotFound("source"));
     }
     let first = sources.min_by_key(|(_, source)| (source.sender != flow.account, !source.enabled));
-    let (place, _) = first.ok_or_else(|| Error::BadInput("the flow has no source: add one with addSource".into()))?;
-    Ok(place)
+    let (index, _) = first.ok_or_else(|| Error::BadInput("the flow has no source: add one with addSource".into()))?;
+    Ok(index)
 }
 
-/// Looks for leads with the same values, without taking them. An account without keys remembers nothing, and gets no keys.
+/// Rejects the lead where its values are in the duplicate memory, without adding them. An account without keys has no memory, and gets
+/// no keys.
 ///
-/// Whoever may not reveal encrypted values would learn them by guessing: to them no duplicate is told where one of the keys is encrypted
-/// now, which the trace says whatever there is, or was when the lead that is remembered came.
-async fn recall(app: &App, caller: &Caller, lead: &mut Entering, now: DateTime<Utc>) -> Result<()> {
+/// A reader who may not reveal encrypted values could learn them by guessing. So for that reader nothing is a duplicate where a key is
+/// encrypted now, which the trace says in any case, or where the remembered lead has encrypted values.
+async fn refuse_duplicates(app: &App, caller: &Caller, lead: &mut InboundLead, now: DateTime<Utc>) -> Result<()> {
     let mut wanted = Vec::new();
     let (simulating, may_reveal) = (lead.flow.account, caller.may_reveal());
     lead.visit(&mut |lead| {
-        if !may_reveal && lead.flow.account == simulating && compares_encrypted(&lead.flow) {
-            let told =
-                "not looked for: a key of the duplicate check is encrypted, and you may not reveal encrypted values";
-            lead.draft.trace.look(&lead.flow.subject, "duplicates", true, told);
+        let (flow, draft) = (&lead.flow, &mut lead.draft);
+        // The seller must not find out which leads a buyer has from others.
+        if flow.account != simulating {
             return;
         }
-        // What a buyer has had from others is not the seller's to find out.
-        let values = lead
-            .draft
-            .duplicate_values
-            .clone()
-            .filter(|_| lead.flow.account == simulating);
-        wanted.extend(values.map(|values| (lead.flow.account, lead.flow.flow, values)));
+        if !may_reveal && compares_encrypted(flow) {
+            let detail =
+                "not looked for: a key of the duplicate check is encrypted, and you may not reveal encrypted values";
+            draft.trace.check(&flow.subject, "duplicates", true, detail);
+            return;
+        }
+        let values = draft.duplicate_values.clone();
+        wanted.extend(values.map(|values| (flow.account, flow.flow, values)));
     });
     let db = app.db.read();
     let mut remembered: HashMap<(FlowId, String), DateTime<Utc>> = HashMap::new();
@@ -175,41 +179,36 @@ fn compares_encrypted(flow: &Snapshot) -> bool {
     flow.duplicate_keys.iter().any(encrypted)
 }
 
-/// Whether a lead that is remembered has no encrypted value.
+/// Whether a stored lead has no encrypted value.
 async fn is_plain(app: &App, account: AccountId, id: LeadId) -> Result<bool> {
     let sealed = lead::Entity::sealed_among(app.db.read(), account, [id]).await?;
     Ok(sealed.is_empty())
 }
 
-/// The counters as they stand, without locking them.
+/// Reads counters without locking them.
 async fn read_counters(app: &App, wanted: BTreeSet<Counter>) -> Result<Ledger> {
     if wanted.is_empty() {
         return Ok(Ledger::default());
     }
     let (caps, windows): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
     let rows = cap_usage::Entity::of_caps(caps).filter(cap_usage::Column::WindowStart.is_in(windows));
-    let used = rows.all(app.db.read()).await?.into_iter();
-    Ok(Ledger::new(
-        used.map(|row| ((row.cap_id, row.window_start), row.used)).collect(),
-    ))
+    let rows = rows.all(app.db.read()).await?.into_iter();
+    let used = rows.map(|row| ((row.cap_id, row.window_start), row.used));
+    Ok(Ledger::new(used.collect()))
 }
 
-async fn load_partners(app: &App, flow: &Snapshot, chosen: &[Chosen]) -> Result<Vec<partner::Model>> {
-    let ids: Vec<PartnerId> = chosen
-        .iter()
-        .filter(|chosen| chosen.fate.is_good())
-        .filter_map(|chosen| profile_of(flow, chosen.step)?.candidates.get(chosen.candidate))
-        .map(|candidate| candidate.partner)
-        .collect();
+async fn load_partners(app: &App, flow: &Snapshot, selections: &[Selection]) -> Result<Vec<partner::Model>> {
+    let placed = selections.iter().filter(|selection| selection.placement.is_placed());
+    let partners = placed.filter_map(|selection| match &flow.steps.get(selection.step)?.action {
+        StepAction::Distribute(profile) => Some(profile.candidates.get(selection.candidate)?.partner),
+        _ => None,
+    });
+    let ids: Vec<PartnerId> = partners.collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let rows = partner::Entity::in_account(flow.account).filter(partner::Column::Id.is_in(ids.clone()));
-    let mut rows: HashMap<PartnerId, partner::Model> = rows
-        .all(app.db.read())
-        .await?
-        .into_iter()
-        .map(|row| (row.id, row))
-        .collect();
+    let rows = rows.all(app.db.read()).await?.into_iter();
+    let mut rows: HashMap<PartnerId, partner::Model> = rows.map(|row| (row.id, row)).collect();
     Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
 }

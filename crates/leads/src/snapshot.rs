@@ -1,5 +1,5 @@
-//! A flow as it was at one version of its account's configuration, compiled for deciding leads: rules and templates parsed
-//! once, partners of its profiles in rank order. Pure data: deciding touches no database.
+//! A snapshot: a flow at one version of its account's configuration, compiled for deciding leads. Rules and templates are parsed,
+//! and candidates are in rank order. Pure data: deciding needs no database.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,132 +14,109 @@ use entity::source::SourceKind;
 use uuid::Uuid;
 
 use super::outcome::Subject;
+pub use leadmesh_flows::price::Price;
 use leadmesh_forms::rules::CompiledRule;
 use leadmesh_forms::templates::Template;
 
-/// A price, in 1/10,000 of the currency unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceE4 {
-    /// How much.
-    pub amount: i64,
-    /// ISO 4217.
-    pub currency: String,
+/// The newest configuration versions of accounts, as far as they are known.
+pub type Versions = HashMap<AccountId, i64>;
+
+/// A connected account, and the connection over which leads go to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetKey {
+    pub connection: ConnectionId,
+    /// The account at its other end.
+    pub buyer: AccountId,
 }
 
-impl PriceE4 {
-    /// From the two columns in which it is stored.
-    pub fn from_columns(amount: Option<i64>, currency: Option<String>) -> Option<Self> {
-        Some(Self {
-            amount: amount?,
-            currency: currency?,
-        })
-    }
-}
-
-/// A rule, compiled; or why it cannot be used, and then it never holds.
+/// A stored rule as it can be used.
 #[derive(Debug)]
-pub enum Gate {
-    /// Ready.
+pub enum LoadedRule {
     Ready(CompiledRule),
-    /// Names something that is gone since it was saved.
+    /// Refers to something that is gone, and never holds. The text says what.
     Unusable(String),
 }
 
 /// A compiled flow.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Bytes that the patterns of its rules take.
+    /// Compiled size of the patterns of its rules, in bytes.
     pub pattern_bytes: usize,
-    /// Whose.
     pub account: AccountId,
-    /// Whether the account's plan lets its flow refuse what other accounts deliver.
+    /// Whether the account has the PAID plan, by which a flow may reject what sellers deliver.
     pub paid: bool,
     /// The version of the account's configuration that it was compiled from.
     pub config_version: i64,
-    /// Which flow.
     pub flow: FlowId,
     /// The flow's own version.
     pub version: i32,
-    /// For the trace.
     pub subject: Subject,
-    /// Whether it takes leads.
     pub enabled: bool,
-    /// Whether its account does not pay for it any more: then it takes none.
+    /// Whether the account's plan does not include the flow any more: then it rejects every lead.
     pub beyond_plan: bool,
-    /// What it knows about a lead, in order.
+    /// Definitions of its fields, in order.
     pub fields: Arc<Vec<FieldDef>>,
-    /// Places in `fields`, by name.
-    pub places: HashMap<String, usize>,
-    /// Acceptance rule.
-    pub rule: Option<Gate>,
-    /// Fields that make two leads the same; empty means no check.
+    /// Indexes in `fields`, by name.
+    pub field_index: HashMap<String, usize>,
+    /// The acceptance rule.
+    pub rule: Option<LoadedRule>,
+    /// Fields that make two leads the same; empty means no duplicate check.
     pub duplicate_keys: Vec<String>,
-    /// For how many days.
+    /// How long an accepted lead makes the same values a duplicate, in days.
     pub duplicate_days: i32,
-    /// Limits of accepted leads.
     pub caps: Vec<Cap>,
-    /// What is paid to sources.
-    pub price: Option<PriceE4>,
-    /// Who may submit.
+    /// What a sender is paid for an accepted lead.
+    pub price: Option<Price>,
     pub sources: Vec<Source>,
-    /// The newest of the sources that were removed, with the accounts that submitted through them.
+    /// The newest of the removed sources, with the accounts that submitted through them.
     pub former_sources: Vec<(SourceId, AccountId)>,
-    /// In order.
     pub steps: Vec<Step>,
-    /// Where enabled steps may deliver to now: connections and the accounts at their other ends, each once.
-    pub exits: Vec<(ConnectionId, AccountId)>,
+    /// Connected accounts to which enabled steps may deliver now, each once.
+    pub downstream_targets: Vec<TargetKey>,
 }
 
 /// Whether the sender of a source may submit through it with its own credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It may; whether leads are taken is another matter.
+    /// It may; its leads can still be rejected.
     Open,
-    /// Not for the moment: one side holds the connection up.
+    /// Not now: one side has suspended the connection.
     Suspended,
-    /// To this sender the source does not exist.
+    /// The source does not exist for this sender.
     Closed,
 }
 
-/// Who may submit.
+/// Who may submit to the flow.
 #[derive(Debug)]
 pub struct Source {
-    /// Which.
     pub id: SourceId,
-    /// For the trace.
     pub subject: Subject,
-    /// What it is for.
     pub kind: SourceKind,
-    /// The connection of a connected account's.
+    /// The connection with its sender; none for the account itself.
     pub connection: Option<ConnectionId>,
-    /// The account whose credentials it takes.
+    /// The account that submits.
     pub sender: AccountId,
-    /// Whether it takes them now.
     pub access: Access,
-    /// Whether it may submit: its owner lets it, and so does the connection of a connected account.
+    /// Whether both its owner and the connection let it submit.
     pub enabled: bool,
-    /// After the flow's rule.
-    pub rule: Option<Gate>,
-    /// The sender's names to the flow's.
+    /// Checked after the flow's rule.
+    pub rule: Option<LoadedRule>,
+    /// The sender's field names to the flow's.
     pub mapping: Vec<FieldMapping>,
-    /// After the flow's caps.
+    /// Checked after the flow's caps.
     pub caps: Vec<Cap>,
-    /// Overrides the flow's.
-    pub price: Option<PriceE4>,
+    /// Overrides the flow's price.
+    pub price: Option<Price>,
 }
 
-/// One step.
+/// A step of the flow.
 #[derive(Debug)]
 pub struct Step {
-    /// Which.
     pub id: StepId,
-    /// For the trace.
     pub subject: Subject,
-    /// Whether leads pass through it.
     pub enabled: bool,
-    /// A lead that does not fit skips the step.
-    pub criteria: Option<Gate>,
-    /// What it does.
+    /// A lead that does not match skips the step.
+    pub criteria: Option<LoadedRule>,
     pub action: Action,
 }
 
@@ -147,95 +124,97 @@ pub struct Step {
 #[derive(Debug)]
 pub enum Action {
     /// Stops the lead when the rule holds.
-    Filter {
-        /// When.
-        rule: Gate,
-        /// What the sender is told.
-        reason: String,
-    },
+    Filter { rule: LoadedRule, reason: String },
     /// Sets fields, in order.
-    Transform(Vec<(FieldDef, Template)>),
+    Transform(Vec<FieldTemplate>),
     /// Delivers to a connected account.
     Buyer(Box<Buyer>),
     /// Routes through a profile.
     Distribute(Arc<Profile>),
-    /// Cannot be done as things are, and is skipped.
+    /// Refers to something that is gone, and is skipped. The text says what.
     Unusable(String),
 }
 
-/// What a step delivers to a connected account.
+/// A field that a TRANSFORM step sets, and its template.
 #[derive(Debug)]
-pub struct Buyer {
-    /// To whom, and what of the lead.
-    pub outlet: Outlet,
-    /// How it is delivered.
-    pub settings: SettingsId,
-    /// Limits of leads that the buyer takes.
-    pub caps: Vec<Cap>,
-    /// What the buyer pays.
-    pub price: Option<PriceE4>,
+pub struct FieldTemplate {
+    pub field: FieldDef,
+    pub template: Template,
 }
 
-/// The way out to a connected account.
+/// What a BUYER step delivers.
 #[derive(Debug)]
-pub struct Outlet {
-    /// Over which connection.
+pub struct Buyer {
+    pub recipient: AccountRecipient,
+    pub settings: SettingsId,
+    pub caps: Vec<Cap>,
+    /// What the buyer pays.
+    pub price: Option<Price>,
+}
+
+/// A connected account as a recipient.
+#[derive(Debug)]
+pub struct AccountRecipient {
     pub connection: ConnectionId,
-    /// To whom.
     pub buyer: AccountId,
-    /// What the buyer gets to see.
+    /// The fields that are shared.
     pub fields: FieldSelection,
     /// Names that the buyer gets in place of the flow's.
     pub mapping: Vec<FieldMapping>,
-    /// Why nothing may go out now; none while something may.
-    pub closed: Option<&'static str>,
+    /// Why leads are blocked; none while they may go.
+    pub blocked: Option<&'static str>,
 }
 
-/// Where enabled steps may deliver to, each once.
-pub fn exits(steps: &[Step]) -> Vec<(ConnectionId, AccountId)> {
+impl AccountRecipient {
+    pub fn key(&self) -> TargetKey {
+        TargetKey {
+            connection: self.connection,
+            buyer: self.buyer,
+        }
+    }
+}
+
+/// Connected accounts to which enabled steps may deliver, each once.
+pub fn downstream_targets(steps: &[Step]) -> Vec<TargetKey> {
     let enabled = steps.iter().filter(|step| step.enabled);
-    let outlets = enabled.flat_map(|step| {
+    let recipients = enabled.flat_map(|step| {
         let (buyer, candidates) = match &step.action {
-            Action::Buyer(buyer) => (Some(&buyer.outlet), [].as_slice()),
+            Action::Buyer(buyer) => (Some(&buyer.recipient), [].as_slice()),
             Action::Distribute(profile) => (None, profile.candidates.as_slice()),
             Action::Filter { .. } | Action::Transform(_) | Action::Unusable(_) => (None, [].as_slice()),
         };
-        let partners = candidates.iter().filter_map(|candidate| candidate.outlet.as_ref());
+        let partners = candidates.iter().filter_map(|candidate| candidate.recipient.as_ref());
         buyer.into_iter().chain(partners)
     });
-    let open = outlets.filter(|outlet| outlet.closed.is_none());
-    let exits: BTreeSet<_> = open.map(|outlet| (outlet.connection, outlet.buyer)).collect();
-    exits.into_iter().collect()
+    let open = recipients.filter(|recipient| recipient.blocked.is_none());
+    let targets: BTreeSet<TargetKey> = open.map(AccountRecipient::key).collect();
+    targets.into_iter().collect()
 }
 
-/// A profile with its partners.
+/// A distribution profile.
 #[derive(Debug)]
 pub struct Profile {
-    /// Which.
     pub id: ProfileId,
-    /// For the trace.
     pub subject: Subject,
-    /// Whether it routes.
     pub enabled: bool,
-    /// How it picks.
     pub strategy: Strategy,
     /// What follows a final failure.
     pub on_failure: OnFailure,
-    /// At most so many partners per lead.
+    /// The most partners that get one lead.
     pub max_recipients: Option<usize>,
-    /// Before any partner is looked at.
-    pub rule: Option<Gate>,
-    /// Best rank first.
+    /// Checked before any candidate.
+    pub rule: Option<LoadedRule>,
+    /// Its assignments, best rank first.
     pub candidates: Vec<Candidate>,
 }
 
 impl Profile {
-    /// Whether who gets a lead depends on who got the ones before.
-    pub fn takes_turns(&self) -> bool {
+    /// Whether it shares leads out, so that who gets one depends on who got the ones before.
+    pub fn is_round_robin(&self) -> bool {
         matches!(self.strategy, Strategy::RoundRobin | Strategy::Weighted)
     }
 
-    /// How many of those that match get a lead at once.
+    /// How many of the matching candidates get a lead at the same time.
     pub fn most_recipients(&self) -> usize {
         match self.strategy {
             Strategy::SendToAll => self.max_recipients.unwrap_or(usize::MAX),
@@ -244,49 +223,41 @@ impl Profile {
     }
 }
 
-/// A partner's place in a profile.
+/// A partner in a profile: its assignment, and what the partner brings with it.
 #[derive(Debug)]
 pub struct Candidate {
-    /// Which place.
     pub assignment: AssignmentId,
-    /// Which partner.
     pub partner: PartnerId,
-    /// For the trace.
     pub subject: Subject,
-    /// Whether the place counts.
+    /// Whether the assignment is enabled.
     pub enabled: bool,
-    /// Whether the partner gets leads.
+    /// Whether the partner is active.
     pub active: bool,
-    /// Share among the others, where the strategy shares leads out.
     pub weight: i32,
-    /// Which leads.
-    pub rule: Option<Gate>,
-    /// When.
+    pub rule: Option<LoadedRule>,
     pub schedule: Option<Schedule>,
-    /// The partner's caps, then the place's.
+    /// The partner's caps, then the assignment's.
     pub caps: Vec<Cap>,
-    /// The place's price, else the profile's.
-    pub price: Option<PriceE4>,
-    /// How it is delivered.
+    /// The assignment's price, else the profile's.
+    pub price: Option<Price>,
     pub settings: SettingsId,
-    /// By what.
     pub channel: Channel,
-    /// What is known of by its failures; none when nothing is sent anywhere.
+    /// The endpoint whose circuit decides whether deliveries wait; none where nothing is sent out.
     pub endpoint: Option<Uuid>,
-    /// The way to the connected account; ACCOUNT channel only.
-    pub outlet: Option<Outlet>,
+    /// The connected account, for the ACCOUNT channel.
+    pub recipient: Option<AccountRecipient>,
 }
 
 impl Source {
-    /// Whether a connected account's buyer steps deliver through it.
+    /// Whether the account at the other end of a connection delivers through it.
     pub fn is_for_seller(&self, connection: ConnectionId) -> bool {
         self.kind == SourceKind::Seller && self.connection == Some(connection)
     }
 
-    /// A seller's source as it is made, for trying leads out before there is one.
+    /// A seller's source as the first lead will make it, for simulations.
     pub fn of_seller(connection: ConnectionId, seller: AccountId) -> Self {
         Self {
-            id: SourceId(uuid::Uuid::nil()),
+            id: SourceId(Uuid::nil()),
             subject: Subject::new(seller, "the seller"),
             kind: SourceKind::Seller,
             connection: Some(connection),
@@ -302,8 +273,8 @@ impl Source {
 }
 
 impl Snapshot {
-    /// Places of partners that a lead may be looked at for, over all of its steps.
-    pub fn places(&self) -> usize {
+    /// Assignments that a lead is checked against, over all of its steps.
+    pub fn assignment_count(&self) -> usize {
         let profiles = self.steps.iter().filter_map(|step| match &step.action {
             Action::Distribute(profile) => Some(profile.candidates.len()),
             _ => None,
@@ -311,19 +282,18 @@ impl Snapshot {
         profiles.sum()
     }
 
-    /// Whether leads of the flow are sealed or compared by keyed hashes.
+    /// Whether leads of the flow are sealed, or compared by keyed hashes.
     pub fn needs_keys(&self) -> bool {
         !self.duplicate_keys.is_empty() || self.fields.iter().any(|field| field.encrypted)
     }
 
-    /// Whether the flow takes whatever comes through a source: a FREE account has no rules, filters or caps against what its
-    /// sellers deliver.
+    /// Whether the flow takes every lead of a source: a FREE account has no rules, filters or caps against its sellers.
     pub fn takes_all_from(&self, source: &Source) -> bool {
         source.kind == SourceKind::Seller && !self.paid
     }
 
     /// The definition of a field.
     pub fn field(&self, name: &str) -> Option<&FieldDef> {
-        self.places.get(name).and_then(|place| self.fields.get(*place))
+        self.field_index.get(name).and_then(|index| self.fields.get(*index))
     }
 }

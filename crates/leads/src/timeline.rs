@@ -1,4 +1,4 @@
-//! What happened to a lead, in order: told from its own row, its deliveries, their attempts, and the events noted since. Pure.
+//! The timeline of a lead, made from its row, its deliveries, their attempts, and later events. Pure.
 
 use chrono::{DateTime, Utc};
 use entity::delivery::{self, DeliveryStatus};
@@ -7,51 +7,49 @@ use entity::lead_event::LeadEventKind;
 use entity::{delivery_attempt, lead_event};
 use serde_json::{Value, json};
 
-use super::discretion;
 use super::outcome::{Reason, TraceEntry};
+use super::redaction;
 
-/// Something that happened.
+/// An event of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// When.
     pub at: DateTime<Utc>,
-    /// What.
     pub kind: LeadEventKind,
-    /// In words, without values of the lead.
+    /// For people. Never has a value of the lead.
     pub message: String,
     /// For programs.
     pub data: Option<Value>,
 }
 
-/// What a timeline is told from.
+/// What a timeline is made from.
 pub struct Sources<'a> {
-    /// The lead.
     pub lead: &'a lead::Head,
-    /// Where it went.
     pub deliveries: &'a [delivery::Model],
-    /// How that went.
     pub attempts: &'a [delivery_attempt::Model],
-    /// What was noted since.
     pub events: &'a [lead_event::Model],
-    /// The looks of the decision that the reader may see.
+    /// As the reader may see them.
     pub trace: Vec<TraceEntry>,
-    /// The reasons, as the reader may read them.
     pub reasons: Vec<Reason>,
-    /// Whether the reader may see words of recipients, who know encrypted values of the lead.
-    pub hears: bool,
+    /// Whether the reader may see responses of recipients.
+    pub responses_visible: bool,
 }
 
 /// The timeline, oldest first.
 pub fn timeline(sources: &Sources<'_>) -> Vec<Entry> {
     let mut entries = decided(sources);
-    let hears = sources.hears;
+    let responses_visible = sources.responses_visible;
     entries.extend(
         sources
             .deliveries
             .iter()
-            .flat_map(|delivery| of_delivery(delivery, hears)),
+            .flat_map(|delivery| of_delivery(delivery, responses_visible)),
     );
-    entries.extend(sources.attempts.iter().map(|attempt| of_attempt(attempt, hears)));
+    entries.extend(
+        sources
+            .attempts
+            .iter()
+            .map(|attempt| of_attempt(attempt, responses_visible)),
+    );
     entries.extend(sources.events.iter().map(|event| Entry {
         at: event.at,
         kind: event.kind,
@@ -72,19 +70,19 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
         data: None,
     };
     let mut entries = vec![entry(LeadEventKind::Submitted, "submitted".into())];
-    for look in &sources.trace {
-        match (look.check.as_str(), look.passed) {
+    for check in &sources.trace {
+        match (check.check.as_str(), check.passed) {
             ("transform", true) => entries.push(entry(
                 LeadEventKind::Transformed,
-                format!("{}: {}", look.subject, look.detail),
+                format!("{}: {}", check.subject, check.detail),
             )),
             ("criteria" | "step", false) => entries.push(entry(
                 LeadEventKind::Skipped,
-                format!("{} was skipped: {}", look.subject, look.detail),
+                format!("{} was skipped: {}", check.subject, check.detail),
             )),
             ("filter", false) => entries.push(entry(
                 LeadEventKind::Filtered,
-                format!("stopped by {}: {}", look.subject, look.detail),
+                format!("stopped by {}: {}", check.subject, check.detail),
             )),
             _ => {}
         }
@@ -97,7 +95,7 @@ fn decided(sources: &Sources<'_>) -> Vec<Entry> {
     entries
 }
 
-fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
+fn of_delivery(delivery: &delivery::Model, responses_visible: bool) -> Vec<Entry> {
     let data = Some(match (delivery.partner_id, delivery.buyer_account_id) {
         (Some(partner), _) => json!({ "deliveryId": delivery.id, "partnerId": partner }),
         (None, buyer) => json!({ "deliveryId": delivery.id, "buyerId": buyer }),
@@ -112,7 +110,7 @@ fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
         },
         data: data.clone(),
     };
-    let settled = delivery.settled_at.zip(settled_as(delivery, hears));
+    let settled = delivery.settled_at.zip(end_of(delivery, responses_visible));
     let end = settled.map(|(at, (kind, message))| Entry {
         at,
         kind,
@@ -122,9 +120,9 @@ fn of_delivery(delivery: &delivery::Model, hears: bool) -> Vec<Entry> {
     [Some(routed), end].into_iter().flatten().collect()
 }
 
-fn settled_as(delivery: &delivery::Model, hears: bool) -> Option<(LeadEventKind, String)> {
+fn end_of(delivery: &delivery::Model, responses_visible: bool) -> Option<(LeadEventKind, String)> {
     let why = delivery.failure_message.clone().unwrap_or_default();
-    let why = discretion::shown(why, delivery.failure_code, hears);
+    let why = redaction::redact_message(why, delivery.failure_code, responses_visible);
     match delivery.status {
         DeliveryStatus::Delivered => Some((LeadEventKind::Delivered, "delivered".into())),
         DeliveryStatus::Failed => Some((LeadEventKind::DeliveryFailed, why)),
@@ -134,12 +132,17 @@ fn settled_as(delivery: &delivery::Model, hears: bool) -> Option<(LeadEventKind,
     }
 }
 
-fn of_attempt(attempt: &delivery_attempt::Model, hears: bool) -> Entry {
+fn of_attempt(attempt: &delivery_attempt::Model, responses_visible: bool) -> Entry {
     let outcome = if attempt.ok { "was taken" } else { "failed" };
     let why = attempt
         .message
         .clone()
-        .map(|message| format!(": {}", discretion::shown(message, attempt.error_code, hears)))
+        .map(|message| {
+            format!(
+                ": {}",
+                redaction::redact_message(message, attempt.error_code, responses_visible)
+            )
+        })
         .unwrap_or_default();
     Entry {
         at: attempt.started_at,

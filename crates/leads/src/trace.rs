@@ -1,73 +1,71 @@
-//! The trace of a decision while it is made. It is bounded in entries and bytes by what it takes in, so that a flow with many steps
-//! to many partners costs no more than its bounds, in memory and in each stored lead. What finds no room is counted, step by step.
+//! The trace of a decision while it is made. It is bounded in entries and bytes, in memory and in the stored lead, however many steps
+//! and partners a flow has. Checks that find no room are counted, step by step.
 //!
-//! Three kinds of looks have room of their own: those at the flow and its steps, those at what a step goes through (the places of
-//! a profile, the fields of a TRANSFORM step), and the counts of what was left out.
+//! Three kinds of entries have allowances of their own: checks of the flow and its steps; checks of the items of a step (the assignments
+//! of a profile, the fields of a TRANSFORM step); and the counts of omitted checks.
 
-mod room;
+mod allowance;
 
 use std::borrow::Cow;
 
-use self::room::{NONE, Room};
+use self::allowance::{Allowance, NONE};
 use super::outcome::{Subject, TraceEntry};
 use leadmesh_flows::MAX_STEPS;
 use leadmesh_forms::rules::ENCRYPTED_CONDITION;
 
-/// Entries of a trace at most, with those that tell how much was left out.
+/// The most entries of a trace, counts included.
 pub const MAX_ENTRIES: usize = 500;
-/// Bytes of a trace at most, as the databases write its JSON.
+/// The most bytes of a trace, as the databases write its JSON.
 pub const MAX_BYTES: usize = 64 * 1024;
-/// The `check` of an entry that tells how much was left out.
-const LEFT_OUT: &str = "more";
+/// The `check` of an entry that counts omitted checks.
+const COUNT_CHECK: &str = "more";
 
-/// All of it.
-const WHOLE: Room = Room {
+const WHOLE: Allowance = Allowance {
     entries: MAX_ENTRIES,
     bytes: MAX_BYTES,
 };
-/// An entry that tells how much was left out: there may be one for each step of a flow, and one for the flow itself.
-const COUNT: Room = Room { entries: 1, bytes: 340 };
-/// What looks at a flow may take, and those at each of its steps.
-const FLOW: Room = Room {
+/// A count. There may be one for each step of a flow, and one for the flow itself.
+const COUNT: Allowance = Allowance { entries: 1, bytes: 340 };
+/// Checks of the flow, and of each of its steps.
+const FLOW: Allowance = Allowance {
     entries: 50,
     bytes: 8 * 1024,
 };
-const STEP: Room = Room { entries: 2, bytes: 240 };
-/// The part of a step's share that only those who get the lead may use: one in this many, and room for one of so many bytes or half
-/// of the share.
-const KEPT_FOR_CHOSEN: usize = 8;
-const ONE_CHOSEN: usize = 600;
-/// Bytes kept of a name, of a detail, and of a name in a count.
+const STEP: Allowance = Allowance { entries: 2, bytes: 240 };
+/// The part of a step's share that is reserved for selected recipients: one eighth, and at least one entry of 600 bytes or half of the
+/// share.
+const RESERVED_PART: usize = 8;
+const RESERVED_BYTES: usize = 600;
+/// The longest name, detail, and name in a count, in bytes.
 const NAME: usize = 400;
 const DETAIL: usize = 1_000;
 const COUNTED_NAME: usize = 60;
-/// What an entry takes besides its JSON: a comma, and the blanks that `PostgreSQL` writes.
-const AROUND: usize = 16;
+/// Bytes of an entry besides its JSON: a comma, and the blanks that `PostgreSQL` writes.
+const OVERHEAD: usize = 16;
 
-/// A step, or the flow, as the trace knows it.
+/// The entries of a step, or of the flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Section {
     subject: Subject,
-    room: Room,
-    left_out: usize,
-    /// Whether a look among them rests on a condition of an encrypted field, so that their number may tell of it.
-    discreet: bool,
+    allowance: Allowance,
+    omitted: usize,
+    /// Whether an omitted check depends on a condition on an encrypted field, so that their number may reveal it.
+    encrypted: bool,
 }
 
-/// A trace in the making.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     entries: Vec<TraceEntry>,
     weight: usize,
-    own: Room,
-    shared: Room,
-    share: Room,
-    /// Sections at most.
+    own: Allowance,
+    shared: Allowance,
+    share: Allowance,
+    /// The most sections.
     counts: usize,
     sections: Vec<Section>,
-    /// The section of the step that looks now, and the one whose room it takes for what it goes through.
+    /// The section of the current step, and the section whose allowance its items use.
     step: Option<usize>,
-    at: Option<usize>,
+    items: Option<usize>,
 }
 
 impl Default for Trace {
@@ -81,7 +79,7 @@ impl Default for Trace {
             counts: 0,
             sections: Vec::new(),
             step: None,
-            at: None,
+            items: None,
         };
         trace.share(MAX_STEPS, 1);
         trace
@@ -89,15 +87,15 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// A stored trace, to which looks are added within the same bounds.
+    /// Resumes a stored trace, within the same bounds.
     pub fn resume(stored: Vec<TraceEntry>) -> Self {
         let mut trace = Self::default();
         for entry in stored {
-            if let Some(left_out) = entry.omitted {
+            if let Some(omitted) = entry.omitted {
                 trace.sections.push(Section {
-                    room: NONE,
-                    left_out,
-                    discreet: entry.rests_on_encrypted(),
+                    allowance: NONE,
+                    omitted,
+                    encrypted: entry.rests_on_encrypted(),
                     subject: Subject {
                         id: entry.subject_id.unwrap_or_default(),
                         name: entry.subject,
@@ -108,7 +106,7 @@ impl Trace {
                 trace.entries.push(entry);
             }
         }
-        // Whatever finds no room is counted once more: by itself if there is room for that, else with the last ones.
+        // A further omission is counted by itself if there is room for that, else with the last count.
         let (counts, used) = (trace.sections.len(), trace.used());
         let most = WHOLE.without(COUNT.times(counts + 1));
         let is_room = most.entries >= used.entries && most.bytes >= used.bytes;
@@ -117,8 +115,8 @@ impl Trace {
         trace
     }
 
-    /// Shares the room of a flow with so many steps, of which `many` go through many things. Before that, only looks at the flow are
-    /// there.
+    /// Divides the allowance between the steps of a flow, of which `many` have many items. Before that, there are only checks of the
+    /// flow.
     pub fn share(&mut self, steps: usize, many: usize) {
         let steps = steps.min(MAX_STEPS);
         let own = FLOW.and(STEP.times(steps)).at_least(self.used());
@@ -128,26 +126,26 @@ impl Trace {
         self.share = self.shared.part(many);
     }
 
-    fn used(&self) -> Room {
-        Room {
+    fn used(&self) -> Allowance {
+        Allowance {
             entries: self.entries.len(),
             bytes: self.weight,
         }
     }
 
-    /// What follows is looked at by that step; `many` says whether it goes through many things, which have room of their own.
+    /// Begins a step; `many` says whether it has many items, which have an allowance of their own.
     pub fn enter(&mut self, step: &Subject, many: bool) {
         let at = self.section(step);
-        (self.step, self.at) = (Some(at), many.then_some(at));
+        (self.step, self.items) = (Some(at), many.then_some(at));
     }
 
-    /// What follows is looked at by the flow.
+    /// Ends the steps: the next checks are the flow's.
     pub fn leave(&mut self) {
-        (self.step, self.at) = (None, None);
+        (self.step, self.items) = (None, None);
     }
 
-    /// Adds a look at the flow or at a step.
-    pub fn look<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
+    /// Adds a check of the flow or of a step.
+    pub fn check<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
         self.add(entry(subject, check, passed, &detail.into()));
     }
 
@@ -165,71 +163,73 @@ impl Trace {
                 name: entry.subject,
             })
         });
-        self.leave_out(at, rests_on_encrypted);
+        self.omit(at, rests_on_encrypted);
     }
 
-    /// Adds a look at one of the many that a step goes through.
-    pub fn look_at<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
-        let kept = self.share.part(KEPT_FOR_CHOSEN).at_least(Room {
+    /// Adds a check of an item of the step.
+    pub fn check_item<'a>(&mut self, subject: &Subject, check: &str, passed: bool, detail: impl Into<Cow<'a, str>>) {
+        let kept = self.share.part(RESERVED_PART).at_least(Allowance {
             entries: 1,
-            bytes: self.share.bytes.min(ONE_CHOSEN) / 2,
+            bytes: self.share.bytes.min(RESERVED_BYTES) / 2,
         });
         let detail = detail.into();
         let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
-        self.look_within(kept, rests_on_encrypted, || entry(subject, check, passed, &detail));
+        self.check_within(kept, rests_on_encrypted, || entry(subject, check, passed, &detail));
     }
 
-    /// Adds that one of them was chosen: told even where there is no room for those that were not.
-    pub fn choose<'a>(&mut self, subject: &Subject, passed: bool, detail: impl Into<Cow<'a, str>>) {
+    /// Adds the selection of an item, also where there is no room for other items.
+    pub fn select<'a>(&mut self, subject: &Subject, passed: bool, detail: impl Into<Cow<'a, str>>) {
         let detail = detail.into();
         let rests_on_encrypted = detail.contains(ENCRYPTED_CONDITION);
-        self.look_within(NONE, rests_on_encrypted, || entry(subject, "chosen", passed, &detail));
+        self.check_within(NONE, rests_on_encrypted, || entry(subject, "chosen", passed, &detail));
     }
 
-    /// Adds a look of the step that has room of its own, if it fits beside so much; it is not even made where nothing does.
-    fn look_within(&mut self, besides: Room, rests_on_encrypted: bool, entry: impl FnOnce() -> TraceEntry) {
-        let Some(at) = self.at else { return self.add(entry()) };
+    /// Adds a check of an item if it fits and leaves `besides` over. The entry is not even made where nothing fits.
+    fn check_within(&mut self, besides: Allowance, rests_on_encrypted: bool, entry: impl FnOnce() -> TraceEntry) {
+        let Some(at) = self.items else { return self.add(entry()) };
         if self.has_room(at, besides) {
             let entry = entry();
             let bytes = bytes(&entry);
             let section = self.sections.get_mut(at);
-            if section.is_some_and(|section| section.room.take(bytes, besides)) && self.shared.take(bytes, NONE) {
+            if section.is_some_and(|section| section.allowance.take(bytes, besides)) && self.shared.take(bytes, NONE) {
                 self.weight += bytes;
                 self.entries.push(entry);
                 return;
             }
         }
-        self.leave_out(at, rests_on_encrypted);
+        self.omit(at, rests_on_encrypted);
     }
 
-    /// The entries, at most [`MAX_ENTRIES`] and [`MAX_BYTES`]; at the end how much each step has left out.
+    /// The entries, within [`MAX_ENTRIES`] and [`MAX_BYTES`], and at their end the counts.
     pub fn entries(&self) -> Vec<TraceEntry> {
         let mut all = self.entries.clone();
         all.extend(self.counts());
         all
     }
 
-    /// Bytes of the looks that it holds.
+    /// Bytes of the entries, counts left out.
     pub fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Whether an entry may fit, asked before it is made.
-    fn has_room(&self, at: usize, besides: Room) -> bool {
+    /// Whether an entry may fit.
+    fn has_room(&self, at: usize, besides: Allowance) -> bool {
         let section = self.sections.get(at);
         section.is_some_and(|section| {
-            section.room.entries > besides.entries && section.room.bytes > besides.bytes && self.shared.entries > 0
+            section.allowance.entries > besides.entries
+                && section.allowance.bytes > besides.bytes
+                && self.shared.entries > 0
         })
     }
 
-    fn leave_out(&mut self, at: usize, rests_on_encrypted: bool) {
+    fn omit(&mut self, at: usize, rests_on_encrypted: bool) {
         if let Some(section) = self.sections.get_mut(at) {
-            section.left_out += 1;
-            section.discreet |= rests_on_encrypted;
+            section.omitted += 1;
+            section.encrypted |= rests_on_encrypted;
         }
     }
 
-    /// The place of a step's section. Should there be more than a flow has steps, the last one stands for them.
+    /// The index of a subject's section. If there are more subjects than a flow has steps, the last section stands for them.
     fn section(&mut self, subject: &Subject) -> usize {
         let found = self
             .sections
@@ -241,33 +241,33 @@ impl Trace {
         if self.sections.len() < self.counts {
             self.sections.push(Section {
                 subject: subject.clone(),
-                room: self.share,
-                left_out: 0,
-                discreet: false,
+                allowance: self.share,
+                omitted: 0,
+                encrypted: false,
             });
         }
         self.sections.len().saturating_sub(1)
     }
 
     fn counts(&self) -> impl Iterator<Item = TraceEntry> {
-        let cut = self.sections.iter().filter(|section| section.left_out > 0);
+        let cut = self.sections.iter().filter(|section| section.omitted > 0);
         cut.map(|section| TraceEntry {
             subject: clipped(&section.subject.name, COUNTED_NAME),
             subject_id: Some(section.subject.id.clone()),
-            check: LEFT_OUT.to_owned(),
+            check: COUNT_CHECK.to_owned(),
             passed: true,
-            detail: told_of(section),
-            omitted: Some(section.left_out),
+            detail: describe_count(section),
+            omitted: Some(section.omitted),
         })
     }
 }
 
-/// Of a count. It says where it rests on what not everybody may learn.
-fn told_of(section: &Section) -> String {
-    if section.discreet {
-        return format!("and {} more, such as one by {ENCRYPTED_CONDITION}", section.left_out);
+/// The detail of a count. It shows where the count depends on an encrypted field, so that it can be redacted.
+fn describe_count(section: &Section) -> String {
+    if section.encrypted {
+        return format!("and {} more, such as one by {ENCRYPTED_CONDITION}", section.omitted);
     }
-    format!("and {} more", section.left_out)
+    format!("and {} more", section.omitted)
 }
 
 fn entry(subject: &Subject, check: &str, passed: bool, detail: &str) -> TraceEntry {
@@ -281,7 +281,7 @@ fn entry(subject: &Subject, check: &str, passed: bool, detail: &str) -> TraceEnt
     }
 }
 
-/// What makes a detail one that not everybody may read is never clipped off.
+/// Clips a detail, but keeps the phrase by which it is redacted.
 fn clipped_detail(detail: &str) -> String {
     let kept = clipped(detail, DETAIL);
     if kept.contains(ENCRYPTED_CONDITION) || !detail.contains(ENCRYPTED_CONDITION) {
@@ -291,7 +291,7 @@ fn clipped_detail(detail: &str) -> String {
     format!("{kept} {ENCRYPTED_CONDITION}")
 }
 
-/// So many bytes of a text at most, with a sign that there was more.
+/// At most `most` bytes of a text, with an ellipsis if it is longer.
 fn clipped(text: &str, most: usize) -> String {
     const SIGN: &str = "…";
     if text.len() <= most {
@@ -303,15 +303,15 @@ fn clipped(text: &str, most: usize) -> String {
 
 /// Bytes of an entry as JSON.
 fn bytes(entry: &TraceEntry) -> usize {
-    let mut counted = Counted(AROUND);
-    // Counting cannot fail, and an entry is nothing but texts.
+    let mut counted = Counted(OVERHEAD);
+    // Cannot fail: counting never does, and an entry is nothing but texts.
     if serde_json::to_writer(&mut counted, entry).is_err() {
         return MAX_BYTES;
     }
     counted.0
 }
 
-/// Counts what is written.
+/// Counts bytes.
 struct Counted(usize);
 
 impl std::io::Write for Counted {

@@ -23,7 +23,7 @@ use leadmesh_core::identity::accounts;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_flows::sources::{self, AddSource, Sender};
-use leadmesh_flows::{Changed, Edit, Of, weigh};
+use leadmesh_flows::{Edit, FlowRef, SavedFlow, measure_patterns};
 
 /// Who is to submit through a source that is added: neither means the account itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,7 @@ pub struct Partner {
 
 /// Adds a source to a flow. A connected account's takes a live connection that lets it send, or an invitation that asks for
 /// one; in a flow it is a source once at most.
-pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<Changed> {
+pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner) -> Result<SavedFlow> {
     match (partner.connection, partner.invitation) {
         (None, None) => sources::add(app, caller, input).await,
         (Some(_), Some(_)) => {
@@ -44,16 +44,16 @@ pub async fn add(app: &App, caller: &Caller, input: AddSource, partner: Partner)
             Err(Error::broken(UserErrorCode::Invalid, "input.invitationId", text))
         }
         (Some(id), None) => {
-            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+            let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-            let edit = edit.knowing(weighed);
+            let edit = edit.with_pattern_sizes(sizes);
             let sender = connected(&edit, id).await?;
             sources::add_to(edit, input, Some(sender)).await
         }
         (None, Some(id)) => {
-            let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+            let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
             let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-            let edit = edit.knowing(weighed);
+            let edit = edit.with_pattern_sizes(sizes);
             let sender = invited(app, &edit, id).await?;
             sources::add_to(edit, input, Some(sender)).await
         }

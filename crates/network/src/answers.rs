@@ -1,5 +1,6 @@
 //! Answers to invitations: accepting and declining, by the invited account or by whoever holds the mailed link.
 
+use async_graphql::InputObject;
 use entity::connection::{self, ConnectionStatus};
 use entity::connection_side;
 use entity::event::EventKind;
@@ -26,16 +27,19 @@ use leadmesh_core::live::events::NewEvent;
 pub const REASON: usize = 500;
 const CLOSED: &str = "this invitation was answered at this moment: look at your connections";
 
-/// Which invitation is answered, by exactly one of identifier and token.
+/// Answers an invitation. Give exactly one of `id` and `token`.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "AnswerInvitationInput")]
 pub struct Answer {
-    /// Of one that the caller's account received.
+    /// Identifier of an invitation sent to the caller's account. An invitation sent to an email address requires
+    /// `token`.
     pub id: Option<InvitationId>,
-    /// From the mailed link.
+    /// Token from the mailed link. The caller must be signed in with the address that it was mailed to.
+    #[graphql(secret)]
     pub token: Option<String>,
-    /// Why, for the other side; at most 500 characters.
+    /// Reason for the other side, one line of at most 500 characters.
     pub reason: Option<String>,
 }
 

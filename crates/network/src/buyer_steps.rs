@@ -131,5 +131,5 @@ pub async fn ensure_seller_source(
     seller: AccountId,
 ) -> Result<()> {
     let buyer = connection.partner_of(seller);
-    sellers::ensure_source(tx, app, connection.id, (seller, buyer)).await
+    sellers::ensure_source(tx, app, connection.id, seller, buyer).await
 }

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use entity::relationship::RelationshipType;
 
-use leadmesh_core::identity::letters::{Letter, escape, reduced};
+use leadmesh_core::identity::letters::{Letter, reduced};
+use leadmesh_forms::templates::escape_html;
 
 /// What an invitation says, as its invitee reads it.
 #[derive(Clone, Debug)]
@@ -75,18 +76,18 @@ impl Says<'_> {
         let quoted = self.message.map_or_else(String::new, |message| {
             format!(
                 "<p>Their message:</p>\n<blockquote>{}</blockquote>\n",
-                escape(message).replace('\n', "<br>\n")
+                escape_html(message).replace('\n', "<br>\n")
             )
         });
         format!(
             "<p><strong>{from}</strong> invites you to connect on Leadmesh.</p>\n<p>{purpose}</p>\n{quoted}\
              <p>See the invitation and answer it until {deadline}:</p>\n<p><a href=\"{link}\">{link}</a></p>\n\
              <p>{closing}</p>\n",
-            from = escape(self.from),
-            purpose = escape(&self.purpose()),
+            from = escape_html(self.from),
+            purpose = escape_html(&self.purpose()),
             deadline = self.deadline(),
-            link = escape(link),
-            closing = escape(&self.closing()),
+            link = escape_html(link),
+            closing = escape_html(&self.closing()),
         )
     }
 

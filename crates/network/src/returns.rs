@@ -2,6 +2,7 @@
 //! sides see what was asked and answered, each on its own side of the lead. Partners ask in their portal, see
 //! `delivery/portal_review`; they are answered here as well.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 use entity::audit_event::ActorKind;
 use entity::delivery::{self, DeliveryStatus, ReviewStatus};
@@ -28,12 +29,14 @@ use leadmesh_leads::intake::{delivery_event, portal_event};
 /// Most characters of a reason.
 const REASON: usize = 1_000;
 
-/// A lead to give back.
-#[derive(Clone, Debug)]
+/// A lead to return to the account that delivered it.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "ReturnLeadInput")]
 pub struct ReturnLead {
-    /// Which of the caller's leads.
+    /// Identifier of the lead: delivered by a buyer step or profile of a connected account, and accepted by the flow.
+    #[graphql(name = "leadId")]
     pub lead: LeadId,
-    /// Why; at most 1,000 characters.
+    /// Reason for the other account, one line of 1 to 1,000 characters.
     pub reason: String,
 }
 
@@ -101,14 +104,16 @@ fn broken(code: UserErrorCode, message: &str) -> Error {
     Error::broken(code, "input.leadId", message)
 }
 
-/// What a seller answers.
-#[derive(Clone, Debug)]
+/// Answers a recipient's request to return a lead.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "AnswerReturnInput")]
 pub struct Answer {
-    /// Which of the caller's deliveries.
+    /// Identifier of the delivery.
+    #[graphql(name = "deliveryId")]
     pub delivery: DeliveryId,
-    /// Whether the lead is taken back.
+    /// Whether to take the lead back. Its price then no longer counts.
     pub approve: bool,
-    /// At most 1,000 characters.
+    /// Reason for the recipient, one line of at most 1,000 characters.
     pub reason: Option<String>,
 }
 

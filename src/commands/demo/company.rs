@@ -28,6 +28,7 @@ use leadmesh_distribution::settings::{self, DeliveryInput, EmailInput, PortalInp
 use leadmesh_flows::PriceInput;
 use leadmesh_flows::manage::{self, CreateFlow, FieldInput};
 use leadmesh_flows::steps::{self, AddStep, StepInput};
+use leadmesh_forms::fields::decimal::Decimal;
 
 const OWNER: &str = "ann@sunny.example";
 const NEIGHBOUR: &str = "bo@neighbour.example";
@@ -160,7 +161,7 @@ async fn make_flow(app: &App, caller: &Caller) -> Result<FlowId> {
         name: name.into(),
         label: None,
         field_type,
-        required,
+        required: Some(required),
         encrypted: name == "date_of_birth",
         choices: (name == "service").then(|| SERVICES.map(str::to_owned).to_vec()),
         example: None,
@@ -184,11 +185,11 @@ async fn make_flow(app: &App, caller: &Caller) -> Result<FlowId> {
             field("date_of_birth", FieldType::Date, false),
         ],
         acceptance_rule: None,
-        duplicate_keys: vec!["email".into(), "service".into()],
+        duplicate_keys: Some(vec!["email".into(), "service".into()]),
         duplicate_window_days: Some(30),
-        caps: Vec::new(),
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     };
     Ok(manage::create(app, caller, input).await?.flow.id)
 }
@@ -236,7 +237,7 @@ async fn distribute(app: &App, caller: &Caller, flow: FlowId, partners: [Partner
         max_recipients: None,
         rule: None,
         base_price: Some(PriceInput {
-            amount: rust_decimal::Decimal::new(1250, 2),
+            amount: Decimal(rust_decimal::Decimal::new(1250, 2)),
             currency: "USD".into(),
         }),
         enabled: true,

@@ -9,6 +9,7 @@ use entity::step::{self, StepConfig};
 use leadmesh_core::error::UserErrorCode;
 use leadmesh_distribution::profiles::{self, Filter, NewProfile, ProfileChanges};
 use leadmesh_flows::PriceInput;
+use leadmesh_forms::fields::decimal::Decimal;
 use leadmesh_forms::rules::Rule;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ pub(super) fn rule(rule: Value) -> Rule {
 
 pub(super) fn price(amount: &str, currency: &str) -> PriceInput {
     PriceInput {
-        amount: amount.parse().unwrap(),
+        amount: Decimal(amount.parse().unwrap()),
         currency: currency.into(),
     }
 }

@@ -7,7 +7,8 @@ use leadmesh_flows::manage::UpdateFlow;
 use leadmesh_flows::read::{self, FlowFilter};
 use leadmesh_flows::steps::{self, AddStep, StepInput};
 use leadmesh_flows::{MAX_FLOWS, PriceInput};
-use rust_decimal::Decimal;
+use leadmesh_forms::fields::decimal::Decimal;
+use rust_decimal::Decimal as Exact;
 
 use super::*;
 
@@ -29,11 +30,11 @@ both!(
             name: "  Solar ".into(),
             description: Some(" ".into()),
             acceptance_rule: Some(condition("age", "GREATER_OR_EQUAL", &json!("18"))),
-            duplicate_keys: vec!["email".into()],
+            duplicate_keys: Some(vec!["email".into()]),
             duplicate_window_days: Some(30),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             price: Some(PriceInput {
-                amount: Decimal::new(1250, 2),
+                amount: Decimal(Exact::new(1250, 2)),
                 currency: "usd".into(),
             }),
             ..solar()
@@ -78,14 +79,14 @@ both!(
                 {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
                 {"condition": {"field": "email", "operator": "GREATER_THAN", "value": 1}}
             ]}))),
-            duplicate_keys: vec!["email".into(), "zip".into(), "email".into()],
+            duplicate_keys: Some(vec!["email".into(), "zip".into(), "email".into()]),
             duplicate_window_days: Some(3_651),
-            caps: vec![daily(-1)],
+            caps: Some(vec![daily(-1)]),
             price: Some(PriceInput {
-                amount: Decimal::ONE,
+                amount: Decimal(Exact::ONE),
                 currency: "XXX".into(),
             }),
-            enabled: true,
+            enabled: Some(true),
         };
         let expected = [
             (TooLong, "input.name"),
@@ -110,7 +111,7 @@ both!(
 both!(duplicate_keys_and_their_window_go_together, open, |app: TestApp| {
     let owner = app.owner_of(Plan::Paid).await;
     let keys = CreateFlow {
-        duplicate_keys: vec!["email".into()],
+        duplicate_keys: Some(vec!["email".into()]),
         ..solar()
     };
     let required = UserErrorCode::Required;
@@ -150,7 +151,7 @@ both!(
         let plan = UserErrorCode::PlanRequired;
         let input = CreateFlow {
             acceptance_rule: Some(condition("age", "GREATER_THAN", &json!(17))),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             ..solar()
         };
         let expected = vec![
@@ -171,7 +172,7 @@ both!(
         let input = CreateFlow {
             description: Some("For roofs".into()),
             acceptance_rule: Some(condition("age", "GREATER_THAN", &json!(17))),
-            caps: vec![daily(5)],
+            caps: Some(vec![daily(5)]),
             ..solar()
         };
         let flow = app.create(&owner, input).await;

@@ -2,7 +2,7 @@
 
 use async_graphql::MaybeUndefined::Value as Given;
 use leadmesh_flows::manage::UpdateFlow;
-use leadmesh_flows::snapshot::Snapshot;
+use leadmesh_flows::snapshot::RevisionSnapshot;
 use leadmesh_flows::sources::{self, AddSource};
 use leadmesh_flows::steps::{self, AddStep, StepInput};
 
@@ -13,10 +13,10 @@ fn source_in(flow: FlowId) -> AddSource {
         flow_id: flow,
         name: Some("Later".into()),
         acceptance_rule: None,
-        mapping: Vec::new(),
-        caps: Vec::new(),
+        mapping: None,
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 
@@ -73,7 +73,7 @@ both!(
         );
         let history = app.history(&owner, flow.id).await;
         assert_eq!(history[7].summary, "Reverted to version 2");
-        let read = |place: usize| serde_json::from_value::<Snapshot>(history[place].snapshot.clone()).unwrap();
+        let read = |place: usize| serde_json::from_value::<RevisionSnapshot>(history[place].snapshot.clone()).unwrap();
         assert_eq!(read(7), read(1));
         let again = history_of::revert(&app, &owner, flow.id, 2).await;
         assert_eq!(done(again).version, 8, "no change, no revision");

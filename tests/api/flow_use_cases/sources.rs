@@ -14,10 +14,10 @@ fn source_in(flow: FlowId) -> AddSource {
         flow_id: flow,
         name: Some("Web form".into()),
         acceptance_rule: None,
-        mapping: Vec::new(),
-        caps: Vec::new(),
+        mapping: None,
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 
@@ -33,7 +33,7 @@ both!(sources_come_change_and_go_with_a_revision_each, open, |app: TestApp| {
     let flow = app.create(&owner, solar()).await;
     let input = AddSource {
         acceptance_rule: Some(condition("state", "IN", &json!(["tx"]))),
-        mapping: vec![renaming(" Alter ", "age")],
+        mapping: Some(vec![renaming(" Alter ", "age")]),
         ..source_in(flow.id)
     };
     let flow = done(sources::add(&app, &owner, input).await);
@@ -101,7 +101,7 @@ both!(renamings_lead_to_fields_of_the_flow_one_each, open, |app: TestApp| {
     let expected = expected.map(|(code, path)| (code, path.to_owned()));
     assert_eq!(refused(sources::add(&app, &owner, input).await), expected);
     let many = AddSource {
-        mapping: vec![renaming("a", "age"); 201],
+        mapping: Some(vec![renaming("a", "age"); 201]),
         ..source_in(flow.id)
     };
     assert_eq!(
@@ -119,7 +119,7 @@ both!(
         input.fields[0].required = true;
         let flow = app.create(&owner, input).await;
         let input = AddSource {
-            mapping: vec![renaming("email", "state")],
+            mapping: Some(vec![renaming("email", "state")]),
             ..source_in(flow.id)
         };
         let changed = sources::add(&app, &owner, input).await.unwrap();

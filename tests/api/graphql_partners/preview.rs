@@ -18,8 +18,8 @@ fn flow(name: &str, fields: &[(&str, FieldType)]) -> CreateFlow {
         name: (*name).into(),
         label: None,
         field_type: *field_type,
-        required: false,
-        encrypted: false,
+        required: Some(false),
+        encrypted: Some(false),
         choices: None,
         example: None,
         description: None,
@@ -29,11 +29,11 @@ fn flow(name: &str, fields: &[(&str, FieldType)]) -> CreateFlow {
         description: None,
         fields: fields.collect(),
         acceptance_rule: None,
-        duplicate_keys: Vec::new(),
+        duplicate_keys: None,
         duplicate_window_days: None,
-        caps: Vec::new(),
+        caps: None,
         price: None,
-        enabled: true,
+        enabled: Some(true),
     }
 }
 

@@ -182,7 +182,7 @@ async fn a_slow_reader_slows_its_stream() {
 
 #[tokio::test]
 async fn streams_of_a_process_are_bounded_with_its_sockets() {
-    let server = Server::with(|endpoint, _| endpoint.sockets.open = 1).await;
+    let server = Server::with(|endpoint, _| endpoint.quotas.all = 1).await;
     let first = server.ready_socket().await;
     assert_eq!(
         ask(server.address, wanted("subscription { silent }")).await.status(),

@@ -338,7 +338,7 @@ async fn operations_of_a_socket_are_bounded() {
 
 #[tokio::test]
 async fn sockets_of_a_process_are_bounded() {
-    let server = Server::with(|endpoint, _| endpoint.sockets.open = 1).await;
+    let server = Server::with(|endpoint, _| endpoint.quotas.all = 1).await;
     let first = server.ready_socket().await;
     let upgrade = server
         .request("GET")

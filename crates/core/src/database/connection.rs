@@ -19,7 +19,7 @@ use super::held::{Held, HeldTimes};
 use super::members::{Members, Single, Used};
 use super::transaction::{Ending, Transaction};
 use crate::error::{Outage, Shortage, outage};
-use crate::fair::{Share, Waiting};
+use crate::fair::{Share, WaitGuard};
 
 /// How long a statement waits for a place in its pool while others use all of it.
 const TURN: Duration = Duration::from_secs(5);
@@ -107,7 +107,7 @@ impl Pool {
     /// Of an account with a share, first a place of its own: whoever has it waits for the pool as others do, so that of many
     /// callers of one account only so many stand in the way of others.
     async fn place(&self, share: Option<&Share>) -> Result<Place, DbErr> {
-        let _waiting = Waiting::begin(&self.waiting, usize::MAX);
+        let _waiting = WaitGuard::begin(&self.waiting, usize::MAX);
         let Some(share) = share else {
             return Ok(Place {
                 _in_pool: turn(&self.places).await?,
@@ -115,7 +115,7 @@ impl Pool {
                 _of_account: None,
             });
         };
-        let of_account = share.place().await.map_err(|_used_up| Shortage::Share)?;
+        let of_account = share.acquire().await.map_err(|_used_up| Shortage::Share)?;
         let of_accounts = turn(&self.for_accounts).await?;
         Ok(Place {
             _in_pool: turn(&self.places).await?,

@@ -187,9 +187,9 @@ impl Pools {
 /// An account's share of a pool: at most half of what accounts may use together.
 fn shares(size: u32) -> FairShares {
     FairShares::new(ShareLimits {
-        places: (to_usize(size).saturating_sub(1) / 2).max(1),
-        waiting: WAITING,
-        patience: PATIENCE,
+        concurrent: (to_usize(size).saturating_sub(1) / 2).max(1),
+        max_waiting: WAITING,
+        max_wait: PATIENCE,
     })
 }
 

@@ -2,11 +2,12 @@
 
 mod inbox;
 
-use async_graphql::MaybeUndefined;
+use async_graphql::{InputObject, MaybeUndefined};
 use entity::account::{self, Plan};
 use entity::account_key::KeyPurpose;
 use entity::ids::AccountId;
 use entity::proof::AddressProof;
+use entity::scalars::{EmailAddress, TimeZone, UrlText};
 use entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DatabaseTransaction, QueryOrder, QuerySelect, Set};
@@ -100,20 +101,22 @@ pub async fn profiles(db: &impl ConnectionTrait, ids: Vec<AccountId>) -> Result<
     Ok(found.into_iter().map(Profile::from).collect())
 }
 
-/// Changes of an account; what is left out stays.
-#[derive(Clone, Debug, Default)]
+/// Changes to the caller's account; omitted fields stay unchanged.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "UpdateAccountInput")]
 pub struct UpdateAccount {
-    /// At most 120 characters.
+    /// Name shown to other accounts, one line of 1 to 120 characters.
     pub name: Option<String>,
-    /// By http or https; null takes it away.
-    pub website: MaybeUndefined<String>,
-    /// IANA name.
-    pub timezone: Option<String>,
-    /// For look-up by partners; null is refused.
-    pub contact_email: MaybeUndefined<String>,
-    /// Whether partners may find it by the start of its name.
+    /// Website shown to other accounts. Null removes it.
+    pub website: MaybeUndefined<UrlText>,
+    /// Time zone in which the days and weeks of reports and caps begin, unless a cap has its own.
+    pub timezone: Option<TimeZone>,
+    /// Contact address. Other accounts find this one by the exact address. It can be changed but not removed. A new one
+    /// takes effect once its mailed link was used, or immediately if it is the caller's own proven address.
+    pub contact_email: MaybeUndefined<EmailAddress>,
+    /// Whether other accounts can find this one by the start of its name.
     pub listed: Option<bool>,
-    /// Whether its owners get mails about its relationships.
+    /// Whether owners get an email when another account sends or answers an invitation or changes a connection.
     pub notify_by_mail: Option<bool>,
 }
 

@@ -1,5 +1,6 @@
 //! Keys for programs.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, SubsecRound, Utc};
 use entity::api_key::{self, ApiKeyScope, Scopes};
 use entity::ids::ApiKeyId;
@@ -34,14 +35,15 @@ pub async fn find(app: &App, caller: &Caller, id: ApiKeyId) -> Result<Option<api
     Ok(mine.one(app.db.read()).await?)
 }
 
-/// A key that is to be made.
-#[derive(Clone, Debug)]
+/// An API key to create.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "CreateApiKeyInput")]
 pub struct CreateApiKey {
-    /// As shown.
+    /// Display name, 1 to 120 characters.
     pub name: String,
-    /// What it may do; at least one.
+    /// Scopes of the key, at least one.
     pub scopes: Vec<ApiKeyScope>,
-    /// When it ends by itself; in the future.
+    /// When the key expires, in the future. If omitted, it is valid until revoked.
     pub expires_at: Option<DateTime<Utc>>,
 }
 

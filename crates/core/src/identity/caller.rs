@@ -148,7 +148,7 @@ impl Caller {
         let account = match &self.principal {
             Principal::Anonymous => {
                 return Err(Error::Unauthenticated(
-                    "send a token: Authorization: Bearer <access token or API key>",
+                    "Send a token: Authorization: Bearer <access token or API key>",
                 ));
             }
             Principal::PortalUser { .. } => {
@@ -179,10 +179,10 @@ impl Caller {
     pub fn require_portal_user(&self) -> Result<(AccountId, PartnerId, PortalUserId)> {
         match &self.principal {
             Principal::Anonymous => Err(Error::Unauthenticated(
-                "send a token: Authorization: Bearer <portal access token>",
+                "Send a token: Authorization: Bearer <portal access token>",
             )),
             Principal::User { .. } | Principal::ApiKey { .. } => Err(Error::Forbidden(
-                "this belongs to the partner portal: use a portal session",
+                "This is for the partner portal. Use a portal session.",
             )),
             Principal::PortalUser {
                 account, partner, id, ..

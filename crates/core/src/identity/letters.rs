@@ -2,6 +2,8 @@
 
 pub mod reduced;
 
+use leadmesh_forms::templates::escape_html;
+
 use super::tokens::Scope;
 
 /// A mail to one person.
@@ -97,9 +99,9 @@ pub fn new_passwords(to: &str, scope: Scope, ways: &[Way]) -> Letter {
     let said = "Somebody, hopefully you, asked for a new password. Each link below works for an hour. Use only the link of an account \
                 that you know: other people may have made one with your address. If it was not you, do nothing.";
     let mut text = format!("{said}\n");
-    let mut html = format!("<p>{}</p>\n", escape(said));
+    let mut html = format!("<p>{}</p>\n", escape_html(said));
     for Way { about, link } in ways {
-        let (paragraph, address) = (escape(about), escape(link));
+        let (paragraph, address) = (escape_html(about), escape_html(link));
         text.extend(["\n", about, "\n\n", link, "\n"]);
         html.extend([
             "<p>",
@@ -116,29 +118,13 @@ pub fn new_passwords(to: &str, scope: Scope, ways: &[Way]) -> Letter {
 
 /// One paragraph and one link.
 pub fn letter(to: &str, subject: String, said: &str, link: &str) -> Letter {
-    let (paragraph, address) = (escape(said), escape(link));
+    let (paragraph, address) = (escape_html(said), escape_html(link));
     Letter {
         to: to.to_owned(),
         subject,
         text: format!("{said}\n\n{link}\n"),
         html: format!("<p>{paragraph}</p>\n<p><a href=\"{address}\">{address}</a></p>\n"),
     }
-}
-
-/// A text as HTML shows it, in elements and in quoted attributes.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            plain => escaped.push(plain),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The mail server through which an account delivers by email. Sending, and refusing forbidden addresses, is for the room
 //! that delivers; the settings are kept here.
 
+use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 use entity::endpoint;
 use entity::ids::AccountId;
+use entity::scalars::EmailAddress;
 use entity::smtp_settings::{self, SmtpAuth, SmtpSecurity};
 use entity::{send_slot, smtp_rate};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, IntoActiveModel, ModelTrait, QuerySelect, Set};
@@ -26,31 +28,37 @@ const CREDENTIAL: usize = 500;
 const TOKEN: usize = 4_000;
 const MAILS_PER_MINUTE: std::ops::RangeInclusive<i32> = 1..=10_000;
 
-/// Settings as they are typed in.
+/// A mail server for the caller's account. Replaces the current one.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "SmtpSettingsInput")]
 pub struct SmtpSettings {
-    /// Name or address.
+    /// Name or IP address of the server, such as `smtp.example.com`. `DESTINATION_BLOCKED` for an address in a private
+    /// or other special network, unless the operator allows it.
     pub host: String,
-    /// 1 to 65535.
+    /// TCP port of the server, 1 to 65535. Usually 587 with STARTTLS, 465 with TLS.
     pub port: i32,
-    /// How the connection is protected.
+    /// Security of the connection. There is no fallback to another one.
     pub security: SmtpSecurity,
-    /// How to sign in; left out, by password.
+    /// How to sign in. Defaults to PASSWORD.
+    #[graphql(default_with = "SmtpAuth::Password")]
     pub auth: SmtpAuth,
-    /// For AUTH; none to send without.
-    pub username: Option<String>,
-    /// For AUTH. Left out, the one before stays, as long as it still goes to the same server under the same name.
-    pub password: Option<String>,
-    /// Shown in From.
-    pub from_name: Option<String>,
-    /// Envelope and From.
-    pub from_address: String,
-    /// Reply-To.
-    pub reply_to: Option<String>,
-    /// 1 to 10,000 mails a minute; none for no limit.
+    /// The most mails per minute, 1 to 10,000, as the server's provider allows. Mails are spread evenly and wait
+    /// without using up an attempt. If omitted, there is no limit.
     pub mails_per_minute: Option<i32>,
+    /// User name, at most 500 characters. If omitted, mails are sent without signing in.
+    pub username: Option<String>,
+    /// Password, at most 500 characters, or access token, at most 4,000; stored encrypted. If omitted, the current one
+    /// stays, as long as host, port, security, kind of sign-in and user name stay too.
+    #[graphql(secret)]
+    pub password: Option<String>,
+    /// Name of the sender, as mail programs show it, at most 120 characters.
+    pub from_name: Option<String>,
+    /// Address of the sender.
+    pub from_address: EmailAddress,
+    /// Address for replies, if not the sender's.
+    pub reply_to: Option<EmailAddress>,
 }
 
 /// The settings of the caller's account.
@@ -227,11 +235,12 @@ fn checked(input: SmtpSettings) -> std::result::Result<SmtpSettings, Broken> {
         username,
         password,
         from_name: optional(input.from_name, texts::NAME, "input.fromName")?,
-        from_address: email_address::parse(&input.from_address, "input.fromAddress")?,
+        from_address: email_address::parse(&input.from_address, "input.fromAddress")?.into(),
         reply_to: input
             .reply_to
             .map(|text| email_address::parse(&text, "input.replyTo"))
-            .transpose()?,
+            .transpose()?
+            .map(EmailAddress),
         ..input
     })
 }
@@ -270,8 +279,8 @@ fn row(app: &App, account: AccountId, input: SmtpSettings, sealed: Option<String
         username: Set(input.username),
         sealed_password: Set(sealed),
         from_name: Set(input.from_name),
-        from_address: Set(input.from_address),
-        reply_to: Set(input.reply_to),
+        from_address: Set(input.from_address.0),
+        reply_to: Set(input.reply_to.map(|address| address.0)),
         verified_at: Set(None),
         last_error: Set(None),
         updated_at: Set(app.clock.now()),
@@ -347,7 +356,7 @@ mod tests {
     fn settings_are_brought_to_one_spelling() {
         let kept = checked(input()).unwrap();
         assert_eq!(
-            (kept.host.as_str(), kept.from_address.as_str()),
+            (kept.host.as_str(), &*kept.from_address),
             ("smtp.example.com", "leads@example.com")
         );
         assert_eq!(kept.from_name, None);

@@ -1,5 +1,6 @@
 //! New passwords: by a mailed link, or by knowing the old one.
 
+use async_graphql::InputObject;
 use std::net::IpAddr;
 
 use entity::proof::AddressProof;
@@ -164,16 +165,19 @@ async fn about(tx: &DatabaseTransaction, app: &App, person: &Person) -> Result<S
     })
 }
 
-/// A password by a mailed link.
+/// Sets a password through a mailed link.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "ActivatePortalUserInput")]
 pub struct NewPassword {
-    /// From the link.
+    /// Token from the link of an invitation or of a password reset.
+    #[graphql(secret)]
     pub token: String,
-    /// The new one.
+    /// The new password. The rules of `SignUpInput.password` apply.
+    #[graphql(secret)]
     pub password: String,
-    /// As a portal user wants to be called; people of accounts have their name already.
+    /// Display name, 1 to 120 characters. Omit to keep the current one.
     pub name: Option<String>,
 }
 
@@ -252,14 +256,17 @@ pub async fn look(app: &App, ip: Option<IpAddr>, token: &str) -> Result<Opened> 
     })
 }
 
-/// A password by the old one.
+/// A password change.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "ChangePasswordInput")]
 pub struct ChangePassword {
-    /// The old one.
+    /// The current password.
+    #[graphql(secret)]
     pub current_password: String,
-    /// The new one.
+    /// The new password. The rules of `SignUpInput.password` apply.
+    #[graphql(secret)]
     pub new_password: String,
 }
 

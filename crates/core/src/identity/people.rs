@@ -1,7 +1,9 @@
 //! The people of an account. Changes take turns by the account's row, so that there is always an OWNER who can sign in.
 
+use async_graphql::InputObject;
 use entity::account;
 use entity::ids::{AccountId, UserId};
+use entity::scalars::EmailAddress;
 use entity::user::{self, Role};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder, Set,
@@ -35,14 +37,15 @@ pub async fn find(app: &App, caller: &Caller, id: UserId) -> Result<Option<user:
     Ok(mine.one(app.db.read()).await?)
 }
 
-/// Somebody who is to become a person of the account.
-#[derive(Clone, Debug)]
+/// A user to invite to the caller's account.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "InviteUserInput")]
 pub struct InviteUser {
-    /// To which the link goes.
-    pub email: String,
-    /// As shown until they change it.
+    /// The address that gets the link and that the user signs in with. Unique among the account's users.
+    pub email: EmailAddress,
+    /// Display name, 1 to 120 characters.
     pub name: String,
-    /// What they may do.
+    /// Role of the user. Only an OWNER can make an OWNER.
     pub role: Role,
 }
 

@@ -1,8 +1,10 @@
 //! A partner's people in its portal. Signing in, refreshing and new passwords are the same as for people of accounts, in a
 //! scope of their own.
 
+use async_graphql::InputObject;
 use entity::ids::{AccountId, PartnerId, PortalUserId};
 use entity::portal_user::{self, Permissions, PortalPermission};
+use entity::scalars::EmailAddress;
 use entity::{account, partner, session};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, PaginatorTrait, QueryFilter, QueryOrder,
@@ -47,15 +49,18 @@ pub async fn find(app: &App, caller: &Caller, id: PortalUserId) -> Result<Option
     Ok(mine.one(app.db.read()).await?)
 }
 
-/// Whether a partner's people may come in.
-#[derive(Clone, Debug)]
+/// Access of a partner to the portal.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "PortalAccessInput")]
 pub struct PortalAccess {
-    /// Which partner.
+    /// Identifier of the partner.
+    #[graphql(name = "partnerId")]
     pub partner: PartnerId,
-    /// Whether they may.
+    /// Whether the portal is enabled. Disabling it ends all sessions of its portal users.
     pub enabled: bool,
-    /// What those invited from now on may do where nothing else is said; left out, as before. Present people lose what is not among
-    /// it, and gain nothing.
+    /// Default permissions of portal users invited from now on. Omit to keep the current ones; at first, all but
+    /// `EDIT_DELIVERY`. Existing portal users immediately lose the permissions not listed here and gain none;
+    /// `updatePortalUser` sets those of one portal user.
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
@@ -108,12 +113,13 @@ async fn narrow(tx: &DatabaseTransaction, app: &App, caller: &Caller, partner: &
     Ok(())
 }
 
-/// What a portal user may do from now on.
-#[derive(Clone, Debug)]
+/// Permissions of a portal user.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "UpdatePortalUserInput")]
 pub struct UpdatePortalUser {
-    /// Who.
+    /// Identifier of the portal user.
     pub id: PortalUserId,
-    /// What they may do, whole; also what the partner's portal access does not give to everybody.
+    /// All permissions, including ones that the partner's portal access does not grant by default.
     pub permissions: Vec<PortalPermission>,
 }
 
@@ -148,16 +154,18 @@ async fn set_permissions(
     Ok(user)
 }
 
-/// Somebody who is to use a partner's portal.
-#[derive(Clone, Debug)]
+/// A portal user to invite.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "InvitePortalUserInput")]
 pub struct InvitePortalUser {
-    /// Which partner's.
+    /// Identifier of the partner. Its portal access must be enabled.
+    #[graphql(name = "partnerId")]
     pub partner: PartnerId,
-    /// To which the link goes.
-    pub email: String,
-    /// As shown until they change it.
+    /// The address that gets the link and that the portal user signs in with. Unique among the partner's portal users.
+    pub email: EmailAddress,
+    /// Display name until the portal user changes it, 1 to 120 characters.
     pub name: Option<String>,
-    /// What they may do; left out, what the partner's portal access says.
+    /// Permissions of the portal user. Defaults to those of the partner's portal access.
     pub permissions: Option<Vec<PortalPermission>>,
 }
 
@@ -244,12 +252,13 @@ pub async fn remove(app: &App, caller: &Caller, id: PortalUserId) -> Result<Port
     Ok(id)
 }
 
-/// What portal users may change of themselves; what is left out stays.
-#[derive(Clone, Debug, Default)]
+/// Changes to the caller's contact data; omitted fields stay unchanged.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "UpdatePortalContactInput")]
 pub struct UpdateContact {
-    /// As shown.
+    /// Display name, 1 to 120 characters.
     pub name: Option<String>,
-    /// As they write it.
+    /// Phone number, in free form, at most 40 characters.
     pub phone: Option<String>,
 }
 

@@ -1,5 +1,7 @@
 //! New accounts.
 
+use async_graphql::InputObject;
+use entity::scalars::{EmailAddress, TimeZone, UrlText};
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -21,24 +23,29 @@ use crate::error::{Broken, Error, OrBroken, Result, UserErrorCode};
 
 const TAKEN: &str = "somebody with this address has signed up already: sign in, or ask for a new password";
 
-/// What a company says of itself and its first person.
+/// A company and its first user.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "SignUpInput")]
 pub struct SignUp {
-    /// What partners will see.
+    /// Name of the company, shown to other accounts, 1 to 120 characters.
     pub account_name: String,
-    /// The first person, who becomes OWNER.
+    /// Name of the first user, who becomes OWNER, 1 to 120 characters.
     pub name: String,
-    /// Theirs, and the account's contact until changed.
-    pub email: String,
-    /// Theirs.
+    /// Sign-in address of the user. Also the account's contact address until that is changed.
+    pub email: EmailAddress,
+    /// Password: 10 to 200 characters, normalised by RFC 8265, without control characters. A refusal says what to
+    /// change.
+    #[graphql(secret)]
     pub password: String,
-    /// By http or https.
-    pub website: Option<String>,
-    /// IANA name; UTC without.
-    pub timezone: Option<String>,
-    /// From the link of an invitation to connect.
+    /// Website of the company, shown to other accounts.
+    pub website: Option<UrlText>,
+    /// Time zone in which the company's days begin. Defaults to UTC.
+    pub timezone: Option<TimeZone>,
+    /// Token from the link of an invitation to connect; `email` must be the invited address. Signing up does not answer
+    /// the invitation: accept or decline it afterwards.
+    #[graphql(secret)]
     pub invitation_token: Option<String>,
 }
 

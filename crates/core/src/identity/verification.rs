@@ -1,5 +1,7 @@
 //! Proving an address by a mailed link: of a person at sign-up and after a change, and of an account's contact.
 
+use async_graphql::InputObject;
+use entity::scalars::EmailAddress;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -299,14 +301,16 @@ async fn company(db: &impl ConnectionTrait, person: &user::Model) -> Result<acco
     found.ok_or(Error::NotFound("account"))
 }
 
-/// Another address for the caller.
+/// A new address to sign in with.
 ///
 /// No `Debug`, so that no log line can show the secret in it.
-#[derive(Clone)]
+#[derive(Clone, InputObject)]
+#[graphql(name = "ChangeEmailInput")]
 pub struct ChangeEmail {
-    /// The new one.
-    pub email: String,
-    /// Shows that it is the person who asks.
+    /// The new address.
+    pub email: EmailAddress,
+    /// The current password. It stays.
+    #[graphql(secret)]
     pub current_password: String,
 }
 

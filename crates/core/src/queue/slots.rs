@@ -1,6 +1,6 @@
-//! How many deliveries may be under way at once: in this process; to each destination, so that a slow one holds back only
-//! itself; and of each account, so that whoever has much to do leaves something to the others. A destination's share is free
-//! again when the exchange with it is over, the process' and the account's when the outcome is recorded as well.
+//! Limits of deliveries under way: for the process; for each destination, so that a slow one delays only itself; and for each account,
+//! so that one with many deliveries leaves slots to the others. A destination's slot is free when the exchange with it is over, that of
+//! the process and the account once the outcome is recorded.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,15 +10,14 @@ use std::time::{Duration, Instant};
 use entity::due::Destination;
 use entity::ids::AccountId;
 
-/// Where several accounts deliver, one may have so many times as many slots as it leaves free: alone at work three quarters, two
-/// that want all they get three sevenths each, and so on. However many they are, who has none finds one.
+/// Where several accounts deliver, one may hold this many times the slots that are free: a single busy account three quarters, two busy
+/// ones three sevenths each, and so on. An account without a slot always finds one.
 const TIMES_FREE: u32 = 3;
-/// How long one delivery waits at most until all others are over, so that it is alone; longer than any exchange. Then the others go on.
+/// How long a delivery that must be alone waits for all others to end; longer than any exchange. Then the others go on.
 const PATIENCE: Duration = Duration::from_secs(75);
-/// How long the others go on before it is waited for again.
+/// How long the others go on before they are held back again.
 const REST: Duration = Duration::from_secs(75);
 
-/// The slots of one process.
 #[derive(Clone, Debug)]
 pub struct Slots {
     state: Arc<Mutex<State>>,
@@ -36,36 +35,33 @@ struct State {
     first: Option<AccountId>,
     /// Whether another one has asked as well.
     several: bool,
-    /// Of destinations that have failed lately: how many each may have at once now.
+    /// The present limits of destinations that have failed lately.
     limits: HashMap<Destination, u32>,
-    /// Whether later attempts are due that found no slot.
+    /// Whether due retries have found no slot.
     retries_wait: bool,
-    /// Slots of deliveries that are attempted apart from others of their kind.
+    /// Slots of isolated deliveries.
     isolated: u32,
     alone: Alone,
-    /// Until then nobody waits for being alone, because it was waited for in vain.
+    /// Until then no delivery waits to be alone, because the last one waited in vain.
     resting_until: Option<Instant>,
 }
 
-/// Whether one delivery is to have the whole process to itself.
+/// Whether one delivery gets the whole process to itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Alone {
     #[default]
     No,
-    /// No slot is given to others until all are free, for some time.
-    Wanted {
-        /// Until when.
-        until: Instant,
-    },
+    /// Other deliveries get no slots until all are free.
+    Wanted { until: Instant },
     /// One delivery is under way, and no other.
     Taken,
 }
 
-/// One of the slots; dropped, it is free again.
+/// A slot, which is free again when this is dropped.
 #[derive(Debug)]
 pub struct Slot {
     state: Arc<Mutex<State>>,
-    /// Whose it is, and for a first or a later attempt.
+    /// The account, and whether it is for a retry.
     account: (AccountId, bool),
     /// None when the exchange is over.
     destination: Option<Destination>,
@@ -73,7 +69,7 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// So many in all, and so many to one destination.
+    /// `total` in all, `per_destination` for one destination.
     pub fn new(total: u32, per_destination: u32) -> Self {
         Self {
             state: Arc::default(),
@@ -82,8 +78,8 @@ impl Slots {
         }
     }
 
-    /// A slot for one attempt, if there is one. Later attempts leave a quarter free, so that a backlog of retries never
-    /// delays fresh leads; while some wait, first attempts leave an eighth, so that a flood of leads never starves them.
+    /// A slot for one attempt, if there is one. Retries leave a quarter of the slots free, so that a backlog of them never delays new
+    /// leads; while retries wait, first attempts leave an eighth, so that a flood of leads never starves them.
     pub fn try_take(&self, account: AccountId, destination: Destination, retry: bool) -> Option<Slot> {
         let mut state = lock(&self.state);
         if state.is_closed() {
@@ -92,15 +88,15 @@ impl Slots {
         self.take(&mut state, account, destination, retry)
     }
 
-    /// A slot for a delivery that is attempted apart from others of its kind, but beside all others.
+    /// A slot for an isolated delivery, beside all that are not isolated.
     pub fn try_take_isolated(&self, account: AccountId, destination: Destination) -> Option<Slot> {
         let mut slot = self.try_take(account, destination, true)?;
         slot.isolate();
         Some(slot)
     }
 
-    /// The slot of the only delivery that is under way in this process. Where others are, no more of them begin, and it can be had
-    /// when they are over; if they are not in time, they go on, and it is waited for again later.
+    /// A slot for a delivery that must be alone in this process. While others are under way, no more of them begin, and there is a slot
+    /// once they have ended. If they do not end in time, the others go on, and this is tried again later.
     pub fn try_take_alone(&self, account: AccountId, destination: Destination) -> Option<Slot> {
         self.try_take_alone_at(account, destination, Instant::now())
     }
@@ -129,7 +125,7 @@ impl Slots {
         Some(slot)
     }
 
-    /// Nothing waits for being alone now.
+    /// No delivery waits to be alone any more.
     pub fn give_up_alone(&self) {
         let mut state = lock(&self.state);
         if matches!(state.alone, Alone::Wanted { .. }) {
@@ -137,7 +133,7 @@ impl Slots {
         }
     }
 
-    /// Deliveries under way that are attempted apart from others.
+    /// Isolated deliveries under way.
     pub fn isolated(&self) -> u32 {
         lock(&self.state).isolated
     }
@@ -159,7 +155,7 @@ impl Slots {
         })
     }
 
-    /// Whether an account may have one more. Its first and its later attempts are counted apart, for neither may starve the other.
+    /// Whether an account may have one more slot. First attempts and retries are counted apart, so that neither starves the other.
     fn has_room(&self, state: &State, account: AccountId, retry: bool) -> bool {
         let total = if retry {
             self.total - self.total / 4
@@ -171,7 +167,6 @@ impl Slots {
         free > 0 && (!state.several || held < free.saturating_mul(TIMES_FREE))
     }
 
-    /// Slots that are free now.
     pub fn free(&self) -> u32 {
         let state = lock(&self.state);
         if state.is_closed() {
@@ -181,7 +176,7 @@ impl Slots {
         }
     }
 
-    /// How many more a destination may have now.
+    /// How many more slots a destination may have now.
     pub fn room(&self, destination: Destination, retry: bool) -> u32 {
         let state = lock(&self.state);
         let under_way = state.destinations.get(&destination).copied().unwrap_or_default();
@@ -189,25 +184,25 @@ impl Slots {
             .saturating_sub(under_way)
     }
 
-    /// Notes whether later attempts are due that found no slot.
+    /// Notes whether due retries have found no slot.
     pub fn set_retries_wait(&self, wait: bool) {
         lock(&self.state).retries_wait = wait;
     }
 
-    /// What one destination may have at once. Retries may use all of it: it is theirs as much as that of first attempts.
+    /// The present limit of a destination. Retries may use all of it.
     fn at_destination(&self, state: &State, destination: Destination, retry: bool) -> u32 {
         let share = state.limits.get(&destination).copied().unwrap_or(self.per_destination);
         if retry { share } else { state.for_first(share).max(1) }
     }
 
-    /// A destination has failed, or has too much to do: from now on it has half as many at once, but always one.
+    /// After a failure or a 429: halves the destination's limit, down to one.
     pub fn halve_limit(&self, destination: Destination) {
         let mut state = lock(&self.state);
         let share = state.limits.entry(destination).or_insert(self.per_destination);
         *share = (*share / 2).max(1);
     }
 
-    /// A destination works: it has twice as many at once, up to its share. So one that recovers is not met by all that waits.
+    /// After a success: doubles the destination's limit up to the usual one, so that a recovering destination is not flooded.
     pub fn double_limit(&self, destination: Destination) {
         let mut state = lock(&self.state);
         if let Some(share) = state.limits.get_mut(&destination) {
@@ -218,12 +213,11 @@ impl Slots {
         }
     }
 
-    /// Deliveries under way.
     pub fn used(&self) -> u32 {
         lock(&self.state).used
     }
 
-    /// Destinations that have no slot free for first or for later attempts.
+    /// Destinations without a free slot for first attempts or for retries.
     pub fn full_destinations(&self, retry: bool) -> Vec<Destination> {
         let state = lock(&self.state);
         let limit = |destination| self.at_destination(&state, destination, retry);
@@ -235,7 +229,7 @@ impl Slots {
             .collect()
     }
 
-    /// Accounts that have as many first or later attempts under way as they may now.
+    /// Accounts without a free slot for first attempts or for retries.
     pub fn full_accounts(&self, retry: bool) -> Vec<AccountId> {
         let state = lock(&self.state);
         let of_kind = state.accounts.keys().filter(|(_, kind)| *kind == retry);
@@ -251,7 +245,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl State {
-    /// Whether one delivery has the process to itself, or waits for that, so that no other begins.
+    /// Whether one delivery is alone, or waits for that, so that no other begins.
     fn is_closed(&self) -> bool {
         match self.alone {
             Alone::No => false,
@@ -260,18 +254,18 @@ impl State {
         }
     }
 
-    /// Of so many slots, those that first attempts may use now.
+    /// How many of `slots` first attempts may use now.
     fn for_first(&self, slots: u32) -> u32 {
         if self.retries_wait { slots - slots / 8 } else { slots }
     }
 
-    /// An account asks for a slot. That there are several is not forgotten: who delivers seldom finds a slot as well.
+    /// An account asks for a slot. It is never forgotten that there are several, so that one that delivers seldom finds a slot.
     fn note_account(&mut self, account: AccountId) {
         self.several |= *self.first.get_or_insert(account) != account;
     }
 }
 
-/// One less of these; what there is none of is not kept.
+/// Counts one less; keys without a count are removed.
 fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, u32>, of: &K) {
     if let Some(count) = counts.get_mut(of) {
         *count = count.saturating_sub(1);
@@ -287,7 +281,7 @@ impl Slot {
         lock(&self.state).isolated += 1;
     }
 
-    /// Frees the destination's share: the exchange with it is over.
+    /// Frees the destination's slot, because the exchange with it is over.
     pub fn leave_destination(&mut self) {
         if let Some(destination) = self.destination.take() {
             decrement(&mut lock(&self.state).destinations, &destination);

@@ -11,7 +11,6 @@ use lettre::{
 use super::{Message, SmtpServer};
 use crate::failure::Failure;
 
-/// A mail with its envelope.
 pub(super) struct EncodedMail {
     pub(super) from: Address,
     pub(super) to: Vec<Address>,

@@ -56,7 +56,6 @@ impl Key {
     }
 }
 
-/// Shared by its clones.
 #[derive(Clone, Default)]
 pub(super) struct Pool(Arc<Mutex<Idle>>);
 

@@ -27,7 +27,7 @@ const GREETING: &[u8] = b"220 secured\r\n";
 )]
 pub(super) struct TooLong;
 
-/// Counts what is read since something was last written.
+/// Bytes read since the last write.
 #[derive(Debug)]
 pub(super) struct BoundedReplies<S> {
     inner: S,
@@ -174,7 +174,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedReplies<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug> AsyncTokioStream for BoundedReplies<S> {
-    /// Asked for by nobody here: addresses are chosen before they are dialled.
+    /// Unused here: addresses are chosen before they are dialled.
     fn peer_addr(&self) -> io::Result<std::net::SocketAddr> {
         Err(io::ErrorKind::Unsupported.into())
     }

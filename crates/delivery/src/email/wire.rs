@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::replies::BoundedReplies;
-use super::session::Trouble;
+use super::smtp_error::SmtpError;
 use entity::smtp_settings::SmtpSecurity;
 
 use super::{SmtpServer, trust};
@@ -28,7 +28,7 @@ pub(super) async fn open(
     addresses: &[SocketAddr],
     server: &SmtpServer,
     hello: &ClientId,
-) -> Result<AsyncSmtpConnection, Trouble> {
+) -> Result<AsyncSmtpConnection, SmtpError> {
     let stream = dial(addresses).await.map_err(|error| failure::explain(&error))?;
     match server.security {
         SmtpSecurity::None => over(BoundedReplies::new(stream), hello).await,
@@ -44,7 +44,7 @@ pub(super) async fn open(
 pub(super) async fn over(
     stream: impl AsyncTokioStream + 'static,
     hello: &ClientId,
-) -> Result<AsyncSmtpConnection, Trouble> {
+) -> Result<AsyncSmtpConnection, SmtpError> {
     Ok(AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello).await?)
 }
 
@@ -62,7 +62,7 @@ async fn dial(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 /// Asks in the clear for the switch to TLS, and greets anew after it. What a server says beyond its consent was not secured and
 /// ends the connection: somebody on the way may have put it there.
-async fn start_tls(stream: TcpStream, server: &SmtpServer, hello: &ClientId) -> Result<AsyncSmtpConnection, Trouble> {
+async fn start_tls(stream: TcpStream, server: &SmtpServer, hello: &ClientId) -> Result<AsyncSmtpConnection, SmtpError> {
     let lent = Lent::new(stream);
     let mut in_clear = over(lent.clone(), hello).await?;
     if !in_clear.server_info().supports_feature(Extension::StartTls) {

@@ -1,4 +1,4 @@
-//! What destinations of erasure notices have under way, so that dead ones do not hold up the others.
+//! Limits how many erasure notices a destination has under way, so that dead destinations do not delay the others.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,6 @@ use uuid::Uuid;
 const QUICK_SHARE: usize = 16;
 /// Notices under way to a destination of which nothing is known yet.
 const FIRST_SHARE: usize = 2;
-/// For how long.
 const REST: TimeDelta = TimeDelta::minutes(1);
 /// Destinations that are remembered as quick.
 const MOST_QUICK: usize = 10_000;
@@ -24,7 +23,7 @@ pub(super) struct FinishedNotice {
     pub(super) slow: bool,
 }
 
-/// What destinations have under way, so that dead ones do not hold up the others.
+/// What destinations have under way.
 #[derive(Default)]
 pub(super) struct DestinationLimits {
     under_way: HashMap<Uuid, usize>,
@@ -68,7 +67,6 @@ impl DestinationLimits {
         self.under_way.retain(|_, under_way| *under_way > 0);
     }
 
-    /// A try is over.
     pub(super) fn free(&mut self, finished: &FinishedNotice, now: DateTime<Utc>) {
         if !finished.apart {
             self.give_back(finished.destination);

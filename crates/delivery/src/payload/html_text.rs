@@ -3,7 +3,6 @@
 //! Enough for the HTML that people write into a mail template, not a browser: tags go, blocks and breaks end lines,
 //! the common entities are resolved. Placeholders were escaped before, so a value never counts as a tag.
 
-/// Reads HTML as text.
 pub(super) fn html_to_text(html: &str) -> String {
     let mut text = Text::default();
     let mut rest = html;

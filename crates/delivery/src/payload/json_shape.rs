@@ -17,7 +17,6 @@ const LONG_POINTER: usize = 200;
 /// Characters of a key that a pointer shows.
 const LONG_KEY: usize = 100;
 
-/// A parsed custom shape.
 #[derive(Debug)]
 pub(super) struct Shape(Node);
 

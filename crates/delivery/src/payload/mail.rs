@@ -13,7 +13,6 @@ use leadmesh_forms::templates::{
 /// Most characters of a subject. In UTF-8 they stay below the 998 octets of a line in RFC 5322, section 2.1.1.
 const MAX_SUBJECT_CHARS: usize = 200;
 
-/// A rendered mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     /// One line, free of control characters, not empty.
@@ -34,7 +33,6 @@ pub struct PreparedEmail {
 }
 
 impl PreparedEmail {
-    /// Parses the settings.
     pub fn new(config: &EmailConfig, definitions: &[FieldDef]) -> Result<Self, PayloadError> {
         let subject = subject_template(config)?;
         let body = body_template(config)?;

@@ -9,7 +9,6 @@ use super::json_shape::Shape;
 use super::{Budget, Columns, PayloadError, form, json_text};
 use leadmesh_forms::templates::{FieldNames, TemplateProblem, check_fields};
 
-/// A request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     /// Value of the `content-type` header.
@@ -27,7 +26,6 @@ pub struct PreparedWebhook {
 }
 
 impl PreparedWebhook {
-    /// Parses the settings.
     pub fn new(config: &WebhookConfig, definitions: &[FieldDef]) -> Result<Self, PayloadError> {
         let shape = config.template.as_ref().map(Shape::parse).transpose()?;
         if config.payload == PayloadFormat::Form && shape.as_ref().is_some_and(|shape| !shape.is_object()) {

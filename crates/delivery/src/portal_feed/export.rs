@@ -1,4 +1,4 @@
-//! All leads of a portal that fit a filter, page by page, newest first: as many at once as a page holds, however many there are.
+//! Exports all leads of a portal that match a filter, page by page, newest first. Memory holds one page.
 
 use entity::delivery::{Column, Entity, Model};
 use entity::field::FieldDef;
@@ -17,7 +17,7 @@ use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::rights;
 use leadmesh_forms::templates::value_text;
 
-/// Leads read at once: few, for one may hold many kilobytes, several times over while it is being shown.
+/// Leads in a page: few, since one may hold many kilobytes, several times over while it is converted.
 pub const PAGE: u64 = 100;
 /// What stands beside the shared fields.
 const ABOUT: [&str; 7] = [
@@ -74,12 +74,12 @@ pub async fn export(app: &App, caller: &Caller, filter: Filter) -> Result<Export
 }
 
 impl Export {
-    /// The names of the columns: the labels of the fields that the portal shows, and then what is known of the lead.
+    /// The column names: the labels of the shared fields, then those of [`ABOUT`].
     pub fn header(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(label).chain(ABOUT)
     }
 
-    /// The next rows; none when there are no more. The right to them is looked at again for each page.
+    /// The next rows; none at the end. The right to export is checked again for each page.
     pub async fn page(&mut self) -> Result<Option<Vec<Vec<String>>>> {
         if self.over {
             return Ok(None);
@@ -94,7 +94,7 @@ impl Export {
         let mut over = u64::try_from(rows.len()).unwrap_or(PAGE) < PAGE;
         let shown = loop {
             match present_leads(&self.app, &self.caller, rows.clone()).await {
-                // Too many bytes at once: the others are the next page.
+                // Too many bytes for one page: the other leads are the next page.
                 Err(Error::AnswerTooLarge(_)) if rows.len() > 1 => {
                     rows.truncate(rows.len() / 2);
                     over = false;

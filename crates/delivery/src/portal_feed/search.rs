@@ -1,4 +1,4 @@
-//! Finding leads by what somebody types in the portal: exactly, by the forms in which leads are found again.
+//! Finds leads by a search text in the portal: exactly, by their search keys.
 //!
 //! A value that is not shared must not be found either, for a hit would tell it. So a lead is found by its email address
 //! only where every EMAIL field of its flow is shared by the settings it was delivered by, and so for the others.

@@ -12,7 +12,6 @@ use crate::payload::Columns;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 
-/// The settings and flows of some deliveries.
 pub(super) struct Shapes {
     settings: HashMap<SettingsId, DeliveryConfig>,
     flows: HashMap<FlowId, Vec<FieldDef>>,
@@ -47,7 +46,7 @@ impl Shapes {
         })
     }
 
-    /// What is shared of a lead that somebody typed in to try a delivery: its fields are not those of a flow.
+    /// What is shared of a hand-made test lead, whose fields are not those of a flow.
     pub(super) fn of_typed_in<'a>(&'a self, settings: SettingsId, definitions: &'a [FieldDef]) -> Result<Shape<'a>> {
         let config = self.settings.get(&settings);
         let config = config.ok_or_else(|| Error::Internal(anyhow::anyhow!("a delivery without its settings")))?;
@@ -75,7 +74,6 @@ impl<'a> Shape<'a> {
         self.definitions.iter().filter(|field| selection.shares(&field.name))
     }
 
-    /// The fields that are not.
     pub(super) fn hidden(&self) -> impl Iterator<Item = &'a FieldDef> + use<'a> {
         let selection = self.config.fields();
         self.definitions.iter().filter(|field| !selection.shares(&field.name))

@@ -16,15 +16,12 @@ use leadmesh_core::identity::caller::Caller;
 /// What became of the leads of a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
-    /// All of them; those whose return was asked for, and those erased before they were looked at, are counted here alone.
+    /// All of them. Leads with a requested return, and leads erased before their review, are counted only here.
     pub total: i64,
-    /// Not looked at yet; without erased ones, of which nothing is left to look at.
+    /// Not reviewed yet, without erased leads.
     pub pending: i64,
-    /// Taken.
     pub accepted: i64,
-    /// Not taken.
     pub rejected: i64,
-    /// Given back.
     pub returned: i64,
     /// Minutes from delivery to acceptance or rejection, the middle one of all.
     pub median_review_minutes: Option<f64>,

@@ -21,11 +21,9 @@ const PARTED: usize = 8_192;
 /// Bytes from which on a text may have been cut within a value: its end then counts if a value begins so.
 const CUT: usize = 200;
 
-/// What is looked for.
 #[derive(Default)]
 pub(super) struct Needles {
     all: Vec<Vec<char>>,
-    /// Those that begin so.
     starting: HashMap<[char; TOKEN], Vec<usize>>,
     words: HashSet<Vec<char>>,
 }

@@ -24,7 +24,6 @@ const PANICKED: &str =
 /// Characters kept of a message that repeats a recipient's answer.
 const MESSAGE_CHARS: usize = 500;
 
-/// What is known after an attempt.
 pub(super) struct AttemptResult {
     pub(super) verdict: Verdict,
     pub(super) policy: RetryPolicy,
@@ -44,7 +43,6 @@ pub(super) struct AttemptResult {
     pub(super) spends: bool,
 }
 
-/// When an attempt was made.
 pub(super) struct Timing {
     pub(super) started_at: DateTime<Utc>,
     pub(super) duration: Duration,
@@ -64,7 +62,6 @@ impl Timing {
 }
 
 impl AttemptResult {
-    /// Of an exchange.
     pub(super) fn judged(verdict: Verdict, policy: RetryPolicy) -> Self {
         Self {
             verdict,
@@ -224,7 +221,6 @@ impl AttemptResult {
         }
     }
 
-    /// What the attempt says about the endpoint.
     fn signal(&self) -> Signal {
         use DeliveryErrorCode::{Network, SmtpRejected, SmtpTemporary, Timeout, Tls};
         if !self.asked {

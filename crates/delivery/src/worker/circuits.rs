@@ -26,7 +26,6 @@ use leadmesh_core::queue::slots::Slot;
 const TOO_OLD: &str = "its endpoint was paused until the delivery was too old to be sent: see the partner's health";
 /// Deliveries suspended or resumed in one statement.
 const PART: u64 = 500;
-/// Parts suspended in one round.
 const PARTS: u32 = 4;
 /// Endpoints of isolated deliveries read in one round.
 const ENDPOINTS: u64 = 1_000;
@@ -34,7 +33,6 @@ const ENDPOINTS: u64 = 1_000;
 const PROBES: usize = 1_000;
 /// Stale deliveries ended in one round for each endpoint.
 const STALE: u64 = 200;
-/// How often stale deliveries are searched for.
 const STALE_EVERY: TimeDelta = TimeDelta::seconds(10);
 
 /// What a worker remembers between rounds.

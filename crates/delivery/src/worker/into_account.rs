@@ -40,7 +40,6 @@ use outcome::{AccountOutcome, AccountRecord, Hold, check_hold};
 /// How often a delivery is decided anew because an account has changed its configuration, or two transactions have conflicted.
 const DECISIONS: usize = 5;
 
-/// A delivery that is attempted.
 struct Attempt<'a> {
     tools: &'a Tools,
     delivery: &'a delivery::Model,
@@ -154,7 +153,6 @@ impl Attempt<'_> {
         }
     }
 
-    /// The fields that the buyer's flow drops.
     async fn lost(&self, into: &Entering) -> Result<Option<Lost>> {
         let (app, content) = (&self.tools.app, self.content);
         let config = self.config(app).await?;
@@ -214,7 +212,7 @@ impl Attempt<'_> {
         self.record(tx, outcome, ending, stored).await
     }
 
-    /// The lease under which what follows from the lead is claimed at once, if it has not run out.
+    /// The lease under which deliveries of the stored lead are claimed, if it has not expired.
     async fn lease(&self, tx: &DatabaseTransaction) -> Result<Option<Uuid>> {
         let Some(lease) = self.tools.app.queue.valid_owner() else {
             return Ok(None);

@@ -10,10 +10,8 @@ use uuid::Uuid;
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 
-/// Accounts read together.
 const ACCOUNTS: u64 = 256;
 
-/// What a worker remembers between claims.
 #[derive(Default)]
 pub(super) struct LaneCursors {
     first_attempts: LaneCursor,

@@ -46,7 +46,6 @@ struct Holder {
     beyond: HashMap<Uuid, (DateTime<Utc>, Instant)>,
 }
 
-/// Expired leases of one process.
 struct LapsedLeases {
     leases: Vec<Uuid>,
     left: Left,

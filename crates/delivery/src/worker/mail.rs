@@ -18,7 +18,6 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
 use leadmesh_core::queue::LeadContent;
 
-/// For the whole exchange with a mail server.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const NO_SERVER: &str = "the account has no mail server: set one with setSmtpSettings, then retry the delivery";
 
@@ -30,7 +29,6 @@ pub(super) async fn reached(app: &App, delivery: &delivery::Model) -> Result<Vec
     Ok(mail_recipient::Entity::reached(app.db.read(), delivery.id).await?)
 }
 
-/// A delivery to be attempted by mail.
 pub(super) struct MailAttempt<'a> {
     pub(super) delivery: &'a delivery::Model,
     pub(super) lead: &'a LeadContent,

@@ -25,7 +25,6 @@ pub(super) struct AttemptRecord {
     pub(super) signal: Signal,
 }
 
-/// An outcome that is still to be recorded.
 pub(super) struct PendingOutcome {
     pub(super) delivery: delivery::Model,
     /// None of a lead that cannot be read.
@@ -37,7 +36,6 @@ pub(super) struct PendingOutcome {
 }
 
 impl PendingOutcome {
-    /// Of an attempt.
     pub(super) fn attempted(claimed: Claimed, record: AttemptRecord) -> Self {
         Self {
             delivery: claimed.delivery,

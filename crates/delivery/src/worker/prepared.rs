@@ -20,11 +20,9 @@ use leadmesh_core::queue::LeadContent;
 /// A new signing secret is used after this at the latest. The previous one is valid far longer.
 const SECRETS_TTL: Duration = Duration::from_secs(5);
 
-/// Settings, prepared for one flow's fields.
 pub(super) enum Prepared {
     Webhook(Box<Webhook>),
     Email(Box<Email>),
-    /// The channel sends nothing.
     Nothing,
     Unusable(PayloadError),
 }
@@ -78,7 +76,6 @@ impl PreparedCache {
         Ok(prepared)
     }
 
-    /// The secrets that sign for a partner now.
     pub(super) async fn secrets(&self, app: &App, partner: PartnerId) -> Result<Vec<Secret>> {
         let kept = if let Some(kept) = self.secrets.get(&partner).await {
             kept

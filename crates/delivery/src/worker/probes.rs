@@ -13,10 +13,8 @@ use crate::breaker::PROBE_TIMEOUT;
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 
-/// Endpoints in one statement.
 const PAGE: usize = 1_000;
 
-/// Those of some endpoints whose circuit is open.
 pub(super) async fn open_among(
     app: &App,
     endpoints: &[Uuid],

@@ -24,7 +24,6 @@ use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_leads::compile::Snapshots;
 
-/// Outcomes recorded in one transaction.
 const BATCH: usize = 256;
 /// Between tries to record while the database is away. The outcomes are kept; if the lease runs out meanwhile, another worker
 /// repeats the deliveries and these outcomes are dropped.

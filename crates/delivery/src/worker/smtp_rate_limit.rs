@@ -44,7 +44,6 @@ pub(super) async fn take_slot(app: &App, delivery: &delivery::Model, settings: &
     Ok(slot <= now)
 }
 
-/// Time between two mails.
 fn gap(mails_per_minute: i32) -> TimeDelta {
     TimeDelta::microseconds(60_000_000 / i64::from(mails_per_minute.max(1)))
 }

@@ -45,7 +45,6 @@ const ISOLATED_AFTER: i32 = 3;
 const FEW: i32 = 8;
 /// Of more suspects, one in this many is attempted at a time.
 const PART: i32 = 8;
-/// Isolated deliveries read in one round.
 const MAX_READ: u64 = 256;
 
 /// What a death means for the deliveries that were under way.
@@ -53,9 +52,7 @@ const MAX_READ: u64 = 256;
 pub(super) struct Verdicts {
     /// The suspects, as they are stored.
     known: Vec<Model>,
-    /// To be isolated.
     pub(super) isolated: Vec<DeliveryId>,
-    /// To be failed.
     set_aside: Vec<DeliveryId>,
 }
 
@@ -111,14 +108,11 @@ fn verdicts(
     verdicts
 }
 
-/// Whether a suspect is isolated.
 fn is_isolated(known: &Model) -> bool {
     known.deaths >= ISOLATED_AFTER || (known.deaths >= SUSPECTED_AFTER && known.company <= FEW)
 }
 
-/// What a death has changed.
 pub(super) struct Consequences {
-    /// The deliveries that were set aside.
     pub(super) set_aside: Vec<delivery::Model>,
     pub(super) effects: Effects,
 }
@@ -200,11 +194,9 @@ fn part(company: i32) -> usize {
     usize::try_from(part).unwrap_or(1)
 }
 
-/// Isolated deliveries that may be attempted next.
 struct NextPart {
     /// In order, more than may be attempted together.
     waiting: Vec<delivery::Model>,
-    /// How many may be attempted together.
     size: usize,
     /// Endpoints with an open circuit that one of them may probe.
     paused: HashSet<Uuid>,

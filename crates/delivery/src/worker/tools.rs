@@ -23,7 +23,6 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    /// Hands an outcome to the recorder.
     pub(super) fn record(&self, outcome: PendingOutcome) {
         if self.outcomes.send(outcome).is_err() {
             tracing::error!("the recorder of outcomes has ended: the delivery will be repeated");

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Context;
+use async_graphql::InputObject;
 use entity::delivery_config::{DeliveryConfig, SealedHeader, WebhookConfig};
 use entity::delivery_settings;
 use entity::ids::SettingsId;
@@ -20,13 +21,14 @@ const MAX_HEADERS: usize = 30;
 /// Values up to this length are not hinted at: four characters would be half of them.
 const UNHINTED: usize = 8;
 
-/// A header that somebody asks for.
-#[derive(Clone)]
+/// A header added to every request.
+#[derive(Clone, InputObject)]
 pub struct HeaderInput {
-    /// Its name.
+    /// Name, at most 128 characters. Headers that HTTP or Leadmesh sets are refused.
     pub name: String,
-    /// Its value. Empty keeps the stored value of the header with this name, as long as scheme, host and port of the
-    /// destination stay: a secret that somebody else entered can be kept but not sent elsewhere.
+    /// Value, at most 4,096 printable ASCII characters, stored encrypted and never shown again. Empty keeps the stored
+    /// value of the header with this name, as long as scheme, host and port of the URL stay the same.
+    #[graphql(secret)]
     pub value: String,
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use async_graphql::InputObject;
 use entity::delivery_config::{ResponseRule, RetryPolicy};
 
 use crate::check;
@@ -19,32 +20,33 @@ const MAX_VALUES: usize = 100;
 const MAX_VALUE: usize = 200;
 const MAX_POINTER: usize = 500;
 
-/// When and how often a failed webhook is tried again; what is absent gets its default.
-#[derive(Clone, Debug, Default)]
+/// When and how often a failed request is retried. Omitted fields get their defaults.
+#[derive(Clone, Debug, Default, InputObject)]
+#[graphql(name = "RetryPolicyInput")]
 pub struct RetryInput {
-    /// Attempts in all, 1 to 20; by default 6.
+    /// Total attempts, including the first, 1 to 20. Defaults to 6.
     pub attempts: Option<i32>,
-    /// Milliseconds between the first and the second attempt, 100 to 3,600,000; by default 10,000.
+    /// Milliseconds between the first and the second attempt, 100 to 3,600,000. Defaults to 10,000.
     pub initial_delay_ms: Option<i32>,
-    /// Most milliseconds between two attempts, not less than the initial delay and at most 86,400,000; by default
-    /// 7,200,000.
+    /// The most milliseconds between two attempts, from `initialDelayMs` to 86,400,000. Defaults to 7,200,000.
     pub max_delay_ms: Option<i32>,
-    /// Minutes after which no further attempt is made, 1 to 10,080; by default 1,440.
+    /// Minutes after which no further attempt is made, 1 to 10,080. Defaults to 1,440.
     pub max_age_minutes: Option<i32>,
-    /// HTTP statuses from 400 to 599 that fail the delivery at once.
+    /// HTTP statuses from 400 to 599 that fail the delivery immediately. Defaults to none.
     pub give_up_on: Option<Vec<i32>>,
 }
 
-/// How a partner refuses a lead inside a 2xx answer, with JSON pointers (RFC 6901) into it.
-#[derive(Clone, Debug, Default)]
+/// Reads acceptance or refusal from a 2xx answer. Pointers are JSON pointers (RFC 6901) into the answer's body, at most
+/// 500 bytes each.
+#[derive(Clone, Debug, Default, InputObject)]
 pub struct ResponseRuleInput {
-    /// Where the answer says whether the lead was taken.
+    /// Pointer to the value that says whether the lead was accepted, such as `/result/status`.
     pub pointer: String,
-    /// Values there that mean accepted, 1 to 100.
+    /// Values that mean accepted, 1 to 100. Every other value means refused.
     pub accepted_values: Vec<String>,
-    /// Where the recipient's own id of the lead is found.
+    /// Pointer to the recipient's identifier for the lead.
     pub external_id_pointer: Option<String>,
-    /// Where the reason for a refusal is found.
+    /// Pointer to the reason for a refusal.
     pub reason_pointer: Option<String>,
 }
 

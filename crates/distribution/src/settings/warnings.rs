@@ -4,7 +4,7 @@ use entity::delivery_config::{EmailConfig, FieldSelection, WebhookConfig};
 use entity::field::FieldDef;
 use serde_json::Value;
 
-use leadmesh_leads::branch::encrypted_unnamed;
+use leadmesh_leads::sharing::encrypted_unnamed;
 
 /// Words in the names of headers that carry credentials.
 const CREDENTIALS: [&str; 5] = ["auth", "key", "token", "secret", "password"];

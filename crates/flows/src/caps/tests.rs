@@ -100,7 +100,7 @@ fn input(period: CapPeriod, limit: i32, timezone: Option<&str>) -> CapInput {
     CapInput {
         period,
         limit,
-        timezone: timezone.map(str::to_owned),
+        timezone: timezone.map(Into::into),
     }
 }
 

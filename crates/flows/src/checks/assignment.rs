@@ -10,8 +10,8 @@ use leadmesh_forms::templates::{self, Escape, FieldNames, ProblemKind, Template}
 /// Longest template of a TRANSFORM step, in characters.
 const MAX_TEMPLATE_CHARS: usize = 2_000;
 
-/// What is wrong with one assignment of a TRANSFORM step. An encrypted value may only go where it stays encrypted. `names` are those
-/// of the fields, shared by all assignments that are checked together.
+/// The error of an assignment of a TRANSFORM step, if any. Encrypted values may only go into encrypted fields. `names` are those of
+/// the fields, shared by all assignments that are checked together.
 pub(crate) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef], names: &FieldNames<'_>) -> Vec<Broken> {
     let Some(target) = fields.iter().find(|field| field.name == assignment.field) else {
         let text = "the flow has no field of this name: use one of its field names";
@@ -39,8 +39,8 @@ pub(crate) fn problems(assignment: &TemplateAssignment, fields: &[FieldDef], nam
     unknown.chain(laid_bare(&template, target, fields)).collect()
 }
 
-/// A template that may read an encrypted field sets encrypted ones only. Which field a computed name means is not known, so it counts
-/// as every one of them. (When a lead is decided, such a template is not shown encrypted values at all.)
+/// A template that may read an encrypted field may only set encrypted ones. A computed name counts as all fields. (When a lead is
+/// decided, such a template gets no encrypted values at all.)
 fn laid_bare(template: &Template, target: &FieldDef, fields: &[FieldDef]) -> Option<Broken> {
     let secret = fields
         .iter()

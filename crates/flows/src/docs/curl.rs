@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Posts the operation with its variables. The key is left to the shell, so that it gets into no document.
+/// Posts the operation with its variables. The shell inserts the key, so that it is in no document.
 pub(super) fn command(endpoint: &str, operation: &str, variables: &Value) -> String {
     let words: Vec<&str> = operation.split_whitespace().collect();
     let body = json!({"query": words.join(" "), "variables": variables});
@@ -14,7 +14,7 @@ pub(super) fn command(endpoint: &str, operation: &str, variables: &Value) -> Str
     )
 }
 
-/// One word of the shell, whatever is in it. The text has no NUL: JSON escapes it, and addresses cannot have it.
+/// One quoted word of the shell. The text has no NUL: JSON escapes it, and addresses cannot have it.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -25,7 +25,7 @@ mod tests {
     use proptest::prelude::*;
     use std::process::Command;
 
-    /// What curl would be given, had the line been pasted.
+    /// The arguments that curl would get.
     fn pasted(line: &str) -> Vec<String> {
         let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}\n{line}");
         let output = Command::new("sh")

@@ -1,14 +1,14 @@
-//! Example values: the owner's, or made-up ones that fit the field's type and, where that is easy, the acceptance rule.
+//! Example values: the owner's, or generated ones of the field's type that, if possible, pass the acceptance rule.
 
 use std::collections::HashMap;
 
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Value, json};
 
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
-use leadmesh_forms::rules::{self, Condition, Effort, FieldValue, Operator, Rule};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
+use leadmesh_forms::rules::{self, Condition, EvalBudget, FieldValue, Operator, Rule};
 
-/// Names of text fields by a part of them, the most telling first.
+/// Examples of text fields by part of their names, most specific first.
 const TEXTS: [(&str, &str); 10] = [
     ("first", "Ana"),
     ("last", "Silva"),
@@ -22,8 +22,7 @@ const TEXTS: [(&str, &str); 10] = [
     ("comment", "Please call me back."),
 ];
 
-/// A lead by the flow's field names. If the rule would refuse the examples, fields that it names are set to what it asks for,
-/// as far as that helps.
+/// A lead by the flow's field names. If the rule would refuse it, fields of the rule are changed to pass, if possible.
 pub(super) fn lead(fields: &[FieldDef], rule: Option<&Rule>) -> HashMap<String, Value> {
     let plain: HashMap<String, Value> = fields.iter().map(|field| (field.name.clone(), value(field))).collect();
     let Some(rule) = rule.filter(|rule| !accepts(rule, fields, &plain)) else {
@@ -89,7 +88,7 @@ fn made_up_text(name: &str) -> &'static str {
     fitting.map_or("Example", |(_, text)| text)
 }
 
-/// Sets fields to what the rule asks for: all of `all`, the first of `any`, nothing of `not`.
+/// Sets fields to pass the rule: all of `all`, the first of `any`, nothing of `not`.
 fn fit(rule: &Rule, fields: &[FieldDef], lead: &mut HashMap<String, Value>) {
     match rule {
         Rule::All(rules) => rules.iter().for_each(|rule| fit(rule, fields, lead)),
@@ -106,7 +105,7 @@ fn fit(rule: &Rule, fields: &[FieldDef], lead: &mut HashMap<String, Value>) {
     }
 }
 
-/// A value that meets the condition, where one is easy to tell.
+/// A value that meets the condition, for simple operators.
 fn wanted(condition: &Condition) -> Option<Value> {
     let value = condition.value.as_ref();
     match condition.operator {
@@ -139,15 +138,15 @@ fn accepts(rule: &Rule, fields: &[FieldDef], lead: &HashMap<String, Value>) -> b
             valid: false,
         },
     };
-    rule.evaluate(&look, &mut Effort::default())
+    rule.evaluate(&look, &mut EvalBudget::default())
         .is_ok_and(|verdict| verdict.passed)
 }
 
 fn typed(field: &FieldDef, lead: &HashMap<String, Value>) -> (Value, bool) {
     let raw = lead.get(&field.name).unwrap_or(&Value::Null);
     match type_value(field, raw, &TypingContext::default()) {
-        Typed::Valid(value) => (value, true),
-        Typed::Empty => (Value::Null, true),
-        Typed::Invalid(_) => (raw.clone(), false),
+        TypedValue::Valid(value) => (value, true),
+        TypedValue::Empty => (Value::Null, true),
+        TypedValue::Invalid(_) => (raw.clone(), false),
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use entity::field::FieldDef;
+use leadmesh_forms::templates::escape_html;
 
 use super::{SubmissionDocs, meaning, pretty, type_name};
 
@@ -22,7 +23,7 @@ struct Page(String);
 /// The page.
 pub fn render(docs: &SubmissionDocs) -> String {
     let title = format!("Submitting leads to {}: {}", docs.recipient_name, docs.flow_name);
-    let title = escaped(&title);
+    let title = escape_html(&title);
     let mut page = Page(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
@@ -42,7 +43,7 @@ pub fn render(docs: &SubmissionDocs) -> String {
 impl Page {
     /// An element with text in it.
     fn text(&mut self, element: &str, text: &str) {
-        let _ = writeln!(self.0, "<{element}>{}</{element}>", escaped(text));
+        let _ = writeln!(self.0, "<{element}>{}</{element}>", escape_html(text));
     }
 
     fn heading(&mut self, text: &str) {
@@ -50,7 +51,7 @@ impl Page {
     }
 
     fn listing(&mut self, text: &str) {
-        let _ = writeln!(self.0, "<pre><code>{}</code></pre>", escaped(text));
+        let _ = writeln!(self.0, "<pre><code>{}</code></pre>", escape_html(text));
     }
 
     fn summary(&mut self, docs: &SubmissionDocs) {
@@ -59,7 +60,7 @@ impl Page {
                 "<p class=\"off\">At the moment no leads are taken here: every submission is rejected.</p>\n",
             );
         }
-        let item = |name: &str, value: &str| format!("<li>{name}: <code>{}</code></li>\n", escaped(value));
+        let item = |name: &str, value: &str| format!("<li>{name}: <code>{}</code></li>\n", escape_html(value));
         let mut items = vec![
             item("Endpoint", &format!("POST {}", docs.endpoint)),
             item("Flow", &docs.flow_id.to_string()),
@@ -73,14 +74,14 @@ impl Page {
         self.heading("Fields");
         self.0.push_str("<div class=\"wide\">\n<table>\n<tr><th>Name</th><th>Label</th><th>Type</th><th>Required</th><th>Example</th><th>Notes</th></tr>\n");
         for field in fields {
-            let code = |text: &str| format!("<code>{}</code>", escaped(text));
+            let code = |text: &str| format!("<code>{}</code>", escape_html(text));
             let cells = [
                 code(&field.name),
-                escaped(&field.label),
+                escape_html(&field.label).into_owned(),
                 code(&type_name(field)),
                 (if field.required { "yes" } else { "no" }).to_owned(),
                 code(field.example.as_deref().unwrap_or_default()),
-                escaped(&notes(field)),
+                escape_html(&notes(field)).into_owned(),
             ];
             let _ = writeln!(self.0, "<tr><td>{}</td></tr>", cells.join("</td><td>"));
         }
@@ -138,22 +139,6 @@ fn notes(field: &FieldDef) -> String {
     notes.join(" ")
 }
 
-/// Text in which nothing is markup, in elements and in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(letter),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +147,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_that_was_written_opens_an_element_or_ends_an_attribute(text in ".*") {
-            prop_assert!(!escaped(&text).contains(['<', '>', '"', '\'']));
+            prop_assert!(!escape_html(&text).contains(['<', '>', '"', '\'']));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The docs to read, as Markdown. Whatever an account wrote is shown as text: it makes no markup, and no HTML.
+//! The docs as Markdown. Texts of accounts are escaped, also against HTML.
 
 use std::fmt::Write;
 
@@ -112,7 +112,7 @@ fn responses(responses: &[ExampleResponse]) -> String {
     out
 }
 
-/// Text of one line in which nothing is markup (`CommonMark` 0.31, section 2.4).
+/// One line of text without markup (`CommonMark` 0.31, section 2.4).
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -125,7 +125,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// A code span that may stand in a table: there a bar ends the cell even within code.
+/// A code span for a table, where a bar ends the cell even within code.
 fn code(text: &str) -> String {
     let text: String = text
         .chars()

@@ -8,7 +8,7 @@ use entity::flow::{FieldDefs, Names};
 use entity::source::Mappings;
 use uuid::Uuid;
 
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 
 fn at() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH
@@ -228,7 +228,7 @@ fn every_made_up_example_is_valid_for_its_type() {
     let lead = example::lead(&fields, None);
     for field in &fields {
         let typed = type_value(field, &lead[&field.name], &TypingContext::default());
-        assert!(matches!(typed, Typed::Valid(_)), "{}: {typed:?}", field.name);
+        assert!(matches!(typed, TypedValue::Valid(_)), "{}: {typed:?}", field.name);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writing what differs between a flow as it was and as it should be.
+//! Writes the differences between two states of a flow.
 
 use chrono::{DateTime, Utc};
 use entity::{flow, former_field, source, step};
@@ -8,7 +8,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, Iterable};
 use crate::contents::Contents;
 use leadmesh_core::error::Result;
 
-/// Writes the flow, and of its sources and steps those that differ. What is gone is marked as removed at the time of the change.
+/// Writes the flow and its changed sources and steps. Missing ones are marked as removed.
 pub(super) async fn differences(tx: &DatabaseTransaction, before: Option<&Contents>, after: &Contents) -> Result<()> {
     let now = Some(after.flow.updated_at);
     let (sources, steps) = before.map_or((&[][..], &[][..]), |before| (&before.sources, &before.steps));
@@ -37,8 +37,7 @@ fn removed_step(row: &step::Model, at: Option<DateTime<Utc>>) -> step::Model {
     }
 }
 
-/// Rows that are gone, as `removed` leaves them, then those that are new or changed: what takes the place of another one is
-/// written after it.
+/// Removed rows, as `removed` leaves them, then new and changed ones, because a row may take the place of a removed one.
 fn differing<M: Clone + PartialEq, K: PartialEq>(
     before: &[M],
     after: &[M],
@@ -52,7 +51,7 @@ fn differing<M: Clone + PartialEq, K: PartialEq>(
     gone.map(removed).chain(changed).collect()
 }
 
-/// Inserts rows, or replaces those that exist: a row that was removed comes back under its identifier.
+/// Inserts or replaces rows: a removed row may be restored under its identifier.
 async fn put<E>(tx: &DatabaseTransaction, rows: Vec<E::Model>) -> Result<()>
 where
     E: EntityTrait,

@@ -11,30 +11,29 @@ use entity::{bulk, connection, delivery_settings};
 use sea_orm::{ColumnTrait, QueryFilter, Set};
 
 use crate::caps::CapInput;
-use crate::checks::{Checker, PriceInput};
+use crate::checks::Checker;
 use crate::edit::Edit;
+use crate::price::PriceInput;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_forms::templates::{self, FieldNames, ProblemKind};
 
-/// Fields that a selection may name, and renamings that there may be.
+/// The most names in a selection, and the most renamings.
 const MAX_FIELDS: usize = 500;
-/// Names among them that are told to be no fields.
-const UNKNOWN_TOLD: usize = 10;
+/// Unknown names that are reported.
+const MAX_UNKNOWN: usize = 10;
 /// Longest name that a field may be given, in characters.
 const MAX_WIRE_NAME_CHARS: usize = 200;
 
-/// What a BUYER step does, as given. It is whole: what is absent is taken away.
+/// What a BUYER step does. Replaces all settings.
 #[derive(Clone, Debug)]
 pub struct BuyerInput {
-    /// To whom; none when a step keeps its buyer.
+    /// None keeps the buyer of the step.
     pub to: Option<BuyerTo>,
-    /// What the buyer gets to see.
+    /// The fields that are shared.
     pub fields: FieldSelection,
-    /// Names that the buyer gets in place of the flow's; at most 500.
+    /// Names that the buyer gets instead of the flow's.
     pub mapping: Vec<FieldMapping>,
-    /// What the buyer pays for a lead.
     pub price: Option<PriceInput>,
-    /// Limits of leads that the buyer takes.
     pub caps: Vec<CapInput>,
 }
 
@@ -43,13 +42,13 @@ pub struct BuyerInput {
 pub enum BuyerTo {
     /// The account at the other end of a connection.
     Connected(ConnectionId),
-    /// Whoever accepts an invitation that was sent in the same transaction.
+    /// The account that accepts an invitation sent in the same transaction.
     Invited(InvitationId),
 }
 
 const PATH: &str = "input.step.buyer";
 
-/// Puts what is given into a step, checked. `input.to` is needed when the step has no buyer yet.
+/// Checks the input and sets the step. A step without a buyer needs `input.to`.
 pub(super) async fn apply(edit: &mut Edit<'_>, step: &mut step::Model, input: BuyerInput) -> Result<()> {
     edit.check.paid(PATH, "buyer steps");
     let before = match &step.config {
@@ -65,7 +64,7 @@ pub(super) async fn apply(edit: &mut Edit<'_>, step: &mut step::Model, input: Bu
     let mut enable_when_ready = false;
     match input.to {
         Some(BuyerTo::Connected(id)) => {
-            connect(edit, id).await?;
+            check_connection(edit, id).await?;
             (step.connection_id, step.invitation_id) = (Some(id), None);
         }
         Some(BuyerTo::Invited(id)) => {
@@ -95,7 +94,7 @@ pub(super) async fn apply(edit: &mut Edit<'_>, step: &mut step::Model, input: Bu
     Ok(())
 }
 
-/// Whether a step is to be enabled as soon as its buyer accepts.
+/// Whether the step is enabled when its buyer accepts the invitation.
 fn waits_to_be_enabled(step: &step::Model) -> bool {
     matches!(
         step.config,
@@ -106,8 +105,8 @@ fn waits_to_be_enabled(step: &step::Model) -> bool {
     )
 }
 
-/// Looks whether leads may go over a connection, held up for the moment or not.
-async fn connect(edit: &mut Edit<'_>, id: ConnectionId) -> Result<()> {
+/// Checks that leads may go over a connection, suspended or not.
+async fn check_connection(edit: &mut Edit<'_>, id: ConnectionId) -> Result<()> {
     let path = format!("{PATH}.connectionId");
     let found = refusal(edit, Some(id)).await?;
     if let Some((code, text)) = found {
@@ -116,6 +115,7 @@ async fn connect(edit: &mut Edit<'_>, id: ConnectionId) -> Result<()> {
     Ok(())
 }
 
+/// Why a step cannot deliver over a connection.
 type Refusal = (UserErrorCode, &'static str);
 
 async fn refusal(edit: &Edit<'_>, id: Option<ConnectionId>) -> Result<Option<Refusal>> {
@@ -143,8 +143,7 @@ async fn refusal(edit: &Edit<'_>, id: Option<ConnectionId>) -> Result<Option<Ref
     })
 }
 
-/// Refuses to switch a step on that has nobody to deliver to; one that waits is not to be switched on by itself when it is
-/// switched off.
+/// Refuses to enable a step without a connected buyer. Enabling or disabling a step by hand ends its waiting to be enabled.
 pub(super) async fn switch(edit: &mut Edit<'_>, step: &mut step::Model, enabled: bool) -> Result<()> {
     let StepConfig::Buyer { enable_when_ready, .. } = &mut step.config else {
         return Ok(());
@@ -156,10 +155,10 @@ pub(super) async fn switch(edit: &mut Edit<'_>, step: &mut step::Model, enabled:
     Ok(())
 }
 
-/// Switches off what a revert would switch on again although its buyer is not connected now.
-pub(crate) async fn settle_reverted(edit: &mut Edit<'_>) -> Result<()> {
-    for place in 0..edit.after.steps.len() {
-        let Some(step) = edit.after.steps.get(place) else {
+/// Disables steps that a revert has enabled although their buyers are not connected now.
+pub(crate) async fn disable_unconnected(edit: &mut Edit<'_>) -> Result<()> {
+    for index in 0..edit.after.steps.len() {
+        let Some(step) = edit.after.steps.get(index) else {
             continue;
         };
         let buyer = matches!(step.config, StepConfig::Buyer { .. });
@@ -167,7 +166,7 @@ pub(crate) async fn settle_reverted(edit: &mut Edit<'_>) -> Result<()> {
         if !buyer || !enabled || refusal(edit, connection).await?.is_none() {
             continue;
         }
-        if let Some(step) = edit.after.steps.get_mut(place) {
+        if let Some(step) = edit.after.steps.get_mut(index) {
             step.enabled = false;
             let text = format!("step \"{}\" stays disabled: its buyer is not connected", step.name);
             edit.warnings.push(text);
@@ -176,7 +175,7 @@ pub(crate) async fn settle_reverted(edit: &mut Edit<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The version of settings with this content: the one before if it has it, else a new one.
+/// The delivery settings with this content: those of the step if they are equal, else new ones.
 async fn keep_settings(edit: &Edit<'_>, before: Option<SettingsId>, config: AccountConfig) -> Result<SettingsId> {
     let account = edit.account.id;
     let config = DeliveryConfig::Account(config);
@@ -207,7 +206,7 @@ fn tidy(mut selection: FieldSelection) -> FieldSelection {
     selection
 }
 
-/// What the buyer gets names fields of the flow, and two of them do not come under one name.
+/// Checks that the selection names fields of the flow, and that no two fields get one name.
 fn check_sharing(check: &mut Checker, input: &BuyerInput, fields: &[FieldDef]) {
     let selection = tidy(input.fields.clone());
     let (at, named) = (format!("{PATH}.sharedFields.fields"), &selection.fields);
@@ -220,7 +219,7 @@ fn check_sharing(check: &mut Checker, input: &BuyerInput, fields: &[FieldDef]) {
     }
     let unknown = |name: &&String| !fields.iter().any(|field| field.name == **name);
     let unknown = named.iter().enumerate().filter(|(_, name)| unknown(name));
-    for (index, name) in unknown.take(UNKNOWN_TOLD) {
+    for (index, name) in unknown.take(MAX_UNKNOWN) {
         let name: String = name.chars().take(100).collect();
         let text = format!("the flow has no field \"{name}\": use one of its field names");
         check.broken(UserErrorCode::UnknownField, &format!("{at}.{index}"), text);
@@ -252,7 +251,7 @@ fn check_mapping(check: &mut Checker, selection: &FieldSelection, mapping: &[Fie
     }
 }
 
-/// The selection without names that the flow does not know: those are told where they stand.
+/// The selection without unknown names, which are reported at their own paths.
 fn only_known(selection: &FieldSelection, fields: &[FieldDef]) -> FieldSelection {
     let known = selection
         .fields

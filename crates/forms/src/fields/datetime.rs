@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Datelike, NaiveTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use regex::{Captures, Regex};
 
-use super::date;
+use super::calendar;
 
 /// The longest text that may hold a moment, in bytes.
 const MAX_MOMENT: usize = 80;
@@ -38,7 +38,7 @@ pub(super) fn read(text: &str, country: &str) -> Result<String, String> {
     let moment = unix(text)
         .or_else(|| combined(text, country))
         .or_else(|| alone(text, country));
-    let moment = moment.filter(|moment| date::YEARS.contains(&moment.year()));
+    let moment = moment.filter(|moment| calendar::YEARS.contains(&moment.year()));
     let message =
         || "This is not a date and time. Send it as 2024-12-31T18:30:00Z or with an offset such as +02:00.".to_owned();
     let moment = moment.ok_or_else(message)?.trunc_subsecs(6);
@@ -72,12 +72,12 @@ fn unix(text: &str) -> Option<DateTime<Utc>> {
 
 fn combined(text: &str, country: &str) -> Option<DateTime<Utc>> {
     let (date, TimeOfDay { time, offset }) = split(text)?;
-    let local = date::parse(date, country)?.and_time(time);
+    let local = calendar::parse(date, country)?.and_time(time);
     local.checked_sub_signed(offset).map(|moment| moment.and_utc())
 }
 
 fn alone(text: &str, country: &str) -> Option<DateTime<Utc>> {
-    date::parse(text, country).map(|date| date.and_time(NaiveTime::MIN).and_utc())
+    calendar::parse(text, country).map(|date| date.and_time(NaiveTime::MIN).and_utc())
 }
 
 fn time_of_day(found: &Captures<'_>) -> Option<NaiveTime> {

@@ -1,27 +1,54 @@
-//! Exact decimal numbers from text. The parser behind it goes one call deeper with each character, and the text may be a sender's.
+//! Exact decimal numbers: the scalar of the API, and reading numbers from text. The length of a text is bounded first, because the parser
+//! recurses for each character.
 
-use rust_decimal::Decimal;
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use rust_decimal::Decimal as Exact;
 
 use crate::numerals;
 
-/// Longest text that is read as a number, in bytes: twice the digits that a `Decimal` holds.
+/// Longest text that is read as a number, in bytes: twice the digits that a decimal holds.
 const MAX_BYTES: usize = 64;
 
-/// A number in digits with at most one point. None if it would have to be rounded, is longer than 64 characters, or has a `_`, which
-/// stands for nothing and of which there may be any number.
+/// A number in digits with at most one point. None if it would be rounded, has more than 64 characters, or has a `_`, which the parser
+/// ignores.
 #[expect(clippy::disallowed_methods, reason = "the one place that bounds what is parsed")]
-pub fn exact(text: &str) -> Option<Decimal> {
-    short(text).and_then(|text| Decimal::from_str_exact(text).ok())
+pub fn exact(text: &str) -> Option<Exact> {
+    short(text).and_then(|text| Exact::from_str_exact(text).ok())
 }
 
 /// A number as JSON and GraphQL write it, perhaps with an exponent, such as `1.5e3`. The bounds are those of the value: at most 28
 /// digits before and after the point together, whatever the exponent is.
-pub fn scientific(text: &str) -> Option<Decimal> {
-    exact(&numerals::plain(short(text)?)?)
+pub fn scientific(text: &str) -> Option<Exact> {
+    exact(&numerals::without_exponent(short(text)?)?)
 }
 
 fn short(text: &str) -> Option<&str> {
     (text.len() <= MAX_BYTES && !text.contains('_')).then_some(text)
+}
+
+/// What a Decimal is, for a caller whose number is none.
+pub const NO_DECIMAL: &str = "a Decimal is a number in digits with at most one point, of at most 28 digits in at most 64 characters: send a string such as \"12.50\"";
+
+/// An exact decimal number as a string, such as `"12.50"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal(pub Exact);
+
+/// An exact decimal number as a string of at most 28 digits, such as `"12.50"`. Numbers are accepted too, with the
+/// digits as written, also with an exponent.
+#[Scalar(specified_by_url = "https://speleotrove.com/decimal/decarith.html")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let read = match &value {
+            Value::String(text) => exact(text),
+            Value::Number(number) => scientific(&number.to_string()),
+            _ => return Err(InputValueError::expected_type(value)),
+        };
+        read.map(Self).ok_or_else(|| InputValueError::custom(NO_DECIMAL))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
 }
 
 #[cfg(test)]
@@ -30,12 +57,12 @@ mod tests {
 
     #[test]
     fn numbers_are_read_and_what_is_too_long_is_refused_before_it_is_parsed() {
-        assert_eq!(exact("12.50"), Some(Decimal::new(1_250, 2)));
-        assert_eq!(exact(&format!("{}7", "0".repeat(63))), Some(Decimal::from(7)));
-        assert_eq!(scientific("1.5e3"), Some(Decimal::from(1_500)));
-        assert_eq!(scientific("-15E-1"), Some(Decimal::new(-15, 1)));
+        assert_eq!(exact("12.50"), Some(Exact::new(1_250, 2)));
+        assert_eq!(exact(&format!("{}7", "0".repeat(63))), Some(Exact::from(7)));
+        assert_eq!(scientific("1.5e3"), Some(Exact::from(1_500)));
+        assert_eq!(scientific("-15E-1"), Some(Exact::new(-15, 1)));
         assert_eq!(scientific("1e28"), exact(&format!("1{}", "0".repeat(28))));
-        assert_eq!(scientific("10000e-32"), Some(Decimal::new(1, 28)));
+        assert_eq!(scientific("10000e-32"), Some(Exact::new(1, 28)));
         for text in [
             "",
             "x",

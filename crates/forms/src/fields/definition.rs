@@ -6,7 +6,7 @@ use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
 use super::choice::{self, MAX_CHOICE_CHARS, MAX_CHOICES};
-use super::{Typed, TypingContext, type_value};
+use super::{TypedValue, TypingContext, type_value};
 
 /// The most fields that a flow may have.
 pub const MAX_FIELDS: usize = 200;
@@ -141,9 +141,9 @@ fn check_list(choices: &[String]) -> Option<String> {
 fn check_example(field: &FieldDef) -> Option<String> {
     let example = Value::from(field.example.as_deref()?);
     match type_value(field, &example, &TypingContext::default()) {
-        Typed::Valid(_) => None,
-        Typed::Empty => Some("Leave the example out or give one.".to_owned()),
-        Typed::Invalid(message) => Some(format!("The example is not valid for the type. {message}")),
+        TypedValue::Valid(_) => None,
+        TypedValue::Empty => Some("Leave the example out or give one.".to_owned()),
+        TypedValue::Invalid(message) => Some(format!("The example is not valid for the type. {message}")),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn read(raw: &Value) -> Result<Option<Value>, String> {
 
 fn parse(text: &str) -> Result<Value, String> {
     let message = |_| "This begins like JSON but is not valid JSON. Send a valid object or list.".to_owned();
-    let value = serde_json::from_slice(&lenient_json::mend(text.as_bytes(), 0)).map_err(message)?;
+    let value = serde_json::from_slice(&lenient_json::repair(text.as_bytes(), 0)).map_err(message)?;
     Ok(numerals::unmark(value))
 }
 

@@ -33,7 +33,7 @@ fn def(field_type: FieldType) -> FieldDef {
     }
 }
 
-fn typed(field_type: FieldType, raw: &Value, country: Option<&str>) -> Typed {
+fn typed(field_type: FieldType, raw: &Value, country: Option<&str>) -> TypedValue {
     type_value(&def(field_type), raw, &TypingContext { country })
 }
 
@@ -68,7 +68,7 @@ fn every_type_takes_valid_and_sloppy_values() {
     for (field_type, raw, expected) in cases {
         assert_eq!(
             typed(field_type, &raw, None),
-            Typed::Valid(expected),
+            TypedValue::Valid(expected),
             "{field_type:?} {raw}"
         );
     }
@@ -80,7 +80,7 @@ fn every_type_but_text_and_json_refuses_words() {
         .into_iter()
         .filter(|kind| !matches!(kind, FieldType::Text | FieldType::Json))
     {
-        let Typed::Invalid(message) = typed(field_type, &json!("zebra crossing"), None) else {
+        let TypedValue::Invalid(message) = typed(field_type, &json!("zebra crossing"), None) else {
             panic!("{field_type:?} accepts a word");
         };
         assert!(message.ends_with('.') && !message.contains("zebra"), "{message}");
@@ -91,7 +91,7 @@ fn every_type_but_text_and_json_refuses_words() {
 fn every_type_knows_empty_values() {
     for field_type in ALL {
         for raw in [json!(null), json!(""), json!(" \u{a0}\t")] {
-            assert_eq!(typed(field_type, &raw, None), Typed::Empty, "{field_type:?} {raw}");
+            assert_eq!(typed(field_type, &raw, None), TypedValue::Empty, "{field_type:?} {raw}");
         }
     }
 }
@@ -102,13 +102,13 @@ fn huge_values_nul_and_nesting_get_a_clear_answer_from_every_type() {
     for field_type in ALL {
         for raw in [json!("7".repeat(1_000_000)), json!("7\u{0}"), deep.clone()] {
             assert!(
-                matches!(typed(field_type, &raw, None), Typed::Invalid(_)),
+                matches!(typed(field_type, &raw, None), TypedValue::Invalid(_)),
                 "{field_type:?}"
             );
         }
         let list = typed(field_type, &json!(["7"]), None);
         assert_eq!(
-            matches!(list, Typed::Valid(_)),
+            matches!(list, TypedValue::Valid(_)),
             field_type == FieldType::Json,
             "{field_type:?}"
         );
@@ -120,12 +120,12 @@ fn the_country_may_be_spelt_in_any_way() {
     for country in ["GB", "gb", "uk", "United Kingdom "] {
         assert_eq!(
             typed(FieldType::Phone, &json!("020 7183 8750"), Some(country)),
-            Typed::Valid(json!("+442071838750"))
+            TypedValue::Valid(json!("+442071838750"))
         );
     }
     assert!(matches!(
         typed(FieldType::Phone, &json!("4155552671"), Some("Atlantis")),
-        Typed::Invalid(_)
+        TypedValue::Invalid(_)
     ));
 }
 
@@ -172,9 +172,9 @@ proptest! {
         country in "US|CA|GB|DE|MX|FR|XX",
     ) {
         for field_type in ALL {
-            if let Typed::Valid(value) = typed(field_type, &raw, Some(&country)) {
+            if let TypedValue::Valid(value) = typed(field_type, &raw, Some(&country)) {
                 let again = typed(field_type, &value, Some(&country));
-                prop_assert_eq!(again, Typed::Valid(value), "{:?} {}", field_type, raw);
+                prop_assert_eq!(again, TypedValue::Valid(value), "{:?} {}", field_type, raw);
             }
         }
     }
@@ -183,7 +183,7 @@ proptest! {
     fn nul_is_never_stored(head in any::<String>(), tail in any::<String>()) {
         for field_type in ALL {
             let answer = typed(field_type, &json!(format!("{head}\0{tail}")), None);
-            prop_assert!(matches!(answer, Typed::Invalid(_)), "{:?}", field_type);
+            prop_assert!(matches!(answer, TypedValue::Invalid(_)), "{:?}", field_type);
         }
     }
 }

@@ -3,86 +3,91 @@
 use entity::field::FieldDef;
 use serde_json::Value;
 
+use super::brief::{brief, listed};
 use super::evaluate::{CompiledRule, Leaf, Node};
+use super::family::Family;
 use super::operand::{self, Operand};
 use super::operator::Operator;
-use super::pattern::{Budget, Patterns, Weighed};
-use super::scalar::{Family, named_text};
-use super::text::{brief, discreet_phrase, listed, phrase, type_name};
-use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_PLACES, MAX_RULE_PLACES, Rule, search};
+use super::pattern::{PatternBudget, PatternSizes, Patterns};
+use super::scalar::named_text;
+use super::text::{discreet_phrase, phrase, type_name};
+use super::{Condition, MAX_CONDITIONS, MAX_DEPTH, MAX_PATTERN_STATES, MAX_RULE_STATES, Rule, search};
 use crate::limits::{RULE_BYTES, RULE_NODES};
 
-/// Something that keeps a rule from being saved.
+/// An error in a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where the offender is within the rule, such as `all`, `1`, `condition`, `field`; empty for the rule itself.
+    /// Path within the rule, such as `all`, `1`, `condition`, `field`; empty for the rule itself.
     pub path: Vec<String>,
-    /// Which kind of problem it is.
     pub kind: ProblemKind,
-    /// What is wrong and what would be right, for the user.
+    /// What is wrong and what to do, for people.
     pub message: String,
 }
 
-/// The kinds of [`Problem`]; they differ in the error code that a client gets.
+/// The kinds of [`Problem`], each with an error code of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
     /// The flow has no such field.
     UnknownField,
-    /// An operator that does not fit, a value that cannot be compared with, a bad pattern, or a broken limit.
+    /// An operator or value that does not fit the field, an invalid pattern, or an exceeded limit.
     Invalid,
 }
 
-/// Checks the rule against the fields of the flow and answers it in canonical form, or everything that is wrong with it. Compiles
-/// its patterns, which is slow: within a transaction [`check_weighed`] is for that.
+/// Checks a rule against the fields of a flow. Answers its canonical form, or all problems. Compiles its patterns, which is slow: within
+/// a transaction use [`check_with_sizes`].
 ///
-/// In canonical form every value is of its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
-/// case, choices as the field spells them), and lists name nothing twice. Checking that form again changes nothing.
+/// In canonical form every value has its field's type (`"18"` for a NUMBER is `18`, times are in UTC, addresses in lower
+/// case, choices as the field spells them), and lists have no repeated values. Checking that form again changes nothing.
 pub fn check(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
-    let mut budget = Budget::of_rule();
+    let mut budget = PatternBudget::of_rule();
     examine(rule, fields, Patterns::compiled(&mut budget), Size::bounded()).map(|(canonical, _)| canonical)
 }
 
-/// The same of a rule whose patterns were compiled before.
-pub fn check_weighed(rule: &Rule, fields: &[FieldDef], weighed: &Weighed) -> Result<Rule, Vec<Problem>> {
-    examine(rule, fields, Patterns::weighed(weighed), Size::bounded()).map(|(canonical, _)| canonical)
+/// Checks a rule whose patterns were measured before.
+pub fn check_with_sizes(rule: &Rule, fields: &[FieldDef], sizes: &PatternSizes) -> Result<Rule, Vec<Problem>> {
+    examine(rule, fields, Patterns::sizes(sizes), Size::bounded()).map(|(canonical, _)| canonical)
 }
 
-/// The same of a stored rule, whose fields may have changed: its patterns and its size were good when it was saved.
+/// Checks a stored rule against changed fields. Its patterns and its size were checked when it was saved.
 pub fn check_stored(rule: &Rule, fields: &[FieldDef]) -> Result<Rule, Vec<Problem>> {
     examine(rule, fields, Patterns::stored(), Size::unbounded()).map(|(canonical, _)| canonical)
 }
 
-/// Makes the rule ready to run; it is checked again, since the fields may have changed after it was saved.
+/// Compiles a rule. Checks it again, because the fields may have changed after it was saved.
 pub fn compile(rule: &Rule, fields: &[FieldDef]) -> Result<CompiledRule, Vec<Problem>> {
-    compile_within(rule, fields, &mut Budget::of_rule())
+    compile_within(rule, fields, &mut PatternBudget::of_rule())
 }
 
-/// The same with a budget that it shares with other rules.
-pub fn compile_within(rule: &Rule, fields: &[FieldDef], budget: &mut Budget) -> Result<CompiledRule, Vec<Problem>> {
+/// Compiles a rule within a budget that it shares with other rules.
+pub fn compile_within(
+    rule: &Rule,
+    fields: &[FieldDef],
+    budget: &mut PatternBudget,
+) -> Result<CompiledRule, Vec<Problem>> {
     examine(rule, fields, Patterns::compiled(budget), Size::unbounded()).map(|(_, root)| CompiledRule { root })
 }
 
-/// How much of a rule has been seen, in bytes and nodes, and how much may be.
+/// The size of a rule so far, and whether it is limited.
 struct Size {
     bytes: usize,
     nodes: usize,
-    /// Of all patterns, their repetitions written out.
-    places: usize,
+    /// Characters of all patterns, with their repetitions expanded.
+    states: usize,
     is_bounded: bool,
 }
 
 impl Size {
-    /// Of a rule that is to be saved.
+    /// For a rule that is to be saved.
     fn bounded() -> Self {
         Self {
             bytes: 0,
             nodes: 0,
-            places: 0,
+            states: 0,
             is_bounded: true,
         }
     }
 
-    /// Of a stored rule, which may be older than the limits.
+    /// For a stored rule, which may be older than the limits.
     fn unbounded() -> Self {
         Self {
             is_bounded: false,
@@ -107,7 +112,7 @@ fn examine(rule: &Rule, fields: &[FieldDef], patterns: Patterns<'_>, size: Size)
         .ok_or(checker.problems)
 }
 
-/// A walk through a rule. A part that has a problem answers none, and the walk goes on to find the others.
+/// A walk through a rule. A part with a problem answers none, and the walk goes on to find further problems.
 struct Checker<'f> {
     fields: &'f [FieldDef],
     patterns: Patterns<'f>,
@@ -120,7 +125,7 @@ struct Checker<'f> {
 
 impl Checker<'_> {
     fn rule(&mut self, rule: &Rule) -> Option<(Rule, Node)> {
-        self.node()?;
+        self.count_node()?;
         match rule {
             Rule::All(items) => self
                 .group("all", items)
@@ -158,7 +163,7 @@ impl Checker<'_> {
 
     fn condition(&mut self, condition: &Condition) -> Option<(Condition, Leaf)> {
         self.count()?;
-        self.weigh(condition)?;
+        self.count_bytes(condition)?;
         let Some(field) = self.fields.iter().find(|field| field.name == condition.field) else {
             return self.at("field", |this| this.unknown(&condition.field));
         };
@@ -166,7 +171,7 @@ impl Checker<'_> {
             return self.at("operator", |this| this.invalid(misfit(condition.operator, field)));
         }
         if condition.operator == Operator::Matches {
-            self.at("value", |this| this.bear(condition))?;
+            self.at("value", |this| this.count_states(condition))?;
         }
         match operand::read(field, condition.operator, condition.value.as_ref(), &mut self.patterns) {
             Ok(operand) => Some(ready(field, condition.operator, operand)),
@@ -177,24 +182,24 @@ impl Checker<'_> {
         }
     }
 
-    /// Refuses patterns that a long text could keep busy for long: a lead on which they do is refused.
-    fn bear(&mut self, condition: &Condition) -> Option<()> {
+    /// Limits the states of patterns: a lead on which a search takes too long is rejected.
+    fn count_states(&mut self, condition: &Condition) -> Option<()> {
         let text = condition.value.as_ref().and_then(|value| named_text(value).ok());
-        let own = text.map_or(0, |text| search::places(&text));
-        if self.size.is_bounded && own > MAX_PATTERN_PLACES {
+        let own = text.map_or(0, |text| search::states(&text));
+        if self.size.is_bounded && own > MAX_PATTERN_STATES {
             return self.invalid(format!(
-                "with its repetitions written out this pattern has {own} characters, and it may have {MAX_PATTERN_PLACES}; use \
+                "with its repetitions written out this pattern has {own} characters, and it may have {MAX_PATTERN_STATES}; use \
                  smaller repetitions, or + and * in place of counted ones"
             ));
         }
-        let before = self.size.places;
-        self.size.places = before.saturating_add(own);
-        if !self.size.is_bounded || self.size.places <= MAX_RULE_PLACES {
+        let before = self.size.states;
+        self.size.states = before.saturating_add(own);
+        if !self.size.is_bounded || self.size.states <= MAX_RULE_STATES {
             return Some(());
         }
-        if before <= MAX_RULE_PLACES {
+        if before <= MAX_RULE_STATES {
             return self.invalid(format!(
-                "with their repetitions written out the patterns of a rule may have {MAX_RULE_PLACES} characters together, and \
+                "with their repetitions written out the patterns of a rule may have {MAX_RULE_STATES} characters together, and \
                  this one goes beyond it; use smaller repetitions or fewer patterns"
             ));
         }
@@ -219,7 +224,7 @@ impl Checker<'_> {
         walked
     }
 
-    /// Counts a condition, or what stands in place of one; so it bounds the number of problems as well.
+    /// Counts a condition, or a group without any. That limits the number of problems too.
     fn count(&mut self) -> Option<()> {
         self.conditions += 1;
         if self.conditions == MAX_CONDITIONS + 1 {
@@ -230,8 +235,8 @@ impl Checker<'_> {
         (self.conditions <= MAX_CONDITIONS).then_some(())
     }
 
-    /// Counts a node; beyond the limit it is told once, and the walk ends.
-    fn node(&mut self) -> Option<()> {
+    /// Counts a node. The first one beyond the limit is a problem, and the walk ends.
+    fn count_node(&mut self) -> Option<()> {
         self.size.nodes += 1;
         if self.size.is_bounded && self.size.nodes == RULE_NODES + 1 {
             return self.invalid(format!(
@@ -242,8 +247,8 @@ impl Checker<'_> {
         (!self.size.is_bounded || self.size.nodes <= RULE_NODES).then_some(())
     }
 
-    /// Counts the bytes of a condition; beyond the limit it is told once, and the walk ends.
-    fn weigh(&mut self, condition: &Condition) -> Option<()> {
+    /// Counts the bytes of a condition. The first one beyond the limit is a problem, and the walk ends.
+    fn count_bytes(&mut self, condition: &Condition) -> Option<()> {
         let before = self.size.bytes;
         let value = condition.value.as_ref().map_or(0, bytes_of);
         self.size.bytes = before.saturating_add(condition.field.len()).saturating_add(value);
@@ -293,7 +298,7 @@ fn bytes_of(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(|item| 1 + bytes_of(item)).sum(),
-        // No operator takes more than a list of plain values: the rest is refused by its operator.
+        // No operator takes an object: it is refused later.
         Value::Object(entries) => entries.len(),
         Value::Null | Value::Bool(_) | Value::Number(_) => 8,
     }
@@ -316,14 +321,14 @@ fn ready(field: &FieldDef, operator: Operator, operand: Operand) -> (Condition, 
         operator,
         value: operand.value,
     };
-    let told = |holds| {
+    let describe = |holds| {
         if field.encrypted {
             discreet_phrase(field, holds)
         } else {
             phrase(&condition, Some(field), holds)
         }
     };
-    let (met, unmet) = (told(true), told(false));
+    let (met, unmet) = (describe(true), describe(false));
     let leaf = Leaf {
         field: field.name.clone(),
         family: Family::of(field.field_type),

@@ -1,4 +1,4 @@
-//! Rules made ready to run, and running them.
+//! Compiled rules, and their evaluation.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -6,33 +6,34 @@ use std::ops::{Bound, RangeBounds};
 
 use serde_json::Value;
 
-use super::effort::{Effort, Spent};
-use super::scalar::{Family, Scalar};
+use super::eval_budget::{BudgetExceeded, EvalBudget};
+use super::family::Family;
+use super::scalar::Scalar;
 use super::search::Pattern;
 
-/// How many facts a verdict tells before it only counts them.
-const FACTS_TOLD: usize = 5;
+/// Facts that a verdict lists. The others are counted.
+const MAX_FACTS: usize = 5;
 
-/// A field of a lead, as typing left it.
+/// The value of a field after typing.
 #[derive(Debug, Clone, Copy)]
 pub struct FieldValue<'a> {
-    /// The canonical value, or the raw one where typing failed; none if the lead does not have the field.
+    /// The canonical value, or the raw one if it is invalid; none if the lead does not have the field.
     pub value: Option<&'a Value>,
-    /// Whether the value is of the field's type. Means nothing for an empty value.
+    /// Whether the value has the field's type. Meaningless for an empty value.
     pub valid: bool,
 }
 
-/// What a rule says of a lead.
+/// The result of a rule for a lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the rule holds.
     pub passed: bool,
-    /// The facts that decided, in words, such as `State is not one of TX, CA`. It never has a value of the lead, and of
-    /// encrypted fields not the rule's value either, as that may give the lead's away. None if the rule is empty.
+    /// The facts that decided, such as `State is not one of TX, CA`. It never has a value of the lead. For encrypted fields
+    /// it has no value of the rule either, because that may reveal the lead's. None if the rule is empty.
     pub decided_by: Option<String>,
 }
 
-/// A rule ready to run: fields resolved, texts folded, patterns compiled. Share it between threads.
+/// A rule with resolved fields, folded texts and compiled patterns.
 #[derive(Debug)]
 pub struct CompiledRule {
     pub(super) root: Node,
@@ -46,16 +47,16 @@ pub(super) enum Node {
     Leaf(Box<Leaf>),
 }
 
-/// A condition ready to run.
+/// A compiled condition.
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) field: String,
     pub(super) family: Family,
     pub(super) test: Test,
     pub(super) negated: bool,
-    /// The fact in words, if it is one.
+    /// The fact, if the condition holds.
     pub(super) met: String,
-    /// The opposite in words.
+    /// The fact, if it does not.
     pub(super) unmet: String,
 }
 
@@ -76,70 +77,76 @@ pub(super) enum Comparison {
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    /// None where the rule is only checked: what is run has every pattern.
+    /// None in a rule that is only checked.
     Matches(Option<Pattern>),
 }
 
-/// What there is to compare.
+/// The state of a value to compare.
 #[derive(Clone, Copy)]
-enum Found<'a> {
+enum FieldState<'a> {
     Nothing,
     Invalid,
     Valid(&'a Value),
 }
 
-/// Something true of the lead that took part in the decision.
+/// Something true of the lead that decided.
 struct Fact<'r> {
     text: &'r str,
     because: &'static str,
 }
 
 impl CompiledRule {
-    /// Runs the rule on the values of a lead, which it asks for by field name.
-    ///
-    /// It stops at the first condition that decides, so `values` may be asked for only some fields, or for one repeatedly. Whether
-    /// it holds remains unknown where the effort ends before that.
-    pub fn evaluate<'v>(&self, values: &dyn Fn(&str) -> FieldValue<'v>, effort: &mut Effort) -> Result<Verdict, Spent> {
-        let mut look = Look {
+    /// Evaluates the rule; `values` answers the value of a field. Stops at the first condition that decides. An error means that the
+    /// budget ended before.
+    pub fn evaluate<'v>(
+        &self,
+        values: &dyn Fn(&str) -> FieldValue<'v>,
+        budget: &mut EvalBudget,
+    ) -> Result<Verdict, BudgetExceeded> {
+        let mut evaluation = Evaluation {
             values,
-            effort,
+            budget,
             facts: Vec::new(),
         };
-        let passed = self.root.holds(&mut look)?;
+        let passed = self.root.holds(&mut evaluation)?;
         Ok(Verdict {
             passed,
-            decided_by: told(&look.facts),
+            decided_by: describe(&evaluation.facts),
         })
     }
 }
 
-/// A look at a lead.
-struct Look<'l, 'r, 'v> {
+/// An evaluation in progress.
+struct Evaluation<'l, 'r, 'v> {
     values: &'l dyn Fn(&str) -> FieldValue<'v>,
-    effort: &'l mut Effort,
+    budget: &'l mut EvalBudget,
     facts: Vec<Fact<'r>>,
 }
 
 impl Node {
-    /// Leaves behind those facts that this node's answer rests on.
-    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
+    /// Adds the facts on which the result of this node rests.
+    fn holds<'r>(&'r self, evaluation: &mut Evaluation<'_, 'r, '_>) -> Result<bool, BudgetExceeded> {
         match self {
-            Self::All(nodes) => Ok(!decided(nodes, false, look)?),
-            Self::Any(nodes) => decided(nodes, true, look),
-            Self::Not(node) => Ok(!node.holds(look)?),
-            Self::Leaf(leaf) => leaf.holds(look),
+            Self::All(nodes) => Ok(!decided(nodes, false, evaluation)?),
+            Self::Any(nodes) => decided(nodes, true, evaluation),
+            Self::Not(node) => Ok(!node.holds(evaluation)?),
+            Self::Leaf(leaf) => leaf.holds(evaluation),
         }
     }
 }
 
-/// Whether one of the nodes answers `decisive`; then only that one's facts count, else those of all.
-fn decided<'r>(nodes: &'r [Node], decisive: bool, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
-    let start = look.facts.len();
-    look.effort.steps(1)?;
+/// Whether one of the nodes has the result `decisive`. Then only its facts count, else those of all nodes.
+fn decided<'r>(
+    nodes: &'r [Node],
+    decisive: bool,
+    evaluation: &mut Evaluation<'_, 'r, '_>,
+) -> Result<bool, BudgetExceeded> {
+    let start = evaluation.facts.len();
+    evaluation.budget.steps(1)?;
     for node in nodes {
-        let own = look.facts.len();
-        if node.holds(look)? == decisive {
-            look.facts.drain(start..own);
+        let own = evaluation.facts.len();
+        if node.holds(evaluation)? == decisive {
+            evaluation.facts.drain(start..own);
             return Ok(true);
         }
     }
@@ -147,29 +154,29 @@ fn decided<'r>(nodes: &'r [Node], decisive: bool, look: &mut Look<'_, 'r, '_>) -
 }
 
 impl Leaf {
-    fn holds<'r>(&'r self, look: &mut Look<'_, 'r, '_>) -> Result<bool, Spent> {
-        let value = (look.values)(&self.field);
-        look.effort.condition(value.bytes())?;
+    fn holds<'r>(&'r self, evaluation: &mut Evaluation<'_, 'r, '_>) -> Result<bool, BudgetExceeded> {
+        let value = (evaluation.values)(&self.field);
+        evaluation.budget.condition(value.bytes())?;
         let found = value.found();
-        let holds = self.test.holds(self.family, found, look.effort)? != self.negated;
+        let holds = self.test.holds(self.family, found, evaluation.budget)? != self.negated;
         let text = if holds { &self.met } else { &self.unmet };
         let because = match (&self.test, found) {
-            (Test::Compare(_), Found::Nothing) => " (it is empty)",
-            (Test::Compare(_), Found::Invalid) => " (it is invalid)",
+            (Test::Compare(_), FieldState::Nothing) => " (it is empty)",
+            (Test::Compare(_), FieldState::Invalid) => " (it is invalid)",
             _ => "",
         };
-        look.facts.push(Fact { text, because });
+        evaluation.facts.push(Fact { text, because });
         Ok(holds)
     }
 }
 
 impl<'a> FieldValue<'a> {
-    /// What a look at it goes through.
+    /// Bytes that a comparison reads.
     fn bytes(self) -> usize {
         self.value.and_then(Value::as_str).map_or(0, str::len)
     }
 
-    fn found(self) -> Found<'a> {
+    fn found(self) -> FieldState<'a> {
         let full = self.value.filter(|value| match value {
             Value::Null => false,
             Value::String(text) => !text.trim().is_empty(),
@@ -178,21 +185,21 @@ impl<'a> FieldValue<'a> {
             Value::Bool(_) | Value::Number(_) => true,
         });
         match full {
-            None => Found::Nothing,
-            Some(_) if !self.valid => Found::Invalid,
-            Some(value) => Found::Valid(value),
+            None => FieldState::Nothing,
+            Some(_) if !self.valid => FieldState::Invalid,
+            Some(value) => FieldState::Valid(value),
         }
     }
 }
 
 impl Test {
-    fn holds(&self, family: Family, found: Found<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+    fn holds(&self, family: Family, found: FieldState<'_>, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         match (self, found) {
-            (Self::Empty, Found::Nothing) | (Self::Valid, Found::Valid(_)) | (Self::Invalid, Found::Invalid) => {
-                Ok(true)
-            }
-            (Self::Compare(comparison), Found::Valid(value)) => match family.read(value) {
-                Some(value) => comparison.holds(&value, effort),
+            (Self::Empty, FieldState::Nothing)
+            | (Self::Valid, FieldState::Valid(_))
+            | (Self::Invalid, FieldState::Invalid) => Ok(true),
+            (Self::Compare(comparison), FieldState::Valid(value)) => match family.read(value) {
+                Some(value) => comparison.holds(&value, budget),
                 None => Ok(false),
             },
             _ => Ok(false),
@@ -201,7 +208,7 @@ impl Test {
 }
 
 impl Comparison {
-    fn holds(&self, found: &Scalar<'_>, effort: &mut Effort) -> Result<bool, Spent> {
+    fn holds(&self, found: &Scalar<'_>, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         Ok(match (self, found) {
             (Self::Equals(wanted), _) => wanted == found,
             (Self::OneOf(wanted), _) => wanted.contains(found),
@@ -209,20 +216,20 @@ impl Comparison {
             (Self::Contains(part), Scalar::Text(text)) => text.contains(part),
             (Self::StartsWith(start), Scalar::Text(text)) => text.starts_with(start),
             (Self::EndsWith(end), Scalar::Text(text)) => text.ends_with(end),
-            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, effort)?,
+            (Self::Matches(Some(pattern)), Scalar::Text(text)) => pattern.is_in(&text.0, budget)?,
             _ => false,
         })
     }
 }
 
-fn told(facts: &[Fact<'_>]) -> Option<String> {
+fn describe(facts: &[Fact<'_>]) -> Option<String> {
     let (first, rest) = facts.split_first()?;
-    let mut told = [first.text, first.because].concat();
-    for fact in rest.iter().take(FACTS_TOLD - 1) {
-        told.extend([" and ", fact.text, fact.because]);
+    let mut describe = [first.text, first.because].concat();
+    for fact in rest.iter().take(MAX_FACTS - 1) {
+        describe.extend([" and ", fact.text, fact.because]);
     }
-    if let Some(more @ 1..) = facts.len().checked_sub(FACTS_TOLD) {
-        let _ = write!(told, " and {more} more");
+    if let Some(more @ 1..) = facts.len().checked_sub(MAX_FACTS) {
+        let _ = write!(describe, " and {more} more");
     }
-    Some(told)
+    Some(describe)
 }

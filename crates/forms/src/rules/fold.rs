@@ -1,4 +1,4 @@
-//! Text that compares without regard to case.
+//! Text that compares case-insensitively.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -15,7 +15,7 @@ fn folded(text: &str) -> impl DoubleEndedIterator<Item = char> {
         .map(|c| if c == 'ς' { 'σ' } else { c })
 }
 
-/// The text in the form that the other side of [`Folded::contains`] and its like must have.
+/// Folds the text that [`Folded::contains`] and its like take.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(text)

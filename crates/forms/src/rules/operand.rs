@@ -1,4 +1,4 @@
-//! What a condition compares with: from the value as given to its canonical form and the test that it makes.
+//! Operands of conditions: from a given value to its canonical form and the compiled test.
 
 use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -13,19 +13,19 @@ use super::pattern::Patterns;
 use super::scalar::{Scalar, named_part, named_text};
 use super::{MAX_LIST, MAX_PATTERN_CHARS};
 
-/// A condition's value, read.
+/// The value of a condition, and its test.
 pub(super) struct Operand {
     pub(super) value: Option<Value>,
     pub(super) test: Test,
 }
 
-/// What is wrong with a value, and with which element of it if it is a list.
-pub(super) struct Misfit {
+/// An invalid value; `index` is the element of a list.
+pub(super) struct OperandError {
     pub(super) index: Option<usize>,
     pub(super) message: String,
 }
 
-impl From<String> for Misfit {
+impl From<String> for OperandError {
     fn from(message: String) -> Self {
         Self { index: None, message }
     }
@@ -37,7 +37,7 @@ pub(super) fn read(
     operator: Operator,
     value: Option<&Value>,
     patterns: &mut Patterns<'_>,
-) -> Result<Operand, Misfit> {
+) -> Result<Operand, OperandError> {
     let value = value.filter(|value| !value.is_null());
     match (operator.takes_value(), value) {
         (true, Some(value)) => with_value(field, operator, value, patterns),
@@ -65,7 +65,7 @@ fn with_value(
     operator: Operator,
     value: &Value,
     patterns: &mut Patterns<'_>,
-) -> Result<Operand, Misfit> {
+) -> Result<Operand, OperandError> {
     let (value, comparison) = match operator {
         Operator::In | Operator::NotIn => one_of(field, operator, value)?,
         Operator::Between => between(field, value)?,
@@ -81,7 +81,7 @@ fn with_value(
     })
 }
 
-fn compared(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn compared(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), OperandError> {
     if value.is_array() {
         return Err(format!("{operator} takes one value, not a list").into());
     }
@@ -98,7 +98,7 @@ fn compared(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Valu
 }
 
 /// A single value counts as a list of one. Values that compare as equal are kept once.
-fn one_of(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn one_of(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), OperandError> {
     let given = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     if given.is_empty() || given.len() > MAX_LIST {
         return Err(format!(
@@ -118,7 +118,7 @@ fn one_of(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value,
     Ok((Value::Array(canonical), Comparison::OneOf(seen)))
 }
 
-fn between(field: &FieldDef, value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn between(field: &FieldDef, value: &Value) -> Result<(Value, Comparison), OperandError> {
     let wrong = || format!("{} takes a list of two values, the lower one first", Operator::Between);
     let given = value.as_array().filter(|given| given.len() == 2).ok_or_else(wrong)?;
     let scalars = scalars(field, given)?;
@@ -132,9 +132,9 @@ fn between(field: &FieldDef, value: &Value) -> Result<(Value, Comparison), Misfi
     Ok((canonical, Comparison::Range(Included(low), Included(high))))
 }
 
-fn scalars(field: &FieldDef, given: &[Value]) -> Result<Vec<Scalar<'static>>, Misfit> {
+fn scalars(field: &FieldDef, given: &[Value]) -> Result<Vec<Scalar<'static>>, OperandError> {
     let read = |(index, value)| {
-        Scalar::named(field, value).map_err(|message| Misfit {
+        Scalar::named(field, value).map_err(|message| OperandError {
             index: Some(index),
             message,
         })
@@ -142,7 +142,7 @@ fn scalars(field: &FieldDef, given: &[Value]) -> Result<Vec<Scalar<'static>>, Mi
     given.iter().enumerate().map(read).collect()
 }
 
-fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), Misfit> {
+fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, Comparison), OperandError> {
     let part = named_part(field, value)?;
     let folded = fold(&part).into_owned();
     let comparison = match operator {
@@ -153,7 +153,7 @@ fn part(field: &FieldDef, operator: Operator, value: &Value) -> Result<(Value, C
     Ok((Value::from(part), comparison))
 }
 
-fn matching(value: &Value, patterns: &mut Patterns<'_>) -> Result<(Value, Comparison), Misfit> {
+fn matching(value: &Value, patterns: &mut Patterns<'_>) -> Result<(Value, Comparison), OperandError> {
     let pattern = named_text(value)?;
     if pattern.is_empty() || pattern.chars().count() > MAX_PATTERN_CHARS {
         return Err(format!("a pattern has 1 to {MAX_PATTERN_CHARS} characters").into());

@@ -3,7 +3,7 @@
 use entity::field::FieldType;
 use serde::{Deserialize, Serialize};
 
-use super::scalar::Family;
+use super::family::Family;
 
 /// Operator of a condition. Which operators apply depends on the field's type.
 #[derive(async_graphql::Enum, Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,17 +116,16 @@ impl Operator {
         own.iter().chain(EVERY).copied()
     }
 
-    /// Whether this operator may look at a field of this type.
     pub fn fits(self, field_type: FieldType) -> bool {
         Self::fitting(field_type).any(|fitting| fitting == self)
     }
 
-    /// Whether a condition with this operator has a value to compare with.
+    /// Whether a condition with this operator has a value.
     pub fn takes_value(self) -> bool {
         !EVERY.contains(&self) && !matches!(self, IsTrue | IsFalse)
     }
 
-    /// Whether this operator holds exactly when its opposite does not.
+    /// Whether the operator is the negation of another one.
     pub(super) fn is_negated(self) -> bool {
         matches!(self, NotEquals | NotContains | NotIn | IsNotEmpty)
     }

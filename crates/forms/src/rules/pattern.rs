@@ -1,7 +1,7 @@
 //! Patterns: compiled within a budget that all patterns of a rule, and of a flow, share.
 //!
-//! Compiling is the one part of a rule that is slow, so it never happens while a transaction is open: rules are weighed before
-//! one begins ([`Weighed`]), and inside of it only looked up.
+//! Only compiling is slow, so it never happens inside a transaction: patterns are measured before ([`PatternSizes`]) and only looked
+//! up inside.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,51 +15,51 @@ use super::{MAX_PATTERN_CHARS, Rule};
 use crate::limits::{CACHED_PATTERN_BYTES, ROUTING_PATTERN_BYTES, RULE_PATTERN_BYTES};
 use moka::sync::Cache;
 
-/// A pattern ready to run, and the bytes that it takes.
+/// A compiled pattern, and its size in bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Compiled {
+pub(super) struct CompiledPattern {
     pub(super) regex: Pattern,
     pub(super) bytes: usize,
 }
 
 /// Why a pattern cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// It is no pattern; in words.
+pub(super) enum PatternError {
+    /// Not a pattern; the text says why.
     Invalid(String),
-    /// It does not fit into what is left of the budget.
+    /// Exceeds the rest of the budget.
     TooLarge {
-        /// Of the budget.
         limit: usize,
-        /// Whose patterns share it.
+        /// What shares the budget.
         of: &'static str,
     },
 }
 
-/// Patterns that were compiled lately in this process, by their text: compiling is a pure function, and settings change seldom.
-static LATELY: LazyLock<Cache<String, Compiled>> = LazyLock::new(|| {
+/// Recently compiled patterns of this process, by text: compiling is a pure function, and settings change seldom.
+static CACHE: LazyLock<Cache<String, CompiledPattern>> = LazyLock::new(|| {
     Cache::builder()
         .max_capacity(CACHED_PATTERN_BYTES)
-        .weigher(|text: &String, compiled: &Compiled| u32::try_from(text.len() + compiled.bytes).unwrap_or(u32::MAX))
+        .weigher(|text: &String, compiled: &CompiledPattern| {
+            u32::try_from(text.len() + compiled.bytes).unwrap_or(u32::MAX)
+        })
         .build()
 });
 
-/// What patterns may still take, compiled. Of two equal patterns the second one costs nothing.
+/// Bytes that compiled patterns may still use. Equal patterns count once.
 #[derive(Debug)]
-pub struct Budget {
+pub struct PatternBudget {
     left: usize,
     limit: usize,
     of: &'static str,
-    known: HashMap<String, Compiled>,
+    known: HashMap<String, CompiledPattern>,
 }
 
-impl Budget {
-    /// For one rule.
+impl PatternBudget {
     pub fn of_rule() -> Self {
         Self::of(RULE_PATTERN_BYTES, "one rule")
     }
 
-    /// For all rules by which a flow judges and routes its leads.
+    /// The budget of all rules of a flow and its profiles.
     pub fn of_routing() -> Self {
         Self::of(ROUTING_PATTERN_BYTES, "a flow with its distribution profiles")
     }
@@ -73,34 +73,34 @@ impl Budget {
         }
     }
 
-    /// What the patterns that were compiled with it take.
+    /// Bytes that were used.
     pub fn used(&self) -> usize {
         self.limit - self.left
     }
 
-    /// Each pattern that does not fit costs half of what is left: finding out has cost about as much, and a small one may still fit.
-    fn exceeded(&mut self) -> Unfit {
+    /// A pattern that does not fit uses half of the rest: finding out took about as much work, and a small one may still fit.
+    fn exceeded(&mut self) -> PatternError {
         self.left /= 2;
         self.too_large()
     }
 
-    fn too_large(&self) -> Unfit {
-        Unfit::TooLarge {
+    fn too_large(&self) -> PatternError {
+        PatternError::TooLarge {
             limit: self.limit,
             of: self.of,
         }
     }
 
-    /// Compiles a pattern, or takes one that was compiled lately.
-    pub(super) fn compile(&mut self, pattern: &str) -> Result<Compiled, Unfit> {
+    /// Compiles a pattern, or takes it from the cache.
+    pub(super) fn compile(&mut self, pattern: &str) -> Result<CompiledPattern, PatternError> {
         if let Some(known) = self.known.get(pattern) {
             return Ok(known.clone());
         }
-        let compiled = match LATELY.get(pattern) {
+        let compiled = match CACHE.get(pattern) {
             Some(compiled) => compiled,
             None => match build(pattern, self.left) {
                 Ok(compiled) => compiled,
-                Err(Some(invalid)) => return Err(Unfit::Invalid(invalid)),
+                Err(Some(invalid)) => return Err(PatternError::Invalid(invalid)),
                 Err(None) => return Err(self.exceeded()),
             },
         };
@@ -115,72 +115,72 @@ impl Budget {
 
 /// The engine has no back-references and no look-around, so a search takes time linear in the text. Fails with what is wrong with
 /// the pattern, or with nothing where it would take more than that many bytes.
-fn build(pattern: &str, most: usize) -> Result<Compiled, Option<String>> {
+fn build(pattern: &str, most: usize) -> Result<CompiledPattern, Option<String>> {
     let regex = Pattern::compile(pattern, most).map_err(|unfit| match unfit {
-        search::Unfit::Invalid(why) => Some(why),
-        search::Unfit::TooLarge => None,
+        search::CompileError::Invalid(why) => Some(why),
+        search::CompileError::TooLarge => None,
     })?;
-    let compiled = Compiled {
+    let compiled = CompiledPattern {
         bytes: regex.bytes(),
         regex,
     };
-    LATELY.insert(pattern.to_owned(), compiled.clone());
+    CACHE.insert(pattern.to_owned(), compiled.clone());
     Ok(compiled)
 }
 
-/// Where the patterns of a rule that is checked come from.
-enum Origin<'p> {
-    /// They are compiled now.
-    Compiled(&'p mut Budget),
-    /// They were compiled before; and what those of this rule take so far.
-    Weighed(&'p Weighed, HashMap<String, usize>),
-    /// They were good when the rule was stored, and are not looked at.
+/// Where the patterns of a checked rule come from.
+enum PatternSource<'p> {
+    /// Compiled now.
+    Compiled(&'p mut PatternBudget),
+    /// Measured before, with the sizes of this rule so far.
+    PatternSizes(&'p PatternSizes, HashMap<String, usize>),
+    /// Checked when the rule was stored.
     Stored,
 }
 
-/// The patterns of one rule that is checked.
+/// The patterns of a checked rule.
 pub(super) struct Patterns<'p> {
-    origin: Origin<'p>,
-    /// Whether one was too large: it is told once, and the rule is of no use whatever the others are.
+    source: PatternSource<'p>,
+    /// Whether one was too large. That is reported once; the other patterns do not matter then.
     over: bool,
 }
 
 impl<'p> Patterns<'p> {
-    /// Compiled now.
-    pub(super) fn compiled(budget: &'p mut Budget) -> Self {
-        Self::from(Origin::Compiled(budget))
+    /// CompiledPattern now.
+    pub(super) fn compiled(budget: &'p mut PatternBudget) -> Self {
+        Self::from(PatternSource::Compiled(budget))
     }
 
-    /// Compiled before.
-    pub(super) fn weighed(weighed: &'p Weighed) -> Self {
-        Self::from(Origin::Weighed(weighed, HashMap::new()))
+    /// CompiledPattern before.
+    pub(super) fn sizes(sizes: &'p PatternSizes) -> Self {
+        Self::from(PatternSource::PatternSizes(sizes, HashMap::new()))
     }
 
     /// Not looked at.
     pub(super) fn stored() -> Self {
-        Self::from(Origin::Stored)
+        Self::from(PatternSource::Stored)
     }
 
-    fn from(origin: Origin<'p>) -> Self {
-        Self { origin, over: false }
+    fn from(source: PatternSource<'p>) -> Self {
+        Self { source, over: false }
     }
 
-    /// A pattern ready to run, where it is compiled; or why it cannot be used, in words.
+    /// The compiled pattern, if patterns are compiled now; or why it cannot be used.
     pub(super) fn take(&mut self, pattern: &str) -> Result<Option<Pattern>, String> {
         if self.over {
             return Ok(None);
         }
-        let taken = match &mut self.origin {
-            Origin::Compiled(budget) => budget.compile(pattern).map(|compiled| Some(compiled.regex)),
-            Origin::Weighed(weighed, so_far) => weighed.add(pattern, so_far).map(|()| None),
-            Origin::Stored => Ok(None),
+        let taken = match &mut self.source {
+            PatternSource::Compiled(budget) => budget.compile(pattern).map(|compiled| Some(compiled.regex)),
+            PatternSource::PatternSizes(sizes, so_far) => sizes.add(pattern, so_far).map(|()| None),
+            PatternSource::Stored => Ok(None),
         };
-        self.over = matches!(taken, Err(Unfit::TooLarge { .. }));
+        self.over = matches!(taken, Err(PatternError::TooLarge { .. }));
         taken.map_err(|unfit| unfit.to_string())
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(why) => write!(f, "not a valid pattern: {why}"),
@@ -194,61 +194,61 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// What the patterns of some rules take, compiled: found out before a transaction begins, looked up within it.
+/// Compiled sizes of patterns, measured before a transaction begins.
 #[derive(Debug, Default)]
-pub struct Weighed(HashMap<String, Result<usize, Unfit>>);
+pub struct PatternSizes(HashMap<String, Result<usize, PatternError>>);
 
-impl Weighed {
+impl PatternSizes {
     /// Compiles the patterns of these rules, of each rule as far as one may go, the most important ones first; takes up to some ten milliseconds a rule, so not
     /// on a thread that serves others.
-    pub fn now<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Self {
-        let (mut weighed, mut all) = (HashMap::new(), 0);
+    pub fn measure_now<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> Self {
+        let (mut sizes, mut all) = (HashMap::new(), 0);
         for rule in rules {
             // What is stored may be older than the limits: there is no need to know by how much it exceeds them.
             if all > ROUTING_PATTERN_BYTES {
                 break;
             }
-            let mut budget = Budget::of_rule();
+            let mut budget = PatternBudget::of_rule();
             for pattern in rule.patterns() {
                 let bytes = budget.compile(&pattern).map(|compiled| compiled.bytes);
-                let is_over = matches!(bytes, Err(Unfit::TooLarge { .. }));
-                weighed.entry(pattern.into_owned()).or_insert(bytes);
+                let is_over = matches!(bytes, Err(PatternError::TooLarge { .. }));
+                sizes.entry(pattern.into_owned()).or_insert(bytes);
                 if is_over {
                     break;
                 }
             }
             all += budget.used();
         }
-        Self(weighed)
+        Self(sizes)
     }
 
-    /// The same, where threads may wait.
-    pub async fn of(rules: Vec<Rule>) -> Self {
+    /// Measures on a thread that may block.
+    pub async fn measure(rules: Vec<Rule>) -> Self {
         if rules.iter().all(|rule| rule.patterns().next().is_none()) {
             return Self::default();
         }
-        let weighing = tokio::task::spawn_blocking(move || Self::now(&rules));
+        let weighing = tokio::task::spawn_blocking(move || Self::measure_now(&rules));
         weighing.await.unwrap_or_default()
     }
 
-    /// Adds a pattern to what those of its rule take so far.
-    fn add(&self, pattern: &str, so_far: &mut HashMap<String, usize>) -> Result<(), Unfit> {
-        // What comes after a pattern that was too large was not weighed any more.
+    /// Adds a pattern to the sizes of its rule.
+    fn add(&self, pattern: &str, so_far: &mut HashMap<String, usize>) -> Result<(), PatternError> {
+        // Patterns after one that was too large were not measured.
         let bytes = self
             .0
             .get(pattern)
             .cloned()
-            .unwrap_or_else(|| Err(Budget::of_rule().too_large()))?;
+            .unwrap_or_else(|| Err(PatternBudget::of_rule().too_large()))?;
         so_far.insert(pattern.to_owned(), bytes);
         let all: usize = so_far.values().sum();
         if all > RULE_PATTERN_BYTES {
-            return Err(Budget::of_rule().too_large());
+            return Err(PatternBudget::of_rule().too_large());
         }
         Ok(())
     }
 
-    /// What the patterns of these rules take together, equal ones once. One that was not weighed counts nothing.
-    pub fn together<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) -> usize {
+    /// The size of the patterns of these rules together, equal ones once. A pattern that was not measured counts nothing.
+    pub fn total<'r>(&self, rules: impl IntoIterator<Item = &'r Rule>) -> usize {
         let patterns = rules.into_iter().flat_map(Rule::patterns);
         let each: HashMap<Cow<'_, str>, usize> = patterns
             .filter_map(|pattern| {
@@ -261,13 +261,13 @@ impl Weighed {
 }
 
 impl Rule {
-    /// The texts of its patterns, in order of appearance.
+    /// Its patterns, in order of appearance.
     pub fn patterns(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let matching = self
             .conditions()
             .filter(|condition| condition.operator == Operator::Matches);
         let texts = matching.filter_map(|condition| named_text(condition.value.as_ref()?).ok());
-        // A longer one is refused whatever it takes.
+        // Longer ones are refused anyway.
         texts.filter(|text| text.chars().nth(MAX_PATTERN_CHARS).is_none())
     }
 }

@@ -1,4 +1,4 @@
-//! Single values as they are compared: what a lead carries, and what a rule names.
+//! Single values as they are compared: those of leads, and those of rules.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,21 +9,10 @@ use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
 use super::MAX_VALUE_CHARS;
+use super::brief::{brief, listed};
+use super::family::Family;
 use super::fold::Folded;
-use super::text::{brief, listed};
 use crate::fields::{code_of, decimal};
-
-/// The types of field that compare in the same way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    Text,
-    Number,
-    Date,
-    Instant,
-    Boolean,
-    /// Compares with nothing.
-    Json,
-}
 
 /// A value of a family. Two values compare only within one family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,26 +25,6 @@ pub(super) enum Scalar<'a> {
 }
 
 impl Family {
-    pub(super) fn of(field_type: FieldType) -> Self {
-        match field_type {
-            FieldType::Text
-            | FieldType::Email
-            | FieldType::Phone
-            | FieldType::Url
-            | FieldType::PostalCode
-            | FieldType::State
-            | FieldType::Country
-            | FieldType::Choice
-            | FieldType::IpAddress => Self::Text,
-            FieldType::Number | FieldType::Integer => Self::Number,
-            FieldType::Date => Self::Date,
-            FieldType::Datetime => Self::Instant,
-            FieldType::Boolean => Self::Boolean,
-            FieldType::Json => Self::Json,
-        }
-    }
-
-    /// The value as one of this family, if it can be read as one.
     pub(super) fn read(self, value: &Value) -> Option<Scalar<'_>> {
         match (self, value) {
             (Self::Text, _) => plain(value).map(Folded).map(Scalar::Text),
@@ -71,7 +40,7 @@ impl Family {
 }
 
 impl Scalar<'_> {
-    /// What a rule names as a value for this field, in canonical form; or what is wrong with it, to be told to the user.
+    /// Reads the value of a rule for this field, or says what is wrong with it.
     pub(super) fn named(field: &FieldDef, value: &Value) -> Result<Scalar<'static>, String> {
         let family = Family::of(field.field_type);
         if family == Family::Text {
@@ -83,7 +52,7 @@ impl Scalar<'_> {
             .ok_or_else(|| wanted(field.field_type, value))
     }
 
-    /// The one form in which a rule's value is stored and shown.
+    /// The canonical form of a rule's value.
     pub(super) fn canonical(&self) -> Value {
         match self {
             Self::Text(text) => Value::from(text.0.as_ref()),
@@ -112,7 +81,7 @@ impl Scalar<'_> {
     }
 }
 
-/// A piece of text that a rule looks for within the values of this field.
+/// A part of text for the operators that search in values.
 pub(super) fn named_part(field: &FieldDef, value: &Value) -> Result<String, String> {
     let text = named_text(value)?;
     let part = if field.field_type == FieldType::Phone {
@@ -126,7 +95,7 @@ pub(super) fn named_part(field: &FieldDef, value: &Value) -> Result<String, Stri
     bounded(part)
 }
 
-/// A rule's value as text; numbers and truths are taken as they are written.
+/// A rule's value as text. Numbers and booleans are taken as they are written.
 pub(super) fn named_text(value: &Value) -> Result<Cow<'_, str>, String> {
     match value {
         Value::String(text) => Ok(Cow::Borrowed(text)),
@@ -134,7 +103,7 @@ pub(super) fn named_text(value: &Value) -> Result<Cow<'_, str>, String> {
     }
 }
 
-/// The form in which typing stores values of the field, as far as that can be told from the text alone.
+/// The form in which typing stores values of the field, as far as the text alone determines it.
 fn canonical_text(field: &FieldDef, text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -161,7 +130,7 @@ fn canonical_text(field: &FieldDef, text: &str) -> Result<String, String> {
     }
 }
 
-/// The choice that is meant, as the field spells it.
+/// The matching choice, as the field spells it.
 fn chosen(field: &FieldDef, text: &str) -> Result<String, String> {
     let Some(choices) = &field.choices else {
         return Ok(text.to_owned());
@@ -176,7 +145,7 @@ fn chosen(field: &FieldDef, text: &str) -> Result<String, String> {
     })
 }
 
-/// A phone number without what people put between its digits.
+/// A phone number without separators.
 fn dialled(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '-' | '.' | '/'))
@@ -237,7 +206,7 @@ fn number_json(number: Decimal) -> Value {
     }
 }
 
-/// The day as written, in whichever zone; years are written with four digits.
+/// The date as written, without conversion between time zones. Years have four digits.
 fn date(text: &str) -> Option<NaiveDate> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) || text.find('-') != Some(4) {
         return None;

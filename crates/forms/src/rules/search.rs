@@ -1,5 +1,5 @@
-//! Looking for a pattern in a text, step by step and counted, so that it ends where a lead's effort does. An engine that is faster on
-//! most texts cannot be stopped on the few on which it takes seconds.
+//! Searches patterns in texts, and counts the steps, so that a search ends with the lead's budget. A regex engine that is faster on most
+//! texts cannot be stopped on the few on which it takes seconds.
 
 use std::fmt;
 
@@ -8,32 +8,33 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::syntax;
 use regex_syntax::ast::{Ast, RepetitionKind, RepetitionRange, parse::Parser};
 
-use super::effort::{Effort, Spent};
+use super::eval_budget::{BudgetExceeded, EvalBudget};
 
-/// Ranges of bytes of one state that are compared in a step.
+/// Byte ranges of a state that are compared in one step.
 const RANGES: usize = 16;
-/// States for which room is made in a step.
-const ROOM: usize = 64;
+/// States for which memory is allocated in one step.
+const STATES_PER_STEP: usize = 64;
 
-/// A pattern ready to be looked for: a machine whose states are all followed at once. It has no back-references and no look-around,
-/// so a search takes at most as many steps as the text has bytes for each of its states.
+/// A compiled pattern: an automaton whose states are followed in parallel. It has no back-references and no look-around, so a search takes
+/// at most one step for each state and byte of the text.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(NFA);
 
 /// Why a pattern cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// It is no pattern; in words.
+pub(super) enum CompileError {
+    /// It is no pattern. The text says why.
     Invalid(String),
-    /// It would take more bytes than it may.
+    /// It needs more bytes than the limit.
     TooLarge,
 }
 
 impl Pattern {
-    /// Compiles a pattern of at most so many bytes.
-    pub(super) fn compile(text: &str, most: usize) -> Result<Self, Unfit> {
+    /// Compiles a pattern within `most` bytes.
+    pub(super) fn compile(text: &str, most: usize) -> Result<Self, CompileError> {
         let ignoring_case = syntax::Config::new().case_insensitive(true);
-        let tree = syntax::parse_with(text, &ignoring_case).map_err(|error| Unfit::Invalid(last_line(&error)))?;
+        let tree =
+            syntax::parse_with(text, &ignoring_case).map_err(|error| CompileError::Invalid(last_line(&error)))?;
         let bounded = Config::new()
             .nfa_size_limit(Some(most))
             .which_captures(WhichCaptures::None);
@@ -41,46 +42,45 @@ impl Pattern {
         machine.map(Self).map_err(|error| unfit(&error))
     }
 
-    /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         self.0.memory_usage()
     }
 
-    /// Whether the pattern is somewhere in the text.
-    pub(super) fn is_in(&self, text: &str, effort: &mut Effort) -> Result<bool, Spent> {
+    /// Whether the text contains a match.
+    pub(super) fn is_in(&self, text: &str, budget: &mut EvalBudget) -> Result<bool, BudgetExceeded> {
         let states = self.0.states().len();
-        effort.steps(states / ROOM)?;
+        budget.steps(states / STATES_PER_STEP)?;
         let mut search = Search {
             machine: &self.0,
             text,
-            effort,
+            budget,
             pending: Vec::new(),
         };
-        search.run(&mut Places::of(states), &mut Places::of(states))
+        search.run(&mut StateSet::of(states), &mut StateSet::of(states))
     }
 }
 
-/// The engine draws the pattern with a marker over several lines; only the last says what is wrong.
+/// The last line of an error. The lines before it draw the pattern with a marker.
 fn last_line(error: &impl fmt::Display) -> String {
     let full = error.to_string();
     let last = full.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
-fn unfit(error: &BuildError) -> Unfit {
+fn unfit(error: &BuildError) -> CompileError {
     match error.size_limit() {
-        Some(_) => Unfit::TooLarge,
-        None => Unfit::Invalid(last_line(error)),
+        Some(_) => CompileError::TooLarge,
+        None => CompileError::Invalid(last_line(error)),
     }
 }
 
-/// States in which the machine is, each once.
-struct Places {
+/// A set of states, in the order of insertion.
+struct StateSet {
     states: Vec<StateID>,
     known: Vec<bool>,
 }
 
-impl Places {
+impl StateSet {
     fn of(states: usize) -> Self {
         Self {
             states: Vec::new(),
@@ -88,7 +88,7 @@ impl Places {
         }
     }
 
-    /// Adds a state; tells whether it was not there.
+    /// Adds a state. Answers whether it is new.
     fn add(&mut self, state: StateID) -> bool {
         let Some(known) = self.known.get_mut(state.as_usize()) else {
             return false;
@@ -101,7 +101,7 @@ impl Places {
         true
     }
 
-    /// Forgets all; takes as long as adding them did.
+    /// Removes all states, in as many steps as they were added.
     fn clear(&mut self) {
         for state in self.states.drain(..) {
             if let Some(known) = self.known.get_mut(state.as_usize()) {
@@ -114,12 +114,12 @@ impl Places {
 struct Search<'s> {
     machine: &'s NFA,
     text: &'s str,
-    effort: &'s mut Effort,
+    budget: &'s mut EvalBudget,
     pending: Vec<StateID>,
 }
 
 impl Search<'_> {
-    fn run<'p>(&mut self, mut here: &'p mut Places, mut next: &'p mut Places) -> Result<bool, Spent> {
+    fn run<'p>(&mut self, mut here: &'p mut StateSet, mut next: &'p mut StateSet) -> Result<bool, BudgetExceeded> {
         let from_the_start_only = self.machine.is_always_start_anchored();
         for at in 0..=self.text.len() {
             let may_begin = at == 0 || (!from_the_start_only && self.text.is_char_boundary(at));
@@ -145,14 +145,14 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Where a byte leads from a state.
-    fn step(&mut self, state: StateID, byte: u8) -> Result<Option<StateID>, Spent> {
+    /// The state that follows a state on a byte.
+    fn step(&mut self, state: StateID, byte: u8) -> Result<Option<StateID>, BudgetExceeded> {
         let state = self.machine.state(state);
         let ranges = match state {
             State::Sparse(sparse) => sparse.transitions.len() / RANGES,
             _ => 0,
         };
-        self.effort.steps(1 + ranges)?;
+        self.budget.steps(1 + ranges)?;
         Ok(match state {
             State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
             State::Sparse(sparse) => sparse.matches_byte(byte),
@@ -161,12 +161,12 @@ impl Search<'_> {
         })
     }
 
-    /// Adds a state and all to which it leads without a byte. Tells whether the pattern ends there.
-    fn arrive(&mut self, state: StateID, at: usize, places: &mut Places) -> Result<bool, Spent> {
+    /// Adds a state, and those that follow it without a byte. Answers whether the pattern matches.
+    fn arrive(&mut self, state: StateID, at: usize, places: &mut StateSet) -> Result<bool, BudgetExceeded> {
         self.pending.clear();
         self.pending.push(state);
         while let Some(state) = self.pending.pop() {
-            self.effort.steps(1)?;
+            self.budget.steps(1)?;
             if !places.add(state) {
                 continue;
             }
@@ -179,7 +179,7 @@ impl Search<'_> {
                     }
                 }
                 State::Union { alternates } => {
-                    self.effort.steps(alternates.len())?;
+                    self.budget.steps(alternates.len())?;
                     self.pending.extend(alternates.iter());
                 }
                 State::BinaryUnion { alt1, alt2 } => self.pending.extend([alt1, alt2]),
@@ -191,14 +191,13 @@ impl Search<'_> {
     }
 }
 
-/// How many characters a pattern has when its repetitions are written out: at so many places of it a text may be at once. One that
-/// is no pattern has none.
-pub(super) fn places(pattern: &str) -> usize {
-    Parser::new().parse(pattern).map_or(0, |tree| of(&tree))
+/// The characters of a pattern with its repetitions expanded: a bound on the parallel states of a search. 0 if it is no pattern.
+pub(super) fn states(pattern: &str) -> usize {
+    Parser::new().parse(pattern).map_or(0, |tree| states_of(&tree))
 }
 
-/// The parser refuses what is nested deeply.
-fn of(tree: &Ast) -> usize {
+/// Recursion is bounded: the parser refuses deep nesting.
+fn states_of(tree: &Ast) -> usize {
     match tree {
         Ast::Empty(_) | Ast::Flags(_) => 0,
         Ast::Literal(_)
@@ -213,16 +212,16 @@ fn of(tree: &Ast) -> usize {
                 RepetitionKind::Range(RepetitionRange::Exactly(most) | RepetitionRange::Bounded(_, most)) => *most,
                 RepetitionKind::Range(RepetitionRange::AtLeast(least)) => least.saturating_add(1),
             };
-            of(&repetition.ast).saturating_mul(usize::try_from(copies).unwrap_or(usize::MAX))
+            states_of(&repetition.ast).saturating_mul(usize::try_from(copies).unwrap_or(usize::MAX))
         }
-        Ast::Group(group) => of(&group.ast),
+        Ast::Group(group) => states_of(&group.ast),
         Ast::Alternation(alternation) => sum(&alternation.asts),
         Ast::Concat(concat) => sum(&concat.asts),
     }
 }
 
 fn sum(trees: &[Ast]) -> usize {
-    trees.iter().map(of).fold(0, usize::saturating_add)
+    trees.iter().map(states_of).fold(0, usize::saturating_add)
 }
 
 #[cfg(test)]
@@ -233,14 +232,14 @@ mod tests {
 
     const MOST: usize = 2 << 20;
 
-    fn cost(pattern: &str, text: &str) -> (Result<bool, Spent>, u64) {
-        let mut effort = Effort::default();
-        let found = Pattern::compile(pattern, MOST).unwrap().is_in(text, &mut effort);
-        (found, effort.spent())
+    fn cost(pattern: &str, text: &str) -> (Result<bool, BudgetExceeded>, u64) {
+        let mut budget = EvalBudget::default();
+        let found = Pattern::compile(pattern, MOST).unwrap().is_in(text, &mut budget);
+        (found, budget.used())
     }
 
     #[test]
-    fn a_search_ends_where_the_effort_does() {
+    fn a_search_ends_where_the_budget_does() {
         let text = "ab".repeat(5_000);
         for pattern in [
             "[ab]*a[ab]{5000}c",
@@ -253,7 +252,7 @@ mod tests {
             "(?:(?:a|b|ab){0,40}){40}$",
         ] {
             let (found, spent) = cost(pattern, &text);
-            assert_eq!((found, spent), (Err(Spent), 2_000_000), "{pattern}");
+            assert_eq!((found, spent), (Err(BudgetExceeded), 2_000_000), "{pattern}");
         }
     }
 
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_a_pattern_are_those_of_its_repetitions_written_out() {
+    fn the_states_of_a_pattern_are_those_of_its_expanded_repetitions() {
         for (pattern, expected) in [
             ("", 0),
             ("abc", 3),
@@ -291,7 +290,7 @@ mod tests {
             ("((a{1000}){1000}){1000}", 1_000_000_000),
             ("(", 0),
         ] {
-            assert_eq!(places(pattern), expected, "{pattern}");
+            assert_eq!(states(pattern), expected, "{pattern}");
         }
     }
 
@@ -306,7 +305,7 @@ mod tests {
             let ours = Pattern::compile(&pattern, MOST);
             prop_assert_eq!(ours.is_ok(), theirs.is_ok());
             if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-                prop_assert_eq!(ours.is_in(&text, &mut Effort::default()), Ok(theirs.is_match(&text)));
+                prop_assert_eq!(ours.is_in(&text, &mut EvalBudget::default()), Ok(theirs.is_match(&text)));
             }
         }
     }

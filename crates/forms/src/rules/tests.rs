@@ -8,7 +8,7 @@ mod wording;
 use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
-use super::{Condition, Effort, FieldValue, Operator, Rule, Verdict, compile};
+use super::{Condition, EvalBudget, FieldValue, Operator, Rule, Verdict, compile};
 
 const TYPES: [FieldType; 15] = [
     FieldType::Text,
@@ -71,5 +71,5 @@ fn run(rule: &Rule, fields: &[FieldDef], lead: &Value, invalid: &[&str]) -> Verd
         value: lead.get(name),
         valid: !invalid.contains(&name),
     };
-    compiled.evaluate(&values, &mut Effort::default()).unwrap()
+    compiled.evaluate(&values, &mut EvalBudget::default()).unwrap()
 }

@@ -1,23 +1,17 @@
 //! Rules in plain English.
 
-use std::borrow::Cow;
-
 use entity::field::{FieldDef, FieldType};
 use serde_json::Value;
 
+use super::brief::{MAX_ENTRIES, brief, with_rest};
+use super::family::Family;
 use super::operator::Operator;
-use super::scalar::Family;
 use super::{Condition, MAX_DEPTH, Rule};
-
-/// Characters of a single value or name that are shown.
-const SHOWN_CHARS: usize = 100;
-/// Entries of a list that are shown.
-const SHOWN_ENTRIES: usize = 20;
 
 /// The rule in plain English, with the labels of the fields: `State is one of TX, CA and Age is at least 18`.
 ///
-/// It takes any rule, also one that would not pass [`check`](super::check): what it does not know it shows as written.
-/// Long values and long lists are cut short.
+/// Takes any rule, also one that does not pass [`check`](super::check): unknown parts are displayed as written. Long values and lists are
+/// cut.
 pub fn text(rule: &Rule, fields: &[FieldDef]) -> String {
     let mut out = String::new();
     write_rule(&mut out, rule, fields, 0);
@@ -73,11 +67,10 @@ pub(super) fn phrase(condition: &Condition, field: Option<&FieldDef>, holds: boo
     }
 }
 
-/// How a verdict on an encrypted field ends: what is told of it says nothing but whether it holds, which is for those alone who may
-/// reveal the value.
+/// Marks a fact about an encrypted field. Even whether the condition holds may be read only by those who may reveal the value.
 pub const ENCRYPTED_CONDITION: &str = "its condition (encrypted)";
 
-/// The same for an encrypted field, whose value the condition's value might give away.
+/// The fact for an encrypted field, without the condition's value, which might reveal the field's.
 pub(super) fn discreet_phrase(field: &FieldDef, holds: bool) -> String {
     let verb = if holds { "meets" } else { "does not meet" };
     format!("{} {verb} {ENCRYPTED_CONDITION}", brief(label(field)))
@@ -118,48 +111,26 @@ fn operand(condition: &Condition) -> String {
     match &condition.value {
         Some(Value::Array(values)) if condition.operator == Operator::Between => values
             .iter()
-            .take(SHOWN_ENTRIES)
-            .map(shown)
+            .take(MAX_ENTRIES)
+            .map(display)
             .collect::<Vec<_>>()
             .join(" and "),
         Some(Value::Array(values)) => {
-            let entries: Vec<String> = values.iter().take(SHOWN_ENTRIES).map(shown).collect();
+            let entries: Vec<String> = values.iter().take(MAX_ENTRIES).map(display).collect();
             with_rest(entries.join(", "), values.len())
         }
-        Some(value) => shown(value),
+        Some(value) => display(value),
         None => "(no value)".to_owned(),
     }
 }
 
-/// A value as read in a sentence: in quotation marks unless it is one plain word.
-fn shown(value: &Value) -> String {
+/// A value as read in a sentence: in quotation routed_steps unless it is one plain word.
+fn display(value: &Value) -> String {
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_.@+:/%".contains(c));
     match value {
         Value::String(text) if is_word(text) => brief(text).into_owned(),
         Value::String(text) => Value::from(brief(text)).to_string(),
         _ => brief(&value.to_string()).into_owned(),
-    }
-}
-
-/// The text, cut where it gets too long to read.
-pub(super) fn brief(text: &str) -> Cow<'_, str> {
-    if text.chars().nth(SHOWN_CHARS).is_none() {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().take(SHOWN_CHARS).chain(['…']).collect())
-}
-
-/// Names for a message, separated by commas, the first of them if there are many.
-pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let total = names.len();
-    let entries: Vec<_> = names.take(SHOWN_ENTRIES).map(brief).collect();
-    with_rest(entries.join(", "), total)
-}
-
-fn with_rest(list: String, total: usize) -> String {
-    match total.checked_sub(SHOWN_ENTRIES) {
-        Some(rest @ 1..) => format!("{list} and {rest} more"),
-        _ => list,
     }
 }
 

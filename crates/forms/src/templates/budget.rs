@@ -29,17 +29,14 @@ impl Default for Budget {
     }
 }
 
-/// What was used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overrun {
-    /// The work.
     Work,
     /// The bytes of output; so many were allowed.
     Bytes(usize),
 }
 
 impl Budget {
-    /// A budget of that many bytes of output.
     pub fn of_bytes(limit: usize) -> Self {
         Self {
             limit,
@@ -60,12 +57,10 @@ impl Budget {
         self.limit
     }
 
-    /// Bytes of output that are left.
     pub fn bytes_left(&self) -> usize {
         self.bytes.get()
     }
 
-    /// Units of work that are left.
     pub fn work_left(&self) -> u64 {
         self.work.get()
     }

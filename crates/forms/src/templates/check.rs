@@ -7,10 +7,8 @@ use entity::delivery_config::{FieldMapping, FieldSelection};
 use super::names::FieldNames;
 use super::{Template, TemplateError};
 
-/// A reason to refuse settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateProblem {
-    /// What sort of reason.
     pub kind: ProblemKind,
     /// What is wrong and what to do about it.
     pub message: String,
@@ -53,7 +51,6 @@ impl TemplateProblem {
         }
     }
 
-    /// Says in which setting the problem is.
     #[must_use]
     pub fn within(mut self, setting: &str) -> Self {
         self.message = format!("{setting}: {}", self.message);

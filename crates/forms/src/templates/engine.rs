@@ -31,7 +31,6 @@ use tree::Node;
 /// Why an expression has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fail {
-    /// The budget is used up.
     Over(Overrun),
     /// A filter or operator does not fit the value.
     Misfit,
@@ -67,7 +66,6 @@ impl Fail {
     }
 }
 
-/// A parsed template.
 #[derive(Debug)]
 pub(super) struct Program(Vec<Node>);
 

@@ -23,7 +23,6 @@ pub struct FieldNames<'f> {
 }
 
 impl<'f> FieldNames<'f> {
-    /// The names of these fields.
     pub fn new(fields: &'f [FieldDef]) -> Self {
         Self {
             fields,
@@ -36,7 +35,6 @@ impl<'f> FieldNames<'f> {
         self.fields
     }
 
-    /// Whether there is such a field.
     pub fn has(&self, name: &str) -> bool {
         self.known.contains(name)
     }

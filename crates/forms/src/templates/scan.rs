@@ -10,16 +10,13 @@ use std::collections::BTreeSet;
 use super::TemplateError;
 use lex::Piece;
 
-/// What a source consists of.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// Whether the template is one placeholder and nothing else.
     pub(super) is_one_placeholder: bool,
     /// Names mentioned as `lead.x` or `lead["x"]`.
     pub(super) fields: BTreeSet<String>,
-    /// Variables mentioned by themselves.
     pub(super) bare: BTreeSet<String>,
-    /// Variables that the template sets.
     pub(super) locals: BTreeSet<String>,
     /// Whether all fields may be read, or one whose name is put together while rendering: `lead` stands by itself.
     pub(super) whole_lead: bool,

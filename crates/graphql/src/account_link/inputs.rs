@@ -1,10 +1,9 @@
 //! What is put in to change connections.
 
-use async_graphql::{InputObject, MaybeUndefined};
+use async_graphql::InputObject;
 use entity::ids::{ConnectionId, FlowId};
 use entity::relationship::RelationshipType;
 
-use crate::scalars::EmailAddress;
 use leadmesh_network::connections::UpdateSide;
 
 /// What the caller's side records about a connection; omitted fields stay unchanged, null removes a value. The partner
@@ -13,29 +12,8 @@ use leadmesh_network::connections::UpdateSide;
 pub struct UpdateConnectionInput {
     /// Identifier of the connection.
     pub(super) id: ConnectionId,
-    /// What the connection is for, at most 500 characters.
-    purpose: MaybeUndefined<String>,
-    /// The contact person at the partner, at most 120 characters.
-    contact_name: MaybeUndefined<String>,
-    /// The contact's email address.
-    contact_email: MaybeUndefined<EmailAddress>,
-    /// Notes, at most 5,000 characters.
-    notes: MaybeUndefined<String>,
-    /// Leads per day, both directions together, that the caller's side expects, 0 to 1,000,000,000. `capacity` compares
-    /// them with the traffic.
-    expected_daily_volume: MaybeUndefined<i32>,
-}
-
-impl From<UpdateConnectionInput> for UpdateSide {
-    fn from(input: UpdateConnectionInput) -> Self {
-        Self {
-            purpose: input.purpose,
-            contact_name: input.contact_name,
-            contact_email: input.contact_email.map_value(|email| email.0),
-            notes: input.notes,
-            expected_daily_volume: input.expected_daily_volume,
-        }
-    }
+    #[graphql(flatten)]
+    pub(super) changes: UpdateSide,
 }
 
 /// Requests another relationship for a connection.

@@ -24,7 +24,7 @@ impl AccountLinkMutation {
         #[graphql(desc = "The connection and the changes.")] input: UpdateConnectionInput,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        ConnectionPayload::of(connections::update(app, caller, input.id, input.into()).await)
+        ConnectionPayload::of(connections::update(app, caller, input.id, input.changes).await)
     }
 
     /// Requests another relationship. A narrower one takes effect immediately; a wider one waits in `requestedType` for

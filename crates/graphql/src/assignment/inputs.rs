@@ -3,13 +3,12 @@
 use async_graphql::{InputObject, MaybeUndefined};
 use entity::ids::{AssignmentId, PartnerId, ProfileId};
 
-use crate::cap::CapInput;
 use crate::delivery_settings::inputs::DeliverySettingsInput;
-use crate::field_mapping::each;
-use crate::money::MoneyInput;
-use crate::rule::RuleInput;
 use crate::schedule::ScheduleInput;
 use leadmesh_distribution::assignments::{AssignmentChanges, NewAssignment};
+use leadmesh_flows::PriceInput;
+use leadmesh_flows::caps::CapInput;
+use leadmesh_forms::rules::Rule;
 
 /// Assigns a partner to a profile.
 #[derive(Clone, Debug, InputObject)]
@@ -23,9 +22,9 @@ pub struct AssignPartnerInput {
     /// Share in a WEIGHTED profile, 0 to 1,000,000; 0 gets nothing. Defaults to 1.
     weight: Option<i32>,
     /// Which of the profile's leads the partner gets. Defaults to all. Rules require the PAID plan.
-    rule: Option<RuleInput>,
+    rule: Option<Rule>,
     /// Price that the partner pays for a lead, instead of the profile's.
-    price: Option<MoneyInput>,
+    price: Option<PriceInput>,
     /// Caps on leads routed through this assignment, at most one per period. Caps require the PAID plan.
     caps: Option<Vec<CapInput>>,
     /// When the partner gets leads. Defaults to always.
@@ -47,9 +46,9 @@ pub struct UpdateAssignmentInput {
     /// Share in a WEIGHTED profile, 0 to 1,000,000; 0 gets nothing. Applies from the next lead on.
     weight: Option<i32>,
     /// Which of the profile's leads the partner gets. Null means all.
-    rule: MaybeUndefined<RuleInput>,
+    rule: MaybeUndefined<Rule>,
     /// Price that the partner pays for a lead. Null means the profile's price.
-    price: MaybeUndefined<MoneyInput>,
+    price: MaybeUndefined<PriceInput>,
     /// All caps. Null or an empty list removes them.
     caps: MaybeUndefined<Vec<CapInput>>,
     /// When the partner gets leads. Null means always.
@@ -67,9 +66,9 @@ impl From<AssignPartnerInput> for NewAssignment {
             partner: input.partner_id,
             rank: input.rank,
             weight: input.weight,
-            rule: input.rule.map(Into::into),
-            price: input.price.map(Into::into),
-            caps: each(input.caps.unwrap_or_default()),
+            rule: input.rule,
+            price: input.price,
+            caps: input.caps.unwrap_or_default(),
             schedule: input.schedule.map(Into::into),
             delivery: input.delivery.map(Into::into),
             enabled: input.enabled.unwrap_or(true),
@@ -83,9 +82,9 @@ impl From<UpdateAssignmentInput> for AssignmentChanges {
             id: input.id,
             rank: input.rank,
             weight: input.weight,
-            rule: input.rule.map_value(Into::into),
-            price: input.price.map_value(Into::into),
-            caps: input.caps.map_value(each),
+            rule: input.rule,
+            price: input.price,
+            caps: input.caps,
             schedule: input.schedule.map_value(Into::into),
             delivery: input.delivery.map_value(Into::into),
             enabled: input.enabled,

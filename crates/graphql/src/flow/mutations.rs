@@ -4,13 +4,12 @@ use async_graphql::{Context, Object, SimpleObject};
 use entity::ids::{FlowId, SourceId, StepId};
 
 use super::Flow;
-use super::inputs::{
-    AddSourceInput, AddStepInput, CreateFlowInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput,
-};
+use super::inputs::{AddSourceInput, AddStepInput, UpdateFlowInput, UpdateSourceInput, UpdateStepInput};
 use crate::context::app_and_caller;
 use crate::payload::{DeletePayload, UserError, outcome};
 use leadmesh_core::error::Result;
-use leadmesh_flows::{Changed, manage, revisions, sources, steps};
+use leadmesh_flows::manage::CreateFlow;
+use leadmesh_flows::{SavedFlow, manage, revisions, sources, steps};
 use leadmesh_network::account_sources;
 use leadmesh_network::buyer_steps;
 
@@ -26,7 +25,7 @@ pub struct FlowPayload {
 }
 
 impl FlowPayload {
-    fn new(result: Result<Changed>) -> Result<Self> {
+    fn new(result: Result<SavedFlow>) -> Result<Self> {
         let (changed, user_errors) = outcome(result)?;
         let (flow, warnings) = changed.map(|changed| (Flow(changed.flow), changed.warnings)).unzip();
         Ok(Self {
@@ -47,10 +46,10 @@ impl FlowMutation {
     async fn create_flow(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The flow.")] input: CreateFlowInput,
+        #[graphql(desc = "The flow.")] input: CreateFlow,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        FlowPayload::new(manage::create(app, caller, input.into()).await)
+        FlowPayload::new(manage::create(app, caller, input).await)
     }
 
     /// Changes a flow. Applies from the next lead on. Requires MEMBER or above, or an API key with MANAGE.
@@ -60,8 +59,7 @@ impl FlowMutation {
         #[graphql(desc = "The changes.")] input: UpdateFlowInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = input.id;
-        FlowPayload::new(manage::update(app, caller, id, input.into()).await)
+        FlowPayload::new(manage::update(app, caller, input.id, input.changes).await)
     }
 
     /// Enables or disables a flow. A disabled flow rejects every lead with `FLOW_DISABLED`. The Inbox of an account on
@@ -84,11 +82,7 @@ impl FlowMutation {
         #[graphql(desc = "Identifier of the flow.")] id: FlowId,
     ) -> Result<DeletePayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let (deleted, user_errors) = outcome(manage::delete(app, caller, id).await)?;
-        Ok(DeletePayload {
-            deleted_id: deleted.map(|()| id.into()),
-            user_errors,
-        })
+        DeletePayload::of(manage::delete(app, caller, id).await.map(|()| id))
     }
 
     /// Restores a flow with its sources and steps to a version, as a new revision. Refused if the account may no longer
@@ -112,7 +106,7 @@ impl FlowMutation {
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
         let partner = input.partner();
-        FlowPayload::new(account_sources::add(app, caller, input.into(), partner).await)
+        FlowPayload::new(account_sources::add(app, caller, input.source, partner).await)
     }
 
     /// Changes a source. Applies from the next lead on. Requires MEMBER or above, or an API key with MANAGE.
@@ -122,8 +116,7 @@ impl FlowMutation {
         #[graphql(desc = "The changes.")] input: UpdateSourceInput,
     ) -> Result<FlowPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        let id = input.id;
-        FlowPayload::new(sources::update(app, caller, id, input.into()).await)
+        FlowPayload::new(sources::update(app, caller, input.id, input.changes).await)
     }
 
     /// Removes a source; it can no longer submit. Its leads stay. Requires MEMBER or above, or an API key with MANAGE.

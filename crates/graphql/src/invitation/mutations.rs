@@ -4,7 +4,6 @@ use async_graphql::{Context, Object};
 use entity::ids::InvitationId;
 use entity::invitation;
 
-use super::inputs::{AnswerInvitationInput, SendInvitationInput};
 use super::{Invitation, InvitationPayload};
 use crate::account_link::ConnectionPayload;
 use crate::context::app_and_caller;
@@ -12,7 +11,8 @@ use crate::payload::outcome;
 use leadmesh_core::error::Result;
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::policy::Action;
-use leadmesh_network::{answers, invitations};
+use leadmesh_network::answers::{self, Answer};
+use leadmesh_network::invitations::{self, NewInvitation};
 
 /// Sending and answering invitations.
 #[derive(Default)]
@@ -27,10 +27,10 @@ impl InvitationMutation {
     async fn send_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The invitee and the proposed relationship.")] input: SendInvitationInput,
+        #[graphql(desc = "The invitee and the proposed relationship.")] input: NewInvitation,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        payload(caller, invitations::send(app, caller, &input.into()).await)
+        payload(caller, invitations::send(app, caller, &input).await)
     }
 
     /// Sends a pending or expired invitation again, with a new link and a new expiry; the old link stops working.
@@ -61,10 +61,10 @@ impl InvitationMutation {
     async fn accept_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The invitation.")] input: AnswerInvitationInput,
+        #[graphql(desc = "The invitation.")] input: Answer,
     ) -> Result<ConnectionPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        ConnectionPayload::of(answers::accept(app, caller, input.into()).await)
+        ConnectionPayload::of(answers::accept(app, caller, input).await)
     }
 
     /// Declines an invitation. Nothing is connected; what the inviter prepared stays disabled. Errors:
@@ -72,10 +72,10 @@ impl InvitationMutation {
     async fn decline_invitation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The invitation and the reason.")] input: AnswerInvitationInput,
+        #[graphql(desc = "The invitation and the reason.")] input: Answer,
     ) -> Result<InvitationPayload> {
         let (app, caller) = app_and_caller(ctx).await?;
-        payload(caller, answers::decline(app, caller, input.into()).await)
+        payload(caller, answers::decline(app, caller, input).await)
     }
 }
 

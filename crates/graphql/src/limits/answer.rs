@@ -1,6 +1,6 @@
-//! Writing an answer, at most as long as answers may be.
+//! Writes an answer within its limit of bytes.
 //!
-//! The bytes were counted when the values were made, though not what has to be escaped; here they are exact.
+//! The budget counted the bytes when the values were made, without escapes; here they are exact.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::budget::too_large;
 use leadmesh_core::error::Error;
 
-/// Why an answer is not written.
+/// Why an answer cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// It has more bytes than answers may have.
+    /// It exceeds the limit.
     #[error("the answer is too large")]
     TooLarge(Error),
-    /// It is no JSON, which is a bug.
+    /// It is not JSON, which is a bug.
     #[error("the answer cannot be written as JSON: {0}")]
     NotJson(#[source] serde_json::Error),
 }

@@ -1,13 +1,13 @@
-//! How much one value of an argument may be: the numbers, in one place.
+//! Bounds of argument values: the numbers, in one place.
 //!
-//! They are upper bounds of what the server looks at, for every list and text of the schema. Many places take less, and
-//! say so in `userErrors`; what passes a bound here is refused before anything executes.
+//! They apply to every list and text of the schema. Many use cases accept less, and say so in `userErrors`; a value
+//! above a bound is refused before anything executes.
 
 use async_graphql::parser::types::Type;
 
 use crate::registry::{Registry, TypeDef, named};
 
-/// Where a value stands: an argument of a field (`Query.invitations`, `status`) or a field of an input object
+/// The position of a value: an argument of a field (`Query.invitations`, `status`) or a field of an input object
 /// (`RuleInput`, `all`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Place<'a> {
 pub struct Bounds {
     /// Entries of a list.
     pub list: usize,
-    /// Entries of a list of enum values, each of which means the same however often it is named.
+    /// Entries of a list of enum values. Repeating one has no effect.
     pub enums: usize,
     /// Bytes of a text.
     pub text: usize,
@@ -47,13 +47,13 @@ impl Default for Bounds {
     }
 }
 
-/// Lists that may be longer or only shorter than others.
+/// Lists with a bound of their own.
 const LISTS: [(Place<'static>, usize); 2] = [
     (place("Query.nodes", "ids"), 100),
     (place("EmailSettingsInput", "recipients"), 100),
 ];
 
-/// Texts that may be longer than others. The use case says in `userErrors` what a template may really be.
+/// Texts with a bound of their own. The use case bounds a template more closely, in `userErrors`.
 const TEXTS: [(Place<'static>, usize); 1] = [(place("EmailSettingsInput", "body"), 256 * 1024)];
 
 const fn place(owner: &'static str, name: &'static str) -> Place<'static> {
@@ -61,7 +61,7 @@ const fn place(owner: &'static str, name: &'static str) -> Place<'static> {
 }
 
 impl Bounds {
-    /// Entries that a list at that place may have.
+    /// The most entries of a list at this position.
     pub(super) fn entries(&self, place: Place<'_>, item: &Type, registry: &Registry) -> usize {
         if let Some(entries) = exception(&LISTS, place) {
             return entries;
@@ -72,7 +72,7 @@ impl Bounds {
         }
     }
 
-    /// Bytes that a text of that scalar at that place may have.
+    /// The most bytes of a text of this scalar at this position.
     pub(super) fn bytes(&self, place: Place<'_>, scalar: &str) -> usize {
         match scalar {
             "ID" => self.id,

@@ -1,8 +1,8 @@
-//! What one answer may cost, counted while it is made.
+//! The budget of one answer, drawn on while it is made.
 //!
-//! The estimate of `cost` cannot know how long a list is. Every object, entry and leaf value draws on a budget
-//! when it is made, every row when a loader hands it out, and so do the bytes of what will be written. A request that has
-//! nothing left ends there. Each event of a subscription has a budget of its own.
+//! The estimate of `cost` cannot know how long a list is. Every object, entry and leaf value draws when it is made,
+//! every row when a loader hands it out, and so do the bytes of what will be written. A request whose budget is used
+//! up ends. Each event of a subscription has a whole budget.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -14,18 +14,18 @@ use tokio::sync::Notify;
 use super::cost::{LEAF, OBJECT};
 use leadmesh_core::error::{Error, Result};
 
-/// How much one answer may draw.
+/// Limits of one answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Spending {
-    /// Points as in the estimate: an object is one, ten leaf values are one.
+    /// Points, as in the estimate: an object is one, ten leaf values are one.
     pub points: u64,
     /// Rows that loaders may read or hand out for lists.
     pub rows: u64,
     /// Bytes of the answer as JSON.
     pub bytes: u64,
-    /// Bytes of large columns that may be read for it.
+    /// Bytes of large columns that loaders may read.
     pub read: u64,
-    /// Values that are made before the task lets others, and the time limit, have their turn.
+    /// Values made before the task yields to others and to the time limit.
     pub turn: u32,
 }
 
@@ -41,7 +41,7 @@ impl Default for Spending {
     }
 }
 
-/// What is left for one answer.
+/// The budget of one answer.
 #[derive(Debug, Default)]
 pub struct Budget {
     limits: Spending,
@@ -50,7 +50,8 @@ pub struct Budget {
     bytes: AtomicU64,
     read: AtomicU64,
     turn: AtomicU32,
-    /// Tenths that each object costs for its `__typename`s: the library makes these without telling.
+    /// Tenths of a point that each object costs for its `__typename`s, which the library resolves without calling the
+    /// extension.
     typenames: AtomicU64,
     over: AtomicU8,
     ended: Notify,
@@ -61,7 +62,7 @@ const BYTES: u8 = 2;
 const READ: u8 = 3;
 
 impl Budget {
-    /// A whole budget.
+    /// An unused budget.
     pub fn new(limits: Spending) -> Self {
         Self {
             limits,
@@ -69,7 +70,7 @@ impl Budget {
         }
     }
 
-    /// The budget as it was at first, for the next event of a subscription.
+    /// Restores the whole budget, for the next event of a subscription.
     pub(super) fn renew(&self) {
         for counter in [&self.tenths, &self.rows, &self.bytes, &self.read] {
             counter.store(0, Ordering::Relaxed);
@@ -77,7 +78,7 @@ impl Budget {
         self.over.store(0, Ordering::Relaxed);
     }
 
-    /// Lets each object also draw for so many `__typename`s.
+    /// Makes each object draw for this many `__typename`s too.
     pub fn count_typenames(&self, most: usize) {
         let tenths = LEAF.saturating_mul(most as u64);
         self.typenames.store(tenths, Ordering::Relaxed);
@@ -95,7 +96,7 @@ impl Budget {
         self.draw_tenths(LEAF)
     }
 
-    /// Draws for what a leaf value takes when it is written.
+    /// Draws for the bytes of a leaf value.
     pub(super) fn written(&self, value: &Value) -> Result<()> {
         self.draw_bytes(length(value))
     }
@@ -117,35 +118,35 @@ impl Budget {
         self.check(drawn.saturating_add(rows as u64), self.limits.rows, COST)
     }
 
-    /// Draws for what a loader is about to read of large columns, before it does.
+    /// Draws for bytes of large columns, before a loader reads them.
     pub fn draw_read(&self, bytes: u64) -> Result<()> {
         let drawn = self.read.fetch_add(bytes, Ordering::Relaxed);
         self.check(drawn.saturating_add(bytes), self.limits.read, READ)
     }
 
-    /// Bytes of large columns that were drawn for.
+    /// Bytes of large columns drawn so far.
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// Ends the request because of rows that a loader would have to read.
+    /// Ends the request because a loader would have to read too many rows.
     pub fn end(&self) -> Error {
         self.over.fetch_max(COST, Ordering::Relaxed);
         self.ended.notify_waiters();
         self.error(COST)
     }
 
-    /// Points that were drawn.
+    /// Points drawn so far.
     pub fn points(&self) -> u64 {
         self.tenths.load(Ordering::Relaxed).div_ceil(OBJECT)
     }
 
-    /// Bytes that an answer may have.
+    /// The most bytes of an answer.
     pub fn most_bytes(&self) -> u64 {
         self.limits.bytes
     }
 
-    /// Why the request is to end, if nothing is left.
+    /// The reason why the request must end, if the budget is used up.
     pub fn over(&self) -> Option<Error> {
         match self.over.load(Ordering::Relaxed) {
             0 => None,
@@ -153,7 +154,7 @@ impl Budget {
         }
     }
 
-    /// Waits until nothing is left.
+    /// Waits until the budget is used up.
     pub async fn run_out(&self) -> Error {
         loop {
             let ended = self.ended.notified();
@@ -164,7 +165,7 @@ impl Budget {
         }
     }
 
-    /// Lets others have their turn where this task has made much in one go. All that the request makes stops until then.
+    /// Yields once the task has made many values in one poll. The whole request pauses until it is polled again.
     pub(super) async fn yield_if_due(&self) {
         poll_fn(|context| {
             if self.turn.fetch_add(1, Ordering::Relaxed) < self.limits.turn {
@@ -176,7 +177,7 @@ impl Budget {
         .await;
     }
 
-    /// A turn begins.
+    /// Notes that the request is polled again.
     pub(super) fn begin_poll(&self) {
         self.turn.store(0, Ordering::Relaxed);
     }
@@ -224,7 +225,7 @@ impl Budget {
     }
 }
 
-/// An answer that has more bytes than are sent.
+/// The error of an answer that exceeds `most` bytes.
 pub(super) fn too_large(most: u64) -> Error {
     Error::AnswerTooLarge(format!(
         "The answer is larger than {most} bytes and was stopped. Ask for fewer fields or a smaller page."
@@ -234,7 +235,7 @@ pub(super) fn too_large(most: u64) -> Error {
 /// Bytes of `__typename` with a name and the marks around both.
 const TYPENAME: u64 = 40;
 
-/// About what a value takes as JSON; what is escaped takes more, and is counted when the answer is written.
+/// The approximate size of a value as JSON. Escapes take more; they are counted when the answer is written.
 fn length(value: &Value) -> u64 {
     match value {
         Value::Null => 4,

@@ -1,10 +1,10 @@
-//! What an operation costs: an object is one point, ten leaf fields are one more, and a list counts once per entry.
+//! The estimated cost of an operation: an object is one point, ten leaf fields are one, and a list counts once per
+//! entry.
 //!
-//! The sizes of pages may come from variables, so the cost of a cached document is a small expression that is evaluated
-//! for every request. A page is recognised by its arguments (`first`, `last`; `ids` for lists of ids) or by its `edges`
-//! and `nodes`; that a field answers a list without them, and that a leaf may be large, is known from the schema. No
-//! field needs an annotation, so none can be forgotten. This is an estimate: what is made is counted in
-//! [`super::budget`].
+//! The sizes of pages may come from variables, so the cost of a cached document is a small expression, evaluated for
+//! every request. A page is recognised by its arguments (`first`, `last`; `ids` for lists of identifiers) or by its
+//! `edges` and `nodes`; other lists and large leaves are known from the schema. No field needs an annotation, so none
+//! can be forgotten. [`super::budget`] counts what is really made.
 
 use async_graphql::{
     Name, Value, Variables,

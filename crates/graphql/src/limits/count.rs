@@ -1,8 +1,8 @@
-//! Counting with memory: how often each fragment is expanded, without expanding it.
+//! The size of a document with its fragments expanded, computed without expanding them.
 //!
-//! The library's own limits expand fragment spreads one by one, so that twenty fragments that each spread the next one
-//! twice cost it seconds and gigabytes before any limit speaks. Here each definition is walked once and its figures are
-//! remembered, so the work is that of the text's length; only a document that passes is ever expanded.
+//! The library expands fragment spreads one by one, so that twenty fragments that each spread the next one twice cost
+//! it seconds and gigabytes before any limit applies. Here each definition is walked once and its size remembered, so
+//! the work is linear in the text; only a document that passes is ever expanded.
 
 use std::collections::HashMap;
 

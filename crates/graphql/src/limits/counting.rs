@@ -1,7 +1,7 @@
-//! Counting what an operation makes, while it makes it.
+//! Counts the values of an operation while it executes.
 //!
-//! An extension is the one place that every field and every entry of every list of the schema passes, so no resolver can
-//! forget to count. It costs a call for each.
+//! Every field and every list entry passes an extension, so no resolver can forget to count. The price is one call for
+//! each.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,7 +22,7 @@ impl ExtensionFactory for Counting {
     }
 }
 
-/// The budget of one operation: that of the request's data, or one of its own.
+/// The budget of the request, or a new one.
 #[derive(Default)]
 struct Counter {
     budget: OnceLock<Arc<Budget>>,
@@ -62,7 +62,7 @@ impl Extension for Counter {
         // Entries come by here one by one.
         let is_list = info.return_type.starts_with('[');
         let entered = match (is_leaf || is_list, info.is_for_introspection) {
-            // Every client that knows no schema asks for all of it: its bytes are enough of a bound.
+            // Introspection asks for the whole schema; its bytes are bound enough.
             (_, true) => Ok(()),
             (false, false) => budget.object(),
             (true, false) => budget.leaf(),

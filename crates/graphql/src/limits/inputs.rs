@@ -1,8 +1,8 @@
-//! The values that a request gives, held against [`Bounds`] before anything executes.
+//! Checks the values of a request against [`Bounds`] before anything executes.
 //!
-//! The schema says where lists, texts and nested objects may stand, so that every one of them is bounded without a word
-//! at the argument itself. Values in the document are looked at once, when it is checked; variables with each request,
-//! each of them once, however often the document mentions it.
+//! The schema says where lists, texts and nested objects may stand, so every one of them is bounded without an
+//! annotation at the argument. Values in the document are checked once, with the document; variables with each
+//! request, each of them once, however often the document mentions it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,13 +16,13 @@ use super::bounds::{Bounds, Place};
 use super::{Limits, Refusal};
 use crate::registry::{FieldDef, Registry, TypeDef, named};
 
-/// The value of JSON is not looked into by the schema.
+/// The scalar whose values the schema does not describe.
 const JSON: &str = "JSON";
 
-/// Which argument a variable is given to: where it stands first, for messages.
+/// The arguments that variables are given to, for messages.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
-    /// By variable: the words for where it stands, and its place.
+    /// By variable: the first argument that it is given to.
     used: HashMap<Name, Used>,
 }
 
@@ -33,7 +33,7 @@ struct Used {
     name: Name,
 }
 
-/// A value's way from the argument to itself, for messages.
+/// The path from the argument to a value, for messages.
 #[derive(Clone, Copy)]
 struct Path<'a> {
     parent: Option<&'a Path<'a>>,
@@ -88,7 +88,7 @@ impl<'a> Path<'a> {
 }
 
 impl Inputs {
-    /// Checks the values that stand in the document, and notes which argument each variable is for.
+    /// Checks the values in the document, and records which argument each variable is for.
     pub(super) fn of(document: &ExecutableDocument, registry: &Registry, limits: &Limits) -> Result<Self, Refusal> {
         let mut reader = Reader {
             check: Check {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
                 owner: &owner,
                 name: &name.node,
             };
-            // Variables are looked at with each request; here they stand for nothing.
+            // Variables are checked with each request; here they count as null.
             let mut mentioned = Vec::new();
             let literal = value.node.clone().into_const_with(|variable| {
                 mentioned.push(variable);
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Holds values against the bounds. Recursion ends with [`Bounds::levels`] and [`Bounds::json_levels`].
+/// Checks values against the bounds. [`Bounds::levels`] and [`Bounds::json_levels`] bound the recursion.
 #[derive(Clone, Copy)]
 struct Check<'a> {
     registry: &'a Registry,
@@ -286,7 +286,7 @@ impl Check<'_> {
     }
 }
 
-/// Whether no more than that many lists and objects are inside one another.
+/// Whether lists and objects are nested at most `levels` deep.
 fn within(value: &Value, levels: usize) -> bool {
     match value {
         Value::List(items) => levels > 0 && items.iter().all(|item| within(item, levels - 1)),

@@ -1,4 +1,4 @@
-//! Leaves out the arguments for which a request has no variable, so that their defaults hold.
+//! Removes arguments whose variable the request does not give, so that their defaults apply.
 
 use async_graphql::{
     Positioned, Variables,
@@ -6,7 +6,7 @@ use async_graphql::{
 };
 use async_graphql_value::Value;
 
-/// `variables` are coerced: whatever is absent has no default of its own.
+/// Expects coerced `variables`: an absent one has no default either.
 pub(super) fn prune(document: &mut ExecutableDocument, variables: &Variables) {
     let absent = |operation: &Positioned<OperationDefinition>| {
         let mut definitions = operation.node.variable_definitions.iter();

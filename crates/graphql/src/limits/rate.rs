@@ -1,7 +1,7 @@
-//! How much a caller may ask in a span of time: points, as operations cost them, that come back at a steady rate.
+//! Rate limits: points, as operations cost them, that come back at a steady rate (token buckets).
 //!
-//! A person, key or portal user has a bucket, and so has the account that it belongs to; who shows no token shares the
-//! bucket of an address. Buckets are each process's own: with several, a caller has as much in each.
+//! A user, API key or portal user has a bucket, and so has the account; callers without a token share the bucket of
+//! their address. Each process has its own buckets, so that a caller has as much again in each process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,26 +12,26 @@ use uuid::Uuid;
 
 use leadmesh_core::error::{Error, Result};
 
-/// A full bucket holds what comes back in this time.
+/// A full bucket holds the points of this time.
 pub const WINDOW: Duration = Duration::from_mins(1);
-/// Buckets that are kept before those that are full again are forgotten.
+/// The number of buckets above which full ones are dropped.
 const MAX_BUCKETS: usize = 10_000;
 
-/// Whose bucket.
+/// The owner of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// A person, an API key or a portal user.
+    /// A user, an API key or a portal user.
     Principal(Uuid),
-    /// An account, for all of its people and keys.
+    /// An account, for all of its users and API keys.
     Account(Uuid),
-    /// An address, for all that show no token.
+    /// A network address, for all callers without a token.
     Address(Uuid),
 }
 
-/// Points a second; nobody is limited where it is 0.
+/// Points per second; 0 means no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Of a person, key or portal user.
+    /// Of a user, API key or portal user.
     pub principal: u32,
     /// Of an account.
     pub account: u32,
@@ -40,7 +40,7 @@ pub struct Limits {
 }
 
 impl Holder {
-    /// How the headers call it.
+    /// Its name in the rate limit headers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Principal(_) => "principal",
@@ -68,32 +68,32 @@ pub struct Rates {
 #[derive(Debug)]
 struct Buckets {
     by_holder: HashMap<Holder, Bucket>,
-    /// How many there may be before the full ones are forgotten.
+    /// The number of buckets above which full ones are dropped next.
     bound: usize,
 }
 
-/// Points that were drawn and have not come back; below zero it never goes.
+/// Points drawn and not yet back.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     drawn: f64,
     at: Instant,
 }
 
-/// How a bucket stands.
+/// The state of a bucket, as the headers report it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BucketStatus {
     /// Whose.
     pub holder: Holder,
     /// Points of the full bucket.
     pub limit: u64,
-    /// Points that are there.
+    /// Points left.
     pub remaining: u64,
     /// Seconds until it is full again.
     pub reset: u64,
 }
 
 impl Rates {
-    /// Full buckets for all.
+    /// Full buckets for every holder.
     pub fn new(limits: Limits) -> Self {
         let buckets = Buckets {
             by_holder: HashMap::new(),
@@ -105,7 +105,7 @@ impl Rates {
         }
     }
 
-    /// What a caller draws on: the buckets of `holders`.
+    /// The allowance of a caller who draws on the buckets of `holders`.
     pub fn allowance(&self, holders: impl IntoIterator<Item = Holder>) -> Allowance {
         let limited = |holder: &Holder| holder.rate(self.limits) > 0;
         Allowance {
@@ -148,13 +148,13 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Draws from all buckets, or from none where one has too little: then it says how many seconds to wait. What costs more
-    /// than a whole bucket passes when that is full.
+    /// Draws from all buckets, or from none if one has too few points; the error says how many seconds to wait. An
+    /// operation that costs more than a whole bucket passes when the bucket is full.
     pub fn draw(&self, points: f64) -> Result<()> {
         self.draw_at(points, Instant::now())
     }
 
-    /// Draws what turned out to be needed besides, though it be more than is there.
+    /// Draws what an answer cost beyond the estimate, even if the buckets do not have it.
     pub fn draw_remainder(&self, points: f64) {
         let now = Instant::now();
         let mut buckets = self.rates.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +163,7 @@ impl Allowance {
         }
     }
 
-    /// How the buckets stand, the one with the least left first.
+    /// The state of the buckets, the tightest first.
     pub fn bucket_status(&self) -> Vec<BucketStatus> {
         let now = Instant::now();
         let buckets = self.rates.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +189,7 @@ impl Allowance {
             over / f64::from(holder.rate(self.rates.limits))
         };
         let longest = self.holders.iter().map(wait).fold(0.0, f64::max);
-        // A millionth of a second is what rounding makes.
+        // Less than a microsecond is a rounding error.
         if longest > 1e-6 {
             return Err(Error::RateLimited {
                 retry_after: whole(longest.ceil()).max(1),

@@ -1,7 +1,8 @@
-//! Correction of a parsed document where the library would misread it.
+//! Corrects a parsed document where the library would misread it.
 //!
-//! It starts a stream for each *field* at the root of a subscription and overlooks fragments there. The one field is brought
-//! to the root, with all that is selected of it. More than one field is invalid (GraphQL, September 2025, section 5.2.4.1).
+//! The library starts a stream for each *field* at the root of a subscription and ignores fragments there. The one
+//! root field is moved to the root, with all its selections. More than one root field is invalid (GraphQL, September
+//! 2025, section 5.2.4.1).
 
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use super::*;
 fn check(text: &str) -> Result<Document, Refusals> {
     let limits = Limits::default();
     let parsed = Document::read(text, &limits)?.document;
-    let registry = Registry::of_this_server();
+    let registry = crate::schema::registry();
     Ok(Document::measured(parsed, Facts::default(), &limits, &registry)?)
 }
 
@@ -157,7 +157,7 @@ fn a_query_that_costs_too_much_is_refused_with_its_price() {
         document
             .operation(None)
             .unwrap()
-            .admit(variables, &Limits::default(), &Registry::of_this_server())
+            .admit(variables, &Limits::default(), &crate::schema::registry())
     };
     admit(50).unwrap();
     let refusals = admit(100).unwrap_err();
@@ -253,7 +253,7 @@ fn a_fragment_that_is_still_spread_stays() {
 
 #[tokio::test]
 async fn a_document_that_passed_is_parsed_once() {
-    let documents = Documents::new(Limits::default(), Registry::of_this_server());
+    let documents = Documents::new(Limits::default(), crate::schema::registry());
     let first = documents.check("{ __typename }").await.unwrap();
     let second = documents.check("{ __typename }").await.unwrap();
     assert!(Arc::ptr_eq(&first, &second));
@@ -267,7 +267,7 @@ async fn the_cache_is_bounded() {
         cache_bytes: 32 * 1024,
         ..Limits::default()
     };
-    let documents = Documents::new(limits, Registry::of_this_server());
+    let documents = Documents::new(limits, crate::schema::registry());
     for number in 0..1_000 {
         documents
             .check(&format!("{{ field{number}: __typename }}"))
@@ -314,7 +314,7 @@ fn submitting_draws_next_to_nothing_from_the_rate() {
         let price = check(text).unwrap().operation(None).unwrap().admit(
             Variables::default(),
             &Limits::default(),
-            &Registry::of_this_server(),
+            &crate::schema::registry(),
         );
         let price = price.unwrap().price;
         (price.charged, price.charges_remainder)

@@ -1,6 +1,6 @@
-//! One operation, walked with its fragments expanded: depth, root fields, introspection and cost.
+//! Depth, root fields, introspection and cost of one operation, with its fragments expanded.
 //!
-//! Runs only on documents that [`super::count`] has found small.
+//! Expects a document that [`super::count`] has found small.
 
 use std::collections::HashMap;
 
@@ -23,13 +23,13 @@ const TYPE_LISTS_NESTED: usize = 2;
 /// aliases would ask for again is the whole schema.
 const SCHEMA_LISTS: usize = 20;
 
-/// What the walk found out about an operation.
+/// Facts about an operation.
 pub(super) struct Facts {
     pub(super) cost: Cost,
     pub(super) introspects: bool,
     /// How often one object is asked for its `__typename` at most.
     pub(super) typenames: usize,
-    /// Fields at the root that submit leads, where all of them do.
+    /// Number of root fields that submit leads, if all of them do.
     pub(super) submissions: Option<usize>,
 }
 
@@ -42,10 +42,10 @@ pub(super) struct Walk<'a> {
     typenames: usize,
 }
 
-/// The mutations that take leads in.
+/// The mutations that submit leads.
 const SUBMISSIONS: [&str; 2] = ["submitLead", "submitLeads"];
 
-/// Where in the operation a selection stands.
+/// The position of a selection in the operation.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     depth: usize,
@@ -94,7 +94,7 @@ pub(super) fn walk(
     })
 }
 
-/// The cost of a selection, with what each entry of a page costs (`edges`, `nodes`) apart from what a page costs once.
+/// The cost of a selection: `edges` and `nodes` cost once per entry, the rest once.
 #[derive(Default)]
 struct Parts {
     once: Cost,
@@ -216,8 +216,8 @@ impl<'a> Walk<'a> {
         Ok(cost)
     }
 
-    /// The size of a list that is no page. Lists of a page (`edges`, `nodes`) have the page's, and introspection has
-    /// bounds of its own.
+    /// The estimated size of a list that is not a page. `edges` and `nodes` have the size of their page, and
+    /// introspection has bounds of its own.
     fn plain_list(&self, name: &str, definition: Option<&FieldDef>, place: Place<'_>) -> Option<Page> {
         let (definition, parent) = (definition?, place.parent?);
         let of_page = matches!(name, "edges" | "nodes") && self.registry.field(parent, "pageInfo").is_some();

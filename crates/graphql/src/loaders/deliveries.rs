@@ -4,45 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
-use entity::ids::{AccountId, DeliveryId, LeadId, PartnerId, SourceId};
-use entity::{delivery, delivery_attempt, lead, mail_recipient, partner, source};
+use entity::ids::{AccountId, DeliveryId, LeadId};
+use entity::{delivery, delivery_attempt, lead, mail_recipient};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Loaded, Many, Rows, by_account, many, shared};
 use leadmesh_core::error::Error;
-
-/// A key by which one row of an account is loaded by its identifier.
-macro_rules! by_id {
-    ($($(#[$doc:meta])* $key:ident($id:ty) => $table:ident, $large:expr;)+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-            pub struct $key(pub AccountId, pub $id);
-
-            impl Loader<$key> for Rows {
-                type Value = $table::Model;
-                type Error = Arc<Error>;
-
-                async fn load(&self, keys: &[$key]) -> Loaded<$key, $table::Model> {
-                    let mut found = HashMap::with_capacity(keys.len());
-                    for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-                        let rows = $table::Entity::in_account(account).filter($table::Column::Id.is_in(ids));
-                        let rows = self.all_large(rows, $large).await?;
-                        found.extend(rows.into_iter().map(|row| ($key(account, row.id), row)));
-                    }
-                    Ok(found)
-                }
-            }
-        )+
-    };
-}
-
-by_id! {
-    /// A partner.
-    PartnerRow(PartnerId) => partner, &[];
-    /// A source, unless it was removed.
-    SourceRow(SourceId) => source, source::Entity::LARGE;
-}
 
 /// A lead, without its large parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 use chrono::{DateTime, Utc};
 use entity::field::FieldDef;
-use entity::ids::{AccountId, PartnerId, ProfileId, SettingsId};
-use entity::{assignment, delivery_settings, destination, flow, smtp_settings, step};
+use entity::ids::{AccountId, PartnerId, ProfileId};
+use entity::{flow, smtp_settings, step};
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 
 use super::{Loaded, Many, Rows, by_account, many, shared};
@@ -16,26 +16,6 @@ use leadmesh_core::error::Error;
 use leadmesh_delivery::counts::{self, Counts, Subject};
 use leadmesh_delivery::health::{self, OpenCircuit};
 use leadmesh_distribution::wording;
-
-/// A version of a partner's delivery settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SettingsRow(pub AccountId, pub SettingsId);
-
-impl Loader<SettingsRow> for Rows {
-    type Value = delivery_settings::Model;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[SettingsRow]) -> Loaded<SettingsRow, delivery_settings::Model> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(ids));
-            for row in self.all_large(rows, delivery_settings::Entity::LARGE).await? {
-                found.insert(SettingsRow(account, row.id), row);
-            }
-        }
-        Ok(found)
-    }
-}
 
 /// The mail server of an account, if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,52 +61,6 @@ impl Loader<EncryptedFieldsOf> for Rows {
     }
 }
 
-/// The places in a profile, best rank first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AssignmentsIn(pub AccountId, pub ProfileId);
-
-impl Loader<AssignmentsIn> for Rows {
-    type Value = Many<assignment::Model>;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[AssignmentsIn]) -> Loaded<AssignmentsIn, Many<assignment::Model>> {
-        let mut found: HashMap<AssignmentsIn, Vec<assignment::Model>> = HashMap::new();
-        for (account, profiles) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(profiles));
-            for row in self.all_large(rows, assignment::Entity::LARGE).await? {
-                found
-                    .entry(AssignmentsIn(account, row.profile_id))
-                    .or_default()
-                    .push(row);
-            }
-        }
-        Ok(many(found))
-    }
-}
-
-/// The places of a partner in profiles, best rank first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AssignmentsOf(pub AccountId, pub PartnerId);
-
-impl Loader<AssignmentsOf> for Rows {
-    type Value = Many<assignment::Model>;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[AssignmentsOf]) -> Loaded<AssignmentsOf, Many<assignment::Model>> {
-        let mut found: HashMap<AssignmentsOf, Vec<assignment::Model>> = HashMap::new();
-        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = assignment::Entity::in_account(account).filter(assignment::Column::PartnerId.is_in(partners));
-            for row in self.all_large(rows, assignment::Entity::LARGE).await? {
-                found
-                    .entry(AssignmentsOf(account, row.partner_id))
-                    .or_default()
-                    .push(row);
-            }
-        }
-        Ok(many(found))
-    }
-}
-
 /// The flows with a step that routes through a profile, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowsThrough(pub AccountId, pub ProfileId);
@@ -160,27 +94,7 @@ impl Loader<FlowsThrough> for Rows {
     }
 }
 
-/// What is kept of the failures of a partner's destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FailuresOf(pub AccountId, pub PartnerId);
-
-impl Loader<FailuresOf> for Rows {
-    type Value = destination::Model;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[FailuresOf]) -> Loaded<FailuresOf, destination::Model> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for (account, partners) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = destination::Entity::in_account(account).filter(destination::Column::PartnerId.is_in(partners));
-            for row in self.all(rows).await? {
-                found.insert(FailuresOf(account, row.partner_id), row);
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// What is held of a partner's endpoints at a time.
+/// The open circuits of a partner's endpoints at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OpenCircuitsOf(pub AccountId, pub PartnerId, pub DateTime<Utc>);
 
@@ -205,7 +119,7 @@ impl Loader<OpenCircuitsOf> for Rows {
     }
 }
 
-/// When a partner last took a delivery.
+/// When a partner's last delivery succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LastSuccess(pub AccountId, pub PartnerId);
 
@@ -237,7 +151,7 @@ pub struct CountsOf {
     pub percentiles: bool,
 }
 
-/// What keys have in common that one query answers.
+/// What the keys of one query share.
 type Alike<'a> = (AccountId, &'a Range<DateTime<Utc>>, bool);
 
 impl Loader<CountsOf> for Rows {
@@ -266,7 +180,7 @@ impl Loader<CountsOf> for Rows {
     }
 }
 
-/// The fields of an account's flows: the words of its profiles' rules.
+/// The fields of an account's flows, with whose labels rules are written in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FieldsOf(pub AccountId);
 

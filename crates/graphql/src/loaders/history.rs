@@ -1,5 +1,4 @@
-//! What the histories of flows and of accounts hold: read only where somebody asks for it, and only as many bytes as the operation may
-//! read.
+//! Large columns of flow revisions and audit events: read only when selected, within the budget of bytes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,6 +43,6 @@ macro_rules! column {
 column! {
     /// The flow as a revision has it.
     SnapshotOf(RevisionId) => flow_revision::Snapshot;
-    /// What an entry of the audit trail says was changed, if it says so.
+    /// What changed, by an entry of the audit log.
     ChangesOf(AuditEventId) => audit_event::Changes;
 }

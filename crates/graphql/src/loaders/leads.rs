@@ -1,4 +1,4 @@
-//! The parts of leads that may be large: read only where somebody asks for them, and only as many bytes as the operation may read.
+//! Large parts of leads: read only when selected, within the budget of bytes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl Loader<LeadPart> for Rows {
     type Value = Arc<Value>;
     type Error = Arc<Error>;
 
-    /// First how many bytes it is, then these.
+    /// Draws for the bytes before reading them.
     async fn load(&self, keys: &[LeadPart]) -> Loaded<LeadPart, Arc<Value>> {
         let mut found = HashMap::with_capacity(keys.len());
         let db = self.db.read();

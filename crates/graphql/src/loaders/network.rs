@@ -1,4 +1,4 @@
-//! Connections, what one side keeps of them, and the letters of invitations.
+//! Connections, their traffic and the emails of invitations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,11 +6,12 @@ use std::sync::Arc;
 use async_graphql::dataloader::Loader;
 use chrono::{DateTime, Utc};
 use entity::ids::{AccountId, ConnectionId, MailId};
-use entity::{connection, connection_side, mail, source};
-use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
+use entity::{connection, mail};
+use sea_orm::{ColumnTrait, QueryFilter};
 
-use super::{Loaded, Many, Rows, by_account, many, shared};
+use super::{Loaded, Rows, by_account, shared};
 use leadmesh_core::error::Error;
+use leadmesh_network::buyer_steps;
 use leadmesh_network::connections::Link;
 use leadmesh_network::traffic;
 
@@ -36,26 +37,6 @@ impl Loader<LinkOf> for Rows {
     }
 }
 
-/// What an account keeps of one of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SideOf(pub AccountId, pub ConnectionId);
-
-impl Loader<SideOf> for Rows {
-    type Value = connection_side::Model;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[SideOf]) -> Loaded<SideOf, connection_side::Model> {
-        let mut found = HashMap::new();
-        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = connection_side::Entity::in_account(account);
-            let rows = rows.filter(connection_side::Column::ConnectionId.is_in(ids));
-            let rows = self.all(rows).await?;
-            found.extend(rows.into_iter().map(|row| (SideOf(account, row.connection_id), row)));
-        }
-        Ok(found)
-    }
-}
-
 /// When the last lead went over a connection of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LastActivity(pub AccountId, pub ConnectionId);
@@ -75,31 +56,7 @@ impl Loader<LastActivity> for Rows {
     }
 }
 
-/// The sources of an account's flows that a connection opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SourcesOver(pub AccountId, pub ConnectionId);
-
-impl Loader<SourcesOver> for Rows {
-    type Value = Many<source::Model>;
-    type Error = Arc<Error>;
-
-    async fn load(&self, keys: &[SourcesOver]) -> Loaded<SourcesOver, Many<source::Model>> {
-        let mut found: HashMap<SourcesOver, Vec<source::Model>> = HashMap::new();
-        for (account, ids) in by_account(keys.iter().map(|key| (key.0, key.1))) {
-            let rows = source::Entity::in_account(account).filter(source::Column::ConnectionId.is_in(ids));
-            let rows = rows.order_by_asc(source::Column::Id);
-            for row in self.all_large(rows, source::Entity::LARGE).await? {
-                if let Some(connection) = row.connection_id {
-                    found.entry(SourcesOver(account, connection)).or_default().push(row);
-                }
-            }
-        }
-        Ok(many(found))
-    }
-}
-
-/// The letter of an invitation that the asking account has sent. Mails belong to the instance: whoever asks has to have the
-/// invitation that names this one.
+/// The email of an invitation. Emails belong to the instance, so take the key from an invitation that the account sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InvitationMailRow(pub MailId);
 
@@ -111,5 +68,25 @@ impl Loader<InvitationMailRow> for Rows {
         let rows = mail::Entity::by_ids(keys.iter().map(|key| key.0));
         let rows = self.all(rows).await?;
         Ok(rows.into_iter().map(|row| (InvitationMailRow(row.id), row)).collect())
+    }
+}
+
+/// Whether the buyer at the other end of a connection can take leads now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CanReceiveOver(pub AccountId, pub ConnectionId);
+
+impl Loader<CanReceiveOver> for Rows {
+    type Value = bool;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[CanReceiveOver]) -> Loaded<CanReceiveOver, bool> {
+        let links: Vec<LinkOf> = keys.iter().map(|key| LinkOf(key.0, key.1)).collect();
+        let links: HashMap<LinkOf, Link> = self.load(&links).await?;
+        let mut found = HashMap::with_capacity(keys.len());
+        for (LinkOf(seller, id), link) in links {
+            let receives = buyer_steps::receiving(self.db.read(), &link.row, seller).await;
+            found.insert(CanReceiveOver(seller, id), receives.map_err(shared)?);
+        }
+        Ok(found)
     }
 }

@@ -3,12 +3,11 @@
 use async_graphql::{InputObject, MaybeUndefined};
 use entity::ids::{AssignmentId, PartnerId};
 
-use crate::cap::CapInput;
 use crate::delivery_settings::inputs::DeliverySettingsInput;
-use crate::field_mapping::each;
 use crate::scalars::{EmailAddress, TimeZone};
 use leadmesh_distribution::partners::{NewPartner, PartnerChanges};
 use leadmesh_distribution::settings::SetDelivery;
+use leadmesh_flows::caps::CapInput;
 
 /// A partner to create.
 #[derive(Clone, Debug, InputObject)]
@@ -73,7 +72,7 @@ impl From<CreatePartnerInput> for NewPartner {
             tags: input.tags,
             timezone: input.timezone.map(|zone| zone.0),
             delivery: input.delivery.map(Into::into),
-            caps: input.caps.map(each),
+            caps: input.caps,
         }
     }
 }
@@ -88,7 +87,7 @@ impl From<UpdatePartnerInput> for PartnerChanges {
             notes: input.notes,
             tags: input.tags,
             timezone: input.timezone.map(|zone| zone.0),
-            caps: input.caps.map_value(each),
+            caps: input.caps,
         }
     }
 }

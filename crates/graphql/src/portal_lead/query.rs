@@ -10,12 +10,12 @@ use crate::time_range::TimeRangeInput;
 use leadmesh_core::error::{Error, Result};
 
 impl PortalLeadFilter {
-    /// Reads it. What it does not know is refused rather than passed over: else an export could have more than was asked for.
+    /// Parses a query. Refuses unknown parameters: ignoring one could export more than was requested.
     pub fn from_query(query: &str) -> Result<Self> {
         let (mut status, mut none, mut search, mut from, mut to) = (Vec::new(), false, None, None, None);
         for (name, value) in parse(query.as_bytes()) {
             match &*name {
-                // None of the states, which nothing has.
+                // No status, which no lead has.
                 "status" if value.is_empty() => none = true,
                 "status" => {
                     let named = value.split(',').map(one_status);
@@ -24,7 +24,11 @@ impl PortalLeadFilter {
                 "search" => search = Some(value.into_owned()),
                 "from" => from = Some(time(&value)?),
                 "to" => to = Some(time(&value)?),
-                _ => return Err(Error::BadInput("the parameters are status, search, from and to".into())),
+                _ => {
+                    return Err(Error::BadInput(
+                        "The parameters are status, search, from and to.".into(),
+                    ));
+                }
             }
         }
         let open = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
@@ -37,7 +41,7 @@ impl PortalLeadFilter {
         })
     }
 
-    /// Writes it.
+    /// Writes the query.
     pub fn to_query(&self) -> String {
         let mut query = Serializer::new(String::new());
         if self.status.as_ref().is_some_and(Vec::is_empty) {
@@ -60,12 +64,12 @@ impl PortalLeadFilter {
 
 fn one_status(text: &str) -> Result<ReviewStatus> {
     let read = ReviewStatus::try_from_value(&text.to_owned());
-    read.map_err(|_unknown| Error::BadInput("a status is as in the API: PENDING_REVIEW, ACCEPTED, …".into()))
+    read.map_err(|_unknown| Error::BadInput("Write a status as in the API, such as PENDING_REVIEW or ACCEPTED.".into()))
 }
 
 fn time(text: &str) -> Result<DateTime<Utc>> {
     let read = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    read.map_err(|_not_one| Error::BadInput("times are as in the API: 2026-01-31T09:00:00Z".into()))
+    read.map_err(|_not_one| Error::BadInput("Write a time as in the API, such as 2026-01-31T09:00:00Z.".into()))
 }
 
 #[cfg(test)]

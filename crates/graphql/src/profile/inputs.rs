@@ -4,9 +4,9 @@ use async_graphql::{InputObject, MaybeUndefined};
 use entity::ids::ProfileId;
 use entity::profile::{OnFailure, Strategy};
 
-use crate::money::MoneyInput;
-use crate::rule::RuleInput;
 use leadmesh_distribution::profiles::{NewProfile, ProfileChanges};
+use leadmesh_flows::PriceInput;
+use leadmesh_forms::rules::Rule;
 
 /// A distribution profile to create.
 #[derive(Clone, Debug, InputObject)]
@@ -24,9 +24,9 @@ pub struct CreateProfileInput {
     max_recipients: Option<i32>,
     /// Which leads the profile takes, by the fields of the account's flows. Defaults to all. Rules require the PAID
     /// plan.
-    rule: Option<RuleInput>,
+    rule: Option<Rule>,
     /// Price that a partner pays for a lead, unless its assignment has its own.
-    base_price: Option<MoneyInput>,
+    base_price: Option<PriceInput>,
     /// Whether the profile routes leads.
     #[graphql(default_with = "Some(true)")]
     enabled: Option<bool>,
@@ -48,9 +48,9 @@ pub struct UpdateProfileInput {
     /// The most partners per lead, 1 to 100. Null means no limit.
     max_recipients: MaybeUndefined<i32>,
     /// Which leads the profile takes. Null means all.
-    rule: MaybeUndefined<RuleInput>,
+    rule: MaybeUndefined<Rule>,
     /// Price that a partner pays for a lead, unless its assignment has its own. Null means none.
-    base_price: MaybeUndefined<MoneyInput>,
+    base_price: MaybeUndefined<PriceInput>,
 }
 
 impl From<CreateProfileInput> for NewProfile {
@@ -61,8 +61,8 @@ impl From<CreateProfileInput> for NewProfile {
             strategy: input.strategy,
             on_failure: input.on_failure.unwrap_or(OnFailure::Stay),
             max_recipients: input.max_recipients,
-            rule: input.rule.map(Into::into),
-            base_price: input.base_price.map(Into::into),
+            rule: input.rule,
+            base_price: input.base_price,
             enabled: input.enabled.unwrap_or(true),
         }
     }
@@ -77,8 +77,8 @@ impl From<UpdateProfileInput> for ProfileChanges {
             strategy: input.strategy,
             on_failure: input.on_failure,
             max_recipients: input.max_recipients,
-            rule: input.rule.map_value(Into::into),
-            base_price: input.base_price.map_value(Into::into),
+            rule: input.rule,
+            base_price: input.base_price,
         }
     }
 }

@@ -102,7 +102,7 @@ impl Registry {
         query.fields.insert(Name::new("__type"), by_name);
     }
 
-    /// Whoever looks a mentioned name up may rely on finding it.
+    /// Ensures that every mentioned type exists, which look-ups rely on.
     fn check_names(&self) -> Result<(), RegistryError> {
         let mut mentioned: Vec<&str> = Vec::new();
         for definition in self.types.values() {
@@ -143,6 +143,7 @@ fn type_def(definition: TypeDefinition) -> TypeDef {
         TypeKind::Scalar => TypeDef::Scalar,
         TypeKind::Enum(values) => TypeDef::Enum(values.values.into_iter().map(|value| value.node.value.node).collect()),
         TypeKind::InputObject(input) => TypeDef::Input(InputDef {
+            name: definition.name.node,
             fields: arguments(input.fields),
             one_of,
         }),

@@ -55,7 +55,7 @@ fn a_schema_with_a_name_that_is_missing_is_refused() {
 
 #[test]
 fn our_own_schema_is_read() {
-    let registry = Registry::of_this_server();
+    let registry = crate::schema::registry();
     for kind in [
         OperationType::Query,
         OperationType::Mutation,

@@ -1,5 +1,5 @@
-//! What events are about, read for all streams of the process that ask for it at once: a lead that forty sockets of a partner are
-//! told of is read once, after its event, and not kept.
+//! The objects of events, loaded once for all subscriptions of the process: a lead reported to forty sockets of a
+//! partner is read once, after its event, and not cached.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,7 +18,7 @@ use leadmesh_core::error::{Error, Result};
 use leadmesh_delivery::portal_feed::{self, PortalLead};
 use leadmesh_leads::read::check_bytes;
 
-/// Those streams of the process that wait for a row.
+/// Batch loaders of the subscriptions of this process.
 #[derive(Default)]
 pub struct EventRows {
     leads: BatchLoader<(AccountId, LeadId), lead::Model>,
@@ -26,7 +26,7 @@ pub struct EventRows {
     portal_leads: BatchLoader<((AccountId, PartnerId), DeliveryId), PortalLead>,
 }
 
-/// The process's, from the schema.
+/// The loaders, from the schema's data.
 pub(super) fn rows(ctx: &Context<'_>) -> Result<Arc<EventRows>> {
     let rows = ctx.data::<Arc<EventRows>>().cloned();
     rows.map_err(|error| Error::Internal(anyhow::anyhow!(error.message)))
@@ -67,7 +67,7 @@ impl EventRows {
 
 type Rows<G, I, V> = Result<Vec<((G, I), V)>>;
 
-/// Too many bytes at once are refused, and then asked for in smaller batches.
+/// Refuses a batch with too many bytes, which is then split.
 async fn leads(app: App, account: AccountId, ids: Vec<LeadId>) -> Rows<AccountId, LeadId, lead::Model> {
     check_bytes(&app, account, &ids, &lead::Part::ALL).await?;
     let rows = lead::Entity::in_account(account).filter(lead::Column::Id.is_in(ids));
@@ -90,11 +90,11 @@ async fn portal_leads(
     portal: (AccountId, PartnerId),
     ids: Vec<DeliveryId>,
 ) -> Rows<(AccountId, PartnerId), DeliveryId, PortalLead> {
-    let rows = portal_feed::by_ids(&app, portal, ids).await?;
+    let rows = portal_feed::by_ids(&app, portal.0, portal.1, ids).await?;
     Ok(rows.into_iter().map(|row| ((portal, row.delivery.id), row)).collect())
 }
 
-/// Reads group by group, all groups at once.
+/// Reads all groups concurrently.
 async fn groups<G, I, V, R, W>(app: App, asked: Vec<(G, I)>, read: R) -> Result<HashMap<(G, I), V>>
 where
     G: Copy + Eq + Hash,

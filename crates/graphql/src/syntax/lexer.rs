@@ -2,6 +2,7 @@
 
 use async_graphql::Pos;
 
+use super::cursor::{Cursor, wrong};
 use super::{SyntaxError, strings};
 
 /// A token, and where it begins.
@@ -41,69 +42,24 @@ impl Kind<'_> {
     }
 }
 
-/// Where the reading is. Lines and columns count from 1; columns count characters.
+/// The tokens of a text.
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'a> {
-    rest: &'a str,
-    at: Pos,
+    cursor: Cursor<'a>,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self {
-            rest: text,
-            at: Pos { line: 1, column: 1 },
+            cursor: Cursor::new(text),
         }
-    }
-
-    pub(super) fn at(&self) -> Pos {
-        self.at
-    }
-
-    /// Takes the next character. `\r\n` is one line break.
-    pub(super) fn take(&mut self) -> Option<char> {
-        let mut chars = self.rest.chars();
-        let taken = chars.next()?;
-        self.rest = chars.as_str();
-        if taken == '\n' || (taken == '\r' && !self.rest.starts_with('\n')) {
-            self.at = Pos {
-                line: self.at.line + 1,
-                column: 1,
-            };
-        } else {
-            self.at.column += 1;
-        }
-        Some(taken)
-    }
-
-    pub(super) fn peek(&self) -> Option<char> {
-        self.rest.chars().next()
-    }
-
-    /// Takes `text`, which has no line break, if it stands next.
-    pub(super) fn take_text(&mut self, text: &str) -> bool {
-        let found = self.rest.strip_prefix(text);
-        if let Some(rest) = found {
-            self.rest = rest;
-            self.at.column += text.chars().count();
-        }
-        found.is_some()
-    }
-
-    /// Takes the longest prefix whose characters, none of them a line break, are all `wanted`.
-    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
-        let end = self.rest.find(|c| !wanted(c)).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        self.at.column += taken.chars().count();
-        taken
     }
 
     fn skip_ignored(&mut self) {
-        while let Some(next) = self.peek() {
+        while let Some(next) = self.cursor.peek() {
             match next {
-                ' ' | '\t' | '\n' | '\r' | ',' | '\u{feff}' => drop(self.take()),
-                '#' => drop(self.take_while(|c| c != '\n' && c != '\r')),
+                ' ' | '\t' | '\n' | '\r' | ',' | '\u{feff}' => drop(self.cursor.take()),
+                '#' => drop(self.cursor.take_while(|c| c != '\n' && c != '\r')),
                 _ => return,
             }
         }
@@ -111,14 +67,16 @@ impl<'a> Lexer<'a> {
 
     pub(super) fn next(&mut self) -> Result<Token<'a>, SyntaxError> {
         self.skip_ignored();
-        let at = self.at;
-        let kind = match self.peek() {
+        let at = self.cursor.at();
+        let kind = match self.cursor.peek() {
             None => Kind::End,
-            Some('a'..='z' | 'A'..='Z' | '_') => Kind::Name(self.take_while(|c| c.is_ascii_alphanumeric() || c == '_')),
+            Some('a'..='z' | 'A'..='Z' | '_') => {
+                Kind::Name(self.cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '_'))
+            }
             Some('0'..='9' | '-') => self.number()?,
-            Some('"') if self.rest.starts_with("\"\"\"") => Kind::Block(strings::read(self)?),
-            Some('"') => Kind::Text(strings::read(self)?),
-            Some(other) => match MARKS.into_iter().find(|mark| self.take_text(mark)) {
+            Some('"') if self.cursor.rest().starts_with("\"\"\"") => Kind::Block(strings::read(&mut self.cursor)?),
+            Some('"') => Kind::Text(strings::read(&mut self.cursor)?),
+            Some(other) => match MARKS.into_iter().find(|mark| self.cursor.take_text(mark)) {
                 Some(mark) => Kind::Mark(mark),
                 None => return Err(wrong(at, format!("the character {other:?} belongs to nothing here"))),
             },
@@ -127,48 +85,45 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&mut self) -> Result<Kind<'a>, SyntaxError> {
-        let begin = self.rest;
-        self.take_text("-");
-        let zero = self.peek() == Some('0');
+        let begin = self.cursor.rest();
+        self.cursor.take_text("-");
+        let zero = self.cursor.peek() == Some('0');
         let digits = self.digits()?;
         if zero && digits.len() > 1 {
-            return Err(wrong(self.at, "a number does not begin with a 0 before other digits"));
+            return Err(wrong(
+                self.cursor.at(),
+                "a number does not begin with a 0 before other digits",
+            ));
         }
         let mut float = false;
-        if self.take_text(".") {
+        if self.cursor.take_text(".") {
             float = true;
             self.digits()?;
         }
-        if self.take_text("e") || self.take_text("E") {
+        if self.cursor.take_text("e") || self.cursor.take_text("E") {
             float = true;
-            let _sign = self.take_text("+") || self.take_text("-");
+            let _sign = self.cursor.take_text("+") || self.cursor.take_text("-");
             self.digits()?;
         }
         if self
+            .cursor
             .peek()
             .is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '.'))
         {
             return Err(wrong(
-                self.at,
-                "a number ends here, and something else must not follow at once",
+                self.cursor.at(),
+                "a number ends here, and something else must not follow directly",
             ));
         }
-        let text = begin.strip_suffix(self.rest).unwrap_or(begin);
+        let text = begin.strip_suffix(self.cursor.rest()).unwrap_or(begin);
         Ok(if float { Kind::Float(text) } else { Kind::Int(text) })
     }
 
     fn digits(&mut self) -> Result<&'a str, SyntaxError> {
-        let digits = self.take_while(|c| c.is_ascii_digit());
+        let digits = self.cursor.take_while(|c| c.is_ascii_digit());
         if digits.is_empty() {
-            return Err(wrong(self.at, "expected a digit"));
+            return Err(wrong(self.cursor.at(), "expected a digit"));
         }
         Ok(digits)
-    }
-}
-
-pub(super) fn wrong(at: Pos, message: impl Into<String>) -> SyntaxError {
-    SyntaxError::Unexpected {
-        at,
-        message: message.into(),
     }
 }

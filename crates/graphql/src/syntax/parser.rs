@@ -14,7 +14,8 @@ use async_graphql_value::Value as InputValue;
 
 use super::{
     Bounds, Read, SyntaxError,
-    lexer::{Kind, Lexer, Token, wrong},
+    cursor::wrong,
+    lexer::{Kind, Lexer, Token},
     spelling::Spellings,
 };
 
@@ -312,7 +313,7 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
-    /// Descriptions of operations, fragments and variables tell readers of the text something, and nobody else.
+    /// Descriptions of operations, fragments and variables have no effect.
     fn description(&mut self) -> Result<(), SyntaxError> {
         if matches!(self.token.kind, Kind::Text(_) | Kind::Block(_)) {
             self.advance()?;

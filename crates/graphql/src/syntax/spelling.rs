@@ -1,6 +1,6 @@
-//! How values are written, as far as the tree does not tell. Two fields of one response key must have arguments that are *written*
-//! alike (as graphql-js prints them), while in the tree `1.0` and `1e0` are one number, `"a"` and `"""a"""` one string, and for the
-//! library `A` and `"A"` are equal.
+//! The spelling of values, where the tree does not record it. Two fields of one response key must have arguments
+//! *spelled* alike (as graphql-js prints them); but in the tree `1.0` and `1e0` are one number, `"a"` and `"""a"""`
+//! one string, and for the library `A` and `"A"` are equal.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,16 +9,16 @@ use async_graphql::{Name, Pos};
 use super::lexer::Kind;
 use leadmesh_forms::numerals;
 
-/// The spellings of arguments, by the places of their values.
+/// The spellings of argument values, by position.
 #[derive(Debug, Default)]
 pub struct Spellings(HashMap<Pos, Spelling>);
 
-/// What the tree does not tell of one value; nothing for most.
+/// The spelling of one value, where the tree does not determine it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Spelling {
     leaf: Option<Box<str>>,
     items: Vec<(usize, Spelling)>,
-    /// Sorted: their order in the text says nothing.
+    /// Sorted, because their order is not significant.
     fields: BTreeMap<Name, Spelling>,
 }
 
@@ -29,7 +29,7 @@ impl Spellings {
         }
     }
 
-    /// Whether two values that are equal in the tree are written alike.
+    /// Whether two values that are equal in the tree are spelled alike.
     pub fn are_alike(&self, one: Pos, other: Pos) -> bool {
         self.0.get(&one) == self.0.get(&other)
     }
@@ -42,7 +42,7 @@ impl Spelling {
 
     pub(super) fn leaf(&mut self, kind: &Kind<'_>) {
         self.leaf = match kind {
-            Kind::Int(text) if *text == "-0" || numerals::is_beyond(text) => Some((*text).into()),
+            Kind::Int(text) if *text == "-0" || numerals::exceeds_64_bits(text) => Some((*text).into()),
             Kind::Float(text) | Kind::Name(text) => Some((*text).into()),
             Kind::Block(_) => Some("\"\"\"".into()),
             _ => None,

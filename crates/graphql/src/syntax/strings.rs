@@ -1,39 +1,37 @@
 //! Strings and block strings (GraphQL, September 2025, section 2.9.4).
 
-use super::{
-    SyntaxError,
-    lexer::{Lexer, wrong},
-};
+use super::SyntaxError;
+use super::cursor::{Cursor, wrong};
 
 const UNCLOSED: &str = "the string is not closed";
 
 /// Reads a string, of which the opening quotes stand next.
-pub(super) fn read(lexer: &mut Lexer<'_>) -> Result<String, SyntaxError> {
-    if lexer.take_text("\"\"\"") {
-        return block(lexer);
+pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
+    if cursor.take_text("\"\"\"") {
+        return block(cursor);
     }
-    lexer.take_text("\"");
+    cursor.take_text("\"");
     let mut text = String::new();
     loop {
-        match lexer.peek() {
-            None | Some('\n' | '\r') => return Err(wrong(lexer.at(), UNCLOSED)),
+        match cursor.peek() {
+            None | Some('\n' | '\r') => return Err(wrong(cursor.at(), UNCLOSED)),
             Some('"') => {
-                lexer.take();
+                cursor.take();
                 return Ok(text);
             }
-            Some('\\') => text.push(escape(lexer)?),
+            Some('\\') => text.push(escape(cursor)?),
             Some(other) => {
-                lexer.take();
+                cursor.take();
                 text.push(other);
             }
         }
     }
 }
 
-fn escape(lexer: &mut Lexer<'_>) -> Result<char, SyntaxError> {
-    let at = lexer.at();
-    lexer.take();
-    Ok(match lexer.take() {
+fn escape(cursor: &mut Cursor<'_>) -> Result<char, SyntaxError> {
+    let at = cursor.at();
+    cursor.take();
+    Ok(match cursor.take() {
         Some('"') => '"',
         Some('\\') => '\\',
         Some('/') => '/',
@@ -43,10 +41,10 @@ fn escape(lexer: &mut Lexer<'_>) -> Result<char, SyntaxError> {
         Some('r') => '\r',
         Some('t') => '\t',
         Some('u') => {
-            let character = if lexer.take_text("{") {
-                braced(lexer)
+            let character = if cursor.take_text("{") {
+                braced(cursor)
             } else {
-                fixed(lexer)
+                fixed(cursor)
             };
             character.ok_or_else(|| wrong(at, "the escape \"\\u\" names no Unicode character"))?
         }
@@ -55,11 +53,11 @@ fn escape(lexer: &mut Lexer<'_>) -> Result<char, SyntaxError> {
 }
 
 /// The digits of `\u{…}`, of which the brace has been taken.
-fn braced(lexer: &mut Lexer<'_>) -> Option<char> {
+fn braced(cursor: &mut Cursor<'_>) -> Option<char> {
     let mut code = 0_u32;
     // graphql-js reads as many, and the grammar sets no limit.
     for digits in 0..=8 {
-        match lexer.take()? {
+        match cursor.take()? {
             '}' if digits == 0 => return None,
             '}' => return char::from_u32(code),
             digit => code = code.checked_mul(16)?.checked_add(digit.to_digit(16)?)?,
@@ -69,43 +67,43 @@ fn braced(lexer: &mut Lexer<'_>) -> Option<char> {
 }
 
 /// The digits of `\uXXXX`, with the second half of a surrogate pair where this is the first.
-fn fixed(lexer: &mut Lexer<'_>) -> Option<char> {
-    let first = four_digits(lexer)?;
+fn fixed(cursor: &mut Cursor<'_>) -> Option<char> {
+    let first = four_digits(cursor)?;
     if !(0xD800..0xDC00).contains(&first) {
         return char::from_u32(first);
     }
-    if !lexer.take_text("\\u") {
+    if !cursor.take_text("\\u") {
         return None;
     }
-    let second = four_digits(lexer).filter(|second| (0xDC00..0xE000).contains(second))?;
+    let second = four_digits(cursor).filter(|second| (0xDC00..0xE000).contains(second))?;
     char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))
 }
 
-fn four_digits(lexer: &mut Lexer<'_>) -> Option<u32> {
+fn four_digits(cursor: &mut Cursor<'_>) -> Option<u32> {
     let mut code = 0;
     for _ in 0..4 {
-        code = code * 16 + lexer.peek()?.to_digit(16)?;
-        lexer.take();
+        code = code * 16 + cursor.peek()?.to_digit(16)?;
+        cursor.take();
     }
     Some(code)
 }
 
-fn block(lexer: &mut Lexer<'_>) -> Result<String, SyntaxError> {
+fn block(cursor: &mut Cursor<'_>) -> Result<String, SyntaxError> {
     let mut lines = vec![String::new()];
     loop {
-        if lexer.take_text("\"\"\"") {
+        if cursor.take_text("\"\"\"") {
             return Ok(dedent(&lines));
         }
         let line = lines.last_mut();
-        if lexer.take_text("\\\"\"\"") {
+        if cursor.take_text("\\\"\"\"") {
             if let Some(line) = line {
                 line.push_str("\"\"\"");
             }
             continue;
         }
-        match lexer.take() {
-            None => return Err(wrong(lexer.at(), UNCLOSED)),
-            Some('\r') if lexer.peek() == Some('\n') => {}
+        match cursor.take() {
+            None => return Err(wrong(cursor.at(), UNCLOSED)),
+            Some('\r') if cursor.peek() == Some('\n') => {}
             Some('\n' | '\r') => lines.push(String::new()),
             Some(other) => line.into_iter().for_each(|line| line.push(other)),
         }

@@ -10,12 +10,7 @@ use async_graphql_value::Value as InputValue;
 use crate::numbers;
 use leadmesh_forms::numerals;
 
-use super::{
-    SyntaxError,
-    lexer::{Kind, wrong},
-    parser::Parser,
-    spelling::Spelling,
-};
+use super::{SyntaxError, cursor::wrong, lexer::Kind, parser::Parser, spelling::Spelling};
 
 impl Parser<'_> {
     /// A value that may name variables.
@@ -43,7 +38,7 @@ impl Parser<'_> {
             Kind::Mark("{") => self.object(constant, spelling)?,
             Kind::Mark("$") if constant => return Err(wrong(at, "a variable cannot stand here")),
             Kind::Mark("$") => InputValue::Variable(self.variable()?.node),
-            Kind::Int(text) | Kind::Float(text) if numerals::is_beyond(text) => {
+            Kind::Int(text) | Kind::Float(text) if numerals::exceeds_64_bits(text) => {
                 self.advance()?;
                 numbers::literal(text)
             }

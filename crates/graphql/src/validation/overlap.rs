@@ -15,8 +15,8 @@ use super::{Check, Fault};
 use crate::mask::code;
 use crate::registry::{FieldDef, Registry, named};
 
-/// Fields that are looked at for one document. A document within our limits takes a few thousand; one that asks for the same
-/// through interface after interface could take any number.
+/// The most fields visited for one document. A document within our limits visits a few thousand; one that repeats the
+/// same through interface after interface could visit any number.
 const MAX_VISITED_FIELDS: usize = 50_000;
 
 /// A field where it stands.

@@ -17,8 +17,8 @@ pub(super) enum From {
     Json,
 }
 
-/// The value as a resolver takes it, or why the scalar of that name does not take it: half a sentence, which does not repeat
-/// the value. Scalars that are not ours take anything.
+/// The value as a resolver expects it, or the reason why the scalar refuses it: half a sentence that does not repeat
+/// the value. Scalars that are not ours accept anything.
 pub(super) fn coerce(scalar: &str, value: Value, from: From) -> Result<Value, String> {
     let refuse = |expected: &str, found: &Value| Err(format!("expected {expected}, found {}", called(found)));
     if let Some(text) = numbers::spelled(&value).filter(|_| scalar != "JSON") {
@@ -71,7 +71,7 @@ pub(super) fn numeral(scalar: &str, text: &str, from: From) -> Result<Value, Str
     }
 }
 
-/// Asks the scalar itself, which is what would refuse the value while executing.
+/// Asks the scalar itself, which would otherwise refuse the value while executing.
 fn parse(scalar: &str, value: &Value) -> Result<(), Option<String>> {
     match scalar {
         "EmailAddress" | "URL" | "CurrencyCode" | "TimeZone" => match value {
@@ -98,7 +98,7 @@ fn taken<T: ScalarType>(value: &Value) -> Result<(), Option<String>> {
     T::parse(value.clone()).map(drop).map_err(|_refused| None)
 }
 
-/// A number without fraction. JSON does not tell `1.0` from `1`, a document does.
+/// An integer. JSON does not distinguish `1.0` from `1`, a document does.
 fn whole(number: &Number, from: From) -> Option<i64> {
     if let Some(whole) = number.as_i64() {
         return Some(whole);
@@ -120,7 +120,7 @@ fn article(name: &str) -> &'static str {
     }
 }
 
-/// What a value is, without saying it.
+/// The kind of a value, for messages that do not repeat it.
 pub(super) fn called(value: &Value) -> &'static str {
     match value {
         _ if numbers::spelled(value).is_some() => "a number",

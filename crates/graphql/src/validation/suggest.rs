@@ -1,6 +1,6 @@
 //! Names that were probably meant.
 
-/// Names that are told.
+/// The most names suggested.
 const TOLD: usize = 3;
 /// Longer names are not compared: it takes the product of both lengths.
 const COMPARED: usize = 64;

@@ -83,7 +83,7 @@ impl<'a> Check<'a> {
         let name = expected_type.named();
         match (self.registry.get(name), value) {
             (Some(TypeDef::Input(input)), Literal::Object(fields)) => {
-                self.input_object((name, input), fields, site, mentions);
+                self.input_object(input, fields, site, mentions);
             }
             (Some(TypeDef::Enum(values)), Literal::Enum(given)) if numbers::written(value).is_none() => {
                 if !values.contains(given) {
@@ -147,11 +147,12 @@ impl<'a> Check<'a> {
 
     fn input_object(
         &mut self,
-        (name, input): (&'a str, &'a InputDef),
+        input: &'a InputDef,
         given: &'a IndexMap<Name, Literal>,
         site: ValueSite,
         mentions: &mut Mentions<'a>,
     ) {
+        let name = input.name.as_str();
         for field in &input.fields {
             if field.required() && !given.contains_key(&field.name) {
                 self.wrong_value(site.at, || {

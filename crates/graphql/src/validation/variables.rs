@@ -92,7 +92,7 @@ impl<'a> Coercion<'a> {
                     .into_iter()
                     .enumerate()
                     .map(|(at, item)| self.inside(Step::Item(at), |coercion| coercion.value(item, inner)));
-                // All of them, so that each fault is told.
+                // Every item, so that each fault is reported.
                 let items: Vec<Option<Value>> = items.collect();
                 items.into_iter().collect::<Option<_>>().map(Value::List)
             }
@@ -104,7 +104,7 @@ impl<'a> Coercion<'a> {
     fn named(&mut self, value: Value, name: &'a str) -> Option<Value> {
         match (self.registry.get(name), value) {
             (Some(TypeDef::Input(input)), Value::Object(given)) => self.object(name, input, given),
-            (Some(TypeDef::Enum(values)), Value::String(text)) if numerals::marked(&text).is_none() => {
+            (Some(TypeDef::Enum(values)), Value::String(text)) if numerals::marked_digits(&text).is_none() => {
                 let found = values.iter().find(|value| value.as_str() == text);
                 if found.is_none() {
                     let near = suggest::did_you_mean(&text, values.iter().map(Name::as_str));
@@ -184,7 +184,7 @@ impl<'a> Coercion<'a> {
         self.report(|| format!("Variable \"${name}\" of type \"{ty}\" {fault}."));
     }
 
-    /// A fault of the value at the path. What the value is, is not repeated: it may be anybody's.
+    /// A fault of the value at the path. The message does not repeat the value, which may be personal data.
     fn wrong(&mut self, reason: &str) {
         let mut place = String::new();
         for step in &self.path {

@@ -1,8 +1,8 @@
-//! Which media type the caller wants (RFC 9110, section 12.5.1; GraphQL over HTTP, "Media Types").
+//! Negotiates the media type (RFC 9110, section 12.5.1; GraphQL over HTTP, "Media Types").
 
 use axum::http::{HeaderMap, header};
 
-/// The two forms of a GraphQL answer: the bytes are the same, the status codes are not.
+/// The two media types of a GraphQL response. The bytes are the same, the status codes are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {
     /// `application/json`: 200 for every well-formed request.
@@ -27,11 +27,11 @@ impl Media {
     }
 }
 
-/// How well a range of the header fits: its weight, then its precision, then an earlier place in the header.
+/// How well a range of the header fits: weight, precision, position in the header (earlier is better).
 type Fit = (u16, u8, isize);
 
-/// The type to answer with, `None` if the caller accepts neither. Without a header, and where both fit equally well,
-/// it is `application/json`, as audits of the draft expect.
+/// The media type of the response; none if the caller accepts neither. `application/json` without a header and if both
+/// fit equally, as audits of the draft expect.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<Media> {
     let ranges: Vec<&str> = headers
         .get_all(header::ACCEPT)
@@ -50,7 +50,7 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<Media> {
     }
 }
 
-/// Whether events would be taken, by name: `*/*` does not ask for a stream.
+/// Whether the caller accepts events by name: `*/*` does not ask for a stream.
 pub(super) fn takes_events(headers: &HeaderMap) -> bool {
     let values = headers
         .get_all(header::ACCEPT)

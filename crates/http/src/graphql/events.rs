@@ -1,9 +1,9 @@
-//! Server-sent events (HTML standard, section 9.2) by the GraphQL over Server-Sent Events protocol in its mode of distinct
-//! connections: one request, one operation, whose results come as `next` and whose end comes as `complete`. For clients that
-//! cannot open a WebSocket.
+//! Server-sent events (HTML standard, section 9.2) by the GraphQL over Server-Sent Events protocol in its mode of
+//! distinct connections: one request, one operation, whose results are `next` events and whose end is `complete`. For
+//! clients that cannot open a WebSocket.
 //!
-//! A reader that is slow is not polled for, as a socket is not. Where the result has one root field with a `cursor`, that is the
-//! event's id; a client that comes again with `Last-Event-ID` goes on after it.
+//! A slow reader is not polled for, as with a socket. If the result has one root field with a `cursor`, that is the
+//! event's id; a client that reconnects with `Last-Event-ID` continues after it.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ use crate::request_id::RequestId;
 use crate::session::{Authenticate, Session};
 use leadmesh_graphql::mask::{self, code};
 
-/// The header by which a client says what it got last.
+/// The header with the last event that the client received.
 const LAST: &str = "last-event-id";
 
-/// Answers a request with events. What is wrong with the request itself, or with the caller, is last by the status; what is wrong
-/// with the operation is an event.
+/// Answers a request with events. An error of the request itself or of the caller is a status; an error of the
+/// operation is an event.
 pub(super) async fn answer<E: Executor, A: Authenticate>(
     endpoint: Arc<Endpoint<E, A>>,
     parts: Parts,
@@ -83,10 +83,10 @@ pub(super) async fn answer<E: Executor, A: Authenticate>(
     Ok(response)
 }
 
-/// The caller's place among those that it may hold open: one connection, one stream.
+/// The caller's permits: one connection, one stream.
 fn hold<E, A>(endpoint: &Endpoint<E, A>, session: &Session) -> Result<[Option<Permit>; 2], ServerError> {
-    let connection = session.hold_connection(&endpoint.sockets)?;
-    let stream = session.hold_stream(&endpoint.sockets)?;
+    let connection = session.hold_connection(&endpoint.quotas)?;
+    let stream = session.hold_stream(&endpoint.quotas)?;
     Ok([connection, stream])
 }
 
@@ -113,7 +113,7 @@ fn one(response: Outcome) -> BoxStream<'static, Outcome> {
     stream::iter([response]).boxed()
 }
 
-/// What is sent to one client.
+/// The event stream of one client.
 struct EventStream {
     responses: BoxStream<'static, Outcome>,
     session: Session,
@@ -140,7 +140,7 @@ impl EventStream {
             biased;
             () = self.session.revoked.cancelled() => refused("access was revoked"),
             () = expired => refused("the token has expired"),
-            // Without `complete`: the client comes again and goes on.
+            // Without `complete`, so that the client reconnects and continues.
             () = self.shutdown.cancelled() => return None,
             response = self.responses.next() => match response {
                 Some(response) => return Some(next(&response)),
@@ -172,7 +172,7 @@ fn next(response: &Outcome) -> String {
     }
 }
 
-/// The cursor of the only root field, if it was asked for under its name.
+/// The cursor of the only root field, if it was selected without an alias.
 fn cursor(data: &Value) -> Option<&str> {
     let Value::Object(fields) = data else { return None };
     let (Some(Value::Object(event)), 1) = (fields.values().next(), fields.len()) else {

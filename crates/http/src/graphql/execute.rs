@@ -1,4 +1,4 @@
-//! From parameters to a response: the part that HTTP and WebSocket share.
+//! From parameters to a response: what HTTP and WebSocket share.
 
 use std::{any::TypeId, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use leadmesh_graphql::limits::{Admitted, Document, Price, Refusal, Refusals};
 use leadmesh_graphql::mask::{self, code};
 use leadmesh_graphql::streams::ResumeAfter;
 
-/// A request that passed every check and may be given to the library.
+/// A request that passed every check and may be executed.
 pub(crate) struct Prepared {
     request: Request,
     pub(crate) kind: OperationType,
@@ -26,12 +26,12 @@ pub(crate) struct Prepared {
     budget: Arc<Budget>,
     price: Price,
     allowance: Option<Allowance>,
-    /// Whose share of writes it counts on.
+    /// The account or address that its writes count against.
     owner: Option<Uuid>,
 }
 
 impl Prepared {
-    /// Lets a subscription begin after that event, whatever its arguments say.
+    /// Starts a subscription after that event, whatever its arguments say.
     pub(super) fn resume_after(mut self, cursor: &str) -> Self {
         self.request.data.insert(ResumeAfter(cursor.to_owned()));
         self
@@ -39,7 +39,7 @@ impl Prepared {
 }
 
 impl<E: Executor, A: Authenticate> Endpoint<E, A> {
-    /// Checks a request and dresses it with the caller's data.
+    /// Checks a request and adds the caller's data.
     pub(crate) async fn prepare(
         &self,
         parameters: Parameters,
@@ -83,8 +83,8 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         })
     }
 
-    /// Runs a query or mutation, and waits for it at most as long as is allowed; a query goes as far as its budget does, a
-    /// mutation on to its end also when nobody waits for it any more. Errors come out masked.
+    /// Runs a query or mutation within the time limit. A query ends when its budget is used up; a mutation continues
+    /// to its end even if nobody waits for it. Errors are masked.
     pub(crate) async fn run(&self, prepared: Prepared, id: &RequestId) -> Response {
         let (budget, price, allowance) = (prepared.budget.clone(), prepared.price, prepared.allowance.clone());
         let is_mutation = prepared.kind == OperationType::Mutation;
@@ -134,7 +134,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
         }
     }
 
-    /// Starts a subscription; errors come out masked, and a panic ends it with an error.
+    /// Starts a subscription. Errors are masked, and a panic ends it with an error.
     pub(crate) fn stream(&self, prepared: Prepared, id: RequestId) -> BoxStream<'static, Response> {
         let budget = prepared.budget;
         let responses = self.executor.execute_stream(prepared.request, Some(Arc::default()));
@@ -154,7 +154,7 @@ impl<E: Executor, A: Authenticate> Endpoint<E, A> {
     }
 }
 
-/// The budget that the session made for this operation, or a whole one.
+/// The budget from the session's data, or a new one.
 fn budget(request: &mut Request) -> Arc<Budget> {
     let made = request.data.get(&TypeId::of::<Arc<Budget>>());
     let made = made.and_then(|made| made.downcast_ref::<Arc<Budget>>()).cloned();
@@ -165,7 +165,7 @@ fn budget(request: &mut Request) -> Arc<Budget> {
     })
 }
 
-/// What an answer cost beyond what was charged for it.
+/// The cost of an answer beyond what was charged for it.
 #[expect(clippy::cast_precision_loss, reason = "points are bounded by the budget")]
 fn beyond(points: u64, price: Price) -> f64 {
     (points as f64 - price.charged).max(0.0)
@@ -174,24 +174,24 @@ fn beyond(points: u64, price: Price) -> f64 {
 const USED_UP: &str = "What this caller may ask in a minute is used up: wait as many seconds as retryAfterSeconds says, and ask for \
                        less at once.";
 
-/// That the caller's rate is used up.
+/// The error that the caller's rate limit is used up.
 fn limited(error: Error) -> ServerError {
     let mut limited = mask::refused(error, "");
     USED_UP.clone_into(&mut limited.message);
     limited
 }
 
-/// That an answer was stopped when it had used up its budget.
+/// The error that the budget of an answer is used up.
 fn overspent(error: Error, is_mutation: bool, id: &RequestId) -> ServerError {
     let mut refused = mask::refused(error, id.as_str());
     if is_mutation {
-        // What a mutation selects is made after it has been done.
+        // The selection of a mutation is resolved after the mutation took effect.
         refused.message.push_str(" What the mutation did stands.");
     }
     refused
 }
 
-/// The panic itself has been reported by the process's hook.
+/// The process's hook has reported the panic itself.
 fn panicked(id: &RequestId) -> ServerError {
     tracing::error!(request_id = id.as_str(), "a resolver panicked");
     mask::internal(id.as_str())

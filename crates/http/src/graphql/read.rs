@@ -1,4 +1,4 @@
-//! Reading a request: method, media type, body and parameters (GraphQL over HTTP, "Request").
+//! Reads a request: method, media type, body and parameters (GraphQL over HTTP, "Request").
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use futures::StreamExt;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::respond::Rejection;
-use leadmesh_forms::lenient_json::mend;
+use leadmesh_forms::lenient_json::repair;
 use leadmesh_graphql::mask::code;
 
-/// How much of a body that is too large is read and thrown away, in multiples of the limit: a client that is still
-/// sending does not read the answer, and would see a reset connection instead of the reason.
+/// How much of a too large body is read and discarded, in multiples of the limit: a client that is still sending does
+/// not read the answer, and would see a reset connection instead of the reason.
 const DRAINED: usize = 16;
 /// Brackets around the values of variables: those of the body and of `variables`.
 const VALUES: usize = 2;
@@ -28,13 +28,13 @@ const MAX_LEVELS: usize = 127;
 pub struct Parameters {
     /// The document.
     pub query: String,
-    /// Which of its operations; empty counts as absent.
+    /// The operation to execute; empty counts as absent.
     #[serde(default)]
     pub operation_name: Option<String>,
     /// Values of its variables.
     #[serde(default)]
     pub variables: Variables,
-    /// Whatever clients and extensions agree on.
+    /// Extensions of the request.
     #[serde(default)]
     pub extensions: Extensions,
 }
@@ -143,7 +143,7 @@ pub(super) fn post(body: &[u8]) -> Result<Parameters, Rejection> {
             "Batches are not supported: send one request at a time, as a JSON object.",
         ));
     }
-    let body = mend(body, VALUES);
+    let body = repair(body, VALUES);
     serde_json::from_slice(&body).map_err(|error| explain(&error, &body))
 }
 
@@ -159,7 +159,7 @@ fn explain(error: &serde_json::Error, body: &[u8]) -> Rejection {
         return Rejection::bad(format!("The body is not valid JSON (line {line}, column {column})."));
     }
     if asks_for_persisted_query(body) {
-        // Clients that try a hash first look for exactly this text and then send the document.
+        // Clients that send a hash first look for exactly this text and then send the document.
         return Rejection::bad("PersistedQueryNotSupported");
     }
     Rejection::bad(
@@ -205,7 +205,7 @@ fn object<T: DeserializeOwned + Default>(name: &str, json: &str) -> Result<T, Re
     if json.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&mend(json.as_bytes(), VALUES - 1)).map_err(|error| {
+    serde_json::from_slice(&repair(json.as_bytes(), VALUES - 1)).map_err(|error| {
         tracing::debug!(%error, name, "a URL parameter is refused");
         Rejection::bad(format!("The URL parameter \"{name}\" must be a JSON object."))
     })

@@ -1,4 +1,4 @@
-//! Answers: status, headers and body (GraphQL over HTTP, "Response").
+//! Responses: status, headers and body (GraphQL over HTTP, "Response").
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use leadmesh_graphql::limits::budget::Spending;
 use leadmesh_graphql::limits::rate::{Allowance, BucketStatus, WINDOW};
 use leadmesh_graphql::mask::{self, code};
 
-/// A request that is refused before it is a GraphQL request; the status is the same for both media types.
+/// The refusal of a request that is not a GraphQL request; the status is the same for both media types.
 #[derive(Debug)]
 pub(super) struct Rejection {
     status: StatusCode,
@@ -64,7 +64,7 @@ struct Errors<'a> {
     errors: &'a [ServerError],
 }
 
-/// The JSON of a response, or of the error for which it cannot be sent.
+/// The JSON of a response, or of the error why it cannot be sent.
 pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
     match answer::json(response, Spending::default().bytes) {
         Ok(written) => written,
@@ -80,8 +80,8 @@ pub(super) fn written(response: &async_graphql::Response) -> Vec<u8> {
     }
 }
 
-/// Tells how the caller's buckets stand: the tightest in the headers that most clients know, all of them in those of the
-/// IETF's draft "`RateLimit` header fields for HTTP".
+/// Adds the state of the caller's rate limits: the tightest in the headers that most clients know, all of them in
+/// those of the IETF draft "`RateLimit` header fields for HTTP".
 pub(super) fn set_rate_limit_headers(response: &mut Response, allowance: &Allowance) {
     let bucket_status = allowance.bucket_status();
     let Some(tightest) = bucket_status.first() else { return };
@@ -103,7 +103,7 @@ pub(super) fn set_rate_limit_headers(response: &mut Response, allowance: &Allowa
     }
 }
 
-/// An answer of request errors.
+/// The response of request errors.
 pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
     let code = errors.first().and_then(mask::code_of).unwrap_or(code::INTERNAL);
     let status = match media {
@@ -127,7 +127,7 @@ pub(super) fn refused(errors: &[ServerError], media: Media) -> Response {
     response
 }
 
-/// An answer of one error, with the headers that its kind asks for.
+/// The response of one error, with the headers of its code.
 pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Media) -> Response {
     let mut response = json(
         status,
@@ -140,7 +140,7 @@ pub(super) fn request_error(status: StatusCode, error: &ServerError, media: Medi
     response
 }
 
-/// The headers that an error's kind asks for.
+/// Adds the headers of an error's code.
 fn mark(response: &mut Response, error: &ServerError) {
     match mask::code_of(error) {
         Some(code::UNAUTHENTICATED) => {
@@ -160,7 +160,7 @@ fn mark(response: &mut Response, error: &ServerError) {
     }
 }
 
-/// After how many seconds the caller may try again, where an error says so.
+/// Seconds after which the caller may retry, if the error says so.
 fn retry_after(error: &ServerError) -> Option<u64> {
     match error.extensions.as_ref()?.get("retryAfterSeconds")? {
         Value::Number(seconds) => Some(seconds.as_u64().unwrap_or(1)),
@@ -168,8 +168,8 @@ fn retry_after(error: &ServerError) -> Option<u64> {
     }
 }
 
-/// An answer to a request that was executed, whatever became of its fields: 200, unless a store was away and there is nothing
-/// to tell. Then it is 503, for proxies, probes and clients that repeat a request by its status.
+/// The response of an executed request, whatever its fields answered: 200, unless a store is unavailable and there is
+/// no data. Then it is 503, for proxies, probes and clients that retry by status.
 pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Response {
     let mut codes = response.errors.iter().filter_map(mask::code_of);
     let is_away = response.data == Value::Null && codes.any(|code| code == code::UNAVAILABLE);
@@ -188,7 +188,7 @@ pub(super) fn executed(response: &async_graphql::Response, media: Media) -> Resp
     answer
 }
 
-/// The status that a request error's code stands for.
+/// The status of a request error's code.
 pub(super) fn status_of(code: &str) -> StatusCode {
     match code {
         code::UNAUTHENTICATED => StatusCode::UNAUTHORIZED,

@@ -10,7 +10,7 @@ use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::identity::accounts;
-use leadmesh_core::identity::letters::escape;
+use leadmesh_forms::templates::escape_html;
 use leadmesh_network::invitation_mail::Says;
 use leadmesh_network::invitations::{self, Preview};
 
@@ -66,7 +66,7 @@ fn body(app: &App, preview: &Preview, from: &str) -> String {
     };
     let mut html = paragraph(&says.purpose());
     if let Some(message) = &row.message {
-        let lines = escape(message).replace('\n', "<br>\n");
+        let lines = escape_html(message).replace('\n', "<br>\n");
         html.extend(["<blockquote>", &lines, "</blockquote>\n"]);
     }
     html += &match row.status_at(app.clock.now()) {
@@ -105,5 +105,5 @@ fn how_to_answer(app: &App, preview: &Preview, deadline: &str) -> String {
 }
 
 fn code(text: &str) -> String {
-    format!("<pre>{}</pre>\n", escape(text))
+    format!("<pre>{}</pre>\n", escape_html(text))
 }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::letters::escape;
+use leadmesh_forms::templates::escape_html;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:3rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
 h1{font-size:1.4rem}blockquote{margin:1rem 0;padding-left:1rem;border-left:.25rem solid #c4ccd6}\
@@ -18,7 +18,7 @@ button{font:inherit;margin-top:1rem;padding:.4rem 1.2rem}pre{overflow-x:auto;pad
 
 /// A page with a heading; `body` is HTML already.
 pub(super) fn page(status: StatusCode, heading: &str, body: &str) -> Response {
-    let heading = escape(heading);
+    let heading = escape_html(heading);
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"robots\" content=\"noindex\">\n\
@@ -47,7 +47,7 @@ fn policy() -> String {
 
 /// A paragraph of plain text.
 pub(super) fn paragraph(text: &str) -> String {
-    format!("<p>{}</p>\n", escape(text))
+    format!("<p>{}</p>\n", escape_html(text))
 }
 
 /// What else has access to an account, and the box by which its reader takes it as it is; nothing where there is nothing.
@@ -61,7 +61,7 @@ pub(super) fn found_there(lines: &[String]) -> String {
     );
     html += "<ul>\n";
     for line in lines {
-        html.extend(["<li>", &escape(line), "</li>\n"]);
+        html.extend(["<li>", &escape_html(line), "</li>\n"]);
     }
     html += "</ul>\n";
     html += &paragraph("If you do not know all of it, close this page and sign up with your address yourself.");

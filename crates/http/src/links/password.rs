@@ -1,4 +1,4 @@
-//! Setting the password of a person of an account by a mailed link.
+//! Sets the password of a user through a mailed link.
 
 use std::net::IpAddr;
 
@@ -33,7 +33,7 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
     form_page(&app, ip, &link.token, None).await
 }
 
-/// The session that comes with a new password is ended at once: this page has no use for it.
+/// Ends the session that comes with the new password, which this page does not need.
 pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
     let input = NewPassword {
         token: form.token.clone(),
@@ -61,8 +61,8 @@ pub(super) async fn set(State(app): State<App>, Ip(ip): Ip, Form(form): Form<For
     }
 }
 
-/// The form, with what was wrong the last time. A link that cannot be used shows why, and the form all the same: it may be the
-/// wrong one of several mails.
+/// The form, with the last error. An unusable link shows the reason and the form all the same: it may be the wrong one
+/// of several emails.
 async fn form_page(app: &App, ip: Option<IpAddr>, token: &str, wrong: Option<&Error>) -> Response {
     let opened = password_reset::look(app, ip, token).await;
     let (status, wrong) = match (wrong, &opened) {
@@ -88,7 +88,7 @@ fn refusal_html(error: &Error) -> (StatusCode, String) {
     (status, text)
 }
 
-/// Which account it is, and what else can act in it where the reader may not know.
+/// The account, and what else has access to it if the reader may not know.
 fn whose(opened: &Opened) -> String {
     let mut html = paragraph(&format!(
         "For {}, who signs in to the account “{}” with {}.",

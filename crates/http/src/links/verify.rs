@@ -1,5 +1,5 @@
-//! Proving an address by a mailed link. Opening the page proves nothing: mail programs open links by themselves, and whoever reads
-//! the mail decides after they have seen which account asks.
+//! Proves an address by a mailed link. Opening the page proves nothing, because mail programs open links by
+//! themselves; the reader confirms after seeing which account asks.
 
 use axum::Form;
 use axum::extract::{Query, State};
@@ -11,9 +11,9 @@ use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_core::identity::letters::escape;
 use leadmesh_core::identity::takeover::Consent;
 use leadmesh_core::identity::verification::{self, Asked, Prover};
+use leadmesh_forms::templates::escape_html;
 
 /// What the form sends.
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ pub(super) async fn ask(State(app): State<App>, Ip(ip): Ip, Query(link): Query<L
 }
 
 pub(super) async fn confirm(State(app): State<App>, Ip(ip): Ip, Form(form): Form<FormInput>) -> Response {
-    // A page has no session: who confirms the address here has shown that they read it, and no more.
+    // A page has no session: confirming here shows only that the address is read.
     let prover = Prover {
         ip,
         signed_in: None,
@@ -71,7 +71,7 @@ fn question(asked: &Asked, token: &str) -> String {
         "{}<form method=\"post\" action=\"verify-email\">\n<input type=\"hidden\" name=\"token\" value=\"{}\">\n{}\
          <button>Confirm the address</button>\n</form>\n{}",
         paragraph(&who),
-        escape(token),
+        escape_html(token),
         found_there(&asked.found_there),
         paragraph("If it is not, close this page: nothing changes.")
     )

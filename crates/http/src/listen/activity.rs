@@ -1,4 +1,4 @@
-//! What goes on over one connection, to tell one that is used from one that only takes a place.
+//! The activity of one connection, to distinguish a used one from an idle one.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
-    /// Rung when an answer begins that goes on for as long as its reader stays.
+    /// Notified when an event stream begins.
     stream_began: Notify,
 }
 
@@ -29,7 +29,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Exchange {
     activity: Arc<Activity>,
-    /// When a part of the answer was handed over, until the next one is asked for: a reader that takes nothing asks for none.
+    /// When a part of the answer was handed over, until the next one is polled: a stalled reader polls none.
     handed_over: Mutex<Option<Instant>>,
 }
 
@@ -55,7 +55,7 @@ impl Activity {
         exchange
     }
 
-    /// Waits until an answer begins that is a stream of events.
+    /// Waits until an event stream begins.
     pub(super) async fn stream_began(&self) {
         self.stream_began.notified().await;
     }
@@ -84,7 +84,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The body of an answer, which keeps its exchange open and notes when the reader takes no more.
+/// The body of an answer. Keeps its exchange open and records when the reader stalls.
 pub(super) struct TrackedBody {
     body: Body,
     exchange: Arc<Exchange>,
@@ -95,7 +95,7 @@ impl TrackedBody {
         Self { body, exchange }
     }
 
-    /// The body of an answer that is a stream of events.
+    /// The body of an event stream.
     pub(super) fn stream(body: Body, exchange: Arc<Exchange>) -> Self {
         exchange.activity.stream_began.notify_one();
         Self { body, exchange }

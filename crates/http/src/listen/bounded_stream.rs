@@ -1,5 +1,5 @@
-//! The socket of a connection: it holds its places for as long as it is open, upgraded to a WebSocket or not, and does not wait for
-//! ever for a peer that reads nothing.
+//! The socket of a connection. It holds its permit while it is open, upgraded to a WebSocket or not, and does not wait
+//! for ever for a peer that reads nothing.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::connection_limit::ConnectionPermit;
 
-/// Between checks at a peer that has sent what nobody has read yet.
+/// Time between checks of a peer that has sent data which nobody has read.
 const CLOSE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) struct BoundedStream {
@@ -37,7 +37,7 @@ impl BoundedStream {
         }
     }
 
-    /// Ends the wait with a write that made progress, and fails one that has waited too long.
+    /// Ends the wait after a write that made progress; fails a write that has waited too long.
     fn judge<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
@@ -81,7 +81,7 @@ impl AsyncWrite for BoundedStream {
         true
     }
 
-    /// Nothing is kept back: the system has it all.
+    /// Nothing is buffered here.
     fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -105,7 +105,7 @@ fn when_writable(
     }
 }
 
-/// Waits until the peer has said that it sends no more, whatever it has sent before.
+/// Waits until the peer has closed its writing side, even if data that it sent before is unread.
 pub(super) async fn closed_by_peer(stream: &TcpStream) {
     loop {
         match stream.ready(Interest::READABLE).await {

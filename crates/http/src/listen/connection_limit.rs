@@ -1,4 +1,4 @@
-//! How many connections there are: of all callers, and of each network address, so that nobody takes the places of all others.
+//! The number of connections, in all and of each network address, so that no address takes them all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The places of a listener.
+/// The connection limits of a listener.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     all: Arc<Semaphore>,
     of_address: usize,
-    /// Proxies, behind whose addresses there are many callers.
+    /// Proxies, which bring the connections of many callers.
     exempt: Vec<IpNet>,
     held: Arc<Mutex<HashMap<u128, usize>>>,
 }
 
-/// One connection's; free again once it is dropped.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     _of_all: OwnedSemaphorePermit,
@@ -45,7 +45,7 @@ impl ConnectionLimit {
         self.all.clone().acquire_owned().await.ok()
     }
 
-    /// The place of a connection from that address; none when the address has all that it may have.
+    /// The permit of a connection from an address; none if the address has as many as it may.
     pub(super) fn take(&self, of_all: OwnedSemaphorePermit, address: IpAddr) -> Option<ConnectionPermit> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&address)) {
@@ -84,7 +84,7 @@ impl Drop for AddressShare {
     }
 }
 
-/// Of IPv6 the first 64 bits, which one network has.
+/// Of IPv6 the first 64 bits, which identify one network.
 fn network(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),

@@ -1,94 +1,84 @@
 //! One socket and its task.
 //!
-//! The task never waits for one thing alone: it reads, writes, runs the socket's operations and keeps its times in one
-//! `select!`. A slow reader therefore still gets its pongs and can still end its streams. Two small buffers and one task
-//! are all an idle socket takes.
+//! The task never waits for one thing only: it reads, writes, polls the operations and keeps the timers in one
+//! `select!`. A slow reader therefore still gets its pongs and can still end its streams. An idle socket costs two
+//! small buffers and one task.
 
-use std::{
-    future::{pending, poll_fn},
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::borrow::Cow;
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use async_graphql::Executor;
-use axum::{
-    Error as SocketError,
-    extract::ws::{Message, WebSocket},
-    http::request::Parts,
-};
-use futures::{FutureExt, StreamExt, future::BoxFuture};
-use serde_json::{Map, Value};
+use axum::Error as SocketError;
+use axum::extract::ws::{Message, WebSocket};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    operations::{Event, Operations, events},
-    outbox::Outbox,
-    protocol::{Close, Incoming, Outgoing, not_bearer, token},
-    times::{Due, Times},
-};
-use crate::graphql::{self, Endpoint, Parameters};
-use crate::quota::Permit;
-use crate::request_id::RequestId;
-use crate::session::{AuthRequest, Authenticate, NotBearer, Session, bearer};
-use leadmesh_core::error::Error;
-use leadmesh_graphql::mask::{self, code};
+use super::operations::Operations;
+use super::outbox::Outbox;
+use super::protocol::{Close, Incoming, Outgoing};
+use super::times::{Due, Times};
+use super::{Connect, Event, Handler, Session, SocketLimits};
 
-/// Pings for which a client that reads nothing is waited for: 200 seconds.
+/// Pings after which a client that reads nothing is dropped: 200 seconds.
 const STALLED_PINGS: u32 = 8;
 
-/// How far the introduction has come.
-enum Stage {
-    New(Box<Parts>),
-    Authenticating(BoxFuture<'static, Result<Session, Error>>),
-    Ready(Arc<Session>),
+/// Progress of the authentication.
+enum Stage<P> {
+    New(Connect<P>),
+    Authenticating(BoxFuture<'static, Result<Session<P>, Close>>),
+    Ready(Session<P>),
 }
 
 /// What happened next.
-enum Step {
+enum Step<P> {
     Received(Option<Result<Message, SocketError>>),
     Sent,
-    Authenticated(Result<Session, Error>),
+    Authenticated(Result<Session<P>, Close>),
     Event(Arc<str>, Event),
     Time,
     Revoked,
     Shutdown,
 }
 
-/// The conversation is over: with a close frame from us, or because the client has gone.
+/// The end of the conversation: our close frame, or none if the client has gone.
 type End = Option<Close>;
 
-pub(super) struct Connection<E, A> {
-    endpoint: Arc<Endpoint<E, A>>,
+pub(super) struct Connection<P> {
     socket: WebSocket,
-    stage: Stage,
+    limits: SocketLimits,
+    shutdown: CancellationToken,
+    prepare: fn(&[u8]) -> Cow<'_, [u8]>,
+    stage: Stage<P>,
     operations: Operations,
     outbox: Outbox,
-    id: RequestId,
     /// Pings since anything was received.
     silent: u32,
     times: Times,
     timer: Pin<Box<Sleep>>,
     revoked: CancellationToken,
-    permit: Option<Permit>,
 }
 
-impl<E: Executor, A: Authenticate> Connection<E, A> {
-    pub(super) fn new(endpoint: Arc<Endpoint<E, A>>, socket: WebSocket, parts: Parts, seat: usize) -> Self {
-        let times = Times::new(&endpoint.sockets, Instant::now(), seat);
+impl<P: DeserializeOwned + Send + 'static> Connection<P> {
+    pub(super) fn new(socket: WebSocket, handler: Handler<P>) -> Self {
+        let times = Times::new(&handler.limits, Instant::now(), handler.seat);
         Self {
-            timer: Box::pin(tokio::time::sleep_until(times.next())),
-            endpoint,
             socket,
-            id: graphql::request_id(&parts),
-            stage: Stage::New(Box::new(parts)),
+            limits: handler.limits,
+            shutdown: handler.shutdown,
+            prepare: handler.prepare,
+            stage: Stage::New(handler.connect),
             operations: Operations::default(),
             outbox: Outbox::default(),
             silent: 0,
+            timer: Box::pin(tokio::time::sleep_until(times.next())),
             times,
             revoked: CancellationToken::new(),
-            permit: None,
         }
     }
 
@@ -105,10 +95,10 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         if let Some(close) = end {
             self.outbox.close(close.frame());
         }
-        // Until the peer has closed too: a socket that is dropped earlier looks to it like a broken connection.
-        let allowed_silence = self.endpoint.sockets.close;
+        // Waits for the peer to close too: to it, a socket dropped earlier looks like a broken connection.
+        let patience = self.limits.close;
         let goodbye = async { while !matches!(self.io().await, Step::Received(None | Some(Err(_)))) {} };
-        if tokio::time::timeout(allowed_silence, goodbye).await.is_err() {
+        if tokio::time::timeout(patience, goodbye).await.is_err() {
             tracing::debug!("a client did not answer the closing handshake");
         }
     }
@@ -122,7 +112,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         }
     }
 
-    async fn step(&mut self) -> Step {
+    async fn step(&mut self) -> Step<P> {
         let leaving = self.times.is_leaving();
         let Self {
             socket,
@@ -131,7 +121,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             stage,
             timer,
             revoked,
-            endpoint,
+            shutdown,
             ..
         } = self;
         let has_room = outbox.has_room();
@@ -141,22 +131,22 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
             (id, event) = operations.next(), if has_room => Step::Event(id, event),
             () = timer.as_mut() => Step::Time,
             () = revoked.cancelled() => Step::Revoked,
-            () = endpoint.shutdown.cancelled(), if !leaving => Step::Shutdown,
+            () = shutdown.cancelled(), if !leaving => Step::Shutdown,
         }
     }
 
-    async fn io(&mut self) -> Step {
+    async fn io(&mut self) -> Step<P> {
         let Self { socket, outbox, .. } = self;
         poll_fn(|cx| poll_io(socket, outbox, cx)).await
     }
 
-    fn handle(&mut self, step: Step) -> Result<(), End> {
+    fn handle(&mut self, step: Step<P>) -> Result<(), End> {
         match step {
             Step::Received(frame) => self.received(frame),
             Step::Sent => Ok(()),
             Step::Authenticated(Ok(session)) => self.acknowledge(session),
-            Step::Authenticated(Err(error)) => Err(Some(rejection(error, &self.id))),
-            Step::Event(id, event) => self.send(id, &event),
+            Step::Authenticated(Err(close)) => Err(Some(close)),
+            Step::Event(id, event) => self.send(id, event),
             Step::Time => self.on_timer(),
             Step::Revoked => Err(Some(Close::new(4403, "Forbidden: access was revoked"))),
             Step::Shutdown => {
@@ -175,18 +165,18 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
                 tracing::debug!(%error, "a socket broke");
                 Err(Some(Close::new(1002, "Unreadable frame")))
             }
-            Some(Ok(Message::Text(text))) if text.len() > self.endpoint.sockets.message => {
+            Some(Ok(Message::Text(text))) if text.len() > self.limits.message => {
                 Err(Some(Close::new(1009, "Message too big")))
             }
-            Some(Ok(Message::Text(text))) => self.message(Incoming::parse(&text)?),
+            Some(Ok(Message::Text(text))) => self.message(Incoming::parse(&text, self.prepare)?),
             Some(Ok(Message::Binary(_))) => Err(Some(Close::new(4400, "Invalid message: send text"))),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
         }
     }
 
-    fn message(&mut self, message: Incoming) -> Result<(), End> {
+    fn message(&mut self, message: Incoming<P>) -> Result<(), End> {
         match message {
-            Incoming::ConnectionInit { payload } => self.authenticate(&payload.unwrap_or_default()),
+            Incoming::ConnectionInit { payload } => self.authenticate(payload.unwrap_or_default()),
             Incoming::Subscribe { id, payload } => self.subscribe(id.into(), payload),
             Incoming::Complete { id } => {
                 self.operations.stop(&id);
@@ -201,74 +191,47 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         }
     }
 
-    fn authenticate(&mut self, payload: &Map<String, Value>) -> Result<(), End> {
-        let Stage::New(parts) = std::mem::replace(&mut self.stage, Stage::Authenticating(pending().boxed())) else {
+    fn authenticate(&mut self, payload: Map<String, Value>) -> Result<(), End> {
+        let Stage::New(connect) = std::mem::replace(&mut self.stage, Stage::Authenticating(pending().boxed())) else {
             return Err(Some(Close::new(4429, "Too many initialisation requests")));
         };
-        let sent = match token(payload)? {
-            Some(token) => Some(token.to_owned()),
-            None => bearer(&parts.headers)
-                .map_err(|NotBearer| not_bearer())?
-                .map(str::to_owned),
-        };
-        let endpoint = self.endpoint.clone();
-        self.stage = Stage::Authenticating(Box::pin(async move {
-            let peer = graphql::peer(&parts);
-            let caller = AuthRequest {
-                token: sent.as_deref(),
-                headers: &parts.headers,
-                peer,
-                socket: true,
-            };
-            endpoint.authenticate.authenticate(caller).await
-        }));
+        self.stage = Stage::Authenticating(connect(payload));
         Ok(())
     }
 
-    fn acknowledge(&mut self, session: Session) -> Result<(), End> {
-        self.permit = session
-            .hold_connection(&self.endpoint.sockets)
-            .map_err(|error| Some(Close::new(1013, format!("Try again later: {}", error.message))))?;
+    fn acknowledge(&mut self, session: Session<P>) -> Result<(), End> {
         self.times.acknowledge(session.expires_at);
         self.revoked = session.revoked.clone();
-        self.stage = Stage::Ready(Arc::new(session));
+        self.stage = Stage::Ready(session);
         self.outbox.control(Outgoing::ConnectionAck.frame()?);
         self.rearm();
         Ok(())
     }
 
-    fn subscribe(&mut self, id: Arc<str>, parameters: Parameters) -> Result<(), End> {
+    fn subscribe(&mut self, id: Arc<str>, payload: P) -> Result<(), End> {
         let Stage::Ready(session) = &self.stage else {
             return Err(Some(Close::new(4401, "Unauthorized")));
         };
         if self.operations.contains(&id) {
             return Err(Some(Close::new(4409, format!("Subscriber for {id} already exists"))));
         }
-        let most = self.endpoint.sockets.operations;
-        if self.operations.len() >= most {
+        let limit = self.limits.operations;
+        if self.operations.len() >= limit {
             if !self.outbox.has_room() {
                 return Err(Some(Close::new(1013, "Too many operations")));
             }
-            let message = format!("A socket runs at most {most} operations at the same time; complete some of them.");
-            return self.send(id, &Event::Error(vec![mask::coded(code::RATE_LIMITED, message, None)]));
+            let message = format!("A socket runs at most {limit} operations at the same time; complete some of them.");
+            let errors = json!([{"message": message, "extensions": {"code": "RATE_LIMITED"}}]);
+            return self.send(id, Event::Error(errors.to_string()));
         }
-        let events = events(self.endpoint.clone(), session.clone(), parameters, self.id.clone());
-        self.operations.start(id, events);
+        self.operations.start(id, (session.subscribe)(payload));
         Ok(())
     }
 
-    fn send(&mut self, id: Arc<str>, event: &Event) -> Result<(), End> {
+    fn send(&mut self, id: Arc<str>, event: Event) -> Result<(), End> {
         let message = match event {
-            Event::Next(response) => Outgoing::Next {
-                id: &id,
-                payload: response,
-            }
-            .bounded_frame(&id)?,
-            Event::Error(errors) => Outgoing::Error {
-                id: &id,
-                payload: errors,
-            }
-            .frame()?,
+            Event::Next(payload) => Outgoing::payload("next", &id, &payload)?,
+            Event::Error(payload) => Outgoing::payload("error", &id, &payload)?,
             Event::Complete => Outgoing::Complete { id: &id }.frame()?,
         };
         self.outbox.result(id, message);
@@ -294,7 +257,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
         }
     }
 
-    /// Pings that may go by in silence. A client that does not read has not seen them yet.
+    /// Unanswered pings that are allowed. A client that does not read has not seen them yet.
     fn allowed_silence(&self) -> u32 {
         if self.outbox.is_stalled() { STALLED_PINGS } else { 1 }
     }
@@ -304,7 +267,7 @@ impl<E: Executor, A: Authenticate> Connection<E, A> {
     }
 }
 
-async fn authenticated(stage: &mut Stage) -> Result<Session, Error> {
+async fn authenticated<P>(stage: &mut Stage<P>) -> Result<Session<P>, Close> {
     match stage {
         Stage::Authenticating(session) => session.await,
         Stage::New(_) | Stage::Ready(_) => pending().await,
@@ -312,7 +275,7 @@ async fn authenticated(stage: &mut Stage) -> Result<Session, Error> {
 }
 
 /// Writes and reads, whichever is possible; neither waits for the other.
-fn poll_io(socket: &mut WebSocket, outbox: &mut Outbox, cx: &mut Context<'_>) -> Poll<Step> {
+fn poll_io<P>(socket: &mut WebSocket, outbox: &mut Outbox, cx: &mut Context<'_>) -> Poll<Step<P>> {
     let sent = match outbox.poll_send(socket, cx) {
         Ok(sent) => sent,
         Err(error) => return Poll::Ready(Step::Received(Some(Err(error)))),
@@ -321,14 +284,5 @@ fn poll_io(socket: &mut WebSocket, outbox: &mut Outbox, cx: &mut Context<'_>) ->
         Poll::Ready(frame) => Poll::Ready(Step::Received(frame)),
         Poll::Pending if sent => Poll::Ready(Step::Sent),
         Poll::Pending => Poll::Pending,
-    }
-}
-
-/// The close frame for a client that may not in, or not now.
-fn rejection(error: Error, id: &RequestId) -> Close {
-    let refused = mask::refused(error, id.as_str());
-    match mask::code_of(&refused) {
-        Some(code::UNAUTHENTICATED | code::FORBIDDEN) => Close::new(4403, format!("Forbidden: {}", refused.message)),
-        _ => Close::new(1013, format!("Try again later: {}", refused.message)),
     }
 }

@@ -1,8 +1,8 @@
-//! What waits to be sent to one client.
+//! The messages waiting to be sent to one client.
 //!
-//! Results wait in a queue with a bound; while it is full the operations are not polled, so a slow reader slows its own
-//! streams down and nobody loses an event. Control messages have places of their own, so that reading never waits for
-//! writing: acknowledgement and ping happen once at a time, and of several pongs only the last is worth sending.
+//! Results wait in a bounded queue. While it is full the operations are not polled, so a slow reader slows down its
+//! own streams and loses no event. Control messages are kept apart, so that reading never waits for writing: there is
+//! one acknowledgement, one ping, and only the last pong.
 
 use std::{
     collections::VecDeque,
@@ -16,9 +16,9 @@ use axum::{
 };
 use futures::SinkExt;
 
-/// Results that may wait.
+/// The most waiting results.
 const MESSAGES: usize = 16;
-/// Bytes that may wait; one result more may exceed it.
+/// The most waiting bytes; the last result may exceed it.
 const BYTES: usize = 128 * 1024;
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Outbox {
         self.results.push_back((id, message));
     }
 
-    /// The acknowledgement or a ping; one of each can wait.
+    /// Adds the acknowledgement or a ping; one of each can wait.
     pub(super) fn control(&mut self, message: Message) {
         if !self.controls.contains(&message) {
             self.controls.push_back(message);
@@ -53,18 +53,18 @@ impl Outbox {
         self.pong = Some(message);
     }
 
-    /// The last message of all.
+    /// Adds the last message.
     pub(super) fn close(&mut self, message: Message) {
         self.close = Some(message);
     }
 
-    /// Forgets the results of an operation that the client has ended.
+    /// Drops the results of an operation that the client has ended.
     pub(super) fn discard(&mut self, id: &str) {
         self.results.retain(|(of, _)| &**of != id);
         self.bytes = self.results.iter().map(|(_, message)| length(message)).sum();
     }
 
-    /// Sends what the client takes now; tells whether anything went out.
+    /// Sends what the client accepts now; returns whether anything was sent.
     pub(super) fn poll_send(&mut self, socket: &mut WebSocket, cx: &mut Context<'_>) -> Result<bool, Error> {
         let mut sent = false;
         while !self.is_empty() {
@@ -86,7 +86,7 @@ impl Outbox {
         Ok(sent)
     }
 
-    /// Whether something waits that the client does not take.
+    /// Whether messages wait because the client does not read.
     pub(super) fn is_stalled(&self) -> bool {
         self.unflushed || !self.is_empty()
     }

@@ -1,4 +1,4 @@
-//! When a socket has to act by itself.
+//! The timers of a socket.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::SocketLimits;
 
-/// Into how many moments the goodbyes of a shutdown are spread.
+/// The number of moments over which a shutdown spreads the closing of sockets.
 const MOMENTS: u32 = 64;
 
 pub(super) struct Times {
@@ -15,24 +15,24 @@ pub(super) struct Times {
     leave: Option<Instant>,
     ping: Instant,
     between_pings: Duration,
-    /// How long after the beginning of a shutdown this socket goes.
+    /// Time from the beginning of a shutdown to the closing of this socket.
     turn: Duration,
 }
 
-/// What its time has come for.
+/// The timer that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// To say goodbye, in a shutdown.
+    /// The socket closes, in a shutdown.
     Leave,
-    /// To have been introduced.
+    /// `connection_init` is overdue.
     Init,
-    /// The right to be here has ended.
+    /// The right to use the socket has expired.
     Expiry,
     Ping,
 }
 
 impl Times {
-    /// Of a socket that is opened `now` as the `seat`th.
+    /// The timers of a socket opened `now` as the `seat`th.
     pub(super) fn new(limits: &SocketLimits, now: Instant, seat: usize) -> Self {
         let moment = u32::try_from(seat).unwrap_or_default() % MOMENTS;
         Self {
@@ -58,13 +58,13 @@ impl Times {
         self.leave.is_some()
     }
 
-    /// When to look again.
+    /// The time of the next timer.
     pub(super) fn next(&self) -> Instant {
         let others = [self.init, self.expiry, self.leave];
         others.into_iter().flatten().fold(self.ping, Instant::min)
     }
 
-    /// What is due `now`; a ping that is due is followed by another one later.
+    /// The timer due `now`. A due ping schedules the next one.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
         let past = |time: Option<Instant>| time.is_some_and(|time| time <= now);
         if past(self.leave) {

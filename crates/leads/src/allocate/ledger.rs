@@ -1,4 +1,4 @@
-//! The counters of caps while a transaction holds them.
+//! The counters of caps, while a transaction holds their rows locked.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,13 +6,14 @@ use chrono::{DateTime, Utc};
 use entity::cap_usage::Cap;
 use entity::delivery::Reservation;
 use entity::ids::CapId;
+use sea_orm::ActiveEnum;
 
 use leadmesh_flows::caps::window;
 
-/// A counter: which cap, in which of its windows.
+/// A counter: a cap, and the start of one of its windows.
 pub type Counter = (CapId, DateTime<Utc>);
 
-/// Counters held locked, as they are and as they will be written.
+/// Counters, as they will be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     used: BTreeMap<Counter, i32>,
@@ -20,7 +21,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The counters as the database has them; one that it lacks stands at zero.
+    /// The counters of the database. One that it lacks is zero.
     pub fn new(used: BTreeMap<Counter, i32>) -> Self {
         Self {
             used,
@@ -28,7 +29,7 @@ impl Ledger {
         }
     }
 
-    /// What has to be written back.
+    /// The counters that have to be written.
     pub fn changes(&self) -> Vec<(Counter, i32)> {
         let mut changes: Vec<_> = self
             .changed
@@ -40,7 +41,7 @@ impl Ledger {
         changes
     }
 
-    /// Counts once on every cap, or on none: then the full one is named.
+    /// Takes one place under every cap, or none: then answers the cap that is used up.
     pub fn reserve<'a>(&mut self, caps: &'a [Cap], now: DateTime<Utc>) -> Result<Vec<Reservation>, &'a Cap> {
         if let Some(full) = self.full(caps, now) {
             return Err(full);
@@ -60,7 +61,7 @@ impl Ledger {
         caps.iter().find(|cap| used(cap) >= cap.limit)
     }
 
-    /// Takes back what was counted.
+    /// Gives reservations back.
     pub(super) fn release(&mut self, reservations: &[Reservation]) {
         for Reservation { cap, window } in reservations {
             if let Some(used) = self.used.get_mut(&(*cap, *window)) {
@@ -70,28 +71,17 @@ impl Ledger {
     }
 }
 
-/// The counter on which a cap counts at that time.
+/// The counter of a cap in the window of that time.
 pub fn counter(cap: &Cap, now: DateTime<Utc>) -> Counter {
     (cap.id, window(cap, now).0)
 }
 
-/// What is said of a cap that is used up.
+/// The message for a cap that is used up.
 pub fn cap_text(cap: &Cap) -> String {
     format!(
         "the cap of {} leads per {} ({}) is used up",
         cap.limit,
-        period_word(cap),
+        cap.period.to_value().to_lowercase(),
         cap.timezone
     )
-}
-
-fn period_word(cap: &Cap) -> &'static str {
-    use entity::cap_usage::CapPeriod::{Day, Hour, Lifetime, Month, Week};
-    match cap.period {
-        Hour => "hour",
-        Day => "day",
-        Week => "week",
-        Month => "month",
-        Lifetime => "lifetime",
-    }
 }

@@ -16,10 +16,11 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::*;
-use crate::branch::{Entrance, Growing, MAX_HOPS, Reach, Reached};
 use crate::decide::decide;
-use crate::outcome::ReasonCode;
-use crate::snapshot::{self, Buyer, Candidate, Gate, Outlet};
+use crate::draft::InboundLead;
+use crate::handoff::{DownstreamTarget, DownstreamTargets, HandoffPlanner, MAX_HOPS, ReceivingFlow, ResolvedTarget};
+use crate::outcome::{Reason, ReasonCode, Subject, display_reasons};
+use crate::snapshot::{self, AccountRecipient, Action, Buyer, Candidate, LoadedRule, Profile, Snapshot, Source};
 
 /// An account: what its flow takes, and to whom it sells.
 #[derive(Clone, Debug)]
@@ -27,12 +28,12 @@ struct Company {
     takes: bool,
     free: bool,
     limit: Option<i32>,
-    exits: Vec<Exit>,
+    sales: Vec<Sale>,
 }
 
 /// A step that sells to an account, or to several by a profile.
 #[derive(Clone, Debug)]
-struct Exit {
+struct Sale {
     to: Vec<usize>,
     profile: bool,
     next_partner: bool,
@@ -41,20 +42,20 @@ struct Exit {
 
 const COMPANIES: usize = 5;
 
-fn exits() -> impl Strategy<Value = Vec<Exit>> {
-    let exit = (
+fn sales() -> impl Strategy<Value = Vec<Sale>> {
+    let sale = (
         prop::collection::vec(0..COMPANIES, 1..4),
         any::<bool>(),
         any::<bool>(),
         prop::option::of(0..3_i32),
     );
-    let exit = exit.prop_map(|(to, profile, next_partner, limit)| Exit {
+    let sale = sale.prop_map(|(to, profile, next_partner, limit)| Sale {
         to,
         profile,
         next_partner,
         limit,
     });
-    prop::collection::vec(exit, 0..4)
+    prop::collection::vec(sale, 0..4)
 }
 
 fn companies() -> impl Strategy<Value = Vec<Company>> {
@@ -62,13 +63,13 @@ fn companies() -> impl Strategy<Value = Vec<Company>> {
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.2),
         prop::option::of(0..4_i32),
-        exits(),
+        sales(),
     );
-    let company = company.prop_map(|(takes, free, limit, exits)| Company {
+    let company = company.prop_map(|(takes, free, limit, sales)| Company {
         takes,
         free,
         limit,
-        exits,
+        sales,
     });
     prop::collection::vec(company, COMPANIES)
 }
@@ -96,17 +97,17 @@ fn caps(limit: Option<i32>, (kind, place, more): (u128, usize, usize)) -> Vec<Ca
     limit.into_iter().map(cap).collect()
 }
 
-fn outlet(from: usize, to: usize) -> Outlet {
-    Outlet {
+fn recipient(from: usize, to: usize) -> AccountRecipient {
+    AccountRecipient {
         connection: connection(from, to),
         buyer: account(to),
         fields: FieldSelection::default(),
         mapping: Vec::new(),
-        closed: None,
+        blocked: None,
     }
 }
 
-fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
+fn step(from: usize, place: usize, sale: &Sale) -> snapshot::Step {
     let number = place * 10;
     let subject = Subject::new(place, "step");
     let candidate = |(at, to): (usize, &usize)| Candidate {
@@ -118,33 +119,33 @@ fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
         weight: 1,
         rule: None,
         schedule: None,
-        caps: caps(exit.limit, (5, from, number + at)),
+        caps: caps(sale.limit, (5, from, number + at)),
         price: None,
         settings: SettingsId(Uuid::nil()),
         channel: Channel::Account,
         endpoint: None,
-        outlet: Some(outlet(from, *to)),
+        recipient: Some(recipient(from, *to)),
     };
-    let action = if exit.profile {
+    let action = if sale.profile {
         Action::Distribute(Arc::new(Profile {
             id: ProfileId(id(6, from, number)),
             subject: subject.clone(),
             enabled: true,
             strategy: Picks::FirstMatch,
-            on_failure: if exit.next_partner {
+            on_failure: if sale.next_partner {
                 OnFailure::NextPartner
             } else {
                 OnFailure::Stay
             },
             max_recipients: None,
             rule: None,
-            candidates: exit.to.iter().enumerate().map(candidate).collect(),
+            candidates: sale.to.iter().enumerate().map(candidate).collect(),
         }))
     } else {
         Action::Buyer(Box::new(Buyer {
-            outlet: outlet(from, exit.to[0]),
+            recipient: recipient(from, sale.to[0]),
             settings: SettingsId(Uuid::nil()),
-            caps: caps(exit.limit, (7, from, number)),
+            caps: caps(sale.limit, (7, from, number)),
             price: None,
         }))
     };
@@ -160,10 +161,10 @@ fn step(from: usize, place: usize, exit: &Exit) -> snapshot::Step {
 /// A flow with a source of its own and one for every other company.
 fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
     let steps: Vec<_> = company
-        .exits
+        .sales
         .iter()
         .enumerate()
-        .map(|(at, exit)| step(place, at, exit))
+        .map(|(at, sale)| step(place, at, sale))
         .collect();
     let sources = (0..COMPANIES).map(|from| Source {
         id: SourceId(id(9, place, from)),
@@ -193,46 +194,49 @@ fn flow(place: usize, company: &Company) -> Arc<Snapshot> {
         enabled: true,
         beyond_plan: false,
         fields: Arc::default(),
-        places: HashMap::new(),
-        rule: (!company.takes).then(|| Gate::Unusable("takes nothing".into())),
+        field_index: HashMap::new(),
+        rule: (!company.takes).then(|| LoadedRule::Unusable("takes nothing".into())),
         duplicate_keys: Vec::new(),
         duplicate_days: 0,
         caps: caps(company.limit, (11, place, 0)),
         price: None,
         sources: sources.collect(),
         former_sources: Vec::new(),
-        exits: snapshot::exits(&steps),
+        downstream_targets: snapshot::downstream_targets(&steps),
         steps,
     })
 }
 
-fn web(companies: &[Company]) -> (Vec<Arc<Snapshot>>, Reach) {
+fn web(companies: &[Company]) -> (Vec<Arc<Snapshot>>, DownstreamTargets) {
     let flows: Vec<_> = companies
         .iter()
         .enumerate()
         .map(|(place, company)| flow(place, company))
         .collect();
-    let mut reach = Reach::new();
+    let mut targets = DownstreamTargets::new();
     for from in 0..COMPANIES {
         for to in (0..COMPANIES).filter(|to| *to != from) {
-            let entrance = Entrance {
+            let target = DownstreamTarget {
                 buyer: account(to),
                 version: 1,
-                door: Ok((flows[to].clone(), from)),
+                receiving_flow: Ok(ReceivingFlow {
+                    flow: flows[to].clone(),
+                    source: from,
+                }),
             };
-            let reached = Reached {
-                entrance: Arc::new(entrance),
+            let resolved = ResolvedTarget {
+                target: Arc::new(target),
                 keys: None,
             };
-            reach.insert((connection(from, to), account(to)), reached);
+            targets.insert(recipient(from, to).key(), resolved);
         }
     }
-    (flows, reach)
+    (flows, targets)
 }
 
-fn enter(flows: &[Arc<Snapshot>], reach: &Reach, now: DateTime<Utc>) -> Entering {
+fn enter(flows: &[Arc<Snapshot>], targets: &DownstreamTargets, now: DateTime<Utc>) -> InboundLead {
     let flow = flows[0].clone();
-    let mut lead = Entering {
+    let mut lead = InboundLead {
         id: LeadId(Uuid::nil()),
         version: 1,
         source: 0,
@@ -241,12 +245,12 @@ fn enter(flows: &[Arc<Snapshot>], reach: &Reach, now: DateTime<Utc>) -> Entering
         draft: decide(&flow, &flow.sources[0], &Map::new(), now),
         flow,
     };
-    Growing::new(reach, now, &|| LeadId(Uuid::nil())).grow(&mut lead);
+    HandoffPlanner::new(targets, now, &|| LeadId(Uuid::nil())).plan_handoffs(&mut lead);
     lead
 }
 
 /// Counts what an accepted lead and its deliveries hold, here and at buyers.
-fn held(lead: &Entering, chosen: &[Chosen], now: DateTime<Utc>, counts: &mut BTreeMap<Counter, i32>) {
+fn held(lead: &InboundLead, chosen: &[Selection], now: DateTime<Utc>, counts: &mut BTreeMap<Counter, i32>) {
     let source = lead.source().unwrap();
     if lead.draft.reasons.is_empty() && !lead.flow.takes_all_from(source) {
         for cap in &lead.flow.caps {
@@ -255,23 +259,23 @@ fn held(lead: &Entering, chosen: &[Chosen], now: DateTime<Utc>, counts: &mut BTr
     }
     for chosen in chosen {
         assert!(
-            chosen.fate.is_good() || chosen.reservations.is_empty(),
+            chosen.placement.is_placed() || chosen.reservations.is_empty(),
             "a refused delivery holds a place"
         );
         for place in &chosen.reservations {
             *counts.entry((place.cap, place.window)).or_default() += 1;
         }
-        if let Fate::Entered(nested, chosen) = &chosen.fate {
+        if let Placement::Entered(nested, chosen) = &chosen.placement {
             held(nested, chosen, now, counts);
         }
     }
 }
 
 /// No account has a lead twice on its way, and none more than it may pass.
-fn passes_each_account_once(lead: &Entering, chosen: &[Chosen]) {
+fn passes_each_account_once(lead: &InboundLead, chosen: &[Selection]) {
     assert!(!lead.path.contains(&lead.flow.account) && lead.path.len() < MAX_HOPS);
     for chosen in chosen {
-        if let Fate::Entered(nested, chosen) = &chosen.fate {
+        if let Placement::Entered(nested, chosen) = &chosen.placement {
             assert_eq!(nested.path.last(), Some(&lead.flow.account));
             passes_each_account_once(nested, chosen);
         }
@@ -282,29 +286,29 @@ proptest! {
     #[test]
     fn counters_say_what_is_held(companies in companies(), leads in 1..4_usize) {
         let now = DateTime::UNIX_EPOCH;
-        let (flows, reach) = web(&companies);
-        let mut settling = Settling::new(Default::default(), now);
+        let (flows, targets) = web(&companies);
+        let mut allocation = AllocationContext::new(Ledger::default(), RoundRobin::default(), now);
         let mut counts = BTreeMap::new();
         for _ in 0..leads {
-            let mut lead = enter(&flows, &reach, now);
-            let mut locked = Touched::default();
+            let mut lead = enter(&flows, &targets, now);
+            let mut locked = LockSet::default();
             locked.add(&lead, now);
-            let chosen = allocate(&mut lead, &mut settling);
+            let chosen = allocate(&mut lead, &mut allocation);
             passes_each_account_once(&lead, &chosen);
             held(&lead, &chosen, now, &mut counts);
-            for (counter, used) in settling.ledger.changes() {
+            for (counter, used) in allocation.ledger.changes() {
                 prop_assert!(used == 0 || counts.contains_key(&counter));
             }
-            prop_assert!(counts.keys().all(|counter| settling.ledger.changes().iter().any(|(changed, _)| changed == counter)));
+            prop_assert!(counts.keys().all(|counter| allocation.ledger.changes().iter().any(|(changed, _)| changed == counter)));
         }
-        for (counter, used) in settling.ledger.changes() {
+        for (counter, used) in allocation.ledger.changes() {
             prop_assert_eq!(used, counts.get(&counter).copied().unwrap_or_default(), "{:?}", counter);
         }
     }
 }
 
 fn sells(to: usize) -> Company {
-    let exit = Exit {
+    let sale = Sale {
         to: vec![to],
         profile: false,
         next_partner: false,
@@ -314,21 +318,21 @@ fn sells(to: usize) -> Company {
         takes: true,
         free: false,
         limit: None,
-        exits: vec![exit],
+        sales: vec![sale],
     }
 }
 
 #[test]
 fn a_lead_that_would_come_back_stops_with_a_warning() {
     let now = DateTime::UNIX_EPOCH;
-    let (flows, reach) = web(&[sells(1), sells(0), sells(0), sells(0), sells(0)]);
-    let mut settling = Settling::new(Default::default(), now);
-    let mut lead = enter(&flows, &reach, now);
-    let chosen = allocate(&mut lead, &mut settling);
-    let Fate::Entered(nested, back) = &chosen[0].fate else {
+    let (flows, targets) = web(&[sells(1), sells(0), sells(0), sells(0), sells(0)]);
+    let mut allocation = AllocationContext::new(Ledger::default(), RoundRobin::default(), now);
+    let mut lead = enter(&flows, &targets, now);
+    let chosen = allocate(&mut lead, &mut allocation);
+    let Placement::Entered(nested, back) = &chosen[0].placement else {
         panic!("{chosen:?}")
     };
-    assert!(matches!(back[0].fate, Fate::Loop(_)), "{back:?}");
+    assert!(matches!(back[0].placement, Placement::Loop(_)), "{back:?}");
     let codes: Vec<_> = nested.draft.warnings.iter().map(|warning| warning.code).collect();
     assert_eq!(codes, [ReasonCode::Loop, ReasonCode::NoMatchingPartner]);
     assert!(back[0].reservations.is_empty() && lead.draft.warnings.is_empty());
@@ -339,23 +343,23 @@ fn a_full_cap_skips_the_step_and_a_free_buyer_has_no_rules() {
     let now = DateTime::UNIX_EPOCH;
     let mut second = sells(2);
     (second.takes, second.free, second.limit) = (false, true, Some(0));
-    let (flows, reach) = web(&[sells(1), second, sells(0), sells(0), sells(0)]);
-    let mut settling = Settling::new(Default::default(), now);
-    let first = allocate(&mut enter(&flows, &reach, now), &mut settling);
-    assert!(first[0].fate.is_good(), "{first:?}");
-    let mut lead = enter(&flows, &reach, now);
-    assert!(allocate(&mut lead, &mut settling).is_empty());
+    let (flows, targets) = web(&[sells(1), second, sells(0), sells(0), sells(0)]);
+    let mut allocation = AllocationContext::new(Ledger::default(), RoundRobin::default(), now);
+    let first = allocate(&mut enter(&flows, &targets, now), &mut allocation);
+    assert!(first[0].placement.is_placed(), "{first:?}");
+    let mut lead = enter(&flows, &targets, now);
+    assert!(allocate(&mut lead, &mut allocation).is_empty());
     assert_eq!(lead.draft.warnings[0].code, ReasonCode::NoMatchingPartner);
 }
 
 #[test]
-fn reasons_are_told_by_code_field_and_message() {
+fn reasons_are_displayed_by_code_field_and_message() {
     let reasons = [
         Reason::about(ReasonCode::Required, "mail", "Email is required"),
         Reason::new(ReasonCode::NotAccepted, "state is not Texas"),
     ];
     assert_eq!(
-        words(&reasons),
+        display_reasons(&reasons),
         "REQUIRED mail: Email is required; NOT_ACCEPTED: state is not Texas"
     );
 }

@@ -1,47 +1,45 @@
-//! What an account on the FREE plan has of its setup. What it made while it paid stays stored, and is passed over until it pays
-//! again: rules, filters, caps, buyer steps, and every destination but the first.
+//! The FREE plan. What an account made while it paid stays stored, but snapshots leave it out: rules, filters, caps, buyer steps, and
+//! every destination but the first.
 
 use std::collections::HashSet;
 
 use entity::account::Plan;
 use entity::cap_usage::Caps;
 
-use super::Compiled;
-use super::profiles::Parts;
+use super::rows::Rows;
 use crate::snapshot::{Action, Step};
 
-/// Takes away what the plan does not have, before the rest is compiled.
-pub(super) fn keep_to(compiled: &mut Compiled, parts: &mut Parts) {
-    if compiled.account.plan == Plan::Paid {
+/// Removes what the plan does not include from the rows.
+pub(super) fn remove_paid_parts(rows: &mut Rows) {
+    if rows.account.plan == Plan::Paid {
         return;
     }
-    compiled.flow.acceptance_rule = None;
-    compiled.flow.caps = Caps::default();
-    for source in &mut compiled.sources {
+    rows.flow.acceptance_rule = None;
+    rows.flow.caps = Caps::default();
+    for source in &mut rows.sources {
         source.acceptance_rule = None;
         source.caps = Caps::default();
     }
-    for step in &mut compiled.steps {
+    for step in &mut rows.steps {
         step.criteria = None;
     }
-    for profile in &mut parts.profiles {
+    for profile in &mut rows.profiles {
         profile.rule = None;
     }
-    for partner in parts.partners.values_mut() {
+    for partner in rows.partners.values_mut() {
         partner.caps = Caps::default();
     }
-    let mut with_place = HashSet::new();
-    parts
-        .assignments
-        .retain(|place| place.enabled && with_place.insert(place.profile_id));
-    for place in &mut parts.assignments {
-        place.rule = None;
-        place.caps = Caps::default();
+    let mut seen = HashSet::new();
+    rows.assignments
+        .retain(|assignment| assignment.enabled && seen.insert(assignment.profile_id));
+    for assignment in &mut rows.assignments {
+        assignment.rule = None;
+        assignment.caps = Caps::default();
     }
 }
 
-/// Makes steps that the plan does not have such that leads pass them.
-pub(super) fn pass_over(plan: Plan, steps: &mut [Step]) {
+/// Makes leads skip the steps that the plan does not include.
+pub(super) fn skip_paid_steps(plan: Plan, steps: &mut [Step]) {
     if plan == Plan::Paid {
         return;
     }

@@ -13,8 +13,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::branch::{Entering, Entrance, Growing, Reach, Reached, Way};
-use crate::snapshot::{Access, Buyer, Outlet};
+use crate::draft::{HandoffPlan, InboundLead};
+use crate::handoff::{DownstreamTarget, DownstreamTargets, HandoffPlanner, ReceivingFlow, ResolvedTarget};
+use crate::snapshot::{Access, AccountRecipient, Buyer};
 use leadmesh_forms::rules::{self, Rule};
 
 /// Takes some thousand steps for each byte of a text of these letters, and all that a lead has for one of the longest.
@@ -39,13 +40,13 @@ fn field(name: &str) -> FieldDef {
     }
 }
 
-fn gate(operator: &str, pattern: &str) -> Gate {
+fn rule(operator: &str, pattern: &str) -> LoadedRule {
     let rule = json!({"condition": {"field": "a", "operator": operator, "value": pattern}});
     let rule: Rule = serde_json::from_value(rule).unwrap();
-    Gate::Ready(rules::compile(&rule, &[field("a"), field("b")]).unwrap())
+    LoadedRule::Ready(rules::compile(&rule, &[field("a"), field("b")]).unwrap())
 }
 
-fn step(number: u32, criteria: Option<Gate>, action: Action) -> Step {
+fn step(number: u32, criteria: Option<LoadedRule>, action: Action) -> Step {
     Step {
         id: StepId(Uuid::nil()),
         subject: Subject::new(number, &format!("step {number}")),
@@ -55,12 +56,12 @@ fn step(number: u32, criteria: Option<Gate>, action: Action) -> Step {
     }
 }
 
-fn filter(number: u32, rule: Gate) -> Step {
+fn filter(number: u32, rule: LoadedRule) -> Step {
     let reason = "filtered".to_owned();
     step(number, None, Action::Filter { rule, reason })
 }
 
-fn distribute(number: u32, rule: Option<Gate>, places: Vec<Option<Gate>>) -> Step {
+fn distribute(number: u32, rule: Option<LoadedRule>, places: Vec<Option<LoadedRule>>) -> Step {
     let candidate = |rule| Candidate {
         assignment: AssignmentId(Uuid::nil()),
         partner: PartnerId(Uuid::nil()),
@@ -75,7 +76,7 @@ fn distribute(number: u32, rule: Option<Gate>, places: Vec<Option<Gate>>) -> Ste
         settings: SettingsId(Uuid::nil()),
         channel: Channel::Portal,
         endpoint: None,
-        outlet: None,
+        recipient: None,
     };
     let profile = Profile {
         id: ProfileId(Uuid::nil()),
@@ -92,7 +93,7 @@ fn distribute(number: u32, rule: Option<Gate>, places: Vec<Option<Gate>>) -> Ste
 
 fn sell(number: u32, to: u128) -> Step {
     let buyer = Buyer {
-        outlet: outlet(to),
+        recipient: recipient(to),
         settings: SettingsId(Uuid::nil()),
         caps: Vec::new(),
         price: None,
@@ -100,17 +101,17 @@ fn sell(number: u32, to: u128) -> Step {
     step(number, None, Action::Buyer(Box::new(buyer)))
 }
 
-fn outlet(to: u128) -> Outlet {
-    Outlet {
+fn recipient(to: u128) -> AccountRecipient {
+    AccountRecipient {
         connection: ConnectionId(Uuid::from_u128(to)),
         buyer: account(to),
-        closed: None,
+        blocked: None,
         fields: FieldSelection::default(),
         mapping: Vec::new(),
     }
 }
 
-fn flow(of: u128, rule: Option<Gate>, steps: Vec<Step>) -> Snapshot {
+fn flow(of: u128, rule: Option<LoadedRule>, steps: Vec<Step>) -> Snapshot {
     let source = Source {
         id: SourceId(Uuid::nil()),
         subject: Subject::new(of, "source"),
@@ -136,14 +137,14 @@ fn flow(of: u128, rule: Option<Gate>, steps: Vec<Step>) -> Snapshot {
         enabled: true,
         beyond_plan: false,
         fields: Arc::new(vec![field("a"), field("b")]),
-        places: HashMap::from([("a".to_owned(), 0), ("b".to_owned(), 1)]),
+        field_index: HashMap::from([("a".to_owned(), 0), ("b".to_owned(), 1)]),
         rule,
         duplicate_keys: Vec::new(),
         duplicate_days: 0,
         caps: Vec::new(),
         price: None,
         sources: vec![source],
-        exits: crate::snapshot::exits(&steps),
+        downstream_targets: crate::snapshot::downstream_targets(&steps),
         steps,
     }
 }
@@ -159,7 +160,7 @@ fn decided(flow: &Snapshot) -> Draft {
 
 #[test]
 fn a_rule_that_cannot_be_answered_refuses_the_lead_and_is_named_wherever_it_stands() {
-    let costly = || gate("MATCHES", COSTLY);
+    let costly = || rule("MATCHES", COSTLY);
     let free = || distribute(9, None, vec![None]);
     let cases = [
         (flow(1, Some(costly()), vec![free()]), "acceptance rule of \"flow\""),
@@ -199,7 +200,7 @@ fn a_rule_that_cannot_be_answered_refuses_the_lead_and_is_named_wherever_it_stan
             "{named}: {:?}",
             draft.trace
         );
-        assert!(draft.cost() <= 2_000_000, "{named}: {}", draft.cost());
+        assert!(draft.work() <= 2_000_000, "{named}: {}", draft.work());
     }
 }
 
@@ -208,8 +209,8 @@ fn a_negated_pattern_that_cannot_be_answered_lets_nothing_through_either() {
     let condition = json!({"condition": {"field": "a", "operator": "MATCHES", "value": COSTLY}});
     for rule in [json!({"not": condition}), json!({"any": [condition, {"all": []}]})] {
         let rule: Rule = serde_json::from_value(rule).unwrap();
-        let gate = Gate::Ready(rules::compile(&rule, &[field("a")]).unwrap());
-        let draft = decided(&flow(1, Some(gate), vec![distribute(1, None, vec![None])]));
+        let loaded = LoadedRule::Ready(rules::compile(&rule, &[field("a")]).unwrap());
+        let draft = decided(&flow(1, Some(loaded), vec![distribute(1, None, vec![None])]));
         assert!(
             draft.reasons[0].code == ReasonCode::Error && draft.routes.is_empty(),
             "{rule:?}"
@@ -218,35 +219,35 @@ fn a_negated_pattern_that_cannot_be_answered_lets_nothing_through_either() {
 }
 
 #[test]
-fn all_rules_of_a_lead_share_its_effort() {
-    let few = (1..3).map(|number| filter(number, gate("MATCHES", QUARTER)));
+fn all_rules_of_a_lead_share_its_budget() {
+    let few = (1..3).map(|number| filter(number, rule("MATCHES", QUARTER)));
     let draft = decided(&flow(1, None, few.chain([distribute(9, None, vec![None])]).collect()));
     assert!(
         draft.reasons.is_empty() && draft.routes.len() == 1,
         "{:?}",
         draft.reasons
     );
-    let many = (1..50).map(|number| filter(number, gate("MATCHES", QUARTER)));
+    let many = (1..50).map(|number| filter(number, rule("MATCHES", QUARTER)));
     let draft = decided(&flow(1, None, many.chain([distribute(99, None, vec![None])]).collect()));
     assert!(
         draft.reasons[0].message.contains("filter of \"step "),
         "{:?}",
         draft.reasons
     );
-    let places = (1..50).map(|_| Some(gate("MATCHES", QUARTER))).collect();
+    let places = (1..50).map(|_| Some(rule("MATCHES", QUARTER))).collect();
     let draft = decided(&flow(1, None, vec![distribute(1, None, places)]));
     assert_eq!(draft.reasons[0].code, ReasonCode::Error);
     // Whatever looks through a long text counts, not only patterns.
-    let conditions = |number| filter(number, gate("CONTAINS", "c"));
+    let conditions = |number| filter(number, rule("CONTAINS", "c"));
     let draft = decided(&flow(1, None, (0..100).map(conditions).collect()));
-    assert!(draft.cost() > 100 * 10_000 / 16, "{}", draft.cost());
+    assert!(draft.work() > 100 * 10_000 / 16, "{}", draft.work());
 }
 
 #[test]
 fn what_must_be_taken_is_taken_and_goes_no_further() {
     let steps = vec![
         distribute(1, None, vec![None]),
-        filter(2, gate("MATCHES", COSTLY)),
+        filter(2, rule("MATCHES", COSTLY)),
         distribute(3, None, vec![None]),
     ];
     let free = Snapshot {
@@ -267,18 +268,21 @@ fn transform_steps_share_a_small_budget_and_leave_what_is_beyond_it() {
     let looped = "{% for x in lead.a %}{% set q = ''|replace(lead.a, '') %}{% endfor %}x";
     for source in [looped, "{{ 'x' }}"] {
         let transform = |number| {
-            let set = |_| (field("b"), template(source).unwrap());
+            let set = |_| FieldTemplate {
+                field: field("b"),
+                template: template(source).unwrap(),
+            };
             step(number, None, Action::Transform((0..50).map(set).collect()))
         };
         let draft = decided(&flow(1, None, (0..50).map(transform).collect()));
-        let looks = draft.trace.entries();
-        let last = looks.iter().rfind(|look| look.check == "transform").unwrap();
+        let entries = draft.trace.entries();
+        let last = entries.iter().rfind(|entry| entry.check == "transform").unwrap();
         assert!(
             !last.passed && last.detail.contains("left as it is"),
             "{source}: {last:?}"
         );
         assert!(draft.reasons.is_empty(), "{:?}", draft.reasons);
-        assert!(draft.cost() <= 1_000_000, "{source}: {}", draft.cost());
+        assert!(draft.work() <= 1_000_000, "{source}: {}", draft.work());
     }
 }
 
@@ -286,22 +290,25 @@ fn transform_steps_share_a_small_budget_and_leave_what_is_beyond_it() {
 fn what_costs_too_much_together_is_left_to_the_worker() {
     let steps = (2..40).map(|to| sell(0, to)).collect();
     let seller = Arc::new(flow(1, None, steps));
-    let reach: Reach = (2..40)
+    let targets: DownstreamTargets = (2..40)
         .map(|to| {
-            let costly = flow(to, Some(gate("MATCHES", COSTLY)), Vec::new());
-            let entrance = Entrance {
+            let costly = flow(to, Some(rule("MATCHES", COSTLY)), Vec::new());
+            let target = DownstreamTarget {
                 buyer: account(to),
                 version: 1,
-                door: Ok((Arc::new(costly), 0)),
+                receiving_flow: Ok(ReceivingFlow {
+                    flow: Arc::new(costly),
+                    source: 0,
+                }),
             };
-            let reached = Reached {
-                entrance: Arc::new(entrance),
+            let resolved = ResolvedTarget {
+                target: Arc::new(target),
                 keys: None,
             };
-            ((ConnectionId(Uuid::from_u128(to)), account(to)), reached)
+            (recipient(to).key(), resolved)
         })
         .collect();
-    let mut lead = Entering {
+    let mut lead = InboundLead {
         id: LeadId(Uuid::nil()),
         version: 1,
         source: 0,
@@ -310,8 +317,10 @@ fn what_costs_too_much_together_is_left_to_the_worker() {
         draft: decided(&seller),
         flow: seller,
     };
-    Growing::new(&reach, DateTime::UNIX_EPOCH, &|| LeadId(Uuid::nil())).grow(&mut lead);
-    let branches = lead.draft.routes.iter().flat_map(|route| &route.branches);
-    let decided = branches.filter(|branch| matches!(branch.way, Way::Into(_))).count();
+    HandoffPlanner::new(&targets, DateTime::UNIX_EPOCH, &|| LeadId(Uuid::nil())).plan_handoffs(&mut lead);
+    let handoffs = lead.draft.routes.iter().flat_map(|route| &route.handoffs);
+    let decided = handoffs
+        .filter(|handoff| matches!(handoff.plan, HandoffPlan::Enter(_)))
+        .count();
     assert!((1..=4).contains(&decided), "{decided}");
 }

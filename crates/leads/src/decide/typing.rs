@@ -1,4 +1,4 @@
-//! Taking a sender's values into a draft: mapped, typed, normalised; what is not known is dropped with a warning.
+//! Takes a sender's values into a draft: mapped, typed, normalised. Unknown fields are dropped with a warning.
 
 use std::collections::HashSet;
 
@@ -6,17 +6,16 @@ use entity::delivery_config::FieldMapping;
 use entity::field::{FieldDef, FieldType};
 use serde_json::{Map, Value};
 
-use super::Draft;
-use crate::outcome::{Reason, ReasonCode, tell};
+use crate::draft::Draft;
+use crate::outcome::{Reason, ReasonCode, add_reason};
 use crate::snapshot::{Snapshot, Source};
-use leadmesh_forms::fields::{Typed, TypingContext, type_value};
+use leadmesh_forms::fields::{TypedValue, TypingContext, type_value};
 
-/// Warnings about unknown fields that are spelled out; the others are counted.
-const UNKNOWN_TOLD: usize = 20;
-/// Bytes of JSON up to which a value that is not of its type is kept as sent.
-const KEPT_BYTES: usize = 40_000;
+/// Unknown fields that get a warning each. The others are counted.
+const MAX_WARNINGS: usize = 20;
+/// Longest value that is kept as sent, in bytes of JSON.
+const MAX_RAW_BYTES: usize = 40_000;
 
-/// Takes the values that the flow knows.
 pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<String, Value>, draft: &mut Draft) {
     let mut known: Vec<(&FieldDef, &str, &Value)> = Vec::with_capacity(submitted.len());
     let mut unknown = Vec::new();
@@ -45,16 +44,16 @@ pub(super) fn take_values(flow: &Snapshot, source: &Source, submitted: &Map<Stri
     }
 }
 
-/// An encrypted country is not named by what is told of other fields, which is kept with the lead for all who may read it.
+/// Removes an encrypted country from messages about other fields, which everybody who reads the lead may see.
 fn hide(country: &str, draft: &mut Draft) {
-    for told in draft.reasons.iter_mut().chain(&mut draft.warnings) {
-        if told.code == ReasonCode::InvalidValue && told.message.contains(country) {
-            "This does not fit the lead's country.".clone_into(&mut told.message);
+    for reason in draft.reasons.iter_mut().chain(&mut draft.warnings) {
+        if reason.code == ReasonCode::InvalidValue && reason.message.contains(country) {
+            "This does not fit the lead's country.".clone_into(&mut reason.message);
         }
     }
 }
 
-/// Fields whose value is not of their type, of values as they are stored: for leads of which that was not noted.
+/// Stored fields whose value is not of its type, for leads that were stored without that list.
 pub fn invalid(definitions: &[FieldDef], fields: &Map<String, Value>) -> HashSet<String> {
     let country = definitions
         .iter()
@@ -63,13 +62,13 @@ pub fn invalid(definitions: &[FieldDef], fields: &Map<String, Value>) -> HashSet
     let context = TypingContext { country };
     let wrong = |field: &&FieldDef| {
         let value = fields.get(&field.name);
-        value.is_some_and(|value| matches!(type_value(field, value, &context), Typed::Invalid(_)))
+        value.is_some_and(|value| matches!(type_value(field, value, &context), TypedValue::Invalid(_)))
     };
     let wrong = definitions.iter().filter(wrong);
     wrong.map(|field| field.name.clone()).collect()
 }
 
-/// The flow's name for what a sender calls so.
+/// The flow's name for a sender's field.
 pub fn own_name<'a>(mapping: &'a [FieldMapping], sent_as: &'a str) -> &'a str {
     mapping
         .iter()
@@ -77,7 +76,7 @@ pub fn own_name<'a>(mapping: &'a [FieldMapping], sent_as: &'a str) -> &'a str {
         .map_or(sent_as, |mapping| mapping.to.as_str())
 }
 
-/// The name by which a sender knows a field.
+/// The sender's name for a field of the flow.
 pub(crate) fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
     source
         .mapping
@@ -87,48 +86,35 @@ pub(crate) fn sent_name<'a>(source: &'a Source, name: &'a str) -> &'a str {
 }
 
 fn warn_of_unknown(unknown: &[&str], draft: &mut Draft) {
-    for name in unknown.iter().take(UNKNOWN_TOLD) {
-        let name: String = name
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(100)
-            .collect();
-        tell(
-            &mut draft.warnings,
-            Reason::about(
-                ReasonCode::InvalidValue,
-                &name,
-                "the flow does not know this field: it was dropped",
-            ),
-        );
+    for name in unknown.iter().take(MAX_WARNINGS) {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+        let message = "the flow does not know this field: it was dropped";
+        let warning = Reason::about(ReasonCode::InvalidValue, &name, message);
+        add_reason(&mut draft.warnings, warning);
     }
-    let untold = unknown.len().saturating_sub(UNKNOWN_TOLD);
-    if untold > 0 {
-        tell(
-            &mut draft.warnings,
-            Reason::new(
-                ReasonCode::InvalidValue,
-                format!("{untold} more fields that the flow does not know were dropped"),
-            ),
-        );
+    let more = unknown.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        let message = format!("{more} more fields that the flow does not know were dropped");
+        add_reason(&mut draft.warnings, Reason::new(ReasonCode::InvalidValue, message));
     }
 }
 
 fn take(field: &FieldDef, sent_as: &str, value: &Value, context: &TypingContext<'_>, draft: &mut Draft) {
     match type_value(field, value, context) {
-        Typed::Empty => {}
-        Typed::Valid(typed) => {
+        TypedValue::Empty => {}
+        TypedValue::Valid(typed) => {
             if typed != *value && can_be_kept(value) {
                 draft.raw.insert(field.name.clone(), value.clone());
             }
             if is_damaged(&typed) {
-                let told = "parts of characters were lost before it came here (U+FFFD stands for them); it was kept so";
-                let told = Reason::about(ReasonCode::InvalidValue, sent_as, told);
-                tell(&mut draft.warnings, told);
+                let message =
+                    "parts of characters were lost before it came here (U+FFFD stands for them); it was kept so";
+                let warning = Reason::about(ReasonCode::InvalidValue, sent_as, message);
+                add_reason(&mut draft.warnings, warning);
             }
             draft.fields.insert(field.name.clone(), typed);
         }
-        Typed::Invalid(what) => take_invalid(field, sent_as, value, &what, draft),
+        TypedValue::Invalid(what) => take_invalid(field, sent_as, value, &what, draft),
     }
 }
 
@@ -139,25 +125,21 @@ fn take_invalid(field: &FieldDef, sent_as: &str, value: &Value, what: &str, draf
         draft.fields.insert(field.name.clone(), value.clone());
     }
     if field.required {
-        tell(
-            &mut draft.reasons,
-            Reason::about(ReasonCode::InvalidValue, sent_as, what),
-        );
+        let reason = Reason::about(ReasonCode::InvalidValue, sent_as, what);
+        add_reason(&mut draft.reasons, reason);
     } else {
         let kept = if keep { "kept as sent" } else { "not kept" };
-        // Some of these are sentences.
-        let told = match what.strip_suffix('.') {
+        // Some messages are whole sentences.
+        let message = match what.strip_suffix('.') {
             Some(sentence) => format!("{sentence}. It was {kept}."),
             None => format!("{what}; it was {kept}"),
         };
-        tell(
-            &mut draft.warnings,
-            Reason::about(ReasonCode::InvalidValue, sent_as, told),
-        );
+        let warning = Reason::about(ReasonCode::InvalidValue, sent_as, message);
+        add_reason(&mut draft.warnings, warning);
     }
 }
 
-/// Whether a text inside has the character that stands for one that could not be read.
+/// Whether a text in the value has U+FFFD, which stands for bytes that were no character.
 fn is_damaged(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
@@ -169,19 +151,19 @@ fn is_damaged(value: &Value) -> bool {
     }
 }
 
-/// `PostgreSQL` stores no NUL, and nobody needs a megabyte of what is not even of its type.
+/// `PostgreSQL` cannot store NUL, and a megabyte of an invalid value helps nobody.
 fn can_be_kept(value: &Value) -> bool {
     let text = value.to_string();
-    text.len() <= KEPT_BYTES && !text.contains("\\u0000")
+    text.len() <= MAX_RAW_BYTES && !text.contains("\\u0000")
 }
 
-/// Refuses a lead that lacks a required field.
+/// Rejects a lead that lacks a required field.
 pub(super) fn require(flow: &Snapshot, source: &Source, draft: &mut Draft) {
     for field in flow.fields.iter().filter(|field| field.required) {
         if !draft.fields.contains_key(&field.name) && !draft.invalid.contains(&field.name) {
             let sent_as = sent_name(source, &field.name);
             let text = format!("{} is required", field.label);
-            tell(&mut draft.reasons, Reason::about(ReasonCode::Required, sent_as, text));
+            add_reason(&mut draft.reasons, Reason::about(ReasonCode::Required, sent_as, text));
         }
     }
     let passed = draft.reasons.is_empty();
@@ -190,19 +172,19 @@ pub(super) fn require(flow: &Snapshot, source: &Source, draft: &mut Draft) {
     } else {
         "required fields are missing or invalid"
     };
-    draft.trace.look(&flow.subject, "required fields", passed, detail);
+    draft.trace.check(&flow.subject, "required fields", passed, detail);
 }
 
-/// Sets a field as a TRANSFORM step does; an empty text empties it.
+/// Sets a field as a TRANSFORM step does. An empty text empties it.
 pub(super) fn set(draft: &mut Draft, field: &FieldDef, value: &Value) -> Result<(), String> {
     match type_value(field, value, &TypingContext::default()) {
-        Typed::Empty => {
+        TypedValue::Empty => {
             draft.fields.remove(&field.name);
         }
-        Typed::Valid(typed) => {
+        TypedValue::Valid(typed) => {
             draft.fields.insert(field.name.clone(), typed);
         }
-        Typed::Invalid(what) => return Err(what),
+        TypedValue::Invalid(what) => return Err(what),
     }
     draft.invalid.remove(&field.name);
     Ok(())

@@ -1,4 +1,5 @@
-//! The memory of duplicates while leads are stored: taken for all that may be accepted, and put right once it is known which were.
+//! The duplicate memory while leads are stored: rows are claimed for all leads that may be accepted, and corrected once it is known which
+//! were.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,27 +9,26 @@ use entity::{bulk, duplicate_memory};
 use sea_orm::{ActiveModelTrait, DatabaseTransaction, Set};
 
 use crate::allocate::{Accepted, refuse_duplicate};
-use crate::branch::Entering;
+use crate::draft::InboundLead;
 use leadmesh_core::error::{Error, Outage, Result};
 
-/// Forgotten by one statement: each is a condition, and `SQLite` nests them at most 1,000 deep.
-const AT_ONCE: usize = 200;
-/// How often values are taken that are forgotten while they are.
-const TAKINGS: usize = 5;
+/// Rows deleted by one statement. Each is a condition, and `SQLite` nests at most 1,000 of them.
+const DELETE_BATCH: usize = 200;
+/// How often rows are claimed again when housekeeping deletes them at the same time.
+const MAX_TRIES: usize = 5;
 
-/// What leads of one transaction may take.
+/// Claims of the leads of one transaction, by flow and keyed hash.
 #[derive(Default)]
 pub(super) struct Claims(BTreeMap<(FlowId, String), Claim>);
 
-/// The same values in one flow.
+/// A claim to the same values in one flow.
 struct Claim {
-    /// The values, by which it is known what was accepted.
     values: String,
-    /// The lead that the row names, and when it was accepted.
-    held_by: LeadId,
-    /// When the lead came.
+    /// The lead that the row names.
+    lead: LeadId,
+    /// When that lead was submitted.
     at: DateTime<Utc>,
-    /// Whether some lead may be accepted with these values.
+    /// Whether a lead may be accepted with these values.
     wanted: bool,
     /// When another lead was accepted with these values before this transaction.
     before: Option<DateTime<Utc>>,
@@ -39,15 +39,15 @@ impl Claim {
         duplicate_memory::ActiveModel {
             flow_id: Set(*flow),
             key_hash: Set(hash.clone()),
-            lead_id: Set(self.held_by),
+            lead_id: Set(self.lead),
             at: Set(self.at),
         }
     }
 }
 
 impl Claims {
-    /// Adds what a lead and those that it may become at buyers would take.
-    pub(super) fn add(&mut self, lead: &mut Entering, at: DateTime<Utc>) {
+    /// Adds the claims of a lead, and of what it may become at buyers.
+    pub(super) fn add(&mut self, lead: &mut InboundLead, at: DateTime<Utc>) {
         lead.visit(&mut |lead| {
             let (Some(keys), Some(values)) = (&lead.keys, &lead.draft.duplicate_values) else {
                 return;
@@ -56,7 +56,7 @@ impl Claims {
             let key = (lead.flow.flow, keys.index("duplicate", values));
             let claim = self.0.entry(key).or_insert_with(|| Claim {
                 values: values.clone(),
-                held_by: lead.id,
+                lead: lead.id,
                 at,
                 wanted,
                 before: None,
@@ -65,14 +65,14 @@ impl Claims {
         });
     }
 
-    /// Takes what is free, and learns when the rest was taken. Whoever wants the same waits for this commit. What was taken and is
-    /// forgotten before its row is read is taken anew, or a lead would be accepted that nobody remembers.
+    /// Inserts the free rows, and reads when the others were accepted. Other transactions with the same values wait for this commit. A
+    /// row that is deleted before it is read is inserted again: otherwise a lead would be accepted without a row.
     pub(super) async fn take(&mut self, tx: &DatabaseTransaction) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
         }
         let mut missing: BTreeSet<&(FlowId, String)> = self.wanted().collect();
-        for _ in 0..TAKINGS {
+        for _ in 0..MAX_TRIES {
             let rows = missing.iter().filter_map(|key| Some(self.0.get(*key)?.row(key)));
             let taken = bulk::insert_if_absent::<duplicate_memory::Entity>(tx, rows.collect()).await?;
             if usize::try_from(taken).is_ok_and(|taken| taken == self.0.len()) {
@@ -96,20 +96,20 @@ impl Claims {
         self.0.iter().filter(|(_, claim)| claim.wanted).map(|(key, _)| key)
     }
 
-    /// Notes which leads were accepted before with the same values.
+    /// Notes the leads that were accepted before with the same values.
     fn learn(&mut self, known: Vec<duplicate_memory::Model>) {
         for row in known {
             if let Some(claim) = self.0.get_mut(&(row.flow_id, row.key_hash))
-                && claim.held_by != row.lead_id
+                && claim.lead != row.lead_id
             {
-                claim.held_by = row.lead_id;
+                claim.lead = row.lead_id;
                 claim.before = Some(row.at);
             }
         }
     }
 
-    /// Refuses what would be accepted a second time within the flow's window.
-    pub(super) fn refuse(&self, lead: &mut Entering, at: DateTime<Utc>) {
+    /// Rejects leads whose values the flow has accepted within its window.
+    pub(super) fn refuse(&self, lead: &mut InboundLead, at: DateTime<Utc>) {
         if self.0.values().all(|claim| claim.before.is_none()) {
             return;
         }
@@ -124,7 +124,7 @@ impl Claims {
         });
     }
 
-    /// Makes the memory say what was accepted: a lead that was not is not remembered.
+    /// Corrects the rows: they name the leads that were accepted, and no others.
     pub(super) async fn keep(
         self,
         tx: &DatabaseTransaction,
@@ -133,7 +133,7 @@ impl Claims {
         let mut forgotten = Vec::new();
         for ((flow, hash), claim) in self.0 {
             match accepted.get(&(flow, claim.values)) {
-                Some(accepted) if accepted.lead == claim.held_by => {}
+                Some(accepted) if accepted.lead == claim.lead => {}
                 Some(accepted) => {
                     let kept = duplicate_memory::ActiveModel {
                         flow_id: Set(flow),
@@ -147,7 +147,7 @@ impl Claims {
                 None => {}
             }
         }
-        for some in forgotten.chunks(AT_ONCE) {
+        for some in forgotten.chunks(DELETE_BATCH) {
             duplicate_memory::Entity::forget(some.to_vec()).exec(tx).await?;
         }
         Ok(())

@@ -1,57 +1,56 @@
-//! What waits to be stored, by the account that submits it. Whoever submits hundreds of leads at once fills its own row, not that of
-//! others: a batch takes of each account in turn, and only a few of one while there are others.
+//! The queue of waiting submissions, fair between accounts. An account that submits hundreds of leads fills its own line only: a batch
+//! takes from each account in turn, and only a few leads of each while several accounts submit.
 //!
-//! All leads of a batch are acknowledged together, so a batch of 256 leads of one account is what another account's single lead would
-//! wait for, once if it comes while that is stored, and again if it is in it. So while several accounts submit, long rows and short ones
-//! are stored in batches apart, and only one writer at a time stores of the long ones. With one account alone, batches are as large as
-//! they can.
-//! A batch is bounded in bytes too, for all of it is in memory at once, more than once.
+//! All leads of a batch are acknowledged together, so a single lead would wait for up to 256 leads of another account: once while they
+//! are stored, and again if it is in their batch. So while several accounts submit, long lines and short ones are stored in separate
+//! batches ("bulk" and normal), and only one writer at a time stores bulk batches. With one account alone, batches are as large as
+//! possible. A batch is bounded in bytes too, because all of it is in memory, more than once.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-/// Leads stored in one transaction.
+/// The most leads in one transaction.
 pub(super) const BATCH: usize = 256;
-/// Bytes that they hold, but for the last one: a lead that fills a batch is still in it.
+/// Bytes from which on a batch is full. The lead that exceeds them is still in it.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
-/// Of them, those of one account while others submit as well.
+/// Leads of one account in a batch while others submit too. A longer line is bulk.
 const SHARE: usize = 16;
-/// For how long others count as submitting after their last lead.
-const LATELY: Duration = Duration::from_secs(10);
+/// How long an account counts as submitting after its last lead.
+const RECENT: Duration = Duration::from_secs(10);
 
-/// Items that wait, each with its account.
+/// Waiting items by account.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
-    rows: HashMap<Uuid, VecDeque<T>>,
-    /// Accounts with something in their row, in the order in which they are served.
-    turns: VecDeque<Uuid>,
+    lines: HashMap<Uuid, VecDeque<T>>,
+    /// Accounts with waiting items, in the order in which they are served.
+    order: VecDeque<Uuid>,
     count: usize,
-    /// The account of the newest item, and when an item was last not of the account of the one before.
+    /// The account of the newest item, and when an item last came from another account than the one before it.
     newest: Option<Uuid>,
     mixed: Option<Instant>,
-    /// Whether the last batch was of long rows.
-    was_long: bool,
+    /// Whether the last batch was bulk.
+    was_bulk: bool,
 }
 
 /// A batch.
 #[derive(Debug)]
 pub(super) struct Taken<T> {
     pub(super) items: Vec<T>,
-    /// Whether it is of long rows, which one writer at a time may store.
-    pub(super) long: bool,
+    /// Whether it is of long lines, which one writer at a time may store.
+    pub(super) bulk: bool,
 }
 
 impl<T> Default for FairQueue<T> {
     fn default() -> Self {
         Self {
-            rows: HashMap::new(),
-            turns: VecDeque::new(),
+            lines: HashMap::new(),
+            order: VecDeque::new(),
             count: 0,
             newest: None,
             mixed: None,
-            was_long: false,
+            was_bulk: false,
         }
     }
 }
@@ -65,74 +64,74 @@ impl<T> FairQueue<T> {
         if self.newest.replace(account).is_some_and(|before| before != account) {
             self.mixed = Some(now);
         }
-        let row = self.rows.entry(account).or_default();
-        if row.is_empty() {
-            self.turns.push_back(account);
+        let line = self.lines.entry(account).or_default();
+        if line.is_empty() {
+            self.order.push_back(account);
         }
-        row.push_back(item);
+        line.push_back(item);
         self.count += 1;
     }
 
-    /// The next batch: the oldest of each account, and each account once. Empty if nothing waits, or if only long rows do and the
-    /// caller may not have those. `held` says how many bytes an item holds.
-    pub(super) fn take(&mut self, now: Instant, may_be_long: bool, held: impl Fn(&T) -> usize) -> Taken<T> {
-        let mixed = self.mixed.is_some_and(|at| now.saturating_duration_since(at) < LATELY);
+    /// Takes the next batch: the oldest items of each account, each account once. Empty if nothing waits, or only bulk and the caller
+    /// may not take that. `size` answers the bytes of an item.
+    pub(super) fn take(&mut self, now: Instant, may_be_bulk: bool, size: impl Fn(&T) -> usize) -> Taken<T> {
+        let mixed = self.mixed.is_some_and(|at| now.saturating_duration_since(at) < RECENT);
         if !mixed {
-            let items = self.take_of(BATCH, |_row| true, held);
-            return Taken { items, long: false };
+            let items = self.take_lines(BATCH, |_length| true, size);
+            return Taken { items, bulk: false };
         }
-        // With a single writer the two kinds take turns.
-        let long_first = may_be_long && !self.was_long;
-        let first = self.take_kind(long_first, may_be_long, &held);
+        // With a single writer the two kinds alternate.
+        let bulk_first = may_be_bulk && !self.was_bulk;
+        let first = self.take_kind(bulk_first, may_be_bulk, &size);
         let taken = if first.items.is_empty() {
-            self.take_kind(!long_first, may_be_long, &held)
+            self.take_kind(!bulk_first, may_be_bulk, &size)
         } else {
             first
         };
-        self.was_long = taken.long;
+        self.was_bulk = taken.bulk;
         taken
     }
 
-    fn take_kind(&mut self, long: bool, may_be_long: bool, held: impl Fn(&T) -> usize) -> Taken<T> {
-        let items = if long && !may_be_long {
+    fn take_kind(&mut self, bulk: bool, may_be_bulk: bool, size: impl Fn(&T) -> usize) -> Taken<T> {
+        let items = if bulk && !may_be_bulk {
             Vec::new()
         } else {
-            self.take_of(SHARE, |row| (row > SHARE) == long, held)
+            self.take_lines(SHARE, |length| (length > SHARE) == bulk, size)
         };
-        Taken { items, long }
+        Taken { items, bulk }
     }
 
-    /// So many of each account whose row is of a length that fits.
-    fn take_of(&mut self, share: usize, fits: impl Fn(usize) -> bool, held: impl Fn(&T) -> usize) -> Vec<T> {
+    /// Takes up to `share` items of each account whose line has a length that fits.
+    fn take_lines(&mut self, share: usize, fits: impl Fn(usize) -> bool, size: impl Fn(&T) -> usize) -> Vec<T> {
         let (mut batch, mut passed_over, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
-        for _ in 0..self.turns.len() {
-            let Some(account) = self.turns.pop_front() else { break };
-            let Some(row) = self.rows.get_mut(&account) else {
+        for _ in 0..self.order.len() {
+            let Some(account) = self.order.pop_front() else { break };
+            let Some(line) = self.lines.get_mut(&account) else {
                 continue;
             };
-            let room = share.min(BATCH.saturating_sub(batch.len())).min(row.len());
-            if room == 0 || bytes >= BATCH_BYTES || !fits(row.len()) {
-                // Whoever is passed over keeps its turn before those who are served.
+            let most = share.min(BATCH.saturating_sub(batch.len())).min(line.len());
+            if most == 0 || bytes >= BATCH_BYTES || !fits(line.len()) {
+                // An account that is passed over keeps its turn before those that are served.
                 passed_over.push(account);
                 continue;
             }
-            for _ in 0..room {
-                let Some(item) = row.pop_front() else { break };
-                bytes = bytes.saturating_add(held(&item));
+            for _ in 0..most {
+                let Some(item) = line.pop_front() else { break };
+                bytes = bytes.saturating_add(size(&item));
                 batch.push(item);
                 if bytes >= BATCH_BYTES {
                     break;
                 }
             }
-            if row.is_empty() {
-                self.rows.remove(&account);
+            if line.is_empty() {
+                self.lines.remove(&account);
             } else {
-                self.turns.push_back(account);
+                self.order.push_back(account);
             }
         }
         self.count = self.count.saturating_sub(batch.len());
         for account in passed_over.into_iter().rev() {
-            self.turns.push_front(account);
+            self.order.push_front(account);
         }
         batch
     }
@@ -187,9 +186,9 @@ mod tests {
     fn one_account_alone_fills_a_batch() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 300)], now);
-        // Whoever else stores a batch of long rows does so since before.
+        // The other writer has the bulk permit since before.
         let first = queue.take(now, false, small);
-        assert_eq!((first.items.len(), first.long), (BATCH, false));
+        assert_eq!((first.items.len(), first.bulk), (BATCH, false));
         assert_eq!((queue.take(now, true, small).items.len(), queue.len()), (44, 0));
         assert!(queue.take(now, true, small).items.is_empty());
     }
@@ -198,17 +197,17 @@ mod tests {
     fn a_single_lead_is_stored_without_those_of_who_brings_hundreds() {
         let now = Instant::now();
         let mut queue = queue(&[(ANN, 500), (BOB, 1)], now);
-        let long = queue.take(now, true, small);
-        assert_eq!((long.items.len(), senders(&long), long.long), (SHARE, vec![ANN], true));
+        let bulk = queue.take(now, true, small);
+        assert_eq!((bulk.items.len(), senders(&bulk), bulk.bulk), (SHARE, vec![ANN], true));
         // The other writer.
         let short = queue.take(now, false, small);
-        assert_eq!((short.items.len(), senders(&short), short.long), (1, vec![BOB], false));
+        assert_eq!((short.items.len(), senders(&short), short.bulk), (1, vec![BOB], false));
         let none = queue.take(now, false, small);
         assert!(none.items.is_empty());
         assert_eq!(queue.len(), 500 - SHARE);
         // And soon after, for it may submit the next one.
         assert_eq!(queue.take(now + Duration::from_secs(9), true, small).items.len(), SHARE);
-        assert_eq!(queue.take(now + LATELY, true, small).items.len(), BATCH);
+        assert_eq!(queue.take(now + RECENT, true, small).items.len(), BATCH);
     }
 
     #[test]
@@ -218,7 +217,7 @@ mod tests {
         let mut kinds = Vec::new();
         for number in 0..4 {
             queue.push(BOB, (BOB, number), now);
-            kinds.extend([queue.take(now, true, small).long, queue.take(now, true, small).long]);
+            kinds.extend([queue.take(now, true, small).bulk, queue.take(now, true, small).bulk]);
         }
         assert_eq!(kinds, [true, false].repeat(4));
     }

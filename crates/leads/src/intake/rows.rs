@@ -1,46 +1,45 @@
-//! The rows that a decided lead becomes: itself, its deliveries, and the events that tell of both.
+//! The rows that a decided lead becomes: the lead, its deliveries, and their events.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations, ReviewStatus};
+use entity::delivery::{self, DeliveryErrorCode, DeliveryStatus, Reservations};
 use entity::delivery_config::Channel;
 use entity::event::EventKind;
-use entity::field::FieldType;
 use entity::flow::Names;
 use entity::ids::{DeliveryId, LeadId};
 use entity::lead::{self, LeadOutcome};
-use sea_orm::{ActiveEnum, ActiveModelTrait, IntoActiveModel, Set};
+use sea_orm::Set;
 use serde_json::{Map, Value};
 use tracing::Span;
 use uuid::Uuid;
 
-use crate::allocate::{Chosen, Fate, words};
-use crate::branch::Entering;
-use crate::outcome::Reason;
+use super::delivery_rows::{Recipient, delivery_event, fully_set, new_delivery, portal_event};
+use super::search_keys::SearchKeys;
+use crate::allocate::{Placement, Selection};
+use crate::draft::InboundLead;
+use crate::outcome::{Reason, display_reasons};
 use crate::receipts::Receipt;
 use crate::routed;
-use crate::sealed::{Place, stored_fields};
-use crate::snapshot::{Action, Buyer, Candidate, PriceE4, Profile, Snapshot, Source};
+use crate::sealed::{ValueKind, stored_fields};
+use crate::snapshot::{Action, Price, Snapshot, Source};
 use leadmesh_core::app::App;
-use leadmesh_core::crypto::Keys;
 use leadmesh_core::error::{Error, Result};
 use leadmesh_core::live::events::NewEvent;
 use leadmesh_core::outcomes::{Arrival, Outcome, StoredLead};
 use leadmesh_core::queue::{Claimed, LeadContent};
-use leadmesh_forms::fields::{NAME_FIELDS, search_key, search_key_email, search_key_name};
 
-/// Characters kept of what a buyer says.
+/// Characters that a delivery keeps of a buyer's refusal.
 const MESSAGE_CHARS: usize = 500;
 
-/// Everything that a batch writes in bulk.
+/// Everything that a batch inserts.
 #[derive(Default)]
 pub(super) struct Rows {
-    /// Endpoints to which nothing is sent now.
-    pub(super) closed: HashSet<Uuid>,
-    /// Under which deliveries are claimed at once.
+    /// Endpoints whose circuit is open.
+    pub(super) open_circuits: HashSet<Uuid>,
+    /// The lease under which deliveries are claimed with their insert.
     pub(super) lease: Option<Uuid>,
     pub(super) leads: Vec<lead::ActiveModel>,
     pub(super) deliveries: Vec<delivery::ActiveModel>,
@@ -49,30 +48,26 @@ pub(super) struct Rows {
     pub(super) waiting: Vec<DeliveryId>,
 }
 
-/// How a lead came.
+/// How a lead was submitted.
 #[derive(Clone, Debug)]
-pub struct Occasion {
-    /// When.
+pub struct SubmissionMeta {
     pub at: DateTime<Utc>,
-    /// The same by the clock that measures.
+    /// The same time, to measure from.
     pub started: Instant,
-    /// Whether it is a test.
     pub test: bool,
-    /// The sender's key.
     pub idempotency_key: Option<String>,
-    /// The delivery that brought it from another account.
-    pub came_by: Option<CameBy>,
-    /// The span of the submission.
+    /// The delivery that brought the lead from another account.
+    pub origin: Option<Origin>,
     pub span: Span,
 }
 
-impl Occasion {
+impl SubmissionMeta {
     fn arrival(&self) -> Arrival {
-        match &self.came_by {
+        match &self.origin {
             None => Arrival::Submitted(self.span.clone()),
-            Some(came_by) => Arrival::HandedOn {
-                from: came_by.lead,
-                delivery: came_by.delivery,
+            Some(origin) => Arrival::HandedOn {
+                from: origin.lead,
+                delivery: origin.delivery,
             },
         }
     }
@@ -80,28 +75,27 @@ impl Occasion {
 
 /// The delivery that brought a lead from another account.
 #[derive(Clone, Debug)]
-pub struct CameBy {
-    /// Which.
+pub struct Origin {
     pub delivery: DeliveryId,
     /// The lead that it delivered.
     pub lead: LeadId,
-    /// What was agreed for it; none means what the flow pays.
-    pub price: Option<PriceE4>,
+    /// The price that was agreed for it; none means the flow's price.
+    pub price: Option<Price>,
 }
 
 /// Adds the rows of one lead and of all that follow from it; answers its receipt.
 pub(super) fn rows(
     app: &App,
-    lead: &Entering,
-    chosen: Vec<Chosen>,
-    occasion: &Occasion,
+    lead: &InboundLead,
+    selections: Vec<Selection>,
+    meta: &SubmissionMeta,
     all: &mut Rows,
 ) -> Result<Receipt> {
     let Some(source) = lead.source() else {
         return Err(Error::Internal(anyhow::anyhow!("a lead without its source")));
     };
     let accepted = lead.draft.reasons.is_empty();
-    let price = (accepted && !occasion.test).then(|| paid_for(lead, occasion.came_by.as_ref()));
+    let price = (accepted && !meta.test).then(|| price_of(lead, meta.origin.as_ref()));
     let receipt = Receipt {
         id: lead.id,
         outcome: if accepted {
@@ -112,10 +106,10 @@ pub(super) fn rows(
         reasons: lead.draft.reasons.clone(),
         warnings: lead.draft.warnings.clone(),
         price: price.flatten(),
-        test: occasion.test,
-        idempotency_key: occasion.idempotency_key.clone(),
+        test: meta.test,
+        idempotency_key: meta.idempotency_key.clone(),
         replayed: false,
-        submitted_at: occasion.at,
+        submitted_at: meta.at,
         flow: lead.flow.flow,
     };
     all.events.push(NewEvent {
@@ -129,224 +123,168 @@ pub(super) fn rows(
             account: lead.flow.account,
             flow: lead.flow.flow,
             outcome: receipt.outcome,
-            test: occasion.test,
-            arrival: occasion.arrival(),
+            test: meta.test,
+            arrival: meta.arrival(),
         })),
     });
-    all.leads.push(lead_row(lead, source, &receipt, occasion)?);
-    if !chosen.is_empty() {
+    all.leads.push(lead_row(lead, source, &receipt, meta)?);
+    if !selections.is_empty() {
         let content = Arc::new(LeadContent {
             id: lead.id,
-            test: occasion.test,
+            test: meta.test,
             fields: lead.draft.fields.clone(),
             invalid: lead.draft.invalid.clone(),
             routed: routed::of(lead),
             flow: (lead.flow.flow, lead.flow.version),
             definitions: lead.flow.fields.clone(),
         });
-        let routed = Routed {
+        let routed = RoutedLead {
             app,
             flow: &lead.flow,
             content,
-            occasion,
+            meta,
         };
-        for chosen in chosen {
-            routed.deliver(chosen, all)?;
+        for selection in selections {
+            routed.deliver(selection, all)?;
         }
     }
     Ok(receipt)
 }
 
-/// What the source is paid: for a lead that another account delivered what was agreed there, else the source's price, else the
-/// flow's.
-fn paid_for(lead: &Entering, came_by: Option<&CameBy>) -> Option<PriceE4> {
-    let agreed = came_by.and_then(|delivery| delivery.price.clone());
+/// What the sender is paid: the price that was agreed for a delivery from another account, else the source's, else the flow's.
+fn price_of(lead: &InboundLead, origin: Option<&Origin>) -> Option<Price> {
+    let agreed = origin.and_then(|origin| origin.price.clone());
     let own = || lead.source().and_then(|source| source.price.clone());
     agreed.or_else(own).or_else(|| lead.flow.price.clone())
 }
 
-fn lead_row(lead: &Entering, source: &Source, receipt: &Receipt, occasion: &Occasion) -> Result<lead::ActiveModel> {
+fn lead_row(
+    lead: &InboundLead,
+    source: &Source,
+    receipt: &Receipt,
+    meta: &SubmissionMeta,
+) -> Result<lead::ActiveModel> {
     let keys = lead.keys.as_deref();
     let (flow, draft) = (&lead.flow, &lead.draft);
     let search = SearchKeys::of(flow, &draft.fields, keys);
+    let stored = |values: &Map<String, Value>, kind| {
+        stored_fields(&flow.fields, lead.id, values.clone(), kind, keys).map(Value::Object)
+    };
+    let mut invalid: Vec<String> = draft.invalid.iter().cloned().collect();
+    // Sorted, so that equal leads have equal rows.
+    invalid.sort_unstable();
     Ok(lead::ActiveModel {
         id: Set(lead.id),
         account_id: Set(flow.account),
         flow_id: Set(flow.flow),
         source_id: Set(source.id),
         sender_account_id: Set(source.sender),
-        test: Set(occasion.test),
+        test: Set(meta.test),
         outcome: Set(receipt.outcome),
-        fields: Set(stored(flow, lead.id, &draft.fields, Place::Value, keys)?),
-        raw: Set(stored(flow, lead.id, &draft.raw, Place::Raw, keys)?),
-        invalid: Set(Some(names(&draft.invalid))),
+        fields: Set(stored(&draft.fields, ValueKind::Value)?),
+        raw: Set(stored(&draft.raw, ValueKind::Raw)?),
+        invalid: Set(Some(Names(invalid))),
         routed_by: Set(routed::stored(lead)?),
         reasons: Set(serde_json::to_value(&receipt.reasons)?),
         warnings: Set(serde_json::to_value(&receipt.warnings)?),
         trace: Set(serde_json::to_value(draft.trace.entries())?),
-        price_e4: Set(receipt.price.as_ref().map(|price| price.amount)),
+        price_e4: Set(receipt.price.as_ref().map(|price| price.e4)),
         price_currency: Set(receipt.price.as_ref().map(|price| price.currency.clone())),
         idempotency_key: Set(receipt.idempotency_key.clone()),
         email_key: Set(search.email),
         phone_key: Set(search.phone),
         name_key: Set(search.name),
-        submitted_at: Set(occasion.at),
-        processing_us: Set(i64::try_from(occasion.started.elapsed().as_micros()).unwrap_or(i64::MAX)),
+        submitted_at: Set(meta.at),
+        processing_us: Set(i64::try_from(meta.started.elapsed().as_micros()).unwrap_or(i64::MAX)),
         erased_at: Set(None),
-        seller_delivery_id: Set(occasion.came_by.as_ref().map(|came_by| came_by.delivery)),
+        seller_delivery_id: Set(meta.origin.as_ref().map(|origin| origin.delivery)),
         path: Set(lead::Path(lead.path.clone())),
     })
 }
 
-/// In one order, so that the same lead is stored alike.
-fn names(of: &HashSet<String>) -> Names {
-    let mut names: Vec<String> = of.iter().cloned().collect();
-    names.sort_unstable();
-    Names(names)
-}
-
-fn stored(
-    flow: &Snapshot,
-    lead: LeadId,
-    values: &Map<String, Value>,
-    place: Place,
-    keys: Option<&Keys>,
-) -> Result<Value> {
-    let values = stored_fields(&flow.fields, lead, values.clone(), place, keys)?;
-    Ok(Value::Object(values))
-}
-
-struct SearchKeys {
-    email: Option<String>,
-    phone: Option<String>,
-    name: Option<String>,
-}
-
-impl SearchKeys {
-    /// An encrypted value is found by its keyed hash only.
-    fn of(flow: &Snapshot, values: &Map<String, Value>, keys: Option<&Keys>) -> Self {
-        let first = |kind: FieldType| {
-            let field = flow
-                .fields
-                .iter()
-                .find(|field| field.field_type == kind && values.contains_key(&field.name))?;
-            Some((values.get(&field.name)?.as_str()?.to_owned(), field.encrypted))
-        };
-        let name = NAME_FIELDS.iter().find_map(|parts| {
-            let found: Vec<&str> = parts.iter().filter_map(|part| values.get(*part)?.as_str()).collect();
-            let encrypted = parts
-                .iter()
-                .any(|part| flow.field(part).is_some_and(|field| field.encrypted));
-            (!found.is_empty()).then(|| (search_key_name(&found.join(" ")), encrypted))
-        });
-        let hide = |kind: &str, (value, encrypted): (String, bool)| match keys {
-            Some(keys) if encrypted => keys.index(kind, &value),
-            _ => value,
-        };
-        Self {
-            email: first(FieldType::Email)
-                .map(|(value, encrypted)| hide("email", (search_key_email(&value), encrypted))),
-            phone: first(FieldType::Phone).map(|(value, encrypted)| hide("phone", (search_key(&value), encrypted))),
-            name: name.map(|found| hide("name", found)),
-        }
-    }
-}
-
 /// A lead whose recipients are known.
-struct Routed<'a> {
+struct RoutedLead<'a> {
     app: &'a App,
     flow: &'a Snapshot,
     content: Arc<LeadContent>,
-    occasion: &'a Occasion,
+    meta: &'a SubmissionMeta,
 }
 
-impl Routed<'_> {
-    /// A delivery as routed: in the portal and in another account at once; else claimed for this process' worker if it has a
-    /// slot; else waiting.
-    fn deliver(&self, chosen: Chosen, all: &mut Rows) -> Result<()> {
-        let Some(step) = self.flow.steps.get(chosen.step) else {
+impl RoutedLead<'_> {
+    /// Adds one delivery. It has arrived, if it goes into a portal or another account; or it is claimed for this process's worker, if
+    /// that has a free slot; else it waits.
+    fn deliver(&self, selection: Selection, all: &mut Rows) -> Result<()> {
+        let Some(step) = self.flow.steps.get(selection.step) else {
             return Ok(());
         };
         let recipient = match &step.action {
             Action::Buyer(buyer) => Recipient::Buyer(buyer),
-            Action::Distribute(profile) => match profile.candidates.get(chosen.candidate) {
+            Action::Distribute(profile) => match profile.candidates.get(selection.candidate) {
                 Some(candidate) => Recipient::Partner(profile, candidate),
                 None => return Ok(()),
             },
             Action::Filter { .. } | Action::Transform(_) | Action::Unusable(_) => return Ok(()),
         };
-        let mut row = new_delivery(self.app, self.flow, recipient, &self.content, self.occasion.at);
+        let mut row = new_delivery(self.app, self.flow, recipient, &self.content, self.meta.at);
         row.step_id = Some(step.id);
-        row.reservations = Reservations(chosen.reservations);
-        match chosen.fate {
-            Fate::Sent => self.send(row, all),
-            Fate::Entered(lead, chosen) => return self.enter(row, &lead, chosen, all),
-            Fate::NotReady(why) => {
+        row.reservations = Reservations(selection.reservations);
+        let row = match selection.placement {
+            Placement::Sent => self.claim(row, all),
+            Placement::Entered(lead, nested) => self.enter(row, &lead, nested, all)?,
+            Placement::NotReady(why) => {
                 let message = format!("the buyer cannot take leads now: {why}");
-                end(
-                    row,
-                    Ended::new(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message),
-                    all,
-                );
+                ended(row, DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message)
             }
-            Fate::Loop(why) => {
-                let message = format!("LOOP: {why}");
-                end(
-                    row,
-                    Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
-                    all,
-                );
-            }
-        }
+            Placement::Loop(why) => refused(row, format!("LOOP: {why}")),
+        };
+        all.events.push(delivery_event(&row));
+        all.deliveries.push(fully_set(row));
         Ok(())
     }
 
-    /// The lead is in the other account, or was refused there.
-    fn enter(&self, mut row: delivery::Model, lead: &Entering, chosen: Vec<Chosen>, all: &mut Rows) -> Result<()> {
-        let came_by = CameBy {
+    /// Adds the rows of a lead that has entered the buyer's flow, or was rejected there.
+    fn enter(
+        &self,
+        mut row: delivery::Model,
+        lead: &InboundLead,
+        selections: Vec<Selection>,
+        all: &mut Rows,
+    ) -> Result<delivery::Model> {
+        let origin = Origin {
             delivery: row.id,
             lead: row.lead_id,
-            price: PriceE4::from_columns(row.price_e4, row.price_currency.clone()),
+            price: Price::from_columns(row.price_e4, row.price_currency.clone()),
         };
-        if !self.occasion.test {
-            let price = paid_for(lead, Some(&came_by));
-            (row.price_e4, row.price_currency) = price.map(|price| (price.amount, price.currency)).unzip();
+        if !self.meta.test {
+            (row.price_e4, row.price_currency) = Price::columns(price_of(lead, Some(&origin)));
         }
-        let occasion = Occasion {
-            came_by: Some(came_by),
+        let meta = SubmissionMeta {
+            origin: Some(origin),
             idempotency_key: None,
-            ..self.occasion.clone()
+            ..self.meta.clone()
         };
-        rows(self.app, lead, chosen, &occasion, all)?;
+        rows(self.app, lead, selections, &meta, all)?;
         row.external_id = Some(lead.id.to_string());
-        if lead.draft.reasons.is_empty() {
-            row.status = DeliveryStatus::Delivered;
-            row.due_at = None;
-            row.settled_at = Some(self.occasion.at);
-            add(row, all);
-        } else {
-            let message = refusal(&lead.draft.reasons);
-            end(
-                row,
-                Ended::new(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message),
-                all,
-            );
+        if !lead.draft.reasons.is_empty() {
+            return Ok(refused(row, refusal(&lead.draft.reasons)));
         }
-        Ok(())
+        row.status = DeliveryStatus::Delivered;
+        row.due_at = None;
+        row.settled_at = Some(self.meta.at);
+        Ok(row)
     }
 
-    fn send(&self, mut row: delivery::Model, all: &mut Rows) {
-        let waits = row.endpoint().is_some_and(|endpoint| all.closed.contains(&endpoint));
-        let claim = if row.channel == Channel::Portal || waits {
-            None
-        } else {
-            self.app
-                .queue
-                .claim_on_insert(all.lease, row.account_id, row.destination())
-        };
+    fn claim(&self, mut row: delivery::Model, all: &mut Rows) -> delivery::Model {
         if row.channel == Channel::Portal {
             all.events.extend(portal_event(&row, EventKind::PortalDelivered));
-        } else if let Some((owner, slot)) = claim {
+            return row;
+        }
+        let waits = row
+            .endpoint()
+            .is_some_and(|endpoint| all.open_circuits.contains(&endpoint));
+        let queue = &self.app.queue;
+        let claim = (!waits).then(|| queue.claim_on_insert(all.lease, row.account_id, row.destination()));
+        if let Some((owner, slot)) = claim.flatten() {
             row.status = DeliveryStatus::Sending;
             row.attempt_count = 1;
             row.due_at = None;
@@ -359,139 +297,26 @@ impl Routed<'_> {
         } else {
             all.waiting.push(row.id);
         }
-        add(row, all);
+        row
     }
 }
 
-/// Why a delivery has ended without its recipient having the lead.
-struct Ended {
-    status: DeliveryStatus,
-    code: DeliveryErrorCode,
-    message: String,
+fn refused(row: delivery::Model, message: String) -> delivery::Model {
+    ended(row, DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message)
 }
 
-impl Ended {
-    fn new(status: DeliveryStatus, code: DeliveryErrorCode, message: String) -> Self {
-        Self { status, code, message }
-    }
-}
-
-fn end(row: delivery::Model, ended: Ended, all: &mut Rows) {
-    let row = delivery::Model {
-        status: ended.status,
+fn ended(row: delivery::Model, status: DeliveryStatus, code: DeliveryErrorCode, message: String) -> delivery::Model {
+    delivery::Model {
+        status,
         due_at: None,
         settled_at: Some(row.created_at),
-        failure_code: Some(ended.code),
-        failure_message: Some(ended.message),
+        failure_code: Some(code),
+        failure_message: Some(message),
         ..row
-    };
-    add(row, all);
+    }
 }
 
-fn add(row: delivery::Model, all: &mut Rows) {
-    all.events.push(delivery_event(&row));
-    all.deliveries.push(fully_set(row));
-}
-
-/// What the seller is told of reasons: as the buyer's flow words them to senders, cut to what a delivery keeps.
+/// A buyer's reasons as the seller's delivery keeps them.
 pub fn refusal(reasons: &[Reason]) -> String {
-    words(reasons).chars().take(MESSAGE_CHARS).collect()
-}
-
-/// Who gets a delivery.
-#[derive(Clone, Copy)]
-pub enum Recipient<'a> {
-    /// The account of a BUYER step.
-    Buyer(&'a Buyer),
-    /// A partner in a profile.
-    Partner(&'a Profile, &'a Candidate),
-}
-
-/// A delivery that nobody has looked at yet.
-pub fn new_delivery(
-    app: &App,
-    flow: &Snapshot,
-    recipient: Recipient<'_>,
-    content: &LeadContent,
-    at: DateTime<Utc>,
-) -> delivery::Model {
-    let (profile, candidate, outlet) = match recipient {
-        Recipient::Buyer(buyer) => (None, None, Some(&buyer.outlet)),
-        Recipient::Partner(profile, candidate) => (Some(profile), Some(candidate), candidate.outlet.as_ref()),
-    };
-    let (settings, channel, price) = match recipient {
-        Recipient::Buyer(buyer) => (buyer.settings, Channel::Account, &buyer.price),
-        Recipient::Partner(_, candidate) => (candidate.settings, candidate.channel, &candidate.price),
-    };
-    let portal = channel == Channel::Portal;
-    let price = price.as_ref().filter(|_| !content.test);
-    delivery::Model {
-        id: app.clock.id(),
-        account_id: flow.account,
-        lead_id: content.id,
-        flow_id: flow.flow,
-        step_id: None,
-        profile_id: profile.map(|profile| profile.id),
-        assignment_id: candidate.map(|candidate| candidate.assignment),
-        partner_id: candidate.map(|candidate| candidate.partner),
-        buyer_account_id: outlet.map(|outlet| outlet.buyer),
-        connection_id: outlet.map(|outlet| outlet.connection),
-        settings_id: settings,
-        channel,
-        status: if portal {
-            DeliveryStatus::Delivered
-        } else {
-            DeliveryStatus::Queued
-        },
-        test: content.test,
-        attempt_count: 0,
-        attempts_before: 0,
-        budget_since: at,
-        due_at: (!portal).then_some(at),
-        lease_owner: None,
-        failure_code: None,
-        failure_message: None,
-        external_id: None,
-        price_e4: price.map(|price| price.amount),
-        price_currency: price.map(|price| price.currency.clone()),
-        review: portal.then_some(ReviewStatus::PendingReview),
-        review_by: None,
-        review_at: None,
-        review_reason: None,
-        reservations: Reservations::default(),
-        created_at: at,
-        settled_at: portal.then_some(at),
-        suspended_for: None,
-        follows: None,
-        erased_at: None,
-    }
-}
-
-/// Tells the account of a delivery's state.
-pub fn delivery_event(row: &delivery::Model) -> NewEvent {
-    NewEvent {
-        topic: row.account_id.0,
-        kind: EventKind::Delivery,
-        subject: row.id.0,
-        scope: row.recipient(),
-        detail: Some(row.status.to_value()),
-        outcome: Outcome::of_delivery(row),
-    }
-}
-
-/// Tells the partner's portal of a lead in it.
-pub fn portal_event(row: &delivery::Model, kind: EventKind) -> Option<NewEvent> {
-    Some(NewEvent {
-        topic: row.partner_id?.0,
-        kind,
-        subject: row.id.0,
-        scope: None,
-        detail: None,
-        outcome: None,
-    })
-}
-
-/// Every column set: for an insert.
-pub fn fully_set(row: delivery::Model) -> delivery::ActiveModel {
-    row.into_active_model().reset_all()
+    display_reasons(reasons).chars().take(MESSAGE_CHARS).collect()
 }

@@ -16,10 +16,10 @@ fn many_steps_to_many_places_stay_within_the_bounds() {
         let step = subject(&"\u{1F600}".repeat(120), step);
         trace.enter(&step, true);
         for look in ["enabled", "criteria", "profile rule"] {
-            trace.look(&step, look, true, "x".repeat(3_000));
+            trace.check(&step, look, true, "x".repeat(3_000));
         }
         for place in 0..150 {
-            trace.look_at(&subject("Partner", 1_000 + place), "rule", false, "\"".repeat(5_000));
+            trace.check_item(&subject("Partner", 1_000 + place), "rule", false, "\"".repeat(5_000));
         }
     }
     assert!(trace.entries().len() <= MAX_ENTRIES, "{}", trace.entries().len());
@@ -36,12 +36,12 @@ fn each_step_tells_how_much_it_has_left_out_and_who_was_chosen() {
     for step in 0..2 {
         trace.enter(&subject("Step", step), true);
         for place in 0..400 {
-            trace.look_at(&subject("Partner", 1_000 + place), "rule", false, "n IN [1, 2]");
+            trace.check_item(&subject("Partner", 1_000 + place), "rule", false, "n IN [1, 2]");
         }
     }
     for step in 0..2 {
         trace.enter(&subject("Step", step), true);
-        trace.choose(&subject("Partner", 5_000), true, "gets the lead");
+        trace.select(&subject("Partner", 5_000), true, "gets the lead");
     }
     let entries = trace.entries();
     assert_eq!(entries.iter().filter(|entry| entry.check == "chosen").count(), 2);
@@ -68,9 +68,9 @@ fn what_is_left_out_tells_nothing_of_encrypted_conditions() {
     trace.enter(&subject("Step", 1), true);
     let detail = format!("{} {ENCRYPTED_CONDITION}", "x".repeat(3_000));
     for place in 0..400 {
-        trace.look_at(&subject("Partner", 1_000 + place), "rule", false, detail.as_str());
+        trace.check_item(&subject("Partner", 1_000 + place), "rule", false, detail.as_str());
     }
-    trace.look(&subject("Step", 1), "filter", false, detail.as_str());
+    trace.check(&subject("Step", 1), "filter", false, detail.as_str());
     let entries = trace.entries();
     assert!(entries.iter().any(|entry| entry.omitted.is_some()));
     assert!(entries.iter().all(TraceEntry::rests_on_encrypted), "{entries:?}");
@@ -84,7 +84,7 @@ fn what_is_added_to_a_stored_trace_is_bounded_with_it() {
     for step in 0..50 {
         full.enter(&subject("Step", step), true);
         for place in 0..50 {
-            full.look_at(&subject("Partner", 1_000 + place), "rule", false, "n IN [1, 2]");
+            full.check_item(&subject("Partner", 1_000 + place), "rule", false, "n IN [1, 2]");
         }
     }
     for mut stored in [Vec::new(), full.entries()] {
@@ -92,7 +92,7 @@ fn what_is_added_to_a_stored_trace_is_bounded_with_it() {
         let before = looks(&stored);
         for place in 0..600 {
             let mut trace = Trace::resume(stored);
-            trace.look_at(
+            trace.check_item(
                 &subject("Buyer", 5_000 + place),
                 "shared fields",
                 false,
@@ -110,11 +110,11 @@ fn what_is_added_to_a_stored_trace_is_bounded_with_it() {
 #[test]
 fn a_short_trace_is_whole() {
     let mut trace = Trace::default();
-    trace.look(&subject("Flow", 1), "enabled", true, "the flow takes leads");
+    trace.check(&subject("Flow", 1), "enabled", true, "the flow takes leads");
     trace.enter(&subject("Step", 2), true);
-    trace.look_at(&subject("Partner", 3), "rule", false, "no");
+    trace.check_item(&subject("Partner", 3), "rule", false, "no");
     trace.leave();
-    trace.look(&subject("Flow", 1), "caps", false, "full");
+    trace.check(&subject("Flow", 1), "caps", false, "full");
     let checks: Vec<String> = trace.entries().into_iter().map(|entry| entry.check).collect();
     assert_eq!(checks, ["enabled", "rule", "caps"]);
 }

@@ -11,22 +11,22 @@ use leadmesh_core::app::App;
 use leadmesh_core::error::{Error, Result, UserErrorCode};
 use leadmesh_core::identity::caller::Caller;
 use leadmesh_flows::steps::{self, AddStep, BuyerTo, StepInput, UpdateStep};
-use leadmesh_flows::{Changed, Edit, Of, sellers, weigh};
+use leadmesh_flows::{Edit, FlowRef, SavedFlow, measure_patterns, sellers};
 
 const INVITE: &str = "input.step.buyer.invite";
 
 /// Adds a step to a flow. With `invite`, the step is a BUYER step whose buyer is invited in the same transaction: either both
 /// happen or neither does. It is a disabled draft until the buyer accepts.
-pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<Changed> {
+pub async fn add(app: &App, caller: &Caller, mut input: AddStep, invite: Option<NewInvitation>) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(Some(&input.step));
         let changed = steps::add(app, caller, input).await?;
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, None).await;
     };
-    let weighed = weigh(app, caller, Of::Flow(input.flow_id), input.rules()).await?;
+    let sizes = measure_patterns(app, caller, FlowRef::Flow(input.flow_id), input.rules()).await?;
     let edit = Edit::of_flow(app, caller, input.flow_id, "input.flowId").await?;
-    let edit = edit.knowing(weighed);
+    let edit = edit.with_pattern_sizes(sizes);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, Some(&mut input.step))).await?;
     let changed = steps::add_to(edit, input).await?;
     tell_of(app, &invitation).await;
@@ -39,24 +39,24 @@ pub async fn update(
     caller: &Caller,
     id: StepId,
     (mut input, invite): (UpdateStep, Option<NewInvitation>),
-) -> Result<Changed> {
+) -> Result<SavedFlow> {
     let Some(invite) = invite else {
         let to = buyer_of(input.step.as_ref());
         let changed = steps::update(app, caller, id, input).await?;
         receive(app, changed.flow.account_id, to).await?;
         return warned(app, changed, Some(id)).await;
     };
-    let weighed = weigh(app, caller, Of::Step(id), input.rules()).await?;
-    let (edit, place) = Edit::of_step(app, caller, id, "input.id").await?;
-    let edit = edit.knowing(weighed);
+    let sizes = measure_patterns(app, caller, FlowRef::Step(id), input.rules()).await?;
+    let (edit, index) = Edit::of_step(app, caller, id, "input.id").await?;
+    let edit = edit.with_pattern_sizes(sizes);
     let invitation = invite_buyer(&edit.tx, app, caller, (&invite, input.step.as_mut())).await?;
-    let changed = steps::update_in((edit, place), input).await?;
+    let changed = steps::update_in(edit, index, input).await?;
     tell_of(app, &invitation).await;
     warned(app, changed, Some(id)).await
 }
 
 /// Adds what the flow's owner should know of the step that was saved: the one that is named, else the newest.
-async fn warned(app: &App, mut changed: Changed, saved: Option<StepId>) -> Result<Changed> {
+async fn warned(app: &App, mut changed: SavedFlow, saved: Option<StepId>) -> Result<SavedFlow> {
     let steps = step::Entity::of_flow(changed.flow.id).all(app.db.read()).await?;
     let newest = steps.iter().map(|step| step.id).max();
     let saved = steps.iter().find(|step| Some(step.id) == saved.or(newest));

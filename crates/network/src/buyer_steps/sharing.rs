@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
 
 use leadmesh_core::error::Result;
 use leadmesh_flows::sellers;
-use leadmesh_leads::branch::{encrypted_unnamed, not_taken, takes};
+use leadmesh_leads::sharing::{Sharing, encrypted_unnamed};
 
 /// Names of fields that a warning spells out.
 const NAMED: usize = 20;
@@ -92,12 +92,10 @@ async fn unknown_to_buyer(
     let Some(into) = flow::Entity::by_id(into).one(db).await? else {
         return Ok(None);
     };
-    let door = source::Entity::of_seller(into.id, link.id).one(db).await?;
-    let renamed = door.map(|door| door.mapping.0).unwrap_or_default();
+    let seller_source = source::Entity::of_seller(into.id, link.id).one(db).await?;
+    let renamed = seller_source.map(|source| source.mapping.0).unwrap_or_default();
     let known = |name: &str| into.fields.0.iter().any(|field| field.name == name);
-    let lost = not_taken(fields, &config.fields, &config.mapping, |sent_as| {
-        takes(&renamed, sent_as, known)
-    });
+    let lost = Sharing::new(fields, &config.fields, &config.mapping).unknown_to(&renamed, known);
     if lost.is_empty() {
         return Ok(None);
     }

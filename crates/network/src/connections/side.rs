@@ -1,9 +1,10 @@
 //! What one side keeps of a connection for itself. The other side learns nothing of it, but for the flow that its leads go to.
 
-use async_graphql::MaybeUndefined;
+use async_graphql::{InputObject, MaybeUndefined};
 use entity::account::Plan;
 use entity::event::EventKind;
 use entity::ids::{ConnectionId, FlowId};
+use entity::scalars::EmailAddress;
 use entity::{connection, connection_side, flow};
 use sea_orm::{ActiveModelTrait, ActiveValue, ColumnTrait, DatabaseTransaction, IntoActiveModel, QueryFilter, Set};
 use serde_json::json;
@@ -23,18 +24,19 @@ const NOTES: usize = 5_000;
 /// Leads a day that anybody may expect.
 const MOST_EXPECTED: i32 = 1_000_000_000;
 
-/// Changes of what this side keeps; what is left out stays, null takes away.
-#[derive(Clone, Debug, Default)]
+/// What the account's side records about a connection; omitted fields stay unchanged, null removes a value.
+#[derive(Clone, Debug, Default, InputObject)]
 pub struct UpdateSide {
     /// What the connection is for, at most 500 characters.
     pub purpose: MaybeUndefined<String>,
-    /// Whom to ask at the partner, at most 120 characters.
+    /// The contact person at the partner, at most 120 characters.
     pub contact_name: MaybeUndefined<String>,
-    /// Their address.
-    pub contact_email: MaybeUndefined<String>,
-    /// Anything else, at most 5,000 characters.
+    /// The contact's email address.
+    pub contact_email: MaybeUndefined<EmailAddress>,
+    /// Notes, at most 5,000 characters.
     pub notes: MaybeUndefined<String>,
-    /// Leads a day, both directions together.
+    /// Leads per day, both directions together, that the caller's side expects, 0 to 1,000,000,000. `capacity` compares
+    /// them with the traffic.
     pub expected_daily_volume: MaybeUndefined<i32>,
 }
 
@@ -62,9 +64,11 @@ fn apply(row: &mut connection_side::ActiveModel, input: UpdateSide) -> std::resu
     put(&mut row.contact_name, input.contact_name, |text| {
         optional(&text, |text| texts::name(text, "input.contactName"))
     })?;
-    put(&mut row.contact_email, input.contact_email, |text| {
-        optional(&text, |text| email_address::parse(text, "input.contactEmail"))
-    })?;
+    put(
+        &mut row.contact_email,
+        input.contact_email.map_value(|email| email.0),
+        |text| optional(&text, |text| email_address::parse(text, "input.contactEmail")),
+    )?;
     put(&mut row.notes, input.notes, |text| {
         optional(&text, |text| texts::paragraph(text, NOTES, "input.notes"))
     })?;

@@ -1,11 +1,13 @@
 //! Sending an invitation, for the first time or again.
 
+use async_graphql::InputObject;
 use chrono::TimeDelta;
 use entity::event::EventKind;
 use entity::ids::{AccountId, InvitationId};
 use entity::invitation::{self, Column, Entity, InvitationStatus};
 use entity::proof::AddressProof;
 use entity::relationship::RelationshipType;
+use entity::scalars::EmailAddress;
 use entity::{account, connection, user};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect, Set,
@@ -30,16 +32,18 @@ use leadmesh_forms::limits::MAX_OPEN_INVITATIONS;
 const MESSAGE: usize = 1_000;
 const OTHER_PENDING: &str = "a newer invitation to the same waits for its answer: send that one again instead";
 
-/// An invitation as somebody wants to send it: to exactly one of account and address.
-#[derive(Clone, Debug)]
+/// An invitation to connect. Give exactly one of `accountId` and `email`.
+#[derive(Clone, Debug, InputObject)]
+#[graphql(name = "SendInvitationInput")]
 pub struct NewInvitation {
-    /// To this account.
+    /// The account to invite; see `findAccount`. The email goes to its contact address.
     pub account_id: Option<AccountId>,
-    /// To whoever has this address, account or not.
-    pub email: Option<String>,
-    /// What the inviter proposes, as the inviter sees it.
+    /// The address to invite, whether or not it has an account. The email has a link to sign up or in.
+    pub email: Option<EmailAddress>,
+    /// The proposed relationship, from the caller's point of view: `RECEIVE_LEADS` means "I receive leads from them".
+    #[graphql(name = "relationshipType")]
     pub relationship: RelationshipType,
-    /// To the invitee; at most 1,000 characters.
+    /// Message to the invitee, at most 1,000 characters.
     pub message: Option<String>,
 }
 

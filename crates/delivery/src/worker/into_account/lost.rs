@@ -1,4 +1,4 @@
-//! Telling a seller of fields that a buyer has dropped of a lead that the worker has brought there.
+//! Warns a seller of fields that a buyer has dropped of a lead.
 
 use entity::delivery;
 use entity::{lead, partner, step};
@@ -6,11 +6,10 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, QueryFilter, Q
 
 use leadmesh_core::app::App;
 use leadmesh_core::error::Result;
-use leadmesh_leads::lost_fields;
 use leadmesh_leads::outcome::{Reason, Subject};
+use leadmesh_leads::sharing::warn_of_dropped;
 use leadmesh_leads::trace::Trace;
 
-/// Fields that are dropped, and by whom.
 #[derive(Debug)]
 pub(super) struct Lost {
     recipient: Subject,
@@ -37,14 +36,14 @@ impl Lost {
         Ok(Some(Self { recipient, fields }))
     }
 
-    /// Adds them to what is said of the lead, unless it was erased. The delivery is held locked, as by whoever erases a lead.
+    /// Adds them to the lead's warnings and trace, unless it was erased. The delivery is locked, as when a lead is erased.
     pub(super) async fn note(&self, tx: &DatabaseTransaction, delivery: &delivery::Model) -> Result<()> {
         let row = lead::Entity::in_account(delivery.account_id).filter(lead::Column::Id.eq(delivery.lead_id));
         let row = row.filter(lead::Column::ErasedAt.is_null()).lock_exclusive();
         let Some(row) = row.one(tx).await? else { return Ok(()) };
         let mut warnings: Vec<Reason> = serde_json::from_value(row.warnings)?;
         let mut trace = Trace::resume(serde_json::from_value(row.trace)?);
-        lost_fields::tell(&self.recipient, &self.fields, &mut trace, &mut warnings);
+        warn_of_dropped(&self.recipient, &self.fields, &mut trace, &mut warnings);
         let change = lead::ActiveModel {
             id: Unchanged(row.id),
             warnings: Set(serde_json::to_value(warnings)?),

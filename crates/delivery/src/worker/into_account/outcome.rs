@@ -16,20 +16,18 @@ use crate::worker::patience::abandon_unknown;
 use leadmesh_core::app::App;
 use leadmesh_core::database::Transaction;
 use leadmesh_core::error::{Error, Result};
-use leadmesh_leads::intake::{Settled, refusal};
+use leadmesh_leads::intake::{StoredLeads, refusal};
 use leadmesh_leads::receipts::Receipt;
-use leadmesh_leads::snapshot::PriceE4;
+use leadmesh_leads::snapshot::Price;
 
-/// How a delivery ends.
 pub(super) struct AccountOutcome {
     status: DeliveryStatus,
     failure: Option<(DeliveryErrorCode, String)>,
     external_id: Option<String>,
-    price: Option<PriceE4>,
+    price: Option<Price>,
 }
 
 impl AccountOutcome {
-    /// As the buyer's flow has decided.
     pub(super) fn of(receipt: Option<Receipt>) -> Self {
         let Some(receipt) = receipt else {
             return Self::not_ready("its flow gave no answer");
@@ -47,7 +45,6 @@ impl AccountOutcome {
         }
     }
 
-    /// The connection has ended.
     pub(super) fn disconnected() -> Self {
         let message = "the connection has ended".to_owned();
         Self::without_lead(DeliveryStatus::Cancelled, DeliveryErrorCode::Disconnected, message)
@@ -66,13 +63,11 @@ impl AccountOutcome {
         )
     }
 
-    /// The buyer cannot take leads.
     pub(super) fn not_ready(reason: &str) -> Self {
         let message = format!("the buyer cannot take leads now: {reason}");
         Self::without_lead(DeliveryStatus::Failed, DeliveryErrorCode::BuyerNotReady, message)
     }
 
-    /// The lead was erased.
     pub(super) fn erased() -> Self {
         let message = erasure::ERASED.to_owned();
         Self::without_lead(DeliveryStatus::Cancelled, DeliveryErrorCode::Cancelled, message)
@@ -84,7 +79,6 @@ impl AccountOutcome {
         Self::without_lead(DeliveryStatus::Refused, DeliveryErrorCode::BuyerRejected, message)
     }
 
-    /// Whether the buyer has the lead.
     pub(super) fn is_delivered(&self) -> bool {
         self.status == DeliveryStatus::Delivered
     }
@@ -99,10 +93,8 @@ impl AccountOutcome {
     }
 }
 
-/// Whose a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Lease held.
     Held,
     /// Lease held; lead erased.
     Erased,
@@ -126,7 +118,6 @@ pub(super) async fn check_hold(tx: &DatabaseTransaction, held: &delivery::Model)
     })
 }
 
-/// What is recorded of an attempt.
 pub(super) struct AccountRecord<'a> {
     pub(super) delivery: &'a delivery::Model,
     pub(super) started_at: DateTime<Utc>,
@@ -135,7 +126,7 @@ pub(super) struct AccountRecord<'a> {
     /// In whatever status; `outcome` decides it.
     pub(super) ending: Ending<'a>,
     /// What storing the lead at the buyer has made.
-    pub(super) stored: Settled,
+    pub(super) stored: StoredLeads,
 }
 
 impl AccountRecord<'_> {
@@ -173,7 +164,7 @@ impl AccountRecord<'_> {
         };
         let change = delivery::ActiveModel {
             id: Unchanged(self.delivery.id),
-            price_e4: Set(Some(price.amount)),
+            price_e4: Set(Some(price.e4)),
             price_currency: Set(Some(price.currency.clone())),
             ..Default::default()
         };

@@ -2,7 +2,7 @@ use entity::field::FieldType;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Condition, Effort, FieldValue, Operator, Rule, check, compile, text};
+use super::super::{Condition, EvalBudget, FieldValue, Operator, Rule, check, compile, text};
 use super::{TYPES, fields, operators};
 
 /// Values that hit and that miss, of every kind that clients send.
@@ -103,7 +103,7 @@ fn passes(rule: &Rule, lead: &[(Option<Value>, bool)]) -> bool {
         }
     };
     let compiled = compile(rule, &fields).unwrap();
-    compiled.evaluate(&values, &mut Effort::default()).unwrap().passed
+    compiled.evaluate(&values, &mut EvalBudget::default()).unwrap().passed
 }
 
 fn not(rule: &Rule) -> Rule {

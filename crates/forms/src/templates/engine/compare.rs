@@ -51,7 +51,6 @@ fn order_maps(left: &Val<'_>, right: &Val<'_>, budget: &Budget) -> Result<Orderi
     Ok(lefts.len().cmp(&rights.len()))
 }
 
-/// Whether two values are the same.
 pub(super) fn equals(left: &Val<'_>, right: &Val<'_>, budget: &Budget) -> Result<bool, Fail> {
     if kind(left) != kind(right) && (Number::of(left).is_none() || Number::of(right).is_none()) {
         return Ok(false);

@@ -32,7 +32,6 @@ impl<'r> Text<'r> {
         Ok(Self(Kind::Made(text.into())))
     }
 
-    /// Bytes.
     pub(super) fn len(&self) -> usize {
         self.unpaid().len()
     }

@@ -1,6 +1,5 @@
 //! What a template is parsed into. Every level of it is counted while parsing, so what walks it may recurse.
 
-/// A piece of a template.
 #[derive(Debug)]
 pub(in crate::templates) enum Node {
     Text(Box<str>),

@@ -18,7 +18,6 @@ const ITEM: usize = 4;
 /// Units of work for the digits of a number.
 const NUMBER: usize = 8;
 
-/// A value.
 #[derive(Clone)]
 pub(super) enum Val<'r> {
     Undefined,
@@ -27,7 +26,6 @@ pub(super) enum Val<'r> {
     Int(i128),
     Float(f64),
     Text(Text<'r>),
-    /// A list or object of the lead.
     Json(&'r Value),
     List(Rc<List<'r>>),
     Map(Rc<Map<'r>>),
@@ -37,19 +35,16 @@ pub(super) enum Val<'r> {
     Loop(Rc<List<'r>>, usize),
 }
 
-/// A list that was made.
 pub(super) struct List<'r> {
     pub(super) items: Vec<Val<'r>>,
     depth: usize,
 }
 
-/// An object that was made, by key.
 pub(super) struct Map<'r> {
     pub(super) entries: std::collections::BTreeMap<Box<str>, Val<'r>>,
     depth: usize,
 }
 
-/// An entry of an object.
 pub(super) struct Entry<'r> {
     pub(super) key: Text<'r>,
     pub(super) value: Val<'r>,
@@ -69,12 +64,10 @@ impl<'r> Val<'r> {
         }
     }
 
-    /// A text that was made of others.
     pub(super) fn made(text: &str, budget: &Budget) -> Result<Self, Fail> {
         Text::made(text, budget).map(Self::Text)
     }
 
-    /// A list of values.
     pub(super) fn list(items: Vec<Self>, budget: &Budget) -> Result<Self, Fail> {
         budget.work(items.len().saturating_mul(ITEM))?;
         let depth = deeper(items.iter(), budget)?;
@@ -208,7 +201,6 @@ impl<'r> Val<'r> {
         Ok(found.unwrap_or(Self::Undefined))
     }
 
-    /// The item at a place.
     pub(super) fn item(&self, place: usize) -> Self {
         let found = match self {
             Self::List(list) => list.items.get(place).cloned(),

@@ -5,10 +5,8 @@ use crate::templates::{Place, TemplateError};
 /// Longest name of a field, variable, filter or test: fields have no longer ones.
 const MAX_NAME: usize = 64;
 
-/// A stretch of a source.
 #[derive(Debug)]
 pub(in crate::templates) enum Piece<'a> {
-    /// Literal text.
     Text(&'a str),
     /// `{{ … }}`
     Output(Code<'a>),
@@ -21,9 +19,7 @@ pub(in crate::templates) enum Piece<'a> {
 /// What is between the marks of a placeholder or statement.
 #[derive(Debug)]
 pub(in crate::templates) struct Code<'a> {
-    /// The byte at which it begins.
     pub(in crate::templates) at: usize,
-    /// The line on which it begins.
     pub(in crate::templates) line: usize,
     pub(in crate::templates) tokens: Vec<Placed<'a>>,
     pub(in crate::templates) trims: Trims,
@@ -62,7 +58,6 @@ impl Piece<'_> {
         !self.trims().said
     }
 
-    /// How many tokens it has.
     pub(in crate::templates) fn tokens(&self) -> usize {
         match self {
             Self::Output(code) | Self::Statement(code) => code.tokens.len(),
@@ -81,17 +76,13 @@ pub(in crate::templates) struct Placed<'a> {
 /// A token, as coarse as the scan allows.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::templates) enum Token<'a> {
-    /// A name or keyword.
     Ident(&'a str),
     /// A quoted text without its quotes, escapes unresolved.
     Text(&'a str),
-    /// A number.
     Number(&'a str),
-    /// An operator or bracket.
     Symbol(&'a str),
 }
 
-/// The error at a byte of a source.
 pub(in crate::templates) fn error_at(source: &str, at: usize, advice: impl Into<String>) -> TemplateError {
     let before = source.get(..at).unwrap_or(source);
     let (lines, last) = before
@@ -107,7 +98,6 @@ pub(in crate::templates) fn error_at(source: &str, at: usize, advice: impl Into<
     }
 }
 
-/// Cuts a source into its pieces.
 pub(in crate::templates) fn pieces(source: &str) -> Result<Vec<Piece<'_>>, TemplateError> {
     let mut lexer = Lexer { source, at: 0, line: 1 };
     let mut pieces = Vec::new();

@@ -11,7 +11,7 @@ const LONG: &str = "123456789012345678901234";
 /// A variable as it comes out of a body.
 fn given(definition: &str, json: &str) -> Result<Value, Vec<String>> {
     let body = format!("{{\"v\":{json}}}");
-    let body: serde_json::Value = serde_json::from_slice(&lenient_json::mend(body.as_bytes(), 1)).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&lenient_json::repair(body.as_bytes(), 1)).unwrap();
     let Value::Object(coerced) = coerced(definition, Value::from_json(body).unwrap())? else {
         unreachable!("variables have names")
     };

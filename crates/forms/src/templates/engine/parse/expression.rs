@@ -78,7 +78,6 @@ impl<'a, 'p> Parser<'a, 'p> {
         Err(self.unexpected(&format!("write {symbol} here")))
     }
 
-    /// The error at the next token.
     pub(super) fn error(&self, advice: impl Into<String>) -> TemplateError {
         let here = self.code.tokens.get(self.at).map(|placed| placed.at);
         error_at(self.source, here.unwrap_or(self.code.at), advice)
@@ -102,7 +101,6 @@ impl<'a, 'p> Parser<'a, 'p> {
         Err(self.unexpected("end the placeholder or statement before it"))
     }
 
-    /// The whole code as one expression.
     pub(super) fn whole(&mut self) -> Result<Placed, TemplateError> {
         let placed = self.placed(Self::expression)?;
         self.over()?;

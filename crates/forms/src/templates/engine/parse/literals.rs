@@ -12,7 +12,6 @@ const MAX_ITEMS: usize = 256;
 const MAX_DIGITS: usize = 40;
 
 impl Parser<'_, '_> {
-    /// A value without operators.
     pub(super) fn primary(&mut self, level: usize) -> Result<Deep, TemplateError> {
         let leaf = match self.ahead(0) {
             Some(Token::Text(text)) => Expr::Text(

@@ -1,13 +1,13 @@
-//! Room for entries, in number and in bytes.
+//! Allowances: how many entries and bytes may still be added to a trace.
 
-/// How much may still be added.
+/// A number of entries, and their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct Allowance {
     pub(super) entries: usize,
     pub(super) bytes: usize,
 }
 
-impl Room {
+impl Allowance {
     pub(super) fn part(self, of: usize) -> Self {
         Self {
             entries: self.entries / of.max(1),
@@ -43,7 +43,7 @@ impl Room {
         }
     }
 
-    /// Takes room for an entry, if so much is left besides.
+    /// Takes one entry of so many bytes, if `besides` is left over.
     pub(super) fn take(&mut self, bytes: usize, besides: Self) -> bool {
         let fits = self.entries > besides.entries && self.bytes >= besides.bytes.saturating_add(bytes);
         if fits {
@@ -54,5 +54,4 @@ impl Room {
     }
 }
 
-/// Nothing is kept back.
-pub(super) const NONE: Room = Room { entries: 0, bytes: 0 };
+pub(super) const NONE: Allowance = Allowance { entries: 0, bytes: 0 };

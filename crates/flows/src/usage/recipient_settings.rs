@@ -1,4 +1,4 @@
-//! Where fields are used behind a flow's distribute steps.
+//! What names fields behind a flow's steps: profiles, assignments, and delivery settings.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use entity::{assignment, delivery_settings, partner, profile};
 use sea_orm::{ColumnTrait, QueryFilter};
 use serde_json::Value;
 
-use super::{Use, named_in};
+use super::field_use::{FieldUse, named_in};
 use crate::contents::Contents;
 use leadmesh_core::database::Connection;
 use leadmesh_core::error::Result;
 
-/// What may name fields behind the distribute steps: profiles, their partners' places in them, and delivery settings.
+/// Everything behind a flow's steps that may name fields.
 #[derive(Default)]
-pub(super) struct Outside {
+pub(super) struct RecipientSettings {
     profiles: Vec<profile::Model>,
     assignments: Vec<assignment::Model>,
     partners: Vec<partner::Model>,
@@ -26,13 +26,13 @@ pub(super) struct Outside {
 }
 
 /// Reads it. Not within a transaction that writes: there may be megabytes of templates.
-pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<Outside> {
+pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<RecipientSettings> {
     let buyers = buyers(db, contents).await?;
     let ids: Vec<ProfileId> = contents.steps.iter().filter_map(|step| step.profile_id).collect();
     if ids.is_empty() {
-        return Ok(Outside {
+        return Ok(RecipientSettings {
             buyers,
-            ..Outside::default()
+            ..RecipientSettings::default()
         });
     }
     let account = contents.flow.account_id;
@@ -40,14 +40,14 @@ pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<Outside
     let profiles = profiles.all(db).await?;
     let assignments = assignment::Entity::in_account(account).filter(assignment::Column::ProfileId.is_in(ids));
     let assignments = assignments.all(db).await?;
-    let partners = assignments.iter().map(|place| place.partner_id);
+    let partners = assignments.iter().map(|assignment| assignment.partner_id);
     let partners = partner::Entity::in_account(account).filter(partner::Column::Id.is_in(partners));
     let partners = partners.all(db).await?;
-    let settings = assignments.iter().filter_map(|place| place.settings_id);
-    let settings = settings.chain(partners.iter().map(|partner| partner.settings_id));
+    let own = assignments.iter().filter_map(|assignment| assignment.settings_id);
+    let settings = own.chain(partners.iter().map(|partner| partner.settings_id));
     let settings = delivery_settings::Entity::in_account(account).filter(delivery_settings::Column::Id.is_in(settings));
     let settings = settings.all(db).await?;
-    Ok(Outside {
+    Ok(RecipientSettings {
         profiles,
         assignments,
         partners,
@@ -56,7 +56,6 @@ pub(super) async fn read(db: &Connection, contents: &Contents) -> Result<Outside
     })
 }
 
-/// BUYER steps by name, with what they share.
 async fn buyers(db: &Connection, contents: &Contents) -> Result<Vec<(String, delivery_settings::Model)>> {
     let steps = contents.steps.iter().filter_map(|step| match &step.config {
         StepConfig::Buyer { settings_id, .. } => Some((*settings_id, step)),
@@ -76,35 +75,31 @@ async fn buyers(db: &Connection, contents: &Contents) -> Result<Vec<(String, del
     Ok(used.collect())
 }
 
-impl Outside {
-    /// What names which fields; parses every template, so not on a thread that serves others.
-    pub(super) fn uses(&self) -> Vec<Use> {
+impl RecipientSettings {
+    /// What names which fields. Parses every template, so not on a thread that serves requests.
+    pub(super) fn uses(&self) -> Vec<FieldUse> {
         let name = |id: PartnerId| {
             let found = self.partners.iter().find(|partner| partner.id == id);
             found.map_or("", |partner| &partner.name)
         };
-        let of_profiles = self.profiles.iter().filter_map(|profile| {
-            let place = format!("profile \"{}\"", profile.name);
-            profile.rule.as_ref().map(|rule| Use::of_rule(place, rule))
+        let profiles = self.profiles.iter().filter_map(|profile| {
+            let user = format!("profile \"{}\"", profile.name);
+            profile.rule.as_ref().map(|rule| FieldUse::of_rule(user, rule))
         });
-        let of_places = self.assignments.iter().filter_map(|assignment| {
-            let place = format!("the rule of partner \"{}\"", name(assignment.partner_id));
-            assignment.rule.as_ref().map(|rule| Use::of_rule(place, rule))
+        let assignments = self.assignments.iter().filter_map(|assignment| {
+            let user = format!("the rule of partner \"{}\"", name(assignment.partner_id));
+            assignment.rule.as_ref().map(|rule| FieldUse::of_rule(user, rule))
         });
-        let of_settings = self.settings.iter().filter_map(|settings| {
-            let place = format!("the delivery settings of partner \"{}\"", name(settings.partner_id?));
+        let settings = self.settings.iter().filter_map(|settings| {
+            let user = format!("the delivery settings of partner \"{}\"", name(settings.partner_id?));
             let fields = named_by(&settings.config);
-            Some(Use { place, fields })
+            Some(FieldUse { user, fields })
         });
-        let of_buyers = self.buyers.iter().map(|(step, settings)| Use {
-            place: format!("step \"{step}\""),
+        let buyers = self.buyers.iter().map(|(step, settings)| FieldUse {
+            user: format!("step \"{step}\""),
             fields: named_by(&settings.config),
         });
-        of_profiles
-            .chain(of_places)
-            .chain(of_settings)
-            .chain(of_buyers)
-            .collect()
+        profiles.chain(assignments).chain(settings).chain(buyers).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the partners of a profile are owed of its leads: whose turn is next.
+//! Credits of a profile's weighted round robin: they decide which partner gets the next lead.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,22 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-/// By place, in parts of a lead as `leads::allocate` counts them; below zero for who is ahead. Who is not named is owed nothing.
+/// Credit by assignment, in units of `leads::allocate`; negative for a partner that is ahead of its share, zero for one that is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
-pub struct Owed(pub BTreeMap<AssignmentId, i64>);
+pub struct Credits(pub BTreeMap<AssignmentId, i64>);
 
 /// A row; none before the first lead.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-#[sea_orm(table_name = "profile_turn")]
+#[sea_orm(table_name = "profile_credit")]
 pub struct Model {
     /// Which profile.
     #[sea_orm(primary_key, auto_increment = false)]
     pub profile_id: ProfileId,
-    /// What its partners are owed.
-    pub owed: Owed,
+    /// Credits of its partners.
+    pub credits: Credits,
 }
 
-/// Relations are deliberately absent: rows are loaded by scoped finders, never by joins that could leave their account.
-#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
-
-impl ActiveModelBehavior for ActiveModel {}
+crate::no_relations!();
 
 impl Entity {
     /// The rows of some profiles.
