@@ -2,13 +2,9 @@
 
 use reqwest::{Method, header};
 
-use crate::support::app::{Mode, TestApp};
+use crate::support::app::{Mode, TestApp, client};
 
 const APP: &str = "https://app.example.com";
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
-}
 
 async fn ask_first(test: &TestApp, origin: &str) -> reqwest::Response {
     let request = client().request(Method::OPTIONS, format!("http://{}/graphql", test.address));

@@ -16,6 +16,7 @@ use leadmesh_core::database::Db;
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::support::app::TestApp;
+use crate::support::wait::until;
 
 /// For what has to come by itself.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,18 +26,6 @@ async fn number(db: &impl ConnectionTrait, sql: &str) -> i64 {
     let statement = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(statement).await.unwrap().unwrap();
     row.try_get_by_index(0).unwrap()
-}
-
-/// Waits until it is so.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not within {PATIENCE:?}: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 /// Waits until no pool is in use, nor waited for.

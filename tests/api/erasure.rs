@@ -16,6 +16,7 @@ use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, Flow, accepted, standard_fields, text, webhook_with};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+use crate::support::wait::eventually;
 
 /// Erases a lead.
 pub(crate) const ERASE: &str = "mutation($id: ID!, $reason: String!) { eraseLead(id: $id, reason: $reason) {
@@ -43,18 +44,16 @@ impl TestApp {
 
     /// The lead once its notices stand so, in any order; reads again until then, at most 20 s.
     async fn told_at(&self, owner: &Account, lead: &str, statuses: &[&str]) -> Value {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let found = self.lead_of(owner, lead).await;
-            let notices = found["erasureNotices"].as_array().unwrap().clone();
-            let mut told: Vec<_> = notices.iter().map(|notice| text(&notice["status"])).collect();
-            told.sort();
-            if told == statuses {
-                return found;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "not {statuses:?}: {notices:#?}");
-            tokio::task::yield_now().await;
-        }
+        eventually(
+            async || self.lead_of(owner, lead).await,
+            |found| {
+                let notices = found["erasureNotices"].as_array().unwrap();
+                let mut told: Vec<_> = notices.iter().map(|notice| text(&notice["status"])).collect();
+                told.sort();
+                told == statuses
+            },
+        )
+        .await
     }
 
     async fn mail_server(&self, owner: &Account, server: &SmtpReceiver) {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::make::{Account, PASSWORD, accepted, text};
+use crate::support::wait::eventually;
 
 pub(crate) const RETRY_MANY: &str = "mutation($filter: DeliveryFilter!) { retryDeliveries(filter: $filter) { requeued userErrors { code message path } } }";
 pub(crate) const RESOLVE: &str = "mutation($input: ResolveDeliveryInput!) { resolveDelivery(input: $input) {
@@ -45,15 +46,8 @@ impl TestApp {
     pub(crate) async fn delivery_at(&self, owner: &Account, id: &str, status: &str) -> Value {
         const ONE: &str = "query($id: ID!) { delivery(id: $id) { id status test channel attemptCount failure { code message } externalId
             lead { id fields rawFields test } attempts { number startedAt durationMs ok httpStatus errorCode message responseExcerpt } } }";
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let found = self.data(&owner.token, ONE, json!({ "id": id })).await["delivery"].take();
-            if found["status"] == status {
-                return found;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "not at {status}: {found:#}");
-            tokio::task::yield_now().await;
-        }
+        let read = async || self.data(&owner.token, ONE, json!({ "id": id })).await["delivery"].take();
+        eventually(read, |found| found["status"] == status).await
     }
 
     /// The owner with a new access token: after the clock was moved by more than one lasts.

@@ -6,7 +6,7 @@ use entity::{assignment, partner};
 use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, both};
+use crate::support::app::{TestApp, both, client};
 use crate::support::make::Account;
 use crate::support::stream::Stream;
 
@@ -217,7 +217,7 @@ both!(
     |app| {
         let owner = app.account("Acme").await;
         let flow = app.flow(&owner, json!({})).await;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let ask = async |token: &str| {
             let body = json!({ "query": "{ leads(first: 20) { nodes { id } } }" });
             let request = client.post(format!("http://{}/graphql", app.address)).json(&body);
@@ -253,7 +253,7 @@ both!(
 
 both!(whoever_shows_no_token_beats_once_a_second, |app| {
     let beat = |interval: i32| format!("subscription {{ heartbeat(count: 2, intervalMs: {interval}) {{ sequence }} }}");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let follow = async |interval: i32, token: Option<&str>| {
         let mut request = client
             .post(format!("http://{}/graphql", app.address))

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::support::app::TestApp;
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{Account, Flow, ana, text, webhook_with};
+use crate::support::wait::eventually;
 
 const HEALTH: &str = "query($id: ID!) { partner(id: $id) { health {
     state pausedSince openUntil pausedBecause waiting consecutiveFailures lastError } } }";
@@ -57,15 +58,7 @@ impl TestApp {
 
     /// Reads until the health is as it should be, at most 20 s.
     async fn health_until(&self, owner: &Account, partner: &str, good: impl Fn(&Value) -> bool) -> Value {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let health = self.health(owner, partner).await;
-            if good(&health) {
-                return health;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{health:#}");
-            tokio::task::yield_now().await;
-        }
+        eventually(async || self.health(owner, partner).await, good).await
     }
 
     /// Waits until a destination is paused into the future: the last probe is over.

@@ -11,8 +11,6 @@ mod rounds;
 mod turns;
 mod unrecorded;
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::{self, DeliveryStatus};
 use entity::worker;
@@ -25,6 +23,7 @@ use uuid::Uuid;
 use crate::support::app::TestApp;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, Flow, ana, webhook_with};
+use crate::support::wait::until;
 
 impl TestApp {
     /// All deliveries of all accounts, as they stand now.
@@ -46,7 +45,7 @@ impl TestApp {
         for _ in 0..count {
             self.submit(&owner, &flow, ana()).await;
         }
-        within("all wait for a retry", async || {
+        until("all wait for a retry", async || {
             self.standing_at(DeliveryStatus::Retrying).await == count
         })
         .await;
@@ -80,14 +79,5 @@ impl TestApp {
         let now = Clock::system().now();
         worker::Entity::take(self.app.db.write(), lease, now).await.unwrap();
         lease.id
-    }
-}
-
-/// Waits until it is so, at most 30 s.
-async fn within(what: &str, holds: impl AsyncFn() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
-        tokio::task::yield_now().await;
     }
 }

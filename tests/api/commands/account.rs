@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::process::{Run, leadmesh, run};
+use crate::support::app::client;
 
 const PASSWORD: &str = "a password of my own";
 
@@ -22,7 +23,7 @@ async fn server(dir: &Path) -> (Run, String) {
 }
 
 async fn post(url: &str, token: Option<&str>, query: &str, input: Value) -> Value {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let mut request = client
         .post(url)
         .json(&json!({ "query": query, "variables": { "input": input } }));

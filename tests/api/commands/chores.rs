@@ -1,30 +1,22 @@
 //! What a process does besides: its own mail, forgetting, counting.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use leadmesh::housekeeping;
 use serde_json::json;
 
-use crate::support::app::{Mode, TestApp, both};
+use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{ana, webhook};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+use crate::support::wait::until;
 
 const RESET: &str =
     "mutation($email: EmailAddress!) { requestPasswordReset(email: $email) { userErrors { message } } }";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks until the answer is right.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "{what} does not come");
-        tokio::task::yield_now().await;
-    }
-}
-
-async fn a_mail_that_is_refused_for_now_is_sent_later(mode: Mode) {
+both!(a_mail_that_is_refused_for_now_is_sent_later, |mode: Mode| {
     let server = SmtpReceiver::start().await;
     server.respond(|number, step| match step {
         Step::Mail(_) if number == 1 => Some(Reply::Say("451 later")),
@@ -47,17 +39,7 @@ async fn a_mail_that_is_refused_for_now_is_sent_later(mode: Mode) {
             .contains("http://leadmesh.test/set-password?token=lmt_")
     );
     until("the end", async || test.dump().await.contains("SENT")).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_is_refused_for_now_is_sent_later_embedded() {
-    a_mail_that_is_refused_for_now_is_sent_later(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_is_refused_for_now_is_sent_later_server() {
-    a_mail_that_is_refused_for_now_is_sent_later(Mode::Server).await;
-}
+});
 
 both!(what_is_over_is_forgotten_and_no_sooner, |test| {
     let owner = test.account("Acme").await;

@@ -3,6 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::process::{Run, leadmesh, run};
+use crate::support::app::client;
 
 /// The bodies of the printed requests, by the key or token that they are sent with.
 fn requests(guide: &[String]) -> Vec<(String, Value)> {
@@ -30,7 +31,7 @@ fn url(guide: &[String]) -> String {
 }
 
 async fn post(url: &str, (token, body): &(String, Value)) -> Value {
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url);
+    let request = client().post(url);
     let answer = request.bearer_auth(token).json(body).send().await.unwrap();
     answer.json().await.unwrap()
 }

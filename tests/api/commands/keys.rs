@@ -1,3 +1,6 @@
+use std::path::Path;
+use std::process::Command;
+
 use super::process::{Run, leadmesh, run};
 use crate::support::app::{Mode, TestApp, both};
 use base64::Engine;
@@ -92,17 +95,21 @@ both!(
     }
 );
 
+/// A command on a data directory by a master key, and maybe the one before it.
+fn command(dir: &Path, arguments: &[&str], master: &str, previous: Option<&str>) -> Command {
+    let mut command = leadmesh(dir, arguments);
+    command
+        .env("LEADMESH_MASTER_KEY", master)
+        .env("LEADMESH_LISTEN", "127.0.0.1:0");
+    command.envs(previous.map(|key| ("LEADMESH_PREVIOUS_MASTER_KEY", key)));
+    command
+}
+
 #[test]
 fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
     let dir = tempfile::tempdir().unwrap();
-    let command = |arguments: &[&str], master: &str, previous: Option<&str>| {
-        let mut command = leadmesh(dir.path(), arguments);
-        command
-            .env("LEADMESH_MASTER_KEY", master)
-            .env("LEADMESH_LISTEN", "127.0.0.1:0");
-        command.envs(previous.map(|key| ("LEADMESH_PREVIOUS_MASTER_KEY", key)));
-        command
-    };
+    let command =
+        |arguments: &[&str], master: &str, previous: Option<&str>| command(dir.path(), arguments, master, previous);
     let nothing = run(command(&["keys", "rotate"], OLD, None)).failed(2);
     assert!(nothing.contains("there is no database"), "{nothing}");
     let server = Run::start(command(&["serve"], OLD, None));
@@ -138,14 +145,8 @@ fn the_operator_rotates_keys_and_moves_them_to_a_new_master_key() {
 #[test]
 fn keys_are_not_moved_from_under_a_server_that_does_not_know_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
-    let command = |arguments: &[&str], master: &str, previous: Option<&str>| {
-        let mut command = leadmesh(dir.path(), arguments);
-        command
-            .env("LEADMESH_MASTER_KEY", master)
-            .env("LEADMESH_LISTEN", "127.0.0.1:0");
-        command.envs(previous.map(|key| ("LEADMESH_PREVIOUS_MASTER_KEY", key)));
-        command
-    };
+    let command =
+        |arguments: &[&str], master: &str, previous: Option<&str>| command(dir.path(), arguments, master, previous);
     let server = Run::start(command(&["serve"], OLD, None));
     server.logs("ready");
     let refused = run(command(&["keys", "rewrap"], NEW, Some(OLD))).failed(2);

@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, St
 use super::process::{Run, leadmesh};
 use crate::support::app::{Mode, TestApp};
 use crate::support::database::TestDatabase;
+use crate::support::wait::until;
 
 const TOGETHER: usize = 4;
 const MADE: &str = "changes were made";
@@ -76,10 +77,11 @@ async fn servers_write_while_an_index_is_built() {
     let url = app.app.config.database_url.clone();
     let migrating = tokio::spawn(async move { Db::connect(&url, 2).await?.migrate().await });
     let waits = "EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock')";
-    while !holds(&db, waits).await {
+    until("it waits for the transaction", async || {
         assert!(!migrating.is_finished(), "it did not wait for the transaction");
-        tokio::task::yield_now().await;
-    }
+        holds(&db, waits).await
+    })
+    .await;
     // Others write, and do not wait.
     db.execute_unprepared("SET lock_timeout = '5s'; UPDATE delivery SET test = test")
         .await

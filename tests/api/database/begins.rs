@@ -3,8 +3,9 @@
 use futures::FutureExt;
 use sea_orm::ConnectionTrait;
 
-use super::{at_rest, idle_in_transaction, number, until};
+use super::{at_rest, idle_in_transaction, number};
 use crate::support::app::{Mode, TestApp, both};
+use crate::support::wait::until;
 
 const TIMES: usize = 300;
 

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{at_rest, until};
+use super::at_rest;
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::make::{Account, standard_fields};
 use crate::support::stream::Stream;
+use crate::support::wait::until;
 
 const CREATE: &str =
     "mutation($input: CreateFlowInput!) { createFlow(input: $input) { flow { id } userErrors { message } } }";

@@ -4,9 +4,10 @@
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::{Value, json};
 
-use super::{number, until};
+use super::number;
 use crate::support::app::{Mode, TestApp};
 use crate::support::make::{Account, SUBMIT, ana};
+use crate::support::wait::until;
 
 const CREATE_FLOW: &str =
     "mutation($input: CreateFlowInput!) { createFlow(input: $input) { flow { id } userErrors { code message } } }";

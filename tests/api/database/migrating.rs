@@ -6,8 +6,8 @@ use leadmesh_core::database::Db;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, TransactionTrait};
 
-use super::until;
 use crate::support::database::TestDatabase;
+use crate::support::wait::until;
 
 /// A report reads deliveries for as long as it likes, in a transaction. The changes that come after an index was built want the table
 /// for themselves: they give up after a moment and try again, so that whoever comes later does not wait behind them.

@@ -8,10 +8,11 @@ use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{at_rest, number, until};
-use crate::support::app::{Mode, TestApp, both};
+use super::{at_rest, number};
+use crate::support::app::{Mode, TestApp, both, client};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, webhook};
+use crate::support::wait::until;
 
 const MANY: usize = 24;
 /// Takes some hundred milliseconds.
@@ -79,7 +80,7 @@ async fn searches_that_hang_refuse_nobody_and_cost_no_lease() {
         .map(|_| {
             let (address, token) = (app.address, ann.token.clone());
             tokio::spawn(async move {
-                let client = reqwest::Client::builder().no_proxy().build().unwrap();
+                let client = client();
                 crate::support::app::ask(&client, address, Some(&token), AUDIT, json!({})).await
             })
         })

@@ -10,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::email;
 use super::sharing::to_all;
-use crate::support::app::{Mode, TestApp};
+use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{merge, standard_fields, text, webhook_with};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
@@ -61,7 +61,7 @@ impl Log {
     }
 }
 
-async fn no_line_shows_a_value(mode: Mode) {
+both!(no_line_shows_a_value, |mode: Mode| {
     let log = Log::of_this_process();
     let receiver = HttpReceiver::start().await;
     receiver.respond(|number, request| Answer::status(if number == 1 { 500 } else { 200 }).body(request.body.clone()));
@@ -129,14 +129,4 @@ async fn no_line_shows_a_value(mode: Mode) {
     let told: Vec<&str> = text.lines().filter(|line| line.contains(MARKER)).collect();
     assert!(told.is_empty(), "{told:#?}");
     assert!(!text.contains(&owner.key), "an API key is in the log");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_line_shows_a_value_embedded() {
-    no_line_shows_a_value(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_line_shows_a_value_server() {
-    no_line_shows_a_value(Mode::Server).await;
-}
+});

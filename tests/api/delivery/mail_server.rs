@@ -7,6 +7,7 @@ use super::{SET_SMTP, email};
 use crate::support::app::{TestApp, both};
 use crate::support::make::{Account, Flow, ana, merge, text};
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+use crate::support::wait::eventually;
 
 const TEST: &str = "mutation { sendTestEmail(to: \"ops@acme.test\") { ok message userErrors { code message path } } }";
 const CLEAR: &str = "mutation { clearSmtpSettings { userErrors { code } } }";
@@ -32,32 +33,30 @@ async fn submit(app: &TestApp, owner: &Account, flow: &Flow, leads: usize) -> Ve
 
 /// What is not delivered yet, each with the time at which it is due, once nothing is due any more.
 async fn waiting(app: &TestApp, owner: &Account, leads: &[String]) -> Vec<(Value, DateTime<Utc>)> {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
+    let undelivered = async || {
         let mut all = Vec::new();
         for lead in leads {
             all.extend(app.deliveries(owner, lead).await);
         }
         all.retain(|delivery| delivery["status"] != "DELIVERED");
-        let due = |delivery: &Value| {
-            delivery["nextAttemptAt"]
-                .as_str()
-                .map(|at| at.parse::<DateTime<Utc>>().unwrap())
-        };
-        if all
-            .iter()
-            .all(|delivery| due(delivery).is_some_and(|at| at > app.clock.now()))
-        {
-            let mut all: Vec<_> = all
-                .into_iter()
-                .map(|delivery| (delivery.clone(), due(&delivery).unwrap()))
-                .collect();
-            all.sort_by_key(|(_, due)| *due);
-            return all;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{all:#?}");
-        tokio::task::yield_now().await;
-    }
+        all.into_iter()
+            .map(|delivery| {
+                let due = delivery["nextAttemptAt"].as_str();
+                let due = due.map(|at| at.parse::<DateTime<Utc>>().unwrap());
+                (delivery, due)
+            })
+            .collect::<Vec<_>>()
+    };
+    let all = eventually(undelivered, |all| {
+        all.iter().all(|(_, due)| due.is_some_and(|at| at > app.clock.now()))
+    });
+    let mut all: Vec<_> = all
+        .await
+        .into_iter()
+        .map(|(delivery, due)| (delivery, due.unwrap()))
+        .collect();
+    all.sort_by_key(|(_, due)| *due);
+    all
 }
 
 both!(

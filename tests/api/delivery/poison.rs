@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, Flow, ana, text, webhook, webhook_with};
+use crate::support::wait::eventually;
 
 const SUBMIT_MANY: &str = "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) {
     receipts { id } userErrors { code message path } } }";
@@ -79,15 +80,11 @@ async fn log(app: &TestApp, owner: &Account, flow: &Flow) -> Vec<Value> {
 
 /// Waits until all of a flow's deliveries stand so.
 async fn log_at(app: &TestApp, owner: &Account, flow: &Flow, status: &str) -> Vec<Value> {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let log = log(app, owner, flow).await;
-        if log.iter().all(|delivery| delivery["status"] == status) {
-            return log;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "not {status}: {log:#?}");
-        tokio::task::yield_now().await;
-    }
+    eventually(
+        async || log(app, owner, flow).await,
+        |log| log.iter().all(|delivery| delivery["status"] == status),
+    )
+    .await
 }
 
 both!(

@@ -8,6 +8,7 @@ use super::sharing::to_all;
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, ana, standard_fields, text, webhook_with};
+use crate::support::wait::eventually;
 
 const LEADS: usize = 5;
 /// Milliseconds: the deadline of every exchange, in which the healthy one has everything even on a busy machine, and the most
@@ -53,9 +54,7 @@ both!(
         healthy.wait_for(LEADS).await;
         for lead in &leads {
             let of = async |partner| standing_at(&app, &owner, lead, partner).await;
-            while of("P4").await != "DELIVERED" {
-                tokio::task::yield_now().await;
-            }
+            eventually(async || of("P4").await, |status| status == "DELIVERED").await;
             assert_eq!((of("P0").await, of("P1").await), ("SENDING".to_owned(), "SENDING".to_owned()), "others first");
         }
         let mut last = Vec::new();

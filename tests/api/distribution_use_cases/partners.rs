@@ -12,7 +12,8 @@ use leadmesh_flows::caps::CapInput;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
-use super::{Case, Room, new_partner, refused, user};
+use super::{Case, Company, free, new_partner, paid, refused};
+use crate::support::app::both;
 
 fn unchanged(id: entity::ids::PartnerId) -> PartnerChanges {
     PartnerChanges {
@@ -35,18 +36,19 @@ fn cap(period: CapPeriod, limit: i32) -> CapInput {
     }
 }
 
-#[tokio::test]
-async fn a_new_partner_is_active_and_gets_all_fields_in_the_portal() {
-    for room in Room::everywhere(Plan::Paid).await {
+both!(
+    a_new_partner_is_active_and_gets_all_fields_in_the_portal,
+    paid,
+    |company: Company| {
         let input = NewPartner {
             tags: Some(vec![" solar ".into(), "vip".into(), "solar".into()]),
             notes: Some("  ".into()),
             caps: Some(vec![cap(CapPeriod::Day, 5)]),
             ..new_partner(" P ")
         };
-        let made = partners::create(&room.app, &room.caller, input).await.unwrap();
+        let made = partners::create(&company.app, &company.caller, input).await.unwrap();
         assert_eq!(made.signing_secret, None);
-        let partner = room.stored(made.partner.id).await;
+        let partner = company.stored(made.partner.id).await;
         assert_eq!(partner, made.partner);
         assert_eq!(
             (partner.name.as_str(), partner.email.as_str()),
@@ -58,22 +60,23 @@ async fn a_new_partner_is_active_and_gets_all_fields_in_the_portal() {
             (partner.timezone.as_str(), partner.caps.0[0].timezone.as_str()),
             ("Europe/Berlin", "Europe/Berlin")
         );
-        let settings = delivery_settings::Entity::in_account(room.account);
-        let settings = settings.one(room.app.db.read()).await.unwrap().unwrap();
+        let settings = delivery_settings::Entity::in_account(company.account);
+        let settings = settings.one(company.app.db.read()).await.unwrap().unwrap();
         assert_eq!(
             (settings.id, settings.partner_id),
             (partner.settings_id, Some(partner.id))
         );
         assert_eq!(settings.config.channel(), Channel::Portal);
         assert_eq!(settings.config.fields(), &FieldSelection::default());
-        assert_eq!(room.config_version().await, 2);
-        assert_eq!(room.actions().await, ["partner.created"]);
+        assert_eq!(company.config_version(company.account).await, 2);
+        assert_eq!(company.audit_log(company.account).await, ["partner.created"]);
     }
-}
+);
 
-#[tokio::test]
-async fn what_a_partner_may_not_have_is_refused_and_nothing_is_stored() {
-    for room in Room::everywhere(Plan::Paid).await {
+both!(
+    what_a_partner_may_not_have_is_refused_and_nothing_is_stored,
+    paid,
+    |company: Company| {
         let cases: Vec<Case<NewPartner>> = vec![
             (|input| input.name = " ".into(), UserErrorCode::Required, "input.name"),
             (
@@ -116,31 +119,35 @@ async fn what_a_partner_may_not_have_is_refused_and_nothing_is_stored() {
         for (change, code, path) in cases {
             let mut input = new_partner("P");
             change(&mut input);
-            refused(partners::create(&room.app, &room.caller, input).await, code, path);
+            refused(partners::create(&company.app, &company.caller, input).await, code, path);
         }
-        assert_eq!(room.config_version().await, 1);
-        assert!(room.actions().await.is_empty());
+        assert_eq!(company.config_version(company.account).await, 1);
+        assert!(company.audit_log(company.account).await.is_empty());
     }
-}
+);
 
-#[tokio::test]
-async fn an_update_changes_what_is_given_and_clears_what_is_null() {
-    for room in Room::everywhere(Plan::Paid).await {
+both!(
+    an_update_changes_what_is_given_and_clears_what_is_null,
+    paid,
+    |company: Company| {
         let input = NewPartner {
             phone: Some("1234".into()),
             notes: Some("n".into()),
             caps: Some(vec![cap(CapPeriod::Day, 5), cap(CapPeriod::Month, 50)]),
             ..new_partner("P")
         };
-        let before = partners::create(&room.app, &room.caller, input).await.unwrap().partner;
+        let before = partners::create(&company.app, &company.caller, input)
+            .await
+            .unwrap()
+            .partner;
         let changes = PartnerChanges {
             name: Some("Q".into()),
             phone: MaybeUndefined::Null,
             caps: MaybeUndefined::Value(vec![cap(CapPeriod::Day, 6)]),
             ..unchanged(before.id)
         };
-        let after = partners::update(&room.app, &room.caller, changes).await.unwrap();
-        assert_eq!(after, room.stored(before.id).await);
+        let after = partners::update(&company.app, &company.caller, changes).await.unwrap();
+        assert_eq!(after, company.stored(before.id).await);
         assert_eq!((after.name.as_str(), after.phone.clone()), ("Q", None));
         assert_eq!(
             (after.notes.clone(), after.email.clone()),
@@ -150,7 +157,7 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
             (after.caps.0.len(), after.caps.0[0].id, after.caps.0[0].limit),
             (1, before.caps.0[0].id, 6)
         );
-        let told = room.trail().await.pop().unwrap();
+        let told = company.audit_entries(company.account).await.pop().unwrap();
         assert_eq!(
             (told.action.as_str(), told.subject_id),
             ("partner.updated", before.id.to_string())
@@ -162,87 +169,88 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
             caps: MaybeUndefined::Null,
             ..unchanged(before.id)
         };
-        let bare = partners::update(&room.app, &room.caller, changes).await.unwrap();
+        let bare = partners::update(&company.app, &company.caller, changes).await.unwrap();
         assert!(bare.caps.0.is_empty());
     }
-}
+);
 
-#[tokio::test]
-async fn foreign_and_unknown_partners_answer_alike() {
-    for room in Room::everywhere(Plan::Paid).await {
-        let (app, stranger) = (&room.app, room.stranger().await);
-        let partner = room.partner("P").await;
-        for id in [partner.id, app.clock.id()] {
-            refused(
-                partners::update(app, &stranger, unchanged(id)).await,
-                UserErrorCode::NotFound,
-                "input.id",
-            );
-            refused(
-                partners::set_active(app, &stranger, id, false).await,
-                UserErrorCode::NotFound,
-                "id",
-            );
-            assert_eq!(partners::find(app, &stranger, id).await.unwrap(), None);
-        }
-        assert_eq!(room.stored(partner.id).await, partner);
+both!(foreign_and_unknown_partners_answer_alike, paid, |company: Company| {
+    let (app, stranger) = (&company.app, company.owner_of(Plan::Paid).await);
+    let partner = company.partner("P").await;
+    for id in [partner.id, app.clock.id()] {
+        refused(
+            partners::update(app, &stranger, unchanged(id)).await,
+            UserErrorCode::NotFound,
+            "input.id",
+        );
+        refused(
+            partners::set_active(app, &stranger, id, false).await,
+            UserErrorCode::NotFound,
+            "id",
+        );
+        assert_eq!(partners::find(app, &stranger, id).await.unwrap(), None);
     }
-}
+    assert_eq!(company.stored(partner.id).await, partner);
+});
 
-#[tokio::test]
-async fn a_viewer_reads_and_changes_nothing() {
-    for room in Room::everywhere(Plan::Paid).await {
-        let viewer = user(&room.app, room.account, Role::Viewer);
-        let partner = room.partner("P").await;
-        let refused = partners::create(&room.app, &viewer, new_partner("Q")).await;
-        assert!(matches!(refused, Err(Error::Forbidden(_))));
-        let refused = partners::set_active(&room.app, &viewer, partner.id, false).await;
-        assert!(matches!(refused, Err(Error::Forbidden(_))));
-        assert!(partners::find(&room.app, &viewer, partner.id).await.unwrap().is_some());
-    }
-}
+both!(a_viewer_reads_and_changes_nothing, paid, |company: Company| {
+    let viewer = company.person(company.account, Role::Viewer);
+    let partner = company.partner("P").await;
+    let refused = partners::create(&company.app, &viewer, new_partner("Q")).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))));
+    let refused = partners::set_active(&company.app, &viewer, partner.id, false).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))));
+    assert!(
+        partners::find(&company.app, &viewer, partner.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+});
 
-#[tokio::test]
-async fn a_partner_is_switched_off_and_on_and_only_changes_are_told() {
-    for room in Room::everywhere(Plan::Paid).await {
-        let partner = room.partner("P").await;
+both!(
+    a_partner_is_switched_off_and_on_and_only_changes_are_told,
+    paid,
+    |company: Company| {
+        let partner = company.partner("P").await;
         for active in [false, false, true] {
-            let after = partners::set_active(&room.app, &room.caller, partner.id, active)
+            let after = partners::set_active(&company.app, &company.caller, partner.id, active)
                 .await
                 .unwrap();
-            assert_eq!((after.active, room.stored(partner.id).await.active), (active, active));
+            assert_eq!(
+                (after.active, company.stored(partner.id).await.active),
+                (active, active)
+            );
         }
         assert_eq!(
-            room.actions().await,
+            company.audit_log(company.account).await,
             ["partner.created", "partner.deactivated", "partner.activated"]
         );
     }
-}
+);
 
-#[tokio::test]
-async fn the_free_plan_has_no_caps() {
-    for room in Room::everywhere(Plan::Free).await {
-        let input = NewPartner {
-            caps: Some(vec![cap(CapPeriod::Day, 5)]),
-            ..new_partner("P")
-        };
-        refused(
-            partners::create(&room.app, &room.caller, input).await,
-            UserErrorCode::PlanRequired,
-            "input.caps",
-        );
-        let partner = room.partner("P").await;
-        let changes = PartnerChanges {
-            caps: MaybeUndefined::Value(vec![]),
-            ..unchanged(partner.id)
-        };
-        assert!(partners::update(&room.app, &room.caller, changes).await.is_ok());
-    }
-}
+both!(the_free_plan_has_no_caps, free, |company: Company| {
+    let input = NewPartner {
+        caps: Some(vec![cap(CapPeriod::Day, 5)]),
+        ..new_partner("P")
+    };
+    refused(
+        partners::create(&company.app, &company.caller, input).await,
+        UserErrorCode::PlanRequired,
+        "input.caps",
+    );
+    let partner = company.partner("P").await;
+    let changes = PartnerChanges {
+        caps: MaybeUndefined::Value(vec![]),
+        ..unchanged(partner.id)
+    };
+    assert!(partners::update(&company.app, &company.caller, changes).await.is_ok());
+});
 
-#[tokio::test]
-async fn partners_are_found_by_name_address_tag_and_state() {
-    for room in Room::everywhere(Plan::Paid).await {
+both!(
+    partners_are_found_by_name_address_tag_and_state,
+    paid,
+    |company: Company| {
         for (name, tags) in [
             ("Sun 100%", vec!["a\"b", "vip"]),
             ("Moon_1", vec!["vi"]),
@@ -252,12 +260,12 @@ async fn partners_are_found_by_name_address_tag_and_state() {
                 tags: Some(tags.into_iter().map(str::to_owned).collect()),
                 ..new_partner(name)
             };
-            partners::create(&room.app, &room.caller, input).await.unwrap();
+            partners::create(&company.app, &company.caller, input).await.unwrap();
         }
-        let sun = partners::list(&room.app, &room.caller, &Filter::default()).unwrap();
+        let sun = partners::list(&company.app, &company.caller, &Filter::default()).unwrap();
         let sun = sun.filter(entity::partner::Column::Name.eq("Sun 100%"));
-        let sun = sun.one(room.app.db.read()).await.unwrap().unwrap();
-        partners::set_active(&room.app, &room.caller, sun.id, false)
+        let sun = sun.one(company.app.db.read()).await.unwrap().unwrap();
+        partners::set_active(&company.app, &company.caller, sun.id, false)
             .await
             .unwrap();
         let by = |active, tag: Option<&str>, search: Option<&str>| Filter {
@@ -277,17 +285,17 @@ async fn partners_are_found_by_name_address_tag_and_state() {
             (by(Some(true), Some("vip"), None), vec![]),
         ];
         for (filter, expected) in cases {
-            let found = partners::list(&room.app, &room.caller, &filter).unwrap();
+            let found = partners::list(&company.app, &company.caller, &filter).unwrap();
             let found = found
                 .order_by_asc(entity::partner::Column::Id)
-                .all(room.app.db.read())
+                .all(company.app.db.read())
                 .await
                 .unwrap();
             let names: Vec<&str> = found.iter().map(|partner| partner.name.as_str()).collect();
             assert_eq!(names, expected, "{filter:?}");
         }
-        let stranger = room.stranger().await;
-        let none = partners::list(&room.app, &stranger, &Filter::default()).unwrap();
-        assert!(none.all(room.app.db.read()).await.unwrap().is_empty());
+        let stranger = company.owner_of(Plan::Paid).await;
+        let none = partners::list(&company.app, &stranger, &Filter::default()).unwrap();
+        assert!(none.all(company.app.db.read()).await.unwrap().is_empty());
     }
-}
+);

@@ -14,7 +14,8 @@ use leadmesh_forms::rules::Rule;
 use sea_orm::{ActiveModelTrait, Set, Unchanged};
 use serde_json::{Value, json};
 
-use super::{Case, Room, broken, refused};
+use super::{Case, Company, broken, free, paid, refused};
+use crate::support::app::both;
 
 pub(super) fn new_profile(name: &str) -> NewProfile {
     NewProfile {
@@ -53,7 +54,7 @@ fn unchanged(id: ProfileId) -> ProfileChanges {
     }
 }
 
-impl Room {
+impl Company {
     pub(super) async fn profile(&self, name: &str) -> entity::profile::Model {
         profiles::create(&self.app, &self.caller, new_profile(name))
             .await
@@ -79,10 +80,11 @@ impl Room {
     }
 }
 
-#[tokio::test]
-async fn a_profile_keeps_its_rule_in_canonical_form_and_its_price_exactly() {
-    for room in Room::everywhere(Plan::Paid).await {
-        room.flow(&[("age", FieldType::Integer)]).await;
+both!(
+    a_profile_keeps_its_rule_in_canonical_form_and_its_price_exactly,
+    paid,
+    |company: Company| {
+        company.flow(&[("age", FieldType::Integer)]).await;
         let input = NewProfile {
             rule: Some(rule(
                 json!({"condition": {"field": "age", "operator": "GREATER_THAN", "value": "18"}}),
@@ -91,82 +93,80 @@ async fn a_profile_keeps_its_rule_in_canonical_form_and_its_price_exactly() {
             max_recipients: Some(100),
             ..new_profile("Main")
         };
-        let made = profiles::create(&room.app, &room.caller, input).await.unwrap();
-        let stored = profiles::find(&room.app, &room.caller, made.id).await.unwrap();
+        let made = profiles::create(&company.app, &company.caller, input).await.unwrap();
+        let stored = profiles::find(&company.app, &company.caller, made.id).await.unwrap();
         assert_eq!(stored.as_ref(), Some(&made));
         assert_eq!(made.rule.unwrap()["condition"]["value"], json!(18));
         assert_eq!(
             (made.base_price_e4, made.base_price_currency.as_deref()),
             (Some(125_000), Some("USD"))
         );
-        assert_eq!(room.config_version().await, 2);
-        assert_eq!(room.actions().await, ["profile.created"]);
+        assert_eq!(company.config_version(company.account).await, 2);
+        assert_eq!(company.audit_log(company.account).await, ["profile.created"]);
     }
-}
+);
 
-#[tokio::test]
-async fn what_a_profile_may_not_have_is_refused() {
-    for room in Room::everywhere(Plan::Paid).await {
-        room.flow(&[("age", FieldType::Integer)]).await;
-        let cases: Vec<Case<NewProfile>> = vec![
-            (
-                |input| input.name = String::new(),
-                UserErrorCode::Required,
-                "input.name",
-            ),
-            (
-                |input| input.max_recipients = Some(0),
-                UserErrorCode::Invalid,
-                "input.maxRecipients",
-            ),
-            (
-                |input| input.max_recipients = Some(101),
-                UserErrorCode::Invalid,
-                "input.maxRecipients",
-            ),
-            (
-                |input| input.base_price = Some(price("-1", "USD")),
-                UserErrorCode::Invalid,
-                "input.basePrice.amount",
-            ),
-            (
-                |input| input.base_price = Some(price("1", "XXX")),
-                UserErrorCode::Invalid,
-                "input.basePrice.currency",
-            ),
-        ];
-        for (change, code, path) in cases {
-            let mut input = new_profile("Main");
-            change(&mut input);
-            refused(profiles::create(&room.app, &room.caller, input).await, code, path);
-        }
-        let input = NewProfile {
-            rule: Some(rule(json!({"any": [
-                {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
-                {"not": {"condition": {"field": "age", "operator": "STARTS_WITH", "value": "1"}}},
-            ]}))),
-            ..new_profile("Main")
-        };
-        let told = broken(profiles::create(&room.app, &room.caller, input).await);
-        let expected = [
-            (
-                UserErrorCode::UnknownField,
-                "input.rule.any.0.condition.field".to_owned(),
-            ),
-            (
-                UserErrorCode::InvalidRule,
-                "input.rule.any.1.not.condition.operator".to_owned(),
-            ),
-        ];
-        assert_eq!(told, expected);
-        assert!(room.actions().await.is_empty());
+both!(what_a_profile_may_not_have_is_refused, paid, |company: Company| {
+    company.flow(&[("age", FieldType::Integer)]).await;
+    let cases: Vec<Case<NewProfile>> = vec![
+        (
+            |input| input.name = String::new(),
+            UserErrorCode::Required,
+            "input.name",
+        ),
+        (
+            |input| input.max_recipients = Some(0),
+            UserErrorCode::Invalid,
+            "input.maxRecipients",
+        ),
+        (
+            |input| input.max_recipients = Some(101),
+            UserErrorCode::Invalid,
+            "input.maxRecipients",
+        ),
+        (
+            |input| input.base_price = Some(price("-1", "USD")),
+            UserErrorCode::Invalid,
+            "input.basePrice.amount",
+        ),
+        (
+            |input| input.base_price = Some(price("1", "XXX")),
+            UserErrorCode::Invalid,
+            "input.basePrice.currency",
+        ),
+    ];
+    for (change, code, path) in cases {
+        let mut input = new_profile("Main");
+        change(&mut input);
+        refused(profiles::create(&company.app, &company.caller, input).await, code, path);
     }
-}
+    let input = NewProfile {
+        rule: Some(rule(json!({"any": [
+            {"condition": {"field": "nope", "operator": "IS_EMPTY"}},
+            {"not": {"condition": {"field": "age", "operator": "STARTS_WITH", "value": "1"}}},
+        ]}))),
+        ..new_profile("Main")
+    };
+    let told = broken(profiles::create(&company.app, &company.caller, input).await);
+    let expected = [
+        (
+            UserErrorCode::UnknownField,
+            "input.rule.any.0.condition.field".to_owned(),
+        ),
+        (
+            UserErrorCode::InvalidRule,
+            "input.rule.any.1.not.condition.operator".to_owned(),
+        ),
+    ];
+    assert_eq!(told, expected);
+    assert!(company.audit_log(company.account).await.is_empty());
+});
 
-#[tokio::test]
-async fn an_update_changes_what_is_given_and_clears_what_is_null() {
-    for room in Room::everywhere(Plan::Paid).await {
-        room.flow(&[("age", FieldType::Integer)]).await;
+both!(
+    an_update_changes_what_is_given_and_clears_what_is_null,
+    paid,
+    |company: Company| {
+        company.flow(&[("age", FieldType::Integer)]).await;
         let input = NewProfile {
             description: Some("d".into()),
             rule: Some(rule(json!({"condition": {"field": "age", "operator": "IS_VALID"}}))),
@@ -174,7 +174,7 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
             max_recipients: Some(3),
             ..new_profile("Main")
         };
-        let before = profiles::create(&room.app, &room.caller, input).await.unwrap();
+        let before = profiles::create(&company.app, &company.caller, input).await.unwrap();
         let changes = ProfileChanges {
             strategy: Some(Strategy::SendToAll),
             rule: MaybeUndefined::Null,
@@ -182,7 +182,7 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
             max_recipients: MaybeUndefined::Value(4),
             ..unchanged(before.id)
         };
-        let after = profiles::update(&room.app, &room.caller, changes).await.unwrap();
+        let after = profiles::update(&company.app, &company.caller, changes).await.unwrap();
         assert_eq!(
             (
                 after.rule.as_ref(),
@@ -193,94 +193,96 @@ async fn an_update_changes_what_is_given_and_clears_what_is_null() {
         );
         assert_eq!((after.strategy, after.max_recipients), (Strategy::SendToAll, Some(4)));
         assert_eq!((&after.name, &after.description), (&before.name, &before.description));
-        let told = room.trail().await.pop().unwrap().changes.unwrap();
+        let told = company
+            .audit_entries(company.account)
+            .await
+            .pop()
+            .unwrap()
+            .changes
+            .unwrap();
         assert_eq!(told["basePrice"], json!({"from": "1 USD", "to": null}));
-        let off = profiles::set_enabled(&room.app, &room.caller, before.id, false)
+        let off = profiles::set_enabled(&company.app, &company.caller, before.id, false)
             .await
             .unwrap();
         assert!(!off.enabled);
     }
-}
+);
 
-#[tokio::test]
-async fn the_free_plan_has_no_rules() {
-    for room in Room::everywhere(Plan::Free).await {
-        let input = NewProfile {
-            rule: Some(rule(json!({"all": []}))),
-            ..new_profile("Main")
-        };
-        refused(
-            profiles::create(&room.app, &room.caller, input).await,
-            UserErrorCode::PlanRequired,
-            "input.rule",
-        );
-        assert!(
-            profiles::create(&room.app, &room.caller, new_profile("Main"))
-                .await
-                .is_ok()
-        );
-    }
-}
+both!(the_free_plan_has_no_rules, free, |company: Company| {
+    let input = NewProfile {
+        rule: Some(rule(json!({"all": []}))),
+        ..new_profile("Main")
+    };
+    refused(
+        profiles::create(&company.app, &company.caller, input).await,
+        UserErrorCode::PlanRequired,
+        "input.rule",
+    );
+    assert!(
+        profiles::create(&company.app, &company.caller, new_profile("Main"))
+            .await
+            .is_ok()
+    );
+});
 
-#[tokio::test]
-async fn a_profile_that_a_flow_uses_stays() {
-    for room in Room::everywhere(Plan::Paid).await {
-        let flow = room.flow(&[]).await;
-        let profile = room.profile("Main").await;
-        room.step(flow, profile.id).await;
+both!(a_profile_that_a_flow_uses_stays, paid, |company: Company| {
+    let flow = company.flow(&[]).await;
+    let profile = company.profile("Main").await;
+    company.step(flow, profile.id).await;
+    refused(
+        profiles::delete(&company.app, &company.caller, profile.id).await,
+        UserErrorCode::InUse,
+        "id",
+    );
+    let row = entity::flow::ActiveModel {
+        id: Unchanged(flow),
+        deleted_at: Set(Some(company.app.clock.now())),
+        ..Default::default()
+    };
+    row.update(company.app.db.write()).await.unwrap();
+    assert_eq!(
+        profiles::delete(&company.app, &company.caller, profile.id)
+            .await
+            .unwrap(),
+        profile.id
+    );
+    assert_eq!(
+        profiles::find(&company.app, &company.caller, profile.id).await.unwrap(),
+        None
+    );
+    refused(
+        profiles::delete(&company.app, &company.caller, profile.id).await,
+        UserErrorCode::NotFound,
+        "id",
+    );
+});
+
+both!(foreign_profiles_are_as_unknown_ones, paid, |company: Company| {
+    let (app, stranger) = (&company.app, company.owner_of(Plan::Paid).await);
+    for id in [company.profile("Main").await.id, app.clock.id()] {
         refused(
-            profiles::delete(&room.app, &room.caller, profile.id).await,
-            UserErrorCode::InUse,
-            "id",
+            profiles::update(app, &stranger, unchanged(id)).await,
+            UserErrorCode::NotFound,
+            "input.id",
         );
-        let row = entity::flow::ActiveModel {
-            id: Unchanged(flow),
-            deleted_at: Set(Some(room.app.clock.now())),
-            ..Default::default()
-        };
-        row.update(room.app.db.write()).await.unwrap();
-        assert_eq!(
-            profiles::delete(&room.app, &room.caller, profile.id).await.unwrap(),
-            profile.id
-        );
-        assert_eq!(profiles::find(&room.app, &room.caller, profile.id).await.unwrap(), None);
         refused(
-            profiles::delete(&room.app, &room.caller, profile.id).await,
+            profiles::set_enabled(app, &stranger, id, false).await,
             UserErrorCode::NotFound,
             "id",
         );
+        refused(
+            profiles::delete(app, &stranger, id).await,
+            UserErrorCode::NotFound,
+            "id",
+        );
+        assert_eq!(profiles::find(app, &stranger, id).await.unwrap(), None);
     }
-}
-
-#[tokio::test]
-async fn foreign_profiles_are_as_unknown_ones() {
-    for room in Room::everywhere(Plan::Paid).await {
-        let (app, stranger) = (&room.app, room.stranger().await);
-        for id in [room.profile("Main").await.id, app.clock.id()] {
-            refused(
-                profiles::update(app, &stranger, unchanged(id)).await,
-                UserErrorCode::NotFound,
-                "input.id",
-            );
-            refused(
-                profiles::set_enabled(app, &stranger, id, false).await,
-                UserErrorCode::NotFound,
-                "id",
-            );
-            refused(
-                profiles::delete(app, &stranger, id).await,
-                UserErrorCode::NotFound,
-                "id",
-            );
-            assert_eq!(profiles::find(app, &stranger, id).await.unwrap(), None);
-        }
-        let found = profiles::list(&stranger, &Filter::default()).unwrap();
-        assert!(found.all(app.db.read()).await.unwrap().is_empty());
-        let filter = Filter {
-            enabled: Some(true),
-            search: Some("mai".into()),
-        };
-        let own = profiles::list(&room.caller, &filter).unwrap();
-        assert_eq!(own.all(app.db.read()).await.unwrap().len(), 1);
-    }
-}
+    let found = profiles::list(&stranger, &Filter::default()).unwrap();
+    assert!(found.all(app.db.read()).await.unwrap().is_empty());
+    let filter = Filter {
+        enabled: Some(true),
+        search: Some("mai".into()),
+    };
+    let own = profiles::list(&company.caller, &filter).unwrap();
+    assert_eq!(own.all(app.db.read()).await.unwrap().len(), 1);
+});

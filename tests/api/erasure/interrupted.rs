@@ -13,6 +13,7 @@ use super::{flow, person, routed};
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{text, webhook_with};
+use crate::support::wait::until;
 
 fn is_notice(request: &crate::support::http_receiver::Received) -> bool {
     request.json()["type"] == "lead.erased"
@@ -87,11 +88,7 @@ async fn claims_that_fail_take_no_places_of_their_destination() {
         let row = db.query_one_raw(sql).await.unwrap().unwrap();
         row.try_get::<i64>("", "last_value").unwrap()
     };
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    while claims().await < 3 {
-        assert!(tokio::time::Instant::now() < deadline, "it was not tried again");
-        tokio::task::yield_now().await;
-    }
+    until("it is tried again", async || claims().await >= 3).await;
     db.execute_unprepared("DROP TRIGGER refuse ON erasure_notice")
         .await
         .unwrap();

@@ -11,6 +11,7 @@ use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{merge, text, webhook_with};
 use crate::support::smtp_receiver::SmtpReceiver;
+use crate::support::wait::eventually;
 
 /// Waits until the only notice of a lead was tried so often, and what came of it is recorded.
 async fn tried(app: &TestApp, lead: &str, attempts: i32) {
@@ -20,19 +21,14 @@ async fn tried(app: &TestApp, lead: &str, attempts: i32) {
         .await
         .unwrap()
         .unwrap();
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
+    let read = async || {
         let notice = erasure_notice::Entity::of_lead(row.account_id, id);
-        let notice = notice.one(app.app.db.read()).await.unwrap().unwrap();
-        if notice.attempts == attempts && notice.lease_until.is_none() {
-            return;
-        }
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not tried {attempts} times: {notice:?}"
-        );
-        tokio::task::yield_now().await;
-    }
+        notice.one(app.app.db.read()).await.unwrap().unwrap()
+    };
+    eventually(read, |notice| {
+        notice.attempts == attempts && notice.lease_until.is_none()
+    })
+    .await;
 }
 
 fn time(text: &Value) -> DateTime<Utc> {

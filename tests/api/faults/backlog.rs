@@ -8,10 +8,11 @@ use super::ledger::Ledger;
 use super::load::{Answer, Seen, Try};
 use super::process::signal;
 use super::stores::Service;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver;
 use crate::support::make::{ana, text};
+use crate::support::wait::until;
 
 const LEADS: usize = 500;
 const CONCURRENCY: usize = 16;

@@ -9,14 +9,15 @@ use tokio::sync::Semaphore;
 use super::ledger::Ledger;
 use super::load::{Load, Seen, Submitter};
 use super::process::signal;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver::Answer;
+use crate::support::wait::until;
 
 const LEADS: usize = 40;
 const CONCURRENCY: usize = 32;
 /// From the stop to the repeats: the lease of six seconds, a look every one and a half, and a busy machine.
-const TAKEN_OVER: Duration = Duration::from_secs(14);
+const TAKEN_OVER: Duration = Duration::from_secs(16);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_frozen_changes_nothing_of_what_was_taken_over() {

@@ -11,15 +11,16 @@ use super::ledger::Ledger;
 use super::load::{Answer, Seen, Submitter, Try};
 use super::process::signal;
 use super::stores::Service;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver;
+use crate::support::wait::until;
 
 const LEADS: usize = 20;
 const CONCURRENCY: usize = 64;
 const RESEND: Duration = Duration::from_secs(10);
 /// By the sweep, which looks every second.
-const SWEPT: Duration = Duration::from_secs(3);
+const SWEPT: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_but_not_recorded_is_repeated_once() {

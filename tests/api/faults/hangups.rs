@@ -9,26 +9,17 @@ use sea_orm::{ConnectionTrait, Statement};
 use super::hanging::{STAGES, hang_up};
 use super::ledger::Ledger;
 use super::load::{Load, Seen, Submitter};
-use super::world::{World, until};
-use crate::support::app::Mode;
+use super::world::World;
+use crate::support::app::{Mode, both};
 use crate::support::http_receiver::Answer;
+use crate::support::wait::until;
 
 const CONCURRENCY: usize = 32;
 /// Clients that hang up, each so often.
 const CLIENTS: usize = 16;
 const TIMES: usize = 40;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hang_ups_lose_and_repeat_nothing_embedded() {
-    hang_ups_lose_and_repeat_nothing(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hang_ups_lose_and_repeat_nothing_server() {
-    hang_ups_lose_and_repeat_nothing(Mode::Server).await;
-}
-
-async fn hang_ups_lose_and_repeat_nothing(mode: Mode) {
+both!(hang_ups_lose_and_repeat_nothing, |mode: Mode| {
     let world = World::start(mode, &["serve"], 1, CONCURRENCY).await;
     world
         .receiver
@@ -50,7 +41,7 @@ async fn hang_ups_lose_and_repeat_nothing(mode: Mode) {
     if mode == Mode::Server {
         nothing_is_idle_in_a_transaction(&world).await;
     }
-}
+});
 
 async fn nothing_is_idle_in_a_transaction(world: &World) {
     let database = world.stores.database().await;

@@ -9,24 +9,15 @@ use tokio::sync::Semaphore;
 
 use super::ledger::Ledger;
 use super::load::{Load, Submitter};
-use super::world::{World, until};
-use crate::support::app::Mode;
+use super::world::World;
+use crate::support::app::both;
 use crate::support::http_receiver::{Answer, Received};
+use crate::support::wait::until;
 
 /// Fewer than the failures in a row that pause a destination.
 const CONCURRENCY: usize = 8;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_share_a_connection_and_outlive_it_embedded() {
-    requests_share_a_connection_and_outlive_it(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_share_a_connection_and_outlive_it_server() {
-    requests_share_a_connection_and_outlive_it(Mode::Server).await;
-}
-
-async fn requests_share_a_connection_and_outlive_it(mode: Mode) {
+both!(requests_share_a_connection_and_outlive_it, |mode: Mode| {
     let world = World::start_over_tls(mode, &["serve"], CONCURRENCY).await;
     // One alone: before an endpoint is known to speak HTTP/2, several at once may dial it.
     Submitter::new(&world)
@@ -56,7 +47,7 @@ async fn requests_share_a_connection_and_outlive_it(mode: Mode) {
     // The attempts that repeat come when an idle connection has been closed, and may dial together.
     let dialled = connections(&requests).len();
     assert!((2..CONCURRENCY).contains(&dialled), "{dialled} connections");
-}
+});
 
 fn connections(requests: &[Arc<Received>]) -> HashSet<SocketAddr> {
     requests.iter().map(|request| request.peer).collect()

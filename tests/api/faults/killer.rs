@@ -11,10 +11,11 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::process::signal;
-use super::world::{World, until};
-use crate::support::app::Mode;
+use super::world::World;
+use crate::support::app::{Mode, both};
 use crate::support::http_receiver::Answer;
 use crate::support::make::{ana, merge, text};
+use crate::support::wait::until;
 
 const KILLER: &str = "killer@example.com";
 const SUBMIT: &str = "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) {
@@ -122,17 +123,7 @@ async fn failed(world: &World, innocent: usize) -> Value {
     failed[0].clone()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_kills_alone_is_set_aside_and_retried_by_hand_embedded() {
-    alone(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_kills_alone_is_set_aside_and_retried_by_hand_server() {
-    alone(Mode::Server).await;
-}
-
-async fn alone(mode: Mode) {
+both!(one_that_kills_alone_is_set_aside_and_retried_by_hand, |mode: Mode| {
     let mut world = World::start(mode, &["serve"], 1, 16).await;
     let killer = Killer::at(&world, 9);
     submit(&world, 0).await;
@@ -158,28 +149,21 @@ async fn alone(mode: Mode) {
     until("it is set aside again", async || world.count(&["FAILED"]).await == 1).await;
     retry(&world).await;
     until("it arrives", async || world.count(&["DELIVERED"]).await == 1).await;
-}
+});
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_kills_among_others_is_set_aside_and_the_others_arrive_embedded() {
-    among_others(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_kills_among_others_is_set_aside_and_the_others_arrive_server() {
-    among_others(Mode::Server).await;
-}
-
-async fn among_others(mode: Mode) {
-    let mut world = World::start(mode, &["serve"], 1, 64).await;
-    let killer = Killer::at(&world, 9);
-    submit(&world, 30).await;
-    let deaths = killer.until_failed(&mut world).await;
-    let delivery = failed(&world, 30).await;
-    assert_eq!(delivery["failure"]["code"], "SET_ASIDE", "{delivery:#}");
-    println!("{mode:?}: set aside after {deaths} deaths");
-    assert!((2..=6).contains(&deaths), "{deaths}");
-}
+both!(
+    one_that_kills_among_others_is_set_aside_and_the_others_arrive,
+    |mode: Mode| {
+        let mut world = World::start(mode, &["serve"], 1, 64).await;
+        let killer = Killer::at(&world, 9);
+        submit(&world, 30).await;
+        let deaths = killer.until_failed(&mut world).await;
+        let delivery = failed(&world, 30).await;
+        assert_eq!(delivery["failure"]["code"], "SET_ASIDE", "{delivery:#}");
+        println!("{mode:?}: set aside after {deaths} deaths");
+        assert!((2..=6).contains(&deaths), "{deaths}");
+    }
+);
 
 /// An operator who kills the process twice, in the middle of the same slow deliveries, fails none of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

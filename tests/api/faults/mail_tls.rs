@@ -3,24 +3,14 @@
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::support::app::Mode;
+use crate::support::app::both;
 use crate::support::smtp_receiver::SmtpReceiver;
 
 const SET: &str =
     "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { userErrors { code message path } } }";
 const SEND: &str = "mutation { sendTestEmail(to: \"cy@example.com\") { ok message userErrors { message } } }";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mail_goes_over_tls_to_servers_that_are_vouched_for_embedded() {
-    mail_goes_over_tls_to_servers_that_are_vouched_for(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mail_goes_over_tls_to_servers_that_are_vouched_for_server() {
-    mail_goes_over_tls_to_servers_that_are_vouched_for(Mode::Server).await;
-}
-
-async fn mail_goes_over_tls_to_servers_that_are_vouched_for(mode: Mode) {
+both!(mail_goes_over_tls_to_servers_that_are_vouched_for, |mode: Mode| {
     let (upgraded, first) = SmtpReceiver::start_tls(false).await;
     let (implicit, second) = SmtpReceiver::start_tls(true).await;
     let (stranger, _) = SmtpReceiver::start_tls(false).await;
@@ -43,7 +33,7 @@ async fn mail_goes_over_tls_to_servers_that_are_vouched_for(mode: Mode) {
         assert!(sent["message"].as_str().unwrap().contains(told), "{security}: {sent}");
     }
     assert_eq!((stranger.count(), upgraded.count()), (0, 1));
-}
+});
 
 /// What a test mail through that server tells.
 async fn send(world: &World, receiver: &SmtpReceiver, security: &str) -> Value {

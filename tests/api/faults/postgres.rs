@@ -6,9 +6,10 @@ use super::ledger::Ledger;
 use super::load::{Answer, Load};
 use super::process::signal;
 use super::stores::Service;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver;
+use crate::support::wait::until;
 
 const CONCURRENCY: usize = 32;
 /// Longer than a caller waits for a connection, so that some are told.

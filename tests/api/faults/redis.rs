@@ -6,8 +6,9 @@ use super::ledger::{Ledger, longest_silence};
 use super::load::Load;
 use super::process::signal;
 use super::stores::Service;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
+use crate::support::wait::until;
 
 const CONCURRENCY: usize = 64;
 /// Leads come all the time, so a longer pause at the partner's is a pause of deliveries.

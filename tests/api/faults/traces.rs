@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use super::company::Company;
 use super::process::client;
 use super::stores::Stores;
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::collector::Collector;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{accepted, ana, text, webhook};
 use crate::support::smtp_receiver::SmtpReceiver;
+use crate::support::wait::until;
 
 const SUBMIT: &str =
     "mutation($input: SubmitLeadInput!) { submitLead(input: $input) { receipt { id } userErrors { message } } }";

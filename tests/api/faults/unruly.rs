@@ -8,7 +8,7 @@ use serde_json::json;
 use super::ledger::Ledger;
 use super::load::{Seen, Submitter};
 use super::world::World;
-use crate::support::app::Mode;
+use crate::support::app::both;
 use crate::support::http_receiver::Answer;
 
 const WARM: usize = 200;
@@ -20,17 +20,7 @@ const GROWTH: u64 = 10_240;
 const DEADLINE: std::ops::Range<f64> = 15_000.0..25_000.0;
 const DRIPPED: &str = "{ deliveries(first: 100) { nodes { partner { name } attempts { durationMs } } } }";
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_without_end_take_no_memory_embedded() {
-    bodies_without_end_take_no_memory(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_without_end_take_no_memory_server() {
-    bodies_without_end_take_no_memory(Mode::Server).await;
-}
-
-async fn bodies_without_end_take_no_memory(mode: Mode) {
+both!(bodies_without_end_take_no_memory, |mode: Mode| {
     let world = World::start(mode, &["serve"], 3, CONCURRENCY).await;
     let (submitter, mut tries) = (Submitter::new(&world), Vec::new());
     for number in 0..WARM {
@@ -61,7 +51,7 @@ async fn bodies_without_end_take_no_memory(mode: Mode) {
     assert!(grown < GROWTH, "the process grew by {grown} KiB");
     let took = dripped(&world).await;
     assert!(took.iter().all(|took| DEADLINE.contains(took)), "{took:?}");
-}
+});
 
 /// Milliseconds that each of the latest leads took at the partner whose body drips.
 async fn dripped(world: &World) -> Vec<f64> {

@@ -7,9 +7,10 @@ use tokio::sync::Semaphore;
 
 use super::ledger::Ledger;
 use super::load::{Seen, Submitter};
-use super::world::{World, until};
+use super::world::World;
 use crate::support::app::Mode;
 use crate::support::http_receiver::Answer;
+use crate::support::wait::until;
 
 const LEADS: usize = 10;
 const PARTNERS: usize = 10;

@@ -13,9 +13,7 @@ use super::target::Target;
 use crate::support::app::{Mode, ask};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{accepted, webhook};
-
-/// Longest wait for anything that is to happen by itself.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::support::wait::until;
 
 /// Everything that a test of a fault has.
 pub(super) struct World {
@@ -174,14 +172,5 @@ impl World {
             self.count(&["QUEUED", "SENDING", "RETRYING"]).await == 0
         })
         .await;
-    }
-}
-
-/// Waits until something is so.
-pub(super) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -35,8 +35,8 @@ fn transform(assignments: &[(&str, &str)]) -> StepInput {
     }
 }
 
-async fn names(room: &Room, flow: FlowId) -> Vec<String> {
-    let steps = room.steps(flow).await;
+async fn names(app: &TestApp, flow: FlowId) -> Vec<String> {
+    let steps = app.step_rows(flow).await;
     assert!(
         (0..).zip(&steps).all(|(place, step)| step.position == place),
         "{steps:?}"
@@ -54,42 +54,44 @@ fn buyer(connection: entity::ids::ConnectionId) -> StepInput {
     })
 }
 
-#[tokio::test]
-async fn steps_are_added_moved_and_removed_at_their_place() {
-    for room in rooms().await {
-        let owner = room.account(Plan::Paid).await;
-        let flow = room.create(&owner, solar()).await;
+both!(
+    steps_are_added_moved_and_removed_at_their_place,
+    open,
+    |app: TestApp| {
+        let owner = app.owner_of(Plan::Paid).await;
+        let flow = app.create(&owner, solar()).await;
         for (name, position) in [("b", None), ("d", Some(99)), ("a", Some(-5)), ("c", Some(2))] {
             let input = AddStep {
                 position,
                 ..add(flow.id, name, filter())
             };
-            steps::add(&room.app, &owner, input).await.unwrap();
+            steps::add(&app, &owner, input).await.unwrap();
         }
-        assert_eq!(names(&room, flow.id).await, ["a", "b", "c", "d"]);
-        let rows = room.steps(flow.id).await;
-        let flow_now = done(steps::move_to(&room.app, &owner, rows[0].id, 99).await);
-        assert_eq!(names(&room, flow.id).await, ["b", "c", "d", "a"]);
-        let stays = steps::move_to(&room.app, &owner, rows[0].id, 3).await;
+        assert_eq!(names(&app, flow.id).await, ["a", "b", "c", "d"]);
+        let rows = app.step_rows(flow.id).await;
+        let flow_now = done(steps::move_to(&app, &owner, rows[0].id, 99).await);
+        assert_eq!(names(&app, flow.id).await, ["b", "c", "d", "a"]);
+        let stays = steps::move_to(&app, &owner, rows[0].id, 3).await;
         assert_eq!(done(stays).version, flow_now.version, "no change, no revision");
-        steps::remove(&room.app, &owner, rows[2].id).await.unwrap();
-        assert_eq!(names(&room, flow.id).await, ["b", "d", "a"]);
-        let history = room.history(&owner, flow.id).await;
+        steps::remove(&app, &owner, rows[2].id).await.unwrap();
+        assert_eq!(names(&app, flow.id).await, ["b", "d", "a"]);
+        let history = app.history(&owner, flow.id).await;
         assert_eq!(history.last().unwrap().summary, "Removed step c");
     }
-}
+);
 
-#[tokio::test]
-async fn a_step_is_updated_and_switched_but_keeps_its_kind() {
-    for room in rooms().await {
-        let owner = room.account(Plan::Paid).await;
-        let flow = room.create(&owner, solar()).await;
+both!(
+    a_step_is_updated_and_switched_but_keeps_its_kind,
+    open,
+    |app: TestApp| {
+        let owner = app.owner_of(Plan::Paid).await;
+        let flow = app.create(&owner, solar()).await;
         let input = AddStep {
             criteria: Some(condition("state", "EQUALS", &json!("TX"))),
             ..add(flow.id, "Adults", filter())
         };
-        steps::add(&room.app, &owner, input).await.unwrap();
-        let id = room.steps(flow.id).await[0].id;
+        steps::add(&app, &owner, input).await.unwrap();
+        let id = app.step_rows(flow.id).await[0].id;
         let change = UpdateStep {
             criteria: Null,
             step: Some(StepInput::Filter {
@@ -98,9 +100,9 @@ async fn a_step_is_updated_and_switched_but_keeps_its_kind() {
             }),
             ..UpdateStep::default()
         };
-        steps::update(&room.app, &owner, id, change).await.unwrap();
-        steps::set_enabled(&room.app, &owner, id, false).await.unwrap();
-        let step = room.steps(flow.id).await.remove(0);
+        steps::update(&app, &owner, id, change).await.unwrap();
+        steps::set_enabled(&app, &owner, id, false).await.unwrap();
+        let step = app.step_rows(flow.id).await.remove(0);
         let StepConfig::Filter { rule, reason } = step.config else {
             panic!("{:?}", step.config)
         };
@@ -114,24 +116,25 @@ async fn a_step_is_updated_and_switched_but_keeps_its_kind() {
             ..UpdateStep::default()
         };
         assert_eq!(
-            refused(steps::update(&room.app, &owner, id, other).await),
+            refused(steps::update(&app, &owner, id, other).await),
             one(UserErrorCode::Invalid, "input.step")
         );
-        let history = room.history(&owner, flow.id).await;
+        let history = app.history(&owner, flow.id).await;
         assert_eq!(
             history[2].summary,
             "Changed the criteria and the settings of step Adults"
         );
         assert_eq!(history[3].summary, "Disabled step Adults");
     }
-}
+);
 
-#[tokio::test]
-async fn a_step_that_cannot_work_is_refused_where_it_is_wrong() {
-    use UserErrorCode::{Invalid, InvalidRule, InvalidTemplate, NotConnected, NotFound, Required, UnknownField};
-    for room in rooms().await {
-        let owner = room.account(Plan::Paid).await;
-        let flow = room.create(&owner, solar()).await;
+both!(
+    a_step_that_cannot_work_is_refused_where_it_is_wrong,
+    open,
+    |app: TestApp| {
+        use UserErrorCode::{Invalid, InvalidRule, InvalidTemplate, NotConnected, NotFound, Required, UnknownField};
+        let owner = app.owner_of(Plan::Paid).await;
+        let flow = app.create(&owner, solar()).await;
         let bad_filter = StepInput::Filter {
             rule: condition("age", "MATCHES", &json!("x")),
             reason: " ".into(),
@@ -159,10 +162,10 @@ async fn a_step_that_cannot_work_is_refused_where_it_is_wrong() {
                 ],
             ),
             (transform(&[]), vec![(Invalid, "transform.assignments")]),
-            (buyer(room.app.clock.id()), vec![(NotConnected, "buyer.connectionId")]),
+            (buyer(app.clock.id()), vec![(NotConnected, "buyer.connectionId")]),
             (
                 StepInput::Distribute {
-                    profile_id: room.app.clock.id(),
+                    profile_id: app.clock.id(),
                 },
                 vec![(NotFound, "distribute.profileId")],
             ),
@@ -173,53 +176,54 @@ async fn a_step_that_cannot_work_is_refused_where_it_is_wrong() {
                 .map(|(code, path)| (code, format!("input.step.{path}")))
                 .collect();
             assert_eq!(
-                refused(steps::add(&room.app, &owner, add(flow.id, "s", step)).await),
+                refused(steps::add(&app, &owner, add(flow.id, "s", step)).await),
                 expected
             );
         }
-        let stranger = room.account(Plan::Paid).await;
+        let stranger = app.owner_of(Plan::Paid).await;
         let foreign = StepInput::Distribute {
-            profile_id: room.profile(account_of(&stranger), "Theirs").await,
+            profile_id: app.insert_profile(account_of(&stranger), "Theirs").await,
         };
         assert_eq!(
-            refused(steps::add(&room.app, &owner, add(flow.id, "s", foreign)).await),
+            refused(steps::add(&app, &owner, add(flow.id, "s", foreign)).await),
             one(NotFound, "input.step.distribute.profileId")
         );
         let sealed = transform(&[("ssn", "{{ lead.ssn | upper }}"), ("state", "{{ lead.state }}")]);
-        steps::add(&room.app, &owner, add(flow.id, "s", sealed)).await.unwrap();
+        steps::add(&app, &owner, add(flow.id, "s", sealed)).await.unwrap();
     }
-}
+);
 
-#[tokio::test]
-async fn a_free_account_has_one_destination_and_no_filters() {
-    let plan = UserErrorCode::PlanRequired;
-    for room in rooms().await {
-        let owner = room.account(Plan::Free).await;
+both!(
+    a_free_account_has_one_destination_and_no_filters,
+    open,
+    |app: TestApp| {
+        let plan = UserErrorCode::PlanRequired;
+        let owner = app.owner_of(Plan::Free).await;
         let account = account_of(&owner);
-        let flow = room.create(&owner, solar()).await;
+        let flow = app.create(&owner, solar()).await;
         assert_eq!(
-            refused(steps::add(&room.app, &owner, add(flow.id, "s", filter())).await),
+            refused(steps::add(&app, &owner, add(flow.id, "s", filter())).await),
             one(plan, "input.step.filter.rule")
         );
-        let (single, twin) = (room.profile(account, "One").await, room.profile(account, "Two").await);
-        room.partner(account, single, "P").await;
-        room.partner(account, twin, "Q").await;
-        room.partner(account, twin, "R").await;
+        let (single, twin) = (
+            app.insert_profile(account, "One").await,
+            app.insert_profile(account, "Two").await,
+        );
+        app.insert_partner(account, single, "P").await;
+        app.insert_partner(account, twin, "Q").await;
+        app.insert_partner(account, twin, "R").await;
         let to = |profile_id| add(flow.id, "Sell", StepInput::Distribute { profile_id });
         let path = "input.step.distribute.profileId";
-        assert_eq!(refused(steps::add(&room.app, &owner, to(twin)).await), one(plan, path));
-        steps::add(&room.app, &owner, to(single)).await.unwrap();
-        assert_eq!(
-            refused(steps::add(&room.app, &owner, to(single)).await),
-            one(plan, path)
-        );
-        let id = room.steps(flow.id).await[0].id;
+        assert_eq!(refused(steps::add(&app, &owner, to(twin)).await), one(plan, path));
+        steps::add(&app, &owner, to(single)).await.unwrap();
+        assert_eq!(refused(steps::add(&app, &owner, to(single)).await), one(plan, path));
+        let id = app.step_rows(flow.id).await[0].id;
         let criteria = UpdateStep {
             criteria: Given(condition("age", "GREATER_THAN", &json!(17))),
             ..UpdateStep::default()
         };
         assert_eq!(
-            refused(steps::update(&room.app, &owner, id, criteria).await),
+            refused(steps::update(&app, &owner, id, criteria).await),
             one(plan, "input.criteria")
         );
         let rename = UpdateStep {
@@ -227,52 +231,48 @@ async fn a_free_account_has_one_destination_and_no_filters() {
             step: Some(StepInput::Distribute { profile_id: single }),
             ..UpdateStep::default()
         };
-        steps::update(&room.app, &owner, id, rename).await.unwrap();
+        steps::update(&app, &owner, id, rename).await.unwrap();
     }
-}
+);
 
-#[tokio::test]
-async fn a_filter_cannot_be_switched_on_again_after_a_downgrade() {
-    for room in rooms().await {
-        let owner = room.account(Plan::Paid).await;
-        let flow = room.create(&owner, solar()).await;
+both!(
+    a_filter_cannot_be_switched_on_again_after_a_downgrade,
+    open,
+    |app: TestApp| {
+        let owner = app.owner_of(Plan::Paid).await;
+        let flow = app.create(&owner, solar()).await;
         let off = AddStep {
             enabled: false,
             ..add(flow.id, "Adults", filter())
         };
-        steps::add(&room.app, &owner, off).await.unwrap();
-        let id = room.steps(flow.id).await[0].id;
-        room.set_plan(account_of(&owner), Plan::Free).await;
-        let result = steps::set_enabled(&room.app, &owner, id, true).await;
+        steps::add(&app, &owner, off).await.unwrap();
+        let id = app.step_rows(flow.id).await[0].id;
+        app.set_plan(account_of(&owner), Plan::Free).await;
+        let result = steps::set_enabled(&app, &owner, id, true).await;
         assert_eq!(refused(result), one(UserErrorCode::PlanRequired, "id"));
-        steps::remove(&room.app, &owner, id).await.unwrap();
+        steps::remove(&app, &owner, id).await.unwrap();
     }
-}
+);
 
-#[tokio::test]
-async fn a_flow_has_at_most_fifty_steps() {
-    for room in rooms().await {
-        let owner = room.account(Plan::Paid).await;
-        let flow = room.create(&owner, solar()).await;
-        steps::add(&room.app, &owner, add(flow.id, "s", filter()))
-            .await
-            .unwrap();
-        let first = room.steps(flow.id).await.remove(0);
-        let more = (1..50).map(|position| {
-            let copy = step::Model {
-                id: room.app.clock.id(),
-                position,
-                ..first.clone()
-            };
-            copy.into_active_model()
-        });
-        step::Entity::insert_many(more)
-            .exec_without_returning(room.app.db.write())
-            .await
-            .unwrap();
-        assert_eq!(
-            refused(steps::add(&room.app, &owner, add(flow.id, "s", filter())).await),
-            one(UserErrorCode::LimitReached, "input.flowId")
-        );
-    }
-}
+both!(a_flow_has_at_most_fifty_steps, open, |app: TestApp| {
+    let owner = app.owner_of(Plan::Paid).await;
+    let flow = app.create(&owner, solar()).await;
+    steps::add(&app, &owner, add(flow.id, "s", filter())).await.unwrap();
+    let first = app.step_rows(flow.id).await.remove(0);
+    let more = (1..50).map(|position| {
+        let copy = step::Model {
+            id: app.clock.id(),
+            position,
+            ..first.clone()
+        };
+        copy.into_active_model()
+    });
+    step::Entity::insert_many(more)
+        .exec_without_returning(app.db.write())
+        .await
+        .unwrap();
+    assert_eq!(
+        refused(steps::add(&app, &owner, add(flow.id, "s", filter())).await),
+        one(UserErrorCode::LimitReached, "input.flowId")
+    );
+});

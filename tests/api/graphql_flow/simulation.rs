@@ -11,6 +11,7 @@ use leadmesh_leads::intake::{Intake, Submission};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::*;
+use crate::support::rows::account_of;
 
 const SIMULATE: &str = "query ($flow: ID!, $source: ID, $fields: JSON!) {
     simulateSubmission(flowId: $flow, sourceId: $source, fields: $fields) {
@@ -20,7 +21,7 @@ const SIMULATE: &str = "query ($flow: ID!, $source: ID, $fields: JSON!) {
 
 /// Everything that submitting a lead may write.
 #[expect(clippy::disallowed_methods, reason = "compares whole tables")]
-async fn contents(app: &App) -> Vec<String> {
+async fn contents(app: &TestApp) -> Vec<String> {
     let db = app.db.read();
     macro_rules! rows {
         ($($table:ident)+) => { vec![$(format!("{:?}", $table::Entity::find().all(db).await.unwrap())),+] };
@@ -29,7 +30,7 @@ async fn contents(app: &App) -> Vec<String> {
 }
 
 /// A profile of two partners, of whom the first takes one lead a day.
-async fn profile(room: &Room, olga: &Person) -> String {
+async fn installers(app: &TestApp, olga: &Account) -> String {
     let input = NewProfile {
         name: "Installers".into(),
         description: None,
@@ -40,7 +41,8 @@ async fn profile(room: &Room, olga: &Person) -> String {
         base_price: None,
         enabled: true,
     };
-    let profile = profiles::create(&room.app, &olga.caller, input).await.unwrap();
+    let caller = app.caller(olga).await;
+    let profile = profiles::create(app, &caller, input).await.unwrap();
     for limit in [1, 100] {
         let cap = CapInput {
             period: entity::cap_usage::CapPeriod::Day,
@@ -57,7 +59,7 @@ async fn profile(room: &Room, olga: &Person) -> String {
             delivery: None,
             caps: Some(vec![cap]),
         };
-        let made = partners::create(&room.app, &olga.caller, input).await.unwrap();
+        let made = partners::create(app, &caller, input).await.unwrap();
         let place = NewAssignment {
             profile: profile.id,
             partner: made.partner.id,
@@ -70,13 +72,13 @@ async fn profile(room: &Room, olga: &Person) -> String {
             delivery: None,
             enabled: true,
         };
-        assignments::assign(&room.app, &olga.caller, place).await.unwrap();
+        assignments::assign(app, &caller, place).await.unwrap();
     }
     profile.id.to_string()
 }
 
 /// What was stored of a submission, in the words of a simulation.
-async fn submitted(room: &Room, olga: &Person, intake: &Intake, (flow, fields): (&str, &Value)) -> Value {
+async fn submitted(app: &TestApp, olga: &Account, intake: &Intake, (flow, fields): (&str, &Value)) -> Value {
     let submission = Submission {
         flow: flow.parse().unwrap(),
         source: None,
@@ -84,13 +86,14 @@ async fn submitted(room: &Room, olga: &Person, intake: &Intake, (flow, fields): 
         idempotency_key: None,
         test: false,
     };
-    let receipt = intake.submit(&room.app, &olga.caller, submission).await.unwrap();
-    let lead = lead::Entity::in_account(olga.account).filter(lead::Column::Id.eq(receipt.id));
-    let lead = lead.one(room.app.db.read()).await.unwrap().unwrap();
-    let deliveries = delivery::Entity::in_account(olga.account)
+    let caller = app.caller(olga).await;
+    let receipt = intake.submit(app, &caller, submission).await.unwrap();
+    let lead = lead::Entity::in_account(account_of(&caller)).filter(lead::Column::Id.eq(receipt.id));
+    let lead = lead.one(app.db.read()).await.unwrap().unwrap();
+    let deliveries = delivery::Entity::in_account(account_of(&caller))
         .filter(delivery::Column::LeadId.eq(receipt.id))
         .order_by_asc(delivery::Column::Id);
-    let deliveries = deliveries.all(room.app.db.read()).await.unwrap();
+    let deliveries = deliveries.all(app.db.read()).await.unwrap();
     let partners: Vec<Value> = deliveries
         .iter()
         .map(|delivery| json!({"id": delivery.partner_id}))
@@ -103,10 +106,9 @@ async fn submitted(room: &Room, olga: &Person, intake: &Intake, (flow, fields): 
     json!({"outcome": receipt.outcome, "reasons": reasons, "wouldDeliverTo": partners, "trace": lead.trace})
 }
 
-async fn counts_are_those_of_submissions(room: &Room, olga: &Person, flow: &str) {
-    let counted = room
-        .ask(
-            olga,
+async fn counts_are_those_of_submissions(app: &TestApp, olga: &Account, flow: &str) {
+    let counted = app
+        .data(&olga.token,
             "query ($id: ID!) { flow(id: $id) {
                 caps { used } sources { lastLeadAt }
                 stats(range: {from: \"2026-02-15T00:00:00Z\", to: \"2026-02-18T00:00:00Z\"}) { submitted accepted rejected failed acceptRate }
@@ -125,23 +127,24 @@ async fn counts_are_those_of_submissions(room: &Room, olga: &Person, flow: &str)
     assert_eq!(flow["old"]["submitted"], json!(0));
 }
 
-#[tokio::test]
-async fn a_simulation_has_the_verdict_of_a_submission_and_leaves_every_table_as_it_was() {
-    for room in rooms().await {
-        let olga = room.owner("olga@acme.example").await;
+both!(
+    a_simulation_has_the_verdict_of_a_submission_and_leaves_every_table_as_it_was,
+    start_at,
+    |app: TestApp| {
+        let olga = app.account("Acme").await;
         let input =
             json!({"duplicateKeys": ["email"], "duplicateWindowDays": 1, "caps": [{"period": "DAY", "limit": 3}]});
-        let (flow, _) = room.flow(&olga, with(solar(), input)).await;
-        let step = json!({"distribute": {"profileId": profile(&room, &olga).await}});
+        let (flow, _) = make(&app, &olga, with(solar(), input)).await;
+        let step = json!({"distribute": {"profileId": installers(&app, &olga).await}});
         let input = json!({"flowId": flow, "name": "To installers", "step": step});
         let add = "mutation ($input: AddStepInput!) { addStep(input: $input) { flow { steps { ... on DistributeStep { profile { name } } } } userErrors { message } } }";
-        let added = room.ask(&olga, add, json!({ "input": input })).await;
+        let added = app.data(&olga.token, add, json!({ "input": input })).await;
         assert_eq!(
             added["addStep"]["flow"]["steps"][0]["profile"]["name"],
             json!("Installers"),
             "{added}"
         );
-        let intake = Intake::start(&room.app);
+        let intake = Intake::start(&app);
         let mut verdicts = Vec::new();
         for fields in [
             json!({"age": 17}),
@@ -152,15 +155,15 @@ async fn a_simulation_has_the_verdict_of_a_submission_and_leaves_every_table_as_
             json!({"email": "c@example.com", "age": 40}),
             json!({"email": "d@example.com", "age": 40}),
         ] {
-            let before = contents(&room.app).await;
+            let before = contents(&app).await;
             let variables = json!({"flow": flow, "source": null, "fields": fields});
-            let simulated = room.ask(&olga, SIMULATE, variables.clone()).await["simulateSubmission"].clone();
+            let simulated = app.data(&olga.token, SIMULATE, variables.clone()).await["simulateSubmission"].clone();
             assert_eq!(
-                room.ask(&olga, SIMULATE, variables).await["simulateSubmission"],
+                app.data(&olga.token, SIMULATE, variables).await["simulateSubmission"],
                 simulated
             );
-            assert_eq!(contents(&room.app).await, before, "{fields}");
-            let stored = submitted(&room, &olga, &intake, (&flow, &fields)).await;
+            assert_eq!(contents(&app).await, before, "{fields}");
+            let stored = submitted(&app, &olga, &intake, (&flow, &fields)).await;
             assert_eq!(simulated, stored, "{fields}");
             let partners = stored["wouldDeliverTo"].as_array().unwrap().len();
             verdicts.push((
@@ -171,33 +174,30 @@ async fn a_simulation_has_the_verdict_of_a_submission_and_leaves_every_table_as_
         let expected = ["REQUIRED", "", "DUPLICATE", "NOT_ACCEPTED", "", "", "CAP_REACHED"];
         let expected: Vec<(String, usize)> = expected.map(|code| (code.into(), usize::from(code.is_empty()))).into();
         assert_eq!(verdicts, expected);
-        counts_are_those_of_submissions(&room, &olga, &flow).await;
+        counts_are_those_of_submissions(&app, &olga, &flow).await;
     }
-}
+);
 
-#[tokio::test]
-async fn only_the_flow_s_own_account_may_try_it_out() {
-    for room in rooms().await {
-        let (olga, eve) = (
-            room.owner("olga@acme.example").await,
-            room.owner("eve@other.example").await,
-        );
-        let (flow, source) = room.flow(&olga, solar()).await;
-        let fields = json!({"email": "a@example.com", "age": 30});
-        let variables = json!({"flow": flow, "source": source, "fields": fields});
-        let own = room.ask(&olga, SIMULATE, variables.clone()).await;
-        assert_eq!(own["simulateSubmission"]["outcome"], json!("ACCEPTED"));
-        assert_eq!(
-            room.refused(Some(&eve), SIMULATE, variables.clone()).await,
-            ["no such flow"]
-        );
-        assert_eq!(room.refused(None, SIMULATE, variables).await.len(), 1);
-        let other = json!({"flow": flow, "source": flow, "fields": {}});
-        assert_eq!(room.refused(Some(&olga), SIMULATE, other).await, ["no such source"]);
-        let list = json!({"flow": flow, "fields": []});
-        assert_eq!(
-            room.refused(Some(&olga), SIMULATE, list).await,
-            ["Give `fields` as a JSON object of values by field name."]
-        );
-    }
-}
+both!(only_the_flow_s_own_account_may_try_it_out, start_at, |app: TestApp| {
+    let (olga, eve) = (app.account("Acme").await, app.account("Other").await);
+    let (flow, source) = make(&app, &olga, solar()).await;
+    let fields = json!({"email": "a@example.com", "age": 30});
+    let variables = json!({"flow": flow, "source": source, "fields": fields});
+    let own = app.data(&olga.token, SIMULATE, variables.clone()).await;
+    assert_eq!(own["simulateSubmission"]["outcome"], json!("ACCEPTED"));
+    assert_eq!(
+        refused(&app, Some(&eve.token), SIMULATE, variables.clone()).await,
+        ["no such flow"]
+    );
+    assert_eq!(refused(&app, None, SIMULATE, variables).await.len(), 1);
+    let other = json!({"flow": flow, "source": flow, "fields": {}});
+    assert_eq!(
+        refused(&app, Some(&olga.token), SIMULATE, other).await,
+        ["no such source"]
+    );
+    let list = json!({"flow": flow, "fields": []});
+    assert_eq!(
+        refused(&app, Some(&olga.token), SIMULATE, list).await,
+        ["fields is a JSON object of values by field name"]
+    );
+});

@@ -1,19 +1,17 @@
 //! Figures about deliveries, and the health of destinations.
 
-use chrono::TimeDelta;
 use entity::delivery::{self, DeliveryStatus, Reservations, ReviewStatus};
 use entity::delivery_config::Channel;
 use entity::ids::{PartnerId, ProfileId};
 use entity::{destination, endpoint};
 use sea_orm::{ActiveModelTrait, IntoActiveModel};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::room::{Person, Room, rooms, start};
+use super::*;
 
 struct Made<'a> {
-    room: &'a Room,
-    person: &'a Person,
+    app: &'a TestApp,
+    owner: &'a Account,
     partner: PartnerId,
     profile: ProfileId,
 }
@@ -21,11 +19,11 @@ struct Made<'a> {
 impl Made<'_> {
     /// A delivery that is routed now and settled after so many milliseconds.
     async fn delivery(&self, status: DeliveryStatus, after: Option<i64>, change: impl FnOnce(&mut delivery::Model)) {
-        let now = self.room.app.clock.now();
+        let now = self.app.clock.now();
         let mut row = delivery::Model {
-            id: self.room.app.clock.id(),
-            account_id: self.person.account,
-            lead_id: self.room.app.clock.id(),
+            id: self.app.clock.id(),
+            account_id: self.owner.id.parse().unwrap(),
+            lead_id: self.app.clock.id(),
             flow_id: Uuid::nil().into(),
             step_id: None,
             profile_id: Some(self.profile),
@@ -59,20 +57,16 @@ impl Made<'_> {
             erased_at: None,
         };
         change(&mut row);
-        row.into_active_model().insert(self.room.app.db.write()).await.unwrap();
+        row.into_active_model().insert(self.app.db.write()).await.unwrap();
     }
 }
 
-async fn made<'a>(room: &'a Room, person: &'a Person) -> Made<'a> {
-    let partner = room
-        .partner(person, json!({"name": "Bolt", "email": "x@example.com"}))
-        .await;
-    let profile = room
-        .profile(person, json!({"name": "Solar", "strategy": "FIRST_MATCH"}))
-        .await;
+async fn made<'a>(app: &'a TestApp, owner: &'a Account) -> Made<'a> {
+    let partner = new_partner(app, owner, json!({"name": "Bolt", "email": "x@example.com"})).await;
+    let profile = new_profile(app, owner, json!({"name": "Solar", "strategy": "FIRST_MATCH"})).await;
     Made {
-        room,
-        person,
+        app,
+        owner,
         partner: partner.parse().unwrap(),
         profile: profile.parse().unwrap(),
     }
@@ -89,11 +83,12 @@ fn now_and_a_little() -> Value {
     json!({"range": {"from": start(), "to": start() + TimeDelta::minutes(5)}})
 }
 
-#[tokio::test]
-async fn figures_tell_what_became_of_what_was_routed_in_the_range() {
-    for room in rooms().await {
-        let ann = room.owner("ann@example.com").await;
-        let made = made(&room, &ann).await;
+both!(
+    figures_tell_what_became_of_what_was_routed_in_the_range,
+    api,
+    |app: TestApp| {
+        let ann = app.account("Acme").await;
+        let made = made(&app, &ann).await;
         for after in 1..=20 {
             made.delivery(DeliveryStatus::Delivered, Some(after * 100), |_| {})
                 .await;
@@ -110,60 +105,63 @@ async fn figures_tell_what_became_of_what_was_routed_in_the_range() {
         made.delivery(DeliveryStatus::Refused, Some(1), |_| {}).await;
         made.delivery(DeliveryStatus::Cancelled, Some(1), |_| {}).await;
         made.delivery(DeliveryStatus::Queued, None, |_| {}).await;
-        room.app.clock.advance(TimeDelta::minutes(5));
+        app.clock.advance(TimeDelta::minutes(5));
         made.delivery(DeliveryStatus::Delivered, Some(1), |_| {}).await;
 
         let expected = json!({"routed": 26, "queued": 1, "delivered": 22, "failed": 1, "refused": 1, "returned": 1,
-            "successRate": 22.0 / 24.0, "p50Ms": 900.0, "p95Ms": 1900.0,
-            "revenue": [{"amount": "50", "currency": "EUR"}, {"amount": "2.5", "currency": "USD"}]});
-        let answer = room.ask(&ann, STATS, now_and_a_little()).await;
+        "successRate": 22.0 / 24.0, "p50Ms": 900.0, "p95Ms": 1900.0,
+        "revenue": [{"amount": "50", "currency": "EUR"}, {"amount": "2.5", "currency": "USD"}]});
+        let answer = app.data(&ann.token, STATS, now_and_a_little()).await;
         assert_eq!(answer["partners"]["nodes"][0]["stats"], expected);
         assert_eq!(answer["distributionProfiles"]["nodes"][0]["stats"], expected);
     }
-}
+);
 
-#[tokio::test]
-async fn without_deliveries_figures_are_zero_and_others_deliveries_are_not_counted() {
-    for room in rooms().await {
-        let ann = room.owner("ann@example.com").await;
-        let bob = room.owner("bob@example.com").await;
-        let made = made(&room, &ann).await;
+both!(
+    without_deliveries_figures_are_zero_and_others_deliveries_are_not_counted,
+    api,
+    |app: TestApp| {
+        let ann = app.account("Acme").await;
+        let bob = app.account("Other").await;
+        let made = made(&app, &ann).await;
         // As no honest row is: another account's delivery that names this partner.
-        made.delivery(DeliveryStatus::Delivered, Some(1), |row| row.account_id = bob.account)
-            .await;
+        made.delivery(DeliveryStatus::Delivered, Some(1), |row| {
+            row.account_id = bob.id.parse().unwrap()
+        })
+        .await;
         let empty = json!({"routed": 0, "queued": 0, "delivered": 0, "failed": 0, "refused": 0, "returned": 0,
-            "successRate": null, "p50Ms": null, "p95Ms": null, "revenue": []});
-        let answer = room.ask(&ann, STATS, now_and_a_little()).await;
+        "successRate": null, "p50Ms": null, "p95Ms": null, "revenue": []});
+        let answer = app.data(&ann.token, STATS, now_and_a_little()).await;
         assert_eq!(answer["partners"]["nodes"][0]["stats"], empty);
         let backwards = json!({"range": {"from": start(), "to": start()}});
-        assert!(
-            room.codes(Some(&ann.token), STATS, backwards)
-                .await
-                .contains(&"BAD_USER_INPUT")
+        assert_eq!(
+            app.error_code(Some(&ann.token), STATS, backwards).await,
+            "BAD_USER_INPUT"
         );
     }
-}
+);
 
-#[tokio::test]
-async fn health_tells_the_last_success_and_what_has_failed_since() {
-    for room in rooms().await {
-        let ann = room.owner("ann@example.com").await;
-        let made = made(&room, &ann).await;
+both!(
+    health_tells_the_last_success_and_what_has_failed_since,
+    api,
+    |app: TestApp| {
+        let ann = app.account("Acme").await;
+        let made = made(&app, &ann).await;
         made.delivery(DeliveryStatus::Delivered, Some(5_000), |_| {}).await;
         made.delivery(DeliveryStatus::Delivered, Some(1_000), |_| {}).await;
         made.delivery(DeliveryStatus::Failed, Some(9_000), |_| {}).await;
-        let now = room.app.clock.now();
+        let now = app.clock.now();
         let failures = destination::Model {
             partner_id: made.partner,
-            account_id: ann.account,
+            account_id: ann.id.parse().unwrap(),
             consecutive_failures: 3,
             last_failure_at: now,
             last_error: "no answer".into(),
         };
-        failures.into_active_model().insert(room.app.db.write()).await.unwrap();
+        failures.into_active_model().insert(app.db.write()).await.unwrap();
         let held = endpoint::Model {
             id: uuid::Uuid::from_u128(1),
-            account_id: ann.account,
+            account_id: ann.id.parse().unwrap(),
             partner_id: Some(made.partner),
             failures: 3,
             open_reason: Some(endpoint::OpenReason::Throttled),
@@ -175,11 +173,11 @@ async fn health_tells_the_last_success_and_what_has_failed_since() {
             notified: false,
         };
         // Of other settings than those of now, and nothing waits: the present ones are not held.
-        held.into_active_model().insert(room.app.db.write()).await.unwrap();
+        held.into_active_model().insert(app.db.write()).await.unwrap();
         let query =
             "{ partners { nodes { health { state consecutiveFailures openUntil waiting lastSuccessAt lastError } } } }";
         let health = |answer: Value| answer["partners"]["nodes"][0]["health"].clone();
-        let degraded = health(room.ask(&ann, query, json!({})).await);
+        let degraded = health(app.data(&ann.token, query, json!({})).await);
         assert_eq!(
             (&degraded["state"], &degraded["consecutiveFailures"]),
             (&json!("DEGRADED"), &json!(3))
@@ -192,4 +190,4 @@ async fn health_tells_the_last_success_and_what_has_failed_since() {
         let last: chrono::DateTime<chrono::Utc> = serde_json::from_value(degraded["lastSuccessAt"].clone()).unwrap();
         assert_eq!(last, now + TimeDelta::seconds(5));
     }
-}
+);

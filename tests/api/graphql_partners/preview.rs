@@ -4,9 +4,8 @@ use entity::field::FieldType;
 use entity::ids::FlowId;
 use leadmesh_flows::manage::{self, CreateFlow, FieldInput};
 use leadmesh_flows::steps::{self, AddStep, StepInput};
-use serde_json::{Value, json};
 
-use super::room::{rooms, text};
+use super::*;
 
 const PREVIEW: &str = "query ($partner: ID!, $assignment: ID, $fields: JSON!) {
     previewDelivery(partnerId: $partner, assignmentId: $assignment, fields: $fields) {
@@ -51,38 +50,37 @@ fn through(flow: FlowId, profile: &str) -> AddStep {
     }
 }
 
-#[tokio::test]
-async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
-    for room in rooms().await {
-        let ann = room.owner("ann@example.com").await;
+both!(
+    a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it,
+    api,
+    |app: TestApp| {
+        let ann = app.account("Acme").await;
         let solar = flow("Solar", &[("phone", FieldType::Phone), ("ssn", FieldType::Text)]);
-        let solar = manage::create(&room.app, &ann.caller, solar).await.unwrap().flow;
+        let solar = manage::create(&app, &app.caller(&ann).await, solar).await.unwrap().flow;
         let other = flow("Roofs", &[("roof_area", FieldType::Number)]);
-        manage::create(&room.app, &ann.caller, other).await.unwrap();
-        let profile = room
-            .profile(&ann, json!({"name": "Solar", "strategy": "FIRST_MATCH"}))
-            .await;
+        manage::create(&app, &app.caller(&ann).await, other).await.unwrap();
+        let profile = new_profile(&app, &ann, json!({"name": "Solar", "strategy": "FIRST_MATCH"})).await;
         let webhook = json!({"webhook": {"url": "https://crm.example.com/in", "sign": false,
-            "headers": [{"name": "Authorization", "value": "Bearer very-secret-1234"}],
-            "fields": {"mode": "EXCEPT", "fields": ["ssn"]}, "mapping": [{"from": "phone", "to": "tel"}]}});
+        "headers": [{"name": "Authorization", "value": "Bearer very-secret-1234"}],
+        "fields": {"mode": "EXCEPT", "fields": ["ssn"]}, "mapping": [{"from": "phone", "to": "tel"}]}});
         let partner = json!({"name": "Bolt", "email": "x@example.com", "delivery": webhook});
-        let partner = room.partner(&ann, partner).await;
+        let partner = new_partner(&app, &ann, partner).await;
         let assign = "mutation ($input: AssignPartnerInput!) { assignPartner(input: $input) { assignment { id } userErrors { message } } }";
         let email = json!({"email": {"recipients": ["b@example.com"], "subject": "New: {{ lead.phone }}"}});
         let input = json!({"profileId": profile, "partnerId": partner, "delivery": email});
-        let assigned = room.ask(&ann, assign, json!({ "input": input })).await;
+        let assigned = app.data(&ann.token, assign, json!({ "input": input })).await;
         let assignment = text(&assigned["assignPartner"]["assignment"]["id"]);
         let step = through(solar.id, &profile);
-        steps::add(&room.app, &ann.caller, step).await.unwrap();
-        let flows = room.ask(&ann, FLOWS, json!({})).await;
+        steps::add(&app, &app.caller(&ann).await, step).await.unwrap();
+        let flows = app.data(&ann.token, FLOWS, json!({})).await;
         assert_eq!(
             flows["distributionProfiles"]["nodes"][0]["flows"],
             json!([{"name": "Solar"}])
         );
 
         let fields = json!({"phone": "(415) 555-0123", "ssn": "123", "roof_area": 7});
-        let shown = room
-            .ask(&ann, PREVIEW, json!({"partner": partner, "fields": fields}))
+        let shown = app
+            .data(&ann.token, PREVIEW, json!({"partner": partner, "fields": fields}))
             .await;
         let shown = &shown["previewDelivery"];
         assert_eq!(
@@ -103,7 +101,7 @@ async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
         );
 
         let mail = json!({"partner": partner, "assignment": assignment, "fields": fields});
-        let mail = room.ask(&ann, PREVIEW, mail).await;
+        let mail = app.data(&ann.token, PREVIEW, mail).await;
         let mail = &mail["previewDelivery"];
         assert_eq!((&mail["channel"], &mail["headers"]), (&json!("EMAIL"), &Value::Null));
         assert_eq!(mail["subject"], "New: +14155550123");
@@ -111,22 +109,23 @@ async fn a_webhook_is_shown_as_the_flow_that_leads_there_would_send_it() {
         assert!(mail["warnings"].to_string().contains("setSmtpSettings"));
 
         let foreign = json!({"partner": partner, "assignment": "asgn_x", "fields": {}});
-        assert_eq!(room.codes(Some(&ann.token), PREVIEW, foreign).await, ["NOT_FOUND"]);
+        assert_eq!(app.error_code(Some(&ann.token), PREVIEW, foreign).await, "NOT_FOUND");
         let list = json!({"partner": partner, "fields": []});
-        assert_eq!(room.codes(Some(&ann.token), PREVIEW, list).await, ["BAD_USER_INPUT"]);
+        assert_eq!(app.error_code(Some(&ann.token), PREVIEW, list).await, "BAD_USER_INPUT");
     }
-}
+);
 
-#[tokio::test]
-async fn before_a_flow_leads_to_the_partner_the_fields_of_all_flows_are_known() {
-    for room in rooms().await {
-        let ann = room.owner("ann@example.com").await;
+both!(
+    before_a_flow_leads_to_the_partner_the_fields_of_all_flows_are_known,
+    api,
+    |app: TestApp| {
+        let ann = app.account("Acme").await;
         let portal = json!({"portal": {"fields": {"mode": "ONLY", "fields": ["comments"]}}});
         let partner = json!({"name": "Bolt", "email": "x@example.com", "delivery": portal});
-        let partner = room.partner(&ann, partner).await;
+        let partner = new_partner(&app, &ann, partner).await;
         let fields = json!({"comments": "on", "never": 1});
-        let shown = room
-            .ask(&ann, PREVIEW, json!({"partner": partner, "fields": fields}))
+        let shown = app
+            .data(&ann.token, PREVIEW, json!({"partner": partner, "fields": fields}))
             .await;
         let shown = &shown["previewDelivery"];
         assert_eq!(
@@ -135,4 +134,4 @@ async fn before_a_flow_leads_to_the_partner_the_fields_of_all_flows_are_known() 
         );
         assert!(shown["warnings"].to_string().contains("portal is closed"));
     }
-}
+);

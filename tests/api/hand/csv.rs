@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, both};
+use crate::support::app::{TestApp, both, client};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, merge, standard_fields, text, webhook_with};
 
@@ -11,7 +11,7 @@ const KEY: &str =
 const AUDIT: &str = "{ auditEvents(action: \"delivery.exported\") { nodes { action subjectId changes } } }";
 
 async fn take(app: &TestApp, token: Option<&str>, query: &str) -> (u16, String) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let mut request = client.get(format!("http://{}/deliveries.csv{query}", app.address));
     if let Some(token) = token {
         request = request.bearer_auth(token);

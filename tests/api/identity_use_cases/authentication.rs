@@ -9,6 +9,8 @@ use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::{authenticate, people, sessions};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
+use crate::support::wait::eventually;
 
 const IP: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
@@ -21,9 +23,10 @@ async fn key(app: &App, by: &Caller) -> (api_key::Model, String) {
     api_keys::create(app, by, input).await.unwrap()
 }
 
-#[tokio::test]
-async fn an_access_token_names_its_person_and_their_role_of_now() {
-    everywhere(|app| async move {
+both!(
+    an_access_token_names_its_person_and_their_role_of_now,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let caller = authenticate::bearer(&app, &owner.session.access_token, IP)
             .await
@@ -43,13 +46,13 @@ async fn an_access_token_names_its_person_and_their_role_of_now() {
                 "{token}"
             );
         }
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn an_api_key_works_until_it_ends_or_is_revoked() {
-    everywhere(|app| async move {
+both!(
+    an_api_key_works_until_it_ends_or_is_revoked,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let (model, secret) = key(&app, &owner.caller).await;
         assert!(secret.ends_with(&model.hint) && secret.starts_with("lmk_"));
@@ -63,13 +66,13 @@ async fn an_api_key_works_until_it_ends_or_is_revoked() {
         app.clock.advance(TimeDelta::days(1));
         assert_eq!(code(authenticate::bearer(&app, &secret, IP).await), "UNAUTHENTICATED");
         assert_eq!(code(app.rights.refresh(&caller).await), "UNAUTHENTICATED");
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
-    everywhere(|app| async move {
+both!(
+    a_remembered_caller_is_looked_at_again_before_anything_is_stored,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let (model, secret) = key(&app, &owner.caller).await;
         assert!(authenticate::cached(&app, &secret, IP).await.is_none());
@@ -111,9 +114,8 @@ async fn a_remembered_caller_is_looked_at_again_before_anything_is_stored() {
                 .await
                 .is_none()
         );
-    })
-    .await;
-}
+    }
+);
 
 /// Which of them still hold, asked for all at once.
 async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
@@ -126,25 +128,11 @@ async fn includes(app: &App, callers: &[&Caller]) -> Vec<bool> {
     callers.iter().map(|caller| valid.includes(&caller.principal)).collect()
 }
 
-#[tokio::test]
-async fn the_use_of_a_key_is_noted() {
-    everywhere(|app| async move {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let (_, secret) = key(&app, &owner.caller).await;
-        authenticate::bearer(&app, &secret, IP).await.unwrap();
-        let noted = async {
-            loop {
-                let keys = api_keys::list(&app, &owner.caller).await.unwrap();
-                if keys[0].last_used_at.is_some() {
-                    return keys[0].last_used_at;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        let noted = tokio::time::timeout(std::time::Duration::from_secs(10), noted)
-            .await
-            .unwrap();
-        assert_eq!(noted, Some(app.clock.now()));
-    })
-    .await;
-}
+both!(the_use_of_a_key_is_noted, with_mail, |app: TestApp| {
+    let owner = signed_up(&app, "ann@example.com").await;
+    let (_, secret) = key(&app, &owner.caller).await;
+    authenticate::bearer(&app, &secret, IP).await.unwrap();
+    let used = async || api_keys::list(&app, &owner.caller).await.unwrap()[0].last_used_at;
+    let noted = eventually(used, Option::is_some).await;
+    assert_eq!(noted, Some(app.clock.now()));
+});

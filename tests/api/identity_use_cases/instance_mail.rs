@@ -19,6 +19,7 @@ use leadmesh_network::invitations::{self, NewInvitation};
 use sea_orm::{EntityTrait, PaginatorTrait};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 async fn invite(app: &App, by: &Caller, email: &str) -> Result<Invited<entity::user::Model>, Error> {
     let input = InviteUser {
@@ -66,28 +67,25 @@ fn seconds<T: std::fmt::Debug>(result: Result<T, Error>) -> u64 {
     }
 }
 
-#[tokio::test]
-async fn inviting_and_removing_in_a_loop_is_refused() {
-    everywhere(|app| async move {
-        let ann = signed_up(&app, "ann@example.com").await;
-        app.clock.advance(chrono::TimeDelta::minutes(20));
-        for _ in 0..5 {
-            let bo = invite(&app, &ann.caller, "bo@example.com").await.unwrap().person;
-            people::remove(&app, &ann.caller, bo.id).await.unwrap();
-        }
-        assert_eq!(seconds(invite(&app, &ann.caller, "bo@example.com").await), 40 * 60);
-        assert_eq!(seconds(invite(&app, &ann.caller, "BO@example.com").await), 40 * 60);
-        assert_eq!(written(&app).await, 5);
-        assert!(invite(&app, &ann.caller, "eve@example.com").await.is_ok());
-        app.clock.advance(chrono::TimeDelta::minutes(40));
-        assert!(invite(&app, &ann.caller, "bo@example.com").await.is_ok());
-    })
-    .await;
-}
+both!(inviting_and_removing_in_a_loop_is_refused, with_mail, |app: TestApp| {
+    let ann = signed_up(&app, "ann@example.com").await;
+    app.clock.advance(chrono::TimeDelta::minutes(20));
+    for _ in 0..5 {
+        let bo = invite(&app, &ann.caller, "bo@example.com").await.unwrap().person;
+        people::remove(&app, &ann.caller, bo.id).await.unwrap();
+    }
+    assert_eq!(seconds(invite(&app, &ann.caller, "bo@example.com").await), 40 * 60);
+    assert_eq!(seconds(invite(&app, &ann.caller, "BO@example.com").await), 40 * 60);
+    assert_eq!(written(&app).await, 5);
+    assert!(invite(&app, &ann.caller, "eve@example.com").await.is_ok());
+    app.clock.advance(chrono::TimeDelta::minutes(40));
+    assert!(invite(&app, &ann.caller, "bo@example.com").await.is_ok());
+});
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_mails_of_an_account_are_counted_exactly_over_processes() {
-    everywhere(|app| async move {
+both!(
+    the_mails_of_an_account_are_counted_exactly_over_processes,
+    with_mail,
+    |app: TestApp| {
         let ann = signed_up(&app, "ann@example.com").await;
         let other = App::open((*app.config).clone(), app.clock.clone()).await.unwrap();
         for number in 0..90 {
@@ -121,13 +119,13 @@ async fn the_mails_of_an_account_are_counted_exactly_over_processes() {
             invite(&app, &bob.caller, "eve0@example.com").await.is_ok(),
             "another account"
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_others_have_sent_to_an_address_hinders_no_invitation() {
-    everywhere(|app| async move {
+both!(
+    what_others_have_sent_to_an_address_hinders_no_invitation,
+    with_mail,
+    |app: TestApp| {
         let mut callers = Vec::new();
         for number in 0..24 {
             callers.push(signed_up(&app, &format!("ann{number}@example.com")).await.caller);
@@ -164,13 +162,13 @@ async fn what_others_have_sent_to_an_address_hinders_no_invitation() {
         app.clock.advance(chrono::TimeDelta::hours(1));
         let again = invitations::resend(&app, &late[0], invitation.id).await.unwrap();
         assert!(again.mail_id.is_some());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn accounts_without_a_proven_address_do_not_use_up_the_mails_of_others() {
-    everywhere_with(&PROVEN, |app| async move {
+both!(
+    accounts_without_a_proven_address_do_not_use_up_the_mails_of_others,
+    proven,
+    |app: TestApp| {
         let victim = "victim@example.com";
         let proven = signed_up(&app, "ann@example.com").await;
         let token = mailed_token(&app, "ann@example.com").await;
@@ -188,13 +186,13 @@ async fn accounts_without_a_proven_address_do_not_use_up_the_mails_of_others() {
         assert_eq!(written(&app).await, before + 5 + 3);
         assert_eq!(invite(&app, &proven.caller, victim).await.unwrap().link, None);
         assert_eq!(written(&app).await, before + 5 + 4);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn names_and_messages_of_others_become_no_links_in_mails() {
-    everywhere_with(&PROVEN, |app| async move {
+both!(
+    names_and_messages_of_others_become_no_links_in_mails,
+    proven,
+    |app: TestApp| {
         let input = SignUp {
             account_name: "\u{202e}Win http://evil.example/a.b <b>".into(),
             name: "Eve www.evil.example\u{200b} eve@evil.example".into(),
@@ -219,13 +217,13 @@ async fn names_and_messages_of_others_become_no_links_in_mails() {
             assert!(!body.html.contains("<b>"), "{}", body.html);
             assert!(mail.subject.chars().count() <= 200, "{}", mail.subject);
         }
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn test_mails_are_limited_by_account_and_by_recipient() {
-    everywhere(|app| async move {
+both!(
+    test_mails_are_limited_by_account_and_by_recipient,
+    with_mail,
+    |app: TestApp| {
         let mut callers = Vec::new();
         for email in ["ann@example.com", "bob@example.com"] {
             let caller = signed_up(&app, email).await.caller;
@@ -262,6 +260,5 @@ async fn test_mails_are_limited_by_account_and_by_recipient() {
             "RATE_LIMITED"
         );
         assert!(test_mail::send(&app, &callers[1], "eve@example.com").await.is_ok());
-    })
-    .await;
-}
+    }
+);

@@ -7,6 +7,7 @@ use leadmesh_core::identity::authenticate;
 use leadmesh_core::identity::mail_server::{self, SmtpSettings};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 fn key(scopes: &[ApiKeyScope]) -> CreateApiKey {
     CreateApiKey {
@@ -16,9 +17,10 @@ fn key(scopes: &[ApiKeyScope]) -> CreateApiKey {
     }
 }
 
-#[tokio::test]
-async fn a_key_needs_a_name_a_scope_and_a_time_to_come() {
-    everywhere(|app| async move {
+both!(
+    a_key_needs_a_name_a_scope_and_a_time_to_come,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let create = |input| api_keys::create(&app, &owner.caller, input);
         let nameless = CreateApiKey {
@@ -47,13 +49,13 @@ async fn a_key_needs_a_name_a_scope_and_a_time_to_come() {
             code(api_keys::create(&app, &manager, key(&[ApiKeyScope::Manage])).await),
             "FORBIDDEN"
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_has_at_most_fifty_keys_at_once_also_when_asked_eight_at_a_time() {
-    everywhere(|app| async move {
+both!(
+    an_account_has_at_most_fifty_keys_at_once_also_when_asked_eight_at_a_time,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let mut last = None;
         for _ in 0..46 {
@@ -79,31 +81,26 @@ async fn an_account_has_at_most_fifty_keys_at_once_also_when_asked_eight_at_a_ti
                 .await
                 .is_ok()
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn somebody_elses_key_does_not_exist() {
-    everywhere(|app| async move {
-        let ann = signed_up(&app, "ann@example.com").await;
-        let bob = signed_up(&app, "bob@example.com").await;
-        let (foreign, secret) = api_keys::create(&app, &bob.caller, key(&[ApiKeyScope::Manage]))
-            .await
-            .unwrap();
-        let revoked = api_keys::revoke(&app, &ann.caller, foreign.id).await;
-        assert_eq!(broken(revoked), (UserErrorCode::NotFound, "id".into()));
-        assert!(authenticate::bearer(&app, &secret, None).await.is_ok());
-        assert!(api_keys::list(&app, &ann.caller).await.unwrap().is_empty());
-        let first = api_keys::revoke(&app, &bob.caller, foreign.id).await.unwrap();
-        app.clock.advance(chrono::TimeDelta::days(1));
-        let again = api_keys::revoke(&app, &bob.caller, foreign.id).await.unwrap();
-        assert_eq!((again.id, again.revoked_at), (first.id, first.revoked_at));
-    })
-    .await;
-}
+both!(somebody_elses_key_does_not_exist, with_mail, |app: TestApp| {
+    let ann = signed_up(&app, "ann@example.com").await;
+    let bob = signed_up(&app, "bob@example.com").await;
+    let (foreign, secret) = api_keys::create(&app, &bob.caller, key(&[ApiKeyScope::Manage]))
+        .await
+        .unwrap();
+    let revoked = api_keys::revoke(&app, &ann.caller, foreign.id).await;
+    assert_eq!(broken(revoked), (UserErrorCode::NotFound, "id".into()));
+    assert!(authenticate::bearer(&app, &secret, None).await.is_ok());
+    assert!(api_keys::list(&app, &ann.caller).await.unwrap().is_empty());
+    let first = api_keys::revoke(&app, &bob.caller, foreign.id).await.unwrap();
+    app.clock.advance(chrono::TimeDelta::days(1));
+    let again = api_keys::revoke(&app, &bob.caller, foreign.id).await.unwrap();
+    assert_eq!((again.id, again.revoked_at), (first.id, first.revoked_at));
+});
 
-fn server(password: Option<&str>) -> SmtpSettings {
+fn smtp(password: Option<&str>) -> SmtpSettings {
     SmtpSettings {
         host: "smtp.example.com".into(),
         port: 587,
@@ -118,17 +115,18 @@ fn server(password: Option<&str>) -> SmtpSettings {
     }
 }
 
-#[tokio::test]
-async fn a_mail_server_keeps_its_password_sealed_and_to_itself() {
-    everywhere(|app| async move {
+both!(
+    a_mail_server_keeps_its_password_sealed_and_to_itself,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         assert_eq!(mail_server::get(&app, &owner.caller).await.unwrap(), None);
         let set = |input| mail_server::set(&app, &owner.caller, input);
-        let settings = set(server(Some("hunter2hunter2"))).await.unwrap();
+        let settings = set(smtp(Some("hunter2hunter2"))).await.unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
         let renamed = set(SmtpSettings {
             from_name: None,
-            ..server(None)
+            ..smtp(None)
         })
         .await
         .unwrap();
@@ -138,27 +136,27 @@ async fn a_mail_server_keeps_its_password_sealed_and_to_itself() {
         );
         let moved = set(SmtpSettings {
             host: "smtp.evil.example".into(),
-            ..server(None)
+            ..smtp(None)
         })
         .await;
         assert_eq!(broken(moved), (UserErrorCode::Required, "input.password".into()));
         let member = joined(&app, &owner.caller, "mia@example.com", Role::Member).await;
         assert_eq!(
-            code(mail_server::set(&app, &member.caller, server(None)).await),
+            code(mail_server::set(&app, &member.caller, smtp(None)).await),
             "FORBIDDEN"
         );
         mail_server::clear(&app, &owner.caller).await.unwrap();
         mail_server::clear(&app, &owner.caller).await.unwrap();
         assert_eq!(mail_server::get(&app, &owner.caller).await.unwrap(), None);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_test_mail_says_something_of_the_settings_it_was_sent_with_only() {
-    everywhere(|app| async move {
+both!(
+    a_test_mail_says_something_of_the_settings_it_was_sent_with_only,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
-        let first = mail_server::set(&app, &owner.caller, server(Some("hunter2hunter2")))
+        let first = mail_server::set(&app, &owner.caller, smtp(Some("hunter2hunter2")))
             .await
             .unwrap();
         let failed = mail_server::verified(&app, &first, Err("535 no\r\n".into()))
@@ -172,10 +170,9 @@ async fn a_test_mail_says_something_of_the_settings_it_was_sent_with_only() {
         let good = mail_server::verified(&app, &first, Ok(())).await.unwrap().unwrap();
         assert_eq!((good.verified_at, good.last_error), (Some(app.clock.now()), None));
         app.clock.advance(chrono::TimeDelta::seconds(1));
-        let second = mail_server::set(&app, &owner.caller, server(None)).await.unwrap();
+        let second = mail_server::set(&app, &owner.caller, smtp(None)).await.unwrap();
         assert_eq!(second.verified_at, None);
         assert_eq!(mail_server::verified(&app, &first, Ok(())).await.unwrap(), None);
         assert_eq!(mail_server::get(&app, &owner.caller).await.unwrap(), Some(second));
-    })
-    .await;
-}
+    }
+);

@@ -16,6 +16,7 @@ use leadmesh_core::identity::throttle::Kind;
 use leadmesh_core::identity::tokens::Scope;
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 const NEW: &str = "horse battery staple";
 
@@ -58,9 +59,10 @@ async fn strangers_guess(app: &App, email: &str) {
     }
 }
 
-#[tokio::test]
-async fn wrong_log_ins_from_elsewhere_lock_nobody_out() {
-    everywhere(|app| async move {
+both!(
+    wrong_log_ins_from_elsewhere_lock_nobody_out,
+    with_mail,
+    |app: TestApp| {
         let ann = signed_up_at(&app, home(), "ann@example.com").await;
         for _ in 0..10 {
             assert_eq!(
@@ -84,36 +86,32 @@ async fn wrong_log_ins_from_elsewhere_lock_nobody_out() {
             .unwrap();
         app.clock.advance(TimeDelta::minutes(15));
         assert!(log_in(&app, elsewhere(3), NEW).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_network_is_known_by_a_refresh_there_too() {
-    everywhere(|app| async move {
-        let ann = signed_up_at(&app, home(), "ann@example.com").await;
-        sessions::refresh(&app, Some(elsewhere(7)), &ann.session.refresh_token)
-            .await
-            .unwrap();
-        strangers_guess(&app, "ann@example.com").await;
-        assert!(log_in(&app, elsewhere(7), PASSWORD).await.is_ok());
-        assert_eq!(code(log_in(&app, elsewhere(8), PASSWORD).await), "RATE_LIMITED");
-    })
-    .await;
-}
+both!(a_network_is_known_by_a_refresh_there_too, with_mail, |app: TestApp| {
+    let ann = signed_up_at(&app, home(), "ann@example.com").await;
+    sessions::refresh(&app, Some(elsewhere(7)), &ann.session.refresh_token)
+        .await
+        .unwrap();
+    strangers_guess(&app, "ann@example.com").await;
+    assert!(log_in(&app, elsewhere(7), PASSWORD).await.is_ok());
+    assert_eq!(code(log_in(&app, elsewhere(8), PASSWORD).await), "RATE_LIMITED");
+});
 
-#[tokio::test]
-async fn strangers_learn_nothing_of_whether_somebody_is_there() {
-    everywhere(|app| async move {
+both!(
+    strangers_learn_nothing_of_whether_somebody_is_there,
+    with_mail,
+    |app: TestApp| {
         strangers_guess(&app, "ann@example.com").await;
         assert_eq!(code(log_in(&app, elsewhere(1), PASSWORD).await), "RATE_LIMITED");
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn who_claims_the_same_address_may_not_guess_more_for_that() {
-    everywhere_with(&PROVEN, |app| async move {
+both!(
+    who_claims_the_same_address_may_not_guess_more_for_that,
+    proven,
+    |app: TestApp| {
         signed_up_at(&app, home(), "ann@example.com").await;
         let claim = leadmesh_core::identity::sign_up::SignUp {
             password: "another password".into(),
@@ -126,13 +124,13 @@ async fn who_claims_the_same_address_may_not_guess_more_for_that() {
         assert_eq!(code(log_in(&app, elsewhere(1), PASSWORD).await), "BAD_USER_INPUT");
         assert!(log_in(&app, elsewhere(1), "another password").await.is_ok());
         assert!(log_in(&app, home(), PASSWORD).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn guesses_of_the_own_password_are_counted_by_session() {
-    everywhere(|app| async move {
+both!(
+    guesses_of_the_own_password_are_counted_by_session,
+    with_mail,
+    |app: TestApp| {
         let ann = signed_up_at(&app, home(), "ann@example.com").await;
         let other = log_in(&app, home(), PASSWORD).await.unwrap();
         for _ in 0..10 {
@@ -145,9 +143,8 @@ async fn guesses_of_the_own_password_are_counted_by_session() {
         password_reset::change(&app, &other.caller, change(PASSWORD))
             .await
             .unwrap();
-    })
-    .await;
-}
+    }
+);
 
 async fn ask(app: &App, ip: IpAddr, email: &str) {
     password_reset::request(app, Scope::Account, Some(ip), email)
@@ -174,9 +171,10 @@ async fn mailed_tokens(app: &App, to: &str) -> Vec<String> {
     }
 }
 
-#[tokio::test]
-async fn requests_for_a_new_password_neither_block_others_nor_void_their_links() {
-    everywhere(|app| async move {
+both!(
+    requests_for_a_new_password_neither_block_others_nor_void_their_links,
+    with_mail,
+    |app: TestApp| {
         signed_up_at(&app, home(), "ann@example.com").await;
         ask(&app, home(), "ann@example.com").await;
         let mine = mailed_tokens(&app, "ann@example.com").await;
@@ -200,13 +198,13 @@ async fn requests_for_a_new_password_neither_block_others_nor_void_their_links()
             ask(&app, elsewhere(1), "ann@example.com").await;
         }
         assert_eq!(mailed_tokens(&app, "ann@example.com").await.len(), 3);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_request_for_a_new_password_does_not_void_an_invitation() {
-    everywhere(|app| async move {
+both!(
+    a_request_for_a_new_password_does_not_void_an_invitation,
+    with_mail,
+    |app: TestApp| {
         let ann = signed_up_at(&app, home(), "ann@example.com").await;
         let bo = invite(&app, &ann.caller, "bo@example.com").await.unwrap();
         let invitation = mailed_tokens(&app, "bo@example.com").await;
@@ -224,26 +222,21 @@ async fn a_request_for_a_new_password_does_not_void_an_invitation() {
             set_password(&app, Scope::Account, &invitation[0], NEW).await.is_err(),
             "it works once"
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn one_use_of_a_link_makes_all_others_void() {
-    everywhere(|app| async move {
-        signed_up_at(&app, home(), "ann@example.com").await;
-        for _ in 0..3 {
-            ask(&app, home(), "ann@example.com").await;
-        }
-        let links = mailed_tokens(&app, "ann@example.com").await;
-        assert_eq!(links.len(), 3);
-        set_password(&app, Scope::Account, &links[1], NEW).await.unwrap();
-        for link in [&links[0], &links[2]] {
-            assert!(set_password(&app, Scope::Account, link, PASSWORD).await.is_err());
-        }
-    })
-    .await;
-}
+both!(one_use_of_a_link_makes_all_others_void, with_mail, |app: TestApp| {
+    signed_up_at(&app, home(), "ann@example.com").await;
+    for _ in 0..3 {
+        ask(&app, home(), "ann@example.com").await;
+    }
+    let links = mailed_tokens(&app, "ann@example.com").await;
+    assert_eq!(links.len(), 3);
+    set_password(&app, Scope::Account, &links[1], NEW).await.unwrap();
+    for link in [&links[0], &links[2]] {
+        assert!(set_password(&app, Scope::Account, link, PASSWORD).await.is_err());
+    }
+});
 
 async fn invite(app: &App, by: &Caller, email: &str) -> Result<entity::ids::UserId, Error> {
     let input = InviteUser {

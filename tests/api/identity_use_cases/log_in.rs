@@ -12,6 +12,7 @@ use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::{accounts, authenticate};
 
 use super::support::*;
+use crate::support::app::{Mode, TestApp, both};
 
 async fn log_in(app: &App, email: &str, password: &str) -> Result<SignedIn, Error> {
     let input = LogIn {
@@ -21,9 +22,10 @@ async fn log_in(app: &App, email: &str, password: &str) -> Result<SignedIn, Erro
     sessions::log_in(app, Scope::Account, None, input).await
 }
 
-#[tokio::test]
-async fn signing_up_makes_an_account_with_an_owner_and_an_inbox() {
-    everywhere(|app| async move {
+both!(
+    signing_up_makes_an_account_with_an_owner_and_an_inbox,
+    with_mail,
+    |app: TestApp| {
         let signed_in = signed_up(&app, " Ann@Example.com ").await;
         let caller = signed_in.caller;
         assert!(matches!(&caller.principal, Principal::User { role: Role::Owner, name, .. } if name == "Ann Long"));
@@ -54,14 +56,14 @@ async fn signing_up_makes_an_account_with_an_owner_and_an_inbox() {
             keys.open("place", &keys.seal("place", b"plain").unwrap()).unwrap(),
             b"plain"
         );
-        assert_eq!(trail(&app, &caller).await, ["account.created"]);
-    })
-    .await;
-}
+        assert_eq!(app.audit_log(account.id).await, ["account.created"]);
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_eight_sign_ups_with_one_address_one_succeeds() {
-    everywhere(|app| async move {
+both!(
+    of_eight_sign_ups_with_one_address_one_succeeds,
+    with_mail,
+    |app: TestApp| {
         let calls = (0..8).map(|_| {
             let app = app.app.clone();
             async move { sign_up(&app, None, SignUpOrigin::Public, company("ann@example.com")).await }
@@ -72,13 +74,13 @@ async fn of_eight_sign_ups_with_one_address_one_succeeds() {
             assert_eq!(broken(answer), (UserErrorCode::Taken, "input.email".into()));
         }
         assert_eq!(accounts::list(&app).await.unwrap().len(), 1);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input() {
-    everywhere(|app| async move {
+both!(
+    a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input,
+    with_mail,
+    |app: TestApp| {
         let good = || company("ann@example.com");
         for (path, input) in [
             (
@@ -127,13 +129,13 @@ async fn a_sign_up_that_makes_no_sense_is_refused_at_the_offending_input() {
             assert_eq!(broken(sign_up(&app, None, SignUpOrigin::Public, input).await).1, path);
         }
         assert!(accounts::list(&app).await.unwrap().is_empty());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn the_operator_decides_who_may_sign_up_and_with_which_plan() {
-    everywhere_with(&["--sign-up", "invited"], |app| async move {
+both!(
+    the_operator_decides_who_may_sign_up_and_with_which_plan,
+    async |mode| open_with(mode, &["--sign-up", "invited"]).await,
+    |app: TestApp| {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
         assert_eq!(code(by(SignUpOrigin::Public).await), "FORBIDDEN");
         let invited = by(SignUpOrigin::Invitation).await.unwrap();
@@ -141,23 +143,27 @@ async fn the_operator_decides_who_may_sign_up_and_with_which_plan() {
         let id = account(&invited.caller);
         let upgraded = accounts::set_plan(&app, id, Plan::Paid).await.unwrap();
         assert_eq!(
-            (upgraded.plan, trail(&app, &invited.caller).await.len()),
+            (upgraded.plan, app.audit_log(account(&invited.caller)).await.len()),
             (Plan::Paid, 2)
         );
         assert!(accounts::get(&app, &invited.caller).await.unwrap().config_version > 1);
-    })
-    .await;
-    everywhere_with(&["--sign-up", "closed"], |app| async move {
+    }
+);
+
+both!(
+    nobody_but_the_operator_signs_up_where_that_is_closed,
+    async |mode| open_with(mode, &["--sign-up", "closed"]).await,
+    |app: TestApp| {
         let by = |through| sign_up(&app, None, through, company("ann@example.com"));
         assert_eq!(code(by(SignUpOrigin::Invitation).await), "FORBIDDEN");
         assert!(by(SignUpOrigin::Operator).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_answer_alike() {
-    everywhere(|app| async move {
+both!(
+    a_wrong_password_and_an_unknown_address_answer_alike,
+    with_mail,
+    |app: TestApp| {
         signed_up(&app, "ann@example.com").await;
         assert!(log_in(&app, "Ann@Example.com", PASSWORD).await.is_ok());
         let answers = [
@@ -170,13 +176,13 @@ async fn a_wrong_password_and_an_unknown_address_answer_alike() {
             .map(|answer| format!("{:?}", answer.unwrap_err()))
             .collect();
         assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn guesses_are_limited_whether_or_not_the_address_exists() {
-    everywhere(|app| async move {
+both!(
+    guesses_are_limited_whether_or_not_the_address_exists,
+    with_mail,
+    |app: TestApp| {
         signed_up(&app, "ann@example.com").await;
         for email in ["ann@example.com", "nobody@example.com"] {
             for _ in 0..10 {
@@ -186,44 +192,40 @@ async fn guesses_are_limited_whether_or_not_the_address_exists() {
         }
         app.clock.advance(TimeDelta::minutes(5));
         assert!(log_in(&app, "ann@example.com", PASSWORD).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_refresh_token_is_replaced_at_each_use() {
-    everywhere(|app| async move {
-        let first = signed_up(&app, "ann@example.com").await;
-        app.clock.advance(TimeDelta::minutes(20));
-        assert_eq!(
-            code(authenticate::bearer(&app, &first.session.access_token, None).await),
-            "UNAUTHENTICATED"
-        );
-        let second = sessions::refresh(&app, None, &first.session.refresh_token)
+both!(a_refresh_token_is_replaced_at_each_use, with_mail, |app: TestApp| {
+    let first = signed_up(&app, "ann@example.com").await;
+    app.clock.advance(TimeDelta::minutes(20));
+    assert_eq!(
+        code(authenticate::bearer(&app, &first.session.access_token, None).await),
+        "UNAUTHENTICATED"
+    );
+    let second = sessions::refresh(&app, None, &first.session.refresh_token)
+        .await
+        .unwrap();
+    assert_eq!(second.session.expires_at, app.clock.now() + TimeDelta::minutes(15));
+    assert!(
+        authenticate::bearer(&app, &second.session.access_token, None)
             .await
-            .unwrap();
-        assert_eq!(second.session.expires_at, app.clock.now() + TimeDelta::minutes(15));
-        assert!(
-            authenticate::bearer(&app, &second.session.access_token, None)
-                .await
-                .is_ok()
-        );
-        app.clock.advance(LIFETIME - TimeDelta::microseconds(1));
-        let third = sessions::refresh(&app, None, &second.session.refresh_token)
-            .await
-            .unwrap();
-        app.clock.advance(LIFETIME);
-        assert_eq!(
-            code(sessions::refresh(&app, None, &third.session.refresh_token).await),
-            "UNAUTHENTICATED"
-        );
-    })
-    .await;
-}
+            .is_ok()
+    );
+    app.clock.advance(LIFETIME - TimeDelta::microseconds(1));
+    let third = sessions::refresh(&app, None, &second.session.refresh_token)
+        .await
+        .unwrap();
+    app.clock.advance(LIFETIME);
+    assert_eq!(
+        code(sessions::refresh(&app, None, &third.session.refresh_token).await),
+        "UNAUTHENTICATED"
+    );
+});
 
-#[tokio::test]
-async fn a_reused_old_token_ends_the_session_however_old_it_is() {
-    everywhere(|app| async move {
+both!(
+    a_reused_old_token_ends_the_session_however_old_it_is,
+    with_mail,
+    |app: TestApp| {
         for generations in [1, 3] {
             let first = signed_up(&app, &format!("ann{generations}@example.com")).await;
             let mut newest = first.clone();
@@ -246,17 +248,17 @@ async fn a_reused_old_token_ends_the_session_however_old_it_is() {
                 "UNAUTHENTICATED"
             );
             assert_eq!(
-                trail(&app, &first.caller).await,
+                app.audit_log(account(&first.caller)).await,
                 ["account.created", "session.token_reused"]
             );
         }
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn logging_out_ends_the_session_at_once_and_never_complains() {
-    everywhere(|app| async move {
+both!(
+    logging_out_ends_the_session_at_once_and_never_complains,
+    with_mail,
+    |app: TestApp| {
         let SignedIn { session, .. } = signed_up(&app, "ann@example.com").await;
         let other = log_in(&app, "ann@example.com", PASSWORD).await.unwrap();
         for token in [
@@ -280,32 +282,30 @@ async fn logging_out_ends_the_session_at_once_and_never_complains() {
                 .await
                 .is_ok()
         );
-    })
-    .await;
+    }
+);
+
+/// With a Redis, which processes share.
+async fn sharing(mode: Mode) -> TestApp {
+    let url = std::env::var("LEADMESH_TEST_REDIS_URL").expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
+    open_with(mode, &["--redis-url", &url]).await
 }
 
-#[tokio::test]
-async fn two_nodes_count_guesses_together() {
-    let Ok(url) = std::env::var("LEADMESH_TEST_REDIS_URL") else {
-        return;
-    };
-    everywhere_with(&["--redis-url", &url], |app| async move {
-        let redis = redis::Client::open(url_of(&app))
-            .unwrap()
-            .get_connection_manager()
-            .await
-            .unwrap();
-        let other = leadmesh_core::identity::throttle::Throttle::new(Some(redis), "leadmesh", app.clock.clone());
-        let kind = leadmesh_core::identity::throttle::Kind::OwnPassword;
-        let key = rand::random::<u128>().to_string();
-        for throttle in [&app.throttle, &other].into_iter().cycle().take(10) {
-            throttle.check(kind, &key).await.unwrap();
-        }
-        assert_eq!(code(other.check(kind, &key).await), "RATE_LIMITED");
-        assert_eq!(code(app.throttle.check(kind, &key).await), "RATE_LIMITED");
-    })
-    .await;
-}
+both!(two_nodes_count_guesses_together, sharing, |app: TestApp| {
+    let redis = redis::Client::open(url_of(&app))
+        .unwrap()
+        .get_connection_manager()
+        .await
+        .unwrap();
+    let other = leadmesh_core::identity::throttle::Throttle::new(Some(redis), "leadmesh", app.clock.clone());
+    let kind = leadmesh_core::identity::throttle::Kind::OwnPassword;
+    let key = rand::random::<u128>().to_string();
+    for throttle in [&app.throttle, &other].into_iter().cycle().take(10) {
+        throttle.check(kind, &key).await.unwrap();
+    }
+    assert_eq!(code(other.check(kind, &key).await), "RATE_LIMITED");
+    assert_eq!(code(app.throttle.check(kind, &key).await), "RATE_LIMITED");
+});
 
 fn url_of(app: &App) -> String {
     app.config.settings.redis_url.clone().unwrap()

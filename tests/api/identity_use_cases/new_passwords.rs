@@ -8,6 +8,7 @@ use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::{authenticate, mail_queue};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 const NEW: &str = "horse battery staple";
 
@@ -24,9 +25,10 @@ async fn ask(app: &App, email: &str) {
     app.writes.finish().await;
 }
 
-#[tokio::test]
-async fn a_mailed_link_sets_a_new_password_once_and_ends_all_sessions() {
-    everywhere(|app| async move {
+both!(
+    a_mailed_link_sets_a_new_password_once_and_ends_all_sessions,
+    with_mail,
+    |app: TestApp| {
         let before = signed_up(&app, "ann@example.com").await;
         ask(&app, "Ann@Example.com").await;
         let token = mailed_token(&app, "ann@example.com").await;
@@ -52,29 +54,28 @@ async fn a_mailed_link_sets_a_new_password_once_and_ends_all_sessions() {
         assert!(log_in(&app, NEW).await.is_ok());
         let again = set_password(&app, Scope::Account, &token, PASSWORD).await;
         assert_eq!(broken(again), (UserErrorCode::Expired, "input.token".into()));
-        assert_eq!(trail(&app, &before.caller).await, ["account.created", "password.reset"]);
-    })
-    .await;
-}
+        assert_eq!(
+            app.audit_log(account(&before.caller)).await,
+            ["account.created", "password.reset"]
+        );
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_eight_uses_of_one_link_one_succeeds() {
-    everywhere(|app| async move {
-        signed_up(&app, "ann@example.com").await;
-        ask(&app, "ann@example.com").await;
-        let token = mailed_token(&app, "ann@example.com").await;
-        let calls = (0..8).map(|_| {
-            let (app, token) = (app.app.clone(), token.clone());
-            async move { set_password(&app, Scope::Account, &token, NEW).await.is_ok() }
-        });
-        assert_eq!(at_once(calls).await.into_iter().filter(|done| *done).count(), 1);
-    })
-    .await;
-}
+both!(of_eight_uses_of_one_link_one_succeeds, with_mail, |app: TestApp| {
+    signed_up(&app, "ann@example.com").await;
+    ask(&app, "ann@example.com").await;
+    let token = mailed_token(&app, "ann@example.com").await;
+    let calls = (0..8).map(|_| {
+        let (app, token) = (app.app.clone(), token.clone());
+        async move { set_password(&app, Scope::Account, &token, NEW).await.is_ok() }
+    });
+    assert_eq!(at_once(calls).await.into_iter().filter(|done| *done).count(), 1);
+});
 
-#[tokio::test]
-async fn a_link_ends_after_an_hour_and_works_only_in_its_scope() {
-    everywhere(|app| async move {
+both!(
+    a_link_ends_after_an_hour_and_works_only_in_its_scope,
+    with_mail,
+    |app: TestApp| {
         signed_up(&app, "ann@example.com").await;
         ask(&app, "ann@example.com").await;
         let second = mailed_token(&app, "ann@example.com").await;
@@ -89,24 +90,24 @@ async fn a_link_ends_after_an_hour_and_works_only_in_its_scope() {
             outcome(Scope::Account, "lmt_unknown".into()).await,
             UserErrorCode::Invalid
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn an_unknown_address_is_acknowledged_and_gets_no_mail() {
-    everywhere(|app| async move {
+both!(
+    an_unknown_address_is_acknowledged_and_gets_no_mail,
+    with_mail,
+    |app: TestApp| {
         for _ in 0..7 {
             ask(&app, "nobody@example.com").await;
         }
         assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn changing_the_password_ends_the_other_sessions_only() {
-    everywhere(|app| async move {
+both!(
+    changing_the_password_ends_the_other_sessions_only,
+    with_mail,
+    |app: TestApp| {
         let here = signed_up(&app, "ann@example.com").await;
         let there = log_in(&app, PASSWORD).await.unwrap();
         let change = |current: &str, new: &str| {
@@ -129,9 +130,8 @@ async fn changing_the_password_ends_the_other_sessions_only() {
             "UNAUTHENTICATED"
         );
         assert!(log_in(&app, NEW).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
 /// Asks for a mail and gives it back as its worker gets it.
 async fn claimed(app: &App) -> mail::Model {
@@ -144,9 +144,10 @@ async fn stored(app: &App, mail: &mail::Model) -> mail::Model {
     mail::Entity::by_id(mail.id).one(app.db.read()).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn a_mail_is_tried_again_after_one_five_and_thirty_minutes_and_then_given_up() {
-    everywhere(|app| async move {
+both!(
+    a_mail_is_tried_again_after_one_five_and_thirty_minutes_and_then_given_up,
+    with_mail,
+    |app: TestApp| {
         signed_up(&app, "ann@example.com").await;
         ask(&app, "ann@example.com").await;
         for minutes in [1, 5, 30] {
@@ -166,13 +167,13 @@ async fn a_mail_is_tried_again_after_one_five_and_thirty_minutes_and_then_given_
             (MailStatus::Failed, 4, Some("550 no"))
         );
         assert_eq!((mail.sealed_body, mail.due_at), (None, None));
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_worker_that_lost_its_lease_records_nothing() {
-    everywhere(|app| async move {
+both!(
+    a_worker_that_lost_its_lease_records_nothing,
+    with_mail,
+    |app: TestApp| {
         signed_up(&app, "ann@example.com").await;
         ask(&app, "ann@example.com").await;
         let slow = claimed(&app).await;
@@ -187,46 +188,42 @@ async fn a_worker_that_lost_its_lease_records_nothing() {
             (mail.status, mail.sent_at, mail.sealed_body),
             (MailStatus::Sent, Some(app.clock.now()), None)
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_share_the_mails_that_are_due() {
-    everywhere(|app| async move {
-        for number in 0..30 {
-            let email = format!("ann{number}@example.com");
-            signed_up(&app, &email).await;
-            ask(&app, &email).await;
-        }
-        let calls = (0..8).map(|_| {
-            let app = app.app.clone();
-            async move { mail_queue::claim_due(&app).await.unwrap() }
-        });
-        let mut claimed: Vec<_> = at_once(calls)
+both!(workers_share_the_mails_that_are_due, with_mail, |app: TestApp| {
+    for number in 0..30 {
+        let email = format!("ann{number}@example.com");
+        signed_up(&app, &email).await;
+        ask(&app, &email).await;
+    }
+    let calls = (0..8).map(|_| {
+        let app = app.app.clone();
+        async move { mail_queue::claim_due(&app).await.unwrap() }
+    });
+    let mut claimed: Vec<_> = at_once(calls)
+        .await
+        .into_iter()
+        .flatten()
+        .map(|(mail, _)| mail.id)
+        .collect();
+    claimed.extend(
+        mail_queue::claim_due(&app)
             .await
+            .unwrap()
             .into_iter()
-            .flatten()
-            .map(|(mail, _)| mail.id)
-            .collect();
-        claimed.extend(
-            mail_queue::claim_due(&app)
-                .await
-                .unwrap()
-                .into_iter()
-                .map(|(mail, _)| mail.id),
-        );
-        assert_eq!(claimed.len(), 30, "some were claimed twice, or not at all");
-        claimed.sort_unstable();
-        claimed.dedup();
-        assert_eq!(claimed.len(), 30);
-    })
-    .await;
-}
+            .map(|(mail, _)| mail.id),
+    );
+    assert_eq!(claimed.len(), 30, "some were claimed twice, or not at all");
+    claimed.sort_unstable();
+    claimed.dedup();
+    assert_eq!(claimed.len(), 30);
+});
 
-#[tokio::test]
-async fn without_a_mail_server_a_mail_has_failed_from_the_start() {
-    everywhere_with(&[], |app| async move {
+both!(
+    without_a_mail_server_a_mail_has_failed_from_the_start,
+    async |mode| open_with(mode, &[]).await,
+    |app: TestApp| {
         let tx = app.db.begin().await.unwrap();
         let letter = leadmesh_core::identity::emails::new_password("ann@example.com", Scope::Account, "link");
         let id = mail_queue::queue_mail(&tx, &app, letter).await.unwrap();
@@ -235,6 +232,5 @@ async fn without_a_mail_server_a_mail_has_failed_from_the_start() {
         assert_eq!((mail.status, mail.sealed_body), (MailStatus::Failed, None));
         assert!(mail.error.unwrap().contains("LEADMESH_SMTP_URL"));
         assert!(mail_queue::claim_due(&app).await.unwrap().is_empty());
-    })
-    .await;
-}
+    }
+);

@@ -2,14 +2,17 @@ use async_graphql::MaybeUndefined;
 use entity::user::Role;
 use leadmesh_core::error::UserErrorCode;
 use leadmesh_core::identity::account_settings::{self, UpdateAccount};
+use leadmesh_core::identity::caller::Caller;
 use leadmesh_core::identity::people::{self, InviteUser};
 use leadmesh_core::identity::{accounts, authenticate, sessions};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
-#[tokio::test]
-async fn an_invited_person_sets_a_password_by_the_mailed_link() {
-    everywhere(|app| async move {
+both!(
+    an_invited_person_sets_a_password_by_the_mailed_link,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let bob = joined(&app, &owner.caller, "bob@example.com", Role::Member).await;
         assert_eq!(account(&bob.caller), account(&owner.caller));
@@ -32,16 +35,16 @@ async fn an_invited_person_sets_a_password_by_the_mailed_link() {
             (UserErrorCode::Taken, "input.email".into())
         );
         assert_eq!(
-            trail(&app, &owner.caller).await,
+            app.audit_log(account(&owner.caller)).await,
             ["account.created", "user.invited", "password.reset"]
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn only_owners_and_admins_manage_people_and_only_owners_other_owners() {
-    everywhere(|app| async move {
+both!(
+    only_owners_and_admins_manage_people_and_only_owners_other_owners,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let admin = joined(&app, &owner.caller, "adam@example.com", Role::Admin).await;
         let member = joined(&app, &owner.caller, "mia@example.com", Role::Member).await;
@@ -68,13 +71,13 @@ async fn only_owners_and_admins_manage_people_and_only_owners_other_owners() {
             "FORBIDDEN"
         );
         assert!(invite(&admin.caller, Role::Admin).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_changed_role_and_a_removal_hold_from_the_next_request() {
-    everywhere(|app| async move {
+both!(
+    a_changed_role_and_a_removal_hold_from_the_next_request,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let bob = joined(&app, &owner.caller, "bob@example.com", Role::Viewer).await;
         people::update_role(&app, &owner.caller, user(&bob.caller), Role::Admin)
@@ -100,45 +103,44 @@ async fn a_changed_role_and_a_removal_hold_from_the_next_request() {
         );
         assert_eq!(people::list(&app, &owner.caller).await.unwrap().len(), 1);
         joined(&app, &owner.caller, "bob@example.com", Role::Viewer).await;
-    })
-    .await;
+    }
+);
+
+both!(the_last_owner_who_can_sign_in_stays, with_mail, |app: TestApp| {
+    let owner = signed_up(&app, "ann@example.com").await;
+    let id = user(&owner.caller);
+    let waiting = InviteUser {
+        email: "bob@example.com".into(),
+        name: "Bob".into(),
+        role: Role::Owner,
+    };
+    people::invite(&app, &owner.caller, waiting).await.unwrap();
+    assert_eq!(
+        broken(people::remove(&app, &owner.caller, id).await),
+        (UserErrorCode::Conflict, "id".into())
+    );
+    let demoted = people::update_role(&app, &owner.caller, id, Role::Admin).await;
+    assert_eq!(broken(demoted), (UserErrorCode::Conflict, "input.role".into()));
+    joined(&app, &owner.caller, "eve@example.com", Role::Owner).await;
+    assert!(people::remove(&app, &owner.caller, id).await.is_ok());
+});
+
+/// The owners of one account.
+async fn eight_owners(app: &TestApp) -> Vec<Caller> {
+    let owner = signed_up(app, "ann@example.com").await.caller;
+    let mut owners = vec![owner.clone()];
+    for number in 1..8 {
+        let email = format!("o{number}@example.com");
+        owners.push(joined(app, &owner, &email, Role::Owner).await.caller);
+    }
+    owners
 }
 
-#[tokio::test]
-async fn the_last_owner_who_can_sign_in_stays() {
-    everywhere(|app| async move {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let id = user(&owner.caller);
-        let waiting = InviteUser {
-            email: "bob@example.com".into(),
-            name: "Bob".into(),
-            role: Role::Owner,
-        };
-        people::invite(&app, &owner.caller, waiting).await.unwrap();
-        assert_eq!(
-            broken(people::remove(&app, &owner.caller, id).await),
-            (UserErrorCode::Conflict, "id".into())
-        );
-        let demoted = people::update_role(&app, &owner.caller, id, Role::Admin).await;
-        assert_eq!(broken(demoted), (UserErrorCode::Conflict, "input.role".into()));
-        joined(&app, &owner.caller, "eve@example.com", Role::Owner).await;
-        assert!(people::remove(&app, &owner.caller, id).await.is_ok());
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_eight_owners_who_remove_themselves_at_once_one_stays() {
-    everywhere(|app| async move {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let mut owners = vec![owner.caller.clone()];
-        for number in 1..8 {
-            owners.push(
-                joined(&app, &owner.caller, &format!("o{number}@example.com"), Role::Owner)
-                    .await
-                    .caller,
-            );
-        }
+both!(
+    of_eight_owners_who_remove_themselves_at_once_one_stays,
+    with_mail,
+    |app: TestApp| {
+        let owners = eight_owners(&app).await;
         let calls = owners.into_iter().map(|caller| {
             let app = app.app.clone();
             async move { people::remove(&app, &caller, user(&caller)).await }
@@ -147,22 +149,14 @@ async fn of_eight_owners_who_remove_themselves_at_once_one_stays() {
         assert_eq!(removed.iter().filter(|answer| answer.is_ok()).count(), 7);
         let refused = removed.into_iter().find(Result::is_err).unwrap();
         assert_eq!(broken(refused), (UserErrorCode::Conflict, "id".into()));
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_owner_who_was_just_removed_removes_nobody() {
-    everywhere(|app| async move {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let mut owners = vec![owner.caller.clone()];
-        for number in 1..8 {
-            owners.push(
-                joined(&app, &owner.caller, &format!("o{number}@example.com"), Role::Owner)
-                    .await
-                    .caller,
-            );
-        }
+both!(
+    an_owner_who_was_just_removed_removes_nobody,
+    with_mail,
+    |app: TestApp| {
+        let owners = eight_owners(&app).await;
         let victims = owners.iter().cycle().skip(1).take(8).cloned().collect::<Vec<_>>();
         let calls = owners.into_iter().zip(victims).map(|(caller, victim)| {
             let app = app.app.clone();
@@ -174,29 +168,25 @@ async fn an_owner_who_was_just_removed_removes_nobody() {
         for refused in answers.into_iter().filter(Result::is_err) {
             assert_eq!(code(refused), "UNAUTHENTICATED");
         }
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn somebody_elses_people_do_not_exist() {
-    everywhere(|app| async move {
-        let ann = signed_up(&app, "ann@example.com").await;
-        let bob = signed_up(&app, "bob@example.com").await;
-        let stranger = user(&bob.caller);
-        assert_eq!(
-            broken(people::remove(&app, &ann.caller, stranger).await),
-            (UserErrorCode::NotFound, "id".into())
-        );
-        let changed = people::update_role(&app, &ann.caller, stranger, Role::Viewer).await;
-        assert_eq!(broken(changed), (UserErrorCode::NotFound, "input.id".into()));
-    })
-    .await;
-}
+both!(somebody_elses_people_do_not_exist, with_mail, |app: TestApp| {
+    let ann = signed_up(&app, "ann@example.com").await;
+    let bob = signed_up(&app, "bob@example.com").await;
+    let stranger = user(&bob.caller);
+    assert_eq!(
+        broken(people::remove(&app, &ann.caller, stranger).await),
+        (UserErrorCode::NotFound, "id".into())
+    );
+    let changed = people::update_role(&app, &ann.caller, stranger, Role::Viewer).await;
+    assert_eq!(broken(changed), (UserErrorCode::NotFound, "input.id".into()));
+});
 
-#[tokio::test]
-async fn an_account_is_changed_where_something_is_given() {
-    everywhere(|app| async move {
+both!(
+    an_account_is_changed_where_something_is_given,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let update = |input| account_settings::update(&app, &owner.caller, input);
         let changed = update(UpdateAccount {
@@ -232,6 +222,5 @@ async fn an_account_is_changed_where_something_is_given() {
             code(account_settings::update(&app, &member.caller, UpdateAccount::default()).await),
             "FORBIDDEN"
         );
-    })
-    .await;
-}
+    }
+);

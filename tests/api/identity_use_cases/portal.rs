@@ -14,6 +14,7 @@ use leadmesh_core::identity::{authenticate, password_reset};
 use sea_orm::{ActiveModelTrait, Set};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 async fn partner(app: &App, caller: &Caller) -> PartnerId {
     let now = app.clock.now();
@@ -81,9 +82,10 @@ async fn log_in(app: &App, scope: Scope) -> Result<SignedIn, Error> {
     sessions::log_in(app, scope, None, input).await
 }
 
-#[tokio::test]
-async fn an_invited_portal_user_activates_signs_in_and_refreshes() {
-    everywhere(|app| async move {
+both!(
+    an_invited_portal_user_activates_signs_in_and_refreshes,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let partner = partner(&app, &owner.caller).await;
         let early = portal_users::invite(&app, &owner.caller, pat(partner)).await;
@@ -124,37 +126,33 @@ async fn an_invited_portal_user_activates_signs_in_and_refreshes() {
             .await
             .unwrap();
         assert_eq!(caller.principal, signed_in.caller.principal);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn each_scope_is_refused_in_the_other() {
-    everywhere(|app| async move {
-        let owner = signed_up(&app, "ann@example.com").await;
-        let (partner, pat) = let_in(&app, &owner.caller).await;
-        let pat = authenticate::bearer(&app, &pat.session.access_token, None)
-            .await
-            .unwrap();
-        for action in Action::ALL {
-            assert_eq!(code(pat.require(action)), "FORBIDDEN");
-        }
-        assert_eq!(
-            pat.require_portal(PortalPermission::ViewLeads).unwrap(),
-            (account(&owner.caller), partner)
-        );
-        assert_eq!(code(pat.require_portal(PortalPermission::Export)), "FORBIDDEN");
-        assert_eq!(
-            code(owner.caller.require_portal(PortalPermission::ViewLeads)),
-            "FORBIDDEN"
-        );
-    })
-    .await;
-}
+both!(each_scope_is_refused_in_the_other, with_mail, |app: TestApp| {
+    let owner = signed_up(&app, "ann@example.com").await;
+    let (partner, pat) = let_in(&app, &owner.caller).await;
+    let pat = authenticate::bearer(&app, &pat.session.access_token, None)
+        .await
+        .unwrap();
+    for action in Action::ALL {
+        assert_eq!(code(pat.require(action)), "FORBIDDEN");
+    }
+    assert_eq!(
+        pat.require_portal(PortalPermission::ViewLeads).unwrap(),
+        (account(&owner.caller), partner)
+    );
+    assert_eq!(code(pat.require_portal(PortalPermission::Export)), "FORBIDDEN");
+    assert_eq!(
+        code(owner.caller.require_portal(PortalPermission::ViewLeads)),
+        "FORBIDDEN"
+    );
+});
 
-#[tokio::test]
-async fn switching_the_portal_off_or_removing_somebody_ends_their_sessions() {
-    everywhere(|app| async move {
+both!(
+    switching_the_portal_off_or_removing_somebody_ends_their_sessions,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let (partner, pat) = let_in(&app, &owner.caller).await;
         portal_users::set_access(&app, &owner.caller, access(partner, false))
@@ -191,13 +189,13 @@ async fn switching_the_portal_off_or_removing_somebody_ends_their_sessions() {
             broken(portal_users::remove(&app, &owner.caller, id).await).0,
             UserErrorCode::NotFound
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn somebody_elses_partner_and_its_people_do_not_exist() {
-    everywhere(|app| async move {
+both!(
+    somebody_elses_partner_and_its_people_do_not_exist,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let stranger = signed_up(&app, "bob@example.com").await;
         let (partner, pat_in) = let_in(&app, &owner.caller).await;
@@ -226,13 +224,13 @@ async fn somebody_elses_partner_and_its_people_do_not_exist() {
                 .await
                 .is_ok()
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_portal_user_keeps_their_own_contact_data_and_can_set_a_new_password() {
-    everywhere(|app| async move {
+both!(
+    a_portal_user_keeps_their_own_contact_data_and_can_set_a_new_password,
+    with_mail,
+    |app: TestApp| {
         let owner = signed_up(&app, "ann@example.com").await;
         let (_, pat) = let_in(&app, &owner.caller).await;
         let phone = UpdateContact {
@@ -257,6 +255,5 @@ async fn a_portal_user_keeps_their_own_contact_data_and_can_set_a_new_password()
             code(sessions::refresh(&app, None, &pat.session.refresh_token).await),
             "UNAUTHENTICATED"
         );
-    })
-    .await;
-}
+    }
+);

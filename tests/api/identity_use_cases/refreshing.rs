@@ -12,6 +12,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::support::*;
+use crate::support::app::{TestApp, both};
 
 async fn refresh(app: &App, token: &str) -> Result<SignedIn, Error> {
     sessions::refresh(app, None, token).await
@@ -23,9 +24,10 @@ async fn is_over(app: &App, session: &sessions::Session) -> bool {
     refreshed.is_err() && access.is_err()
 }
 
-#[tokio::test]
-async fn a_refresh_repeated_after_a_lost_answer_gives_the_same_successor() {
-    everywhere(|app| async move {
+both!(
+    a_refresh_repeated_after_a_lost_answer_gives_the_same_successor,
+    with_mail,
+    |app: TestApp| {
         let first = signed_up(&app, "ann@example.com").await.session;
         let lost = refresh(&app, &first.refresh_token).await.unwrap().session;
         for seconds in [0, 2, 57] {
@@ -36,27 +38,25 @@ async fn a_refresh_repeated_after_a_lost_answer_gives_the_same_successor() {
         }
         let next = refresh(&app, &lost.refresh_token).await.unwrap().session;
         assert!(!is_over(&app, &next).await);
-    })
-    .await;
-}
+    }
+);
 
-/// As after a kill between the commit and the answer: the next process knows nothing but the database and the secret.
-#[tokio::test]
-async fn another_process_gives_the_same_successor() {
-    everywhere(|app| async move {
+both!(
+    /// As after a kill between the commit and the answer: the next process knows nothing but the database and the secret.
+    another_process_gives_the_same_successor, with_mail, |app: TestApp| {
         let first = signed_up(&app, "ann@example.com").await.session;
         let lost = refresh(&app, &first.refresh_token).await.unwrap().session;
         let next = App::open((*app.config).clone(), app.clock.clone()).await.unwrap();
         let again = refresh(&next, &first.refresh_token).await.unwrap().session;
         assert_eq!(again.refresh_token, lost.refresh_token);
         assert!(refresh(&next, &lost.refresh_token).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_twenty_refreshes_at_once_over_two_processes_all_get_the_same_successor() {
-    everywhere(|app| async move {
+both!(
+    of_twenty_refreshes_at_once_over_two_processes_all_get_the_same_successor,
+    with_mail,
+    |app: TestApp| {
         let first = signed_up(&app, "ann@example.com").await.session;
         let other = App::open((*app.config).clone(), app.clock.clone()).await.unwrap();
         let calls = (0..20).map(|number| {
@@ -73,13 +73,13 @@ async fn of_twenty_refreshes_at_once_over_two_processes_all_get_the_same_success
         assert_eq!(answers.len(), 1);
         assert_ne!(answers[0], first.refresh_token);
         assert!(refresh(&app, &answers[0]).await.is_ok());
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn a_repeat_after_the_grace_or_after_its_successor_was_used_ends_the_session() {
-    everywhere(|app| async move {
+both!(
+    a_repeat_after_the_grace_or_after_its_successor_was_used_ends_the_session,
+    with_mail,
+    |app: TestApp| {
         let first = signed_up(&app, "ann@example.com").await.session;
         let second = refresh(&app, &first.refresh_token).await.unwrap().session;
         app.clock.advance(GRACE);
@@ -95,28 +95,24 @@ async fn a_repeat_after_the_grace_or_after_its_successor_was_used_ends_the_sessi
         );
         assert!(is_over(&app, &third).await);
         assert!(
-            trail(&app, &first.caller)
+            app.audit_log(account(&first.caller))
                 .await
                 .contains(&"session.token_reused".to_owned())
         );
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn an_ended_session_gives_no_successor_again() {
-    everywhere(|app| async move {
-        let first = signed_up(&app, "ann@example.com").await.session;
-        let second = refresh(&app, &first.refresh_token).await.unwrap().session;
-        sessions::log_out(&app, None, &second.refresh_token).await.unwrap();
-        assert_eq!(code(refresh(&app, &first.refresh_token).await), "UNAUTHENTICATED");
-    })
-    .await;
-}
+both!(an_ended_session_gives_no_successor_again, with_mail, |app: TestApp| {
+    let first = signed_up(&app, "ann@example.com").await.session;
+    let second = refresh(&app, &first.refresh_token).await.unwrap().session;
+    sessions::log_out(&app, None, &second.refresh_token).await.unwrap();
+    assert_eq!(code(refresh(&app, &first.refresh_token).await), "UNAUTHENTICATED");
+});
 
-#[tokio::test]
-async fn a_session_ends_after_ninety_days_however_often_it_is_refreshed() {
-    everywhere(|app| async move {
+both!(
+    a_session_ends_after_ninety_days_however_often_it_is_refreshed,
+    with_mail,
+    |app: TestApp| {
         let mut session = signed_up(&app, "ann@example.com").await.session;
         let end = app.clock.now() + TimeDelta::days(90);
         for _ in 0..4 {
@@ -129,13 +125,13 @@ async fn a_session_ends_after_ninety_days_however_often_it_is_refreshed() {
         assert_eq!(session.expires_at, end, "the access token ends with the session");
         app.clock.advance(TimeDelta::minutes(1));
         assert!(is_over(&app, &session).await);
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test]
-async fn the_operator_sets_when_sessions_end_and_those_there_are_end_with_it() {
-    everywhere_with(&["--session-days", "2"], |app| async move {
+both!(
+    the_operator_sets_when_sessions_end_and_those_there_are_end_with_it,
+    async |mode| open_with(mode, &["--session-days", "2"]).await,
+    |app: TestApp| {
         let session = signed_up(&app, "ann@example.com").await.session;
         assert_eq!(session.ends_at, app.clock.now() + TimeDelta::days(2));
         app.clock.advance(TimeDelta::days(1));
@@ -157,9 +153,8 @@ async fn the_operator_sets_when_sessions_end_and_those_there_are_end_with_it() {
             .await
             .unwrap();
         assert_eq!(code(refresh(&app, &session.refresh_token).await), "UNAUTHENTICATED");
-    })
-    .await;
-}
+    }
+);
 
 const COMPOSED: &str = "caf\u{e9} au lait";
 const DECOMPOSED: &str = "cafe\u{301}\u{a0}au lait";
@@ -172,9 +167,10 @@ async fn log_in(app: &App, email: &str, password: &str) -> Result<SignedIn, Erro
     sessions::log_in(app, Scope::Account, None, input).await
 }
 
-#[tokio::test]
-async fn a_password_signs_in_however_a_device_writes_it() {
-    everywhere(|app| async move {
+both!(
+    a_password_signs_in_however_a_device_writes_it,
+    with_mail,
+    |app: TestApp| {
         for (email, set, typed) in [
             ("ann@example.com", COMPOSED, DECOMPOSED),
             ("bo@example.com", DECOMPOSED, COMPOSED),
@@ -195,13 +191,13 @@ async fn a_password_signs_in_however_a_device_writes_it() {
             };
             password_reset::change(&app, &here.caller, change).await.unwrap();
         }
-    })
-    .await;
-}
+    }
+);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hash_from_before_signs_in_and_is_replaced() {
-    everywhere(|app| async move {
+both!(
+    a_hash_from_before_signs_in_and_is_replaced,
+    with_mail,
+    |app: TestApp| {
         let ann = signed_up(&app, "ann@example.com").await;
         // Of the text as it came, as the version before made it.
         let raw = "cafe\u{301} au lait".as_bytes();
@@ -223,6 +219,5 @@ async fn a_hash_from_before_signs_in_and_is_replaced() {
         assert_ne!(kept.as_deref(), Some(before.as_str()));
         assert!(passwords::verify(COMPOSED.into(), kept).await.unwrap());
         assert!(log_in(&app, "ann@example.com", COMPOSED).await.is_ok());
-    })
-    .await;
-}
+    }
+);

@@ -1,13 +1,11 @@
-//! An App with a database of its own.
+//! Accounts and people of the use cases of identity.
 
 use std::future::Future;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use clap::Parser;
 use entity::user::Role;
 use leadmesh_core::app::App;
 use leadmesh_core::clock::Clock;
-use leadmesh_core::config::{Config, Settings};
 use leadmesh_core::error::{Error, UserErrorCode};
 use leadmesh_core::identity::caller::{Caller, Principal};
 use leadmesh_core::identity::people::{self, InviteUser};
@@ -15,67 +13,14 @@ use leadmesh_core::identity::sessions::SignedIn;
 use leadmesh_core::identity::sign_up::{SignUp, SignUpOrigin, sign_up};
 use leadmesh_core::identity::tokens::Scope;
 use leadmesh_core::identity::{mail_queue, password_reset};
-use sea_orm::QueryOrder;
 
-use crate::support::database::TestDatabase;
-
-/// Settings of an instance that mails links and lets only proven addresses count.
-pub(super) const PROVEN: [&str; 6] = [
-    "--smtp-url",
-    "smtp+plain://127.0.0.1:25",
-    "--mail-from",
-    "leadmesh@leads.example",
-    "--proof-of-address",
-    "required",
-];
+use crate::support::app::{Mode, TestApp};
+pub(crate) use crate::support::rows::account_of as account;
 
 pub(crate) const PASSWORD: &str = "correct horse";
 
-#[derive(Parser)]
-struct CommandLine {
-    #[command(flatten)]
-    settings: Settings,
-}
-
-pub(crate) struct TestApp {
-    pub(crate) app: App,
-    _data_dir: tempfile::TempDir,
-    _database: Option<TestDatabase>,
-}
-
-impl std::ops::Deref for TestApp {
-    type Target = App;
-
-    fn deref(&self) -> &App {
-        &self.app
-    }
-}
-
 fn start() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
-}
-
-fn settings(data_dir: &tempfile::TempDir, more: &[&str]) -> Settings {
-    let data_dir = data_dir.path().to_str().unwrap();
-    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let known = [
-        "leadmesh",
-        "--data-dir",
-        data_dir,
-        "--public-url",
-        "https://leads.example",
-        "--master-key",
-        key,
-        "--token-secret",
-        key,
-    ];
-    // Most tests have people whose mails nobody reads. Those of proof say so.
-    let proof: &[&str] = if more.contains(&"--proof-of-address") {
-        &[]
-    } else {
-        &["--proof-of-address", "off"]
-    };
-    CommandLine::parse_from(known.iter().chain(more).chain(proof)).settings
 }
 
 const MAIL: [&str; 4] = [
@@ -85,37 +30,32 @@ const MAIL: [&str; 4] = [
     "leadmesh@leads.example",
 ];
 
-/// Runs a test on every database there is, with a mail server set.
-pub(crate) async fn everywhere<F: Future<Output = ()>>(test: impl Fn(TestApp) -> F) {
-    everywhere_with(&MAIL, test).await;
+/// One that mails links.
+pub(crate) async fn with_mail(mode: Mode) -> TestApp {
+    open_with(mode, &MAIL).await
 }
 
-/// Runs a test on every database there is, with these settings.
-pub(crate) async fn everywhere_with<F: Future<Output = ()>>(more: &[&str], test: impl Fn(TestApp) -> F) {
-    test(on_sqlite(more).await).await;
-    test(on_postgres(more).await).await;
+/// One that mails links and lets only proven addresses count.
+pub(crate) async fn proven(mode: Mode) -> TestApp {
+    let proof = ["--proof-of-address", "required"];
+    open_with(mode, &[&MAIL[..], &proof[..]].concat()).await
 }
 
-async fn on_sqlite(more: &[&str]) -> TestApp {
-    let data_dir = tempfile::tempdir().unwrap();
-    let config = Config::new(settings(&data_dir, more)).unwrap();
-    TestApp {
-        app: App::open(config, Clock::standing_at(start())).await.unwrap(),
-        _data_dir: data_dir,
-        _database: None,
-    }
+const PUBLIC_URL: [&str; 2] = ["--public-url", "https://leads.example"];
+
+/// One with further settings.
+pub(crate) async fn open_with(mode: Mode, more: &[&str]) -> TestApp {
+    TestApp::without_server(Clock::standing_at(start()), mode, &[&PUBLIC_URL[..], more].concat()).await
 }
 
-async fn on_postgres(more: &[&str]) -> TestApp {
-    let database = TestDatabase::migrated().await;
-    let data_dir = tempfile::tempdir().unwrap();
-    let arguments: Vec<&str> = more.iter().copied().chain(["--database-url", &database.url]).collect();
-    let config = Config::new(settings(&data_dir, &arguments)).unwrap();
-    TestApp {
-        app: App::open(config, Clock::standing_at(start())).await.unwrap(),
-        _data_dir: data_dir,
-        _database: Some(database),
-    }
+/// One that mails links and serves the API; the mails are the test's to send.
+pub(crate) async fn api_with_mail(mode: Mode) -> TestApp {
+    TestApp::start_api(
+        Clock::standing_at(start()),
+        mode,
+        &[&PUBLIC_URL[..], &MAIL[..]].concat(),
+    )
+    .await
 }
 
 pub(crate) fn company(email: &str) -> SignUp {
@@ -189,30 +129,11 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str
     result.unwrap_err().code()
 }
 
-pub(crate) fn account(caller: &Caller) -> entity::ids::AccountId {
-    match &caller.principal {
-        Principal::User { account, .. } | Principal::ApiKey { account, .. } | Principal::PortalUser { account, .. } => {
-            *account
-        }
-        Principal::Anonymous => panic!("nobody has no account"),
-    }
-}
-
 pub(crate) fn user(caller: &Caller) -> entity::ids::UserId {
     match &caller.principal {
         Principal::User { id, .. } => *id,
         other => panic!("not a user: {other:?}"),
     }
-}
-
-/// The actions in an account's trail, oldest first.
-pub(crate) async fn trail(app: &App, caller: &Caller) -> Vec<String> {
-    let rows = entity::audit_event::Entity::in_account(account(caller))
-        .order_by_asc(entity::audit_event::Column::Id)
-        .all(app.db.read())
-        .await
-        .unwrap();
-    rows.into_iter().map(|row| row.action).collect()
 }
 
 /// Eight callers at once; their answers.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::make::{Account, Flow, PASSWORD, accepted, text};
+use crate::support::wait::eventually;
 
 /// Stands in every text of the account that is nobody else's business.
 pub(super) const MARKER: &str = "zq7marker";
@@ -213,20 +214,10 @@ async fn private(app: &TestApp, owner: &Account, connection: &str) {
 /// Mails are tried in the background; once they have failed for the time being, nothing changes by itself any more.
 #[expect(clippy::disallowed_methods, reason = "a test's mails are all its own")]
 pub(super) async fn settled(app: &TestApp) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    let read = async || mail::Entity::find().all(app.app.db.read()).await.unwrap();
     let tried =
         |mail: &mail::Model| mail.error.is_some() && (mail.status == MailStatus::Failed || mail.lease_until.is_none());
-    while !mail::Entity::find()
-        .all(app.app.db.read())
-        .await
-        .unwrap()
-        .iter()
-        .all(tried)
-    {
-        let waiting = mail::Entity::find().all(app.app.db.read()).await.unwrap();
-        assert!(tokio::time::Instant::now() < deadline, "mails still wait: {waiting:#?}");
-        tokio::task::yield_now().await;
-    }
+    eventually(read, |mails| mails.iter().all(tried)).await;
 }
 
 /// What an asking account has itself, by the names of the arguments that take it.

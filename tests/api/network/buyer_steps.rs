@@ -116,7 +116,7 @@ both!(
         let profile = app.profile(&seller, json!({ "strategy": "FIRST_MATCH", "onFailure": "NEXT_PARTNER" })).await;
         app.assign(&seller, &profile, &account, json!({ "rank": 1 })).await;
         app.assign(&seller, &profile, &plain, json!({ "rank": 2 })).await;
-        app.step(&seller, &flow, "Distribute", json!({ "distribute": { "profileId": profile } }), Value::Null).await;
+        app.distribute(&seller, &flow, &profile).await;
 
         let receipt = app.submit(&seller, &flow, ana()).await;
         app.deliveries_at(&seller, &text(&receipt["id"]), &["REFUSED", "DELIVERED"]).await;

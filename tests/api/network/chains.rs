@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::selling::statuses;
-use crate::support::app::{Mode, TestApp, ask, both};
+use crate::support::app::{Mode, TestApp, ask, both, client};
 use crate::support::make::{Account, Flow, SUBMIT, ana, text};
 
 /// How many leads go each way.
@@ -135,7 +135,7 @@ both!(
 
 /// Submits one lead to a server: the moment it began, and the receipt, if it was stored.
 async fn submitted_to(address: std::net::SocketAddr, seller: Account, flow: Flow, number: usize) -> Option<String> {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let input = json!({ "flowId": flow.id, "fields": { "email": format!("n{number}@example.com") } });
     let answer = ask(&client, address, Some(&seller.key), SUBMIT, json!({ "input": input })).await;
     answer["data"]["submitLead"]["receipt"]["id"]

@@ -5,8 +5,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::UPDATE_SOURCE;
-use crate::support::app::{TestApp, both};
+use crate::support::app::{TestApp, both, client};
 use crate::support::make::{Account, Flow, SUBMIT, text};
+use crate::support::wait::eventually;
 
 const DOCS: &str = "query($flow: ID) { submissionDocs(flowId: $flow) { nodes {
     flowId flowName sourceId enabled endpoint authentication acceptanceRuleText recipient { id name }
@@ -94,7 +95,7 @@ both!(
         let address = words[1].replace("http://leadmesh.test", &format!("http://{}", app.address));
         let header = |place: usize| words[place].split_once(": ").unwrap();
         let ((_, key), (_, kind)) = (header(3), header(5));
-        let request = reqwest::Client::builder().no_proxy().build().unwrap().post(address);
+        let request = client().post(address);
         let request = request.header("authorization", key).header("content-type", kind);
         let answer: Value = request.body(words[7].to_owned()).send().await.unwrap().json().await.unwrap();
         let receipt = &answer["data"]["submitLead"]["receipt"];
@@ -156,7 +157,7 @@ both!(
 );
 
 async fn page(app: &TestApp, token: Option<&str>, source: &str, accept: &str) -> reqwest::Response {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let mut request = client
         .get(format!("http://{}/docs/{source}", app.address))
         .header("accept", accept);
@@ -210,15 +211,8 @@ both!(
         app.advance(chrono::TimeDelta::minutes(5));
         page(&app, Some(&b.key), &source, "").await;
         page(&app, Some(&a.key), &source, "").await;
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        let reads = loop {
-            let reads = app.account_source(&a, &flow).await["docsReads"].take();
-            if reads["readCount"] == 2 {
-                break reads;
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{reads}");
-            tokio::task::yield_now().await;
-        };
+        let read = async || app.account_source(&a, &flow).await["docsReads"].take();
+        let reads = eventually(read, |reads| reads["readCount"] == 2).await;
         let at = |value: &Value| value.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
         assert_eq!((at(&reads["firstReadAt"]), at(&reads["lastReadAt"])), (first, app.clock.now()));
         let lead = json!({ "flowId": flow.id, "fields": { "E-Mail": "ana@example.com", "state": "CA", "score": 81 } });

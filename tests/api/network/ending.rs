@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::UPDATE_SOURCE;
 use super::buyer_steps::{RETRY, SET_FLOW, UPDATE_FLOW};
 use super::meanwhile::restless;
-use crate::support::app::{Mode, TestApp, ask, both};
+use crate::support::app::{Mode, TestApp, ask, both, client};
 use crate::support::make::{Account, Flow, SUBMIT, ana, text};
 use crate::support::stream::Stream;
 
@@ -77,7 +77,7 @@ async fn race(
     flow: &Flow,
     connection: &str,
 ) -> usize {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let submit = async |place: usize| {
         let input = json!({ "input": { "flowId": flow.id, "fields": ana() } });
         let answer = ask(&client, nodes[place % nodes.len()], Some(&b.key), SUBMIT, input).await;
@@ -169,7 +169,7 @@ both!(
         let released = delivered.as_i64().unwrap() - app.counted(&a, &selling).await.1.as_i64().unwrap();
         assert_eq!(released, 2, "the QUEUED one and the one that is tried again had a place on the cap each");
         assert_eq!(app.data(&b.token, DOCS, json!({})).await["submissionDocs"]["nodes"], json!([]));
-        let page = reqwest::Client::builder().no_proxy().build().unwrap();
+        let page = client();
         for address in &addresses {
             let page = page.get(format!("http://{address}/docs/{source}")).bearer_auth(&b.token);
             assert_eq!(page.send().await.unwrap().status(), 404);

@@ -11,23 +11,19 @@ use tokio::task::JoinHandle;
 
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::make::{Account, ana, text};
+use crate::support::wait::{eventually, until};
 
 const WAITING: &str = "SELECT count(*) AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 /// Returns when so many transactions wait at gates.
 async fn wait_at_gates(app: &TestApp, number: i64) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
+    let read = async || {
         let asked = Statement::from_string(DatabaseBackend::Postgres, WAITING);
         let row = app.app.db.read().query_one_raw(asked).await.unwrap().unwrap();
-        let waiting: i64 = row.try_get("", "waiting").unwrap();
-        if waiting == number {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{waiting} wait, not {number}");
-        tokio::task::yield_now().await;
-    }
+        row.try_get::<i64>("", "waiting").unwrap()
+    };
+    eventually(read, |waiting| *waiting == number).await;
 }
 
 /// N20, to the instant: a termination waits for leads that are being stored, and those that come after it wait for it. `SQLite`
@@ -89,10 +85,11 @@ both!(
         // A key outlives the time that passes until the last retry.
         let seller = Account { token: seller.key.clone(), ..seller };
         for lead in &leads {
-            while app.deliveries(&seller, lead).await[0]["status"] != "DELIVERED" {
+            until("it is delivered", async || {
                 app.advance(TimeDelta::seconds(5));
-                tokio::task::yield_now().await;
-            }
+                app.deliveries(&seller, lead).await[0]["status"] == "DELIVERED"
+            })
+            .await;
         }
         let buyer = Account { token: buyer.key.clone(), ..buyer };
         assert_eq!(app.leads_of(&buyer, Some(&target)).await.len(), leads.len(), "each once");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{Account, Flow, SUBMIT, ana, text, webhook};
+use crate::support::wait::eventually;
 
 const CREATE_KEY: &str = "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { apiKey { id } secret userErrors { code message path } } }";
 const REVOKE: &str = "mutation($id: ID!) { revokeApiKey(id: $id) { userErrors { code message path } } }";
@@ -22,16 +23,8 @@ async fn stats(app: &TestApp, owner: &Account, flow: &str) -> Value {
 
 /// Counts are written about once a second: reads again until there are so many.
 async fn refused_attempts(app: &TestApp, owner: &Account, flow: &str, wanted: i64) {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let stats = stats(app, owner, flow).await;
-        if stats["refusedAttempts"] == wanted {
-            return;
-        }
-        assert!(stats["refusedAttempts"].as_i64().unwrap() < wanted, "{stats}");
-        assert!(tokio::time::Instant::now() < deadline, "{stats}, not {wanted}");
-        tokio::task::yield_now().await;
-    }
+    let read = async || stats(app, owner, flow).await["refusedAttempts"].as_i64().unwrap();
+    assert_eq!(eventually(read, |attempts| *attempts >= wanted).await, wanted);
 }
 
 async fn key(app: &TestApp, owner: &Account, scope: &str) -> (String, String) {

@@ -17,6 +17,7 @@ use crate::hand::RESOLVE;
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, Flow, accepted, ana, broken, text, webhook_with};
+use crate::support::wait::eventually;
 
 const RETRY: &str = "mutation($id: ID!, $settings: RetrySettings) { retryDelivery(id: $id, settings: $settings) {
     delivery { id status channel buyer { name } } userErrors { code message path } } }";
@@ -51,23 +52,14 @@ impl TestApp {
 
     /// Waits until no delivery is about to be attempted.
     async fn at_rest(&self, owner: &Account) -> Vec<Value> {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let rows = deliveries(&self.app.db).await;
-            let now = self.clock.now();
-            let busy = rows.iter().any(|row| {
-                row.status == DeliveryStatus::Sending
-                    || row.due_at.is_some_and(|due| due <= now) && !row.status.is_settled()
-            });
-            if !busy {
-                return self.data(&owner.token, ANY, json!({})).await["deliveries"]["nodes"]
-                    .as_array()
-                    .unwrap()
-                    .clone();
-            }
-            assert!(tokio::time::Instant::now() < deadline, "still busy: {rows:#?}");
-            tokio::task::yield_now().await;
-        }
+        let now = self.clock.now();
+        let busy = |row: &delivery::Model| {
+            let due = row.due_at.is_some_and(|due| due <= now) && !row.status.is_settled();
+            due || row.status == DeliveryStatus::Sending
+        };
+        eventually(async || deliveries(&self.app.db).await, |rows| !rows.iter().any(busy)).await;
+        let mut data = self.data(&owner.token, ANY, json!({})).await;
+        data["deliveries"]["nodes"].as_array_mut().unwrap().drain(..).collect()
     }
 }
 

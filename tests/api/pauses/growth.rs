@@ -11,7 +11,7 @@ use leadmesh_core::database::Db;
 use sea_orm::ConnectionTrait;
 
 use super::backlogs::{copies, literal};
-use crate::support::app::{Mode, TestApp};
+use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::ana;
 
@@ -24,68 +24,60 @@ const TIMES: usize = 101;
 const NOISE: Duration = Duration::from_micros(500);
 const RATIO: f64 = 2.0;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes and a few gigabytes: scripts/endure growth"]
-async fn looks_and_claims_take_as_long_at_a_million_due_embedded() {
-    looks_and_claims_take_as_long_at_a_million_due(Mode::Embedded).await;
-}
+both!(
+    #[ignore = "takes minutes and a few gigabytes: scripts/endure growth"]
+    looks_and_claims_take_as_long_at_a_million_due,
+    |mode: Mode| {
+        let mut app = TestApp::start_with(mode, &[]).await;
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::hang());
+        let owner = app.account_by_key("Acme").await;
+        let to_all = app.to_all(&owner).await;
+        app.behind(&owner, &to_all, "P", &receiver).await;
+        app.submit(&owner, &to_all.flow, ana()).await;
+        receiver.wait_for(1).await;
+        app.stop().await;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes and a few gigabytes: scripts/endure growth"]
-async fn looks_and_claims_take_as_long_at_a_million_due_server() {
-    looks_and_claims_take_as_long_at_a_million_due(Mode::Server).await;
-}
-
-async fn looks_and_claims_take_as_long_at_a_million_due(mode: Mode) {
-    let mut app = TestApp::start_with(mode, &[]).await;
-    let receiver = HttpReceiver::start().await;
-    receiver.answer(Answer::hang());
-    let owner = app.account_by_key("Acme").await;
-    let to_all = app.to_all(&owner).await;
-    app.behind(&owner, &to_all, "P", &receiver).await;
-    app.submit(&owner, &to_all.flow, ana()).await;
-    receiver.wait_for(1).await;
-    app.stop().await;
-
-    let account: AccountId = owner.id.parse().unwrap();
-    let (mut before, mut rows) = (0, Vec::new());
-    for size in SIZES {
-        for status in ["QUEUED", "RETRYING"] {
-            let more = copies(mode, &literal(mode, account), ((size - before) / 2, status));
-            app.app.db.write().execute_unprepared(&more).await.unwrap();
+        let account: AccountId = owner.id.parse().unwrap();
+        let (mut before, mut rows) = (0, Vec::new());
+        for size in SIZES {
+            for status in ["QUEUED", "RETRYING"] {
+                let more = copies(mode, &literal(mode, account), ((size - before) / 2, status));
+                app.app.db.write().execute_unprepared(&more).await.unwrap();
+            }
+            before = size;
+            if mode == Mode::Server {
+                // As PostgreSQL does by itself after a while.
+                app.app
+                    .db
+                    .write()
+                    .execute_unprepared("VACUUM ANALYZE delivery")
+                    .await
+                    .unwrap();
+            }
+            app.app.db.sample().await.unwrap();
+            rows.push(measure(&app, account).await);
         }
-        before = size;
-        if mode == Mode::Server {
-            // As PostgreSQL does by itself after a while.
-            app.app
-                .db
-                .write()
-                .execute_unprepared("VACUUM ANALYZE delivery")
-                .await
-                .unwrap();
+        println!("{mode:?}: medians of {TIMES} at {SIZES:?} due");
+        let mut slower = Vec::new();
+        for (place, (name, few)) in rows[0].iter().enumerate() {
+            let times: Vec<Duration> = rows.iter().map(|row| row[place].1).collect();
+            println!(
+                "| {name} | {} |",
+                times
+                    .iter()
+                    .map(|time| format!("{time:.2?}"))
+                    .collect::<Vec<_>>()
+                    .join(" | ")
+            );
+            let most = few.mul_f64(RATIO) + NOISE;
+            if times.iter().any(|time| *time > most) {
+                slower.push(format!("{name}: {times:?}"));
+            }
         }
-        app.app.db.sample().await.unwrap();
-        rows.push(measure(&app, account).await);
+        assert!(slower.is_empty(), "{slower:#?}");
     }
-    println!("{mode:?}: medians of {TIMES} at {SIZES:?} due");
-    let mut slower = Vec::new();
-    for (place, (name, few)) in rows[0].iter().enumerate() {
-        let times: Vec<Duration> = rows.iter().map(|row| row[place].1).collect();
-        println!(
-            "| {name} | {} |",
-            times
-                .iter()
-                .map(|time| format!("{time:.2?}"))
-                .collect::<Vec<_>>()
-                .join(" | ")
-        );
-        let most = few.mul_f64(RATIO) + NOISE;
-        if times.iter().any(|time| *time > most) {
-            slower.push(format!("{name}: {times:?}"));
-        }
-    }
-    assert!(slower.is_empty(), "{slower:#?}");
-}
+);
 
 type Measured = Vec<(String, Duration)>;
 

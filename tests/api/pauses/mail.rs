@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::support::app::both;
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+use crate::support::wait::until;
 
 const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { account { id } userErrors { code message path } } }";
 const CLEAR_SMTP: &str = "mutation { clearSmtpSettings { userErrors { code } } }";
@@ -142,9 +143,7 @@ both!(
         q.wait_for(10).await;
         app.leads(&other, &elsewhere, 3).await;
         works.wait_for(3).await;
-        while hangs.connections() < 4 {
-            tokio::task::yield_now().await;
-        }
+        until("four connections hang", async || hangs.connections() >= 4).await;
         assert_eq!((hangs.connections(), app.app.queue.slots.full_destinations(false).len()), (4, 1));
     }
 );

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::support::app::{Mode, TestApp};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::ana;
+use crate::support::wait::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_three_workers_one_makes_the_probe() {
@@ -47,11 +48,7 @@ async fn of_three_workers_one_makes_the_probe() {
         permits.add_permits(1_000);
     }
     for lead in &leads {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        while app.at(&owner, lead, &bad).await.0 == "QUEUED" {
-            assert!(tokio::time::Instant::now() < deadline);
-            tokio::task::yield_now().await;
-        }
+        until("it is tried", async || app.at(&owner, lead, &bad).await.0 != "QUEUED").await;
     }
     first.1.stop().await;
     second.1.stop().await;

@@ -12,6 +12,7 @@ use super::{SUBMIT_MANY, time};
 use crate::support::app::both;
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, text, webhook_with};
+use crate::support::wait::until;
 
 /// Requests that those which recover answer at first, together.
 const RECOVERING: usize = 20;
@@ -102,9 +103,7 @@ both!(
         let bulk = json!({ "flowId": flow.id, "leads": leads });
         assert_eq!(app.done(&owner.key, SUBMIT_MANY, bulk).await["accepted"], SPREAD - 1);
         receiver.wait_for(SPREAD).await;
-        while app.app.queue.slots.used() > 0 {
-            tokio::task::yield_now().await;
-        }
+        until("no slot is used", async || app.app.queue.slots.used() == 0).await;
 
         let (now, mut seconds, mut after) = (app.clock.now(), BTreeMap::<i64, usize>::new(), Value::Null);
         loop {

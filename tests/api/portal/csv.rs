@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::reviews::{ACCEPT, REJECT};
 use super::with_mail;
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, client};
 use crate::support::make::{merge, text};
 
 const ABOUT: &str = "Lead,Delivered at,Status,Review reason,Price,Currency,Test";
@@ -16,7 +16,7 @@ const AUDIT: &str = "query($id: ID!) { auditEvents(subjectId: $id) { nodes { act
 impl TestApp {
     async fn csv(&self, token: Option<&str>, query: &str) -> Response {
         let url = format!("http://{}/portal/leads.csv{query}", self.address);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let mut request = client.get(url);
         if let Some(token) = token {
             request = request.bearer_auth(token);

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::app::{Mode, TestApp};
+use crate::support::app::{TestApp, mailed};
 use crate::support::mail::ReceivedMail;
 use crate::support::make::{PASSWORD, accepted, broken, text};
-use crate::support::smtp_receiver::SmtpReceiver;
 
 const ACCESS: &str = "mutation($input: PortalAccessInput!) { setPortalAccess(input: $input) { partner { id } userErrors { code message path } } }";
 const INVITE: &str = "mutation($input: InvitePortalUserInput!) { invitePortalUser(input: $input) {
@@ -19,36 +18,6 @@ const REQUEST: &str = "mutation($email: EmailAddress!) { requestPortalPasswordRe
 const PORTAL: &str = "{ portal { partnerName accountName user { email name } } }";
 const EMAIL: &str = "pat@buyer.test";
 const NEW: &str = "horse battery staple";
-
-/// Both modes, each with a mail server.
-macro_rules! mailed {
-    ($(#[$doc:meta])* $name:ident, |$app:ident, $letters:ident| $body:block) => {
-        mod $name {
-            use super::*;
-
-            async fn test($app: TestApp, $letters: SmtpReceiver) $body
-
-            async fn run(mode: Mode) {
-                let letters = SmtpReceiver::start().await;
-                let url = format!("smtp+plain://{}", letters.address);
-                let app = TestApp::start_with(mode, &["--smtp-url", &url, "--mail-from", "leads@leadmesh.test"]).await;
-                test(app, letters).await;
-            }
-
-            $(#[$doc])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn embedded() {
-                run(Mode::Embedded).await;
-            }
-
-            $(#[$doc])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn server() {
-                run(Mode::Server).await;
-            }
-        }
-    };
-}
 
 /// The token of the link in a letter to Pat.
 fn token(mail: &ReceivedMail) -> String {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::with_mail;
 use crate::support::event_stream::{Ask, EventStream, ask};
 use crate::support::make::text;
+use crate::support::wait::until;
 
 const FOLLOW: &str =
     "subscription($after: String) { portalLeads(after: $after) { cursor kind lead { title fields } } }";
@@ -88,11 +89,6 @@ with_mail!(
         assert_eq!(refused.status(), 429);
         assert_eq!(code(&refused.json().await.unwrap()), "RATE_LIMITED");
         open.clear();
-        for _ in 0..100 {
-            if ask(app.address, wanted.clone()).await.status() == 200 {
-                return;
-            }
-        }
-        panic!("places do not come back");
+        until("places come back", async || ask(app.address, wanted.clone()).await.status() == 200).await;
     }
 );

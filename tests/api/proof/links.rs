@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::*;
+use crate::support::app::client;
 
 const RESEND: &str = "mutation { resendVerification { ok userErrors { code message path } } }";
 const CHANGE: &str = "mutation($input: ChangeEmailInput!) { changeEmail(input: $input) {
@@ -84,7 +85,7 @@ proven!(opening_the_page_proves_nothing_and_its_button_does, |app| {
         "{page}"
     );
     assert!(app.data(&ann.token, ME, json!({})).await["viewer"]["user"]["emailVerifiedAt"].is_null());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let address = format!("http://{}/verify-email", app.address);
     let post = async |token: &str| {
         let form = format!("token={token}");

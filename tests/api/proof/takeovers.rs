@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::relationships::send;
-use crate::support::app::{Mode, both};
+use crate::support::app::{Mode, both, client};
 
 const CREATE_KEY: &str =
     "mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret userErrors { code message path } } }";
@@ -176,7 +176,7 @@ both!(
         if app.mode == Mode::Server {
             held.execute_unprepared("LOCK TABLE \"user\", portal_user, mail, mail_count, one_time_token IN ACCESS EXCLUSIVE MODE").await.unwrap();
         }
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let portal = "mutation($email: EmailAddress!) { requestPortalPasswordReset(email: $email) { ok } }";
         for (query, email) in [(ASK_RESET, "ann@acme.test"), (ASK_RESET, "nobody@acme.test"), (portal, "ann@acme.test")] {
             let answer = crate::support::app::ask(&client, app.address, None, query, json!({ "email": email })).await;

@@ -6,46 +6,16 @@ use leadmesh::server::Role;
 use serde_json::{Value, json};
 
 use super::{accept, by_id, decline, send};
-use crate::support::app::{Mode, TestApp};
+use crate::support::app::{Mode, TestApp, mailed};
 use crate::support::mail::ReceivedMail;
 use crate::support::make::{Account, PASSWORD, accepted, text};
-use crate::support::smtp_receiver::{Reply, SmtpReceiver, Step};
+use crate::support::smtp_receiver::{Reply, Step};
+use crate::support::wait::{eventually, until};
 
 const SIGN_UP: &str = "mutation($input: SignUpInput!) { signUp(input: $input) {
     session { accessToken refreshToken } viewer { account { id plan pendingInvitationCount } } userErrors { code message path } } }";
 const PREVIEW: &str = "query($token: String!) { invitationPreview(token: $token) {
     from { name } relationshipType message toEmail status hasAccount } }";
-
-/// A Leadmesh with a mail server, and that server.
-async fn with_mail(mode: Mode) -> (TestApp, SmtpReceiver) {
-    let receiver = SmtpReceiver::start().await;
-    let url = format!("smtp+plain://{}", receiver.address);
-    let app = TestApp::start_with(mode, &["--smtp-url", &url, "--mail-from", "leads@leadmesh.test"]).await;
-    (app, receiver)
-}
-
-/// Makes two tests of one, each with a mail server.
-macro_rules! mailed {
-    ($(#[$doc:meta])* $name:ident, |$app:ident, $receiver:ident| $body:block) => {
-        mod $name {
-            use super::*;
-
-            async fn test(($app, $receiver): (TestApp, SmtpReceiver)) $body
-
-            $(#[$doc])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn embedded() {
-                test(with_mail(Mode::Embedded).await).await;
-            }
-
-            $(#[$doc])*
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn server() {
-                test(with_mail(Mode::Server).await).await;
-            }
-        }
-    };
-}
 
 /// The token of the link in a letter.
 fn token(mail: &ReceivedMail) -> String {
@@ -62,18 +32,8 @@ fn company(email: &str, token: &str) -> Value {
 
 /// An invitation's letter once it stands so.
 async fn mail_at(app: &TestApp, reader: &Account, id: &Value, status: &str, attempts: i32) -> Value {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let mail = app.invitation(reader, id).await["mail"].take();
-        if mail["status"] == status && mail["attempts"] == attempts {
-            return mail;
-        }
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "not {status} after {attempts}: {mail}"
-        );
-        tokio::task::yield_now().await;
-    }
+    let read = async || app.invitation(reader, id).await["mail"].take();
+    eventually(read, |mail| mail["status"] == status && mail["attempts"] == attempts).await
 }
 
 mailed!(
@@ -162,9 +122,7 @@ mailed!(
         for (tries, pause) in [(1, 1), (2, 5), (3, 30)] {
             let waiting = mail_at(&app, &a, &sent["id"], "QUEUED", tries).await;
             assert!(tries == 1 || text(&waiting["error"]).contains("451"), "{waiting}");
-            while app.invitation(&a, &sent["id"]).await["mail"]["error"].is_null() {
-                tokio::task::yield_now().await;
-            }
+            until("the error is told", async || !app.invitation(&a, &sent["id"]).await["mail"]["error"].is_null()).await;
             app.clock.advance(TimeDelta::minutes(pause));
             app.app.mail_bell.notify_one();
         }
@@ -208,16 +166,13 @@ mailed!(
         app.done_to(&a.token, &by_id("suspendConnection", "connection"), &link)
             .await;
         // Beta is told of the suspension after whatever Alpha would have been told of before.
-        loop {
+        until("Beta is told", async || {
             let mails = receiver.wait_for(before + 1).await;
-            if mails
+            mails
                 .iter()
                 .any(|mail| mail.subject() == "Alpha holds your connection up")
-            {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        })
+        .await;
         assert!(
             !receiver
                 .mails()
@@ -257,7 +212,7 @@ mailed!(
 /// An API process writes letters, a worker sends them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_letter_is_sent_by_whichever_process_works() {
-    let (mut app, receiver) = with_mail(Mode::Server).await;
+    let (mut app, receiver) = TestApp::with_mail(Mode::Server).await;
     app.stop().await;
     let (api, server) = app.another(Role::Api).await;
     (app.app, app.address) = (api, server.address());

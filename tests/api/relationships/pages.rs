@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::send;
-use crate::support::app::both;
+use crate::support::app::{both, client};
 use crate::support::make::{PASSWORD, text};
 
 const POLICY: &str = "content-security-policy";
@@ -78,7 +78,7 @@ both!(
             .unwrap();
         assert!(!injected.contains("<script"), "{injected}");
 
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let post = |path: &str, password: &str| {
             let url = format!("http://{}{path}", app.address);
             client

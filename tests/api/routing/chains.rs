@@ -1,7 +1,5 @@
 //! Exclusive leads: of partners that get a lead in turn one has it, whatever is tried again by hand, in one call or in several.
 
-use std::time::Duration;
-
 use entity::delivery::{self, DeliveryStatus};
 use futures::future::join_all;
 use leadmesh_core::clock::Clock;
@@ -9,9 +7,10 @@ use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 
 use crate::hand::RESOLVE;
-use crate::support::app::{Mode, TestApp, both};
+use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{Account, Flow, accepted, ana, text, webhook_with};
+use crate::support::wait::eventually;
 
 const RETRY: &str =
     "mutation($id: ID!) { retryDelivery(id: $id) { delivery { id } userErrors { code message path } } }";
@@ -35,15 +34,9 @@ async fn statuses(app: &TestApp) -> Vec<DeliveryStatus> {
 
 /// Waits until nothing is on its way any more.
 async fn settled(app: &TestApp, deliveries: usize) -> Vec<DeliveryStatus> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let statuses = statuses(app).await;
-        if statuses.len() == deliveries && statuses.iter().all(|status| status.is_settled()) {
-            return statuses;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "not settled: {statuses:?}");
-        tokio::task::yield_now().await;
-    }
+    let settled =
+        |found: &Vec<DeliveryStatus>| found.len() == deliveries && found.iter().all(|status| status.is_settled());
+    eventually(async || statuses(app).await, settled).await
 }
 
 /// Partners that get a lead in this order; the flow and its step.
@@ -60,6 +53,18 @@ async fn in_turn(app: &TestApp, owner: &Account, partners: &[Value]) -> (Flow, S
     let step = json!({ "distribute": { "profileId": profile } });
     let step = app.step(owner, &flow, "Out", step, Value::Null).await;
     (flow, step)
+}
+
+/// A lead that two partners have refused in turn, who would take it now; its owner and their endpoint.
+async fn refused_by_two(app: &TestApp) -> (Account, HttpReceiver) {
+    let receiver = HttpReceiver::start().await;
+    receiver.answer(Answer::status(422));
+    let owner = app.account("Acme").await;
+    let (flow, _) = in_turn(app, &owner, &[once(&receiver), once(&receiver)]).await;
+    app.submit(&owner, &flow, ana()).await;
+    settled(app, 2).await;
+    receiver.answer(Answer::status(200));
+    (owner, receiver)
 }
 
 both!(
@@ -92,13 +97,7 @@ both!(
     /// Many calls at once, of which each names one of the partners, and a retry of a single one among them.
     calls_at_once_sell_a_lead_once,
     |app| {
-        let receiver = HttpReceiver::start().await;
-        receiver.answer(Answer::status(422));
-        let owner = app.account("Acme").await;
-        let (flow, _) = in_turn(&app, &owner, &[once(&receiver), once(&receiver)]).await;
-        app.submit(&owner, &flow, ana()).await;
-        settled(&app, 2).await;
-        receiver.answer(Answer::status(200));
+        let (owner, _receiver) = refused_by_two(&app).await;
         let partners: Vec<String> = rows(&app).await.iter().map(|row| row.partner_id.unwrap().to_string()).collect();
         let calls = (0..16).map(|number| app.retry_many(&owner, json!({ "partnerId": partners[number % 2] })));
         assert_eq!(join_all(calls).await.into_iter().sum::<i64>(), 1);
@@ -112,13 +111,7 @@ both!(
     /// would not get it.
     what_one_partner_got_by_a_retry_of_its_own_is_sold,
     |app| {
-        let receiver = HttpReceiver::start().await;
-        receiver.answer(Answer::status(422));
-        let owner = app.account("Acme").await;
-        let (flow, _) = in_turn(&app, &owner, &[once(&receiver), once(&receiver)]).await;
-        app.submit(&owner, &flow, ana()).await;
-        settled(&app, 2).await;
-        receiver.answer(Answer::status(200));
+        let (owner, _receiver) = refused_by_two(&app).await;
         let first = rows(&app).await[0].id.to_string();
         accepted(&app.ask(Some(&owner.token), RETRY, json!({ "id": first })).await, "retryDelivery");
         assert_eq!(settled(&app, 2).await, [DeliveryStatus::Delivered, DeliveryStatus::Failed]);
@@ -138,47 +131,37 @@ both!(
         assert_eq!(settled(&app, 2).await, [DeliveryStatus::Failed, DeliveryStatus::Delivered]);
         let first = rows(&app).await[0].id.to_string();
         accepted(&app.ask(Some(&owner.token), RETRY, json!({ "id": first })).await, "retryDelivery");
-        while bad.count() < 2 {
-            tokio::task::yield_now().await;
-        }
+        bad.wait_for(2).await;
         assert_eq!(settled(&app, 2).await, [DeliveryStatus::Failed, DeliveryStatus::Delivered]);
     }
 );
 
-async fn resolved_and_gone_on(mode: Mode) {
-    let app = TestApp::start_by(Clock::system(), mode, &[]).await;
-    let receiver = HttpReceiver::start().await;
-    receiver.answer(Answer::status(500));
-    let owner = app.account("Acme").await;
-    let patient = webhook_with(&receiver.url("/"), json!({}));
-    let (flow, _) = in_turn(&app, &owner, &[patient, json!({ "portal": {} })]).await;
-    let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
-    let id = text(&app.deliveries_at(&owner, &lead, &["RETRYING"]).await[0]["id"]);
-    app.done(&owner.token, RESOLVE, json!({ "id": id, "delivered": false }))
-        .await;
-    assert_eq!(
-        statuses(&app).await,
-        [DeliveryStatus::Failed, DeliveryStatus::Delivered]
-    );
-    receiver.answer(Answer::status(200));
-    assert_eq!(app.retry_many(&owner, json!({})).await, 0, "it would be sold twice");
-    let rows = rows(&app).await;
-    assert_eq!(
-        (rows[1].follows, rows[0].settled_at),
-        (Some(rows[0].id), Some(rows[1].created_at))
-    );
-}
-
-/// On a clock that runs: what goes on is made at the time at which the one before it ends.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_settled_by_hand_and_went_on_is_not_sold_twice_embedded() {
-    resolved_and_gone_on(Mode::Embedded).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_settled_by_hand_and_went_on_is_not_sold_twice_server() {
-    resolved_and_gone_on(Mode::Server).await;
-}
+both!(
+    /// On a clock that runs: what goes on is made at the time at which the one before it ends.
+    what_was_settled_by_hand_and_went_on_is_not_sold_twice, |mode: Mode| {
+        let app = TestApp::start_by(Clock::system(), mode, &[]).await;
+        let receiver = HttpReceiver::start().await;
+        receiver.answer(Answer::status(500));
+        let owner = app.account("Acme").await;
+        let patient = webhook_with(&receiver.url("/"), json!({}));
+        let (flow, _) = in_turn(&app, &owner, &[patient, json!({ "portal": {} })]).await;
+        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let id = text(&app.deliveries_at(&owner, &lead, &["RETRYING"]).await[0]["id"]);
+        app.done(&owner.token, RESOLVE, json!({ "id": id, "delivered": false }))
+            .await;
+        assert_eq!(
+            statuses(&app).await,
+            [DeliveryStatus::Failed, DeliveryStatus::Delivered]
+        );
+        receiver.answer(Answer::status(200));
+        assert_eq!(app.retry_many(&owner, json!({})).await, 0, "it would be sold twice");
+        let rows = rows(&app).await;
+        assert_eq!(
+            (rows[1].follows, rows[0].settled_at),
+            (Some(rows[0].id), Some(rows[1].created_at))
+        );
+    }
+);
 
 both!(
     /// The partner to which it went on has rejected it in its portal: the first one may have it again.

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use leadmesh::server::Role;
 use serde_json::{Value, json};
 
-use crate::support::app::{Mode, ask, both};
+use crate::support::app::{Mode, ask, both, client};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{SUBMIT, ana, text, webhook_with};
 
@@ -28,7 +28,7 @@ both!(
             Mode::Embedded => None,
         };
         let addresses = [app.address, peer.as_ref().map_or(app.address, |(_, server)| server.address())];
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
 
         // Alone, so that what follows finds the flow compiled.
         app.flood(&owner, &routed.flow, 1).await;

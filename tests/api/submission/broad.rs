@@ -45,6 +45,29 @@ async fn set_rules(app: &TestApp, owner: &Account, rule: Value) {
     }
 }
 
+/// A flow with that many DISTRIBUTE steps to a profile of 100 partners, none of whom takes a lead of score 7.
+struct Broad {
+    owner: Account,
+    flow: Flow,
+    profile: String,
+    steps: Vec<String>,
+}
+
+async fn broad(app: &TestApp, number: usize) -> Broad {
+    let owner = app.account("Acme").await;
+    let flow = app.flow(&owner, json!({})).await;
+    let profile = crowded(app, &owner, 100).await;
+    let rule = json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } });
+    set_rules(app, &owner, rule).await;
+    let steps = steps(app, &owner, (&flow, &profile), number).await;
+    Broad {
+        owner,
+        flow,
+        profile,
+        steps,
+    }
+}
+
 /// Bytes of the longest trace, as it is stored.
 async fn stored(app: &TestApp, owner: &Account) -> usize {
     let rows = lead::Entity::in_account(owner.id.parse().unwrap())
@@ -76,16 +99,7 @@ fn with_check(trace: &[Value], check: &str) -> usize {
 }
 
 both!(a_trace_is_bounded_and_tells_what_each_step_has_left_out, |app| {
-    let owner = app.account("Acme").await;
-    let flow = app.flow(&owner, json!({})).await;
-    let profile = crowded(&app, &owner, 100).await;
-    set_rules(
-        &app,
-        &owner,
-        json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } }),
-    )
-    .await;
-    let steps = steps(&app, &owner, (&flow, &profile), 12).await;
+    let Broad { owner, flow, steps, .. } = broad(&app, 12).await;
     let receipt = app.submit(&owner, &flow, json!({ "score": 7 })).await;
     let data = app.data(&owner.key, TRACE, json!({ "id": receipt["id"] })).await;
     let trace = data["lead"]["trace"].as_array().unwrap();
@@ -117,12 +131,7 @@ const SUBMIT_MANY: &str =
     "mutation($input: SubmitLeadsInput!) { submitLeads(input: $input) { accepted userErrors { code message path } } }";
 
 both!(many_leads_of_a_broad_flow_take_no_more_than_their_bounds, |app| {
-    let owner = app.account("Acme").await;
-    let flow = app.flow(&owner, json!({})).await;
-    let profile = crowded(&app, &owner, 100).await;
-    let rule = json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } });
-    set_rules(&app, &owner, rule).await;
-    steps(&app, &owner, (&flow, &profile), 10).await;
+    let Broad { owner, flow, .. } = broad(&app, 10).await;
     let leads = vec![json!({ "fields": { "score": 7 } }); 500];
     let input = json!({ "flowId": flow.id, "leads": leads });
     // Slow builds may tell some to come again.
@@ -150,12 +159,9 @@ both!(many_leads_of_a_broad_flow_take_no_more_than_their_bounds, |app| {
 both!(
     traces_of_a_page_are_read_and_told_within_the_budget_of_an_answer,
     |app| {
-        let owner = app.account("Acme").await;
-        let flow = app.flow(&owner, json!({})).await;
-        let profile = crowded(&app, &owner, 100).await;
-        let rule = json!({ "condition": { "field": "score", "operator": "IN", "value": [1, 2] } });
-        set_rules(&app, &owner, rule).await;
-        steps(&app, &owner, (&flow, &profile), 10).await;
+        let Broad {
+            owner, flow, profile, ..
+        } = broad(&app, 10).await;
         app.submit(&owner, &flow, json!({ "score": 7 })).await;
         copy(&app, &owner, 99).await;
         let page = |first: usize| format!("{{ leads(first: {first}) {{ nodes {{ trace {{ check }} }} }} }}");

@@ -72,14 +72,7 @@ both!(
         for partner in [&first, &second] {
             app.assign(&owner, &profile, partner, json!({})).await;
         }
-        app.step(
-            &owner,
-            &flow,
-            "Distribute",
-            json!({ "distribute": { "profileId": profile } }),
-            Value::Null,
-        )
-        .await;
+        app.distribute(&owner, &flow, &profile).await;
 
         let receipts = join_all((0..50).map(|_| app.submit(&owner, &flow, ana()))).await;
 
@@ -142,14 +135,7 @@ both!(what_finally_fails_gives_its_place_back, |app| {
         .await;
     let profile = app.profile(&owner, json!({})).await;
     app.assign(&owner, &profile, &partner, json!({})).await;
-    app.step(
-        &owner,
-        &flow,
-        "Distribute",
-        json!({ "distribute": { "profileId": profile } }),
-        Value::Null,
-    )
-    .await;
+    app.distribute(&owner, &flow, &profile).await;
 
     let failing = app.submit(&owner, &flow, ana()).await;
     app.deliveries_at(&owner, failing["id"].as_str().unwrap(), &["FAILED"])

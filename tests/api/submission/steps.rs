@@ -191,14 +191,7 @@ both!(
             let (partner, _) = app.partner(&owner, name, json!({ "portal": {} }), caps).await;
             app.assign(&owner, &profile, &partner, json!({})).await;
         }
-        app.step(
-            &owner,
-            &flow,
-            "Distribute",
-            json!({ "distribute": { "profileId": profile } }),
-            Value::Null,
-        )
-        .await;
+        app.distribute(&owner, &flow, &profile).await;
 
         app.simulate(&owner, &flow, ana()).await;
         let mut verdicts = Vec::new();

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::told;
-use crate::support::app::{TestApp, both};
+use crate::support::app::{TestApp, both, client};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{Account, Flow, SUBMIT, accepted, ana, merge, webhook};
 use crate::support::stream::Stream;
@@ -26,7 +26,7 @@ impl TestApp {
 
 /// Status and answer to a body as it is.
 pub(super) async fn post(app: &TestApp, token: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let request = client
         .post(format!("http://{}/graphql", app.address))
         .bearer_auth(token);

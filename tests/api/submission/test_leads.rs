@@ -44,14 +44,7 @@ both!(a_test_lead_runs_the_whole_path_and_counts_nowhere, |app| {
         .await;
     let profile = app.profile(&owner, json!({ "basePrice": price })).await;
     app.assign(&owner, &profile, &partner, json!({ "caps": caps })).await;
-    app.step(
-        &owner,
-        &flow,
-        "Distribute",
-        json!({ "distribute": { "profileId": profile } }),
-        Value::Null,
-    )
-    .await;
+    app.distribute(&owner, &flow, &profile).await;
 
     for number in 1..=3 {
         let receipt = app.submit_with(&owner, &flow, ana(), marked()).await;

@@ -1,5 +1,5 @@
 //! A whole Leadmesh of a test's own: its own database, its own prefix in Redis, a clock that stands until it is moved, a real
-//! server on port 0, and a client.
+//! server on port 0 where the test wants one, and a client.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use clap::Parser;
@@ -13,8 +13,10 @@ use leadmesh_delivery::worker::Worker;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::database::TestDatabase;
+use super::database::{TestDatabase, copy_migrated};
+use super::smtp_receiver::SmtpReceiver;
 use super::stream::Stream;
+use super::wait::until;
 
 /// On what it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,33 +28,60 @@ pub(crate) enum Mode {
 }
 
 /// Makes two tests of one: `name::embedded` and `name::server`.
+///
+/// `both!(name, |app| { … })` and `both!(name, ["--setting", "value"], |app| { … })` get a running [`TestApp`];
+/// `both!(name, start, |app: T| { … })` gets what `async fn start(mode: Mode) -> T` returns;
+/// `both!(name, |mode: Mode| { … })` starts what it needs by itself.
 macro_rules! both {
+    ($(#[$doc:meta])* $name:ident, |$mode:ident: Mode| $body:block) => {
+        $crate::support::app::both!($(#[$doc])* $name, async |mode| mode, |$mode: $crate::support::app::Mode| $body);
+    };
     ($(#[$doc:meta])* $name:ident, |$app:ident| $body:block) => {
         $crate::support::app::both!($(#[$doc])* $name, [], |$app| $body);
     };
     ($(#[$doc:meta])* $name:ident, [$($setting:expr),*], |$app:ident| $body:block) => {
+        $crate::support::app::both!(
+            $(#[$doc])* $name,
+            async |mode| $crate::support::app::TestApp::start_with(mode, &[$($setting),*]).await,
+            |$app: $crate::support::app::TestApp| $body
+        );
+    };
+    ($(#[$doc:meta])* $name:ident, $start:expr, |$app:ident: $kind:ty| $body:block) => {
         mod $name {
             use super::*;
 
-            async fn test($app: $crate::support::app::TestApp) $body
+            async fn test($app: $kind) $body
 
             $(#[$doc])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn embedded() {
-                let app = $crate::support::app::TestApp::start_with($crate::support::app::Mode::Embedded, &[$($setting),*]).await;
-                test(app).await;
+                test(($start)($crate::support::app::Mode::Embedded).await).await;
             }
 
             $(#[$doc])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn server() {
-                let app = $crate::support::app::TestApp::start_with($crate::support::app::Mode::Server, &[$($setting),*]).await;
-                test(app).await;
+                test(($start)($crate::support::app::Mode::Server).await).await;
             }
         }
     };
 }
 pub(crate) use both;
+
+/// [`both!`] with a mail server that the app sends by: `mailed!(name, |app, receiver| { … })`.
+macro_rules! mailed {
+    ($(#[$doc:meta])* $name:ident, |$app:ident, $receiver:ident| $body:block) => {
+        $crate::support::app::both!(
+            $(#[$doc])* $name,
+            $crate::support::app::TestApp::with_mail,
+            |mailed: ($crate::support::app::TestApp, $crate::support::smtp_receiver::SmtpReceiver)| {
+                let ($app, $receiver) = mailed;
+                $body
+            }
+        );
+    };
+}
+pub(crate) use mailed;
 
 #[derive(Parser)]
 struct CommandLine {
@@ -60,7 +89,7 @@ struct CommandLine {
     settings: Settings,
 }
 
-/// A running Leadmesh.
+/// A Leadmesh.
 pub(crate) struct TestApp {
     pub(crate) app: App,
     pub(crate) mode: Mode,
@@ -69,8 +98,15 @@ pub(crate) struct TestApp {
     server: Option<Server>,
     client: reqwest::Client,
     arguments: Vec<String>,
-    _database: Option<TestDatabase>,
-    _data_dir: tempfile::TempDir,
+    _stores: Stores,
+}
+
+impl std::ops::Deref for TestApp {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
 }
 
 impl TestApp {
@@ -81,29 +117,53 @@ impl TestApp {
         Self::start_by(Clock::standing_at(now), mode, more).await
     }
 
+    /// Starts one that sends its mails by a server of the test, and that server.
+    pub(crate) async fn with_mail(mode: Mode) -> (Self, SmtpReceiver) {
+        let receiver = SmtpReceiver::start().await;
+        let url = format!("smtp+plain://{}", receiver.address);
+        let app = Self::start_with(mode, &["--smtp-url", &url, "--mail-from", "leads@leadmesh.test"]).await;
+        (app, receiver)
+    }
+
     /// Starts one that goes by that clock.
     pub(crate) async fn start_by(clock: Clock, mode: Mode, more: &[&str]) -> Self {
-        leadmesh_core::tls::install_tls();
-        // RUST_LOG shows what the server says while a test runs.
-        let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
-        drop(shown.with_test_writer().try_init());
-        let data_dir = tempfile::tempdir().unwrap();
-        let database = match mode {
-            Mode::Embedded => None,
-            Mode::Server => Some(TestDatabase::migrated().await),
-        };
-        let arguments = arguments(data_dir.path(), database.as_ref(), more);
-        let (app, server) = run(&arguments, &clock, Role::Both).await;
+        Self::start(Role::Both, clock, mode, more).await
+    }
+
+    /// One of which the test has the worker's part: nothing is claimed or sent.
+    pub(crate) async fn start_api(clock: Clock, mode: Mode, more: &[&str]) -> Self {
+        Self::start(Role::Api, clock, mode, more).await
+    }
+
+    async fn start(role: Role, clock: Clock, mode: Mode, more: &[&str]) -> Self {
+        let stores = Stores::make(mode).await;
+        let arguments = stores.serving(more);
+        let (app, server) = run(&arguments, &clock, role).await;
         Self {
             address: server.address(),
+            server: Some(server),
             app,
             mode,
             clock,
-            server: Some(server),
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: client(),
             arguments,
-            _database: database,
-            _data_dir: data_dir,
+            _stores: stores,
+        }
+    }
+
+    /// Opens one that serves nobody, and has no Redis, for use cases that tests call directly.
+    pub(crate) async fn without_server(clock: Clock, mode: Mode, more: &[&str]) -> Self {
+        let stores = Stores::make(mode).await;
+        let arguments = stores.arguments(&[], more);
+        Self {
+            app: open(&arguments, &clock).await,
+            mode,
+            clock,
+            address: ([0, 0, 0, 0], 0).into(),
+            server: None,
+            client: client(),
+            arguments,
+            _stores: stores,
         }
     }
 
@@ -218,42 +278,77 @@ impl TestApp {
     }
 }
 
-fn arguments(data_dir: &std::path::Path, database: Option<&TestDatabase>, more: &[&str]) -> Vec<String> {
-    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-    let mut arguments = vec!["leadmesh", "--master-key", key, "--token-secret", key, "--data-dir"];
-    arguments.push(data_dir.to_str().unwrap());
-    arguments.extend([
-        "--allow-destinations",
-        "127.0.0.0/8",
-        "--public-url",
-        "http://leadmesh.test",
-    ]);
-    // Tests ask in a loop without a pause until something is so.
-    for rate in ["--rate-principal", "--rate-account", "--rate-address"] {
-        if !more.contains(&rate) {
-            arguments.extend([rate, "0"]);
+/// Settings of all tests, unless they say otherwise. Most have people whose mails nobody reads.
+const ALWAYS: [(&str, &str); 4] = [
+    ("--master-key", KEY),
+    ("--token-secret", KEY),
+    ("--public-url", "http://leadmesh.test"),
+    ("--proof-of-address", "off"),
+];
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The same of those with a server. They ask in a loop until something is so.
+const SERVING: [(&str, &str); 4] = [
+    ("--allow-destinations", "127.0.0.0/8"),
+    ("--rate-principal", "0"),
+    ("--rate-account", "0"),
+    ("--rate-address", "0"),
+];
+
+/// Where a test keeps its data.
+struct Stores {
+    database: Option<TestDatabase>,
+    data_dir: tempfile::TempDir,
+}
+
+impl Stores {
+    /// New ones, with the schema in them.
+    async fn make(mode: Mode) -> Self {
+        leadmesh_core::tls::install_tls();
+        // RUST_LOG shows what the server says while a test runs.
+        let shown = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env());
+        drop(shown.with_test_writer().try_init());
+        let data_dir = tempfile::tempdir().unwrap();
+        let database = match mode {
+            Mode::Embedded => {
+                copy_migrated(data_dir.path()).await;
+                None
+            }
+            Mode::Server => Some(TestDatabase::migrated().await),
+        };
+        Self { database, data_dir }
+    }
+
+    /// The command line of a process on these stores: where they are, `more`, and of the defaults those that `more` does not name.
+    fn arguments(&self, defaults: &[(&str, &str)], more: &[&str]) -> Vec<String> {
+        let mut arguments = vec!["leadmesh", "--data-dir", self.data_dir.path().to_str().unwrap()];
+        for (name, value) in ALWAYS.iter().chain(defaults) {
+            if !more.contains(name) {
+                arguments.extend([name, value]);
+            }
         }
+        arguments.extend(more);
+        if let Some(database) = &self.database {
+            arguments.extend(["--database-url", &database.url]);
+        }
+        arguments.into_iter().map(String::from).collect()
     }
-    arguments.extend(more);
-    // Most tests have people whose mails nobody reads. Those of proof say so.
-    if !more.contains(&"--proof-of-address") {
-        arguments.extend(["--proof-of-address", "off"]);
+
+    /// The same for a process that serves, which in server mode has a Redis, with a prefix of the test's own.
+    fn serving(&self, more: &[&str]) -> Vec<String> {
+        let mut arguments = self.arguments(&SERVING, more);
+        if let Some(database) = &self.database {
+            let redis = std::env::var("LEADMESH_TEST_REDIS_URL");
+            let redis = redis.expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
+            arguments.extend(["--redis-url", &redis, "--redis-prefix", &database.name].map(String::from));
+        }
+        arguments
     }
-    let mut arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
-    if let Some(database) = database {
-        let redis =
-            std::env::var("LEADMESH_TEST_REDIS_URL").expect("LEADMESH_TEST_REDIS_URL is not set: run scripts/test");
-        let stores = [
-            "--database-url",
-            &database.url,
-            "--redis-url",
-            &redis,
-            "--redis-prefix",
-            &database.name,
-        ];
-        arguments.extend(stores.map(String::from));
-    }
-    arguments
+}
+
+/// A client of plain HTTP. It reads no certificates, which takes most of the time of making one.
+pub(crate) fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]);
+    builder.build().unwrap()
 }
 
 /// Asks any server.
@@ -294,7 +389,7 @@ async fn open(arguments: &[String], clock: &Clock) -> App {
 
 /// A worker takes its lease in the background; tests begin with it taken.
 async fn wait_for_lease(app: &App, role: Role) {
-    while role != Role::Api && app.queue.owner().is_none() {
-        tokio::task::yield_now().await;
+    if role != Role::Api {
+        until("the worker has its lease", async || app.queue.owner().is_some()).await;
     }
 }

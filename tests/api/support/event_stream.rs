@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::app::client;
+
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -44,7 +46,7 @@ pub(crate) struct EventStream {
 
 /// The answer to a request for events, whatever it is.
 pub(crate) async fn ask(address: SocketAddr, ask: Ask<'_>) -> Response {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let url = format!("http://{address}/graphql");
     let mut request = if ask.get {
         let variables = if ask.variables.is_null() {

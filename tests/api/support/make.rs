@@ -1,8 +1,11 @@
 //! Accounts, flows, partners and leads, made through the API as its users make them.
 
+use leadmesh_core::identity::authenticate;
+use leadmesh_core::identity::caller::Caller;
 use serde_json::{Value, json};
 
 use super::app::TestApp;
+use super::wait::eventually;
 
 /// An account with its owner signed in and a key that may do everything a key may.
 #[derive(Clone, Debug)]
@@ -73,6 +76,11 @@ impl TestApp {
         }
     }
 
+    /// The owner, as use cases that are called directly know it.
+    pub(crate) async fn caller(&self, owner: &Account) -> Caller {
+        authenticate::bearer(&self.app, &owner.token, None).await.unwrap()
+    }
+
     /// The payload of a mutation that takes one input and breaks no rule.
     pub(crate) async fn done(&self, token: &str, mutation: &str, input: Value) -> Value {
         let answer = self.ask(Some(token), mutation, json!({ "input": input })).await;
@@ -102,6 +110,12 @@ impl TestApp {
         let input = json!({ "flowId": flow.id, "name": name, "step": step, "criteria": criteria });
         let payload = self.done(&owner.token, ADD_STEP, input).await;
         text(&payload["flow"]["steps"].as_array().unwrap().last().unwrap()["id"])
+    }
+
+    /// A step at the end of a flow that sends every lead to a profile.
+    pub(crate) async fn distribute(&self, owner: &Account, flow: &Flow, profile: &str) -> String {
+        let step = json!({ "distribute": { "profileId": profile } });
+        self.step(owner, flow, "Distribute", step, Value::Null).await
     }
 
     /// A partner that gets its leads so; with its signing secret, if it has one.
@@ -143,14 +157,7 @@ impl TestApp {
         let (partner, secret) = self.partner(owner, "P", delivery, json!({})).await;
         let profile = self.profile(owner, json!({})).await;
         self.assign(owner, &profile, &partner, json!({})).await;
-        self.step(
-            owner,
-            &flow,
-            "Distribute",
-            json!({ "distribute": { "profileId": profile } }),
-            Value::Null,
-        )
-        .await;
+        self.distribute(owner, &flow, &profile).await;
         (flow, partner, secret)
     }
 
@@ -177,21 +184,12 @@ impl TestApp {
 
     /// The deliveries of a lead once each of them stands at one of these; reads again until then, at most 20 s.
     pub(crate) async fn deliveries_at(&self, owner: &Account, lead: &str, statuses: &[&str]) -> Vec<Value> {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
-        loop {
-            let deliveries = self.deliveries(owner, lead).await;
-            if deliveries
-                .iter()
-                .all(|delivery| statuses.contains(&delivery["status"].as_str().unwrap()))
-            {
-                return deliveries;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "not at {statuses:?}: {deliveries:#?}"
-            );
-            tokio::task::yield_now().await;
-        }
+        let there = |delivery: &Value| statuses.contains(&delivery["status"].as_str().unwrap());
+        eventually(
+            async || self.deliveries(owner, lead).await,
+            |deliveries| deliveries.iter().all(there),
+        )
+        .await
     }
 }
 

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::app::ask;
+use super::app::client;
 use super::make::{SUBMIT, text};
 use super::stream::Stream;
 
@@ -53,7 +54,7 @@ pub(crate) struct Written {
 
 /// Submits [`LEADS`] leads from [`WRITERS`] writers with that key, to all addresses in turn; their names are told apart by a number.
 pub(crate) async fn write(addresses: &[SocketAddr], key: &str, flow: &str, filler: &str) -> Written {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let writer = async |writer: usize| {
         let mut ids = Vec::new();
         for number in 0..EACH {

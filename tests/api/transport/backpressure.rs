@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::server::{Server, Socket, complete, next, soon, until};
+use super::server::{Server, Socket, complete, next, soon};
 
 /// Subscribes to an endless stream and waits, without reading, until it has filled everything in between.
 async fn stuck(server: &Server, socket: &mut Socket, id: &str) {
@@ -65,9 +65,9 @@ async fn a_reader_that_stalls_past_pings_gets_everything_and_one_that_never_read
     }
     let mut dead = server.ready_socket().await;
     dead.subscribe("1", "subscription { endless }").await;
-    until(|| server.probe.streams() == 2).await;
+    server.streams(2).await;
     drop(socket);
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
     drop(dead);
 }
 
@@ -79,7 +79,7 @@ async fn messages_are_read_while_nothing_can_be_written() {
     // A duplicate ends the socket, and its streams end although their reader still does not read.
     assert_eq!(server.probe.streams(), 1);
     socket.subscribe("stuck", "{ hello }").await;
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
     assert_eq!(socket.closed().await.0, 4409);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::server::{Server, code, until};
+use super::server::{Server, code};
 use crate::support::event_stream::{Ask, Event, EventStream, ask};
 
 fn wanted(query: &str) -> Ask<'_> {
@@ -130,7 +130,7 @@ async fn a_quiet_stream_is_kept_open_by_comments_and_ends_with_its_client() {
     }
     assert_eq!(server.probe.streams(), 1);
     drop(events);
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
 }
 
 #[tokio::test]
@@ -144,11 +144,11 @@ async fn a_right_that_ends_ends_the_stream_with_an_error() {
     assert_eq!(code(&events.next().await.unwrap().json()), "UNAUTHENTICATED");
     assert_eq!((events.next().await, events.next().await), (end(), None));
     let mut events = EventStream::open(server.address, wanted("subscription { silent }")).await;
-    until(|| server.probe.streams() == 1).await;
+    server.streams(1).await;
     server.tokens.revoked.cancel();
     assert_eq!(code(&events.next().await.unwrap().json()), "UNAUTHENTICATED");
     assert_eq!(events.next().await, end());
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn a_shutdown_refuses_new_connections_and_waits_for_the_rest() {
     socket.subscribe("1", "subscription { silent }").await;
     let under_way = server.query("{ never }");
     let (answer, closed) = tokio::join!(under_way, async {
-        super::server::until(|| server.probe.streams() == 2).await;
+        server.streams(2).await;
         server.shutdown.cancel();
         socket.closed().await
     });
@@ -194,5 +194,5 @@ async fn a_socket_keeps_its_place_after_the_upgrade() {
         "the socket has the place"
     );
     drop(socket);
-    super::server::until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
 }

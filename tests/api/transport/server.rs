@@ -30,6 +30,7 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 
 use super::schema::{Actor, Probe, TestSchema, build};
+use crate::support::wait::eventually;
 
 pub(super) const GRAPHQL: &str = "application/graphql-response+json";
 
@@ -38,16 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("it should have happened by now")
-}
-
-/// Until `condition` holds.
-pub(super) async fn until(mut condition: impl FnMut() -> bool) {
-    soon(async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 /// Tokens say what becomes of them.
@@ -103,6 +94,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Waits until so many streams are open.
+    pub(super) async fn streams(&self, number: usize) {
+        eventually(async || self.probe.streams(), |open| *open == number).await;
+    }
+
     pub(super) async fn start() -> Self {
         Self::with(|_, _| {}).await
     }

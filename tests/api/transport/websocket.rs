@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
-use super::server::{Got, Server, code, complete, next, soon, until};
+use super::server::{Got, Server, code, complete, next, soon};
 
 #[tokio::test]
 async fn subscriptions_queries_and_mutations_run_to_their_end() {
@@ -144,9 +144,9 @@ async fn a_complete_from_the_client_ends_the_stream_and_is_not_echoed() {
     let server = Server::start().await;
     let mut socket = server.ready_socket().await;
     socket.subscribe("1", "subscription { silent }").await;
-    until(|| server.probe.streams() == 1).await;
+    server.streams(1).await;
     socket.send(complete("1")).await;
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
     socket.send(complete("unknown")).await;
     socket.subscribe("1", "{ hello }").await;
     assert_eq!(socket.json().await["type"], "next");
@@ -232,7 +232,7 @@ async fn a_right_that_ends_closes_the_socket() {
     );
     let mut socket = server.ready_socket().await;
     socket.subscribe("1", "subscription { silent }").await;
-    until(|| server.probe.streams() == 1).await;
+    server.streams(1).await;
     server.tokens.revoked.cancel();
     assert_eq!(
         socket.closed().await,
@@ -289,7 +289,7 @@ async fn an_id_in_use_is_4409_with_a_reason_that_fits() {
         reason.starts_with("Subscriber for ü") && reason.len() <= 123,
         "{reason}"
     );
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
 }
 
 #[tokio::test]
@@ -360,9 +360,9 @@ async fn a_client_that_answers_no_ping_is_dropped_and_one_that_does_is_kept() {
     .await;
     let mut silent = server.ready_socket().await;
     silent.subscribe("1", "subscription { silent }").await;
-    until(|| server.probe.streams() == 1).await;
+    server.streams(1).await;
     // Nobody reads this socket, so nobody answers its pings.
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
     let mut lively = server.ready_socket().await;
     let mut pings = 0;
     while pings < 4 {
@@ -379,14 +379,14 @@ async fn the_closing_handshake_is_finished_for_a_client_that_leaves() {
     let server = Server::start().await;
     let mut socket = server.ready_socket().await;
     socket.subscribe("1", "subscription { silent }").await;
-    until(|| server.probe.streams() == 1).await;
+    server.streams(1).await;
     let normal = CloseFrame {
         code: 1000.into(),
         reason: "".into(),
     };
     soon(socket.0.close(Some(normal))).await.unwrap();
     assert_eq!(socket.closed().await.0, 1000);
-    until(|| server.probe.streams() == 0).await;
+    server.streams(0).await;
 }
 
 #[tokio::test]

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::within;
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, webhook_with};
+use crate::support::wait::until;
 
 impl TestApp {
     /// Lets waiting deliveries be attempted apart, as after three deaths with so many under way.
@@ -82,11 +82,11 @@ both!(
         app.submit(&owner, &flow, ana()).await;
         slow.wait_for(1).await;
         app.isolate(&waiting[..1], 1).await;
-        within("one waits to be alone", async || app.app.queue.slots.free() == 0).await;
+        until("one waits to be alone", async || app.app.queue.slots.free() == 0).await;
         app.isolate(&waiting[1..], 20).await;
-        within("the group is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 8).await;
+        until("the group is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 8).await;
         permits.add_permits(9);
-        within("all are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 10).await;
+        until("all are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 10).await;
     }
 );
 
@@ -106,7 +106,7 @@ both!(
         app.submit(&owner, &to_slow, ana()).await;
         slow.wait_for(1).await;
         app.isolate(&waiting, 1).await;
-        within("one waits to be alone", async || app.app.queue.slots.free() == 0).await;
+        until("one waits to be alone", async || app.app.queue.slots.free() == 0).await;
         let before = receiver.count();
         let cancel = "mutation($id: ID!) { cancelDelivery(id: $id) { delivery { id } userErrors { code message path } } }";
         let answer = app.ask(Some(&owner.token), cancel, json!({ "id": waiting[0].id })).await;
@@ -133,7 +133,7 @@ both!(
         assert_eq!(probe.attempts_before, 1, "it is not counted");
         assert_eq!(app.standing_at(DeliveryStatus::Sending).await, 1, "one tries it");
         permits.add_permits(9);
-        within("all are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 3).await;
+        until("all are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 3).await;
         assert_eq!(receiver.count(), 6);
     }
 );
@@ -147,7 +147,7 @@ both!(
         app.hold(&rows[0], TimeDelta::days(9)).await;
         app.isolate(&rows, 20).await;
         app.advance(TimeDelta::days(2));
-        within("both have ended", async || app.standing_at(DeliveryStatus::Failed).await == 2).await;
+        until("both have ended", async || app.standing_at(DeliveryStatus::Failed).await == 2).await;
         let codes: Vec<_> = app.rows().await.into_iter().map(|row| row.failure_code.unwrap()).collect();
         assert_eq!(codes, [delivery::DeliveryErrorCode::Paused; 2]);
         assert_eq!(receiver.count(), 2);

@@ -8,10 +8,10 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::json;
 
-use super::within;
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, webhook_with};
+use crate::support::wait::until;
 
 /// From a renewal to the next, with some time for a busy machine.
 const NEXT_RENEWAL: TimeDelta = TimeDelta::milliseconds(2_500);
@@ -29,14 +29,14 @@ both!(
             tx.execute_unprepared("SELECT id FROM worker FOR UPDATE").await.unwrap();
         }
         // The renewal that is due waits for the row, or for the embedded database.
-        within("the lease is being renewed", async || {
+        until("the lease is being renewed", async || {
             let row = worker::Entity::by_id(before).one(app.app.db.read()).await.unwrap().unwrap();
             Clock::system().now() - (row.lease_until - LASTS) > NEXT_RENEWAL
         })
         .await;
         queue.abandon_lease();
         tx.rollback().await.unwrap();
-        within("another lease has taken its place", async || {
+        until("another lease has taken its place", async || {
             assert_ne!(queue.owner(), Some(before), "it has come back");
             queue.owner().is_some()
         })
@@ -52,7 +52,7 @@ both!(
         let (.., receiver) = app.waiting_for_retry(1).await;
         let dead = app.lease_of(78, 77, TimeDelta::hours(1)).await;
         app.put_under(dead, &app.rows().await).await;
-        within("it is taken over", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
+        until("it is taken over", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
         assert_eq!(receiver.count(), 2);
     }
 );
@@ -135,7 +135,7 @@ async fn nothing_is_claimed_with_its_lead_under_a_lease_that_has_run_out() {
     let row = app.rows().await.remove(0);
     assert_ne!(row.lease_owner, Some(before), "{row:?}");
     permits.add_permits(9);
-    within("it is delivered", async || {
+    until("it is delivered", async || {
         app.standing_at(DeliveryStatus::Delivered).await == 1
     })
     .await;

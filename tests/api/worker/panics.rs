@@ -8,13 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use entity::delivery::DeliveryStatus;
 use futures::future::join_all;
 use leadmesh_delivery::guard::Guard;
+use leadmesh_delivery::worker::Worker;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use super::within;
 use crate::support::app::{TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
-use crate::support::make::{ana, text, webhook, webhook_with};
+use crate::support::make::{Account, ana, text, webhook, webhook_with};
+use crate::support::wait::until;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ANYWHERE: &str = "0.0.0.0/0,::/0";
@@ -25,6 +26,16 @@ impl TestApp {
         let ahead = DateTime::<Utc>::MAX_UTC - self.clock.now() - TimeDelta::seconds(5);
         self.clock.advance(ahead);
         ahead
+    }
+
+    /// Submits a lead to a partner at `faulty.test`, which that guard looks up; the worker, the account and the lead.
+    async fn submit_behind(&mut self, guard: Guard, receiver: &HttpReceiver) -> (Worker, Account, String) {
+        let worker = self.restart_behind(guard, ANYWHERE).await;
+        let owner = self.account("Acme").await;
+        let url = format!("http://faulty.test:{}/", receiver.address.port());
+        let (flow, ..) = self.flow_to(&owner, webhook(&url)).await;
+        let lead = text(&self.submit(&owner, &flow, ana()).await["id"]);
+        (worker, owner, lead)
     }
 }
 
@@ -39,16 +50,12 @@ both!(
             assert!(!fault.load(Ordering::SeqCst), "a fault of ours");
             async { Ok(vec![LOOPBACK]) }
         });
-        let _worker = app.restart_behind(guard, ANYWHERE).await;
-        let owner = app.account("Acme").await;
-        let url = format!("http://faulty.test:{}/", receiver.address.port());
-        let (flow, ..) = app.flow_to(&owner, webhook(&url)).await;
-        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let (_worker, owner, lead) = app.submit_behind(guard, &receiver).await;
         let waiting = app.deliveries_at(&owner, &lead, &["RETRYING"]).await;
         let attempts = waiting[0]["attempts"].as_array().unwrap();
         assert_eq!((&waiting[0]["attemptCount"], attempts.len()), (&json!(1), 1));
         assert!(text(&attempts[0]["message"]).contains("a fault of the server"), "{waiting:#?}");
-        within("its slot is free", async || app.app.queue.slots.used() == 0).await;
+        until("its slot is free", async || app.app.queue.slots.used() == 0).await;
         let metrics = app.get("/metrics").await.text().await.unwrap();
         assert!(metrics.contains("leadmesh_panics_total 1"), "{metrics}");
 
@@ -69,13 +76,9 @@ both!(
             assert_ne!(host, "faulty.test", "a fault of ours");
             async { Ok(vec![LOOPBACK]) }
         });
-        let _worker = app.restart_behind(guard, ANYWHERE).await;
-        let owner = app.account("Acme").await;
-        let url = format!("http://faulty.test:{}/", receiver.address.port());
-        let (flow, ..) = app.flow_to(&owner, webhook(&url)).await;
-        let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
+        let (_worker, owner, lead) = app.submit_behind(guard, &receiver).await;
         for attempts in 1..6 {
-            within("it is put off", async || {
+            until("it is put off", async || {
                 let row = app.rows().await.remove(0);
                 row.status == DeliveryStatus::Retrying && row.attempt_count == attempts
             })
@@ -93,11 +96,11 @@ both!(
     a_look_that_panics_is_followed_by_the_next_one,
     |app| {
         let ahead = app.to_the_end_of_time();
-        within("a look has panicked", async || app.app.metrics.panics() > 0).await;
+        until("a look has panicked", async || app.app.metrics.panics() > 0).await;
         app.clock.advance(-ahead);
         let (.., _receiver) = app.waiting_for_retry(1).await;
         app.advance(TimeDelta::seconds(15));
-        within("it is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
+        until("it is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
     }
 );
 
@@ -115,12 +118,12 @@ both!(
         // The tenth failure pauses the endpoint until a time that there is not.
         let ahead = app.to_the_end_of_time();
         permits.add_permits(10);
-        within("all are recorded", async || app.app.queue.slots.used() == 0).await;
+        until("all are recorded", async || app.app.queue.slots.used() == 0).await;
         assert!(app.app.metrics.panics() > 0);
         app.clock.advance(-ahead);
         receiver.answer(Answer::status(200));
         app.submit(&owner, &flow, ana()).await;
         receiver.wait_for(11).await;
-        within("its outcome is recorded", async || app.app.queue.slots.used() == 0).await;
+        until("its outcome is recorded", async || app.app.queue.slots.used() == 0).await;
     }
 );

@@ -5,9 +5,9 @@ use entity::delivery::DeliveryStatus;
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 
-use super::within;
 use crate::support::app::{Mode, TestApp};
 use crate::support::make::{accepted, ana};
+use crate::support::wait::until;
 
 const SET_FLOW: &str = "mutation($id: ID!, $on: Boolean!) { setFlowEnabled(id: $id, enabled: $on) { flow { id } userErrors { code message path } } }";
 /// More than the six that deliveries into accounts have.
@@ -47,7 +47,7 @@ async fn a_database_that_gives_way_spends_no_attempts_of_a_delivery_into_an_acco
     app.app.db.write().execute_unprepared(&gives_way).await.unwrap();
     assert_eq!(app.retry_many(&seller, json!({})).await, 1);
     for attempt in 1..=ATTEMPTS {
-        within("it is put off", async || {
+        until("it is put off", async || {
             let row = app.rows().await.remove(0);
             assert_ne!(row.status, DeliveryStatus::Failed, "{row:?}");
             row.status == DeliveryStatus::Retrying && row.attempt_count == attempt && row.attempts_before == attempt
@@ -58,7 +58,7 @@ async fn a_database_that_gives_way_spends_no_attempts_of_a_delivery_into_an_acco
     let end = "DROP TRIGGER give_way ON lead";
     app.app.db.write().execute_unprepared(end).await.unwrap();
     app.advance(TimeDelta::seconds(15));
-    within("it is delivered", async || {
+    until("it is delivered", async || {
         app.advance(TimeDelta::seconds(1));
         app.standing_at(DeliveryStatus::Delivered).await == 1
     })

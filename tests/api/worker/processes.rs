@@ -6,9 +6,9 @@ use entity::{suspect, worker};
 use sea_orm::EntityTrait;
 use uuid::Uuid;
 
-use super::within;
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::HttpReceiver;
+use crate::support::wait::until;
 
 const DEAD: u128 = 90;
 const RUN_OUT: TimeDelta = TimeDelta::seconds(-1);
@@ -38,7 +38,7 @@ impl TestApp {
 async fn deliveries_of_a_process_that_died_with_two_leases_are_judged_together() {
     let app = TestApp::start_with(Mode::Server, &[]).await;
     let _receiver = app.two_under_way(TimeDelta::seconds(5)).await;
-    within("both are delivered", async || {
+    until("both are delivered", async || {
         app.standing_at(DeliveryStatus::Delivered).await == 2
     })
     .await;
@@ -61,7 +61,7 @@ both!(
         worker::Entity::note_stopping(db, Uuid::from_u128(DEAD)).await.unwrap();
         app.lease_of(DEAD, 3, RUN_OUT).await;
         app.restart().await;
-        within("both are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 2).await;
+        until("both are delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 2).await;
         assert_eq!(app.companies().await, Vec::<i32>::new());
     }
 );
@@ -75,7 +75,7 @@ async fn an_earlier_process_of_an_embedded_database_holds_nothing() {
     let dead = app.lease_of(DEAD, 1, TimeDelta::hours(1)).await;
     app.put_under(dead, &app.rows().await).await;
     app.restart().await;
-    within("both are delivered", async || {
+    until("both are delivered", async || {
         app.standing_at(DeliveryStatus::Delivered).await == 2
     })
     .await;

@@ -8,10 +8,10 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::within;
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::{Answer, HttpReceiver};
 use crate::support::make::{ana, webhook_with};
+use crate::support::wait::until;
 
 /// More lanes of one account than a look sees.
 const MANY_LANES: u64 = 1_200;
@@ -74,7 +74,7 @@ impl TestApp {
         let owner = self.account("Acme").await;
         let (flow, ..) = self.flow_to(&owner, webhook_with(&receiver.url("/"), json!({}))).await;
         self.submit(&owner, &flow, ana()).await;
-        within("it waits", async || {
+        until("it waits", async || {
             self.standing_at(entity::delivery::DeliveryStatus::Retrying).await == 1
         })
         .await;
@@ -149,7 +149,7 @@ both!(
             app.submit(&big, &to_slow, ana()).await;
         }
         app.submit(&last, &to_quick, ana()).await;
-        within("all wait for a retry", async || {
+        until("all wait for a retry", async || {
             let rows = app.rows().await;
             rows.iter().filter(|row| row.attempt_count == 1 && row.lease_owner.is_none()).count() == 6
         })

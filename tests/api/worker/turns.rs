@@ -6,10 +6,10 @@ use entity::send_slot;
 use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 
-use super::within;
 use crate::support::app::{TestApp, both};
 use crate::support::make::{Account, Flow, ana};
 use crate::support::smtp_receiver::SmtpReceiver;
+use crate::support::wait::until;
 
 const SET_SMTP: &str = "mutation($input: SmtpSettingsInput!) { setSmtpSettings(input: $input) { account { id } userErrors { code message path } } }";
 
@@ -29,12 +29,12 @@ impl TestApp {
         crate::support::make::merge(&mut email, more);
         let (flow, ..) = self.flow_to(&owner, json!({ "email": email })).await;
         self.submit(&owner, &flow, ana()).await;
-        within("the first is sent", async || {
+        until("the first is sent", async || {
             self.standing_at(DeliveryStatus::Delivered).await == 1
         })
         .await;
         self.submit(&owner, &flow, ana()).await;
-        within("the second waits", async || self.turns().await == 1).await;
+        until("the second waits", async || self.turns().await == 1).await;
         (owner, flow)
     }
 }
@@ -51,7 +51,7 @@ both!(
         assert_eq!(app.app.db.write().execute_unprepared(damage).await.unwrap().rows_affected(), 1);
         app.restart().await;
         app.advance(TimeDelta::minutes(1));
-        within("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
+        until("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
         assert_eq!(app.turns().await, 0);
     }
 );
@@ -67,7 +67,7 @@ both!(
         app.app.db.write().execute_unprepared("UPDATE delivery_settings SET config = '{}'").await.unwrap();
         app.restart().await;
         app.advance(TimeDelta::minutes(1));
-        within("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
+        until("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
         assert_eq!(app.turns().await, 0);
     }
 );
@@ -94,7 +94,7 @@ both!(
         };
         entity::endpoint::Entity::keep(app.app.db.write(), held).await.unwrap();
         app.advance(TimeDelta::days(2));
-        within("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
+        until("it has failed", async || app.standing_at(DeliveryStatus::Failed).await == 1).await;
         assert_eq!(app.turns().await, 0);
     }
 );

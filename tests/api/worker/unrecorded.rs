@@ -4,10 +4,10 @@ use entity::delivery::DeliveryStatus;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::within;
 use crate::support::app::{Mode, TestApp, both};
 use crate::support::http_receiver::HttpReceiver;
 use crate::support::make::{ana, text, webhook};
+use crate::support::wait::until;
 
 impl TestApp {
     /// Makes the database refuse a change of a table's rows.
@@ -45,10 +45,10 @@ both!(
         let before = app.app.queue.owner();
         app.refuse(("delivery", "UPDATE"), "OLD.status = 'SENDING' AND NEW.status = 'DELIVERED'").await;
         app.submit(&owner, &flow, ana()).await;
-        within("the lease is given up", async || app.app.queue.owner() != before).await;
+        until("the lease is given up", async || app.app.queue.owner() != before).await;
         assert_eq!(receiver.count(), 1);
         app.refuse_no_more("delivery").await;
-        within("it is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
+        until("it is delivered", async || app.standing_at(DeliveryStatus::Delivered).await == 1).await;
         assert_eq!(receiver.count(), 2);
     }
 );
@@ -65,7 +65,7 @@ both!(
         let lead = text(&app.submit(&owner, &flow, ana()).await["id"]);
         let delivered = app.deliveries_at(&owner, &lead, &["DELIVERED"]).await;
         assert_eq!((&delivered[0]["attempts"], receiver.count()), (&json!([]), 1));
-        within("its slot is free", async || app.app.queue.slots.used() == 0).await;
+        until("its slot is free", async || app.app.queue.slots.used() == 0).await;
         assert_eq!(app.app.queue.owner(), before, "nothing else is repeated");
     }
 );

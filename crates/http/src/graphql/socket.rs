@@ -17,7 +17,7 @@ use crate::request_id::RequestId;
 use crate::session::{AuthRequest, Authenticate, NotBearer, Session, bearer, bearer_token};
 use crate::websocket::{self, Close, Event, Handler};
 use leadmesh_core::error::Error;
-use leadmesh_forms::lenient_json::mend;
+use leadmesh_forms::lenient_json::repair;
 use leadmesh_graphql::limits::answer::{self, WriteError};
 use leadmesh_graphql::limits::budget::Spending;
 use leadmesh_graphql::mask::{self, code};
@@ -31,7 +31,7 @@ pub fn is_socket_message(text: &str) -> bool {
 }
 
 fn prepare(text: &[u8]) -> Cow<'_, [u8]> {
-    mend(text, VALUES)
+    repair(text, VALUES)
 }
 
 /// Accepts a socket.
