@@ -83,13 +83,13 @@ both!(renamings_lead_to_fields_of_the_flow_one_each, open, |app: TestApp| {
     let owner = app.owner_of(Plan::Paid).await;
     let flow = app.create(&owner, solar()).await;
     let input = AddSource {
-        mapping: vec![
+        mapping: Some(vec![
             renaming("a", "age"),
             renaming("a", "state"),
             renaming("b", "age"),
             renaming(" ", "email"),
             renaming("c", "nope"),
-        ],
+        ]),
         ..source_in(flow.id)
     };
     let expected = [
