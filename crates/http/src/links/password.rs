@@ -12,11 +12,11 @@ use super::page::{found_there, page, paragraph, refusal};
 use super::{Ip, Link};
 use leadmesh_core::app::App;
 use leadmesh_core::error::Error;
-use leadmesh_forms::templates::escape_html;
 use leadmesh_core::identity::password_reset::{self, NewPassword, Opened};
 use leadmesh_core::identity::sessions;
 use leadmesh_core::identity::takeover::Consent;
 use leadmesh_core::identity::tokens::Scope;
+use leadmesh_forms::templates::escape_html;
 
 /// What the form sends.
 #[derive(Deserialize)]
